@@ -1,0 +1,300 @@
+"""The nouns that all parts share, in the order in which data meets them.
+
+Segment -> Decoded (Samples) -> ScoredSegment (Scores) -> StreamRisk -> Incident -> Clip -> Report.
+``StreamRisk`` and ``Incident`` live in ``scanner.risk``, the rest here. Everything is frozen and checks itself when made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+from typing import NewType
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Decoded",
+    "Fit",
+    "FrameSpec",
+    "Label",
+    "MediaInfo",
+    "Medium",
+    "ModelRef",
+    "Rgb",
+    "Sample",
+    "ScoredFrame",
+    "ScoredSegment",
+    "Scores",
+    "Segment",
+    "SegmentKey",
+    "SegmentTimes",
+    "Source",
+    "Span",
+    "StreamId",
+    "Unseen",
+]
+
+StreamId = NewType("StreamId", str)
+Label = NewType("Label", str)
+"""What a model can say; the taxonomy files it under a category."""
+
+Rgb = NDArray[np.uint8]
+"""H x W x 3, uint8, full-range sRGB-like RGB, contiguous."""
+
+
+class Medium(StrEnum):
+    """Which kind of picture it is; an axis of its own, not a label."""
+
+    CAMERA = "camera"
+    RENDERED = "rendered"
+    DRAWN = "drawn"
+    SCREEN = "screen"
+    MIXED = "mixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Span:
+    """A half-open stretch of time, ``start <= t < end``, in exact seconds."""
+
+    start: Fraction
+    end: Fraction
+
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise ValueError(f"span must not end before it starts, got [{self.start}, {self.end})")
+
+    @property
+    def length(self) -> Fraction:
+        """Seconds, zero or more."""
+        return self.end - self.start
+
+    def shifted(self, by: Fraction) -> Span:
+        """The same span on a clock that is ``by`` seconds ahead."""
+        return Span(start=self.start + by, end=self.end + by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """A span that nobody looked at, and why."""
+
+    span: Span
+    reason: str
+    """``undecodable``, ``no_keyframe``, ``between_samples``, ``no_frames``, ``missing``, ``quarantined``, ``late`` or ``shed``."""
+
+
+# Segments and what media makes of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class SegmentKey:
+    """The natural key of a segment: counted once, however often it is delivered."""
+
+    stream_id: StreamId
+    sequence: int
+
+    def __post_init__(self) -> None:
+        if self.sequence < 0:
+            raise ValueError(f"sequence must be 0 or more, got {self.sequence}")
+
+    def __str__(self) -> str:
+        return f"{self.stream_id}/{self.sequence}"
+
+
+Source = bytes | Path
+"""Encoded media: its bytes, or a local file that the worker reads itself (law 8: bytes stay where they are)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A short piece of one stream, as the ingest system hands it in."""
+
+    key: SegmentKey
+    source: Source
+    init: Source | None = None
+    """The init segment (fMP4/CMAF) that goes before ``source``, where it is separate."""
+    discontinuity: bool = False
+    """The sender says that its time does not continue that of the segment before."""
+
+
+class Fit(StrEnum):
+    """How a picture of one shape becomes an array of another."""
+
+    SQUASH = "squash"
+    """Every pixel kept, the aspect is not."""
+    LETTERBOX = "letterbox"
+    """Every pixel and the aspect kept, black bars added."""
+    CROP = "crop"
+    """The aspect kept, the middle only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class FrameSpec:
+    """What a scorer looks at. ``media`` makes each distinct spec once a sample, with swscale AREA."""
+
+    width: int
+    height: int
+    fit: Fit = Fit.SQUASH
+
+    def __post_init__(self) -> None:
+        if not (8 <= self.width <= 2048 and 8 <= self.height <= 2048):
+            raise ValueError(f"frame spec must be 8 to 2048 pixels a side, got {self.width}x{self.height}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, 3), the array's shape."""
+        return (self.height, self.width, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What was made of one instant: one small RGB array for each spec asked for."""
+
+    at: Fraction
+    """Exact seconds from the segment's first frame."""
+    pts: int
+    """The frame's presentation time stamp, in ticks of the segment's time base, as the container has it."""
+    keyframe: bool
+    images: Mapping[FrameSpec, Rgb] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.at < 0:
+            raise ValueError(f"sample must not lie before its segment, got {self.at} s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentTimes:
+    """The raw clock of one segment, from which its stream's owner places it (``scanner.pts``)."""
+
+    first_pts: int
+    """Of the first frame shown."""
+    last_pts: int
+    """Of the last frame shown (its start)."""
+    duration: Fraction
+    """Exact seconds from the first frame's start to the last one's end, as well as the container tells it."""
+    time_base: Fraction
+    """Seconds per tick."""
+    wrap_bits: int = 64
+    """Width of the counter: 33 in MPEG-TS, 64 where it never wraps."""
+
+    def __post_init__(self) -> None:
+        if not self.time_base > 0:
+            raise ValueError(f"time base must be above 0, got {self.time_base}")
+        if not self.duration >= 0:
+            raise ValueError(f"duration must be 0 or more, got {self.duration}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaInfo:
+    """What a source turned out to be."""
+
+    container: str
+    codec: str
+    width: int
+    """Displayed pixels: after rotation and sample aspect ratio."""
+    height: int
+    still: bool = False
+    """One picture without a duration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """One window of a source: what was sampled of it and what could not be seen.
+
+    A file is cut at keyframes into windows; a segment is one window. Times are relative to the window's first frame.
+    """
+
+    index: int
+    """Of the window within its source, from 0."""
+    times: SegmentTimes
+    samples: tuple[Sample, ...]
+    """In order of time; may be empty when nothing could be decoded (``unseen`` says why)."""
+    unseen: tuple[Unseen, ...]
+    """Spans that the decoder could not show (``undecodable``, ``no_keyframe``); holes between samples are found by coverage."""
+    info: MediaInfo
+    discontinuity: bool = False
+    """The clock jumped within the source just before this window."""
+    last: bool = True
+    """No window follows."""
+
+
+# Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ModelRef:
+    """What said so."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What one model says of one sample: a calibrated probability for each label, and of which medium it is."""
+
+    model: ModelRef
+    values: Mapping[Label, float]
+    """Probabilities in [0, 1]; raw network outputs are called logits and never get here."""
+    medium: Mapping[Medium, float] = field(default_factory=dict)
+    """Probabilities that sum to 1, or empty where the model has no medium head."""
+
+    def __post_init__(self) -> None:
+        for name, value in (*self.values.items(), *self.medium.items()):
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"score of {name} must lie in [0, 1], got {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredFrame:
+    """One sample after scoring; the pixels are gone."""
+
+    at: Fraction
+    """Exact seconds from the segment's first frame."""
+    pts: int
+    keyframe: bool
+    scores: tuple[Scores, ...]
+    """One for each scorer, in the scorers' order."""
+    reused: bool = False
+    """Equal to an earlier frame of its segment within the stated threshold, whose scores it takes."""
+
+    @property
+    def values(self) -> dict[Label, float]:
+        """All labels of all models; where two models know a label, the higher one."""
+        merged: dict[Label, float] = {}
+        for scores in self.scores:
+            for label, value in scores.values.items():
+                merged[label] = max(value, merged.get(label, 0.0))
+        return merged
+
+    @property
+    def medium(self) -> Mapping[Medium, float]:
+        """Of the first model that has a medium head; empty where none has."""
+        return next((s.medium for s in self.scores if s.medium), {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredSegment:
+    """One window or segment after scoring: all that the stream's owner needs to place and fold it."""
+
+    key: SegmentKey
+    times: SegmentTimes
+    frames: tuple[ScoredFrame, ...]
+    unseen: tuple[Unseen, ...]
+    """Relative to the segment's first frame."""
+    info: MediaInfo
+    discontinuity: bool = False
+    last: bool = False
+    """The sender says, or the file's end shows, that no segment of this stream follows."""
+
+
+def as_source(value: bytes | str | PathLike[str]) -> Source:
+    """A source from what callers have at hand."""
+    return value if isinstance(value, bytes) else Path(value)
