@@ -118,7 +118,7 @@ def loads(text: str) -> Line:
         raw: Any = json.loads(text)
         cls = _TYPES[raw["type"]]
         known = {f.name for f in fields(cls)}
-        values = {k: tuple(v) if k in _TUPLES else v for k, v in raw.items() if k in known}
+        values: dict[str, Any] = {k: tuple(v) if k in _TUPLES else v for k, v in raw.items() if k in known}
         return cls(**values)
     except (ValueError, KeyError, TypeError) as why:
         raise FormatError(f"not a line of scan --json: {text[:80]!r} ({why})") from why
