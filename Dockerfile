@@ -22,7 +22,7 @@ RUN useradd --create-home --uid 10001 warden
 ENV PATH=/opt/streamwarden/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /work
 RUN chown warden:warden /work
-USER warden
+USER 10001
 ENTRYPOINT ["streamwarden"]
 CMD ["--help"]
 
