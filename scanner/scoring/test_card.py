@@ -32,7 +32,7 @@ BRIGHT: Final = 208
 
 STRIDE: Final = 4
 """The detector looks at every fourth pixel of every fourth row: some 49 for each block of a full card."""
-SHARES: Final = tuple(0.93**step for step in range(17))
+SHARES: Final = tuple(0.9**step for step in range(12))
 """Of the picture's width, and of its height, that a centred card may take: black bars on any side, down to 0.31."""
 MIN_CONTRAST: Final = 8.0
 """Root mean square of the blocks about their mean, in grey levels; a flatter picture is like nothing."""
@@ -61,10 +61,9 @@ def likeness(rgb: Rgb) -> float:
     Brightness and contrast do not matter, nor do bars around the card as long as it is centred.
     """
     blocks = _block_means(rgb[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].astype(np.float32))
-    energy = np.sum(blocks * blocks, axis=1)
-    floor = MIN_CONTRAST**2 * blocks.shape[1]
-    best = np.max(blocks @ _TEMPLATES / np.sqrt(np.maximum(energy, floor))[:, None])
-    return float(best)
+    energy = np.einsum("bp,bp->p", blocks, blocks)
+    floor = MIN_CONTRAST**2 * len(blocks)
+    return float(np.max(_TEMPLATES @ blocks / np.sqrt(np.maximum(energy, floor))))
 
 
 class TestCard:
@@ -94,29 +93,28 @@ def _bits() -> NDArray[np.int8]:
 
 
 def _block_means(pixels: _Floats) -> _Floats:
-    """One row of 192 block means for each place where the card may be, less each channel's mean over the blocks."""
+    """192 block means, less each channel's mean over the blocks; one column for each place where the card may be."""
     places = len(SHARES)
-    bands = np.tensordot(_WINDOWS, pixels, axes=(1, 0))
-    means = np.tensordot(bands, _WINDOWS, axes=(1, 1)).reshape(places, BLOCKS, 3, places, BLOCKS)
-    rows = means.transpose(0, 3, 1, 4, 2).reshape(places * places, BLOCKS * BLOCKS, 3)
-    return np.asarray(rows - rows.mean(axis=1, keepdims=True)).reshape(places * places, -1)
+    means = _WINDOWS @ pixels.transpose(2, 0, 1) @ _WINDOWS.T
+    columns = means.reshape(3, BLOCKS, places, BLOCKS, places).transpose(0, 1, 3, 2, 4).reshape(3, BLOCKS * BLOCKS, places * places)
+    return np.asarray(columns - columns.mean(axis=1, keepdims=True)).reshape(-1, places * places)
 
 
 def _windows(size: int) -> _Floats:
-    """For each share of ``size`` pixels and each block: the weights that average the block's pixels."""
-    shares = np.array(SHARES)[:, None]
-    edges = size * (0.5 + shares * (np.arange(BLOCKS + 1) / BLOCKS - 0.5))
+    """For each block and each share of ``size`` pixels: the weights that average the block's pixels."""
+    shares = np.array(SHARES)
+    edges = size * (0.5 + shares * (np.arange(BLOCKS + 1)[:, None] / BLOCKS - 0.5))
     pixel = np.arange(size)
-    covered = np.minimum(edges[:, 1:, None], pixel + 1) - np.maximum(edges[:, :-1, None], pixel)
+    covered = np.minimum(edges[1:, :, None], pixel + 1) - np.maximum(edges[:-1, :, None], pixel)
     weights = np.clip(covered, 0.0, 1.0)
     return np.asarray(weights / weights.sum(axis=2, keepdims=True), dtype=np.float32).reshape(-1, size)
 
 
 def _templates() -> _Floats:
-    """192 x 2, each column of length 1: the card and its mirror image."""
-    signs = 2.0 * _bits() - 1.0
-    columns = np.stack([signs.ravel(), signs[:, ::-1].ravel()], axis=1)
-    return np.asarray(columns / np.sqrt(signs.size), dtype=np.float32)
+    """2 x 192, each row of length 1: the card and its mirror image."""
+    signs = (2.0 * _bits() - 1.0).transpose(2, 0, 1)
+    rows = np.stack([signs.ravel(), signs[:, :, ::-1].ravel()])
+    return np.asarray(rows / np.sqrt(signs.size), dtype=np.float32)
 
 
 _WINDOWS: Final = _windows(SPEC.width // STRIDE)
