@@ -44,27 +44,30 @@ def to_frame(rgb: NDArray[np.uint8], coding: Coding) -> av.VideoFrame:
     """A frame with the planes of H x W x 3 ``rgb``; where the format has alpha, the picture is opaque."""
     frame = av.VideoFrame(rgb.shape[1], rgb.shape[0], coding.pix_fmt)
     depth = frame.format.components[0].bits
-    planes = _planes(rgb, coding, depth)
-    for plane, values in zip(frame.planes, planes, strict=False):
-        _fill(plane, _shrink(values, plane.height, plane.width))
+    weights, lift = _equation(coding, depth)
+    for plane, row, level in zip(frame.planes, weights, lift, strict=False):
+        _fill(plane, _rounded(_shrunk(rgb, plane.height, plane.width) @ row + level, depth))
     return frame
 
 
-def _planes(rgb: NDArray[np.uint8], coding: Coding, depth: int) -> list[NDArray[np.generic]]:
-    red_share, blue_share = coding.matrix.value[:2]
-    red, green, blue = np.moveaxis(rgb.astype(np.float32) / 255, 2, 0)
-    luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
-    cb, cr = (blue - luma) / (2 - 2 * blue_share), (red - luma) / (2 - 2 * red_share)
+def _equation(coding: Coding, depth: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights, 4 x 3, that turn red, green and blue (0 to 255) into luma, Cb, Cr and alpha, and what is added to each."""
+    red, blue = coding.matrix.value[:2]
+    luma = np.array([red, 1 - red - blue, blue])
+    cb, cr = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
     step, top = 1 << (depth - 8), (1 << depth) - 1
-    kind = np.uint8 if depth == 8 else np.uint16
-    scale, lift, chroma = (top, 0, top) if coding.full else (219 * step, 16 * step, 224 * step)
-    levels = (luma * scale + lift, cb * chroma + 128 * step, cr * chroma + 128 * step, np.full_like(luma, top))
-    return [np.clip(np.rint(level), 0, top).astype(kind) for level in levels]
+    scale, foot, chroma = (top, 0, top) if coding.full else (219 * step, 16 * step, 224 * step)
+    weights = np.array([luma * scale, cb * chroma, cr * chroma, np.zeros(3)]) / 255
+    return weights.astype(np.float32), np.array([foot, 128 * step, 128 * step, top], np.float32)
 
 
-def _shrink(values: NDArray[np.generic], height: int, width: int) -> NDArray[np.generic]:
-    """Subsampled by taking every second value: patches are flat, and edges are never measured."""
-    return values[:: values.shape[0] // height, :: values.shape[1] // width]
+def _shrunk(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
+    """Every second pixel where chroma has half the size: patches are flat, and edges are never measured."""
+    return rgb[:: rgb.shape[0] // height, :: rgb.shape[1] // width].astype(np.float32)
+
+
+def _rounded(levels: NDArray[np.float32], depth: int) -> NDArray[np.generic]:
+    return np.clip(np.rint(levels), 0, (1 << depth) - 1).astype(np.uint8 if depth == 8 else np.uint16)
 
 
 def _fill(plane: av.video.plane.VideoPlane, values: NDArray[np.generic]) -> None:

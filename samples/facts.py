@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-__all__ = ["Event", "Facts", "Sample"]
+__all__ = ["Entry", "Event", "Facts", "Playlist", "Sample"]
 
 Rgb8 = tuple[int, int, int]
 
@@ -83,3 +83,27 @@ class Sample:
     facts: Facts
     init: Path | None = field(default=None)
     """The init segment, where it is separate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One segment that a playlist names."""
+
+    facts: Facts
+    start: Fraction
+    """Seconds on the stream's clock, the playlist's first frame at 0."""
+    discontinuity: bool = False
+    """The playlist says that a new clock begins."""
+    missing: bool = False
+    """The playlist says that it is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playlist:
+    """A playlist in its own folder, and what is known of it."""
+
+    name: str
+    path: Path
+    entries: tuple[Entry, ...] = ()
+    refusal: frozenset[str] = frozenset()
+    """The kinds of error of which one must come; empty where all its entries must be read."""
