@@ -25,7 +25,7 @@ from scanner.scoring.promises import check_graph, check_signature, check_values
 from scanner.scoring.wire import read_graph
 from scanner.types import FrameSpec, Label, Medium, ModelRef, Sample, Scores
 
-__all__ = ["OnnxScorer", "Provider", "compiled_providers", "load_onnx", "open_session"]
+__all__ = ["OnnxScorer", "Provider", "is_compiled_in", "load_onnx", "open_session"]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 
@@ -111,7 +111,7 @@ def open_session(model: bytes, *, provider: Provider, threads: int = 1, name: st
         SetupError: the runtime refuses the model, or gives another provider.
     """
     wanted = _WANTED[provider]
-    if wanted[0] not in onnxruntime.get_available_providers():
+    if not is_compiled_in(provider):
         raise SetupError(f"model {name}: {provider} was asked for and is not in this onnxruntime{_REMEDIES[provider]}")
     onnxruntime.set_default_logger_severity(FATAL)
     if provider != "cpu":
@@ -126,9 +126,9 @@ def open_session(model: bytes, *, provider: Provider, threads: int = 1, name: st
     return session
 
 
-def compiled_providers() -> tuple[str, ...]:
-    """What this onnxruntime was built with, which does not say that it works here."""
-    return tuple(onnxruntime.get_available_providers())
+def is_compiled_in(provider: Provider) -> bool:
+    """Whether this onnxruntime was built with it, which does not say that it works here."""
+    return _WANTED[provider][0] in onnxruntime.get_available_providers()
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:
