@@ -1,0 +1,84 @@
+"""From a source to the windows of it that were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import BinaryIO
+
+from av.error import FFmpegError
+
+from scanner.errors import FormatError, LimitError, NoVideoError
+from scanner.media.gops import Gop, GopRule, VideoPacket, gather
+from scanner.media.limits import MediaLimits
+from scanner.media.looking import Looker
+from scanner.media.open import Media, check_duration, joined, open_media, size_of
+from scanner.media.picture import decode_picture
+from scanner.media.request import DecodeRequest
+from scanner.media.sniff import HEAD_BYTES, Container, sniff
+from scanner.media.timeline import Timeline
+from scanner.types import Decoded
+
+__all__ = ["decode"]
+
+
+def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None) -> Iterator[Decoded]:
+    """The source's windows in order, from ``request.first_window`` on.
+
+    ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened. ``name`` is what
+    messages call it; ``init`` goes before it. Memory is bounded by one window's samples and one GOP's packets.
+
+    Raises:
+        FormatError: not a container or codec that we open.
+        DamagedError: it is one, but nothing of it can be read.
+        NoVideoError: nothing to look at.
+        LimitError: over one of ``request.limits``.
+    """
+    limits = request.limits
+    size = size_of(source) + len(init or b"")
+    if size > limits.max_bytes:
+        raise LimitError(f"{name}: {size} bytes, limit is {limits.max_bytes}", kind="limit_bytes")
+    whole = joined(source, init)
+    kind = _kind(whole, name)
+    if kind.picture:
+        yield from decode_picture(whole.read(limits.max_still_bytes + 1), kind, request, name)
+        return
+    with open_media(whole, kind, limits, name) as media:
+        yield from _windows(media, request)
+
+
+def _kind(source: BinaryIO, name: str) -> Container:
+    head = source.read(HEAD_BYTES)
+    source.seek(0)
+    try:
+        return sniff(head)
+    except (FormatError, NoVideoError) as why:
+        raise type(why)(f"{name}: {why}") from why
+
+
+def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
+    looker = Looker(media, request)
+    longest = request.window / media.time_base if request.window is not None else None
+    running = media.kind in (Container.MPEGTS, Container.FLV)
+    timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=running)
+    rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
+    index = 0
+    for gop in gather(_packets(media, request.limits), timeline, rule):
+        window = looker.window
+        if window is not None and longest is not None and (gop.first.jump or gop.end - window.start > longest):
+            yield from looker.close(following=gop)
+            index += 1
+        looker.look(gop, index)
+    if looker.window is None:
+        raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
+    yield from looker.close(following=None)
+
+
+def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:
+    """Whatever can be demuxed of the track; what cannot is stepped over, a bounded number of times."""
+    for _ in range(limits.max_errors):
+        try:
+            yield from (packet for packet in media.container.demux(media.track) if packet.size)
+            return
+        except FFmpegError:
+            continue

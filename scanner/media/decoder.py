@@ -1,0 +1,61 @@
+"""The codec, fed packet by packet, with its errors counted."""
+
+from __future__ import annotations
+
+import logging
+
+from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from scanner.media.gops import VideoPacket
+from scanner.media.limits import MediaLimits
+
+__all__ = ["Decoder"]
+
+log = logging.getLogger(__name__)
+
+
+class Decoder:
+    """One thread, no bidirectional frames, nothing raised for a broken packet."""
+
+    def __init__(self, codec: VideoCodecContext, limits: MediaLimits) -> None:
+        codec.thread_count = 1  # frame threads that are dropped undrained deadlock
+        codec.skip_frame = "BIDIR"
+        codec.options = {"max_pixels": str(limits.max_pixels)}
+        self._codec = codec
+        self._patience = limits.max_errors
+        self._failures = 0
+
+    @property
+    def given_up(self) -> bool:
+        """So many packets in a row failed that the rest is not tried."""
+        return self._failures >= self._patience
+
+    def feed(self, packet: VideoPacket) -> list[VideoFrame]:
+        """The frames that came out, in order of time; often those of earlier packets."""
+        if self.given_up:
+            return []
+        return self._decode(packet)
+
+    def drain(self) -> list[VideoFrame]:
+        """The frames still inside; the next packet fed must be a keyframe's."""
+        if not self._codec.is_open:
+            return []
+        frames = self._decode(None)
+        self._codec.flush_buffers()
+        return frames
+
+    def spare_nothing(self) -> None:
+        """Decode bidirectional frames too: there are streams that have no others."""
+        self._codec.skip_frame = "DEFAULT"
+
+    def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:
+        try:
+            frames = self._codec.decode(packet)
+        except FFmpegError as why:
+            self._failures += 1
+            log.debug("packet not decodable", extra={"why": str(why), "failures": self._failures})
+            return []
+        self._failures = 0
+        return frames

@@ -1,0 +1,144 @@
+"""Packets gathered into GOPs, with the time that each one shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from scanner.media.timeline import Placed, Timeline
+
+__all__ = ["Gop", "GopRule", "VideoPacket", "gather"]
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GopRule:
+    """How much of a GOP is kept, and when it is cut inside."""
+
+    keep: bool
+    """All packets, and not only the keyframe's."""
+    longest: Fraction | None
+    """In ticks; ``None``: never cut for its length."""
+    max_bytes: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Gop:
+    """A keyframe and what follows it, in ticks of the timeline."""
+
+    first: Placed
+    """Its first frame in the order of decoding; the keyframe where ``keyed``."""
+    keyed: bool
+    """It begins with a keyframe."""
+    continues: bool
+    """It is the rest of a GOP that was cut for its length: decoding goes on from the piece before."""
+    continued: bool = False
+    """Another piece follows."""
+    end: int = 0
+    """Where the next frame after it begins, or its last frame ends."""
+    anchors: list[int] = field(default_factory=list)
+    """Frames that come in order of time; the others are shown before one that came earlier."""
+    shown: list[int] = field(default_factory=list)
+    """Every frame's start, in the order of decoding."""
+    packets: list[VideoPacket] = field(default_factory=list)
+    """In order of decoding, their ``pts`` in ticks; leading ones, which need the GOP before, are left out."""
+    size: int = 0
+
+    @property
+    def last(self) -> int:
+        """Ticks of the last frame shown."""
+        return max(self.shown)
+
+    @property
+    def start(self) -> int:
+        """Ticks of the first frame shown."""
+        return min(self.shown)
+
+    def take(self, packet: VideoPacket, placed: Placed) -> None:
+        """Keep a packet for decoding."""
+        packet.pts = placed.ticks
+        self.packets.append(packet)
+        self.size += packet.size
+
+    def is_full(self, ticks: int, rule: GopRule) -> bool:
+        """A frame at ``ticks`` belongs to the next piece, so that this one will not be too long when the frame after it comes."""
+        following = 2 * ticks - self.anchors[-1]
+        return self.size > rule.max_bytes or (rule.longest is not None and following - self.start > rule.longest)
+
+    def close(self, end: int) -> Gop:
+        """Itself, with its end known."""
+        self.end = end
+        return self
+
+
+def gather(packets: Iterable[VideoPacket], timeline: Timeline, rule: GopRule) -> Iterator[Gop]:
+    """GOPs in order, each one packet late: its end is then known, and the leading frames that it shows have come."""
+    gatherer = _Gatherer(rule)
+    for packet in packets:
+        pts = packet.dts if packet.pts is None else packet.pts
+        placed = timeline.place(pts, duration=packet.duration or 0, keyframe=packet.is_keyframe)
+        finished = gatherer.add(packet, placed)
+        if finished is not None:
+            yield finished
+    yield from gatherer.finish(timeline.end)
+
+
+class _Gatherer:
+    """At most one open GOP, and the one before it until its leading frames have come."""
+
+    def __init__(self, rule: GopRule) -> None:
+        self._rule = rule
+        self._open: Gop | None = None
+        self._held: Gop | None = None
+
+    def add(self, packet: VideoPacket, placed: Placed) -> Gop | None:
+        """Take one packet; a GOP that is complete now comes back."""
+        gop = self._open
+        if gop is None or packet.is_keyframe or placed.jump or self._is_full(gop, placed):
+            return self._begin(packet, placed)
+        if placed.ticks < gop.first.ticks and (gop.keyed or gop.continues):
+            return self._lead(gop, placed)
+        return self._follow(gop, packet, placed)
+
+    def finish(self, end: int) -> Iterator[Gop]:
+        """What is left when the source ends."""
+        if self._held is not None:
+            yield self._held
+        if self._open is not None:
+            yield self._open.close(end)
+
+    def _is_full(self, gop: Gop, placed: Placed) -> bool:
+        return placed.ticks > gop.anchors[-1] and gop.is_full(placed.ticks, self._rule)
+
+    def _begin(self, packet: VideoPacket, placed: Placed) -> Gop | None:
+        finished, before = self._held, self._open
+        continues = before is not None and not (packet.is_keyframe or placed.jump) and (before.keyed or before.continues)
+        self._open = Gop(first=placed, keyed=packet.is_keyframe, continues=continues)
+        self._held = before.close(placed.ticks) if before is not None else None
+        if before is not None:
+            before.continued = continues
+        self._follow(self._open, packet, placed)
+        return finished
+
+    def _lead(self, gop: Gop, placed: Placed) -> None:
+        """A frame before the keyframe it follows is shown in the GOP before, if there is one."""
+        if self._held is not None and not gop.first.jump:
+            self._held.shown.append(placed.ticks)
+
+    def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Gop | None:
+        gop.shown.append(placed.ticks)
+        if packet.is_keyframe or (self._rule.keep and (gop.keyed or gop.continues)):
+            gop.take(packet, placed)
+        if gop.anchors and placed.ticks <= gop.anchors[-1]:
+            return None
+        gop.anchors.append(placed.ticks)
+        if len(gop.anchors) == 1:
+            return None
+        finished, self._held = self._held, None
+        return finished

@@ -1,0 +1,131 @@
+"""Looks at GOPs: picks frames, has them decoded, scales them, and gathers them into windows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from av.video.frame import VideoFrame
+
+from scanner.errors import LimitError
+from scanner.media.decoder import Decoder
+from scanner.media.gops import Gop, VideoPacket
+from scanner.media.open import Media, check_pixels
+from scanner.media.request import DecodeRequest
+from scanner.media.sampling import Picker
+from scanner.media.scale import Scaler
+from scanner.media.sniff import Container
+from scanner.media.timeline import Placed
+from scanner.media.window import Mark, Window
+from scanner.types import Decoded, MediaInfo, Sample
+
+__all__ = ["Looker"]
+
+_CODEC_NAMES = {"libdav1d": "av1"}
+
+
+class Looker:
+    """Holds the decoder, the scaler and the window that is open."""
+
+    def __init__(self, media: Media, request: DecodeRequest) -> None:
+        self._media = media
+        self._request = request
+        self._decoder = Decoder(media.codec, request.limits)
+        self._picker = Picker(request.sampling, media.time_base)
+        self._scaler = Scaler(request.specs)
+        self._wanted: deque[int] = deque()
+        self._keyframes: set[int] = set()
+        self._epoch: Placed | None = None
+        self._window: Window | None = None
+
+    @property
+    def window(self) -> Window | None:
+        """The one that is open."""
+        return self._window
+
+    def look(self, gop: Gop, index: int) -> None:
+        """Add one GOP to the open window; where none is, window ``index`` begins with it."""
+        window = self._window or self._begin(gop, index)
+        window.extend(gop)
+        self._epoch = gop.first
+        if window.index >= self._request.first_window:
+            self._sample(gop, window)
+        elif gop.continued:
+            self._pass_over(gop)
+
+    def close(self, *, following: Gop | None) -> Iterator[Decoded]:
+        """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state."""
+        window, self._window = self._window, None
+        if window is None or window.index < self._request.first_window:
+            return
+        if following is None or not following.continues:
+            self._receive(self._decoder.drain(), window)
+        window.marks.extend(Mark(ticks, False) for ticks in self._wanted)
+        yield window.decoded(self._info(window), last=following is None)
+
+    def _begin(self, gop: Gop, index: int) -> Window:
+        self._window = Window(
+            index=index, first=gop.first, start=gop.start, time_base=self._media.time_base, wrap_bits=self._media.wrap_bits
+        )
+        self._picker.restart()
+        self._wanted.clear()
+        self._keyframes.clear()
+        return self._window
+
+    def _sample(self, gop: Gop, window: Window) -> None:
+        if not gop.packets and not gop.keyed:
+            return
+        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.keyed)
+        self._wanted.extend(picks)
+        if gop.keyed:
+            self._keyframes.add(gop.first.ticks)
+        for packet in _needed(gop, picks):
+            self._receive(self._decoder.feed(packet), window)
+
+    def _pass_over(self, gop: Gop) -> None:
+        """The piece after it needs the decoder's state."""
+        for packet in gop.packets:
+            self._decoder.feed(packet)
+
+    def _receive(self, frames: Iterable[VideoFrame], window: Window) -> None:
+        for frame in frames:
+            if frame.pts is not None and self._wanted and self._wanted[0] <= frame.pts:
+                self._keep(frame, frame.pts, window)
+
+    def _keep(self, frame: VideoFrame, ticks: int, window: Window) -> None:
+        """Make a sample of the first frame at or after each wanted one."""
+        limits = self._request.limits
+        while self._wanted and self._wanted[0] <= ticks:
+            window.marks.append(Mark(wanted := self._wanted.popleft(), wanted == ticks))
+        window.marks.append(Mark(ticks, not frame.is_corrupt))
+        check_pixels(frame.width, frame.height, limits, self._media.name)
+        if len(window.samples) >= limits.max_frames:
+            raise LimitError(f"{self._media.name}: window {window.index} has more than {limits.max_frames} samples", kind="limit_frames")
+        window.samples.append(
+            Sample(
+                at=window.at(ticks),
+                pts=window.raw(ticks, self._epoch),
+                keyframe=ticks in self._keyframes,
+                images=self._scaler.images(frame),
+            )
+        )
+
+    def _info(self, window: Window) -> MediaInfo:
+        codec = self._media.codec
+        return MediaInfo(
+            container=self._media.kind.name.lower(),
+            codec=_CODEC_NAMES.get(codec.name, codec.name),
+            width=codec.width,
+            height=codec.height,
+            still=self._media.kind is Container.GIF and window.frames == 1,
+        )
+
+
+def _needed(gop: Gop, picks: tuple[int, ...]) -> Iterator[VideoPacket]:
+    """The packets to decode, up to the last pick's; all of them where another piece goes on from there."""
+    if not picks and not gop.continued:
+        return
+    for packet in gop.packets:
+        yield packet
+        if not gop.continued and packet.pts == picks[-1]:
+            return

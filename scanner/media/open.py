@@ -1,0 +1,152 @@
+"""One way in: the allow-lists, the fast open, the first checks, and everything closed again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO, SEEK_END
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from scanner.errors import DamagedError, FormatError, LimitError, NoVideoError
+from scanner.media.limits import MediaLimits
+from scanner.media.sniff import Container
+
+__all__ = ["CODECS", "Media", "joined", "open_media", "size_of"]
+
+CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg2video", "mpeg1video", "mpeg4", "mjpeg", "gif"})
+"""The decoders that we let run, of the several hundred that are compiled in."""
+
+_FAST_OPEN = {
+    "codec_whitelist": "none",  # probing would decode the first keyframe, which is decoded again later
+    "format_whitelist": "mpegts,mov,mp4,matroska,webm,avi,flv,gif",
+    "protocol_whitelist": "none",
+    "probesize": "32768",
+    "analyzeduration": "0",
+    "fpsprobesize": "0",
+    "skip_estimate_duration_from_pts": "1",
+    "correct_ts_overflow": "0",  # wraps are ours to see
+}
+_THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
+_READ_BYTES = 1 << 18
+_WRAP_BITS = {Container.MPEGTS: 33, Container.FLV: 32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """An open source and the track that is looked at; it lives as long as the ``with`` that made it."""
+
+    name: str
+    kind: Container
+    container: InputContainer
+    track: VideoStream
+    time_base: Fraction
+    wrap_bits: int
+
+    @property
+    def codec(self) -> VideoCodecContext:
+        """The track's decoder."""
+        return self.track.codec_context
+
+    @property
+    def declared(self) -> Fraction | None:
+        """Seconds that the container says the track lasts; ``None`` where it does not say."""
+        return self.track.duration * self.time_base if self.track.duration else None
+
+
+def size_of(source: BinaryIO) -> int:
+    """Bytes, the position set to the first one."""
+    size = source.seek(0, SEEK_END)
+    source.seek(0)
+    return size
+
+
+def joined(source: BinaryIO, init: bytes | None) -> BinaryIO:
+    """The source behind its init segment."""
+    return source if init is None else BytesIO(init + source.read())
+
+
+@contextmanager
+def open_media(source: BinaryIO, kind: Container, limits: MediaLimits, name: str) -> Iterator[Media]:
+    """The source's video track, checked and ready to be demuxed.
+
+    Raises:
+        DamagedError: the container cannot be read.
+        NoVideoError: it has no video track.
+        FormatError: its video codec is not one that we decode.
+        LimitError: too many tracks or pixels, too long, or too slow to open.
+    """
+    with _opened(source, kind, limits, name, _FAST_OPEN) as container:
+        if container.streams.video or kind is not Container.MPEGTS:
+            yield _checked(container, kind, limits, name)
+            return
+    source.seek(0)
+    with _opened(source, kind, limits, name, _THOROUGH_OPEN) as container:  # its tables come late
+        yield _checked(container, kind, limits, name)
+
+
+@contextmanager
+def _opened(source: BinaryIO, kind: Container, limits: MediaLimits, name: str, options: dict[str, str]) -> Iterator[InputContainer]:
+    begun = time.monotonic()
+    try:
+        container = av.open(source, "r", format=kind.value, options=options, metadata_errors="replace", buffer_size=_READ_BYTES)
+    except FFmpegError as why:
+        raise DamagedError(f"{name}: cannot be opened as {kind.name} ({why.strerror})") from why
+    with container:
+        if (took := time.monotonic() - begun) > limits.probe_seconds:
+            raise LimitError(f"{name}: took {took:.1f} s to open, limit is {limits.probe_seconds} s", kind="limit_probe_time")
+        yield container
+
+
+def _checked(container: InputContainer, kind: Container, limits: MediaLimits, name: str) -> Media:
+    if (tracks := len(container.streams)) > limits.max_tracks:
+        raise LimitError(f"{name}: {tracks} tracks, limit is {limits.max_tracks}", kind="limit_tracks")
+    track = _video_track(container, name)
+    for stream in container.streams:
+        stream.discard = Discard.default if stream is track else Discard.all
+    assert track.time_base is not None  # every demuxer sets it
+    media = Media(name=name, kind=kind, container=container, track=track, time_base=track.time_base, wrap_bits=_WRAP_BITS.get(kind, 64))
+    check_pixels(media.codec.width, media.codec.height, limits, name)
+    check_duration(media.declared or Fraction(0), limits, name)
+    return media
+
+
+def _video_track(container: InputContainer, name: str) -> VideoStream:
+    tracks = [t for t in container.streams.video if not t.disposition & Disposition.attached_pic]
+    if not tracks:
+        found = ", ".join(sorted({s.type for s in container.streams})) or "no track at all"
+        raise NoVideoError(f"{name}: {found}, a video track is wanted")
+    track = next((t for t in tracks if t.disposition & Disposition.default), tracks[0])
+    codec = track.codec_context.name if track.codec_context is not None else "unknown"
+    if codec not in CODECS:
+        raise FormatError(f"{name}: video codec {codec}, one of {', '.join(sorted(CODECS))} is wanted")
+    return track
+
+
+def check_pixels(width: int, height: int, limits: MediaLimits, name: str) -> None:
+    """Refuse a frame that is too large.
+
+    Raises:
+        LimitError: ``limit_pixels``.
+    """
+    if width * height > limits.max_pixels:
+        raise LimitError(f"{name}: {width}x{height} is {width * height} pixels, limit is {limits.max_pixels}", kind="limit_pixels")
+
+
+def check_duration(seconds: Fraction, limits: MediaLimits, name: str) -> None:
+    """Refuse a source that is too long.
+
+    Raises:
+        LimitError: ``limit_duration``.
+    """
+    if seconds > limits.max_duration:
+        raise LimitError(f"{name}: {float(seconds):.1f} s long, limit is {float(limits.max_duration):.1f} s", kind="limit_duration")

@@ -1,0 +1,85 @@
+"""Which frames of a GOP are looked at. Pure: times in, times out.
+
+A sample shows its own frame until the next one is due, so a hole runs from the end of one sampled frame to the start
+of the next: keyframes 2.002 s apart at 29.97 frames a second leave a hole of 1.969 s, and nothing that is shown for
+2 s falls into it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+__all__ = ["Picker", "Sampling"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Which instants of a window become samples."""
+
+    strategy: Literal["adaptive", "keyframes", "every"] = "adaptive"
+    """``adaptive``: keyframes at least ``min_gap`` apart, and frames between them where a hole would exceed ``max_gap``.
+    ``keyframes``: each of them and nothing else. ``every``: a frame in each ``every`` seconds."""
+    min_gap: Fraction = Fraction(1, 2)
+    max_gap: Fraction = Fraction(2)
+    every: Fraction = Fraction(1)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_gap <= self.max_gap:
+            raise ValueError(f"sampling wants 0 < min_gap <= max_gap, got {self.min_gap} and {self.max_gap}")
+        if not self.every > 0:
+            raise ValueError(f"sampling wants every > 0, got {self.every}")
+
+    @property
+    def gaps(self) -> tuple[Fraction, Fraction]:
+        """The least and the greatest gap that the strategy keeps to, in seconds."""
+        return (self.every, self.every) if self.strategy == "every" else (self.min_gap, self.max_gap)
+
+
+class Picker:
+    """Chooses frames GOP by GOP; its memory is the last choice and starts anew with each window."""
+
+    def __init__(self, sampling: Sampling, time_base: Fraction) -> None:
+        least, greatest = sampling.gaps
+        self._min_gap = least / time_base
+        self._max_gap = greatest / time_base
+        self._keyframes_only = sampling.strategy == "keyframes"
+        self._last: int | None = None
+        self._seen_to = 0
+
+    def restart(self) -> None:
+        """Forget the last choice: a window begins."""
+        self._last = None
+
+    def pick(self, anchors: Sequence[int], shown: Sequence[int], end: int, *, keyed: bool) -> tuple[int, ...]:
+        """The ticks of the frames to look at.
+
+        ``anchors`` are the frames that come in order of time, the first one being the keyframe where ``keyed``;
+        ``shown`` is every frame's start in order of time; ``end`` is where the next GOP begins.
+        """
+        if self._keyframes_only:
+            return tuple(anchors[:1]) if keyed else ()
+        picks: list[int] = []
+        if self._last is None or (keyed and anchors[0] - self._last >= self._min_gap):
+            picks.append(self._take(anchors[0], shown, end))
+        while (pick := self._fill(anchors, end)) is not None:
+            picks.append(self._take(pick, shown, end))
+        return tuple(picks)
+
+    def _take(self, pick: int, shown: Sequence[int], end: int) -> int:
+        following = bisect_right(shown, pick)
+        self._last = pick
+        self._seen_to = shown[following] if following < len(shown) else end
+        return pick
+
+    def _fill(self, anchors: Sequence[int], end: int) -> int | None:
+        """The last anchor within ``max_gap``, early enough to leave ``min_gap`` before the next GOP; else the next one."""
+        if self._last is None or end - self._seen_to <= self._max_gap:
+            return None
+        limit = min(self._last + self._max_gap, max(end - self._min_gap, self._last + self._min_gap))
+        after = bisect_right(anchors, self._last)
+        index = max(bisect_right(anchors, limit) - 1, after)
+        return anchors[index] if index < len(anchors) else None

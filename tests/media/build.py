@@ -1,0 +1,72 @@
+"""Small media with known facts, encoded in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SHADES", "encode", "shade"]
+
+TICK = Fraction(1, 90000)
+
+
+def picture(value: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A flat picture with a darker left edge, so that mirrored or turned ones are told apart."""
+    width, height = size
+    rgb = np.full((height, width, 3), value, np.uint8)
+    rgb[:, : width // 8] //= 2
+    return rgb
+
+
+def encode(
+    *,
+    container: str = "mpegts",
+    codec: str = "libx264",
+    frames: int = 60,
+    rate: Fraction | int = 30,
+    gop: int = 30,
+    size: tuple[int, int] = (128, 96),
+    bframes: int = 0,
+    options: dict[str, str] | None = None,
+    mux: dict[str, str] | None = None,
+    pix_fmt: str = "yuv420p",
+    values: Sequence[int] | None = None,
+    at: Iterable[int] | None = None,
+    rotation: int | None = None,
+) -> bytes:
+    """Flat pictures whose grey says their number; ``at`` gives each frame's time in frame units (variable rate)."""
+    sink = io.BytesIO()
+    with av.open(sink, "w", format=container, options=mux or {}) as out:
+        stream = out.add_stream(codec, rate=rate, options=_options(codec, gop, bframes, options or {}))
+        stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
+        stream.codec_context.gop_size = gop
+        stream.codec_context.thread_count = 1
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        times = list(at) if at is not None else list(range(frames))
+        for number, time in enumerate(times):
+            value = values[number] if values is not None else 16 + number * 7 % 224
+            frame = av.VideoFrame.from_ndarray(picture(value, size), format="rgb24")
+            frame.pts, frame.time_base = time, 1 / Fraction(rate)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return sink.getvalue()
+
+
+def _options(codec: str, gop: int, bframes: int, extra: dict[str, str]) -> dict[str, str]:
+    if codec == "libx264":
+        base = {
+            "g": str(gop),
+            "keyint_min": str(gop),
+            "sc_threshold": "0",
+            "bf": str(bframes),
+            "preset": "veryfast",
+            "x264-params": "scenecut=0:b-adapt=0",
+        }
+        return base | extra
+    return {"g": str(gop), "bf": str(bframes)} | extra if codec in {"mpeg2video", "mpeg4"} else dict(extra)
