@@ -74,13 +74,13 @@ class SegmentWorker:
         self._request = request
         self._reuse = reuse
 
-    def work(self, job: Job) -> Iterator[Outcome]:
-        """The job's scored segments, and what failed of it.
+    def work(self, job: Job, *, first_window: int = 0) -> Iterator[Outcome]:
+        """The job's scored segments from ``first_window`` on, and what failed of it.
 
         A decoder that dies is tried once more from the window that it died on. One that dies on it again quarantines that
         window; the next one is tried, and if the decoder dies there at once too, the source is given up.
         """
-        at, deaths, quarantined = 0, 0, -2
+        at, deaths, quarantined = first_window, 0, -2
         while True:
             try:
                 for decoded in self._decode(job, first_window=at):

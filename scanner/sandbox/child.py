@@ -1,0 +1,130 @@
+"""The disposable process: ``python -m scanner.sandbox``, its parent on standard input.
+
+It imports, warms up, gives up its rights, and then serves one task after another until its parent hangs up.
+Whatever goes wrong in a task is an answer; whatever goes wrong with the process is seen by the parent as its death.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import signal
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from mmap import mmap
+from types import TracebackType
+from typing import Any
+
+from scanner.errors import DecoderDiedError, LimitError, ScannerError
+from scanner.sandbox.border import Frames, dumps, error_to, window_to
+from scanner.sandbox.channel import Channel
+from scanner.sandbox.messages import Call, Start
+from scanner.sandbox.walls import die_with, raise_walls
+from scanner.types import Decoded
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Serve until the parent hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to judge
+    channel = Channel(socket.socket(fileno=0))
+    try:
+        server = _prepared(channel)
+        while True:
+            with channel.receive_open() as (body, descriptors):
+                server.serve(pickle.loads(body), descriptors)
+    except (EOFError, ConnectionError):
+        return
+
+
+def _prepared(channel: Channel) -> _Server:
+    with channel.receive_open() as (body, (descriptor,)):
+        start: Start = pickle.loads(body)
+        memory = mmap(descriptor, start.limits.buffer_bytes)
+    die_with(start.parent)
+    try:
+        server = _Server(channel, start, memory)
+        if start.warm_up is not None:
+            _load(start.warm_up)()
+    except Exception as why:
+        channel.send(dumps({"failed": f"{type(why).__name__}: {why}"}))
+        raise
+    walls = raise_walls(start.limits)
+    channel.send(dumps({"held": walls.held, "missing": dict(walls.missing)}))
+    return server
+
+
+class _Server:
+    """What the child keeps between tasks."""
+
+    def __init__(self, channel: Channel, start: Start, memory: mmap) -> None:
+        self._channel = channel
+        self._memory = memory
+        self._cpu_seconds = start.limits.cpu_seconds
+        self._tasks = {name: _load(entry) for name, entry in start.tasks.items()}
+        self._untaken = False
+        """The last window still lies in the shared buffer."""
+
+    def serve(self, call: Call, descriptors: Sequence[int]) -> None:
+        """Answer one call, in the end with ``value``, ``end`` or ``error``."""
+        answer = self._outcome(call, descriptors)
+        self._wait_until_taken()
+        self._channel.send(dumps(answer))
+
+    def _outcome(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
+        try:
+            return self._run(call, descriptors)
+        except ScannerError as why:
+            return {"error": error_to(why)}
+        except MemoryError:
+            return {"error": error_to(LimitError(f"{call.name}: needs more memory than its decoder may have", kind="limit_memory"))}
+        except (EOFError, ConnectionError):
+            raise
+        except Exception as why:  # noqa: BLE001 - a process that cannot go on says so and is replaced
+            return {"error": error_to(DecoderDiedError(f"{call.name}: {type(why).__name__} in {_place(why.__traceback__)}: {why}"))}
+
+    def _run(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
+        task = self._tasks[call.task]
+        self._allow_one_window()
+        with ExitStack() as files:
+            sources = [files.enter_context(open(fd, "rb", closefd=False)) for fd in descriptors[: len(descriptors) - call.writes]]
+            if call.writes:
+                output = files.enter_context(open(descriptors[-1], "r+b", closefd=False))
+                return {"value": task(sources, call.arguments, name=call.name, output=output)}
+            self._stream(task(sources, call.arguments, name=call.name), Frames(self._memory, call.specs))
+        return {"end": True}
+
+    def _stream(self, windows: Iterable[Decoded], frames: Frames) -> None:
+        """Say each window; while the parent looks at it, the next one is decoded."""
+        for window in windows:
+            self._wait_until_taken()
+            frames.write(window.samples)
+            self._channel.send(dumps({"window": window_to(window)}))
+            self._untaken = True
+            self._allow_one_window()
+
+    def _wait_until_taken(self) -> None:
+        if self._untaken:
+            self._channel.receive()
+            self._untaken = False
+
+    def _allow_one_window(self) -> None:
+        """Give this much processor time; then SIGPROF ends the process, even inside native code."""
+        signal.setitimer(signal.ITIMER_PROF, self._cpu_seconds)
+
+
+def _load(entry: str) -> Callable[..., Any]:
+    module, _, function = entry.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _place(traceback: TracebackType | None) -> str:
+    """File and line of the innermost frame, without reading the file: that is not allowed here."""
+    place = "?"
+    while traceback is not None:
+        place = f"{traceback.tb_frame.f_code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

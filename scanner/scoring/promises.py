@@ -1,0 +1,102 @@
+"""A model held against its manifest: what the file is made of, what goes in and out, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.errors import SetupError
+from scanner.scoring.manifest import Manifest, Output
+from scanner.scoring.wire import GraphFacts
+
+__all__ = ["Port", "check_graph", "check_signature", "check_values"]
+
+MAX_NODES: Final = 50_000
+DOMAINS: Final = frozenset({"", "ai.onnx.ml"})
+"""Operators that ONNX itself defines. Anything else is somebody's own code."""
+SLACK: Final = 1e-4
+"""How far rounding may carry a probability that a graph made itself out of [0, 1]."""
+
+
+class Port(Protocol):
+    """An input or output of a graph, as onnxruntime describes it."""
+
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+    """A dimension that may vary has a name, or nothing, in place of its size."""
+
+
+def check_graph(graph: GraphFacts, manifest: Manifest) -> None:
+    """Refuse what must not even be loaded.
+
+    Raises:
+        SetupError: weights outside the file, another opset, too many operators, or operators that ONNX does not define.
+    """
+    model = f"model {manifest.name}"
+    if graph.external:
+        raise SetupError(f"{model}: keeps weights in other files ({graph.external[0]}): save it with all weights inside")
+    if graph.opsets.get("") != manifest.opset:
+        raise SetupError(f"{model}: uses opset {graph.opsets.get('')}, its manifest says {manifest.opset}")
+    if not 0 < graph.nodes <= MAX_NODES:
+        raise SetupError(f"{model}: has {graph.nodes} operators, wanted 1 to {MAX_NODES}")
+    if foreign := sorted({f"{domain}.{name}" for domain, name in graph.operators if domain not in DOMAINS}):
+        raise SetupError(f"{model}: uses operators that ONNX does not define: {', '.join(foreign[:3])}")
+
+
+def check_signature(inputs: Sequence[Port], outputs: Sequence[Port], manifest: Manifest) -> None:
+    """Hold the names, dtypes and shapes of a graph's inputs and outputs to the manifest.
+
+    Raises:
+        SetupError: one of them differs.
+    """
+    height, width, channels = manifest.input.spec.shape
+    _compare("input", inputs, {manifest.input.name: ("tensor(uint8)", (1, height, width, channels))}, manifest)
+    _compare("output", outputs, {o.name: ("tensor(float)", (1, len(o.labels) or None)) for o in manifest.outputs}, manifest)
+
+
+def check_values(manifest: Manifest, output: Output, values: NDArray[np.float32], *, rows: int) -> None:
+    """Hold what came out to a row for each picture, to numbers, and to [0, 1] where the graph is said to give probabilities.
+
+    Raises:
+        SetupError: the shape differs, or a value is infinite, not a number or no probability.
+    """
+    wanted = (rows, len(output.labels) or values.shape[-1])
+    if values.shape != wanted:
+        raise SetupError(f"model {manifest.name}: output {output.name} has shape {_show(values.shape)}, wanted {_show(wanted)}")
+    least, most = float(values.min()), float(values.max())
+    if not (-np.inf < least and most < np.inf):
+        raise SetupError(f"model {manifest.name}: output {output.name} gave {least:.4g} to {most:.4g}, wanted finite numbers")
+    promised = output.kind != "embedding" and output.activation == "none"
+    if promised and not (least >= -SLACK and most <= 1.0 + SLACK):
+        raise SetupError(f"model {manifest.name}: output {output.name} gave {least:.4g} to {most:.4g}, wanted probabilities in [0, 1]")
+
+
+_Promises = Mapping[str, tuple[str, tuple[int | None, ...]]]
+"""Dtype and shape by name; None where any size will do."""
+
+
+def _compare(what: str, ports: Sequence[Port], promised: _Promises, manifest: Manifest) -> None:
+    found = {port.name: port for port in ports}
+    if found.keys() != promised.keys():
+        raise SetupError(f"model {manifest.name}: {what}s are {', '.join(found)}, its manifest says {', '.join(promised)}")
+    for name, (dtype, shape) in promised.items():
+        port = found[name]
+        if port.type != dtype or not _fits(port.shape, shape):
+            raise SetupError(
+                f"model {manifest.name}: {what} {name} is {port.type} of shape {_show(port.shape)}, "
+                f"its manifest says {dtype} of shape {_show((None, *shape[1:]))}"
+            )
+
+
+def _fits(found: Sequence[int | str | None], wanted: Sequence[int | None]) -> bool:
+    """A dimension that may vary fits for now; the first run shows what it comes to."""
+    sizes = zip(found, wanted, strict=False)
+    return len(found) == len(wanted) and all(size is None or not isinstance(got, int) or got == size for got, size in sizes)
+
+
+def _show(shape: Sequence[int | str | None]) -> str:
+    return " x ".join(str(size) if isinstance(size, int) else "N" for size in shape)
