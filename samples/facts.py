@@ -64,14 +64,17 @@ class Facts:
         if any(not 0 <= k < len(self.pts) for k in self.keyframes + self.jumps):
             raise ValueError(f"keyframes and jumps must be among the {len(self.pts)} frames")
 
-    def at(self, index: int) -> Fraction:
-        """Exact seconds from the first frame to that one, a wrap of the counter undone; only where ``jumps`` is empty."""
-        return (self.pts[index] - self.pts[0]) % (1 << self.wrap_bits) * self.time_base
-
     @property
-    def times(self) -> dict[int, Fraction]:
-        """Of every frame: its pts and its ``at``."""
-        return {pts: self.at(index) for index, pts in enumerate(self.pts)}
+    def times(self) -> tuple[Fraction, ...]:
+        """Exact seconds of every frame from the first one; wraps are undone, and after a jump a frame follows as the one before it did."""
+        ticks, step = 0, 0
+        times = []
+        for index, pts in enumerate(self.pts):
+            if index and index not in self.jumps:
+                step = (pts - self.pts[index - 1]) % (1 << self.wrap_bits)
+            ticks += step
+            times.append(ticks * self.time_base)
+        return tuple(times)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

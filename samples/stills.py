@@ -29,7 +29,7 @@ LYING: Mapping[int, Callable[[Rgb], Rgb]] = {
     3: lambda upright: upright[::-1, ::-1],
     4: lambda upright: upright[::-1],
     5: lambda upright: upright.swapaxes(0, 1),
-    6: lambda upright: np.rot90(upright),
+    6: np.rot90,
     7: lambda upright: upright.swapaxes(0, 1)[::-1, ::-1],
     8: lambda upright: np.rot90(upright, -1),
 }
@@ -50,6 +50,7 @@ def facts(kind: str, codec: str, **more: object) -> Facts:
 def picture(codec: str, frame: av.VideoFrame, options: Mapping[str, str] | None = None) -> bytes:
     """One frame, encoded without a container."""
     context = av.VideoCodecContext.create(codec, "w")
+    assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
     context.time_base, context.color_range = Fraction(1, 25), 2
     context.options = dict(options or {})
@@ -68,7 +69,9 @@ def exif(orientation: int) -> bytes:
 
 def jpeg(rgb: Rgb, pix_fmt: str = "yuvj420p") -> bytes:
     """A JPEG without tags."""
-    return picture("mjpeg", to_frame(rgb, Coding(pix_fmt=pix_fmt, matrix=Matrix.BT601, full=True)), {"flags": "+qscale", "global_quality": "236"})
+    return picture(
+        "mjpeg", to_frame(rgb, Coding(pix_fmt=pix_fmt, matrix=Matrix.BT601, full=True)), {"flags": "+qscale", "global_quality": "236"}
+    )
 
 
 def turned_jpeg(orientation: int) -> Made:
@@ -182,10 +185,12 @@ def riff(kind: bytes, body: bytes) -> bytes:
 
 
 def indexed(number: int) -> av.VideoFrame:
-    """A frame with a palette, each entry alpha, red, green, blue."""
+    """A frame with a palette, whose entries are stored as blue, green, red, alpha."""
     indices, table = palette(card(number))
-    opaque = np.hstack([np.full((256, 1), 255, np.uint8), table])
-    return av.VideoFrame.from_ndarray((indices, opaque), format="pal8")
+    frame = av.VideoFrame(indices.shape[1], indices.shape[0], "pal8")
+    frame.planes[0].update(indices.tobytes())
+    frame.planes[1].update(np.hstack([table[:, ::-1], np.full((256, 1), 255, np.uint8)]).tobytes())
+    return frame
 
 
 def gif(numbers: Iterable[int], **more: object) -> Made:

@@ -131,6 +131,7 @@ def _encoding(recipe: Recipe) -> Iterable[tuple[str, str]]:
 
 
 def _muxing(recipe: Recipe) -> Iterable[tuple[str, str]]:
+    yield "fflags", "+bitexact"  # no random numbers and no versions
     if recipe.container == "mpegts":
         yield from (("mpegts_copyts", "1"), ("max_delay", "0"))
     yield from recipe.mux.items()
