@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from typing import BinaryIO
 
 from av.error import FFmpegError
 
 from scanner.errors import FormatError, LimitError, NoVideoError
-from scanner.media.gops import Gop, GopRule, VideoPacket, gather
+from scanner.media.gops import GopRule, VideoPacket, gather
 from scanner.media.limits import MediaLimits
 from scanner.media.looking import Looker
-from scanner.media.open import Media, check_duration, joined, open_media, size_of
+from scanner.media.open import Media, joined, open_media, size_of
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.sniff import HEAD_BYTES, Container, sniff

@@ -103,7 +103,8 @@ class _Gatherer:
         if gop is None or packet.is_keyframe or placed.jump or self._is_full(gop, placed):
             return self._begin(packet, placed)
         if placed.ticks < gop.first.ticks and (gop.keyed or gop.continues):
-            return self._lead(gop, placed)
+            self._lead(gop, placed)
+            return None
         return self._follow(gop, packet, placed)
 
     def finish(self, end: int) -> Iterator[Gop]:

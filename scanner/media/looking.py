@@ -11,13 +11,14 @@ from scanner.errors import LimitError
 from scanner.media.decoder import Decoder
 from scanner.media.gops import Gop, VideoPacket
 from scanner.media.open import Media, check_pixels
+from scanner.media.orientation import frame_turn
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Picker
-from scanner.media.scale import Scaler
+from scanner.media.scale import Scaler, displayed
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Mark, Window
-from scanner.types import Decoded, MediaInfo, Sample
+from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample
 
 __all__ = ["Looker"]
 
@@ -37,6 +38,7 @@ class Looker:
         self._keyframes: set[int] = set()
         self._epoch: Placed | None = None
         self._window: Window | None = None
+        self._shape = (media.codec.width, media.codec.height)
 
     @property
     def window(self) -> Window | None:
@@ -98,25 +100,26 @@ class Looker:
         while self._wanted and self._wanted[0] <= ticks:
             window.marks.append(Mark(wanted := self._wanted.popleft(), wanted == ticks))
         window.marks.append(Mark(ticks, not frame.is_corrupt))
-        check_pixels(frame.width, frame.height, limits, self._media.name)
         if len(window.samples) >= limits.max_frames:
             raise LimitError(f"{self._media.name}: window {window.index} has more than {limits.max_frames} samples", kind="limit_frames")
-        window.samples.append(
-            Sample(
-                at=window.at(ticks),
-                pts=window.raw(ticks, self._epoch),
-                keyframe=ticks in self._keyframes,
-                images=self._scaler.images(frame),
-            )
-        )
+        images = self._images(frame)
+        at, pts = window.at(ticks), window.raw(ticks, self._epoch)
+        window.samples.append(Sample(at=at, pts=pts, keyframe=ticks in self._keyframes, images=images))
+
+    def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
+        check_pixels(frame.width, frame.height, self._request.limits, self._media.name)
+        turn = frame_turn(frame)
+        aspect = self._media.track.sample_aspect_ratio or self._media.codec.sample_aspect_ratio
+        self._shape = displayed(frame, aspect, turn)
+        return self._scaler.images(frame, self._shape, turn)
 
     def _info(self, window: Window) -> MediaInfo:
         codec = self._media.codec
         return MediaInfo(
             container=self._media.kind.name.lower(),
             codec=_CODEC_NAMES.get(codec.name, codec.name),
-            width=codec.width,
-            height=codec.height,
+            width=self._shape[0],
+            height=self._shape[1],
             still=self._media.kind is Container.GIF and window.frames == 1,
         )
 

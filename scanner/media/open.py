@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO, SEEK_END
+from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
 import av
