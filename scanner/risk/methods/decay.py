@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import exp, expm1, log
 from typing import Any, Final, NamedTuple
 
-from scanner.risk.method import Look, Support, weighted
+from scanner.risk.method import Look, Support
 from scanner.risk.methods.run import NEW, Run, dump_run, followed, load_run
 
 __all__ = ["Decay"]
