@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
@@ -166,14 +166,17 @@ def _by_label(policy: Mapping[str, Mapping[str, Any]], taxonomy: Taxonomy) -> di
     return changes
 
 
-_POLICY: Final = TypeAdapter(Policy, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class _One(_Frozen):
+    """Lends its configuration to the dataclass in it: an unknown key is an error."""
+
+    policy: Policy
 
 
 def _policy(label: Label, values: Mapping[str, Any]) -> Policy:
     try:
-        return _POLICY.validate_python(values)
+        return _One.model_validate({"policy": values}).policy
     except ValidationError as why:
-        raise SetupError("; ".join(f"policy.{label}.{complaint}" for complaint in _complaints(why))) from why
+        raise SetupError("; ".join(complaint.replace("policy", f"policy.{label}", 1) for complaint in _complaints(why))) from why
 
 
 def _plain(value: Any) -> Any:

@@ -36,6 +36,8 @@ class Arrived:
     """What messages call it."""
     windowed: bool = False
     """A file, to be cut into windows."""
+    last: bool = False
+    """Nothing of this stream follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,7 @@ class _Desk:
         if self.evidence is not None:
             self.evidence.arrived(arrived.path, job)
         stream.handed += 1
+        stream.over = arrived.last
         return job
 
     def _watcher(self, path: str) -> Callable[[StreamRisk], None] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +14,10 @@ from scanner.types import Segment, SegmentKey, StreamId
 __all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "arrivals", "expand"]
 
 PLAYLIST_SUFFIXES: Final = frozenset({".m3u8", ".m3u"})
-MEDIA_SUFFIXES: Final = PLAYLIST_SUFFIXES | frozenset(
-    ".ts .m2ts .mts .mp4 .m4v .m4s .mov .mkv .webm .avi .flv .mpg .mpeg .gif .jpg .jpeg .png .webp".split()
+MEDIA_SUFFIXES: Final = frozenset(
+    {".ts", ".m2ts", ".mts", ".mp4", ".m4v", ".m4s", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg"}
+    | {".gif", ".jpg", ".jpeg", ".png", ".webp"}
+    | PLAYLIST_SUFFIXES
 )
 """What a folder is searched for. A file that is named itself is tried whatever it is called."""
 ADDRESSES: Final = ("http://", "https://")
@@ -31,7 +32,10 @@ def arrivals(names: Iterable[str], limits: PlaylistLimits | None = None) -> Iter
             yield Unreadable(path=name, error=why)
             continue
         for path in paths:
-            yield from _playlist(path, limits or PlaylistLimits()) if _is_playlist(path) else _file(path)
+            if _is_playlist(path):
+                yield from _playlist(path, limits or PlaylistLimits())
+            else:
+                yield _file(path)
 
 
 def expand(name: str) -> list[str]:
@@ -62,10 +66,9 @@ def _is_playlist(name: str) -> bool:
     return name.startswith(ADDRESSES) or Path(path).suffix.lower() in PLAYLIST_SUFFIXES
 
 
-def _file(name: str) -> Iterator[Arrival]:
-    stream_id = StreamId(name)
-    yield Arrived(path=name, segment=Segment(key=SegmentKey(stream_id=stream_id, sequence=0), source=Path(name)), name=name, windowed=True)
-    yield Ended(stream_id=stream_id)
+def _file(name: str) -> Arrived:
+    key = SegmentKey(stream_id=StreamId(name), sequence=0)
+    return Arrived(path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True)
 
 
 def _playlist(name: str, limits: PlaylistLimits) -> Iterator[Arrival]:

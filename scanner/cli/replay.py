@@ -18,7 +18,7 @@ from scanner.config import compose_policies, read_settings
 from scanner.errors import SetupError
 from scanner.lines import read_lines
 from scanner.replay import fold, recorded
-from scanner.risk import Changes, Incident, pair_incidents
+from scanner.risk import Incident, Pairing, pair_incidents
 from scanner.scan import incident_line
 from scanner.scoring import list_models
 
@@ -55,10 +55,10 @@ def _rows(scores: Path) -> list[str]:
         raise SetupError(f"{scores}: cannot be read ({why}); name a file that `scan --json` wrote") from why
 
 
-def _tell_json(changes: Changes, after: tuple[Incident, ...]) -> None:
+def _tell_json(changes: Pairing, after: tuple[Incident, ...]) -> None:
     rows: list[dict[str, Any]] = [{"change": "gained", **_row(incident)} for incident in changes.gained]
     rows += [{"change": "lost", **_row(incident)} for incident in changes.lost]
-    rows += [{"change": "moved", "before": _row(old), "after": _row(new)} for old, new in changes.moved]
+    rows += [{"change": "moved", "before": _row(pair.before), "after": _row(pair.after)} for pair in changes.moved]
     rows.append({"change": "none", "incidents": [_row(incident) for incident in after]})
     for row in rows:
         sys.stdout.write(json.dumps(row) + "\n")
@@ -68,7 +68,7 @@ def _row(incident: Incident) -> dict[str, Any]:
     return {"type": "incident", **asdict(incident_line(incident.stream_id, incident))}
 
 
-def _tell_people(changes: Changes, after: tuple[Incident, ...]) -> None:
+def _tell_people(changes: Pairing, after: tuple[Incident, ...]) -> None:
     table = Table(title=f"{len(after)} incidents with this policy", title_justify="left")
     for name in ("change", "path", "labels", "began", "known", "ended", "peak risk"):
         table.add_column(name, overflow="fold")
@@ -76,13 +76,15 @@ def _tell_people(changes: Changes, after: tuple[Incident, ...]) -> None:
         _add(table, "gained", incident)
     for incident in changes.lost:
         _add(table, "lost", incident)
-    for old, new in changes.moved:
-        _add(table, "moved from", old)
-        _add(table, "to", new)
+    for pair in changes.moved:
+        _add(table, "moved from", pair.before)
+        _add(table, "to", pair.after)
     console = Console()
     console.print(table if table.row_count else f"{len(after)} incidents, none gained, lost or moved")
 
 
 def _add(table: Table, change: str, incident: Incident) -> None:
     line = incident_line(incident.stream_id, incident)
-    table.add_row(change, harmless(line.path), ", ".join(line.labels), clock(line.start), clock(line.opened), clock(line.end), f"{line.peak:.3f}")
+    table.add_row(
+        change, harmless(line.path), ", ".join(line.labels), clock(line.start), clock(line.opened), clock(line.end), f"{line.peak:.3f}"
+    )

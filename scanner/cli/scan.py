@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ from scanner.scan import Said, scan
 from scanner.scoring import list_models
 from scanner.targets import arrivals
 from scanner.taxonomy import Taxonomy, uncovered
+from scanner.types import Label
 
 __all__ = ["scan_command"]
 
@@ -48,7 +49,7 @@ def scan_command(
       streamwarden scan --out report/ recordings/ https://cdn.example/live/index.m3u8
       streamwarden scan --json segments/*.ts | jq 'select(.type == "incident")'
     """
-    flags = {
+    flags: dict[str, dict[str, Any]] = {
         "sampling": {"strategy": sampling, "max_gap": max_gap, "min_gap": min_gap},
         "models": {"provider": provider, "dir": models_dir},
     }
@@ -56,7 +57,7 @@ def scan_command(
     policies = compose_policies(settings, list_models(settings.models.dir))
     with _runner(context.obj, settings, workers) as runner:
         said = scan(arrivals(paths), policies, runner)
-        status = _tell_json(said) if as_json or not sys.stdout.isatty() else _tell_people(said, settings)
+        status = _tell_json(said) if as_json or not sys.stdout.isatty() else _tell_people(said, policies.labels)
     raise typer.Exit(status)
 
 
@@ -99,7 +100,7 @@ def _tell_json(said: Iterable[Said]) -> int:
     return tally.status
 
 
-def _tell_people(said: Iterable[Said], settings: Settings) -> int:
+def _tell_people(said: Iterable[Said], labels: Iterable[Label]) -> int:
     tally = _Tally()
     console = Console(stderr=True)
     with Board(console) as board:
@@ -107,10 +108,5 @@ def _tell_people(said: Iterable[Said], settings: Settings) -> int:
             board.note(one)
             if isinstance(one, Line):
                 tally.note(one)
-    taxonomy = Taxonomy.load()
-    labels = [label for manifest in list_models(settings.models.dir) for label in manifest.scored_labels]
-    board.print_tables(Console(), uncovered(taxonomy, [*labels, *_BUILT_IN]))
+    board.print_tables(Console(), uncovered(Taxonomy.load(), labels))
     return tally.status
-
-
-_BUILT_IN = ("test_card",)

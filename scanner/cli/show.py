@@ -66,7 +66,13 @@ class Board:
                 self._frames += 1
                 self._describe(f"{self._frames} frames · {clock(said.at)} of {harmless(said.path)}")
             case Opened(at=at, incident=incident):
-                self._print(Text.assemble((f"opened  {incident.label}", SEVERITIES[incident.severity]), f"  at {clock(float(at))} of ", harmless(incident.stream_id)))
+                self._print(
+                    Text.assemble(
+                        (f"opened  {incident.label}", SEVERITIES[incident.severity]),
+                        f"  at {clock(float(at))} of ",
+                        harmless(incident.stream_id),
+                    )
+                )
             case IncidentLine():
                 self.incidents.append(said)
             case SummaryLine():
@@ -110,7 +116,9 @@ class Board:
         for name in ("path", "duration", "frames", "seen", "medium", "highest scores", "flagged"):
             table.add_column(name, overflow="fold")
         for line in self.summaries:
-            medium = ", ".join(f"{name} {share:.0%}" for name, share in sorted(line.medium.items(), key=lambda kv: -kv[1]) if share >= 0.005)
+            medium = ", ".join(
+                f"{name} {share:.0%}" for name, share in sorted(line.medium.items(), key=lambda kv: -kv[1]) if share >= 0.005
+            )
             scores = ", ".join(f"{label} {value:.2f}" for label, value in sorted(line.peak_score.items(), key=lambda kv: -kv[1])[:3])
             flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
             seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < 0.99 else "")

@@ -11,6 +11,7 @@ from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
 import av
+import av.subtitles.stream  # PyAV does so at the first video; a sandboxed child can import no more by then
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Disposition

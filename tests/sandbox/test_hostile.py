@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Callable
 
 import pytest
+from asking import SPECS, child_of, decode
 from hostile_tasks import framed, said
-from test_sandbox import SPECS, child_of, decode
 
 from scanner.errors import DecoderDiedError, LimitError
 from scanner.sandbox import Sandbox

@@ -15,26 +15,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from asking import SPECS, child_of, decode
 from hostile_tasks import LARGE, SMALL, window
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, SetupError
 from scanner.sandbox import Sandbox, SandboxLimits
 from scanner.types import Decoded
-
-SPECS = (SMALL, LARGE)
-
-
-def child_of(sandbox: Sandbox) -> psutil.Process:
-    """The process behind a sandbox, started if need be."""
-    before = set(psutil.Process().children())
-    assert sandbox.walls.held
-    after = set(psutil.Process().children())
-    (child,) = after - before or after
-    return child
-
-
-def decode(sandbox: Sandbox, count: int) -> list[Decoded]:
-    return list(sandbox.stream("windows", [b"media"], count, specs=SPECS, name="x"))
 
 
 def assert_same(left: Decoded, right: Decoded) -> None:
