@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -143,16 +142,15 @@ def test_no_photograph_is_taken_for_it(shared: Path) -> None:
 def test_no_game_or_screen_is_taken_for_it(shared: Path) -> None:
     paths = sorted((shared / "data" / "game_video").glob("*.mp4"))
 
-    found = [likeness(squashed(frame)) for path in paths for frame in frames_of(path, every=Fraction(2))]
+    found = [likeness(squashed(frame)) for path in paths for frame in keyframes(path)]
 
     assert len(found) > 200
     assert max(found) < THRESHOLD - MARGIN
 
 
-def frames_of(path: Path, *, every: Fraction) -> Iterator[Rgb]:
-    due = Fraction(0)
+def keyframes(path: Path) -> Iterator[Rgb]:
     with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            if frame.pts * frame.time_base >= due:
-                due = frame.pts * frame.time_base + every
-                yield frame.to_ndarray(format="rgb24")
+        track = container.streams.video[0]
+        track.codec_context.skip_frame = "NONKEY"
+        for frame in container.decode(track):
+            yield frame.to_ndarray(format="rgb24")
