@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import BinaryIO
@@ -18,7 +18,7 @@ from scanner.media.mux import ClipInfo, remux, transcode
 from scanner.media.take import LONGEST, ClipLimits, ClipPiece, Take, take
 from scanner.types import Span
 
-__all__ = ["ClipInfo", "ClipLimits", "ClipPiece", "cut", "parts"]
+__all__ = ["ClipInfo", "ClipLimits", "ClipPiece", "ClipRequest", "cut", "parts"]
 
 COPIED = {
     "h264": frozenset({"yuv420p", "yuvj420p"}),
@@ -28,8 +28,17 @@ COPIED = {
 """What browsers play inside an MP4: codecs, and their pixel formats."""
 
 
-def cut(pieces: Sequence[ClipPiece], out: BinaryIO, *, limits: ClipLimits | None = None) -> ClipInfo:
-    """Write one MP4 of the pieces, in order, to ``out``, which must be seekable and is left open.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRequest:
+    """What to cut."""
+
+    pieces: tuple[ClipPiece, ...]
+    """One for each source, in order of time."""
+    limits: ClipLimits = field(default_factory=ClipLimits)
+
+
+def cut(sources: Sequence[BinaryIO], request: ClipRequest, *, name: str, output: BinaryIO) -> ClipInfo:
+    """Write one MP4 of the pieces to ``output``; it and the sources must be seekable and stay the caller's.
 
     The index lies before the pictures, so that a browser plays and seeks it from disk and from a server. Time between
     pieces stays time: the last picture before a hole is held. Pieces whose codec, size or parameter sets differ are
@@ -39,15 +48,14 @@ def cut(pieces: Sequence[ClipPiece], out: BinaryIO, *, limits: ClipLimits | None
         NoVideoError: none of the pieces has a picture within its span.
         DamagedError, FormatError, LimitError: a source cannot be read.
     """
-    limits = limits or ClipLimits()
-    kept = _shortened(pieces, limits.max_seconds)
+    kept = _shortened(request.pieces, request.limits.max_seconds)
     with ExitStack() as stack:
-        takes = [taken for piece in kept if (taken := take(piece, limits, stack)) is not None]
+        found = [take(source, piece, request.limits, stack, name=name) for source, piece in zip(sources, kept, strict=False)]
+        takes = [taken for taken in found if taken is not None]
         if not takes:
-            raise NoVideoError(f"{_name(pieces)}: no picture within the span of the clip")
-        reason = _obstacle(takes, limits)
-        info = remux(takes, out) if reason is None else transcode(takes, out, reason=reason, max_side=limits.max_side)
-    return replace(info, truncated=info.truncated or kept != list(pieces))
+            raise NoVideoError(f"{name}: no picture within the span of the clip")
+        info = _write(takes, _obstacle(takes, request.limits), request.limits, output)
+    return replace(info, truncated=info.truncated or kept != request.pieces)
 
 
 def parts(span: Span, longest: Fraction = LONGEST) -> tuple[Span, ...]:
@@ -61,7 +69,7 @@ def parts(span: Span, longest: Fraction = LONGEST) -> tuple[Span, ...]:
     return tuple(Span(start=a, end=b) for a, b in pairwise(edges))
 
 
-def _shortened(pieces: Sequence[ClipPiece], most: Fraction) -> list[ClipPiece]:
+def _shortened(pieces: Sequence[ClipPiece], most: Fraction) -> tuple[ClipPiece, ...]:
     kept = []
     for piece in pieces:
         if most <= 0:
@@ -69,7 +77,13 @@ def _shortened(pieces: Sequence[ClipPiece], most: Fraction) -> list[ClipPiece]:
         end = min(piece.span.end, piece.span.start + most)
         kept.append(replace(piece, span=Span(start=piece.span.start, end=end)))
         most -= piece.span.length
-    return kept
+    return tuple(kept)
+
+
+def _write(takes: Sequence[Take], obstacle: str | None, limits: ClipLimits, output: BinaryIO) -> ClipInfo:
+    if obstacle is None:
+        return remux(takes, output)
+    return transcode(takes, output, reason=obstacle, max_side=limits.max_side)
 
 
 def _obstacle(takes: Sequence[Take], limits: ClipLimits) -> str | None:
@@ -86,7 +100,3 @@ def _obstacle(takes: Sequence[Take], limits: ClipLimits) -> str | None:
     if not all(taken.timed for taken in takes):
         return "timing"
     return None
-
-
-def _name(pieces: Sequence[ClipPiece]) -> str:
-    return pieces[0].name if pieces else "clip"

@@ -40,8 +40,6 @@ SOUND = frozenset({"aac", "mp3", "opus"})
 class ClipPiece:
     """A part of one source and its place on the clip's clock."""
 
-    source: BinaryIO
-    """Seekable; owned by the caller."""
     span: Span
     """What to show, in seconds from the source's first frame."""
     offset: Fraction = Fraction(0)
@@ -49,9 +47,7 @@ class ClipPiece:
     first_pts: int | None = None
     """The PTS of that first frame (``SegmentTimes.first_pts``); without it, that of the source's first keyframe."""
     init: bytes | None = None
-    """The init segment (fMP4/CMAF) that goes before ``source``."""
-    name: str = "clip"
-    """What messages call it."""
+    """The init segment (fMP4/CMAF) that goes before the source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +158,7 @@ class Take:
         )
 
 
-def take(piece: ClipPiece, limits: ClipLimits, stack: ExitStack) -> Take | None:
+def take(source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStack, *, name: str) -> Take | None:
     """The packets that show the piece's span, from the keyframe at or before it; None where it has no picture.
 
     Leading pictures of the first keyframe, which need what lies before it, are left out; those of the keyframe that ends
@@ -173,17 +169,22 @@ def take(piece: ClipPiece, limits: ClipLimits, stack: ExitStack) -> Take | None:
         LimitError: ``limit_bytes``: the GOP before the span holds more than the limit.
     """
     try:
-        return _take(piece, limits, stack)
+        container = stack.enter_context(_open(source, piece))
+        return _take(container, piece, limits, name)
     except (av.error.FFmpegError, ValueError) as why:
-        raise DamagedError(f"{piece.name}: cannot be cut: {why}") from why
+        raise DamagedError(f"{name}: cannot be cut: {why}") from why
 
 
-def _take(piece: ClipPiece, limits: ClipLimits, stack: ExitStack) -> Take | None:
-    container = stack.enter_context(_open(piece))
-    video, audio = _video(container, piece.name), _audio(container)
-    clock = _clock(piece, container, video)
-    found = _search(container, (video, audio), clock, piece, limits)
-    if found is None:
+def _take(container: InputContainer, piece: ClipPiece, limits: ClipLimits, name: str) -> Take | None:
+    video, audio = _video(container, name), _audio(container)
+    clock = _clock(piece, container, video, name)
+    for target in _targets(piece.span, clock):
+        found = _Collector(span=piece.span.shifted(piece.offset), most=limits.max_bytes, name=name)
+        container.seek(int(target / (video.time_base or 1)), stream=video, backward=True)
+        _collect(found, clock, container.demux([track for track in (video, audio) if track is not None]))
+        if found.reaches_back:
+            break
+    if not found.pictures:
         return None
     return Take(
         span=found.span,
@@ -196,28 +197,11 @@ def _take(piece: ClipPiece, limits: ClipLimits, stack: ExitStack) -> Take | None
     )
 
 
-def _search(
-    container: InputContainer, tracks: tuple[VideoStream, AudioStream | None], clock: Clock, piece: ClipPiece, limits: ClipLimits
-) -> _Collector | None:
-    video, audio = tracks
-    span = piece.span.shifted(piece.offset)
-    wanted = (video,) if audio is None else (video, audio)
-    collector = None
-    for lead in LEADS:
-        collector = _Collector(span=span, most=limits.max_bytes, name=piece.name)
-        _seek(container, video, clock, span.start - lead)
-        _collect(collector, clock, container.demux(*wanted))
-        if collector.pictures and collector.pictures[0].at <= span.start:
-            break
-    return collector if collector is not None and collector.pictures else None
-
-
-def _open(piece: ClipPiece) -> InputContainer:
-    source: BinaryIO = piece.source
+def _open(source: BinaryIO, piece: ClipPiece) -> InputContainer:
     source.seek(0)
     if piece.init is not None:
         source = io.BytesIO(piece.init + source.read())
-    return av.open(source, options=OPTIONS, metadata_errors="replace")
+    return av.open(source, "r", options=OPTIONS, metadata_errors="replace")
 
 
 def _video(container: InputContainer, name: str) -> VideoStream:
@@ -235,7 +219,7 @@ def _audio(container: InputContainer) -> AudioStream | None:
     return next(tracks, None)
 
 
-def _clock(piece: ClipPiece, container: InputContainer, video: VideoStream) -> Clock:
+def _clock(piece: ClipPiece, container: InputContainer, video: VideoStream, name: str) -> Clock:
     period = Fraction(1 << 33, 90_000) if container.format.name == "mpegts" else None
     base = video.time_base or Fraction(1)
     if piece.first_pts is not None:
@@ -243,13 +227,13 @@ def _clock(piece: ClipPiece, container: InputContainer, video: VideoStream) -> C
     keyframes = (p for p in container.demux(video) if p.is_keyframe and p.size and p.pts is not None)
     first = next(keyframes, None)
     if first is None or first.pts is None:
-        raise NoVideoError(f"{piece.name}: no keyframe")
+        raise NoVideoError(f"{name}: no keyframe")
     return Clock(zero=first.pts * base, offset=piece.offset, period=period)
 
 
-def _seek(container: InputContainer, video: VideoStream, clock: Clock, at: Fraction) -> None:
-    target = max(at - clock.offset, -LEADS[0]) + clock.zero
-    container.seek(int(target / (video.time_base or 1)), stream=video, backward=True)
+def _targets(span: Span, clock: Clock) -> list[Fraction]:
+    """Where to begin reading, in seconds of the source's own time stamps: each earlier than the one before."""
+    return list(dict.fromkeys(clock.zero + max(span.start - lead, -LEADS[0]) for lead in LEADS))
 
 
 def _collect(collector: _Collector, clock: Clock, packets: Iterable[Packet[Stream]]) -> None:
@@ -285,6 +269,11 @@ class _Collector:
         """In decode order from a keyframe; the keyframe after the span only if pictures before it lean on it."""
         closed = bool(self._pictures) and self._pictures[-1].at == self._closing
         return tuple(self._pictures[:-1] if closed else self._pictures)
+
+    @property
+    def reaches_back(self) -> bool:
+        """It begins at the keyframe that the span's first picture needs."""
+        return bool(self._pictures) and self._pictures[0].at <= self.span.start
 
     def add(self, timed: Timed) -> None:
         """Take it or leave it."""
