@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 import typer
 from rich.console import Console
 
+from scanner.cli.doctor import doctor_command
+from scanner.cli.models import models_app
 from scanner.cli.options import Context
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
@@ -55,4 +57,6 @@ def _app() -> typer.Typer:
     )
     app.command("scan")(scan_command)
     app.command("replay")(replay_command)
+    app.add_typer(models_app, name="models")
+    app.command("doctor")(doctor_command)
     return app
