@@ -46,7 +46,9 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
     checks = check_models(settings.models.dir, provider=settings.models.provider)
     for check in checks:
         if as_json or not sys.stdout.isatty():
-            sys.stdout.write(json.dumps({"type": "model", "name": check.name, "ok": check.ok, "worst": check.worst, "problem": check.problem}) + "\n")
+            sys.stdout.write(
+                json.dumps({"type": "model", "name": check.name, "ok": check.ok, "worst": check.worst, "problem": check.problem}) + "\n"
+            )
         else:
             said = f"golden scores within {check.worst:.6f}" if check.ok else check.problem
             Console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {said}", markup=False)
@@ -73,7 +75,14 @@ def _policy(entry: Entry, policies: Policies) -> dict[str, Any] | None:
     if policy is None:
         return None
     when = sorted(policy.when) if policy.when else None
-    return {"severity": policy.severity, "open": policy.open, "dwell": float(policy.dwell), "still": policy.still, "when": when, "shadow": policy.shadow}
+    return {
+        "severity": policy.severity,
+        "open": policy.open,
+        "dwell": float(policy.dwell),
+        "still": policy.still,
+        "when": when,
+        "shadow": policy.shadow,
+    }
 
 
 def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
@@ -94,6 +103,13 @@ def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
         when = ", ".join(policy["when"] or ["any medium"]) + (" (shadow)" if policy["shadow"] else "")
         level = f"level {policy['open']:.1f} for {policy['dwell']:g} s"
         table.add_row(
-            row["category"], row["label"], ", ".join(row["models"]), ", ".join(row["aws"]), ", ".join(row["hive"]), str(policy["severity"]), level, when
+            row["category"],
+            row["label"],
+            ", ".join(row["models"]),
+            ", ".join(row["aws"]),
+            ", ".join(row["hive"]),
+            str(policy["severity"]),
+            level,
+            when,
         )
     console.print(table)

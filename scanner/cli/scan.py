@@ -56,7 +56,7 @@ def scan_command(
     settings = settings_with(config, flags)
     policies = compose_policies(settings, list_models(settings.models.dir))
     with _runner(context.obj, settings, workers) as runner:
-        said = scan(arrivals(paths), policies, runner)
+        said = scan(arrivals(paths, settings.fetch), policies, runner)
         status = _tell_json(said) if as_json or not sys.stdout.isatty() else _tell_people(said, policies.labels)
     raise typer.Exit(status)
 
