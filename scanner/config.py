@@ -66,7 +66,9 @@ class EvidenceSettings(_Frozen):
     """What is cut and drawn of an incident."""
 
     clip_seconds: Fraction = Field(default=Fraction(60), gt=0)
-    """A clip is never longer; a longer incident shows its beginning."""
+    """A clip is never longer; a longer incident has several, cut while it runs."""
+    clips: int = Field(default=20, ge=1)
+    """Of one incident, at most."""
     frames: int = Field(default=12, ge=1, le=64)
     """Pictures of one contact sheet."""
 
