@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -11,7 +12,7 @@ from scanner.errors import FormatError, LimitError, NoVideoError
 from scanner.media.gops import GopRule, VideoPacket, gather
 from scanner.media.limits import MediaLimits
 from scanner.media.looking import Looker
-from scanner.media.open import Media, joined, open_media, size_of
+from scanner.media.open import Media, check_duration, joined, open_media, size_of
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
@@ -19,6 +20,8 @@ from scanner.media.timeline import Timeline
 from scanner.types import Decoded
 
 __all__ = ["decode"]
+
+log = logging.getLogger(__name__)
 
 
 def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None) -> Iterator[Decoded]:
@@ -61,23 +64,30 @@ def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
     running = media.kind in (Container.MPEGTS, Container.FLV)
     timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=running)
     rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
-    index = 0
+    index, begun = 0, None
     for gop in gather(_packets(media, request.limits), timeline, rule):
+        begun = gop.start if begun is None else begun
+        check_duration((gop.end - begun) * media.time_base, request.limits, media.name)
         window = looker.window
         if window is not None and longest is not None and (gop.first.jump or gop.end - window.start > longest):
             yield from looker.close(following=gop)
             index += 1
         looker.look(gop, index)
-    if looker.window is None:
+    if begun is None:
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
     yield from looker.close(following=None)
 
 
 def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:
-    """Whatever can be demuxed of the track; what cannot is stepped over, a bounded number of times."""
-    for _ in range(limits.max_errors):
+    """Whatever can be demuxed of the track. What cannot is stepped over, a bounded number of times in a row."""
+    failures = 0
+    while failures < limits.max_errors:
         try:
-            yield from (packet for packet in media.container.demux(media.track) if packet.size)
+            for packet in media.container.demux(media.track):
+                if packet.size:
+                    failures = 0
+                    yield packet
             return
-        except FFmpegError:
-            continue
+        except FFmpegError as why:
+            failures += 1
+            log.debug("packet not readable", extra={"source": media.name, "why": str(why)})

@@ -47,7 +47,7 @@ class Gop:
     shown: list[int] = field(default_factory=list)
     """Every frame's start, in the order of decoding."""
     packets: list[VideoPacket] = field(default_factory=list)
-    """In order of decoding, their ``pts`` in ticks; leading ones, which need the GOP before, are left out."""
+    """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and is left out."""
     size: int = 0
 
     @property
@@ -103,7 +103,7 @@ class _Gatherer:
         if gop is None or packet.is_keyframe or placed.jump or self._is_full(gop, placed):
             return self._begin(packet, placed)
         if placed.ticks < gop.first.ticks and (gop.keyed or gop.continues):
-            self._lead(gop, placed)
+            self._lead(gop, packet, placed)
             return None
         return self._follow(gop, packet, placed)
 
@@ -127,8 +127,13 @@ class _Gatherer:
         self._follow(self._open, packet, placed)
         return finished
 
-    def _lead(self, gop: Gop, placed: Placed) -> None:
-        """A frame before the keyframe it follows is shown in the GOP before, if there is one."""
+    def _lead(self, gop: Gop, packet: VideoPacket, placed: Placed) -> None:
+        """A frame before the keyframe it follows is shown in the GOP before, if there is one.
+
+        After a cut inside a GOP it can be decoded, and others may depend on it.
+        """
+        if gop.continues:
+            gop.take(packet, placed)
         if self._held is not None and not gop.first.jump:
             self._held.shown.append(placed.ticks)
 

@@ -22,6 +22,9 @@ from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample
 
 __all__ = ["Looker"]
 
+_BEFORE_ALL_TIME = -(1 << 63)
+_DELAY = 17
+"""Packets after which a frame has left any decoder of one thread (H.264 reorders 16)."""
 _CODEC_NAMES = {"libdav1d": "av1"}
 
 
@@ -32,8 +35,11 @@ class Looker:
         self._media = media
         self._request = request
         self._decoder = Decoder(media.codec, request.limits)
+        if not media.ordered:
+            self._decoder.spare_nothing()
         self._picker = Picker(request.sampling, media.time_base)
         self._scaler = Scaler(request.specs)
+        self._early: list[VideoFrame] = []
         self._wanted: deque[int] = deque()
         self._keyframes: set[int] = set()
         self._epoch: Placed | None = None
@@ -50,17 +56,18 @@ class Looker:
         window = self._window or self._begin(gop, index)
         window.extend(gop)
         self._epoch = gop.first
-        if window.index >= self._request.first_window:
-            self._sample(gop, window)
-        elif gop.continued:
-            self._pass_over(gop)
+        picks = self._pick(gop) if window.index >= self._request.first_window else ()
+        if picks or self._goes_on(gop.continued):
+            self._show(gop, picks, window)
 
     def close(self, *, following: Gop | None) -> Iterator[Decoded]:
         """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state."""
         window, self._window = self._window, None
         if window is None or window.index < self._request.first_window:
             return
-        if following is None or not following.continues:
+        if following is not None and self._goes_on(following.continues):
+            self._look_ahead(following, window)
+        else:
             self._receive(self._decoder.drain(), window)
         window.marks.extend(Mark(ticks, False) for ticks in self._wanted)
         yield window.decoded(self._info(window), last=following is None)
@@ -74,37 +81,77 @@ class Looker:
         self._keyframes.clear()
         return self._window
 
-    def _sample(self, gop: Gop, window: Window) -> None:
-        if not gop.packets and not gop.keyed:
-            return
-        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.keyed)
-        self._wanted.extend(picks)
+    def _pick(self, gop: Gop) -> tuple[int, ...]:
+        if not gop.packets:
+            return ()
         if gop.keyed:
             self._keyframes.add(gop.first.ticks)
-        for packet in _needed(gop, picks):
-            self._receive(self._decoder.feed(packet), window)
+        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.keyed)
+        self._wanted.extend(picks)
+        return picks
 
-    def _pass_over(self, gop: Gop) -> None:
-        """The piece after it needs the decoder's state."""
+    def _show(self, gop: Gop, picks: tuple[int, ...], window: Window) -> None:
+        """Decode as far as is needed: up to the last pick, or all of it where another piece goes on from there."""
+        upto = None if self._goes_on(gop.continued) else picks[-1]
+        shown = self._run(gop, upto, window)
+        if gop.keyed and upto != gop.first.ticks and shown <= gop.first.ticks and self._decoder.spares:
+            self._decoder.drain()
+            self._decoder.spare_nothing()
+            self._run(gop, upto, window)
+
+    def _run(self, gop: Gop, upto: int | None, window: Window) -> int:
+        """Feed packets up to the one at ``upto``; the time of the last frame that came out of them."""
+        shown = self._receive(self._early, window)
+        self._early.clear()
         for packet in gop.packets:
-            self._decoder.feed(packet)
+            shown = max(shown, self._receive(self._decoder.feed(packet), window))
+            if packet.pts == upto:
+                break
+        if upto is not None and upto != gop.first.ticks:
+            shown = max(shown, self._receive(self._decoder.drain(), window))
+        return shown
 
-    def _receive(self, frames: Iterable[VideoFrame], window: Window) -> None:
+    def _goes_on(self, cut: bool) -> bool:
+        """The decoder's state is needed beyond the cut inside a GOP."""
+        return cut and self._request.sampling.strategy != "keyframes"
+
+    def _look_ahead(self, following: Gop, window: Window) -> None:
+        """Frames come out a few packets late: push the last wanted ones out with what follows."""
+        for _ in range(min(_DELAY, len(following.packets))):
+            if not self._wanted:
+                return
+            frames = self._decoder.feed(following.packets.pop(0))
+            self._receive((f for f in frames if f.pts is not None and f.pts < window.end), window)
+            self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
+
+    def _receive(self, frames: Iterable[VideoFrame], window: Window) -> int:
+        """Keep what was wanted; the time of the last frame, or before all time."""
+        newest = _BEFORE_ALL_TIME
         for frame in frames:
-            if frame.pts is not None and self._wanted and self._wanted[0] <= frame.pts:
+            if frame.pts is None:
+                continue
+            newest = max(newest, frame.pts)
+            if self._wanted and self._wanted[0] <= frame.pts:
                 self._keep(frame, frame.pts, window)
+        return newest
 
     def _keep(self, frame: VideoFrame, ticks: int, window: Window) -> None:
         """Make a sample of the first frame at or after each wanted one."""
         limits = self._request.limits
         while self._wanted and self._wanted[0] <= ticks:
-            window.marks.append(Mark(wanted := self._wanted.popleft(), wanted == ticks))
+            self._mark(self._wanted.popleft(), ticks, window)
         window.marks.append(Mark(ticks, not frame.is_corrupt))
         if len(window.samples) >= limits.max_frames:
             raise LimitError(f"{self._media.name}: window {window.index} has more than {limits.max_frames} samples", kind="limit_frames")
         images = self._images(frame)
         at, pts = window.at(ticks), window.raw(ticks, self._epoch)
         window.samples.append(Sample(at=at, pts=pts, keyframe=ticks in self._keyframes, images=images))
+
+    def _mark(self, wanted: int, ticks: int, window: Window) -> None:
+        missing = wanted != ticks and self._media.ordered
+        window.marks.append(Mark(wanted, not missing))
+        if missing:
+            self._decoder.spare_nothing()
 
     def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
         check_pixels(frame.width, frame.height, self._request.limits, self._media.name)
@@ -122,13 +169,3 @@ class Looker:
             height=self._shape[1],
             still=self._media.kind is Container.GIF and window.frames == 1,
         )
-
-
-def _needed(gop: Gop, picks: tuple[int, ...]) -> Iterator[VideoPacket]:
-    """The packets to decode, up to the last pick's; all of them where another piece goes on from there."""
-    if not picks and not gop.continued:
-        return
-    for packet in gop.packets:
-        yield packet
-        if not gop.continued and packet.pts == picks[-1]:
-            return

@@ -64,6 +64,11 @@ class Media:
         return self.track.codec_context
 
     @property
+    def ordered(self) -> bool:
+        """Packets tell when they are shown. AVI counts them as they are decoded, off by a few frames where H.264 or HEVC reorders."""
+        return self.kind is not Container.AVI or self.codec.name not in {"h264", "hevc"}
+
+    @property
     def declared(self) -> Fraction | None:
         """Seconds that the container says the track lasts; ``None`` where it does not say."""
         return self.track.duration * self.time_base if self.track.duration else None
