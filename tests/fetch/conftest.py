@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 
 import pytest
-from loopback import FakeClock, Server, handler_of
+
+from tests.fetch.loopback import FakeClock, Server, handler_of
 
 
 @pytest.fixture

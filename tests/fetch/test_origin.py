@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loopback import Answer, FakeClock, Ranges, Server
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
 from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
+from tests.fetch.loopback import Answer, FakeClock, Ranges, Server
 
 
 def playlist(*lines: str, first: int = 0, ended: bool = True) -> Answer:

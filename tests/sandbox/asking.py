@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import psutil
-from hostile_tasks import LARGE, SMALL
 
 from scanner.sandbox import Sandbox
 from scanner.types import Decoded
+from tests.sandbox.hostile_tasks import LARGE, SMALL
 
 SPECS = (SMALL, LARGE)
 

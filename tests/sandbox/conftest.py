@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from hostile_tasks import TASKS
 
 from scanner.sandbox import Sandbox, SandboxLimits
+from tests.sandbox.hostile_tasks import TASKS
 
 MakeSandbox = Callable[..., Sandbox]
 

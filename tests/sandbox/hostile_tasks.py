@@ -23,7 +23,7 @@ LARGE = FrameSpec(width=32, height=32)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 TASKS = {
-    name: f"hostile_tasks:{name}"
+    name: f"tests.sandbox.hostile_tasks:{name}"
     for name in ("windows", "contents", "copy", "escape", "allocate", "crash", "spin", "hang", "lie", "fail", "too_many", "odd", "beyond")
 }
 

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Callable
 
 import pytest
-from asking import SPECS, child_of, decode
-from hostile_tasks import framed, said
 
 from scanner.errors import DecoderDiedError, LimitError
 from scanner.sandbox import Sandbox
+from tests.sandbox.asking import SPECS, child_of, decode
+from tests.sandbox.hostile_tasks import framed, said
 
 MakeSandbox = Callable[..., Sandbox]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from asking import SPECS, child_of, decode
-from hostile_tasks import LARGE, SMALL, window
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, SetupError
 from scanner.sandbox import Sandbox, SandboxLimits
 from scanner.types import Decoded
+from tests.sandbox.asking import SPECS, child_of, decode
+from tests.sandbox.hostile_tasks import LARGE, SMALL, window
 
 
 def assert_same(left: Decoded, right: Decoded) -> None:
@@ -217,7 +217,7 @@ def test_each_thread_may_have_its_own_sandbox() -> None:
     counts: list[int] = []
 
     def work() -> None:
-        with Sandbox(tasks={"windows": "hostile_tasks:windows"}, warm_up=None) as sandbox:
+        with Sandbox(tasks={"windows": "tests.sandbox.hostile_tasks:windows"}, warm_up=None) as sandbox:
             counts.append(sum(len(decode(sandbox, 3)) for _ in range(5)))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -239,7 +239,7 @@ def test_the_parents_environment_stays_with_the_parent(monkeypatch: pytest.Monke
 
 PARENT = """
 import sys
-from hostile_tasks import SMALL, LARGE, TASKS
+from tests.sandbox.hostile_tasks import SMALL, LARGE, TASKS
 from scanner.sandbox import Sandbox
 sandbox = Sandbox(tasks=TASKS, warm_up=None)
 stream = sandbox.stream(sys.argv[1], [b""], None, specs=[SMALL, LARGE], name="x")
