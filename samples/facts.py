@@ -36,7 +36,9 @@ class Facts:
     """Displayed pixels, after rotation and sample aspect ratio."""
     height: int = 0
     pts: tuple[int, ...] = ()
-    """Of every frame that can be shown, in the order shown, in ticks as the container has them."""
+    """Of every frame, in the order shown, in ticks as the container has them."""
+    hidden: int = 0
+    """So many of the first ones cannot be decoded: what they refer to is missing."""
     marks: tuple[int, ...] = ()
     """The number drawn on each of them; empty where none is drawn."""
     keyframes: tuple[int, ...] = ()

@@ -28,7 +28,7 @@ from samples.stills import chunk
 from samples.videos import AVI, MKV
 from samples.writing import write
 
-__all__ = ["HOSTILE", "Hostile", "damage", "make_hostile"]
+__all__ = ["HOSTILE", "PICTURES", "TRUNCATED", "Hostile", "Targets", "damage", "make_hostile", "scripts"]
 
 REFUSED = frozenset({"unsupported", "refused"})
 NOTHING = frozenset({"no_video"})
@@ -255,7 +255,7 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], frozenset[str]]] = {
     "noise.mkv": (partial(noise, b"\x1a\x45\xdf\xa3"), UNREADABLE),
     "noise.avi": (partial(noise, b"RIFF\xff\xff\xff\xffAVI LIST"), UNREADABLE),
     "noise.jpg": (partial(noise, b"\xff\xd8\xff\xe0"), UNREADABLE),
-    "noise.png": (partial(noise, b"\x89PNG\r\n\x1a\n"), UNREADABLE),
+    "noise.png": (partial(noise, b"\x89PNG\r\n\x1a\n"), UNREADABLE | TOO_LARGE),
     "noise.gif": (partial(noise, b"GIF89a"), ANY),
     "wave.avi": (lambda: silence("wav", "pcm_s16le"), REFUSED),
     "zip.mp4": (lambda: b"PK\x03\x04" + bytes(2000), REFUSED),
@@ -266,7 +266,7 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], frozenset[str]]] = {
     "bomb.webp": (webp_bomb, TOO_LARGE),
     "bomb.gif": (partial(gif_screen, 65_535), TOO_LARGE),
     "wide.gif": (partial(gif_screen, 3000), ANY),
-    "bomb.avi": (lambda: enlarged(good("avi_mjpeg")), TOO_LARGE),
+    "bomb.avi": (lambda: enlarged(good("avi_mjpeg")), ANY),
     "many_samples.mp4": (partial(counted, b"stsz", 8), ANY),
     "many_chunks.mp4": (partial(counted, b"stco", 4), ANY),
     "many_runs.mp4": (partial(counted, b"stsc", 4), ANY),

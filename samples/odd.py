@@ -47,7 +47,7 @@ def resized() -> Made:
 
 def headless() -> Made:
     """The first ten packets are missing, the keyframe among them."""
-    facts = known(TS, pts=TS.ticks[24:], marks=tuple(range(24, 48)), keyframes=(0,), unseen=("no_keyframe",))
+    facts = known(TS, pts=TS.ticks[10:], marks=tuple(range(10, 48)), keyframes=(14,), hidden=14, unseen=("no_keyframe",))
     return Made(data=write(replace(TS, skip=10)), facts=facts, suffix=".ts")
 
 

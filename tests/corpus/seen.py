@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from scanner.media import DecodeRequest, Sampling, decode
 
 from samples.drawing import read_mark, read_patches
 from samples.facts import Facts, Sample
+from scanner.media import DecodeRequest, Sampling, decode
 from scanner.types import Decoded, FrameSpec
 from scanner.types import Sample as Seen
 
-__all__ = ["EVERYTHING", "SPEC", "Looked", "check_frames", "check_holes", "check_windows", "look", "rgb"]
+__all__ = ["EVERYTHING", "SPEC", "Looked", "check_frames", "check_holes", "check_windows", "look", "look_at", "rgb"]
 
 SPEC = FrameSpec(width=160, height=96)
 EVERYTHING = Sampling(strategy="every", every=Fraction(1, 10_000))
@@ -39,7 +39,12 @@ def look(sample: Sample, **request: Any) -> list[Decoded]:
     """All windows of a sample file."""
     init = sample.init.read_bytes() if sample.init is not None else None
     with sample.path.open("rb") as source:
-        return list(decode(source, DecodeRequest(**{"specs": (SPEC,), **request}), name=sample.path.name, init=init))
+        return look_at(source, sample.path.name, init, **request)
+
+
+def look_at(source: BinaryIO, name: str, init: bytes | None = None, **request: Any) -> list[Decoded]:
+    """All windows of a source, in the usual spec unless the request names others."""
+    return list(decode(source, DecodeRequest(**{"specs": (SPEC,), **request}), name=name, init=init))
 
 
 def rgb(sample: Seen) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -68,7 +73,7 @@ def check_frames(facts: Facts, windows: Sequence[Decoded]) -> None:
 
 
 def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | None) -> None:
-    """The windows follow each other without a hole, none is too long, and the last one says that it is."""
+    """The windows follow each other without a hole, the last one says that it is, and none is too long but for a single frame."""
     places = {pts: index for index, pts in enumerate(facts.pts)}
     spans = [(places[w.times.first_pts], places[w.times.last_pts]) for w in windows]
     assert spans[0][0] == 0
@@ -80,14 +85,15 @@ def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | 
     for window, (first, last) in zip(windows, spans, strict=True):
         until = times[last + 1] if last + 1 < len(facts.pts) else times[last]
         assert window.times.duration >= until - times[first]
-        assert longest is None or until - times[first] <= longest
+        assert longest is None or first == last or until - times[first] <= longest
         assert window.times.time_base == facts.time_base
         assert window.discontinuity == (first in facts.jumps)
 
 
 def check_holes(facts: Facts, windows: Sequence[Decoded], sampling: Sampling) -> None:
     """No two samples of a window are nearer than ``min_gap``, and from the end of a sampled frame (the start of the frame that
-    is shown after it) to the next sample, and to the window's end, it is ``max_gap`` at most; so too from the window's start."""
+    is shown after it) to the next sample, and to the window's end, it is ``max_gap`` at most; so too from the window's start,
+    or from the first frame that can be decoded."""
     times = facts.times
     for window in windows:
         looked = located(facts, [window])
@@ -96,5 +102,5 @@ def check_holes(facts: Facts, windows: Sequence[Decoded], sampling: Sampling) ->
         start = times[looked[0].index] - looked[0].sample.at
         ends = [times[each.index + 1] - start if each.index + 1 < len(times) else window.times.duration for each in looked]
         begins = [*(each.sample.at for each in looked), window.times.duration]
-        assert begins[0] <= sampling.max_gap
+        assert begins[0] - max(times[facts.hidden] - start, Fraction(0)) <= sampling.max_gap
         assert all(begin - end <= sampling.max_gap for end, begin in zip(ends, begins[1:], strict=True))
