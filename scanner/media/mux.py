@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from itertools import chain
-from typing import BinaryIO, Literal, NamedTuple
+from itertools import chain, pairwise
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import av
 from av.container import OutputContainer
@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, NoVideoError
-from scanner.media.take import Take
+from scanner.media.take import Take, Timed
 from scanner.types import Span
 
 __all__ = ["ClipInfo", "decode_times", "remux", "transcode"]
@@ -50,6 +50,38 @@ class ClipInfo:
     truncated: bool
     """Less than asked for: a limit was reached."""
 
+    def to_json(self) -> dict[str, Any]:
+        """What ``json.dumps`` takes."""
+        return {**asdict(self), "span": [str(self.span.start), str(self.span.end)]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ClipInfo:
+        """The info that ``to_json`` wrote, perhaps in a process that is not to be believed.
+
+        Raises:
+            ValueError: it cannot be one.
+        """
+        try:
+            start, end = (Fraction(edge) for edge in data["span"])
+            said = cls(**{**data, "span": Span(start=start, end=end)})
+        except (TypeError, KeyError, ZeroDivisionError) as why:
+            raise ValueError(f"not what is said of a clip: {why}") from why
+        for name, kinds in _KINDS.items():
+            if not isinstance(getattr(said, name), kinds):
+                raise ValueError(f"{name} of a clip cannot be {getattr(said, name)!r}")
+        return said
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "method": (str,),
+    "reason": (str, type(None)),
+    "video": (str,),
+    "audio": (str, type(None)),
+    "width": (int,),
+    "height": (int,),
+    "truncated": (bool,),
+}
+
 
 def decode_times(pts: Sequence[int]) -> list[int]:
     """Strictly rising decode times for distinct presentation times in decode order, none later than its picture is shown.
@@ -73,6 +105,8 @@ def remux(takes: Sequence[Take], out: BinaryIO) -> ClipInfo:
         pts = [round((picture.at - span.start) / base) for picture in pictures]
         for picture, shown, decoded in zip(pictures, pts, decode_times(pts), strict=True):
             _stamp(picture.packet, video, shown, decoded, base)
+        for picture in _open_keyframes(pictures):
+            picture.packet.is_keyframe = False
         audio, sounds = _sounds(container, takes, span)
         _write(container, [picture.packet for picture in pictures] + sounds)
     return ClipInfo(
@@ -153,6 +187,11 @@ def _stamp(packet: Packet[Stream], stream: Stream, pts: int, dts: int, base: Fra
     packet.stream, packet.time_base, packet.pts, packet.dts = stream, base, pts, dts
 
 
+def _open_keyframes(pictures: Sequence[Timed]) -> list[Timed]:
+    """Keyframes that are followed by pictures shown before them: in an MP4 they are no place to begin at."""
+    return [now for now, after in pairwise(pictures) if now.packet.is_keyframe and after.at < now.at]
+
+
 def _sounds(container: OutputContainer, takes: Sequence[Take], span: Span) -> tuple[str | None, list[Packet[Stream]]]:
     """The codec and packets of the sound within the span; none unless all takes have the same kind."""
     track = takes[0].audio
@@ -178,11 +217,8 @@ def _frames(takes: Sequence[Take]) -> Iterator[_Shown]:
     last = takes[0].span.start - 1
     for taken in takes:
         for frame in _decoded(taken):
-            ticks = frame.pts if frame.pts is not None else frame.dts
-            if ticks is None or frame.time_base is None:
-                continue
-            at = taken.clock.at(ticks, frame.time_base)
-            if taken.span.start <= at < taken.span.end and at > last:
+            at = taken.when(frame)
+            if at is not None and taken.span.start <= at < taken.span.end and at > last:
                 yield _Shown(at, frame)
                 last = at
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -13,13 +12,16 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from scanner.errors import DamagedError, LimitError, NoVideoError
+from scanner.errors import DamagedError, FormatError, LimitError, NoVideoError
+from scanner.media.open import CODECS, joined
+from scanner.media.sniff import HEAD_BYTES, Container, sniff
 from scanner.types import Span
 
-__all__ = ["ClipLimits", "ClipPiece", "Clock", "Take", "Timed", "take"]
+__all__ = ["ClipLimits", "ClipPiece", "Clock", "Take", "Timed", "sniffed", "take"]
 
 LONGEST = Fraction(60)
 """Seconds of the span that one clip may hold."""
@@ -27,11 +29,12 @@ LEADS = (Fraction(3), Fraction(12), Fraction(60), Fraction(1 << 40))
 """Seconds before the span at which its keyframe is sought, the last one from the source's beginning."""
 INTERLEAVE = Fraction(1)
 """Seconds by which sound may lag behind the pictures of the same time in a container."""
-OPTIONS = {
-    "codec_whitelist": "h264,hevc,vp9,vp8,av1,libdav1d,mpeg2video,mpeg4,mjpeg,aac,mp3,mp3float,mp2,mp2float,opus,libopus",
-    "format_whitelist": "mpegts,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv",
+_OPTIONS = {
+    "codec_whitelist": ",".join(sorted(CODECS | {"aac", "mp3", "mp3float", "opus", "libopus"})),
+    "format_whitelist": "mpegts,mov,mp4,matroska,webm,avi,flv,gif",
     "protocol_whitelist": "none",
 }
+"""As everywhere in ``media``, but probed in full: an MP4 needs sizes and parameter sets before the first picture."""
 SOUND = frozenset({"aac", "mp3", "opus"})
 """What browsers play inside an MP4."""
 
@@ -103,6 +106,8 @@ class Take:
     span: Span
     """What was asked for, on the stream clock."""
     clock: Clock
+    container: str
+    """FFmpeg's name of it."""
     video: VideoStream
     audio: AudioStream | None
     """None where there is none, or none that browsers play."""
@@ -147,6 +152,11 @@ class Take:
         stamps = [picture.packet.pts for picture in self.pictures]
         return None not in stamps and len(set(stamps)) == len(stamps)
 
+    def when(self, frame: VideoFrame) -> Fraction | None:
+        """When a frame decoded from its pictures is shown, on the stream clock; None where nobody knows."""
+        ticks = frame.pts if frame.pts is not None else frame.dts
+        return None if ticks is None else self.clock.at(ticks, self.video.time_base or Fraction(1))
+
     def shifted(self, by: Fraction) -> Take:
         """The same pictures and sounds, that much later."""
         return replace(
@@ -169,7 +179,7 @@ def take(source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStac
         LimitError: ``limit_bytes``: the GOP before the span holds more than the limit.
     """
     try:
-        container = stack.enter_context(_open(source, piece))
+        container = stack.enter_context(_open(source, piece, name))
         return _take(container, piece, limits, name)
     except (av.error.FFmpegError, ValueError) as why:
         raise DamagedError(f"{name}: cannot be cut: {why}") from why
@@ -180,7 +190,7 @@ def _take(container: InputContainer, piece: ClipPiece, limits: ClipLimits, name:
     clock = _clock(piece, container, video, name)
     for target in _targets(piece.span, clock):
         found = _Collector(span=piece.span.shifted(piece.offset), most=limits.max_bytes, name=name)
-        container.seek(int(target / (video.time_base or 1)), stream=video, backward=True)
+        _seek(container, video, target, clock.zero)
         _collect(found, clock, container.demux([track for track in (video, audio) if track is not None]))
         if found.reaches_back:
             break
@@ -189,6 +199,7 @@ def _take(container: InputContainer, piece: ClipPiece, limits: ClipLimits, name:
     return Take(
         span=found.span,
         clock=clock,
+        container=container.format.name,
         video=video,
         audio=audio,
         pictures=found.pictures,
@@ -197,26 +208,43 @@ def _take(container: InputContainer, piece: ClipPiece, limits: ClipLimits, name:
     )
 
 
-def _open(source: BinaryIO, piece: ClipPiece) -> InputContainer:
+def sniffed(source: BinaryIO, init: bytes | None, name: str) -> tuple[BinaryIO, Container]:
+    """The source behind its init segment, at its first byte, and what it is.
+
+    Raises:
+        FormatError, NoVideoError: nothing that we open.
+    """
     source.seek(0)
-    if piece.init is not None:
-        source = io.BytesIO(piece.init + source.read())
-    return av.open(source, "r", options=OPTIONS, metadata_errors="replace")
+    whole = joined(source, init)
+    try:
+        kind = sniff(whole.read(HEAD_BYTES))
+    except (FormatError, NoVideoError) as why:
+        raise type(why)(f"{name}: {why}") from why
+    whole.seek(0)
+    return whole, kind
+
+
+def _open(source: BinaryIO, piece: ClipPiece, name: str) -> InputContainer:
+    whole, kind = sniffed(source, piece.init, name)
+    if kind.picture:
+        raise NoVideoError(f"{name}: a {kind.name} picture, a video track is wanted")
+    return av.open(whole, "r", format=kind.value, options=_OPTIONS, metadata_errors="replace")
 
 
 def _video(container: InputContainer, name: str) -> VideoStream:
-    if not container.streams.video:
+    tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
+    if not tracks:
         raise NoVideoError(f"{name}: no video track")
-    track = container.streams.video[0]
+    track = next((track for track in tracks if track.disposition & Disposition.default), tracks[0])
+    if track.codec_context is None or track.codec_context.name not in CODECS or track.time_base is None:
+        raise FormatError(f"{name}: video codec of a kind that we do not open, one of {', '.join(sorted(CODECS))} is wanted")
     track.codec_context.thread_count = 1
     return track
 
 
 def _audio(container: InputContainer) -> AudioStream | None:
-    tracks = (
-        track for track in container.streams.audio if track.codec_context.codec.canonical_name in SOUND and track.codec_context.sample_rate
-    )
-    return next(tracks, None)
+    contexts = ((track, track.codec_context) for track in container.streams.audio if track.codec_context is not None)
+    return next((track for track, context in contexts if context.codec.canonical_name in SOUND and context.sample_rate), None)
 
 
 def _clock(piece: ClipPiece, container: InputContainer, video: VideoStream, name: str) -> Clock:
@@ -234,6 +262,15 @@ def _clock(piece: ClipPiece, container: InputContainer, video: VideoStream, name
 def _targets(span: Span, clock: Clock) -> list[Fraction]:
     """Where to begin reading, in seconds of the source's own time stamps: each earlier than the one before."""
     return list(dict.fromkeys(clock.zero + max(span.start - lead, -LEADS[0]) for lead in LEADS))
+
+
+def _seek(container: InputContainer, video: VideoStream, target: Fraction, first: Fraction) -> None:
+    """Go to a keyframe before ``target``; not every demuxer lets one aim before its beginning, and not every one finds it otherwise."""
+    base = video.time_base or Fraction(1)
+    try:
+        container.seek(int(target / base), stream=video, backward=True)
+    except av.error.FFmpegError:
+        container.seek(int(first / base), stream=video, backward=True)
 
 
 def _collect(collector: _Collector, clock: Clock, packets: Iterable[Packet[Stream]]) -> None:
