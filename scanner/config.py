@@ -141,10 +141,10 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
 
 
 def policy_hash(policies: Policies) -> str:
-    """Names the policies in force: equal policies have equal hashes, whoever wrote them (first 16 hex digits of SHA-256)."""
+    """Names the policies in force: equal policies have equal hashes, whoever wrote them (SHA-256 in hex)."""
     rows = {label: {key: _plain(value) for key, value in asdict(policy).items()} for label, policy in policies.labels.items()}
     text = json.dumps({"labels": rows, "max_gap": str(policies.max_gap), "retell": str(policies.retell)}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _advice(fact: LabelFacts) -> dict[str, Any]:

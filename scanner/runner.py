@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from scanner.config import Settings
-from scanner.errors import DecoderDiedError, InputError, QuarantinedError
+from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
 from scanner.media import DecodeRequest
 from scanner.sandbox import Sandbox
-from scanner.scoring import Reuse, Scorer, load_scorers, score_samples, specs
+from scanner.scoring import Manifest, Reuse, Scorer, list_models, load_scorers, score_samples, specs
 from scanner.types import Decoded, ScoredSegment, Segment, SegmentKey
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "decode_request",
     "local_runner",
     "open_worker",
+    "used_models",
 ]
 
 log = logging.getLogger(__name__)
@@ -163,6 +164,19 @@ def configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
     """
     models = settings.models
     return load_scorers(models.dir, models.names, provider=models.provider, threads=models.threads)
+
+
+def used_models(settings: Settings) -> tuple[Manifest, ...]:
+    """The manifests of the models that the settings name, in their order.
+
+    Raises:
+        SetupError: a manifest is wrong, or a name has no model.
+    """
+    found = {manifest.name: manifest for manifest in list_models(settings.models.dir)}
+    names = found if settings.models.names is None else settings.models.names
+    if missing := [name for name in names if name not in found]:
+        raise SetupError(f"models.names: no model {missing[0]!r}; there are {', '.join(found) or 'none'}")
+    return tuple(found[name] for name in names)
 
 
 @contextmanager

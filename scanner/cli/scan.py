@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +18,13 @@ from scanner.cli.options import Config, Context, Json, seconds, settings_with
 from scanner.cli.show import Board
 from scanner.config import Settings, compose_policies
 from scanner.errors import SetupError
+from scanner.evidence import EvidenceRoom, Reporter
 from scanner.lines import ErrorLine, Line, SummaryLine, dumps
-from scanner.runner import Runner, local_runner
+from scanner.report import write_report
+from scanner.risk import Policies
+from scanner.runner import Runner, local_runner, used_models
+from scanner.sandbox import Sandbox
 from scanner.scan import Said, scan
-from scanner.scoring import list_models
 from scanner.targets import arrivals
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Label
@@ -54,11 +59,33 @@ def scan_command(
         "models": {"provider": provider, "dir": models_dir},
     }
     settings = settings_with(config, flags)
-    policies = compose_policies(settings, list_models(settings.models.dir))
-    with _runner(context.obj, settings, workers) as runner:
-        said = scan(arrivals(paths, settings.fetch), policies, runner)
+    manifests = used_models(settings)
+    policies = compose_policies(settings, manifests)
+    with _runner(context.obj, settings, workers) as runner, _evidence(out, settings, policies) as room:
+        reporter = None if room is None else Reporter(room)
+        said = _noted(scan(arrivals(paths, settings.fetch), policies, runner, evidence=room), reporter)
         status = _tell_json(said) if as_json or not sys.stdout.isatty() else _tell_people(said, policies.labels)
+    if reporter is not None and out is not None:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        page = write_report(reporter.report(settings, policies, manifests, version=version("streamwarden"), created=created), out)
+        Console(stderr=True).print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(status)
+
+
+@contextmanager
+def _evidence(out: Path | None, settings: Settings, policies: Policies) -> Iterator[EvidenceRoom | None]:
+    if out is None:
+        yield None
+        return
+    with Sandbox(settings.sandbox) as sandbox:
+        yield EvidenceRoom(out, sandbox, policies, settings.evidence)
+
+
+def _noted(said: Iterable[Said], reporter: Reporter | None) -> Iterator[Said]:
+    for one in said:
+        if reporter is not None:
+            reporter.note(one)
+        yield one
 
 
 def _runner(context: Context, settings: Settings, workers: int) -> AbstractContextManager[Runner]:

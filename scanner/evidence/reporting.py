@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from scanner.config import Settings, policy_hash
@@ -13,7 +14,7 @@ from scanner.report import Failure, ModelUsed, PathReport, PolicyUsed, Report, U
 from scanner.risk import Policies, Policy
 from scanner.scan import Said
 from scanner.scoring import Manifest
-from scanner.taxonomy import Taxonomy, uncovered
+from scanner.taxonomy import VERSION, Taxonomy, uncovered
 from scanner.types import Label, Span, Unseen
 
 __all__ = ["Reporter"]
@@ -57,18 +58,18 @@ class Reporter:
             policies=tuple(_policy(label, policies.labels[label]) for label in policies.by_severity()),
             policy_version=policy_hash(policies)[:12],
             policy_sha256=policy_hash(policies),
-            taxonomy_version=taxonomy.version,
+            taxonomy_version=VERSION,
             uncovered=tuple(Uncovered(category=category, labels=tuple(labels)) for category, labels in by_category.items()),
             paths=tuple(self._path(path) for path in self._paths),
         )
 
     def _path(self, path: str) -> PathReport:
         told = self._summaries.get(path)
-        common = {"path": path, "unseen": tuple(self._gaps[path]), "errors": tuple(self._errors[path])}
+        common = PathReport(path=path, unseen=tuple(self._gaps[path]), errors=tuple(self._errors[path]))
         if told is None:
-            return PathReport(path=path, unseen=tuple(self._gaps[path]), errors=tuple(self._errors[path]))
-        return PathReport(
-            **common,  # type: ignore[arg-type]
+            return common
+        return replace(
+            common,
             duration=told.duration,
             frames=told.frames,
             coverage=told.coverage,

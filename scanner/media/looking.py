@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 
 from scanner.errors import LimitError
 from scanner.media.decoder import Decoder
-from scanner.media.gops import Gop, VideoPacket
+from scanner.media.gops import Gop
 from scanner.media.open import Media, check_pixels
 from scanner.media.orientation import frame_turn
 from scanner.media.request import DecodeRequest
