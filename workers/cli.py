@@ -13,16 +13,16 @@ from scanner.runner import Runner, configured_scorers, open_worker
 from workers.actors import Plan, ray_runner
 from workers.decode import Recipe
 
-__all__ = ["main"]
+__all__ = ["main", "on_ray"]
 
 
 def main() -> None:
     """``streamwarden``."""
-    sys.exit(run(runner_factory=_on_ray))
+    sys.exit(run(runner_factory=on_ray))
 
 
 @contextmanager
-def _on_ray(settings: Settings, workers: int) -> Iterator[Runner]:
+def on_ray(settings: Settings, workers: int) -> Iterator[Runner]:
     """Where a CPU scores, every worker does all; where a GPU does, workers decode and one actor scores for all of them."""
     recipe = Recipe(scorers=partial(configured_scorers, settings), worker=partial(open_worker, settings))
     on_gpu = settings.models.provider != "cpu"

@@ -66,7 +66,7 @@ class Board:
                 self._frames += 1
                 self._describe(f"{self._frames} frames · {clock(said.at)} of {harmless(said.path)}")
             case Opened(at=at, incident=incident):
-                self._print(
+                self.say(
                     Text.assemble(
                         (f"opened  {incident.label}", SEVERITIES[incident.severity]),
                         f"  at {clock(float(at))} of ",
@@ -81,7 +81,7 @@ class Board:
                 self.gaps.append(said)
             case ErrorLine():
                 self.errors.append(said)
-                self._print(Text.assemble(("error   ", "red"), f"{said.kind}: ", harmless(said.message)))
+                self.say(Text.assemble(("error   ", "red"), f"{said.kind}: ", harmless(said.message)))
 
     def print_tables(self, console: Console, missing: Uncovered) -> None:
         """Incidents, then one row for each path, then what nobody looked for."""
@@ -98,8 +98,9 @@ class Board:
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], description=text)
 
-    def _print(self, text: Text) -> None:
-        (self._progress.console if self._progress is not None else self.console).print(text)
+    def say(self, text: Text | str) -> None:
+        """A line above the progress."""
+        (self._progress.console if self._progress is not None else self.console).print(text, markup=False, highlight=False)
 
     def _incident_table(self) -> Table:
         table = Table(title="Incidents", title_justify="left")
