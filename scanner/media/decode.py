@@ -64,18 +64,20 @@ def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
     running = media.kind in (Container.MPEGTS, Container.FLV)
     timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=running)
     rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
-    index, begun = 0, None
+    index, frames, begun, end = 0, 0, None, 0
     for gop in gather(_packets(media, request.limits), timeline, rule):
-        begun = gop.start if begun is None else begun
-        check_duration((gop.end - begun) * media.time_base, request.limits, media.name)
+        begun, end = gop.start if begun is None else begun, gop.end
+        frames += len(gop.shown)
+        check_duration((end - begun) * media.time_base, request.limits, media.name)
         window = looker.window
-        if window is not None and longest is not None and (gop.first.jump or gop.end - window.start > longest):
+        if window is not None and longest is not None and (gop.first.jump or end - window.start > longest):
             yield from looker.close(following=gop)
             index += 1
         looker.look(gop, index)
     if begun is None:
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
-    yield from looker.close(following=None)
+    promised = media.track.duration if frames < media.track.frames else None
+    yield from looker.close(following=None, missing=begun + promised - end if promised else 0)
 
 
 def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:

@@ -37,6 +37,8 @@ class Decoder:
         self._codec = codec
         self._patience = limits.max_errors
         self._failures = 0
+        self.errors = 0
+        """Packets that failed so far."""
 
     @property
     def given_up(self) -> bool:
@@ -71,6 +73,7 @@ class Decoder:
             frames = self._codec.decode(packet)
         except FFmpegError as why:
             self._failures += 1
+            self.errors += 1
             log.debug("packet not decodable", extra={"why": str(why), "failures": self._failures})
             return []
         self._failures = 0

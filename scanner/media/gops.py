@@ -53,12 +53,17 @@ class Gop:
     @property
     def last(self) -> int:
         """Ticks of the last frame shown."""
-        return max(self.shown)
+        return max(self.shown, default=self.first.ticks)
 
     @property
     def start(self) -> int:
         """Ticks of the first frame shown."""
-        return min(self.shown)
+        return min(self.shown, default=self.first.ticks)
+
+    @property
+    def opens(self) -> bool:
+        """Its first frame to be shown is a keyframe; an edit list may keep that one for decoding only."""
+        return self.keyed and self.anchors[:1] == [self.first.ticks]
 
     def take(self, packet: VideoPacket, placed: Placed) -> None:
         """Keep a packet for decoding."""
@@ -115,7 +120,7 @@ class _Gatherer:
             yield self._open.close(end)
 
     def _is_full(self, gop: Gop, placed: Placed) -> bool:
-        return placed.ticks > gop.anchors[-1] and gop.is_full(placed.ticks, self._rule)
+        return bool(gop.anchors) and placed.ticks > gop.anchors[-1] and gop.is_full(placed.ticks, self._rule)
 
     def _begin(self, packet: VideoPacket, placed: Placed) -> Gop | None:
         finished, before = self._held, self._open
@@ -138,9 +143,11 @@ class _Gatherer:
             self._held.shown.append(placed.ticks)
 
     def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Gop | None:
-        gop.shown.append(placed.ticks)
         if packet.is_keyframe or (self._rule.keep and (gop.keyed or gop.continues)):
             gop.take(packet, placed)
+        if packet.is_discard:
+            return None
+        gop.shown.append(placed.ticks)
         if gop.anchors and placed.ticks <= gop.anchors[-1]:
             return None
         gop.anchors.append(placed.ticks)

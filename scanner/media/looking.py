@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 from av.video.frame import VideoFrame
@@ -22,7 +21,6 @@ from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample
 
 __all__ = ["Looker"]
 
-_BEFORE_ALL_TIME = -(1 << 63)
 _DELAY = 17
 """Packets after which a frame has left any decoder of one thread (H.264 reorders 16)."""
 _CODEC_NAMES = {"libdav1d": "av1"}
@@ -40,7 +38,7 @@ class Looker:
         self._picker = Picker(request.sampling, media.time_base)
         self._scaler = Scaler(request.specs)
         self._early: list[VideoFrame] = []
-        self._wanted: deque[int] = deque()
+        self._wanted: set[int] = set()
         self._keyframes: set[int] = set()
         self._epoch: Placed | None = None
         self._window: Window | None = None
@@ -60,8 +58,11 @@ class Looker:
         if picks or self._goes_on(gop.continued):
             self._show(gop, picks, window)
 
-    def close(self, *, following: Gop | None) -> Iterator[Decoded]:
-        """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state."""
+    def close(self, *, following: Gop | None, missing: int = 0) -> Iterator[Decoded]:
+        """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state.
+
+        ``missing`` ticks at its end are promised by the container, and cannot be read.
+        """
         window, self._window = self._window, None
         if window is None or window.index < self._request.first_window:
             return
@@ -70,6 +71,10 @@ class Looker:
         else:
             self._receive(self._decoder.drain(), window)
         window.marks.extend(Mark(ticks, False) for ticks in self._wanted)
+        self._wanted.clear()
+        if missing > 0:
+            window.marks.append(Mark(window.end, False))
+            window.end += missing
         yield window.decoded(self._info(window), last=following is None)
 
     def _begin(self, gop: Gop, index: int) -> Window:
@@ -77,39 +82,39 @@ class Looker:
             index=index, first=gop.first, start=gop.start, time_base=self._media.time_base, wrap_bits=self._media.wrap_bits
         )
         self._picker.restart()
-        self._wanted.clear()
         self._keyframes.clear()
         return self._window
 
     def _pick(self, gop: Gop) -> tuple[int, ...]:
-        if not gop.packets:
+        if not gop.packets or not gop.anchors:
             return ()
-        if gop.keyed:
+        if gop.opens:
             self._keyframes.add(gop.first.ticks)
-        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.keyed)
-        self._wanted.extend(picks)
+        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.opens)
+        self._wanted.update(picks)
         return picks
 
     def _show(self, gop: Gop, picks: tuple[int, ...], window: Window) -> None:
         """Decode as far as is needed: up to the last pick, or all of it where another piece goes on from there."""
         upto = None if self._goes_on(gop.continued) else picks[-1]
-        shown = self._run(gop, upto, window)
-        if gop.keyed and upto != gop.first.ticks and shown <= gop.first.ticks and self._decoder.spares:
+        errors = self._decoder.errors
+        self._run(gop, upto, window)
+        missed = self._wanted.intersection(picks) if upto is not None else self._wanted.issuperset(picks[1:])
+        if len(picks) > 1 and missed and gop.keyed and self._decoder.spares and self._decoder.errors == errors:
             self._decoder.drain()
             self._decoder.spare_nothing()
             self._run(gop, upto, window)
 
-    def _run(self, gop: Gop, upto: int | None, window: Window) -> int:
-        """Feed packets up to the one at ``upto``; the time of the last frame that came out of them."""
-        shown = self._receive(self._early, window)
+    def _run(self, gop: Gop, upto: int | None, window: Window) -> None:
+        """Feed packets up to the one at ``upto``; beyond a keyframe, have out what is inside."""
+        self._receive(self._early, window)
         self._early.clear()
         for packet in gop.packets:
-            shown = max(shown, self._receive(self._decoder.feed(packet), window))
+            self._receive(self._decoder.feed(packet), window)
             if packet.pts == upto:
                 break
         if upto is not None and upto != gop.first.ticks:
-            shown = max(shown, self._receive(self._decoder.drain(), window))
-        return shown
+            self._receive(self._decoder.drain(), window)
 
     def _goes_on(self, cut: bool) -> bool:
         """The decoder's state is needed beyond the cut inside a GOP."""
@@ -121,37 +126,24 @@ class Looker:
             if not self._wanted:
                 return
             frames = self._decoder.feed(following.packets.pop(0))
-            self._receive((f for f in frames if f.pts is not None and f.pts < window.end), window)
+            self._receive(frames, window)
             self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
 
-    def _receive(self, frames: Iterable[VideoFrame], window: Window) -> int:
-        """Keep what was wanted; the time of the last frame, or before all time."""
-        newest = _BEFORE_ALL_TIME
+    def _receive(self, frames: Iterable[VideoFrame], window: Window) -> None:
+        """Keep what was wanted. Keyframes without what lies between them may come out in any order: H.264's counter wraps."""
         for frame in frames:
-            if frame.pts is None:
-                continue
-            newest = max(newest, frame.pts)
-            if self._wanted and self._wanted[0] <= frame.pts:
+            if frame.pts in self._wanted:
+                self._wanted.remove(frame.pts)
                 self._keep(frame, frame.pts, window)
-        return newest
 
     def _keep(self, frame: VideoFrame, ticks: int, window: Window) -> None:
-        """Make a sample of the first frame at or after each wanted one."""
-        limits = self._request.limits
-        while self._wanted and self._wanted[0] <= ticks:
-            self._mark(self._wanted.popleft(), ticks, window)
+        limit = self._request.limits.max_frames
+        if len(window.samples) >= limit:
+            raise LimitError(f"{self._media.name}: window {window.index} has more than {limit} samples", kind="limit_frames")
         window.marks.append(Mark(ticks, not frame.is_corrupt))
-        if len(window.samples) >= limits.max_frames:
-            raise LimitError(f"{self._media.name}: window {window.index} has more than {limits.max_frames} samples", kind="limit_frames")
         images = self._images(frame)
         at, pts = window.at(ticks), window.raw(ticks, self._epoch)
         window.samples.append(Sample(at=at, pts=pts, keyframe=ticks in self._keyframes, images=images))
-
-    def _mark(self, wanted: int, ticks: int, window: Window) -> None:
-        missing = wanted != ticks and self._media.ordered
-        window.marks.append(Mark(wanted, not missing))
-        if missing:
-            self._decoder.spare_nothing()
 
     def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
         check_pixels(frame.width, frame.height, self._request.limits, self._media.name)
