@@ -28,6 +28,10 @@ def test_the_labels_of_the_first_model_and_the_test_card_are_there() -> None:
     assert all(label in TAXONOMY for label in ("fight", "gun", "fire", "smoke", "test_card"))
 
 
+def test_it_has_a_version_for_reports() -> None:
+    assert TAXONOMY.version == "1"
+
+
 def test_a_medium_is_no_label() -> None:
     assert "camera" not in TAXONOMY
 
@@ -83,7 +87,7 @@ def test_nothing_is_left_when_every_label_has_a_model() -> None:
 
 
 def test_a_label_stands_in_one_place_only() -> None:
-    twice = "[a.b.labels]\ngun = { severity = 1 }\n[c.d.labels]\ngun = { severity = 1 }"
+    twice = "version = '1'\n[a.b.labels]\ngun = { severity = 1 }\n[c.d.labels]\ngun = { severity = 1 }"
 
     with pytest.raises(ValueError, match="each label once, got gun twice"):
         Taxonomy.parse(twice)
@@ -91,4 +95,4 @@ def test_a_label_stands_in_one_place_only() -> None:
 
 def test_a_severity_over_three_is_refused() -> None:
     with pytest.raises(ValueError, match="severity of gun must be 0 to 3, got 4"):
-        Taxonomy.parse("[a.b.labels]\ngun = { severity = 4 }")
+        Taxonomy.parse("version = '1'\n[a.b.labels]\ngun = { severity = 4 }")

@@ -72,6 +72,12 @@ def test_nothing_is_carried_into_the_next_segment() -> None:
     assert scorer.looked_at == [0, 0]
 
 
+@pytest.mark.parametrize("threshold", [-2.0, 256.0, float("nan")])
+def test_a_threshold_that_no_difference_can_have_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="must lie in"):
+        Reuse(threshold=threshold)
+
+
 def test_below_zero_nothing_is_reused() -> None:
     picture = screen()
 
