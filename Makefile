@@ -27,7 +27,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP) ## Live streams through Ray to a flagged clip and an HTML report (ONCE=1: end by itself; DEMO_MEDIA=folder: your footage)
-	@$(BIN)/python samples/demo.py $(if $(ONCE),--once) $(if $(DEMO_MEDIA),--media "$(DEMO_MEDIA)")
+	@$(BIN)/python -m samples.play $(if $(ONCE),--once) $(if $(DEMO_MEDIA),--media "$(DEMO_MEDIA)")
 
 test: $(STAMP) ## All tests but those for a GPU and the slow ones
 	@$(BIN)/python -m pytest -m "not gpu and not slow" $(PYTEST_ARGS)

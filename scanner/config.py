@@ -17,10 +17,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
+from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
@@ -65,7 +66,9 @@ class EvidenceSettings(_Frozen):
     """What is cut and drawn of an incident."""
 
     clip_seconds: Fraction = Field(default=Fraction(60), gt=0)
-    """A clip is never longer; a longer incident shows its beginning."""
+    """A clip is never longer; a longer incident has several, cut while it runs."""
+    clips: int = Field(default=20, ge=1)
+    """Of one incident, at most."""
     frames: int = Field(default=12, ge=1, le=64)
     """Pictures of one contact sheet."""
 
@@ -79,6 +82,7 @@ class Settings(BaseSettings):
     window: Fraction = Field(default=Fraction(10), gt=0)
     """Longest window of a file, in seconds."""
     limits: MediaLimits = MediaLimits()
+    fetch: FetchLimits = FetchLimits()
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()
@@ -89,7 +93,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
         return (env_settings, init_settings)
@@ -132,10 +141,10 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
 
 
 def policy_hash(policies: Policies) -> str:
-    """Names the policies in force: equal policies have equal hashes, whoever wrote them (first 16 hex digits of SHA-256)."""
+    """Names the policies in force: equal policies have equal hashes, whoever wrote them (SHA-256 in hex)."""
     rows = {label: {key: _plain(value) for key, value in asdict(policy).items()} for label, policy in policies.labels.items()}
     text = json.dumps({"labels": rows, "max_gap": str(policies.max_gap), "retell": str(policies.retell)}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _advice(fact: LabelFacts) -> dict[str, Any]:
@@ -161,14 +170,17 @@ def _by_label(policy: Mapping[str, Mapping[str, Any]], taxonomy: Taxonomy) -> di
     return changes
 
 
-_POLICY: Final = TypeAdapter(Policy, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class _One(_Frozen):
+    """Lends its configuration to the dataclass in it: an unknown key is an error."""
+
+    policy: Policy
 
 
 def _policy(label: Label, values: Mapping[str, Any]) -> Policy:
     try:
-        return _POLICY.validate_python(values)
+        return _One.model_validate({"policy": values}).policy
     except ValidationError as why:
-        raise SetupError("; ".join(f"policy.{label}.{complaint}" for complaint in _complaints(why))) from why
+        raise SetupError("; ".join(complaint.replace("policy", f"policy.{label}", 1) for complaint in _complaints(why))) from why
 
 
 def _plain(value: Any) -> Any:

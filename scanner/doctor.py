@@ -34,7 +34,7 @@ __all__ = [
 
 OWN: Final = "streamwarden"
 IMPORTS: Final = ("scanner", "workers")
-PACKAGES: Final = ("av", "numpy", "pydantic", "ray", "httpx", "m3u8", "jinja2", "rich", "typer")
+PACKAGES: Final = ("av", "numpy", "pydantic", "pydantic-settings", "ray", "httpx", "m3u8", "jinja2", "rich", "typer")
 TWINS: Final = (("onnxruntime", "onnxruntime-gpu"), ("opencv-python", "opencv-python-headless"))
 """Distributions that write the same files: one overwrites the other, and taking either away breaks both."""
 PYTHON: Final = ((3, 11), (3, 14))

@@ -8,16 +8,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from scanner.errors import DecoderDiedError, InputError, QuarantinedError
+from scanner.config import Settings
+from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
 from scanner.media import DecodeRequest
 from scanner.sandbox import Sandbox
-from scanner.scoring import Reuse, Scorer, score_samples
+from scanner.scoring import Manifest, Reuse, Scorer, list_models, load_scorers, score_samples, specs
 from scanner.types import Decoded, ScoredSegment, Segment, SegmentKey
 
-__all__ = ["Failed", "Finished", "Job", "LocalRunner", "Outcome", "Runner", "SegmentWorker"]
+__all__ = [
+    "Failed",
+    "Finished",
+    "Job",
+    "LocalRunner",
+    "Outcome",
+    "Runner",
+    "SegmentWorker",
+    "configured_scorers",
+    "decode_request",
+    "local_runner",
+    "open_worker",
+    "used_models",
+]
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +72,7 @@ Outcome = ScoredSegment | Failed | Finished
 class Runner(Protocol):
     """Runs jobs somewhere.
 
-    Outcomes of one job come in order and end with its ``Finished``; those of different jobs may mix.
+    Outcomes of one stream come in the order of its jobs, and those of a job end with its ``Finished``; streams may mix.
     Jobs are pulled only as there is room for them, so an endless or live-paced iterable is fine.
     """
 
@@ -134,3 +149,45 @@ class LocalRunner:
         """Each job's outcomes before the next job is pulled."""
         for job in jobs:
             yield from self._worker.work(job)
+
+
+def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeRequest:
+    """What these scorers need to see, sampled and limited as the settings say."""
+    return DecodeRequest(specs=specs(scorers), sampling=settings.sampling, limits=settings.limits, window=settings.window)
+
+
+def configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
+    """The scorers that the settings name, loaded and checked.
+
+    Raises:
+        SetupError: a model is missing or is not what its manifest says, or its provider does not work here.
+    """
+    models = settings.models
+    return load_scorers(models.dir, models.names, provider=models.provider, threads=models.threads)
+
+
+def used_models(settings: Settings) -> tuple[Manifest, ...]:
+    """The manifests of the models that the settings name, in their order.
+
+    Raises:
+        SetupError: a manifest is wrong, or a name has no model.
+    """
+    found = {manifest.name: manifest for manifest in list_models(settings.models.dir)}
+    names = found if settings.models.names is None else settings.models.names
+    if missing := [name for name in names if name not in found]:
+        raise SetupError(f"models.names: no model {missing[0]!r}; there are {', '.join(found) or 'none'}")
+    return tuple(found[name] for name in names)
+
+
+@contextmanager
+def open_worker(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[SegmentWorker]:
+    """A worker with a sandbox of its own, closed at the end."""
+    with Sandbox(settings.sandbox) as sandbox:
+        yield SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse)
+
+
+@contextmanager
+def local_runner(settings: Settings) -> Iterator[Runner]:
+    """Everything in line: this process scores, one child decodes."""
+    with open_worker(settings, configured_scorers(settings)) as worker:
+        yield LocalRunner(worker)

@@ -12,9 +12,11 @@ from typing import Any
 from scanner.errors import SetupError
 from scanner.types import Label
 
-__all__ = ["Entry", "Taxonomy", "Uncovered", "uncovered"]
+__all__ = ["VERSION", "Entry", "Taxonomy", "Uncovered", "uncovered"]
 
 MAX_SEVERITY = 3
+VERSION = "1"
+"""Of ``taxonomy.toml``; counts up when a label is renamed, moved or taken away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +38,12 @@ class Entry:
             raise ValueError(f"severity of {self.label} must be 0 to {MAX_SEVERITY}, got {self.severity}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Taxonomy:
     """All labels that Streamwarden has a word for, in the file's order."""
 
+    version: str
+    """Of the file; reports carry it."""
     entries: tuple[Entry, ...]
     _names: Mapping[str, tuple[Entry, ...]] = field(init=False, repr=False, compare=False)
 
@@ -58,8 +62,9 @@ class Taxonomy:
     def parse(cls, text: str) -> Taxonomy:
         """From TOML: ``[category.group]`` tables, each with its ``labels`` and the ``aws`` and ``hive`` names of all of them."""
         tree = tomllib.loads(text)
+        version = tree.pop("version")
         found = [_entries(category, group, table) for category, groups in tree.items() for group, table in groups.items()]
-        return cls(tuple(entry for entries in found for entry in entries))
+        return cls(version=version, entries=tuple(entry for entries in found for entry in entries))
 
     @property
     def labels(self) -> tuple[Label, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from itertools import count
 from typing import BinaryIO
 
 from av.error import FFmpegError
 
 from scanner.errors import FormatError, LimitError, NoVideoError
-from scanner.media.gops import Gop, GopRule, VideoPacket, gather
+from scanner.media.gops import GopRule, VideoPacket, gather
 from scanner.media.limits import MediaLimits
 from scanner.media.looking import Looker
 from scanner.media.open import Media, check_duration, joined, open_media, size_of
@@ -20,6 +20,8 @@ from scanner.media.timeline import Timeline
 from scanner.types import Decoded
 
 __all__ = ["decode"]
+
+log = logging.getLogger(__name__)
 
 
 def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None) -> Iterator[Decoded]:
@@ -62,23 +64,32 @@ def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
     running = media.kind in (Container.MPEGTS, Container.FLV)
     timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=running)
     rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
-    index = 0
+    index, frames, begun, end = 0, 0, None, 0
     for gop in gather(_packets(media, request.limits), timeline, rule):
+        begun, end = gop.start if begun is None else begun, gop.end
+        frames += len(gop.shown)
+        check_duration((end - begun) * media.time_base, request.limits, media.name)
         window = looker.window
-        if window is not None and longest is not None and (gop.first.jump or gop.end - window.start > longest):
+        if window is not None and longest is not None and (gop.first.jump or end - window.start > longest):
             yield from looker.close(following=gop)
             index += 1
         looker.look(gop, index)
-    if looker.window is None:
+    if begun is None:
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
-    yield from looker.close(following=None)
+    promised = media.track.duration if frames < media.track.frames else None
+    yield from looker.close(following=None, missing=begun + promised - end if promised else 0)
 
 
 def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:
-    """Whatever can be demuxed of the track; what cannot is stepped over, a bounded number of times."""
-    for _ in range(limits.max_errors):
+    """Whatever can be demuxed of the track. What cannot is stepped over, a bounded number of times in a row."""
+    failures = 0
+    while failures < limits.max_errors:
         try:
-            yield from (packet for packet in media.container.demux(media.track) if packet.size)
+            for packet in media.container.demux(media.track):
+                if packet.size:
+                    failures = 0
+                    yield packet
             return
-        except FFmpegError:
-            continue
+        except FFmpegError as why:
+            failures += 1
+            log.debug("packet not readable", extra={"source": media.name, "why": str(why)})

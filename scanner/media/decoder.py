@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Literal
 
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
@@ -13,19 +14,31 @@ from scanner.media.limits import MediaLimits
 
 __all__ = ["Decoder"]
 
+_SPARED: dict[str, Literal["BIDIR", "NONREF"]] = {
+    "h264": "BIDIR",
+    "hevc": "NONREF",
+    "mpeg4": "BIDIR",
+    "mpeg1video": "BIDIR",
+    "mpeg2video": "BIDIR",
+}
+"""Frames that are left out, by the decoder that can do without them: HEVC's shows nothing after a missing reference,
+and the others' have no such frames or would leave out what we want to see."""
+
 log = logging.getLogger(__name__)
 
 
 class Decoder:
-    """One thread, no bidirectional frames, nothing raised for a broken packet."""
+    """One thread, no frames that nobody needs, nothing raised for a broken packet."""
 
     def __init__(self, codec: VideoCodecContext, limits: MediaLimits) -> None:
         codec.thread_count = 1  # frame threads that are dropped undrained deadlock
-        codec.skip_frame = "BIDIR"
+        codec.skip_frame = _SPARED.get(codec.name, "DEFAULT")
         codec.options = {"max_pixels": str(limits.max_pixels)}
         self._codec = codec
         self._patience = limits.max_errors
         self._failures = 0
+        self.errors = 0
+        """Packets that failed so far."""
 
     @property
     def given_up(self) -> bool:
@@ -46,8 +59,13 @@ class Decoder:
         self._codec.flush_buffers()
         return frames
 
+    @property
+    def spares(self) -> bool:
+        """Some frames are left out, as no other that we want depends on them."""
+        return self._codec.skip_frame != "DEFAULT"
+
     def spare_nothing(self) -> None:
-        """Decode bidirectional frames too: there are streams that have no others."""
+        """Leave out no frame from now on: there are streams that have hardly any others."""
         self._codec.skip_frame = "DEFAULT"
 
     def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:
@@ -55,6 +73,7 @@ class Decoder:
             frames = self._codec.decode(packet)
         except FFmpegError as why:
             self._failures += 1
+            self.errors += 1
             log.debug("packet not decodable", extra={"why": str(why), "failures": self._failures})
             return []
         self._failures = 0

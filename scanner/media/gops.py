@@ -47,18 +47,23 @@ class Gop:
     shown: list[int] = field(default_factory=list)
     """Every frame's start, in the order of decoding."""
     packets: list[VideoPacket] = field(default_factory=list)
-    """In order of decoding, their ``pts`` in ticks; leading ones, which need the GOP before, are left out."""
+    """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and is left out."""
     size: int = 0
 
     @property
     def last(self) -> int:
         """Ticks of the last frame shown."""
-        return max(self.shown)
+        return max(self.shown, default=self.first.ticks)
 
     @property
     def start(self) -> int:
         """Ticks of the first frame shown."""
-        return min(self.shown)
+        return min(self.shown, default=self.first.ticks)
+
+    @property
+    def opens(self) -> bool:
+        """Its first frame to be shown is a keyframe; an edit list may keep that one for decoding only."""
+        return self.keyed and self.anchors[:1] == [self.first.ticks]
 
     def take(self, packet: VideoPacket, placed: Placed) -> None:
         """Keep a packet for decoding."""
@@ -103,7 +108,8 @@ class _Gatherer:
         if gop is None or packet.is_keyframe or placed.jump or self._is_full(gop, placed):
             return self._begin(packet, placed)
         if placed.ticks < gop.first.ticks and (gop.keyed or gop.continues):
-            return self._lead(gop, placed)
+            self._lead(gop, packet, placed)
+            return None
         return self._follow(gop, packet, placed)
 
     def finish(self, end: int) -> Iterator[Gop]:
@@ -114,7 +120,7 @@ class _Gatherer:
             yield self._open.close(end)
 
     def _is_full(self, gop: Gop, placed: Placed) -> bool:
-        return placed.ticks > gop.anchors[-1] and gop.is_full(placed.ticks, self._rule)
+        return bool(gop.anchors) and placed.ticks > gop.anchors[-1] and gop.is_full(placed.ticks, self._rule)
 
     def _begin(self, packet: VideoPacket, placed: Placed) -> Gop | None:
         finished, before = self._held, self._open
@@ -126,15 +132,22 @@ class _Gatherer:
         self._follow(self._open, packet, placed)
         return finished
 
-    def _lead(self, gop: Gop, placed: Placed) -> None:
-        """A frame before the keyframe it follows is shown in the GOP before, if there is one."""
+    def _lead(self, gop: Gop, packet: VideoPacket, placed: Placed) -> None:
+        """A frame before the keyframe it follows is shown in the GOP before, if there is one.
+
+        After a cut inside a GOP it can be decoded, and others may depend on it.
+        """
+        if gop.continues:
+            gop.take(packet, placed)
         if self._held is not None and not gop.first.jump:
             self._held.shown.append(placed.ticks)
 
     def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Gop | None:
-        gop.shown.append(placed.ticks)
         if packet.is_keyframe or (self._rule.keep and (gop.keyed or gop.continues)):
             gop.take(packet, placed)
+        if packet.is_discard:
+            return None
+        gop.shown.append(placed.ticks)
         if gop.anchors and placed.ticks <= gop.anchors[-1]:
             return None
         gop.anchors.append(placed.ticks)

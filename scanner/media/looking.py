@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 from av.video.frame import VideoFrame
 
 from scanner.errors import LimitError
 from scanner.media.decoder import Decoder
-from scanner.media.gops import Gop, VideoPacket
+from scanner.media.gops import Gop
 from scanner.media.open import Media, check_pixels
+from scanner.media.orientation import frame_turn
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Picker
-from scanner.media.scale import Scaler
+from scanner.media.scale import Scaler, displayed
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Mark, Window
-from scanner.types import Decoded, MediaInfo, Sample
+from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample
 
 __all__ = ["Looker"]
 
+_DELAY = 17
+"""Packets after which a frame has left any decoder of one thread (H.264 reorders 16)."""
 _CODEC_NAMES = {"libdav1d": "av1"}
 
 
@@ -31,12 +33,16 @@ class Looker:
         self._media = media
         self._request = request
         self._decoder = Decoder(media.codec, request.limits)
+        if not media.ordered:
+            self._decoder.spare_nothing()
         self._picker = Picker(request.sampling, media.time_base)
         self._scaler = Scaler(request.specs)
-        self._wanted: deque[int] = deque()
+        self._early: list[VideoFrame] = []
+        self._wanted: set[int] = set()
         self._keyframes: set[int] = set()
         self._epoch: Placed | None = None
         self._window: Window | None = None
+        self._shape = (media.codec.width, media.codec.height)
 
     @property
     def window(self) -> Window | None:
@@ -48,19 +54,27 @@ class Looker:
         window = self._window or self._begin(gop, index)
         window.extend(gop)
         self._epoch = gop.first
-        if window.index >= self._request.first_window:
-            self._sample(gop, window)
-        elif gop.continued:
-            self._pass_over(gop)
+        picks = self._pick(gop) if window.index >= self._request.first_window else ()
+        if picks or self._goes_on(gop.continued):
+            self._show(gop, picks, window)
 
-    def close(self, *, following: Gop | None) -> Iterator[Decoded]:
-        """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state."""
+    def close(self, *, following: Gop | None, missing: int = 0) -> Iterator[Decoded]:
+        """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state.
+
+        ``missing`` ticks at its end are promised by the container, and cannot be read.
+        """
         window, self._window = self._window, None
         if window is None or window.index < self._request.first_window:
             return
-        if following is None or not following.continues:
+        if following is not None and self._goes_on(following.continues):
+            self._look_ahead(following, window)
+        else:
             self._receive(self._decoder.drain(), window)
         window.marks.extend(Mark(ticks, False) for ticks in self._wanted)
+        self._wanted.clear()
+        if missing > 0:
+            window.marks.append(Mark(window.end, False))
+            window.end += missing
         yield window.decoded(self._info(window), last=following is None)
 
     def _begin(self, gop: Gop, index: int) -> Window:
@@ -68,64 +82,82 @@ class Looker:
             index=index, first=gop.first, start=gop.start, time_base=self._media.time_base, wrap_bits=self._media.wrap_bits
         )
         self._picker.restart()
-        self._wanted.clear()
         self._keyframes.clear()
         return self._window
 
-    def _sample(self, gop: Gop, window: Window) -> None:
-        if not gop.packets and not gop.keyed:
-            return
-        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.keyed)
-        self._wanted.extend(picks)
-        if gop.keyed:
+    def _pick(self, gop: Gop) -> tuple[int, ...]:
+        if not gop.packets or not gop.anchors:
+            return ()
+        if gop.opens:
             self._keyframes.add(gop.first.ticks)
-        for packet in _needed(gop, picks):
-            self._receive(self._decoder.feed(packet), window)
+        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.opens)
+        self._wanted.update(picks)
+        return picks
 
-    def _pass_over(self, gop: Gop) -> None:
-        """The piece after it needs the decoder's state."""
+    def _show(self, gop: Gop, picks: tuple[int, ...], window: Window) -> None:
+        """Decode as far as is needed: up to the last pick, or all of it where another piece goes on from there."""
+        upto = None if self._goes_on(gop.continued) else picks[-1]
+        errors = self._decoder.errors
+        self._run(gop, upto, window)
+        missed = self._wanted.intersection(picks) if upto is not None else self._wanted.issuperset(picks[1:])
+        if len(picks) > 1 and missed and gop.keyed and self._decoder.spares and self._decoder.errors == errors:
+            self._decoder.drain()
+            self._decoder.spare_nothing()
+            self._run(gop, upto, window)
+
+    def _run(self, gop: Gop, upto: int | None, window: Window) -> None:
+        """Feed packets up to the one at ``upto``; beyond a keyframe, have out what is inside."""
+        self._receive(self._early, window)
+        self._early.clear()
         for packet in gop.packets:
-            self._decoder.feed(packet)
+            self._receive(self._decoder.feed(packet), window)
+            if packet.pts == upto:
+                break
+        if upto is not None and upto != gop.first.ticks:
+            self._receive(self._decoder.drain(), window)
+
+    def _goes_on(self, cut: bool) -> bool:
+        """The decoder's state is needed beyond the cut inside a GOP."""
+        return cut and self._request.sampling.strategy != "keyframes"
+
+    def _look_ahead(self, following: Gop, window: Window) -> None:
+        """Frames come out a few packets late: push the last wanted ones out with what follows."""
+        for _ in range(min(_DELAY, len(following.packets))):
+            if not self._wanted:
+                return
+            frames = self._decoder.feed(following.packets.pop(0))
+            self._receive(frames, window)
+            self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
 
     def _receive(self, frames: Iterable[VideoFrame], window: Window) -> None:
+        """Keep what was wanted. Keyframes without what lies between them may come out in any order: H.264's counter wraps."""
         for frame in frames:
-            if frame.pts is not None and self._wanted and self._wanted[0] <= frame.pts:
+            if frame.pts in self._wanted:
+                self._wanted.remove(frame.pts)
                 self._keep(frame, frame.pts, window)
 
     def _keep(self, frame: VideoFrame, ticks: int, window: Window) -> None:
-        """Make a sample of the first frame at or after each wanted one."""
-        limits = self._request.limits
-        while self._wanted and self._wanted[0] <= ticks:
-            window.marks.append(Mark(wanted := self._wanted.popleft(), wanted == ticks))
+        limit = self._request.limits.max_frames
+        if len(window.samples) >= limit:
+            raise LimitError(f"{self._media.name}: window {window.index} has more than {limit} samples", kind="limit_frames")
         window.marks.append(Mark(ticks, not frame.is_corrupt))
-        check_pixels(frame.width, frame.height, limits, self._media.name)
-        if len(window.samples) >= limits.max_frames:
-            raise LimitError(f"{self._media.name}: window {window.index} has more than {limits.max_frames} samples", kind="limit_frames")
-        window.samples.append(
-            Sample(
-                at=window.at(ticks),
-                pts=window.raw(ticks, self._epoch),
-                keyframe=ticks in self._keyframes,
-                images=self._scaler.images(frame),
-            )
-        )
+        images = self._images(frame)
+        at, pts = window.at(ticks), window.raw(ticks, self._epoch)
+        window.samples.append(Sample(at=at, pts=pts, keyframe=ticks in self._keyframes, images=images))
+
+    def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
+        check_pixels(frame.width, frame.height, self._request.limits, self._media.name)
+        turn = frame_turn(frame)
+        aspect = self._media.track.sample_aspect_ratio or self._media.codec.sample_aspect_ratio
+        self._shape = displayed(frame, aspect, turn)
+        return self._scaler.images(frame, self._shape, turn)
 
     def _info(self, window: Window) -> MediaInfo:
         codec = self._media.codec
         return MediaInfo(
             container=self._media.kind.name.lower(),
             codec=_CODEC_NAMES.get(codec.name, codec.name),
-            width=codec.width,
-            height=codec.height,
+            width=self._shape[0],
+            height=self._shape[1],
             still=self._media.kind is Container.GIF and window.frames == 1,
         )
-
-
-def _needed(gop: Gop, picks: tuple[int, ...]) -> Iterator[VideoPacket]:
-    """The packets to decode, up to the last pick's; all of them where another piece goes on from there."""
-    if not picks and not gop.continued:
-        return
-    for packet in gop.packets:
-        yield packet
-        if not gop.continued and packet.pts == picks[-1]:
-            return

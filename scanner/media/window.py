@@ -61,7 +61,7 @@ class Window:
         return Decoded(
             index=self.index,
             times=self._times(info),
-            samples=tuple(self.samples),
+            samples=tuple(sorted(self.samples, key=lambda s: s.at)),
             unseen=tuple(sorted(self._unseen(), key=lambda u: u.span)),
             info=info,
             discontinuity=self.first.jump,
@@ -79,7 +79,7 @@ class Window:
 
     def _unseen(self) -> Iterator[Unseen]:
         yield from self._spans(self.unkeyed, "no_keyframe")
-        yield from self._spans(_dark(self.marks, self.end), "undecodable")
+        yield from self._spans(_dark(sorted(self.marks), self.end), "undecodable")
 
     def _spans(self, stretches: Iterable[tuple[int, int]], reason: str) -> Iterator[Unseen]:
         return (Unseen(span=Span(start=self.at(start), end=self.at(end)), reason=reason) for start, end in stretches)

@@ -7,7 +7,7 @@ A new method is one file in ``scanner.risk.methods`` and one line in its table. 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 __all__ = ["FULL", "Look", "Method", "Support"]
 
@@ -45,12 +45,11 @@ S = TypeVar("S")
 
 
 class Method(Protocol[S]):
-    """Turns looks into a level; frozen, holds parameters only."""
+    """Turns looks into a level.
 
-    @classmethod
-    def build(cls, *, window: Fraction, dwell: Fraction, **tuning: float) -> Self:
-        """The method with a policy's parameters; an unknown name in ``tuning`` is a ``TypeError``."""
-        ...
+    A frozen dataclass that holds parameters only: the policy's ``window`` and ``dwell`` (seconds) and the numbers of its own
+    that ``tuning`` may name; it refuses values that it cannot work with (``ValueError``).
+    """
 
     @property
     def empty(self) -> S:

@@ -5,7 +5,7 @@ Every default is provisional: it comes from a simulation (see ``docs/risk.md``),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import exp, log
@@ -144,8 +144,9 @@ class Policy:
         Raises:
             ValueError: ``tuning`` names what the method does not have, or a value that it refuses.
         """
+        make: Callable[..., Method[Any]] = METHODS[self.method]
         try:
-            return METHODS[self.method].build(window=self.window, dwell=self.dwell, **self.tuning)
+            return make(window=self.window, dwell=self.dwell, **self.tuning)
         except TypeError as why:
             raise ValueError(f"tuning of method {self.method!r}: {why}") from why
 

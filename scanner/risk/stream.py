@@ -128,7 +128,7 @@ class StreamRisk:
     """Not yet expired when last looked at."""
     running: tuple[Running, ...] = ()
     """At most one that is live and one in shadow."""
-    coverage: Coverage = Coverage()
+    coverage: Coverage = field(default_factory=Coverage)
     ended: bool = False
 
     @property

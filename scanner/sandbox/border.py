@@ -10,6 +10,7 @@ import json
 import mmap
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +22,7 @@ from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTim
 __all__ = ["Frames", "LieError", "dumps", "error_from", "error_to", "loads", "walls_from", "window_from", "window_to"]
 
 _LARGEST = 1 << 63
+_MOST_SAMPLES = 20_000
 _LONGEST_TEXT = 2000
 _LONGEST_SECONDS = 10_000_000
 """Over a hundred days: no window is longer, whatever a container claims."""
@@ -41,7 +43,7 @@ class Frames:
     @property
     def room(self) -> int:
         """Samples that fit."""
-        return self._bytes.size // sum(self._sizes) if self._sizes else 0
+        return min(_MOST_SAMPLES, self._bytes.size // max(sum(self._sizes), 1))
 
     def write(self, samples: Sequence[Sample]) -> None:
         """Lay down all images of a window.
@@ -171,7 +173,7 @@ def _samples(said: Any, frames: Frames) -> tuple[Sample, ...]:
         Sample(at=_seconds(top, bottom), pts=_whole(pts), keyframe=_yes_or_no(keyframe), images=frames.read(index))
         for index, (top, bottom, pts, keyframe) in enumerate(said)
     )
-    if any(later.at < earlier.at for earlier, later in zip(samples, samples[1:], strict=False)):
+    if any(later.at < earlier.at for earlier, later in pairwise(samples)):
         raise ValueError("samples that are not in order of time")
     return samples
 

@@ -71,7 +71,7 @@ class Channel:
 
     def _body(self, length: int, deadline: float | None) -> bytes:
         if length > _LONGEST:
-            raise ValueError(f"message of {length} bytes, limit is {_LONGEST}")
+            raise ValueError(f"a message of {length} bytes, limit is {_LONGEST}")
         return self._exactly(length, deadline)
 
     def _exactly(self, count: int, deadline: float | None) -> bytes:

@@ -6,6 +6,7 @@ Whatever goes wrong in a task is an answer; whatever goes wrong with the process
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pickle
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
 from scanner.sandbox.border import Frames, dumps, error_to, window_to
 from scanner.sandbox.channel import Channel
+from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.messages import Call, Start
 from scanner.sandbox.walls import die_with, raise_walls
 from scanner.types import Decoded
@@ -34,7 +36,8 @@ def main() -> None:
         server = _prepared(channel)
         while True:
             with channel.receive_open() as (body, descriptors):
-                server.serve(pickle.loads(body), descriptors)
+                answer = server.serve(pickle.loads(body), descriptors)
+            channel.send(dumps(answer))
     except (EOFError, ConnectionError):
         return
 
@@ -62,28 +65,21 @@ class _Server:
     def __init__(self, channel: Channel, start: Start, memory: mmap) -> None:
         self._channel = channel
         self._memory = memory
-        self._cpu_seconds = start.limits.cpu_seconds
+        self._limits = start.limits
         self._tasks = {name: _load(entry) for name, entry in start.tasks.items()}
         self._untaken = False
         """The last window still lies in the shared buffer."""
 
-    def serve(self, call: Call, descriptors: Sequence[int]) -> None:
-        """Answer one call, in the end with ``value``, ``end`` or ``error``."""
-        answer = self._outcome(call, descriptors)
-        self._wait_until_taken()
-        self._channel.send(dumps(answer))
-
-    def _outcome(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
+    def serve(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
+        """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or ``error``."""
         try:
-            return self._run(call, descriptors)
-        except ScannerError as why:
-            return {"error": error_to(why)}
-        except MemoryError:
-            return {"error": error_to(LimitError(f"{call.name}: needs more memory than its decoder may have", kind="limit_memory"))}
+            answer = self._run(call, descriptors)
         except (EOFError, ConnectionError):
-            raise
-        except Exception as why:  # noqa: BLE001 - a process that cannot go on says so and is replaced
-            return {"error": error_to(DecoderDiedError(f"{call.name}: {type(why).__name__} in {_place(why.__traceback__)}: {why}"))}
+            raise  # the parent is gone, nobody waits for an answer
+        except Exception as why:  # noqa: BLE001 - whatever it is, it is the answer
+            answer = {"error": error_to(_blame(why, call.name, self._limits))}
+        self._wait_until_taken()
+        return answer
 
     def _run(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
         task = self._tasks[call.task]
@@ -112,7 +108,19 @@ class _Server:
 
     def _allow_one_window(self) -> None:
         """Give this much processor time; then SIGPROF ends the process, even inside native code."""
-        signal.setitimer(signal.ITIMER_PROF, self._cpu_seconds)
+        signal.setitimer(signal.ITIMER_PROF, self._limits.cpu_seconds)
+
+
+def _blame(why: Exception, name: str, limits: SandboxLimits) -> ScannerError:
+    """What the parent is told; anything that is not foreseen counts as a death, and the process is replaced."""
+    if isinstance(why, ScannerError):
+        return why
+    if isinstance(why, MemoryError):
+        mib = limits.memory_bytes >> 20
+        return LimitError(f"{name}: needs more memory than its decoder may have, {mib} MiB", kind="limit_memory")
+    if isinstance(why, OSError) and why.errno == errno.EFBIG:
+        return LimitError(f"{name}: result is longer than {limits.output_bytes} bytes", kind="limit_bytes")
+    return DecoderDiedError(f"{name}: {type(why).__name__} in {_place(why.__traceback__)}: {why}")
 
 
 def _load(entry: str) -> Callable[..., Any]:

@@ -178,7 +178,7 @@ def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
     environment["OPENBLAS_NUM_THREADS"] = "1"  # NumPy would start threads when it is imported
     return subprocess.Popen(
         [sys.executable, "-P", "-s", "-m", "scanner.sandbox"],
-        stdin=connection,
+        stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=environment,

@@ -22,7 +22,7 @@ __all__ = ["TASKS", "Sandbox"]
 
 log = logging.getLogger(__name__)
 
-TASKS: Mapping[str, str] = {"decode": "scanner.sandbox.tasks:decode"}
+TASKS: Mapping[str, str] = {task: f"scanner.sandbox.tasks:{task}" for task in ("cut", "decode", "thumbnails")}
 """What a child can be asked, as ``module:function``; it imports them all before it gives up its rights."""
 WARM_UP = "scanner.sandbox.tasks:warm_up"
 

@@ -19,9 +19,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from scanner.errors import SetupError
-from scanner.scoring.calibration import Floats, calibrated, logits, shares
+from scanner.scoring.calibration import calibrated, logits, shares
 from scanner.scoring.manifest import Manifest
-from scanner.scoring.promises import check_graph, check_signature, check_values
+from scanner.scoring.promises import check_graph, check_shape, check_signature, check_values
 from scanner.scoring.wire import read_graph
 from scanner.types import FrameSpec, Label, Medium, ModelRef, Sample, Scores
 
@@ -75,17 +75,26 @@ class OnnxScorer:
     def _run(self, images: NDArray[np.uint8]) -> list[Scores]:
         """N x H x W x 3 uint8 RGB."""
         raw = self._session.run(self._names, {self.manifest.input.name: images})
-        said = list(zip(self._outputs, raw, strict=True))
-        for output, values in said:
-            check_values(self.manifest, output, values, rows=len(images))
-        parts = [logits(values, output) for output, values in said if output.kind == "label"]
-        media = [shares(values, output) for output, values in said if output.kind == "medium"]
-        values = calibrated(np.concatenate(parts, axis=1), self._calibrations) if parts else np.empty((len(images), 0))
-        return [self._scores(row, [medium[index] for medium in media]) for index, row in enumerate(values)]
+        for output, values in zip(self._outputs, raw, strict=True):
+            check_shape(self.manifest, output, values.shape, rows=len(images))
+        columns = [values.tolist() for values in raw]
+        return [self._scores(rows) for rows in zip(*columns, strict=True)]
 
-    def _scores(self, values: Floats, media: Sequence[Floats]) -> Scores:
-        medium = dict(zip(self.media, media[0].tolist(), strict=True)) if media else {}
-        return Scores(model=self.model, values=dict(zip(self.labels, values.tolist(), strict=True)), medium=medium)
+    def _scores(self, rows: Sequence[list[float]]) -> Scores:
+        """Of one picture, from the row that each output has for it."""
+        values: list[float] = []
+        medium: dict[Medium, float] = {}
+        for output, row in zip(self._outputs, rows, strict=True):
+            check_values(self.manifest, output, row)
+            if output.kind == "label":
+                values.extend(logits(row, output))
+            else:
+                medium = dict(zip(self.media, shares(row, output), strict=True))
+        return Scores(
+            model=self.model,
+            values=dict(zip(self.labels, calibrated(values, self._calibrations), strict=True)),
+            medium=medium,
+        )
 
 
 def load_onnx(folder: Path, manifest: Manifest, *, provider: Provider = "cpu", threads: int = 1) -> OnnxScorer:
@@ -176,7 +185,8 @@ def _rehearse(session: onnxruntime.InferenceSession, manifest: Manifest) -> None
     except Exception as why:
         raise SetupError(f"model {manifest.name}: fails on a black picture: {_first_line(why)}") from why
     for output, values in zip(manifest.outputs, raw, strict=True):
-        check_values(manifest, output, values, rows=1)
+        check_shape(manifest, output, values.shape, rows=1)
+        check_values(manifest, output, values[0].tolist())
 
 
 def _first_line(why: Exception) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest, Output
 from scanner.scoring.wire import GraphFacts
 
-__all__ = ["Port", "check_graph", "check_signature", "check_values"]
+__all__ = ["Port", "check_graph", "check_shape", "check_signature", "check_values"]
 
 MAX_NODES: Final = 50_000
 DOMAINS: Final = frozenset({"", "ai.onnx.ml"})
@@ -58,21 +56,30 @@ def check_signature(inputs: Sequence[Port], outputs: Sequence[Port], manifest: M
     _compare("output", outputs, {o.name: ("tensor(float)", (1, len(o.labels) or None)) for o in manifest.outputs}, manifest)
 
 
-def check_values(manifest: Manifest, output: Output, values: NDArray[np.float32], *, rows: int) -> None:
-    """Hold what came out to a row for each picture, to numbers, and to [0, 1] where the graph is said to give probabilities.
+def check_shape(manifest: Manifest, output: Output, shape: tuple[int, ...], *, rows: int) -> None:
+    """Hold what came out to a row for each picture and a column for each label.
 
     Raises:
-        SetupError: the shape differs, or a value is infinite, not a number or no probability.
+        SetupError: it has another shape.
     """
-    wanted = (rows, len(output.labels) or values.shape[-1])
-    if values.shape != wanted:
-        raise SetupError(f"model {manifest.name}: output {output.name} has shape {_show(values.shape)}, wanted {_show(wanted)}")
-    least, most = float(values.min()), float(values.max())
-    if not (-np.inf < least and most < np.inf):
-        raise SetupError(f"model {manifest.name}: output {output.name} gave {least:.4g} to {most:.4g}, wanted finite numbers")
+    wanted = (rows, len(output.labels) or shape[-1])
+    if shape != wanted:
+        raise SetupError(f"model {manifest.name}: output {output.name} has shape {_show(shape)}, wanted {_show(wanted)}")
+
+
+def check_values(manifest: Manifest, output: Output, row: Sequence[float]) -> None:
+    """Hold one row to numbers, and to [0, 1] where the graph is said to give probabilities.
+
+    Raises:
+        SetupError: a value is infinite, not a number or no probability.
+    """
+    if not all(map(math.isfinite, row)):
+        raise SetupError(f"model {manifest.name}: output {output.name} gave {min(row):.4g} to {max(row):.4g}, wanted finite numbers")
     promised = output.kind != "embedding" and output.activation == "none"
-    if promised and not (least >= -SLACK and most <= 1.0 + SLACK):
-        raise SetupError(f"model {manifest.name}: output {output.name} gave {least:.4g} to {most:.4g}, wanted probabilities in [0, 1]")
+    if promised and not all(-SLACK <= value <= 1.0 + SLACK for value in row):
+        raise SetupError(
+            f"model {manifest.name}: output {output.name} gave {min(row):.4g} to {max(row):.4g}, wanted probabilities in [0, 1]"
+        )
 
 
 _Promises = Mapping[str, tuple[str, tuple[int | None, ...]]]

@@ -24,7 +24,11 @@ class Reuse:
     """How much alike is alike enough."""
 
     threshold: float = 2.0
-    """Grey levels: the highest mean absolute difference of any tile of 8 x 8 pixels. Below 0, nothing is ever reused."""
+    """Grey levels: the highest mean absolute difference of any tile of 8 x 8 pixels. At -1 nothing is ever reused."""
+
+    def __post_init__(self) -> None:
+        if not -1.0 <= self.threshold <= 255.0:
+            raise ValueError(f"reuse threshold must lie in [-1, 255], got {self.threshold}")
 
 
 def alike(scored: Sample, sample: Sample, reuse: Reuse) -> bool:

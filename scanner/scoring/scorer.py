@@ -44,16 +44,20 @@ def specs(scorers: Sequence[Scorer]) -> tuple[FrameSpec, ...]:
 
 
 def score_samples(scorers: Sequence[Scorer], samples: Sequence[Sample], *, reuse: Reuse) -> tuple[ScoredFrame, ...]:
-    """The samples of one segment, scored one at a time (on a CPU a batch is slower than its pictures one by one).
+    """The samples of one segment; each scorer sees those that must be scored in one call, and goes through them as suits it.
 
     A sample that equals the last scored one within ``reuse``'s threshold takes its scores. Call it once for each segment:
     nothing is carried from one call to the next, so a segment scores the same whenever and wherever it is scored.
     """
-    frames: list[ScoredFrame] = []
-    last: tuple[Sample, tuple[Scores, ...]] | None = None
+    fresh: list[Sample] = []
+    taken: list[tuple[Sample, int, bool]] = []
     for sample in samples:
-        reused = last is not None and alike(last[0], sample, reuse)
-        if last is None or not reused:
-            last = (sample, tuple(scorer.score([sample])[0] for scorer in scorers))
-        frames.append(ScoredFrame(at=sample.at, pts=sample.pts, keyframe=sample.keyframe, scores=last[1], reused=reused))
-    return tuple(frames)
+        reused = bool(fresh) and alike(fresh[-1], sample, reuse)
+        if not reused:
+            fresh.append(sample)
+        taken.append((sample, len(fresh) - 1, reused))
+    columns = [scorer.score(fresh) for scorer in scorers]
+    return tuple(
+        ScoredFrame(at=sample.at, pts=sample.pts, keyframe=sample.keyframe, scores=tuple(column[row] for column in columns), reused=reused)
+        for sample, row, reused in taken
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 import av
@@ -70,3 +70,16 @@ def _options(codec: str, gop: int, bframes: int, extra: dict[str, str]) -> dict[
         }
         return base | extra
     return {"g": str(gop), "bf": str(bframes)} | extra if codec in {"mpeg2video", "mpeg4"} else dict(extra)
+
+
+def remux(data: bytes, *, container: str = "mpegts", keep: Callable[[int, av.Packet[av.VideoStream]], bool]) -> bytes:
+    """The packets of ``data`` that ``keep(number, packet)`` says, in another file, times as they are."""
+    sink = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(sink, "w", format=container) as out:
+        track = source.streams.video[0]
+        copy = out.add_stream_from_template(track)
+        for number, packet in enumerate(source.demux(track)):
+            if packet.size and keep(number, packet):
+                packet.stream = copy
+                out.mux(packet)
+    return sink.getvalue()

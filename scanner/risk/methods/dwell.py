@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from operator import attrgetter
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from scanner.risk.method import Look, Support, weighted
 
@@ -35,7 +35,7 @@ class Stretch(NamedTuple):
     llr: float
     weight: int
     looks: int
-    seconds: Fraction
+    seconds: Fraction = Fraction(0)
     """Weighted, derived from the others; kept because it is asked for at every look."""
 
 
@@ -50,11 +50,6 @@ class Dwell:
     window: Fraction
     dwell: Fraction
 
-    @classmethod
-    def build(cls, *, window: Fraction, dwell: Fraction) -> Self:
-        """No further parameters."""
-        return cls(window=window, dwell=dwell)
-
     @property
     def empty(self) -> State:
         """Nothing seen."""
@@ -67,8 +62,8 @@ class Dwell:
             return kept
         before = kept[-1] if kept else None
         if before is not None and (before.end, before.llr, before.weight) == (look.start, look.llr, look.weight):
-            return (*kept[:-1], _stretch(before.start, before.first, look.at, look.llr, look.weight, before.looks + 1))
-        return (*kept, _stretch(look.start, look.at, look.at, look.llr, look.weight, 1))
+            return (*kept[:-1], _measured(before._replace(end=look.at, looks=before.looks + 1)))
+        return (*kept, Stretch(look.start, look.at, look.at, look.llr, look.weight, 1, look.seconds))
 
     def level(self, state: State) -> float | None:
         """The highest llr that covers ``dwell`` seconds."""
@@ -78,7 +73,7 @@ class Dwell:
         """The llr that covers all that was seen."""
         if sum(s.looks for s in state) < 2:
             return None
-        return min(map(_by_llr, state))
+        return min(s.llr for s in state)
 
     def support(self, state: State) -> Support | None:
         """First and last look of the covering set; of all looks while the level is unknown."""
@@ -96,11 +91,12 @@ class Dwell:
     @staticmethod
     def load(data: Any) -> State:
         """See ``dump``."""
-        return tuple(_stretch(Fraction(a), Fraction(b), Fraction(c), llr, weight, n) for a, b, c, llr, weight, n in data)
+        rows = ((Fraction(start), Fraction(first), Fraction(end), *rest) for start, first, end, *rest in data)
+        return tuple(_measured(Stretch(*row)) for row in rows)
 
 
-def _stretch(start: Fraction, first: Fraction, end: Fraction, llr: float, weight: int, looks: int) -> Stretch:
-    return Stretch(start, first, end, llr, weight, looks, weighted(end - start, weight))
+def _measured(stretch: Stretch) -> Stretch:
+    return stretch._replace(seconds=weighted(stretch.end - stretch.start, stretch.weight))
 
 
 def _since(state: State, since: Fraction) -> State:
@@ -110,8 +106,7 @@ def _since(state: State, since: Fraction) -> State:
         gone += 1
     kept = state[gone:]
     if kept and kept[0].start < since:
-        old = kept[0]
-        return (_stretch(since, old.first, old.end, old.llr, old.weight, old.looks), *kept[1:])
+        return (_measured(kept[0]._replace(start=since)), *kept[1:])
     return kept
 
 

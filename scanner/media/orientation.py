@@ -1,0 +1,81 @@
+"""Which way up a picture is shown."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from math import atan2, pi
+
+import numpy as np
+from av.buffer import Buffer
+from av.video.frame import VideoFrame
+
+from scanner.types import Rgb
+
+__all__ = ["UPRIGHT", "Turn", "exif_turn", "frame_turn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """First mirrored left to right, or not, then turned counterclockwise."""
+
+    quarters: int = 0
+    """0 to 3 quarter turns."""
+    mirrored: bool = False
+
+    @property
+    def swaps(self) -> bool:
+        """Width becomes height."""
+        return self.quarters % 2 == 1
+
+    def apply(self, rgb: Rgb) -> Rgb:
+        """The picture as it is shown."""
+        if self.mirrored:
+            rgb = rgb[:, ::-1]
+        return np.ascontiguousarray(np.rot90(rgb, self.quarters))
+
+
+UPRIGHT = Turn()
+
+_EXIF = {
+    1: UPRIGHT,
+    2: Turn(mirrored=True),
+    3: Turn(quarters=2),
+    4: Turn(quarters=2, mirrored=True),
+    5: Turn(quarters=1, mirrored=True),
+    6: Turn(quarters=3),
+    7: Turn(quarters=3, mirrored=True),
+    8: Turn(quarters=1),
+}
+
+
+def exif_turn(orientation: int) -> Turn:
+    """Of EXIF's tag 0x0112, 1 to 8; what is not in the standard is upright.
+
+    >>> exif_turn(6)
+    Turn(quarters=3, mirrored=False)
+    """
+    return _EXIF.get(orientation, UPRIGHT)
+
+
+def frame_turn(frame: VideoFrame) -> Turn:
+    """Of the frame's display matrix, to the nearest quarter."""
+    matrix = _matrix(frame)
+    if matrix is None:
+        return Turn(quarters=round(frame.rotation / 90) % 4)
+    a, b, c, d = matrix
+    mirrored = a * d - b * c < 0
+    across, up = (-a, b) if mirrored else (a, -b)
+    return Turn(quarters=round(atan2(up, across) / (pi / 2)) % 4, mirrored=mirrored)
+
+
+def _matrix(frame: VideoFrame) -> tuple[float, float, float, float] | None:
+    """``None`` where there is none, or where PyAV cannot read it beside side data of a kind it does not know."""
+    try:
+        side = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        return None
+    if not isinstance(side, Buffer):
+        return None
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side))
+    return float(a), float(b), float(c), float(d)
