@@ -98,6 +98,8 @@ _RECIPES: Mapping[str, Recipe] = {
     "mp4_uneven": replace(MP4, ticks=UNEVEN, gop=5),
     "mkv_uneven": replace(MKV, ticks=tuple(tick // 90 for tick in UNEVEN), gop=5, b_frames=2),
     "ts_uneven": replace(TS, ticks=tuple(tick + 900_000 for tick in UNEVEN), gop=5),
+    "mp4_slideshow": replace(MP4, ticks=spaced(20, 90_000), gop=10, b_frames=3, rate=Fraction(1)),
+    "ts_slideshow": replace(TS, ticks=spaced(20, 90_000, 126_000), gop=10, b_frames=3, rate=Fraction(1)),
     "ts_late_start": replace(TS, ticks=spaced(48, 7200, 5_000_000_123)),
     "mp4_late_start": replace(MP4, ticks=spaced(48, 7200, 180_000)),
     "mkv_late_start": replace(MKV, ticks=spaced(48, 80, 3_600_000)),

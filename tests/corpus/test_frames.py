@@ -17,7 +17,7 @@ from tests.corpus.seen import EVERYTHING, SPEC, check_frames, look, rgb
 
 Media = Callable[[str], Sample]
 KEYFRAMES = Sampling(strategy="keyframes")
-WITH_B_FRAMES = ("b_frames", "open_gop", "hevc", "mpeg2", "mov_h264", "index_first", "mkv_uneven", "unstamped", "av1")
+WITH_B_FRAMES = ("b_frames", "open_gop", "hevc", "mpeg2", "mov_h264", "index_first", "mkv_uneven", "unstamped", "slideshow", "av1")
 """In whose names a sample tells that some of its frames refer to later ones, or that none refers to them."""
 
 
