@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from scanner.errors import SetupError
 from scanner.scoring import read_manifest
-from scanner.types import Fit, FrameSpec, Medium, ModelRef
+from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
 
 def complaint(folder: Path, old: str, new: str) -> str:
@@ -36,9 +36,9 @@ def test_a_manifest_says_what_a_scorer_says(tmp_path: Path) -> None:
 def test_what_it_leaves_out_has_a_default_that_changes_nothing(tmp_path: Path) -> None:
     facts = read_manifest(tiny(tmp_path / "tiny")).labels
 
-    assert (facts["fight"].calibration.a, facts["fight"].calibration.b) == (1.0, 0.0)
-    assert facts["fight"].policy.level is None
-    assert facts["gun"].policy.when == (Medium.CAMERA,)
+    assert (facts[Label("fight")].calibration.a, facts[Label("fight")].calibration.b) == (1.0, 0.0)
+    assert facts[Label("fight")].policy.level is None
+    assert facts[Label("gun")].policy.when == (Medium.CAMERA,)
 
 
 def test_it_cannot_be_changed(tmp_path: Path) -> None:
