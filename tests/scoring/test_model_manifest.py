@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from build_onnx import graph, save, tiny
+from build_onnx import graph, manifest_table, save, tiny
 from pydantic import ValidationError
 
 from scanner.errors import SetupError
-from scanner.scoring import read_manifest
+from scanner.scoring import Manifest, read_manifest
 from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
 
@@ -82,6 +82,13 @@ def test_a_mistake_is_told_with_its_file_and_its_full_path(tmp_path: Path, old: 
 
     assert str(tmp_path / "tiny" / "model.toml") in said
     assert says in said
+
+
+def test_a_model_with_nothing_to_score_is_refused() -> None:
+    table = manifest_table() | {"labels": {}, "outputs": [{"name": "features", "kind": "embedding"}]}
+
+    with pytest.raises(ValidationError, match="one must be of kind label or medium"):
+        Manifest.model_validate(table)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
