@@ -68,8 +68,6 @@ class Looker:
             return
         if following is not None and self._goes_on(following.continues):
             self._look_ahead(following, window)
-        else:
-            self._receive(self._decoder.drain(), window)
         window.marks.extend(Mark(ticks, False) for ticks in self._wanted)
         self._wanted.clear()
         if missing > 0:
@@ -106,14 +104,17 @@ class Looker:
             self._run(gop, upto, window)
 
     def _run(self, gop: Gop, upto: int | None, window: Window) -> None:
-        """Feed packets up to the one at ``upto``; beyond a keyframe, have out what is inside."""
+        """Feed packets up to the one at ``upto``, then have out what is inside.
+
+        H.264 loses keyframes of open GOPs that follow each other without the frames between: its counter of frames wraps.
+        """
         self._receive(self._early, window)
         self._early.clear()
         for packet in gop.packets:
             self._receive(self._decoder.feed(packet), window)
             if packet.pts == upto:
                 break
-        if upto is not None and upto != gop.first.ticks:
+        if upto is not None:
             self._receive(self._decoder.drain(), window)
 
     def _goes_on(self, cut: bool) -> bool:
@@ -130,7 +131,7 @@ class Looker:
             self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
 
     def _receive(self, frames: Iterable[VideoFrame], window: Window) -> None:
-        """Keep what was wanted. Keyframes without what lies between them may come out in any order: H.264's counter wraps."""
+        """Keep what was wanted."""
         for frame in frames:
             if frame.pts in self._wanted:
                 self._wanted.remove(frame.pts)

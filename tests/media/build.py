@@ -38,24 +38,39 @@ def encode(
     values: Sequence[int] | None = None,
     at: Iterable[int] | None = None,
     rotation: int | None = None,
+    metadata: dict[str, str] | None = None,
+    sound: bool = False,
 ) -> bytes:
     """Flat pictures whose grey says their number; ``at`` gives each frame's time in frame units (variable rate)."""
     sink = io.BytesIO()
     with av.open(sink, "w", format=container, options=mux or {}) as out:
-        stream = out.add_stream(codec, rate=rate, options=_options(codec, gop, bframes, options or {}))
-        stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
-        stream.codec_context.gop_size = gop
-        stream.codec_context.thread_count = 1
-        if rotation is not None:
-            stream.set_display_rotation(rotation)
+        out.metadata.update(metadata or {})
+        if sound:
+            _add_silence(out)
         times = list(at) if at is not None else list(range(frames))
+        if times:
+            stream = out.add_stream(codec, rate=rate, options=_options(codec, gop, bframes, options or {}))
+            stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
+            stream.codec_context.gop_size = gop
+            stream.codec_context.thread_count = 1
+            if rotation is not None:
+                stream.set_display_rotation(rotation)
         for number, time in enumerate(times):
             value = values[number] if values is not None else 16 + number * 7 % 224
             frame = av.VideoFrame.from_ndarray(picture(value, size), format="rgb24")
             frame.pts, frame.time_base = time, 1 / Fraction(rate)
             out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+        if times:
+            out.mux(stream.encode(None))
     return sink.getvalue()
+
+
+def _add_silence(out: av.container.OutputContainer) -> None:
+    stream = out.add_stream("aac", rate=44100)
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = 44100, 0
+    out.mux(stream.encode(frame))
+    out.mux(stream.encode(None))
 
 
 def _options(codec: str, gop: int, bframes: int, extra: dict[str, str]) -> dict[str, str]:

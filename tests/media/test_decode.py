@@ -1,30 +1,131 @@
-"""``decode`` on ordinary media: what is sampled, and when."""
+"""``decode`` against an ordinary PyAV loop: the same frames at the same times, whatever the container and codec."""
 
 from __future__ import annotations
 
-import io
 from fractions import Fraction
+from typing import NamedTuple
 
 import pytest
 
-from scanner.media import DecodeRequest, decode
-from scanner.types import Decoded, FrameSpec
+from scanner.errors import DamagedError, FormatError, NoVideoError
+from scanner.media import Sampling
 from tests.media.build import encode
-
-SPEC = FrameSpec(width=64, height=48)
-
-
-def run(data: bytes, **wishes: object) -> list[Decoded]:
-    request = DecodeRequest(specs=(SPEC,), **wishes)  # type: ignore[arg-type]
-    return list(decode(io.BytesIO(data), request, name="clip"))
+from tests.media.looks import greys, look, shown, times
 
 
-@pytest.mark.parametrize("container", ["mpegts", "mp4", "matroska", "avi"])
-def test_keyframes_are_sampled_at_their_exact_times(container: str) -> None:
-    data = encode(container=container, frames=60, gop=30)
+class Kind(NamedTuple):
+    container: str
+    codec: str
+    bframes: int = 0
+    options: dict[str, str] | None = None
+    mux: dict[str, str] | None = None
 
-    (window,) = run(data)
 
-    assert [s.at for s in window.samples] == [Fraction(0), Fraction(1)]
-    assert all(s.keyframe for s in window.samples)
-    assert window.times.duration == 2
+X265 = {"x265-params": "keyint=75:min-keyint=75:scenecut=0:bframes=3:log-level=none"}
+VP9 = {"g": "75", "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "16", "auto-alt-ref": "1"}
+KINDS = [
+    Kind("mpegts", "libx264", 2),
+    Kind("mpegts", "libx265", 3, X265),
+    Kind("mpegts", "mpeg2video", 2),
+    Kind("mp4", "libx264", 2),
+    Kind("mp4", "libx265", 3, X265),
+    Kind("mp4", "libx264", 2, None, {"movflags": "frag_keyframe+empty_moov+default_base_moof"}),
+    Kind("matroska", "libx264", 2),
+    Kind("webm", "libvpx-vp9", 0, VP9),
+    Kind("avi", "libx264"),
+    Kind("avi", "mpeg4", 2),
+    Kind("flv", "libx264", 2),
+]
+RAMP = [16 + number * 2 % 224 for number in range(180)]
+
+
+def film(kind: Kind) -> bytes:
+    return encode(
+        container=kind.container,
+        codec=kind.codec,
+        bframes=kind.bframes,
+        options=kind.options,
+        mux=kind.mux,
+        frames=180,
+        gop=75,
+        values=RAMP,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_keyframes_are_those_of_an_ordinary_loop(kind: Kind) -> None:
+    data = film(kind)
+
+    windows = look(data, sampling=Sampling(strategy="keyframes"))
+
+    assert times(windows) == [at for at, (_, keyframe) in shown(data).items() if keyframe]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("window", [Fraction(10), Fraction(2), None], ids=str)
+def test_frames_between_keyframes_are_those_shown_at_their_times(kind: Kind, window: Fraction | None) -> None:
+    data = film(kind)
+    reference = shown(data)
+
+    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)), window=window)
+
+    assert not any(w.unseen for w in windows)
+    assert [reference[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
+    assert max(b - a for a, b in zip(times(windows), [*times(windows)[1:], max(reference)], strict=True)) <= Fraction(6, 10)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_time_runs_from_the_first_frame_to_the_end_of_the_last(kind: Kind) -> None:
+    data = film(kind)
+    reference = shown(data)
+
+    (window,) = look(data, sampling=Sampling(strategy="keyframes"))
+
+    assert window.times.first_pts * window.times.time_base == min(reference)
+    assert window.times.last_pts * window.times.time_base == max(reference)
+    assert float(window.times.duration) == pytest.approx(6.0, abs=0.002)
+    assert [s.at for s in window.samples] == [at - min(reference) for at in times([window])]
+
+
+def test_av1_is_decoded_frame_by_frame() -> None:
+    data = encode(container="mp4", codec="libsvtav1", frames=90, options={"preset": "12", "svtav1-params": "keyint=90"}, values=RAMP)
+    reference = shown(data)
+
+    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)))
+
+    assert windows[0].info.codec == "av1"
+    assert [reference[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
+
+
+def test_an_init_segment_goes_before_its_media_segment() -> None:
+    whole = encode(container="mp4", frames=60, mux={"movflags": "frag_keyframe+empty_moov+default_base_moof"})
+    border = whole.index(b"moof") - 4
+    init, segment = whole[:border], whole[border:]
+
+    windows = look(segment, init=init)
+
+    assert times(windows) == times(look(whole))
+    with pytest.raises((DamagedError, NoVideoError)):
+        look(segment)
+
+
+def test_the_source_is_read_again_from_its_first_byte() -> None:
+    data = encode(container="mp4")
+
+    assert times(look(data)) == times(look(data))
+
+
+def test_metadata_in_an_unknown_encoding_is_no_reason_to_fail() -> None:
+    data = encode(container="matroska", metadata={"title": "Zaehler"}).replace(b"Zaehler", b"Z\xe4\xff\xfe\x80er")
+
+    assert len(look(data)[0].samples) == 2
+
+
+def test_sound_alone_is_told() -> None:
+    with pytest.raises(NoVideoError, match="clip: audio, a video track is wanted"):
+        look(encode(container="matroska", sound=True, frames=0))
+
+
+def test_a_codec_that_is_not_on_the_list_is_told() -> None:
+    with pytest.raises(FormatError, match="video codec ffv1"):
+        look(encode(container="matroska", codec="ffv1", frames=3))

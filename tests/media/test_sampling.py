@@ -1,0 +1,109 @@
+"""Which frames are picked: properties of the pure part, and events that must be seen on real files."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.media import Sampling
+from scanner.media.sampling import Picker
+from tests.media.build import encode
+from tests.media.looks import greys, look, times
+
+TICK = Fraction(1, 30)
+"""One frame at 30 a second: ticks are frame numbers."""
+
+
+def pick(gops: list[int], sampling: Sampling) -> list[int]:
+    """The frames picked of consecutive GOPs of so many frames."""
+    picker, start, picks = Picker(sampling, TICK), 0, []
+    for length in gops:
+        frames = range(start, start + length)
+        picks += picker.pick(frames, frames, start + length, keyed=True)
+        start += length
+    return picks
+
+
+def test_keyframes_two_seconds_apart_are_enough() -> None:
+    assert pick([60, 60, 60], Sampling()) == [0, 60, 120]
+
+
+def test_keyframes_of_2002_milliseconds_are_enough() -> None:
+    picker = Picker(Sampling(), Fraction(1, 30000))
+    frames = range(0, 60 * 1001, 1001)
+
+    assert picker.pick(frames, frames, 60 * 1001, keyed=True) == (0,)
+
+
+def test_keyframes_closer_than_the_least_gap_are_thinned() -> None:
+    assert pick([5] * 12, Sampling()) == [0, 15, 30, 45]
+
+
+def test_a_long_gop_is_filled() -> None:
+    assert pick([300], Sampling()) == [0, 60, 120, 180, 240]
+
+
+def test_a_frame_before_a_keyframe_leaves_the_least_gap_to_it() -> None:
+    assert pick([70, 70], Sampling()) == [0, 55, 70, 125]
+
+
+def test_only_keyframes() -> None:
+    assert pick([300, 5, 5], Sampling(strategy="keyframes")) == [0, 300, 305]
+
+
+def test_every_second() -> None:
+    assert pick([50, 50, 50], Sampling(strategy="every", every=Fraction(1))) == [0, 30, 60, 90, 120]
+
+
+def test_a_window_begins_anew() -> None:
+    picker = Picker(Sampling(), TICK)
+    picker.pick(range(10), range(10), 10, keyed=True)
+
+    picker.restart()
+
+    assert picker.pick(range(10, 20), range(10, 20), 20, keyed=True) == (10,)
+
+
+@given(
+    gops=st.lists(st.integers(1, 400), min_size=1, max_size=8),
+    gaps=st.tuples(st.integers(1, 60), st.integers(1, 90)).map(sorted),
+)
+def test_no_hole_is_longer_than_the_greatest_gap(gops: list[int], gaps: list[int]) -> None:
+    least, greatest = (Fraction(gap, 30) for gap in gaps)
+
+    picks = pick(gops, Sampling(min_gap=least, max_gap=greatest))
+
+    holes = [later - earlier - 1 for earlier, later in zip(picks, [*picks[1:], sum(gops)], strict=True)]
+    assert picks[0] == 0
+    assert max(holes) <= gaps[1]
+
+
+@given(gops=st.lists(st.integers(1, 400), min_size=1, max_size=8))
+def test_no_two_picks_are_closer_than_the_least_gap(gops: list[int]) -> None:
+    picks = pick(gops, Sampling())
+
+    assert all(later - earlier >= 15 for earlier, later in zip(picks, picks[1:], strict=False))
+
+
+@pytest.mark.parametrize(("seconds", "max_gap"), [(2, Fraction(2)), (1, Fraction(1, 2))])
+@pytest.mark.parametrize("start", [1, 17, 60, 133, 200, 239])
+def test_an_event_between_keyframes_is_seen(seconds: int, max_gap: Fraction, start: int) -> None:
+    event = range(start, start + seconds * 30)
+    data = encode(frames=300, gop=300, bframes=2, values=[230 if n in event else 30 for n in range(300)])
+
+    windows = look(data, sampling=Sampling(max_gap=max_gap))
+
+    assert max(greys(windows)) > 180
+
+
+def test_a_static_gop_costs_no_more_samples_than_the_gap_asks() -> None:
+    assert len(times(look(encode(frames=300, gop=300, bframes=2)))) == 5
+
+
+@pytest.mark.parametrize(("min_gap", "max_gap"), [(Fraction(0), Fraction(1)), (Fraction(2), Fraction(1))])
+def test_gaps_that_contradict_each_other_are_refused(min_gap: Fraction, max_gap: Fraction) -> None:
+    with pytest.raises(ValueError, match="0 < min_gap <= max_gap"):
+        Sampling(min_gap=min_gap, max_gap=max_gap)

@@ -1,0 +1,115 @@
+"""How a file is cut into windows, and taken up again."""
+
+from __future__ import annotations
+
+import resource
+from fractions import Fraction
+
+import numpy as np
+import psutil
+import pytest
+
+from scanner.media import Sampling
+from scanner.types import Decoded
+from tests.media.build import encode
+from tests.media.looks import SPEC, look, times
+
+
+def same(one: Decoded, other: Decoded) -> bool:
+    pixels = zip(one.samples, other.samples, strict=True)
+    return (one.times, one.unseen, one.index, one.last) == (other.times, other.unseen, other.index, other.last) and all(
+        a.at == b.at and np.array_equal(a.images[SPEC], b.images[SPEC]) for a, b in pixels
+    )
+
+
+def test_windows_are_cut_at_keyframes_and_no_longer_than_asked() -> None:
+    windows = look(encode(frames=300, gop=45), window=Fraction(4))
+
+    assert [w.times.duration for w in windows] == [3, 3, 4]
+    assert [w.samples[0].keyframe for w in windows] == [True] * 3
+    assert [w.index for w in windows] == [0, 1, 2]
+    assert [w.last for w in windows] == [False, False, True]
+
+
+def test_windows_follow_each_other_without_a_hole() -> None:
+    windows = look(encode(frames=300, gop=45, bframes=2), window=Fraction(4))
+
+    starts = [w.times.first_pts * w.times.time_base for w in windows]
+    assert [b - a for a, b in zip(starts, starts[1:], strict=False)] == [w.times.duration for w in windows[:-1]]
+
+
+def test_a_gop_longer_than_a_window_is_cut_inside() -> None:
+    windows = look(encode(frames=300, gop=300, bframes=2), window=Fraction(3))
+
+    assert all(w.times.duration <= 3 for w in windows)
+    assert all(w.samples[0].at == 0 for w in windows)
+    assert sum(w.times.duration for w in windows) == 10
+    assert not any(w.unseen for w in windows)
+
+
+def test_a_gop_larger_than_the_limit_is_cut_inside() -> None:
+    from scanner.media import MediaLimits
+
+    windows = look(encode(frames=300, gop=300), limits=MediaLimits(max_gop_bytes=3000))
+
+    assert not any(w.unseen for w in windows)
+    assert sum(w.times.duration for w in windows) == 10
+
+
+def test_the_last_sample_before_a_cut_inside_a_gop_comes_out() -> None:
+    windows = look(encode(frames=300, gop=300, bframes=3), window=Fraction(3), sampling=Sampling(strategy="every", every=Fraction(1, 3)))
+
+    gaps = [b - a for a, b in zip(times(windows), times(windows)[1:], strict=False)]
+    assert max(gaps) <= Fraction(1, 3) + Fraction(1, 30)
+
+
+@pytest.mark.parametrize("gop", [45, 300], ids=["many keyframes", "one keyframe"])
+def test_work_is_taken_up_at_any_window_with_the_same_result(gop: int) -> None:
+    data = encode(frames=300, gop=gop, bframes=2)
+    windows = look(data, window=Fraction(4))
+
+    for first in range(len(windows) + 1):
+        again = look(data, window=Fraction(4), first_window=first)
+        assert len(again) == len(windows) - first
+        assert all(same(a, b) for a, b in zip(again, windows[first:], strict=True))
+
+
+def test_a_segment_is_one_window_however_long() -> None:
+    (window,) = look(encode(frames=600, gop=30), window=None)
+
+    assert window.times.duration == 20
+    assert len(window.samples) == 20
+
+
+def test_a_segment_gives_the_same_on_its_own_as_ever() -> None:
+    data = encode(frames=120, gop=90, bframes=2)
+
+    (one,), (other,) = look(data, window=None), look(data, window=None)
+
+    assert same(one, other)
+
+
+@pytest.mark.slow
+def test_a_thousand_segments_leave_memory_flat() -> None:
+    data = encode(frames=60, gop=60, size=(320, 240), bframes=2)
+    process = psutil.Process()
+    for _ in range(100):
+        look(data)
+    before = process.memory_info().rss
+
+    for _ in range(900):
+        look(data)
+
+    assert process.memory_info().rss - before < 4 << 20
+
+
+@pytest.mark.slow
+def test_an_hour_with_one_keyframe_leaves_memory_flat() -> None:
+    data = encode(frames=18000, rate=5, gop=20000, size=(64, 48))
+    look(data[: len(data) // 20])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    windows = sum(1 for _ in look(data))
+
+    assert windows >= 360
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 48 << 10
