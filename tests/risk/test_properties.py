@@ -132,8 +132,8 @@ def test_a_gap_never_lowers_the_risk_below_the_prior_and_never_closes_as_quiet(s
     was, now = before.risks(rules)[FIRE], after.risks(rules)[FIRE]
     assert now >= min(was, prior)
     assert length >= 30 or now >= was
-    assert all(isinstance(event, Closed) and event.incident.reason is Reason.UNSEEN for event in events)
-    assert length >= 30 or events == ()
+    reasons = [event.incident.reason for event in events if isinstance(event, Closed)]
+    assert reasons == [] if length < 30 else set(reasons) <= {Reason.UNSEEN}
 
 
 @quick
@@ -180,7 +180,7 @@ def test_incident_ids_are_stable_on_replay_and_every_incident_opens_before_it_cl
     opened = [e.incident.id for e in first if isinstance(e, Opened)]
     assert len(set(opened)) == len(opened)
     assert {i.id for i in incidents(first)} <= set(opened)
-    revisions = {id: [e.incident.revision for e in first if e.incident.id == id] for id in opened}
+    revisions = {name: [e.incident.revision for e in first if e.incident.id == name] for name in opened}
     assert all(found == list(range(1, len(found) + 1)) for found in revisions.values())
 
 
