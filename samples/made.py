@@ -41,6 +41,7 @@ def known(recipe: Recipe, **more: Any) -> Facts:
         "keyframes": tuple(range(0, count, recipe.gop)),
         "time_base": recipe.time_base,
         "wrap_bits": 33 if recipe.container == "mpegts" else 64,
+        "sparable": recipe.b_frames > 0 or recipe.codec == "libsvtav1",
         "patches": PATCHES,
         "events": recipe.events,
     }
