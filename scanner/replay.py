@@ -57,7 +57,8 @@ def _sampled(line: FrameLine) -> Sampled:
 
 
 def _ordered(observations: Sequence[Sampled | Gap], end: Fraction | None) -> tuple[Observation, ...]:
-    ordered = sorted(observations, key=lambda observation: observation.at)
+    """In order of time; a gap that ends where a sample lies comes before it, as it did when the scores were recorded."""
+    ordered = sorted(observations, key=lambda observation: (observation.at, isinstance(observation, Sampled)))
     last = ordered[-1].at
     return (*ordered, Ended(at=last if end is None else max(end, last)))
 

@@ -145,6 +145,7 @@ class _Desk:
 
     def take(self, outcome: Outcome) -> Iterator[Said]:
         """Lines of one outcome, and whatever became ready to be told meanwhile."""
+        yield from self._ready()
         stream = self.streams[outcome.key.stream_id]
         if isinstance(outcome, Finished):
             stream.finished += 1

@@ -12,11 +12,9 @@ from typing import Any
 from scanner.errors import SetupError
 from scanner.types import Label
 
-__all__ = ["VERSION", "Entry", "Taxonomy", "Uncovered", "uncovered"]
+__all__ = ["Entry", "Taxonomy", "Uncovered", "uncovered"]
 
 MAX_SEVERITY = 3
-VERSION = "1"
-"""Of ``taxonomy.toml``; counts up when a label is renamed, moved or taken away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

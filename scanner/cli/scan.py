@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from scanner.cli.options import Config, Context, Json, seconds, settings_with
-from scanner.cli.show import Board
+from scanner.cli.show import Board, not_covered
 from scanner.config import Settings, compose_policies
 from scanner.errors import SetupError
 from scanner.evidence import EvidenceRoom, Reporter
@@ -26,8 +26,7 @@ from scanner.runner import Runner, local_runner, used_models
 from scanner.sandbox import Sandbox
 from scanner.scan import Said, scan
 from scanner.targets import arrivals
-from scanner.taxonomy import Taxonomy, uncovered
-from scanner.types import Label
+from scanner.taxonomy import Taxonomy, Uncovered, uncovered
 
 __all__ = ["scan_command"]
 
@@ -64,7 +63,8 @@ def scan_command(
     with _runner(context.obj, settings, workers) as runner, _evidence(out, settings, policies) as room:
         reporter = None if room is None else Reporter(room)
         said = _noted(scan(arrivals(paths, settings.fetch), policies, runner, evidence=room), reporter)
-        status = _tell_json(said) if as_json or not sys.stdout.isatty() else _tell_people(said, policies.labels)
+        missing = uncovered(Taxonomy.load(), policies.labels)
+        status = _tell_json(said, missing) if as_json or not sys.stdout.isatty() else _tell_people(said, missing)
     if reporter is not None and out is not None:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         page = write_report(reporter.report(settings, policies, manifests, version=version("streamwarden"), created=created), out)
@@ -118,16 +118,17 @@ def _lines(said: Iterable[Said]) -> Iterator[Line]:
     return (line for line in said if isinstance(line, Line))
 
 
-def _tell_json(said: Iterable[Said]) -> int:
+def _tell_json(said: Iterable[Said], missing: Uncovered) -> int:
     tally = _Tally()
     for line in _lines(said):
         tally.note(line)
         sys.stdout.write(dumps(line) + "\n")
         sys.stdout.flush()
+    Console(stderr=True).print(not_covered(missing), style="dim", soft_wrap=True)
     return tally.status
 
 
-def _tell_people(said: Iterable[Said], labels: Iterable[Label]) -> int:
+def _tell_people(said: Iterable[Said], missing: Uncovered) -> int:
     tally = _Tally()
     console = Console(stderr=True)
     with Board(console) as board:
@@ -135,5 +136,5 @@ def _tell_people(said: Iterable[Said], labels: Iterable[Label]) -> int:
             board.note(one)
             if isinstance(one, Line):
                 tally.note(one)
-    board.print_tables(Console(), uncovered(Taxonomy.load(), labels))
+    board.print_tables(Console(), missing)
     return tally.status

@@ -15,7 +15,7 @@ from scanner.risk import Opened
 from scanner.scan import Said
 from scanner.taxonomy import Uncovered
 
-__all__ = ["Board", "clock", "harmless"]
+__all__ = ["Board", "clock", "harmless", "not_covered"]
 
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
 
@@ -34,6 +34,15 @@ def clock(seconds: float) -> str:
 def harmless(text: str) -> Text:
     """A name as it is, less what would drive a terminal or turn the writing direction."""
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+
+
+def not_covered(missing: Uncovered) -> str:
+    """One sentence on what nobody looked for, so that silence is not taken for safety."""
+    if not missing.labels:
+        return "Every label of the taxonomy has a model."
+    if not missing.categories:
+        return f"Not looked for, because no installed model covers them: {', '.join(missing.labels)}."
+    return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}."
 
 
 @dataclass(slots=True)
@@ -91,8 +100,7 @@ class Board:
             console.print(self._path_table())
         elif not self.errors:
             console.print("nothing was scanned")
-        if missing.categories:
-            console.print(f"No installed model covers: {', '.join(missing.categories)}. These were not looked for.", style="dim")
+        console.print(not_covered(missing), style="dim")
 
     def _describe(self, text: str) -> None:
         if self._progress is not None:

@@ -14,7 +14,7 @@ from scanner.report import Failure, ModelUsed, PathReport, PolicyUsed, Report, U
 from scanner.risk import Policies, Policy
 from scanner.scan import Said
 from scanner.scoring import Manifest
-from scanner.taxonomy import VERSION, Taxonomy, uncovered
+from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Label, Span, Unseen
 
 __all__ = ["Reporter"]
@@ -58,7 +58,7 @@ class Reporter:
             policies=tuple(_policy(label, policies.labels[label]) for label in policies.by_severity()),
             policy_version=policy_hash(policies)[:12],
             policy_sha256=policy_hash(policies),
-            taxonomy_version=VERSION,
+            taxonomy_version=taxonomy.version,
             uncovered=tuple(Uncovered(category=category, labels=tuple(labels)) for category, labels in by_category.items()),
             paths=tuple(self._path(path) for path in self._paths),
         )

@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from scanner.errors import NoVideoError
 from scanner.media.mux import ClipInfo, remux, transcode
 from scanner.media.take import LONGEST, ClipLimits, ClipPiece, Take, take
 from scanner.types import Span
 
-__all__ = ["ClipInfo", "ClipLimits", "ClipPiece", "ClipRequest", "cut", "parts"]
+__all__ = ["ClipInfo", "ClipLimits", "ClipPiece", "ClipRequest", "cut", "cut_in_child", "parts"]
 
 COPIED = {
     "h264": frozenset({"yuv420p", "yuvj420p"}),
@@ -56,6 +56,11 @@ def cut(sources: Sequence[BinaryIO], request: ClipRequest, *, name: str, output:
             raise NoVideoError(f"{name}: no picture within the span of the clip")
         info = _write(takes, _obstacle(takes, request.limits), request.limits, output)
     return replace(info, truncated=info.truncated or kept != request.pieces)
+
+
+def cut_in_child(sources: Sequence[BinaryIO], arguments: ClipRequest, *, name: str, output: BinaryIO) -> dict[str, Any]:
+    """``cut`` as a task of the sandbox: a writer whose answer is JSON, for ``ClipInfo.from_json``."""
+    return cut(sources, arguments, name=name, output=output).to_json()
 
 
 def parts(span: Span, longest: Fraction = LONGEST) -> tuple[Span, ...]:

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, NoVideoError
@@ -237,7 +237,7 @@ def _encoder(container: OutputContainer, frame: VideoFrame, size: tuple[int, int
     stream.set_display_rotation(frame.rotation)
     encoder = stream.codec_context
     encoder.pix_fmt, encoder.gop_size, encoder.thread_count = "yuv420p", KEYFRAME_EVERY, 1
-    encoder.colorspace, encoder.color_range = frame.colorspace, frame.color_range
+    encoder.colorspace, encoder.color_range = frame.colorspace, ColorRange.MPEG
     encoder.color_primaries, encoder.color_trc = frame.color_primaries, frame.color_trc
     return stream
 
@@ -245,7 +245,15 @@ def _encoder(container: OutputContainer, frame: VideoFrame, size: tuple[int, int
 def _encoded(stream: VideoStream, frames: Iterable[_Shown], start: Fraction, size: tuple[int, int]) -> list[Packet[Stream]]:
     reformatter, packets = VideoReformatter(), []
     for at, frame in frames:
-        picture = reformatter.reformat(frame, width=size[0], height=size[1], format="yuv420p", interpolation="AREA", threads=1)
+        picture = reformatter.reformat(
+            frame,
+            width=size[0],
+            height=size[1],
+            format="yuv420p",
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.AREA,
+            threads=1,
+        )
         picture.pts, picture.time_base = round((at - start) / TICK), TICK
         picture.pict_type = PictureType.NONE
         packets += stream.encode(picture)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -25,8 +25,8 @@ __all__ = ["ClipLimits", "ClipPiece", "Clock", "Take", "Timed", "sniffed", "take
 
 LONGEST = Fraction(60)
 """Seconds of the span that one clip may hold."""
-LEADS = (Fraction(3), Fraction(12), Fraction(60), Fraction(1 << 40))
-"""Seconds before the span at which its keyframe is sought, the last one from the source's beginning."""
+LEADS = (Fraction(3), Fraction(12), Fraction(60))
+"""Seconds before the span at which its keyframe is sought, before the source is read from its beginning."""
 INTERLEAVE = Fraction(1)
 """Seconds by which sound may lag behind the pictures of the same time in a container."""
 _OPTIONS = {
@@ -75,9 +75,9 @@ class Timed(NamedTuple):
     packet: Packet[Stream]
 
     @property
-    def end(self) -> Fraction:
-        """When it is no longer shown, as far as the container says."""
-        return self.at + (self.packet.duration or 0) * self.packet.time_base
+    def duration(self) -> Fraction:
+        """Seconds; 0 where the container does not say."""
+        return (self.packet.duration or 0) * self.packet.time_base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +124,10 @@ class Take:
 
     @property
     def end(self) -> Fraction:
-        """When its last picture is no longer shown."""
-        return max(picture.end for picture in self.pictures)
+        """When its last picture is no longer shown; one without a duration is shown as long as the one before it."""
+        *before, last = sorted(self.pictures, key=lambda picture: picture.at)[-2:]
+        step = last.at - before[0].at if before else Fraction(0)
+        return last.at + (last.duration or step)
 
     @property
     def codec(self) -> str:
@@ -179,33 +181,83 @@ def take(source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStac
         LimitError: ``limit_bytes``: the GOP before the span holds more than the limit.
     """
     try:
-        container = stack.enter_context(_open(source, piece, name))
-        return _take(container, piece, limits, name)
+        first_pts = _first_keyframe(source, piece.init, name) if piece.first_pts is None else piece.first_pts
+        for lead in _leads(piece.span.start):
+            with ExitStack() as attempt:
+                track = _track(attempt.enter_context(_open(source, piece.init, name)), piece, first_pts, name)
+                found = _search(track, lead, limits.max_bytes, name)
+                if lead is None or found.reaches_back:
+                    stack.push(attempt.pop_all())
+                    return _taken(track, found)
     except (av.error.FFmpegError, ValueError) as why:
         raise DamagedError(f"{name}: cannot be cut: {why}") from why
+    return None
 
 
-def _take(container: InputContainer, piece: ClipPiece, limits: ClipLimits, name: str) -> Take | None:
-    video, audio = _video(container, name), _audio(container)
-    clock = _clock(piece, container, video, name)
-    for target in _targets(piece.span, clock):
-        found = _Collector(span=piece.span.shifted(piece.offset), most=limits.max_bytes, name=name)
-        _seek(container, video, target, clock.zero)
-        _collect(found, clock, container.demux([track for track in (video, audio) if track is not None]))
-        if found.reaches_back:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Track:
+    """An open source, and its place on the stream clock."""
+
+    container: InputContainer
+    video: VideoStream
+    audio: AudioStream | None
+    clock: Clock
+    span: Span
+
+
+def _leads(start: Fraction) -> Iterator[Fraction | None]:
+    """Seconds before the span at which to begin to read, and at last from the source's beginning."""
+    yield from (lead for lead in LEADS if lead < start)
+    yield None
+
+
+def _first_keyframe(source: BinaryIO, init: bytes | None, name: str) -> int:
+    with _open(source, init, name) as container:
+        packets = container.demux(_video(container, name))
+        found = next((packet.pts for packet in packets if packet.is_keyframe and packet.size and packet.pts is not None), None)
+    if found is None:
+        raise NoVideoError(f"{name}: no keyframe")
+    return found
+
+
+def _track(container: InputContainer, piece: ClipPiece, first_pts: int, name: str) -> _Track:
+    video = _video(container, name)
+    period = Fraction(1 << 33, 90_000) if container.format.name == "mpegts" else None
+    clock = Clock(zero=first_pts * (video.time_base or Fraction(1)), offset=piece.offset, period=period)
+    return _Track(container=container, video=video, audio=_audio(container), clock=clock, span=piece.span.shifted(piece.offset))
+
+
+def _search(track: _Track, lead: Fraction | None, most: int, name: str) -> _Collector:
+    found = _Collector(span=track.span, most=most, name=name)
+    if lead is not None:
+        target = track.clock.zero + track.span.start - track.clock.offset - lead
+        try:
+            track.container.seek(int(target / (track.video.time_base or 1)), stream=track.video, backward=True)
+        except av.error.FFmpegError:
+            return found
+    for packet in track.container.demux([wanted for wanted in (track.video, track.audio) if wanted is not None]):
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        if packet.size and ticks is not None:
+            found.add(Timed(track.clock.at(ticks, packet.time_base), packet))
+        if found.done:
             break
+    return found
+
+
+def _taken(track: _Track, found: _Collector) -> Take | None:
     if not found.pictures:
         return None
-    return Take(
+    taken = Take(
         span=found.span,
-        clock=clock,
-        container=container.format.name,
-        video=video,
-        audio=audio,
+        clock=track.clock,
+        container=track.container.format.name,
+        video=track.video,
+        audio=track.audio,
         pictures=found.pictures,
         sounds=tuple(found.sounds),
         truncated=found.truncated,
     )
+    return taken if taken.end > taken.span.start else None
 
 
 def sniffed(source: BinaryIO, init: bytes | None, name: str) -> tuple[BinaryIO, Container]:
@@ -224,8 +276,8 @@ def sniffed(source: BinaryIO, init: bytes | None, name: str) -> tuple[BinaryIO, 
     return whole, kind
 
 
-def _open(source: BinaryIO, piece: ClipPiece, name: str) -> InputContainer:
-    whole, kind = sniffed(source, piece.init, name)
+def _open(source: BinaryIO, init: bytes | None, name: str) -> InputContainer:
+    whole, kind = sniffed(source, init, name)
     if kind.picture:
         raise NoVideoError(f"{name}: a {kind.name} picture, a video track is wanted")
     return av.open(whole, "r", format=kind.value, options=_OPTIONS, metadata_errors="replace")
@@ -245,42 +297,6 @@ def _video(container: InputContainer, name: str) -> VideoStream:
 def _audio(container: InputContainer) -> AudioStream | None:
     contexts = ((track, track.codec_context) for track in container.streams.audio if track.codec_context is not None)
     return next((track for track, context in contexts if context.codec.canonical_name in SOUND and context.sample_rate), None)
-
-
-def _clock(piece: ClipPiece, container: InputContainer, video: VideoStream, name: str) -> Clock:
-    period = Fraction(1 << 33, 90_000) if container.format.name == "mpegts" else None
-    base = video.time_base or Fraction(1)
-    if piece.first_pts is not None:
-        return Clock(zero=piece.first_pts * base, offset=piece.offset, period=period)
-    keyframes = (p for p in container.demux(video) if p.is_keyframe and p.size and p.pts is not None)
-    first = next(keyframes, None)
-    if first is None or first.pts is None:
-        raise NoVideoError(f"{name}: no keyframe")
-    return Clock(zero=first.pts * base, offset=piece.offset, period=period)
-
-
-def _targets(span: Span, clock: Clock) -> list[Fraction]:
-    """Where to begin reading, in seconds of the source's own time stamps: each earlier than the one before."""
-    return list(dict.fromkeys(clock.zero + max(span.start - lead, -LEADS[0]) for lead in LEADS))
-
-
-def _seek(container: InputContainer, video: VideoStream, target: Fraction, first: Fraction) -> None:
-    """Go to a keyframe before ``target``; not every demuxer lets one aim before its beginning, and not every one finds it otherwise."""
-    base = video.time_base or Fraction(1)
-    try:
-        container.seek(int(target / base), stream=video, backward=True)
-    except av.error.FFmpegError:
-        container.seek(int(first / base), stream=video, backward=True)
-
-
-def _collect(collector: _Collector, clock: Clock, packets: Iterable[Packet[Stream]]) -> None:
-    for packet in packets:
-        ticks = packet.pts if packet.pts is not None else packet.dts
-        if not packet.size or ticks is None:
-            continue
-        collector.add(Timed(clock.at(ticks, packet.time_base), packet))
-        if collector.done:
-            return
 
 
 @dataclass(slots=True, kw_only=True)

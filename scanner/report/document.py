@@ -7,8 +7,8 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any, Final
 
-from scanner.report.nouns import Finding, PathReport, Report
-from scanner.report.thin import series
+from scanner.report.nouns import PathReport, Report
+from scanner.report.thin import Series, series
 from scanner.types import Unseen
 
 __all__ = ["SCHEMA", "schema", "to_document"]
@@ -52,8 +52,8 @@ def _path(path: PathReport) -> dict[str, Any]:
         "frames": path.frames,
         "coverage": path.coverage,
         "unseen": [_unseen(hole) for hole in path.unseen],
-        "incidents": [_finding(finding) for finding in path.incidents],
-        "timeline": {label: _lists(series(path.timeline, label)._asdict()) for label in labels},
+        "incidents": [_plain(finding) for finding in path.incidents],
+        "timeline": {label: _timeline(series(path.timeline, label)) for label in labels},
         "peak_risk": dict(path.peak_risk),
         "peak_level": dict(path.peak_level),
         "peak_score": dict(path.peak_score),
@@ -63,26 +63,26 @@ def _path(path: PathReport) -> dict[str, Any]:
     }
 
 
+def _timeline(shown: Series) -> dict[str, Any]:
+    return {
+        "at": [round(at, 3) for at in shown.at],
+        "risk": [round(risk, 6) for risk in shown.risk],
+        "level": [None if level is None else round(level, 3) for level in shown.level],
+    }
+
+
 def _unseen(hole: Unseen) -> dict[str, Any]:
     return {"start": float(hole.span.start), "end": float(hole.span.end), "reason": hole.reason}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    return _plain(finding)
-
-
-def _plain(noun: Any) -> dict[str, Any]:
+def _plain(noun: Any) -> Any:
     """A frozen noun as JSON values."""
-    return _lists(asdict(noun))
-
-
-def _lists(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: _listed(value) for key, value in values.items()}
+    return _listed(asdict(noun))
 
 
 def _listed(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_listed(item) for item in value]
     if isinstance(value, dict):
-        return _lists(value)
+        return {key: _listed(item) for key, item in value.items()}
     return value

@@ -152,6 +152,8 @@ class Manifest(_Frozen):
             raise ValueError(f"no [labels.{min(missing)}] with its training_prior")
         if unused := set(self.labels) - set(said):
             raise ValueError(f"[labels.{min(unused)}] is the label of no output")
+        if all(output.kind == "embedding" for output in self.outputs):
+            raise ValueError("outputs: one must be of kind label or medium, or there is nothing to score")
         if sum(output.kind == "medium" for output in self.outputs) > 1:
             raise ValueError("at most one output may be of kind medium")
         return self

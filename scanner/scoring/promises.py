@@ -68,7 +68,7 @@ def check_shape(manifest: Manifest, output: Output, shape: tuple[int, ...], *, r
 
 
 def check_values(manifest: Manifest, output: Output, row: Sequence[float]) -> None:
-    """Hold one row to numbers, and to [0, 1] where the graph is said to give probabilities.
+    """Hold one row to numbers, and where the graph is said to give probabilities, to [0, 1] and for media to a sum of 1.
 
     Raises:
         SetupError: a value is infinite, not a number or no probability.
@@ -80,6 +80,8 @@ def check_values(manifest: Manifest, output: Output, row: Sequence[float]) -> No
         raise SetupError(
             f"model {manifest.name}: output {output.name} gave {min(row):.4g} to {max(row):.4g}, wanted probabilities in [0, 1]"
         )
+    if promised and output.kind == "medium" and not abs(sum(row) - 1.0) <= len(row) * SLACK:
+        raise SetupError(f"model {manifest.name}: output {output.name} sums to {sum(row):.4g}, probabilities of the media sum to 1")
 
 
 _Promises = Mapping[str, tuple[str, tuple[int | None, ...]]]

@@ -56,7 +56,7 @@ policy = {{ when = ["camera"], still = 0.9 }}
 red, green and blue."""
 
 
-def weights(name: str, values: Sequence[Any]) -> TensorProto:
+def weights(name: str, values: object) -> TensorProto:
     return numpy_helper.from_array(np.array(values, dtype=np.float32), name)
 
 

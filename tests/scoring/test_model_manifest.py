@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from build_onnx import graph, save, tiny
+from build_onnx import graph, manifest_table, save, tiny
 from pydantic import ValidationError
 
 from scanner.errors import SetupError
-from scanner.scoring import read_manifest
-from scanner.types import Fit, FrameSpec, Medium, ModelRef
+from scanner.scoring import Manifest, read_manifest
+from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
 
 def complaint(folder: Path, old: str, new: str) -> str:
@@ -36,9 +36,9 @@ def test_a_manifest_says_what_a_scorer_says(tmp_path: Path) -> None:
 def test_what_it_leaves_out_has_a_default_that_changes_nothing(tmp_path: Path) -> None:
     facts = read_manifest(tiny(tmp_path / "tiny")).labels
 
-    assert (facts["fight"].calibration.a, facts["fight"].calibration.b) == (1.0, 0.0)
-    assert facts["fight"].policy.level is None
-    assert facts["gun"].policy.when == (Medium.CAMERA,)
+    assert (facts[Label("fight")].calibration.a, facts[Label("fight")].calibration.b) == (1.0, 0.0)
+    assert facts[Label("fight")].policy.level is None
+    assert facts[Label("gun")].policy.when == (Medium.CAMERA,)
 
 
 def test_it_cannot_be_changed(tmp_path: Path) -> None:
@@ -82,6 +82,13 @@ def test_a_mistake_is_told_with_its_file_and_its_full_path(tmp_path: Path, old: 
 
     assert str(tmp_path / "tiny" / "model.toml") in said
     assert says in said
+
+
+def test_a_model_with_nothing_to_score_is_refused() -> None:
+    table = manifest_table() | {"labels": {}, "outputs": [{"name": "features", "kind": "embedding"}]}
+
+    with pytest.raises(ValidationError, match="one must be of kind label or medium"):
+        Manifest.model_validate(table)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

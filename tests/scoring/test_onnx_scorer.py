@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_onnx import MEDIA, graph, manifest_table, save, tiny
+from build_onnx import MEDIA, graph, save, tiny
 from onnx import ModelProto, TensorProto, helper
 
 from scanner.errors import SetupError
-from scanner.scoring import Manifest, OnnxScorer, load_onnx, read_manifest
+from scanner.scoring import OnnxScorer, load_onnx, read_manifest
 from scanner.scoring.calibration import calibrated, logits, shares
 from scanner.scoring.manifest import Calibration, Output
 from scanner.testing import check_scorer, sample
@@ -170,16 +170,25 @@ def test_a_width_that_shows_only_when_it_runs_is_settled_by_a_first_run(tmp_path
     assert "output logits has shape 1 x 2, wanted 1 x 3" in refusal(tmp_path / "tiny", of_unknown_width(), edit=with_fire)
 
 
+def promising(model: ModelProto, activation: str, folder: Path) -> Path:
+    """The model saved with a manifest that says of one activation that the graph has applied it."""
+    return save(folder, model, edit=lambda text: text.replace(f'activation = "{activation}"', 'activation = "none"'))
+
+
 def test_probabilities_that_are_none_are_refused_when_they_come(tmp_path: Path) -> None:
-    negative = [helper.make_node("Neg", ["means"], ["medium"])]
-    model = graph(extra=negative)
-    del model.graph.node[4]
-    save(tmp_path / "tiny", model, edit=lambda text: text.replace('activation = "softmax"', 'activation = "none"'))
+    model = graph(extra=[helper.make_node("Add", ["picked", "picked"], ["logits"])])
+    model.graph.node[3].output[0] = "picked"
+    scorer = load(promising(model, "sigmoid", tmp_path / "tiny"))
 
-    scorer = load(tmp_path / "tiny")
-
-    with pytest.raises(SetupError, match=r"output medium gave -1 to -?0, wanted probabilities in \[0, 1\]"):
+    with pytest.raises(SetupError, match=r"output logits gave 0 to 2, wanted probabilities in \[0, 1\]"):
         scorer.score([sample(0, colour(255, 0, 0))])
+
+
+def test_probabilities_of_media_that_do_not_sum_to_one_are_refused(tmp_path: Path) -> None:
+    folder = promising(graph(), "softmax", tmp_path / "tiny")
+
+    with pytest.raises(SetupError, match="output medium sums to 0, probabilities of the media sum to 1"):
+        load(folder)
 
 
 def test_not_a_number_is_refused_when_it_comes(tmp_path: Path) -> None:
@@ -231,7 +240,3 @@ def test_probabilities_of_the_graph_itself_are_calibrated_too() -> None:
 def test_no_logit_is_too_large_to_calibrate() -> None:
     assert calibrated([-1e6, 1e6], [Calibration(), Calibration()]) == [0.0, 1.0]
     assert shares([-1e6, 1e6], Output(name="o", kind="medium", labels=("camera", "screen"), activation="softmax")) == [0.0, 1.0]
-
-
-def test_the_manifest_of_these_tests_is_in_order() -> None:
-    assert Manifest.model_validate(manifest_table()).name == "tiny"

@@ -55,8 +55,8 @@ def mobilenet(original: Path, folder: Path) -> Path:
     body = model.graph
     body.initializer.extend(
         [
-            numpy_helper.from_array(np.float32(127.5), "half"),
-            numpy_helper.from_array(np.float32(1.0), "one"),
+            numpy_helper.from_array(np.array(127.5, np.float32), "half"),
+            numpy_helper.from_array(np.array(1.0, np.float32), "one"),
             numpy_helper.from_array(np.arange(1, 5), "classes"),
         ]
     )
