@@ -47,6 +47,8 @@ class Facts:
     """Seconds per tick."""
     wrap_bits: int = 64
     """Width of the counter: 33 in MPEG-TS."""
+    sparable: bool = False
+    """Some frames are referred to by none, so that a decoder may pass over them."""
     jumps: tuple[int, ...] = ()
     """Indices into ``pts`` of the frames before which the clock jumped."""
     patches: tuple[Rgb8, ...] = ()

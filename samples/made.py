@@ -10,12 +10,12 @@ from samples.drawing import PATCHES
 from samples.facts import Facts
 from samples.writing import Recipe, write
 
-__all__ = ["FAMILIES", "Made", "known", "made"]
+__all__ = ["FAMILIES", "SUFFIXES", "Made", "known", "made"]
 
-FAMILIES = {"mpegts": "mpegts", "mp4": "mp4", "mov": "mp4", "matroska": "matroska", "webm": "matroska", "avi": "avi"}
+FAMILIES = {"mpegts": "mpegts", "mp4": "mp4", "mov": "mp4", "matroska": "matroska", "webm": "matroska", "avi": "avi", "flv": "flv"}
 """The family of containers that each muxer writes."""
-_SUFFIXES = {"mpegts": ".ts", "mp4": ".mp4", "mov": ".mov", "matroska": ".mkv", "webm": ".webm", "avi": ".avi"}
-_NAMES = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "av1"}
+SUFFIXES = {"mpegts": ".ts", "mp4": ".mp4", "mov": ".mov", "matroska": ".mkv", "webm": ".webm", "avi": ".avi", "flv": ".flv"}
+_NAMES = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libvpx": "vp8", "libsvtav1": "av1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ def known(recipe: Recipe, **more: Any) -> Facts:
         "keyframes": tuple(range(0, count, recipe.gop)),
         "time_base": recipe.time_base,
         "wrap_bits": 33 if recipe.container == "mpegts" else 64,
+        "sparable": recipe.b_frames > 0 or recipe.codec == "libsvtav1",
         "patches": PATCHES,
         "events": recipe.events,
     }
@@ -49,4 +50,4 @@ def known(recipe: Recipe, **more: Any) -> Facts:
 
 def made(recipe: Recipe, **more: Any) -> Made:
     """The file that the recipe makes, with its facts."""
-    return Made(data=write(recipe), facts=known(recipe, **more), suffix=_SUFFIXES[recipe.container])
+    return Made(data=write(recipe), facts=known(recipe, **more), suffix=SUFFIXES[recipe.container])

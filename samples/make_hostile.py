@@ -202,6 +202,11 @@ def cut(name: str, share: float) -> bytes:
     return whole[: int(len(whole) * share)]
 
 
+def tail(name: str, first: int) -> bytes:
+    """A good one without its first bytes."""
+    return good(name)[first:]
+
+
 def noise(head: bytes, seed: int = 1) -> bytes:
     """A good beginning, then 20 kB of noise."""
     return head + random.Random(seed).randbytes(20_000)
@@ -296,6 +301,7 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], frozenset[str]]] = {
     "other_codec.avi": (partial(other_codec, "avi", "rawvideo", "yuv420p"), REFUSED),
     "fragment_alone.m4s": (lambda: MAKERS["fmp4_second"]().data, UNREADABLE),
     **{f"cut_{name}_{share}.bin": (partial(cut, name, share), ANY) for name in (*TRUNCATED, *PICTURES) for share in SHARES},
+    **{f"tail_{first}.ts": (partial(tail, "ts_h264_b_frames", first), ANY) for first in (1, 100, 188, 5000)},
     **{f"damaged_{name}_{n}.bin": (partial(damaged, name, n), ANY) for name in FLIPPED for n in range(4)},
     **{f"mutated_{n}.m4s": (partial(damaged, "fmp4_whole", 1000 + n), ANY) for n in range(20)},
 }

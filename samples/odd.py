@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from samples.boxes import edit, split_at
 from samples.drawing import card
 from samples.facts import Event, Facts
-from samples.made import Made, known, made
-from samples.sound import silence
+from samples.made import SUFFIXES, Made, known, made
+from samples.sound import beside_silence, silence
 from samples.videos import AVI, MKV, MP4, TS, WEBM, WRAP, spaced
 from samples.writing import Recipe, join, write
 
@@ -143,6 +143,18 @@ def too_many_tracks() -> Made:
     return Made(data=tracks(40), facts=Facts(refusal=frozenset({"limit_tracks"})), suffix=".mp4")
 
 
+def with_sound(recipe: Recipe) -> Made:
+    """A second track of silence, which begins a little earlier than the picture."""
+    return Made(data=beside_silence(recipe), facts=known(recipe), suffix=SUFFIXES[recipe.container])
+
+
+def wider_packets() -> Made:
+    """Packets of 192 bytes, as discs and some recorders write them: four bytes go before each of 188."""
+    whole = write(TS)
+    packets = (whole[at : at + 188] for at in range(0, len(whole), 188))
+    return Made(data=b"".join(b"\0\0\0\0" + packet for packet in packets), facts=known(TS), suffix=".m2ts")
+
+
 def mute(container: str, codec: str, suffix: str) -> Made:
     """Sound without a picture."""
     return Made(data=silence(container, codec), facts=Facts(refusal=frozenset({"no_video"})), suffix=suffix)
@@ -179,6 +191,10 @@ ODD: Mapping[str, Callable[[], Made]] = {
     "ts_not_utf_8": partial(badly_named, TS),
     "mp4_some_tracks": some_tracks,
     "mp4_too_many_tracks": too_many_tracks,
+    "mp4_with_sound": partial(with_sound, MP4),
+    "ts_with_sound": partial(with_sound, replace(TS, b_frames=2)),
+    "mkv_with_sound": partial(with_sound, MKV),
+    "ts_192_bytes": wider_packets,
     "mp4_mute": partial(mute, "mp4", "aac", ".mp4"),
     "ts_mute": partial(mute, "mpegts", "aac", ".ts"),
     "webm_mute": partial(mute, "webm", "libopus", ".webm"),

@@ -29,6 +29,7 @@ def rounded(count: int, rate: Fraction, time_base: Fraction) -> tuple[int, ...]:
 
 MS = Fraction(1, 1000)
 TS = Recipe(ticks=spaced(48, 7200, 126_000))
+MPEG2 = replace(TS, codec="mpeg2video", rate=Fraction(25), ticks=spaced(46, 3600, 126_000), b_frames=2)
 MP4 = Recipe(container="mp4", ticks=spaced(48, 7200))
 MKV = Recipe(container="matroska", time_base=MS, ticks=spaced(48, 80))
 WEBM = replace(MKV, container="webm", codec="libvpx-vp9")
@@ -59,7 +60,7 @@ _RECIPES: Mapping[str, Recipe] = {
     "ts_h264_b_frames": replace(TS, b_frames=2),
     "ts_h264_open_gop": replace(TS, b_frames=2, options={"x264": "open-gop=1"}),
     "ts_hevc": replace(TS, codec="libx265", b_frames=2),
-    "ts_mpeg2": replace(TS, codec="mpeg2video", rate=Fraction(25), ticks=spaced(46, 3600, 126_000), b_frames=2),
+    "ts_mpeg2": MPEG2,
     "mp4_h264": MP4,
     "mp4_h264_b_frames": replace(MP4, b_frames=2),
     "mp4_h264_index_first": replace(MP4, b_frames=2, mux={"movflags": "faststart"}),
@@ -76,6 +77,8 @@ _RECIPES: Mapping[str, Recipe] = {
     "webm_vp9": WEBM,
     "webm_vp9_alpha": replace(WEBM, coding=Coding(pix_fmt="yuva420p")),
     "webm_av1": replace(WEBM, codec="libsvtav1"),
+    "webm_vp8": replace(WEBM, codec="libvpx", coding=Coding(matrix=Matrix.BT601)),
+    "flv_h264_b_frames": replace(MKV, container="flv", ticks=spaced(48, 80, 160), b_frames=2),
     "avi_mpeg4": AVI,
     "avi_mjpeg": replace(AVI, codec="mjpeg", gop=1, coding=Coding(pix_fmt="yuvj420p", matrix=Matrix.BT601, full=True)),
     "ts_one_frame": replace(TS, ticks=(126_000,)),
@@ -94,12 +97,13 @@ _RECIPES: Mapping[str, Recipe] = {
     "mp4_anamorphic": replace(MP4, aspect=Fraction(3, 2)),
     "ts_anamorphic": replace(TS, aspect=Fraction(3, 2)),
     "ts_interlaced": replace(TS, options={"x264": "tff=1", "flags": "+ildct+ilme"}),
+    "ts_mpeg2_interlaced": replace(MPEG2, options={"flags": "+ildct+ilme+qscale", "global_quality": "354", "alternate_scan": "1"}),
     # clocks
     "mp4_uneven": replace(MP4, ticks=UNEVEN, gop=5),
     "mkv_uneven": replace(MKV, ticks=tuple(tick // 90 for tick in UNEVEN), gop=5, b_frames=2),
     "ts_uneven": replace(TS, ticks=tuple(tick + 900_000 for tick in UNEVEN), gop=5),
     "mp4_slideshow": replace(MP4, ticks=spaced(20, 90_000), gop=10, b_frames=3, rate=Fraction(1)),
-    "ts_slideshow": replace(TS, ticks=spaced(20, 90_000, 126_000), gop=10, b_frames=3, rate=Fraction(1)),
+    "ts_slideshow": replace(TS, ticks=spaced(20, 90_000, 900_000), gop=10, b_frames=3, rate=Fraction(1)),
     "ts_late_start": replace(TS, ticks=spaced(48, 7200, 5_000_000_123)),
     "mp4_late_start": replace(MP4, ticks=spaced(48, 7200, 180_000)),
     "mkv_late_start": replace(MKV, ticks=spaced(48, 80, 3_600_000)),

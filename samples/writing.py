@@ -18,7 +18,7 @@ from samples.colour import Coding, to_frame
 from samples.drawing import card
 from samples.facts import Event
 
-__all__ = ["Recipe", "add_track", "encode", "join", "write"]
+__all__ = ["Recipe", "add_track", "encode", "join", "muxing", "write"]
 
 Rgb = NDArray[np.uint8]
 Scene = Callable[[int, tuple[str, ...]], Rgb]
@@ -28,6 +28,7 @@ _QUICK: Mapping[str, Mapping[str, str]] = {
     "libx264": {"preset": "ultrafast", "qp": "24"},
     "libx265": {"preset": "ultrafast", "qp": "24"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0", "lag-in-frames": "0"},
+    "libvpx": {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "1000000"},
     "libsvtav1": {"preset": "12", "crf": "30"},
     "mpeg2video": {"flags": "+qscale", "global_quality": "354"},
     "mpeg4": {"flags": "+qscale", "global_quality": "354"},
@@ -80,7 +81,7 @@ def write(recipe: Recipe) -> bytes:
 def join(*recipes: Recipe) -> bytes:
     """One file with a track for each recipe, muxed as the first one says."""
     with tempfile.NamedTemporaryFile() as out:  # a real file, since an index that comes first is moved there by reading it again
-        with av.open(out.name, "w", format=recipes[0].container, options=dict(_muxing(recipes[0]))) as container:
+        with av.open(out.name, "w", format=recipes[0].container, options=dict(muxing(recipes[0]))) as container:
             container.metadata.update(recipes[0].metadata)
             streams = [add_track(container, recipe) for recipe in recipes]
             for stream, recipe in zip(streams, recipes, strict=True):
@@ -130,7 +131,8 @@ def _encoding(recipe: Recipe) -> Iterable[tuple[str, str]]:
     yield from ((key, value) for key, value in recipe.options.items() if key not in ("x264", "x265"))
 
 
-def _muxing(recipe: Recipe) -> Iterable[tuple[str, str]]:
+def muxing(recipe: Recipe) -> Iterable[tuple[str, str]]:
+    """The muxer's options."""
     yield "fflags", "+bitexact"  # no random numbers and no versions
     if recipe.container == "mpegts":
         yield from (("mpegts_copyts", "1"), ("max_delay", "0"))
