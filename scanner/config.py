@@ -39,6 +39,11 @@ TEST_CARD: Final = {
 """The built-in scorer has no manifest. One look is enough: the card is there to be found."""
 
 
+FRAME: Final = Fraction(1, 4)
+"""Seconds that a sampled frame is itself shown, at most. The sampler's holes begin where a frame ends, the fold's looks and
+coverage reach back from one frame's start to that of the one before; so they reach this much further than ``max_gap``."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -131,13 +136,14 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
     taxonomy = taxonomy or Taxonomy.load()
     changes = _by_label(settings.policy, taxonomy)
     common = changes.pop(EVERY_LABEL, {})
+    reach = settings.sampling.max_gap + FRAME
     facts = {**TEST_CARD, **{label: fact for manifest in reversed(manifests) for label, fact in manifest.labels.items()}}
     composed = {}
     for label, fact in facts.items():
         entry = taxonomy.entry(label)
-        start = {"category": entry.category, "severity": entry.severity, "hold": settings.sampling.max_gap, **_advice(fact)}
+        start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
         composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})
-    return Policies(labels=composed, max_gap=settings.sampling.max_gap)
+    return Policies(labels=composed, max_gap=reach)
 
 
 def policy_hash(policies: Policies) -> str:

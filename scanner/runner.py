@@ -118,7 +118,7 @@ class SegmentWorker:
 
     def _decode(self, job: Job, *, first_window: int) -> Iterator[Decoded]:
         window = self._request.window if job.windowed else None
-        request = replace(self._request, first_window=first_window, window=window)
+        request = replace(self._request, first_window=first_window, window=window, second_look=job.windowed)
         return self._sandbox.decode(job.segment.source, request, name=job.name, init=job.segment.init)
 
     def _score(self, job: Job, decoded: Decoded) -> ScoredSegment:
