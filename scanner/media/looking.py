@@ -70,6 +70,8 @@ class Looker:
             return
         if following is not None and self._goes_on(following.continues):
             self._look_ahead(following, window)
+        elif self._wanted:  # the last piece of a cut GOP had nothing to look at, and left inside what the one before wanted
+            self._receive(self._decoder.drain(), window)
         if following is None and self._request.second_look:
             self._look_again(window)
         window.marks.extend(Mark(ticks, False) for ticks in self._wanted)
