@@ -103,7 +103,7 @@ def _carried(before: LabelRisk, at: Fraction, boost: float, label: Label, polici
     if old is not None:
         last = old.last if support is None else max(old.last, support.last)
         return replace(before, excursion=replace(old, last=last, quiet=Fraction(0), peak=max(old.peak, risk)))
-    start = at if support is None else min(at, max(support.first, Fraction(0)))
+    start = at if support is None else min(at, support.first)
     last = at if support is None else max(start, support.last)
     return replace(before, excursion=Excursion(start=start, opened=at, last=last, peak=risk, shadow=policy.shadow))
 

@@ -59,8 +59,7 @@ def _opened(now: Excursions, stream: StreamRisk, policies: Policies) -> tuple[Ru
         peak=max(e.peak for e in now.values()),
         shadow=first.shadow,
     )
-    last = max(e.last for e in now.values())
-    running = Running(incident=incident, last=last, told_at=stream.at, told_last=last, told_peak=incident.peak)
+    running = Running(incident=incident, last=max(e.last for e in now.values()), told_at=stream.at)
     return running, (Opened(at=stream.at, incident=incident),)
 
 
@@ -69,8 +68,7 @@ def _continued(old: Running, excursions: Excursions, stream: StreamRisk, policie
     if not _worth_telling(old, grown, stream.at, policies.retell):
         return grown, ()
     incident = replace(grown.incident, revision=grown.incident.revision + 1)
-    told = Running(incident=incident, last=grown.last, told_at=stream.at, told_last=grown.last, told_peak=incident.peak)
-    return told, (Extended(at=stream.at, incident=incident),)
+    return Running(incident=incident, last=grown.last, told_at=stream.at), (Extended(at=stream.at, incident=incident),)
 
 
 def _closed(grown: Running, before: StreamRisk, at: Fraction, policies: Policies, reason: Reason) -> Sequence[Event]:
@@ -97,8 +95,8 @@ def _grown(old: Running, excursions: Excursions, policies: Policies) -> Running:
 def _worth_telling(old: Running, grown: Running, at: Fraction, retell: Fraction) -> bool:
     if grown.incident.labels != old.incident.labels:
         return True
-    changed = grown.last > old.told_last or grown.incident.peak > old.told_peak
-    return changed and at - old.told_at >= retell
+    grew = grown.last > old.last or grown.incident.peak > old.incident.peak
+    return grew and at - old.told_at >= retell
 
 
 def _end(old: StreamRisk, last: Fraction, at: Fraction, reason: Reason, policies: Policies) -> Fraction:

@@ -42,7 +42,7 @@ def pair_incidents(before: Iterable[Incident], after: Iterable[Incident]) -> Pai
     for overlap, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
         if overlap >= 0 and i not in partner and j not in partner.values():
             partner[i] = j
-    both = [Moved(before=old[i], after=new[j]) for i, j in sorted(partner.items())]
+    both = sorted((Moved(before=old[i], after=new[j]) for i, j in partner.items()), key=lambda pair: pair.before.start)
     return Pairing(
         gained=_in_time(incident for j, incident in enumerate(new) if j not in partner.values()),
         lost=_in_time(incident for i, incident in enumerate(old) if i not in partner),

@@ -92,26 +92,23 @@ class LabelRisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """An incident that is not over, and what of it was told."""
+    """An incident that is not over."""
 
     incident: Incident
     """With its highest peak so far and the revision told last."""
     last: Fraction
     """The last look that carried it."""
     told_at: Fraction
-    told_last: Fraction
-    told_peak: float
+    """When its last revision was."""
 
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes."""
-        times = {name: str(getattr(self, name)) for name in ("last", "told_at", "told_last")}
-        return {"incident": self.incident.to_json(), **times, "told_peak": self.told_peak}
+        return {"incident": self.incident.to_json(), "last": str(self.last), "told_at": str(self.told_at)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Running:
         """The running incident that ``to_json`` wrote."""
-        times = {name: Fraction(data[name]) for name in ("last", "told_at", "told_last")}
-        return cls(incident=Incident.from_json(data["incident"]), **times, told_peak=data["told_peak"])
+        return cls(incident=Incident.from_json(data["incident"]), last=Fraction(data["last"]), told_at=Fraction(data["told_at"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
