@@ -18,7 +18,8 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, NoVideoError
-from scanner.media.take import Take, Timed
+from scanner.media.collect import Timed
+from scanner.media.take import Take
 from scanner.types import Span
 
 __all__ = ["ClipInfo", "decode_times", "remux", "transcode"]

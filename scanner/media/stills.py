@@ -15,11 +15,12 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from scanner.errors import NoVideoError
+from scanner.media.collect import Timed
 from scanner.media.decode import decode
 from scanner.media.orientation import frame_turn
 from scanner.media.request import DecodeRequest
 from scanner.media.scale import Scaler, displayed
-from scanner.media.take import ClipLimits, ClipPiece, Take, Timed, sniffed, take
+from scanner.media.take import ClipLimits, ClipPiece, Take, sniffed, take
 from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span
 
 __all__ = ["StillRequest", "thumbnails"]
@@ -37,6 +38,8 @@ class StillRequest:
     spec: FrameSpec
     first_pts: int | None = None
     """The PTS of that first frame (``SegmentTimes.first_pts``); without it, that of the source's first keyframe."""
+    jumps: int = 0
+    """How often the source's clock jumps before it (see ``ClipPiece``)."""
     init: bytes | None = None
     """The init segment (fMP4/CMAF) that goes before the source."""
     limits: ClipLimits = field(default_factory=ClipLimits)
@@ -63,7 +66,7 @@ def thumbnails(sources: Sequence[BinaryIO], request: StillRequest, *, name: str)
         yield from decode(sources[0], DecodeRequest(specs=(request.spec,)), name=name)
         return
     span = Span(start=request.times[0], end=request.times[-1] + _JUST_AFTER)
-    piece = ClipPiece(span=span, first_pts=request.first_pts, init=request.init)
+    piece = ClipPiece(span=span, first_pts=request.first_pts, jumps=request.jumps, init=request.init)
     with ExitStack() as stack:
         taken = take(sources[0], piece, request.limits, stack, name=name)
         samples = () if taken is None else tuple(_samples(taken, request))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import av
 from av.audio.stream import AudioStream
@@ -16,19 +16,26 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from scanner.errors import DamagedError, FormatError, LimitError, NoVideoError
-from scanner.media.open import CODECS, joined
+from scanner.errors import DamagedError, FormatError, NoVideoError
+from scanner.media.collect import Collector, Timed
+from scanner.media.open import CODECS, joined, size_of
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
+from scanner.media.timeline import Timeline
 from scanner.types import Span
 
-__all__ = ["ClipLimits", "ClipPiece", "Clock", "Take", "Timed", "sniffed", "take"]
+__all__ = ["ClipLimits", "ClipPiece", "Clock", "Take", "sniffed", "take"]
 
 LONGEST = Fraction(60)
 """Seconds of the span that one clip may hold."""
 LEADS = (Fraction(3), Fraction(12), Fraction(60))
 """Seconds before the span at which its keyframe is sought, before the source is read from its beginning."""
-INTERLEAVE = Fraction(1)
-"""Seconds by which sound may lag behind the pictures of the same time in a container."""
+SEEK_ABOVE = 256 << 20
+"""Bytes up to which a source is read from its beginning, which costs tenths of a second and finds every picture: seeking trusts
+an index or time stamps, and may miss where those are wrong."""
+WRAP_BITS = {"mpegts": 33, "flv": 32}
+"""Containers whose clock runs on from before the source, and how wide its counter is."""
+MAX_ERRORS = 100
+"""Packets that cannot be read before the rest of the source counts as absent."""
 _OPTIONS = {
     "codec_whitelist": ",".join(sorted(CODECS | {"aac", "mp3", "mp3float", "opus", "libopus"})),
     "format_whitelist": "mpegts,mov,mp4,matroska,webm,avi,flv,gif",
@@ -49,6 +56,8 @@ class ClipPiece:
     """Where the source's first frame lies on the stream clock."""
     first_pts: int | None = None
     """The PTS of that first frame (``SegmentTimes.first_pts``); without it, that of the source's first keyframe."""
+    jumps: int = 0
+    """How often the source's clock jumps before that first frame: so many of its windows up to this one are a ``discontinuity``."""
     init: bytes | None = None
     """The init segment (fMP4/CMAF) that goes before the source."""
 
@@ -65,19 +74,6 @@ class ClipLimits:
     """Seconds that a clip may begin early to start at a keyframe; with a longer GOP it is encoded again."""
     max_side: int = 1280
     """Pixels of the longer side of what is encoded again; copies keep their size."""
-
-
-class Timed(NamedTuple):
-    """A packet and when it is shown."""
-
-    at: Fraction
-    """Seconds on the stream clock."""
-    packet: Packet[Stream]
-
-    @property
-    def duration(self) -> Fraction:
-        """Seconds; 0 where the container does not say."""
-        return (self.packet.duration or 0) * self.packet.time_base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +170,7 @@ def take(source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStac
     """The packets that show the piece's span, from the keyframe at or before it; None where it has no picture.
 
     Leading pictures of the first keyframe, which need what lies before it, are left out; those of the keyframe that ends
-    the last GOP are kept together with it. Sources whose time stamps jump back are searched by time stamp, first match.
+    the last GOP are kept together with it. A take ends where the source's clock jumps.
 
     Raises:
         DamagedError, FormatError, NoVideoError: the source cannot be read.
@@ -182,10 +178,12 @@ def take(source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStac
     """
     try:
         first_pts = _first_keyframe(source, piece.init, name) if piece.first_pts is None else piece.first_pts
-        for lead in _leads(piece.span.start):
+        for lead in _leads(piece, size_of(source)):
             with ExitStack() as attempt:
                 track = _track(attempt.enter_context(_open(source, piece.init, name)), piece, first_pts, name)
-                found = _search(track, lead, limits.max_bytes, name)
+                found = Collector(span=track.span, most=limits.max_bytes, name=name)
+                if lead is None or _seek(track, lead):
+                    _collect(track, found)
                 if lead is None or found.reaches_back:
                     stack.push(attempt.pop_all())
                     return _taken(track, found)
@@ -203,11 +201,13 @@ class _Track:
     audio: AudioStream | None
     clock: Clock
     span: Span
+    jumps: int
 
 
-def _leads(start: Fraction) -> Iterator[Fraction | None]:
+def _leads(piece: ClipPiece, size: int) -> Iterator[Fraction | None]:
     """Seconds before the span at which to begin to read, and at last from the source's beginning."""
-    yield from (lead for lead in LEADS if lead < start)
+    if size > SEEK_ABOVE and not piece.jumps:
+        yield from (lead for lead in LEADS if lead < piece.span.start)
     yield None
 
 
@@ -222,29 +222,57 @@ def _first_keyframe(source: BinaryIO, init: bytes | None, name: str) -> int:
 
 def _track(container: InputContainer, piece: ClipPiece, first_pts: int, name: str) -> _Track:
     video = _video(container, name)
-    period = Fraction(1 << 33, 90_000) if container.format.name == "mpegts" else None
-    clock = Clock(zero=first_pts * (video.time_base or Fraction(1)), offset=piece.offset, period=period)
-    return _Track(container=container, video=video, audio=_audio(container), clock=clock, span=piece.span.shifted(piece.offset))
+    base, bits = video.time_base or Fraction(1), WRAP_BITS.get(container.format.name)
+    period = None if bits is None else (1 << bits) * base
+    return _Track(
+        container=container,
+        video=video,
+        audio=_audio(container),
+        clock=Clock(zero=first_pts * base, offset=piece.offset, period=period),
+        span=piece.span.shifted(piece.offset),
+        jumps=piece.jumps,
+    )
 
 
-def _search(track: _Track, lead: Fraction | None, most: int, name: str) -> _Collector:
-    found = _Collector(span=track.span, most=most, name=name)
-    if lead is not None:
-        target = track.clock.zero + track.span.start - track.clock.offset - lead
-        try:
-            track.container.seek(int(target / (track.video.time_base or 1)), stream=track.video, backward=True)
-        except av.error.FFmpegError:
-            return found
-    for packet in track.container.demux([wanted for wanted in (track.video, track.audio) if wanted is not None]):
+def _seek(track: _Track, lead: Fraction) -> bool:
+    target = track.clock.zero + track.span.start - track.clock.offset - lead
+    try:
+        track.container.seek(int(target / (track.video.time_base or 1)), stream=track.video, backward=True)
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
+def _collect(track: _Track, found: Collector) -> None:
+    bits = WRAP_BITS.get(track.container.format.name, 64)
+    timeline = Timeline(track.video.time_base or Fraction(1), wrap_bits=bits, running=bits < 64)
+    jumps = 0
+    for packet in _packets(track):
         ticks = packet.pts if packet.pts is not None else packet.dts
-        if packet.size and ticks is not None:
+        if not packet.size or ticks is None:
+            continue
+        if packet.stream is track.video:
+            jumps += timeline.place(ticks, duration=packet.duration or 0, keyframe=packet.is_keyframe).jump
+        if jumps > track.jumps:
+            found.stop()
+        elif jumps == track.jumps:
             found.add(Timed(track.clock.at(ticks, packet.time_base), packet))
         if found.done:
-            break
-    return found
+            return
 
 
-def _taken(track: _Track, found: _Collector) -> Take | None:
+def _packets(track: _Track) -> Iterator[Packet[Stream]]:
+    """Whatever can be demuxed; what cannot, and what belongs to a track that appears midway, is stepped over."""
+    wanted = [stream for stream in (track.video, track.audio) if stream is not None]
+    for _ in range(MAX_ERRORS):
+        try:
+            yield from track.container.demux(wanted)
+            return
+        except (av.error.FFmpegError, IndexError):
+            continue
+
+
+def _taken(track: _Track, found: Collector) -> Take | None:
     if not found.pictures:
         return None
     taken = Take(
@@ -297,65 +325,3 @@ def _video(container: InputContainer, name: str) -> VideoStream:
 def _audio(container: InputContainer) -> AudioStream | None:
     contexts = ((track, track.codec_context) for track in container.streams.audio if track.codec_context is not None)
     return next((track for track, context in contexts if context.codec.canonical_name in SOUND and context.sample_rate), None)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Collector:
-    """Takes packets in the container's order until the span is complete."""
-
-    span: Span
-    most: int
-    """Bytes of pictures."""
-    name: str
-    sounds: list[Timed] = field(default_factory=list)
-    done: bool = False
-    truncated: bool = False
-    _pictures: list[Timed] = field(default_factory=list)
-    _size: int = 0
-    _closing: Fraction | None = None
-    """When the first keyframe at or after the span's end is shown."""
-    _complete: bool = False
-    """All pictures are there; sound of the same time may still come."""
-
-    @property
-    def pictures(self) -> tuple[Timed, ...]:
-        """In decode order from a keyframe; the keyframe after the span only if pictures before it lean on it."""
-        closed = bool(self._pictures) and self._pictures[-1].at == self._closing
-        return tuple(self._pictures[:-1] if closed else self._pictures)
-
-    @property
-    def reaches_back(self) -> bool:
-        """It begins at the keyframe that the span's first picture needs."""
-        return bool(self._pictures) and self._pictures[0].at <= self.span.start
-
-    def add(self, timed: Timed) -> None:
-        """Take it or leave it."""
-        if timed.packet.stream.type == "audio":
-            self.sounds.append(timed)
-            self.done = self._complete and timed.at >= self.span.end
-        elif self._complete:
-            self.done = timed.at > self.span.end + INTERLEAVE
-        else:
-            self._add_picture(timed)
-
-    def _add_picture(self, timed: Timed) -> None:
-        keyframe = timed.packet.is_keyframe
-        if self._closing is not None and (keyframe or timed.at > self._closing):
-            self._complete = True
-            return
-        if keyframe and timed.at >= self.span.end:
-            self._closing = timed.at
-        if keyframe and timed.at <= self.span.start:
-            self._pictures.clear()
-            self._size = 0
-        if keyframe or (self._pictures and timed.at > self._pictures[0].at):
-            self._keep(timed)
-
-    def _keep(self, timed: Timed) -> None:
-        self._size += timed.packet.size
-        if self._size <= self.most:
-            self._pictures.append(timed)
-            return
-        if timed.at <= self.span.start:
-            raise LimitError(f"{self.name}: no keyframe within {self.most} bytes before the clip", kind="limit_bytes")
-        self._complete = self.done = self.truncated = True
