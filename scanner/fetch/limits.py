@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["FetchLimits"]
+__all__ = ["PlaylistLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
+class PlaylistLimits:
     """What is read at most, and how long it is waited for."""
 
     playlist_bytes: int = 4 << 20

@@ -7,6 +7,7 @@ Whatever goes wrong in a task is an answer; whatever goes wrong with the process
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import pickle
 import signal
@@ -54,6 +55,8 @@ def _prepared(channel: Channel) -> _Server:
     except Exception as why:
         channel.send(dumps({"failed": f"{type(why).__name__}: {why}"}))
         raise
+    gc.collect()
+    gc.freeze()  # a collection later looks only at what a task made, and costs next to nothing
     walls = raise_walls(start.limits)
     channel.send(dumps({"held": walls.held, "missing": dict(walls.missing)}))
     return server
@@ -78,6 +81,7 @@ class _Server:
             raise  # the parent is gone, nobody waits for an answer
         except Exception as why:  # noqa: BLE001 - whatever it is, it is the answer
             answer = {"error": error_to(_blame(why, call.name, self._limits))}
+        gc.collect()
         self._wait_until_taken()
         return answer
 
@@ -99,6 +103,7 @@ class _Server:
             frames.write(window.samples)
             self._channel.send(dumps({"window": window_to(window)}))
             self._untaken = True
+            gc.collect()  # frames and packets hang in cycles; megabytes a segment would wait for their turn
             self._allow_one_window()
 
     def _wait_until_taken(self) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.memory import opened
+from scanner.sandbox.memory import Lender
 from scanner.sandbox.messages import Call
 from scanner.sandbox.process import Child
 from scanner.sandbox.walls import Walls
@@ -37,6 +37,7 @@ class Sandbox:
         self._limits = SandboxLimits() if limits is None else limits
         self._tasks = tasks
         self._warm_up = warm_up
+        self._lender = Lender()
         self._child: Child | None = None
 
     def __enter__(self) -> Sandbox:
@@ -86,26 +87,25 @@ class Sandbox:
 
     def close(self) -> None:
         """End the child. A later call would start a fresh one."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.close()
+        self._end_child()
+        self._lender.close()
 
     @contextlib.contextmanager
     def _asked(self, call: Call, sources: Sequence[Source], output: BinaryIO | None) -> Iterator[Child]:
         """A child at work on ``call``; one that is not done when the block ends, for whatever reason, is replaced."""
-        with contextlib.ExitStack() as files:
-            descriptors = [files.enter_context(opened(source, name=call.name)) for source in sources]
-            if output is not None:
-                output.flush()
-                descriptors.append(output.fileno())
-            child = self._ready_child()
-            try:
-                child.ask(call, descriptors)
-                files.close()
-                yield child
-            finally:
-                if not child.idle:
-                    self.close()
+        child = self._ready_child()
+        try:
+            with self._lender.lend(sources, name=call.name) as descriptors:
+                child.ask(call, descriptors if output is None else [*descriptors, output.fileno()])
+            yield child
+        finally:
+            if not child.idle:
+                self._end_child()
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
     def _ready_child(self) -> Child:
         child = self._child
@@ -113,7 +113,7 @@ class Sandbox:
             raise RuntimeError("a sandbox does one task at a time; finish or close the stream before it")
         if child is not None and child.alive and child.tasks < self._limits.max_tasks:
             return child
-        self.close()
+        self._end_child()
         self._child = Child(self._limits, self._tasks, self._warm_up)
         log.debug("decoder started", extra={"pid": self._child.pid, "missing_walls": dict(self._child.walls.missing)})
         return self._child

@@ -6,10 +6,8 @@ A writer is ``task(sources, arguments, *, name, output) -> JSON value``, asked w
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from scanner.media import ClipRequest, DecodeRequest, StillRequest
@@ -19,6 +17,9 @@ from scanner.media import thumbnails as thumbnails_media
 from scanner.types import Decoded, FrameSpec
 
 __all__ = ["cut", "decode", "thumbnails", "warm_up"]
+
+_WARM_UP = Path(__file__).with_name("warm_up.mp4")
+"""``ffmpeg -f lavfi -i color=black:s=64x64:r=25:d=0.08 -c:v libx264 -preset ultrafast -bsf:v filter_units=remove_types=6``"""
 
 
 def decode(sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str) -> Iterator[Decoded]:
@@ -40,17 +41,8 @@ def cut(sources: Sequence[BinaryIO], arguments: ClipRequest, *, name: str, outpu
 
 
 def warm_up() -> None:
-    """Decode a small black picture, so that everything that is loaded at the first use has been loaded."""
+    """Decode two small black frames, so that whatever is loaded at the first use has been loaded."""
     request = DecodeRequest(specs=(FrameSpec(width=8, height=8),))
-    for _ in decode_media(io.BytesIO(_black_png(16)), request, name="warm-up"):
-        pass
-
-
-def _black_png(side: int) -> bytes:
-    header = struct.pack("!IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    rows = zlib.compress(bytes(side * (1 + 3 * side)))
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack("!I", len(body)) + name + body + struct.pack("!I", zlib.crc32(name + body))
+    with _WARM_UP.open("rb") as file:
+        for _ in decode_media(file, request, name=_WARM_UP.name):
+            pass
