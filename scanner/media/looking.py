@@ -10,7 +10,7 @@ from scanner.errors import LimitError
 from scanner.media.decoder import Decoder
 from scanner.media.gops import Gop
 from scanner.media.open import Media, check_pixels
-from scanner.media.orientation import frame_turn
+from scanner.media.orientation import Compass
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Picker
 from scanner.media.scale import Scaler, displayed
@@ -36,6 +36,7 @@ class Looker:
         if not media.ordered:
             self._decoder.spare_nothing()
         self._picker = Picker(request.sampling, media.time_base)
+        self._compass = Compass()
         self._scaler = Scaler(request.specs)
         self._early: list[VideoFrame] = []
         self._wanted: set[int] = set()
@@ -163,7 +164,7 @@ class Looker:
 
     def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
         check_pixels(frame.width, frame.height, self._request.limits, self._media.name)
-        turn = frame_turn(frame)
+        turn = self._compass.turn(frame)
         aspect = self._media.track.sample_aspect_ratio or self._media.codec.sample_aspect_ratio
         self._shape = displayed(frame, aspect, turn)
         return self._scaler.images(frame, self._shape, turn)

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from scanner.types import Rgb
 
-__all__ = ["UPRIGHT", "Turn", "exif_turn", "frame_turn"]
+__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,28 @@ def exif_turn(orientation: int) -> Turn:
     return _EXIF.get(orientation, UPRIGHT)
 
 
-def frame_turn(frame: VideoFrame) -> Turn:
-    """Of the frame's display matrix, to the nearest quarter."""
+class Compass:
+    """Turns of one source's frames, from their display matrix to the nearest quarter.
+
+    A frame whose side data was asked for lives until the next garbage collection, so it is asked once for each angle.
+    A picture mirrored top to bottom and not turned has the angle 0, and is taken for upright.
+    """
+
+    def __init__(self) -> None:
+        self._turns = {0: UPRIGHT}
+
+    def turn(self, frame: VideoFrame) -> Turn:
+        """How this frame is shown."""
+        angle = frame.rotation
+        if angle not in self._turns:
+            self._turns[angle] = _turn(frame, angle)
+        return self._turns[angle]
+
+
+def _turn(frame: VideoFrame, angle: int) -> Turn:
     matrix = _matrix(frame)
     if matrix is None:
-        return Turn(quarters=round(frame.rotation / 90) % 4)
+        return Turn(quarters=round(angle / 90) % 4)
     a, b, c, d = matrix
     mirrored = a * d - b * c < 0
     across, up = (-a, b) if mirrored else (a, -b)
