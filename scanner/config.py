@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
-from scanner.fetch import FetchLimits
+from scanner.fetch import PlaylistLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     window: Fraction = Field(default=Fraction(10), gt=0)
     """Longest window of a file, in seconds."""
     limits: MediaLimits = MediaLimits()
-    fetch: FetchLimits = FetchLimits()
+    fetch: PlaylistLimits = PlaylistLimits()
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()
