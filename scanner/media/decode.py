@@ -90,6 +90,6 @@ def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:
                     failures = 0
                     yield packet
             return
-        except FFmpegError as why:
+        except (FFmpegError, IndexError) as why:  # PyAV raises IndexError where a track appears midway
             failures += 1
             log.debug("packet not readable", extra={"source": media.name, "why": str(why)})

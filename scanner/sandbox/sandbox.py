@@ -22,7 +22,11 @@ __all__ = ["TASKS", "Sandbox"]
 
 log = logging.getLogger(__name__)
 
-TASKS: Mapping[str, str] = {task: f"scanner.sandbox.tasks:{task}" for task in ("cut", "decode", "thumbnails")}
+TASKS: Mapping[str, str] = {
+    "decode": "scanner.sandbox.tasks:decode",
+    "thumbnails": "scanner.media.stills:thumbnails",
+    "cut": "scanner.media.clip:cut_in_child",
+}
 """What a child can be asked, as ``module:function``; it imports them all before it gives up its rights."""
 WARM_UP = "scanner.sandbox.tasks:warm_up"
 
