@@ -17,6 +17,10 @@ class SandboxLimits:
     """Processor time of one window, opening included; the child's own timer ends it."""
     wall_seconds: float = 60.0
     """Longest wait for one window; the parent ends the child."""
+    write_cpu_seconds: float = 120.0
+    """Processor time of one written file, which may have to be encoded."""
+    write_wall_seconds: float = 300.0
+    """Longest wait for one written file."""
     start_seconds: float = 30.0
     """Longest wait for a fresh child to be ready."""
     max_tasks: int = 500

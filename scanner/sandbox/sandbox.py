@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from scanner.errors import LimitError
+from scanner.sandbox.channel import MOST_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import Lender
 from scanner.sandbox.messages import Call
@@ -93,6 +95,8 @@ class Sandbox:
     @contextlib.contextmanager
     def _asked(self, call: Call, sources: Sequence[Source], output: BinaryIO | None) -> Iterator[Child]:
         """A child at work on ``call``; one that is not done when the block ends, for whatever reason, is replaced."""
+        if len(sources) >= MOST_DESCRIPTORS:
+            raise LimitError(f"{call.name}: {len(sources)} sources in one task, limit is {MOST_DESCRIPTORS - 1}", kind="limit_sources")
         child = self._ready_child()
         try:
             with self._lender.lend(sources, name=call.name) as descriptors:
