@@ -51,10 +51,7 @@ class Child:
             SetupError: it does not start on this machine, with the reason.
         """
         self._limits = limits
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = _spawn(theirs)
-        self._channel = Channel(ours)
+        self._process, self._channel = _spawn()
         try:
             self.walls = self._begin(tasks, warm_up)
         except BaseException:
@@ -174,8 +171,7 @@ class Child:
             return DecoderDiedError(f"{call.name}: decoder hung up")
         if -status in _CPU_SIGNALS:
             return DecoderDiedError(f"{call.name}: decoder used more than {self._cpu_limit(call)}", kind="limit_cpu")
-        how = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return DecoderDiedError(f"{call.name}: decoder ended by {how}")
+        return DecoderDiedError(f"{call.name}: decoder ended by {_cause(status)}")
 
     def _wall_seconds(self, call: Call) -> float:
         return self._limits.write_wall_seconds if call.writes else self._limits.wall_seconds
@@ -186,15 +182,28 @@ class Child:
         return f"{self._limits.cpu_seconds:g} s of processor time for one window"
 
 
-def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
+def _cause(status: int) -> str:
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-status}"
+
+
+def _spawn() -> tuple[subprocess.Popen[bytes], Channel]:
+    """A child that waits for its ``Start``, and our end of the connection."""
     environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    environment |= _TUNING
-    return subprocess.Popen(
-        [sys.executable, "-P", "-s", "-m", "scanner.sandbox"],
-        stdin=connection.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-P", "-s", "-m", "scanner.sandbox"]
+    quiet = subprocess.DEVNULL
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env=environment | _TUNING, start_new_session=True
+            )
+    except OSError as why:
+        ours.close()
+        raise SetupError(f"the decoder process does not start: {why}") from why
+    return process, Channel(ours)

@@ -78,14 +78,17 @@ class Sandbox:
     def call(self, task: str, sources: Sequence[Source], arguments: object, *, output: BinaryIO, name: str) -> Any:
         """Any task that writes a file; gives what the task returned, which is JSON and to be checked by the caller.
 
-        ``output`` is an empty file, open for reading and writing. What the child wrote there is as untrusted as its answer.
+        ``output`` is an empty file, open for reading and writing. What the child wrote there is as untrusted as its answer,
+        but final: the child ends with the task, or it could keep the file open and change it later.
 
         Raises:
             InputError, DecoderDiedError, SetupError: as ``decode``.
         """
         call = Call(task=task, name=name, arguments=arguments, writes=True)
         with self._asked(call, sources, output) as child:
-            return child.value(call)
+            value = child.value(call)
+        self._end_child()
+        return value
 
     def close(self) -> None:
         """End the child. A later call would start a fresh one."""

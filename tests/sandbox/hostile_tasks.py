@@ -126,6 +126,8 @@ def crash(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator
     yield window(0)
     if arguments == "abort":
         os.abort()
+    if arguments == "real-time":
+        getattr(LIBC, "raise")(40)
     ctypes.string_at(0)
 
 

@@ -61,7 +61,7 @@ def test_a_child_that_dies_between_tasks_is_nobodys_fault(sandbox: Sandbox) -> N
     assert_works_again(sandbox)
 
 
-@pytest.mark.parametrize(("how", "signal"), [("abort", "SIGABRT"), ("null", "SIGSEGV")])
+@pytest.mark.parametrize(("how", "signal"), [("abort", "SIGABRT"), ("null", "SIGSEGV"), ("real-time", "signal 40")])
 def test_a_crash_is_named_by_its_signal(how: str, signal: str, sandbox: Sandbox) -> None:
     with pytest.raises(DecoderDiedError, match=f"x: decoder ended by {signal}"):
         run(sandbox, "crash", how)
