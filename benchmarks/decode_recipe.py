@@ -1,7 +1,7 @@
 """CPU time of ``scanner.media.decode`` beside bare loops over the same file, as ratios measured in turns.
 
-    python benchmarks/decode_recipe.py keyframes SEGMENT.ts
-    python benchmarks/decode_recipe.py long LONG_GOP.ts
+python benchmarks/decode_recipe.py keyframes SEGMENT.ts
+python benchmarks/decode_recipe.py long LONG_GOP.ts
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def main() -> None:
     pairs = [(cost(bare, data), cost(ours, data)) for _ in range(ROUNDS)]
     ratios = sorted(mine / theirs for theirs, mine in pairs)
     medians = [statistics.median(column) * 1000 for column in zip(*pairs, strict=True)]
-    print(f"bare {medians[0]:.1f} ms, ours {medians[1]:.1f} ms CPU, ratio {statistics.median(ratios):.3f} ({ratios[5]:.3f} to {ratios[-6]:.3f})")
+    print(
+        f"bare {medians[0]:.1f} ms, ours {medians[1]:.1f} ms CPU, ratio {statistics.median(ratios):.3f} ({ratios[5]:.3f} to {ratios[-6]:.3f})"
+    )
 
 
 if __name__ == "__main__":
