@@ -42,6 +42,7 @@ class Looker:
         self._keyframes: set[int] = set()
         self._epoch: Placed | None = None
         self._window: Window | None = None
+        self._lone: Gop | None = None
         self._shape = (media.codec.width, media.codec.height)
 
     @property
@@ -51,6 +52,7 @@ class Looker:
 
     def look(self, gop: Gop, index: int) -> None:
         """Add one GOP to the open window; where none is, window ``index`` begins with it."""
+        self._lone = gop if self._window is None else None
         window = self._window or self._begin(gop, index)
         window.extend(gop)
         self._epoch = gop.first
@@ -68,6 +70,10 @@ class Looker:
             return
         if following is not None and self._goes_on(following.continues):
             self._look_ahead(following, window)
+        elif self._wanted:  # the last piece of a cut GOP had nothing to look at, and left inside what the one before wanted
+            self._receive(self._decoder.drain(), window)
+        if following is None and self._request.second_look:
+            self._look_again(window)
         window.marks.extend(Mark(ticks, False) for ticks in self._wanted)
         self._wanted.clear()
         if missing > 0:
@@ -126,6 +132,15 @@ class Looker:
     def _goes_on(self, cut: bool) -> bool:
         """The decoder's state is needed beyond the cut inside a GOP."""
         return cut and self._request.sampling.strategy != "keyframes"
+
+    def _look_again(self, window: Window) -> None:
+        """One more sample, at the end of a source that is a single GOP and had a single one."""
+        gop = self._lone
+        if gop is None or window.index > 0 or len(window.samples) != 1 or len(gop.anchors) < 2 or self._goes_on(gop.continued):
+            return
+        self._decoder.drain()
+        self._wanted.add(gop.anchors[-1])
+        self._run(gop, gop.anchors[-1], window)
 
     def _look_ahead(self, following: Gop, window: Window) -> None:
         """Frames come out a few packets late: push the last wanted ones out with what follows."""

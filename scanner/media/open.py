@@ -11,6 +11,7 @@ from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
 import av
+import av.subtitles.stream  # PyAV does so at the first video; a sandboxed child can import no more by then
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Disposition
@@ -21,7 +22,7 @@ from scanner.errors import DamagedError, FormatError, LimitError, NoVideoError
 from scanner.media.limits import MediaLimits
 from scanner.media.sniff import Container
 
-__all__ = ["CODECS", "Media", "joined", "open_media", "size_of"]
+__all__ = ["CODECS", "Media", "available_codecs", "joined", "open_media", "size_of"]
 
 CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg2video", "mpeg1video", "mpeg4", "mjpeg", "gif"})
 """The decoders that we let run, of the several hundred that are compiled in."""
@@ -39,6 +40,11 @@ _FAST_OPEN = {
 _THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
 _READ_BYTES = 1 << 18
 _WRAP_BITS = {Container.MPEGTS: 33, Container.FLV: 32}
+
+
+def available_codecs() -> dict[str, bool]:
+    """Whether this FFmpeg has each decoder that we let run."""
+    return {name: name in av.codecs_available for name in sorted(CODECS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ class DecodeRequest:
     limits: MediaLimits = field(default_factory=MediaLimits)
     window: Fraction | None = Fraction(10)
     """The longest window in seconds; ``None``: the whole source is one segment."""
+    second_look: bool = False
+    """A source that is over before a second sample is due gets one at its end: of a short file, one look proves nothing."""
     first_window: int = 0
     """Earlier windows are demuxed and not looked at, so that work goes on where it stopped."""
 

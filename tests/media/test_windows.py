@@ -112,3 +112,31 @@ def test_an_hour_with_one_keyframe_leaves_memory_flat() -> None:
 
     assert windows >= 360
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 48 << 10
+
+
+@pytest.mark.parametrize("frames", [95, 98, 99, 100])
+def test_a_long_gop_that_ends_just_behind_a_cut_loses_no_frame(frames: int) -> None:
+    data = encode(container="mp4", frames=frames, rate=10, gop=250, bframes=3)
+
+    (window,) = look(data, window=Fraction(10))
+
+    assert window.unseen == ()
+    assert frames / 10 - float(window.samples[-1].at) <= 2.1
+
+
+def test_a_short_file_is_looked_at_twice_where_that_is_asked_for() -> None:
+    data = encode(container="mp4", frames=45, rate=30, gop=250)
+
+    (once,), (twice,) = look(data), look(data, second_look=True)
+
+    assert [sample.at for sample in once.samples] == [0]
+    assert len(twice.samples) == 2
+    assert twice.samples[1].at > 1
+
+
+def test_a_picture_is_looked_at_once_all_the_same() -> None:
+    data = encode(container="mp4", frames=1, gop=250)
+
+    (window,) = look(data, second_look=True)
+
+    assert len(window.samples) == 1

@@ -1,0 +1,1 @@
+"""Harmless media with known facts, drawn and encoded here: for tests, benchmarks and the demonstration."""

@@ -1,0 +1,53 @@
+"""Files cut into segments, as an encoder would hand them in: for playing real footage as if it were live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+__all__ = ["cut_into_segments"]
+
+SECONDS_OF_SEGMENT = 2
+IN_TS = frozenset({"h264", "hevc", "mpeg2video"})
+"""Copied as they are; other codecs are encoded as H.264, because MPEG-TS does not carry them."""
+VIDEO = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".m4v"})
+
+
+def cut_into_segments(folder: Path, out: Path) -> dict[str, Path]:
+    """The playlist of every video in a folder, by the file's name; what cannot be read is told and left out."""
+    playlists = {}
+    for file in sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO):
+        name = file.relative_to(folder).with_suffix("").as_posix().replace("/", "-")
+        try:
+            playlists[name] = _cut(file, out / name)
+        except FFmpegError as why:
+            print(f"{file}: {why}")
+    return playlists
+
+
+def _cut(file: Path, out: Path) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    playlist = out / "index.m3u8"
+    options = {
+        "hls_time": str(SECONDS_OF_SEGMENT),
+        "hls_list_size": "0",
+        "hls_playlist_type": "vod",
+        "hls_segment_filename": f"{out}/%05d.ts",
+    }
+    with av.open(str(file)) as source, av.open(str(playlist), "w", format="hls", options=options) as target:
+        pictures = source.streams.video[0]
+        if pictures.codec_context.name in IN_TS:
+            copy = target.add_stream_from_template(pictures)
+            for packet in source.demux(pictures):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    target.mux(packet)
+            return playlist
+        encoder = target.add_stream("libx264", rate=pictures.average_rate, options={"preset": "veryfast", "g": "60"})
+        encoder.width, encoder.height, encoder.pix_fmt = pictures.width & ~1, pictures.height & ~1, "yuv420p"
+        for frame in source.decode(pictures):
+            target.mux(encoder.encode(frame))
+        target.mux(encoder.encode(None))
+    return playlist

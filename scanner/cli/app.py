@@ -1,0 +1,62 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import typer
+from rich.console import Console
+
+from scanner.cli.doctor import doctor_command
+from scanner.cli.models import models_app
+from scanner.cli.options import Context
+from scanner.cli.replay import replay_command
+from scanner.cli.scan import scan_command
+from scanner.config import Settings
+from scanner.errors import ScannerError
+from scanner.runner import Runner
+
+__all__ = ["RunnerFactory", "run"]
+
+RunnerFactory = Callable[[Settings, int], AbstractContextManager[Runner]]
+"""A runner of so many workers; ``workers`` supplies the one on Ray."""
+
+FAILED, WRONG = 1, 2
+HELP = """Scan live video for violent and illegal content.
+
+Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 something flagged.
+"""
+
+
+def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | None = None) -> int:
+    """One command; its exit status. What the user can mend is told in one line, without a traceback."""
+    try:
+        _app()(args=None if argv is None else list(argv), obj=Context(runner_factory=runner_factory))
+    except SystemExit as why:
+        return why.code if isinstance(why.code, int) else int(why.code is not None)
+    except ScannerError as why:
+        Console(stderr=True, highlight=False).print(f"streamwarden: {why}", markup=False, soft_wrap=True)
+        return WRONG
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return 0
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(
+        name="streamwarden",
+        help=HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command("scan")(scan_command)
+    app.command("replay")(replay_command)
+    app.add_typer(models_app, name="models")
+    app.command("doctor")(doctor_command)
+    return app

@@ -1,0 +1,53 @@
+"""``streamwarden doctor``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scanner.cli.options import Config, Json
+from scanner.config import read_settings
+from scanner.doctor import Finding, examine
+from scanner.media import available_codecs
+from scanner.sandbox import Sandbox
+
+__all__ = ["doctor_command"]
+
+UNFIT = 1
+
+
+def doctor_command(config: Config = None, as_json: Json = False) -> None:
+    """Look at what must be right on this machine, and say what to do about the rest.
+
+    Exit status 1 where something is not right.
+    """
+    settings = read_settings(config)
+    models = settings.models
+    findings = examine(provider=models.provider, models_dir=models.dir, codecs=available_codecs, walls=_walls)
+    if as_json or not sys.stdout.isatty():
+        for finding in findings:
+            sys.stdout.write(json.dumps({"type": "finding", **asdict(finding)}) + "\n")
+    else:
+        _print(findings)
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else UNFIT)
+
+
+def _walls() -> Mapping[str, str]:
+    with Sandbox() as sandbox:
+        walls = sandbox.walls
+    return {**dict.fromkeys(walls.held, ""), **walls.missing}
+
+
+def _print(findings: tuple[Finding, ...]) -> None:
+    table = Table(box=None)
+    for name in ("", "what", "found", "what to do"):
+        table.add_column(name, overflow="fold")
+    for finding in findings:
+        table.add_row("[green]ok[/]" if finding.ok else "[red]no[/]", finding.name, finding.found, finding.remedy)
+    Console().print(table)

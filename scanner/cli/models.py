@@ -1,0 +1,115 @@
+"""``streamwarden models``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scanner.cli.options import Config, Json
+from scanner.config import compose_policies, read_settings
+from scanner.risk import Policies
+from scanner.scoring import Manifest, check_models, list_models
+from scanner.taxonomy import Entry, Taxonomy, uncovered
+
+__all__ = ["models_app"]
+
+UNFIT = 1
+models_app = typer.Typer(help="The models that score, and what they can say.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@models_app.command("list")
+def list_command(config: Config = None, as_json: Json = False) -> None:
+    """Every label of the taxonomy: which model says it, what others call it, and the policy in force."""
+    settings = read_settings(config)
+    manifests = list_models(settings.models.dir)
+    taxonomy = Taxonomy.load()
+    rows = list(_rows(taxonomy, manifests, compose_policies(settings, manifests, taxonomy)))
+    if as_json or not sys.stdout.isatty():
+        for row in rows:
+            sys.stdout.write(json.dumps(row) + "\n")
+        return
+    _print(rows, manifests)
+    missing = uncovered(taxonomy, (row["label"] for row in rows if row["models"]))
+    Console().print(f"Without a model, and so never scored: {', '.join(missing.labels)}", style="dim")
+
+
+@models_app.command("check")
+def check_command(config: Config = None, as_json: Json = False) -> None:
+    """Load every model, hold it against its manifest, and run its golden scores. Exit status 1 where one fails."""
+    settings = read_settings(config)
+    checks = check_models(settings.models.dir, provider=settings.models.provider)
+    for check in checks:
+        if as_json or not sys.stdout.isatty():
+            sys.stdout.write(
+                json.dumps({"type": "model", "name": check.name, "ok": check.ok, "worst": check.worst, "problem": check.problem}) + "\n"
+            )
+        else:
+            said = f"golden scores within {check.worst:.6f}" if check.ok else check.problem
+            Console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {said}", markup=False)
+    if not checks:
+        Console(stderr=True).print("no models found; only the test card can be scored")
+    raise typer.Exit(0 if all(check.ok for check in checks) else UNFIT)
+
+
+def _rows(taxonomy: Taxonomy, manifests: tuple[Manifest, ...], policies: Policies) -> Iterator[dict[str, Any]]:
+    for entry in taxonomy.entries:
+        models = [str(manifest.ref) for manifest in manifests if entry.label in manifest.scored_labels]
+        if entry.label in policies.labels and not models:
+            models = ["test-card@1"]
+        yield {"type": "label", **_named(entry), "models": models, "policy": _policy(entry, policies)}
+
+
+def _named(entry: Entry) -> dict[str, Any]:
+    names = {"label": entry.label, "group": entry.group, "category": entry.category}
+    return {**names, "aws": list(entry.aws), "hive": list(entry.hive)}
+
+
+def _policy(entry: Entry, policies: Policies) -> dict[str, Any] | None:
+    policy = policies.labels.get(entry.label)
+    if policy is None:
+        return None
+    when = sorted(policy.when) if policy.when else None
+    return {
+        "severity": policy.severity,
+        "open": policy.open,
+        "dwell": float(policy.dwell),
+        "still": policy.still,
+        "when": when,
+        "shadow": policy.shadow,
+    }
+
+
+def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
+    console = Console()
+    models = Table(title="Models", title_justify="left")
+    for name in ("model", "labels", "media", "input", "licence"):
+        models.add_column(name, overflow="fold")
+    for manifest in manifests:
+        spec = manifest.input
+        labels, media = ", ".join(manifest.scored_labels), ", ".join(manifest.media)
+        models.add_row(str(manifest.ref), labels, media, f"{spec.width}x{spec.height} {spec.fit.value}", manifest.licence)
+    console.print(models)
+    table = Table(title="Labels with a model", title_justify="left")
+    for name in ("category", "label", "model", "AWS v7", "Hive", "severity", "opens at", "when"):
+        table.add_column(name, overflow="fold")
+    for row in (row for row in rows if row["models"]):
+        policy = row["policy"]
+        when = ", ".join(policy["when"] or ["any medium"]) + (" (shadow)" if policy["shadow"] else "")
+        level = f"level {policy['open']:.1f} for {policy['dwell']:g} s"
+        table.add_row(
+            row["category"],
+            row["label"],
+            ", ".join(row["models"]),
+            ", ".join(row["aws"]),
+            ", ".join(row["hive"]),
+            str(policy["severity"]),
+            level,
+            when,
+        )
+    console.print(table)

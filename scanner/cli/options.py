@@ -1,0 +1,56 @@
+"""Options that several commands share, and what the commands are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scanner.config import Settings, read_settings
+from scanner.errors import SetupError
+from scanner.runner import Runner
+
+__all__ = ["Config", "Context", "Json", "seconds", "settings_with"]
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see samples/.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, as when piped.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the commands get from who put the program together."""
+
+    runner_factory: Callable[[Settings, int], AbstractContextManager[Runner]] | None = None
+
+
+def seconds(text: str) -> Fraction:
+    """Exact seconds from an option.
+
+    >>> seconds("0.5")
+    Fraction(1, 2)
+    """
+    try:
+        return Fraction(text)
+    except ValueError as why:
+        raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5") from why
+
+
+def settings_with(config: Path | None, changes: dict[str, dict[str, Any]]) -> Settings:
+    """The settings of a file and the environment, with flags over them; a flag that was not given is None.
+
+    Raises:
+        SetupError: a value that no setting can have.
+    """
+    settings = read_settings(config)
+    data = settings.model_dump()
+    for section, values in changes.items():
+        data[section] = {**data[section], **{key: value for key, value in values.items() if value is not None}}
+    try:
+        return Settings.model_validate(data)
+    except ValueError as why:
+        raise SetupError(str(why)) from why

@@ -1,0 +1,90 @@
+"""``streamwarden replay``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scanner.cli.options import Config, Json
+from scanner.cli.show import clock, harmless
+from scanner.config import compose_policies, read_settings
+from scanner.errors import SetupError
+from scanner.lines import read_lines
+from scanner.replay import fold, recorded
+from scanner.risk import Incident, Pairing, pair_incidents
+from scanner.scan import incident_line
+from scanner.scoring import list_models
+
+__all__ = ["replay_command"]
+
+
+def replay_command(
+    scores: Annotated[Path, typer.Argument(help="Lines that `scan --json` wrote; - for standard input.", show_default=False)],
+    policy: Annotated[Path | None, typer.Option("--policy", "-p", metavar="FILE", help="The new policy, in TOML.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Fold recorded scores again, and say which incidents another policy gains, loses and moves.
+
+    Examples:
+      streamwarden scan --json recordings/ > scores.jsonl
+      streamwarden replay scores.jsonl --policy stricter.toml
+    """
+    manifests = list_models(read_settings(config).models.dir)
+    observed = recorded(read_lines(_rows(scores)))
+    before = fold(observed, compose_policies(read_settings(config), manifests))
+    after = before if policy is None else fold(observed, compose_policies(read_settings(policy), manifests))
+    changes = pair_incidents(before, after)
+    if as_json or not sys.stdout.isatty():
+        _tell_json(changes, after)
+        return
+    _tell_people(changes, after)
+
+
+def _rows(scores: Path) -> list[str]:
+    try:
+        return sys.stdin.readlines() if str(scores) == "-" else scores.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as why:
+        raise SetupError(f"{scores}: cannot be read ({why}); name a file that `scan --json` wrote") from why
+
+
+def _tell_json(changes: Pairing, after: tuple[Incident, ...]) -> None:
+    rows: list[dict[str, Any]] = [{"change": "gained", **_row(incident)} for incident in changes.gained]
+    rows += [{"change": "lost", **_row(incident)} for incident in changes.lost]
+    rows += [{"change": "moved", "before": _row(pair.before), "after": _row(pair.after)} for pair in changes.moved]
+    rows.append({"change": "none", "incidents": [_row(incident) for incident in after]})
+    for row in rows:
+        sys.stdout.write(json.dumps(row) + "\n")
+
+
+def _row(incident: Incident) -> dict[str, Any]:
+    return {"type": "incident", **asdict(incident_line(incident.stream_id, incident))}
+
+
+def _tell_people(changes: Pairing, after: tuple[Incident, ...]) -> None:
+    table = Table(title=f"{len(after)} incidents with this policy", title_justify="left")
+    for name in ("change", "path", "labels", "began", "known", "ended", "peak risk"):
+        table.add_column(name, overflow="fold")
+    for incident in changes.gained:
+        _add(table, "gained", incident)
+    for incident in changes.lost:
+        _add(table, "lost", incident)
+    for pair in changes.moved:
+        _add(table, "moved from", pair.before)
+        _add(table, "to", pair.after)
+    console = Console()
+    console.print(table if table.row_count else f"{len(after)} incidents, none gained, lost or moved")
+
+
+def _add(table: Table, change: str, incident: Incident) -> None:
+    line = incident_line(incident.stream_id, incident)
+    table.add_row(
+        change, harmless(line.path), ", ".join(line.labels), clock(line.start), clock(line.opened), clock(line.end), f"{line.peak:.3f}"
+    )

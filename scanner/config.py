@@ -1,0 +1,216 @@
+"""Settings: read once, at the edge, and passed down whole or in part.
+
+A file in TOML, then the environment (``STREAMWARDEN_SAMPLING__STRATEGY=keyframes``), then flags; the later wins.
+Every default is a value that we would deploy. An unknown key is an error that names its full path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from difflib import get_close_matches
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from scanner.errors import SetupError
+from scanner.fetch import FetchLimits
+from scanner.media import MediaLimits, Sampling
+from scanner.risk import Policies, Policy
+from scanner.sandbox import SandboxLimits
+from scanner.scoring import LabelFacts, Manifest, Provider, RecommendedPolicy, Reuse
+from scanner.taxonomy import Taxonomy
+from scanner.types import Label
+
+__all__ = ["EvidenceSettings", "ModelSettings", "Settings", "StreamSettings", "compose_policies", "policy_hash", "read_settings"]
+
+EVERY_LABEL: Final = "default"
+"""``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
+TEST_CARD: Final = {
+    Label("test_card"): LabelFacts(training_prior=0.5, policy=RecommendedPolicy(level=2.0, dwell=0.0, still=0.5)),
+}
+"""The built-in scorer has no manifest. One look is enough: the card is there to be found."""
+
+
+FRAME: Final = Fraction(1, 4)
+"""Seconds that a sampled frame is itself shown, at most. The sampler's holes begin where a frame ends, the fold's looks and
+coverage reach back from one frame's start to that of the one before; so they reach this much further than ``max_gap``."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(_Frozen):
+    """Which models, and where they run."""
+
+    dir: Path | None = None
+    """Folder of models; those that came with the package where it is not given."""
+    names: tuple[str, ...] | None = None
+    """In order; all that there are where it is not given. The test card is always there."""
+    provider: Provider = "cpu"
+    threads: int = Field(default=1, ge=1, le=64)
+    """Of one inference on a CPU; one process for each core uses them better than one inference does."""
+
+
+class StreamSettings(_Frozen):
+    """How a stream is put together from its segments."""
+
+    missing_after: int = Field(default=3, ge=1)
+    """A sequence that never came is a gap when so many later ones did."""
+
+
+class EvidenceSettings(_Frozen):
+    """What is cut and drawn of an incident."""
+
+    clip_seconds: Fraction = Field(default=Fraction(60), gt=0)
+    """A clip is never longer; a longer incident has several, cut while it runs."""
+    clips: int = Field(default=20, ge=1)
+    """Of one incident, at most."""
+    frames: int = Field(default=12, ge=1, le=64)
+    """Pictures of one contact sheet."""
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="STREAMWARDEN_", env_nested_delimiter="__")
+
+    sampling: Sampling = Sampling()
+    window: Fraction = Field(default=Fraction(10), gt=0)
+    """Longest window of a file, in seconds."""
+    limits: MediaLimits = MediaLimits()
+    fetch: FetchLimits = FetchLimits()
+    sandbox: SandboxLimits = SandboxLimits()
+    models: ModelSettings = ModelSettings()
+    reuse: Reuse = Reuse()
+    stream: StreamSettings = StreamSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    policy: Mapping[str, Mapping[str, Any]] = {}
+    """Changes to the policy of each label, by any name that the taxonomy knows; see ``scanner.risk.Policy`` for the keys."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return (env_settings, init_settings)
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """Settings from a TOML file and the environment.
+
+    Raises:
+        SetupError: the file cannot be read, or says what no setting is; one message has all complaints.
+    """
+    where = str(path) if path is not None else "settings"
+    try:
+        data = {} if path is None else tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+        return Settings(**data)
+    except OSError as why:
+        raise SetupError(f"{where}: {why.strerror}; name a file in TOML, see samples/ for some") from why
+    except ValidationError as why:
+        raise SetupError(f"{where}: {'; '.join(_complaints(why))}") from why
+    except ValueError as why:
+        raise SetupError(f"{where}: {why}") from why
+
+
+def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy: Taxonomy | None = None) -> Policies:
+    """The policy of each label that a model can say: defaults, then the model's advice, then the operator's word.
+
+    Raises:
+        SetupError: a policy for a label that is unknown or ambiguous, or a value that none can have.
+    """
+    taxonomy = taxonomy or Taxonomy.load()
+    changes = _by_label(settings.policy, taxonomy)
+    common = changes.pop(EVERY_LABEL, {})
+    reach = settings.sampling.max_gap + FRAME
+    facts = {**TEST_CARD, **{label: fact for manifest in reversed(manifests) for label, fact in manifest.labels.items()}}
+    composed = {}
+    for label, fact in facts.items():
+        entry = taxonomy.entry(label)
+        start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
+        composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})
+    return Policies(labels=composed, max_gap=reach)
+
+
+def policy_hash(policies: Policies) -> str:
+    """Names the policies in force: equal policies have equal hashes, whoever wrote them (SHA-256 in hex)."""
+    rows = {label: {key: _plain(value) for key, value in asdict(policy).items()} for label, policy in policies.labels.items()}
+    text = json.dumps({"labels": rows, "max_gap": str(policies.max_gap), "retell": str(policies.retell)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _advice(fact: LabelFacts) -> dict[str, Any]:
+    advice = fact.policy
+    said = {
+        "open": advice.level,
+        "dwell": advice.dwell,
+        "still": advice.still,
+        "when": frozenset(advice.when) or None,
+        "severity": advice.severity,
+    }
+    known = {key: value for key, value in said.items() if value is not None}
+    return {**known, "shadow": advice.shadow, "training_prior": fact.training_prior}
+
+
+def _by_label(policy: Mapping[str, Mapping[str, Any]], taxonomy: Taxonomy) -> dict[str, Mapping[str, Any]]:
+    """Changes by the taxonomy's own labels; a name that stands for several changes each of them, a narrower one wins."""
+    named = {name: [entry.label for entry in taxonomy.matching(name)] for name in policy if name != EVERY_LABEL}
+    changes: dict[str, Mapping[str, Any]] = {EVERY_LABEL: policy.get(EVERY_LABEL, {})}
+    for name in sorted(named, key=lambda name: -len(named[name])):
+        for label in named[name]:
+            changes[label] = {**changes.get(label, {}), **policy[name]}
+    return changes
+
+
+class _One(_Frozen):
+    """Lends its configuration to the dataclass in it: an unknown key is an error."""
+
+    policy: Policy
+
+
+def _policy(label: Label, values: Mapping[str, Any]) -> Policy:
+    try:
+        return _One.model_validate({"policy": values}).policy
+    except ValidationError as why:
+        raise SetupError("; ".join(complaint.replace("policy", f"policy.{label}", 1) for complaint in _complaints(why))) from why
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def _complaints(why: ValidationError) -> Iterator[str]:
+    for error in why.errors(include_url=False):
+        where = ".".join(str(part) for part in error["loc"])
+        if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            yield f"{where}: no such setting{_nearest(str(error['loc'][-1]))}"
+            continue
+        yield f"{where}: {error['msg'].removeprefix('Value error, ')}" + (f", got {error['input']!r}" if _is_short(error["input"]) else "")
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, str | int | float | Decimal)
+
+
+def _nearest(key: str) -> str:
+    parts = (Settings, ModelSettings, StreamSettings, EvidenceSettings)
+    own = {name for part in parts for name in part.model_fields}
+    of_others = {name for noun in (Sampling, MediaLimits, SandboxLimits, Reuse, Policy) for name in noun.__dataclass_fields__}
+    near = get_close_matches(key, sorted(own | of_others), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,11 @@
+"""HLS playlists as streams of segments; the only place that reads from the network.
+
+``segments_of_playlist`` in ``stream`` is the whole of it: ``playlist`` turns text into nouns, ``folder`` and ``origin``
+are the two homes that a playlist can have, and decide what it may name.
+"""
+
+from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.pace import Pace
+from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
+
+__all__ = ["Pace", "PlaylistLimits", "PlaylistSegment", "segments_of_playlist"]

@@ -1,0 +1,78 @@
+"""Playlists on disk."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from scanner.errors import DamagedError, LimitError, RefusedError
+from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.playlist import ByteRange
+from scanner.sandbox import opened
+from scanner.types import Source
+
+__all__ = ["Folder"]
+
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+
+
+class Folder:
+    """The folder of a playlist file, with what lies below it."""
+
+    live = False
+
+    def __init__(self, playlist: Path, limits: PlaylistLimits) -> None:
+        self.start = str(playlist)
+        self._root = playlist.parent.resolve()
+        self._limits = limits
+
+    def locate(self, name: str, *, base: str) -> str:
+        """The real path of a file, links followed, if it lies in the folder."""
+        if _SCHEME.match(name) or name.startswith("//"):
+            raise RefusedError(f"{base}: names {name!r}, a playlist on disk may only name files of its own folder")
+        path = Path(unquote(urlsplit(name).path))
+        try:
+            real = (Path(base).parent / path).resolve()
+        except (OSError, ValueError, RuntimeError) as why:
+            raise RefusedError(f"{base}: names {name!r}, which is no file name: {why}") from why
+        if ".." in path.parts or not real.is_relative_to(self._root):
+            raise RefusedError(f"{base}: names {name!r}, which lies outside of its own folder")
+        return str(real)
+
+    def shown(self, location: str) -> str:
+        """The path."""
+        return location
+
+    def playlist(self, location: str) -> bytes:
+        """The whole file."""
+        limit = self._limits.playlist_bytes
+        with opened(Path(location), name=location) as descriptor:
+            body = _read(descriptor, ByteRange(start=0, length=limit + 1))
+        if len(body) > limit:
+            raise LimitError(f"{location}: playlist over {limit} bytes", kind="limit_bytes")
+        return body
+
+    def source(self, location: str, span: ByteRange | None) -> Source | None:
+        """The path itself, or the bytes of a range."""
+        path = Path(location)
+        if not path.exists():
+            return None
+        if span is None:
+            return path
+        if span.length > self._limits.segment_bytes:
+            raise LimitError(f"{location}: {span.length} bytes, limit is {self._limits.segment_bytes}", kind="limit_bytes")
+        with opened(path, name=location) as descriptor:
+            data = _read(descriptor, span)
+        if len(data) < span.length:
+            raise DamagedError(f"{location}: ends before byte {span.start + span.length}")
+        return data
+
+
+def _read(descriptor: int, span: ByteRange) -> bytes:
+    """The bytes of a range, fewer where the file ends in it."""
+    length = max(0, min(span.length, os.fstat(descriptor).st_size - span.start))
+    with open(descriptor, "rb", closefd=False) as file:
+        file.seek(span.start)
+        return file.read(length)

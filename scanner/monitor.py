@@ -1,0 +1,137 @@
+"""The owner of one stream: places its segments in time, folds them into its risk, and says what became of it.
+
+Outcomes come in the order of the stream's segments. All judgement is the core's (``pts``, ``risk``); this only leads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from scanner.errors import QuarantinedError
+from scanner.lines import ErrorLine, FrameLine, GapLine, Line, SummaryLine
+from scanner.pts import Clock, place
+from scanner.risk import Closed, Ended, Event, Gap, Observation, Policies, Sampled, StreamRisk, advance, judge_still
+from scanner.runner import Failed
+from scanner.types import Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
+
+__all__ = ["Monitor"]
+
+Said = Line | Event
+
+
+class Monitor:
+    """One stream's clock and risk, and the lines that tell of them."""
+
+    def __init__(self, path: str, stream_id: StreamId, policies: Policies, *, on_look: Callable[[StreamRisk], None] | None = None) -> None:
+        """``on_look`` is shown the stream's risk after each sample, for whoever draws its course."""
+        self._path = path
+        self._policies = policies
+        self._on_look = on_look
+        self._clock = Clock()
+        self._risk = StreamRisk(stream_id=stream_id)
+        self._hole = "missing"
+        self._frames = 0
+        self._peaks: dict[Label, float] = {}
+        self._flagged: set[Label] = set()
+        self._still: ScoredFrame | None = None
+
+    @property
+    def clock(self) -> Clock:
+        """Where the stream stands."""
+        return self._clock
+
+    def take(self, outcome: ScoredSegment | Failed) -> Iterator[Said]:
+        """The next segment's lines, and the events that it brought.
+
+        Raises:
+            ValueError: it comes before one that was taken.
+        """
+        if isinstance(outcome, Failed):
+            yield from self._failed(outcome)
+            return
+        before = self._clock
+        self._clock, offset = place(before, outcome.times, sequence=outcome.key.sequence, discontinuity=outcome.discontinuity)
+        yield from (self._frame_line(outcome, frame, offset) for frame in outcome.frames)
+        if outcome.info.still:
+            self._still = outcome.frames[0] if outcome.frames else None
+            return
+        for observation in self._observations(outcome, before, offset):
+            yield from self._fold(observation)
+        yield from self._gaps()
+
+    def finish(self) -> Iterator[Said]:
+        """The stream is over: incidents that were open close, and its summary comes last. Nothing, where nothing was read."""
+        if self._clock.sequence < 0:
+            return
+        if self._still is not None:
+            self._flagged.update(judge_still(self._still.values, self._still.medium, self._policies))
+        else:
+            yield from self._fold(Ended(at=max(self._clock.end, self._risk.at)))
+            yield from self._gaps(final=True)
+        yield self._summary()
+
+    def _failed(self, failed: Failed) -> Iterator[Said]:
+        self._hole = "quarantined" if isinstance(failed.error, QuarantinedError) else "undecodable"
+        yield ErrorLine(path=self._path, kind=failed.error.kind, message=str(failed.error))
+
+    def _observations(self, segment: ScoredSegment, before: Clock, offset: Fraction) -> Iterator[Observation]:
+        """What the segment says, in order of time; a hole before it first."""
+        if segment.key.sequence > before.sequence + 1 and offset > before.end:
+            yield Gap(span=Span(start=before.end, end=offset), reason=self._hole)
+        self._hole = "missing"
+        looks = [Sampled(at=offset + frame.at, values=frame.values, medium=frame.medium) for frame in segment.frames]
+        gaps = [Gap(span=hole.span.shifted(offset), reason=hole.reason) for hole in segment.unseen]
+        inside: list[Sampled | Gap] = [*gaps, *looks]
+        yield from sorted(inside, key=lambda observation: observation.at)
+
+    def _fold(self, observation: Observation) -> Iterator[Said]:
+        self._risk, events = advance(self._risk, observation, self._policies)
+        for event in events:
+            if isinstance(event, Closed) and not event.incident.shadow:
+                self._flagged.update(event.incident.labels)
+            yield event
+        if isinstance(observation, Sampled) and self._on_look is not None:
+            self._on_look(self._risk)
+
+    def _gaps(self, *, final: bool = False) -> Iterator[GapLine]:
+        coverage, stretches = self._risk.coverage.drain()
+        for stretch in (*stretches, *coverage.recent) if final else stretches:
+            if isinstance(stretch, Unseen):
+                span = stretch.span
+                yield GapLine(path=self._path, start=float(span.start), end=float(span.end), reason=stretch.reason)
+        self._risk = replace(self._risk, coverage=coverage)
+
+    def _frame_line(self, segment: ScoredSegment, frame: ScoredFrame, offset: Fraction) -> FrameLine:
+        values = frame.values
+        self._frames += 1
+        for label, value in values.items():
+            self._peaks[label] = max(value, self._peaks.get(label, 0.0))
+        return FrameLine(
+            path=self._path,
+            sequence=segment.key.sequence,
+            at=float(offset + frame.at),
+            pts=frame.pts,
+            time_base=str(segment.times.time_base),
+            scores={str(label): value for label, value in values.items()},
+            medium={medium.value: share for medium, share in frame.medium.items()},
+            models=tuple(str(scores.model) for scores in frame.scores),
+        )
+
+    def _summary(self) -> SummaryLine:
+        still = self._still is not None
+        coverage = self._risk.coverage
+        labels = {} if still else self._risk.labels
+        shares = self._still.medium if self._still is not None else coverage.medium_share
+        return SummaryLine(
+            path=self._path,
+            duration=0.0 if still else float(self._clock.end),
+            frames=self._frames,
+            medium={medium.value: share for medium, share in shares.items()},
+            coverage=1.0 if still else coverage.share(self._clock.end),
+            peak_risk={str(label): state.peak_risk for label, state in labels.items()},
+            peak_level={str(label): state.peak_level for label, state in labels.items()},
+            peak_score={str(label): value for label, value in self._peaks.items()},
+            flagged=tuple(sorted(self._flagged)),
+        )

@@ -1,0 +1,193 @@
+"""Jobs in, outcomes out: how one source becomes scored segments, whoever runs it.
+
+``SegmentWorker`` is the whole work on one source in one process: decode in a disposable child, score here.
+``LocalRunner`` runs it in line; ``workers`` runs the same one inside Ray actors, so both say the same to the bit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from scanner.config import Settings
+from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
+from scanner.media import DecodeRequest
+from scanner.sandbox import Sandbox
+from scanner.scoring import Manifest, Reuse, Scorer, list_models, load_scorers, score_samples, specs
+from scanner.types import Decoded, ScoredSegment, Segment, SegmentKey
+
+__all__ = [
+    "Failed",
+    "Finished",
+    "Job",
+    "LocalRunner",
+    "Outcome",
+    "Runner",
+    "SegmentWorker",
+    "configured_scorers",
+    "decode_request",
+    "local_runner",
+    "open_worker",
+    "used_models",
+]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One source to be decoded and scored."""
+
+    segment: Segment
+    """Its key has the sequence of the source's first window."""
+    name: str
+    """What messages call it."""
+    windowed: bool
+    """A file, cut at keyframes into windows that are each a segment; otherwise one segment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A segment that will not be scored, and why."""
+
+    key: SegmentKey
+    name: str
+    error: InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """All that there is of a job has been said."""
+
+    key: SegmentKey
+    """Of the job's segment."""
+
+
+Outcome = ScoredSegment | Failed | Finished
+
+
+class Runner(Protocol):
+    """Runs jobs somewhere.
+
+    Outcomes of one stream come in the order of its jobs, and those of a job end with its ``Finished``; streams may mix.
+    Jobs are pulled only as there is room for them, so an endless or live-paced iterable is fine.
+    """
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Each outcome once."""
+
+
+class SegmentWorker:
+    """Decodes and scores one job after another. Owns nothing: its sandbox and scorers are closed by who made them."""
+
+    def __init__(self, sandbox: Sandbox, scorers: Sequence[Scorer], request: DecodeRequest, reuse: Reuse) -> None:
+        self._sandbox = sandbox
+        self._scorers = tuple(scorers)
+        self._request = request
+        self._reuse = reuse
+
+    def work(self, job: Job, *, first_window: int = 0) -> Iterator[Outcome]:
+        """The job's scored segments from ``first_window`` on, and what failed of it.
+
+        A decoder that dies is tried once more from the window that it died on. One that dies on it again quarantines that
+        window; the next one is tried, and if the decoder dies there at once too, the source is given up.
+        """
+        at, deaths, quarantined = first_window, 0, -2
+        while True:
+            try:
+                for decoded in self._decode(job, first_window=at):
+                    yield self._score(job, decoded)
+                    at, deaths = decoded.index + 1, 0
+                break
+            except DecoderDiedError as why:
+                deaths += 1
+                log.warning("decoder died", extra={"segment": str(job.segment.key), "window": at, "kind": why.kind})
+                if deaths < 2 and quarantined != at - 1:
+                    continue
+                yield self._failed(job, at, QuarantinedError(f"{why} (set aside)", kind=why.kind))
+                if quarantined == at - 1 or not job.windowed:
+                    break
+                quarantined, at, deaths = at, at + 1, 0
+            except InputError as why:
+                yield self._failed(job, at, why)
+                break
+        yield Finished(key=job.segment.key)
+
+    def _decode(self, job: Job, *, first_window: int) -> Iterator[Decoded]:
+        window = self._request.window if job.windowed else None
+        request = replace(self._request, first_window=first_window, window=window, second_look=job.windowed)
+        return self._sandbox.decode(job.segment.source, request, name=job.name, init=job.segment.init)
+
+    def _score(self, job: Job, decoded: Decoded) -> ScoredSegment:
+        first = job.segment.key
+        return ScoredSegment(
+            key=SegmentKey(stream_id=first.stream_id, sequence=first.sequence + decoded.index),
+            times=decoded.times,
+            frames=score_samples(self._scorers, decoded.samples, reuse=self._reuse),
+            unseen=decoded.unseen,
+            info=decoded.info,
+            discontinuity=decoded.discontinuity or (job.segment.discontinuity and decoded.index == 0),
+            last=job.windowed and decoded.last,
+        )
+
+    @staticmethod
+    def _failed(job: Job, window: int, error: InputError) -> Failed:
+        first = job.segment.key
+        return Failed(key=replace(first, sequence=first.sequence + window), name=job.name, error=error)
+
+
+class LocalRunner:
+    """Runs jobs one after another in this process."""
+
+    def __init__(self, worker: SegmentWorker) -> None:
+        self._worker = worker
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Each job's outcomes before the next job is pulled."""
+        for job in jobs:
+            yield from self._worker.work(job)
+
+
+def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeRequest:
+    """What these scorers need to see, sampled and limited as the settings say."""
+    return DecodeRequest(specs=specs(scorers), sampling=settings.sampling, limits=settings.limits, window=settings.window)
+
+
+def configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
+    """The scorers that the settings name, loaded and checked.
+
+    Raises:
+        SetupError: a model is missing or is not what its manifest says, or its provider does not work here.
+    """
+    models = settings.models
+    return load_scorers(models.dir, models.names, provider=models.provider, threads=models.threads)
+
+
+def used_models(settings: Settings) -> tuple[Manifest, ...]:
+    """The manifests of the models that the settings name, in their order.
+
+    Raises:
+        SetupError: a manifest is wrong, or a name has no model.
+    """
+    found = {manifest.name: manifest for manifest in list_models(settings.models.dir)}
+    names = found if settings.models.names is None else settings.models.names
+    if missing := [name for name in names if name not in found]:
+        raise SetupError(f"models.names: no model {missing[0]!r}; there are {', '.join(found) or 'none'}")
+    return tuple(found[name] for name in names)
+
+
+@contextmanager
+def open_worker(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[SegmentWorker]:
+    """A worker with a sandbox of its own, closed at the end."""
+    with Sandbox(settings.sandbox) as sandbox:
+        yield SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse)
+
+
+@contextmanager
+def local_runner(settings: Settings) -> Iterator[Runner]:
+    """Everything in line: this process scores, one child decodes."""
+    with open_worker(settings, configured_scorers(settings)) as worker:
+        yield LocalRunner(worker)

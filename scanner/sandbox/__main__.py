@@ -1,0 +1,4 @@
+from scanner.sandbox.child import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The disposable process: ``python -m scanner.sandbox``, its parent on standard input.
+
+It imports, warms up, gives up its rights, and then serves one task after another until its parent hangs up.
+Whatever goes wrong in a task is an answer; whatever goes wrong with the process is seen by the parent as its death.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import importlib
+import pickle
+import signal
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from mmap import mmap
+from types import TracebackType
+from typing import Any
+
+from scanner.errors import DecoderDiedError, LimitError, ScannerError
+from scanner.sandbox.border import Frames, dumps, error_to, window_to
+from scanner.sandbox.channel import Channel
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.messages import Call, Start
+from scanner.sandbox.walls import die_with, raise_walls
+from scanner.types import Decoded
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Serve until the parent hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to judge
+    channel = Channel(socket.socket(fileno=0))
+    try:
+        server = _prepared(channel)
+        while True:
+            with channel.receive_open() as (body, descriptors):
+                answer = server.serve(pickle.loads(body), descriptors)
+            channel.send(dumps(answer))
+    except (EOFError, ConnectionError):
+        return
+
+
+def _prepared(channel: Channel) -> _Server:
+    with channel.receive_open() as (body, (descriptor,)):
+        start: Start = pickle.loads(body)
+        memory = mmap(descriptor, start.limits.buffer_bytes)
+    die_with(start.parent)
+    try:
+        server = _Server(channel, start, memory)
+        if start.warm_up is not None:
+            _load(start.warm_up)()
+    except Exception as why:
+        channel.send(dumps({"failed": f"{type(why).__name__}: {why}"}))
+        raise
+    gc.collect()
+    gc.freeze()  # a collection later looks only at what a task made, and costs next to nothing
+    walls = raise_walls(start.limits)
+    channel.send(dumps({"held": walls.held, "missing": dict(walls.missing)}))
+    return server
+
+
+class _Server:
+    """What the child keeps between tasks."""
+
+    def __init__(self, channel: Channel, start: Start, memory: mmap) -> None:
+        self._channel = channel
+        self._memory = memory
+        self._limits = start.limits
+        self._tasks = {name: _load(entry) for name, entry in start.tasks.items()}
+        self._untaken = False
+        """The last window still lies in the shared buffer."""
+
+    def serve(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
+        """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or ``error``."""
+        try:
+            answer = self._run(call, descriptors)
+        except (EOFError, ConnectionError):
+            raise  # the parent is gone, nobody waits for an answer
+        except Exception as why:  # noqa: BLE001 - whatever it is, it is the answer
+            answer = {"error": error_to(_blame(why, call.name, self._limits))}
+        gc.collect()
+        self._wait_until_taken()
+        return answer
+
+    def _run(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
+        task = self._tasks[call.task]
+        self._allow_one_window()
+        with ExitStack() as files:
+            sources = [files.enter_context(open(fd, "rb", closefd=False)) for fd in descriptors[: len(descriptors) - call.writes]]
+            if call.writes:
+                output = files.enter_context(open(descriptors[-1], "r+b", closefd=False))
+                return {"value": task(sources, call.arguments, name=call.name, output=output)}
+            self._stream(task(sources, call.arguments, name=call.name), Frames(self._memory, call.specs))
+        return {"end": True}
+
+    def _stream(self, windows: Iterable[Decoded], frames: Frames) -> None:
+        """Say each window; while the parent looks at it, the next one is decoded."""
+        for window in windows:
+            self._wait_until_taken()
+            frames.write(window.samples)
+            self._channel.send(dumps({"window": window_to(window)}))
+            self._untaken = True
+            gc.collect()  # frames and packets hang in cycles; megabytes a segment would wait for their turn
+            self._allow_one_window()
+
+    def _wait_until_taken(self) -> None:
+        if self._untaken:
+            self._channel.receive()
+            self._untaken = False
+
+    def _allow_one_window(self) -> None:
+        """Give this much processor time; then SIGPROF ends the process, even inside native code."""
+        signal.setitimer(signal.ITIMER_PROF, self._limits.cpu_seconds)
+
+
+def _blame(why: Exception, name: str, limits: SandboxLimits) -> ScannerError:
+    """What the parent is told; anything that is not foreseen counts as a death, and the process is replaced."""
+    if isinstance(why, ScannerError):
+        return why
+    if isinstance(why, MemoryError):
+        mib = limits.memory_bytes >> 20
+        return LimitError(f"{name}: needs more memory than its decoder may have, {mib} MiB", kind="limit_memory")
+    if isinstance(why, OSError) and why.errno == errno.EFBIG:
+        return LimitError(f"{name}: result is longer than {limits.output_bytes} bytes", kind="limit_bytes")
+    return DecoderDiedError(f"{name}: {type(why).__name__} in {_place(why.__traceback__)}: {why}")
+
+
+def _load(entry: str) -> Callable[..., Any]:
+    module, _, function = entry.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _place(traceback: TracebackType | None) -> str:
+    """File and line of the innermost frame, without reading the file: that is not allowed here."""
+    place = "?"
+    while traceback is not None:
+        place = f"{traceback.tb_frame.f_code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

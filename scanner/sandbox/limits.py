@@ -1,0 +1,33 @@
+"""How much one disposable process may take before it is ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+__all__ = ["SandboxLimits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxLimits:
+    """What a child may use; past it the child ends and the source is blamed."""
+
+    memory_bytes: int = 1 << 30
+    """Address space of the child (``RLIMIT_AS``), some 200 MB of which Python and FFmpeg take before any work."""
+    cpu_seconds: float = 20.0
+    """Processor time of one window, opening included; the child's own timer ends it."""
+    wall_seconds: float = 60.0
+    """Longest wait for one window; the parent ends the child."""
+    start_seconds: float = 30.0
+    """Longest wait for a fresh child to be ready."""
+    max_tasks: int = 500
+    """Tasks after which a child is replaced by a fresh one, so that no leak of a decoder lasts."""
+    buffer_bytes: int = 64 << 20
+    """All images of one window; shared memory that is only taken when it is filled."""
+    output_bytes: int = 1 << 30
+    """Longest file that a task may write."""
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if not value > 0:
+                raise ValueError(f"sandbox limit {limit.name} must be more than 0, got {value}")

@@ -1,0 +1,193 @@
+"""One child process as its parent sees it: start it, ask it, wait for its answers, end it.
+
+It is a fresh interpreter and not a fork: threads, locks, open files and secrets of the parent stay with the parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from mmap import mmap
+from typing import Any
+
+from scanner.errors import DecoderDiedError, SetupError
+from scanner.sandbox.border import Frames, LieError, error_from, loads, walls_from, window_from
+from scanner.sandbox.channel import Channel
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.memory import shared_memory
+from scanner.sandbox.messages import Call, Start
+from scanner.sandbox.walls import Walls
+from scanner.types import Decoded
+
+__all__ = ["Child"]
+
+_CPU_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
+_GRACE_SECONDS = 2.0
+"""For a child to end by itself once its parent hung up."""
+_KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
+"""All other variables, passwords among them, stay with the parent."""
+
+_TUNING = {
+    "OPENBLAS_NUM_THREADS": "1",  # NumPy would start threads when it is imported
+    # Frames are megabytes: by default glibc maps and unmaps each, and the kernel zeroes its pages (7 % of a segment's work)
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
+
+
+class Child:
+    """A process without rights that does one task at a time."""
+
+    def __init__(self, limits: SandboxLimits, tasks: Mapping[str, str], warm_up: str | None) -> None:
+        """Start it and wait until its walls stand.
+
+        Raises:
+            SetupError: it does not start on this machine, with the reason.
+        """
+        self._limits = limits
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = _spawn(theirs)
+        self._channel = Channel(ours)
+        try:
+            self.walls = self._begin(tasks, warm_up)
+        except BaseException:
+            self.kill()
+            raise
+        self.tasks = 0
+        """How many it was asked."""
+        self.idle = True
+        """It waits for a task; otherwise only its answers, or its end, are of use."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """It has not ended yet."""
+        return self._process.poll() is None
+
+    def ask(self, call: Call, descriptors: Sequence[int]) -> None:
+        """Hand over one task and copies of the descriptors that it needs.
+
+        Raises:
+            DecoderDiedError: nobody takes it.
+        """
+        self.idle, self.tasks = False, self.tasks + 1
+        with self._blaming(call.name):
+            self._channel.send(pickle.dumps(call), descriptors, seconds=self._limits.wall_seconds)
+
+    def windows(self, call: Call) -> Iterator[Decoded]:
+        """The answer to a stream, window by window; the child works on the next one while the caller looks at this one.
+
+        Raises:
+            InputError: the task refused its source.
+            DecoderDiedError: the child died, passed a limit, or lied.
+        """
+        frames = Frames(self._memory, call.specs)
+        expected = 0
+        while (answer := self._answer(call.name, "window", "end"))[0] == "window":
+            with self._blaming(call.name):
+                window = window_from(answer[1], frames, least_index=expected)
+                self._channel.send(b"taken", seconds=self._limits.wall_seconds)
+            expected = window.index + 1
+            if window.last:
+                self._answer(call.name, "end")  # a caller that stops at the last window leaves the child idle
+                yield window
+                return
+            yield window
+
+    def value(self, call: Call) -> Any:
+        """The answer of a writer: JSON, not checked beyond that.
+
+        Raises:
+            InputError: the task refused its source.
+            DecoderDiedError: the child died, passed a limit, or lied.
+        """
+        return self._answer(call.name, "value")[1]
+
+    def close(self) -> None:
+        """Let it end by itself, or end it; never leaves a zombie."""
+        self._channel.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS if self.idle else 0)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it now."""
+        self._channel.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _begin(self, tasks: Mapping[str, str], warm_up: str | None) -> Walls:
+        start = Start(parent=os.getpid(), limits=self._limits, tasks=tasks, warm_up=warm_up)
+        with shared_memory(self._limits.buffer_bytes) as buffer:
+            self._memory = mmap(buffer, self._limits.buffer_bytes)
+            try:
+                self._channel.send(pickle.dumps(start), [buffer], seconds=self._limits.start_seconds)
+                said = loads(self._channel.receive(seconds=self._limits.start_seconds))
+            except (EOFError, OSError, ValueError, LieError) as why:
+                raise SetupError(f"the decoder process does not start: {str(why) or type(why).__name__}") from why
+        if "failed" in said:
+            raise SetupError(f"the decoder process does not start: {said['failed']}")
+        return walls_from(said)
+
+    def _answer(self, name: str, *wanted: str) -> tuple[str, Any]:
+        """The next answer and its kind; anything but a window ends the task."""
+        with self._blaming(name):
+            said = loads(self._channel.receive(seconds=self._limits.wall_seconds))
+            if "error" in said:
+                error = error_from(said["error"])
+                self.idle = error.kind not in ("decoder_died", "limit_memory")
+                raise error
+            for kind in wanted:
+                if kind in said:
+                    self.idle = kind != "window"
+                    return kind, said[kind]
+            raise LieError(f"{sorted(said)[:3]} where {' or '.join(wanted)} belongs")
+
+    @contextlib.contextmanager
+    def _blaming(self, name: str) -> Iterator[None]:
+        """Say what became of the child while it worked on ``name``."""
+        try:
+            yield
+        except TimeoutError as why:
+            message = f"{name}: decoder gave nothing for {self._limits.wall_seconds:g} s"
+            raise DecoderDiedError(message, kind="limit_time") from why
+        except (EOFError, ConnectionError) as why:
+            raise self._death(name) from why
+        except (LieError, ValueError) as why:
+            raise DecoderDiedError(f"{name}: decoder answered {why}") from why
+
+    def _death(self, name: str) -> DecoderDiedError:
+        try:
+            status = self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return DecoderDiedError(f"{name}: decoder hung up")
+        if -status in _CPU_SIGNALS:
+            message = f"{name}: decoder used more than {self._limits.cpu_seconds:g} s of processor time for one window"
+            return DecoderDiedError(message, kind="limit_cpu")
+        how = signal.Signals(-status).name if status < 0 else f"status {status}"
+        return DecoderDiedError(f"{name}: decoder ended by {how}")
+
+
+def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
+    environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    environment |= _TUNING
+    return subprocess.Popen(
+        [sys.executable, "-P", "-s", "-m", "scanner.sandbox"],
+        stdin=connection.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )

@@ -1,0 +1,119 @@
+"""Decoding where it can do no harm: a child process that may hang, crash or be taken over, and is then replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.memory import Lender
+from scanner.sandbox.messages import Call
+from scanner.sandbox.process import Child
+from scanner.sandbox.walls import Walls
+from scanner.types import Decoded, FrameSpec, Source
+
+if TYPE_CHECKING:
+    from scanner.media import DecodeRequest
+
+__all__ = ["TASKS", "Sandbox"]
+
+log = logging.getLogger(__name__)
+
+TASKS: Mapping[str, str] = {task: f"scanner.sandbox.tasks:{task}" for task in ("cut", "decode", "thumbnails")}
+"""What a child can be asked, as ``module:function``; it imports them all before it gives up its rights."""
+WARM_UP = "scanner.sandbox.tasks:warm_up"
+
+
+class Sandbox:
+    """Owns one child at a time: started at the first task, replaced after a death or ``max_tasks``.
+
+    One task at a time, and one thread: the child dies with the thread that started it, so that none is ever left over.
+    """
+
+    def __init__(self, limits: SandboxLimits | None = None, *, tasks: Mapping[str, str] = TASKS, warm_up: str | None = WARM_UP) -> None:
+        self._limits = SandboxLimits() if limits is None else limits
+        self._tasks = tasks
+        self._warm_up = warm_up
+        self._lender = Lender()
+        self._child: Child | None = None
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def walls(self) -> Walls:
+        """Which walls hold here; starts a child to find out."""
+        return self._ready_child().walls
+
+    def decode(self, source: Source, request: DecodeRequest, *, name: str, init: Source | None = None) -> Iterator[Decoded]:
+        """``scanner.media.decode`` in the child: what was seen, window by window.
+
+        The child decodes the next window while the caller looks at this one; its wall clock runs only while the caller
+        waits. Images are the caller's own copies.
+
+        Raises:
+            InputError: what ``media`` says of the source, or it cannot be opened.
+            DecoderDiedError: the child died or was ended; ``kind`` says how. The next call starts a fresh one.
+            SetupError: a child cannot be started here.
+        """
+        sources = (source,) if init is None else (source, init)
+        return self.stream("decode", sources, request, specs=request.specs, name=name)
+
+    def stream(
+        self, task: str, sources: Sequence[Source], arguments: object, *, specs: Sequence[FrameSpec], name: str
+    ) -> Iterator[Decoded]:
+        """Any task that yields windows, as ``decode`` does; ``arguments`` are pickled, ``specs`` are the images of each sample."""
+        call = Call(task=task, name=name, arguments=arguments, specs=tuple(specs))
+        with self._asked(call, sources, None) as child:
+            yield from child.windows(call)
+
+    def call(self, task: str, sources: Sequence[Source], arguments: object, *, output: BinaryIO, name: str) -> Any:
+        """Any task that writes a file; gives what the task returned, which is JSON and to be checked by the caller.
+
+        ``output`` is an empty file, open for reading and writing. What the child wrote there is as untrusted as its answer.
+
+        Raises:
+            InputError, DecoderDiedError, SetupError: as ``decode``.
+        """
+        call = Call(task=task, name=name, arguments=arguments, writes=True)
+        with self._asked(call, sources, output) as child:
+            return child.value(call)
+
+    def close(self) -> None:
+        """End the child. A later call would start a fresh one."""
+        self._end_child()
+        self._lender.close()
+
+    @contextlib.contextmanager
+    def _asked(self, call: Call, sources: Sequence[Source], output: BinaryIO | None) -> Iterator[Child]:
+        """A child at work on ``call``; one that is not done when the block ends, for whatever reason, is replaced."""
+        child = self._ready_child()
+        try:
+            with self._lender.lend(sources, name=call.name) as descriptors:
+                child.ask(call, descriptors if output is None else [*descriptors, output.fileno()])
+            yield child
+        finally:
+            if not child.idle:
+                self._end_child()
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
+
+    def _ready_child(self) -> Child:
+        child = self._child
+        if child is not None and child.alive and not child.idle:
+            raise RuntimeError("a sandbox does one task at a time; finish or close the stream before it")
+        if child is not None and child.alive and child.tasks < self._limits.max_tasks:
+            return child
+        self._end_child()
+        self._child = Child(self._limits, self._tasks, self._warm_up)
+        log.debug("decoder started", extra={"pid": self._child.pid, "missing_walls": dict(self._child.walls.missing)})
+        return self._child

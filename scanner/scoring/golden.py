@@ -1,0 +1,118 @@
+"""Golden scores: what a model said of made-up pictures on the day it was shipped, and whether it still says so.
+
+The pictures are drawn from a seed, so that no footage is stored; the scores are kept with a tolerance, never as yes or no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from scanner.errors import SetupError
+from scanner.scoring.manifest import read_manifest
+from scanner.scoring.onnx import Provider, load_onnx
+from scanner.scoring.scorer import Scorer, specs
+from scanner.scoring.test_card import draw
+from scanner.types import FrameSpec, Rgb, Sample, Scores
+
+__all__ = ["Golden", "check_model", "pictures", "record", "worst_difference", "write_golden"]
+
+FILENAME: Final = "golden.json"
+COUNT: Final = 8
+TOLERANCE: Final = 0.005
+"""Of a probability: another processor's rounding moves it by some 1e-5, TF32 on a GPU by some 1e-3."""
+
+
+class Golden(BaseModel):
+    """The expected scores of one version of a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: str
+    """``name@version``."""
+    seed: int = Field(ge=0, lt=1 << 32)
+    tolerance: float = Field(gt=0.0, le=0.1)
+    """The largest difference of any probability that still counts as the same."""
+    scores: tuple[Mapping[str, float], ...] = Field(min_length=1)
+    """For each picture, every label's and every medium's probability."""
+
+
+def record(scorer: Scorer, *, seed: int = 0, count: int = COUNT, tolerance: float = TOLERANCE) -> Golden:
+    """What a scorer says today of ``count`` pictures."""
+    scores = scorer.score(_samples(scorer, seed, count))
+    return Golden(model=str(scorer.model), seed=seed, tolerance=tolerance, scores=tuple(_flat(said) for said in scores))
+
+
+def write_golden(folder: Path, golden: Golden) -> None:
+    """Beside the manifest."""
+    (folder / FILENAME).write_text(golden.model_dump_json(indent=2) + "\n", "utf-8")
+
+
+def check_model(folder: Path, *, provider: Provider = "cpu") -> float:
+    """Load the model in a folder and let it say its golden scores again: the largest difference found.
+
+    Raises:
+        SetupError: it cannot be loaded, has no golden scores, or says something else now.
+    """
+    manifest = read_manifest(folder)
+    scorer = load_onnx(folder, manifest, provider=provider)
+    golden = _read_golden(folder)
+    if golden.model != str(scorer.model):
+        raise SetupError(f"model {manifest.name}: {FILENAME} is of {golden.model}, the manifest of {scorer.model}: record it again")
+    worst = worst_difference(scorer, golden)
+    if not worst <= golden.tolerance:
+        raise SetupError(f"model {manifest.name}: golden scores differ by {worst:.4f}, tolerance is {golden.tolerance}")
+    return worst
+
+
+def worst_difference(scorer: Scorer, golden: Golden) -> float:
+    """Of any probability of any picture, now and then; 1 where a label or medium came or went."""
+    now = [_flat(said) for said in scorer.score(_samples(scorer, golden.seed, len(golden.scores)))]
+    return max(_difference(a, b) for a, b in zip(now, golden.scores, strict=True))
+
+
+def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
+    """Made-up pictures: the test card, then layers of coloured noise from coarse to fine; the same on every machine.
+
+    ``RandomState`` is used because its stream is frozen; the newer generators' may change.
+    """
+    random = np.random.RandomState(seed)
+    height, width, _ = spec.shape
+    made = [draw(width, height)]
+    for index in range(1, count):
+        cells = 1 << (1 + index % 6)
+        levels = random.randint(0, 256, size=(cells, cells, 3)).astype(np.uint8)
+        made.append(np.ascontiguousarray(levels[np.arange(height)[:, None] * cells // height, np.arange(width) * cells // width]))
+    return made[:count]
+
+
+def _samples(scorer: Scorer, seed: int, count: int) -> list[Sample]:
+    wanted = specs([scorer])
+    drawn = {spec: pictures(spec, seed=seed, count=count) for spec in wanted}
+    return [Sample(at=Fraction(i), pts=i, keyframe=True, images={spec: drawn[spec][i] for spec in wanted}) for i in range(count)]
+
+
+def _flat(scores: Scores) -> dict[str, float]:
+    labels = {str(label): value for label, value in scores.values.items()}
+    return labels | {f"medium.{medium}": value for medium, value in scores.medium.items()}
+
+
+def _difference(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    if one.keys() != other.keys():
+        return 1.0
+    return max((abs(one[key] - other[key]) for key in one), default=0.0)
+
+
+def _read_golden(folder: Path) -> Golden:
+    path = folder / FILENAME
+    try:
+        return Golden.model_validate_json(path.read_bytes())
+    except OSError as why:
+        raise SetupError(f"model {folder.name}: cannot read {path}: {why.strerror}; record it with the model") from why
+    except ValidationError as why:
+        raise SetupError(f"{path}: {why.errors(include_url=False)[0]['msg']}") from why

@@ -1,0 +1,220 @@
+"""What ``models/<name>/model.toml`` says of a model: its file, its input, what its outputs mean, and where it comes from.
+
+A manifest is a promise that ``scanner.scoring.onnx`` holds the graph to. Everything is frozen; an unknown key is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from scanner.errors import SetupError
+from scanner.taxonomy import Taxonomy
+from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
+
+__all__ = ["Calibration", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
+
+FILENAME = "model.toml"
+
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Input(_Frozen):
+    """What the graph looks at: one batch of RGB pictures. Normalisation is inside the graph."""
+
+    name: str
+    """Of the graph's input."""
+    width: int
+    height: int
+    fit: Fit = Fit.SQUASH
+    colour: Literal["rgb"] = "rgb"
+    dtype: Literal["uint8"] = "uint8"
+    layout: Literal["NHWC"] = "NHWC"
+
+    @model_validator(mode="after")
+    def _checks_its_size(self) -> Self:
+        _ = self.spec
+        return self
+
+    @property
+    def spec(self) -> FrameSpec:
+        """What ``media`` must make."""
+        return FrameSpec(width=self.width, height=self.height, fit=self.fit)
+
+
+class Output(_Frozen):
+    """One of the graph's outputs: N x len(labels) floats, or an embedding of any width, which nobody scores."""
+
+    name: str
+    """Of the graph's output."""
+    kind: Literal["label", "medium", "embedding"]
+    labels: tuple[str, ...] = ()
+    """One for each column, in order: labels of the taxonomy, or media."""
+    activation: Literal["sigmoid", "softmax", "none"] = "none"
+    """What makes probabilities of it, applied by the scorer; ``none`` where the graph has done so."""
+    temperature: float = Field(default=1.0, gt=0.0)
+    """Divides the logits of a softmax."""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must differ from each other, got {', '.join(self.labels)}")
+        if (self.kind == "embedding") != (not self.labels):
+            raise ValueError(f"output of kind {self.kind} must have {'no labels' if self.labels else 'labels'}")
+        if self.kind == "medium" and self.activation == "sigmoid":
+            raise ValueError("a medium is one of several: its activation must be softmax, or none where the graph has done so")
+        if self.kind == "medium" and (strange := set(self.labels) - {medium.value for medium in Medium}):
+            raise ValueError(f"unknown medium {', '.join(sorted(strange))}; known are {', '.join(Medium)}")
+        if self.temperature != 1.0 and self.activation != "softmax":
+            raise ValueError("temperature goes with softmax; a sigmoid is calibrated by its labels' a and b")
+        return self
+
+
+class Calibration(_Frozen):
+    """Platt's: probability = sigmoid(a * logit + b), the logit being that of the uncalibrated probability."""
+
+    a: float = Field(default=1.0, gt=0.0)
+    b: float = 0.0
+
+
+class RecommendedPolicy(_Frozen):
+    """How the model's makers would have the label judged. Only a start: the operator's policy decides."""
+
+    level: float | None = None
+    """Opens an incident, in log-odds over the training prior; None leaves the product's default."""
+    dwell: float | None = Field(default=None, ge=0.0)
+    """Seconds of evidence that the level must have."""
+    still: Probability | None = None
+    """The probability from which a single picture is flagged."""
+    when: tuple[Medium, ...] = ()
+    """Media that count; empty for all."""
+    severity: int | None = Field(default=None, ge=0, le=3)
+    """In place of the taxonomy's."""
+    shadow: bool = False
+    """Scored and evaluated, never delivered."""
+
+
+class LabelFacts(_Frozen):
+    """What must be known of a label to make evidence of its scores."""
+
+    training_prior: Probability
+    """Share of positives that the calibrated probability assumes."""
+    calibration: Calibration = Calibration()
+    policy: RecommendedPolicy = RecommendedPolicy()
+
+
+class Manifest(_Frozen):
+    """One model."""
+
+    name: Name
+    version: str = Field(min_length=1, max_length=32)
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")
+    """Beside the manifest; a plain name, never a path."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    opset: int = Field(ge=1)
+    """Of ONNX's own operators."""
+    input: Input
+    outputs: tuple[Output, ...] = Field(min_length=1)
+    labels: Mapping[Label, LabelFacts]
+    """For each label of the outputs of kind ``label``."""
+    licence: str = Field(min_length=1)
+    origin: str = Field(min_length=1)
+    """Where the weights come from."""
+    training_data: str = Field(min_length=1)
+    quality: Mapping[str, Any] = {}
+    """Measured, free in form; the model card explains it."""
+
+    @field_validator("labels", mode="after")
+    @classmethod
+    def _are_in_the_taxonomy(cls, value: Mapping[Label, LabelFacts]) -> Mapping[Label, LabelFacts]:
+        taxonomy = Taxonomy.load()
+        for label in value:
+            if label not in taxonomy:
+                raise ValueError(_explain_label(taxonomy, label))
+        return value
+
+    @model_validator(mode="after")
+    def _has_facts_for_each_label(self) -> Self:
+        said = self.scored_labels
+        if len(set(said)) != len(said):
+            raise ValueError("two outputs have the same label")
+        if missing := set(said) - set(self.labels):
+            raise ValueError(f"no [labels.{min(missing)}] with its training_prior")
+        if unused := set(self.labels) - set(said):
+            raise ValueError(f"[labels.{min(unused)}] is the label of no output")
+        if all(output.kind == "embedding" for output in self.outputs):
+            raise ValueError("outputs: one must be of kind label or medium, or there is nothing to score")
+        if sum(output.kind == "medium" for output in self.outputs) > 1:
+            raise ValueError("at most one output may be of kind medium")
+        return self
+
+    @property
+    def ref(self) -> ModelRef:
+        """What scores carry."""
+        return ModelRef(name=self.name, version=self.version)
+
+    @property
+    def scored_labels(self) -> tuple[Label, ...]:
+        """In the outputs' order."""
+        return tuple(Label(label) for output in self.outputs if output.kind == "label" for label in output.labels)
+
+    @property
+    def media(self) -> tuple[Medium, ...]:
+        """What the medium head tells apart; empty without one."""
+        return tuple(Medium(name) for output in self.outputs if output.kind == "medium" for name in output.labels)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the model in a folder.
+
+    Raises:
+        SetupError: there is none, or it is wrong; the message has the file and the full path of each wrong key.
+    """
+    path = folder / FILENAME
+    try:
+        manifest = Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as why:
+        raise SetupError(f"model {folder.name}: cannot read {path}: {why.strerror}") from why
+    except ValidationError as why:
+        raise SetupError(f"{path}: {'; '.join(_complaints(why))}") from why
+    except ValueError as why:
+        raise SetupError(f"{path}: {why}") from why
+    if manifest.name != folder.name:
+        raise SetupError(f"{path}: name is {manifest.name}, its folder is called {folder.name}: they must agree")
+    return manifest
+
+
+def _explain_label(taxonomy: Taxonomy, label: Label) -> str:
+    try:
+        found = taxonomy.matching(label)
+    except SetupError as why:
+        return str(why)
+    return f"{label!r} is another name for {' or '.join(entry.label for entry in found)}: use that"
+
+
+def _complaints(why: ValidationError) -> Iterator[str]:
+    for error in why.errors(include_url=False):
+        where = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            yield f"{where}: no such key{_nearest(error['loc'])}"
+            continue
+        message = error["msg"].removeprefix("Value error, ")
+        yield f"{where}: {message}" if where else message
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    """A hint: the known key that is most like an unknown one, wherever it may stand."""
+    models = (Manifest, Input, Output, LabelFacts, Calibration, RecommendedPolicy)
+    known = sorted({key for model in models for key in model.model_fields})
+    near = get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

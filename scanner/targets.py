@@ -1,0 +1,85 @@
+"""What a user names, made into arrivals: files, folders, playlists, and addresses of playlists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from scanner.errors import InputError, ScannerError
+from scanner.fetch import FetchLimits, segments_of_playlist
+from scanner.scan import Arrival, Arrived, Ended, Unreadable
+from scanner.types import Segment, SegmentKey, StreamId
+
+__all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "arrivals", "expand"]
+
+PLAYLIST_SUFFIXES: Final = frozenset({".m3u8", ".m3u"})
+MEDIA_SUFFIXES: Final = frozenset(
+    {".ts", ".m2ts", ".mts", ".mp4", ".m4v", ".m4s", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg"}
+    | {".gif", ".jpg", ".jpeg", ".png", ".webp"}
+    | PLAYLIST_SUFFIXES
+)
+"""What a folder is searched for. A file that is named itself is tried whatever it is called."""
+ADDRESSES: Final = ("http://", "https://")
+
+
+def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
+    """All that the names stand for, in their order; what stands for nothing is told and the others go on."""
+    for name in dict.fromkeys(names):
+        try:
+            paths = expand(name)
+        except InputError as why:
+            yield Unreadable(path=name, error=why)
+            continue
+        for path in paths:
+            if _is_playlist(path):
+                yield from _playlist(path, limits)
+            else:
+                yield _file(path)
+
+
+def expand(name: str) -> list[str]:
+    """The files of a folder, sorted, or the name itself.
+
+    A folder that holds playlists is those streams: the segments beside them are not scanned a second time.
+
+    Raises:
+        InputError: nothing is there.
+    """
+    if name.startswith(ADDRESSES):
+        return [name]
+    path = Path(name)
+    if not path.exists():
+        raise InputError(f"{name}: no such file or folder", kind="not_found")
+    if not path.is_dir():
+        return [name]
+    found = [inner for inner in sorted(path.rglob("*")) if inner.suffix.lower() in MEDIA_SUFFIXES and inner.is_file()]
+    streams = {inner.parent for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES}
+    kept = [inner for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES or streams.isdisjoint((inner.parent, *inner.parents))]
+    if not kept:
+        raise InputError(f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})", kind="no_media")
+    return [str(inner) for inner in kept]
+
+
+def _is_playlist(name: str) -> bool:
+    path = name.split("?", 1)[0] if name.startswith(ADDRESSES) else name
+    return name.startswith(ADDRESSES) or Path(path).suffix.lower() in PLAYLIST_SUFFIXES
+
+
+def _file(name: str) -> Arrived:
+    key = SegmentKey(stream_id=StreamId(name), sequence=0)
+    return Arrived(path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True)
+
+
+def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
+    stream_id = StreamId(name)
+    try:
+        for piece in segments_of_playlist(name, limits):
+            if piece.source is None:
+                continue
+            key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
+            segment = Segment(key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity)
+            yield Arrived(path=name, segment=segment, name=piece.name)
+    except ScannerError as why:
+        yield Unreadable(path=name, error=why)
+    yield Ended(stream_id=stream_id)

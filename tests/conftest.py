@@ -1,0 +1,31 @@
+"""Fixtures that every part of the suite may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from samples.facts import Sample
+from samples.make_media import make_media
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of footage and weights that is not part of this repository; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("STREAMWARDEN_SHARED", SHARED))
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there; STREAMWARDEN_SHARED names the folder of shared data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sample]:
+    """Gives a sample of ``samples.make_media.MAKERS`` by its name; each is made once a session, when it is first asked for."""
+    folder = tmp_path_factory.mktemp("media")
+    return cache(lambda name: make_media(folder, [name])[name])

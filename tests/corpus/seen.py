@@ -1,0 +1,111 @@
+"""What ``decode`` made of a sample, and what must be true of that: the laws that every source is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from samples.drawing import read_mark, read_patches
+from samples.facts import Facts, Sample
+from scanner.media import DecodeRequest, Sampling, decode
+from scanner.types import Decoded, FrameSpec
+from scanner.types import Sample as Seen
+
+__all__ = ["EVERYTHING", "SPEC", "Looked", "check_frames", "check_holes", "check_windows", "look", "look_at", "rgb"]
+
+SPEC = FrameSpec(width=160, height=96)
+EVERYTHING = Sampling(strategy="every", every=Fraction(1, 10_000))
+"""As many frames as can be had."""
+COLOUR_TOLERANCE = 6
+"""Levels of 255 that compression, rounding and scaling may cost a flat patch."""
+
+B_FRAMES = 3
+"""The longest run of them in any sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One sample with its window's first frame on the source's own timeline."""
+
+    window: Decoded
+    sample: Seen
+    index: int
+    """Into the facts' frames."""
+
+
+def look(sample: Sample, **request: Any) -> list[Decoded]:
+    """All windows of a sample file."""
+    init = sample.init.read_bytes() if sample.init is not None else None
+    with sample.path.open("rb") as source:
+        return look_at(source, sample.path.name, init, **request)
+
+
+def look_at(source: BinaryIO, name: str, init: bytes | None = None, **request: Any) -> list[Decoded]:
+    """All windows of a source, in the usual spec unless the request names others."""
+    return list(decode(source, DecodeRequest(**{"specs": (SPEC,), **request}), name=name, init=init))
+
+
+def rgb(sample: Seen) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Its picture in the usual spec."""
+    return sample.images[SPEC]
+
+
+def located(facts: Facts, windows: Iterable[Decoded]) -> list[Looked]:
+    """Every sample with the frame that its pts names."""
+    places = {pts: index for index, pts in enumerate(facts.pts)}
+    return [Looked(window, sample, places[sample.pts]) for window in windows for sample in window.samples]
+
+
+def check_frames(facts: Facts, windows: Sequence[Decoded]) -> None:
+    """Each sample's time, number, kind and colours are those of the frame whose pts it bears."""
+    times = facts.times
+    starts = dict(zip(facts.pts, times, strict=True))
+    for each in located(facts, windows):
+        assert each.sample.at == times[each.index] - starts[each.window.times.first_pts]
+        assert each.sample.keyframe == (each.index in facts.keyframes), f"frame {each.index}"
+        if facts.marks:
+            assert read_mark(rgb(each.sample)) == facts.marks[each.index]
+        if facts.patches:
+            assert np.abs(read_patches(rgb(each.sample)) - facts.patches).max() <= COLOUR_TOLERANCE
+    assert all(a.index < b.index for a, b in pairwise(located(facts, windows)))
+
+
+def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | None) -> None:
+    """The windows follow each other without a hole, the last one says that it is, and none is too long, but for a single frame, or
+    for the B-frames that are shown before the frame at which it could be cut."""
+    places = {pts: index for index, pts in enumerate(facts.pts)}
+    spans = [(places[w.times.first_pts], places[w.times.last_pts]) for w in windows]
+    assert spans[0][0] == 0
+    assert spans[-1][1] == len(facts.pts) - 1
+    assert all(before[1] + 1 == after[0] for before, after in pairwise(spans))
+    assert [w.index for w in windows] == list(range(len(windows)))
+    assert [w.last for w in windows] == [False] * (len(windows) - 1) + [True]
+    times = facts.times
+    late = B_FRAMES * max((b - a for a, b in pairwise(times)), default=Fraction(0)) if facts.sparable else 0
+    for window, (first, last) in zip(windows, spans, strict=True):
+        until = times[last + 1] if last + 1 < len(facts.pts) else times[last]
+        assert window.times.duration >= until - times[first]
+        assert longest is None or first == last or until - times[first] <= longest + late
+        assert window.times.time_base == facts.time_base
+        assert window.discontinuity == (first in facts.jumps)
+
+
+def check_holes(facts: Facts, windows: Sequence[Decoded], sampling: Sampling) -> None:
+    """No two samples of a window are nearer than ``min_gap``, and from the end of a sampled frame (the start of the frame that
+    is shown after it) to the next sample, and to the window's end, it is ``max_gap`` at most; so too from the window's start,
+    or from the first frame that can be decoded."""
+    times = facts.times
+    for window in windows:
+        looked = located(facts, [window])
+        assert looked, "a window in which nothing was looked at"
+        assert all(b.sample.at - a.sample.at >= sampling.min_gap for a, b in pairwise(looked))
+        start = times[looked[0].index] - looked[0].sample.at
+        ends = [times[each.index + 1] - start if each.index + 1 < len(times) else window.times.duration for each in looked]
+        begins = [*(each.sample.at for each in looked), window.times.duration]
+        assert begins[0] - max(times[facts.hidden] - start, Fraction(0)) <= sampling.max_gap
+        assert all(begin - end <= sampling.max_gap for end, begin in zip(ends, begins[1:], strict=True))

@@ -1,0 +1,51 @@
+"""The streams of the demonstration: harmless but for the test card in one of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from samples.demo import CARD_STREAM, SCENES
+from samples.make_media import make_demo_media
+from scanner.media import DecodeRequest, Sampling, decode
+from scanner.scoring.test_card import SPEC, likeness
+from scanner.types import Decoded
+
+SECONDS = 8
+CARD = range(1, 7)
+"""Seconds that show it: six in the middle."""
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make_demo_media(tmp_path_factory.mktemp("demo"), SECONDS)
+
+
+def segments(playlist: Path) -> list[Decoded]:
+    """Every segment of a stream, twice a second."""
+    request = DecodeRequest(specs=(SPEC,), sampling=Sampling(strategy="every", every=Fraction(1, 2)), window=None)
+    seen: list[Decoded] = []
+    for path in sorted(playlist.parent.glob("*.ts")):
+        with path.open("rb") as source:
+            seen += decode(source, request, name=path.name)
+    return seen
+
+
+def test_only_one_stream_shows_the_card_and_only_in_its_middle(streams: dict[str, Path]) -> None:
+    showing = {
+        name: sorted({int((s.pts - 126_000) / 90_000) for w in segments(playlist) for s in w.samples if likeness(s.images[SPEC]) > 0.6})
+        for name, playlist in streams.items()
+    }
+
+    assert showing == {CARD_STREAM: list(CARD), **{name: [] for name in SCENES}}
+
+
+def test_segments_are_two_to_four_seconds_and_follow_each_other(streams: dict[str, Path]) -> None:
+    for playlist in streams.values():
+        windows = segments(playlist)
+
+        starts = [(w.times.first_pts - 126_000) // 90_000 for w in windows]
+        assert starts == [0, 2, 6]
+        assert playlist.read_text().count("#EXTINF") == len(windows)

@@ -1,0 +1,81 @@
+"""A server on loopback and a clock, both of which do what a test tells them to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from scanner.fetch import Pace
+
+
+@dataclass
+class Answer:
+    """What a server says to one request."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    promised: int | None = None
+    """Content-Length, where it is not the truth."""
+
+
+@dataclass
+class Server:
+    """A server on loopback that says what a test tells it to."""
+
+    origin: str
+    pages: dict[str, Answer | list[Answer]] = field(default_factory=dict)
+    """Path -> its answer, or its answers in turn, the last one for ever."""
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    """Path and Range header of each, in order."""
+
+    def answer(self, path: str, span: str | None) -> Answer:
+        self.requests.append((path, span))
+        found = self.pages.get(path, Answer(status=404))
+        if isinstance(found, list):
+            return found.pop(0) if len(found) > 1 else found[0]
+        return found
+
+
+class Ranges(Answer):
+    """A file whose ranges can be asked for."""
+
+
+def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            span = self.headers.get("Range")
+            answer = server.answer(self.path, span)
+            body, status, headers = answer.body, answer.status, dict(answer.headers)
+            if isinstance(answer, Ranges) and span is not None:
+                first, last = (int(edge) for edge in span.removeprefix("bytes=").split("-"))
+                body, status = body[first : last + 1], 206
+                headers.setdefault("Content-Range", f"bytes {first}-{last}/*")
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body) if answer.promised is None else answer.promised))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+@dataclass
+class FakeClock:
+    """Time that only passes by sleeping."""
+
+    seconds: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(now=lambda: self.seconds, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds

@@ -1,0 +1,233 @@
+"""Playlists on a server: live ones, redirects, ranges, and servers that fail or cheat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
+from scanner.fetch import PlaylistLimits, PlaylistSegment, segments_of_playlist
+from tests.fetch.loopback import Answer, FakeClock, Ranges, Server
+
+
+def playlist(*lines: str, first: int = 0, ended: bool = True) -> Answer:
+    head = ("#EXTM3U", "#EXT-X-TARGETDURATION:4", f"#EXT-X-MEDIA-SEQUENCE:{first}")
+    return Answer("\n".join((*head, *lines, *(["#EXT-X-ENDLIST"] if ended else []))).encode())
+
+
+def entries(*names: str) -> tuple[str, ...]:
+    return tuple(line for name in names for line in ("#EXTINF:4,", name))
+
+
+def read(server: Server, clock: FakeClock, limits: PlaylistLimits | None = None) -> list[PlaylistSegment]:
+    return list(segments_of_playlist(f"{server.origin}/live/index.m3u8", limits, pace=clock.pace))
+
+
+def test_segments_are_read_from_the_origin_of_the_playlist(server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = playlist(*entries("a.ts", "/other/b.ts", f"{server.origin}/c.ts?token=1"))
+    server.pages |= {"/live/a.ts": Answer(b"a"), "/other/b.ts": Answer(b"b"), "/c.ts?token=1": Answer(b"c")}
+
+    got = read(server, clock)
+
+    assert [(segment.sequence, segment.source) for segment in got] == [(0, b"a"), (1, b"b"), (2, b"c")]
+    assert got[2].name == f"{server.origin}/c.ts"
+    assert clock.slept == []
+
+
+def test_a_live_playlist_is_read_again_until_it_ends(server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = [
+        playlist(*entries("0.ts", "1.ts"), ended=False),
+        playlist(*entries("0.ts", "1.ts"), ended=False),
+        playlist(*entries("1.ts", "2.ts"), first=1, ended=False),
+        playlist(*entries("5.ts"), first=5),
+    ]
+    server.pages |= {f"/live/{n}.ts": Answer(b"%d" % n) for n in range(6)}
+
+    got = read(server, clock)
+
+    assert [(segment.sequence, segment.source) for segment in got] == [(0, b"0"), (1, b"1"), (2, b"2"), (5, b"5")]
+    assert clock.slept == [2.0, 2.0, 2.0]
+
+
+def test_a_live_playlist_that_stops_growing_is_given_up(server: Server, clock: FakeClock) -> None:
+    server.pages |= {"/live/index.m3u8": playlist(*entries("0.ts"), ended=False), "/live/0.ts": Answer(b"0")}
+
+    with pytest.raises(TransientError, match="no new segment for 62 s and no end"):
+        read(server, clock)
+
+
+def test_a_live_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = [playlist(*entries("s.ts"), first=n, ended=False) for n in range(100)]
+    server.pages["/live/s.ts"] = Answer(b"s")
+
+    with pytest.raises(LimitError, match="live for 22 s, limit is 20"):
+        read(server, clock, PlaylistLimits(stream_seconds=20))
+
+
+def test_ranges_are_asked_for_and_cut_from_servers_that_ignore_them(server: Server, clock: FakeClock) -> None:
+    lines = (
+        '#EXT-X-MAP:URI="i.mp4",BYTERANGE="4@0"',
+        "#EXTINF:4,",
+        "#EXT-X-BYTERANGE:3@4",
+        "r.mp4",
+        "#EXTINF:4,",
+        "#EXT-X-BYTERANGE:2",
+        "r.mp4",
+    )
+    server.pages |= {"/live/index.m3u8": playlist(*lines), "/live/i.mp4": Answer(b"initial"), "/live/r.mp4": Ranges(b"0123456789")}
+
+    first, second = read(server, clock)
+
+    assert (first.init, first.source) == (b"init", b"456")
+    assert (second.init, second.source) == (b"init", b"78")
+    assert server.requests[1:] == [("/live/i.mp4", "bytes=0-3"), ("/live/r.mp4", "bytes=4-6"), ("/live/r.mp4", "bytes=7-8")]
+
+
+def test_another_range_than_the_wanted_one_is_damage(server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = playlist("#EXTINF:4,", "#EXT-X-BYTERANGE:3@4", "r.mp4")
+    server.pages["/live/r.mp4"] = Ranges(b"0123456789", headers={"Content-Range": "bytes 0-2/10"})
+
+    with pytest.raises(DamagedError, match="another range"):
+        read(server, clock)
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_segment_that_the_server_has_no_more_is_missing(status: int, server: Server, clock: FakeClock) -> None:
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("a.ts", "b.ts")),
+        "/live/a.ts": Answer(status=status),
+        "/live/b.ts": Answer(b"b"),
+    }
+
+    assert [segment.source for segment in read(server, clock)] == [None, b"b"]
+
+
+def test_a_playlist_that_is_not_there_is_the_senders_fault(server: Server, clock: FakeClock) -> None:
+    with pytest.raises(InputError, match=r"index\.m3u8: the server answers 404"):
+        read(server, clock)
+
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    "name", ["http://127.0.0.1:1/a.ts", "https://127.0.0.1/a.ts", "file:///etc/passwd", "//example.org/a.ts", "ftp://x/a"]
+)
+def test_another_origin_may_not_be_named(name: str, server: Server, clock: FakeClock) -> None:
+    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts", name)), "/live/a.ts": Answer(b"a")}
+
+    with pytest.raises(RefusedError, match="may only name what is at its own origin"):
+        read(server, clock)
+
+    assert [path for path, _ in server.requests] == ["/live/index.m3u8"]
+
+
+def test_redirects_within_the_origin_are_followed(server: Server, clock: FakeClock) -> None:
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("a.ts")),
+        "/live/a.ts": Answer(status=302, headers={"Location": "/new/a.ts"}),
+        "/new/a.ts": Answer(b"a"),
+    }
+
+    (segment,) = read(server, clock)
+
+    assert segment.source == b"a"
+
+
+def test_redirects_to_another_origin_are_refused(server: Server, make_server: Callable[[], Server], clock: FakeClock) -> None:
+    other = make_server()
+    server.pages["/live/index.m3u8"] = Answer(status=302, headers={"Location": f"{other.origin}/x"})
+
+    with pytest.raises(RefusedError, match="own origin"):
+        read(server, clock)
+
+    assert other.requests == []
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "", "http://[/"])
+def test_redirects_to_nowhere_are_refused(target: str, server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = Answer(status=302, headers={"Location": target})
+
+    with pytest.raises(RefusedError, match=r"own origin|no address|redirects"):
+        read(server, clock)
+
+
+def test_a_server_that_fails_for_a_moment_is_asked_again(server: Server, clock: FakeClock) -> None:
+    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": [Answer(status=503), Answer(status=500), Answer(b"a")]}
+
+    (segment,) = read(server, clock)
+
+    assert segment.source == b"a"
+    assert clock.slept == [0.5, 1.0]
+
+
+def test_a_server_that_fails_for_good_is_a_matter_of_time(server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = Answer(status=503)
+
+    with pytest.raises(TransientError, match="the server answers 503"):
+        read(server, clock)
+
+    assert len(server.requests) == 3
+
+
+def test_no_server_at_all_is_a_matter_of_time(clock: FakeClock) -> None:
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1:9"):
+        list(segments_of_playlist("http://127.0.0.1:9/index.m3u8", pace=clock.pace))
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, clock: FakeClock) -> None:
+    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": [Answer(b"ab", promised=9), Answer(b"abc")]}
+
+    (segment,) = read(server, clock, PlaylistLimits(idle_seconds=0.2))
+
+    assert segment.source == b"abc"
+
+
+def test_what_is_too_long_is_not_read_to_its_end(server: Server, clock: FakeClock) -> None:
+    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": Answer(bytes(1_000_000), promised=1 << 40)}
+
+    with pytest.raises(LimitError, match=r"a\.ts: over 1000 bytes"):
+        read(server, clock, PlaylistLimits(segment_bytes=1000))
+
+
+def test_a_compressed_answer_is_not_unpacked(server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = Answer(b"bomb", headers={"Content-Encoding": "gzip"})
+
+    with pytest.raises(DamagedError, match="compressed"):
+        read(server, clock)
+
+
+def test_passwords_and_tokens_are_not_in_messages(server: Server, clock: FakeClock) -> None:
+    address = f"{server.origin}/index.m3u8?token=secret".replace("http://", "http://user:secret@")
+
+    with pytest.raises(InputError, match="the server answers 404") as caught:
+        list(segments_of_playlist(address, pace=clock.pace))
+
+    assert "secret" not in str(caught.value)
+
+
+def test_proxies_of_the_environment_are_not_used(server: Server, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": Answer(b"a")}
+
+    assert len(read(server, clock)) == 1
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/a.m3u8", "file:///etc/passwd", "http://"])
+def test_other_schemes_are_refused(address: str) -> None:
+    with pytest.raises(RefusedError, match="only http and https"):
+        next(segments_of_playlist(address))
+
+
+def test_a_variant_at_another_origin_is_refused(server: Server, clock: FakeClock) -> None:
+    server.pages["/live/index.m3u8"] = Answer(b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://example.org/a.m3u8\n")
+
+    with pytest.raises(RefusedError, match="own origin"):
+        read(server, clock)
+
+
+def test_a_path_with_a_scheme_in_its_name_is_still_a_path(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be opened"):
+        next(segments_of_playlist(tmp_path / "http:" / "x.m3u8"))

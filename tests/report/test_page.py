@@ -1,0 +1,193 @@
+"""The page needs nothing from anywhere, runs nothing of a stranger's, and shows nothing sharp by itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+
+import pytest
+
+from scanner.report import to_page
+from scanner.report.chart import chart, height_of
+from tests.report.example import HOSTILE, POLICY, SEEN, report, with_path
+
+VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+LINKS = frozenset({"src", "href", "poster", "data-sharp", "data-blurred", "action", "srcset", "data", "formaction"})
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str]
+    text: str = ""
+    inside: list[str] = field(default_factory=list)
+
+
+class Page(HTMLParser):
+    """All elements of a page, with the text directly in them; tags that are not closed in order fail."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs}, inside=[outer.tag for outer in self._open])
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop().tag == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self._open[-1].text += data
+
+    def all(self, tag: str) -> list[Element]:
+        return [element for element in self.elements if element.tag == tag]
+
+    @property
+    def text(self) -> str:
+        return "".join(element.text for element in self.elements if element.tag not in {"script", "style"})
+
+    @property
+    def links(self) -> Iterator[str]:
+        return (value for element in self.elements for name, value in element.attributes.items() if name in LINKS)
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(to_page(report()))
+
+
+def test_every_link_stays_within_the_page_or_beside_it(page: Page) -> None:
+    assert all(re.fullmatch(r"#[a-z0-9-]+|(clips|sheets)/[\w.-]+|report\.json", link) for link in page.links)
+
+
+def test_nothing_is_fetched_by_style_or_script() -> None:
+    html = to_page(report())
+
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|fetch\(|XMLHttpRequest|import\(", html)
+
+
+def test_the_policy_of_the_page_allows_its_own_script_and_style_and_no_other(page: Page) -> None:
+    (security,) = (m.attributes["content"] for m in page.all("meta") if m.attributes.get("http-equiv") == "Content-Security-Policy")
+    allowed = dict(part.split(" ", 1) for part in security.split("; "))
+    (script,), (style,) = page.all("script"), page.all("style")
+
+    assert allowed["default-src"] == "'none'"
+    assert allowed["script-src"] == f"'sha256-{digest(script.text)}'"
+    assert allowed["style-src"] == f"'sha256-{digest(style.text)}'"
+    assert "unsafe" not in security
+
+
+def test_no_element_has_a_style_or_a_handler_of_its_own(page: Page) -> None:
+    names = {name for element in page.elements for name in element.attributes}
+
+    assert "style" not in names
+    assert not {name for name in names if name.startswith("on")}
+
+
+def test_a_hostile_name_is_text_and_nothing_else(page: Page) -> None:
+    assert len(page.all("script")) == 1
+    assert not [image for image in page.all("img") if image.attributes["src"] == "x"]
+    assert "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>\\u202egpj.\\udce4\\u001b[2J{{ 7*7 }}.mp4" in page.text
+
+
+def test_no_character_turns_the_reading_direction_or_is_invisible() -> None:
+    html = to_page(report())
+
+    assert HOSTILE not in html
+    assert not re.search("[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", html)
+    assert html.encode()
+
+
+def test_pictures_are_blurred_until_asked_for(page: Page) -> None:
+    (button,) = (b for b in page.all("button") if "sheet" in b.attributes["class"])
+    (video,) = page.all("video")
+
+    assert [image.attributes["src"] for image in page.all("img")] == ["sheets/3f9c_blurred.jpg"]
+    assert button.attributes["data-sharp"] == "sheets/3f9c.jpg"
+    assert button.attributes["aria-pressed"] == "false"
+    assert video.attributes["poster"].endswith("_blurred.jpg")
+    assert video.attributes["preload"] == "none"
+    assert "autoplay" not in video.attributes
+
+
+def test_everything_that_acts_is_reached_by_keyboard_and_has_a_name(page: Page) -> None:
+    assert all(element.tag in {"button", "summary", "a", "video"} for element in page.elements if "tabindex" in element.attributes)
+    assert all(image.attributes["alt"] for image in page.all("img"))
+    assert all(video.attributes["aria-label"] for video in page.all("video"))
+    assert all(plot.attributes["aria-label"] for plot in page.all("svg") if plot.attributes.get("role") == "img")
+    assert page.all("html")[0].attributes["lang"] == "en"
+
+
+def test_the_page_says_that_risk_is_an_order_until_it_is_fitted(page: Page) -> None:
+    fitted = replace(report(), policies=tuple(replace(policy, fitted=True) for policy in report().policies))
+
+    assert "an order, not a probability" in page.text
+    assert "an order, not a probability" not in Page(to_page(fitted)).text
+
+
+def test_low_coverage_never_reads_as_nothing_found() -> None:
+    dark = Page(to_page(with_path(replace(SEEN, incidents=(), flagged=(), coverage=0.3))))
+    bright = Page(to_page(with_path(replace(SEEN, incidents=(), flagged=(), coverage=1.0))))
+
+    assert "Nothing found in the 30 % that was seen" in dark.text
+    assert "Nothing found in the" not in bright.text
+
+
+def test_the_page_says_what_was_not_seen_and_what_no_model_covers(page: Page) -> None:
+    titles = [title.text for title in page.all("title")]
+
+    assert "not seen: missing" in titles
+    assert "self_harm" in page.text
+    assert "cutting, noose" in page.text
+
+
+def test_models_and_policies_are_told_with_their_hashes(page: Page) -> None:
+    assert report().models[0].sha256 in page.text
+    assert report().policy_sha256 in page.text
+
+
+def test_identities_on_the_page_are_unique(page: Page) -> None:
+    ids = [element.attributes["id"] for element in page.elements if "id" in element.attributes]
+
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(ids)
+
+
+def test_labels_with_incidents_come_first_and_each_has_its_threshold() -> None:
+    drawn = chart(SEEN, (POLICY,))
+
+    assert drawn is not None
+    assert [row.label for row in drawn.rows] == ["fire", "smoke"]
+    assert [row.opens is not None for row in drawn.rows] == [True, False]
+    assert drawn.unseen[0].at == pytest.approx(100 * 40 / 60, abs=1e-3)
+    assert drawn.unseen[0].width == pytest.approx(10)
+
+
+def test_a_path_without_a_duration_has_no_timeline() -> None:
+    assert chart(replace(SEEN, duration=0.0), (POLICY,)) is None
+    assert chart(replace(SEEN, timeline=()), (POLICY,)) is None
+
+
+def test_higher_risk_is_drawn_higher() -> None:
+    heights = [height_of(risk) for risk in (0.0, 0.001, 0.01, 0.5, 0.9, 1.0)]
+
+    assert heights == sorted(heights, reverse=True)
+
+
+def digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

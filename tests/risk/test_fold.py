@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.pts import Clock, place
+from scanner.risk import Closed, Ended, Event, Extended, Opened, Policies, Policy, Reason, Sampled, Signal, Tick, advance
+from scanner.types import SegmentTimes
+from tests.risk.streams import (
+    CAMERA,
+    FIRE,
+    GAME,
+    GUN,
+    HIGH,
+    LOW,
+    fold,
+    gap,
+    incidents,
+    looks,
+    new,
+    policies,
+    quick,
+    sampled_streams,
+    seconds,
+)
+
+RULES = policies()
+
+
+def kinds(events: list[Event]) -> list[type]:
+    return [type(event) for event in events]
+
+
+def both(fire: float, gun: float, at: float) -> Sampled:
+    return Sampled(at=Fraction(at), values={FIRE: fire, GUN: gun})
+
+
+def two(**gun: object) -> Policies:
+    more = Policy(category="violence", severity=3, **gun)  # type: ignore[arg-type]
+    return Policies(labels={FIRE: Policy(category="hazard", severity=2), GUN: more})
+
+
+# Opening
+
+
+def test_an_incident_opens_when_the_score_was_kept_up_for_the_floor_and_starts_where_it_was_first_seen() -> None:
+    events = fold(looks(seconds(LOW, 5) + seconds(HIGH, 5)), RULES)[1]
+
+    assert kinds(events) == [Opened]
+    assert (events[0].incident.start, events[0].incident.opened) == (5, 7)
+
+
+def test_seconds_in_pieces_count_together_inside_the_window() -> None:
+    pieces = seconds(LOW, 2) + seconds(HIGH, 1) + seconds(LOW, 4) + seconds(HIGH, 2)
+
+    assert fold(looks(pieces), RULES)[1][0].incident.start == 2
+
+
+def test_one_look_is_never_enough() -> None:
+    assert fold(looks([HIGH], step=2), RULES)[1] == []
+    assert kinds(fold(looks([HIGH, HIGH], step=2), RULES)[1]) == [Opened]
+
+
+def test_a_floor_of_zero_opens_at_the_first_look() -> None:
+    assert kinds(fold(looks([HIGH]), policies(dwell=Fraction(0)))[1]) == [Opened]
+
+
+def test_a_floor_of_zero_opens_at_a_look_that_follows_a_gap_at_once() -> None:
+    assert kinds(fold([gap(0, 4), *looks([HIGH], start=4)], policies(dwell=Fraction(0)))[1]) == [Opened]
+
+
+def test_the_calibrations_own_prior_is_taken_off() -> None:
+    stream = looks([0.9] * 10)
+
+    assert fold(stream, policies(training_prior=0.1, open=4.0))[1] != []
+    assert fold(stream, policies(training_prior=0.5, open=4.0))[1] == []
+
+
+def test_seconds_of_a_gap_are_no_evidence() -> None:
+    after_a_hole = [*looks([LOW]), *looks([HIGH, HIGH], start=4)]
+    after_a_gap = [*looks([LOW]), gap(0, 4), *looks([HIGH, HIGH], start=4)]
+
+    assert kinds(fold(after_a_hole, RULES)[1]) == [Opened]
+    assert fold(after_a_gap, RULES)[1] == []
+
+
+def test_a_label_without_a_policy_is_ignored() -> None:
+    risk, events = fold([both(LOW, HIGH, at) for at in range(10)], RULES)
+
+    assert list(risk.labels) == [FIRE]
+    assert events == []
+
+
+# Closing
+
+
+def test_an_incident_survives_a_dip_between_the_levels() -> None:
+    dip = 0.93  # logit 2.6, between 2.2 and 3.2
+
+    assert kinds(fold(looks(seconds(HIGH, 5) + seconds(dip, 60)), RULES)[1])[-1] is Extended
+
+
+def test_an_incident_closes_as_quiet_after_ten_seen_seconds_and_ends_where_it_was_last_seen() -> None:
+    closed = incidents(fold(looks(seconds(HIGH, 5) + seconds(LOW, 30)), RULES)[1])
+
+    assert [(i.start, i.end, i.reason) for i in closed] == [(0, Fraction(9, 2), Reason.QUIET)]
+
+
+def test_unseen_time_does_not_close_as_quiet() -> None:
+    quiet_for_nine = looks(seconds(HIGH, 5) + seconds(LOW, 9.5 + 9))
+
+    events = fold([*quiet_for_nine, gap(23, 40)], RULES)[1]
+
+    assert kinds(events) == [Opened]
+    assert incidents(fold([*quiet_for_nine, gap(23, 40), *looks(seconds(LOW, 5), start=40)], RULES)[1])[0].reason is Reason.QUIET
+
+
+@pytest.mark.parametrize("later", [gap(4.5, 34.5), Tick(at=Fraction(69, 2)), *looks([LOW], start=36.5)])
+def test_an_incident_ends_as_unseen_after_thirty_unseen_seconds(later: Sampled) -> None:
+    events = fold([*looks(seconds(HIGH, 5)), later], RULES)[1]
+
+    assert [(i.end, i.reason) for i in incidents(events)] == [(Fraction(9, 2), Reason.UNSEEN)]
+
+
+def test_an_incident_survives_less_unseen_time() -> None:
+    assert kinds(fold([*looks(seconds(HIGH, 5)), Tick(at=Fraction(34))], RULES)[1]) == [Opened]
+
+
+def test_after_unseen_time_the_evidence_begins_anew() -> None:
+    events = fold([*looks(seconds(HIGH, 5)), Tick(at=Fraction(60)), *looks([HIGH] * 2, start=60)], RULES)[1]
+
+    assert kinds(events) == [Opened, Closed, Opened]
+    assert events[0].incident.id != events[2].incident.id
+
+
+def test_a_level_below_the_prior_is_forgotten_when_its_window_is_unseen() -> None:
+    risk = fold(looks(seconds(LOW, 5)), RULES)[0]
+
+    waited = advance(risk, Tick(at=Fraction(20)), RULES)[0]
+
+    assert risk.risks(RULES)[FIRE] < 1 / 1000
+    assert waited.risks(RULES)[FIRE] == pytest.approx(1 / 360)
+
+
+def test_the_end_of_the_stream_closes_what_is_open_and_what_the_last_sample_carries_lasts_to_the_end() -> None:
+    events = fold([*looks(seconds(HIGH, 5)), Ended(at=Fraction(6))], RULES)[1]
+
+    assert [(i.end, i.reason) for i in incidents(events)] == [(6, Reason.ENDED)]
+
+
+def test_what_the_last_sample_does_not_carry_ends_before_the_streams_end() -> None:
+    events = fold([*looks(seconds(HIGH, 5) + seconds(LOW, 2)), Ended(at=Fraction(7))], RULES)[1]
+
+    assert [(i.end, i.reason) for i in incidents(events)] == [(Fraction(9, 2), Reason.ENDED)]
+
+
+def test_an_incident_whose_policy_is_withdrawn_ends() -> None:
+    risk = fold(looks(seconds(HIGH, 5)), RULES)[0]
+
+    risk, events = advance(risk, Tick(at=Fraction(5)), Policies(labels={}))
+
+    assert [i.reason for i in incidents(list(events))] == [Reason.WITHDRAWN]
+    assert risk.labels == {}
+
+
+def test_another_method_begins_anew_and_keeps_the_incident() -> None:
+    risk = fold(looks(seconds(HIGH, 5)), RULES)[0]
+
+    risk, events = fold(looks([LOW], start=5), policies("median"), risk)
+
+    assert events == []
+    assert len(risk.incidents) == 1
+
+
+# Streams shorter than the floor
+
+
+def test_in_a_stream_shorter_than_the_floor_all_that_was_seen_is_the_floor() -> None:
+    short = [*looks([HIGH, HIGH], step=0.25), Ended(at=Fraction(1, 2))]
+
+    events = fold(short, RULES)[1]
+
+    assert kinds(events) == [Opened, Closed]
+    assert (events[0].incident.start, events[0].incident.opened, events[1].incident.end) == (0, Fraction(1, 4), Fraction(1, 2))
+
+
+def test_a_short_stream_needs_two_looks_and_all_of_them() -> None:
+    assert fold([*looks([HIGH]), Ended(at=Fraction(1))], RULES)[1] == []
+    assert fold([*looks([HIGH, LOW], step=0.25), Ended(at=Fraction(1, 2))], RULES)[1] == []
+
+
+def test_a_longer_stream_of_which_too_little_was_seen_stays_unknown() -> None:
+    risk, events = fold([*looks([HIGH, HIGH], step=0.25), gap(0.25, 20), Ended(at=Fraction(20))], RULES)
+
+    assert events == []
+    assert risk.risks(RULES)[FIRE] == pytest.approx(1 / 360)
+
+
+# Several labels
+
+
+def test_labels_that_overlap_are_one_incident_with_the_identity_of_the_first_and_led_by_the_most_severe() -> None:
+    stream = [both(HIGH, LOW if at < 10 else HIGH, at) for at in range(20)] + [both(LOW, LOW, at) for at in range(20, 60)]
+
+    opened, extended, *_, closed = fold(stream, two())[1]
+
+    assert (opened.incident.label, opened.incident.labels) == (FIRE, (FIRE,))
+    assert (extended.incident.label, extended.incident.labels, extended.incident.severity) == (GUN, (FIRE, GUN), 3)
+    assert opened.incident.id == extended.incident.id == closed.incident.id
+    assert (closed.incident.end, closed.incident.reason) == (19, Reason.QUIET)
+
+
+def test_labels_that_open_together_are_one_event() -> None:
+    events = fold([both(HIGH, HIGH, at) for at in range(5)], two())[1]
+
+    assert [event.incident.labels for event in events] == [(GUN, FIRE)]
+
+
+def test_an_incident_closes_with_the_last_of_its_labels() -> None:
+    stream = [both(HIGH if at < 10 else LOW, HIGH, at) for at in range(60)]
+
+    assert kinds(fold(stream, two())[1])[:1] == [Opened]
+    assert incidents(fold(stream, two())[1]) == []
+
+
+def test_shadow_and_live_never_merge() -> None:
+    events = fold([both(HIGH, HIGH, at) for at in range(5)], two(shadow=True))[1]
+
+    assert [(event.incident.labels, event.incident.shadow) for event in events] == [((FIRE,), False), ((GUN,), True)]
+
+
+def test_a_running_incident_is_told_again_every_thirty_seconds_while_it_grows() -> None:
+    events = fold(looks(seconds(HIGH, 100)), RULES)[1]
+
+    assert kinds(events) == [Opened, Extended, Extended, Extended]
+    assert [event.at for event in events] == [Fraction(1, 2), Fraction(61, 2), Fraction(121, 2), Fraction(181, 2)]
+
+
+# Media
+
+ON_CAMERA = {"when": frozenset(CAMERA)}
+
+
+def test_a_weapon_in_a_game_is_not_a_weapon_on_camera() -> None:
+    assert fold(looks(seconds(HIGH, 30), medium=GAME), policies(**ON_CAMERA))[1] == []
+    assert kinds(fold(looks(seconds(HIGH, 5), medium=CAMERA), policies(**ON_CAMERA))[1]) == [Opened]
+
+
+def test_a_harmless_switch_from_game_to_camera_opens_nothing() -> None:
+    stream = looks(seconds(HIGH, 30), medium=GAME) + looks(seconds(LOW, 30), start=30, medium=CAMERA)
+
+    assert fold(stream, policies(**ON_CAMERA))[1] == []
+
+
+def test_a_switch_from_game_to_camera_rearms_within_the_floor() -> None:
+    """Within D of the first look that counts; that is the second one, because a single picture may be mistaken."""
+    stream = looks(seconds(LOW, 30), medium=GAME) + looks(seconds(HIGH, 10), start=30, medium=CAMERA)
+
+    (opened,) = fold(stream, policies(**ON_CAMERA))[1]
+
+    floor, step = Fraction(5, 2), Fraction(1, 2)
+    assert floor <= opened.at - 30 <= floor + step
+
+
+def test_one_doubtful_picture_changes_no_weight() -> None:
+    stream = looks(seconds(HIGH, 10), medium=GAME) + looks([HIGH], start=10, medium=CAMERA) + looks([HIGH] * 20, start=10.5, medium=GAME)
+
+    assert fold(stream, policies(**ON_CAMERA))[0].labels[FIRE].peak_level is None
+
+
+def test_where_no_model_tells_the_medium_everything_counts() -> None:
+    assert kinds(fold(looks(seconds(HIGH, 5)), policies(**ON_CAMERA))[1]) == [Opened]
+
+
+# Signals
+
+
+def report(at: float, ratio: float = 20.0, until: float = 1000) -> Signal:
+    return Signal(at=Fraction(at), name="report", ratio=ratio, until=Fraction(until))
+
+
+def test_a_signal_in_force_adds_its_log_ratio_to_a_known_level() -> None:
+    almost = looks(seconds(0.8, 5))
+
+    assert fold(almost, RULES)[1] == []
+    assert kinds(fold([*almost, report(5)], RULES)[1]) == [Opened]
+    assert fold([report(0, until=1), *looks(seconds(0.8, 5), start=1)], RULES)[1] == []
+
+
+def test_a_signal_alone_opens_only_where_the_policy_says_so() -> None:
+    assert fold([report(0, ratio=1e5)], RULES)[1] == []
+    assert kinds(fold([report(0, ratio=1e5)], policies(may_open_on_signal=True))[1]) == [Opened]
+    assert fold([report(0, ratio=10)], policies(may_open_on_signal=True))[1] == []
+
+
+def test_a_later_signal_of_the_same_name_takes_the_earlier_ones_place() -> None:
+    risk = fold([report(0), report(1), report(2)], RULES)[0]
+
+    assert len(risk.signals) == 1
+
+
+# Cutting into segments
+
+
+@quick
+@given(sampled_streams(), st.sets(st.integers(1, 30)))
+def test_cutting_into_segments_changes_nothing(stream: list[Sampled], borders: set[int]) -> None:
+    tick = Fraction(1, 115_200_000)
+    edges = [0, *sorted(b for b in borders if b < len(stream)), len(stream)]
+    clock, placed = Clock(), []
+    for sequence, (begin, end) in enumerate(pairwise(edges)):
+        part = stream[begin:end]
+        first, last = (int(sampled.at / tick) for sampled in (part[0], part[-1]))
+        times = SegmentTimes(first_pts=first, last_pts=last, duration=part[-1].at - part[0].at, time_base=tick)
+        clock, offset = place(clock, times, sequence=sequence, discontinuity=False)
+        placed += [Sampled(at=offset + s.at - part[0].at, values=s.values, medium=s.medium, cut=s.cut) for s in part]
+
+    assert fold(placed, two(open=1.0)) == fold(stream, two(open=1.0))
+
+
+# State
+
+
+def test_the_state_of_an_endless_stream_is_bounded() -> None:
+    sizes = []
+    risk = new()
+    for begin in range(0, 400, 100):
+        risk = fold([both(HIGH if at % 40 < 5 else LOW, LOW, at) for at in range(begin, begin + 100)], two(), risk)[0]
+        sizes.append(len(json.dumps(risk.to_json())))
+
+    assert max(sizes) < 1.2 * sizes[0]

@@ -1,0 +1,24 @@
+"""What the tests ask of a sandbox again and again."""
+
+from __future__ import annotations
+
+import psutil
+
+from scanner.sandbox import Sandbox
+from scanner.types import Decoded
+from tests.sandbox.hostile_tasks import LARGE, SMALL
+
+SPECS = (SMALL, LARGE)
+
+
+def child_of(sandbox: Sandbox) -> psutil.Process:
+    """The process behind a sandbox, started if need be."""
+    before = set(psutil.Process().children())
+    assert sandbox.walls.held
+    after = set(psutil.Process().children())
+    (child,) = after - before or after
+    return child
+
+
+def decode(sandbox: Sandbox, count: int) -> list[Decoded]:
+    return list(sandbox.stream("windows", [b"media"], count, specs=SPECS, name="x"))

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from scanner.sandbox import Sandbox, SandboxLimits
+from tests.sandbox.hostile_tasks import TASKS
+
+MakeSandbox = Callable[..., Sandbox]
+
+
+@pytest.fixture
+def make_sandbox() -> Iterator[MakeSandbox]:
+    """A sandbox with the tasks of ``hostile_tasks`` and the given limits; closed at the end."""
+    with ExitStack() as opened:
+        yield lambda **limits: opened.enter_context(Sandbox(SandboxLimits(**limits), tasks=TASKS, warm_up=None))
+
+
+@pytest.fixture
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    return make_sandbox()

@@ -1,0 +1,187 @@
+"""What a child does for honest work, and once hostile input has taken it over. All run in a real child behind its walls."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from scanner.errors import DamagedError, SetupError
+from scanner.types import Decoded, FrameSpec, MediaInfo, Sample, SegmentTimes, Span, Unseen
+
+SMALL = FrameSpec(width=16, height=8)
+LARGE = FrameSpec(width=32, height=32)
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+TASKS = {
+    name: f"tests.sandbox.hostile_tasks:{name}"
+    for name in ("windows", "contents", "copy", "escape", "allocate", "crash", "spin", "hang", "lie", "fail", "too_many", "odd", "beyond")
+}
+
+
+def window(index: int, *, samples: int = 2, last: bool = False) -> Decoded:
+    """A window whose every pixel tells which window, sample and spec it is of."""
+    return Decoded(
+        index=index,
+        times=SegmentTimes(first_pts=1 << 33, last_pts=(1 << 33) + 90, duration=Fraction(7, 3), time_base=Fraction(1, 90), wrap_bits=33),
+        samples=tuple(
+            Sample(at=Fraction(n, 3), pts=30 * n, keyframe=n == 0, images={s: _image(s, 10 * index + n) for s in (SMALL, LARGE)})
+            for n in range(samples)
+        ),
+        unseen=(Unseen(span=Span(start=Fraction(1, 7), end=Fraction(2)), reason="undecodable"),),
+        info=MediaInfo(container="mpegts", codec="h264", width=1920, height=1080),
+        discontinuity=index == 1,
+        last=last,
+    )
+
+
+def _image(spec: FrameSpec, value: int) -> Any:
+    return np.full(spec.shape, value + spec.width, np.uint8)
+
+
+# Honest work
+
+
+def windows(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
+    for index in range(arguments):
+        yield window(index, last=index == arguments - 1)
+
+
+def contents(sources: Sequence[BinaryIO], arguments: None, *, name: str, output: BinaryIO) -> list[str]:
+    return [source.read().decode() for source in sources]
+
+
+def copy(sources: Sequence[BinaryIO], arguments: int, *, name: str, output: BinaryIO) -> int:
+    return output.write(sources[0].read() * arguments)
+
+
+def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[Decoded]:
+    yield window(0)
+    raise {"damaged": DamagedError(f"{name}: torn"), "setup": SetupError("mend me"), "bug": KeyError("bug")}[arguments]
+
+
+# Escapes
+
+
+def escape(sources: Sequence[BinaryIO], arguments: int, *, name: str, output: BinaryIO) -> dict[str, str]:
+    """What became of each attempt: the error's name, or ``done``."""
+    attempts: dict[str, Callable[[], object]] = {
+        "read a file": lambda: open("/etc/passwd").close(),
+        "write a file": lambda: open("/tmp/streamwarden-was-here", "w").close(),
+        "list a folder": lambda: os.listdir("/"),
+        "open its source again": lambda: open(f"/proc/self/fd/{sources[0].fileno()}", "r+b").close(),
+        "write to its source": lambda: os.write(sources[0].fileno(), b"x"),
+        "make a folder": lambda: os.mkdir("/tmp/streamwarden-was-here"),
+        "remove a file": lambda: os.unlink("/tmp/streamwarden-was-here"),
+        "connect by TCP": lambda: socket.create_connection(("127.0.0.1", 9)),
+        "send by UDP": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)),
+        "listen": lambda: socket.create_server(("127.0.0.1", 0)),
+        "talk to a local service": lambda: socket.socket(socket.AF_UNIX).connect("/run/x"),
+        "run a program": lambda: os.execv("/bin/true", ["true"]),
+        "fork": lambda: _child_of_fork(os.fork()),
+        "signal its parent": lambda: os.kill(arguments, 0),
+        "raise its memory limit": lambda: _system_call(302, 0, 9, 0, 0),
+        "trace its parent": lambda: _system_call(101, 16, arguments, 0, 0),
+        "read its parent's memory": lambda: _system_call(310, arguments, 0, 0, 0),
+        "use io_uring": lambda: _system_call(425, 8, 0, 0, 0),
+        "make files in memory": lambda: os.memfd_create("x"),
+    }
+    return {attempt: _outcome(act) for attempt, act in attempts.items()}
+
+
+def _outcome(act: Callable[[], object]) -> str:
+    try:
+        act()
+    except OSError as why:
+        return errno.errorcode[why.errno or 0]
+    return "done"
+
+
+def _child_of_fork(pid: int) -> None:
+    if pid == 0:
+        os._exit(0)
+
+
+def _system_call(number: int, *arguments: int) -> None:
+    """By its number on x86-64."""
+    if LIBC.syscall(number, *arguments) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+
+
+# Ways to die
+
+
+def allocate(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
+    yield window(len(bytearray(arguments)) * 0)
+
+
+def crash(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[Decoded]:
+    yield window(0)
+    if arguments == "abort":
+        os.abort()
+    ctypes.string_at(0)
+
+
+def spin(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+    yield window(0)
+    while True:
+        pass
+
+
+def hang(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+    yield window(0)
+    time.sleep(1000)
+
+
+# Lies
+
+
+def lie(sources: Sequence[BinaryIO], arguments: bytes, *, name: str) -> Iterator[Decoded]:
+    """Write to the parent what no honest child writes."""
+    os.write(0, arguments)
+    return iter(())
+
+
+def framed(body: bytes) -> bytes:
+    """A message as the parent expects it, its length first."""
+    return struct.pack("!I", len(body)) + body
+
+
+def said(**changes: object) -> bytes:
+    """An honest window's message with some of its values changed."""
+    honest: dict[str, object] = {
+        "index": 0,
+        "times": [0, 90, 1, 1, 1, 90, 33],
+        "samples": [[0, 1, 0, True]],
+        "unseen": [],
+        "info": ["mpegts", "h264", 1920, 1080, False],
+        "discontinuity": False,
+        "last": False,
+    }
+    return json.dumps({"window": honest | changes}).encode()
+
+
+def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
+    yield window(0, samples=arguments)
+
+
+def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+    """An image of another shape than its spec's."""
+    sample = window(0).samples[0]
+    wrong = Sample(at=sample.at, pts=0, keyframe=True, images={SMALL: np.zeros((9, 16, 3), np.uint8), LARGE: sample.images[LARGE]})
+    yield Decoded(index=0, times=window(0).times, samples=(wrong,), unseen=(), info=window(0).info)
+
+
+def beyond(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+    """A window after the last one."""
+    yield window(0, last=True)
+    yield window(1)

@@ -1,0 +1,176 @@
+"""A child that input has taken over: it gets nothing, tells no lie that is believed, and is replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+
+import pytest
+
+from scanner.errors import DecoderDiedError, LimitError
+from scanner.sandbox import Sandbox
+from tests.sandbox.asking import SPECS, child_of, decode
+from tests.sandbox.hostile_tasks import framed, said
+
+MakeSandbox = Callable[..., Sandbox]
+
+
+def run(sandbox: Sandbox, task: str, arguments: object = None) -> None:
+    for _ in sandbox.stream(task, [b"media"], arguments, specs=SPECS, name="x"):
+        pass
+
+
+def assert_works_again(sandbox: Sandbox) -> None:
+    assert len(decode(sandbox, 2)) == 2
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="tries system calls by their x86-64 numbers")
+def test_nothing_outside_can_be_reached_from_the_child(sandbox: Sandbox) -> None:
+    assert sandbox.walls.complete
+
+    with tempfile.TemporaryFile() as output:
+        outcomes = sandbox.call("escape", [b"media"], os.getpid(), output=output, name="x")
+
+    assert outcomes.pop("write to its source") == "EBADF"
+    assert len(outcomes) == 18
+    assert set(outcomes.values()) == {"EPERM"}, outcomes
+
+
+def test_a_child_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
+    stream = sandbox.stream("hang", [b""], None, specs=SPECS, name="x")
+    next(stream)
+    child_of_stream = sandbox._child
+    assert child_of_stream is not None
+    os.kill(child_of_stream.pid, 9)
+
+    with pytest.raises(DecoderDiedError, match="x: decoder ended by SIGKILL") as caught:
+        next(stream)
+
+    assert caught.value.kind == "decoder_died"
+    assert_works_again(sandbox)
+
+
+def test_a_child_that_dies_between_tasks_is_nobodys_fault(sandbox: Sandbox) -> None:
+    child = child_of(sandbox)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert_works_again(sandbox)
+
+
+@pytest.mark.parametrize(("how", "signal"), [("abort", "SIGABRT"), ("null", "SIGSEGV")])
+def test_a_crash_is_named_by_its_signal(how: str, signal: str, sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match=f"x: decoder ended by {signal}"):
+        run(sandbox, "crash", how)
+
+    assert_works_again(sandbox)
+
+
+def test_a_task_that_spins_is_ended_by_its_processor_time(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(cpu_seconds=0.1)
+
+    with pytest.raises(DecoderDiedError, match=r"x: decoder used more than 0.1 s of processor time") as caught:
+        run(sandbox, "spin")
+
+    assert caught.value.kind == "limit_cpu"
+    assert_works_again(sandbox)
+
+
+def test_a_task_that_sleeps_is_ended_by_its_parents_clock(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(wall_seconds=0.1)
+
+    with pytest.raises(DecoderDiedError, match=r"x: decoder gave nothing for 0.1 s") as caught:
+        run(sandbox, "hang")
+
+    assert caught.value.kind == "limit_time"
+
+
+def test_a_task_that_allocates_is_refused_and_its_child_replaced(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(memory_bytes=500 << 20)
+    child = child_of(sandbox)
+
+    with pytest.raises(LimitError, match="x: needs more memory than its decoder may have, 500 MiB") as caught:
+        run(sandbox, "allocate", 400 << 20)
+
+    assert caught.value.kind == "limit_memory"
+    assert not child.is_running()
+    assert_works_again(sandbox)
+
+
+def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match=r"x: KeyError in hostile_tasks.py:\d+"):
+        run(sandbox, "fail", "bug")
+
+
+def test_a_child_may_not_blame_the_operator(sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match="SetupError, which is not its to raise"):
+        run(sandbox, "fail", "setup")
+
+
+LIES = {
+    "not JSON": b"\x80\x04K\x01.",
+    "a list": b"[]",
+    "nested without end": b"[" * 100_000,
+    "an unknown answer": b'{"hello": 1}',
+    "a number that is none": said(index=0).replace(b'"index": 0', b'"index": NaN'),
+    "no samples": json.dumps({"window": {"index": 0}}).encode(),
+    "a negative index": said(index=-1),
+    "a true index": said(index=True),
+    "a huge count": said(samples=[[0, 1, 0, True]] * 100_000),
+    "a time before the window": said(samples=[[-1, 1, 0, True]]),
+    "a time with no denominator": said(samples=[[1, 0, 0, True]]),
+    "a time in ages": said(samples=[[1 << 60, 1, 0, True]]),
+    "times out of order": said(samples=[[1, 1, 0, True], [0, 1, 0, True]]),
+    "a time that is a float": said(samples=[[0.5, 1, 0, True]]),
+    "a keyframe of 3": said(samples=[[0, 1, 0, 3]]),
+    "a time stamp beyond 64 bits": said(times=[1 << 64, 0, 1, 1, 1, 90, 33]),
+    "a clock that stands still": said(times=[0, 0, 1, 1, 0, 1, 33]),
+    "a span that ends before it starts": said(unseen=[[2, 1, 1, 1, "undecodable"]]),
+    "a picture wider than any": said(info=["mpegts", "h264", 1 << 40, 1080, False]),
+    "a codec that is a number": said(info=["mpegts", 4, 1920, 1080, False]),
+    "an error that is none": b'{"error": 5}',
+    "an error of two parts": b'{"error": ["InputError", "input"]}',
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_no_lie_is_believed(lie: bytes, sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match="x: decoder answered"):
+        run(sandbox, "lie", framed(lie))
+
+    assert sandbox._child is None
+
+
+def test_a_message_longer_than_any_is_not_waited_for(sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match="x: decoder answered a message of 4294967295 bytes"):
+        run(sandbox, "lie", b"\xff" * 4)
+
+
+def test_half_a_message_is_waited_for_only_as_long_as_a_whole_one(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(wall_seconds=0.1)
+
+    with pytest.raises(DecoderDiedError, match=r"x: decoder gave nothing for 0\.1 s"):
+        run(sandbox, "lie", framed(b"x" * 1000)[:10])
+
+
+def test_an_image_of_another_shape_never_leaves_the_child(sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match=r"x: ValueError in border.py:\d+: image must be \(8, 16, 3\)"):
+        run(sandbox, "odd")
+
+
+def test_nothing_follows_the_last_window(sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match=r"x: decoder answered \['window'\] where end belongs"):
+        run(sandbox, "beyond")
+
+
+def test_text_from_the_child_is_printable_and_short(sandbox: Sandbox) -> None:
+    error = json.dumps({"error": ["DamagedError", "damaged", "\x1b[31m" + "x" * 10_000]}).encode()
+
+    with pytest.raises(Exception, match=r"x+") as caught:
+        run(sandbox, "lie", framed(error))
+
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) == 2000

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scanner.errors import FormatError
+from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine, dumps, loads
+
+LINES: list[Line] = [
+    FrameLine(path="a", sequence=0, at=0.5, pts=45000, time_base="1/90000", scores={"gun": 0.5}, medium={"camera": 1.0}, models=("m@1",)),
+    GapLine(path="a", start=1.0, end=2.0, reason="missing"),
+    IncidentLine(
+        path="a",
+        id="0f",
+        label="gun",
+        labels=("gun", "fire"),
+        category="violence",
+        severity=3,
+        start=0,
+        opened=1,
+        end=2,
+        peak=0.9,
+        clip="c",
+    ),
+    ErrorLine(path="ä\u202e", kind="damaged", message="torn"),
+    SummaryLine(
+        path="a", duration=2.0, frames=1, medium={}, coverage=0.5, peak_risk={}, peak_level={"gun": None}, peak_score={}, flagged=("gun",)
+    ),
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.type)
+def test_a_line_is_read_as_it_was_written(line: Line) -> None:
+    assert loads(dumps(line)) == line
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.type)
+def test_a_line_says_its_type_first(line: Line) -> None:
+    assert next(iter(json.loads(dumps(line)))) == "type"
+
+
+def test_keys_of_a_later_version_are_passed_over() -> None:
+    text = json.dumps({**json.loads(dumps(LINES[1])), "new": 1})
+
+    assert loads(text) == LINES[1]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "1", "{", '{"type": "no"}', '{"type": "gap"}', "null"])
+def test_what_is_no_line_is_refused(text: str) -> None:
+    with pytest.raises(FormatError):
+        loads(text)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from scanner.errors import DamagedError, QuarantinedError
+from scanner.lines import ErrorLine, FrameLine, GapLine, SummaryLine
+from scanner.monitor import Monitor
+from scanner.risk import Closed, Opened
+from scanner.runner import Failed
+from scanner.scan import Said
+from scanner.types import Medium, SegmentKey
+
+from .build import FIRE, POLICIES, STREAM, lines, segment
+
+BURNING = {0: 0.99, 1: 0.99, 2: 0.99, 3: 0.99}
+QUIET = dict.fromkeys(range(4), 0.01)
+
+
+def watched(*outcomes: object) -> list[Said]:
+    monitor = Monitor("path", STREAM, POLICIES)
+    said: list[Said] = []
+    for outcome in outcomes:
+        said += monitor.take(outcome)  # type: ignore[arg-type]
+    return [*said, *monitor.finish()]
+
+
+def test_frames_of_later_segments_continue_the_stream_clock() -> None:
+    said = watched(segment(0, QUIET), segment(1, QUIET))
+
+    assert [line.at for line in lines(said, FrameLine)] == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_counter_that_wraps_between_segments_leaves_no_gap() -> None:
+    end = 2**33
+    said = watched(segment(0, QUIET, first_pts=end - 4 * 90_000), segment(1, QUIET, first_pts=0))
+
+    assert [line.at for line in lines(said, FrameLine)][-1] == 7
+    assert lines(said, GapLine) == []
+
+
+def test_lasting_fire_opens_one_incident_that_the_end_closes() -> None:
+    said = watched(segment(0, BURNING), segment(1, BURNING))
+
+    assert [type(event) for event in said if isinstance(event, Opened | Closed)] == [Opened, Closed]
+    assert lines(said, SummaryLine)[0].flagged == (FIRE,)
+
+
+def test_a_missing_segment_is_a_gap_and_lowers_coverage() -> None:
+    said = watched(segment(0, QUIET), segment(2, QUIET))
+
+    (gap,), (summary,) = lines(said, GapLine), lines(said, SummaryLine)
+    assert (gap.start, gap.end, gap.reason) == (4.0, 8.0, "missing")
+    assert (summary.duration, summary.coverage) == (12.0, 8 / 12)
+
+
+def test_a_damaged_segment_is_an_error_and_an_undecodable_gap() -> None:
+    damaged = Failed(key=SegmentKey(stream_id=STREAM, sequence=1), name="s/1", error=DamagedError("s/1: torn"))
+
+    said = watched(segment(0, QUIET), damaged, segment(2, QUIET))
+
+    assert [line.kind for line in lines(said, ErrorLine)] == ["damaged"]
+    assert [line.reason for line in lines(said, GapLine)] == ["undecodable"]
+
+
+def test_a_quarantined_segment_is_told_as_such() -> None:
+    poison = Failed(key=SegmentKey(stream_id=STREAM, sequence=1), name="s/1", error=QuarantinedError("s/1: twice", kind="limit_time"))
+
+    said = watched(segment(0, QUIET), poison, segment(2, QUIET))
+
+    assert [line.kind for line in lines(said, ErrorLine)] == ["limit_time"]
+    assert [line.reason for line in lines(said, GapLine)] == ["quarantined"]
+
+
+def test_what_could_not_be_read_at_all_has_an_error_and_no_summary() -> None:
+    said = watched(Failed(key=SegmentKey(stream_id=STREAM, sequence=0), name="s", error=DamagedError("s: torn")))
+
+    assert [type(line) for line in said] == [ErrorLine]
+
+
+def test_a_still_is_flagged_by_its_threshold_without_the_fold() -> None:
+    said = watched(segment(0, {0: 0.97}, seconds=0, still=True))
+
+    (summary,) = lines(said, SummaryLine)
+    assert summary.flagged == (FIRE,)
+    assert (summary.duration, summary.coverage, summary.peak_risk) == (0.0, 1.0, {})
+
+
+def test_the_medium_is_told_as_a_share_of_the_seen_time() -> None:
+    said = watched(segment(0, QUIET, medium={Medium.RENDERED: 1.0}), segment(1, QUIET, medium={Medium.CAMERA: 1.0}))
+
+    shares = lines(said, SummaryLine)[0].medium
+    assert shares.keys() == {"rendered", "camera"}
+    assert sum(shares.values()) == 1.0

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.lines import IncidentLine, dumps, read_lines
+from scanner.replay import fold, recorded
+from scanner.risk import Policies
+from scanner.scan import incident_line, scan
+
+from .build import FIRE, POLICIES, arrived, lines, runner, segment
+
+SCORES = st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4)
+
+
+@given(st.lists(SCORES, min_size=1, max_size=8), st.sets(st.integers(1, 7)))
+def test_recorded_scores_replay_to_the_same_incidents(streams: list[list[float]], lost: set[int]) -> None:
+    segments = [segment(i, dict(enumerate(scores))) for i, scores in enumerate(streams) if i not in lost]
+
+    said = lines(scan([arrived(one.key.sequence) for one in segments], POLICIES, runner(*segments)))
+    again = fold(recorded(read_lines(dumps(line) for line in said)), POLICIES)
+
+    assert [incident_line("s", incident) for incident in again] == [line for line in said if isinstance(line, IncidentLine)]
+
+
+def test_a_lower_threshold_gains_an_incident() -> None:
+    segments = [segment(i, dict.fromkeys(range(4), 0.8)) for i in range(3)]
+    said = lines(scan([arrived(one.key.sequence) for one in segments], POLICIES, runner(*segments)))
+    lower = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], open=1.0)})
+
+    observed = recorded(said)
+
+    assert (len(fold(observed, POLICIES)), len(fold(observed, lower))) == (0, 1)
+
+
+def test_stills_have_nothing_to_fold() -> None:
+    said = lines(scan([arrived(last=True)], POLICIES, runner(segment(0, {0: 0.99}, seconds=0, still=True))))
+
+    assert recorded(said) == {}

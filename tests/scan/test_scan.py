@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from scanner.errors import DamagedError, InputError
+from scanner.lines import ErrorLine, IncidentLine, SummaryLine
+from scanner.runner import Failed
+from scanner.scan import Ended, Unreadable, scan
+from scanner.types import SegmentKey, StreamId
+
+from .build import POLICIES, STREAM, arrived, lines, runner, segment
+
+BURNING = dict.fromkeys(range(4), 0.99)
+QUIET = dict.fromkeys(range(4), 0.01)
+OTHER = StreamId("other")
+
+
+def test_each_streams_lines_end_with_its_summary() -> None:
+    arrivals = [arrived(0), arrived(1), Ended(stream_id=STREAM)]
+
+    said = list(scan(arrivals, POLICIES, runner(segment(0, QUIET), segment(1, QUIET))))
+
+    assert isinstance(said[-1], SummaryLine)
+    assert said[-1].duration == 8.0
+
+
+def test_a_stream_that_is_known_to_be_over_is_summed_up_before_the_next_one() -> None:
+    outcomes = runner(segment(0, QUIET), segment(0, QUIET, stream=OTHER))
+
+    said = lines(scan([arrived(last=True), arrived(stream=OTHER, last=True)], POLICIES, outcomes))
+
+    assert [line.path for line in said] == ["s"] * 5 + ["other"] * 5
+
+
+def test_streams_that_mix_are_kept_apart() -> None:
+    arrivals = [arrived(0), arrived(0, stream=OTHER), arrived(1), arrived(1, stream=OTHER)]
+    outcomes = runner(segment(0, BURNING), segment(1, BURNING), segment(0, QUIET, stream=OTHER), segment(1, QUIET, stream=OTHER))
+
+    said = list(scan(arrivals, POLICIES, outcomes))
+
+    assert [line.path for line in lines(said, IncidentLine)] == ["s"]
+    assert {line.path: line.flagged for line in lines(said, SummaryLine)} == {"s": ("fire",), "other": ()}
+
+
+def test_what_cannot_be_read_is_told_and_the_others_go_on() -> None:
+    arrivals = [Unreadable(path="gone", error=InputError("gone: no such file", kind="not_found")), arrived(last=True)]
+
+    said = lines(scan(arrivals, POLICIES, runner(segment(0, QUIET))))
+
+    assert ErrorLine(path="gone", kind="not_found", message="gone: no such file") in said
+    assert isinstance(said[-1], SummaryLine)
+
+
+def test_an_error_after_the_last_job_is_told_too() -> None:
+    said = list(scan([Unreadable(path="gone", error=InputError("gone"))], POLICIES, runner()))
+
+    assert [type(line) for line in said] == [ErrorLine]
+
+
+def test_a_failed_job_leaves_its_streams_other_segments_alone() -> None:
+    failed = Failed(key=SegmentKey(stream_id=STREAM, sequence=0), name="s/0", error=DamagedError("s/0: torn"))
+
+    said = lines(scan([arrived(0), arrived(1)], POLICIES, runner(failed, segment(1, QUIET))))
+
+    assert [type(line) for line in said].count(ErrorLine) == 1
+    assert lines(said, SummaryLine)[0].frames == 4
+
+
+def test_an_incident_that_closed_is_told_as_a_line_with_its_times() -> None:
+    said = scan([arrived(0), arrived(1)], POLICIES, runner(segment(0, BURNING), segment(1, BURNING)))
+
+    (incident,) = lines(said, IncidentLine)
+    assert (incident.label, incident.category, incident.severity) == ("fire", "hazard", 2)
+    assert incident.start <= incident.opened <= incident.end
+
+
+def test_the_same_scores_give_the_same_incidents() -> None:
+    def once() -> list[object]:
+        return list(lines(scan([arrived(0), arrived(1)], POLICIES, runner(segment(0, BURNING), segment(1, BURNING))), IncidentLine))
+
+    assert once() == once()

@@ -1,0 +1,112 @@
+"""Tiny ONNX models whose scores a test can work out by hand, each with its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+
+OPSET = 17
+SIDE = 8
+
+LABELS = ("fight", "gun")
+MEDIA = ("camera", "rendered", "screen")
+
+MANIFEST = """
+name = "{name}"
+version = "1"
+file = "model.onnx"
+sha256 = "{sha256}"
+opset = {opset}
+licence = "CC0-1.0"
+origin = "made by a test"
+training_data = "none"
+
+[input]
+name = "images"
+width = {side}
+height = {side}
+
+[[outputs]]
+name = "logits"
+kind = "label"
+activation = "sigmoid"
+labels = ["fight", "gun"]
+
+[[outputs]]
+name = "medium"
+kind = "medium"
+activation = "softmax"
+labels = ["camera", "rendered", "screen"]
+
+[labels.fight]
+training_prior = 0.5
+
+[labels.gun]
+training_prior = 0.25
+calibration = {{ a = 2.0, b = -1.0 }}
+policy = {{ when = ["camera"], still = 0.9 }}
+"""
+"""Of ``graph()``: the logits of a picture are its mean red and its mean green, each divided by 255; those of the medium are its mean
+red, green and blue."""
+
+
+def weights(name: str, values: object) -> TensorProto:
+    return numpy_helper.from_array(np.array(values, dtype=np.float32), name)
+
+
+def graph(
+    *,
+    side: int | str = SIDE,
+    batch: int | str = "n",
+    opset: int = OPSET,
+    dtype: int = TensorProto.UINT8,
+    layout: str = "NHWC",
+    extra: Sequence[NodeProto] = (),
+    outputs: Sequence[tuple[str, int | str]] = (("logits", 2), ("medium", 3)),
+) -> ModelProto:
+    """Mean of each colour channel over 255, then one matrix for each output."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["floats", "white"], ["unit"]),
+        helper.make_node("ReduceMean", ["unit"], ["means"], axes=[1, 2] if layout == "NHWC" else [2, 3], keepdims=0),
+        helper.make_node("MatMul", ["means", "pick_two"], ["logits"]),
+        helper.make_node("MatMul", ["means", "pick_all"], ["medium"]),
+        *extra,
+    ]
+    shape = [batch, side, side, 3] if layout == "NHWC" else [batch, 3, side, side]
+    body = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", dtype, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, width]) for name, width in outputs],
+        [weights("white", 255.0), weights("pick_two", [[1, 0], [0, 1], [0, 0]]), weights("pick_all", np.eye(3).tolist())],
+    )
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def save(folder: Path, model: ModelProto, *, edit: Callable[[str], str] = str) -> Path:
+    """A model folder with a manifest that agrees, but for what ``edit`` changes in its text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = model.SerializeToString()
+    (folder / "model.onnx").write_bytes(data)
+    text = MANIFEST.format(name=folder.name, sha256=hashlib.sha256(data).hexdigest(), opset=OPSET, side=SIDE)
+    (folder / "model.toml").write_text(edit(text), "utf-8")
+    return folder
+
+
+def tiny(folder: Path) -> Path:
+    """A model folder in good order."""
+    model = graph()
+    checker.check_model(model)
+    return save(folder, model)
+
+
+def manifest_table() -> dict[str, Any]:
+    """The manifest of a model in good order, as TOML reads it."""
+    return tomllib.loads(MANIFEST.format(name="tiny", sha256="0" * 64, opset=OPSET, side=SIDE))

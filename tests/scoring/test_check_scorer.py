@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scanner.testing import FakeScorer, check_scorer, sample
+from scanner.types import Label, Medium, ModelRef, Sample, Scores
+
+SAMPLES = [sample(at, np.full((8, 8, 3), 40 * at, np.uint8)) for at in range(4)]
+
+
+class Forgets(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return super().score(batch)[:-1]
+
+
+class Refuses(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return super().score(batch) or super().score(SAMPLES[:1])
+
+
+class Reverses(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return super().score(batch)[::-1]
+
+
+class Remembers(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return [
+            replace(scores, values={label: value / (1 + len(self.looked_at)) for label, value in scores.values.items()})
+            for scores in super().score(batch)
+        ]
+
+
+class Paints(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        for one in batch:
+            one.images[self.inputs[0]][0, 0] += np.uint8(1)
+        return super().score(batch)
+
+
+class Leans(FakeScorer):
+    """Its scores depend on what else is in the batch."""
+
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return [
+            replace(scores, values={label: value / len(batch) for label, value in scores.values.items()}) for scores in super().score(batch)
+        ]
+
+
+class Invents(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return [replace(scores, values={**scores.values, Label("fire"): 0.5}) for scores in super().score(batch)]
+
+
+class Disguises(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return [replace(scores, model=ModelRef(name="other", version="1")) for scores in super().score(batch)]
+
+
+class Doubts(FakeScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        return [replace(scores, medium=dict.fromkeys(self.media, 0.2)) for scores in super().score(batch)]
+
+
+def test_a_scorer_that_keeps_the_contract_passes() -> None:
+    check_scorer(FakeScorer("gun", "fire", media=[Medium.CAMERA, Medium.SCREEN]), SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "says"),
+    [
+        (Forgets(), "4 samples must give as many scores, got 3"),
+        (Refuses(), "an empty batch must give an empty list"),
+        (Reverses(), "a batch must say what its samples say one by one"),
+        (Remembers(), "a batch must say what its samples say one by one"),
+        (Paints(), "images must be left as they are"),
+        (Leans(), "a batch must say what its samples say one by one"),
+        (Invents(), r"scores must have \('gun',\), got \('gun', 'fire'\)"),
+        (Disguises(), "scores must carry fake@1, got other@1"),
+        (Doubts(media=[Medium.CAMERA, Medium.SCREEN]), "must sum to 1"),
+    ],
+)
+def test_a_scorer_that_breaks_the_contract_is_told_how(scorer: FakeScorer, says: str) -> None:
+    fresh = [sample(one.at, one.images[scorer.inputs[0]].copy()) for one in SAMPLES]
+
+    with pytest.raises(AssertionError, match=says):
+        check_scorer(scorer, fresh)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from build_onnx import tiny
+
+from scanner.errors import SetupError
+from scanner.scoring import Golden, check_model, load_onnx, read_manifest, record, write_golden
+from scanner.scoring.golden import pictures, worst_difference
+from scanner.testing import FakeScorer
+from scanner.types import FrameSpec, Medium
+
+
+def shipped(folder: Path) -> Path:
+    """A model folder with its golden scores."""
+    tiny(folder)
+    write_golden(folder, record(load_onnx(folder, read_manifest(folder))))
+    return folder
+
+
+def edited(folder: Path, **changes: object) -> Path:
+    path = folder / "golden.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return folder
+
+
+def test_the_pictures_of_a_seed_are_the_same_for_ever() -> None:
+    drawn = pictures(FrameSpec(width=20, height=12), seed=7, count=8)
+
+    digest = hashlib.sha256(b"".join(picture.tobytes() for picture in drawn)).hexdigest()
+
+    assert digest[:16] == "e9f541fb3af48e6d"
+    assert [picture.shape for picture in drawn] == [(12, 20, 3)] * 8
+
+
+def test_a_shipped_model_says_its_golden_scores_again(tmp_path: Path) -> None:
+    assert check_model(shipped(tmp_path / "tiny")) < 1e-6
+
+
+def test_a_model_that_says_something_else_is_refused(tmp_path: Path) -> None:
+    folder = shipped(tmp_path / "tiny")
+    scores = json.loads((folder / "golden.json").read_text())["scores"]
+    scores[3]["gun"] += 0.01
+
+    with pytest.raises(SetupError, match=r"golden scores differ by 0\.0100, tolerance is 0\.005"):
+        check_model(edited(folder, scores=scores))
+
+
+def test_golden_scores_of_another_version_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"golden.json is of tiny@2, the manifest of tiny@1: record it again"):
+        check_model(edited(shipped(tmp_path / "tiny"), model="tiny@2"))
+
+
+def test_a_model_without_golden_scores_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"cannot read .*golden\.json: No such file"):
+        check_model(tiny(tmp_path / "tiny"))
+
+
+def test_golden_scores_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"golden\.json: Input should be less than or equal to 0\.1"):
+        check_model(edited(shipped(tmp_path / "tiny"), tolerance=2.0))
+
+
+def test_a_label_or_medium_that_came_or_went_is_the_largest_difference() -> None:
+    golden = record(FakeScorer("gun", media=[Medium.CAMERA]))
+
+    assert worst_difference(FakeScorer("gun", media=[Medium.CAMERA]), golden) == 0.0
+    assert worst_difference(FakeScorer("gun"), golden) == 1.0
+    assert worst_difference(FakeScorer("gun", "fire", media=[Medium.CAMERA]), golden) == 1.0
+
+
+def test_golden_scores_survive_being_written(tmp_path: Path) -> None:
+    golden = record(FakeScorer("gun"), seed=3, count=2)
+
+    write_golden(tmp_path, golden)
+
+    assert Golden.model_validate_json((tmp_path / "golden.json").read_bytes()) == golden
+
+
+def test_the_first_picture_is_the_test_card_and_the_others_differ() -> None:
+    drawn = pictures(FrameSpec(width=64, height=64), seed=0, count=4)
+
+    assert len({picture.tobytes() for picture in drawn}) == 4
+    assert all(picture.dtype == np.uint8 for picture in drawn)

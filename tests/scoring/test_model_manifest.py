@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from build_onnx import graph, manifest_table, save, tiny
+from pydantic import ValidationError
+
+from scanner.errors import SetupError
+from scanner.scoring import Manifest, read_manifest
+from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
+
+
+def complaint(folder: Path, old: str, new: str) -> str:
+    """What is said of a manifest in which one piece of text was changed."""
+
+    def edit(text: str) -> str:
+        assert old in text
+        return text.replace(old, new, 1)
+
+    save(folder, graph(), edit=edit)
+    with pytest.raises(SetupError) as caught:
+        read_manifest(folder)
+    return str(caught.value)
+
+
+def test_a_manifest_says_what_a_scorer_says(tmp_path: Path) -> None:
+    manifest = read_manifest(tiny(tmp_path / "tiny"))
+
+    assert manifest.ref == ModelRef(name="tiny", version="1")
+    assert manifest.input.spec == FrameSpec(width=8, height=8, fit=Fit.SQUASH)
+    assert manifest.scored_labels == ("fight", "gun")
+    assert manifest.media == (Medium.CAMERA, Medium.RENDERED, Medium.SCREEN)
+
+
+def test_what_it_leaves_out_has_a_default_that_changes_nothing(tmp_path: Path) -> None:
+    facts = read_manifest(tiny(tmp_path / "tiny")).labels
+
+    assert (facts[Label("fight")].calibration.a, facts[Label("fight")].calibration.b) == (1.0, 0.0)
+    assert facts[Label("fight")].policy.level is None
+    assert facts[Label("gun")].policy.when == (Medium.CAMERA,)
+
+
+def test_it_cannot_be_changed(tmp_path: Path) -> None:
+    manifest = read_manifest(tiny(tmp_path / "tiny"))
+
+    with pytest.raises(ValidationError, match="frozen"):
+        manifest.version = "2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("width = 8", "widht = 8", "input.widht: no such key; did you mean width?"),
+        ("still = 0.9", "stil = 0.9", "labels.gun.policy.stil: no such key; did you mean still?"),
+        ("width = 8", "width = 4", "input: frame spec must be 8 to 2048 pixels a side, got 4x8"),
+        ("training_prior = 0.25", "training_prior = 1.0", "labels.gun.training_prior: Input should be less than 1"),
+        ("training_prior = 0.25", "training_prior = nan", "labels.gun.training_prior: Input should be"),
+        ("a = 2.0", "a = -2.0", "labels.gun.calibration.a: Input should be greater than 0"),
+        ('file = "model.onnx"', 'file = "../model.onnx"', "file: String should match pattern"),
+        (
+            '"camera", "rendered"',
+            '"cinema", "rendered"',
+            "outputs.1: unknown medium cinema; known are camera, rendered, drawn, screen, mixed",
+        ),
+        ('"fight", "gun"', '"gun", "gun"', "outputs.0: labels must differ from each other, got gun, gun"),
+        ('labels = ["fight", "gun"]', "labels = []", "outputs.0: output of kind label must have labels"),
+        ('"softmax"', '"sigmoid"', "outputs.1: a medium is one of several"),
+        ('"sigmoid"', '"sigmoid"\ntemperature = 2.0', "outputs.0: temperature goes with softmax"),
+        ("[labels.gun]", "[labels.gum]", "labels: label 'gum' is not in the taxonomy; did you mean 'gun'?"),
+        ("[labels.gun]", "[labels.yes_fight]", "labels: 'yes_fight' is another name for fight: use that"),
+        ('"fight", "gun"', '"gun"', "[labels.fight] is the label of no output"),
+        ('"fight", "gun"', '"fight", "gun", "fire"', "no [labels.fire] with its training_prior"),
+        ("opset = 17", 'opset = "new"', "opset: Input should be a valid integer"),
+        ('licence = "CC0-1.0"', "", "licence: Field required"),
+        ("[input]", "[input", "Expected ']'"),
+        ('name = "tiny"', 'name = "small"', "name is small, its folder is called tiny: they must agree"),
+    ],
+)
+def test_a_mistake_is_told_with_its_file_and_its_full_path(tmp_path: Path, old: str, new: str, says: str) -> None:
+    said = complaint(tmp_path / "tiny", old, new)
+
+    assert str(tmp_path / "tiny" / "model.toml") in said
+    assert says in said
+
+
+def test_a_model_with_nothing_to_score_is_refused() -> None:
+    table = manifest_table() | {"labels": {}, "outputs": [{"name": "features", "kind": "embedding"}]}
+
+    with pytest.raises(ValidationError, match="one must be of kind label or medium"):
+        Manifest.model_validate(table)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    said = complaint(tmp_path / "tiny", "width = 8\nheight = 8", "widht = 8\nheight = 8.5")
+
+    assert "input.width: Field required" in said
+    assert "input.widht: no such key" in said
+    assert "input.height: Input should be a valid integer" in said
+
+
+def test_a_folder_without_a_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"cannot read .*model.toml: No such file"):
+        read_manifest(tmp_path)

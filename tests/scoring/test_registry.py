@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from build_onnx import graph, save, tiny
+
+from scanner.errors import SetupError
+from scanner.scoring import check_models, list_models, load_onnx, load_scorers, read_manifest, record, specs, write_golden
+from scanner.types import FrameSpec
+
+
+def models(folder: Path, *names: str) -> Path:
+    for name in names:
+        tiny(folder / name)
+    return folder
+
+
+def names_of(folder: Path, names: tuple[str, ...] | None) -> list[str]:
+    return [scorer.model.name for scorer in load_scorers(folder, names)]
+
+
+def test_the_test_card_is_always_first_and_all_models_follow_by_name(tmp_path: Path) -> None:
+    assert names_of(models(tmp_path, "second", "first"), None) == ["test-card", "first", "second"]
+
+
+def test_a_configuration_names_the_models_and_their_order(tmp_path: Path) -> None:
+    assert names_of(models(tmp_path, "a", "b", "c"), ("c", "a", "c")) == ["test-card", "c", "a"]
+
+
+def test_without_models_there_is_the_test_card(tmp_path: Path) -> None:
+    assert names_of(tmp_path, None) == ["test-card"]
+    assert names_of(models(tmp_path, "a"), ()) == ["test-card"]
+
+
+def test_a_name_that_no_model_has_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="model 'streamwarden-frme': not found; did you mean streamwarden-frame"):
+        load_scorers(models(tmp_path, "streamwarden-frame"), ["streamwarden-frme"])
+
+
+def test_a_name_like_no_other_is_refused_with_all_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="model 'x': not found; there are first, second"):
+        load_scorers(models(tmp_path, "first", "second"), ["x"])
+
+
+def test_a_model_that_breaks_its_word_stops_the_start(tmp_path: Path) -> None:
+    models(tmp_path, "good")
+    save(tmp_path / "bad", graph(side=16))
+
+    with pytest.raises(SetupError, match="model bad: input images"):
+        load_scorers(tmp_path)
+
+
+def test_models_that_look_at_the_same_share_one_spec(tmp_path: Path) -> None:
+    scorers = load_scorers(models(tmp_path, "a", "b"))
+
+    assert specs(scorers) == (FrameSpec(width=224, height=224), FrameSpec(width=8, height=8))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no such folder"):
+        load_scorers(tmp_path / "absent")
+
+
+def test_models_are_listed_by_their_manifests_without_being_loaded(tmp_path: Path) -> None:
+    models(tmp_path, "b", "a")
+    (tmp_path / "a" / "model.onnx").unlink()
+    (tmp_path / "recipes").mkdir()
+
+    assert [str(manifest.ref) for manifest in list_models(tmp_path)] == ["a@1", "b@1"]
+
+
+def test_every_model_is_checked_although_one_fails(tmp_path: Path) -> None:
+    models(tmp_path, "a", "b")
+    write_golden(tmp_path / "b", record(load_onnx(tmp_path / "b", read_manifest(tmp_path / "b"))))
+
+    without_golden, good = check_models(tmp_path)
+
+    assert (without_golden.name, without_golden.ok, without_golden.worst) == ("a", False, None)
+    assert "golden.json" in without_golden.problem
+    assert (good.name, good.ok, good.problem) == ("b", True, "")

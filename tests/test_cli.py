@@ -1,0 +1,149 @@
+"""The command line as its users meet it: what it prints where, and its exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samples.facts import Sample
+from samples.make_media import make_demo_media
+from scanner.cli import run
+from scanner.report import schema
+
+Media = Callable[[str], Sample]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Streams, one of them with the test card."""
+    folder = tmp_path_factory.mktemp("live")
+    make_demo_media(folder, seconds=12)
+    return folder
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+    """Exit status, the lines on stdout, and what was said on stderr."""
+    status = run([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, [json.loads(row) for row in captured.out.splitlines()], captured.err
+
+
+def of(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows if row["type"] == kind]
+
+
+def test_an_ordinary_file_ends_with_its_summary_and_status_0(sample_media: Media, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = sample_media("mp4_h264")
+
+    status, rows, _ = told(capsys, "scan", "--json", sample.path)
+
+    assert status == 0
+    assert rows[-1]["type"] == "summary"
+    assert rows[-1]["coverage"] == 1.0
+    assert of(rows, "frame")[0]["at"] == 0.0
+
+
+def test_the_test_card_is_flagged_with_status_3(live: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, rows, _ = told(capsys, "scan", "--json", live)
+
+    (incident,) = of(rows, "incident")
+    assert status == 3
+    assert incident["label"] == "test_card"
+    assert "test-card" in incident["path"]
+    assert incident["start"] <= incident["opened"] <= incident["end"]
+    assert {Path(row["path"]).parent.name: row["flagged"] for row in of(rows, "summary")}["plasma"] == []
+
+
+def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
+    tmp_path: Path, sample_media: Media, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no film")
+
+    status, rows, err = told(capsys, "scan", "--json", tmp_path / "gone.mp4", text, sample_media("ts_h264").path)
+
+    assert status == 1
+    assert [row["kind"] for row in of(rows, "error")] == ["not_found", "unsupported"]
+    assert len(of(rows, "summary")) == 1
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["scan"], "Missing argument"),
+        (["scan", "--max-gap", "soon", "x"], "'soon' is not a number of seconds"),
+        (["scan", "--sampling", "all", "x"], "sampling.strategy"),
+        (["scan", "--config", "nowhere.toml", "x"], "nowhere.toml"),
+        (["scan", "--workers", "2", "x"], "--workers"),
+        (["scan", "--models-dir", "nowhere", "x"], "nowhere"),
+        (["replay", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["nothing"], "No such command"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_status_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, rows, err = told(capsys, *arguments)
+
+    assert status == 2
+    assert rows == []
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_a_report_has_the_clip_and_keeps_to_its_schema(live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+
+    status, rows, err = told(capsys, "scan", "--json", "--out", tmp_path / "out", live / "test-card")
+
+    document = json.loads((tmp_path / "out" / "report.json").read_text())
+    jsonschema.validate(document, schema())
+    assert status == 3
+    assert Path(of(rows, "incident")[0]["clip"]).stat().st_size > 1000
+    assert (tmp_path / "out" / "report.html").exists()
+    assert "report.html" in err
+
+
+def test_what_nobody_looked_for_is_said(sample_media: Media, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
+
+    assert "self_harm" in err
+
+
+def test_recorded_scores_replay_to_the_incidents_of_the_scan(live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, rows, _ = told(capsys, "scan", "--json", live)
+    scores = tmp_path / "scores.jsonl"
+    scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    status, changes, _ = told(capsys, "replay", "--json", scores)
+
+    assert status == 0
+    assert [{**row, "clip": None} for row in changes[-1]["incidents"]] == of(rows, "incident")
+
+
+def test_a_stricter_policy_loses_the_incident(live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, rows, _ = told(capsys, "scan", "--json", live)
+    scores, policy = tmp_path / "scores.jsonl", tmp_path / "new.toml"
+    scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    policy.write_text("[policy.test_card]\nopen = 99\n")
+
+    _, changes, _ = told(capsys, "replay", "--json", scores, "--policy", policy)
+
+    assert [row["change"] for row in changes] == ["lost", "none"]
+
+
+def test_doctor_finds_this_machine_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    _, rows, _ = told(capsys, "doctor", "--json")
+
+    assert {row["name"]: row["ok"] for row in rows}["sandbox"]
+    assert {row["name"]: row["ok"] for row in rows}["codecs"]
+
+
+def test_models_list_names_every_label_of_the_taxonomy(capsys: pytest.CaptureFixture[str]) -> None:
+    _, rows, _ = told(capsys, "models", "list", "--json")
+
+    assert {"gun", "self_harm", "cutting"} & {row["label"] for row in rows} == {"gun", "cutting"}
+    assert {row["label"]: row["models"] for row in rows}["test_card"] == ["test-card@1"]

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from scanner.config import Settings, compose_policies, policy_hash, read_settings
+from scanner.errors import SetupError
+from scanner.scoring import Manifest
+from scanner.types import Label, Medium
+
+GUN = Label("gun")
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def manifest(**policy: object) -> Manifest:
+    return Manifest.model_validate(
+        {
+            "name": "m",
+            "version": "1",
+            "file": "m.onnx",
+            "sha256": "0" * 64,
+            "opset": 17,
+            "input": {"name": "x", "width": 224, "height": 224},
+            "outputs": [{"name": "y", "kind": "label", "labels": ["gun"], "activation": "sigmoid"}],
+            "labels": {"gun": {"training_prior": 0.2, "policy": policy}},
+            "licence": "Apache-2.0",
+            "origin": "here",
+            "training_data": "none",
+        }
+    )
+
+
+def test_the_defaults_are_complete() -> None:
+    settings = read_settings()
+
+    assert settings.sampling.strategy == "adaptive"
+    assert settings.window == 10
+
+
+def test_decimal_seconds_are_exact(tmp_path: Path) -> None:
+    settings = read_settings(written(tmp_path, "[sampling]\nmax_gap = 0.7\n"))
+
+    assert settings.sampling.max_gap == Fraction(7, 10)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
+
+    assert read_settings(written(tmp_path, '[sampling]\nstrategy = "every"\n')).sampling.strategy == "keyframes"
+
+
+def test_settings_travel_to_workers() -> None:
+    settings = Settings(policy={"gun": {"open": 4.0}})
+
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[sampling]\nmax_gapp = 1\n", "sampling.max_gapp: no such setting; did you mean max_gap?"),
+        ("[sampel]\n", "sampel: no such setting"),
+        ('[sampling]\nstrategy = "all"\n', "sampling.strategy: Input should be 'adaptive'"),
+        ("[models]\nthreads = 0\n", "models.threads: Input should be greater than or equal to 1, got 0"),
+        ("sampling = [", "settings.toml"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_its_full_path(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        read_settings(written(tmp_path, text))
+
+    assert said in str(caught.value)
+    assert "settings.toml" in str(caught.value)
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(SetupError, match=r"nowhere\.toml"):
+        read_settings(Path("nowhere.toml"))
+
+
+def test_the_models_advice_stands_where_the_operator_is_silent() -> None:
+    policies = compose_policies(Settings(), [manifest(level=4.5, when=["camera"], shadow=True)])
+
+    policy = policies.labels[GUN]
+    assert (policy.open, policy.when, policy.shadow, policy.training_prior) == (4.5, frozenset({Medium.CAMERA}), True, 0.2)
+
+
+def test_the_operators_word_wins_and_a_narrower_name_wins_over_a_wider_one() -> None:
+    changes = {"default": {"open": 1.0, "window": 20}, "Weapons": {"open": 2.0, "severity": 1}, "gun": {"open": 3.0}}
+
+    policy = compose_policies(Settings(policy=changes), [manifest(level=4.5)]).labels[GUN]
+
+    assert (policy.open, policy.severity, policy.window) == (3.0, 1, 20)
+
+
+def test_the_test_card_opens_at_one_look_without_any_model() -> None:
+    policy = compose_policies(Settings(), []).labels[Label("test_card")]
+
+    assert policy.dwell == 0
+    assert not policy.shadow
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gun": {"opem": 3}}, "policy.gun.opem: no such setting; did you mean open?"),
+        ({"gun": {"severity": 9}}, "severity must be 0 to 3, got 9"),
+        ({"guns": {}}, "'guns' is not in the taxonomy; did you mean 'gun'?"),
+        ({"gun": {"when": ["telly"]}}, "policy.gun.when"),
+    ],
+)
+def test_a_wrong_policy_is_told_with_its_label(changes: dict[str, dict[str, object]], said: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        compose_policies(Settings(policy=changes), [manifest()])
+
+    assert said in str(caught.value)
+
+
+def test_equal_policies_have_equal_hashes_and_others_do_not() -> None:
+    one = compose_policies(Settings(), [manifest()])
+    same = compose_policies(Settings(policy={"gun": {"open": one.labels[GUN].open}}), [manifest()])
+    other = compose_policies(Settings(policy={"gun": {"open": 9}}), [manifest()])
+
+    assert policy_hash(one) == policy_hash(same) != policy_hash(other)

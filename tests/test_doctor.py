@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scanner.doctor import (
+    IDENTITY,
+    check_codecs,
+    check_model_files,
+    check_one_of,
+    check_owner,
+    check_package,
+    check_provider,
+    check_python,
+    check_shared_memory,
+    check_walls,
+    examine,
+)
+from scanner.scoring.onnx import open_session
+from scanner.scoring.wire import read_graph
+
+ONNX_TWINS = ("onnxruntime", "onnxruntime-gpu")
+
+
+@pytest.mark.parametrize(("found", "ok"), [((3, 10, 14), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False)])
+def test_python_from_3_11_to_3_13_is_right(found: tuple[int, int, int], ok: bool) -> None:
+    assert check_python(found).ok is ok
+
+
+def test_a_missing_package_is_told_with_the_command_that_brings_it() -> None:
+    finding = check_package("av", None)
+
+    assert (finding.ok, finding.found, finding.remedy) == (False, "not installed", "pip install streamwarden")
+
+
+def test_one_of_two_distributions_with_the_same_files_is_right() -> None:
+    assert check_one_of(ONNX_TWINS, {"onnxruntime": None, "onnxruntime-gpu": "1.31.1"}).ok
+
+
+def test_both_of_two_distributions_with_the_same_files_is_wrong() -> None:
+    finding = check_one_of(ONNX_TWINS, {"onnxruntime": "1.27.0", "onnxruntime-gpu": "1.31.1"})
+
+    assert not finding.ok
+    assert finding.remedy.startswith("pip uninstall onnxruntime onnxruntime-gpu")
+
+
+def test_neither_of_two_distributions_is_wrong() -> None:
+    assert not check_one_of(ONNX_TWINS, dict.fromkeys(ONNX_TWINS)).ok
+
+
+@pytest.mark.parametrize(("owners", "ok"), [((), True), (("streamwarden", "streamwarden"), True), (("streamwarden", "scanner"), False)])
+def test_our_import_names_belong_to_us_alone(owners: tuple[str, ...], ok: bool) -> None:
+    assert check_owner("scanner", owners).ok is ok
+
+
+def test_the_processor_is_tried_with_a_real_session() -> None:
+    assert check_provider("cpu", "cpu").found == "works"
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine may well have CUDA")
+def test_a_provider_that_does_not_work_is_wrong_only_where_it_is_wanted() -> None:
+    assert check_provider("cuda", "cpu").ok
+    assert not check_provider("cuda", "cuda").ok
+    assert "set provider to cpu" in check_provider("cuda", "cuda").remedy
+
+
+def test_the_probe_is_a_model_of_one_operator() -> None:
+    session = open_session(IDENTITY, provider="cpu")
+
+    assert read_graph(IDENTITY).operators == {("", "Identity")}
+    assert session.get_inputs()[0].shape == [1]
+
+
+def test_a_missing_codec_is_named() -> None:
+    finding = check_codecs({"h264": True, "hevc": False})
+
+    assert (finding.ok, finding.found) == (False, "no hevc")
+
+
+def test_a_wall_that_does_not_hold_is_named_with_the_reason() -> None:
+    finding = check_walls({"limits": "", "landlock": "Function not implemented"})
+
+    assert (finding.ok, finding.found) == (False, "no landlock (Function not implemented)")
+
+
+def test_too_little_shared_memory_is_told_with_the_remedy(tmp_path: Path) -> None:
+    assert check_shared_memory(tmp_path, least=1).ok
+    assert "--shm-size" in check_shared_memory(tmp_path, least=1 << 62).remedy
+    assert not check_shared_memory(tmp_path / "absent").ok
+
+
+def test_a_folder_without_models_is_a_finding_and_no_error(tmp_path: Path) -> None:
+    (empty,) = check_model_files(tmp_path, "cpu")
+    (absent,) = check_model_files(tmp_path / "absent", "cpu")
+
+    assert not empty.ok
+    assert not absent.ok
+    assert "no such folder" in absent.remedy
+
+
+def test_an_examination_says_what_to_do_exactly_where_something_is_wrong(tmp_path: Path) -> None:
+    findings = examine(models_dir=tmp_path, codecs=lambda: {"h264": True}, walls=lambda: {"seccomp": "denied"})
+
+    assert {finding.name: finding.ok for finding in findings if finding.name in {"codecs", "sandbox", "models"}} == {
+        "codecs": True,
+        "sandbox": False,
+        "models": False,
+    }
+    assert all(finding.ok == (not finding.remedy) for finding in findings)

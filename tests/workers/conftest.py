@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from workers.cluster import ClusterSettings, cluster
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """One Ray for all tests that want one: its start costs ten seconds of processor time."""
+    with cluster(ClusterSettings(cpus=2)):
+        yield
+
+
+@pytest.fixture
+def ray_pids() -> Callable[[str], list[int]]:
+    """Processes of this session's actors, by the name of their class."""
+
+    def find(name: str) -> list[int]:
+        workers = psutil.Process().children(recursive=True)
+        return [process.pid for process in workers if process.cmdline()[:1] and process.cmdline()[0].startswith(f"ray::{name}")]
+
+    return find

@@ -1,0 +1,143 @@
+"""The actors called directly, as the plain classes that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from threading import Barrier
+
+import pytest
+from crew_fakes import HERE, REQUEST, SPEC, MeanScorer, ScriptSandbox, killed, mean_scorers, scripted, shifted
+
+from scanner.runner import Finished
+from scanner.scoring import Scorer
+from scanner.types import FrameSpec, Sample, Scores
+from workers.batching import Batching
+from workers.decode import DecodeActor
+from workers.inference import InferenceActor, RemoteScorer, remote_scorers
+
+
+def samples(name: str = "s", window: int = 0) -> tuple[Sample, ...]:
+    (decoded, *_) = ScriptSandbox(killed).decode(scripted(name).segment.source, REQUEST, name=f"{name}{window}")
+    return decoded.samples
+
+
+def test_a_decode_actor_says_all_windows_of_all_work_in_order() -> None:
+    work = [shifted(scripted("s", 0, windows=2), 0), shifted(scripted("t", 5), 0)]
+
+    news = [one for part in DecodeActor(HERE).work(work) for one in part]
+
+    assert [outcome.key.sequence for _, outcome in news] == [0, 1, 0, 5, 5]
+
+
+def test_a_decode_actor_goes_on_from_the_window_asked_for() -> None:
+    news = [one for part in DecodeActor(HERE).work([shifted(scripted(windows=4), 2)]) for one in part]
+
+    assert [outcome.key.sequence for _, outcome in news] == [2, 3, 0]
+
+
+def test_short_windows_travel_together_and_slow_ones_at_once() -> None:
+    work = [shifted(scripted(windows=3), 0), shifted(scripted("t"), 0)]
+    ticks = count()
+
+    quick = list(DecodeActor(HERE, clock=lambda: 0.0).work(work))
+    slow = list(DecodeActor(HERE, clock=lambda: float(next(ticks))).work(work))
+
+    assert [len(part) for part in quick] == [6]
+    assert [len(part) for part in slow] == [1, 1, 2, 2]
+    assert [one for part in slow for one in part] == quick[0]
+
+
+def test_the_last_outcome_never_travels_before_its_finished() -> None:
+    ticks = count()
+
+    parts = list(DecodeActor(HERE, clock=lambda: float(next(ticks))).work([shifted(scripted(windows=3), 0)]))
+
+    assert [isinstance(outcome, Finished) for _, outcome in parts[-1]] == [False, True]
+
+
+def test_samples_of_many_callers_are_scored_in_one_batch_and_each_gets_its_own() -> None:
+    scorer, callers = MeanScorer(), 4
+    actor = InferenceActor([scorer], Batching(size=2 * callers, wait=30))
+    barrier = Barrier(callers)
+
+    def call(number: int) -> list[Scores]:
+        barrier.wait()
+        return actor.score(0, samples("s", number))
+
+    with ThreadPoolExecutor(callers) as pool:
+        answers = list(pool.map(call, range(callers)))
+    actor.close()
+
+    assert scorer.batches == [2 * callers]
+    assert answers == [MeanScorer().score(samples("s", number)) for number in range(callers)]
+
+
+def test_a_batch_that_stays_small_is_scored_at_its_deadline() -> None:
+    actor = InferenceActor(mean_scorers(), Batching(size=1000, wait=0.001))
+
+    answer = actor.score(0, samples())
+    actor.close()
+
+    assert answer == MeanScorer().score(samples())
+
+
+class BrokenScorer(MeanScorer):
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        raise ArithmeticError("out of memory on the device")
+
+
+def test_what_a_scorer_raises_is_raised_where_it_was_asked_and_the_actor_goes_on() -> None:
+    actor = InferenceActor([BrokenScorer(), MeanScorer()], Batching(wait=0))
+
+    for _ in range(2):
+        with pytest.raises(ArithmeticError, match="out of memory on the device"):
+            actor.score(0, samples())
+    answer = actor.score(1, samples())
+    actor.close()
+
+    assert answer == MeanScorer().score(samples())
+
+
+def test_a_remote_scorer_is_the_same_scorer() -> None:
+    local = MeanScorer()
+    actor = InferenceActor([local], Batching(wait=0))
+    (remote,) = remote_scorers(actor.facts(), actor.score)
+
+    scored = remote.score(samples())
+    actor.close()
+
+    assert scored == local.score(samples())
+    assert (remote.model, remote.inputs, remote.labels, remote.media) == (local.model, local.inputs, local.labels, local.media)
+
+
+def test_only_the_arrays_that_a_model_looks_at_travel_and_nothing_travels_for_nothing() -> None:
+    calls: list[Sequence[Sample]] = []
+
+    def ask(index: int, batch: Sequence[Sample]) -> list[Scores]:
+        calls.append(batch)
+        return MeanScorer().score(batch)
+
+    (facts,) = InferenceActor(mean_scorers(), Batching()).facts()
+    other = FrameSpec(width=16, height=16)
+    two = [Sample(at=s.at, pts=s.pts, keyframe=s.keyframe, images={**s.images, other: s.images[SPEC]}) for s in samples()]
+    remote = RemoteScorer(0, facts, ask)
+
+    remote.score(two)
+    nothing = remote.score([])
+
+    assert nothing == []
+    assert [[set(sample.images) for sample in call] for call in calls] == [[{SPEC}, {SPEC}]]
+
+
+def test_scores_by_way_of_an_inference_actor_equal_those_made_in_place() -> None:
+    inference = InferenceActor(mean_scorers(), Batching(size=3, wait=0.001))
+    scorers: Sequence[Scorer] = remote_scorers(inference.facts(), inference.score)
+    work = [shifted(scripted(windows=3), 0)]
+
+    near = [one for part in DecodeActor(HERE).work(work) for one in part]
+    far = [one for part in DecodeActor(HERE, scorers).work(work) for one in part]
+    inference.close()
+
+    assert far == near

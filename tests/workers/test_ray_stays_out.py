@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = "import sys; import workers.{module}; print(any(name.split('.')[0] == 'ray' for name in sys.modules))"
+
+
+@pytest.mark.parametrize(
+    "module", ["sharding", "leases", "order", "dispatch", "batching", "crew", "decode", "inference", "cluster", "actors"]
+)
+def test_importing_a_module_does_not_import_ray(module: str) -> None:
+    done = subprocess.run([sys.executable, "-c", CODE.format(module=module)], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
