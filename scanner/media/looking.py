@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from av.video.frame import VideoFrame
 
@@ -96,7 +96,7 @@ class Looker:
         return self._window
 
     def _pick(self, gop: Gop) -> tuple[int, ...]:
-        if not gop.packets or not gop.anchors:
+        if not gop.decodable or not gop.anchors:
             return ()
         if gop.opens:
             self._keyframes.add(gop.first.ticks)
@@ -147,9 +147,13 @@ class Looker:
         for _ in range(min(_DELAY, len(following.packets))):
             if not self._wanted:
                 return
-            frames = self._decoder.feed(following.packets.pop(0))
-            self._receive(frames, window)
-            self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
+            self._receive_early(self._decoder.feed(following.packets.pop(0)), window)
+        if self._wanted and not (following.packets or following.continued):
+            self._receive_early(self._decoder.drain(), window)
+
+    def _receive_early(self, frames: Sequence[VideoFrame], window: Window) -> None:
+        self._receive(frames, window)
+        self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
 
     def _receive(self, frames: Iterable[VideoFrame], window: Window) -> None:
         """Keep what was wanted."""

@@ -45,7 +45,7 @@ class Window:
 
     def extend(self, gop: Gop) -> None:
         """Its time goes on over one more GOP."""
-        if not (gop.keyed or gop.continues):
+        if not gop.decodable:
             self.unkeyed.append((max(gop.start, self.end if self.frames else self.start), gop.end))
         self.last, self.end = max(self.last, gop.last), gop.end
         self.frames += len(gop.shown)
