@@ -27,7 +27,7 @@ from samples.live import cut_into_segments
 from scanner.cli.show import Board
 from scanner.config import Settings, compose_policies
 from scanner.evidence import Reporter, open_room
-from scanner.fetch import PlaylistLimits, PlaylistSegment, segments_of_playlist
+from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
 from scanner.lines import ErrorLine, SummaryLine
 from scanner.report import write_report
 from scanner.risk import Opened
@@ -114,7 +114,7 @@ class Pace:
 
 def _due(name: str, playlist: Path) -> Iterator[Due]:
     at = 0.0
-    pieces = list(segments_of_playlist(playlist, PlaylistLimits()))
+    pieces = list(segments_of_playlist(playlist, FetchLimits()))
     for piece in pieces:
         at += float(piece.duration)
         yield Due(at=at, stream=name, piece=piece, last=piece is pieces[-1])

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
-from scanner.fetch import PlaylistLimits
+from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     window: Fraction = Field(default=Fraction(10), gt=0)
     """Longest window of a file, in seconds."""
     limits: MediaLimits = MediaLimits()
-    fetch: PlaylistLimits = PlaylistLimits()
+    fetch: FetchLimits = FetchLimits()
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()

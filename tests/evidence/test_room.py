@@ -12,7 +12,7 @@ import pytest
 from samples.demo import CARD_STREAM, make_demo_media
 from scanner.config import EvidenceSettings, Settings, compose_policies
 from scanner.evidence import EvidenceRoom, open_room
-from scanner.fetch import PlaylistLimits
+from scanner.fetch import FetchLimits
 from scanner.lines import IncidentLine
 from scanner.runner import LocalRunner, Runner, open_worker
 from scanner.scan import Arrival, Arrived, scan
@@ -43,7 +43,7 @@ def shown(
 
 
 def _handed(source: Path, lost: int | None) -> Iterator[Arrival]:
-    for arrival in arrivals([str(source)], PlaylistLimits()):
+    for arrival in arrivals([str(source)], FetchLimits()):
         yield arrival
         if isinstance(arrival, Arrived) and arrival.segment.key.sequence == lost:
             assert isinstance(arrival.segment.source, Path)
