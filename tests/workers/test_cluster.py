@@ -96,7 +96,7 @@ def processes_of(folder: Path) -> list[str]:
 
 def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
     with (
-        pytest.raises(SetupError, match="no Ray cluster answers at .* Connection refused"),
+        pytest.raises(SetupError, match=r"no Ray cluster answers at .* Connection refused"),
         cluster(ClusterSettings(cpus=1, address="127.0.0.1:1")),
     ):
         pass
