@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
-from scanner.fetch import PlaylistLimits
+from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
@@ -76,6 +76,9 @@ class EvidenceSettings(_Frozen):
     """Of one incident, at most."""
     frames: int = Field(default=12, ge=1, le=64)
     """Pictures of one contact sheet."""
+    cpu_seconds: float = Field(default=120.0, gt=0)
+    """Processor time for one clip: one whose codec no browser plays is encoded again."""
+    wall_seconds: float = Field(default=240.0, gt=0)
 
 
 class Settings(BaseSettings):
@@ -87,7 +90,7 @@ class Settings(BaseSettings):
     window: Fraction = Field(default=Fraction(10), gt=0)
     """Longest window of a file, in seconds."""
     limits: MediaLimits = MediaLimits()
-    fetch: PlaylistLimits = PlaylistLimits()
+    fetch: FetchLimits = FetchLimits()
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from scanner.errors import InputError, ScannerError
-from scanner.fetch import PlaylistLimits, segments_of_playlist
+from scanner.fetch import FetchLimits, segments_of_playlist
 from scanner.scan import Arrival, Arrived, Ended, Unreadable
 from scanner.types import Segment, SegmentKey, StreamId
 
@@ -23,7 +23,7 @@ MEDIA_SUFFIXES: Final = frozenset(
 ADDRESSES: Final = ("http://", "https://")
 
 
-def arrivals(names: Iterable[str], limits: PlaylistLimits) -> Iterator[Arrival]:
+def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
     """All that the names stand for, in their order; what stands for nothing is told and the others go on."""
     for name in dict.fromkeys(names):
         try:
@@ -71,7 +71,7 @@ def _file(name: str) -> Arrived:
     return Arrived(path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True)
 
 
-def _playlist(name: str, limits: PlaylistLimits) -> Iterator[Arrival]:
+def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
     stream_id = StreamId(name)
     try:
         for piece in segments_of_playlist(name, limits):

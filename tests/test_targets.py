@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import InputError
-from scanner.fetch import PlaylistLimits
+from scanner.fetch import FetchLimits
 from scanner.scan import Arrived, Ended, Unreadable
 from scanner.targets import arrivals, expand
 
@@ -35,7 +35,7 @@ def test_a_folder_with_a_playlist_is_that_stream_and_not_its_segments_again(tmp_
 def test_a_file_that_is_named_is_tried_whatever_it_is_called(tmp_path: Path) -> None:
     file = touched(tmp_path, "notes.txt") / "notes.txt"
 
-    (arrived,) = arrivals([str(file)], PlaylistLimits())
+    (arrived,) = arrivals([str(file)], FetchLimits())
 
     assert isinstance(arrived, Arrived)
     assert arrived.windowed
@@ -46,7 +46,7 @@ def test_a_playlist_is_a_stream_of_segments(tmp_path: Path) -> None:
     folder = touched(tmp_path, "0.ts", "1.ts")
     (folder / "index.m3u8").write_text(PLAYLIST)
 
-    *segments, ended = arrivals([str(folder)], PlaylistLimits())
+    *segments, ended = arrivals([str(folder)], FetchLimits())
 
     assert [one.segment.key.sequence for one in segments if isinstance(one, Arrived)] == [0, 1]
     assert isinstance(ended, Ended)
@@ -56,7 +56,7 @@ def test_a_segment_that_is_gone_is_missing_and_not_an_error(tmp_path: Path) -> N
     folder = touched(tmp_path, "1.ts")
     (folder / "index.m3u8").write_text(PLAYLIST)
 
-    *segments, _ = arrivals([str(folder / "index.m3u8")], PlaylistLimits())
+    *segments, _ = arrivals([str(folder / "index.m3u8")], FetchLimits())
 
     assert [one.segment.key.sequence for one in segments if isinstance(one, Arrived)] == [1]
 
@@ -65,7 +65,7 @@ def test_a_playlist_that_names_something_elsewhere_is_refused(tmp_path: Path) ->
     playlist = tmp_path / "index.m3u8"
     playlist.write_text(PLAYLIST.replace("1.ts", "/etc/passwd"))
 
-    told = list(arrivals([str(playlist)], PlaylistLimits()))
+    told = list(arrivals([str(playlist)], FetchLimits()))
 
     assert [one.error.kind for one in told if isinstance(one, Unreadable)] == ["refused"]
 
@@ -73,7 +73,7 @@ def test_a_playlist_that_names_something_elsewhere_is_refused(tmp_path: Path) ->
 def test_what_is_not_there_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     file = touched(tmp_path, "a.mp4") / "a.mp4"
 
-    gone, there = arrivals([str(tmp_path / "gone.mp4"), str(file)], PlaylistLimits())
+    gone, there = arrivals([str(tmp_path / "gone.mp4"), str(file)], FetchLimits())
 
     assert isinstance(gone, Unreadable)
     assert isinstance(there, Arrived)
@@ -82,7 +82,7 @@ def test_what_is_not_there_is_told_and_the_others_go_on(tmp_path: Path) -> None:
 def test_a_path_that_is_named_twice_is_scanned_once(tmp_path: Path) -> None:
     file = str(touched(tmp_path, "a.mp4") / "a.mp4")
 
-    assert len(list(arrivals([file, file], PlaylistLimits()))) == 1
+    assert len(list(arrivals([file, file], FetchLimits()))) == 1
 
 
 def test_a_folder_without_media_says_what_it_looked_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -35,11 +36,14 @@ LOOPBACK = {
 MARK = "STREAMWARDEN_CLUSTER"
 """In the environment of every process that a cluster of ours started, and of theirs: the folder of that cluster."""
 
-LONGEST_FOLDER = 32
-"""Characters; Ray puts sockets some 70 characters deeper, and a socket's path ends at 107."""
+LONGEST_FOLDER = 16
+"""Characters, of the folder in which ours is made; Ray puts sockets some 75 characters deeper, and a socket's path ends at 107."""
 
 ATTEMPTS = 2
 """Ray gives its processes a fixed 30 s to start, which a busy machine may miss once."""
+
+KNOCK_SECONDS = 5.0
+"""For a cluster to accept a connection."""
 
 GONE_SECONDS = 5.0
 """How long processes that were ended may take to vanish."""
@@ -66,6 +70,7 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
         SetupError: Ray cannot be reached, or did not start.
     """
     if settings.address is not None:
+        _knock(settings.address)
         with _environment(QUIET), _connected(settings.address):
             yield
         return
@@ -87,7 +92,7 @@ def _start(settings: ClusterSettings, folder: Path) -> None:
                     num_cpus=settings.cpus,
                     num_gpus=settings.gpus,
                     object_store_memory=settings.object_store_bytes,
-                    _temp_dir=str(folder),
+                    _temp_dir=str(folder / "ray"),  # made open to all by Ray, so it lies inside ours
                     **_SILENT,
                 )
         except Exception as why:
@@ -107,6 +112,17 @@ def _stop(folder: Path) -> None:
     with _stderr_to(folder / "stop.log"):
         ray.shutdown()
     _end_marked(str(folder))
+
+
+def _knock(address: str) -> None:
+    """Ask whether anybody is there; Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():  # ``auto``, which Ray finds at once or not at all
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+    except OSError as why:
+        raise SetupError(f"no Ray cluster answers at {address}: {why.strerror or why}") from why
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import version
@@ -17,12 +17,11 @@ from rich.console import Console
 from scanner.cli.options import Config, Json, Workers, open_runner, seconds, settings_with
 from scanner.cli.show import Board, not_covered
 from scanner.config import Settings, compose_policies
-from scanner.evidence import EvidenceRoom, Reporter
+from scanner.evidence import EvidenceRoom, Reporter, open_room
 from scanner.lines import ErrorLine, Line, SummaryLine, dumps
 from scanner.report import write_report
 from scanner.risk import Policies
 from scanner.runner import used_models
-from scanner.sandbox import Sandbox
 from scanner.scan import Said, scan
 from scanner.targets import arrivals
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
@@ -59,7 +58,7 @@ def scan_command(
     settings = settings_with(config, flags)
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
-    with open_runner(context.obj, settings, workers) as runner, _evidence(out, settings, policies) as room:
+    with open_runner(context.obj, settings, workers) as runner, _room(out, settings, policies) as room:
         reporter = None if room is None else Reporter(room)
         said = _noted(scan(arrivals(paths, settings.fetch), policies, runner, evidence=room), reporter)
         missing = uncovered(Taxonomy.load(), policies.labels)
@@ -71,13 +70,8 @@ def scan_command(
     raise typer.Exit(status)
 
 
-@contextmanager
-def _evidence(out: Path | None, settings: Settings, policies: Policies) -> Iterator[EvidenceRoom | None]:
-    if out is None:
-        yield None
-        return
-    with Sandbox(settings.sandbox) as sandbox:
-        yield EvidenceRoom(out, sandbox, policies, settings.evidence)
+def _room(out: Path | None, settings: Settings, policies: Policies) -> AbstractContextManager[EvidenceRoom | None]:
+    return nullcontext() if out is None else open_room(out, settings, policies)
 
 
 def _noted(said: Iterable[Said], reporter: Reporter | None) -> Iterator[Said]:

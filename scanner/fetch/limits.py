@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["PlaylistLimits"]
+__all__ = ["FetchLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaylistLimits:
+class FetchLimits:
     """What is read at most, and how long it is waited for."""
 
     playlist_bytes: int = 4 << 20

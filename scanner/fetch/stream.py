@@ -13,7 +13,7 @@ from pathlib import Path
 from scanner.errors import DamagedError, LimitError, TransientError
 from scanner.fetch.folder import Folder
 from scanner.fetch.home import Home
-from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.limits import FetchLimits
 from scanner.fetch.origin import Origin
 from scanner.fetch.pace import Pace
 from scanner.fetch.playlist import Entry, Playlist, Resource, Variants, parse
@@ -42,12 +42,12 @@ class PlaylistSegment:
 
 
 def segments_of_playlist(
-    where: str | PathLike[str], limits: PlaylistLimits | None = None, *, pace: Pace | None = None
+    where: str | PathLike[str], limits: FetchLimits | None = None, *, pace: Pace | None = None
 ) -> Iterator[PlaylistSegment]:
     """Each segment of the playlist at ``where``, a path or an http(s) address, once and in order.
 
     A live playlist is read again until it ends; one on disk is a recording and read once. Of a master playlist one variant
-    is taken (``PlaylistLimits.variant_height``). A playlist may name what lies in its own folder or at its own origin.
+    is taken (``FetchLimits.variant_height``). A playlist may name what lies in its own folder or at its own origin.
 
     Raises:
         FormatError, DamagedError: not a playlist, or not a readable one.
@@ -55,7 +55,7 @@ def segments_of_playlist(
         LimitError: it, or a segment, is over a limit.
         TransientError: the server cannot be reached, or the stream has stopped growing.
     """
-    limits, pace = limits or PlaylistLimits(), pace or Pace()
+    limits, pace = limits or FetchLimits(), pace or Pace()
     with ExitStack() as opened:
         home: Home = opened.enter_context(Origin(str(where), limits, pace)) if _is_address(where) else Folder(Path(where), limits)
         yield from _Reader(home, limits, pace).segments()
@@ -68,7 +68,7 @@ def _is_address(where: str | PathLike[str]) -> bool:
 class _Reader:
     """What has to be remembered between two versions of a playlist."""
 
-    def __init__(self, home: Home, limits: PlaylistLimits, pace: Pace) -> None:
+    def __init__(self, home: Home, limits: FetchLimits, pace: Pace) -> None:
         self._home = home
         self._limits = limits
         self._pace = pace

@@ -9,10 +9,12 @@ from typing import BinaryIO
 from av.error import FFmpegError
 
 from scanner.errors import FormatError, LimitError, NoVideoError
+from scanner.media.animation import decode_animation, is_animated
 from scanner.media.gops import GopRule, VideoPacket, gather
+from scanner.media.header import read_header
 from scanner.media.limits import MediaLimits
 from scanner.media.looking import Looker
-from scanner.media.open import Media, check_duration, joined, open_media, size_of
+from scanner.media.open import Media, check_duration, check_pixels, joined, open_media, size_of
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
@@ -43,7 +45,7 @@ def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes |
     whole = joined(source, init)
     kind = _kind(whole, name)
     if kind.picture:
-        yield from decode_picture(whole.read(limits.max_still_bytes + 1), kind, request, name)
+        yield from _pictures(whole, kind, request, name)
         return
     with open_media(whole, kind, limits, name) as media:
         yield from _windows(media, request)
@@ -56,6 +58,18 @@ def _kind(source: BinaryIO, name: str) -> Container:
         return sniff(head)
     except (FormatError, NoVideoError) as why:
         raise type(why)(f"{name}: {why}") from why
+
+
+def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: str) -> Iterator[Decoded]:
+    limits = request.limits
+    data = source.read(limits.max_still_bytes + 1)
+    if len(data) > limits.max_still_bytes:
+        raise LimitError(f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture", kind="limit_bytes")
+    header = read_header(data, kind, name)
+    check_pixels(header.width, header.height, limits, name)
+    if kind is Container.WEBP and is_animated(data):
+        return decode_animation(data, (header.width, header.height), request, name)
+    return decode_picture(data, kind, header.turn, request, name)
 
 
 def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
@@ -89,6 +103,8 @@ def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:
                 if packet.size:
                     failures = 0
                     yield packet
+            return
+        except IndexError:  # PyAV's last step, where tracks were added on the way; all packets have come
             return
         except FFmpegError as why:
             failures += 1

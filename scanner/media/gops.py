@@ -61,6 +61,11 @@ class Gop:
         return min(self.shown, default=self.first.ticks)
 
     @property
+    def decodable(self) -> bool:
+        """A keyframe leads into it."""
+        return self.keyed or self.continues
+
+    @property
     def opens(self) -> bool:
         """Its first frame to be shown is a keyframe; an edit list may keep that one for decoding only."""
         return self.keyed and self.anchors[:1] == [self.first.ticks]
@@ -107,7 +112,7 @@ class _Gatherer:
         gop = self._open
         if gop is None or packet.is_keyframe or placed.jump or self._is_full(gop, placed):
             return self._begin(packet, placed)
-        if placed.ticks < gop.first.ticks and (gop.keyed or gop.continues):
+        if placed.ticks < gop.first.ticks and gop.decodable:
             self._lead(gop, packet, placed)
             return None
         return self._follow(gop, packet, placed)
@@ -124,7 +129,7 @@ class _Gatherer:
 
     def _begin(self, packet: VideoPacket, placed: Placed) -> Gop | None:
         finished, before = self._held, self._open
-        continues = before is not None and not (packet.is_keyframe or placed.jump) and (before.keyed or before.continues)
+        continues = before is not None and not (packet.is_keyframe or placed.jump) and before.decodable
         self._open = Gop(first=placed, keyed=packet.is_keyframe, continues=continues)
         self._held = before.close(placed.ticks) if before is not None else None
         if before is not None:
@@ -143,7 +148,7 @@ class _Gatherer:
             self._held.shown.append(placed.ticks)
 
     def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Gop | None:
-        if packet.is_keyframe or (self._rule.keep and (gop.keyed or gop.continues)):
+        if packet.is_keyframe or (self._rule.keep and gop.decodable):
             gop.take(packet, placed)
         if packet.is_discard:
             return None

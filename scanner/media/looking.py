@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from av.video.frame import VideoFrame
 
-from scanner.errors import LimitError
 from scanner.media.decoder import Decoder
 from scanner.media.gops import Gop
 from scanner.media.open import Media, check_pixels
@@ -17,7 +16,7 @@ from scanner.media.scale import Scaler, displayed
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Mark, Window
-from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample
+from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb
 
 __all__ = ["Looker"]
 
@@ -84,14 +83,20 @@ class Looker:
 
     def _begin(self, gop: Gop, index: int) -> Window:
         self._window = Window(
-            index=index, first=gop.first, start=gop.start, time_base=self._media.time_base, wrap_bits=self._media.wrap_bits
+            name=self._media.name,
+            max_frames=self._request.limits.max_frames,
+            index=index,
+            first=gop.first,
+            start=gop.start,
+            time_base=self._media.time_base,
+            wrap_bits=self._media.wrap_bits,
         )
         self._picker.restart()
         self._keyframes.clear()
         return self._window
 
     def _pick(self, gop: Gop) -> tuple[int, ...]:
-        if not gop.packets or not gop.anchors:
+        if not gop.decodable or not gop.anchors:
             return ()
         if gop.opens:
             self._keyframes.add(gop.first.ticks)
@@ -142,9 +147,13 @@ class Looker:
         for _ in range(min(_DELAY, len(following.packets))):
             if not self._wanted:
                 return
-            frames = self._decoder.feed(following.packets.pop(0))
-            self._receive(frames, window)
-            self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
+            self._receive_early(self._decoder.feed(following.packets.pop(0)), window)
+        if self._wanted and not (following.packets or following.continued):
+            self._receive_early(self._decoder.drain(), window)
+
+    def _receive_early(self, frames: Sequence[VideoFrame], window: Window) -> None:
+        self._receive(frames, window)
+        self._early.extend(f for f in frames if f.pts is not None and f.pts >= window.end)
 
     def _receive(self, frames: Iterable[VideoFrame], window: Window) -> None:
         """Keep what was wanted."""
@@ -154,13 +163,8 @@ class Looker:
                 self._keep(frame, frame.pts, window)
 
     def _keep(self, frame: VideoFrame, ticks: int, window: Window) -> None:
-        limit = self._request.limits.max_frames
-        if len(window.samples) >= limit:
-            raise LimitError(f"{self._media.name}: window {window.index} has more than {limit} samples", kind="limit_frames")
-        window.marks.append(Mark(ticks, not frame.is_corrupt))
-        images = self._images(frame)
-        at, pts = window.at(ticks), window.raw(ticks, self._epoch)
-        window.samples.append(Sample(at=at, pts=pts, keyframe=ticks in self._keyframes, images=images))
+        pts, keyframe = window.raw(ticks, self._epoch), ticks in self._keyframes
+        window.add(ticks, self._images(frame), pts=pts, keyframe=keyframe, seen=not frame.is_corrupt)
 
     def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
         check_pixels(frame.width, frame.height, self._request.limits, self._media.name)

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from scanner.types import Rgb
 
-__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn"]
+__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn", "frame_turn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +72,15 @@ class Compass:
         """How this frame is shown."""
         angle = frame.rotation
         if angle not in self._turns:
-            self._turns[angle] = _turn(frame, angle)
+            self._turns[angle] = frame_turn(frame)
         return self._turns[angle]
 
 
-def _turn(frame: VideoFrame, angle: int) -> Turn:
-    matrix = _matrix(frame)
+def frame_turn(frame: VideoFrame) -> Turn:
+    """How one frame is shown; whoever has many of them asks a ``Compass``."""
+    matrix = _matrix(frame) if frame.rotation else None
     if matrix is None:
-        return Turn(quarters=round(angle / 90) % 4)
+        return Turn(quarters=round(frame.rotation / 90) % 4)
     a, b, c, d = matrix
     mirrored = a * d - b * c < 0
     across, up = (-a, b) if mirrored else (a, -b)

@@ -11,8 +11,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from scanner.errors import DamagedError, LimitError
-from scanner.media.header import read_header
+from scanner.errors import DamagedError
 from scanner.media.open import check_pixels
 from scanner.media.orientation import Turn
 from scanner.media.request import DecodeRequest
@@ -23,22 +22,17 @@ from scanner.types import Decoded, MediaInfo, Sample, SegmentTimes
 __all__ = ["decode_bitmap", "decode_picture"]
 
 
-def decode_picture(data: bytes, kind: Container, request: DecodeRequest, name: str) -> Iterator[Decoded]:
+def decode_picture(data: bytes, kind: Container, turn: Turn, request: DecodeRequest, name: str) -> Iterator[Decoded]:
     """One window of no duration with one sample.
 
     Raises:
-        LimitError: ``limit_bytes`` or ``limit_pixels``, before anything is decoded.
+        LimitError: ``limit_pixels``: there are more than the header says.
         DamagedError: no picture comes out of it.
     """
-    limits = request.limits
-    if len(data) > limits.max_still_bytes:
-        raise LimitError(f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture", kind="limit_bytes")
-    header = read_header(data, kind, name)
-    check_pixels(header.width, header.height, limits, name)
-    frame = decode_bitmap(data, kind, limits.max_pixels, name)
-    check_pixels(frame.width, frame.height, limits, name)
+    frame = decode_bitmap(data, kind, request.limits.max_pixels, name)
+    check_pixels(frame.width, frame.height, request.limits, name)
     if request.first_window == 0:
-        yield _still(frame, header.turn, kind, request)
+        yield _still(frame, turn, kind, request)
 
 
 def decode_bitmap(data: bytes, kind: Container, max_pixels: int, name: str) -> VideoFrame:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from scanner.errors import LimitError
 from scanner.media.gops import Gop
 from scanner.media.timeline import Placed
-from scanner.types import Decoded, MediaInfo, Sample, SegmentTimes, Span, Unseen
+from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
 
 __all__ = ["Mark", "Window"]
 
@@ -25,6 +26,9 @@ class Mark:
 class Window:
     """Grows GOP by GOP and sample by sample; ticks become seconds when it is closed."""
 
+    name: str
+    """What messages call the source."""
+    max_frames: int
     index: int
     first: Placed
     """A frame of it whose time stamp is known."""
@@ -41,10 +45,21 @@ class Window:
 
     def extend(self, gop: Gop) -> None:
         """Its time goes on over one more GOP."""
+        if not gop.decodable:
+            self.unkeyed.append((max(gop.start, self.end if self.frames else self.start), gop.end))
         self.last, self.end = max(self.last, gop.last), gop.end
         self.frames += len(gop.shown)
-        if not (gop.keyed or gop.continues):
-            self.unkeyed.append((gop.start, gop.end))
+
+    def add(self, ticks: int, images: Mapping[FrameSpec, Rgb], *, pts: int, keyframe: bool, seen: bool) -> None:
+        """One sample, whole (``seen``) or damaged.
+
+        Raises:
+            LimitError: ``limit_frames``.
+        """
+        if len(self.samples) >= self.max_frames:
+            raise LimitError(f"{self.name}: window {self.index} has more than {self.max_frames} samples", kind="limit_frames")
+        self.marks.append(Mark(ticks, seen))
+        self.samples.append(Sample(at=self.at(ticks), pts=pts, keyframe=keyframe, images=images))
 
     def at(self, ticks: int) -> Fraction:
         """Seconds from the window's first frame."""

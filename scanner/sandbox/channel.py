@@ -9,12 +9,13 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Channel"]
+__all__ = ["MOST_DESCRIPTORS", "Channel"]
 
 _LENGTH = struct.Struct("!I")
 _LONGEST = 8 << 20
 """Bytes of a message; a window's times and reasons take some hundred bytes a sample."""
-_MOST_DESCRIPTORS = 8
+MOST_DESCRIPTORS = 250
+"""With one message; the kernel takes 253."""
 
 
 class Channel:
@@ -51,7 +52,7 @@ class Channel:
     @contextlib.contextmanager
     def receive_open(self) -> Iterator[tuple[bytes, list[int]]]:
         """The next message and the descriptors that came with it, which are closed when the block ends. Waits for ever."""
-        header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, _MOST_DESCRIPTORS)
+        header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, MOST_DESCRIPTORS)
         try:
             header += self._exactly(_LENGTH.size - len(header), None) if header else b""
             if not header:

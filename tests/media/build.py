@@ -10,9 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SHADES", "encode", "shade"]
-
-TICK = Fraction(1, 90000)
+__all__ = ["encode", "picture", "remux"]
 
 
 def picture(value: int, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -40,19 +38,21 @@ def encode(
     rotation: int | None = None,
     metadata: dict[str, str] | None = None,
     sound: bool = False,
+    aspect: Fraction | None = None,
 ) -> bytes:
     """Flat pictures whose grey says their number; ``at`` gives each frame's time in frame units (variable rate)."""
     sink = io.BytesIO()
+    times = list(at) if at is not None else list(range(frames))
     with av.open(sink, "w", format=container, options=mux or {}) as out:
         out.metadata.update(metadata or {})
-        if sound:
-            _add_silence(out)
-        times = list(at) if at is not None else list(range(frames))
-        if times:
-            stream = out.add_stream(codec, rate=rate, options=_options(codec, gop, bframes, options or {}))
+        stream = out.add_stream(codec, rate=rate, options=_options(codec, gop, bframes, options or {})) if times else None
+        silence = out.add_stream("aac", rate=44100) if sound else None
+        if stream is not None:
             stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
             stream.codec_context.gop_size = gop
             stream.codec_context.thread_count = 1
+            if aspect is not None:
+                stream.codec_context.sample_aspect_ratio = aspect
             if rotation is not None:
                 stream.set_display_rotation(rotation)
         for number, time in enumerate(times):
@@ -60,15 +60,16 @@ def encode(
             frame = av.VideoFrame.from_ndarray(picture(value, size), format="rgb24")
             frame.pts, frame.time_base = time, 1 / Fraction(rate)
             out.mux(stream.encode(frame))
-        if times:
+        if stream is not None:
             out.mux(stream.encode(None))
+        if silence is not None:
+            _fill(out, silence)
     return sink.getvalue()
 
 
-def _add_silence(out: av.container.OutputContainer) -> None:
-    stream = out.add_stream("aac", rate=44100)
+def _fill(out: av.container.OutputContainer, stream: av.AudioStream) -> None:
     frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-    frame.sample_rate, frame.pts = 44100, 0
+    frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
     out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
 

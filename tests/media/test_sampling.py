@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -85,7 +86,7 @@ def test_no_hole_is_longer_than_the_greatest_gap(gops: list[int], gaps: list[int
 def test_no_two_picks_are_closer_than_the_least_gap(gops: list[int]) -> None:
     picks = pick(gops, Sampling())
 
-    assert all(later - earlier >= 15 for earlier, later in zip(picks, picks[1:], strict=False))
+    assert all(later - earlier >= 15 for earlier, later in pairwise(picks))
 
 
 @pytest.mark.parametrize(("seconds", "max_gap"), [(2, Fraction(2)), (1, Fraction(1, 2))])

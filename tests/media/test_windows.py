@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import resource
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import psutil
 import pytest
 
-from scanner.media import Sampling
+from scanner.media import MediaLimits, Sampling
 from scanner.types import Decoded
 from tests.media.build import encode
 from tests.media.looks import SPEC, look, times
@@ -35,7 +36,7 @@ def test_windows_follow_each_other_without_a_hole() -> None:
     windows = look(encode(frames=300, gop=45, bframes=2), window=Fraction(4))
 
     starts = [w.times.first_pts * w.times.time_base for w in windows]
-    assert [b - a for a, b in zip(starts, starts[1:], strict=False)] == [w.times.duration for w in windows[:-1]]
+    assert [b - a for a, b in pairwise(starts)] == [w.times.duration for w in windows[:-1]]
 
 
 def test_a_gop_longer_than_a_window_is_cut_inside() -> None:
@@ -48,8 +49,6 @@ def test_a_gop_longer_than_a_window_is_cut_inside() -> None:
 
 
 def test_a_gop_larger_than_the_limit_is_cut_inside() -> None:
-    from scanner.media import MediaLimits
-
     windows = look(encode(frames=300, gop=300), limits=MediaLimits(max_gop_bytes=3000))
 
     assert not any(w.unseen for w in windows)
@@ -59,7 +58,7 @@ def test_a_gop_larger_than_the_limit_is_cut_inside() -> None:
 def test_the_last_sample_before_a_cut_inside_a_gop_comes_out() -> None:
     windows = look(encode(frames=300, gop=300, bframes=3), window=Fraction(3), sampling=Sampling(strategy="every", every=Fraction(1, 3)))
 
-    gaps = [b - a for a, b in zip(times(windows), times(windows)[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(times(windows))]
     assert max(gaps) <= Fraction(1, 3) + Fraction(1, 30)
 
 

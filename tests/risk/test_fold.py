@@ -89,6 +89,15 @@ def test_seconds_of_a_gap_are_no_evidence() -> None:
     assert fold(after_a_gap, RULES)[1] == []
 
 
+def test_a_look_inside_a_gap_counts_and_covers_nothing() -> None:
+    risk, events = fold([*looks([LOW]), gap(0.5, 4.5), *looks([HIGH] * 5, start=4)], RULES)
+
+    assert events == []
+    assert risk.at == 6
+    assert risk.coverage.unseen == {"missing": 4}
+    assert kinds(fold([gap(0, 4), *looks([HIGH], start=3)], policies(dwell=Fraction(0)))[1]) == [Opened]
+
+
 def test_a_label_without_a_policy_is_ignored() -> None:
     risk, events = fold([both(LOW, HIGH, at) for at in range(10)], RULES)
 
@@ -243,25 +252,25 @@ def test_a_running_incident_is_told_again_every_thirty_seconds_while_it_grows() 
 
 # Media
 
-ON_CAMERA = {"when": frozenset(CAMERA)}
+ON_CAMERA = policies(when=frozenset(CAMERA))
 
 
 def test_a_weapon_in_a_game_is_not_a_weapon_on_camera() -> None:
-    assert fold(looks(seconds(HIGH, 30), medium=GAME), policies(**ON_CAMERA))[1] == []
-    assert kinds(fold(looks(seconds(HIGH, 5), medium=CAMERA), policies(**ON_CAMERA))[1]) == [Opened]
+    assert fold(looks(seconds(HIGH, 30), medium=GAME), ON_CAMERA)[1] == []
+    assert kinds(fold(looks(seconds(HIGH, 5), medium=CAMERA), ON_CAMERA)[1]) == [Opened]
 
 
 def test_a_harmless_switch_from_game_to_camera_opens_nothing() -> None:
     stream = looks(seconds(HIGH, 30), medium=GAME) + looks(seconds(LOW, 30), start=30, medium=CAMERA)
 
-    assert fold(stream, policies(**ON_CAMERA))[1] == []
+    assert fold(stream, ON_CAMERA)[1] == []
 
 
 def test_a_switch_from_game_to_camera_rearms_within_the_floor() -> None:
     """Within D of the first look that counts; that is the second one, because a single picture may be mistaken."""
     stream = looks(seconds(LOW, 30), medium=GAME) + looks(seconds(HIGH, 10), start=30, medium=CAMERA)
 
-    (opened,) = fold(stream, policies(**ON_CAMERA))[1]
+    (opened,) = fold(stream, ON_CAMERA)[1]
 
     floor, step = Fraction(5, 2), Fraction(1, 2)
     assert floor <= opened.at - 30 <= floor + step
@@ -270,11 +279,11 @@ def test_a_switch_from_game_to_camera_rearms_within_the_floor() -> None:
 def test_one_doubtful_picture_changes_no_weight() -> None:
     stream = looks(seconds(HIGH, 10), medium=GAME) + looks([HIGH], start=10, medium=CAMERA) + looks([HIGH] * 20, start=10.5, medium=GAME)
 
-    assert fold(stream, policies(**ON_CAMERA))[0].labels[FIRE].peak_level is None
+    assert fold(stream, ON_CAMERA)[0].labels[FIRE].peak_level is None
 
 
 def test_where_no_model_tells_the_medium_everything_counts() -> None:
-    assert kinds(fold(looks(seconds(HIGH, 5)), policies(**ON_CAMERA))[1]) == [Opened]
+    assert kinds(fold(looks(seconds(HIGH, 5)), ON_CAMERA)[1]) == [Opened]
 
 
 # Signals
@@ -321,6 +330,23 @@ def test_cutting_into_segments_changes_nothing(stream: list[Sampled], borders: s
         placed += [Sampled(at=offset + s.at - part[0].at, values=s.values, medium=s.medium, cut=s.cut) for s in part]
 
     assert fold(placed, two(open=1.0)) == fold(stream, two(open=1.0))
+
+
+def test_a_segment_that_claims_more_than_it_shows_does_not_hold_up_the_next_one() -> None:
+    tick = Fraction(1, 1000)
+    clock, first = place(
+        Clock(), SegmentTimes(first_pts=0, last_pts=3000, duration=Fraction(5), time_base=tick), sequence=0, discontinuity=False
+    )
+    _, second = place(
+        clock, SegmentTimes(first_pts=4000, last_pts=8000, duration=Fraction(4), time_base=tick), sequence=1, discontinuity=False
+    )
+
+    risk, _ = fold(
+        [*looks([LOW] * 7, start=first), gap(3.5, 5, "undecodable"), *looks([LOW] * 9, start=second), Ended(at=Fraction(8))], RULES
+    )
+
+    assert second == 4
+    assert risk.coverage.unseen == {"undecodable": Fraction(3, 2)}
 
 
 # State
