@@ -46,6 +46,8 @@ class Gop:
     """Frames that come in order of time; the others are shown before one that came earlier."""
     shown: list[int] = field(default_factory=list)
     """Every frame's start, in the order of decoding."""
+    led: list[int] = field(default_factory=list)
+    """Starts of frames that come after the next keyframe and are shown before it."""
     packets: list[VideoPacket] = field(default_factory=list)
     """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and is left out."""
     size: int = 0
@@ -56,7 +58,7 @@ class Gop:
     @property
     def last(self) -> int:
         """Ticks of the last frame shown."""
-        return max(self.shown, default=self.first.ticks)
+        return max((*self.shown, *self.led), default=self.first.ticks)
 
     @property
     def start(self) -> int:
@@ -171,7 +173,7 @@ class _Gatherer:
         if gop.continues:
             gop.take(packet, placed)
         if self._held is not None and not gop.first.jump:
-            self._held.shown.append(placed.ticks)
+            self._held.led.append(placed.ticks)
 
     def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
         anchor = not packet.is_discard and (not gop.anchors or placed.ticks > gop.anchors[-1])
