@@ -115,9 +115,16 @@ def test_an_incident_survives_a_dip_between_the_levels() -> None:
 
 
 def test_an_incident_closes_as_quiet_after_ten_seen_seconds_and_ends_where_it_was_last_seen() -> None:
-    closed = incidents(fold(looks(seconds(HIGH, 5) + seconds(LOW, 30)), RULES)[1])
+    opened, closed = fold(looks(seconds(HIGH, 5) + seconds(LOW, 30)), RULES)[1]
 
-    assert [(i.start, i.end, i.reason) for i in closed] == [(0, Fraction(9, 2), Reason.QUIET)]
+    assert (opened.incident.start, closed.incident.end, closed.incident.reason) == (0, Fraction(9, 2), Reason.QUIET)
+    assert closed.at == 24  # at 14.5 s fewer than 2.5 of the last 12 seconds were high
+
+
+def test_a_return_above_the_closing_level_begins_the_quiet_time_anew() -> None:
+    relapse = seconds(HIGH, 5) + seconds(LOW, 15) + seconds(HIGH, 3) + seconds(LOW, 13)
+
+    assert kinds(fold(looks(relapse), RULES)[1]) == [Opened]
 
 
 def test_unseen_time_does_not_close_as_quiet() -> None:
@@ -134,6 +141,24 @@ def test_an_incident_ends_as_unseen_after_thirty_unseen_seconds(later: Sampled) 
     events = fold([*looks(seconds(HIGH, 5)), later], RULES)[1]
 
     assert [(i.end, i.reason) for i in incidents(events)] == [(Fraction(9, 2), Reason.UNSEEN)]
+
+
+def test_an_incident_that_a_signal_opened_ends_as_unseen_thirty_seconds_after_that() -> None:
+    opened = fold([*looks(seconds(0.8, 5)), Tick(at=Fraction(20)), report(20)], RULES)[0]
+
+    assert len(opened.incidents) == 1
+    assert advance(opened, Tick(at=Fraction(49)), RULES)[1] == ()
+    assert [type(event) for event in advance(opened, Tick(at=Fraction(50)), RULES)[1]] == [Closed]
+
+
+def test_time_whose_medium_does_not_count_is_unseen() -> None:
+    events = fold(looks(seconds(HIGH, 5), medium=CAMERA) + looks(seconds(LOW, 40), start=5, medium=GAME), ON_CAMERA)[1]
+
+    assert [i.reason for i in incidents(events)] == [Reason.UNSEEN]
+
+
+def test_the_seconds_that_a_look_covers_are_not_unseen() -> None:
+    assert incidents(fold([*looks(seconds(HIGH, 5)), *looks([LOW], start=36)], RULES)[1]) == []
 
 
 def test_an_incident_survives_less_unseen_time() -> None:
@@ -219,9 +244,18 @@ def test_labels_that_overlap_are_one_incident_with_the_identity_of_the_first_and
     opened, extended, *_, closed = fold(stream, two())[1]
 
     assert (opened.incident.label, opened.incident.labels) == (FIRE, (FIRE,))
-    assert (extended.incident.label, extended.incident.labels, extended.incident.severity) == (GUN, (FIRE, GUN), 3)
+    assert (extended.incident.label, extended.incident.labels) == (GUN, (FIRE, GUN))
+    assert (extended.incident.category, extended.incident.severity) == ("violence", 3)
     assert opened.incident.id == extended.incident.id == closed.incident.id
     assert (closed.incident.end, closed.incident.reason) == (19, Reason.QUIET)
+
+
+def test_the_peak_is_the_highest_risk_of_all_labels_and_all_times() -> None:
+    stream = [both(0.98, 0.999 if 10 <= at < 14 else LOW, at) for at in range(20)]
+
+    opened, *_, closed = fold([*stream, Ended(at=Fraction(20))], two())[1]
+
+    assert closed.incident.peak > 5 * opened.incident.peak
 
 
 def test_labels_that_open_together_are_one_event() -> None:
@@ -311,6 +345,10 @@ def test_a_later_signal_of_the_same_name_takes_the_earlier_ones_place() -> None:
     risk = fold([report(0), report(1), report(2)], RULES)[0]
 
     assert len(risk.signals) == 1
+
+
+def test_a_signal_that_is_over_is_forgotten() -> None:
+    assert fold([report(0, until=2), Tick(at=Fraction(2))], RULES)[0].signals == ()
 
 
 # Cutting into segments
