@@ -11,6 +11,7 @@ from collections.abc import Callable
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -27,7 +28,8 @@ PROBED = ["ts_h264_b_frames", "mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp
 
 
 def upright(frame: av.VideoFrame, rotation: int) -> NDArray[np.uint8]:
-    """The frame as RGB, turned clockwise."""
+    """The frame as RGB, turned clockwise; its number is black and white in any matrix."""
+    frame.colorspace = Colorspace.ITU709
     return np.rot90(frame.to_ndarray(format="rgb24"), -rotation // 90)
 
 
