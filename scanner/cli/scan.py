@@ -60,7 +60,9 @@ def scan_command(
     policies = compose_policies(settings, manifests)
     with open_runner(context.obj, settings, workers) as runner, _room(out, settings, policies) as room:
         reporter = None if room is None else Reporter(room)
-        said = _noted(scan(arrivals(paths, settings.fetch), policies, runner, evidence=room), reporter)
+        said = _noted(
+            scan(arrivals(paths, settings.fetch), policies, runner, evidence=room, patience=settings.stream.missing_after), reporter
+        )
         missing = uncovered(Taxonomy.load(), policies.labels)
         status = _tell_json(said, missing) if as_json or not sys.stdout.isatty() else _tell_people(said, missing)
     if reporter is not None and out is not None:

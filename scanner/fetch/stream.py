@@ -21,6 +21,9 @@ from scanner.types import Source
 
 __all__ = ["PlaylistSegment", "segments_of_playlist"]
 
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
+"""Between two looks at a live playlist, whatever its target duration says."""
+
 log = logging.getLogger(__name__)
 
 
@@ -83,12 +86,14 @@ class _Reader:
         while True:
             fresh = [entry for entry in playlist.entries if entry.sequence >= following]
             for entry in fresh:
+                self._check_age(began)
                 yield self._segment(entry)
                 following, grew = entry.sequence + 1, self._pace.now()
             if playlist.ended or not self._home.live:
                 return
-            self._check_time(began, grew)
-            self._pace.sleep(float(playlist.target_duration) / 2)
+            self._check_age(began)
+            self._check_growth(grew)
+            self._pace.sleep(min(max(float(playlist.target_duration) / 2, _SHORTEST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS))
             playlist = self._media_playlist()
 
     def _first_playlist(self) -> Playlist:
@@ -140,9 +145,12 @@ class _Reader:
             self._init = (entry.init, self._home.source(location, entry.init.span))
         return self._init[1]
 
-    def _check_time(self, began: float, grew: float) -> None:
-        now = self._pace.now()
-        if now - began > self._limits.stream_seconds:
-            raise LimitError(f"{self._name}: live for {now - began:.0f} s, limit is {self._limits.stream_seconds:g}", kind="limit_time")
-        if now - grew > self._limits.stale_seconds:
-            raise TransientError(f"{self._name}: no new segment for {now - grew:.0f} s and no end")
+    def _check_age(self, began: float) -> None:
+        age, limit = self._pace.now() - began, self._limits.stream_seconds
+        if age > limit:
+            raise LimitError(f"{self._name}: read for {age:.0f} s, limit is {limit:g}", kind="limit_time")
+
+    def _check_growth(self, grew: float) -> None:
+        still = self._pace.now() - grew
+        if still > self._limits.stale_seconds:
+            raise TransientError(f"{self._name}: no new segment for {still:.0f} s and no end")

@@ -32,7 +32,6 @@ class Decoder:
 
     def __init__(self, codec: VideoCodecContext, limits: MediaLimits) -> None:
         codec.thread_count = 1  # frame threads that are dropped undrained deadlock
-        codec.skip_frame = _SPARED.get(codec.name, "DEFAULT")
         codec.options = {"max_pixels": str(limits.max_pixels)}
         self._codec = codec
         self._patience = limits.max_errors
@@ -64,8 +63,12 @@ class Decoder:
         """Some frames are left out, as no other that we want depends on them."""
         return self._codec.skip_frame != "DEFAULT"
 
+    def spare_most(self) -> None:
+        """From here on leave out the frames that others do not need, where the codec has such."""
+        self._codec.skip_frame = _SPARED.get(self._codec.name, "DEFAULT")
+
     def spare_nothing(self) -> None:
-        """Leave out no frame from now on: there are streams that have hardly any others."""
+        """From here on leave out no frame."""
         self._codec.skip_frame = "DEFAULT"
 
     def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:

@@ -46,14 +46,19 @@ class Gop:
     """Frames that come in order of time; the others are shown before one that came earlier."""
     shown: list[int] = field(default_factory=list)
     """Every frame's start, in the order of decoding."""
+    led: list[int] = field(default_factory=list)
+    """Starts of frames that come after the next keyframe and are shown before it."""
     packets: list[VideoPacket] = field(default_factory=list)
     """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and is left out."""
     size: int = 0
+    """Bytes of those packets."""
+    border: int = 0
+    """Where among the packets the last anchor's is."""
 
     @property
     def last(self) -> int:
         """Ticks of the last frame shown."""
-        return max(self.shown, default=self.first.ticks)
+        return max((*self.shown, *self.led), default=self.first.ticks)
 
     @property
     def start(self) -> int:
@@ -76,10 +81,17 @@ class Gop:
         self.packets.append(packet)
         self.size += packet.size
 
-    def is_full(self, ticks: int, rule: GopRule) -> bool:
-        """A frame at ``ticks`` belongs to the next piece, so that this one will not be too long when the frame after it comes."""
-        following = 2 * ticks - self.anchors[-1]
-        return self.size > rule.max_bytes or (rule.longest is not None and following - self.start > rule.longest)
+    def split(self) -> Gop:
+        """Cut before the last anchor; what is from there on comes back."""
+        border = self.anchors.pop()
+        first = Placed(border, self.first.raw + border - self.first.ticks, False)
+        rest = Gop(first=first, keyed=False, continues=self.decodable, anchors=[border])
+        rest.shown = [ticks for ticks in self.shown if ticks >= border]
+        rest.packets, self.packets = self.packets[self.border :], self.packets[: self.border]
+        rest.size = sum(packet.size for packet in rest.packets)
+        self.shown = [ticks for ticks in self.shown if ticks < border]
+        self.continued, self.end = self.decodable, border
+        return rest
 
     def close(self, end: int) -> Gop:
         """Itself, with its end known."""
@@ -93,9 +105,7 @@ def gather(packets: Iterable[VideoPacket], timeline: Timeline, rule: GopRule) ->
     for packet in packets:
         pts = packet.dts if packet.pts is None else packet.pts
         placed = timeline.place(pts, duration=packet.duration or 0, keyframe=packet.is_keyframe)
-        finished = gatherer.add(packet, placed)
-        if finished is not None:
-            yield finished
+        yield from gatherer.add(packet, placed)
     yield from gatherer.finish(timeline.end)
 
 
@@ -107,35 +117,53 @@ class _Gatherer:
         self._open: Gop | None = None
         self._held: Gop | None = None
 
-    def add(self, packet: VideoPacket, placed: Placed) -> Gop | None:
-        """Take one packet; a GOP that is complete now comes back."""
+    def add(self, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
+        """Take one packet; GOPs that are complete now come back."""
+        begins = self._open is None or packet.is_keyframe or placed.jump
+        anchor = self._open is None or not self._open.anchors or placed.ticks > self._open.anchors[-1]
+        if anchor or begins:
+            yield from self._shorten(placed)
         gop = self._open
-        if gop is None or packet.is_keyframe or placed.jump or self._is_full(gop, placed):
-            return self._begin(packet, placed)
-        if placed.ticks < gop.first.ticks and gop.decodable:
+        if gop is None or begins or (anchor and self._is_over(gop, placed)):
+            yield from self._begin(packet, placed)
+        elif placed.ticks < gop.first.ticks and gop.decodable:
             self._lead(gop, packet, placed)
-            return None
-        return self._follow(gop, packet, placed)
+        else:
+            yield from self._follow(gop, packet, placed)
 
     def finish(self, end: int) -> Iterator[Gop]:
         """What is left when the source ends."""
-        if self._held is not None:
-            yield self._held
+        yield from self._release()
         if self._open is not None:
             yield self._open.close(end)
 
-    def _is_full(self, gop: Gop, placed: Placed) -> bool:
-        return bool(gop.anchors) and placed.ticks > gop.anchors[-1] and gop.is_full(placed.ticks, self._rule)
+    def _is_over(self, gop: Gop, placed: Placed) -> bool:
+        """With the next frame at ``placed``, the piece is too long or too large."""
+        too_long = self._rule.longest is not None and placed.ticks - gop.start > self._rule.longest
+        return too_long or gop.size > self._rule.max_bytes
 
-    def _begin(self, packet: VideoPacket, placed: Placed) -> Gop | None:
-        finished, before = self._held, self._open
-        continues = before is not None and not (packet.is_keyframe or placed.jump) and before.decodable
+    def _shorten(self, placed: Placed) -> Iterator[Gop]:
+        """Only now is it known how long the last frame is shown: the piece may have to end before it."""
+        gop = self._open
+        if gop is not None and len(gop.anchors) > 1 and self._is_over(gop, placed):
+            yield from self._release()
+            self._open = gop.split()
+            yield gop
+
+    def _release(self) -> Iterator[Gop]:
+        held, self._held = self._held, None
+        if held is not None:
+            yield held
+
+    def _begin(self, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
+        yield from self._release()
+        before = self._open
+        continues = before is not None and before.decodable and not (packet.is_keyframe or placed.jump)
         self._open = Gop(first=placed, keyed=packet.is_keyframe, continues=continues)
-        self._held = before.close(placed.ticks) if before is not None else None
         if before is not None:
             before.continued = continues
-        self._follow(self._open, packet, placed)
-        return finished
+            self._held = before.close(placed.ticks)
+        yield from self._follow(self._open, packet, placed)
 
     def _lead(self, gop: Gop, packet: VideoPacket, placed: Placed) -> None:
         """A frame before the keyframe it follows is shown in the GOP before, if there is one.
@@ -145,18 +173,16 @@ class _Gatherer:
         if gop.continues:
             gop.take(packet, placed)
         if self._held is not None and not gop.first.jump:
-            self._held.shown.append(placed.ticks)
+            self._held.led.append(placed.ticks)
 
-    def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Gop | None:
+    def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
+        anchor = not packet.is_discard and (not gop.anchors or placed.ticks > gop.anchors[-1])
+        if anchor:
+            gop.anchors.append(placed.ticks)
+            gop.border = len(gop.packets)
+        if not packet.is_discard:
+            gop.shown.append(placed.ticks)
         if packet.is_keyframe or (self._rule.keep and gop.decodable):
             gop.take(packet, placed)
-        if packet.is_discard:
-            return None
-        gop.shown.append(placed.ticks)
-        if gop.anchors and placed.ticks <= gop.anchors[-1]:
-            return None
-        gop.anchors.append(placed.ticks)
-        if len(gop.anchors) == 1:
-            return None
-        finished, self._held = self._held, None
-        return finished
+        if anchor and len(gop.anchors) > 1:
+            yield from self._release()

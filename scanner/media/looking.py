@@ -32,8 +32,6 @@ class Looker:
         self._media = media
         self._request = request
         self._decoder = Decoder(media.codec, request.limits)
-        if not media.ordered:
-            self._decoder.spare_nothing()
         self._picker = Picker(request.sampling, media.time_base)
         self._compass = Compass()
         self._scaler = Scaler(request.specs)
@@ -56,8 +54,9 @@ class Looker:
         window = self._window or self._begin(gop, index)
         window.extend(gop)
         self._epoch = gop.first
-        picks = self._pick(gop) if window.index >= self._request.first_window else ()
-        if picks or self._goes_on(gop.continued):
+        goes_on = self._goes_on(gop.continued)
+        picks = self._pick(gop) if goes_on or self._looks_at(window) else ()
+        if picks or goes_on:
             self._show(gop, picks, window)
 
     def close(self, *, following: Gop | None, missing: int = 0) -> Iterator[Decoded]:
@@ -66,7 +65,7 @@ class Looker:
         ``missing`` ticks at its end are promised by the container, and cannot be read.
         """
         window, self._window = self._window, None
-        if window is None or window.index < self._request.first_window:
+        if window is None or not self._looks_at(window):
             return
         if following is not None and self._goes_on(following.continues):
             self._look_ahead(following, window)
@@ -92,8 +91,13 @@ class Looker:
             wrap_bits=self._media.wrap_bits,
         )
         self._picker.restart()
+        self._wanted.clear()
         self._keyframes.clear()
         return self._window
+
+    def _looks_at(self, window: Window) -> bool:
+        """It is one that was asked for; of those before it only what they leave in the decoder counts."""
+        return window.index >= self._request.first_window
 
     def _pick(self, gop: Gop) -> tuple[int, ...]:
         if not gop.decodable or not gop.anchors:
@@ -106,27 +110,36 @@ class Looker:
 
     def _show(self, gop: Gop, picks: tuple[int, ...], window: Window) -> None:
         """Decode as far as is needed: up to the last pick, or all of it where another piece goes on from there."""
-        upto = None if self._goes_on(gop.continued) else picks[-1]
+        needed = None if self._goes_on(gop.continued) else frozenset(picks)
+        if gop.keyed:
+            self._decoder.spare_most()
+        if not (self._media.ordered and set(picks).issubset(gop.anchors)):
+            self._decoder.spare_nothing()
         errors = self._decoder.errors
-        self._run(gop, upto, window)
-        missed = self._wanted.intersection(picks) if upto is not None else self._wanted.issuperset(picks[1:])
-        if len(picks) > 1 and missed and gop.keyed and self._decoder.spares and self._decoder.errors == errors:
+        self._run(gop, needed, window)
+        if gop.keyed and len(picks) > 1 and self._is_missing(picks, needed) and self._decoder.spares and self._decoder.errors == errors:
             self._decoder.drain()
             self._decoder.spare_nothing()
-            self._run(gop, upto, window)
+            self._run(gop, needed, window)
 
-    def _run(self, gop: Gop, upto: int | None, window: Window) -> None:
-        """Feed packets up to the one at ``upto``, then have out what is inside.
+    def _is_missing(self, picks: tuple[int, ...], needed: frozenset[int] | None) -> bool:
+        """Frames that were thought to depend on no spared one did: any of them, or all of them where some may still come."""
+        return self._wanted.issuperset(picks[1:]) if needed is None else not self._wanted.isdisjoint(picks)
+
+    def _run(self, gop: Gop, needed: frozenset[int] | None, window: Window) -> None:
+        """Feed packets until the ``needed`` ones are in and have the frames out; or all packets, to be gone on from.
 
         H.264 loses keyframes of open GOPs that follow each other without the frames between: its counter of frames wraps.
         """
         self._receive(self._early, window)
         self._early.clear()
+        left = set(needed or ())
         for packet in gop.packets:
             self._receive(self._decoder.feed(packet), window)
-            if packet.pts == upto:
+            left.discard(packet.pts or 0)
+            if needed is not None and not left:
                 break
-        if upto is not None:
+        if needed is not None:
             self._receive(self._decoder.drain(), window)
 
     def _goes_on(self, cut: bool) -> bool:
@@ -140,7 +153,7 @@ class Looker:
             return
         self._decoder.drain()
         self._wanted.add(gop.anchors[-1])
-        self._run(gop, gop.anchors[-1], window)
+        self._run(gop, frozenset(gop.anchors[-1:]), window)
 
     def _look_ahead(self, following: Gop, window: Window) -> None:
         """Frames come out a few packets late: push the last wanted ones out with what follows."""
@@ -160,7 +173,8 @@ class Looker:
         for frame in frames:
             if frame.pts in self._wanted:
                 self._wanted.remove(frame.pts)
-                self._keep(frame, frame.pts, window)
+                if self._looks_at(window):
+                    self._keep(frame, frame.pts, window)
 
     def _keep(self, frame: VideoFrame, ticks: int, window: Window) -> None:
         pts, keyframe = window.raw(ticks, self._epoch), ticks in self._keyframes

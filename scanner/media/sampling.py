@@ -54,32 +54,46 @@ class Picker:
         """Forget the last choice: a window begins."""
         self._last = None
 
-    def pick(self, anchors: Sequence[int], shown: Sequence[int], end: int, *, keyed: bool) -> tuple[int, ...]:
-        """The ticks of the frames to look at.
+    def pick(self, anchors: Sequence[int], frames: Sequence[int], end: int, *, keyed: bool) -> tuple[int, ...]:
+        """The ticks of the frames to look at, in order of time.
 
-        ``anchors`` are the frames that come in order of time, the first one being the keyframe where ``keyed``;
-        ``shown`` is every frame's start in order of time; ``end`` is where the next GOP begins.
+        ``frames`` are the starts of all frames in order of time, ``anchors`` those of them that come in this order, which are
+        preferred: others need not be decoded for them. The first one is the keyframe where ``keyed``; the next GOP begins at ``end``.
         """
         if self._keyframes_only:
             return tuple(anchors[:1]) if keyed else ()
         picks: list[int] = []
         if self._last is None or (keyed and anchors[0] - self._last >= self._min_gap):
-            picks.append(self._take(anchors[0], shown, end))
-        while (pick := self._fill(anchors, end)) is not None:
-            picks.append(self._take(pick, shown, end))
+            picks.append(self._take(anchors[0], frames, end))
+        while (pick := self._fill(anchors, frames, end)) is not None:
+            picks.append(self._take(pick, frames, end))
         return tuple(picks)
 
-    def _take(self, pick: int, shown: Sequence[int], end: int) -> int:
-        following = bisect_right(shown, pick)
+    def _take(self, pick: int, frames: Sequence[int], end: int) -> int:
+        following = bisect_right(frames, pick)
         self._last = pick
-        self._seen_to = shown[following] if following < len(shown) else end
+        self._seen_to = frames[following] if following < len(frames) else end
         return pick
 
-    def _fill(self, anchors: Sequence[int], end: int) -> int | None:
-        """The last anchor within ``max_gap``, early enough to leave ``min_gap`` before the next GOP; else the next one."""
+    def _fill(self, anchors: Sequence[int], frames: Sequence[int], end: int) -> int | None:
+        """Where the hole to ``end`` is too long: the last anchor within ``max_gap``, early enough to leave ``min_gap`` before ``end``.
+
+        Where no anchor is, any frame will do, and where there is none at all, the next one.
+        """
         if self._last is None or end - self._seen_to <= self._max_gap:
             return None
         limit = min(self._last + self._max_gap, max(end - self._min_gap, self._last + self._min_gap))
-        after = bisect_right(anchors, self._last)
-        index = max(bisect_right(anchors, limit) - 1, after)
-        return anchors[index] if index < len(anchors) else None
+        for pick in (_last_within(anchors, self._last, limit), _last_within(frames, self._last, limit), _next(frames, self._last)):
+            if pick is not None:
+                return pick
+        return None
+
+
+def _last_within(frames: Sequence[int], after: int, limit: Fraction) -> int | None:
+    index = bisect_right(frames, limit) - 1
+    return frames[index] if index >= 0 and frames[index] > after else None
+
+
+def _next(frames: Sequence[int], after: int) -> int | None:
+    index = bisect_right(frames, after)
+    return frames[index] if index < len(frames) else None

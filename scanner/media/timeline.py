@@ -7,10 +7,8 @@ from fractions import Fraction
 
 __all__ = ["Placed", "Timeline"]
 
-_REORDER_SECONDS = 2
-"""A frame may come this much after one that is shown later; more is a jump of the clock."""
 _SILENCE_SECONDS = 10
-"""Where the container has a running clock, a longer step forward is a jump (FFmpeg's ``dts_delta_threshold``)."""
+"""Where the container has a running clock, a longer step either way is a jump (FFmpeg's ``dts_delta_threshold``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +28,17 @@ class Timeline:
 
     def __init__(self, time_base: Fraction, *, wrap_bits: int = 64, running: bool = False) -> None:
         self._modulus = 0 if wrap_bits >= 64 else 1 << wrap_bits
-        self._reorder = _REORDER_SECONDS / time_base
         self._silence = _SILENCE_SECONDS / time_base if running else None
-        self._step = 0
         self._newest: Placed | None = None
+        self._before = 0
+        self._duration = 0
 
     @property
     def end(self) -> int:
-        """Where the newest frame ends, in ticks."""
-        return self._newest.ticks + self._step if self._newest is not None else 0
+        """Where the newest frame ends, in ticks; one that does not say lasts as long as the one before it."""
+        if self._newest is None:
+            return 0
+        return self._newest.ticks + (self._duration or self._newest.ticks - self._before)
 
     def place(self, pts: int | None, *, duration: int, keyframe: bool) -> Placed:
         """The packet's place; one without a time stamp follows the newest frame."""
@@ -46,12 +46,15 @@ class Timeline:
         if newest is None:
             return self._advance(self._first(pts), duration)
         if pts is None:
-            return self._advance(Placed(self.end, self._raw(newest.raw + self._step), False), duration)
+            return self._advance(Placed(self.end, self._raw(newest.raw + self.end - newest.ticks), False), duration)
         delta = self._difference(pts, newest.raw)
         if self._jumps(delta, keyframe):
             return self._advance(Placed(self.end, self._raw(pts), True), duration)
         placed = Placed(newest.ticks + delta, self._raw(pts), False)
-        return self._advance(placed, duration) if delta > 0 else placed
+        if delta > 0:
+            return self._advance(placed, duration)
+        self._before = max(self._before, placed.ticks) if delta < 0 else self._before
+        return placed
 
     def _first(self, pts: int | None) -> Placed:
         raw = self._raw(pts or 0)
@@ -67,14 +70,12 @@ class Timeline:
         return (later - earlier + half) % self._modulus - half
 
     def _jumps(self, delta: int, keyframe: bool) -> bool:
-        if delta < 0:
-            return keyframe or -delta > self._reorder
-        return self._silence is not None and delta > self._silence
+        """A keyframe is shown after all that came before it; other frames may be shown earlier, but not by much."""
+        if delta < 0 and keyframe:
+            return True
+        return self._silence is not None and abs(delta) > self._silence
 
     def _advance(self, placed: Placed, duration: int) -> Placed:
-        if duration > 0:
-            self._step = duration
-        elif self._newest is not None and not placed.jump:
-            self._step = placed.ticks - self._newest.ticks
-        self._newest = placed
+        self._before = self._newest.ticks if self._newest is not None and not placed.jump else placed.ticks
+        self._newest, self._duration = placed, max(0, duration)
         return placed

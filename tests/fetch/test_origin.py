@@ -58,12 +58,22 @@ def test_a_live_playlist_that_stops_growing_is_given_up(server: Server, clock: F
         read(server, clock)
 
 
-def test_a_live_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
+def test_a_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
     server.pages["/live/index.m3u8"] = [playlist(*entries("s.ts"), first=n, ended=False) for n in range(100)]
     server.pages["/live/s.ts"] = Answer(b"s")
 
-    with pytest.raises(LimitError, match="live for 22 s, limit is 20"):
+    with pytest.raises(LimitError, match="read for 22 s, limit is 20"):
         read(server, clock, FetchLimits(stream_seconds=20))
+
+
+@pytest.mark.parametrize(("target", "pause"), [(0, 0.5), (3, 1.5), (86_400, 10.0)])
+def test_a_playlist_does_not_choose_any_pause(target: int, pause: float, server: Server, clock: FakeClock) -> None:
+    first = b"#EXTM3U\n#EXT-X-TARGETDURATION:%d\n#EXTINF:0.25,\ns.ts\n" % target
+    server.pages |= {"/live/index.m3u8": [Answer(first), playlist(*entries("s.ts"))], "/live/s.ts": Answer(b"s")}
+
+    read(server, clock)
+
+    assert clock.slept == [pause]
 
 
 def test_ranges_are_asked_for_and_cut_from_servers_that_ignore_them(server: Server, clock: FakeClock) -> None:
