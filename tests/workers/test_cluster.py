@@ -18,17 +18,20 @@ from workers.cluster import MARK, ClusterSettings, cluster
 pytestmark = pytest.mark.ray
 
 INTERRUPTED = """
-import itertools, os, signal, sys
+import itertools, logging, os, signal, sys
+from pathlib import Path
 from crew_fakes import AWAY, scripted
 from workers.actors import Plan, ray_runner
 
 def ours(signum, frame): ...
+logging.getLogger("workers").addHandler(logging.NullHandler())
 signal.signal(signal.SIGTERM, ours)
 try:
     with ray_runner(AWAY, Plan(workers=2)) as runner:
         print(os.environ["RAY_AUTH_TOKEN_PATH"], signal.getsignal(signal.SIGTERM) is ours, flush=True)
-        for number, outcome in enumerate(runner.run(scripted(f"s{n}") for n in itertools.count())):
-            if number == 100:
+        jobs = (scripted(f"s{n}", worker_dies=[0] if n == 2 else [], marks=Path.cwd()) for n in itertools.count())
+        for number, outcome in enumerate(runner.run(jobs)):
+            if number == 5000:
                 print("running", flush=True)
 except KeyboardInterrupt:
     print("RAY_AUTH_TOKEN_PATH" in os.environ, flush=True)
@@ -58,7 +61,7 @@ def test_the_token_is_for_us_alone() -> None:
     assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
 
 
-def test_ctrl_c_ends_everything_quickly_and_quietly(tmp_path: Path) -> None:
+def test_ctrl_c_ends_everything_and_neither_it_nor_a_dead_worker_makes_ray_talk(tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
