@@ -20,7 +20,7 @@ from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
 from scanner.sandbox.border import Frames, dumps, error_to, window_to
-from scanner.sandbox.channel import Channel
+from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.messages import Call, Start
 from scanner.sandbox.walls import die_with, raise_walls
@@ -39,7 +39,7 @@ def main() -> None:
             with channel.receive_open() as (body, descriptors):
                 answer = server.serve(pickle.loads(body), descriptors)
             channel.send(dumps(answer))
-    except (EOFError, ConnectionError):
+    except HangUpError:
         return
 
 
@@ -77,7 +77,7 @@ class _Server:
         """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or ``error``."""
         try:
             answer = self._run(call, descriptors)
-        except (EOFError, ConnectionError):
+        except HangUpError:
             raise  # the parent is gone, nobody waits for an answer
         except Exception as why:  # noqa: BLE001 - whatever it is, it is the answer
             answer = {"error": error_to(_blame(why, call.name, self._limits))}

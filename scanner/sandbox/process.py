@@ -18,7 +18,7 @@ from typing import Any
 
 from scanner.errors import DecoderDiedError, SetupError
 from scanner.sandbox.border import Frames, LieError, error_from, loads, walls_from, window_from
-from scanner.sandbox.channel import Channel
+from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import shared_memory
 from scanner.sandbox.messages import Call, Start
@@ -29,7 +29,7 @@ __all__ = ["Child"]
 
 _CPU_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
 _GRACE_SECONDS = 2.0
-"""For a child to end by itself once its parent hung up."""
+"""Between the end of a connection and the end of its process."""
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
 """All other variables, passwords among them, stay with the parent."""
 
@@ -111,15 +111,8 @@ class Child:
         """
         return self._answer(call, "value")[1]
 
-    def close(self) -> None:
-        """Let it end by itself, or end it; never leaves a zombie."""
-        self._channel.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_SECONDS if self.idle else 0)
-        self.kill()
-
     def kill(self) -> None:
-        """End it now."""
+        """End it now, whatever it does; it has nothing to lose. Leaves no zombie."""
         self._channel.close()
         self._process.kill()
         self._process.wait()
@@ -131,8 +124,11 @@ class Child:
             try:
                 self._channel.send(pickle.dumps(start), [buffer], seconds=self._limits.start_seconds)
                 said = loads(self._channel.receive(seconds=self._limits.start_seconds))
-            except (EOFError, OSError, ValueError, LieError) as why:
-                raise SetupError(f"the decoder process does not start: {str(why) or type(why).__name__}") from why
+            except HangUpError as why:
+                cause = _cause(self._process.wait(_GRACE_SECONDS))
+                raise SetupError(f"the decoder process ends at its start by {cause}") from why
+            except (TimeoutError, ValueError, LieError) as why:
+                raise SetupError(f"the decoder process does not start: {why}") from why
         if "failed" in said:
             raise SetupError(f"the decoder process does not start: {said['failed']}")
         return walls_from(said)
@@ -159,7 +155,7 @@ class Child:
         except TimeoutError as why:
             message = f"{call.name}: decoder gave nothing for {self._wall_seconds(call):g} s"
             raise DecoderDiedError(message, kind="limit_time") from why
-        except (EOFError, ConnectionError) as why:
+        except HangUpError as why:
             raise self._death(call) from why
         except (LieError, ValueError) as why:
             raise DecoderDiedError(f"{call.name}: decoder answered {why}") from why

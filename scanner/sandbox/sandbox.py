@@ -116,7 +116,7 @@ class Sandbox:
     def _end_child(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            child.close()
+            child.kill()
 
     def _ready_child(self) -> Child:
         child = self._child

@@ -64,7 +64,9 @@ def copy(sources: Sequence[BinaryIO], arguments: int, *, name: str, output: Bina
 
 def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[Decoded]:
     yield window(0)
-    raise {"damaged": DamagedError(f"{name}: torn"), "setup": SetupError("mend me"), "bug": KeyError("bug")}[arguments]
+    raise {"damaged": DamagedError(f"{name}: torn"), "setup": SetupError("mend me"), "bug": KeyError("bug"), "eof": EOFError("short")}[
+        arguments
+    ]
 
 
 # Escapes

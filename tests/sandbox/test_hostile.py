@@ -110,9 +110,10 @@ def test_a_task_that_allocates_is_refused_and_its_child_replaced(make_sandbox: M
     assert_works_again(sandbox)
 
 
-def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(sandbox: Sandbox) -> None:
-    with pytest.raises(DecoderDiedError, match=r"x: KeyError in hostile_tasks.py:\d+"):
-        run(sandbox, "fail", "bug")
+@pytest.mark.parametrize(("mistake", "name"), [("bug", "KeyError"), ("eof", "EOFError")])
+def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(mistake: str, name: str, sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match=rf"x: {name} in hostile_tasks.py:\d+"):
+        run(sandbox, "fail", mistake)
 
 
 def test_a_child_may_not_blame_the_operator(sandbox: Sandbox) -> None:

@@ -195,6 +195,14 @@ def test_a_python_that_cannot_be_run_is_the_operators_fault(monkeypatch: pytest.
         decode(sandbox, 1)
 
 
+def test_a_child_that_ends_at_its_start_is_the_operators_fault() -> None:
+    with (
+        Sandbox(tasks={}, warm_up="os:abort") as sandbox,
+        pytest.raises(SetupError, match="the decoder process ends at its start by SIGABRT"),
+    ):
+        decode(sandbox, 1)
+
+
 def test_closing_twice_is_fine_and_leaves_no_process(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
 
