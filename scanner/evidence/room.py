@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -171,11 +171,9 @@ class EvidenceRoom:
 
 @contextmanager
 def open_room(folder: Path, settings: Settings, policies: Policies) -> Iterator[EvidenceRoom]:
-    """A room whose sandbox ends with it, and may take the time that encoding a clip takes."""
-    evidence = settings.evidence
-    limits = replace(settings.sandbox, cpu_seconds=evidence.cpu_seconds, wall_seconds=evidence.wall_seconds)
-    with Sandbox(limits) as sandbox:
-        yield EvidenceRoom(folder, sandbox, policies, evidence)
+    """A room whose sandbox ends with it."""
+    with Sandbox(settings.sandbox) as sandbox:
+        yield EvidenceRoom(folder, sandbox, policies, settings.evidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,11 +62,10 @@ class Compass:
     """Turns of one source's frames, from their display matrix to the nearest quarter.
 
     A frame whose side data was asked for lives until the next garbage collection, so it is asked once for each angle.
-    A picture mirrored top to bottom and not turned has the angle 0, and is taken for upright.
     """
 
     def __init__(self) -> None:
-        self._turns = {0: UPRIGHT}
+        self._turns: dict[int, Turn] = {}
 
     def turn(self, frame: VideoFrame) -> Turn:
         """How this frame is shown."""

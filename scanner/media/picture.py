@@ -47,6 +47,8 @@ def decode_bitmap(data: bytes, kind: Container, max_pixels: int, name: str) -> V
     codec.options = {"max_pixels": str(max_pixels)}
     try:
         frames = [*codec.decode(Packet(data)), *codec.decode(None)]
+    except MemoryError:  # FFmpeg's own is an FFmpegError too, and says nothing of the source
+        raise
     except FFmpegError as why:
         raise DamagedError(f"{name}: cannot be decoded as {kind.name} ({why.strerror})") from why
     if not frames:

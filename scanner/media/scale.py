@@ -17,8 +17,8 @@ from scanner.types import Fit, FrameSpec, Rgb
 
 __all__ = ["Scaler", "displayed", "fitted"]
 
-_UNTAGGED = 2
-"""``AVCOL_SPC_UNSPECIFIED``."""
+_MATRICES = frozenset({1, 4, 5, 6, 7, 9})
+"""``AVCOL_SPC_*`` that swscale converts from; what names another one, or none, is taken for what players assume."""
 _SD_LINES = 576
 """Untagged video up to this height is BT.601, above it BT.709, as players assume."""
 _SHAPES_TOLD = Fraction(16)
@@ -98,7 +98,7 @@ class Scaler:
 
 
 def _assumed_matrix(frame: VideoFrame) -> int | None:
-    if frame.colorspace != _UNTAGGED or frame.format.is_rgb:
+    if frame.colorspace in _MATRICES or frame.format.is_rgb:
         return None
     return Colorspace.ITU709 if frame.height > _SD_LINES else Colorspace.ITU601
 
