@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from scanner.types import Rgb
 
-__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn", "frame_turn"]
+__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +71,12 @@ class Compass:
         """How this frame is shown."""
         angle = frame.rotation
         if angle not in self._turns:
-            self._turns[angle] = frame_turn(frame)
+            self._turns[angle] = _turn(frame)
         return self._turns[angle]
 
 
-def frame_turn(frame: VideoFrame) -> Turn:
-    """How one frame is shown; whoever has many of them asks a ``Compass``."""
-    matrix = _matrix(frame) if frame.rotation else None
+def _turn(frame: VideoFrame) -> Turn:
+    matrix = _matrix(frame)
     if matrix is None:
         return Turn(quarters=round(frame.rotation / 90) % 4)
     a, b, c, d = matrix
