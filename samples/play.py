@@ -24,6 +24,7 @@ from rich.console import Console
 
 from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
+from scanner.arrivals import Arrival, Arrived, Ended
 from scanner.cli.show import Board
 from scanner.config import Settings, compose_policies
 from scanner.evidence import Reporter, open_room
@@ -32,7 +33,7 @@ from scanner.lines import ErrorLine, SummaryLine
 from scanner.report import write_report
 from scanner.risk import Opened
 from scanner.runner import used_models
-from scanner.scan import Arrival, Arrived, Ended, scan
+from scanner.scan import scan
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Segment, SegmentKey, StreamId
 from workers.cli import on_ray

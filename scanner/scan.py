@@ -3,69 +3,27 @@
     Arrived, Lost, Ended, Unreadable  ->  Runner (decode, score)  ->  Monitor (place, fold)  ->  Line, Event
 
 ``scan`` neither decodes nor scores nor judges: it keeps the streams apart and in order. The runner may be in line or on Ray.
-A segment that arrived is pending until it is scored or failed, and never a gap meanwhile; one that did not is missing when
-``patience`` later ones did; one that comes after that is late, and told but not folded; one that comes twice counts once.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from scanner.errors import ScannerError
+from scanner.arrivals import Arrival, Arrived, Ended, Lost, Unreadable
 from scanner.lines import ErrorLine, IncidentLine, Line
 from scanner.monitor import Monitor
 from scanner.pts import Clock
-from scanner.risk import Closed, Event, Incident, Late, Policies, Ready, Release, Reorder, StreamRisk
-from scanner.runner import Failed, Finished, Job, Outcome, Runner
-from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
+from scanner.queue import Queue
+from scanner.risk import Closed, Event, Incident, Policies, StreamRisk
+from scanner.runner import Job, Outcome, Runner
+from scanner.types import ScoredSegment, SegmentKey, StreamId
 
-__all__ = ["Arrival", "Arrived", "Ended", "Evidence", "Lost", "Said", "Unreadable", "incident_line", "scan"]
+__all__ = ["Evidence", "Said", "incident_line", "scan"]
 
 Said = Line | Event
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """A segment of a stream, or a whole file."""
-
-    path: str
-    """What its lines are told under; one stream has one path."""
-    segment: Segment
-    name: str
-    """What messages call it."""
-    windowed: bool = False
-    """A file, to be cut into windows."""
-    last: bool = False
-    """Nothing of this stream follows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """A segment that is known never to arrive: the sender says so, or its file is gone."""
-
-    path: str
-    key: SegmentKey
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """No more segments of this stream will arrive."""
-
-    stream_id: StreamId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """Something was named that is no stream, or a stream broke off."""
-
-    path: str
-    error: ScannerError
-
-
-Arrival = Arrived | Lost | Ended | Unreadable
 
 
 class Evidence(Protocol):
@@ -119,74 +77,11 @@ def incident_line(path: str, incident: Incident, clip: str | None = None) -> Inc
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Stream:
-    """One stream between its first arrival and its summary.
-
-    ``arrive``, ``lose`` and ``end`` are called where arrivals come from, the rest where outcomes come to; they share only
-    what one appends and the other takes.
-    """
-
-    def __init__(self, path: str, monitor: Monitor, first: int, patience: int) -> None:
-        self.path = path
-        self.monitor = monitor
-        self.over = False
-        self._reorder: Reorder[None] = Reorder(next=first, patience=patience)
-        self._order: deque[Release[None]] = deque()
-        """What is to be taken next, once it is there."""
-        self._heard: defaultdict[int, deque[ScoredSegment | Failed]] = defaultdict(deque)
-        self._finished: set[int] = set()
-        self._file: int | None = None
-        """The sequence of the one job whose outcomes have sequences of their own."""
-
-    def arrive(self, arrived: Arrived) -> bool:
-        """Whether it is new, and has to be scored."""
-        sequence = arrived.segment.key.sequence
-        self._file = sequence if arrived.windowed else None
-        return self._offer(sequence)
-
-    def lose(self, sequence: int) -> None:
-        """It is accounted for, and nothing will be said of it."""
-        self._finished.add(sequence)
-        self._offer(sequence)
-
-    def end(self) -> None:
-        """Nothing more arrives; what was waited for is missing."""
-        self._reorder, released = self._reorder.flush()
-        self._order.extend(released)
-        self.over = True
-
-    def hear(self, outcome: Outcome) -> None:
-        """Keep what was said of a job until it is its turn."""
-        sequence = outcome.key.sequence if self._file is None else self._file
-        if isinstance(outcome, Finished):
-            self._finished.add(sequence)
-        else:
-            self._heard[sequence].append(outcome)
-
-    def turns(self) -> Iterator[tuple[ScoredSegment | Failed, bool]]:
-        """All outcomes whose turn it is, and whether each came too late to be folded."""
-        while self._order:
-            turn = self._order[0]
-            if isinstance(turn, Ready | Late):
-                heard = self._heard[turn.sequence]
-                while heard:
-                    yield heard.popleft(), isinstance(turn, Late)
-                if turn.sequence not in self._finished:
-                    return
-                self._finished.discard(turn.sequence)
-                del self._heard[turn.sequence]
-            self._order.popleft()
-
-    @property
-    def done(self) -> bool:
-        """Everything that arrived was taken, and nothing more will arrive."""
-        return self.over and not self._order
-
-    def _offer(self, sequence: int) -> bool:
-        before = self._reorder
-        self._reorder, released = before.offer(sequence, None)
-        self._order.extend(released)
-        return self._reorder is not before
+    path: str
+    queue: Queue
+    monitor: Monitor
 
 
 class _Desk:
@@ -206,9 +101,9 @@ class _Desk:
                 case Arrived():
                     yield from self._job(arrival)
                 case Lost(path=path, key=key):
-                    self._stream(path, key).lose(key.sequence)
+                    self._stream(path, key).queue.lose(key.sequence)
                 case Ended(stream_id=stream_id) if stream_id in self._streams:
-                    self._streams[stream_id].end()
+                    self._streams[stream_id].queue.end()
                 case Unreadable(path=path, error=error):
                     self._errors.append(ErrorLine(path=path, kind=error.kind, message=str(error)))
 
@@ -216,7 +111,7 @@ class _Desk:
         """Lines of what is ready now that this was said."""
         yield from self._told_errors()
         stream = self._streams[outcome.key.stream_id]
-        stream.hear(outcome)
+        stream.queue.hear(outcome)
         yield from self._take_turns(stream)
         yield from self._finish_streams()
 
@@ -224,15 +119,15 @@ class _Desk:
         """Whatever is left."""
         yield from self._told_errors()
         for stream in self._streams.values():
-            stream.end()
+            stream.queue.end()
             yield from self._take_turns(stream)
         yield from self._finish_streams()
 
     def _job(self, arrived: Arrived) -> Iterator[Job]:
         stream = self._stream(arrived.path, arrived.segment.key)
-        new = stream.arrive(arrived)
+        new = stream.queue.arrive(arrived)
         if arrived.last:
-            stream.end()
+            stream.queue.end()
         if not new:
             return
         job = Job(segment=arrived.segment, name=arrived.name, windowed=arrived.windowed)
@@ -243,7 +138,7 @@ class _Desk:
     def _stream(self, path: str, key: SegmentKey) -> _Stream:
         if key.stream_id not in self._streams:
             monitor = Monitor(path, key.stream_id, self._policies, on_look=self._watcher(path))
-            self._streams[key.stream_id] = _Stream(path, monitor, key.sequence, self._patience)
+            self._streams[key.stream_id] = _Stream(path=path, queue=Queue(key.sequence, self._patience), monitor=monitor)
         return self._streams[key.stream_id]
 
     def _watcher(self, path: str) -> Callable[[StreamRisk], None] | None:
@@ -255,7 +150,7 @@ class _Desk:
             yield self._errors.popleft()
 
     def _take_turns(self, stream: _Stream) -> Iterator[Said]:
-        for outcome, late in stream.turns():
+        for outcome, late in stream.queue.turns():
             if late:
                 yield from stream.monitor.take_late(outcome)
                 continue
@@ -266,7 +161,7 @@ class _Desk:
             yield from self._shown(stream, told)
 
     def _finish_streams(self) -> Iterator[Said]:
-        for stream_id in [key for key, stream in list(self._streams.items()) if stream.done]:
+        for stream_id in [key for key, stream in list(self._streams.items()) if stream.queue.done]:
             stream = self._streams.pop(stream_id)
             yield from self._shown(stream, stream.monitor.finish())
             if self._evidence is not None:

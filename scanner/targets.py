@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from scanner.arrivals import Arrival, Arrived, Ended, Lost, Unreadable
 from scanner.errors import InputError, ScannerError
 from scanner.fetch import FetchLimits, segments_of_playlist
-from scanner.scan import Arrival, Arrived, Ended, Lost, Unreadable
 from scanner.types import Segment, SegmentKey, StreamId
 
 __all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "arrivals", "expand"]

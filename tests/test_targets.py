@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from scanner.arrivals import Arrived, Ended, Unreadable
 from scanner.errors import InputError
 from scanner.fetch import FetchLimits
-from scanner.scan import Arrived, Ended, Unreadable
 from scanner.targets import arrivals, expand
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n0.ts\n#EXTINF:4,\n1.ts\n#EXT-X-ENDLIST\n"

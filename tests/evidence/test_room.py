@@ -10,12 +10,13 @@ import av
 import pytest
 
 from samples.demo import CARD_STREAM, make_demo_media
+from scanner.arrivals import Arrival, Arrived
 from scanner.config import EvidenceSettings, Settings, compose_policies
 from scanner.evidence import EvidenceRoom, open_room
 from scanner.fetch import FetchLimits
 from scanner.lines import IncidentLine
 from scanner.runner import LocalRunner, Runner, open_worker
-from scanner.scan import Arrival, Arrived, scan
+from scanner.scan import scan
 from scanner.scoring import TestCard
 from scanner.targets import arrivals
 

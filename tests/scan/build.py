@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
+from scanner.arrivals import Arrived
 from scanner.lines import Line
 from scanner.risk import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
-from scanner.scan import Arrived, Said
+from scanner.scan import Said
 from scanner.types import (
     Label,
     MediaInfo,

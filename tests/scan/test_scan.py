@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from scanner.arrivals import Ended, Lost, Unreadable
 from scanner.errors import DamagedError, InputError
 from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
 from scanner.runner import Failed, Finished, Job, Outcome
-from scanner.scan import Ended, Lost, Unreadable, scan
+from scanner.scan import scan
 from scanner.types import SegmentKey, StreamId
 
 from .build import POLICIES, STREAM, arrived, lines, runner, segment

@@ -1,0 +1,51 @@
+"""What comes in, from whoever hands in streams: segments, and word of those that will not come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scanner.errors import ScannerError
+from scanner.types import Segment, SegmentKey, StreamId
+
+__all__ = ["Arrival", "Arrived", "Ended", "Lost", "Unreadable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A segment of a stream, or a whole file."""
+
+    path: str
+    """What its lines are told under; one stream has one path."""
+    segment: Segment
+    name: str
+    """What messages call it."""
+    windowed: bool = False
+    """A file, to be cut into windows."""
+    last: bool = False
+    """Nothing of this stream follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A segment that is known never to arrive: the sender says so, or its file is gone."""
+
+    path: str
+    key: SegmentKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """No more segments of this stream will arrive."""
+
+    stream_id: StreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something was named that is no stream, or a stream broke off."""
+
+    path: str
+    error: ScannerError
+
+
+Arrival = Arrived | Lost | Ended | Unreadable
