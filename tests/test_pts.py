@@ -76,6 +76,14 @@ def test_a_missing_sequence_leaves_a_hole_of_the_last_length_where_time_stamps_s
     assert placed([times(0, wrap_bits=64)] * 2, sequences=[0, 2]) == [0, 8]
 
 
+def test_each_missing_sequence_may_have_been_long() -> None:
+    assert placed([times(0), times(360000 + 50 * 90000)], sequences=[0, 2]) == [0, 54]
+
+
+def test_a_sender_that_counts_on_from_far_ahead_leaves_a_short_hole() -> None:
+    assert placed([times(0, wrap_bits=64)] * 2, sequences=[0, 10**6]) == [0, 44]
+
+
 def test_time_stamps_go_on_in_another_time_base() -> None:
     assert placed([times(0, wrap_bits=64), times(4000, every=33, wrap_bits=64, time_base=Fraction(1, 1000))]) == [0, 4]
 

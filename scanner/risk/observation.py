@@ -62,8 +62,8 @@ class Signal:
     def __post_init__(self) -> None:
         if not (self.ratio > 0.0 and isfinite(self.ratio)):
             raise ValueError(f"signal {self.name}: likelihood ratio must be above 0 and finite, got {self.ratio}")
-        if self.until < self.at:
-            raise ValueError(f"signal {self.name}: must not end at {self.until} s, before it begins at {self.at} s")
+        if not self.until > self.at:
+            raise ValueError(f"signal {self.name}: must end after it begins at {self.at} s, got {self.until} s")
 
     @property
     def boost(self) -> float:

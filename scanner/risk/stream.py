@@ -126,7 +126,7 @@ class StreamRisk:
     media: tuple[Mapping[Medium, float], ...] = ()
     """Of the last looks that told their medium, oldest first."""
     signals: tuple[Signal, ...] = ()
-    """Not yet expired when last looked at."""
+    """In force."""
     running: tuple[Running, ...] = ()
     """At most one that is live and one in shadow."""
     coverage: Coverage = field(default_factory=Coverage)
@@ -144,7 +144,7 @@ class StreamRisk:
 
     def boost(self, label: Label) -> float:
         """What the signals in force add to the label's level."""
-        return sum(s.boost for s in self.signals if s.at <= self.at < s.until and (s.labels is None or label in s.labels))
+        return sum(s.boost for s in self.signals if s.labels is None or label in s.labels)
 
     def risks(self, policies: Policies) -> dict[Label, float]:
         """Risk of each label that has a policy; the prior where too little was seen to know."""

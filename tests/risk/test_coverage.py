@@ -51,6 +51,10 @@ def test_what_was_accounted_for_before_a_gap_stays_as_it_was() -> None:
     assert covered(*looks([LOW] * 3), gap(0.5, 2, "undecodable")).recent == (seen(0, 1), unseen(1, 2, "undecodable"))
 
 
+def test_a_gap_inside_another_changes_nothing() -> None:
+    assert covered(gap(1, 5), gap(2, 3, "undecodable")) == covered(gap(1, 5))
+
+
 def test_between_two_gaps_without_a_sample_nothing_was_seen() -> None:
     assert covered(gap(0, 1), gap(2, 3)).recent == (unseen(0, 1, "missing"), unseen(1, 2, "between_samples"), unseen(2, 3, "missing"))
 

@@ -97,6 +97,33 @@ def test_dwell_joins_equal_looks() -> None:
     assert len(seen(Dwell(window=W, dwell=D), *[1.0] * 100)) == 1
 
 
+def test_what_a_window_of_dwell_begins_with_is_not_in_it() -> None:
+    method = Dwell(window=Fraction(4), dwell=Fraction(0))
+
+    assert level(method, 9.0, 1.0, 1.0, 1.0, 1.0, step=1) == 1.0
+    assert level(method, 0.0, 9.0, 1.0, 1.0, 1.0, step=1) == 9.0
+
+
+def test_looks_that_left_the_window_carry_no_level() -> None:
+    method = Dwell(window=W, dwell=D)
+
+    assert method.support(seen(method, *[1.0] * 101)) == (38, 50)
+
+
+@pytest.mark.parametrize("name", ["two_state", "decay", "cut_aware"])
+def test_looks_that_spoke_for_the_label_before_it_was_over_carry_no_level(name: str) -> None:
+    method = Policy(category="x", method=name).build()
+
+    support = method.support(seen(method, *[5.0] * 6, *[-8.0] * 200, *[5.0] * 6))
+
+    assert support == (103, Fraction(211, 2))
+
+
+def test_k_of_n_counts_no_look_that_left_the_window() -> None:
+    assert level(KOfN(window=W, dwell=D, k=2, n=3), 9.0, 9.0, step=20) is None
+    assert level(KOfN(window=W, dwell=D, k=2, n=3), 9.0, 9.0, step=5) == 9.0
+
+
 def test_k_of_n_is_the_kth_highest_of_the_last_n() -> None:
     assert level(KOfN(window=W, dwell=D, k=2, n=3), 9.0, 1.0, 3.0, 2.0) == 2.0
 
