@@ -34,6 +34,8 @@ class Coding:
     """All of 0 to 255 rather than 16 to 235."""
     tagged: bool = True
     """Whether the stream says so, or leaves it to be guessed."""
+    said: int | None = None
+    """The matrix that the stream names in place of its own, as H.273 numbers them."""
 
     @property
     def range(self) -> ColorRange:
@@ -51,7 +53,9 @@ def to_frame(rgb: NDArray[np.uint8], coding: Coding) -> av.VideoFrame:
 
 
 def _equation(coding: Coding, depth: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights, 4 x 3, that turn red, green and blue (0 to 255) into luma, Cb, Cr and alpha, and what is added to each."""
+    """For each plane (luma, Cb, Cr, alpha; or green, blue, red) the weights of red, green and blue (0 to 255), and what is added."""
+    if coding.pix_fmt.startswith("gbr"):
+        return np.roll(np.eye(3, dtype=np.float32), -1, axis=0) * (((1 << depth) - 1) / 255), np.zeros(3, np.float32)
     red, blue = coding.matrix.value[:2]
     luma = np.array([red, 1 - red - blue, blue])
     cb, cr = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)

@@ -55,6 +55,8 @@ class Facts:
     """Colours of the corners of the upright picture: top left, top right, bottom left, bottom right."""
     rotation: int = 0
     """Degrees that the stored picture is turned clockwise to stand upright."""
+    reflected: tuple[int, int] = (1, 1)
+    """-1 where the stored picture is to be mirrored: left to right, top to bottom."""
     events: tuple[Event, ...] = ()
     still: bool = False
     unseen: tuple[str, ...] = ()

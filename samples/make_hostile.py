@@ -247,7 +247,7 @@ def other_codec(container: str, codec: str, pix_fmt: str) -> bytes:
 
 
 TRUNCATED = ("ts_h264_b_frames", "mp4_h264", "mp4_h264_index_first", "fmp4_whole", "mkv_h264", "webm_vp9", "avi_mpeg4")
-PICTURES = ("jpeg_420", "png_rgb", "webp", "gif_moving")
+PICTURES = ("jpeg_420", "png_rgb", "webp", "webp_moving", "gif_moving")
 FLIPPED = (*TRUNCATED, *PICTURES, "mp4_hevc", "mp4_av1", "ts_mpeg2")
 SHARES = (0.01, 0.1, 0.5, 0.9, 0.99)
 

@@ -73,11 +73,26 @@ def rotated(turn: int) -> Made:
 
 
 def _turned(header: bytes, turn: int) -> bytes:
-    """A track header (version 0) with another matrix; numbers are 16.16, the last column 2.30."""
     cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]
     right, down = {90: (180, 0), 180: (320, 180), 270: (0, 320)}[turn]
-    matrix = (cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, right << 16, down << 16, 1 << 30)
-    return header[:40] + struct.pack(">9i", *matrix) + header[76:]
+    return _with_matrix(header, (cos, sin, -sin, cos, right, down))
+
+
+def reflected(across: int, down: int) -> Made:
+    """Stored as in a mirror, with a matrix that mirrors it back: -1 for the sides that are exchanged, 1 for the others."""
+
+    def mirrored(number: int, names: tuple[str, ...]) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(card(number, events=names)[::down, ::across])
+
+    matrix = (across, 0, 0, down, 320 if across < 0 else 0, 180 if down < 0 else 0)
+    data = edit(write(replace(MP4, scene=mirrored)), b"tkhd", lambda header: _with_matrix(header, matrix))
+    return Made(data=data, facts=known(MP4, reflected=(across, down)), suffix=".mp4")
+
+
+def _with_matrix(header: bytes, matrix: tuple[int, int, int, int, int, int]) -> bytes:
+    """A track header (version 0) with another matrix; numbers are 16.16, the last column 2.30."""
+    a, b, c, d, right, down = (number << 16 for number in matrix)
+    return header[:40] + struct.pack(">9i", a, b, 0, c, d, 0, right, down, 1 << 30) + header[76:]
 
 
 def edited(*entries: tuple[int, int]) -> bytes:
@@ -179,6 +194,8 @@ ODD: Mapping[str, Callable[[], Made]] = {
     "mp4_rotated_90": partial(rotated, 90),
     "mp4_rotated_180": partial(rotated, 180),
     "mp4_rotated_270": partial(rotated, 270),
+    "mp4_mirrored": partial(reflected, -1, 1),
+    "mp4_flipped": partial(reflected, 1, -1),
     "mp4_trimmed": trimmed,
     "mp4_delayed": delayed,
     "fmp4_first": partial(fragment, 0),

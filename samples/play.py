@@ -26,13 +26,12 @@ from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
 from scanner.cli.show import Board
 from scanner.config import Settings, compose_policies
-from scanner.evidence import EvidenceRoom, Reporter
+from scanner.evidence import Reporter, open_room
 from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
 from scanner.lines import ErrorLine, SummaryLine
 from scanner.report import write_report
 from scanner.risk import Opened
 from scanner.runner import used_models
-from scanner.sandbox import Sandbox
 from scanner.scan import Arrival, Arrived, Ended, scan
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Segment, SegmentKey, StreamId
@@ -64,8 +63,7 @@ def main() -> int:
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
     console.print(f"starting Ray on this machine with {options.workers} workers")
-    with on_ray(settings, options.workers) as runner, Sandbox(settings.sandbox) as sandbox:
-        room = EvidenceRoom(folder, sandbox, policies, settings.evidence)
+    with on_ray(settings, options.workers) as runner, open_room(folder, settings, policies) as room:
         reporter = Reporter(room)
         console.print(f"{len(playlists)} streams go live")
         pace = Pace()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from samples.facts import Entry, Facts, Playlist
+from samples.facts import Entry, Playlist
 from samples.made import known
 from samples.odd import fragments
 from samples.videos import MP4, TS, WRAP, spaced
@@ -139,8 +139,3 @@ PLAYLISTS: Mapping[str, Callable[[Path], Playlist]] = {
     "hls_concat": partial(pointing, uri="concat:0.ts|../canary.ts"),
 }
 """How to make each in an empty folder that carries its name."""
-
-
-def unreadable() -> Facts:
-    """A playlist given where a segment is wanted."""
-    return Facts(refusal=frozenset({"unsupported", "refused"}))

@@ -163,10 +163,11 @@ def half_alpha() -> av.VideoFrame:
 
 
 def moving_webp() -> Made:
-    """Twelve pictures, which FFmpeg's decoder does not open."""
+    """Twelve pictures, most of them stored as what differs from the one before."""
     frames = (to_frame(card(number), WEBP) for number in range(12))
     data = mux("webp", "libwebp_anim", frames, "yuv420p", {"quality": "90"})
-    return Made(data=data, facts=Facts(refusal=frozenset({"unsupported"})), suffix=".webp")
+    shown = facts("webp", "webp", pts=tuple(range(0, 960, 80)), time_base=Fraction(1, 1000), marks=tuple(range(12)), still=False)
+    return Made(data=data, facts=shown, suffix=".webp")
 
 
 def turned_webp(orientation: int) -> Made:

@@ -54,6 +54,11 @@ def coded(pix_fmt: str = "yuv420p", matrix: Matrix = Matrix.BT709, *, full: bool
     return replace(MP4, ticks=spaced(12, 7200), coding=Coding(pix_fmt=pix_fmt, matrix=matrix, full=full, tagged=tagged))
 
 
+def said(matrix: int) -> Recipe:
+    """An MP4 that names a matrix that few or no programs know."""
+    return replace(MP4, ticks=spaced(12, 7200), coding=Coding(said=matrix))
+
+
 _RECIPES: Mapping[str, Recipe] = {
     # containers and codecs
     "ts_h264": TS,
@@ -93,6 +98,13 @@ _RECIPES: Mapping[str, Recipe] = {
     "h264_422_10_bit": coded("yuv422p10le"),
     "h264_444": coded("yuv444p"),
     "h264_10_bit": coded("yuv420p10le"),
+    "h264_grey": coded("gray"),
+    "hevc_rgb": replace(coded("gbrp"), codec="libx265", coding=Coding(pix_fmt="gbrp", full=True, said=0)),
+    "hevc_422_12_bit": replace(coded("yuv422p12le"), codec="libx265"),
+    "said_ycgco": said(8),
+    "said_constant_luminance": said(10),
+    "said_ictcp": said(14),
+    "said_nothing_known": said(77),
     # shapes
     "mp4_anamorphic": replace(MP4, aspect=Fraction(3, 2)),
     "ts_anamorphic": replace(TS, aspect=Fraction(3, 2)),
@@ -118,6 +130,8 @@ _RECIPES: Mapping[str, Recipe] = {
 }
 
 _KNOWN: Mapping[str, Mapping[str, object]] = {
+    "h264_grey": {"patches": ()},
+    **{name: {"patches": ()} for name in _RECIPES if name.startswith("said")},
     "ts_wrap": {"pts": tuple(tick % WRAP for tick in spaced(48, 7200, WRAP - 90_000))},
     "ts_wrap_at_keyframe": {"pts": tuple(tick % WRAP for tick in spaced(48, 7200, WRAP - 24 * 7200))},
 }

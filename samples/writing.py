@@ -114,6 +114,8 @@ def add_track(container: av.container.OutputContainer, recipe: Recipe) -> av.Vid
     if recipe.coding.tagged:
         context.color_range = int(recipe.coding.range)
         context.colorspace, context.color_primaries, context.color_trc = (int(value) for value in recipe.coding.matrix.value[2:])
+    if recipe.coding.said is not None:
+        context.colorspace = recipe.coding.said
     return stream
 
 

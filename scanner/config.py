@@ -76,6 +76,9 @@ class EvidenceSettings(_Frozen):
     """Of one incident, at most."""
     frames: int = Field(default=12, ge=1, le=64)
     """Pictures of one contact sheet."""
+    cpu_seconds: float = Field(default=120.0, gt=0)
+    """Processor time for one clip: one whose codec no browser plays is encoded again."""
+    wall_seconds: float = Field(default=240.0, gt=0)
 
 
 class Settings(BaseSettings):

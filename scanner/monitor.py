@@ -61,6 +61,15 @@ class Monitor:
             yield from self._fold(observation)
         yield from self._gaps()
 
+    def take_late(self, outcome: ScoredSegment | Failed) -> Iterator[Said]:
+        """One that was given up as missing before it came: its span is told as ``late``, and nothing is folded."""
+        if isinstance(outcome, Failed):
+            yield ErrorLine(path=self._path, kind=outcome.error.kind, message=str(outcome.error))
+            return
+        times = outcome.times
+        start = max(times.first_pts * times.time_base + self._clock.shift, Fraction(0))
+        yield GapLine(path=self._path, start=float(start), end=float(start + times.duration), reason="late")
+
     def finish(self) -> Iterator[Said]:
         """The stream is over: incidents that were open close, and its summary comes last. Nothing, where nothing was read."""
         if self._clock.sequence < 0:

@@ -1,26 +1,28 @@
 """The whole path in one process: what arrives, through a runner, to lines. Read this first.
 
-    Arrived, Ended, Unreadable  ->  Runner (decode, score)  ->  Monitor (place, fold)  ->  Line, Event
+    Arrived, Lost, Ended, Unreadable  ->  Runner (decode, score)  ->  Monitor (place, fold)  ->  Line, Event
 
 ``scan`` neither decodes nor scores nor judges: it keeps the streams apart and in order. The runner may be in line or on Ray.
+A segment that arrived is pending until it is scored or failed, and never a gap meanwhile; one that did not is missing when
+``patience`` later ones did; one that comes after that is late, and told but not folded; one that comes twice counts once.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from scanner.errors import ScannerError
 from scanner.lines import ErrorLine, IncidentLine, Line
 from scanner.monitor import Monitor
 from scanner.pts import Clock
-from scanner.risk import Closed, Event, Incident, Policies, StreamRisk
-from scanner.runner import Finished, Job, Outcome, Runner
-from scanner.types import ScoredSegment, Segment, StreamId
+from scanner.risk import Closed, Event, Incident, Late, Policies, Ready, Release, Reorder, StreamRisk
+from scanner.runner import Failed, Finished, Job, Outcome, Runner
+from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
 
-__all__ = ["Arrival", "Arrived", "Ended", "Evidence", "Said", "Unreadable", "incident_line", "scan"]
+__all__ = ["Arrival", "Arrived", "Ended", "Evidence", "Lost", "Said", "Unreadable", "incident_line", "scan"]
 
 Said = Line | Event
 
@@ -41,6 +43,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A segment that is known never to arrive: the sender says so, or its file is gone."""
+
+    path: str
+    key: SegmentKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """No more segments of this stream will arrive."""
 
@@ -55,7 +65,7 @@ class Unreadable:
     error: ScannerError
 
 
-Arrival = Arrived | Ended | Unreadable
+Arrival = Arrived | Lost | Ended | Unreadable
 
 
 class Evidence(Protocol):
@@ -77,13 +87,15 @@ class Evidence(Protocol):
         """Nothing of this stream is needed any more."""
 
 
-def scan(arrivals: Iterable[Arrival], policies: Policies, runner: Runner, *, evidence: Evidence | None = None) -> Iterator[Said]:
+def scan(
+    arrivals: Iterable[Arrival], policies: Policies, runner: Runner, *, evidence: Evidence | None = None, patience: int = 3
+) -> Iterator[Said]:
     """Scan all that arrives; each stream's lines end with its summary.
 
     Lines of one stream are in order; those of different streams may mix where the runner works on several at once.
     ``Closed`` events are told as ``IncidentLine``, the others as they are.
     """
-    desk = _Desk(policies, evidence)
+    desk = _Desk(policies, evidence, patience)
     for outcome in runner.run(desk.jobs(arrivals)):
         yield from desk.take(outcome)
     yield from desk.close()
@@ -107,92 +119,163 @@ def incident_line(path: str, incident: Incident, clip: str | None = None) -> Inc
     )
 
 
-@dataclass(slots=True)
 class _Stream:
-    """One stream between its first arrival and its summary. ``handed`` and ``over`` belong to the side that arrivals come from."""
+    """One stream between its first arrival and its summary.
 
-    path: str
-    monitor: Monitor
-    handed: int = 0
-    over: bool = False
-    finished: int = 0
+    ``arrive``, ``lose`` and ``end`` are called where arrivals come from, the rest where outcomes come to; they share only
+    what one appends and the other takes.
+    """
+
+    def __init__(self, path: str, monitor: Monitor, first: int, patience: int) -> None:
+        self.path = path
+        self.monitor = monitor
+        self.over = False
+        self._reorder: Reorder[None] = Reorder(next=first, patience=patience)
+        self._order: deque[Release[None]] = deque()
+        """What is to be taken next, once it is there."""
+        self._heard: defaultdict[int, deque[ScoredSegment | Failed]] = defaultdict(deque)
+        self._finished: set[int] = set()
+        self._file: int | None = None
+        """The sequence of the one job whose outcomes have sequences of their own."""
+
+    def arrive(self, arrived: Arrived) -> bool:
+        """Whether it is new, and has to be scored."""
+        sequence = arrived.segment.key.sequence
+        self._file = sequence if arrived.windowed else None
+        return self._offer(sequence)
+
+    def lose(self, sequence: int) -> None:
+        """It is accounted for, and nothing will be said of it."""
+        self._finished.add(sequence)
+        self._offer(sequence)
+
+    def end(self) -> None:
+        """Nothing more arrives; what was waited for is missing."""
+        self._reorder, released = self._reorder.flush()
+        self._order.extend(released)
+        self.over = True
+
+    def hear(self, outcome: Outcome) -> None:
+        """Keep what was said of a job until it is its turn."""
+        sequence = outcome.key.sequence if self._file is None else self._file
+        if isinstance(outcome, Finished):
+            self._finished.add(sequence)
+        else:
+            self._heard[sequence].append(outcome)
+
+    def turns(self) -> Iterator[tuple[ScoredSegment | Failed, bool]]:
+        """All outcomes whose turn it is, and whether each came too late to be folded."""
+        while self._order:
+            turn = self._order[0]
+            if isinstance(turn, Ready | Late):
+                heard = self._heard[turn.sequence]
+                while heard:
+                    yield heard.popleft(), isinstance(turn, Late)
+                if turn.sequence not in self._finished:
+                    return
+                self._finished.discard(turn.sequence)
+                del self._heard[turn.sequence]
+            self._order.popleft()
 
     @property
     def done(self) -> bool:
-        return self.over and self.finished == self.handed
+        """Everything that arrived was taken, and nothing more will arrive."""
+        return self.over and not self._order
+
+    def _offer(self, sequence: int) -> bool:
+        before = self._reorder
+        self._reorder, released = before.offer(sequence, None)
+        self._order.extend(released)
+        return self._reorder is not before
 
 
-@dataclass(slots=True)
 class _Desk:
-    """Keeps the streams apart. ``jobs`` may run in another thread than the rest: they share only what is safe to share."""
+    """Keeps the streams apart. ``jobs`` may run in another thread than the rest."""
 
-    policies: Policies
-    evidence: Evidence | None
-    streams: dict[StreamId, _Stream] = field(default_factory=dict)
-    errors: deque[ErrorLine] = field(default_factory=deque)
+    def __init__(self, policies: Policies, evidence: Evidence | None, patience: int) -> None:
+        self._policies = policies
+        self._evidence = evidence
+        self._patience = patience
+        self._streams: dict[StreamId, _Stream] = {}
+        self._errors: deque[ErrorLine] = deque()
 
     def jobs(self, arrivals: Iterable[Arrival]) -> Iterator[Job]:
         """What is to be run, while arrivals come."""
         for arrival in arrivals:
             match arrival:
                 case Arrived():
-                    yield self._job(arrival)
-                case Ended(stream_id=stream_id):
-                    if stream_id in self.streams:
-                        self.streams[stream_id].over = True
+                    yield from self._job(arrival)
+                case Lost(path=path, key=key):
+                    self._stream(path, key).lose(key.sequence)
+                case Ended(stream_id=stream_id) if stream_id in self._streams:
+                    self._streams[stream_id].end()
                 case Unreadable(path=path, error=error):
-                    self.errors.append(ErrorLine(path=path, kind=error.kind, message=str(error)))
+                    self._errors.append(ErrorLine(path=path, kind=error.kind, message=str(error)))
 
     def take(self, outcome: Outcome) -> Iterator[Said]:
-        """Lines of one outcome, and whatever became ready to be told meanwhile."""
-        yield from self._ready()
-        stream = self.streams[outcome.key.stream_id]
-        if isinstance(outcome, Finished):
-            stream.finished += 1
-        else:
-            before = stream.monitor.clock
-            told = list(stream.monitor.take(outcome))
-            if self.evidence is not None and isinstance(outcome, ScoredSegment):
-                self.evidence.placed(outcome, before, stream.monitor.clock)
-            yield from self._shown(stream, told)
-        yield from self._ready()
+        """Lines of what is ready now that this was said."""
+        yield from self._told_errors()
+        stream = self._streams[outcome.key.stream_id]
+        stream.hear(outcome)
+        yield from self._take_turns(stream)
+        yield from self._finish_streams()
 
     def close(self) -> Iterator[Said]:
         """Whatever is left."""
-        for stream in self.streams.values():
-            stream.over = True
-        yield from self._ready()
+        yield from self._told_errors()
+        for stream in self._streams.values():
+            stream.end()
+            yield from self._take_turns(stream)
+        yield from self._finish_streams()
 
-    def _job(self, arrived: Arrived) -> Job:
-        stream_id = arrived.segment.key.stream_id
-        stream = self.streams.get(stream_id)
-        if stream is None:
-            stream = _Stream(arrived.path, Monitor(arrived.path, stream_id, self.policies, on_look=self._watcher(arrived.path)))
-            self.streams[stream_id] = stream
+    def _job(self, arrived: Arrived) -> Iterator[Job]:
+        stream = self._stream(arrived.path, arrived.segment.key)
+        new = stream.arrive(arrived)
+        if arrived.last:
+            stream.end()
+        if not new:
+            return
         job = Job(segment=arrived.segment, name=arrived.name, windowed=arrived.windowed)
-        if self.evidence is not None:
-            self.evidence.arrived(arrived.path, job)
-        stream.handed += 1
-        stream.over = arrived.last
-        return job
+        if self._evidence is not None:
+            self._evidence.arrived(arrived.path, job)
+        yield job
+
+    def _stream(self, path: str, key: SegmentKey) -> _Stream:
+        if key.stream_id not in self._streams:
+            monitor = Monitor(path, key.stream_id, self._policies, on_look=self._watcher(path))
+            self._streams[key.stream_id] = _Stream(path, monitor, key.sequence, self._patience)
+        return self._streams[key.stream_id]
 
     def _watcher(self, path: str) -> Callable[[StreamRisk], None] | None:
-        evidence = self.evidence
+        evidence = self._evidence
         return None if evidence is None else lambda risk: evidence.looked(path, risk)
 
-    def _ready(self) -> Iterator[Said]:
-        while self.errors:
-            yield self.errors.popleft()
-        for stream_id in [key for key, stream in list(self.streams.items()) if stream.done]:
-            stream = self.streams.pop(stream_id)
+    def _told_errors(self) -> Iterator[ErrorLine]:
+        while self._errors:
+            yield self._errors.popleft()
+
+    def _take_turns(self, stream: _Stream) -> Iterator[Said]:
+        for outcome, late in stream.turns():
+            if late:
+                yield from stream.monitor.take_late(outcome)
+                continue
+            before = stream.monitor.clock
+            told = list(stream.monitor.take(outcome))
+            if self._evidence is not None and isinstance(outcome, ScoredSegment):
+                self._evidence.placed(outcome, before, stream.monitor.clock)
+            yield from self._shown(stream, told)
+
+    def _finish_streams(self) -> Iterator[Said]:
+        for stream_id in [key for key, stream in list(self._streams.items()) if stream.done]:
+            stream = self._streams.pop(stream_id)
             yield from self._shown(stream, stream.monitor.finish())
-            if self.evidence is not None:
-                self.evidence.over(stream_id)
+            if self._evidence is not None:
+                self._evidence.over(stream_id)
 
     def _shown(self, stream: _Stream, told: Iterable[Said]) -> Iterator[Said]:
         for said in told:
             if not isinstance(said, Closed):
                 yield said
                 continue
-            clip = None if self.evidence is None else self.evidence.show(stream.path, said.incident)
+            clip = None if self._evidence is None else self._evidence.show(stream.path, said.incident)
             yield incident_line(stream.path, said.incident, clip)

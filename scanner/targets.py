@@ -8,7 +8,7 @@ from typing import Final
 
 from scanner.errors import InputError, ScannerError
 from scanner.fetch import FetchLimits, segments_of_playlist
-from scanner.scan import Arrival, Arrived, Ended, Unreadable
+from scanner.scan import Arrival, Arrived, Ended, Lost, Unreadable
 from scanner.types import Segment, SegmentKey, StreamId
 
 __all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "arrivals", "expand"]
@@ -75,9 +75,10 @@ def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
     stream_id = StreamId(name)
     try:
         for piece in segments_of_playlist(name, limits):
-            if piece.source is None:
-                continue
             key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
+            if piece.source is None:
+                yield Lost(path=name, key=key)
+                continue
             segment = Segment(key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity)
             yield Arrived(path=name, segment=segment, name=piece.name)
     except ScannerError as why:

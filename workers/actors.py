@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 from scanner.errors import ScannerError, TransientError
-from scanner.runner import Runner
-from scanner.types import Sample, Scores
+from scanner.runner import Job, Runner
+from scanner.types import Sample, Scores, Source
 from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
 from workers.crew import CrewRunner, HandDiedError
@@ -87,7 +87,8 @@ class RayHand:
         import ray
 
         actor = self._living()
-        said = actor.work.options(num_returns="streaming", _generator_backpressure_num_objects=NEWS_AHEAD).remote(work)
+        streaming = actor.work.options(num_returns="streaming", _generator_backpressure_num_objects=NEWS_AHEAD)
+        said = streaming.remote([replace(piece, job=_anywhere(piece.job)) for piece in work])
         try:
             for news in said:
                 yield ray.get(news)
@@ -163,6 +164,18 @@ class _Inference:
             if self._actor is None:
                 self._actor = InferenceActor(self._recipe.scorers(), self._batching)
             return self._actor
+
+
+def _anywhere(job: Job) -> Job:
+    """With paths that mean the same in another folder."""
+    segment = job.segment
+    return replace(
+        job, segment=replace(segment, source=_absolute(segment.source), init=None if segment.init is None else _absolute(segment.init))
+    )
+
+
+def _absolute(source: Source) -> Source:
+    return source if isinstance(source, bytes) else source.absolute()
 
 
 def _start_decode(recipe: Recipe, inference: Any) -> Any:

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ __all__ = ["ClusterSettings", "cluster"]
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or it prints the deaths of workers to stdout, into our data
 }
 LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name, what binds every listener to 127.0.0.1
@@ -35,11 +37,14 @@ LOOPBACK = {
 MARK = "STREAMWARDEN_CLUSTER"
 """In the environment of every process that a cluster of ours started, and of theirs: the folder of that cluster."""
 
-LONGEST_FOLDER = 32
-"""Characters; Ray puts sockets some 70 characters deeper, and a socket's path ends at 107."""
+LONGEST_FOLDER = 16
+"""Characters, of the folder in which ours is made; Ray puts sockets some 75 characters deeper, and a socket's path ends at 107."""
 
 ATTEMPTS = 2
 """Ray gives its processes a fixed 30 s to start, which a busy machine may miss once."""
+
+KNOCK_SECONDS = 5.0
+"""For a cluster to accept a connection."""
 
 GONE_SECONDS = 5.0
 """How long processes that were ended may take to vanish."""
@@ -66,6 +71,7 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
         SetupError: Ray cannot be reached, or did not start.
     """
     if settings.address is not None:
+        _knock(settings.address)
         with _environment(QUIET), _connected(settings.address):
             yield
         return
@@ -87,7 +93,7 @@ def _start(settings: ClusterSettings, folder: Path) -> None:
                     num_cpus=settings.cpus,
                     num_gpus=settings.gpus,
                     object_store_memory=settings.object_store_bytes,
-                    _temp_dir=str(folder),
+                    _temp_dir=str(folder / "ray"),  # made open to all by Ray, so it lies inside ours
                     **_SILENT,
                 )
         except Exception as why:
@@ -107,6 +113,17 @@ def _stop(folder: Path) -> None:
     with _stderr_to(folder / "stop.log"):
         ray.shutdown()
     _end_marked(str(folder))
+
+
+def _knock(address: str) -> None:
+    """Ask whether anybody is there; Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():  # ``auto``, which Ray finds at once or not at all
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+    except OSError as why:
+        raise SetupError(f"no Ray cluster answers at {address}: {why.strerror or why}") from why
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class _Shift:
             with self._changed:
                 self._changed.wait_for(self._has_news, timeout=self._bounds.patience)
                 ready = list(self._dispatch.take_ready())
-                self._over = self._failure is not None or (self._pulled_all and self._dispatch.idle())
+                self._over = self._failure is not None or self._done()
                 silent = () if ready else self._dispatch.overdue(self._clock())
                 self._changed.notify_all()
             for lease in silent:
@@ -110,11 +110,12 @@ class _Shift:
             raise self._failure
 
     def end(self) -> None:
+        """End the threads, and the workers that are still at work; after a run to its end none is."""
         with self._changed:
             self._over = True
-            busy = tuple(self._busy)
+            at_work = () if self._done() else tuple(self._busy)
             self._changed.notify_all()
-        for name in busy:
+        for name in at_work:
             self._hands[name].end()
         for thread in self._threads[1:]:  # the first one may sit in the caller's iterator for as long as that likes
             thread.join(JOIN_SECONDS)
@@ -133,8 +134,10 @@ class _Shift:
                 self._changed.notify_all()
 
     def _has_news(self) -> bool:
-        done = self._pulled_all and self._dispatch.idle()
-        return self._dispatch.ready() > 0 or done or self._failure is not None
+        return self._dispatch.ready() > 0 or self._done() or self._failure is not None
+
+    def _done(self) -> bool:
+        return self._pulled_all and self._dispatch.idle()
 
     # The thread that pulls jobs
 

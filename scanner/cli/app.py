@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from scanner.cli.doctor import doctor_command
+from scanner.cli.evaluate import eval_command
 from scanner.cli.models import models_app
 from scanner.cli.options import Context
 from scanner.cli.replay import replay_command
@@ -57,6 +58,7 @@ def _app() -> typer.Typer:
     )
     app.command("scan")(scan_command)
     app.command("replay")(replay_command)
+    app.command("eval")(eval_command)
     app.add_typer(models_app, name="models")
     app.command("doctor")(doctor_command)
     return app

@@ -13,12 +13,14 @@ import typer
 
 from scanner.config import Settings, read_settings
 from scanner.errors import SetupError
-from scanner.runner import Runner
+from scanner.runner import Runner, local_runner
 
-__all__ = ["Config", "Context", "Json", "seconds", "settings_with"]
+__all__ = ["Config", "Context", "Json", "Workers", "open_runner", "seconds", "settings_with"]
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see samples/.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, as when piped.")]
+
+Workers = Annotated[int, typer.Option("--workers", "-w", min=0, help="Worker processes on Ray; 0: none.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,19 @@ class Context:
     """What the commands get from who put the program together."""
 
     runner_factory: Callable[[Settings, int], AbstractContextManager[Runner]] | None = None
+
+
+def open_runner(context: Context, settings: Settings, workers: int) -> AbstractContextManager[Runner]:
+    """In line, or on so many workers.
+
+    Raises:
+        SetupError: workers are asked for where none can be had.
+    """
+    if workers == 0:
+        return local_runner(settings)
+    if context.runner_factory is None:
+        raise SetupError("--workers needs the package workers; start the program as `streamwarden`")
+    return context.runner_factory(settings, workers)
 
 
 def seconds(text: str) -> Fraction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import version
@@ -14,16 +14,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from scanner.cli.options import Config, Context, Json, seconds, settings_with
+from scanner.cli.options import Config, Json, Workers, open_runner, seconds, settings_with
 from scanner.cli.show import Board, not_covered
 from scanner.config import Settings, compose_policies
-from scanner.errors import SetupError
-from scanner.evidence import EvidenceRoom, Reporter
+from scanner.evidence import EvidenceRoom, Reporter, open_room
 from scanner.lines import ErrorLine, Line, SummaryLine, dumps
 from scanner.report import write_report
 from scanner.risk import Policies
-from scanner.runner import Runner, local_runner, used_models
-from scanner.sandbox import Sandbox
+from scanner.runner import used_models
 from scanner.scan import Said, scan
 from scanner.targets import arrivals
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
@@ -39,7 +37,7 @@ def scan_command(
     config: Config = None,
     as_json: Json = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Leave a report with clips here.")] = None,
-    workers: Annotated[int, typer.Option("--workers", "-w", min=0, help="Worker processes on Ray; 0: none.")] = 0,
+    workers: Workers = 0,
     sampling: Annotated[str | None, typer.Option(help="adaptive, keyframes or every.")] = None,
     max_gap: Annotated[Fraction | None, typer.Option(parser=seconds, metavar="SECONDS", help="Longest hole between samples.")] = None,
     min_gap: Annotated[Fraction | None, typer.Option(parser=seconds, metavar="SECONDS", help="Shortest step between samples.")] = None,
@@ -60,9 +58,11 @@ def scan_command(
     settings = settings_with(config, flags)
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
-    with _runner(context.obj, settings, workers) as runner, _evidence(out, settings, policies) as room:
+    with open_runner(context.obj, settings, workers) as runner, _room(out, settings, policies) as room:
         reporter = None if room is None else Reporter(room)
-        said = _noted(scan(arrivals(paths, settings.fetch), policies, runner, evidence=room), reporter)
+        said = _noted(
+            scan(arrivals(paths, settings.fetch), policies, runner, evidence=room, patience=settings.stream.missing_after), reporter
+        )
         missing = uncovered(Taxonomy.load(), policies.labels)
         status = _tell_json(said, missing) if as_json or not sys.stdout.isatty() else _tell_people(said, missing)
     if reporter is not None and out is not None:
@@ -72,13 +72,8 @@ def scan_command(
     raise typer.Exit(status)
 
 
-@contextmanager
-def _evidence(out: Path | None, settings: Settings, policies: Policies) -> Iterator[EvidenceRoom | None]:
-    if out is None:
-        yield None
-        return
-    with Sandbox(settings.sandbox) as sandbox:
-        yield EvidenceRoom(out, sandbox, policies, settings.evidence)
+def _room(out: Path | None, settings: Settings, policies: Policies) -> AbstractContextManager[EvidenceRoom | None]:
+    return nullcontext() if out is None else open_room(out, settings, policies)
 
 
 def _noted(said: Iterable[Said], reporter: Reporter | None) -> Iterator[Said]:
@@ -86,14 +81,6 @@ def _noted(said: Iterable[Said], reporter: Reporter | None) -> Iterator[Said]:
         if reporter is not None:
             reporter.note(one)
         yield one
-
-
-def _runner(context: Context, settings: Settings, workers: int) -> AbstractContextManager[Runner]:
-    if workers == 0:
-        return local_runner(settings)
-    if context.runner_factory is None:
-        raise SetupError("--workers needs the package workers; start the program as `streamwarden`")
-    return context.runner_factory(settings, workers)
 
 
 class _Tally:

@@ -24,6 +24,8 @@ class Placed:
     first_pts: int
     shift: Fraction
     """Stream seconds less seconds of the source's time stamps: equal while its clock goes on."""
+    jumps: int
+    """So often the source's clock jumped before."""
 
 
 def piece_of(placed: Placed, span: Span) -> ClipPiece:
@@ -31,7 +33,7 @@ def piece_of(placed: Placed, span: Span) -> ClipPiece:
     start, end = max(span.start, placed.span.start), min(span.end, placed.span.end)
     init = placed.init if placed.init is None or isinstance(placed.init, bytes) else placed.init.read_bytes()
     within = Span(start=start - placed.span.start, end=end - placed.span.start)
-    return ClipPiece(span=within, offset=placed.span.start, first_pts=placed.first_pts, init=init)
+    return ClipPiece(span=within, offset=placed.span.start, first_pts=placed.first_pts, jumps=placed.jumps, init=init)
 
 
 class Shelf:
@@ -41,6 +43,7 @@ class Shelf:
         self._handed: dict[int, Job] = {}
         self._file: Job | None = None
         self._placed: list[Placed] = []
+        self._jumps = 0
 
     def hand(self, job: Job) -> None:
         """A source whose segments will be placed."""
@@ -53,15 +56,17 @@ class Shelf:
         """One of its segments, the first frame at ``offset``. Windows of a file whose clock goes on are one stretch."""
         job = self._file or self._handed.pop(segment.key.sequence)
         times = segment.times
+        self._jumps += job is self._file and segment.discontinuity
         placed = Placed(
             source=job.segment.source,
             init=job.segment.init,
             span=Span(start=offset, end=offset + times.duration),
             first_pts=times.first_pts,
             shift=offset - times.first_pts * times.time_base,
+            jumps=self._jumps,
         )
         before = self._placed[-1] if self._placed else None
-        if before is not None and job is self._file and before.shift == placed.shift:
+        if before is not None and job is self._file and (before.shift, before.jumps) == (placed.shift, placed.jumps):
             self._placed[-1] = replace(before, span=Span(start=before.span.start, end=placed.span.end))
             return
         self._placed.append(placed)

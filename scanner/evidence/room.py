@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from scanner.config import EvidenceSettings
+from scanner.config import EvidenceSettings, Settings
 from scanner.errors import ScannerError
 from scanner.evidence.pieces import Placed, Shelf, piece_of
-from scanner.media import ClipRequest, StillRequest
+from scanner.media import ClipInfo, ClipRequest, StillRequest
 from scanner.pts import Clock
 from scanner.report import Clip, Finding, RiskPoint, Sheet, Tile, write_poster, write_sheet
 from scanner.risk import Incident, Policies, StreamRisk
@@ -21,7 +22,7 @@ from scanner.runner import Job
 from scanner.sandbox import Sandbox
 from scanner.types import Fit, FrameSpec, Label, ScoredSegment, Span, StreamId
 
-__all__ = ["EvidenceRoom"]
+__all__ = ["EvidenceRoom", "open_room"]
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class EvidenceRoom:
             part.rename(file)
         finally:
             part.unlink(missing_ok=True)
-        return _clip_of(info, f"clips/{file.name}", self._poster(stream, span, name))
+        return _clip_of(ClipInfo.from_json(info), f"clips/{file.name}", self._poster(stream, span, name))
 
     def _poster(self, stream: _Stream, span: Span, name: str) -> str | None:
         middle = span.start + span.length / 2
@@ -168,6 +169,15 @@ class EvidenceRoom:
             log.warning("no pictures", extra={"reason": str(why)})
 
 
+@contextmanager
+def open_room(folder: Path, settings: Settings, policies: Policies) -> Iterator[EvidenceRoom]:
+    """A room whose sandbox ends with it, and may take the time that encoding a clip takes."""
+    evidence = settings.evidence
+    limits = replace(settings.sandbox, cpu_seconds=evidence.cpu_seconds, wall_seconds=evidence.wall_seconds)
+    with Sandbox(limits) as sandbox:
+        yield EvidenceRoom(folder, sandbox, policies, evidence)
+
+
 @dataclass(frozen=True, slots=True)
 class _Picture:
     at: Fraction
@@ -182,11 +192,9 @@ def _spread(looks: Sequence[Any], most: int) -> list[Any]:
     return [looks[step] for step in steps]
 
 
-def _clip_of(info: Any, file: str, poster: str | None) -> Clip:
-    """From what the child answered, which is JSON and not to be believed further than its form."""
-    start, end = float(info["start"]), float(info["end"])
-    copied = bool(info["copied"])
-    return Clip(file=file, start=start, end=end, transcoded=not copied, truncated=bool(info["truncated"]), poster=poster)
+def _clip_of(info: ClipInfo, file: str, poster: str | None) -> Clip:
+    start, end = float(info.span.start), float(info.span.end)
+    return Clip(file=file, start=start, end=end, transcoded=info.method == "transcoded", truncated=info.truncated, poster=poster)
 
 
 def _finding(incident: Incident, case: _Case, sheet: Sheet | None, end: Fraction) -> Finding:

@@ -4,8 +4,8 @@
 are the two homes that a playlist can have, and decide what it may name.
 """
 
-from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.limits import FetchLimits
 from scanner.fetch.pace import Pace
 from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
 
-__all__ = ["Pace", "PlaylistLimits", "PlaylistSegment", "segments_of_playlist"]
+__all__ = ["FetchLimits", "Pace", "PlaylistSegment", "segments_of_playlist"]

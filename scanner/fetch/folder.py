@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from scanner.errors import DamagedError, LimitError, RefusedError
-from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.limits import FetchLimits
 from scanner.fetch.playlist import ByteRange
 from scanner.sandbox import opened
 from scanner.types import Source
@@ -23,7 +23,7 @@ class Folder:
 
     live = False
 
-    def __init__(self, playlist: Path, limits: PlaylistLimits) -> None:
+    def __init__(self, playlist: Path, limits: FetchLimits) -> None:
         self.start = str(playlist)
         self._root = playlist.parent.resolve()
         self._limits = limits

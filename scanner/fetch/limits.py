@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["PlaylistLimits"]
+__all__ = ["FetchLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaylistLimits:
+class FetchLimits:
     """What is read at most, and how long it is waited for."""
 
     playlist_bytes: int = 4 << 20
@@ -25,7 +25,7 @@ class PlaylistLimits:
     stale_seconds: float = 60.0
     """For a live playlist to grow."""
     stream_seconds: float = 24 * 3600.0
-    """For a whole live stream."""
+    """For a whole stream, from the first look at its playlist to its last segment."""
     variant_height: int = 1080
     """Of a master playlist, the variant with the most bits a second that is no taller is taken."""
 

@@ -10,7 +10,7 @@ from types import TracebackType
 import httpx
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
-from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.limits import FetchLimits
 from scanner.fetch.pace import Pace
 from scanner.fetch.playlist import ByteRange
 
@@ -34,7 +34,7 @@ class Origin:
 
     live = True
 
-    def __init__(self, url: str, limits: PlaylistLimits, pace: Pace) -> None:
+    def __init__(self, url: str, limits: FetchLimits, pace: Pace) -> None:
         self._url = _parsed(url, name_in="playlist")
         if self._url.scheme not in _PORTS or not self._url.host:
             raise RefusedError(f"{url}: only http and https playlists are read")

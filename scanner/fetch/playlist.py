@@ -12,7 +12,7 @@ from typing import Any
 import m3u8
 
 from scanner.errors import DamagedError, FormatError, LimitError, RefusedError
-from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.limits import FetchLimits
 
 __all__ = ["ByteRange", "Entry", "Playlist", "Resource", "Variant", "Variants", "parse"]
 
@@ -99,7 +99,7 @@ class Variants:
         return min(self.variants, key=lambda variant: variant.bandwidth)
 
 
-def parse(body: bytes, limits: PlaylistLimits, *, name: str) -> Playlist | Variants:
+def parse(body: bytes, limits: FetchLimits, *, name: str) -> Playlist | Variants:
     """The playlist that ``body`` is.
 
     Raises:
@@ -118,7 +118,7 @@ def parse(body: bytes, limits: PlaylistLimits, *, name: str) -> Playlist | Varia
         raise DamagedError(f"{name}: not a readable playlist: {type(why).__name__}: {str(why)[:200]}") from why
 
 
-def _text(body: bytes, limits: PlaylistLimits, name: str) -> str:
+def _text(body: bytes, limits: FetchLimits, name: str) -> str:
     if not body.removeprefix(b"\xef\xbb\xbf").startswith(b"#EXTM3U"):
         raise FormatError(f"{name}: not a playlist, its first line is not #EXTM3U")
     longest = max(len(line) for line in body.splitlines())
@@ -145,7 +145,7 @@ def _variants(said: Any) -> Variants:
     return Variants(variants=variants)
 
 
-def _playlist(said: Any, limits: PlaylistLimits, name: str) -> Playlist:
+def _playlist(said: Any, limits: FetchLimits, name: str) -> Playlist:
     segments = [segment for segment in said.segments if segment.uri]
     if len(segments) > limits.segments:
         raise LimitError(f"{name}: {len(segments)} segments, limit is {limits.segments}", kind="limit_segments")

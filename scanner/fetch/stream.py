@@ -13,13 +13,16 @@ from pathlib import Path
 from scanner.errors import DamagedError, LimitError, TransientError
 from scanner.fetch.folder import Folder
 from scanner.fetch.home import Home
-from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.limits import FetchLimits
 from scanner.fetch.origin import Origin
 from scanner.fetch.pace import Pace
 from scanner.fetch.playlist import Entry, Playlist, Resource, Variants, parse
 from scanner.types import Source
 
 __all__ = ["PlaylistSegment", "segments_of_playlist"]
+
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
+"""Between two looks at a live playlist, whatever its target duration says."""
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +45,12 @@ class PlaylistSegment:
 
 
 def segments_of_playlist(
-    where: str | PathLike[str], limits: PlaylistLimits | None = None, *, pace: Pace | None = None
+    where: str | PathLike[str], limits: FetchLimits | None = None, *, pace: Pace | None = None
 ) -> Iterator[PlaylistSegment]:
     """Each segment of the playlist at ``where``, a path or an http(s) address, once and in order.
 
     A live playlist is read again until it ends; one on disk is a recording and read once. Of a master playlist one variant
-    is taken (``PlaylistLimits.variant_height``). A playlist may name what lies in its own folder or at its own origin.
+    is taken (``FetchLimits.variant_height``). A playlist may name what lies in its own folder or at its own origin.
 
     Raises:
         FormatError, DamagedError: not a playlist, or not a readable one.
@@ -55,7 +58,7 @@ def segments_of_playlist(
         LimitError: it, or a segment, is over a limit.
         TransientError: the server cannot be reached, or the stream has stopped growing.
     """
-    limits, pace = limits or PlaylistLimits(), pace or Pace()
+    limits, pace = limits or FetchLimits(), pace or Pace()
     with ExitStack() as opened:
         home: Home = opened.enter_context(Origin(str(where), limits, pace)) if _is_address(where) else Folder(Path(where), limits)
         yield from _Reader(home, limits, pace).segments()
@@ -68,7 +71,7 @@ def _is_address(where: str | PathLike[str]) -> bool:
 class _Reader:
     """What has to be remembered between two versions of a playlist."""
 
-    def __init__(self, home: Home, limits: PlaylistLimits, pace: Pace) -> None:
+    def __init__(self, home: Home, limits: FetchLimits, pace: Pace) -> None:
         self._home = home
         self._limits = limits
         self._pace = pace
@@ -83,12 +86,14 @@ class _Reader:
         while True:
             fresh = [entry for entry in playlist.entries if entry.sequence >= following]
             for entry in fresh:
+                self._check_age(began)
                 yield self._segment(entry)
                 following, grew = entry.sequence + 1, self._pace.now()
             if playlist.ended or not self._home.live:
                 return
-            self._check_time(began, grew)
-            self._pace.sleep(float(playlist.target_duration) / 2)
+            self._check_age(began)
+            self._check_growth(grew)
+            self._pace.sleep(min(max(float(playlist.target_duration) / 2, _SHORTEST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS))
             playlist = self._media_playlist()
 
     def _first_playlist(self) -> Playlist:
@@ -140,9 +145,12 @@ class _Reader:
             self._init = (entry.init, self._home.source(location, entry.init.span))
         return self._init[1]
 
-    def _check_time(self, began: float, grew: float) -> None:
-        now = self._pace.now()
-        if now - began > self._limits.stream_seconds:
-            raise LimitError(f"{self._name}: live for {now - began:.0f} s, limit is {self._limits.stream_seconds:g}", kind="limit_time")
-        if now - grew > self._limits.stale_seconds:
-            raise TransientError(f"{self._name}: no new segment for {now - grew:.0f} s and no end")
+    def _check_age(self, began: float) -> None:
+        age, limit = self._pace.now() - began, self._limits.stream_seconds
+        if age > limit:
+            raise LimitError(f"{self._name}: read for {age:.0f} s, limit is {limit:g}", kind="limit_time")
+
+    def _check_growth(self, grew: float) -> None:
+        still = self._pace.now() - grew
+        if still > self._limits.stale_seconds:
+            raise TransientError(f"{self._name}: no new segment for {still:.0f} s and no end")

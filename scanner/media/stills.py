@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from scanner.errors import NoVideoError
 from scanner.media.collect import Timed
 from scanner.media.decode import decode
-from scanner.media.orientation import frame_turn
+from scanner.media.orientation import Compass
 from scanner.media.request import DecodeRequest
 from scanner.media.scale import Scaler, displayed
 from scanner.media.take import ClipLimits, ClipPiece, Take, sniffed, take
@@ -76,11 +76,11 @@ def thumbnails(sources: Sequence[BinaryIO], request: StillRequest, *, name: str)
 
 
 def _samples(taken: Take, request: StillRequest) -> Iterator[Sample]:
-    scaler = Scaler((request.spec,))
+    scaler, compass = Scaler((request.spec,)), Compass()
     for gop, end in _gops(taken.pictures):
         wanted = [at for at in request.times if gop[0].at <= at and (end is None or at < end)]
         for at, frame in _shown(taken, gop, wanted):
-            images = _images(taken, frame, scaler)
+            images = _images(taken, frame, scaler, compass)
             yield Sample(at=at, pts=frame.pts or 0, keyframe=frame.key_frame, images=images)
 
 
@@ -125,8 +125,8 @@ def _needed(gop: Sequence[Timed], last: Fraction) -> Iterator[Packet[Stream]]:
             return
 
 
-def _images(taken: Take, frame: VideoFrame, scaler: Scaler) -> dict[FrameSpec, Rgb]:
-    turn = frame_turn(frame)
+def _images(taken: Take, frame: VideoFrame, scaler: Scaler, compass: Compass) -> dict[FrameSpec, Rgb]:
+    turn = compass.turn(frame)
     return scaler.images(frame, displayed(frame, taken.video.sample_aspect_ratio, turn), turn)
 
 

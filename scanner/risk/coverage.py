@@ -46,7 +46,9 @@ class Coverage:
     """The latest spans in order, side by side; only the last one can still grow."""
 
     def sample(self, at: Fraction, medium: Mapping[Medium, float], max_gap: Fraction) -> Coverage:
-        """Somebody looked at ``at``."""
+        """Somebody looked at ``at``; inside a gap, that covers nothing."""
+        if at < self.until:
+            return self
         start = max(self.until, at - max_gap)
         covered = self._missed(start, BETWEEN)._saw(at)
         return replace(covered, sampled=True, media=_added(self.media, medium, float(at - start)))

@@ -25,16 +25,18 @@ def advance(risk: StreamRisk, observation: Observation, policies: Policies) -> t
     """Fold one observation into the stream's risk and say what changed.
 
     Time is ``observation.at``. The same observations in the same order give the same events, on any machine and from any
-    checkpoint. A second look at an instant that was looked at has no effect.
+    checkpoint. A second look at an instant that was looked at has no effect. A look inside a gap (the next segment may begin
+    a little before the end that the last one claimed) counts, and covers nothing.
 
     Raises:
         ValueError: the observation is older than the risk (reorder segments first), or the stream has ended.
     """
-    if observation.at < risk.at:
-        raise ValueError(f"stream {risk.stream_id}: observation at {observation.at} s is older than its risk at {risk.at} s")
+    if observation.at < risk.settled:
+        raise ValueError(f"stream {risk.stream_id}: observation at {observation.at} s is older than its risk at {risk.settled} s")
     if risk.ended:
         raise ValueError(f"stream {risk.stream_id}: ended at {risk.at} s, got an observation at {observation.at} s")
-    now = replace(risk, at=observation.at)
+    settled = max(risk.settled, observation.span.start) if isinstance(observation, Gap) else observation.at
+    now = replace(risk, at=max(risk.at, observation.at), settled=settled)
     events: tuple[Event, ...] = ()
     for reason, step in _steps(observation):
         now, told = merged(now, step(now, policies), policies, reason)
@@ -80,13 +82,13 @@ def _waited(risk: StreamRisk, policies: Policies, observation: Observation) -> S
         return replace(risk, labels={label: unseen(state, risk.at, label, policies) for label, state in risk.labels.items()})
     if not risk.running:
         return risk
-    until = risk.at - policies.max_gap
+    until = observation.at - policies.max_gap
     waited = {label: unseen(state, until, label, policies) for label, state in risk.labels.items() if state.excursion is not None}
     return replace(risk, labels={**risk.labels, **waited})
 
 
 def _sampled(risk: StreamRisk, policies: Policies, sampled: Sampled) -> StreamRisk:
-    again = risk.coverage.sampled and risk.coverage.until == sampled.at
+    again = risk.sampled == sampled.at
     media = risk.media if again or not sampled.medium else (*risk.media, sampled.medium)[-LOOKS:]
     labels = dict(risk.labels)
     for label, value in sampled.values.items():
@@ -105,7 +107,7 @@ def _sampled(risk: StreamRisk, policies: Policies, sampled: Sampled) -> StreamRi
         )
         labels[label] = looked(before, look, risk.boost(label), label, policies)
     coverage = risk.coverage.sample(sampled.at, sampled.medium, policies.max_gap)
-    return replace(risk, labels=labels, media=media, coverage=coverage)
+    return replace(risk, labels=labels, media=media, sampled=sampled.at, coverage=coverage)
 
 
 def _covered_from(before: LabelRisk, at: Fraction, blind_until: Fraction | None, policy: Policy) -> Fraction:
@@ -113,7 +115,7 @@ def _covered_from(before: LabelRisk, at: Fraction, blind_until: Fraction | None,
     start = at - policy.hold
     if before.at is not None and before.at > start:
         start = before.at
-    return blind_until if blind_until is not None and blind_until > start else start
+    return min(blind_until, at) if blind_until is not None and blind_until > start else start
 
 
 def _blinded(risk: StreamRisk, policies: Policies, gap: Gap) -> StreamRisk:

@@ -117,7 +117,11 @@ class StreamRisk:
 
     stream_id: StreamId
     at: Fraction = Fraction(0)
-    """Of the last observation."""
+    """How far time has come."""
+    settled: Fraction = Fraction(0)
+    """Nothing older is taken: of the last look, signal or tick, or the last gap's start."""
+    sampled: Fraction | None = None
+    """Of the last look."""
     labels: Mapping[Label, LabelRisk] = field(default_factory=dict)
     media: tuple[Mapping[Medium, float], ...] = ()
     """Of the last looks that told their medium, oldest first."""
@@ -153,6 +157,8 @@ class StreamRisk:
         return {
             "stream_id": self.stream_id,
             "at": str(self.at),
+            "settled": str(self.settled),
+            "sampled": _text(self.sampled),
             "labels": {label: state.to_json() for label, state in self.labels.items()},
             "media": [dict(medium) for medium in self.media],
             "signals": [signal.to_json() for signal in self.signals],
@@ -167,6 +173,8 @@ class StreamRisk:
         return cls(
             stream_id=data["stream_id"],
             at=Fraction(data["at"]),
+            settled=Fraction(data["settled"]),
+            sampled=_exact(data["sampled"]),
             labels={Label(label): LabelRisk.from_json(state) for label, state in data["labels"].items()},
             media=tuple({Medium(name): share for name, share in medium.items()} for medium in data["media"]),
             signals=tuple(Signal.from_json(signal) for signal in data["signals"]),

@@ -9,12 +9,17 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Channel"]
+__all__ = ["MOST_DESCRIPTORS", "Channel", "HangUpError"]
 
 _LENGTH = struct.Struct("!I")
 _LONGEST = 8 << 20
 """Bytes of a message; a window's times and reasons take some hundred bytes a sample."""
-_MOST_DESCRIPTORS = 8
+MOST_DESCRIPTORS = 250
+"""With one message; the kernel takes 253."""
+
+
+class HangUpError(Exception):
+    """The other side is gone."""
 
 
 class Channel:
@@ -27,20 +32,22 @@ class Channel:
         """Send one message and copies of open descriptors; ``None`` waits for ever.
 
         Raises:
-            OSError: the other side is gone, or does not read within ``seconds`` (``TimeoutError``).
+            HangUpError: the other side is gone.
+            TimeoutError: it does not read within ``seconds``.
         """
         self._wait_at_most(seconds)
-        if descriptors:
-            socket.send_fds(self._end, [_LENGTH.pack(len(body))], list(descriptors))
-            self._end.sendall(body)
-        else:
-            self._end.sendall(_LENGTH.pack(len(body)) + body)
+        with _hanging_up():
+            if descriptors:
+                socket.send_fds(self._end, [_LENGTH.pack(len(body))], list(descriptors))
+                self._end.sendall(body)
+            else:
+                self._end.sendall(_LENGTH.pack(len(body)) + body)
 
     def receive(self, *, seconds: float | None = None) -> bytes:
         """The next message.
 
         Raises:
-            EOFError: the other side is gone.
+            HangUpError: the other side is gone.
             TimeoutError: it was not here within ``seconds``.
             ValueError: it is longer than any honest one.
         """
@@ -51,18 +58,19 @@ class Channel:
     @contextlib.contextmanager
     def receive_open(self) -> Iterator[tuple[bytes, list[int]]]:
         """The next message and the descriptors that came with it, which are closed when the block ends. Waits for ever."""
-        header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, _MOST_DESCRIPTORS)
+        with _hanging_up():
+            header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, MOST_DESCRIPTORS)
         try:
             header += self._exactly(_LENGTH.size - len(header), None) if header else b""
             if not header:
-                raise EOFError
+                raise HangUpError
             yield self._body(_LENGTH.unpack(header)[0], None), descriptors
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """Hang up: the other side reads ``EOFError``."""
+        """Hang up: the other side gets ``HangUpError``."""
         self._end.close()
 
     def _wait_at_most(self, seconds: float | None) -> None:
@@ -78,8 +86,17 @@ class Channel:
         parts = bytearray()
         while len(parts) < count:
             self._wait_at_most(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
-            part = self._end.recv(count - len(parts))
+            with _hanging_up():
+                part = self._end.recv(count - len(parts))
             if not part:
-                raise EOFError
+                raise HangUpError
             parts += part
         return bytes(parts)
+
+
+@contextlib.contextmanager
+def _hanging_up() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionError as why:
+        raise HangUpError from why

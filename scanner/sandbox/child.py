@@ -20,7 +20,7 @@ from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
 from scanner.sandbox.border import Frames, dumps, error_to, window_to
-from scanner.sandbox.channel import Channel
+from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.messages import Call, Start
 from scanner.sandbox.walls import die_with, raise_walls
@@ -39,7 +39,7 @@ def main() -> None:
             with channel.receive_open() as (body, descriptors):
                 answer = server.serve(pickle.loads(body), descriptors)
             channel.send(dumps(answer))
-    except (EOFError, ConnectionError):
+    except HangUpError:
         return
 
 
@@ -77,7 +77,7 @@ class _Server:
         """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or ``error``."""
         try:
             answer = self._run(call, descriptors)
-        except (EOFError, ConnectionError):
+        except HangUpError:
             raise  # the parent is gone, nobody waits for an answer
         except Exception as why:  # noqa: BLE001 - whatever it is, it is the answer
             answer = {"error": error_to(_blame(why, call.name, self._limits))}
@@ -87,7 +87,7 @@ class _Server:
 
     def _run(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
         task = self._tasks[call.task]
-        self._allow_one_window()
+        self._allow(self._limits.write_cpu_seconds if call.writes else self._limits.cpu_seconds)
         with ExitStack() as files:
             sources = [files.enter_context(open(fd, "rb", closefd=False)) for fd in descriptors[: len(descriptors) - call.writes]]
             if call.writes:
@@ -104,16 +104,17 @@ class _Server:
             self._channel.send(dumps({"window": window_to(window)}))
             self._untaken = True
             gc.collect()  # frames and packets hang in cycles; megabytes a segment would wait for their turn
-            self._allow_one_window()
+            self._allow(self._limits.cpu_seconds)
 
     def _wait_until_taken(self) -> None:
         if self._untaken:
             self._channel.receive()
             self._untaken = False
 
-    def _allow_one_window(self) -> None:
-        """Give this much processor time; then SIGPROF ends the process, even inside native code."""
-        signal.setitimer(signal.ITIMER_PROF, self._limits.cpu_seconds)
+    @staticmethod
+    def _allow(cpu_seconds: float) -> None:
+        """Give this much processor time from now; then SIGPROF ends the process, even inside native code."""
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
 
 
 def _blame(why: Exception, name: str, limits: SandboxLimits) -> ScannerError:

@@ -12,11 +12,15 @@ class SandboxLimits:
     """What a child may use; past it the child ends and the source is blamed."""
 
     memory_bytes: int = 1 << 30
-    """Address space of the child (``RLIMIT_AS``), some 200 MB of which Python and FFmpeg take before any work."""
+    """Address space of the child (``RLIMIT_AS``), some 250 MiB of which are taken before any work: Python, FFmpeg, the shared buffer."""
     cpu_seconds: float = 20.0
     """Processor time of one window, opening included; the child's own timer ends it."""
     wall_seconds: float = 60.0
     """Longest wait for one window; the parent ends the child."""
+    write_cpu_seconds: float = 120.0
+    """Processor time of one written file, which may have to be encoded."""
+    write_wall_seconds: float = 300.0
+    """Longest wait for one written file."""
     start_seconds: float = 30.0
     """Longest wait for a fresh child to be ready."""
     max_tasks: int = 500

@@ -18,7 +18,7 @@ from typing import Any
 
 from scanner.errors import DecoderDiedError, SetupError
 from scanner.sandbox.border import Frames, LieError, error_from, loads, walls_from, window_from
-from scanner.sandbox.channel import Channel
+from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import shared_memory
 from scanner.sandbox.messages import Call, Start
@@ -29,7 +29,7 @@ __all__ = ["Child"]
 
 _CPU_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
 _GRACE_SECONDS = 2.0
-"""For a child to end by itself once its parent hung up."""
+"""Between the end of a connection and the end of its process."""
 _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
 """All other variables, passwords among them, stay with the parent."""
 
@@ -51,10 +51,7 @@ class Child:
             SetupError: it does not start on this machine, with the reason.
         """
         self._limits = limits
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = _spawn(theirs)
-        self._channel = Channel(ours)
+        self._process, self._channel = _spawn()
         try:
             self.walls = self._begin(tasks, warm_up)
         except BaseException:
@@ -82,8 +79,8 @@ class Child:
             DecoderDiedError: nobody takes it.
         """
         self.idle, self.tasks = False, self.tasks + 1
-        with self._blaming(call.name):
-            self._channel.send(pickle.dumps(call), descriptors, seconds=self._limits.wall_seconds)
+        with self._blaming(call):
+            self._channel.send(pickle.dumps(call), descriptors, seconds=self._wall_seconds(call))
 
     def windows(self, call: Call) -> Iterator[Decoded]:
         """The answer to a stream, window by window; the child works on the next one while the caller looks at this one.
@@ -94,13 +91,13 @@ class Child:
         """
         frames = Frames(self._memory, call.specs)
         expected = 0
-        while (answer := self._answer(call.name, "window", "end"))[0] == "window":
-            with self._blaming(call.name):
+        while (answer := self._answer(call, "window", "end"))[0] == "window":
+            with self._blaming(call):
                 window = window_from(answer[1], frames, least_index=expected)
-                self._channel.send(b"taken", seconds=self._limits.wall_seconds)
+                self._channel.send(b"taken", seconds=self._wall_seconds(call))
             expected = window.index + 1
             if window.last:
-                self._answer(call.name, "end")  # a caller that stops at the last window leaves the child idle
+                self._answer(call, "end")  # a caller that stops at the last window leaves the child idle
                 yield window
                 return
             yield window
@@ -112,17 +109,10 @@ class Child:
             InputError: the task refused its source.
             DecoderDiedError: the child died, passed a limit, or lied.
         """
-        return self._answer(call.name, "value")[1]
-
-    def close(self) -> None:
-        """Let it end by itself, or end it; never leaves a zombie."""
-        self._channel.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_SECONDS if self.idle else 0)
-        self.kill()
+        return self._answer(call, "value")[1]
 
     def kill(self) -> None:
-        """End it now."""
+        """End it now, whatever it does; it has nothing to lose. Leaves no zombie."""
         self._channel.close()
         self._process.kill()
         self._process.wait()
@@ -134,16 +124,19 @@ class Child:
             try:
                 self._channel.send(pickle.dumps(start), [buffer], seconds=self._limits.start_seconds)
                 said = loads(self._channel.receive(seconds=self._limits.start_seconds))
-            except (EOFError, OSError, ValueError, LieError) as why:
-                raise SetupError(f"the decoder process does not start: {str(why) or type(why).__name__}") from why
+            except HangUpError as why:
+                cause = _cause(self._process.wait(_GRACE_SECONDS))
+                raise SetupError(f"the decoder process ends at its start by {cause}") from why
+            except (TimeoutError, ValueError, LieError) as why:
+                raise SetupError(f"the decoder process does not start: {why}") from why
         if "failed" in said:
             raise SetupError(f"the decoder process does not start: {said['failed']}")
         return walls_from(said)
 
-    def _answer(self, name: str, *wanted: str) -> tuple[str, Any]:
+    def _answer(self, call: Call, *wanted: str) -> tuple[str, Any]:
         """The next answer and its kind; anything but a window ends the task."""
-        with self._blaming(name):
-            said = loads(self._channel.receive(seconds=self._limits.wall_seconds))
+        with self._blaming(call):
+            said = loads(self._channel.receive(seconds=self._wall_seconds(call)))
             if "error" in said:
                 error = error_from(said["error"])
                 self.idle = error.kind not in ("decoder_died", "limit_memory")
@@ -155,39 +148,58 @@ class Child:
             raise LieError(f"{sorted(said)[:3]} where {' or '.join(wanted)} belongs")
 
     @contextlib.contextmanager
-    def _blaming(self, name: str) -> Iterator[None]:
-        """Say what became of the child while it worked on ``name``."""
+    def _blaming(self, call: Call) -> Iterator[None]:
+        """Say what became of the child while it worked on ``call``."""
         try:
             yield
         except TimeoutError as why:
-            message = f"{name}: decoder gave nothing for {self._limits.wall_seconds:g} s"
+            message = f"{call.name}: decoder gave nothing for {self._wall_seconds(call):g} s"
             raise DecoderDiedError(message, kind="limit_time") from why
-        except (EOFError, ConnectionError) as why:
-            raise self._death(name) from why
+        except HangUpError as why:
+            raise self._death(call) from why
         except (LieError, ValueError) as why:
-            raise DecoderDiedError(f"{name}: decoder answered {why}") from why
+            raise DecoderDiedError(f"{call.name}: decoder answered {why}") from why
 
-    def _death(self, name: str) -> DecoderDiedError:
+    def _death(self, call: Call) -> DecoderDiedError:
         try:
             status = self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            return DecoderDiedError(f"{name}: decoder hung up")
+            return DecoderDiedError(f"{call.name}: decoder hung up")
         if -status in _CPU_SIGNALS:
-            message = f"{name}: decoder used more than {self._limits.cpu_seconds:g} s of processor time for one window"
-            return DecoderDiedError(message, kind="limit_cpu")
-        how = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return DecoderDiedError(f"{name}: decoder ended by {how}")
+            return DecoderDiedError(f"{call.name}: decoder used more than {self._cpu_limit(call)}", kind="limit_cpu")
+        return DecoderDiedError(f"{call.name}: decoder ended by {_cause(status)}")
+
+    def _wall_seconds(self, call: Call) -> float:
+        return self._limits.write_wall_seconds if call.writes else self._limits.wall_seconds
+
+    def _cpu_limit(self, call: Call) -> str:
+        if call.writes:
+            return f"{self._limits.write_cpu_seconds:g} s of processor time for one file"
+        return f"{self._limits.cpu_seconds:g} s of processor time for one window"
 
 
-def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
+def _cause(status: int) -> str:
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-status}"
+
+
+def _spawn() -> tuple[subprocess.Popen[bytes], Channel]:
+    """A child that waits for its ``Start``, and our end of the connection."""
     environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    environment |= _TUNING
-    return subprocess.Popen(
-        [sys.executable, "-P", "-s", "-m", "scanner.sandbox"],
-        stdin=connection.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-P", "-s", "-m", "scanner.sandbox"]
+    quiet = subprocess.DEVNULL
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env=environment | _TUNING, start_new_session=True
+            )
+    except OSError as why:
+        ours.close()
+        raise SetupError(f"the decoder process does not start: {why}") from why
+    return process, Channel(ours)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from scanner.errors import LimitError
+from scanner.sandbox.channel import MOST_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import Lender
 from scanner.sandbox.messages import Call
@@ -22,7 +24,11 @@ __all__ = ["TASKS", "Sandbox"]
 
 log = logging.getLogger(__name__)
 
-TASKS: Mapping[str, str] = {task: f"scanner.sandbox.tasks:{task}" for task in ("cut", "decode", "thumbnails")}
+TASKS: Mapping[str, str] = {
+    "decode": "scanner.sandbox.tasks:decode",
+    "thumbnails": "scanner.media.stills:thumbnails",
+    "cut": "scanner.media.clip:cut_in_child",
+}
 """What a child can be asked, as ``module:function``; it imports them all before it gives up its rights."""
 WARM_UP = "scanner.sandbox.tasks:warm_up"
 
@@ -76,14 +82,17 @@ class Sandbox:
     def call(self, task: str, sources: Sequence[Source], arguments: object, *, output: BinaryIO, name: str) -> Any:
         """Any task that writes a file; gives what the task returned, which is JSON and to be checked by the caller.
 
-        ``output`` is an empty file, open for reading and writing. What the child wrote there is as untrusted as its answer.
+        ``output`` is an empty file, open for reading and writing. What the child wrote there is as untrusted as its answer,
+        but final: the child ends with the task, or it could keep the file open and change it later.
 
         Raises:
             InputError, DecoderDiedError, SetupError: as ``decode``.
         """
         call = Call(task=task, name=name, arguments=arguments, writes=True)
         with self._asked(call, sources, output) as child:
-            return child.value(call)
+            value = child.value(call)
+        self._end_child()
+        return value
 
     def close(self) -> None:
         """End the child. A later call would start a fresh one."""
@@ -93,6 +102,8 @@ class Sandbox:
     @contextlib.contextmanager
     def _asked(self, call: Call, sources: Sequence[Source], output: BinaryIO | None) -> Iterator[Child]:
         """A child at work on ``call``; one that is not done when the block ends, for whatever reason, is replaced."""
+        if len(sources) >= MOST_DESCRIPTORS:
+            raise LimitError(f"{call.name}: {len(sources)} sources in one task, limit is {MOST_DESCRIPTORS - 1}", kind="limit_sources")
         child = self._ready_child()
         try:
             with self._lender.lend(sources, name=call.name) as descriptors:
@@ -105,7 +116,7 @@ class Sandbox:
     def _end_child(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            child.close()
+            child.kill()
 
     def _ready_child(self) -> Child:
         child = self._child

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from scanner.sandbox import landlock, seccomp
+from scanner.sandbox.channel import MOST_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
 
 __all__ = ["Walls", "die_with", "raise_walls"]
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_OPEN_FILES = 32
-"""A task needs its socket, its buffer, a source or two and an output."""
+_OPEN_FILES = MOST_DESCRIPTORS + 16
+"""Those of one task, and a few that the process itself needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ from samples.videos import VIDEOS
 
 __all__ = ["EVENTFUL", "REFUSED", "STILL", "VIDEO"]
 
-REFUSED = ("mp4_mute", "ts_mute", "webm_mute", "mp4_too_many_tracks", "webp_moving")
+REFUSED = ("mp4_mute", "ts_mute", "webm_mute", "mp4_too_many_tracks")
 """Nothing that can be looked at."""
-VIDEO = (*(name for name in (*VIDEOS, *ODD) if name not in REFUSED), "gif_moving")
+VIDEO = (*(name for name in (*VIDEOS, *ODD) if name not in REFUSED), "gif_moving", "webp_moving")
 """Those with more than one frame, or a track that could have more."""
-STILL = tuple(name for name in STILLS if name not in (*REFUSED, "gif_moving"))
+STILL = tuple(name for name in STILLS if not name.endswith("_moving"))
 EVENTFUL = ("ts_long_gop", "ts_long_gop_b_frames", "mp4_long_gop_b_frames", "webm_long_gop")
 """A keyframe each 10 s, and events between them."""
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from samples.drawing import card, read_mark
-from samples.facts import Sample
+from samples.facts import Facts, Sample
 from samples.make_hostile import HOSTILE
 from samples.make_media import MAKERS
 from samples.odd import ODD
@@ -26,9 +27,11 @@ READABLE = [name for name in (*VIDEOS, *ODD) if not name.endswith(("mute", "too_
 PROBED = ["ts_h264_b_frames", "mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "avi_mpeg4", "mp4_delayed", "ts_late_start", "mov_h264"]
 
 
-def upright(frame: av.VideoFrame, rotation: int) -> NDArray[np.uint8]:
-    """The frame as RGB, turned clockwise."""
-    return np.rot90(frame.to_ndarray(format="rgb24"), -rotation // 90)
+def upright(frame: av.VideoFrame, facts: Facts) -> NDArray[np.uint8]:
+    """The frame as RGB, as it is shown; its number is black and white in any matrix."""
+    frame.colorspace = Colorspace.ITU709
+    across, down = facts.reflected
+    return np.rot90(frame.to_ndarray(format="rgb24")[::down, ::across], -facts.rotation // 90)
 
 
 @pytest.mark.parametrize("name", READABLE)
@@ -43,7 +46,7 @@ def test_a_full_decode_shows_exactly_the_frames_of_the_facts(name: str, sample_m
 
     facts = sample.facts
     assert [frame.pts % (1 << facts.wrap_bits) for frame in frames if frame.pts is not None] == list(facts.pts[facts.hidden :])
-    assert [read_mark(upright(frame, facts.rotation)) for frame in frames] == list(facts.marks[facts.hidden :])
+    assert [read_mark(upright(frame, facts)) for frame in frames] == list(facts.marks[facts.hidden :])
     assert tuple(index for index, frame in enumerate(frames, facts.hidden) if frame.key_frame) == facts.keyframes
 
 

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from samples.drawing import read_mark, shows_speck
+from samples.drawing import read_mark, shows_block, shows_speck
 from samples.facts import Sample
 from scanner.media import Sampling
 from scanner.types import Fit, FrameSpec
@@ -77,9 +77,9 @@ def test_what_is_shown_between_keyframes_is_seen(name: str, max_gap: Fraction, s
 
     windows = look(sample, sampling=Sampling(max_gap=max_gap), window=None)
 
-    ats = [s.at for w in windows for s in w.samples]
-    missed = [e for e in sample.facts.events if e.end - e.start >= shortest and not any(at in e for at in ats)]
-    assert missed == []
+    shown = {s.at: shows_block(rgb(s)) for w in windows for s in w.samples}
+    assert shown == {at: any(at in event for event in sample.facts.events) for at in shown}
+    assert [e for e in sample.facts.events if e.end - e.start >= shortest and not any(at in e for at in shown)] == []
 
 
 def test_a_speck_on_a_still_screen_is_seen(sample_media: Media) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import DamagedError, FormatError, InputError, LimitError, RefusedError
-from scanner.fetch import PlaylistLimits, PlaylistSegment, segments_of_playlist
+from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
 
 
 def write(folder: Path, *lines: str, name: str = "index.m3u8") -> Path:
@@ -19,7 +19,7 @@ def write(folder: Path, *lines: str, name: str = "index.m3u8") -> Path:
     return path
 
 
-def read(path: Path, limits: PlaylistLimits | None = None) -> list[PlaylistSegment]:
+def read(path: Path, limits: FetchLimits | None = None) -> list[PlaylistSegment]:
     return list(segments_of_playlist(path, limits))
 
 
@@ -179,13 +179,13 @@ def test_a_master_playlist_inside_a_master_playlist_is_damage(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        (PlaylistLimits(playlist_bytes=20), "playlist over 20 bytes"),
-        (PlaylistLimits(line_bytes=19), "a line of 20 bytes, limit is 19"),
-        (PlaylistLimits(segments=1), "2 segments, limit is 1"),
-        (PlaylistLimits(segment_bytes=3), "4 bytes, limit is 3"),
+        (FetchLimits(playlist_bytes=20), "playlist over 20 bytes"),
+        (FetchLimits(line_bytes=19), "a line of 20 bytes, limit is 19"),
+        (FetchLimits(segments=1), "2 segments, limit is 1"),
+        (FetchLimits(segment_bytes=3), "4 bytes, limit is 3"),
     ],
 )
-def test_each_limit_has_its_message(limits: PlaylistLimits, message: str, tmp_path: Path) -> None:
+def test_each_limit_has_its_message(limits: FetchLimits, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_bytes(b"media")
     playlist = write(tmp_path, "#EXTINF:4,", "a.ts", "#EXTINF:4,", "#EXT-X-BYTERANGE:4@0", "a.ts")
 
@@ -196,7 +196,7 @@ def test_each_limit_has_its_message(limits: PlaylistLimits, message: str, tmp_pa
 @pytest.mark.parametrize("name", ["segments", "segment_bytes", "attempts", "stale_seconds", "variant_height"])
 def test_limits_must_be_more_than_nothing(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        PlaylistLimits(**{name: 0})
+        FetchLimits(**{name: 0})
 
 
 def test_a_playlist_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
-from scanner.fetch import PlaylistLimits, PlaylistSegment, segments_of_playlist
+from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
 from tests.fetch.loopback import Answer, FakeClock, Ranges, Server
 
 
@@ -21,7 +21,7 @@ def entries(*names: str) -> tuple[str, ...]:
     return tuple(line for name in names for line in ("#EXTINF:4,", name))
 
 
-def read(server: Server, clock: FakeClock, limits: PlaylistLimits | None = None) -> list[PlaylistSegment]:
+def read(server: Server, clock: FakeClock, limits: FetchLimits | None = None) -> list[PlaylistSegment]:
     return list(segments_of_playlist(f"{server.origin}/live/index.m3u8", limits, pace=clock.pace))
 
 
@@ -58,12 +58,22 @@ def test_a_live_playlist_that_stops_growing_is_given_up(server: Server, clock: F
         read(server, clock)
 
 
-def test_a_live_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
+def test_a_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
     server.pages["/live/index.m3u8"] = [playlist(*entries("s.ts"), first=n, ended=False) for n in range(100)]
     server.pages["/live/s.ts"] = Answer(b"s")
 
-    with pytest.raises(LimitError, match="live for 22 s, limit is 20"):
-        read(server, clock, PlaylistLimits(stream_seconds=20))
+    with pytest.raises(LimitError, match="read for 22 s, limit is 20"):
+        read(server, clock, FetchLimits(stream_seconds=20))
+
+
+@pytest.mark.parametrize(("target", "pause"), [(0, 0.5), (3, 1.5), (86_400, 10.0)])
+def test_a_playlist_does_not_choose_any_pause(target: int, pause: float, server: Server, clock: FakeClock) -> None:
+    first = b"#EXTM3U\n#EXT-X-TARGETDURATION:%d\n#EXTINF:0.25,\ns.ts\n" % target
+    server.pages |= {"/live/index.m3u8": [Answer(first), playlist(*entries("s.ts"))], "/live/s.ts": Answer(b"s")}
+
+    read(server, clock)
+
+    assert clock.slept == [pause]
 
 
 def test_ranges_are_asked_for_and_cut_from_servers_that_ignore_them(server: Server, clock: FakeClock) -> None:
@@ -179,7 +189,7 @@ def test_no_server_at_all_is_a_matter_of_time(clock: FakeClock) -> None:
 def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, clock: FakeClock) -> None:
     server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": [Answer(b"ab", promised=9), Answer(b"abc")]}
 
-    (segment,) = read(server, clock, PlaylistLimits(idle_seconds=0.2))
+    (segment,) = read(server, clock, FetchLimits(idle_seconds=0.2))
 
     assert segment.source == b"abc"
 
@@ -188,7 +198,7 @@ def test_what_is_too_long_is_not_read_to_its_end(server: Server, clock: FakeCloc
     server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": Answer(bytes(1_000_000), promised=1 << 40)}
 
     with pytest.raises(LimitError, match=r"a\.ts: over 1000 bytes"):
-        read(server, clock, PlaylistLimits(segment_bytes=1000))
+        read(server, clock, FetchLimits(segment_bytes=1000))
 
 
 def test_a_compressed_answer_is_not_unpacked(server: Server, clock: FakeClock) -> None:

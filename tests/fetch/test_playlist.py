@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.errors import InputError
-from scanner.fetch.limits import PlaylistLimits
+from scanner.fetch.limits import FetchLimits
 from scanner.fetch.playlist import Playlist, Variants, parse
 
 TAGS = [
@@ -31,7 +31,7 @@ LINES = st.lists(st.builds(str.__add__, st.sampled_from(TAGS), VALUES), max_size
 def outcome(body: bytes) -> Playlist | Variants | InputError:
     """What becomes of a text; any other exception fails the test."""
     try:
-        return parse(body, PlaylistLimits(), name="x")
+        return parse(body, FetchLimits(), name="x")
     except InputError as why:
         return why
 

@@ -30,7 +30,7 @@ def new() -> StreamRisk:
 
 def fold(observations: Iterable[Observation], rules: Policies, risk: StreamRisk | None = None) -> tuple[StreamRisk, list[Event]]:
     """All observations, one after another."""
-    risk, events = risk or new(), []
+    risk, events = risk or new(), list[Event]()
     for observation in observations:
         risk, told = advance(risk, observation, rules)
         events += told

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from itertools import chain
 
 import pytest
 
@@ -87,7 +88,9 @@ def test_drained_spans_are_final_and_the_totals_stay() -> None:
 
 
 def test_a_stream_that_nobody_drains_keeps_its_totals_and_its_latest_spans() -> None:
-    found = covered(*(o for at in range(0, 600, 2) for o in (*looks([LOW, LOW], start=at, step=1), gap(at + 1, at + 2))))
+    pieces: list[list[Observation]] = [[*looks([LOW, LOW], start=at, step=1), gap(at + 1, at + 2)] for at in range(0, 600, 2)]
+
+    found = covered(*chain.from_iterable(pieces))
 
     assert (found.seen, found.unseen["missing"]) == (300, 300)
     assert len(found.recent) == 256

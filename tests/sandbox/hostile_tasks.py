@@ -22,10 +22,8 @@ SMALL = FrameSpec(width=16, height=8)
 LARGE = FrameSpec(width=32, height=32)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-TASKS = {
-    name: f"tests.sandbox.hostile_tasks:{name}"
-    for name in ("windows", "contents", "copy", "escape", "allocate", "crash", "spin", "hang", "lie", "fail", "too_many", "odd", "beyond")
-}
+NAMES = "windows contents copy fail escape allocate crash spin spin_writing hang lie too_many odd beyond"
+TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
 
 def window(index: int, *, samples: int = 2, last: bool = False) -> Decoded:
@@ -66,7 +64,9 @@ def copy(sources: Sequence[BinaryIO], arguments: int, *, name: str, output: Bina
 
 def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[Decoded]:
     yield window(0)
-    raise {"damaged": DamagedError(f"{name}: torn"), "setup": SetupError("mend me"), "bug": KeyError("bug")}[arguments]
+    raise {"damaged": DamagedError(f"{name}: torn"), "setup": SetupError("mend me"), "bug": KeyError("bug"), "eof": EOFError("short")}[
+        arguments
+    ]
 
 
 # Escapes
@@ -128,11 +128,18 @@ def crash(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator
     yield window(0)
     if arguments == "abort":
         os.abort()
+    if arguments == "real-time":
+        getattr(LIBC, "raise")(40)
     ctypes.string_at(0)
 
 
 def spin(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
     yield window(0)
+    while True:
+        pass
+
+
+def spin_writing(sources: Sequence[BinaryIO], arguments: None, *, name: str, output: BinaryIO) -> None:
     while True:
         pass
 

@@ -61,7 +61,7 @@ def test_a_child_that_dies_between_tasks_is_nobodys_fault(sandbox: Sandbox) -> N
     assert_works_again(sandbox)
 
 
-@pytest.mark.parametrize(("how", "signal"), [("abort", "SIGABRT"), ("null", "SIGSEGV")])
+@pytest.mark.parametrize(("how", "signal"), [("abort", "SIGABRT"), ("null", "SIGSEGV"), ("real-time", "signal 40")])
 def test_a_crash_is_named_by_its_signal(how: str, signal: str, sandbox: Sandbox) -> None:
     with pytest.raises(DecoderDiedError, match=f"x: decoder ended by {signal}"):
         run(sandbox, "crash", how)
@@ -77,6 +77,16 @@ def test_a_task_that_spins_is_ended_by_its_processor_time(make_sandbox: MakeSand
 
     assert caught.value.kind == "limit_cpu"
     assert_works_again(sandbox)
+
+
+def test_a_written_file_has_a_processor_time_of_its_own(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(write_cpu_seconds=0.1)
+
+    with (
+        tempfile.TemporaryFile() as output,
+        pytest.raises(DecoderDiedError, match=r"x: decoder used more than 0\.1 s of processor time for one file"),
+    ):
+        sandbox.call("spin_writing", [], None, output=output, name="x")
 
 
 def test_a_task_that_sleeps_is_ended_by_its_parents_clock(make_sandbox: MakeSandbox) -> None:
@@ -100,9 +110,10 @@ def test_a_task_that_allocates_is_refused_and_its_child_replaced(make_sandbox: M
     assert_works_again(sandbox)
 
 
-def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(sandbox: Sandbox) -> None:
-    with pytest.raises(DecoderDiedError, match=r"x: KeyError in hostile_tasks.py:\d+"):
-        run(sandbox, "fail", "bug")
+@pytest.mark.parametrize(("mistake", "name"), [("bug", "KeyError"), ("eof", "EOFError")])
+def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(mistake: str, name: str, sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match=rf"x: {name} in hostile_tasks.py:\d+"):
+        run(sandbox, "fail", mistake)
 
 
 def test_a_child_may_not_blame_the_operator(sandbox: Sandbox) -> None:
@@ -142,6 +153,13 @@ def test_no_lie_is_believed(lie: bytes, sandbox: Sandbox) -> None:
         run(sandbox, "lie", framed(lie))
 
     assert sandbox._child is None
+
+
+def test_more_sources_than_can_be_handed_over_are_refused(sandbox: Sandbox) -> None:
+    with tempfile.TemporaryFile() as output:
+        assert sandbox.call("contents", [b"x"] * 249, None, output=output, name="x") == ["x"] * 249
+        with pytest.raises(LimitError, match="x: 250 sources in one task, limit is 249"):
+            sandbox.call("contents", [b"x"] * 250, None, output=output, name="x")
 
 
 def test_a_message_longer_than_any_is_not_waited_for(sandbox: Sandbox) -> None:

@@ -95,6 +95,15 @@ def test_a_writer_fills_the_file_that_its_parent_opened(sandbox: Sandbox, tmp_pa
     assert path.read_bytes() == b"abc" * 1_000_000
 
 
+def test_a_child_that_wrote_a_file_cannot_change_it_later(sandbox: Sandbox) -> None:
+    child = child_of(sandbox)
+
+    with tempfile.TemporaryFile() as output:
+        sandbox.call("copy", [b"abc"], 1, output=output, name="x")
+
+    assert not child.is_running()
+
+
 def test_a_writer_that_writes_too_much_is_stopped(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
     sandbox = make_sandbox(output_bytes=10_000)
 
@@ -175,6 +184,21 @@ def test_a_task_that_cannot_be_imported_is_the_operators_fault() -> None:
     with (
         Sandbox(tasks={"decode": "no_such_module:decode"}, warm_up=None) as sandbox,
         pytest.raises(SetupError, match=r"does not start: .*no_such_module"),
+    ):
+        decode(sandbox, 1)
+
+
+def test_a_python_that_cannot_be_run_is_the_operators_fault(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+
+    with pytest.raises(SetupError, match=r"does not start: .*No such file"):
+        decode(sandbox, 1)
+
+
+def test_a_child_that_ends_at_its_start_is_the_operators_fault() -> None:
+    with (
+        Sandbox(tasks={}, warm_up="os:abort") as sandbox,
+        pytest.raises(SetupError, match="the decoder process ends at its start by SIGABRT"),
     ):
         decode(sandbox, 1)
 

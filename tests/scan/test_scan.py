@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from scanner.errors import DamagedError, InputError
-from scanner.lines import ErrorLine, IncidentLine, SummaryLine
-from scanner.runner import Failed
-from scanner.scan import Ended, Unreadable, scan
+from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
+from scanner.runner import Failed, Finished, Job, Outcome
+from scanner.scan import Ended, Lost, Unreadable, scan
 from scanner.types import SegmentKey, StreamId
 
 from .build import POLICIES, STREAM, arrived, lines, runner, segment
@@ -77,3 +79,56 @@ def test_the_same_scores_give_the_same_incidents() -> None:
         return list(lines(scan([arrived(0), arrived(1)], POLICIES, runner(segment(0, BURNING), segment(1, BURNING))), IncidentLine))
 
     assert once() == once()
+
+
+def test_a_segment_that_is_lost_is_missing_at_once() -> None:
+    lost = Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=1))
+
+    said = lines(scan([arrived(0), lost, arrived(2)], POLICIES, runner(segment(0, QUIET), segment(2, QUIET))))
+
+    assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [(4.0, 8.0, "missing")]
+
+
+def test_segments_that_arrive_out_of_order_are_folded_in_order() -> None:
+    outcomes = [segment(i, QUIET) for i in range(4)]
+
+    said = lines(scan([arrived(i) for i in (0, 2, 1, 3)], POLICIES, runner(*outcomes)))
+
+    assert [line.at for line in lines(said, FrameLine)] == list(range(16))
+    assert lines(said, GapLine) == []
+
+
+def test_a_segment_that_arrives_twice_counts_once() -> None:
+    outcomes = runner(segment(0, QUIET), segment(1, QUIET))
+
+    said = lines(scan([arrived(0), arrived(0), arrived(1), arrived(0)], POLICIES, outcomes))
+
+    assert outcomes.names == ["s/0", "s/1"]
+    assert len(lines(said, FrameLine)) == 8
+
+
+def test_one_that_never_arrives_is_missing_when_three_later_ones_did_and_late_after_that() -> None:
+    outcomes = [segment(i, QUIET) for i in range(5)]
+
+    said = lines(scan([arrived(i) for i in (0, 2, 3, 4, 1)], POLICIES, runner(*outcomes)))
+
+    gaps = [(line.start, line.end, line.reason) for line in lines(said, GapLine)]
+    assert sorted(gaps) == [(4.0, 8.0, "late"), (4.0, 8.0, "missing")]
+    assert lines(said, SummaryLine)[0].coverage == 16 / 20
+
+
+def test_one_that_arrived_is_waited_for_however_many_later_ones_are_done() -> None:
+    outcomes = {one.key: one for one in (segment(i, QUIET) for i in range(8))}
+
+    class Backwards:
+        """Is done with the last job first."""
+
+        def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+            for job in reversed(list(jobs)):
+                yield outcomes[job.segment.key]
+                yield Finished(key=job.segment.key)
+
+    said = lines(scan([arrived(i) for i in range(8)], POLICIES, Backwards()))
+
+    assert [line.at for line in lines(said, FrameLine)] == list(range(32))
+    assert lines(said, GapLine) == []

@@ -150,6 +150,29 @@ def test_a_run_that_is_left_early_ends_its_busy_workers_and_threads() -> None:
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("streamwarden-")]
 
 
+class LingeringHand(FakeHand):
+    """Has said everything, and takes a moment to return."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.ended = threading.Event()
+
+    def work(self, work: Sequence[Work]) -> Iterator[Sequence[News]]:
+        yield from super().work(work)
+        self.ended.wait(0.1)
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+def test_a_run_to_its_end_ends_no_worker() -> None:
+    hand = LingeringHand("hand")
+
+    list(CrewRunner([hand], Bounds(workers=1)).run([scripted()]))
+
+    assert not hand.ended.is_set()
+
+
 def test_no_jobs_need_no_worker() -> None:
     hand = FakeHand("idle")
 

@@ -1,0 +1,92 @@
+"""``streamwarden eval``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from math import isnan
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from scanner.cli.options import Config, Json, Workers, open_runner
+from scanner.config import read_settings
+from scanner.evaluate import Interval, Judged, Result, judge, read_rows, results
+from scanner.runner import used_models
+
+__all__ = ["eval_command"]
+
+FAILED = 1
+
+
+def eval_command(
+    context: typer.Context,
+    manifest: Annotated[Path, typer.Argument(help="CSV of path,task,label,group.", show_default=False)],
+    config: Config = None,
+    as_json: Json = False,
+    workers: Workers = 0,
+    task: Annotated[list[str] | None, typer.Option(help="Only these tasks; may be given several times.")] = None,
+) -> None:
+    """Measure the models on labelled footage: AUC, average precision, recall at 1, 2 and 5 % false positives, calibration.
+
+    Intervals are 95 % by bootstrap over groups. Rows that the models were trained on say nothing: use other footage.
+    """
+    settings = read_settings(config)
+    rows = [row for row in read_rows(manifest) if not task or row.task in task]
+    judged: list[Judged] = []
+    failed: list[str] = []
+    with open_runner(context.obj, settings, workers) as runner:
+        for _, said in track(judge(rows, runner), total=len(rows), console=Console(stderr=True), description="scoring"):
+            (failed.append(said) if isinstance(said, str) else judged.append(said))
+    for why in failed:
+        Console(stderr=True).print(f"not counted: {why}", markup=False, highlight=False)
+    found = results(judged)
+    models = [str(manifest.ref) for manifest in used_models(settings)]
+    if as_json or not sys.stdout.isatty():
+        document = {
+            "type": "evaluation",
+            "models": models,
+            "rows": len(judged),
+            "failed": len(failed),
+            "results": [_plain(one) for one in found],
+        }
+        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+    else:
+        _print(found)
+    raise typer.Exit(FAILED if failed else 0)
+
+
+def _plain(result: Result) -> Any:
+    return _finite(asdict(result))
+
+
+def _finite(value: Any) -> Any:
+    """NaN is not JSON; what could not be measured is null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and isnan(value) else value
+
+
+def _print(found: list[Result]) -> None:
+    table = Table(title="Quality, 95 % by bootstrap over groups", title_justify="left")
+    for name in ("task", "against", "n", "groups", "AUC", "AP", "recall at 1 %", "2 %", "5 %", "calibration error"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        recalls = [_text(recall) for recall in one.recalls.values()]
+        n = f"{one.positives} / {one.negatives}"
+        error = f"{one.calibration_error:.3f}"
+        table.add_row(
+            f"{one.task}: {one.label}", one.against, n, str(one.groups), _text(one.auc), f"{one.average_precision:.3f}", *recalls, error
+        )
+    Console().print(table)
+
+
+def _text(interval: Interval) -> str:
+    if isnan(interval.low):
+        return f"{interval.value:.3f}"
+    return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"

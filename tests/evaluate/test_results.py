@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samples.facts import Sample
+from scanner.cli import run
+from scanner.errors import SetupError
+from scanner.evaluate import Judged, Row, read_rows, results
+
+
+def judged(task: str, label: str, group: str = "g", medium: float = 0.0, **scores: float) -> Judged:
+    return Judged(row=Row(path=Path("x"), task=task, label=label, group=group), scores=scores, medium={"rendered": medium})
+
+
+ROWS = [
+    judged("violence_clip", "1", "a", fight=0.9),
+    judged("violence_clip", "0", "a", fight=0.2),
+    judged("weapon", "1", "b", gun=0.8),
+    judged("benign", "n04090263_rifle", "c", gun=0.95),
+    judged("benign", "n01440764_tench", "c", gun=0.1, fire=0.1),
+    judged("fire", "smoke", "d", smoke=0.7),
+    judged("fire", "normal", "d", smoke=0.1),
+    judged("game_video", "rendered_3d", "e", medium=0.9, gun=0.5),
+    judged("game_video", "screen", "f", medium=0.1),
+]
+
+
+def found(task: str, against: str) -> tuple[int, int, float]:
+    (one,) = [result for result in results(ROWS, rounds=10) if (result.task, result.against) == (task, against)]
+    return one.positives, one.negatives, one.auc.value
+
+
+def test_fights_stand_against_ordinary_scenes_of_the_same_cameras() -> None:
+    assert found("violence_clip", "own") == (1, 1, 1.0)
+
+
+def test_pictures_that_do_show_weapons_are_no_negatives_for_guns() -> None:
+    assert found("weapon", "benign") == (1, 1, 1.0)
+
+
+def test_smoke_counts_as_fire() -> None:
+    assert found("fire", "own") == (1, 1, 1.0)
+
+
+def test_games_are_negatives_for_real_weapons() -> None:
+    assert found("weapon", "games") == (1, 2, 1.0)
+
+
+def test_media_are_told_apart() -> None:
+    assert found("game_video", "camera") == (1, 4, 1.0)
+
+
+def test_a_manifest_without_a_column_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_text("path,task,label\n")
+
+    with pytest.raises(SetupError, match="no column group"):
+        read_rows(path)
+
+
+def test_eval_scores_every_row_and_names_those_it_could_not_read(
+    tmp_path: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("gone.mp4", "fire", "fire", "a"), (sample_media("mp4_h264").path, "benign_video", "0", "b")]
+    with (tmp_path / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "task", "label", "group"), *rows])
+
+    status = run(["eval", "--json", str(tmp_path / "manifest.csv")])
+
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert status == 1
+    assert (document["rows"], document["failed"]) == (1, 1)
+    assert "gone.mp4" in " ".join(captured.err.split())

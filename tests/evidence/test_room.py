@@ -1,0 +1,125 @@
+"""Incidents of real (drawn) streams, from the scan to the files beside the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from samples.demo import CARD_STREAM, make_demo_media
+from scanner.config import EvidenceSettings, Settings, compose_policies
+from scanner.evidence import EvidenceRoom, open_room
+from scanner.fetch import FetchLimits
+from scanner.lines import IncidentLine
+from scanner.runner import LocalRunner, Runner, open_worker
+from scanner.scan import Arrival, Arrived, scan
+from scanner.scoring import TestCard
+from scanner.targets import arrivals
+
+
+@pytest.fixture(scope="module")
+def card_stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The playlist of a stream of 18 s that shows the test card from 6 to 12."""
+    return make_demo_media(tmp_path_factory.mktemp("live"), seconds=18)[CARD_STREAM]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    with open_worker(Settings(), (TestCard(),)) as worker:
+        yield LocalRunner(worker)
+
+
+def shown(
+    folder: Path, source: Path, runner: Runner, settings: Settings, *, lost: int | None = None
+) -> tuple[EvidenceRoom, list[IncidentLine]]:
+    """The room after a scan, and its incidents. The segment ``lost`` is gone from disk before a clip is cut."""
+    policies = compose_policies(settings, [])
+    with open_room(folder, settings, policies) as room:
+        said = scan(_handed(source, lost), policies, runner, evidence=room)
+        return room, [line for line in said if isinstance(line, IncidentLine)]
+
+
+def _handed(source: Path, lost: int | None) -> Iterator[Arrival]:
+    for arrival in arrivals([str(source)], FetchLimits()):
+        yield arrival
+        if isinstance(arrival, Arrived) and arrival.segment.key.sequence == lost:
+            assert isinstance(arrival.segment.source, Path)
+            arrival.segment.source.unlink()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, card_stream: Path, runner: Runner) -> tuple[Path, EvidenceRoom, IncidentLine]:
+    """The folder, the room and the incident of a scan with the default settings."""
+    folder = tmp_path_factory.mktemp("out")
+    room, (incident,) = shown(folder, card_stream, runner, Settings())
+    return folder, room, incident
+
+
+def length(clip: Path) -> float:
+    with av.open(str(clip)) as container:
+        return float((container.duration or 0) / av.time_base)
+
+
+def test_an_incident_has_a_clip_with_its_pre_and_post_roll(plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path) -> None:
+    folder, room, incident = plain
+
+    (finding,) = room.findings[str(card_stream)]
+    assert incident.clip == str(folder / finding.clips[0].file)
+    assert finding.clips[0].start <= incident.start - 5
+    assert finding.clips[0].end >= incident.end + 5
+    assert length(Path(incident.clip)) == pytest.approx(finding.clips[0].end - finding.clips[0].start, abs=0.1)
+
+
+def test_an_incident_has_a_sheet_a_blurred_one_and_a_blurred_poster(
+    plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path
+) -> None:
+    folder, room, _ = plain
+
+    (finding,) = room.findings[str(card_stream)]
+    assert finding.sheet is not None
+    assert finding.clips[0].poster is not None
+    for file in (finding.sheet.sharp, finding.sheet.blurred, finding.clips[0].poster):
+        assert (folder / file).read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_a_long_incident_is_cut_in_pieces_while_it_runs(tmp_path: Path, card_stream: Path, runner: Runner) -> None:
+    settings = Settings(evidence=EvidenceSettings(clip_seconds=Fraction(5)))
+
+    room, (incident,) = shown(tmp_path, card_stream, runner, settings)
+
+    (finding,) = room.findings[str(card_stream)]
+    assert len(finding.clips) >= 2
+    assert all(later.start <= earlier.end for earlier, later in zip(finding.clips, finding.clips[1:], strict=False))
+    assert finding.clips[-1].end >= incident.end
+
+
+def test_clips_beyond_the_limit_are_left_out_and_the_finding_says_so(tmp_path: Path, card_stream: Path, runner: Runner) -> None:
+    settings = Settings(evidence=EvidenceSettings(clip_seconds=Fraction(4), clips=1))
+
+    room, _ = shown(tmp_path, card_stream, runner, settings)
+
+    (finding,) = room.findings[str(card_stream)]
+    assert len(finding.clips) == 1
+    assert finding.missing == "only the first 1 clips were cut"
+
+
+def test_a_source_that_is_gone_when_the_clip_is_cut_is_said_and_the_incident_stands(tmp_path: Path, runner: Runner) -> None:
+    stream = make_demo_media(tmp_path / "live", seconds=18)[CARD_STREAM]
+
+    room, (incident,) = shown(tmp_path / "out", stream, runner, Settings(), lost=3)
+
+    (finding,) = room.findings[str(stream)]
+    assert incident.clip is None
+    assert finding.missing
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_the_risk_of_every_sample_is_kept_for_the_timeline(plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path) -> None:
+    _, room, incident = plain
+
+    timeline = room.timelines[str(card_stream)]
+    assert [point.at for point in timeline] == sorted(point.at for point in timeline)
+    assert max(timeline, key=lambda point: point.risk["test_card"]).at >= incident.opened

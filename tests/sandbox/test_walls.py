@@ -1,0 +1,112 @@
+"""The system call filter, run instruction by instruction for machines that are not at hand, and walls that are missing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from scanner.sandbox.seccomp import filter_program
+
+ALLOW, KILL = 0x7FFF0000, 0x80000000
+REFUSE, ABSENT = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
+ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+NUMBERS = {
+    "x86_64": {"read": 0, "openat": 257, "socket": 41, "execve": 59, "kill": 62, "clone": 56, "clone3": 435, "tgkill": 234},
+    "aarch64": {
+        "read": 63,
+        "openat": 56,
+        "socket": 198,
+        "execve": 221,
+        "kill": 129,
+        "clone": 220,
+        "clone3": 435,
+        "tgkill": 131,
+        "mmap": 222,
+    },
+}
+OWN_PID, CLONE_THREAD, CLONE_OF_FORK = 4321, 0x3D0F00, 0x01200011
+
+
+def verdict(program: Sequence[bytes], *, arch: int, number: int, first_argument: int = 0) -> int:
+    """What the kernel would answer: a small machine with one register."""
+    data = struct.pack("=IIQQ", number, arch, 0, first_argument)
+    register, at = 0, 0
+    while True:
+        code, then, otherwise, value = struct.unpack("=HBBI", program[at])
+        at += 1
+        if code == 0x06:
+            return int(value)
+        if code == 0x20:
+            (register,) = struct.unpack_from("=I", data, value)
+        else:
+            holds = register == value if code == 0x15 else bool(register & value)
+            at += then if holds else otherwise
+
+
+@pytest.mark.parametrize("machine", ARCH)
+@pytest.mark.parametrize(
+    ("name", "first_argument", "wanted"),
+    [
+        ("read", 0, ALLOW),
+        ("openat", 0, REFUSE),
+        ("socket", 2, REFUSE),
+        ("execve", 0, REFUSE),
+        ("kill", OWN_PID, REFUSE),
+        ("tgkill", OWN_PID, ALLOW),
+        ("tgkill", 1, REFUSE),
+        ("clone", CLONE_THREAD, ALLOW),
+        ("clone", CLONE_OF_FORK, REFUSE),
+        ("clone3", 0, ABSENT),
+    ],
+)
+def test_the_filter_lets_through_what_decoding_needs(machine: str, name: str, first_argument: int, wanted: int) -> None:
+    program = filter_program(machine, OWN_PID)
+
+    got = verdict(program, arch=ARCH[machine], number=NUMBERS[machine][name], first_argument=first_argument)
+
+    assert got == wanted
+
+
+@pytest.mark.parametrize("machine", ARCH)
+def test_no_system_call_beyond_the_table_is_let_through(machine: str) -> None:
+    program = filter_program(machine, OWN_PID)
+
+    allowed = [number for number in range(600) if verdict(program, arch=ARCH[machine], number=number) == ALLOW]
+
+    assert len(allowed) == 42
+    assert verdict(program, arch=ARCH[machine], number=0x40000000) == REFUSE  # x32, the other numbers of x86-64
+
+
+def test_another_machines_system_calls_end_the_process() -> None:
+    assert verdict(filter_program("x86_64", OWN_PID), arch=0x40000003, number=11) == KILL  # execve of 32-bit x86
+
+
+WITHOUT = """
+import json
+from scanner.sandbox import landlock, seccomp
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.walls import raise_walls
+landlock.abi = lambda libc: 0
+seccomp.SUPPORTED = False
+walls = raise_walls(SandboxLimits())
+print(json.dumps([walls.complete, walls.held, walls.missing]))
+"""
+
+
+def test_a_wall_that_the_kernel_does_not_have_is_named_with_its_reason() -> None:
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+
+    said = subprocess.run([sys.executable, "-c", WITHOUT], env=environment, capture_output=True, check=True).stdout
+
+    complete, held, missing = json.loads(said)
+    assert not complete
+    assert held == ["limits", "no_new_privs"]
+    assert missing["landlock"].startswith("the kernel has no Landlock")
+    assert missing["seccomp"].startswith("no table of system calls")
