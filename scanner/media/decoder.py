@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
@@ -14,15 +14,12 @@ from scanner.media.limits import MediaLimits
 
 __all__ = ["Decoder"]
 
-_SPARED: dict[str, Literal["BIDIR", "NONREF"]] = {
-    "h264": "BIDIR",
-    "hevc": "NONREF",
-    "mpeg4": "BIDIR",
-    "mpeg1video": "BIDIR",
-    "mpeg2video": "BIDIR",
-}
-"""Frames that are left out, by the decoder that can do without them: HEVC's shows nothing after a missing reference,
-and the others' have no such frames or would leave out what we want to see."""
+_Sparing: TypeAlias = Literal["DEFAULT", "BIDIR", "NONREF"]
+
+_EXACT: dict[str, _Sparing] = {"h264": "NONREF", "hevc": "NONREF", "mpeg4": "BIDIR", "mpeg1video": "BIDIR", "mpeg2video": "BIDIR"}
+"""Frames that no other leans on, by codec. The other codecs have none, or their decoders would leave out what we want to see."""
+_SPARED: dict[str, dict[str, _Sparing]] = {"exact": _EXACT, "fast": {**_EXACT, "h264": "BIDIR"}}
+"""HEVC's decoder shows nothing more once a reference is missing, so there is no faster way."""
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +27,11 @@ log = logging.getLogger(__name__)
 class Decoder:
     """One thread, no frames that nobody needs, nothing raised for a broken packet."""
 
-    def __init__(self, codec: VideoCodecContext, limits: MediaLimits) -> None:
+    def __init__(self, codec: VideoCodecContext, between: Literal["fast", "exact"], limits: MediaLimits) -> None:
         codec.thread_count = 1  # frame threads that are dropped undrained deadlock
         codec.options = {"max_pixels": str(limits.max_pixels)}
         self._codec = codec
+        self._spared: _Sparing = _SPARED[between].get(codec.name, "DEFAULT")
         self._patience = limits.max_errors
         self._failures = 0
         self.errors = 0
@@ -65,7 +63,7 @@ class Decoder:
 
     def spare_most(self) -> None:
         """From here on leave out the frames that others do not need, where the codec has such."""
-        self._codec.skip_frame = _SPARED.get(self._codec.name, "DEFAULT")
+        self._codec.skip_frame = self._spared
 
     def spare_nothing(self) -> None:
         """From here on leave out no frame."""

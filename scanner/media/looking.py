@@ -31,7 +31,7 @@ class Looker:
     def __init__(self, media: Media, request: DecodeRequest) -> None:
         self._media = media
         self._request = request
-        self._decoder = Decoder(media.codec, request.limits)
+        self._decoder = Decoder(media.codec, request.sampling.between, request.limits)
         self._picker = Picker(request.sampling, media.time_base)
         self._compass = Compass()
         self._scaler = Scaler(request.specs)

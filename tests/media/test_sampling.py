@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scanner.media import Sampling
 from scanner.media.sampling import Picker
 from tests.media.build import encode
-from tests.media.looks import greys, look, times
+from tests.media.looks import greys, look, shown, times
 
 TICK = Fraction(1, 30)
 """One frame at 30 a second: ticks are frame numbers."""
@@ -102,6 +103,24 @@ def test_an_event_between_keyframes_is_seen(seconds: int, max_gap: Fraction, sta
 
 def test_a_static_gop_costs_no_more_samples_than_the_gap_asks() -> None:
     assert len(times(look(encode(frames=300, gop=300, bframes=2)))) == 5
+
+
+def test_frames_are_exact_where_that_is_asked_for() -> None:
+    values = [int(v) for v in np.random.default_rng(0).integers(20, 230, 90)]
+    leaning = {"bf": "8", "x264-params": "b-pyramid=normal:b-adapt=0:ref=6:scenecut=0:keyint=90:weightp=0"}
+    data = encode(frames=90, gop=90, values=values, options=leaning)
+
+    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2), between="exact"))
+
+    assert [shown(data)[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
+
+
+def test_b_frames_are_looked_at_where_nothing_else_is() -> None:
+    data = encode(container="mp4", rate=1, frames=20, gop=20, bframes=3)
+
+    windows = look(data)
+
+    assert times(windows) == list(range(0, 20, 2))
 
 
 @pytest.mark.parametrize(("min_gap", "max_gap"), [(Fraction(0), Fraction(1)), (Fraction(2), Fraction(1))])
