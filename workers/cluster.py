@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scanner.errors import SetupError
+from workers.traces import MARK, end_marked, private_folder, sweep
 
 __all__ = ["ClusterSettings", "cluster"]
 
@@ -34,20 +32,11 @@ LOOPBACK = {
     "RAY_AUTH_MODE": "token",
     "RAY_worker_niceness": "0",  # Ray's default is +15, at which decoders starve
 }
-MARK = "STREAMWARDEN_CLUSTER"
-"""In the environment of every process that a cluster of ours started, and of theirs: the folder of that cluster."""
-
-LONGEST_FOLDER = 16
-"""Characters, of the folder in which ours is made; Ray puts sockets some 75 characters deeper, and a socket's path ends at 107."""
-
 ATTEMPTS = 2
 """Ray gives its processes a fixed 30 s to start, which a busy machine may miss once."""
 
 KNOCK_SECONDS = 5.0
 """For a cluster to accept a connection."""
-
-GONE_SECONDS = 5.0
-"""How long processes that were ended may take to vanish."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +46,8 @@ class ClusterSettings:
     cpus: int
     """Decode actors that the local cluster has room for."""
     gpus: int = 0
-    object_store_bytes: int = 128 << 20
-    """Shared memory at most; only arrays on their way to an inference actor, and large leases, pass through it."""
+    object_store_bytes: int = 384 << 20
+    """Shared memory at most, taken as it fills: what may be in flight of segments in memory, and arrays for an inference actor."""
     address: str | None = None
     """An existing cluster (``auto``, or host:port), which has these packages installed; None starts one here."""
 
@@ -75,7 +64,8 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
         with _environment(QUIET), _connected(settings.address):
             yield
         return
-    with _folder() as folder, _environment(QUIET | LOOPBACK | _token(folder)):
+    sweep()
+    with private_folder() as folder, _environment(QUIET | LOOPBACK | _token(folder)):
         try:
             _start(settings, folder)
             yield
@@ -112,7 +102,7 @@ def _stop(folder: Path) -> None:
 
     with _stderr_to(folder / "stop.log"):
         ray.shutdown()
-    _end_marked(str(folder))
+    end_marked(folder)
 
 
 def _knock(address: str) -> None:
@@ -154,17 +144,6 @@ def _token(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder for us alone (0700), removed at the end."""
-    usual = tempfile.gettempdir()
-    folder = Path(tempfile.mkdtemp(prefix="sw-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -200,30 +179,3 @@ def _same_sigterm() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
-
-
-def _end_marked(mark: str) -> None:
-    """End whatever a cluster left behind: its agents, workers, and their children."""
-    deadline = time.monotonic() + GONE_SECONDS
-    while (left := _marked(mark)) and time.monotonic() < deadline:
-        for pid in left:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
-
-
-def _marked(mark: str) -> list[int]:
-    entry = f"{MARK}={mark}".encode()
-    return [pid for pid in _processes() if entry in _environ(pid).split(b"\0")]
-
-
-def _processes() -> list[int]:
-    proc = Path("/proc")
-    return [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()] if proc.is_dir() else []
-
-
-def _environ(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # gone, or another user's
-        return b""

@@ -17,7 +17,7 @@ from typing import Protocol
 from scanner.errors import TransientError
 from scanner.runner import Job, Outcome
 from workers.dispatch import Bounds, Dispatch, News
-from workers.leases import Lease, MemoryLeases, Work
+from workers.leases import Lease, Leases, MemoryLeases, Work
 
 __all__ = ["CrewRunner", "Hand", "HandDiedError"]
 
@@ -55,9 +55,18 @@ class Hand(Protocol):
 class CrewRunner:
     """Runs jobs on several hands. Outcomes of one stream come in the order of its jobs."""
 
-    def __init__(self, hands: Sequence[Hand], bounds: Bounds, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        hands: Sequence[Hand],
+        bounds: Bounds,
+        *,
+        leases: Callable[[], Leases] = MemoryLeases,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``leases`` makes the store of one run; it decides what is urgent."""
         self._hands = tuple(hands)
         self._bounds = bounds
+        self._leases = leases
         self._clock = clock
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
@@ -66,7 +75,7 @@ class CrewRunner:
         Raises:
             ScannerError: the jobs could not be pulled, or no worker can work.
         """
-        shift = _Shift(self._hands, Dispatch(MemoryLeases(), self._bounds), self._bounds, self._clock)
+        shift = _Shift(self._hands, Dispatch(self._leases(), self._bounds), self._bounds, self._clock)
         try:
             shift.start(jobs)
             yield from shift.outcomes()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 
 from scanner.errors import SetupError
-from workers.cluster import MARK, ClusterSettings, cluster
+from workers.cluster import ClusterSettings, cluster
+from workers.traces import MARK, sweep
 
 pytestmark = pytest.mark.ray
 
@@ -83,6 +87,23 @@ def test_ctrl_c_ends_everything_and_neither_it_nor_a_dead_worker_makes_ray_talk(
     assert same_sigterm == "True"
     assert not Path(token).parent.exists()
     assert processes_of(Path(token).parent) == []
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next_one() -> None:
+    left, held = (Path(tempfile.mkdtemp(prefix="sw-", dir="/tmp")) for _ in range(2))
+    (left / "lock").touch()
+    with (
+        open(held / "lock", "w") as lock,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={**os.environ, MARK: str(left)}) as orphan,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        sweep()
+
+        assert orphan.wait(10) == -signal.SIGKILL
+        assert not left.exists()
+        assert held.exists()
+    shutil.rmtree(held)
 
 
 def processes_of(folder: Path) -> list[str]:

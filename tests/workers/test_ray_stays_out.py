@@ -9,7 +9,7 @@ CODE = "import sys; import workers.{module}; print(any(name.split('.')[0] == 'ra
 
 
 @pytest.mark.parametrize(
-    "module", ["sharding", "leases", "order", "dispatch", "batching", "crew", "decode", "inference", "cluster", "actors"]
+    "module", ["sharding", "leases", "order", "dispatch", "batching", "crew", "decode", "inference", "traces", "cluster", "actors", "cli"]
 )
 def test_importing_a_module_does_not_import_ray(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", CODE.format(module=module)], capture_output=True, text=True, check=True)
