@@ -1,0 +1,188 @@
+"""MobileNetV2 with its batch norms folded, split where training begins, and the heads on top of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .corpus import LABELS, MEDIA
+
+__all__ = ["HINTS", "SPLIT", "WIDTH", "Clues", "FrameModel", "Heads", "embed", "load_blocks", "load_classifier", "normalise", "texture_of"]
+
+WIDTH = 1280
+"""Numbers in an embedding."""
+SPLIT = 14
+"""First block that fine-tuning may change; what the earlier ones say is cached."""
+HINTS = {
+    "gun": (414, 764, 765),
+    "burning": (471, 556, 645, 828, 863, 981),
+    "smoke": (472, 821, 975, 981),
+    "screen": (665, 782, 783, 852, 917, 918, 919, 922, 923),
+}
+"""Telling classes of the ImageNet classifier, as indices of its 1001 outputs (0 is the background): assault rifle,
+revolver, rifle | candle, fire engine, matchstick, stove, torch, volcano | cannon, steam locomotive, geyser, volcano |
+monitor, scoreboard, screen, television, web site, comic book, crossword, book jacket, menu."""
+HINT_GAIN = 15.0
+"""Standard deviations of a hint; the ridge costs it so much less than an embedding's number."""
+LEAST_SPREAD = 1e-3
+"""Keeps numbers of the embedding that hardly ever move from being blown up."""
+TEXTURE = 3 * 96
+"""Numbers that describe the texture before block ``SPLIT``."""
+STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+"""(expansion, channels, blocks, stride of the first) of each stage, as published."""
+
+
+class Conv(nn.Module):
+    """A convolution with bias; stride 2 pads right and bottom only (TensorFlow's SAME)."""
+
+    def __init__(self, channels: int, out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, active: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out, kernel, stride, 0 if stride == 2 else kernel // 2, groups=groups)
+        self.stride, self.active = stride, active
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W float32 in and out."""
+        x = self.conv(functional.pad(x, (0, 1, 0, 1)) if self.stride == 2 else x)
+        return functional.hardtanh(x, 0.0, 6.0) if self.active else x
+
+
+class Block(nn.Module):
+    """Expand, filter by channel, project; added to its input where shapes allow."""
+
+    def __init__(self, channels: int, out: int, *, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = channels * expansion
+        expand = [Conv(channels, wide)] if expansion > 1 else []
+        self.body = nn.Sequential(*expand, Conv(wide, wide, kernel=3, stride=stride, groups=wide), Conv(wide, out, active=False))
+        self.adds = stride == 1 and channels == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W float32 in and out."""
+        return x + self.body(x) if self.adds else self.body(x)
+
+
+def make_blocks() -> nn.Sequential:
+    """The 19 blocks, ``features.0`` to ``features.18``, with random weights."""
+    blocks: list[nn.Module] = [Conv(3, 32, kernel=3, stride=2)]
+    channels = 32
+    for expansion, out, repeats, stride in STAGES:
+        for index in range(repeats):
+            blocks.append(Block(channels, out, stride=stride if index == 0 else 1, expansion=expansion))
+            channels = out
+    return nn.Sequential(*blocks, Conv(channels, WIDTH))
+
+
+def load_blocks(weights: Path) -> nn.Sequential:
+    """The blocks with the ImageNet weights of ``weights`` (a state dict of plain tensors)."""
+    state = torch.load(weights, weights_only=True)
+    blocks = make_blocks()
+    prefix = "features."
+    blocks.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
+    return blocks.to(memory_format=torch.channels_last).eval()
+
+
+def load_classifier(weights: Path) -> nn.Linear:
+    """The ImageNet classifier that belongs to the blocks: ``WIDTH`` -> 1001 logits."""
+    state = torch.load(weights, weights_only=True)
+    classifier = nn.Linear(WIDTH, len(state["fc.bias"]))
+    classifier.load_state_dict({"weight": state["fc.weight"], "bias": state["fc.bias"]})
+    return classifier.requires_grad_(False)
+
+
+class Standard(nn.Module):
+    """Numbers brought to mean 0 and spread 1, as they were in training."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def learn(self, values: Tensor) -> None:
+        """Centre and scale of these values, N x width."""
+        self.centre = values.mean(dim=0)
+        self.scale = 1 / (values.std(dim=0) + LEAST_SPREAD)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """N x width in and out."""
+        return (values - self.centre) * self.scale
+
+
+class Clues(nn.Module):
+    """What the heads judge by.
+
+    Labels: the embedding, and what the ImageNet classifier thinks of a few telling classes. The classifier has seen a
+    million ordinary pictures that this project's footage does not have; its log-probability of "some kind of gun" carries
+    that into a head that was trained beside few kinds of ordinary scene. The medium: also the texture half way up, since
+    games differ from cameras in how surfaces look, not in what is shown.
+    """
+
+    def __init__(self, classifier: nn.Linear) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.embedding, self.hints, self.texture = Standard(WIDTH), Standard(len(HINTS)), Standard(TEXTURE)
+
+    def forward(self, embedding: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
+        """N x ``WIDTH``, N x ``TEXTURE`` -> what the labels, what the medium are judged by."""
+        hints = self.hints(self.ask(embedding)) * HINT_GAIN
+        labels = torch.cat([self.embedding(embedding), hints], dim=1)
+        return labels, torch.cat([labels, self.texture(texture)], dim=1)
+
+    def ask(self, embedding: Tensor) -> Tensor:
+        """Log-probability of each group of ``HINTS``: N x hints."""
+        classes = functional.log_softmax(self.classifier(embedding), dim=1)
+        return torch.cat([torch.logsumexp(classes[:, list(group)], dim=1, keepdim=True) for group in HINTS.values()], dim=1)
+
+    def learn(self, embedding: Tensor, texture: Tensor) -> None:
+        """Bring these, and what is like them, to mean 0 and spread 1."""
+        self.embedding.learn(embedding)
+        self.hints.learn(self.ask(embedding))
+        self.texture.learn(texture)
+
+
+class Heads(nn.Module):
+    """One row of logits for each task; a further task is one more line."""
+
+    def __init__(self, clues: Clues) -> None:
+        super().__init__()
+        self.clues = clues
+        self.labels = nn.Linear(WIDTH + len(HINTS), len(LABELS))
+        self.medium = nn.Linear(WIDTH + len(HINTS) + TEXTURE, len(MEDIA))
+
+    def forward(self, embedding: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
+        """N x ``WIDTH``, N x ``TEXTURE`` -> N x labels, N x media."""
+        labels, medium = self.clues(embedding, texture)
+        return self.labels(labels), self.medium(medium)
+
+
+class FrameModel(nn.Module):
+    """What is shipped: pixels in, logits and embedding out, normalisation inside."""
+
+    def __init__(self, blocks: nn.Sequential, heads: Heads) -> None:
+        super().__init__()
+        self.lower, self.upper, self.heads = blocks[:SPLIT], blocks[SPLIT:], heads
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """N x 224 x 224 x 3 uint8 RGB -> label logits, medium logits, embedding."""
+        middle = self.lower(normalise(image))
+        embedding = embed(self.upper, middle)
+        return (*self.heads(embedding, texture_of(middle)), embedding)
+
+
+def texture_of(middle: Tensor) -> Tensor:
+    """Mean, spread and peak of each channel over the picture: N x 96 x 14 x 14 -> N x ``TEXTURE``."""
+    mean = middle.mean(dim=(2, 3))
+    spread = ((middle * middle).mean(dim=(2, 3)) - mean * mean).clamp(min=0).sqrt()
+    return torch.cat([mean, spread, middle.amax(dim=(2, 3))], dim=1)
+
+
+def normalise(image: Tensor) -> Tensor:
+    """N x H x W x 3 uint8 -> N x 3 x H x W float32 in [-1, 1]."""
+    return image.permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
+
+
+def embed(blocks: nn.Sequential, x: Tensor) -> Tensor:
+    """The blocks' output, averaged over the picture: N x ``WIDTH``."""
+    return blocks(x).mean(dim=(2, 3))

@@ -1,0 +1,142 @@
+"""From logits to probabilities that mean what they say, and the thresholds that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from .corpus import LABELS, MEDIA, WEAPON_CLASSES
+from .fitting import minimise
+from .folds import HeldOut
+from .measures import threshold_at
+
+__all__ = ["Advice", "Calibrated", "advise", "calibrate", "calibrate_medium", "harmless", "platt"]
+
+GROUP_CAP = 50
+"""Frames of one group that count in full; a larger group counts no more than this."""
+FALSE_POSITIVES = 0.01
+"""Share of harmless pictures of each kind that may lie above a label's still threshold, and above its opening level."""
+SHADOW_ABOVE = 0.05
+"""Share of ordinary clips of the label's own kind of footage above the opening level at which it must not be delivered."""
+LEAST_LEVEL = 2.0
+"""Log-odds over the prior below which no level is recommended, however clean the footage here."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """``probability = sigmoid(a * logit + b)``, right where a share ``prior`` of the pictures shows the label."""
+
+    a: float
+    b: float
+    prior: float
+
+    def logit(self, logits: Array) -> Array:
+        """The calibrated probability's own logit."""
+        return self.a * logits + self.b
+
+    def probability(self, logits: Array) -> Array:
+        """In (0, 1)."""
+        return 1 / (1 + np.exp(-self.logit(logits)))
+
+    def evidence(self, logits: Array) -> Array:
+        """Log-odds over the prior: what the fold counts."""
+        return self.logit(logits) - np.log(self.prior / (1 - self.prior))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """A recommended policy."""
+
+    level: float
+    """Log-odds over the prior at which an incident opens."""
+    still: float
+    """Probability from which a single picture is flagged."""
+    ordinary: float
+    """Share of ordinary clips with a frame above the level, of the footage that is likest to the label's own."""
+
+    @property
+    def shadow(self) -> bool:
+        """Too many ordinary clips reach it: score and evaluate, deliver nothing."""
+        return self.ordinary > SHADOW_ABOVE
+
+
+def platt(logits: Array, truth: Array, weight: Array, *, steps: int = 50) -> tuple[float, float]:
+    """Slope and offset of least weighted log-loss, by Newton's method.
+
+    >>> a, b = platt(np.array([-1.0, -1.0, 1.0, 1.0]), np.array([0.0, 1.0, 0.0, 1.0]), np.ones(4))
+    >>> abs(a) < 1e-6 and abs(b) < 1e-6
+    True
+    """
+    inputs = np.stack([logits, np.ones_like(logits)])
+    answer = np.array([1.0, 0.0])
+    for _ in range(steps):
+        p = 1 / (1 + np.exp(-answer @ inputs))
+        curvature = (inputs * (weight * p * (1 - p))) @ inputs.T + 1e-9 * np.eye(2)
+        answer = answer - np.linalg.solve(curvature, inputs @ (weight * (p - truth)))
+    return float(answer[0]), float(answer[1])
+
+
+def calibrate(held: HeldOut, label: str) -> Calibrated:
+    """Platt scaling on what the heads said of groups they never saw, as the scanner sees them (view 0)."""
+    column = LABELS.index(label)
+    values = held.batch.values[:, column]
+    which = (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(values)
+    weight = _capped(held.group[which])
+    truth = values[which].astype(float)
+    a, b = platt(held.labels[which, column], truth, weight)
+    return Calibrated(a=max(a, 1e-3), b=b, prior=float((weight * truth).sum() / weight.sum()))
+
+
+def calibrate_medium(held: HeldOut) -> tuple[float, Array]:
+    """Temperature, and what to add to each medium's logit before it, so that the three are told apart evenly.
+
+    Heads that know some games lean towards the camera on others; the offsets, fitted on games they never saw, undo that.
+    """
+    which = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.medium >= 0)
+    logits, truth = torch.from_numpy(held.medium[which]), torch.from_numpy(held.batch.medium[which])
+    weight = torch.from_numpy(_capped(held.group[which]))
+    for index in range(len(MEDIA)):
+        weight[truth == index] /= weight[truth == index].sum()
+    sharpness, offsets = torch.ones((), dtype=torch.float64), torch.zeros(len(MEDIA), dtype=torch.float64)
+
+    def loss() -> torch.Tensor:
+        return (functional.cross_entropy(sharpness * (logits + offsets), truth, reduction="none") * weight).sum()
+
+    minimise(loss, sharpness, offsets)
+    return float(1 / sharpness.detach()), (offsets - offsets.mean()).detach().numpy()
+
+
+def _capped(groups: NDArray[np.str_]) -> Array:
+    _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.minimum(1.0, GROUP_CAP / counts)[place]
+
+
+def harmless(held: HeldOut, label: str) -> dict[str, NDArray[np.bool_]]:
+    """Kinds of pictures on which ``label`` must not be found: which views they are."""
+    plain, stratum = held.batch.view == 0, held.stratum
+    armed = np.isin([name.partition("_")[2].lower() for name in held.label], list(WEAPON_CLASSES)) & (stratum == "benign")
+    return {
+        "photographs": plain & (stratum == "benign") & ~(armed & (label == "gun")),
+        "ordinary video": plain & (stratum == "benign_video"),
+        "games": plain & np.isin(stratum, ["rendered_3d", "rendered_2d"]),
+        "screens": plain & (stratum == "screen"),
+        "ordinary CCTV": plain & (stratum == "violence_clip") & (held.label == "0"),
+    }
+
+
+def advise(held: HeldOut, label: str, calibrated: Calibrated) -> Advice:
+    """Thresholds at ``FALSE_POSITIVES`` on the worst kind of harmless picture that is not CCTV, and what CCTV then does."""
+    logits = held.labels[:, LABELS.index(label)]
+    kinds = harmless(held, label)
+    ordinary = kinds.pop("ordinary CCTV")
+    threshold = max(threshold_at(logits[which], FALSE_POSITIVES) for which in kinds.values())
+    level = max(LEAST_LEVEL, float(np.ceil(10 * calibrated.evidence(np.array(threshold))) / 10))
+    still = float(np.clip(calibrated.probability(np.array(threshold)), 0.5, 0.999))
+    peaks = [logits[ordinary & (held.batch.row == row)].max() for row in np.unique(held.batch.row[ordinary])]
+    return Advice(level=level, still=round(still, 3), ordinary=float((calibrated.evidence(np.array(peaks)) >= level).mean()))

@@ -1,0 +1,172 @@
+"""The shipped files: the ONNX graph, compared with torch, its manifest and its golden scores."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from scanner.scoring.golden import check_model, record, write_golden
+from scanner.scoring.manifest import read_manifest
+from scanner.scoring.onnx import load_onnx
+
+from .backbone import FrameModel
+from .calibration import Advice, Calibrated
+from .corpus import LABELS, MEDIA
+from .pictures import SIDE
+
+__all__ = ["Facts", "compare", "cost_ratio", "write_golden_scores", "write_graph", "write_manifest"]
+
+OPSET = 17
+OUTPUTS = ("label_logits", "medium_logits", "embedding")
+DEEPEST = 1e-3
+"""Largest difference of a logit between torch and the exported graph that still counts as the same network."""
+REPEATS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the manifest says beside the graph."""
+
+    name: str
+    version: str
+    calibrated: Mapping[str, Calibrated]
+    advice: Mapping[str, Advice]
+    temperature: float
+    """Of the medium's softmax."""
+    quality: Mapping[str, str]
+    """Name of a figure -> value and interval, in words."""
+
+
+def write_graph(model: FrameModel, path: Path) -> None:
+    """Export with a dynamic batch, all weights inside the file."""
+    model = model.eval().to(memory_format=torch.contiguous_format)
+    picture = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
+    buffer = io.BytesIO()
+    axes = {name: {0: "batch"} for name in ("image", *OUTPUTS)}
+    torch.onnx.export(
+        model, (picture,), buffer, input_names=["image"], output_names=list(OUTPUTS), dynamic_axes=axes, opset_version=OPSET, dynamo=False
+    )
+    graph = onnx.load_from_string(buffer.getvalue())
+    onnx.checker.check_model(graph, full_check=True)
+    for node in graph.graph.node:
+        node.ClearField("doc_string")
+    onnx.save(graph, path)
+
+
+def compare(model: FrameModel, path: Path, pictures: NDArray[np.uint8]) -> float:
+    """Largest difference of any logit between torch and the graph.
+
+    Raises:
+        ValueError: it is more than ``DEEPEST``.
+    """
+    session = open_session(path)
+    worst = 0.0
+    for picture in pictures:
+        with torch.inference_mode():
+            wanted = model(torch.from_numpy(picture[None]))
+        got = session.run(list(OUTPUTS[:2]), {"image": picture[None]})
+        worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(wanted, got, strict=False)))
+    if not worst <= DEEPEST:
+        raise ValueError(f"{path}: logits differ from torch's by {worst}, limit is {DEEPEST}")
+    return worst
+
+
+def cost_ratio(path: Path, plain: Path) -> float:
+    """CPU time of the graph at batch 1 on one thread, in units of the plain backbone's: the median of paired runs."""
+    ours, theirs = open_session(path), open_session(plain)
+    picture = np.random.default_rng(0).integers(0, 256, size=(1, SIDE, SIDE, 3), dtype=np.uint8)
+    floats = (picture.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
+    name = theirs.get_inputs()[0].name
+    ratios = []
+    for _ in range(REPEATS):
+        ratios.append(_cpu(lambda: ours.run(None, {"image": picture})) / _cpu(lambda: theirs.run(None, {name: floats})))
+    return float(np.median(ratios))
+
+
+def _cpu(run) -> float:
+    start = time.process_time()
+    for _ in range(4):
+        run()
+    return time.process_time() - start
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """One thread on the CPU, as the scanner runs it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def write_manifest(folder: Path, file: str, facts: Facts) -> None:
+    """``model.toml`` beside the graph."""
+    digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+    labels = ", ".join(f'"{label}"' for label in LABELS)
+    media = ", ".join(f'"{medium}"' for medium in MEDIA)
+    text = f"""\
+name = "{facts.name}"
+version = "{facts.version}"
+file = "{file}"
+sha256 = "{digest}"
+opset = {OPSET}
+licence = "Apache-2.0"
+origin = "MobileNetV2 1.0/224 trained on ImageNet (google-coral/test_data, Apache-2.0), heads trained by models/recipes/train.py"
+training_data = "Surveillance fights (MIT), weapons, fire and ordinary video (CC BY 4.0), rendered games; see README.md"
+
+[input]
+name = "image"
+width = {SIDE}
+height = {SIDE}
+fit = "squash"
+
+[[outputs]]
+name = "{OUTPUTS[0]}"
+kind = "label"
+labels = [{labels}]
+activation = "sigmoid"
+
+[[outputs]]
+name = "{OUTPUTS[1]}"
+kind = "medium"
+labels = [{media}]
+activation = "softmax"
+temperature = {facts.temperature:.4f}
+
+[[outputs]]
+name = "{OUTPUTS[2]}"
+kind = "embedding"
+"""
+    for label in LABELS:
+        text += _label(label, facts.calibrated[label], facts.advice[label])
+    text += "\n[quality]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in facts.quality.items())
+    (folder / "model.toml").write_text(text, "utf-8")
+
+
+def _label(label: str, calibrated: Calibrated, advice: Advice) -> str:
+    return f"""
+[labels.{label}]
+training_prior = {calibrated.prior:.5f}
+calibration = {{ a = {calibrated.a:.5f}, b = {calibrated.b:.5f} }}
+
+[labels.{label}.policy]
+level = {advice.level:.1f}
+still = {advice.still:.3f}
+when = ["camera", "mixed"]
+shadow = {str(advice.shadow).lower()}
+"""
+
+
+def write_golden_scores(folder: Path) -> float:
+    """Record what the scanner's own scorer says of made-up pictures, and check it once: the largest difference."""
+    scorer = load_onnx(folder, read_manifest(folder))
+    write_golden(folder, record(scorer))
+    return check_model(folder)

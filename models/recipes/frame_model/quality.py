@@ -1,0 +1,150 @@
+"""The figures of the model card, all from views that the heads did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calibration import Calibrated, harmless
+from .corpus import LABELS, MEDIA
+from .folds import FOLDS, HeldOut
+from .measures import Figure, auc, bootstrap, calibration_error, threshold_at
+
+__all__ = ["Line", "measure"]
+
+STATED = 0.02
+"""False positives on photographs at which recalls are given."""
+GUN_WIDTHS = ((12, 30), (30, 60), (60, 120), (120, 225))
+"""Ranges of the widest gun's width in pixels of the network's input."""
+
+HEADLINES = frozenset(
+    {
+        "AUC of clips by their highest frame, as filmed",
+        f"recall on web photographs at {STATED:.0%} false positives on photographs",
+        f"fire or smoke found at {STATED:.0%} false positives each",
+        "AUC camera against rendered, games never trained on",
+        "calibration error",
+    }
+)
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One row of the card's table."""
+
+    subject: str
+    """What is asked: a label or the medium."""
+    what: str
+    figure: Figure
+    examples: int
+    headline: bool = False
+    """Also told in the manifest."""
+
+
+def measure(held: HeldOut, calibrated: Mapping[str, Calibrated], offsets: NDArray[np.float64]) -> tuple[Line, ...]:
+    """Every figure, in the card's order; ``offsets`` are added to the medium's logits, as in the shipped model."""
+    shipped = replace(held, medium=held.medium + offsets)
+    return (*_fight(held), *_guns(held), *_fire(held), *_medium(shipped), *_calibration(held, calibrated), *_flags(held))
+
+
+def _fight(held: HeldOut) -> Iterator[Line]:
+    clips = held.stratum == "violence_clip"
+    for name, plain in (("as filmed", held.batch.view == 0), ("as live streams show them", held.batch.view > 0)):
+        scores, truth, groups = _by_clip(held, clips & plain, "fight")
+        yield _line("fight", f"AUC of clips by their highest frame, {name}", lambda pick, s=scores, t=truth: auc(s[pick], t[pick]), groups)
+
+
+def _by_clip(held: HeldOut, which: Mask, label: str) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
+    clips = np.unique(held.batch.row[which])
+    logits = held.labels[:, LABELS.index(label)]
+    peaks = np.array([logits[which & (held.batch.row == clip)].max() for clip in clips])
+    return peaks, np.array([int(held.rows[clip].label) for clip in clips]), [held.rows[clip].group for clip in clips]
+
+
+def _guns(held: HeldOut) -> Iterator[Line]:
+    found = _found(held, "gun")
+    armed = held.label == "1"
+    web, plain = (held.stratum == "weapon_web") & armed, held.batch.view == 0
+    yield _share("gun", f"recall on web photographs at {STATED:.0%} false positives on photographs", held, found, web & plain)
+    shown = held.batch.view > 0
+    yield _share("gun", "the same, as live streams show them", held, found, web & shown & (held.batch.values[:, 1] == 1))
+    for low, high in GUN_WIDTHS:
+        wide = (held.batch.gun_width >= low) & (held.batch.gun_width < high)
+        yield _share("gun", f"the same, widest gun {low} to {high} pixels", held, found, web & plain & wide)
+    cctv = (held.stratum == "weapon_cctv") & plain
+    for camera in sorted(set(held.group[cctv])):
+        here = cctv & (held.group == camera)
+        yield _share("gun", f"recall on unseen camera {camera}", held, found, here & armed)
+        yield _share("gun", f"flags on gunless frames of {camera}", held, found, here & ~armed)
+
+
+def _fire(held: HeldOut) -> Iterator[Line]:
+    fire, smoke = _found(held, "fire"), _found(held, "smoke")
+    scenes = (held.stratum == "fire") & (held.batch.view == 0)
+    burning = scenes & (held.label != "normal")
+    yield _share("fire", f"fire or smoke found at {STATED:.0%} false positives each", held, fire | smoke, burning)
+    for scene in sorted(set(held.group[burning])):
+        yield _share("fire", f"the same, scene {scene}", held, fire | smoke, burning & (held.group == scene))
+    yield _share("fire", "flags on frames of the same scenes without fire", held, fire | smoke, scenes & (held.label == "normal"))
+    yield _share("smoke", "smoke found as smoke", held, smoke, burning & (held.label == "smoke"))
+
+
+def _medium(held: HeldOut) -> Iterator[Line]:
+    others = np.logaddexp(held.medium[:, 1], held.medium[:, 2])
+    camera = held.medium[:, 0] - others
+    inside = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.medium >= 0)
+    for index, name in ((1, "rendered"), (2, "screen")):
+        which = np.flatnonzero(inside & np.isin(held.batch.medium, [0, index]))
+        truth = (held.batch.medium[which] == 0).astype(int)
+        score = camera[which]
+        groups = held.group[which].tolist()
+        yield _line(
+            "medium", f"AUC camera against {name}, games never trained on", lambda pick, s=score, t=truth: auc(s[pick], t[pick]), groups
+        )
+    right = held.medium.argmax(axis=1) == held.batch.medium
+    for index, name in enumerate(MEDIA):
+        yield _share("medium", f"named right: {name}", held, right, inside & (held.batch.medium == index))
+    for game in sorted(set(held.group[inside & (held.batch.medium == 1)])):
+        yield _share("medium", f"named right: {game}", held, right, inside & (held.group == game))
+
+
+def _calibration(held: HeldOut, calibrated: Mapping[str, Calibrated]) -> Iterator[Line]:
+    for column, label in enumerate(LABELS):
+        which = np.flatnonzero((held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(held.batch.values[:, column]))
+        said = calibrated[label].probability(held.labels[which, column])
+        truth = held.batch.values[which, column].astype(float)
+        groups = held.group[which].tolist()
+        yield _line(label, "calibration error", lambda pick, s=said, t=truth: calibration_error(s[pick], t[pick]), groups)
+
+
+def _flags(held: HeldOut) -> Iterator[Line]:
+    for label in LABELS:
+        found = _found(held, label)
+        for kind, which in harmless(held, label).items():
+            if kind != "photographs":
+                yield _share(label, f"false positives on {kind}, at {STATED:.0%} on photographs", held, found, which)
+
+
+def _found(held: HeldOut, label: str) -> Mask:
+    """Views above the threshold of their own fold, which lets ``STATED`` of the photographs through."""
+    column = LABELS.index(label)
+    photographs = harmless(held, label)["photographs"][held.fold < 0]
+    found = np.zeros(len(held.fold), bool)
+    for fold in range(FOLDS):
+        threshold = threshold_at(held.strangers[fold, photographs, column], STATED)
+        found |= (held.fold == fold) & (held.labels[:, column] > threshold)
+    return found
+
+
+def _share(subject: str, what: str, held: HeldOut, found: Mask, which: Mask) -> Line:
+    hits = found[which]
+    return _line(subject, what, lambda pick: float(hits[pick].mean()), held.group[which].tolist())
+
+
+def _line(subject: str, what: str, measured: Callable[[NDArray[np.int64]], float], groups: list[str]) -> Line:
+    return Line(subject=subject, what=what, figure=bootstrap(measured, groups), examples=len(groups), headline=what in HEADLINES)

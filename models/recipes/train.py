@@ -1,0 +1,98 @@
+"""Make ``streamwarden-frame`` from labelled footage: one command, one seed, resumable.
+
+    python models/recipes/train.py --data ../shared/data --backbone ../shared/models/mobilenet_v2_imagenet.pt \\
+        --out models/streamwarden-frame
+
+The first run spends its time on making views and their activations, which are cached in ``--cache``; after a cut-off it goes
+on where it was. Fitting, cross-validation and export take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from frame_model.backbone import FrameModel, load_blocks, load_classifier
+from frame_model.calibration import advise, calibrate, calibrate_medium
+from frame_model.card import write_card, write_table
+from frame_model.corpus import LABELS, Row, assign_folds, read_manifest
+from frame_model.curves import draw_curves
+from frame_model.export import Facts, compare, cost_ratio, write_golden_scores, write_graph, write_manifest
+from frame_model.features import Extraction, extract, load
+from frame_model.fitting import fit_heads
+from frame_model.folds import FOLDS, HeldOut, cross_validate
+from frame_model.pictures import open_frames, shrink
+from frame_model.quality import measure
+
+from scanner.types import Fit
+
+VERSION = "0.1.0"
+FILE = "frame.onnx"
+COMPARED = 64
+"""Real frames on which the exported graph is compared with torch, beside as many random ones."""
+
+
+def main() -> None:
+    """Parse the command line and run every step."""
+    options = parse()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    rows = read_manifest(options.data)
+    folds = assign_folds([row for row in rows if row.task != "benign"], FOLDS)
+    blocks, classifier = load_blocks(options.backbone), load_classifier(options.backbone)
+    plan = Extraction(data=options.data, cache=options.cache, fit=Fit.SQUASH, seed=options.seed)
+    extract(rows, folds, blocks, plan, views=options.views)
+    batch = load(options.cache, plan.fit, views=options.views)
+    held = cross_validate(batch, rows, folds, classifier)
+    heads = fit_heads(batch.take(held.fold >= 0), rows, classifier)
+    ship(options, rows, held, FrameModel(blocks, heads))
+
+
+def parse() -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--backbone", type=Path, required=True, help="MobileNetV2 weights: a state dict of plain tensors")
+    parser.add_argument("--plain", type=Path, help="the backbone as ONNX, to compare the cost with")
+    parser.add_argument("--out", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/streamwarden-frame"), help="views and activations, about 1.5 GB")
+    parser.add_argument("--views", type=int, default=4, help="of each frame: one as filmed, the others as live streams show it")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it to torch")
+    return parser.parse_args()
+
+
+def ship(options: argparse.Namespace, rows: tuple[Row, ...], held: HeldOut, model: FrameModel) -> None:
+    """Calibrate, measure, export and write the card."""
+    calibrated = {label: calibrate(held, label) for label in LABELS}
+    advice = {label: advise(held, label, calibrated[label]) for label in LABELS}
+    temperature, offsets = calibrate_medium(held)
+    model.heads.medium.bias += torch.from_numpy(offsets).float()
+    lines = measure(held, calibrated, offsets)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / FILE
+    write_graph(model, path)
+    difference = compare(model, path, check_pictures(options.data, rows))
+    ratio = cost_ratio(path, options.plain) if options.plain else float("nan")
+    quality = {f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline}
+    facts = Facts(name=options.out.name, version=VERSION, calibrated=calibrated, advice=advice, temperature=temperature, quality=quality)
+    write_manifest(options.out, FILE, facts)
+    worst = write_golden_scores(options.out)
+    write_card(options.out, facts, lines)
+    write_table(options.cache / "quality.csv", lines)
+    draw_curves(options.cache / "curves.png", held, calibrated)
+    print(f"logits differ from torch's by {difference:.2g}; golden scores by {worst:.2g}; cost {ratio:.3f} of the plain backbone")
+
+
+def check_pictures(data: Path, rows: tuple[Row, ...]) -> np.ndarray:
+    """Random and real inputs, N x 224 x 224 x 3 uint8."""
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(rows), size=COMPARED, replace=False)
+    real = [shrink(frame, Fit.SQUASH) for index in chosen for frame in open_frames(data / rows[index].path, most=1)]
+    return np.concatenate([np.stack(real), rng.integers(0, 256, size=(COMPARED, *real[0].shape), dtype=np.uint8)])
+
+
+if __name__ == "__main__":
+    main()

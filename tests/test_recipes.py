@@ -1,0 +1,269 @@
+"""The training recipe: what footage teaches, how it is held apart, what augmentation does to labels, and what was shipped."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from samples.facts import Sample
+from scanner.media import DecodeRequest, decode
+from scanner.scoring.golden import check_model
+from scanner.scoring.manifest import read_manifest as read_model
+from scanner.types import Fit, FrameSpec, Medium
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHIPPED = REPOSITORY / "models" / "streamwarden-frame"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def recipes() -> None:
+    """The recipes are scripts, not an installed package."""
+    sys.path.insert(0, str(REPOSITORY / "models" / "recipes"))
+
+
+def row(task: str, label: str, group: str = "g", path: str = "p") -> object:
+    from frame_model.corpus import Row
+
+    return Row(path=path, task=task, label=label, group=group)
+
+
+def gun_picture(left: float, right: float) -> object:
+    from frame_model.corpus import teach
+    from frame_model.pictures import Picture
+
+    rgb = np.tile(np.arange(100, dtype=np.uint8)[None, :, None], (100, 1, 3))
+    return Picture(rgb=rgb, guns=np.array([[left, 0.4, right, 0.6]], np.float32), lesson=teach(row("weapon", "1")))
+
+
+def known(lesson: object) -> dict[str, float]:
+    from frame_model.corpus import LABELS
+
+    return {label: value for label, value in zip(LABELS, lesson.values.tolist(), strict=True) if not np.isnan(value)}
+
+
+# What footage teaches
+
+
+def test_a_fight_says_nothing_about_guns() -> None:
+    from frame_model.corpus import teach
+
+    lesson = teach(row("violence_clip", "1"))
+
+    assert known(lesson) == {"fight": 1, "fire": 0, "smoke": 0}
+
+
+def test_a_game_is_a_negative_for_every_label_and_rendered() -> None:
+    from frame_model.corpus import LABELS, MEDIA, teach
+
+    lesson = teach(row("game_video", "rendered_3d"))
+
+    assert known(lesson) == dict.fromkeys(LABELS, 0)
+    assert MEDIA[lesson.medium] == "rendered"
+
+
+def test_what_nobody_labelled_counts_half() -> None:
+    from frame_model.corpus import LABELS, PRESUMED, teach
+
+    lesson = teach(row("weapon", "1"))
+
+    assert lesson.trust[LABELS.index("gun")] == 1
+    assert lesson.trust[LABELS.index("fire")] == PRESUMED
+
+
+def test_a_task_that_the_recipe_does_not_know_is_refused_by_name() -> None:
+    from frame_model.corpus import teach
+
+    with pytest.raises(ValueError, match="task 'knives' with label '1'"):
+        teach(row("knives", "1"))
+
+
+# How it is held apart
+
+
+def test_the_levels_of_one_game_are_one_group(tmp_path: Path) -> None:
+    from frame_model.corpus import read_manifest
+
+    with (tmp_path / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "task", "label", "group", "source", "licence"])
+        writer.writerow(["a.mp4", "game_video", "rendered_3d", "vizdoom-map01", "", ""])
+        writer.writerow(["b.mp4", "game_video", "screen", "vizdoom-map02", "", ""])
+
+    rows = read_manifest(tmp_path)
+
+    assert {found.group for found in rows} == {"vizdoom"}
+
+
+def test_folds_are_even_within_each_kind_of_footage_and_do_not_depend_on_the_order_of_rows() -> None:
+    from frame_model.corpus import assign_folds
+
+    rows = [row("weapon", "1", f"gun{index}") for index in range(50)] + [row("fire", "fire", f"scene{index}") for index in range(5)]
+
+    folds = assign_folds(rows, 5)
+
+    assert folds == assign_folds(rows[::-1], 5)
+    assert sorted(folds[f"scene{index}"] for index in range(5)) == [0, 1, 2, 3, 4]
+    assert [sum(folds[f"gun{index}"] == fold for index in range(50)) for fold in range(5)] == [10] * 5
+
+
+# What augmentation does to labels
+
+
+def test_a_mirrored_gun_is_on_the_other_side() -> None:
+    from frame_model.views import mirror
+
+    seen = mirror(gun_picture(0.1, 0.3), np.random.default_rng(0), [])
+
+    assert seen.guns[0].tolist() == pytest.approx([0.7, 0.4, 0.9, 0.6])
+    assert seen.rgb[0, 0, 0] == 99
+
+
+def test_a_gun_too_small_to_be_seen_is_not_taught() -> None:
+    from frame_model.views import LEAST_GUN, settle
+
+    small, large = (settle(gun_picture(0.5, 0.5 + width / 224)) for width in (LEAST_GUN - 1, LEAST_GUN + 1))
+
+    assert "gun" not in known(small.lesson)
+    assert known(large.lesson)["gun"] == 1
+
+
+def test_a_gun_that_was_cropped_away_is_not_taught_as_a_gun_nor_as_none() -> None:
+    from frame_model.views import crop
+
+    crops = [crop(gun_picture(0.0, 0.1), np.random.default_rng(seed), []) for seed in range(40)]
+
+    assert {len(seen.guns) for seen in crops} == {0, 1}
+    assert all(("gun" in known(seen.lesson)) == bool(len(seen.guns)) for seen in crops)
+
+
+def test_a_game_in_a_page_is_a_screen_and_still_no_fight() -> None:
+    from frame_model.corpus import MEDIA, teach
+    from frame_model.pictures import Picture
+    from frame_model.views import page
+
+    game = Picture(rgb=np.zeros((90, 160, 3), np.uint8), guns=np.zeros((0, 4), np.float32), lesson=teach(row("game_video", "rendered_2d")))
+
+    seen = page(game, np.random.default_rng(0), [])
+
+    assert MEDIA[seen.lesson.medium] == "screen"
+    assert known(seen.lesson)["fight"] == 0
+
+
+def test_every_view_of_a_picture_can_be_made_again_from_its_seed() -> None:
+    from frame_model.views import make_view
+
+    backdrops = [np.full((90, 160, 3), 200, np.uint8)]
+
+    views = [make_view(gun_picture(0.2, 0.8), np.random.default_rng(seed), backdrops) for seed in (*range(12), *range(12))]
+
+    assert all(np.array_equal(one.rgb, other.rgb) for one, other in zip(views[:12], views[12:], strict=True))
+    assert all(view.rgb.dtype == np.uint8 and view.rgb.shape[2] == 3 for view in views)
+
+
+def test_training_sees_the_pixels_that_the_scanner_will_see(sample_media: Callable[[str], Sample]) -> None:
+    from frame_model.pictures import open_frames, shrink
+
+    sample: Sample = sample_media("mp4_h264")
+    spec = FrameSpec(width=224, height=224, fit=Fit.SQUASH)
+
+    taught = shrink(next(open_frames(sample.path, most=1)), Fit.SQUASH)
+
+    served = next(decode(BytesIO(sample.path.read_bytes()), DecodeRequest(specs=(spec,)), name="sample")).samples[0].images[spec]
+    assert np.array_equal(taught, served)
+
+
+# Figures
+
+
+def test_recall_counts_what_lies_above_the_threshold_that_lets_the_stated_share_through() -> None:
+    from frame_model.measures import recall_at
+
+    assert recall_at(np.array([97.5, 98.5, 50.0, 99.5]), np.arange(100.0), 0.02) == 0.75
+
+
+def test_a_bootstrap_over_one_group_has_no_width() -> None:
+    from frame_model.measures import bootstrap
+
+    figure = bootstrap(lambda which: float(np.arange(10.0)[which].mean()), ["only"] * 10)
+
+    assert figure.low == figure.value == figure.high == 4.5
+
+
+# With torch
+
+
+@pytest.fixture(scope="module")
+def torch() -> ModuleType:
+    """Training's own library; it is in the extra ``train`` alone."""
+    return pytest.importorskip("torch", reason="torch is not installed: pip install streamwarden[train]")
+
+
+def test_large_groups_and_plentiful_footage_count_by_the_root_of_their_size(torch: ModuleType) -> None:
+    from frame_model.fitting import chances
+
+    rows = [row("fire", "fire", "large"), row("fire", "fire", "small")]
+
+    chance = chances(batch_of([0] * 9 + [1]), rows)
+
+    assert chance.sum() == pytest.approx(1)
+    assert chance[:9].sum() / chance[9] == pytest.approx(3)
+
+
+def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(torch: ModuleType) -> None:
+    from frame_model.backbone import WIDTH
+    from frame_model.fitting import fit_heads, predict
+
+    rows = [row("weapon", str(index % 2), f"g{index}") for index in range(40)]
+    batch = batch_of(range(40))
+    batch.values[:, 1] = np.arange(40) % 2
+    batch.embedding[:, 7] = batch.values[:, 1]
+
+    heads = fit_heads(batch, rows, torch.nn.Linear(WIDTH, 1001))
+
+    assert ((predict(heads, batch).labels[:, 1] > 0) == (batch.values[:, 1] == 1)).all()
+
+
+def batch_of(rows: Iterable[int]) -> object:
+    from frame_model.features import Batch
+
+    indices, rng = np.array(list(rows), np.int64), np.random.default_rng(0)
+    count = len(indices)
+    return Batch(
+        middle=np.zeros((count, 96, 14, 14), np.float16),
+        embedding=rng.random((count, 1280), dtype=np.float32),
+        texture=rng.random((count, 288), dtype=np.float32),
+        values=np.full((count, 4), np.nan, np.float32),
+        trust=np.ones((count, 4), np.float32),
+        medium=np.zeros(count, np.int64),
+        gun_width=np.full(count, np.nan, np.float32),
+        row=indices,
+        frame=np.zeros(count, np.int64),
+        view=np.zeros(count, np.int64),
+    )
+
+
+# What was shipped
+
+
+def test_the_shipped_model_is_what_its_manifest_says_and_still_says_its_golden_scores() -> None:
+    assert check_model(SHIPPED) <= 1e-3
+
+
+def test_real_world_labels_count_on_camera_only() -> None:
+    manifest = read_model(SHIPPED)
+
+    assert set(manifest.labels) == {"fight", "gun", "fire", "smoke"}
+    assert all(Medium.CAMERA in facts.policy.when and Medium.RENDERED not in facts.policy.when for facts in manifest.labels.values())
+
+
+def test_every_figure_of_the_manifest_is_in_the_card() -> None:
+    card = (SHIPPED / "README.md").read_text("utf-8")
+
+    assert all(value in card for value in read_model(SHIPPED).quality.values())
