@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from scanner.cli.doctor import doctor_command
 from scanner.cli.evaluate import eval_command
+from scanner.cli.logs import set_up_logs
 from scanner.cli.models import models_app
 from scanner.cli.options import Context
 from scanner.cli.replay import replay_command
@@ -56,9 +58,14 @@ def _app() -> typer.Typer:
         add_completion=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_common)
     app.command("scan")(scan_command)
     app.command("replay")(replay_command)
     app.command("eval")(eval_command)
     app.add_typer(models_app, name="models")
     app.command("doctor")(doctor_command)
     return app
+
+
+def _common(verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say what happens; twice: everything.")] = 0) -> None:
+    set_up_logs(verbose)
