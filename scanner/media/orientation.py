@@ -10,9 +10,10 @@ import numpy as np
 from av.buffer import Buffer
 from av.video.frame import VideoFrame
 
+from scanner.media.sniff import Container
 from scanner.types import Rgb
 
-__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn", "frame_turn"]
+__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,9 @@ class Turn:
 
 
 UPRIGHT = Turn()
+
+_MIRRORING = frozenset({Container.MP4, Container.MATROSKA})
+"""Containers that have display matrices."""
 
 _EXIF = {
     1: UPRIGHT,
@@ -61,24 +65,24 @@ def exif_turn(orientation: int) -> Turn:
 class Compass:
     """Turns of one source's frames, from their display matrix to the nearest quarter.
 
-    A frame whose side data was asked for lives until the next garbage collection, so it is asked once for each angle.
-    A picture mirrored top to bottom and not turned has the angle 0, and is taken for upright.
+    A frame whose side data was asked for lives until the next garbage collection, so it is asked once for each angle, and
+    for the angle 0 (a picture mirrored top to bottom has it) only where the container may have such a matrix.
     """
 
-    def __init__(self) -> None:
-        self._turns = {0: UPRIGHT}
+    def __init__(self, kind: Container = Container.MP4) -> None:
+        self._turns = {} if kind in _MIRRORING else {0: UPRIGHT}
 
     def turn(self, frame: VideoFrame) -> Turn:
         """How this frame is shown."""
         angle = frame.rotation
         if angle not in self._turns:
-            self._turns[angle] = frame_turn(frame)
+            self._turns[angle] = _turn(frame)
         return self._turns[angle]
 
 
-def frame_turn(frame: VideoFrame) -> Turn:
-    """How one frame is shown; whoever has many of them asks a ``Compass``."""
-    matrix = _matrix(frame) if frame.rotation else None
+def _turn(frame: VideoFrame) -> Turn:
+    """By the whole matrix where it can be read, else by its angle alone."""
+    matrix = _matrix(frame)
     if matrix is None:
         return Turn(quarters=round(frame.rotation / 90) % 4)
     a, b, c, d = matrix
