@@ -33,7 +33,7 @@ class Looker:
         self._request = request
         self._decoder = Decoder(media.codec, request.sampling.between, request.limits)
         self._picker = Picker(request.sampling, media.time_base)
-        self._compass = Compass()
+        self._compass = Compass(media.kind)
         self._scaler = Scaler(request.specs)
         self._early: list[VideoFrame] = []
         self._wanted: set[int] = set()

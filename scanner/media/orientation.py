@@ -10,6 +10,7 @@ import numpy as np
 from av.buffer import Buffer
 from av.video.frame import VideoFrame
 
+from scanner.media.sniff import Container
 from scanner.types import Rgb
 
 __all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn"]
@@ -37,6 +38,9 @@ class Turn:
 
 UPRIGHT = Turn()
 
+_MIRRORING = frozenset({Container.MP4, Container.MATROSKA})
+"""Containers that have display matrices."""
+
 _EXIF = {
     1: UPRIGHT,
     2: Turn(mirrored=True),
@@ -61,11 +65,12 @@ def exif_turn(orientation: int) -> Turn:
 class Compass:
     """Turns of one source's frames, from their display matrix to the nearest quarter.
 
-    A frame whose side data was asked for lives until the next garbage collection, so it is asked once for each angle.
+    A frame whose side data was asked for lives until the next garbage collection, so it is asked once for each angle, and
+    for the angle 0 (a picture mirrored top to bottom has it) only where the container may have such a matrix.
     """
 
-    def __init__(self) -> None:
-        self._turns: dict[int, Turn] = {}
+    def __init__(self, kind: Container = Container.MP4) -> None:
+        self._turns = {} if kind in _MIRRORING else {0: UPRIGHT}
 
     def turn(self, frame: VideoFrame) -> Turn:
         """How this frame is shown."""
@@ -76,6 +81,7 @@ class Compass:
 
 
 def _turn(frame: VideoFrame) -> Turn:
+    """By the whole matrix where it can be read, else by its angle alone."""
     matrix = _matrix(frame)
     if matrix is None:
         return Turn(quarters=round(frame.rotation / 90) % 4)

@@ -17,10 +17,10 @@ from scanner.types import Fit, FrameSpec, Rgb
 
 __all__ = ["Scaler", "displayed", "fitted"]
 
-_MATRICES = frozenset({1, 4, 5, 6, 7, 9})
-"""``AVCOL_SPC_*`` that swscale converts from; what names another one, or none, is taken for what players assume."""
+_KNOWN_MATRICES = frozenset({1, 4, 5, 6, 7, 9})
+"""Values of ``AVCOL_SPC`` that swscale can undo; it refuses others, such as YCgCo."""
 _SD_LINES = 576
-"""Untagged video up to this height is BT.601, above it BT.709, as players assume."""
+"""Video without a usable tag is BT.601 up to this height and BT.709 above it."""
 _SHAPES_TOLD = Fraction(16)
 """A sample aspect ratio beyond 16:1, either way, is a mistake and counts as square."""
 _STRETCH = 4
@@ -82,13 +82,14 @@ class Scaler:
         return VideoFrame.from_ndarray(kept, format="rgb24"), (spec.width, spec.height)
 
     def _scaled(self, frame: VideoFrame, size: tuple[int, int], reformatter: VideoReformatter) -> Rgb:
-        translucent = _has_alpha(frame.format)
+        translucent, matrix = _has_alpha(frame.format), _assumed_matrix(frame)
         small = reformatter.reformat(
             frame,
             width=size[0],
             height=size[1],
             format="rgba" if translucent else "rgb24",
-            src_colorspace=_assumed_matrix(frame),
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.AREA,
             threads=1,
@@ -98,7 +99,8 @@ class Scaler:
 
 
 def _assumed_matrix(frame: VideoFrame) -> int | None:
-    if frame.colorspace in _MATRICES or frame.format.is_rgb:
+    """``None``: as the frame says. Where it does not say, or says what cannot be undone, what players assume."""
+    if frame.colorspace in _KNOWN_MATRICES or frame.format.is_rgb:
         return None
     return Colorspace.ITU709 if frame.height > _SD_LINES else Colorspace.ITU601
 
