@@ -106,8 +106,6 @@ def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:
             return
         except IndexError:  # PyAV's last step, where tracks were added on the way; all packets have come
             return
-        except MemoryError:  # FFmpeg's own is an FFmpegError too, and says nothing of the source
-            raise
         except FFmpegError as why:
             failures += 1
             log.debug("packet not readable", extra={"source": media.name, "why": str(why)})

@@ -72,8 +72,6 @@ class Decoder:
     def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:
         try:
             frames = self._codec.decode(packet)
-        except MemoryError:  # FFmpeg's own is an FFmpegError too, and says nothing of the source
-            raise
         except FFmpegError as why:
             self._failures += 1
             self.errors += 1
