@@ -23,7 +23,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv >/dev/null 2>&1 \
 	&& $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock \
 	|| { echo "uv could not do it; falling back to pip"; $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock; }
-	@$(BIN)/python -m hatchling --version >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(STAMP) ## Live streams through Ray to a flagged clip and an HTML report (ONCE=1: end by itself; DEMO_MEDIA=folder: your footage)

@@ -60,7 +60,7 @@ class Reporter:
             policy_sha256=policy_hash(policies),
             taxonomy_version=taxonomy.version,
             uncovered=tuple(Uncovered(category=category, labels=tuple(labels)) for category, labels in by_category.items()),
-            paths=tuple(self._path(path) for path in self._paths),
+            paths=tuple(sorted((self._path(path) for path in self._paths), key=_urgency)),
         )
 
     def _path(self, path: str) -> PathReport:
@@ -81,6 +81,13 @@ class Reporter:
             medium=told.medium,
             flagged=told.flagged,
         )
+
+
+def _urgency(path: PathReport) -> tuple[int, bool]:
+    """What wants a look comes first: by severity of what was flagged, then what could not be read; else in the scan's order."""
+    severities = [finding.severity for finding in path.incidents if not finding.shadow]
+    flagged = 1 + max(severities, default=0) if path.flagged else 0
+    return (-flagged, not path.errors)
 
 
 def _unseen(line: GapLine) -> Unseen:
