@@ -52,7 +52,13 @@ def read(name: str) -> str:
 
 def blocks(text: str, language: str = "") -> list[str]:
     """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [body for said, body in fenced if said == language]
+
+
+def prose(text: str) -> str:
+    """All but the fenced blocks."""
+    return re.sub(r"^```\w*\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def section(text: str, title: str) -> str:
@@ -74,7 +80,7 @@ def rows(text: str) -> Iterator[list[str]]:
 def commands(text: str) -> Iterator[list[str]]:
     """Words of each ``streamwarden`` command line, in blocks and in running text."""
     spans = [line for block in blocks(text) for line in block.splitlines()]
-    spans += re.findall(r"`(streamwarden\s[^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    spans += re.findall(r"`(streamwarden\s[^`]+)`", prose(text))
     for span in spans:
         for part in span.split(" | "):
             found = re.match(r"(?:[A-Z_]+=\S+ )*streamwarden\b(.*)", part.strip(), flags=re.DOTALL)
@@ -162,7 +168,7 @@ def _names_kind(assign: ast.Assign) -> bool:
 
 def slugs(text: str) -> set[str]:
     """Anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), flags=re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", prose(text), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
