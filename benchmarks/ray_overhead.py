@@ -24,7 +24,10 @@ from workers.decode import Recipe
 
 STREAMS = 20
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
-OURS = ("this process", "actors", "children")
+ALONE = ("this process", "children")
+"""What works when the single process does; the actors' idle threads, which run meanwhile, are not its cost."""
+ON_RAY = (*ALONE, "actors")
+ALL = (*ON_RAY, "daemons")
 
 
 def main() -> None:
@@ -40,8 +43,8 @@ def main() -> None:
         rounds = [(_cost(local, options.segment, options.count), _cost(ray, options.segment, options.count)) for _ in range(options.rounds)]
         print(f"memory (PSS): {_memory()}")
     for name, costs in zip(("single process", f"{options.workers} workers"), zip(*rounds, strict=True), strict=True):
-        print(f"{name:>16}: " + ", ".join(f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in (*OURS, "daemons")))
-    ratios = sorted(sum(on_ray[part] for part in OURS) / sum(alone[part] for part in OURS) for alone, on_ray in rounds)
+        print(f"{name:>16}: " + ", ".join(f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in ALL))
+    ratios = sorted(sum(on_ray[part] for part in ON_RAY) / sum(alone[part] for part in ALONE) for alone, on_ray in rounds)
     print(f"processor time a segment, Ray / single process: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
 
 
@@ -68,7 +71,7 @@ def _cost(runner: Runner, path: Path, count: int) -> dict[str, float]:
     if scored != count:
         raise SystemExit(f"{path}: {count - scored} of {count} segments could not be scored")
     after = _ticks()
-    return {kind: (after[kind] - before[kind]) * TICK / count for kind in (*OURS, "daemons")}
+    return {kind: (after[kind] - before[kind]) * TICK / count for kind in ALL}
 
 
 def _ticks() -> Counter[str]:
