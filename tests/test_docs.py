@@ -35,6 +35,7 @@ SAMPLES = sorted((ROOT / "samples").glob("*.toml"))
 FOLDERS = ("benchmarks/", "docs/", "models/", "samples/", "scanner/", "tests/", "workers/")
 MADE_BY_USERS = ("models/my-model", "models/NAME/", "scanner/risk/ 's")
 ANY_COMMAND = frozenset({"-h", "--help", "--install-completion", "--show-completion"})
+EVERYWHERE = {f"`{option}`" for option in ANY_COMMAND}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -51,7 +52,13 @@ def read(name: str) -> str:
 
 def blocks(text: str, language: str = "") -> list[str]:
     """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [body for said, body in fenced if said == language]
+
+
+def prose(text: str) -> str:
+    """All but the fenced blocks."""
+    return re.sub(r"^```\w*\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def section(text: str, title: str) -> str:
@@ -73,7 +80,7 @@ def rows(text: str) -> Iterator[list[str]]:
 def commands(text: str) -> Iterator[list[str]]:
     """Words of each ``streamwarden`` command line, in blocks and in running text."""
     spans = [line for block in blocks(text) for line in block.splitlines()]
-    spans += re.findall(r"`(streamwarden\s[^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    spans += re.findall(r"`(streamwarden\s[^`]+)`", prose(text))
     for span in spans:
         for part in span.split(" | "):
             found = re.match(r"(?:[A-Z_]+=\S+ )*streamwarden\b(.*)", part.strip(), flags=re.DOTALL)
@@ -161,7 +168,7 @@ def _names_kind(assign: ast.Assign) -> bool:
 
 def slugs(text: str) -> set[str]:
     """Anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), flags=re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", prose(text), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -186,6 +193,10 @@ def test_every_command_has_a_section_that_tells_all_its_options(name: str) -> No
         "`--help`",
         "`-h`",
     }
+
+
+def test_the_options_before_a_command_are_told() -> None:
+    assert {f"`{option}`" for option in options(program())} <= set(re.findall(r"`-[^` ]+`", read("docs/command-line.md"))) | EVERYWHERE
 
 
 @every_page
@@ -272,6 +283,18 @@ def test_every_sample_of_settings_is_accepted(path: Path) -> None:
     assert compose_policies(settings, list_models()).labels
 
 
+def test_the_strict_settings_are_stricter() -> None:
+    manifests = list_models()
+    usual, strict = (compose_policies(settings, manifests) for settings in (Settings(), read_settings(ROOT / "samples/strict.toml")))
+
+    changed = [label for label, policy in strict.labels.items() if policy.open < usual.labels[label].open]
+
+    assert changed
+    assert all(policy.open <= usual.labels[label].open for label, policy in strict.labels.items())
+    assert all(policy.still <= usual.labels[label].still for label, policy in strict.labels.items())
+    assert all(policy.hold < policy.dwell < usual.labels[label].dwell for label, policy in strict.labels.items() if label in changed)
+
+
 @every_page
 def test_settings_that_are_shown_are_accepted(page: Path) -> None:
     shown = [tomllib.loads(block, parse_float=Decimal) for block in blocks(page.read_text("utf-8"), "toml")]
@@ -299,6 +322,18 @@ def test_every_kind_of_error_is_documented_and_no_other() -> None:
 
     assert in_table <= code
     assert code <= in_table | elsewhere
+
+
+def test_the_figures_of_the_readme_are_those_of_the_card() -> None:
+    def figures(name: str, title: str) -> list[tuple[str, ...]]:
+        table = re.findall(r"^\| (\w+) \| (.+?) \| (.+?) \|", section(read(name), title), flags=re.MULTILINE)
+        return [row for row in table if row[2][:1].isdigit()]
+
+    told = figures("README.md", "What is measured, and what is not claimed")
+    card = figures("models/streamwarden-frame/README.md", "Quality")
+
+    assert told
+    assert [row for row in told if row not in card] == []
 
 
 def test_every_word_of_the_glossary_has_one_meaning() -> None:

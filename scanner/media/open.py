@@ -110,8 +110,8 @@ def _opened(source: BinaryIO, kind: Container, limits: MediaLimits, name: str, o
     begun = time.monotonic()
     try:
         container = av.open(source, "r", format=kind.value, options=options, metadata_errors="replace", buffer_size=_READ_BYTES)
-    except MemoryError:  # FFmpeg's own is an FFmpegError too, and says nothing of the source
-        raise
+    except MemoryError as why:  # FFmpeg's own is an FFmpegError too
+        raise LimitError(f"{name}: asks for more memory than there is", kind="limit_memory") from why
     except FFmpegError as why:
         raise DamagedError(f"{name}: cannot be opened as {kind.name} ({why.strerror})") from why
     with container:

@@ -11,7 +11,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from scanner.errors import DamagedError
+from scanner.errors import DamagedError, LimitError
 from scanner.media.open import check_pixels
 from scanner.media.orientation import Turn
 from scanner.media.request import DecodeRequest
@@ -47,8 +47,8 @@ def decode_bitmap(data: bytes, kind: Container, max_pixels: int, name: str) -> V
     codec.options = {"max_pixels": str(max_pixels)}
     try:
         frames = [*codec.decode(Packet(data)), *codec.decode(None)]
-    except MemoryError:  # FFmpeg's own is an FFmpegError too, and says nothing of the source
-        raise
+    except MemoryError as why:  # FFmpeg's own is an FFmpegError too
+        raise LimitError(f"{name}: asks for more memory than there is", kind="limit_memory") from why
     except FFmpegError as why:
         raise DamagedError(f"{name}: cannot be decoded as {kind.name} ({why.strerror})") from why
     if not frames:

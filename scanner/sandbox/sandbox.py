@@ -57,6 +57,11 @@ class Sandbox:
         """Which walls hold here; starts a child to find out."""
         return self._ready_child().walls
 
+    @property
+    def pid(self) -> int | None:
+        """Of the child; None while there is none."""
+        return None if self._child is None else self._child.pid
+
     def decode(self, source: Source, request: DecodeRequest, *, name: str, init: Source | None = None) -> Iterator[Decoded]:
         """``scanner.media.decode`` in the child: what was seen, window by window.
 

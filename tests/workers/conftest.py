@@ -10,8 +10,8 @@ from workers.cluster import ClusterSettings, cluster
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """One Ray for all tests that want one: its start costs ten seconds of processor time."""
-    with cluster(ClusterSettings(cpus=2)):
+    """One Ray for all tests that want one: its start costs ten seconds of processor time. Room for two crews and one worker more."""
+    with cluster(ClusterSettings(cpus=5)):
         yield
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from scanner.media.orientation import frame_turn
+from scanner.media.orientation import Compass
 from scanner.media.scale import Scaler, displayed
 from scanner.types import Fit, FrameSpec, Rgb
 
@@ -77,7 +77,7 @@ def pictures_of(folder: Path, row: Row, *, most: int) -> Iterator[tuple[av.Video
 
 def shrink(frame: av.VideoFrame, fit: Fit) -> Rgb:
     """``SIDE`` x ``SIDE`` x 3 uint8, made by the scanner's own scaler: a network must be served what it was taught."""
-    turn = frame_turn(frame)
+    turn = Compass().turn(frame)
     spec, scaler = _SCALERS[fit]
     return scaler.images(frame, displayed(frame, None, turn), turn)[spec]
 
