@@ -37,6 +37,7 @@ def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes |
         DamagedError: it is one, but nothing of it can be read.
         NoVideoError: nothing to look at.
         LimitError: over one of ``request.limits``.
+        MemoryError: the source asks for more than the process may have.
     """
     limits = request.limits
     size = size_of(source) + len(init or b"")
