@@ -26,9 +26,9 @@ class Sampling:
     min_gap: Fraction = Fraction(1, 2)
     max_gap: Fraction = Fraction(2)
     every: Fraction = Fraction(1)
-    between: Literal["fast", "exact"] = "fast"
-    """Frames between keyframes are decoded without the bidirectional ones. Where H.264 leans on those (x264 does by default), the
-    picture is off, more so late in a long GOP; ``exact`` decodes what is leant on, for a quarter to two thirds more time."""
+    between: Literal["fast", "exact"] = "exact"
+    """How frames between keyframes of H.264 are decoded. ``exact``: with every frame that others lean on. ``fast``: without the
+    bidirectional ones; where others do lean on those (x264 does by default), the picture is off, and late in a long GOP broken."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_gap <= self.max_gap:

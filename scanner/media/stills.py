@@ -55,7 +55,7 @@ def thumbnails(sources: Sequence[BinaryIO], request: StillRequest, *, name: str)
     """One window whose samples are the frames shown at the request's instants, of the first source.
 
     A sample's ``at`` is the instant that was asked for. One before the first picture that can be decoded is left out.
-    Only GOPs with an instant are decoded, and only up to it; frames that no other leans on are passed over, as sampling does.
+    Only GOPs with an instant are decoded, and only up to it.
     Of a picture without a time there is one sample, at 0.
 
     Raises:
@@ -108,7 +108,6 @@ def _decoded(taken: Take, gop: Sequence[Timed], wanted: Sequence[Fraction]) -> I
     if not wanted:
         return
     decoder = taken.video.codec_context
-    decoder.skip_frame = "BIDIR"
     for packet in (*_needed(gop, wanted[-1]), None):
         try:
             yield from decoder.decode(packet)

@@ -105,12 +105,12 @@ def test_a_static_gop_costs_no_more_samples_than_the_gap_asks() -> None:
     assert len(times(look(encode(frames=300, gop=300, bframes=2)))) == 5
 
 
-def test_frames_are_exact_where_that_is_asked_for() -> None:
+def test_frames_between_keyframes_are_exact() -> None:
     values = [int(v) for v in np.random.default_rng(0).integers(20, 230, 90)]
     leaning = {"bf": "8", "x264-params": "b-pyramid=normal:b-adapt=0:ref=6:scenecut=0:keyint=90:weightp=0"}
     data = encode(frames=90, gop=90, values=values, options=leaning)
 
-    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2), between="exact"))
+    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)))
 
     assert [shown(data)[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
 
