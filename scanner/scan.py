@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scanner.arrivals import Arrival, Arrived, Ended, Lost, Unreadable
-from scanner.lines import ErrorLine, IncidentLine, Line
+from scanner.lines import ErrorLine, IncidentLine, Line, SummaryLine
 from scanner.monitor import Monitor
 from scanner.pts import Clock
 from scanner.queue import Queue
@@ -41,8 +41,8 @@ class Evidence(Protocol):
     def show(self, path: str, incident: Incident) -> str | None:
         """Cut and draw; the clip's file name, or None where there is none."""
 
-    def over(self, stream_id: StreamId) -> None:
-        """Nothing of this stream is needed any more."""
+    def over(self, stream_id: StreamId, summary: SummaryLine | None) -> None:
+        """A stream is over; None where nothing of it could be read. After this, nothing of it is needed any more."""
 
 
 def scan(
@@ -163,9 +163,10 @@ class _Desk:
     def _finish_streams(self) -> Iterator[Said]:
         for stream_id in [key for key, stream in list(self._streams.items()) if stream.queue.done]:
             stream = self._streams.pop(stream_id)
-            yield from self._shown(stream, stream.monitor.finish())
+            told = list(self._shown(stream, stream.monitor.finish()))
             if self._evidence is not None:
-                self._evidence.over(stream_id)
+                self._evidence.over(stream_id, next((line for line in told if isinstance(line, SummaryLine)), None))
+            yield from told
 
     def _shown(self, stream: _Stream, told: Iterable[Said]) -> Iterator[Said]:
         for said in told:

@@ -52,7 +52,7 @@ class Shelf:
         else:
             self._handed[job.segment.key.sequence] = job
 
-    def place(self, segment: ScoredSegment, offset: Fraction) -> None:
+    def place(self, segment: ScoredSegment, offset: Fraction) -> Placed:
         """One of its segments, the first frame at ``offset``. Windows of a file whose clock goes on are one stretch."""
         job = self._file or self._handed.pop(segment.key.sequence)
         times = segment.times
@@ -67,9 +67,10 @@ class Shelf:
         )
         before = self._placed[-1] if self._placed else None
         if before is not None and job is self._file and (before.shift, before.jumps) == (placed.shift, placed.jumps):
-            self._placed[-1] = replace(before, span=Span(start=before.span.start, end=placed.span.end))
-            return
+            placed = replace(before, span=Span(start=before.span.start, end=placed.span.end))
+            self._placed.pop()
         self._placed.append(placed)
+        return placed
 
     def showing(self, span: Span) -> Iterator[Placed]:
         """Those that show a part of the span."""

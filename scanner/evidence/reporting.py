@@ -73,6 +73,7 @@ class Reporter:
             duration=told.duration,
             frames=told.frames,
             coverage=told.coverage,
+            picture=self._room.stills.get(path),
             incidents=tuple(self._room.findings[path]),
             timeline=tuple(self._room.timelines[path]),
             peak_risk=told.peak_risk,

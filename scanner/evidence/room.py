@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from scanner.config import EvidenceSettings, Settings
 from scanner.errors import ScannerError
 from scanner.evidence.pieces import Placed, Shelf, piece_of
+from scanner.lines import SummaryLine
 from scanner.media import ClipInfo, ClipRequest, StillRequest
 from scanner.pts import Clock
 from scanner.report import Clip, Finding, RiskPoint, Sheet, Tile, write_poster, write_sheet
@@ -45,6 +47,8 @@ class _Stream:
     open: tuple[Incident, ...] = ()
     looks: list[tuple[Fraction, Mapping[Label, float]]] = field(default_factory=list)
     """Instants that were looked at and their risks, as far back as the shelf goes."""
+    still: Placed | None = None
+    """What it is, where that is a picture."""
 
 
 class EvidenceRoom:
@@ -59,6 +63,8 @@ class EvidenceRoom:
         self._cases: dict[str, _Case] = {}
         self.findings: dict[str, list[Finding]] = defaultdict(list)
         """Of each path, in the order in which they closed."""
+        self.stills: dict[str, Sheet] = {}
+        """Of each path that is a picture and was flagged."""
         self.timelines: dict[str, list[RiskPoint]] = defaultdict(list)
         """Of each path, a point for each sample."""
 
@@ -77,7 +83,8 @@ class EvidenceRoom:
     def placed(self, segment: ScoredSegment, before: Clock, after: Clock) -> None:
         """A segment has its place: cut what of a running incident is long enough, forget what nothing needs."""
         stream = self._streams[segment.key.stream_id]
-        stream.shelf.place(segment, after.shift + segment.times.first_pts * segment.times.time_base)
+        placed = stream.shelf.place(segment, after.shift + segment.times.first_pts * segment.times.time_base)
+        stream.still = placed if segment.info.still else None
         for incident in stream.open:
             case = self._case(incident)
             while after.end - case.cut_from >= self._settings.clip_seconds:
@@ -97,9 +104,16 @@ class EvidenceRoom:
         del self._cases[incident.id]
         return str(self._folder / case.clips[0].file) if case.clips else None
 
-    def over(self, stream_id: StreamId) -> None:
-        """Nothing of this stream is needed any more."""
-        self._streams.pop(stream_id, None)
+    def over(self, stream_id: StreamId, summary: SummaryLine | None) -> None:
+        """Draw a still that was flagged; nothing else of this stream is needed any more."""
+        stream = self._streams.pop(stream_id, None)
+        if stream is None or stream.still is None or summary is None or not summary.flagged:
+            return
+        label = summary.flagged[0]
+        pictures = self._pictures_of(stream.still, (Fraction(0),), stream.path)
+        tiles = [Tile(at=0.0, image=one.image, label=label, score=summary.peak_score[label]) for one in pictures]
+        if tiles:
+            self.stills[stream.path] = write_sheet(tiles, self._folder, f"still-{sha256(stream.path.encode()).hexdigest()[:16]}")
 
     def _reach(self) -> Fraction:
         """How far back an incident that opens now can begin, pre-roll included."""

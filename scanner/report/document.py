@@ -52,6 +52,7 @@ def _path(path: PathReport) -> dict[str, Any]:
         "frames": path.frames,
         "coverage": path.coverage,
         "unseen": [_unseen(hole) for hole in path.unseen],
+        "picture": None if path.picture is None else _plain(path.picture),
         "incidents": [_plain(finding) for finding in path.incidents],
         "timeline": {label: _timeline(series(path.timeline, label)) for label in labels},
         "peak_risk": dict(path.peak_risk),

@@ -113,6 +113,8 @@ class PathReport:
     coverage: float = 0.0
     """Share of the duration that was seen."""
     unseen: tuple[Unseen, ...] = ()
+    picture: Sheet | None = None
+    """Of a still that was flagged."""
     incidents: tuple[Finding, ...] = ()
     timeline: tuple[RiskPoint, ...] = ()
     """In order of time, as many as there were samples: the report thins it."""

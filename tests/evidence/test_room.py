@@ -7,6 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from samples.demo import CARD_STREAM, make_demo_media
@@ -18,6 +20,7 @@ from scanner.lines import IncidentLine
 from scanner.runner import LocalRunner, Runner, open_worker
 from scanner.scan import scan
 from scanner.scoring import TestCard
+from scanner.scoring.test_card import draw
 from scanner.targets import arrivals
 
 
@@ -124,3 +127,23 @@ def test_the_risk_of_every_sample_is_kept_for_the_timeline(plain: tuple[Path, Ev
     timeline = room.timelines[str(card_stream)]
     assert [point.at for point in timeline] == sorted(point.at for point in timeline)
     assert max(timeline, key=lambda point: point.risk["test_card"]).at >= incident.opened
+
+
+def test_a_still_that_was_flagged_has_its_picture(tmp_path: Path, runner: Runner) -> None:
+    picture = tmp_path / "card.png"
+    cv2.imwrite(str(picture), draw(320, 180)[..., ::-1])
+
+    room, incidents = shown(tmp_path / "out", picture, runner, Settings())
+
+    assert incidents == []
+    assert (tmp_path / "out" / room.stills[str(picture)].blurred).exists()
+
+
+def test_a_still_that_was_not_flagged_leaves_no_picture(tmp_path: Path, runner: Runner) -> None:
+    picture = tmp_path / "grey.png"
+    cv2.imwrite(str(picture), np.full((180, 320, 3), 128, np.uint8))
+
+    room, _ = shown(tmp_path / "out", picture, runner, Settings())
+
+    assert room.stills == {}
+    assert not (tmp_path / "out").exists()
