@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import NoReturn
 
 from scanner.cli import run
 from scanner.config import Settings
@@ -17,8 +19,13 @@ __all__ = ["main", "on_ray"]
 
 
 def main() -> None:
-    """``streamwarden``."""
+    """``streamwarden``. A stop from outside ends like Ctrl-C does: blocks are left, and nothing stays behind."""
+    signal.signal(signal.SIGTERM, _leave)
     sys.exit(run(runner_factory=on_ray))
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 @contextmanager
