@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from scanner.cli.bench import bench_app
 from scanner.cli.doctor import doctor_command
 from scanner.cli.evaluate import eval_command
 from scanner.cli.logs import set_up_logs
@@ -63,6 +64,7 @@ def _app() -> typer.Typer:
     app.command("replay")(replay_command)
     app.command("eval")(eval_command)
     app.add_typer(models_app, name="models")
+    app.add_typer(bench_app, name="bench")
     app.command("doctor")(doctor_command)
     return app
 

@@ -55,6 +55,8 @@ class OnnxScorer:
         self.labels: tuple[Label, ...] = manifest.scored_labels
         self.media: tuple[Medium, ...] = manifest.media
         self.manifest = manifest
+        self.provider: str = session.get_providers()[0]
+        """Where it runs, in the runtime's own word."""
         self._session = session
         self._batches = batches
         self._outputs = tuple(output for output in manifest.outputs if output.kind != "embedding")

@@ -1,0 +1,185 @@
+"""``streamwarden bench``."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scanner.bench import (
+    Footage,
+    Plan,
+    Report,
+    Result,
+    Spread,
+    bench_decode,
+    bench_infer,
+    bench_pipeline,
+    look_at,
+    read_machine,
+    to_document,
+)
+from scanner.cli.options import Config, Json, Workers, open_runner, settings_with
+from scanner.cli.show import harmless
+from scanner.config import Settings, compose_policies
+from scanner.runner import configured_scorers, decode_request, used_models
+from scanner.sandbox import Sandbox
+from scanner.scoring import TestCard
+
+__all__ = ["bench_app"]
+
+BATCHES = [1, 8, 32]
+STREAMS = 4
+
+bench_app = typer.Typer(
+    help="What it costs on this machine, in time on the wall and in processor time of all processes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Input = Annotated[
+    Path | None, typer.Option("--input", "-i", metavar="FILE", help="Video to measure with; 4 s of 1080p30 are drawn if none is named.")
+]
+Repeats = Annotated[int, typer.Option(min=1, help="How often each figure is measured.")]
+Seconds = Annotated[float, typer.Option(min=0.0, help="How long each time, at least.")]
+ProviderName = Annotated[str | None, typer.Option("--provider", help="cpu, cuda or tensorrt.")]
+ModelsDir = Annotated[Path | None, typer.Option("--models-dir", metavar="FOLDER", help="Models in place of the shipped ones.")]
+
+
+@bench_app.command("decode")
+def decode_command(file: Input = None, repeats: Repeats = 5, seconds: Seconds = 1.0, config: Config = None, as_json: Json = False) -> None:
+    """Decode and scale what a scan would look at, in the sandboxed child.
+
+    Examples:
+      streamwarden bench decode
+      streamwarden bench decode --input recording.mp4 --repeats 9
+    """
+    settings, plan = settings_with(config, {}), Plan(repeats=repeats, seconds=seconds)
+    request = decode_request(settings, configured_scorers(settings))
+    with Sandbox(settings.sandbox) as sandbox:
+        footage = look_at(file, request, sandbox)
+        results = (bench_decode(footage, request, sandbox, plan),)
+    _tell("decode", results, settings, plan, footage, as_json=as_json)
+
+
+@bench_app.command("infer")
+def infer_command(
+    batch: Annotated[list[int], typer.Option(min=1, max=1024, help="Samples scored in one call; may be given several times.")] = BATCHES,
+    provider: ProviderName = None,
+    repeats: Repeats = 5,
+    seconds: Seconds = 1.0,
+    config: Config = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Score random pictures with each model, batch by batch.
+
+    Examples:
+      streamwarden bench infer
+      streamwarden bench infer --provider cuda --batch 1 --batch 64
+    """
+    settings, plan = _settings(config, provider, models_dir), Plan(repeats=repeats, seconds=seconds)
+    scorers = configured_scorers(settings)
+    results = tuple(bench_infer(scorer, size, plan) for scorer in scorers for size in batch)
+    _tell("infer", results, settings, plan, None, as_json=as_json)
+
+
+@bench_app.command("pipeline")
+def pipeline_command(
+    context: typer.Context,
+    file: Input = None,
+    streams: Annotated[int, typer.Option(min=1, max=10_000, help="Streams that take turns.")] = STREAMS,
+    workers: Workers = 0,
+    provider: ProviderName = None,
+    repeats: Repeats = 5,
+    seconds: Seconds = 1.0,
+    config: Config = None,
+    models_dir: ModelsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Decode, score, place and fold: how many live streams one core keeps up with.
+
+    Examples:
+      streamwarden bench pipeline
+      streamwarden bench pipeline --workers 8 --streams 64 --seconds 10
+    """
+    settings, plan = _settings(config, provider, models_dir), Plan(repeats=repeats, seconds=seconds)
+    policies = compose_policies(settings, used_models(settings))
+    with Sandbox(settings.sandbox) as sandbox:
+        footage = look_at(file, decode_request(settings, (TestCard(),)), sandbox)
+    with open_runner(context.obj, settings, workers) as runner:
+        results = (bench_pipeline(footage, policies, runner, streams, plan),)
+    _tell("pipeline", results, settings, plan, footage, as_json=as_json, more={"streams": streams, "workers": workers})
+
+
+def _settings(config: Path | None, provider: str | None, models_dir: Path | None) -> Settings:
+    return settings_with(config, {"models": {"provider": provider, "dir": models_dir}})
+
+
+def _tell(
+    bench: str,
+    results: tuple[Result, ...],
+    settings: Settings,
+    plan: Plan,
+    footage: Footage | None,
+    *,
+    as_json: bool,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    report = Report(
+        bench=bench,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=read_machine(),
+        settings={**settings.model_dump(mode="json", include={"sampling", "window", "models", "reuse"}), **(more or {})},
+        plan=plan,
+        footage=footage,
+        results=results,
+    )
+    if as_json or not sys.stdout.isatty():
+        sys.stdout.write(json.dumps(to_document(report)) + "\n")
+        return
+    _print(report)
+
+
+def _print(report: Report) -> None:
+    console = Console(highlight=False)
+    machine = report.machine
+    console.print(f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / (1 << 30):.1f} GiB, {machine.system}")
+    console.print(", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim")
+    if report.footage is not None:
+        console.print(_described(report.footage), markup=False)
+    table = Table(title=f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range", title_justify="left")
+    unit = report.results[0].unit
+    for name in ("", f"CPU ms a {unit}", f"wall ms a {unit}", "samples/s", "streams a core"):
+        table.add_column(name, overflow="fold")
+    for result in report.results:
+        figures = (result.cpu_ms, result.wall_ms, result.samples_per_second, result.streams_per_core)
+        table.add_row(result.name, *map(_shown, figures))
+    console.print(table)
+    if providers := sorted({result.provider for result in report.results if result.provider}):
+        console.print(f"ran on {', '.join(providers)}", style="dim")
+
+
+def _described(footage: Footage) -> str:
+    info = footage.info
+    megabits = 8e-6 * footage.size / footage.seconds if footage.seconds else 0.0
+    name = "drawn clip" if footage.drawn else harmless(footage.path.name).plain
+    shape = f"{info.width}x{info.height} {info.codec} in {info.container}, {footage.seconds:.1f} s, {megabits:.1f} Mb/s"
+    return f"{name}: {shape}, {footage.segments} segments, {footage.samples} samples"
+
+
+def _shown(spread: Spread | None) -> str:
+    """Three digits, and how far the repeats lie apart."""
+    if spread is None:
+        return "-"
+    digits = max(0, 2 - math.floor(math.log10(spread.median))) if spread.median else 0
+    half = (spread.most - spread.least) / 2 / spread.median if spread.median else 0.0
+    return f"{spread.median:,.{digits}f} \N{PLUS-MINUS SIGN}{half:.0%}"

@@ -1,0 +1,96 @@
+"""A drawn clip that costs as much to decode as footage of its size and bit rate: texture that drifts, under grain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from scanner.errors import SetupError
+
+__all__ = ["Synthetic", "write_synthetic"]
+
+_OCTAVES = (240, 120, 60, 30, 15)
+"""Pixels of the texture's patches, from clouds to detail; each octave is half as strong as the one before."""
+_GRAINS = 8
+_GRAIN_LEVELS = 6
+_DRIFT = (4, 2)
+"""Pixels a frame, across and down."""
+_CHROMA = 128
+_SEED = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthetic:
+    """What the clip is: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most two B-frames in a row."""
+
+    width: int = 1920
+    height: int = 1080
+    rate: int = 30
+    """Frames a second."""
+    seconds: int = 4
+    gop: int = 60
+    bits: int = 6_000_000
+    """A second."""
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height) < 64 or self.width % 2 or self.height % 2:
+            raise ValueError(f"synthetic clip must be even and at least 64 pixels a side, got {self.width}x{self.height}")
+        for name in ("rate", "seconds", "gop", "bits"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of a synthetic clip must be 1 or more, got {getattr(self, name)}")
+
+
+def write_synthetic(path: Path, clip: Synthetic) -> None:
+    """Draw and encode it; the same clip each time with the same encoder.
+
+    Raises:
+        SetupError: this FFmpeg has no encoder for H.264.
+    """
+    if "libx264" not in av.codecs_available:
+        raise SetupError("this FFmpeg cannot encode H.264; install the wheel of av, or name a file to measure with")
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=clip.rate, options=_encoding(clip))
+        stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for number, frame in enumerate(_frames(clip)):
+            frame.pts, frame.time_base = number, Fraction(1, clip.rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _encoding(clip: Synthetic) -> dict[str, str]:
+    rate = f"vbv-maxrate={clip.bits // 1000}:vbv-bufsize={clip.bits // 1000}"
+    return {
+        "preset": "veryfast",
+        "b": str(clip.bits),
+        "x264-params": f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:bframes=2:threads=1:{rate}",
+    }
+
+
+def _frames(clip: Synthetic) -> Iterator[VideoFrame]:
+    random = np.random.default_rng(_SEED)
+    size = (clip.height, clip.width)
+    texture = _texture(random, size)
+    grains = random.normal(0.0, _GRAIN_LEVELS, (_GRAINS, *size)).astype(np.int16)
+    planes = np.full((clip.height * 3 // 2, clip.width), _CHROMA, np.uint8)
+    for number in range(clip.rate * clip.seconds):
+        drifted = np.roll(texture, (number * _DRIFT[1], number * _DRIFT[0]), axis=(0, 1))
+        planes[: clip.height] = np.clip(drifted + grains[number % _GRAINS], 16, 235)
+        yield VideoFrame.from_ndarray(planes, format="yuv420p")
+
+
+def _texture(random: np.random.Generator, size: tuple[int, int]) -> NDArray[np.int16]:
+    """Grey levels, height x width, about 128."""
+    texture = np.full(size, 128.0, np.float32)
+    for octave, patch in enumerate(_OCTAVES):
+        rows, columns = (-(-side // patch) for side in size)
+        patches = random.normal(0.0, 40.0 / 2**octave, (rows, columns)).astype(np.float32)
+        texture += patches.repeat(patch, axis=0).repeat(patch, axis=1)[: size[0], : size[1]]
+    return texture.astype(np.int16)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from scanner.bench import Footage, Plan, bench_decode, bench_infer, bench_pipeline, look_at
+from scanner.bench.footage import drawn
+from scanner.config import Settings, compose_policies
+from scanner.errors import DamagedError, InputError
+from scanner.media import DecodeRequest
+from scanner.runner import LocalRunner, SegmentWorker
+from scanner.sandbox import Sandbox
+from scanner.scoring import Reuse, TestCard
+from scanner.testing import FakeScorer
+from tests.bench.build import SMALL, small_clip
+
+ONCE = Plan(repeats=1, seconds=0, warm_up=0)
+REQUEST = DecodeRequest(specs=TestCard.inputs)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Footage:
+    return look_at(small_clip(tmp_path_factory.mktemp("clip")), REQUEST, sandbox)
+
+
+def test_the_drawn_clip_is_what_it_is_said_to_be(footage: Footage) -> None:
+    assert (footage.info.width, footage.info.height, footage.info.codec, footage.info.container) == (128, 96, "h264", "mpegts")
+    assert (footage.seconds, footage.segments, footage.samples) == (4.0, 1, 2)
+    assert SMALL.bits * 0.8 < footage.size * 8 / footage.seconds < SMALL.bits * 1.5
+
+
+def test_a_clip_is_drawn_once(tmp_path: Path) -> None:
+    first = drawn(tmp_path, SMALL, "clip.ts")
+    made = first.stat().st_mtime_ns
+
+    again = drawn(tmp_path, SMALL, "clip.ts")
+
+    assert again == first
+    assert again.stat().st_mtime_ns == made
+    assert list(tmp_path.iterdir()) == [first]
+
+
+def test_decoding_counts_segments_samples_and_seconds(footage: Footage, sandbox: Sandbox) -> None:
+    result = bench_decode(footage, REQUEST, sandbox, ONCE)
+
+    (run,) = result.runs
+    assert (run.amount.units, run.amount.samples, run.amount.media_seconds) == (1, 2, 4.0)
+    assert run.cpu > 0
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_inference_counts_batches_and_samples(batch: int) -> None:
+    scorer = FakeScorer()
+
+    result = bench_infer(scorer, batch, Plan(repeats=2, seconds=0, warm_up=1))
+
+    assert [(run.amount.units, run.amount.samples) for run in result.runs] == [(1, batch), (1, batch)]
+    assert len(scorer.looked_at) == 3 * batch
+
+
+def test_the_pipeline_counts_the_segments_of_all_streams(footage: Footage, sandbox: Sandbox) -> None:
+    runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
+
+    result = bench_pipeline(footage, compose_policies(Settings(), ()), runner, 3, ONCE)
+
+    (run,) = result.runs
+    assert (run.amount.units, run.amount.samples, run.amount.media_seconds) == (3, 6, 12.0)
+
+
+def test_a_file_of_several_segments_is_scanned_window_by_window(footage: Footage, sandbox: Sandbox) -> None:
+    request = DecodeRequest(specs=TestCard.inputs, window=Fraction(2))
+    cut = look_at(footage.path, request, sandbox)
+    runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), request, Reuse()))
+
+    result = bench_pipeline(cut, compose_policies(Settings(), ()), runner, 2, ONCE)
+
+    (run,) = result.runs
+    assert cut.segments == 2
+    assert (run.amount.units, run.amount.media_seconds) == (4, 8.0)
+
+
+def test_footage_that_is_no_video_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("no video")
+
+    with pytest.raises(InputError, match=r"notes\.mp4"):
+        look_at(text, REQUEST, sandbox)
+
+
+def test_a_segment_that_fails_ends_the_bench(footage: Footage, sandbox: Sandbox, tmp_path: Path) -> None:
+    gone = Footage(path=tmp_path / "gone.ts", drawn=False, size=1, seconds=4.0, segments=1, samples=2, info=footage.info)
+    runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
+
+    with pytest.raises(DamagedError, match=r"gone\.ts"):
+        bench_pipeline(gone, compose_policies(Settings(), ()), runner, 1, ONCE)

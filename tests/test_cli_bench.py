@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from scanner.bench import schema
+from scanner.cli import run
+from tests.bench.build import small_clip
+
+QUICK = ("--repeats", "2", "--seconds", "0")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(small_clip(tmp_path_factory.mktemp("clip")))
+
+
+@pytest.fixture
+def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the test card scores, whatever models come with the package."""
+    monkeypatch.setenv("STREAMWARDEN_MODELS__DIR", str(tmp_path))
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER).validate(document)
+    return document
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.usefixtures("no_models")
+def test_bench_decode_keeps_to_its_schema(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status = run(["bench", "decode", "--input", clip, *QUICK])
+
+    document = said(capsys)
+    assert status == 0
+    assert (document["bench"], document["input"]["name"], document["input"]["drawn"]) == ("decode", "small.ts", False)
+    assert [len(result["runs"]) for result in document["results"]] == [2]
+    assert document["results"][0]["streams_per_core"]["median"] > 0
+
+
+@pytest.mark.usefixtures("no_models")
+def test_bench_infer_measures_every_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    status = run(["bench", "infer", "--batch", "1", "--batch", "3", *QUICK])
+
+    document = said(capsys)
+    assert status == 0
+    assert [result["name"] for result in document["results"]] == ["test-card@1, batch of 1", "test-card@1, batch of 3"]
+    assert document["input"] is None
+
+
+@pytest.mark.usefixtures("no_models")
+def test_bench_pipeline_runs_streams_side_by_side(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status = run(["bench", "pipeline", "--input", clip, "--streams", "2", *QUICK])
+
+    document = said(capsys)
+    assert status == 0
+    assert (document["settings"]["streams"], document["settings"]["workers"]) == (2, 0)
+    assert document["results"][0]["runs"][0]["units"] == 2
+
+
+@pytest.mark.usefixtures("no_models")
+def test_the_machine_is_told(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["bench", "decode", "--input", clip, "--repeats", "1", "--seconds", "0"])
+
+    machine = said(capsys)["machine"]
+    assert machine["cores"] >= 1
+    assert {"av", "numpy"} <= machine["versions"].keys()
+
+
+@pytest.mark.usefixtures("no_models")
+def test_a_terminal_gets_a_table(clip: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    run(["bench", "decode", "--input", clip, *QUICK])
+
+    table = capsys.readouterr().out
+    assert "CPU ms a segment" in table
+    assert "small.ts: 128x96 h264 in mpegts, 4.0 s" in table
+
+
+def test_workers_need_the_package_that_brings_them(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status = run(["bench", "pipeline", "--input", clip, "--workers", "1"])
+
+    assert status == 2
+    assert "--workers needs the package workers" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    status = run(["bench", "decode", "--input", "gone.mp4"])
+
+    assert status == 2
+    assert capsys.readouterr().err.count("\n") == 1
