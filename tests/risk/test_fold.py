@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.pts import Clock, place
-from scanner.risk import Closed, Ended, Event, Extended, Opened, Policies, Policy, Reason, Sampled, Signal, Tick, advance
+from scanner.risk import Closed, Ended, Event, Extended, Opened, Policies, Policy, Reason, Sampled, Tick, advance
 from scanner.types import SegmentTimes
 from tests.risk.streams import (
-    CAMERA,
     FIRE,
-    GAME,
     GUN,
     HIGH,
     LOW,
@@ -144,20 +141,6 @@ def test_an_incident_ends_as_unseen_after_thirty_unseen_seconds(later: Sampled) 
     assert [(i.end, i.reason) for i in incidents(events)] == [(Fraction(9, 2), Reason.UNSEEN)]
 
 
-def test_an_incident_that_a_signal_opened_ends_as_unseen_thirty_seconds_after_that() -> None:
-    opened = fold([*looks(seconds(0.8, 5)), Tick(at=Fraction(20)), report(20)], RULES)[0]
-
-    assert len(opened.incidents) == 1
-    assert advance(opened, Tick(at=Fraction(49)), RULES)[1] == ()
-    assert [type(event) for event in advance(opened, Tick(at=Fraction(50)), RULES)[1]] == [Closed]
-
-
-def test_time_whose_medium_does_not_count_is_unseen() -> None:
-    events = fold(looks(seconds(HIGH, 5), medium=CAMERA) + looks(seconds(LOW, 40), start=5, medium=GAME), ON_CAMERA)[1]
-
-    assert [i.reason for i in incidents(events)] == [Reason.UNSEEN]
-
-
 def test_the_seconds_that_a_look_covers_are_not_unseen() -> None:
     assert incidents(fold([*looks(seconds(HIGH, 5)), *looks([LOW], start=36)], RULES)[1]) == []
 
@@ -234,134 +217,6 @@ def test_a_longer_stream_of_which_too_little_was_seen_stays_unknown() -> None:
 
     assert events == []
     assert risk.risks(RULES)[FIRE] == pytest.approx(1 / 360)
-
-
-# Several labels
-
-
-def test_labels_that_overlap_are_one_incident_with_the_identity_of_the_first_and_led_by_the_most_severe() -> None:
-    stream = [both(HIGH, LOW if at < 10 else HIGH, at) for at in range(20)] + [both(LOW, LOW, at) for at in range(20, 60)]
-
-    opened, extended, *_, closed = fold(stream, two())[1]
-
-    assert (opened.incident.label, opened.incident.labels) == (FIRE, (FIRE,))
-    assert (extended.incident.label, extended.incident.labels) == (GUN, (FIRE, GUN))
-    assert (extended.incident.category, extended.incident.severity) == ("violence", 3)
-    assert opened.incident.id == extended.incident.id == closed.incident.id
-    assert (closed.incident.end, closed.incident.reason) == (19, Reason.QUIET)
-
-
-def test_the_peak_is_the_highest_risk_of_all_labels_and_all_times() -> None:
-    stream = [both(0.98, 0.999 if 10 <= at < 14 else LOW, at) for at in range(20)]
-
-    opened, *_, closed = fold([*stream, Ended(at=Fraction(20))], two())[1]
-
-    assert closed.incident.peak > 5 * opened.incident.peak
-
-
-def test_labels_that_open_together_are_one_event() -> None:
-    events = fold([both(HIGH, HIGH, at) for at in range(5)], two())[1]
-
-    assert [event.incident.labels for event in events] == [(GUN, FIRE)]
-
-
-def test_an_incident_closes_with_the_last_of_its_labels() -> None:
-    stream = [both(HIGH if at < 10 else LOW, HIGH, at) for at in range(60)]
-
-    assert kinds(fold(stream, two())[1])[:1] == [Opened]
-    assert incidents(fold(stream, two())[1]) == []
-
-
-def test_shadow_and_live_never_merge() -> None:
-    events = fold([both(HIGH, HIGH, at) for at in range(5)], two(shadow=True))[1]
-
-    assert [(event.incident.labels, event.incident.shadow) for event in events] == [((FIRE,), False), ((GUN,), True)]
-
-
-def test_a_running_incident_is_told_again_every_thirty_seconds_while_it_grows() -> None:
-    events = fold(looks(seconds(HIGH, 100)), RULES)[1]
-
-    assert kinds(events) == [Opened, Extended, Extended, Extended]
-    assert [event.at for event in events] == [Fraction(1, 2), Fraction(61, 2), Fraction(121, 2), Fraction(181, 2)]
-
-
-# Media
-
-ON_CAMERA = policies(when=frozenset(CAMERA))
-
-
-def test_a_weapon_in_a_game_is_not_a_weapon_on_camera() -> None:
-    assert fold(looks(seconds(HIGH, 30), medium=GAME), ON_CAMERA)[1] == []
-    assert kinds(fold(looks(seconds(HIGH, 5), medium=CAMERA), ON_CAMERA)[1]) == [Opened]
-
-
-def test_a_harmless_switch_from_game_to_camera_opens_nothing() -> None:
-    stream = looks(seconds(HIGH, 30), medium=GAME) + looks(seconds(LOW, 30), start=30, medium=CAMERA)
-
-    assert fold(stream, ON_CAMERA)[1] == []
-
-
-def test_a_switch_from_game_to_camera_rearms_within_the_floor() -> None:
-    """Within D of the first look that counts; that is the second one, because a single picture may be mistaken."""
-    stream = looks(seconds(LOW, 30), medium=GAME) + looks(seconds(HIGH, 10), start=30, medium=CAMERA)
-
-    (opened,) = fold(stream, ON_CAMERA)[1]
-
-    floor, step = Fraction(5, 2), Fraction(1, 2)
-    assert floor <= opened.at - 30 <= floor + step
-
-
-def test_one_doubtful_picture_changes_no_weight() -> None:
-    stream = looks(seconds(HIGH, 10), medium=GAME) + looks([HIGH], start=10, medium=CAMERA) + looks([HIGH] * 20, start=10.5, medium=GAME)
-
-    assert fold(stream, ON_CAMERA)[0].labels[FIRE].peak_level is None
-
-
-def test_where_no_model_tells_the_medium_everything_counts() -> None:
-    assert kinds(fold(looks(seconds(HIGH, 5)), ON_CAMERA)[1]) == [Opened]
-
-
-# Signals
-
-
-def report(at: float, ratio: float = 20.0, until: float = 1000) -> Signal:
-    return Signal(at=Fraction(at), name="report", ratio=ratio, until=Fraction(until))
-
-
-def test_a_signal_in_force_adds_its_log_ratio_to_a_known_level() -> None:
-    almost = looks(seconds(0.8, 5))
-
-    assert fold(almost, RULES)[1] == []
-    assert kinds(fold([*almost, report(5)], RULES)[1]) == [Opened]
-    assert fold([report(0, until=1), *looks(seconds(0.8, 5), start=1)], RULES)[1] == []
-
-
-def test_a_signal_alone_opens_only_where_the_policy_says_so() -> None:
-    assert fold([report(0, ratio=1e5)], RULES)[1] == []
-    assert kinds(fold([report(0, ratio=1e5)], policies(may_open_on_signal=True))[1]) == [Opened]
-    assert fold([report(0, ratio=10)], policies(may_open_on_signal=True))[1] == []
-
-
-def test_a_later_signal_of_the_same_name_takes_the_earlier_ones_place() -> None:
-    risk = fold([report(0), report(1), report(2)], RULES)[0]
-
-    assert len(risk.signals) == 1
-
-
-@pytest.mark.parametrize(("ratio", "until"), [(0.0, 9), (float("nan"), 9), (float("inf"), 9), (2.0, 0)])
-def test_a_signal_without_a_likelihood_ratio_or_a_duration_is_refused(ratio: float, until: int) -> None:
-    with pytest.raises(ValueError, match="signal report"):
-        report(0, ratio=ratio, until=until)
-
-
-def test_a_signal_speaks_for_the_labels_that_it_names() -> None:
-    risk = fold([Signal(at=Fraction(0), name="report", ratio=20.0, until=Fraction(9), labels=frozenset({GUN}))], two())[0]
-
-    assert (risk.boost(FIRE), risk.boost(GUN)) == (0.0, pytest.approx(math.log(20)))
-
-
-def test_a_signal_that_is_over_is_forgotten() -> None:
-    assert fold([report(0, until=2), Tick(at=Fraction(2))], RULES)[0].signals == ()
 
 
 # Cutting into segments
