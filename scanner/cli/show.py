@@ -11,24 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
+from scanner.report.text import clock
 from scanner.risk import Opened
 from scanner.scan import Said
 from scanner.taxonomy import Uncovered
 
-__all__ = ["Board", "clock", "harmless", "not_covered"]
+__all__ = ["Board", "harmless", "new_table", "not_covered"]
 
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
-
-
-def clock(seconds: float) -> str:
-    """Stream time as people read it.
-
-    >>> clock(3725.5)
-    '1:02:05.5'
-    """
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+"""The colour of each severity, 0 to 3."""
+WORTH_SAYING = 0.005
+"""Of a medium's share: less rounds to 0 %."""
+WELL_SEEN = 0.99
+"""A path of which less was seen stands out."""
 
 
 def harmless(text: str) -> Text:
@@ -43,6 +38,14 @@ def not_covered(missing: Uncovered) -> str:
     if not missing.categories:
         return f"Not looked for, because no installed model covers them: {', '.join(missing.labels)}."
     return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}."
+
+
+def new_table(title: str, *columns: str) -> Table:
+    """An empty table whose cells are folded and never cut short."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 @dataclass(slots=True)
@@ -111,9 +114,7 @@ class Board:
         (self._progress.console if self._progress is not None else self.console).print(text, markup=False, highlight=False)
 
     def _incident_table(self) -> Table:
-        table = Table(title="Incidents", title_justify="left")
-        for name in ("path", "label", "severity", "began", "known", "ended", "peak risk", "clip"):
-            table.add_column(name, overflow="fold")
+        table = new_table("Incidents", "path", "label", "severity", "began", "known", "ended", "peak risk", "clip")
         for line in sorted(self.incidents, key=lambda line: (-line.severity, line.path, line.start)):
             labels = Text(", ".join(line.labels) + (" (shadow)" if line.shadow else ""), style=SEVERITIES[line.severity])
             times = (clock(line.start), clock(line.opened), clock(line.end))
@@ -121,15 +122,13 @@ class Board:
         return table
 
     def _path_table(self) -> Table:
-        table = Table(title="Paths", title_justify="left")
-        for name in ("path", "duration", "frames", "seen", "medium", "highest scores", "flagged"):
-            table.add_column(name, overflow="fold")
+        table = new_table("Paths", "path", "duration", "frames", "seen", "medium", "highest scores", "flagged")
         for line in self.summaries:
             medium = ", ".join(
-                f"{name} {share:.0%}" for name, share in sorted(line.medium.items(), key=lambda kv: -kv[1]) if share >= 0.005
+                f"{name} {share:.0%}" for name, share in sorted(line.medium.items(), key=lambda kv: -kv[1]) if share >= WORTH_SAYING
             )
             scores = ", ".join(f"{label} {value:.2f}" for label, value in sorted(line.peak_score.items(), key=lambda kv: -kv[1])[:3])
             flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
-            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < 0.99 else "")
+            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < WELL_SEEN else "")
             table.add_row(harmless(line.path), clock(line.duration), str(line.frames), seen, medium or "-", scores or "-", flagged)
         return table
