@@ -57,6 +57,29 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert read_settings(written(tmp_path, '[sampling]\nstrategy = "every"\n')).sampling.strategy == "keyframes"
 
 
+def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
+    monkeypatch.setenv("STREAMWARDEN_SAMPLING__MIN_GAP", "0.25")
+
+    sampling = read_settings(flags={"sampling": {"strategy": "every"}}).sampling
+
+    assert (sampling.strategy, sampling.min_gap) == ("every", Fraction(1, 4))
+
+
+def test_a_wrong_flag_is_told_in_one_line() -> None:
+    with pytest.raises(SetupError) as caught:
+        read_settings(flags={"sampling": {"strategy": "sometimes"}})
+
+    assert "sampling.strategy: Input should be" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_made_by_a_program_do_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
+
+    assert Settings().sampling.strategy == "adaptive"
+
+
 def test_settings_travel_to_workers() -> None:
     settings = Settings(policy={"gun": {"open": 4.0}})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -55,17 +55,11 @@ def seconds(text: str) -> Fraction:
         raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5") from why
 
 
-def settings_with(config: Path | None, changes: dict[str, dict[str, Any]]) -> Settings:
+def settings_with(config: Path | None, flags: Mapping[str, Mapping[str, Any]]) -> Settings:
     """The settings of a file and the environment, with flags over them; a flag that was not given is None.
 
     Raises:
         SetupError: a value that no setting can have.
     """
-    settings = read_settings(config)
-    data = settings.model_dump()
-    for section, values in changes.items():
-        data[section] = {**data[section], **{key: value for key, value in values.items() if value is not None}}
-    try:
-        return Settings.model_validate(data)
-    except ValueError as why:
-        raise SetupError(str(why)) from why
+    given = {section: {key: value for key, value in values.items() if value is not None} for section, values in flags.items()}
+    return read_settings(config, given)

@@ -22,7 +22,7 @@ from scanner.media.scale import Scaler
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Window
-from scanner.types import Decoded, MediaInfo
+from scanner.types import NEVER_WRAPS, Decoded, MediaInfo
 
 __all__ = ["decode_animation", "is_animated"]
 
@@ -132,7 +132,7 @@ def decode_animation(data: bytes, size: tuple[int, int], request: DecodeRequest,
             first=Placed(starts[first], starts[first], False),
             start=starts[first],
             time_base=_TICK,
-            wrap_bits=64,
+            wrap_bits=NEVER_WRAPS,
             end=starts[after],
             last=starts[after - 1],
         )
