@@ -109,8 +109,12 @@ _TUPLES = frozenset({"models", "labels", "flagged"})
 
 
 def dumps(line: Line) -> str:
-    """One line of JSON, ``type`` first."""
-    return json.dumps({"type": line.type, **asdict(line)}, ensure_ascii=False, allow_nan=False)
+    """One line of JSON in ASCII, ``type`` first.
+
+    A path is any bytes: whatever is in it, and whatever the reader's encoding is, the line stays whole, drives no terminal,
+    and gives the same path again (bytes that are not UTF-8 as lone surrogates, as ``os.fsdecode`` has them).
+    """
+    return json.dumps({"type": line.type, **asdict(line)}, allow_nan=False)
 
 
 def loads(text: str) -> Line:

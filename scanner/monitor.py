@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from scanner.errors import QuarantinedError
+from scanner.errors import NoVideoError, QuarantinedError
 from scanner.lines import ErrorLine, FrameLine, GapLine, Line, SummaryLine
 from scanner.pts import Clock, place
 from scanner.risk import Closed, Ended, Event, Gap, Observation, Policies, Sampled, StreamRisk, advance, judge_still
@@ -33,6 +33,7 @@ class Monitor:
         self._clock = Clock()
         self._risk = StreamRisk(stream_id=stream_id)
         self._hole = "missing"
+        self._failures = 0
         self._frames = 0
         self._peaks: dict[Label, float] = {}
         self._flagged: set[Label] = set()
@@ -72,7 +73,12 @@ class Monitor:
         yield GapLine(path=self._path, start=float(start), end=float(start + times.duration), reason="late")
 
     def finish(self) -> Iterator[Said]:
-        """The stream is over: incidents that were open close, and its summary comes last. Nothing, where nothing was read."""
+        """The stream is over: incidents that were open close, and its summary comes last. None, where nothing was read.
+
+        A stream of which nobody saw a single frame is never passed over in silence: it is an error, if none was told before.
+        """
+        if not self._frames and not self._failures:
+            yield ErrorLine(path=self._path, kind=NoVideoError.kind, message=f"{self._path}: no frame of it could be seen")
         if self._clock.sequence < 0:
             return
         if self._still is not None:
@@ -83,6 +89,7 @@ class Monitor:
         yield self._summary()
 
     def _failed(self, failed: Failed) -> Iterator[Said]:
+        self._failures += 1
         self._hole = "quarantined" if isinstance(failed.error, QuarantinedError) else "undecodable"
         yield ErrorLine(path=self._path, kind=failed.error.kind, message=str(failed.error))
 

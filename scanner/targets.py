@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from scanner.arrivals import Arrival, Arrived, Ended, Lost, Unreadable
-from scanner.errors import InputError, ScannerError
+from scanner.errors import InputError, NoVideoError, ScannerError
 from scanner.fetch import FetchLimits, segments_of_playlist
 from scanner.types import Segment, SegmentKey, StreamId
 
@@ -25,13 +25,17 @@ ADDRESSES: Final = ("http://", "https://")
 
 def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
     """All that the names stand for, in their order; what stands for nothing is told and the others go on."""
-    for name in dict.fromkeys(names):
+    told: set[str] = set()
+    for name in names:
         try:
             paths = expand(name)
         except InputError as why:
+            paths = []
             yield Unreadable(path=name, error=why)
-            continue
         for path in paths:
+            if path in told:
+                continue
+            told.add(path)
             if _is_playlist(path):
                 yield from _playlist(path, limits)
             else:
@@ -44,13 +48,20 @@ def expand(name: str) -> list[str]:
     A folder that holds playlists is those streams: the segments beside them are not scanned a second time.
 
     Raises:
-        InputError: nothing is there.
+        InputError: nothing is there, or nobody may look.
     """
     if name.startswith(ADDRESSES):
         return [name]
+    try:
+        return _expand(name)
+    except OSError as why:
+        raise InputError(f"{name}: cannot be opened: {why.strerror}") from why
+
+
+def _expand(name: str) -> list[str]:
     path = Path(name)
-    if not path.exists():
-        raise InputError(f"{name}: no such file or folder", kind="not_found")
+    if not name or not path.exists():
+        raise InputError(f"{name or repr(name)}: no such file or folder", kind="not_found")
     if not path.is_dir():
         return [name]
     found = [inner for inner in sorted(path.rglob("*")) if inner.suffix.lower() in MEDIA_SUFFIXES and inner.is_file()]
@@ -72,9 +83,10 @@ def _file(name: str) -> Arrived:
 
 
 def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
-    stream_id = StreamId(name)
+    stream_id, empty = StreamId(name), True
     try:
         for piece in segments_of_playlist(name, limits):
+            empty = False
             key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
             if piece.source is None:
                 yield Lost(path=name, key=key)
@@ -83,4 +95,7 @@ def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
             yield Arrived(path=name, segment=segment, name=piece.name)
     except ScannerError as why:
         yield Unreadable(path=name, error=why)
+    else:
+        if empty:
+            yield Unreadable(path=name, error=NoVideoError(f"{name}: a playlist without a segment"))
     yield Ended(stream_id=stream_id)

@@ -85,6 +85,31 @@ def test_a_path_that_is_named_twice_is_scanned_once(tmp_path: Path) -> None:
     assert len(list(arrivals([file, file], FetchLimits()))) == 1
 
 
+def test_a_file_that_is_named_beside_its_folder_is_scanned_once(tmp_path: Path) -> None:
+    file = str(touched(tmp_path, "a.mp4") / "a.mp4")
+
+    assert len(list(arrivals([str(tmp_path), file], FetchLimits()))) == 1
+
+
+@pytest.mark.parametrize("name", ["", "a" * 300, "a/" * 3000, "nul\0.mp4"])
+def test_a_name_that_no_file_can_have_is_told(name: str) -> None:
+    (told,) = arrivals([name], FetchLimits())
+
+    assert isinstance(told, Unreadable)
+    assert told.error.kind in ("not_found", "input")
+
+
+def test_a_playlist_without_a_segment_is_told(tmp_path: Path) -> None:
+    playlist = tmp_path / "index.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-ENDLIST\n")
+
+    told, ended = arrivals([str(playlist)], FetchLimits())
+
+    assert isinstance(told, Unreadable)
+    assert told.error.kind == "no_video"
+    assert isinstance(ended, Ended)
+
+
 def test_a_folder_without_media_says_what_it_looked_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mkv"):
         expand(str(touched(tmp_path, "notes.txt")))

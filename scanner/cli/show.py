@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -18,12 +20,10 @@ from scanner.taxonomy import Uncovered
 
 __all__ = ["Board", "harmless", "new_table", "not_covered"]
 
+LITTLE_SEEN = 0.99
+"""A path of which less was seen stands out."""
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
 """The colour of each severity, 0 to 3."""
-WORTH_SAYING = 0.005
-"""Of a medium's share: less rounds to 0 %."""
-WELL_SEEN = 0.99
-"""A path of which less was seen stands out."""
 
 
 def harmless(text: str) -> Text:
@@ -41,7 +41,7 @@ def not_covered(missing: Uncovered) -> str:
 
 
 def new_table(title: str, *columns: str) -> Table:
-    """An empty table whose cells are folded and never cut short."""
+    """An empty table whose cells are folded, never cut."""
     table = Table(title=title, title_justify="left")
     for name in columns:
         table.add_column(name, overflow="fold")
@@ -99,6 +99,9 @@ class Board:
         """Incidents, then one row for each path, then what nobody looked for."""
         if self.incidents:
             console.print(self._incident_table())
+            for line in self._in_order():
+                if line.clip is not None:
+                    console.print(Text.assemble(f"clip of {line.label} at {clock(line.start)}: ", harmless(line.clip)), soft_wrap=True)
         if self.summaries:
             console.print(self._path_table())
         elif not self.errors:
@@ -114,21 +117,37 @@ class Board:
         (self._progress.console if self._progress is not None else self.console).print(text, markup=False, highlight=False)
 
     def _incident_table(self) -> Table:
-        table = new_table("Incidents", "path", "label", "severity", "began", "known", "ended", "peak risk", "clip")
-        for line in sorted(self.incidents, key=lambda line: (-line.severity, line.path, line.start)):
+        table = _table("Incidents", ("label", "severity", "began", "ended", "known at", "risk", "path"))
+        for line in self._in_order():
             labels = Text(", ".join(line.labels) + (" (shadow)" if line.shadow else ""), style=SEVERITIES[line.severity])
-            times = (clock(line.start), clock(line.opened), clock(line.end))
-            table.add_row(harmless(line.path), labels, str(line.severity), *times, f"{line.peak:.3f}", harmless(line.clip or "-"))
+            times = (clock(line.start), clock(line.end), clock(line.opened))
+            table.add_row(labels, str(line.severity), *times, f"{line.peak:.3f}", harmless(line.path))
         return table
 
+    def _in_order(self) -> list[IncidentLine]:
+        return sorted(self.incidents, key=lambda line: (line.shadow, -line.severity, line.path, line.start))
+
     def _path_table(self) -> Table:
-        table = new_table("Paths", "path", "duration", "frames", "seen", "medium", "highest scores", "flagged")
+        table = _table("Paths", ("flagged", "length", "seen", "medium", "highest score", "path"))
         for line in self.summaries:
-            medium = ", ".join(
-                f"{name} {share:.0%}" for name, share in sorted(line.medium.items(), key=lambda kv: -kv[1]) if share >= WORTH_SAYING
-            )
-            scores = ", ".join(f"{label} {value:.2f}" for label, value in sorted(line.peak_score.items(), key=lambda kv: -kv[1])[:3])
             flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
-            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < WELL_SEEN else "")
-            table.add_row(harmless(line.path), clock(line.duration), str(line.frames), seen, medium or "-", scores or "-", flagged)
+            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < LITTLE_SEEN else "")
+            table.add_row(
+                flagged, clock(line.duration), seen, _largest(line.medium, ".0%"), _largest(line.peak_score, ".2f"), harmless(line.path)
+            )
         return table
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    """Its last column, the path, takes what width is left; paths are folded, never cut."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns[:-1]:
+        table.add_column(name, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")
+    return table
+
+
+def _largest(values: Mapping[str, float], form: str) -> str:
+    """The name with the highest value, and the value."""
+    name = max(values, key=lambda name: values[name], default=None)
+    return "-" if name is None else f"{name} {values[name]:{form}}"

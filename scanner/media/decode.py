@@ -66,7 +66,7 @@ def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: s
 
 def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
     looker = Looker(media, request)
-    longest = request.window / media.time_base if request.window is not None else None
+    longest = request.window // media.time_base if request.window is not None else None
     timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=media.kind in WRAP_BITS)
     rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
     index, frames, begun, end = 0, 0, None, 0

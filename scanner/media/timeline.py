@@ -30,7 +30,7 @@ class Timeline:
 
     def __init__(self, time_base: Fraction, *, wrap_bits: int = NEVER_WRAPS, running: bool = False) -> None:
         self._modulus = 0 if wrap_bits >= NEVER_WRAPS else 1 << wrap_bits
-        self._silence = _SILENCE_SECONDS / time_base if running else None
+        self._silence = _SILENCE_SECONDS // time_base if running else None  # whole ticks: each packet is compared, and fractions are slow
         self._newest: Placed | None = None
         self._before = 0
         self._duration = 0

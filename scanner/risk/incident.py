@@ -123,4 +123,4 @@ def incident_id(stream_id: StreamId, label: Label, opened: Fraction) -> str:
     >>> incident_id(StreamId("s"), Label("fire"), Fraction(5, 2)) == incident_id(StreamId("s"), Label("fire"), Fraction(10, 4))
     True
     """
-    return sha256(f"{stream_id}\0{label}\0{opened}".encode()).hexdigest()[:ID_LENGTH]
+    return sha256(f"{stream_id}\0{label}\0{opened}".encode("utf-8", "surrogatepass")).hexdigest()[:ID_LENGTH]

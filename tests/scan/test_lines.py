@@ -40,6 +40,20 @@ def test_a_line_says_its_type_first(line: Line) -> None:
     assert next(iter(json.loads(dumps(line)))) == "type"
 
 
+NAMES = ["\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "\x1b]0;owned\x07", "\x9b31m", "a\nb\u2028c\x85d", "\udcff\udcfe not UTF-8", "\ud800", "影像"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_line_is_one_line_of_ascii_whatever_the_path_is_called(name: str) -> None:
+    line = ErrorLine(path=name, kind="damaged", message=f"{name}: torn")
+
+    text = dumps(line)
+
+    assert text.isascii()
+    assert text.isprintable()
+    assert loads(text) == line
+
+
 def test_keys_of_a_later_version_are_passed_over() -> None:
     text = json.dumps({**json.loads(dumps(LINES[1])), "new": 1})
 

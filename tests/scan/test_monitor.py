@@ -75,6 +75,20 @@ def test_what_could_not_be_read_at_all_has_an_error_and_no_summary() -> None:
     assert [type(line) for line in said] == [ErrorLine]
 
 
+def test_a_stream_of_which_no_frame_could_be_seen_is_an_error_before_its_summary() -> None:
+    said = watched(segment(0, {}), segment(1, {}))
+
+    assert lines(said, ErrorLine) == [ErrorLine(path="path", kind="no_video", message="path: no frame of it could be seen")]
+    assert isinstance(said[-1], SummaryLine)
+    assert said[-1].coverage == 0.0
+
+
+def test_a_stream_whose_segments_are_all_missing_is_an_error() -> None:
+    said = watched()
+
+    assert [line.kind for line in lines(said, ErrorLine)] == ["no_video"]
+
+
 def test_a_still_is_flagged_by_its_threshold_without_the_fold() -> None:
     said = watched(segment(0, {0: 0.97}, seconds=0, still=True))
 
