@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -16,19 +15,14 @@ from scanner.cli.doctor import doctor_command
 from scanner.cli.evaluate import eval_command
 from scanner.cli.logs import set_up_logs
 from scanner.cli.models import models_app
-from scanner.cli.options import Context
+from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
-from scanner.config import Settings
+from scanner.cli.status import Status
 from scanner.errors import ScannerError
-from scanner.runner import Runner
 
 __all__ = ["RunnerFactory", "run"]
 
-RunnerFactory = Callable[[Settings, int], AbstractContextManager[Runner]]
-"""A runner of so many workers; ``workers`` supplies the one on Ray."""
-
-FAILED, WRONG = 1, 2
 HELP = """Scan live video for violent and illegal content.
 
 Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 something flagged.
@@ -43,11 +37,11 @@ def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | No
         return why.code if isinstance(why.code, int) else int(why.code is not None)
     except ScannerError as why:
         Console(stderr=True, highlight=False).print(f"streamwarden: {why}", markup=False, soft_wrap=True)
-        return WRONG
+        return Status.WRONG
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    return 0
+        return Status.FAILED
+    return Status.NOTHING
 
 
 def _app() -> typer.Typer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from scanner.config import Settings, read_settings
 from scanner.errors import SetupError
 from scanner.runner import Runner, local_runner
 
-__all__ = ["Config", "Context", "Json", "Workers", "open_runner", "seconds", "settings_with"]
+__all__ = ["Config", "Context", "Json", "RunnerFactory", "Workers", "open_runner", "seconds", "settings_with", "wants_json"]
+
+RunnerFactory = Callable[[Settings, int], AbstractContextManager[Runner]]
+"""A runner of so many workers; ``workers`` supplies the one on Ray."""
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see samples/.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, as when piped.")]
@@ -27,7 +31,12 @@ Workers = Annotated[int, typer.Option("--workers", "-w", min=0, help="Worker pro
 class Context:
     """What the commands get from who put the program together."""
 
-    runner_factory: Callable[[Settings, int], AbstractContextManager[Runner]] | None = None
+    runner_factory: RunnerFactory | None = None
+
+
+def wants_json(asked: bool) -> bool:
+    """JSON where it was asked for, and where no terminal reads."""
+    return asked or not sys.stdout.isatty()
 
 
 def open_runner(context: Context, settings: Settings, workers: int) -> AbstractContextManager[Runner]:
