@@ -20,10 +20,10 @@ from scanner.taxonomy import Uncovered
 
 __all__ = ["Board", "harmless", "new_table", "not_covered"]
 
-LITTLE_SEEN = 0.99
-"""A path of which less was seen stands out."""
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
 """The colour of each severity, 0 to 3."""
+WELL_SEEN = 0.99
+"""A path of which less was seen stands out."""
 
 
 def harmless(text: str) -> Text:
@@ -41,7 +41,7 @@ def not_covered(missing: Uncovered) -> str:
 
 
 def new_table(title: str, *columns: str) -> Table:
-    """An empty table whose cells are folded, never cut."""
+    """An empty table whose cells are folded and never cut short."""
     table = Table(title=title, title_justify="left")
     for name in columns:
         table.add_column(name, overflow="fold")
@@ -131,7 +131,7 @@ class Board:
         table = _table("Paths", ("flagged", "length", "seen", "medium", "highest score", "path"))
         for line in self.summaries:
             flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
-            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < LITTLE_SEEN else "")
+            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < WELL_SEEN else "")
             table.add_row(
                 flagged, clock(line.duration), seen, _largest(line.medium, ".0%"), _largest(line.peak_score, ".2f"), harmless(line.path)
             )
