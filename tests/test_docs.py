@@ -287,12 +287,11 @@ def test_the_strict_settings_are_stricter() -> None:
     manifests = list_models()
     usual, strict = (compose_policies(settings, manifests) for settings in (Settings(), read_settings(ROOT / "samples/strict.toml")))
 
-    changed = [label for label, policy in strict.labels.items() if policy.open < usual.labels[label].open]
-
-    assert changed
-    assert all(policy.open <= usual.labels[label].open for label, policy in strict.labels.items())
-    assert all(policy.still <= usual.labels[label].still for label, policy in strict.labels.items())
-    assert all(policy.hold < policy.dwell < usual.labels[label].dwell for label, policy in strict.labels.items() if label in changed)
+    assert strict.max_gap < usual.max_gap
+    for label, policy in strict.labels.items():
+        before = usual.labels[label]
+        assert (policy.open, policy.still, policy.shadow) == (before.open, before.still, False)
+        assert policy.hold < policy.dwell < before.dwell or policy.dwell == before.dwell == 0
 
 
 @every_page
@@ -334,6 +333,27 @@ def test_the_figures_of_the_readme_are_those_of_the_card() -> None:
 
     assert told
     assert [row for row in told if row not in card] == []
+
+
+def test_what_is_in_shadow_is_told() -> None:
+    told = {label for _, labels, _ in _models() for label in re.findall(r"(\w+) \(in shadow\)", labels)}
+    in_readme = re.search(r"^In shadow .*: (.*)\.$", read("README.md"), flags=re.MULTILINE)
+
+    in_shadow = {label for manifest in list_models() for label, facts in manifest.labels.items() if facts.policy.shadow}
+
+    assert told == in_shadow
+    assert in_readme is not None
+    assert set(re.findall(r"`(\w+)`", in_readme[1])) == in_shadow
+
+
+def test_every_model_has_its_row() -> None:
+    told = {name: set(re.findall(r"\w+", re.sub(r"\(.*?\)|; medium", "", labels))) for name, labels, _ in _models()}
+
+    assert told == {manifest.name: set(manifest.scored_labels) for manifest in list_models()}
+
+
+def _models() -> list[tuple[str, str, str]]:
+    return re.findall(r"^\| ([\w-]+) \| (.+?) \| (\[.+) \|$", read("docs/models.md"), flags=re.MULTILINE)
 
 
 def test_every_word_of_the_glossary_has_one_meaning() -> None:

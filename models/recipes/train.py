@@ -28,7 +28,7 @@ from frame_model.quality import measure
 
 from scanner.types import Fit
 
-VERSION = "0.2.0"
+VERSION = "0.2.1"
 FILE = "frame.onnx"
 COMPARED = 64
 """Real frames on which the exported graph is compared with torch, beside as many random ones."""

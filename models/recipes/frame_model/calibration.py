@@ -19,8 +19,12 @@ __all__ = ["Advice", "Calibrated", "advise", "calibrate", "calibrate_medium", "h
 
 GROUP_CAP = 50
 """Frames of one group that count in full; a larger group counts no more than this."""
-FALSE_POSITIVES = 0.01
-"""Share of harmless pictures that may lie above a label's still threshold, and above its opening level."""
+STILL_FALSE_POSITIVES = 0.01
+"""Share of harmless pictures that may lie above a label's still threshold."""
+LIVE_FALSE_POSITIVES = 0.002
+"""Share of harmless pictures that may lie above its opening level: a live stream asks many times an hour."""
+LASTING = 0.01
+"""Share of ordinary surveillance clips that may last above it."""
 HELD = 5
 """Frames, half a second apart, that make the 2.5 s for which the fold wants the level to last."""
 SHADOW_ABOVE = 0.05
@@ -141,7 +145,9 @@ def harmless(held: HeldOut, label: str) -> dict[str, NDArray[np.bool_]]:
 
 
 def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np.bool_]) -> Advice:
-    """Thresholds at ``FALSE_POSITIVES``, the mean over the kinds of harmless picture that are not CCTV, and what CCTV then does.
+    """Thresholds at the stated false positives, the mean over the kinds of harmless picture, and what ordinary CCTV then does.
+
+    CCTV is asked by clips that last, for it is what the positives of some labels were filmed with.
 
     Args:
         camera: views whose medium is said to be a camera; the others do not count, as the policy's ``when`` says.
@@ -149,15 +155,16 @@ def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np
     logits = np.where(camera, held.labels[:, LABELS.index(label)], -np.inf)
     kinds = harmless(held, label)
     ordinary = kinds.pop("ordinary CCTV")
-    threshold = _threshold([logits[which] for which in kinds.values()])
-    level = max(LEAST_LEVEL, float(np.ceil(10 * calibrated.evidence(np.array(threshold))) / 10))
-    still = float(np.clip(calibrated.probability(np.array(threshold)), LEAST_STILL, 0.999))
+    pictures = [logits[which] for which in kinds.values()]
+    still = float(np.clip(calibrated.probability(np.array(_threshold(pictures, STILL_FALSE_POSITIVES))), LEAST_STILL, 0.999))
     clips = [logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])]
-    lasting = np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips])
+    lasting = calibrated.evidence(np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips]))
+    live = calibrated.evidence(np.array(_threshold(pictures, LIVE_FALSE_POSITIVES)))
+    level = max(LEAST_LEVEL, _upwards(float(live)), _upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))))
     return Advice(
         level=level,
         still=round(still, 3),
-        ordinary=float((calibrated.evidence(lasting) >= level).mean()),
+        ordinary=float((lasting >= level).mean()),
         separates=_separation(held, label, ordinary),
     )
 
@@ -169,10 +176,15 @@ def _separation(held: HeldOut, label: str, ordinary: NDArray[np.bool_]) -> float
     return auc(held.labels[which, column], shown[which].astype(float))
 
 
-def _threshold(kinds: Sequence[Array]) -> float:
-    """The lowest logit above which lies at most a share ``FALSE_POSITIVES``, every kind counting alike."""
+def _upwards(level: float) -> float:
+    """Above it, to a tenth."""
+    return float(np.floor(10 * level) + 1) / 10
+
+
+def _threshold(kinds: Sequence[Array], most: float) -> float:
+    """The lowest logit above which lies at most this share, every kind counting alike."""
     logits = np.concatenate(kinds)
     share = np.concatenate([np.full(len(kind), 1 / len(kind) / len(kinds)) for kind in kinds])
     order = np.argsort(-logits)
     above = np.cumsum(share[order]) - share[order]
-    return float(logits[order][above <= FALSE_POSITIVES].min())
+    return float(logits[order][above <= most].min())
