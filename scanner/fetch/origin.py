@@ -22,6 +22,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ABSENT = frozenset({403, 404, 410})
 _FIRST_PAUSE_SECONDS = 0.5
+"""Before a request is tried again; each further pause is twice as long."""
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
 
 
