@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
@@ -29,7 +30,16 @@ from scanner.scoring import LabelFacts, Manifest, Provider, RecommendedPolicy, R
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
-__all__ = ["EvidenceSettings", "ModelSettings", "Settings", "StreamSettings", "compose_policies", "policy_hash", "read_settings"]
+__all__ = [
+    "EvidenceSettings",
+    "ModelSettings",
+    "Settings",
+    "StreamSettings",
+    "change_settings",
+    "compose_policies",
+    "policy_hash",
+    "read_settings",
+]
 
 EVERY_LABEL: Final = "default"
 """``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
@@ -42,6 +52,10 @@ TEST_CARD: Final = {
 FRAME: Final = Fraction(1, 4)
 """Seconds that a sampled frame is itself shown, at most. The sampler's holes begin where a frame ends, the fold's looks and
 coverage reach back from one frame's start to that of the one before; so they reach this much further than ``max_gap``."""
+
+
+ENVIRONMENT: Final = "STREAMWARDEN_"
+NESTED: Final = "__"
 
 
 class _Frozen(BaseModel):
@@ -81,7 +95,7 @@ class EvidenceSettings(_Frozen):
 class Settings(BaseSettings):
     """Everything that an operator can set."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="STREAMWARDEN_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_nested_delimiter=NESTED)
 
     sampling: Sampling = Sampling()
     window: Fraction = Field(default=Fraction(10), gt=0)
@@ -116,6 +130,8 @@ def read_settings(path: Path | None = None) -> Settings:
         SetupError: the file cannot be read, or says what no setting is; one message has all complaints.
     """
     where = str(path) if path is not None else "settings"
+    if unknown := list(_unknown_variables()):
+        raise SetupError("; ".join(unknown))
     try:
         data = {} if path is None else tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
         return Settings(**data)
@@ -125,6 +141,23 @@ def read_settings(path: Path | None = None) -> Settings:
         raise SetupError(f"{where}: {'; '.join(_complaints(why))}") from why
     except ValueError as why:
         raise SetupError(f"{where}: {why}") from why
+
+
+def change_settings(settings: Settings, changes: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The settings with some keys of some sections set anew, as flags do: they win over file and environment.
+
+    Raises:
+        SetupError: a value that no setting can have.
+    """
+    data = settings.model_dump()
+    changed = {}
+    for section, values in changes.items():
+        kind: TypeAdapter[Any] = TypeAdapter(type(getattr(settings, section)))
+        try:
+            changed[section] = kind.validate_python({**data[section], **values})
+        except ValidationError as why:
+            raise SetupError("; ".join(f"{section}.{complaint}".replace(".:", ":", 1) for complaint in _complaints(why))) from why
+    return settings.model_copy(update=changed)
 
 
 def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy: Taxonomy | None = None) -> Policies:
@@ -193,6 +226,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     return sorted(value) if isinstance(value, frozenset) else value
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Complaints about variables that look like ours and name no section; those with one are judged with it."""
+    for name in sorted(os.environ):
+        section, nested, _ = name.removeprefix(ENVIRONMENT).partition(NESTED)
+        if name.startswith(ENVIRONMENT) and nested and section.lower() not in Settings.model_fields:
+            yield f"{name}: no such section of the settings{_nearest(section.lower())}"
 
 
 def _complaints(why: ValidationError) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.config import Settings, compose_policies, policy_hash, read_settings
+from scanner.config import Settings, change_settings, compose_policies, policy_hash, read_settings
 from scanner.errors import SetupError
 from scanner.scoring import Manifest
 from scanner.types import Label, Medium
@@ -55,6 +55,31 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
 
     assert read_settings(written(tmp_path, '[sampling]\nstrategy = "every"\n')).sampling.strategy == "keyframes"
+
+
+def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
+    monkeypatch.setenv("STREAMWARDEN_SAMPLING__MAX_GAP", "7")
+
+    settings = change_settings(read_settings(), {"sampling": {"max_gap": Fraction(1)}, "models": {"threads": 2}})
+
+    assert (settings.sampling.strategy, settings.sampling.max_gap, settings.models.threads) == ("keyframes", 1, 2)
+
+
+def test_a_flag_that_cannot_be_is_told_in_one_line() -> None:
+    with pytest.raises(SetupError) as told:
+        change_settings(read_settings(), {"sampling": {"strategy": "all"}})
+
+    assert str(told.value) == "sampling.strategy: Input should be 'adaptive', 'keyframes' or 'every', got 'all'"
+
+
+def test_a_variable_of_no_section_is_an_error_and_those_of_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMWARDEN_PORT_8080_TCP", "tcp://10.0.0.1:8080")  # Kubernetes, of a service called streamwarden
+    read_settings()
+    monkeypatch.setenv("STREAMWARDEN_SAMPLIN__STRATEGY", "every")
+
+    with pytest.raises(SetupError, match="STREAMWARDEN_SAMPLIN__STRATEGY: no such section of the settings; did you mean sampling"):
+        read_settings()
 
 
 def test_settings_travel_to_workers() -> None:

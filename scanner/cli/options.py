@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scanner.config import Settings, read_settings
+from scanner.config import Settings, change_settings, read_settings
 from scanner.errors import SetupError
 from scanner.runner import Runner, local_runner
 
@@ -51,7 +51,7 @@ def seconds(text: str) -> Fraction:
     """
     try:
         return Fraction(text)
-    except ValueError as why:
+    except (ValueError, ZeroDivisionError) as why:
         raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5") from why
 
 
@@ -61,11 +61,5 @@ def settings_with(config: Path | None, changes: dict[str, dict[str, Any]]) -> Se
     Raises:
         SetupError: a value that no setting can have.
     """
-    settings = read_settings(config)
-    data = settings.model_dump()
-    for section, values in changes.items():
-        data[section] = {**data[section], **{key: value for key, value in values.items() if value is not None}}
-    try:
-        return Settings.model_validate(data)
-    except ValueError as why:
-        raise SetupError(str(why)) from why
+    given = {section: {key: value for key, value in values.items() if value is not None} for section, values in changes.items()}
+    return change_settings(read_settings(config), given)
