@@ -18,8 +18,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
 from scanner.fetch import FetchLimits
@@ -30,16 +30,7 @@ from scanner.scoring import LabelFacts, Manifest, Provider, RecommendedPolicy, R
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
-__all__ = [
-    "EvidenceSettings",
-    "ModelSettings",
-    "Settings",
-    "StreamSettings",
-    "change_settings",
-    "compose_policies",
-    "policy_hash",
-    "read_settings",
-]
+__all__ = ["EvidenceSettings", "ModelSettings", "Settings", "StreamSettings", "compose_policies", "policy_hash", "read_settings"]
 
 EVERY_LABEL: Final = "default"
 """``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
@@ -47,8 +38,6 @@ TEST_CARD: Final = {
     Label("test_card"): LabelFacts(training_prior=0.5, policy=RecommendedPolicy(level=2.0, dwell=0.0, still=0.5)),
 }
 """The built-in scorer has no manifest. One look is enough: the card is there to be found."""
-
-
 FRAME: Final = Fraction(1, 4)
 """Seconds that a sampled frame is itself shown, at most. The sampler's holes begin where a frame ends, the fold's looks and
 coverage reach back from one frame's start to that of the one before; so they reach this much further than ``max_gap``."""
@@ -92,10 +81,8 @@ class EvidenceSettings(_Frozen):
     """Pictures of one contact sheet."""
 
 
-class Settings(BaseSettings):
-    """Everything that an operator can set."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_nested_delimiter=NESTED)
+class Settings(_Frozen):
+    """Everything that an operator can set. Made by itself, it has the defaults; ``read_settings`` asks files and the environment."""
 
     sampling: Sampling = Sampling()
     window: Fraction = Field(default=Fraction(10), gt=0)
@@ -110,54 +97,31 @@ class Settings(BaseSettings):
     policy: Mapping[str, Mapping[str, Any]] = {}
     """Changes to the policy of each label, by any name that the taxonomy knows; see ``scanner.risk.Policy`` for the keys."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file."""
-        return (env_settings, init_settings)
+
+class _Environment(Settings, BaseSettings):
+    """Tells which variables there are."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, env_nested_delimiter=NESTED)
 
 
-def read_settings(path: Path | None = None) -> Settings:
-    """Settings from a TOML file and the environment.
+def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from a TOML file, the environment and ``flags`` (shaped like the file), the later over the earlier.
 
     Raises:
-        SetupError: the file cannot be read, or says what no setting is; one message has all complaints.
+        SetupError: the file cannot be read, or something says what no setting is; one message has all complaints.
     """
     where = str(path) if path is not None else "settings"
     if unknown := list(_unknown_variables()):
         raise SetupError("; ".join(unknown))
     try:
-        data = {} if path is None else tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-        return Settings(**data)
+        file = {} if path is None else tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+        return Settings(**_over(_over(file, EnvSettingsSource(_Environment)()), flags or {}))
     except OSError as why:
         raise SetupError(f"{where}: {why.strerror}; name a file in TOML, see samples/ for some") from why
     except ValidationError as why:
         raise SetupError(f"{where}: {'; '.join(_complaints(why))}") from why
     except ValueError as why:
         raise SetupError(f"{where}: {why}") from why
-
-
-def change_settings(settings: Settings, changes: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The settings with some keys of some sections set anew, as flags do: they win over file and environment.
-
-    Raises:
-        SetupError: a value that no setting can have.
-    """
-    data = settings.model_dump()
-    changed = {}
-    for section, values in changes.items():
-        kind: TypeAdapter[Any] = TypeAdapter(type(getattr(settings, section)))
-        try:
-            changed[section] = kind.validate_python({**data[section], **values})
-        except ValidationError as why:
-            raise SetupError("; ".join(f"{section}.{complaint}".replace(".:", ":", 1) for complaint in _complaints(why))) from why
-    return settings.model_copy(update=changed)
 
 
 def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy: Taxonomy | None = None) -> Policies:
@@ -184,6 +148,15 @@ def policy_hash(policies: Policies) -> str:
     rows = {label: {key: _plain(value) for key, value in asdict(policy).items()} for label, policy in policies.labels.items()}
     text = json.dumps({"labels": rows, "max_gap": str(policies.max_gap), "retell": str(policies.retell)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Both trees in one; where both have a value, the upper one's."""
+    merged = dict(lower)
+    for key, value in upper.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def _advice(fact: LabelFacts) -> dict[str, Any]:
@@ -252,6 +225,6 @@ def _is_short(value: Any) -> bool:
 def _nearest(key: str) -> str:
     parts = (Settings, ModelSettings, StreamSettings, EvidenceSettings)
     own = {name for part in parts for name in part.model_fields}
-    of_others = {name for noun in (Sampling, MediaLimits, SandboxLimits, Reuse, Policy) for name in noun.__dataclass_fields__}
+    of_others = {name for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Policy) for name in noun.__dataclass_fields__}
     near = get_close_matches(key, sorted(own | of_others), n=1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -75,7 +75,7 @@ class NoVideoError(InputError):
 
 class LimitError(InputError):
     """Over a configured limit; ``kind`` names it: ``limit_bytes``, ``limit_duration``, ``limit_pixels``,
-    ``limit_frames``, ``limit_tracks``, ``limit_probe_time``, ``limit_memory``, ``limit_cpu``, ``limit_time``."""
+    ``limit_frames``, ``limit_tracks``, ``limit_segments``, ``limit_sources``, ``limit_probe_time``, ``limit_memory``, ``limit_time``."""
 
     kind = "limit"
 

@@ -10,11 +10,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from scanner.errors import FormatError
 
-__all__ = ["ErrorLine", "FrameLine", "GapLine", "IncidentLine", "Line", "SummaryLine", "dumps", "exact_at", "loads", "read_lines"]
+__all__ = ["ErrorLine", "FrameLine", "GapLine", "IncidentLine", "Line", "SummaryLine", "dumps", "exact", "exact_at", "loads", "read_lines"]
+
+FINEST: Final = 10_000_000
+"""The largest denominator of a second that is looked for behind a float: Matroska's and Windows' ticks are none finer."""
+SLACK: Final = 1e-9
+"""Seconds by which a float may miss the tick that it was made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +145,14 @@ def exact_at(line: FrameLine) -> Fraction:
     Fraction(1, 3)
     """
     tick = Fraction(line.time_base)
-    exact = round(line.at / tick) * tick
-    if abs(float(exact) - line.at) < 1e-9:
-        return exact
-    return Fraction(line.at).limit_denominator(10_000_000)
+    nearest = round(line.at / tick) * tick
+    return nearest if abs(float(nearest) - line.at) < SLACK else exact(line.at)
+
+
+def exact(seconds: float) -> Fraction:
+    """The fraction that a line's float most likely stands for, where no time base is told.
+
+    >>> exact(1/3)
+    Fraction(1, 3)
+    """
+    return Fraction(seconds).limit_denominator(FINEST)

@@ -16,9 +16,10 @@ from scanner.risk import Closed, Ended, Event, Gap, LabelRisk, Observation, Poli
 from scanner.runner import Failed
 from scanner.types import Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "Said"]
 
 Said = Line | Event
+"""What a scan tells: its lines, and the events behind them."""
 
 
 class Monitor:

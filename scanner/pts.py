@@ -17,7 +17,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, Final
 
-from scanner.types import SegmentTimes
+from scanner.types import NEVER_WRAPS, SegmentTimes
 
 __all__ = ["Clock", "place"]
 
@@ -33,7 +33,6 @@ FINEST: Final = 10**12
 """A shift with a larger denominator is rounded up to a nanosecond, so that a stream that changes its time base for ever
 cannot make its fractions grow for ever. One time base, or a few ordinary ones, never gets there."""
 NANOSECOND: Final = Fraction(1, 10**9)
-NEVER_WRAPS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,16 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from scanner.lines import FrameLine, GapLine, Line, SummaryLine, exact_at
+from scanner.lines import FrameLine, GapLine, Line, SummaryLine, exact, exact_at
 from scanner.risk import Closed, Ended, Gap, Incident, Observation, Policies, Sampled, StreamRisk, advance
+from scanner.risk.coverage import BETWEEN
 from scanner.types import Label, Medium, Span, StreamId
 
 __all__ = ["fold", "recorded"]
-
-SAMPLED_ANYWAY = "between_samples"
-"""Holes that follow from the samples; the fold finds them again."""
-TICK = 10_000_000
-"""Gaps carry no time base; their ends are found again to within this fraction of a second."""
 
 
 def recorded(lines: Iterable[Line]) -> dict[str, tuple[Observation, ...]]:
@@ -30,11 +26,10 @@ def recorded(lines: Iterable[Line]) -> dict[str, tuple[Observation, ...]]:
         match line:
             case FrameLine():
                 seen[line.path].append(_sampled(line))
-            case GapLine(reason=reason) if reason != SAMPLED_ANYWAY:
-                span = Span(start=_exact(line.start), end=_exact(line.end))
-                seen[line.path].append(Gap(span=span, reason=line.reason))
+            case GapLine(reason=reason) if reason != BETWEEN:  # those follow from the samples; the fold finds them again
+                seen[line.path].append(Gap(span=Span(start=exact(line.start), end=exact(line.end)), reason=reason))
             case SummaryLine():
-                ends[line.path] = _exact(line.duration)
+                ends[line.path] = exact(line.duration)
                 if line.duration == 0.0 and not line.peak_risk:
                     stills.add(line.path)
     return {path: _ordered(observations, ends.get(path)) for path, observations in seen.items() if path not in stills}
@@ -61,7 +56,3 @@ def _ordered(observations: Sequence[Sampled | Gap], end: Fraction | None) -> tup
     ordered = sorted(observations, key=lambda observation: (observation.at, isinstance(observation, Sampled)))
     last = ordered[-1].at
     return (*ordered, Ended(at=last if end is None else max(end, last)))
-
-
-def _exact(seconds: float) -> Fraction:
-    return Fraction(seconds).limit_denominator(TICK)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from scanner.config import Settings
 from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+TRIES: Final = 2
+"""Of a window whose decoder died; the second death is its own fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,8 @@ class SegmentWorker:
         A decoder that dies is tried once more from the window that it died on. One that dies on it again quarantines that
         window; the next one is tried, and if the decoder dies there at once too, the source is given up.
         """
-        at, deaths, quarantined = first_window, 0, -2
+        at, deaths = first_window, 0
+        quarantined: int | None = None
         while True:
             try:
                 for decoded in self._decode(job, first_window=at):
@@ -104,8 +108,8 @@ class SegmentWorker:
                 break
             except DecoderDiedError as why:
                 deaths += 1
-                log.warning("decoder died", extra={"segment": str(job.segment.key), "window": at, "kind": why.kind})
-                if deaths < 2 and quarantined != at - 1:
+                log.warning("decoder died", extra={"source": job.name, "window": at, "kind": why.kind})
+                if deaths < TRIES and quarantined != at - 1:
                     continue
                 yield self._failed(job, at, QuarantinedError(f"{why} (set aside)", kind=why.kind))
                 if quarantined == at - 1 or not job.windowed:

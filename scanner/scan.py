@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scanner.arrivals import Arrival, Arrived, Ended, Lost, Unreadable
-from scanner.lines import ErrorLine, IncidentLine, Line, SummaryLine
-from scanner.monitor import Monitor
+from scanner.lines import ErrorLine, IncidentLine, SummaryLine
+from scanner.monitor import Monitor, Said
 from scanner.pts import Clock
 from scanner.queue import Queue
-from scanner.risk import Closed, Event, Incident, Policies, StreamRisk
+from scanner.risk import Closed, Incident, Policies, StreamRisk
 from scanner.runner import Job, Outcome, Runner
 from scanner.types import ScoredSegment, SegmentKey, StreamId
 
 __all__ = ["Evidence", "Said", "incident_line", "scan"]
-
-Said = Line | Event
 
 
 class Evidence(Protocol):

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from os import PathLike
 from pathlib import Path
-from typing import NewType
+from typing import Final, NewType
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "NEVER_WRAPS",
     "Decoded",
     "Fit",
     "FrameSpec",
@@ -84,7 +84,7 @@ class Unseen:
 
     span: Span
     reason: str
-    """``undecodable``, ``no_keyframe``, ``between_samples``, ``no_frames``, ``missing``, ``quarantined``, ``late`` or ``shed``."""
+    """``undecodable``, ``no_keyframe``, ``between_samples``, ``missing``, ``quarantined``, ``late`` or ``shed``."""
 
 
 # Segments and what media makes of them
@@ -166,6 +166,10 @@ class Sample:
             raise ValueError(f"sample must not lie before its segment, got {self.at} s")
 
 
+NEVER_WRAPS: Final = 64
+"""Bits of a counter that is wide enough for ever."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTimes:
     """The raw clock of one segment, from which its stream's owner places it (``scanner.pts``)."""
@@ -178,8 +182,8 @@ class SegmentTimes:
     """Exact seconds from the first frame's start to the last one's end, as well as the container tells it."""
     time_base: Fraction
     """Seconds per tick."""
-    wrap_bits: int = 64
-    """Width of the counter: 33 in MPEG-TS, 64 where it never wraps."""
+    wrap_bits: int = NEVER_WRAPS
+    """Width of the counter: 33 in MPEG-TS, ``NEVER_WRAPS`` in most others."""
 
     def __post_init__(self) -> None:
         if not self.time_base > 0:
@@ -293,8 +297,3 @@ class ScoredSegment:
     discontinuity: bool = False
     last: bool = False
     """The sender says, or the file's end shows, that no segment of this stream follows."""
-
-
-def as_source(value: bytes | str | PathLike[str]) -> Source:
-    """A source from what callers have at hand."""
-    return value if isinstance(value, bytes) else Path(value)

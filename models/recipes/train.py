@@ -17,7 +17,7 @@ import torch
 from frame_model.backbone import FrameModel, load_blocks, load_classifier
 from frame_model.calibration import advise, calibrate, calibrate_medium
 from frame_model.card import write_card, write_table
-from frame_model.corpus import LABELS, Row, assign_folds, read_manifest
+from frame_model.corpus import LABELS, MEDIA, Row, assign_folds, read_manifest
 from frame_model.curves import draw_curves
 from frame_model.export import Facts, compare, cost_ratio, write_golden_scores, write_graph, write_manifest
 from frame_model.features import Extraction, extract, load
@@ -28,7 +28,7 @@ from frame_model.quality import measure
 
 from scanner.types import Fit
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 FILE = "frame.onnx"
 COMPARED = 64
 """Real frames on which the exported graph is compared with torch, beside as many random ones."""
@@ -44,7 +44,7 @@ def main() -> None:
     blocks, classifier = load_blocks(options.backbone), load_classifier(options.backbone)
     plan = Extraction(data=options.data, cache=options.cache, fit=Fit.SQUASH, seed=options.seed)
     extract(rows, folds, blocks, plan, views=options.views)
-    batch = load(options.cache, plan.fit, views=options.views)
+    batch = load(rows, options.cache, plan.fit, views=options.views)
     held = cross_validate(batch, rows, folds, classifier)
     heads = fit_heads(batch.take(held.fold >= 0), rows, classifier)
     ship(options, rows, held, FrameModel(blocks, heads))
@@ -67,10 +67,11 @@ def parse() -> argparse.Namespace:
 def ship(options: argparse.Namespace, rows: tuple[Row, ...], held: HeldOut, model: FrameModel) -> None:
     """Calibrate, measure, export and write the card."""
     calibrated = {label: calibrate(held, label) for label in LABELS}
-    advice = {label: advise(held, label, calibrated[label]) for label in LABELS}
     temperature, offsets = calibrate_medium(held)
+    camera = (held.medium + offsets).argmax(axis=1) == MEDIA.index("camera")
+    advice = {label: advise(held, label, calibrated[label], camera) for label in LABELS}
     model.heads.medium.bias += torch.from_numpy(offsets).float()
-    lines = measure(held, calibrated, offsets)
+    lines = measure(held, calibrated, advice, offsets)
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / FILE
     write_graph(model, path)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -17,20 +16,15 @@ from scanner.cli.doctor import doctor_command
 from scanner.cli.evaluate import eval_command
 from scanner.cli.logs import set_up_logs
 from scanner.cli.models import models_app
-from scanner.cli.options import Context
+from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
 from scanner.cli.show import harmless
-from scanner.config import Settings
+from scanner.cli.status import Status
 from scanner.errors import ScannerError, SetupError
-from scanner.runner import Runner
 
 __all__ = ["RunnerFactory", "run"]
 
-RunnerFactory = Callable[[Settings, int], AbstractContextManager[Runner]]
-"""A runner of so many workers; ``workers`` supplies the one on Ray."""
-
-FAILED, WRONG = 1, 2
 HELP = """Scan live video for violent and illegal content.
 
 Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 something flagged.
@@ -48,11 +42,11 @@ def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | No
         return _complain(str(why))
     except BrokenPipeError:
         _give_up_output()
-        return FAILED
+        return Status.FAILED
     except OSError as why:
         _give_up_output()
         return _complain(": ".join(str(part) for part in (why.filename, why.strerror or why) if part is not None))
-    return 0
+    return Status.NOTHING
 
 
 def _steady_output() -> None:
@@ -74,7 +68,7 @@ def _give_up_output() -> None:
 
 def _complain(message: str) -> int:
     Console(stderr=True, highlight=False).print("streamwarden: ", harmless(message), sep="", soft_wrap=True)
-    return WRONG
+    return Status.WRONG
 
 
 def _app() -> typer.Typer:

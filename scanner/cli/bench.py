@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from scanner.bench import (
     Footage,
@@ -27,8 +26,8 @@ from scanner.bench import (
     read_machine,
     to_document,
 )
-from scanner.cli.options import Config, Json, Workers, open_runner, settings_with
-from scanner.cli.show import harmless
+from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
+from scanner.cli.show import harmless, new_table
 from scanner.config import Settings, compose_policies
 from scanner.runner import configured_scorers, decode_request, used_models
 from scanner.sandbox import Sandbox
@@ -143,7 +142,7 @@ def _tell(
         footage=footage,
         results=results,
     )
-    if as_json or not sys.stdout.isatty():
+    if wants_json(as_json):
         sys.stdout.write(json.dumps(to_document(report)) + "\n")
         return
     _print(report)
@@ -156,10 +155,9 @@ def _print(report: Report) -> None:
     console.print(", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim")
     if report.footage is not None:
         console.print(_described(report.footage), markup=False)
-    table = Table(title=f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range", title_justify="left")
     unit = report.results[0].unit
-    for name in ("", f"CPU ms a {unit}", f"wall ms a {unit}", "samples/s", "streams a core"):
-        table.add_column(name, overflow="fold")
+    title = f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range"
+    table = new_table(title, "", f"CPU ms a {unit}", f"wall ms a {unit}", "samples/s", "streams a core")
     for result in report.results:
         figures = (result.cpu_ms, result.wall_ms, result.samples_per_second, result.streams_per_core)
         table.add_row(result.name, *map(_shown, figures))

@@ -11,15 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scanner.cli.options import Config, Json
+from scanner.cli.options import Config, Json, wants_json
+from scanner.cli.status import Status
 from scanner.config import read_settings
 from scanner.doctor import Finding, examine
 from scanner.media import available_codecs
 from scanner.sandbox import Sandbox
 
 __all__ = ["doctor_command"]
-
-UNFIT = 1
 
 
 def doctor_command(config: Config = None, as_json: Json = False) -> None:
@@ -30,12 +29,12 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
     settings = read_settings(config)
     models = settings.models
     findings = examine(provider=models.provider, models_dir=models.dir, codecs=available_codecs, walls=_walls)
-    if as_json or not sys.stdout.isatty():
+    if wants_json(as_json):
         for finding in findings:
             sys.stdout.write(json.dumps({"type": "finding", **asdict(finding)}) + "\n")
     else:
         _print(findings)
-    raise typer.Exit(0 if all(finding.ok for finding in findings) else UNFIT)
+    raise typer.Exit(Status.NOTHING if all(finding.ok for finding in findings) else Status.FAILED)
 
 
 def _walls() -> Mapping[str, str]:

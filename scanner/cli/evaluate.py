@@ -12,16 +12,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
-from scanner.cli.options import Config, Json, Workers, open_runner
+from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
+from scanner.cli.show import new_table
+from scanner.cli.status import Status
 from scanner.config import read_settings
 from scanner.evaluate import Interval, Judged, Result, judge, read_rows, results
 from scanner.runner import used_models
 
 __all__ = ["eval_command"]
 
-FAILED = 1
+COLUMNS = ("task", "against", "n", "groups", "AUC", "AP", "recall at 1 %", "2 %", "5 %", "calibration error")
 
 
 def eval_command(
@@ -47,7 +48,7 @@ def eval_command(
         Console(stderr=True).print(f"not counted: {why}", markup=False, highlight=False)
     found = results(judged)
     models = [str(manifest.ref) for manifest in used_models(settings)]
-    if as_json or not sys.stdout.isatty():
+    if wants_json(as_json):
         document = {
             "type": "evaluation",
             "models": models,
@@ -58,7 +59,7 @@ def eval_command(
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
     else:
         _print(found)
-    raise typer.Exit(FAILED if failed else 0)
+    raise typer.Exit(Status.FAILED if failed else Status.NOTHING)
 
 
 def _plain(result: Result) -> Any:
@@ -73,9 +74,7 @@ def _finite(value: Any) -> Any:
 
 
 def _print(found: list[Result]) -> None:
-    table = Table(title="Quality, 95 % by bootstrap over groups", title_justify="left")
-    for name in ("task", "against", "n", "groups", "AUC", "AP", "recall at 1 %", "2 %", "5 %", "calibration error"):
-        table.add_column(name, overflow="fold")
+    table = new_table("Quality, 95 % by bootstrap over groups", *COLUMNS)
     for one in found:
         recalls = [_text(recall) for recall in one.recalls.values()]
         n = f"{one.positives} / {one.negatives}"

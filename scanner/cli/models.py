@@ -11,15 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scanner.cli.options import Config, Json
+from scanner.cli.options import Config, Json, wants_json
+from scanner.cli.show import new_table
+from scanner.cli.status import Status
 from scanner.config import compose_policies, read_settings
 from scanner.risk import Policies
-from scanner.scoring import Manifest, check_models, list_models
+from scanner.scoring import Manifest, TestCard, check_models, list_models
 from scanner.taxonomy import Entry, Taxonomy, uncovered
 
 __all__ = ["models_app"]
 
-UNFIT = 1
 models_app = typer.Typer(help="The models that score, and what they can say.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -30,7 +31,7 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
     manifests = list_models(settings.models.dir)
     taxonomy = Taxonomy.load()
     rows = list(_rows(taxonomy, manifests, compose_policies(settings, manifests, taxonomy)))
-    if as_json or not sys.stdout.isatty():
+    if wants_json(as_json):
         for row in rows:
             sys.stdout.write(json.dumps(row) + "\n")
         return
@@ -45,7 +46,7 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
     settings = read_settings(config)
     checks = check_models(settings.models.dir, provider=settings.models.provider)
     for check in checks:
-        if as_json or not sys.stdout.isatty():
+        if wants_json(as_json):
             sys.stdout.write(
                 json.dumps({"type": "model", "name": check.name, "ok": check.ok, "worst": check.worst, "problem": check.problem}) + "\n"
             )
@@ -54,14 +55,14 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
             Console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {said}", markup=False)
     if not checks:
         Console(stderr=True).print("no models found; only the test card can be scored")
-    raise typer.Exit(0 if all(check.ok for check in checks) else UNFIT)
+    raise typer.Exit(Status.NOTHING if all(check.ok for check in checks) else Status.FAILED)
 
 
 def _rows(taxonomy: Taxonomy, manifests: tuple[Manifest, ...], policies: Policies) -> Iterator[dict[str, Any]]:
     for entry in taxonomy.entries:
         models = [str(manifest.ref) for manifest in manifests if entry.label in manifest.scored_labels]
         if entry.label in policies.labels and not models:
-            models = ["test-card@1"]
+            models = [str(TestCard.model)]
         yield {"type": "label", **_named(entry), "models": models, "policy": _policy(entry, policies)}
 
 
@@ -87,29 +88,25 @@ def _policy(entry: Entry, policies: Policies) -> dict[str, Any] | None:
 
 def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
     console = Console()
-    models = Table(title="Models", title_justify="left")
-    for name in ("model", "labels", "media", "input", "licence"):
-        models.add_column(name, overflow="fold")
+    console.print(_model_table(manifests))
+    console.print(_label_table([row for row in rows if row["models"]]))
+
+
+def _model_table(manifests: tuple[Manifest, ...]) -> Table:
+    table = new_table("Models", "model", "labels", "media", "input", "licence")
     for manifest in manifests:
         spec = manifest.input
         labels, media = ", ".join(manifest.scored_labels), ", ".join(manifest.media)
-        models.add_row(str(manifest.ref), labels, media, f"{spec.width}x{spec.height} {spec.fit.value}", manifest.licence)
-    console.print(models)
-    table = Table(title="Labels with a model", title_justify="left")
-    for name in ("category", "label", "model", "AWS v7", "Hive", "severity", "opens at", "when"):
-        table.add_column(name, overflow="fold")
-    for row in (row for row in rows if row["models"]):
+        table.add_row(str(manifest.ref), labels, media, f"{spec.width}x{spec.height} {spec.fit.value}", manifest.licence)
+    return table
+
+
+def _label_table(rows: list[dict[str, Any]]) -> Table:
+    table = new_table("Labels with a model", "category", "label", "model", "AWS v7", "Hive", "severity", "opens at", "when")
+    for row in rows:
         policy = row["policy"]
-        when = ", ".join(policy["when"] or ["any medium"]) + (" (shadow)" if policy["shadow"] else "")
+        names = (", ".join(row[key]) for key in ("models", "aws", "hive"))
         level = f"level {policy['open']:.1f} for {policy['dwell']:g} s"
-        table.add_row(
-            row["category"],
-            row["label"],
-            ", ".join(row["models"]),
-            ", ".join(row["aws"]),
-            ", ".join(row["hive"]),
-            str(policy["severity"]),
-            level,
-            when,
-        )
-    console.print(table)
+        when = ", ".join(policy["when"] or ["any medium"]) + (" (shadow)" if policy["shadow"] else "")
+        table.add_row(row["category"], row["label"], *names, str(policy["severity"]), level, when)
+    return table

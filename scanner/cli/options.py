@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,11 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from scanner.config import Settings, change_settings, read_settings
+from scanner.config import Settings, read_settings
 from scanner.errors import SetupError
 from scanner.runner import Runner, local_runner
 
-__all__ = ["Config", "Context", "Json", "Workers", "open_runner", "seconds", "settings_with"]
+__all__ = ["Config", "Context", "Json", "RunnerFactory", "Workers", "open_runner", "seconds", "settings_with", "wants_json"]
+
+RunnerFactory = Callable[[Settings, int], AbstractContextManager[Runner]]
+"""A runner of so many workers; ``workers`` supplies the one on Ray."""
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see samples/.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, as when piped.")]
@@ -27,7 +31,12 @@ Workers = Annotated[int, typer.Option("--workers", "-w", min=0, help="Worker pro
 class Context:
     """What the commands get from who put the program together."""
 
-    runner_factory: Callable[[Settings, int], AbstractContextManager[Runner]] | None = None
+    runner_factory: RunnerFactory | None = None
+
+
+def wants_json(asked: bool) -> bool:
+    """JSON where it was asked for, and where no terminal reads."""
+    return asked or not sys.stdout.isatty()
 
 
 def open_runner(context: Context, settings: Settings, workers: int) -> AbstractContextManager[Runner]:
@@ -55,11 +64,11 @@ def seconds(text: str) -> Fraction:
         raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5") from why
 
 
-def settings_with(config: Path | None, changes: dict[str, dict[str, Any]]) -> Settings:
+def settings_with(config: Path | None, flags: Mapping[str, Mapping[str, Any]]) -> Settings:
     """The settings of a file and the environment, with flags over them; a flag that was not given is None.
 
     Raises:
         SetupError: a value that no setting can have.
     """
-    given = {section: {key: value for key, value in values.items() if value is not None} for section, values in changes.items()}
-    return change_settings(read_settings(config), given)
+    given = {section: {key: value for key, value in values.items() if value is not None} for section, values in flags.items()}
+    return read_settings(config, given)

@@ -12,12 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scanner.cli.options import Config, Json
-from scanner.cli.show import clock, harmless
+from scanner.cli.options import Config, Json, wants_json
+from scanner.cli.show import harmless, new_table
 from scanner.config import compose_policies, read_settings
 from scanner.errors import SetupError
 from scanner.lines import read_lines
 from scanner.replay import fold, recorded
+from scanner.report.text import clock
 from scanner.risk import Incident, Pairing, pair_incidents
 from scanner.scan import incident_line
 from scanner.scoring import list_models
@@ -42,7 +43,7 @@ def replay_command(
     before = fold(observed, compose_policies(read_settings(config), manifests))
     after = before if policy is None else fold(observed, compose_policies(read_settings(policy), manifests))
     changes = pair_incidents(before, after)
-    if as_json or not sys.stdout.isatty():
+    if wants_json(as_json):
         _tell_json(changes, after)
         return
     _tell_people(changes, after)
@@ -69,9 +70,7 @@ def _row(incident: Incident) -> dict[str, Any]:
 
 
 def _tell_people(changes: Pairing, after: tuple[Incident, ...]) -> None:
-    table = Table(title=f"{len(after)} incidents with this policy", title_justify="left")
-    for name in ("change", "path", "labels", "began", "known", "ended", "peak risk"):
-        table.add_column(name, overflow="fold")
+    table = new_table(f"{len(after)} incidents with this policy", "change", "path", "labels", "began", "known", "ended", "peak risk")
     for incident in changes.gained:
         _add(table, "gained", incident)
     for incident in changes.lost:

@@ -14,8 +14,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from scanner.cli.options import Config, Json, Workers, open_runner, seconds, settings_with
+from scanner.cli.options import Config, Json, Workers, open_runner, seconds, settings_with, wants_json
 from scanner.cli.show import Board, not_covered
+from scanner.cli.status import Status
 from scanner.config import Settings, compose_policies
 from scanner.evidence import EvidenceRoom, Reporter, open_room
 from scanner.lines import ErrorLine, Line, SummaryLine, dumps
@@ -27,8 +28,6 @@ from scanner.targets import arrivals
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
 
 __all__ = ["scan_command"]
-
-FAILED, FLAGGED = 1, 3
 
 
 def scan_command(
@@ -64,7 +63,7 @@ def scan_command(
             scan(arrivals(paths, settings.fetch), policies, runner, evidence=room, patience=settings.stream.missing_after), reporter
         )
         missing = uncovered(Taxonomy.load(), policies.labels)
-        status = _tell_json(said, missing) if as_json or not sys.stdout.isatty() else _tell_people(said, missing)
+        status = _tell_json(said, missing) if wants_json(as_json) else _tell_people(said, missing)
     if reporter is not None and out is not None:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         page = write_report(reporter.report(settings, policies, manifests, version=version("streamwarden"), created=created), out)
@@ -95,17 +94,17 @@ class _Tally:
         self.flagged = self.flagged or (isinstance(line, SummaryLine) and bool(line.flagged))
 
     @property
-    def status(self) -> int:
+    def status(self) -> Status:
         if self.failed:
-            return FAILED
-        return FLAGGED if self.flagged else 0
+            return Status.FAILED
+        return Status.FLAGGED if self.flagged else Status.NOTHING
 
 
 def _lines(said: Iterable[Said]) -> Iterator[Line]:
     return (line for line in said if isinstance(line, Line))
 
 
-def _tell_json(said: Iterable[Said], missing: Uncovered) -> int:
+def _tell_json(said: Iterable[Said], missing: Uncovered) -> Status:
     tally = _Tally()
     for line in _lines(said):
         tally.note(line)
@@ -115,7 +114,7 @@ def _tell_json(said: Iterable[Said], missing: Uncovered) -> int:
     return tally.status
 
 
-def _tell_people(said: Iterable[Said], missing: Uncovered) -> int:
+def _tell_people(said: Iterable[Said], missing: Uncovered) -> Status:
     tally = _Tally()
     console = Console(stderr=True)
     with Board(console) as board:

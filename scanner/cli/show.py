@@ -13,25 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
+from scanner.report.text import clock
 from scanner.risk import Opened
 from scanner.scan import Said
 from scanner.taxonomy import Uncovered
 
-__all__ = ["Board", "clock", "harmless", "not_covered"]
+__all__ = ["Board", "harmless", "new_table", "not_covered"]
 
-LITTLE_SEEN = 0.99
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
-
-
-def clock(seconds: float) -> str:
-    """Stream time as people read it.
-
-    >>> clock(3725.5)
-    '1:02:05.5'
-    """
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+"""The colour of each severity, 0 to 3."""
+WELL_SEEN = 0.99
+"""A path of which less was seen stands out."""
 
 
 def harmless(text: str) -> Text:
@@ -46,6 +38,14 @@ def not_covered(missing: Uncovered) -> str:
     if not missing.categories:
         return f"Not looked for, because no installed model covers them: {', '.join(missing.labels)}."
     return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}."
+
+
+def new_table(title: str, *columns: str) -> Table:
+    """An empty table whose cells are folded and never cut short."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class Board:
         table = _table("Paths", ("flagged", "length", "seen", "medium", "highest score", "path"))
         for line in self.summaries:
             flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
-            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < LITTLE_SEEN else "")
+            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < WELL_SEEN else "")
             table.add_row(
                 flagged, clock(line.duration), seen, _largest(line.medium, ".0%"), _largest(line.peak_score, ".2f"), harmless(line.path)
             )

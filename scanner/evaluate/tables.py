@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from scanner.evaluate.measures import Interval, auc, average_precision, bootstrap, calibration_error, recall_at
+from scanner.evaluate.measures import Floats, Interval, Truths, auc, average_precision, bootstrap, calibration_error, recall_at
 from scanner.evaluate.rows import Row
 from scanner.types import Medium
 
@@ -92,7 +92,7 @@ def _measured(question: _Question, against: str, positives: list[Judged], negati
     )
 
 
-def _recall(rate: float, truths: np.ndarray, scores: np.ndarray) -> float:
+def _recall(rate: float, truths: Truths, scores: Floats) -> float:
     return recall_at(truths, scores, rate)
 
 

@@ -11,10 +11,10 @@ from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from scanner.config import EvidenceSettings, Settings
-from scanner.errors import ScannerError, SetupError
+from scanner.errors import DecoderDiedError, ScannerError, SetupError
 from scanner.evidence.pieces import Placed, Shelf, piece_of
 from scanner.lines import SummaryLine
 from scanner.media import ClipInfo, ClipRequest, StillRequest
@@ -23,13 +23,16 @@ from scanner.report import Clip, Finding, RiskPoint, Sheet, Tile, write_poster, 
 from scanner.risk import Incident, Policies, StreamRisk
 from scanner.runner import Job
 from scanner.sandbox import Sandbox
-from scanner.types import Fit, FrameSpec, Label, ScoredSegment, Span, StreamId
+from scanner.types import Fit, FrameSpec, Label, Rgb, ScoredSegment, Span, StreamId
 
 __all__ = ["EvidenceRoom", "open_room"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 PICTURE: Final = FrameSpec(width=320, height=180, fit=Fit.LETTERBOX)
+"""One frame of a contact sheet: large enough to judge, small enough that twelve fit on a screen."""
 
 
 @dataclass(slots=True)
@@ -37,14 +40,18 @@ class _Case:
     """An incident on its way into the report."""
 
     cut_from: Fraction
+    """All before this is cut, or lies before its pre-roll."""
     clips: list[Clip] = field(default_factory=list)
+    """Cut so far, in order of time."""
     missing: str | None = None
+    """Why a part of it was not cut."""
 
 
 @dataclass(slots=True)
 class _Stream:
     path: str
     shelf: Shelf = field(default_factory=Shelf)
+    """What may still be asked for."""
     open: tuple[Incident, ...] = ()
     looks: list[tuple[Fraction, Mapping[Label, float]]] = field(default_factory=list)
     """Instants that were looked at and their risks, as far back as the shelf goes."""
@@ -136,7 +143,7 @@ class EvidenceRoom:
         try:
             case.clips.append(self._clip(stream, span, name))
         except (ScannerError, OSError) as why:
-            log.warning("no clip", extra={"incident": incident.id, "reason": str(why)})
+            log.warning("no clip", extra={"incident": incident.id, "error": type(why).__name__})  # the report says the rest
             case.missing = str(why)
 
     def _clip(self, stream: _Stream, span: Span, name: str) -> Clip:
@@ -147,11 +154,11 @@ class EvidenceRoom:
         part = file.with_suffix(".part")
         try:
             with part.open("w+b") as output:
-                info = self._sandbox.call("cut", [one.source for one in placed], request, output=output, name=stream.path)
+                info = _believed(self._sandbox.call("cut", [one.source for one in placed], request, output=output, name=stream.path))
             part.rename(file)
         finally:
             part.unlink(missing_ok=True)
-        return _clip_of(ClipInfo.from_json(info), f"clips/{file.name}", self._poster(stream, span, name))
+        return _clip_of(info, f"clips/{file.name}", self._poster(stream, span, name))
 
     def _poster(self, stream: _Stream, span: Span, name: str) -> str | None:
         middle = span.start + span.length / 2
@@ -176,13 +183,14 @@ class EvidenceRoom:
                 yield from self._pictures_of(placed, inside, stream.path)
 
     def _pictures_of(self, placed: Placed, times: tuple[Fraction, ...], name: str) -> Iterator[_Picture]:
-        piece = piece_of(placed, placed.span)
-        request = StillRequest(times=times, spec=PICTURE, first_pts=placed.first_pts, init=piece.init)
+        """What one source showed at some of its own seconds."""
         try:
+            piece = piece_of(placed, placed.span)
+            request = StillRequest(times=times, spec=PICTURE, first_pts=piece.first_pts, jumps=piece.jumps, init=piece.init)
             for window in self._sandbox.stream("thumbnails", [placed.source], request, specs=(PICTURE,), name=name):
                 yield from (_Picture(placed.span.start + sample.at, sample.images[PICTURE]) for sample in window.samples)
-        except ScannerError as why:
-            log.warning("no pictures", extra={"reason": str(why)})
+        except (ScannerError, OSError) as why:
+            log.warning("no pictures", extra={"error": type(why).__name__})
 
 
 @contextmanager
@@ -209,15 +217,24 @@ def _make_writable(folder: Path) -> None:
 @dataclass(frozen=True, slots=True)
 class _Picture:
     at: Fraction
-    image: Any
+    """On the stream clock."""
+    image: Rgb
 
 
-def _spread(looks: Sequence[Any], most: int) -> list[Any]:
+def _spread(looks: Sequence[T], most: int) -> list[T]:
     """At most so many, evenly spread, the first and the last among them."""
     if len(looks) <= most:
         return list(looks)
     steps = [round(index * (len(looks) - 1) / (most - 1)) for index in range(most)] if most > 1 else [0]
     return [looks[step] for step in steps]
+
+
+def _believed(said: Any) -> ClipInfo:
+    """What the child said of the clip that it wrote."""
+    try:
+        return ClipInfo.from_json(said)
+    except ValueError as why:
+        raise DecoderDiedError(f"clip: decoder answered {why}") from why
 
 
 def _clip_of(info: ClipInfo, file: str, poster: str | None) -> Clip:
@@ -244,5 +261,5 @@ def _finding(incident: Incident, case: _Case, sheet: Sheet | None, end: Fraction
     )
 
 
-def _words(values: Mapping[Label, Any]) -> dict[str, Any]:
+def _words(values: Mapping[Label, T]) -> dict[str, T]:
     return {str(label): value for label, value in values.items()}

@@ -1,4 +1,10 @@
-"""Encoded media to samples: the only package that knows FFmpeg."""
+"""Encoded media to samples: the only package that knows FFmpeg. Read ``decode`` first.
+
+    sniff -> open -> gops -> sampling -> decoder -> scale -> window      samples of a source, window by window
+    take (collect) -> clip (mux) and stills                              pictures for people, of the same sources
+
+``timeline`` has the time of all of it. Everything here takes open files and opens nothing else; it runs in the sandbox.
+"""
 
 from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut
 from scanner.media.decode import decode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
@@ -10,6 +10,7 @@ from itertools import accumulate
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 from scanner.errors import DamagedError, NoVideoError
 from scanner.media.header import chunks
@@ -22,11 +23,16 @@ from scanner.media.scale import Scaler
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Window
-from scanner.types import Decoded, MediaInfo
+from scanner.types import NEVER_WRAPS, Decoded, MediaInfo
 
 __all__ = ["decode_animation", "is_animated"]
 
+_Rgba = NDArray[np.uint8]
+"""H x W x 4, uint8, straight alpha."""
 _TICK = Fraction(1, 1000)
+"""Of a second: WebP counts milliseconds."""
+_HEADER = 16
+"""Bytes of an ANMF chunk before the frame's own chunks."""
 _ANIMATED = 0x02
 _ALPHA = 0x10
 _CLEARS = 0x01
@@ -92,7 +98,7 @@ class _Canvas:
         return VideoFrame.from_ndarray(self._rgba, format="rgba")
 
 
-def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _over(above: _Rgba, below: _Rgba) -> _Rgba:
     """Straight alpha: both colours weighed by what they cover."""
     cover, left = above[..., 3:] / np.float32(255), below[..., 3:] / np.float32(255)
     left = left * (1 - cover)
@@ -117,7 +123,7 @@ def decode_animation(data: bytes, size: tuple[int, int], request: DecodeRequest,
         LimitError: over one of the limits.
         NoVideoError: it has no frame.
     """
-    cels = [_cel(body) for kind, body in chunks(data[12:]) if kind == b"ANMF" and len(body) > 16]
+    cels = [_cel(body) for kind, body in chunks(data[12:]) if kind == b"ANMF" and len(body) > _HEADER]
     if not cels:
         raise NoVideoError(f"{name}: an animation without a frame")
     starts = [0, *accumulate(cel.ticks for cel in cels)]
@@ -125,17 +131,7 @@ def decode_animation(data: bytes, size: tuple[int, int], request: DecodeRequest,
     canvas, scaler, picker = _Canvas(size, request.limits.max_pixels, name), Scaler(request.specs), Picker(request.sampling, _TICK)
     info = MediaInfo(container="webp", codec="webp", width=size[0], height=size[1])
     for index, (first, after) in enumerate(_borders(starts, request.window)):
-        window = Window(
-            name=name,
-            max_frames=request.limits.max_frames,
-            index=index,
-            first=Placed(starts[first], starts[first], False),
-            start=starts[first],
-            time_base=_TICK,
-            wrap_bits=64,
-            end=starts[after],
-            last=starts[after - 1],
-        )
+        window = _window(name, request.limits.max_frames, index, starts[first : after + 1])
         picker.restart()
         picks = picker.pick(starts[first:after], starts[first:after], starts[after], keyed=True)
         for number in range(first, after):
@@ -147,9 +143,26 @@ def decode_animation(data: bytes, size: tuple[int, int], request: DecodeRequest,
             yield window.decoded(info, last=after == len(cels))
 
 
+def _window(name: str, max_frames: int, index: int, starts: Sequence[int]) -> Window:
+    """A window of frames that begin at ``starts``, the last of which is the end."""
+    *_, last, end = starts
+    first = Placed(starts[0], starts[0], False)
+    return Window(
+        name=name,
+        max_frames=max_frames,
+        index=index,
+        first=first,
+        start=first.ticks,
+        time_base=_TICK,
+        wrap_bits=NEVER_WRAPS,
+        end=end,
+        last=last,
+    )
+
+
 def _cel(body: bytes) -> _Cel:
     left, top, width, height, ticks = (int.from_bytes(body[at : at + 3], "little") for at in range(0, 15, 3))
-    return _Cel(left=2 * left, top=2 * top, width=width + 1, height=height + 1, ticks=max(1, ticks), flags=body[15], chunks=body[16:])
+    return _Cel(left=2 * left, top=2 * top, width=width + 1, height=height + 1, ticks=max(1, ticks), flags=body[15], chunks=body[_HEADER:])
 
 
 def _borders(starts: list[int], window: Fraction | None) -> Iterator[tuple[int, int]]:

@@ -8,16 +8,16 @@ from typing import BinaryIO
 
 from av.error import FFmpegError
 
-from scanner.errors import FormatError, LimitError, NoVideoError
+from scanner.errors import LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
 from scanner.media.gops import GopRule, VideoPacket, gather
 from scanner.media.header import read_header
 from scanner.media.limits import MediaLimits
 from scanner.media.looking import Looker
-from scanner.media.open import Media, check_duration, check_pixels, joined, open_media, size_of
+from scanner.media.open import WRAP_BITS, Media, check_duration, check_pixels, joined, kind_of, open_media, size_of
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
-from scanner.media.sniff import HEAD_BYTES, Container, sniff
+from scanner.media.sniff import Container
 from scanner.media.timeline import Timeline
 from scanner.types import Decoded
 
@@ -44,21 +44,12 @@ def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes |
     if size > limits.max_bytes:
         raise LimitError(f"{name}: {size} bytes, limit is {limits.max_bytes}", kind="limit_bytes")
     whole = joined(source, init)
-    kind = _kind(whole, name)
+    kind = kind_of(whole, name)
     if kind.picture:
         yield from _pictures(whole, kind, request, name)
         return
     with open_media(whole, kind, limits, name) as media:
         yield from _windows(media, request)
-
-
-def _kind(source: BinaryIO, name: str) -> Container:
-    head = source.read(HEAD_BYTES)
-    source.seek(0)
-    try:
-        return sniff(head)
-    except (FormatError, NoVideoError) as why:
-        raise type(why)(f"{name}: {why}") from why
 
 
 def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: str) -> Iterator[Decoded]:
@@ -75,9 +66,8 @@ def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: s
 
 def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
     looker = Looker(media, request)
-    longest = request.window / media.time_base if request.window is not None else None
-    running = media.kind in (Container.MPEGTS, Container.FLV)
-    timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=running)
+    longest = request.window // media.time_base if request.window is not None else None
+    timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=media.kind in WRAP_BITS)
     rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
     index, frames, begun, end = 0, 0, None, 0
     for gop in gather(_packets(media, request.limits), timeline, rule):

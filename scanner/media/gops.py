@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TypeAlias
 
 from av.packet import Packet
@@ -23,7 +22,7 @@ class GopRule:
 
     keep: bool
     """All packets, and not only the keyframe's."""
-    longest: Fraction | None
+    longest: int | None
     """In ticks; ``None``: never cut for its length."""
     max_bytes: int
 

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, NoVideoError
 from scanner.media.collect import Timed
-from scanner.media.take import Take
+from scanner.media.take import Take, base_of
 from scanner.types import Span
 
 __all__ = ["ClipInfo", "decode_times", "remux", "transcode"]
@@ -29,7 +29,9 @@ INDEX_BYTES, INDEX_BYTES_A_PACKET = 1 << 16, 64
 TICK = Fraction(1, 90_000)
 """Of what is encoded again."""
 ENCODER = {"preset": "veryfast", "crf": "23"}
+"""Of x264: nobody looks at a transcoded clip for its beauty, and somebody waits for it."""
 KEYFRAME_EVERY = 60
+"""Frames: a browser seeks to within two seconds of most videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ def remux(takes: Sequence[Take], out: BinaryIO) -> ClipInfo:
     span = Span(start=first.start, end=takes[-1].end)
     with _mp4(out, takes) as container:
         video = container.add_stream_from_template(first.video, opaque=True)
-        base = first.video.time_base or TICK
+        base = base_of(first.video)
         pts = [round((picture.at - span.start) / base) for picture in pictures]
         for picture, shown, decoded in zip(pictures, pts, decode_times(pts), strict=True):
             _stamp(picture.packet, video, shown, decoded, base)
@@ -132,7 +134,7 @@ def transcode(takes: Sequence[Take], out: BinaryIO, *, reason: str, max_side: in
     first = next(frames, None)
     if first is None:
         raise NoVideoError("clip: no picture within its span can be decoded")
-    size = fitting(first.frame, takes[0].video.sample_aspect_ratio, max_side)
+    size = _even_size(first.frame, takes[0].video.sample_aspect_ratio, max_side)
     with _mp4(out, takes) as container:
         video = _encoder(container, first.frame, size, takes[0].video.guessed_rate)
         packets = _encoded(video, chain([first], frames), first.at, size)
@@ -151,7 +153,7 @@ def transcode(takes: Sequence[Take], out: BinaryIO, *, reason: str, max_side: in
     )
 
 
-def fitting(frame: VideoFrame, aspect: Fraction | None, max_side: int) -> tuple[int, int]:
+def _even_size(frame: VideoFrame, aspect: Fraction | None, max_side: int) -> tuple[int, int]:
     """Even width and height with square pixels, the longer one at most ``max_side``."""
     width, height = frame.width * (aspect or Fraction(1)), Fraction(frame.height)
     scale = min(Fraction(1), max_side / max(width, height))
@@ -199,7 +201,7 @@ def _sounds(container: OutputContainer, takes: Sequence[Take], span: Span) -> tu
     if track is None or any(taken.sound != takes[0].sound for taken in takes):
         return None, []
     stream = container.add_stream_from_template(track, opaque=True)
-    base, last, packets = track.time_base or TICK, -1, []
+    base, last, packets = base_of(track), -1, []
     for sound in (sound for taken in takes for sound in taken.sounds if span.start <= sound.at < span.end):
         ticks = round((sound.at - span.start) / base)
         if ticks > last:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,16 +20,35 @@ from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, FormatError, LimitError, NoVideoError
 from scanner.media.limits import MediaLimits
-from scanner.media.sniff import Container
+from scanner.media.sniff import HEAD_BYTES, Container, sniff
+from scanner.types import NEVER_WRAPS
 
-__all__ = ["CODECS", "Media", "available_codecs", "joined", "open_media", "size_of"]
+__all__ = [
+    "CODECS",
+    "FORMATS",
+    "WRAP_BITS",
+    "Media",
+    "available_codecs",
+    "check_duration",
+    "check_pixels",
+    "joined",
+    "kind_of",
+    "open_media",
+    "size_of",
+    "video_track",
+]
 
 CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg2video", "mpeg1video", "mpeg4", "mjpeg", "gif"})
 """The decoders that we let run, of the several hundred that are compiled in."""
 
+FORMATS = "mpegts,mov,mp4,matroska,webm,avi,flv,gif"
+"""The demuxers that we let run, as FFmpeg takes them."""
+WRAP_BITS: Mapping[str, int] = {Container.MPEGTS: 33, Container.FLV: 32}
+"""Containers, by their demuxer, whose clock runs on from before the source, and how wide its counter is."""
+
 _FAST_OPEN = {
     "codec_whitelist": "none",  # probing would decode the first keyframe, which is decoded again later
-    "format_whitelist": "mpegts,mov,mp4,matroska,webm,avi,flv,gif",
+    "format_whitelist": FORMATS,
     "protocol_whitelist": "none",
     "probesize": "32768",
     "analyzeduration": "0",
@@ -39,7 +58,6 @@ _FAST_OPEN = {
 }
 _THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
 _READ_BYTES = 1 << 18
-_WRAP_BITS = {Container.MPEGTS: 33, Container.FLV: 32}
 
 
 def available_codecs() -> dict[str, bool]:
@@ -86,6 +104,21 @@ def joined(source: BinaryIO, init: bytes | None) -> BinaryIO:
     return source if init is None else BytesIO(init + source.read())
 
 
+def kind_of(source: BinaryIO, name: str) -> Container:
+    """What the source is, by its first bytes; the position is set to the first one.
+
+    Raises:
+        FormatError, NoVideoError: nothing that we open.
+    """
+    source.seek(0)
+    head = source.read(HEAD_BYTES)
+    source.seek(0)
+    try:
+        return sniff(head)
+    except (FormatError, NoVideoError) as why:
+        raise type(why)(f"{name}: {why}") from why
+
+
 @contextmanager
 def open_media(source: BinaryIO, kind: Container, limits: MediaLimits, name: str) -> Iterator[Media]:
     """The source's video track, checked and ready to be demuxed.
@@ -123,17 +156,24 @@ def _opened(source: BinaryIO, kind: Container, limits: MediaLimits, name: str, o
 def _checked(container: InputContainer, kind: Container, limits: MediaLimits, name: str) -> Media:
     if (tracks := len(container.streams)) > limits.max_tracks:
         raise LimitError(f"{name}: {tracks} tracks, limit is {limits.max_tracks}", kind="limit_tracks")
-    track = _video_track(container, name)
+    track = video_track(container, name)
     for stream in container.streams:
         stream.discard = Discard.default if stream is track else Discard.all
     assert track.time_base is not None  # every demuxer sets it
-    media = Media(name=name, kind=kind, container=container, track=track, time_base=track.time_base, wrap_bits=_WRAP_BITS.get(kind, 64))
+    bits = WRAP_BITS.get(kind, NEVER_WRAPS)
+    media = Media(name=name, kind=kind, container=container, track=track, time_base=track.time_base, wrap_bits=bits)
     check_pixels(media.codec.width, media.codec.height, limits, name)
     check_duration(media.declared or Fraction(0), limits, name)
     return media
 
 
-def _video_track(container: InputContainer, name: str) -> VideoStream:
+def video_track(container: InputContainer, name: str) -> VideoStream:
+    """The track that players show: the default one, else the first; cover pictures are none.
+
+    Raises:
+        NoVideoError: there is none.
+        FormatError: its codec is not one that we decode.
+    """
     tracks = [t for t in container.streams.video if not t.disposition & Disposition.attached_pic]
     if not tracks:
         found = ", ".join(sorted({s.type for s in container.streams})) or "no track at all"

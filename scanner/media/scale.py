@@ -11,6 +11,7 @@ import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
 
 from scanner.media.orientation import Turn
 from scanner.types import Fit, FrameSpec, Rgb
@@ -109,7 +110,8 @@ def _has_alpha(pixels: VideoFormat) -> bool:
     return pixels.has_palette or any(component.is_alpha for component in pixels.components)
 
 
-def _on_black(rgba: Rgb) -> Rgb:
+def _on_black(rgba: NDArray[np.uint8]) -> Rgb:
+    """H x W x 4 with straight alpha to H x W x 3."""
     opacity = rgba[..., 3:].astype(np.uint16)
     return ((rgba[..., :3] * opacity + 127) // 255).astype(np.uint8)
 

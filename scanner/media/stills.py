@@ -20,7 +20,7 @@ from scanner.media.decode import decode
 from scanner.media.orientation import Compass
 from scanner.media.request import DecodeRequest
 from scanner.media.scale import Scaler, displayed
-from scanner.media.take import ClipLimits, ClipPiece, Take, sniffed, take
+from scanner.media.take import ClipLimits, ClipPiece, Take, base_of, sniffed, take
 from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span
 
 __all__ = ["StillRequest", "thumbnails"]
@@ -130,7 +130,7 @@ def _images(taken: Take, frame: VideoFrame, scaler: Scaler, compass: Compass) ->
 
 
 def _window(taken: Take, samples: tuple[Sample, ...]) -> Decoded:
-    base = taken.video.time_base or Fraction(1)
+    base = base_of(taken.video)
     first, context = round(taken.clock.zero / base), taken.video.codec_context
     return Decoded(
         index=0,

@@ -12,18 +12,18 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from scanner.errors import DamagedError, FormatError, NoVideoError
+from scanner.errors import DamagedError, NoVideoError
 from scanner.media.collect import Collector, Timed
-from scanner.media.open import CODECS, joined, size_of
-from scanner.media.sniff import HEAD_BYTES, Container, sniff
+from scanner.media.open import CODECS, FORMATS, WRAP_BITS, joined, kind_of, size_of, video_track
+from scanner.media.sniff import Container
 from scanner.media.timeline import Timeline
-from scanner.types import Span
+from scanner.types import NEVER_WRAPS, Span
 
-__all__ = ["ClipLimits", "ClipPiece", "Clock", "Take", "sniffed", "take"]
+__all__ = ["LONGEST", "ClipLimits", "ClipPiece", "SourceClock", "Take", "base_of", "sniffed", "take"]
 
 LONGEST = Fraction(60)
 """Seconds of the span that one clip may hold."""
@@ -32,13 +32,11 @@ LEADS = (Fraction(3), Fraction(12), Fraction(60))
 SEEK_ABOVE = 256 << 20
 """Bytes up to which a source is read from its beginning, which costs tenths of a second and finds every picture: seeking trusts
 an index or time stamps, and may miss where those are wrong."""
-WRAP_BITS = {"mpegts": 33, "flv": 32}
-"""Containers whose clock runs on from before the source, and how wide its counter is."""
 MAX_ERRORS = 100
 """Packets that cannot be read before the rest of the source counts as absent."""
 _OPTIONS = {
     "codec_whitelist": ",".join(sorted(CODECS | {"aac", "mp3", "mp3float", "opus", "libopus"})),
-    "format_whitelist": "mpegts,mov,mp4,matroska,webm,avi,flv,gif",
+    "format_whitelist": FORMATS,
     "protocol_whitelist": "none",
 }
 """As everywhere in ``media``, but probed in full: an MP4 needs sizes and parameter sets before the first picture."""
@@ -77,7 +75,7 @@ class ClipLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class SourceClock:
     """From the time stamps of one source to the stream clock."""
 
     zero: Fraction
@@ -101,7 +99,7 @@ class Take:
 
     span: Span
     """What was asked for, on the stream clock."""
-    clock: Clock
+    clock: SourceClock
     container: str
     """FFmpeg's name of it."""
     video: VideoStream
@@ -153,7 +151,7 @@ class Take:
     def when(self, frame: VideoFrame) -> Fraction | None:
         """When a frame decoded from its pictures is shown, on the stream clock; None where nobody knows."""
         ticks = frame.pts if frame.pts is not None else frame.dts
-        return None if ticks is None else self.clock.at(ticks, self.video.time_base or Fraction(1))
+        return None if ticks is None else self.clock.at(ticks, base_of(self.video))
 
     def shifted(self, by: Fraction) -> Take:
         """The same pictures and sounds, that much later."""
@@ -181,10 +179,8 @@ def take(source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStac
         for lead in _leads(piece, size_of(source)):
             with ExitStack() as attempt:
                 track = _track(attempt.enter_context(_open(source, piece.init, name)), piece, first_pts, name)
-                found = Collector(span=track.span, most=limits.max_bytes, name=name)
-                if lead is None or _seek(track, lead):
-                    _collect(track, found)
-                if lead is None or found.reaches_back:
+                found = _collected(track, lead, limits, name)
+                if found is not None:
                     stack.push(attempt.pop_all())
                     return _taken(track, found)
     except (av.error.FFmpegError, ValueError) as why:
@@ -199,7 +195,7 @@ class _Track:
     container: InputContainer
     video: VideoStream
     audio: AudioStream | None
-    clock: Clock
+    clock: SourceClock
     span: Span
     jumps: int
 
@@ -222,30 +218,38 @@ def _first_keyframe(source: BinaryIO, init: bytes | None, name: str) -> int:
 
 def _track(container: InputContainer, piece: ClipPiece, first_pts: int, name: str) -> _Track:
     video = _video(container, name)
-    base, bits = video.time_base or Fraction(1), WRAP_BITS.get(container.format.name)
+    base, bits = base_of(video), WRAP_BITS.get(container.format.name)
     period = None if bits is None else (1 << bits) * base
     return _Track(
         container=container,
         video=video,
         audio=_audio(container),
-        clock=Clock(zero=first_pts * base, offset=piece.offset, period=period),
+        clock=SourceClock(zero=first_pts * base, offset=piece.offset, period=period),
         span=piece.span.shifted(piece.offset),
         jumps=piece.jumps,
     )
 
 
+def _collected(track: _Track, lead: Fraction | None, limits: ClipLimits, name: str) -> Collector | None:
+    """What there is of the span, read from ``lead`` seconds before it; None where its keyframe lies further back."""
+    found = Collector(span=track.span, most=limits.max_bytes, name=name)
+    if lead is None or _seek(track, lead):
+        _collect(track, found)
+    return found if lead is None or found.reaches_back else None
+
+
 def _seek(track: _Track, lead: Fraction) -> bool:
     target = track.clock.zero + track.span.start - track.clock.offset - lead
     try:
-        track.container.seek(int(target / (track.video.time_base or 1)), stream=track.video, backward=True)
+        track.container.seek(int(target / base_of(track.video)), stream=track.video, backward=True)
     except av.error.FFmpegError:
         return False
     return True
 
 
 def _collect(track: _Track, found: Collector) -> None:
-    bits = WRAP_BITS.get(track.container.format.name, 64)
-    timeline = Timeline(track.video.time_base or Fraction(1), wrap_bits=bits, running=bits < 64)
+    bits = WRAP_BITS.get(track.container.format.name, NEVER_WRAPS)
+    timeline = Timeline(base_of(track.video), wrap_bits=bits, running=bits < NEVER_WRAPS)
     jumps = 0
     for packet in _packets(track):
         ticks = packet.pts if packet.pts is not None else packet.dts
@@ -288,6 +292,12 @@ def _taken(track: _Track, found: Collector) -> Take | None:
     return taken if taken.end > taken.span.start else None
 
 
+def base_of(stream: Stream) -> Fraction:
+    """Seconds of one of the stream's ticks."""
+    assert stream.time_base is not None  # every demuxer sets it
+    return stream.time_base
+
+
 def sniffed(source: BinaryIO, init: bytes | None, name: str) -> tuple[BinaryIO, Container]:
     """The source behind its init segment, at its first byte, and what it is.
 
@@ -296,12 +306,7 @@ def sniffed(source: BinaryIO, init: bytes | None, name: str) -> tuple[BinaryIO, 
     """
     source.seek(0)
     whole = joined(source, init)
-    try:
-        kind = sniff(whole.read(HEAD_BYTES))
-    except (FormatError, NoVideoError) as why:
-        raise type(why)(f"{name}: {why}") from why
-    whole.seek(0)
-    return whole, kind
+    return whole, kind_of(whole, name)
 
 
 def _open(source: BinaryIO, init: bytes | None, name: str) -> InputContainer:
@@ -312,13 +317,8 @@ def _open(source: BinaryIO, init: bytes | None, name: str) -> InputContainer:
 
 
 def _video(container: InputContainer, name: str) -> VideoStream:
-    tracks = [track for track in container.streams.video if not track.disposition & Disposition.attached_pic]
-    if not tracks:
-        raise NoVideoError(f"{name}: no video track")
-    track = next((track for track in tracks if track.disposition & Disposition.default), tracks[0])
-    if track.codec_context is None or track.codec_context.name not in CODECS or track.time_base is None:
-        raise FormatError(f"{name}: video codec of a kind that we do not open, one of {', '.join(sorted(CODECS))} is wanted")
-    track.codec_context.thread_count = 1
+    track = video_track(container, name)
+    track.codec_context.thread_count = 1  # frame threads that are dropped undrained deadlock
     return track
 
 

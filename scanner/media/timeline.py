@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from scanner.types import NEVER_WRAPS
+
 __all__ = ["Placed", "Timeline"]
 
 _SILENCE_SECONDS = 10
@@ -26,9 +28,9 @@ class Placed:
 class Timeline:
     """Follows one track's clock in the order of its packets."""
 
-    def __init__(self, time_base: Fraction, *, wrap_bits: int = 64, running: bool = False) -> None:
-        self._modulus = 0 if wrap_bits >= 64 else 1 << wrap_bits
-        self._silence = _SILENCE_SECONDS / time_base if running else None
+    def __init__(self, time_base: Fraction, *, wrap_bits: int = NEVER_WRAPS, running: bool = False) -> None:
+        self._modulus = 0 if wrap_bits >= NEVER_WRAPS else 1 << wrap_bits
+        self._silence = _SILENCE_SECONDS // time_base if running else None  # whole ticks: each packet is compared, and fractions are slow
         self._newest: Placed | None = None
         self._before = 0
         self._duration = 0

@@ -9,7 +9,7 @@ from fractions import Fraction
 from scanner.errors import LimitError
 from scanner.media.gops import Gop
 from scanner.media.timeline import Placed
-from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
+from scanner.types import NEVER_WRAPS, Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
 
 __all__ = ["Mark", "Window"]
 
@@ -69,7 +69,7 @@ class Window:
         """The time stamp as the container has it; ``epoch`` is a frame since the clock's last jump."""
         near = epoch or self.first
         pts = ticks - near.ticks + near.raw
-        return pts % (1 << self.wrap_bits) if self.wrap_bits < 64 else pts
+        return pts % (1 << self.wrap_bits) if self.wrap_bits < NEVER_WRAPS else pts
 
     def decoded(self, info: MediaInfo, *, last: bool) -> Decoded:
         """What leaves."""

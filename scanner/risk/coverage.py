@@ -17,6 +17,7 @@ from scanner.types import Medium, Span, Unseen
 __all__ = ["BETWEEN", "Coverage", "Stretch"]
 
 BETWEEN: Final = "between_samples"
+"""The reason of a hole that is there because samples lie far apart."""
 FINEST: Final = 10**12
 """A total with a larger denominator is rounded to a nanosecond: hostile time bases cannot make it grow for ever."""
 RECENT: Final = 256

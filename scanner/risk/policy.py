@@ -39,8 +39,8 @@ def sigmoid(x: float) -> float:
     """
     if x >= 0.0:
         return 1.0 / (1.0 + exp(-x))
-    odds = exp(max(x, -745.0))
-    return odds / (1.0 + odds) if x > -745.0 else 0.0
+    odds = exp(x)
+    return odds / (1.0 + odds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,18 @@ def test_a_source_that_is_gone_when_the_clip_is_cut_is_said_and_the_incident_sta
     assert not list((tmp_path / "out").rglob("*.part"))
 
 
+def test_an_incident_after_a_jump_of_its_files_clock_has_its_sheet(tmp_path: Path, card_stream: Path, runner: Runner) -> None:
+    segments = [segment.read_bytes() for segment in sorted(card_stream.parent.glob("*.ts"))]
+    late_then_early = tmp_path / "jumps.ts"
+    late_then_early.write_bytes(segments[-1] + b"".join(segments[:-1]))
+
+    room, _ = shown(tmp_path / "out", late_then_early, runner, Settings())
+
+    (finding,) = room.findings[str(late_then_early)]
+    assert finding.sheet is not None
+    assert finding.clips[0].poster is not None
+
+
 def test_the_risk_of_every_sample_is_kept_for_the_timeline(plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path) -> None:
     _, room, incident = plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +13,22 @@ from torch.nn import functional
 from .corpus import LABELS, MEDIA, WEAPON_CLASSES
 from .fitting import minimise
 from .folds import HeldOut
-from .measures import threshold_at
+from .measures import auc
 
 __all__ = ["Advice", "Calibrated", "advise", "calibrate", "calibrate_medium", "harmless", "platt"]
 
 GROUP_CAP = 50
 """Frames of one group that count in full; a larger group counts no more than this."""
 FALSE_POSITIVES = 0.01
-"""Share of harmless pictures of each kind that may lie above a label's still threshold, and above its opening level."""
+"""Share of harmless pictures that may lie above a label's still threshold, and above its opening level."""
+HELD = 5
+"""Frames, half a second apart, that make the 2.5 s for which the fold wants the level to last."""
 SHADOW_ABOVE = 0.05
-"""Share of ordinary clips of the label's own kind of footage above the opening level at which it must not be delivered."""
+"""Share of ordinary surveillance clips that may last above the opening level; a label with more is not delivered."""
+SHADOW_BELOW = 0.75
+"""AUC of a label's frames against ordinary surveillance frames under which it is not delivered."""
+LEAST_STILL = 0.1
+"""Probability below which no picture is flagged."""
 LEAST_LEVEL = 2.0
 """Log-odds over the prior below which no level is recommended, however clean the footage here."""
 
@@ -58,12 +65,15 @@ class Advice:
     still: float
     """Probability from which a single picture is flagged."""
     ordinary: float
-    """Share of ordinary clips with a frame above the level, of the footage that is likest to the label's own."""
+    """Share of ordinary surveillance clips that stay above the level for as long as the fold asks, or for all of a shorter clip."""
+
+    separates: float
+    """AUC of its frames against ordinary surveillance frames."""
 
     @property
     def shadow(self) -> bool:
-        """Too many ordinary clips reach it: score and evaluate, deliver nothing."""
-        return self.ordinary > SHADOW_ABOVE
+        """Too many ordinary clips reach it, or too little sets it apart: score and evaluate, deliver nothing."""
+        return self.ordinary > SHADOW_ABOVE or self.separates < SHADOW_BELOW
 
 
 def platt(logits: Array, truth: Array, weight: Array, *, steps: int = 50) -> tuple[float, float]:
@@ -130,13 +140,39 @@ def harmless(held: HeldOut, label: str) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def advise(held: HeldOut, label: str, calibrated: Calibrated) -> Advice:
-    """Thresholds at ``FALSE_POSITIVES`` on the worst kind of harmless picture that is not CCTV, and what CCTV then does."""
-    logits = held.labels[:, LABELS.index(label)]
+def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np.bool_]) -> Advice:
+    """Thresholds at ``FALSE_POSITIVES``, the mean over the kinds of harmless picture that are not CCTV, and what CCTV then does.
+
+    Args:
+        camera: views whose medium is said to be a camera; the others do not count, as the policy's ``when`` says.
+    """
+    logits = np.where(camera, held.labels[:, LABELS.index(label)], -np.inf)
     kinds = harmless(held, label)
     ordinary = kinds.pop("ordinary CCTV")
-    threshold = max(threshold_at(logits[which], FALSE_POSITIVES) for which in kinds.values())
+    threshold = _threshold([logits[which] for which in kinds.values()])
     level = max(LEAST_LEVEL, float(np.ceil(10 * calibrated.evidence(np.array(threshold))) / 10))
-    still = float(np.clip(calibrated.probability(np.array(threshold)), 0.5, 0.999))
-    peaks = [logits[ordinary & (held.batch.row == row)].max() for row in np.unique(held.batch.row[ordinary])]
-    return Advice(level=level, still=round(still, 3), ordinary=float((calibrated.evidence(np.array(peaks)) >= level).mean()))
+    still = float(np.clip(calibrated.probability(np.array(threshold)), LEAST_STILL, 0.999))
+    clips = [logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])]
+    lasting = np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips])
+    return Advice(
+        level=level,
+        still=round(still, 3),
+        ordinary=float((calibrated.evidence(lasting) >= level).mean()),
+        separates=_separation(held, label, ordinary),
+    )
+
+
+def _separation(held: HeldOut, label: str, ordinary: NDArray[np.bool_]) -> float:
+    column = LABELS.index(label)
+    shown = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.values[:, column] == 1)
+    which = shown | ordinary
+    return auc(held.labels[which, column], shown[which].astype(float))
+
+
+def _threshold(kinds: Sequence[Array]) -> float:
+    """The lowest logit above which lies at most a share ``FALSE_POSITIVES``, every kind counting alike."""
+    logits = np.concatenate(kinds)
+    share = np.concatenate([np.full(len(kind), 1 / len(kind) / len(kinds)) for kind in kinds])
+    order = np.argsort(-logits)
+    above = np.cumsum(share[order]) - share[order]
+    return float(logits[order][above <= FALSE_POSITIVES].min())

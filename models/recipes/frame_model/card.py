@@ -38,13 +38,17 @@ def spoken(line: Line) -> str:
 
 def policy_table(facts: Facts) -> str:
     """What the manifest recommends, as Markdown."""
-    rows = ["| label | prior | level | still | ordinary CCTV clips above the level | shadow |", "|---|---|---|---|---|---|"]
+    heads = ("label", "prior", "level", "still", "ordinary CCTV clips that last above the level", "AUC against ordinary CCTV", "shadow")
+    rows = [_row(heads), "|---" * len(heads) + "|"]
     for label in LABELS:
-        advice = facts.advice[label]
-        prior = facts.calibrated[label].prior
-        shadow = "yes" if advice.shadow else "no"
-        rows.append(f"| {label} | {prior:.3f} | {advice.level:.1f} | {advice.still:.3f} | {advice.ordinary:.1%} | {shadow} |")
+        advice, prior = facts.advice[label], facts.calibrated[label].prior
+        shares = (f"{advice.ordinary:.1%}", f"{advice.separates:.2f}", "yes" if advice.shadow else "no")
+        rows.append(_row((label, f"{prior:.3f}", f"{advice.level:.1f}", f"{advice.still:.3f}", *shares)))
     return "\n".join(rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def write_table(path: Path, lines: Sequence[Line]) -> None:

@@ -18,23 +18,28 @@ LABELS = ("fight", "gun", "fire", "smoke")
 MEDIA = ("camera", "rendered", "screen")
 UNKNOWN_MEDIUM = -1
 
+LABELLED = 1.0
+"""Trust in what a person labelled."""
 PRESUMED = 0.5
 """Trust in a negative that nobody labelled: a picture from a gun set shows, as good as surely, no fire."""
+FAINT = 0.03
+"""Trust in "no fight" where none could be: told loudly, it teaches what surveillance cameras look like, not what fights do
+(measured: clip AUC 0.68 at 1, 0.72 at 0.1, 0.74 at 0)."""
 ANY = "*"
-NOTHING = dict.fromkeys(LABELS, 0)
-CLAIMS: Mapping[tuple[str, str], tuple[Mapping[str, int], Mapping[str, int]]] = {
-    ("violence_clip", "1"): ({"fight": 1}, {"fire": 0, "smoke": 0}),
-    ("violence_clip", "0"): ({"fight": 0}, {"gun": 0, "fire": 0, "smoke": 0}),
-    ("weapon", "1"): ({"gun": 1}, {"fire": 0, "smoke": 0}),
-    ("weapon", "0"): ({"gun": 0}, {"fire": 0, "smoke": 0}),
-    ("fire", "fire"): ({"fire": 1}, {"fight": 0, "gun": 0}),
-    ("fire", "smoke"): ({"smoke": 1}, {"fight": 0, "gun": 0}),
-    ("fire", "normal"): ({"fire": 0, "smoke": 0}, {"fight": 0, "gun": 0}),
-    ("benign_video", ANY): (NOTHING, {}),
-    ("game_video", ANY): (NOTHING, {}),
-    ("benign", ANY): (NOTHING, {}),
+NOTHING = {"fight": (0, FAINT), "gun": (0, LABELLED), "fire": (0, LABELLED), "smoke": (0, LABELLED)}
+CLAIMS: Mapping[tuple[str, str], Mapping[str, tuple[int, float]]] = {
+    ("violence_clip", "1"): {"fight": (1, LABELLED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
+    ("violence_clip", "0"): {"fight": (0, LABELLED), "gun": (0, PRESUMED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
+    ("weapon", "1"): {"gun": (1, LABELLED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
+    ("weapon", "0"): {"gun": (0, LABELLED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
+    ("fire", "fire"): {"fire": (1, LABELLED), "fight": (0, FAINT), "gun": (0, PRESUMED)},
+    ("fire", "smoke"): {"smoke": (1, LABELLED), "fight": (0, FAINT), "gun": (0, PRESUMED)},
+    ("fire", "normal"): {"fire": (0, LABELLED), "smoke": (0, LABELLED), "fight": (0, FAINT), "gun": (0, PRESUMED)},
+    ("benign_video", ANY): NOTHING,
+    ("game_video", ANY): NOTHING,
+    ("benign", ANY): NOTHING,
 }
-"""(task, label) -> what a person labelled, and what is presumed: each label -> 1 or 0. What is in neither is not known."""
+"""(task, label) -> for each label what is said, 1 or 0, and how far that is trusted. What is not there is not known."""
 WEAPON_CLASSES = frozenset(
     {"rifle", "revolver", "assault_rifle", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow"}
 )
@@ -117,13 +122,12 @@ def teach(row: Row) -> Lesson:
     Raises:
         ValueError: a task or label that this recipe does not know.
     """
-    known, presumed = CLAIMS.get((row.task, row.label)) or CLAIMS.get((row.task, ANY)) or _refuse(row)
+    claims = CLAIMS.get((row.task, row.label)) or CLAIMS.get((row.task, ANY)) or _refuse(row)
     values = np.full(len(LABELS), np.nan, np.float32)
     trust = np.zeros(len(LABELS), np.float32)
-    for claims, weight in ((presumed, PRESUMED), (known, 1.0)):
-        for label, value in claims.items():
-            values[LABELS.index(label)] = value
-            trust[LABELS.index(label)] = weight
+    for label, (value, weight) in claims.items():
+        values[LABELS.index(label)] = value
+        trust[LABELS.index(label)] = weight
     return Lesson(values=values, trust=trust, medium=_medium(row))
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from scanner.types import Fit, Rgb
 
 from .backbone import SPLIT, embed, normalise, texture_of
-from .corpus import Row
+from .corpus import Row, teach
 from .pictures import Picture, as_frame, pictures_of, shrink
 from .views import make_view, settle
 
@@ -33,8 +33,9 @@ BACKDROPS = 40
 """Ordinary camera frames kept for each fold, to stand behind or beside its other pictures."""
 
 
+SHARD_FIELDS = ("middle", "embedding", "values", "medium", "gun_width", "row", "frame", "view")
 Shard = dict[str, NDArray[np.generic]]
-"""The arrays of one file of the cache, by name."""
+"""The arrays of one file of the cache, by the names in ``SHARD_FIELDS``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,9 @@ class Batch:
     texture: NDArray[np.float32]
     """N x 288: ``texture_of`` the middle."""
     values: NDArray[np.float32]
+    """N x labels: 1, 0 or NaN."""
     trust: NDArray[np.float32]
+    """N x labels: how far each value counts."""
     medium: NDArray[np.int64]
     gun_width: NDArray[np.float32]
     row: NDArray[np.int64]
@@ -91,8 +94,8 @@ def extract(rows: Sequence[Row], folds: dict[str, int], blocks: nn.Sequential, p
             print(f"view {view}: {min(start + SHARD, len(rows))}/{len(rows)} rows", flush=True)
 
 
-def load(cache: Path, fit: Fit, *, views: int) -> Batch:
-    """All cached views below ``views``.
+def load(rows: Sequence[Row], cache: Path, fit: Fit, *, views: int) -> Batch:
+    """All cached views below ``views`` of these rows.
 
     Raises:
         FileNotFoundError: nothing is cached.
@@ -103,10 +106,12 @@ def load(cache: Path, fit: Fit, *, views: int) -> Batch:
     parts: dict[str, list[NDArray[np.generic]]] = {}
     for path in shards:
         with np.load(path) as data:
-            for name in data.files:
+            for name in SHARD_FIELDS:
                 parts.setdefault(name, []).append(data[name])
             parts.setdefault("texture", []).append(texture_of(torch.from_numpy(data["middle"]).float()).numpy())
-    return Batch(**{name: np.concatenate(arrays) for name, arrays in parts.items()})
+    whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    trust = np.stack([teach(row).trust for row in rows])
+    return Batch(**whole, trust=trust[whole["row"]])
 
 
 def ordinary_frames(rows: Sequence[Row], folds: dict[str, int], data: Path) -> dict[int, list[Rgb]]:
@@ -134,14 +139,13 @@ def _shard(
         behind = backdrops.get(folds.get(rows[index].group, OUTSIDE), [])
         for frame, (image, shown) in enumerate(_views(rows[index], view, behind, plan)):
             images.append(image)
-            facts.append((shown.lesson.values, shown.lesson.trust, shown.lesson.medium, shown.gun_width(), index, frame, view))
-    values, trust, medium, gun_width, row, number, views = zip(*facts, strict=True)
+            facts.append((shown.lesson.values, shown.lesson.medium, shown.gun_width(), index, frame, view))
+    values, medium, gun_width, row, number, views = zip(*facts, strict=True)
     middle, embedding = _activations(np.stack(images), blocks)
     return {
         "middle": middle,
         "embedding": embedding,
         "values": np.stack(values),
-        "trust": np.stack(trust),
         "medium": np.array(medium, np.int64),
         "gun_width": np.array(gun_width, np.float32),
         "row": np.array(row, np.int64),

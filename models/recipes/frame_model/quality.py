@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Calibrated, harmless
+from .calibration import Advice, Calibrated, harmless
 from .corpus import LABELS, MEDIA
 from .folds import FOLDS, HeldOut
 from .measures import Figure, auc, bootstrap, calibration_error, threshold_at
@@ -46,10 +46,20 @@ class Line:
     """Also told in the manifest."""
 
 
-def measure(held: HeldOut, calibrated: Mapping[str, Calibrated], offsets: NDArray[np.float64]) -> tuple[Line, ...]:
+def measure(
+    held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Mapping[str, Advice], offsets: NDArray[np.float64]
+) -> tuple[Line, ...]:
     """Every figure, in the card's order; ``offsets`` are added to the medium's logits, as in the shipped model."""
     shipped = replace(held, medium=held.medium + offsets)
-    return (*_fight(held), *_guns(held), *_fire(held), *_medium(shipped), *_calibration(held, calibrated), *_flags(held))
+    return (
+        *_fight(held),
+        *_guns(held),
+        *_fire(held),
+        *_medium(shipped),
+        *_recommended(held, calibrated, advice),
+        *_calibration(held, calibrated),
+        *_flags(held),
+    )
 
 
 def _fight(held: HeldOut) -> Iterator[Line]:
@@ -111,6 +121,15 @@ def _medium(held: HeldOut) -> Iterator[Line]:
         yield _share("medium", f"named right: {name}", held, right, inside & (held.batch.medium == index))
     for game in sorted(set(held.group[inside & (held.batch.medium == 1)])):
         yield _share("medium", f"named right: {game}", held, right, inside & (held.group == game))
+
+
+def _recommended(held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Mapping[str, Advice]) -> Iterator[Line]:
+    for column, label in enumerate(LABELS):
+        shown = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.values[:, column] == 1)
+        evident = calibrated[label].evidence(held.labels[:, column]) >= advice[label].level
+        yield _share(label, "frames that reach the recommended level", held, evident, shown)
+        flagged = calibrated[label].probability(held.labels[:, column]) >= advice[label].still
+        yield _share(label, "stills that reach the recommended threshold", held, flagged, shown)
 
 
 def _calibration(held: HeldOut, calibrated: Mapping[str, Calibrated]) -> Iterator[Line]:

@@ -1,0 +1,24 @@
+"""Clips for the benchmarks, drawn once and kept in the temporary folder."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from scanner.bench.footage import drawn
+from scanner.media.synthetic import Synthetic
+
+__all__ = ["LONG_GOP", "SEGMENT", "clip"]
+
+SEGMENT = Synthetic()
+"""1080p30, 6 Mb/s, 4 s, a keyframe each 2 s."""
+LONG_GOP = Synthetic(seconds=20, gop=300)
+"""The same with a keyframe each 10 s."""
+
+
+def clip(what: Synthetic) -> Path:
+    """Its file."""
+    folder = Path(tempfile.gettempdir()) / "streamwarden-benchmarks"
+    folder.mkdir(exist_ok=True)
+    name = f"{what.width}x{what.height}-{what.rate}fps-{what.bits // 1000}k-{what.seconds}s-gop{what.gop}.ts"
+    return drawn(folder, what, name)
