@@ -26,7 +26,7 @@ from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
 from scanner.arrivals import Arrival, Arrived, Ended
 from scanner.cli.show import Board
-from scanner.config import Settings, compose_policies
+from scanner.config import compose_policies, read_settings
 from scanner.evidence import Reporter, open_room
 from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
 from scanner.lines import ErrorLine, SummaryLine
@@ -36,7 +36,7 @@ from scanner.runner import used_models
 from scanner.scan import scan
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Segment, SegmentKey, StreamId
-from workers.cli import on_ray
+from workers import on_ray
 
 OUT = Path("demo-out")
 SECONDS = 24
@@ -60,7 +60,7 @@ def main() -> int:
     playlists = _streams(options.media)
     folder = OUT / "report"
     shutil.rmtree(folder, ignore_errors=True)
-    settings = Settings()
+    settings = read_settings()
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
     console.print(f"starting Ray on this machine with {options.workers} workers")

@@ -1,0 +1,54 @@
+"""Streamwarden's library: from segments of live video to incidents.
+
+    from scanner import scan_paths
+
+    for line in scan_paths(["clip.mp4"]):
+        print(line)
+
+What most programs need is here, and is imported when it is first asked for: ``import scanner`` loads no decoder and no
+model. The rest has a module each. To read the code, begin with ``scanner.types`` (the nouns) and ``scanner.scan`` (the whole
+path); to build on it, with ``docs/library.md``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scanner.config import Settings, read_settings
+    from scanner.errors import InputError, ScannerError, SetupError, TransientError
+    from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine
+    from scanner.paths import scan_paths
+else:
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        for module, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(module), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "ErrorLine",
+    "FrameLine",
+    "GapLine",
+    "IncidentLine",
+    "InputError",
+    "Line",
+    "ScannerError",
+    "Settings",
+    "SetupError",
+    "SummaryLine",
+    "TransientError",
+    "read_settings",
+    "scan_paths",
+]
+
+_HOMES = {
+    "scanner.config": ("Settings", "read_settings"),
+    "scanner.errors": ("InputError", "ScannerError", "SetupError", "TransientError"),
+    "scanner.lines": ("ErrorLine", "FrameLine", "GapLine", "IncidentLine", "Line", "SummaryLine"),
+    "scanner.paths": ("scan_paths",),
+}

@@ -11,9 +11,8 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from decimal import Decimal
-from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from scanner.complaints import complaints, nearest
 from scanner.errors import SetupError
 from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
@@ -119,7 +119,7 @@ def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
     except OSError as why:
         raise SetupError(f"{where}: {why.strerror}; name a file in TOML, see samples/ for some") from why
     except ValidationError as why:
-        raise SetupError(f"{where}: {'; '.join(_complaints(why))}") from why
+        raise SetupError(f"{where}: {_complaints(why)}") from why
     except ValueError as why:
         raise SetupError(f"{where}: {why}") from why
 
@@ -192,7 +192,8 @@ def _policy(label: Label, values: Mapping[str, Any]) -> Policy:
     try:
         return _One.model_validate({"policy": values}).policy
     except ValidationError as why:
-        raise SetupError("; ".join(complaint.replace("policy", f"policy.{label}", 1) for complaint in _complaints(why))) from why
+        found = complaints(why, known=_keys(), noun="setting")
+        raise SetupError("; ".join(complaint.replace("policy", f"policy.{label}", 1) for complaint in found)) from why
 
 
 def _plain(value: Any) -> Any:
@@ -206,25 +207,15 @@ def _unknown_variables() -> Iterator[str]:
     for name in sorted(os.environ):
         section, nested, _ = name.removeprefix(ENVIRONMENT).partition(NESTED)
         if name.startswith(ENVIRONMENT) and nested and section.lower() not in Settings.model_fields:
-            yield f"{name}: no such section of the settings{_nearest(section.lower())}"
+            yield f"{name}: no such section of the settings{nearest(section.lower(), Settings.model_fields)}"
 
 
-def _complaints(why: ValidationError) -> Iterator[str]:
-    for error in why.errors(include_url=False):
-        where = ".".join(str(part) for part in error["loc"])
-        if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            yield f"{where}: no such setting{_nearest(str(error['loc'][-1]))}"
-            continue
-        yield f"{where}: {error['msg'].removeprefix('Value error, ')}" + (f", got {error['input']!r}" if _is_short(error["input"]) else "")
+def _complaints(why: ValidationError) -> str:
+    return "; ".join(complaints(why, known=_keys(), noun="setting"))
 
 
-def _is_short(value: Any) -> bool:
-    return isinstance(value, str | int | float | Decimal)
-
-
-def _nearest(key: str) -> str:
-    parts = (Settings, ModelSettings, StreamSettings, EvidenceSettings)
-    own = {name for part in parts for name in part.model_fields}
-    of_others = {name for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Policy) for name in noun.__dataclass_fields__}
-    near = get_close_matches(key, sorted(own | of_others), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _keys() -> Iterator[str]:
+    for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
+        yield from part.model_fields
+    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Policy):
+        yield from (field.name for field in fields(noun))

@@ -24,22 +24,17 @@ ADDRESSES: Final = ("http://", "https://")
 
 
 def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
-    """All that the names stand for, in their order; what stands for nothing is told and the others go on."""
+    """All that the names stand for, in their order, each once; what stands for nothing is told and the others go on."""
     told: set[str] = set()
     for name in names:
         try:
-            paths = expand(name)
+            paths = [path for path in expand(name) if path not in told]
         except InputError as why:
-            paths = []
             yield Unreadable(path=name, error=why)
+            continue
+        told.update(paths)
         for path in paths:
-            if path in told:
-                continue
-            told.add(path)
-            if _is_playlist(path):
-                yield from _playlist(path, limits)
-            else:
-                yield _file(path)
+            yield from _playlist(path, limits) if _is_playlist(path) else (_file(path),)
 
 
 def expand(name: str) -> list[str]:

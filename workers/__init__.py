@@ -1,5 +1,28 @@
 """The scanner's work on many processes and machines, by Ray: it moves data and calls the core, and judges nothing.
 
-Read ``dispatch`` (what waits, who has it, what is over), then ``crew`` (threads around it), then ``actors`` (Ray).
-Only ``actors`` and ``cluster`` import ray.
+    from workers import on_ray
+
+    with on_ray(settings, workers=4) as runner: ...
+
+A program needs no more than this ``Runner``; it is imported when it is first asked for. To read the code, begin with
+``dispatch`` (what waits, who has it, what is over), then ``crew`` (threads around it), then ``actors`` (Ray). Only ``actors``
+and ``cluster`` import ray.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.runner import on_ray
+else:
+
+    def __getattr__(name: str) -> object:
+        if name != "on_ray":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from workers.runner import on_ray
+
+        return on_ray
+
+
+__all__ = ["on_ray"]

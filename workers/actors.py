@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from scanner.errors import ScannerError, TransientError
 from scanner.runner import Job, Runner
+from scanner.scoring import Scorer
 from scanner.types import Sample, Scores, Source
 from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
@@ -20,14 +21,13 @@ from workers.dispatch import Bounds, News
 from workers.inference import InferenceActor, ScorerFacts, remote_scorers
 from workers.leases import Work
 
-__all__ = ["Placement", "Plan", "RayHand", "ray_runner"]
+__all__ = ["Placement", "Plan", "crew", "ray_runner"]
 
 Placement = Literal["cpu", "gpu"]
 """``cpu``: decode and score in one actor, nothing travels. ``gpu``: decode actors send small arrays to one inference actor."""
 
 NEWS_AHEAD = 4
 """Messages that a worker may be ahead of us; then it pauses."""
-
 SCORE_RETRIES = 2
 """A batch that was with an inference actor when it died is sent again so often."""
 
@@ -60,7 +60,7 @@ def ray_runner(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
 def crew(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
     """The same where this process is connected to Ray already."""
     inference = None if plan.placement == "cpu" else _start_inference(recipe, plan)
-    hands = [RayHand(f"decode-{number}", partial(_start_decode, recipe, inference)) for number in range(plan.workers)]
+    hands = [_RayHand(f"decode-{number}", partial(_start_decode, recipe, inference)) for number in range(plan.workers)]
     try:
         yield CrewRunner(hands, Bounds(workers=plan.workers))
     finally:
@@ -70,7 +70,7 @@ def crew(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
             _kill(inference)
 
 
-class RayHand:
+class _RayHand:
     """A decode actor, made when there is work and made anew when it died."""
 
     def __init__(self, name: str, start: Callable[[], Any]) -> None:
@@ -124,12 +124,13 @@ class _Decode:
             self._actor = DecodeActor(self._recipe, self._scorers())
         yield from self._actor.work(work)
 
-    def _scorers(self) -> Any:
+    def _scorers(self) -> Sequence[Scorer] | None:
+        """Those of the inference actor; None where there is none, and ours are to be loaded here."""
         import ray
 
         if self._inference is None:
             return None
-        facts = ray.get(self._inference.facts.remote())
+        facts: Sequence[ScorerFacts] = ray.get(self._inference.facts.remote())
         return remote_scorers(facts, self._ask)
 
     def _ask(self, index: int, batch: Sequence[Sample]) -> list[Scores]:
@@ -137,7 +138,7 @@ class _Decode:
 
         try:
             answer: list[Scores] = ray.get(self._inference.score.remote(index, batch))
-        except ray.exceptions.RayTaskError:
+        except ray.exceptions.RayTaskError:  # Ray gives it its cause's class too: it must not pass for a death below
             raise
         except ray.exceptions.RayActorError as why:
             raise TransientError(f"the inference actor ended {SCORE_RETRIES + 1} times") from why
@@ -168,10 +169,9 @@ class _Inference:
 
 def _anywhere(job: Job) -> Job:
     """With paths that mean the same in another folder."""
-    segment = job.segment
-    return replace(
-        job, segment=replace(segment, source=_absolute(segment.source), init=None if segment.init is None else _absolute(segment.init))
-    )
+    source, init = job.segment.source, job.segment.init
+    absolute = replace(job.segment, source=_absolute(source), init=None if init is None else _absolute(init))
+    return replace(job, segment=absolute)
 
 
 def _absolute(source: Source) -> Source:

@@ -27,11 +27,13 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or it prints the deaths of workers to stdout, into our data
 }
+"""For Ray's environment: no telemetry, and nothing printed by itself."""
 LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name, what binds every listener to 127.0.0.1
     "RAY_AUTH_MODE": "token",
     "RAY_worker_niceness": "0",  # Ray's default is +15, at which decoders starve
 }
+"""The same for a cluster of our own: nobody else reaches it."""
 ATTEMPTS = 2
 """Ray gives its processes a fixed 30 s to start, which a busy machine may miss once."""
 
@@ -86,7 +88,7 @@ def _start(settings: ClusterSettings, folder: Path) -> None:
                     _temp_dir=str(folder / "ray"),  # made open to all by Ray, so it lies inside ours
                     **_SILENT,
                 )
-        except Exception as why:
+        except Exception as why:  # a dozen classes of Ray and gRPC, and what its processes wrote as they died
             _stop(folder)
             if attempt == ATTEMPTS:
                 raise SetupError(f"Ray did not start on this machine ({why}); scan without --workers does not need it") from why
@@ -123,7 +125,7 @@ def _connected(address: str) -> Iterator[None]:
     try:
         with _same_sigterm():
             ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except Exception as why:
+    except Exception as why:  # as above: nothing narrower holds them all
         raise SetupError(f"no Ray cluster answers at {address}: {why}") from why
     try:
         yield

@@ -87,7 +87,7 @@ class Dispatch:
     def admits(self, job: Job) -> bool:
         """Whether this job may be offered now. One that is over the bound by itself may, once nothing else is in flight."""
         in_flight = sum(self._weights.values())
-        fits = in_flight + weight(job.segment) <= self._bounds.bytes_in_flight
+        fits = in_flight + _weight(job.segment) <= self._bounds.bytes_in_flight
         return self.has_room() and (fits or not self._weights)
 
     def offer(self, job: Job) -> None:
@@ -101,7 +101,7 @@ class Dispatch:
         ticket, stream = self._tickets, job.segment.key.stream_id
         self._tickets += 1
         self._windows[ticket] = 0
-        self._weights[ticket] = weight(job.segment)
+        self._weights[ticket] = _weight(job.segment)
         self._order.expect(ticket, stream)
         self._leases.add(Work(ticket=ticket, job=job, shard=shard_of(stream, self._bounds.shards)))
 
@@ -138,7 +138,7 @@ class Dispatch:
         if not left:
             return
         self._deaths += 1
-        log.warning("worker ended", extra={"worker": lease.owner, "why": why, "segments": [str(w.job.segment.key) for w in left]})
+        log.warning("worker ended", extra={"worker": lease.owner, "why": why, "sources": [w.job.name for w in left]})
         if self._deaths >= self._bounds.deaths_in_a_row:
             raise SetupError(f"{self._deaths} workers ended one after another with nothing done, the last one: {why}")
         tried = [self._after_death(w, alone=len(left) == 1) for w in left]
@@ -195,7 +195,7 @@ class Dispatch:
         self._order.push(work.ticket, Finished(key=job.segment.key))
 
 
-def weight(segment: Segment) -> int:
+def _weight(segment: Segment) -> int:
     """Bytes that the segment holds in memory; a path holds none."""
     held: Sequence[object] = (segment.source, segment.init)
     return sum(len(part) for part in held if isinstance(part, bytes))

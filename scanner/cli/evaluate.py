@@ -17,7 +17,7 @@ from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.show import new_table
 from scanner.cli.status import Status
 from scanner.config import read_settings
-from scanner.evaluate import Interval, Judged, Result, judge, read_rows, results
+from scanner.evaluate import Interval, Judged, Result, Unread, judge, read_rows, results
 from scanner.runner import used_models
 
 __all__ = ["eval_command"]
@@ -39,13 +39,11 @@ def eval_command(
     """
     settings = read_settings(config)
     rows = [row for row in read_rows(manifest) if not task or row.task in task]
-    judged: list[Judged] = []
-    failed: list[str] = []
     with open_runner(context.obj, settings, workers) as runner:
-        for _, said in track(judge(rows, runner), total=len(rows), console=Console(stderr=True), description="scoring"):
-            (failed.append(said) if isinstance(said, str) else judged.append(said))
-    for why in failed:
-        Console(stderr=True).print(f"not counted: {why}", markup=False, highlight=False)
+        said = list(track(judge(rows, runner), total=len(rows), console=Console(stderr=True), description="scoring"))
+    judged, failed = [one for one in said if isinstance(one, Judged)], [one for one in said if isinstance(one, Unread)]
+    for unread in failed:
+        Console(stderr=True).print(f"not counted: {unread.reason}", markup=False, highlight=False)
     found = results(judged)
     models = [str(manifest.ref) for manifest in used_models(settings)]
     if wants_json(as_json):

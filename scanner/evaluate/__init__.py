@@ -2,7 +2,7 @@
 
 from scanner.evaluate.measures import Interval, auc, average_precision, bootstrap, calibration_error, recall_at
 from scanner.evaluate.rows import Row, read_rows
-from scanner.evaluate.tables import Judged, Result, results
+from scanner.evaluate.tables import Judged, Result, Unread, results
 from scanner.evaluate.work import judge
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Judged",
     "Result",
     "Row",
+    "Unread",
     "auc",
     "average_precision",
     "bootstrap",

@@ -13,7 +13,7 @@ from scanner.evaluate.measures import Floats, Interval, Truths, auc, average_pre
 from scanner.evaluate.rows import Row
 from scanner.types import Medium
 
-__all__ = ["FALSE_POSITIVES", "Judged", "Result", "results"]
+__all__ = ["FALSE_POSITIVES", "Judged", "Result", "Unread", "results"]
 
 FALSE_POSITIVES: Final = (0.01, 0.02, 0.05)
 ARMED: Final = ("rifle", "revolver", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow")
@@ -30,6 +30,14 @@ class Judged:
     row: Row
     scores: Mapping[str, float]
     medium: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A row of which not one frame could be judged, and why."""
+
+    row: Row
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

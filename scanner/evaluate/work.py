@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scanner.evaluate.rows import Row
-from scanner.evaluate.tables import Judged
+from scanner.evaluate.tables import Judged, Unread
 from scanner.runner import Failed, Finished, Job, Runner
 from scanner.types import ScoredFrame, Segment, SegmentKey, StreamId
 
@@ -31,15 +31,14 @@ class _Heard:
             self.medium[medium.value] += share
 
 
-def judge(rows: Sequence[Row], runner: Runner) -> Iterator[tuple[Row, Judged | str]]:
-    """Each row with what the models said of it, or why it could not be read; in the order in which the runner is done."""
+def judge(rows: Sequence[Row], runner: Runner) -> Iterator[Judged | Unread]:
+    """What the models said of each row; in the order in which the runner is done."""
     heard: dict[StreamId, _Heard] = defaultdict(_Heard)
     jobs = (Job(segment=_segment(index, row), name=str(row.path), windowed=True) for index, row in enumerate(rows))
     for outcome in runner.run(jobs):
         stream_id = outcome.key.stream_id
         if isinstance(outcome, Finished):
-            row = rows[int(stream_id)]
-            yield row, _judged(row, heard.pop(stream_id, _Heard()))
+            yield _judged(rows[int(stream_id)], heard.pop(stream_id, _Heard()))
         elif isinstance(outcome, Failed):
             heard[stream_id].error = str(outcome.error)
         else:
@@ -51,7 +50,7 @@ def _segment(index: int, row: Row) -> Segment:
     return Segment(key=SegmentKey(stream_id=StreamId(str(index)), sequence=0), source=row.path)
 
 
-def _judged(row: Row, heard: _Heard) -> Judged | str:
+def _judged(row: Row, heard: _Heard) -> Judged | Unread:
     if heard.frames == 0:
-        return heard.error or f"{row.path}: no frame"
+        return Unread(row=row, reason=heard.error or f"{row.path}: no frame")
     return Judged(row=row, scores=heard.scores, medium={name: total / heard.frames for name, total in heard.medium.items()})

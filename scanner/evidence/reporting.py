@@ -10,7 +10,7 @@ from fractions import Fraction
 from scanner.config import Settings, policy_hash
 from scanner.evidence.room import EvidenceRoom
 from scanner.lines import ErrorLine, GapLine, SummaryLine
-from scanner.report import Failure, ModelUsed, PathReport, PolicyUsed, Report, Uncovered
+from scanner.report import Failure, ModelUsed, PathReport, PolicyUsed, Report, UncoveredCategory
 from scanner.risk import Policies, Policy
 from scanner.scan import Said
 from scanner.scoring import Manifest
@@ -59,7 +59,7 @@ class Reporter:
             policy_version=policy_hash(policies)[:12],
             policy_sha256=policy_hash(policies),
             taxonomy_version=taxonomy.version,
-            uncovered=tuple(Uncovered(category=category, labels=tuple(labels)) for category, labels in by_category.items()),
+            uncovered=tuple(UncoveredCategory(category=category, labels=tuple(labels)) for category, labels in by_category.items()),
             paths=tuple(sorted((self._path(path) for path in self._paths), key=_urgency)),
         )
 

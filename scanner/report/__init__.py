@@ -14,7 +14,7 @@ from scanner.report.nouns import (
     Report,
     RiskPoint,
     Sheet,
-    Uncovered,
+    UncoveredCategory,
 )
 from scanner.report.page import to_page
 from scanner.report.sheet import Tile, write_poster, write_sheet
@@ -32,7 +32,7 @@ __all__ = [
     "RiskPoint",
     "Sheet",
     "Tile",
-    "Uncovered",
+    "UncoveredCategory",
     "schema",
     "to_document",
     "to_page",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from scanner.types import Unseen
 
-__all__ = ["Clip", "Failure", "Finding", "ModelUsed", "PathReport", "PolicyUsed", "Report", "RiskPoint", "Sheet", "Uncovered"]
+__all__ = ["Clip", "Failure", "Finding", "ModelUsed", "PathReport", "PolicyUsed", "Report", "RiskPoint", "Sheet", "UncoveredCategory"]
 
 _FILE = re.compile(r"(clips|sheets)/[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -171,7 +171,7 @@ class PolicyUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Uncovered:
+class UncoveredCategory:
     """A category of which no installed model covers these labels."""
 
     category: str
@@ -193,7 +193,7 @@ class Report:
     policy_version: str
     policy_sha256: str
     taxonomy_version: str
-    uncovered: tuple[Uncovered, ...]
+    uncovered: tuple[UncoveredCategory, ...]
     paths: tuple[PathReport, ...]
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-__all__ = ["FULL", "Look", "Method", "Support"]
+__all__ = ["FULL", "Look", "Method", "Support", "weighted"]
 
 FULL: Final = 1024
 """The weight of a look that counts whole. Weights are whole numbers, so that weighted seconds stay exact and cheap."""

@@ -52,7 +52,7 @@ def _prepared(channel: Channel) -> _Server:
         server = _Server(channel, start, memory)
         if start.warm_up is not None:
             _load(start.warm_up)()
-    except Exception as why:
+    except Exception as why:  # whatever it is, the parent has to know before this process ends of it
         channel.send(dumps({"failed": f"{type(why).__name__}: {why}"}))
         raise
     gc.collect()

@@ -17,7 +17,7 @@ from scanner.sandbox.process import Child
 from scanner.sandbox.walls import Walls
 from scanner.types import Decoded, FrameSpec, Source
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who only opens files by this package does not load FFmpeg
     from scanner.media import DecodeRequest
 
 __all__ = ["TASKS", "Sandbox"]

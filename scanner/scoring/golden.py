@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from scanner.complaints import complaints
 from scanner.errors import SetupError
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import Provider, load_onnx
@@ -115,4 +116,4 @@ def _read_golden(folder: Path) -> Golden:
     except OSError as why:
         raise SetupError(f"model {folder.name}: cannot read {path}: {why.strerror}; record it with the model") from why
     except ValidationError as why:
-        raise SetupError(f"{path}: {why.errors(include_url=False)[0]['msg']}") from why
+        raise SetupError(f"{path}: {'; '.join(complaints(why, known=Golden.model_fields, noun='key'))}") from why

@@ -6,18 +6,18 @@ A manifest is a promise that ``scanner.scoring.onnx`` holds the graph to. Everyt
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from scanner.complaints import complaints
 from scanner.errors import SetupError
 from scanner.taxonomy import Taxonomy
 from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
-__all__ = ["Calibration", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
+__all__ = ["FILENAME", "Calibration", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
 
 FILENAME = "model.toml"
 
@@ -186,7 +186,7 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as why:
         raise SetupError(f"model {folder.name}: cannot read {path}: {why.strerror}") from why
     except ValidationError as why:
-        raise SetupError(f"{path}: {'; '.join(_complaints(why))}") from why
+        raise SetupError(f"{path}: {_complaints(why)}") from why
     except ValueError as why:
         raise SetupError(f"{path}: {why}") from why
     if manifest.name != folder.name:
@@ -202,19 +202,6 @@ def _explain_label(taxonomy: Taxonomy, label: Label) -> str:
     return f"{label!r} is another name for {' or '.join(entry.label for entry in found)}: use that"
 
 
-def _complaints(why: ValidationError) -> Iterator[str]:
-    for error in why.errors(include_url=False):
-        where = ".".join(str(part) for part in error["loc"])
-        if error["type"] == "extra_forbidden":
-            yield f"{where}: no such key{_nearest(error['loc'])}"
-            continue
-        message = error["msg"].removeprefix("Value error, ")
-        yield f"{where}: {message}" if where else message
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    """A hint: the known key that is most like an unknown one, wherever it may stand."""
+def _complaints(why: ValidationError) -> str:
     models = (Manifest, Input, Output, LabelFacts, Calibration, RecommendedPolicy)
-    known = sorted({key for model in models for key in model.model_fields})
-    near = get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return "; ".join(complaints(why, known=(key for model in models for key in model.model_fields), noun="key"))

@@ -184,7 +184,7 @@ def _rehearse(session: onnxruntime.InferenceSession, manifest: Manifest) -> None
     black = np.zeros((1, *manifest.input.spec.shape), dtype=np.uint8)
     try:
         raw = session.run(names, {manifest.input.name: black})
-    except Exception as why:
+    except Exception as why:  # as when it is opened
         raise SetupError(f"model {manifest.name}: fails on a black picture: {_first_line(why)}") from why
     for output, values in zip(manifest.outputs, raw, strict=True):
         check_shape(manifest, output, values.shape, rows=1)

@@ -165,7 +165,7 @@ def test_a_picture_of_any_shape_fills_its_array(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("spec", "size"), [(SQUARE, (64, 64)), (LETTERBOX, (64, 36)), (CROP, (114, 64))])
-def test_fits(spec: FrameSpec, size: tuple[int, int]) -> None:
+def test_a_picture_is_fitted_as_its_spec_says(spec: FrameSpec, size: tuple[int, int]) -> None:
     assert fitted((1920, 1080), spec) == size
 
 

@@ -52,11 +52,11 @@ def test_a_frame_before_a_keyframe_leaves_the_least_gap_to_it() -> None:
     assert pick([70, 70], Sampling()) == [0, 55, 70, 125]
 
 
-def test_only_keyframes() -> None:
+def test_keyframes_alone_are_picked_where_nothing_else_is_asked_for() -> None:
     assert pick([300, 5, 5], Sampling(strategy="keyframes")) == [0, 300, 305]
 
 
-def test_every_second() -> None:
+def test_a_frame_is_picked_in_each_second() -> None:
     assert pick([50, 50, 50], Sampling(strategy="every", every=Fraction(1))) == [0, 30, 60, 90, 120]
 
 

@@ -16,7 +16,7 @@ from scanner.report import (
     Report,
     RiskPoint,
     Sheet,
-    Uncovered,
+    UncoveredCategory,
 )
 from scanner.types import Span, Unseen
 
@@ -76,7 +76,7 @@ def report() -> Report:
         policy_version="1",
         policy_sha256="ab" * 32,
         taxonomy_version="1",
-        uncovered=(Uncovered(category="self_harm", labels=("cutting", "noose")),),
+        uncovered=(UncoveredCategory(category="self_harm", labels=("cutting", "noose")),),
         paths=(
             SEEN,
             PathReport(path=HOSTILE, errors=(Failure(kind="unsupported", message=f"{HOSTILE}: begins with b'<html>'"),)),

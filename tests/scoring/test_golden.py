@@ -61,7 +61,7 @@ def test_a_model_without_golden_scores_is_refused(tmp_path: Path) -> None:
 
 
 def test_golden_scores_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"golden\.json: Input should be less than or equal to 0\.1"):
+    with pytest.raises(SetupError, match=r"golden\.json: tolerance: Input should be less than or equal to 0\.1, got 2\.0"):
         check_model(edited(shipped(tmp_path / "tiny"), tolerance=2.0))
 
 

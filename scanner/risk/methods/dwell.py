@@ -6,7 +6,7 @@ The level is the score that the picture kept up for D seconds of the window, in 
 own interval changes nothing, so the level depends little on how densely a stream is sampled, and a static picture cannot
 talk the filter into certainty.
 
-Times are exact. A window is held as stretches of equal looks (about 25 at the default sampling), the oldest one cut where
+Times are exact. A window is held as plateaus, stretches of equal looks (about 25 at the default sampling), the oldest one cut where
 the window begins; sums compare as integers over a common denominator, which costs a fifth of adding fractions.
 """
 
@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 from scanner.risk.method import Look, Support, weighted
 
-__all__ = ["Dwell", "Stretch"]
+__all__ = ["Dwell"]
 
 
-class Stretch(NamedTuple):
+class Plateau(NamedTuple):
     """Looks side by side with equal llr and weight; they cover ``(start, end]``."""
 
     start: Fraction
@@ -39,7 +39,7 @@ class Stretch(NamedTuple):
     """Weighted, derived from the others; kept because it is asked for at every look."""
 
 
-State = tuple[Stretch, ...]
+State = tuple[Plateau, ...]
 _by_llr = attrgetter("llr")
 
 
@@ -63,7 +63,7 @@ class Dwell:
         before = kept[-1] if kept else None
         if before is not None and (before.end, before.llr, before.weight) == (look.start, look.llr, look.weight):
             return (*kept[:-1], _measured(before._replace(end=look.at, looks=before.looks + 1)))
-        return (*kept, Stretch(look.start, look.at, look.at, look.llr, look.weight, 1, look.seconds))
+        return (*kept, Plateau(look.start, look.at, look.at, look.llr, look.weight, 1, look.seconds))
 
     def level(self, state: State) -> float | None:
         """The highest llr that covers ``dwell`` seconds."""
@@ -92,10 +92,10 @@ class Dwell:
     def load(data: Any) -> State:
         """See ``dump``."""
         rows = ((Fraction(start), Fraction(first), Fraction(end), *rest) for start, first, end, *rest in data)
-        return tuple(_measured(Stretch(*row)) for row in rows)
+        return tuple(_measured(Plateau(*row)) for row in rows)
 
 
-def _measured(stretch: Stretch) -> Stretch:
+def _measured(stretch: Plateau) -> Plateau:
     return stretch._replace(seconds=weighted(stretch.end - stretch.start, stretch.weight))
 
 
@@ -110,7 +110,7 @@ def _since(state: State, since: Fraction) -> State:
     return kept
 
 
-def _kept_up(state: Iterable[Stretch], need: Fraction) -> float | None:
+def _kept_up(state: Iterable[Plateau], need: Fraction) -> float | None:
     """The llr at which the highest stretches together reach ``need`` seconds."""
     ranked = sorted(state, key=_by_llr, reverse=True)
     for stretch, enough in zip(ranked, _reached(ranked, need), strict=True):
@@ -119,7 +119,7 @@ def _kept_up(state: Iterable[Stretch], need: Fraction) -> float | None:
     return None
 
 
-def _reached(ranked: Iterable[Stretch], need: Fraction) -> Iterator[bool]:
+def _reached(ranked: Iterable[Plateau], need: Fraction) -> Iterator[bool]:
     """Whether the stretches so far reach ``need`` seconds; exact, in whole numbers over a common denominator."""
     wanted, per = need.numerator, need.denominator
     ticks, rate = 0, 1

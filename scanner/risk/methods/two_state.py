@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from scanner.risk.method import FULL, Look, Support
 from scanner.risk.methods.run import NEW, Run, dump_run, followed, load_run
 
-__all__ = ["LEAST", "MOST", "State", "TwoState", "evolved", "resting"]
+__all__ = ["LEAST", "MOST", "TwoState", "evolved", "resting"]
 
 LEAST: Final = -1.0
 MOST: Final = 6.0

@@ -1,0 +1,32 @@
+"""A whole scan in one call, for programs that want what ``streamwarden scan --json`` says and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike, fspath
+
+from scanner.config import Settings, compose_policies, read_settings
+from scanner.lines import Line
+from scanner.runner import local_runner, used_models
+from scanner.scan import scan
+from scanner.targets import arrivals
+
+__all__ = ["scan_paths"]
+
+
+def scan_paths(paths: Iterable[str | PathLike[str]], settings: Settings | None = None) -> Iterator[Line]:
+    """Scan files, folders, stills, playlists and addresses of playlists, here and in one child process that decodes.
+
+    Lines come as they are known, those of one path in order, its ``SummaryLine`` last. What cannot be read is an ``ErrorLine``,
+    and the others go on. The child ends with the iterator. Without ``settings``, those of the environment are in force.
+
+    Raises:
+        SetupError: a setting, a model or this machine is not as it must be; when the first line is asked for.
+    """
+    settings = read_settings() if settings is None else settings
+    policies = compose_policies(settings, used_models(settings))
+    handed_in = arrivals((fspath(path) for path in paths), settings.fetch)
+    with local_runner(settings) as runner:
+        for said in scan(handed_in, policies, runner, patience=settings.stream.missing_after):
+            if isinstance(said, Line):
+                yield said

@@ -1,0 +1,62 @@
+"""The library as a program sees it: light to import, and used as ``docs/library.md`` shows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import scanner
+import workers
+from samples.facts import Sample
+from scanner.lines import FrameLine, IncidentLine, SummaryLine
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "library.md"
+HEAVY = ("av", "onnxruntime", "cv2", "ray", "pydantic", "numpy", "httpx", "typer")
+
+
+def test_importing_the_packages_loads_nothing_heavy() -> None:
+    code = f"import sys, scanner, workers; print([name for name in {HEAVY} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", [scanner, workers], ids=lambda package: package.__name__)
+def test_every_public_name_is_there(package: Any) -> None:
+    assert all(getattr(package, name) is not None for name in package.__all__)
+
+
+@pytest.mark.parametrize("package", [scanner, workers], ids=lambda package: package.__name__)
+def test_no_other_name_is_there(package: Any) -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'helpers'"):
+        _ = package.helpers
+
+
+def test_the_page_of_the_library_runs_from_top_to_bottom(
+    tmp_path: Path, sample_media: Callable[[str], Sample], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = sample_media("ts_h264").path
+    (tmp_path / "recordings").mkdir()
+    shutil.copy(clip, tmp_path / "clip.mp4")
+    shutil.copy(clip, tmp_path / "recordings" / "one.ts")
+    (tmp_path / "streamwarden.toml").write_text("[models]\nnames = []\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
+    names: dict[str, Any] = {"pieces": [clip.read_bytes()]}
+
+    for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL):
+        exec(compile(block, str(PAGE), "exec"), names)
+
+    told = capsys.readouterr().out
+    assert "clip.mp4: 100% seen, flagged: nothing" in told
+    assert "channel-7" in told
+    assert {type(line) for line in names["lines"]} - {IncidentLine} == {FrameLine, SummaryLine}
+    assert [*names["lines"][0].scores] == ["fire"]
