@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
@@ -35,7 +36,7 @@ Rgb = NDArray[np.uint8]
 
 def keyframe_packets(data: bytes) -> list[bytes]:
     """The keyframes of an MPEG-TS segment, demuxed."""
-    with av.open(io.BytesIO(data), format="mpegts", options=FAST_OPEN) as container:
+    with av.open(io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN) as container:
         return [bytes(packet) for packet in container.demux(container.streams.video[0]) if packet.size and packet.is_keyframe]
 
 
@@ -54,7 +55,7 @@ def libavcodec(packets: list[bytes]) -> int:
 def recipe(data: bytes) -> Iterator[Rgb]:
     """The fastest loop that PyAV allows: nothing is probed, only keyframes are decoded."""
     reformatter = VideoReformatter()
-    with av.open(io.BytesIO(data), format="mpegts", options=FAST_OPEN, buffer_size=1 << 18) as container:
+    with av.open(io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18) as container:
         track = _only_video(container)
         for packet in container.demux(track):  # the empty last packet drains the decoder
             if packet.size and not packet.is_keyframe:
@@ -63,17 +64,17 @@ def recipe(data: bytes) -> Iterator[Rgb]:
                 yield _scaled(reformatter, frame)
 
 
-def dense(data: bytes, step: Fraction = HALF_SECOND) -> Iterator[Rgb]:
-    """A frame each ``step`` seconds: everything but bidirectional frames is decoded."""
+def dense(data: bytes, skip_frame: Literal["BIDIR", "NONREF"]) -> Iterator[Rgb]:
+    """A frame each half second, with as much decoded as ``skip_frame`` leaves."""
     reformatter, due = VideoReformatter(), None
-    with av.open(io.BytesIO(data), format="mpegts", options=FAST_OPEN, buffer_size=1 << 18) as container:
+    with av.open(io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18) as container:
         track = _only_video(container)
-        track.codec_context.skip_frame = "BIDIR"
+        track.codec_context.skip_frame, base = skip_frame, track.time_base or Fraction(1, 90_000)
         for packet in container.demux(track):
             for frame in track.codec_context.decode(packet if packet.size else None):
-                at = frame.pts * track.time_base
+                at = (frame.pts or 0) * base
                 if due is None or at >= due:
-                    due = at + step
+                    due = at + HALF_SECOND
                     yield _scaled(reformatter, frame)
 
 
@@ -101,7 +102,7 @@ def usual_script(path: Path) -> Iterator[Rgb]:
                 return
             if capture.get(cv2.CAP_PROP_POS_MSEC) >= due:
                 due += 1000 * float(HALF_SECOND)
-                yield cv2.cvtColor(cv2.resize(bgr, (SIDE, SIDE)), cv2.COLOR_BGR2RGB)
+                yield np.asarray(cv2.cvtColor(cv2.resize(bgr, (SIDE, SIDE)), cv2.COLOR_BGR2RGB), dtype=np.uint8)
     finally:
         capture.release()
 
@@ -116,4 +117,4 @@ def _only_video(container: InputContainer) -> av.VideoStream:
 
 def _scaled(reformatter: VideoReformatter, frame: VideoFrame) -> Rgb:
     small = reformatter.reformat(frame, width=SIDE, height=SIDE, format="rgb24", interpolation="AREA", threads=1)
-    return small.to_ndarray()
+    return np.asarray(small.to_ndarray(), dtype=np.uint8)

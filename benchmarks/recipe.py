@@ -43,7 +43,7 @@ def main() -> None:
         )
     print(f"{len(packets)} keyframes of {float(window.times.duration):.1f} s:")
     costs.tell("segment", SEGMENTS, SEGMENTS * float(window.times.duration))
-    sys.exit(not costs.judge(GOAL))
+    sys.exit(not costs.judge((GOAL,)))
 
 
 def _often(work: Callable[[], object]) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""``scan`` on one core beside a hand-written loop and beside the usual script: ``python -m benchmarks.scan [SEGMENT.ts] [--models FOLDER]``.
+"""``scan`` on one core beside a hand-written loop and the usual script: ``python -m benchmarks.scan [SEGMENT.ts] [--models FOLDER]``.
 
 All of them take the same segments from files and run the same network. The loop does nothing else; ``scan`` also sandboxes,
 scores the test card, calibrates, places, folds and writes its lines. The usual script decodes every frame with OpenCV and
@@ -62,7 +62,7 @@ def _measure(path: Path, settings: Settings) -> bool:
         print(f"model {manifest.ref}; frames scored a segment: { ({name: work() // SEGMENTS for name, work in works.items()}) }")
         costs = in_turns(works, ROUNDS)
     costs.tell("segment", SEGMENTS, SEGMENTS * SEGMENT.seconds)
-    return all([costs.judge(goal) for goal in GOALS])
+    return costs.judge(GOALS)
 
 
 def _scan(path: Path, policies: Policies, runner: Runner, write: Callable[[str], object]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -39,14 +39,21 @@ class Costs:
             cost = median(costs)
             print(f"  {name:<28} {1000 * cost / units:8.1f} CPU ms a {unit} {media_seconds / cost:8.1f} streams a core")
 
-    def judge(self, goal: Goal) -> bool:
-        """Say the ratio, the middle half of its rounds, and whether the goal is kept."""
-        ratios = self.ratios(goal.name, goal.over)
-        low, ratio, high = quantiles(ratios, n=4, method="inclusive")
+    def judge(self, goals: Iterable[Goal]) -> bool:
+        """Say for each goal whether it is kept; gives whether all are."""
+        return min([self._is_kept(goal) for goal in goals])
+
+    def _is_kept(self, goal: Goal) -> bool:
+        ratio = median(self.ratios(goal.name, goal.over))
         kept = ratio >= goal.bound if goal.at_least else ratio <= goal.bound
         sign, word = ">=" if goal.at_least else "<=", "kept" if kept else "MISSED"
-        print(f"{goal.name} / {goal.over}: {ratio:.3f} ({low:.3f} to {high:.3f}), goal {sign} {goal.bound}: {word}")
+        print(f"{self.shown(goal.name, goal.over)}, goal {sign} {goal.bound}: {word}")
         return kept
+
+    def shown(self, name: str, over: str) -> str:
+        """The ratio, and the middle half of its rounds."""
+        low, ratio, high = quantiles(self.ratios(name, over), n=4, method="inclusive")
+        return f"{name} / {over}: {ratio:.3f} ({low:.3f} to {high:.3f})"
 
 
 def in_turns(works: Mapping[str, Callable[[], object]], rounds: int) -> Costs:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-__all__ = ["complaints"]
+__all__ = ["complaints", "nearest"]
 
 UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 """Pydantic's words for it, of a model and of a dataclass."""
@@ -23,7 +23,7 @@ def complaints(why: ValidationError, *, known: Iterable[str], noun: str) -> list
 def _complaint(error: ErrorDetails, known: Iterable[str], noun: str) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] in UNKNOWN_KEY:
-        return f"{where}: no such {noun}{_nearest(str(error['loc'][-1]), known)}"
+        return f"{where}: no such {noun}{nearest(str(error['loc'][-1]), known)}"
     said = error["msg"].removeprefix("Value error, ") + _found(error["input"])
     return f"{where}: {said}" if where else said
 
@@ -33,6 +33,7 @@ def _found(value: object) -> str:
     return f", got {value!r}" if isinstance(value, str | int | float | Decimal) else ""
 
 
-def _nearest(key: str, known: Iterable[str]) -> str:
+def nearest(key: str, known: Iterable[str]) -> str:
+    """A hint, or nothing: the known key that is most like this one."""
     near = get_close_matches(key, sorted(set(known)), n=1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -19,7 +20,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from scanner.complaints import complaints
+from scanner.complaints import complaints, nearest
 from scanner.errors import SetupError
 from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
@@ -40,6 +41,10 @@ TEST_CARD: Final = {
 FRAME: Final = Fraction(1, 4)
 """Seconds that a sampled frame is itself shown, at most. The sampler's holes begin where a frame ends, the fold's looks and
 coverage reach back from one frame's start to that of the one before; so they reach this much further than ``max_gap``."""
+
+
+ENVIRONMENT: Final = "STREAMWARDEN_"
+NESTED: Final = "__"
 
 
 class _Frozen(BaseModel):
@@ -96,7 +101,7 @@ class Settings(_Frozen):
 class _Environment(Settings, BaseSettings):
     """Tells which variables there are."""
 
-    model_config = SettingsConfigDict(env_prefix="STREAMWARDEN_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, env_nested_delimiter=NESTED)
 
 
 def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -106,6 +111,8 @@ def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
         SetupError: the file cannot be read, or something says what no setting is; one message has all complaints.
     """
     where = str(path) if path is not None else "settings"
+    if unknown := list(_unknown_variables()):
+        raise SetupError("; ".join(unknown))
     try:
         file = {} if path is None else tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
         return Settings(**_over(_over(file, EnvSettingsSource(_Environment)()), flags or {}))
@@ -193,6 +200,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     return sorted(value) if isinstance(value, frozenset) else value
+
+
+def _unknown_variables() -> Iterator[str]:
+    """Complaints about variables that look like ours and name no section; those with one are judged with it."""
+    for name in sorted(os.environ):
+        section, nested, _ = name.removeprefix(ENVIRONMENT).partition(NESTED)
+        if name.startswith(ENVIRONMENT) and nested and section.lower() not in Settings.model_fields:
+            yield f"{name}: no such section of the settings{nearest(section.lower(), Settings.model_fields)}"
 
 
 def _complaints(why: ValidationError) -> str:

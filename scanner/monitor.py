@@ -12,7 +12,7 @@ from fractions import Fraction
 from scanner.errors import NoVideoError, QuarantinedError
 from scanner.lines import ErrorLine, FrameLine, GapLine, Line, SummaryLine
 from scanner.pts import Clock, place
-from scanner.risk import Closed, Ended, Event, Gap, Observation, Policies, Sampled, StreamRisk, advance, judge_still
+from scanner.risk import Closed, Ended, Event, Gap, LabelRisk, Observation, Policies, Sampled, StreamRisk, advance, judge_still
 from scanner.runner import Failed
 from scanner.types import Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
 
@@ -136,6 +136,11 @@ class Monitor:
             models=tuple(str(scores.model) for scores in frame.scores),
         )
 
+    def _peak_risk(self, label: Label, state: LabelRisk) -> float:
+        """What is not known is as likely as ever: the prior, and never zero."""
+        known = state.peak_level is not None
+        return state.peak_risk if known else max(state.peak_risk, self._policies.labels[label].risk(None))
+
     def _summary(self) -> SummaryLine:
         still = self._still is not None
         coverage = self._risk.coverage
@@ -147,7 +152,7 @@ class Monitor:
             frames=self._frames,
             medium={medium.value: share for medium, share in shares.items()},
             coverage=1.0 if still else coverage.share(self._clock.end),
-            peak_risk={str(label): state.peak_risk for label, state in labels.items()},
+            peak_risk={str(label): self._peak_risk(label, state) for label, state in labels.items()},
             peak_level={str(label): state.peak_level for label, state in labels.items()},
             peak_score={str(label): value for label, value in self._peaks.items()},
             flagged=tuple(sorted(self._flagged)),

@@ -74,6 +74,15 @@ def test_a_wrong_flag_is_told_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_variable_of_no_section_is_an_error_and_those_of_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMWARDEN_PORT_8080_TCP", "tcp://10.0.0.1:8080")  # Kubernetes, of a service called streamwarden
+    read_settings()
+    monkeypatch.setenv("STREAMWARDEN_SAMPLIN__STRATEGY", "every")
+
+    with pytest.raises(SetupError, match="STREAMWARDEN_SAMPLIN__STRATEGY: no such section of the settings; did you mean sampling"):
+        read_settings()
+
+
 def test_settings_made_by_a_program_do_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
 

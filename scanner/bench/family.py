@@ -31,13 +31,13 @@ def cpu_seconds(processes: Iterator[int] | None = None) -> float:
     return others + reaped.ru_utime + reaped.ru_stime + time.process_time()
 
 
-def descendants() -> Iterator[int]:
-    """The ids of all processes below this one, parents first."""
+def descendants(of: int | None = None) -> Iterator[int]:
+    """The ids of all processes below this one, or below another, parents first."""
     children: dict[int, list[int]] = {}
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
             children.setdefault(int(fields[_PARENT]), []).append(int(entry.name))
-    found = [os.getpid()]
+    found = [os.getpid() if of is None else of]
     for pid in found:
         found += children.get(pid, ())
     yield from found[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from scanner.cli.models import models_app
 from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
+from scanner.cli.show import harmless
 from scanner.cli.status import Status
-from scanner.errors import ScannerError
+from scanner.errors import ScannerError, SetupError
 
 __all__ = ["RunnerFactory", "run"]
 
@@ -32,16 +34,41 @@ Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 som
 def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | None = None) -> int:
     """One command; its exit status. What the user can mend is told in one line, without a traceback."""
     try:
+        _steady_output()
         _app()(args=None if argv is None else list(argv), obj=Context(runner_factory=runner_factory))
     except SystemExit as why:
         return why.code if isinstance(why.code, int) else int(why.code is not None)
     except ScannerError as why:
-        Console(stderr=True, highlight=False).print(f"streamwarden: {why}", markup=False, soft_wrap=True)
-        return Status.WRONG
+        return _complain(str(why))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return Status.FAILED
+    except OSError as why:
+        _give_up_output()
+        return _complain(": ".join(str(part) for part in (why.filename, why.strerror or why) if part is not None))
     return Status.NOTHING
+
+
+def _steady_output() -> None:
+    """What is said never fails for its characters: those that the reader's encoding lacks are told by their numbers.
+
+    Raises:
+        SetupError: nobody can read it.
+    """
+    if sys.stdout is None:
+        raise SetupError("standard output is closed; direct it somewhere")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _give_up_output() -> None:
+    """What is still buffered can no longer be written, and would fail again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(message: str) -> int:
+    Console(stderr=True, highlight=False).print("streamwarden: ", harmless(message), sep="", soft_wrap=True)
+    return Status.WRONG
 
 
 def _app() -> typer.Typer:

@@ -60,7 +60,7 @@ def seconds(text: str) -> Fraction:
     """
     try:
         return Fraction(text)
-    except ValueError as why:
+    except (ValueError, ZeroDivisionError) as why:
         raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5") from why
 
 

@@ -51,7 +51,7 @@ def replay_command(
 
 def _rows(scores: Path) -> list[str]:
     try:
-        return sys.stdin.readlines() if str(scores) == "-" else scores.read_text("utf-8").splitlines()
+        return sys.stdin.readlines() if str(scores) == "-" else scores.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as why:
         raise SetupError(f"{scores}: cannot be read ({why}); name a file that `scan --json` wrote") from why
 

@@ -57,7 +57,7 @@ def scan_command(
     settings = settings_with(config, flags)
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
-    with open_runner(context.obj, settings, workers) as runner, _room(out, settings, policies) as room:
+    with _room(out, settings, policies) as room, open_runner(context.obj, settings, workers) as runner:
         reporter = None if room is None else Reporter(room)
         said = _noted(
             scan(arrivals(paths, settings.fetch), policies, runner, evidence=room, patience=settings.stream.missing_after), reporter

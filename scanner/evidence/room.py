@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, TypeVar
 
 from scanner.config import EvidenceSettings, Settings
-from scanner.errors import DecoderDiedError, ScannerError
+from scanner.errors import DecoderDiedError, ScannerError, SetupError
 from scanner.evidence.pieces import Placed, Shelf, piece_of
 from scanner.lines import SummaryLine
 from scanner.media import ClipInfo, ClipRequest, StillRequest
@@ -120,7 +121,8 @@ class EvidenceRoom:
         pictures = self._pictures_of(stream.still, (Fraction(0),), stream.path)
         tiles = [Tile(at=0.0, image=one.image, label=label, score=summary.peak_score[label]) for one in pictures]
         if tiles:
-            self.stills[stream.path] = write_sheet(tiles, self._folder, f"still-{sha256(stream.path.encode()).hexdigest()[:16]}")
+            name = sha256(stream.path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            self.stills[stream.path] = write_sheet(tiles, self._folder, f"still-{name}")
 
     def _reach(self) -> Fraction:
         """How far back an incident that opens now can begin, pre-roll included."""
@@ -193,9 +195,23 @@ class EvidenceRoom:
 
 @contextmanager
 def open_room(folder: Path, settings: Settings, policies: Policies) -> Iterator[EvidenceRoom]:
-    """A room whose sandbox ends with it."""
+    """A room whose sandbox ends with it.
+
+    Raises:
+        SetupError: the folder cannot be made or written to; better told now than when there is something to put there.
+    """
+    _make_writable(folder)
     with Sandbox(settings.sandbox) as sandbox:
         yield EvidenceRoom(folder, sandbox, policies, settings.evidence)
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return
+    except OSError as why:
+        raise SetupError(f"{folder}: nothing can be written there: {why.strerror}; name another folder") from why
 
 
 @dataclass(frozen=True, slots=True)

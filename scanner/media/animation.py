@@ -129,11 +129,13 @@ def decode_animation(data: bytes, size: tuple[int, int], request: DecodeRequest,
     starts = [0, *accumulate(cel.ticks for cel in cels)]
     check_duration(starts[-1] * _TICK, request.limits, name)
     canvas, scaler, picker = _Canvas(size, request.limits.max_pixels, name), Scaler(request.specs), Picker(request.sampling, _TICK)
-    info = MediaInfo(container="webp", codec="webp", width=size[0], height=size[1])
+    info = MediaInfo(container="webp", codec="webp", width=size[0], height=size[1], still=len(cels) == 1)
     for index, (first, after) in enumerate(_borders(starts, request.window)):
         window = _window(name, request.limits.max_frames, index, starts[first : after + 1])
         picker.restart()
         picks = picker.pick(starts[first:after], starts[first:after], starts[after], keyed=True)
+        if request.second_look and after == len(cels) and picks == (0,) and request.sampling.strategy != "keyframes":
+            picks = (0, starts[after - 1])
         for number in range(first, after):
             seen = canvas.lay(cels[number])
             if index >= request.first_window and starts[number] in picks:

@@ -40,7 +40,8 @@ class Looker:
         self._keyframes: set[int] = set()
         self._epoch: Placed | None = None
         self._window: Window | None = None
-        self._lone: Gop | None = None
+        self._latest: Gop | None = None
+        """While the source has one sample: where its second look would be."""
         self._shape = (media.codec.width, media.codec.height)
 
     @property
@@ -50,8 +51,8 @@ class Looker:
 
     def look(self, gop: Gop, index: int) -> None:
         """Add one GOP to the open window; where none is, window ``index`` begins with it."""
-        self._lone = gop if self._window is None else None
         window = self._window or self._begin(gop, index)
+        self._latest = gop if self._may_look_again(gop, window) else None
         window.extend(gop)
         self._epoch = gop.first
         goes_on = self._goes_on(gop.continued)
@@ -78,7 +79,8 @@ class Looker:
         if missing > 0:
             window.marks.append(Mark(window.end, False))
             window.end += missing
-        yield window.decoded(self._info(window), last=following is None)
+        alone = window.index == 0 and following is None and missing <= 0
+        yield window.decoded(self._info(window, still=alone and window.frames == 1), last=following is None)
 
     def _begin(self, gop: Gop, index: int) -> Window:
         self._window = Window(
@@ -147,13 +149,21 @@ class Looker:
         return cut and self._request.sampling.strategy != "keyframes"
 
     def _look_again(self, window: Window) -> None:
-        """One more sample, at the end of a source that is a single GOP and had a single one."""
-        gop = self._lone
-        if gop is None or window.index > 0 or len(window.samples) != 1 or len(gop.anchors) < 2 or self._goes_on(gop.continued):
+        """One more sample, of the last frame of a source that had a single one."""
+        gop = self._latest
+        if gop is None or len(window.samples) != 1 or self._goes_on(gop.continued):
+            return
+        last = gop.anchors[-1]
+        if window.at(last) == window.samples[0].at:
             return
         self._decoder.drain()
-        self._wanted.add(gop.anchors[-1])
-        self._run(gop, frozenset(gop.anchors[-1:]), window)
+        self._wanted.add(last)
+        self._run(gop, frozenset((last,)), window)
+
+    def _may_look_again(self, gop: Gop, window: Window) -> bool:
+        """It may be the last one of a short source, and be decoded up to its last frame."""
+        wanted = self._request.second_look and self._request.sampling.strategy != "keyframes"
+        return wanted and window.index == 0 and len(window.samples) < 2 and gop.keyed and bool(gop.anchors)
 
     def _look_ahead(self, following: Gop, window: Window) -> None:
         """Frames come out a few packets late: push the last wanted ones out with what follows."""
@@ -187,12 +197,13 @@ class Looker:
         self._shape = displayed(frame, aspect, turn)
         return self._scaler.images(frame, self._shape, turn)
 
-    def _info(self, window: Window) -> MediaInfo:
+    def _info(self, window: Window, *, still: bool) -> MediaInfo:
+        """``still``: one frame is all that there is. In a segment that says nothing, a file is then a picture in another wrapping."""
         codec = self._media.codec
         return MediaInfo(
             container=self._media.kind.name.lower(),
             codec=_CODEC_NAMES.get(codec.name, codec.name),
             width=self._shape[0],
             height=self._shape[1],
-            still=self._media.kind is Container.GIF and window.frames == 1,
+            still=still and (self._request.second_look or self._media.kind is Container.GIF),
         )

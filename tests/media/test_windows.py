@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from samples.facts import Sample
 from scanner.media import MediaLimits, Sampling
 from scanner.types import Decoded
 from tests.media.build import encode
@@ -132,6 +134,42 @@ def test_a_short_file_is_looked_at_twice_where_that_is_asked_for() -> None:
     assert [sample.at for sample in once.samples] == [0]
     assert len(twice.samples) == 2
     assert twice.samples[1].at > 1
+
+
+def test_a_short_file_of_many_gops_is_looked_at_twice_too() -> None:
+    data = encode(container="mp4", frames=12, rate=30, gop=1)
+
+    (window,) = look(data, second_look=True)
+
+    assert [sample.at for sample in window.samples] == [0, Fraction(11, 30)]
+
+
+def test_a_short_animation_is_looked_at_twice(sample_media: Callable[[str], Sample]) -> None:
+    data = sample_media("webp_moving").path.read_bytes()
+
+    (once,), (twice,) = look(data), look(data, second_look=True)
+
+    assert [sample.at for sample in once.samples] == [0]
+    assert [sample.at for sample in twice.samples] == [0, Fraction(88, 100)]
+
+
+def test_where_only_keyframes_are_wanted_a_short_file_has_no_second_look_and_nothing_undecodable() -> None:
+    data = encode(container="mp4", frames=45, rate=30, gop=250)
+
+    (window,) = look(data, second_look=True, sampling=Sampling(strategy="keyframes"))
+
+    assert [sample.at for sample in window.samples] == [0]
+    assert window.unseen == ()
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
+def test_a_file_of_one_frame_is_a_still_and_a_segment_of_one_frame_is_not(container: str) -> None:
+    data = encode(container=container, frames=1, gop=250)
+
+    (file,), (segment,) = look(data, second_look=True), look(data)
+
+    assert file.info.still
+    assert not segment.info.still
 
 
 def test_a_picture_is_looked_at_once_all_the_same() -> None:

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from scanner.errors import DamagedError, QuarantinedError
 from scanner.lines import ErrorLine, FrameLine, GapLine, SummaryLine
 from scanner.monitor import Monitor
-from scanner.risk import Closed, Opened
+from scanner.risk import Closed, Opened, Policies
 from scanner.runner import Failed
 from scanner.scan import Said
 from scanner.types import Medium, SegmentKey
 
 from .build import FIRE, POLICIES, STREAM, lines, segment
 
+ON_CAMERA = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], when=frozenset({Medium.CAMERA}))})
 BURNING = {0: 0.99, 1: 0.99, 2: 0.99, 3: 0.99}
 QUIET = dict.fromkeys(range(4), 0.01)
 
 
-def watched(*outcomes: object) -> list[Said]:
-    monitor = Monitor("path", STREAM, POLICIES)
+def watched(*outcomes: object, policies: Policies = POLICIES) -> list[Said]:
+    monitor = Monitor("path", STREAM, policies)
     said: list[Said] = []
     for outcome in outcomes:
         said += monitor.take(outcome)  # type: ignore[arg-type]
@@ -87,6 +92,14 @@ def test_a_stream_whose_segments_are_all_missing_is_an_error() -> None:
     said = watched()
 
     assert [line.kind for line in lines(said, ErrorLine)] == ["no_video"]
+
+
+def test_what_is_not_known_is_as_likely_as_ever() -> None:
+    said = watched(segment(0, QUIET, medium={Medium.RENDERED: 1.0}), policies=ON_CAMERA)
+
+    (summary,) = lines(said, SummaryLine)
+    assert summary.peak_level == {FIRE: None}
+    assert summary.peak_risk == {FIRE: pytest.approx(1 / 360)}
 
 
 def test_a_still_is_flagged_by_its_threshold_without_the_fold() -> None:

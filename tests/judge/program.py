@@ -1,0 +1,30 @@
+"""The program as a shell starts it: a process of its own, with whatever a shell can do to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["run"]
+
+_PROGRAM = (sys.executable, "-m", "workers.cli")
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECONDS = 60
+"""After which a run counts as hanging."""
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours, without settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMWARDEN_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **(extra or {})}
+
+
+def run(
+    *arguments: str | bytes | Path, stdout: int = subprocess.PIPE, extra: Mapping[str, str] | None = None, shell: str = 'exec "$@"'
+) -> subprocess.CompletedProcess[bytes]:
+    """To its end; ``shell`` starts what it is given."""
+    command = ["sh", "-c", shell, "sh", *_PROGRAM, *arguments]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment(extra), timeout=SECONDS, check=False)

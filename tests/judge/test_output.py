@@ -1,0 +1,80 @@
+"""Whoever reads the output may be deaf, full, narrow of mind, or gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samples.facts import Sample
+
+from .program import run
+
+Media = Callable[[str], Sample]
+
+
+@pytest.mark.parametrize("arguments", [("scan", "--json"), ("scan",)], ids=" ".join)
+def test_a_full_disk_is_told_in_one_line(arguments: tuple[str, ...], sample_media: Media) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = run(*arguments, sample_media("ts_h264").path, stdout=full.fileno())
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == b"streamwarden: No space left on device"
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_closed_output_is_told_before_work_begins(sample_media: Media) -> None:
+    ended = run("scan", sample_media("ts_h264").path, shell='exec "$@" >&-')
+
+    assert ended.returncode == 2
+    assert ended.stderr == b"streamwarden: standard output is closed; direct it somewhere\n"
+
+
+def test_a_reader_that_leaves_ends_the_scan_quietly(sample_media: Media) -> None:
+    path = sample_media("ts_long_gop").path
+    command = '("$@"; echo $? >&2) | head -n 1'
+
+    ended = run("scan", "--json", *(f"{path.parent}/{'./' * n}{path.name}" for n in range(40)), shell=command)
+
+    assert json.loads(ended.stdout)["at"] == 0.0
+    assert ended.stderr == b"1\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii", "latin-1"])
+def test_a_name_of_any_bytes_is_told_in_any_encoding(encoding: str, tmp_path: Path, sample_media: Media) -> None:
+    name = os.path.join(os.fsencode(tmp_path), b"\xff\xfe \xe5\xbd\xb1 \x1b[31m\n.ts")
+    shutil.copyfile(sample_media("ts_h264").path, name)
+
+    ended = run("scan", "--json", name, extra={"PYTHONIOENCODING": encoding})
+
+    assert ended.returncode == 0
+    assert {os.fsencode(json.loads(row)["path"]) for row in ended.stdout.splitlines()} == {name}
+
+
+def test_an_incident_of_a_name_of_any_bytes_has_a_report(tmp_path: Path, card: Path) -> None:
+    name = os.path.join(os.fsencode(tmp_path), b"\xff<b>.ts")
+    shutil.copyfile(card, name)
+
+    ended = run("scan", "--json", "--out", tmp_path / "out", name, extra={"PYTHONIOENCODING": "ascii"})
+
+    assert ended.returncode == 3
+    assert b"&lt;b&gt;.ts" in (tmp_path / "out" / "report.html").read_bytes()
+    json.loads((tmp_path / "out" / "report.json").read_text("ascii"))
+
+
+@pytest.mark.parametrize("where", ["", "/below"], ids=["a file", "below a file"])
+def test_a_report_that_cannot_be_written_is_told_before_work_begins(where: str, tmp_path: Path, sample_media: Media) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+
+    ended = run("scan", "--json", "--out", f"{taken}{where}", sample_media("ts_h264").path)
+
+    assert ended.returncode == 2
+    assert ended.stdout == b""
+    assert b"nothing can be written there" in ended.stderr
+    assert ended.stderr.count(b"\n") == 1
+    assert taken.read_text() == "mine"
