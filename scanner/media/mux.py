@@ -231,7 +231,7 @@ def _decoded(taken: Take) -> Iterator[VideoFrame]:
     for packet in (*(picture.packet for picture in taken.pictures), None):
         try:
             yield from decoder.decode(packet)
-        except av.error.InvalidDataError:
+        except av.error.InvalidDataError:  # a broken packet costs its own picture
             continue
 
 
