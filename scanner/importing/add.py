@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from scanner.errors import SetupError
 from scanner.importing.folder import manifest_text, staged, write_file
@@ -17,7 +18,7 @@ from scanner.importing.recipe import Recipe
 from scanner.importing.source import read_source
 from scanner.scoring import LabelFacts, Manifest, Provider, load_onnx, read_manifest, record, write_golden
 from scanner.scoring.golden import pictures
-from scanner.scoring.manifest import FILENAME
+from scanner.scoring.manifest import FILENAME, Name
 from scanner.scoring.trial import Trial, try_graph
 from scanner.types import FrameSpec
 
@@ -48,6 +49,7 @@ def add_model(name: str, recipe: Recipe, where: str, into: Path, *, sha256: str 
         SetupError: the file, the recipe or the folder is wrong; the message says which and how to mend it.
         ScannerError: the file is at an address and cannot be had.
     """
+    _check_name(name)
     wrapping = _wrapping()
     with staged(into / name) as folder:
         data = read_source(where, sha256=sha256)
@@ -76,13 +78,27 @@ def add_model(name: str, recipe: Recipe, where: str, into: Path, *, sha256: str 
 
 def _tried(wrapping: ModuleType, wrapped: Wrapped, recipe: Recipe, name: str, provider: Provider) -> tuple[Wrapped, Trial]:
     """Run it; one that says that its batch may vary, and does not bear it, is made to say that it takes one picture."""
-    spec = FrameSpec(width=wrapped.was.width, height=wrapped.was.height, fit=recipe.fit)
+    spec = _spec(wrapped, recipe, name)
     drawn = np.stack(pictures(spec, seed=SEED, count=PICTURES))
     trial = try_graph(wrapped.model, drawn, provider=provider, name=name)
     check_rows(trial, name)
     if wrapped.batches and not trial.batches:
         wrapped = replace(wrapped, model=wrapping.fix_batch(wrapped.model), batches=False)
     return wrapped, trial
+
+
+def _check_name(name: str) -> None:
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as why:
+        raise SetupError(f"model {name!r}: a name is made of a to z, 0 to 9 and . _ -, begins with a letter or digit, 64 at most") from why
+
+
+def _spec(wrapped: Wrapped, recipe: Recipe, name: str) -> FrameSpec:
+    try:
+        return FrameSpec(width=wrapped.was.width, height=wrapped.was.height, fit=recipe.fit)
+    except ValueError as why:
+        raise SetupError(f"model {name}: takes pictures that cannot be made: {why}") from why
 
 
 def _manifest(name: str, recipe: Recipe, wrapped: Wrapped, source: str) -> Manifest:

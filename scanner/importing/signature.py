@@ -85,15 +85,16 @@ def _output(outputs: Sequence[Port], recipe: Recipe, model: str) -> Port:
 
 def _layout(source: Port, recipe: Recipe, model: str) -> Literal["nhwc", "nchw"]:
     """Where the graph has its three channels."""
-    layouts: tuple[tuple[Literal["nhwc", "nchw"], int], ...] = (("nhwc", 3), ("nchw", 1))
-    fits = [layout for layout, axis in layouts if source.shape[axis] == 3 or isinstance(source.shape[axis], str)]
+    layouts: dict[Literal["nhwc", "nchw"], int | str] = {"nhwc": source.shape[3], "nchw": source.shape[1]}
+    sure = [layout for layout, size in layouts.items() if size == 3]
+    fits = [layout for layout, size in layouts.items() if size == 3 or isinstance(size, str)]
     if recipe.layout in fits:
         return recipe.layout
     if recipe.layout is not None or not fits:
         raise SetupError(f"{model}: input {source} is not {recipe.layout or 'of three channels'}")
-    if len(fits) == 2:
+    if len(sure) != 1 and len(fits) != 1:
         raise SetupError(f"{model}: input {source} may be nhwc or nchw: say which with --layout")
-    return fits[0]
+    return (sure or fits)[0]
 
 
 def _size(source: Port, layout: str, recipe: Recipe, model: str) -> tuple[int, int]:
