@@ -93,13 +93,58 @@ def test_with_a_folder_in_the_settings_it_goes_there(net: Path, tmp_path: Path, 
     assert row["folder"] == str(tmp_path / "own" / "drinks")
 
 
-def test_what_the_operator_would_find_out_late_is_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, (row,), _ = add(capsys, net, "--into", tmp_path / "elsewhere", label="b=gun")
+def test_a_label_that_a_shipped_model_flags_is_live_at_once_and_that_is_said(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, (row,), _ = add(capsys, net, label="b=gun")
+    _, labels, _ = told(capsys, "models", "list", "--json")
 
-    live, unread = row["notes"]
-    assert "gun is said by streamwarden-frame" in live
-    assert "not in shadow" in live
-    assert "scans do not read" in unread
+    (note,) = row["notes"]
+    assert "gun is said by streamwarden-frame and drinks" in note
+    assert "under the policy and prior of streamwarden-frame, not in shadow: it flags from now on" in note
+    assert {entry["label"]: entry["policy"] for entry in labels if entry["policy"]}["gun"]["shadow"] is False
+
+
+def test_of_two_added_models_the_one_whose_policy_holds_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(capsys, net)
+
+    _, (row,), _ = told(capsys, "models", "add", "ale", "--from", net, "--label", "b=alcohol", *RECIPE)
+
+    (note,) = row["notes"]
+    assert "alcohol is said by ale and drinks" in note
+    assert "policy and prior of ale, in shadow" in note
+
+
+def test_a_model_that_scans_will_not_use_is_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[models]\nnames = ["streamwarden-frame"]\n')
+
+    _, (elsewhere,), _ = add(capsys, net, "--into", tmp_path / "elsewhere")
+    _, (unnamed,), _ = add(capsys, net, "--config", settings)
+
+    assert elsewhere["notes"] == [f"scans do not read {tmp_path / 'elsewhere'}: set models.added (or models.dir) to it"]
+    assert unnamed["notes"] == ["models.names does not name drinks, so scans leave it out"]
+
+
+def test_settings_that_take_a_label_out_of_shadow_are_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[policy.alcohol]\nshadow = false\n")
+
+    _, (row,), _ = add(capsys, net, "--config", settings)
+
+    assert row["notes"] == ["alcohol is not in shadow: it flags from now on, as the settings say"]
+
+
+def test_on_a_terminal_what_was_looked_at_is_a_table(
+    net: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    run(["models", "add", "drinks", "--from", str(net), "--label", "b=alcohol", *RECIPE])
+
+    rows = dict(row.split(maxsplit=1) for row in capsys.readouterr().out.splitlines())
+    assert rows["operators"] == "4: MatMul, ReduceMean, Reshape"
+    assert rows["input"] == "pixels: float n x 3 x 8 x 8"
+    assert rows["placement"].endswith("on CPUExecutionProvider, once fused; 0 copies between memories")
 
 
 def test_a_name_that_a_shipped_model_has_is_refused(net: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

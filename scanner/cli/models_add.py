@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from scanner.cli.options import Config, Json
-from scanner.config import ModelSettings, read_settings
+from scanner.config import ModelSettings, Settings, compose_policies, read_settings
 from scanner.errors import SetupError
 from scanner.importing import Added, Known, Recipe, add_model, packaged_file, read_catalogue
-from scanner.scoring import Manifest, list_models
+from scanner.runner import used_models
+from scanner.scoring import list_models
 
 __all__ = ["add_command"]
 
@@ -58,7 +59,7 @@ def add_command(
       streamwarden models add smoking --from smoking.onnx --columns other,smoking --label smoking=tobacco --scale 1/255
         --activation softmax --licence MIT --origin https://example.org/smoking
     """
-    settings = read_settings(config).models
+    settings = read_settings(config)
     said = {
         **_size(size),
         **_split(columns=columns, mean=mean, std=std),
@@ -77,10 +78,10 @@ def add_command(
     known = read_catalogue().get(name)
     recipe = _recipe(name, known, _given(said), label or [], _given(judged))
     where, pinned = _where(name, known, source, sha256)
-    target = into or settings.target
-    others = _others(settings, target, name)
-    added = add_model(name, recipe, where, target, sha256=pinned, provider=settings.provider)
-    notes = tuple(_notes(added, others, settings, target))
+    target = into or settings.models.target
+    _check_is_free(name, settings.models, target)
+    added = add_model(name, recipe, where, target, sha256=pinned, provider=settings.models.provider)
+    notes = tuple(_notes(added, settings, target))
     if as_json or not sys.stdout.isatty():
         document = {"type": "added", "model": str(added.manifest.ref), "folder": str(added.folder), **asdict(added.preflight)}
         sys.stdout.write(json.dumps({**document, "labels": list(added.manifest.labels), "notes": notes}) + "\n")
@@ -127,29 +128,36 @@ def _where(name: str, known: Known | None, source: str | None, sha256: str | Non
     return str(found), pinned
 
 
-def _others(settings: ModelSettings, target: Path, name: str) -> tuple[Manifest, ...]:
-    """The models that a scan uses today. One of that name must not be among them.
+def _check_is_free(name: str, settings: ModelSettings, target: Path) -> None:
+    """A scan could not tell two models of one name apart. One that is in the very place is ``add_model``'s to refuse.
 
     Raises:
-        SetupError: one is.
+        SetupError: a scan uses one of that name today.
     """
     beside = settings.beside if settings.beside is not None and settings.beside.is_dir() else None
-    others = list_models(settings.dir, added=beside)
-    if name in {manifest.name for manifest in others} and not (target / name).exists():
+    names = {manifest.name for manifest in list_models(settings.dir, added=beside)}
+    if name in names and not (target / name).exists():
         raise SetupError(f"model {name}: there is one of that name already; add it under another")
-    return others
 
 
-def _notes(added: Added, others: Sequence[Manifest], settings: ModelSettings, target: Path) -> Iterator[str]:
+def _notes(added: Added, settings: Settings, target: Path) -> Iterator[str]:
     """What the operator would else find out late."""
-    for label in added.manifest.labels:
-        first = next((manifest.ref for manifest in others if label in manifest.labels), None)
-        if first is not None:
-            yield f"{label} is said by {first} too: its policy and prior hold for both, so {added.manifest.name} is not in shadow there"
-    if target.resolve() != settings.target.resolve():
+    models, name = settings.models, added.manifest.name
+    if target.resolve() != models.target.resolve():
         yield f"scans do not read {target}: set models.added (or models.dir) to it"
-    elif settings.names is not None and added.manifest.name not in settings.names:
-        yield f"models.names does not name {added.manifest.name}, so scans leave it out"
+        return
+    if models.names is not None and name not in models.names:
+        yield f"models.names does not name {name}, so scans leave it out"
+        return
+    manifests = used_models(settings)
+    policies = compose_policies(settings, manifests)
+    for label in added.manifest.labels:
+        known = [manifest.name for manifest in manifests if label in manifest.labels]
+        state = "in shadow" if policies.labels[label].shadow else "not in shadow: it flags from now on"
+        if len(known) > 1:
+            yield f"{label} is said by {' and '.join(known)}: the higher score counts, under the policy and prior of {known[0]}, {state}"
+        elif not policies.labels[label].shadow:
+            yield f"{label} is {state}, as the settings say"
 
 
 def _facts(added: Added) -> Iterator[str]:
@@ -163,7 +171,7 @@ def _facts(added: Added) -> Iterator[str]:
     yield f"pictures   {'any number at once' if said.batches else 'one at a time'}"
     placed = ", ".join(f"{count} on {provider}" for provider, count in said.nodes.items())
     yield f"placement  {placed}, once fused; {said.copies} copies between memories"
-    yield f"labels     {', '.join(added.manifest.labels)} (in shadow, priors assumed)"
+    yield f"labels     {', '.join(added.manifest.labels)} (priors assumed; in shadow unless the settings say else)"
     yield f"licence    {added.manifest.licence}"
     yield f"known      {added.manifest.quality['known']}"
     yield f"added      {added.manifest.ref} in {added.folder}"
