@@ -147,6 +147,22 @@ def test_on_a_terminal_what_was_looked_at_is_a_table(
     assert rows["placement"].endswith("on CPUExecutionProvider, once fused; 0 copies between memories")
 
 
+def test_names_in_a_strangers_file_do_not_drive_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network(side=8)
+    model.graph.input[0].name = model.graph.node[0].input[0] = "pixels\x1b[2J"
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+
+    status = run(["models", "add", "drinks", "--from", str(tmp_path / "net.onnx"), "--label", "b=alcohol", *RECIPE])
+
+    said = capsys.readouterr().out
+    assert status == 0
+    assert "pixels" in said
+    assert "\x1b" not in said
+
+
 def test_a_name_that_a_shipped_model_has_is_refused(net: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = told(capsys, "models", "add", "streamwarden-frame", "--from", net, "--label", "b=alcohol", *RECIPE)
 

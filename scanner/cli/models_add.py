@@ -13,7 +13,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from scanner.cli.options import Config, Json
+from scanner.cli.options import Config, Json, wants_json
+from scanner.cli.show import harmless
 from scanner.config import ModelSettings, Settings, compose_policies, read_settings
 from scanner.errors import SetupError
 from scanner.importing import Added, Known, Recipe, add_model, packaged_file, read_catalogue
@@ -82,12 +83,12 @@ def add_command(
     _check_is_free(name, settings.models, target)
     added = add_model(name, recipe, where, target, sha256=pinned, provider=settings.models.provider)
     notes = tuple(_notes(added, settings, target))
-    if as_json or not sys.stdout.isatty():
+    if wants_json(as_json):
         document = {"type": "added", "model": str(added.manifest.ref), "folder": str(added.folder), **asdict(added.preflight)}
         sys.stdout.write(json.dumps({**document, "labels": list(added.manifest.labels), "notes": notes}) + "\n")
         return
     for line in (*_facts(added), *(f"note: {note}" for note in notes)):
-        Console().print(line, markup=False, highlight=False)
+        Console().print(harmless(line), highlight=False)
 
 
 def _recipe(name: str, known: Known | None, said: Mapping[str, Any], labels: Sequence[str], judged: Mapping[str, Any]) -> Recipe:
@@ -124,7 +125,7 @@ def _where(name: str, known: Known | None, source: str | None, sha256: str | Non
         raise SetupError(f"{name}: name its ONNX file or address with --from")
     found = packaged_file(known.package, known.file) if known.package and known.file else None
     if found is None:
-        raise SetupError(f"{name}: {known.hint}; or name its ONNX file with --from")
+        raise SetupError(f"{name}: {known.hint}")
     return str(found), pinned
 
 
