@@ -35,7 +35,7 @@ class Monitor:
         self._hole = "missing"
         self._failures = 0
         self._frames = 0
-        self._peaks: dict[Label, float] = {}
+        self._peaks: dict[str, float] = {}
         self._flagged: set[Label] = set()
         self._still: ScoredFrame | None = None
 
@@ -55,7 +55,7 @@ class Monitor:
             return
         before = self._clock
         self._clock, offset = place(before, outcome.times, sequence=outcome.key.sequence, discontinuity=outcome.discontinuity)
-        yield from (self._frame_line(outcome, frame, offset) for frame in outcome.frames)
+        yield from (self._counted(self._frame_line(outcome, frame, offset)) for frame in outcome.frames)
         if outcome.info.still:
             self._still = outcome.frames[0] if outcome.frames else None
             return
@@ -120,18 +120,21 @@ class Monitor:
                 yield GapLine(path=self._path, start=float(span.start), end=float(span.end), reason=stretch.reason)
         self._risk = replace(self._risk, coverage=coverage)
 
-    def _frame_line(self, segment: ScoredSegment, frame: ScoredFrame, offset: Fraction) -> FrameLine:
-        values = frame.values
+    def _counted(self, line: FrameLine) -> FrameLine:
+        """The same line, once the summary knows of it."""
         self._frames += 1
-        for label, value in values.items():
+        for label, value in line.scores.items():
             self._peaks[label] = max(value, self._peaks.get(label, 0.0))
+        return line
+
+    def _frame_line(self, segment: ScoredSegment, frame: ScoredFrame, offset: Fraction) -> FrameLine:
         return FrameLine(
             path=self._path,
             sequence=segment.key.sequence,
             at=float(offset + frame.at),
             pts=frame.pts,
             time_base=str(segment.times.time_base),
-            scores={str(label): value for label, value in values.items()},
+            scores={str(label): value for label, value in frame.values.items()},
             medium={medium.value: share for medium, share in frame.medium.items()},
             models=tuple(str(scores.model) for scores in frame.scores),
         )
@@ -154,6 +157,6 @@ class Monitor:
             coverage=1.0 if still else coverage.share(self._clock.end),
             peak_risk={str(label): self._peak_risk(label, state) for label, state in labels.items()},
             peak_level={str(label): state.peak_level for label, state in labels.items()},
-            peak_score={str(label): value for label, value in self._peaks.items()},
+            peak_score=dict(self._peaks),
             flagged=tuple(sorted(self._flagged)),
         )

@@ -21,6 +21,7 @@ MEDIA_SUFFIXES: Final = frozenset(
 )
 """What a folder is searched for. A file that is named itself is tried whatever it is called."""
 ADDRESSES: Final = ("http://", "https://")
+"""How a name begins that is read from the network."""
 
 
 def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from scanner.errors import SetupError
 from scanner.types import Label
 
-__all__ = ["Entry", "Taxonomy", "Uncovered", "uncovered"]
+__all__ = ["MAX_SEVERITY", "Entry", "Taxonomy", "Uncovered", "uncovered"]
 
-MAX_SEVERITY = 3
+MAX_SEVERITY: Final = 3
+"""Act at once; 0 is nothing to act on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

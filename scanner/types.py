@@ -84,7 +84,7 @@ class Unseen:
 
     span: Span
     reason: str
-    """``undecodable``, ``no_keyframe``, ``between_samples``, ``missing``, ``quarantined``, ``late`` or ``shed``."""
+    """``undecodable``, ``no_keyframe``, ``between_samples``, ``missing``, ``quarantined`` or ``late``."""
 
 
 # Segments and what media makes of them

@@ -26,6 +26,9 @@ __all__ = ["Placement", "Plan", "crew", "ray_runner"]
 Placement = Literal["cpu", "gpu"]
 """``cpu``: decode and score in one actor, nothing travels. ``gpu``: decode actors send small arrays to one inference actor."""
 
+Handle = Any
+"""Of a Ray actor: Ray knows its methods only as it runs."""
+
 NEWS_AHEAD = 4
 """Messages that a worker may be ahead of us; then it pauses."""
 SCORE_RETRIES = 2
@@ -73,10 +76,10 @@ def crew(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
 class _RayHand:
     """A decode actor, made when there is work and made anew when it died."""
 
-    def __init__(self, name: str, start: Callable[[], Any]) -> None:
+    def __init__(self, name: str, start: Callable[[], Handle]) -> None:
         self._name = name
         self._start = start
-        self._actor: Any = None
+        self._actor: Handle | None = None
         self._lock = threading.Lock()
 
     @property
@@ -104,7 +107,7 @@ class _RayHand:
         if actor is not None:
             _kill(actor)
 
-    def _living(self) -> Any:
+    def _living(self) -> Handle:
         with self._lock:
             if self._actor is None:
                 self._actor = self._start()
@@ -114,7 +117,7 @@ class _RayHand:
 class _Decode:
     """A decode actor on its own machine. Opened by the first work, because what a constructor raises does not travel."""
 
-    def __init__(self, recipe: Recipe, inference: Any) -> None:
+    def __init__(self, recipe: Recipe, inference: Handle | None) -> None:
         self._recipe = recipe
         self._inference = inference
         self._actor: DecodeActor | None = None
@@ -131,18 +134,20 @@ class _Decode:
         if self._inference is None:
             return None
         facts: Sequence[ScorerFacts] = ray.get(self._inference.facts.remote())
-        return remote_scorers(facts, self._ask)
+        return remote_scorers(facts, partial(_ask, self._inference))
 
-    def _ask(self, index: int, batch: Sequence[Sample]) -> list[Scores]:
-        import ray
 
-        try:
-            answer: list[Scores] = ray.get(self._inference.score.remote(index, batch))
-        except ray.exceptions.RayTaskError:  # Ray gives it its cause's class too: it must not pass for a death below
-            raise
-        except ray.exceptions.RayActorError as why:
-            raise TransientError(f"the inference actor ended {SCORE_RETRIES + 1} times") from why
-        return answer
+def _ask(inference: Handle, index: int, batch: Sequence[Sample]) -> list[Scores]:
+    """What the scorer at ``index`` says, far away."""
+    import ray
+
+    try:
+        answer: list[Scores] = ray.get(inference.score.remote(index, batch))
+    except ray.exceptions.RayTaskError:  # Ray gives it its cause's class too: it must not pass for a death below
+        raise
+    except ray.exceptions.RayActorError as why:
+        raise TransientError(f"the inference actor ended {SCORE_RETRIES + 1} times") from why
+    return answer
 
 
 class _Inference:
@@ -178,13 +183,13 @@ def _absolute(source: Source) -> Source:
     return source if isinstance(source, bytes) else source.absolute()
 
 
-def _start_decode(recipe: Recipe, inference: Any) -> Any:
+def _start_decode(recipe: Recipe, inference: Handle | None) -> Handle:
     import ray
 
     return ray.remote(_Decode).options(num_cpus=1, max_restarts=0).remote(recipe, inference)
 
 
-def _start_inference(recipe: Recipe, plan: Plan) -> Any:
+def _start_inference(recipe: Recipe, plan: Plan) -> Handle:
     import ray
 
     remote = ray.remote(_Inference).options(
@@ -193,7 +198,7 @@ def _start_inference(recipe: Recipe, plan: Plan) -> Any:
     return remote.remote(recipe, plan.batching)
 
 
-def _kill(actor: Any) -> None:
+def _kill(actor: Handle) -> None:
     import ray
 
     with suppress(Exception):  # it may be gone, and Ray with it

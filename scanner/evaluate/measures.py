@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Measure = Callable[[Truths, Floats], float]
 
 BINS = 10
+"""Of the calibration error."""
 ROUNDS = 1000
 """Of the bootstrap; from seed to seed, the ends of an interval then move by some fiftieth of its width."""
 

@@ -12,6 +12,7 @@ from scanner.errors import SetupError
 __all__ = ["TASKS", "Row", "read_rows"]
 
 TASKS: Final = ("violence_clip", "weapon", "fire", "benign", "benign_video", "game_video")
+"""What is asked of a row; ``tables`` says which rows stand against which."""
 COLUMNS: Final = ("path", "task", "label", "group")
 
 

@@ -16,6 +16,7 @@ from scanner.types import Medium
 __all__ = ["FALSE_POSITIVES", "Judged", "Result", "Unread", "results"]
 
 FALSE_POSITIVES: Final = (0.01, 0.02, 0.05)
+"""Shares of the negatives at which recall is told."""
 ARMED: Final = ("rifle", "revolver", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow")
 """ImageNet classes that do show weapons; no negatives for them."""
 NEGATIVE: Final = frozenset({"0", "normal"})

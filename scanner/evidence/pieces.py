@@ -10,12 +10,12 @@ from scanner.media import ClipPiece
 from scanner.runner import Job
 from scanner.types import ScoredSegment, Source, Span
 
-__all__ = ["Placed", "Shelf", "piece_of"]
+__all__ = ["Shelf", "Shelved", "piece_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A stretch of one source, and its place on the stream clock."""
+class Shelved:
+    """A stretch of one source on the shelf, and its place on the stream clock."""
 
     source: Source
     init: Source | None
@@ -28,7 +28,7 @@ class Placed:
     """So often the source's clock jumped before."""
 
 
-def piece_of(placed: Placed, span: Span) -> ClipPiece:
+def piece_of(placed: Shelved, span: Span) -> ClipPiece:
     """The part of a span that lies in one source, in the source's own seconds."""
     start, end = max(span.start, placed.span.start), min(span.end, placed.span.end)
     init = placed.init if placed.init is None or isinstance(placed.init, bytes) else placed.init.read_bytes()
@@ -42,7 +42,7 @@ class Shelf:
     def __init__(self) -> None:
         self._handed: dict[int, Job] = {}
         self._file: Job | None = None
-        self._placed: list[Placed] = []
+        self._placed: list[Shelved] = []
         self._jumps = 0
 
     def hand(self, job: Job) -> None:
@@ -52,12 +52,12 @@ class Shelf:
         else:
             self._handed[job.segment.key.sequence] = job
 
-    def place(self, segment: ScoredSegment, offset: Fraction) -> Placed:
+    def place(self, segment: ScoredSegment, offset: Fraction) -> Shelved:
         """One of its segments, the first frame at ``offset``. Windows of a file whose clock goes on are one stretch."""
         job = self._file or self._handed.pop(segment.key.sequence)
         times = segment.times
         self._jumps += job is self._file and segment.discontinuity
-        placed = Placed(
+        placed = Shelved(
             source=job.segment.source,
             init=job.segment.init,
             span=Span(start=offset, end=offset + times.duration),
@@ -72,7 +72,7 @@ class Shelf:
         self._placed.append(placed)
         return placed
 
-    def showing(self, span: Span) -> Iterator[Placed]:
+    def showing(self, span: Span) -> Iterator[Shelved]:
         """Those that show a part of the span."""
         return (placed for placed in self._placed if placed.span.start < span.end and span.start < placed.span.end)
 

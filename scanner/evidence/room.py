@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from scanner.config import EvidenceSettings, Settings
 from scanner.errors import DecoderDiedError, ScannerError, SetupError
-from scanner.evidence.pieces import Placed, Shelf, piece_of
+from scanner.evidence.pieces import Shelf, Shelved, piece_of
 from scanner.lines import SummaryLine
 from scanner.media import ClipInfo, ClipRequest, StillRequest
 from scanner.pts import Clock
@@ -55,7 +55,7 @@ class _Stream:
     open: tuple[Incident, ...] = ()
     looks: list[tuple[Fraction, Mapping[Label, float]]] = field(default_factory=list)
     """Instants that were looked at and their risks, as far back as the shelf goes."""
-    still: Placed | None = None
+    still: Shelved | None = None
     """What it is, where that is a picture."""
 
 
@@ -182,7 +182,7 @@ class EvidenceRoom:
             if inside:
                 yield from self._pictures_of(placed, inside, stream.path)
 
-    def _pictures_of(self, placed: Placed, times: tuple[Fraction, ...], name: str) -> Iterator[_Picture]:
+    def _pictures_of(self, placed: Shelved, times: tuple[Fraction, ...], name: str) -> Iterator[_Picture]:
         """What one source showed at some of its own seconds."""
         try:
             piece = piece_of(placed, placed.span)

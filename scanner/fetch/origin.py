@@ -19,6 +19,7 @@ __all__ = ["Origin"]
 
 _MOST_REDIRECTS = 3
 _FIRST_PAUSE_SECONDS = 0.5
+"""Before a request is tried again; each further pause is twice as long."""
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
 
 

@@ -18,7 +18,9 @@ __all__ = ["ByteRange", "Entry", "Playlist", "Resource", "Variant", "Variants", 
 
 _RANGE = re.compile(r"(\d{1,15})(?:@(\d{1,15}))?")
 _LONGEST_SECONDS = 24 * 3600
+"""Of a duration that is believed."""
 _LARGEST_SEQUENCE = 1 << 62
+"""Far beyond any stream, and still a 64-bit number after adding to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

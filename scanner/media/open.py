@@ -58,6 +58,7 @@ _FAST_OPEN = {
 }
 _THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
 _READ_BYTES = 1 << 18
+"""At a time; PyAV's own 32 KiB would come back to Python eight times as often."""
 
 
 def available_codecs() -> dict[str, bool]:

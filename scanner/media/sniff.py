@@ -15,9 +15,12 @@ HEAD_BYTES = 8192
 """How much ``sniff`` wants to see: forty transport packets, and room for what a broken recorder left before them."""
 
 _PACKET_SIZES = (188, 192, 204)
+"""Bytes of a transport packet: plain, with a time code before it (Blu-ray), with error correction after it (DVB)."""
 _SYNC = 0x47
+"""The first byte of each."""
 _SYNCS_WANTED = 3
 _SYNCS_LOOKED_AT = 8
+"""So many in a row are no coincidence."""
 _MP4_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"free", b"skip", b"wide", b"emsg", b"prft", b"pnot"})
 
 

@@ -15,9 +15,11 @@ __all__ = ["Band", "Chart", "Mark", "Row", "chart", "height_of"]
 LOWEST = 0.0001
 """The risk at the foot of the chart, and what is missing to 1 at its head; the scale between them is of log-odds, because risk is."""
 GRID = (0.01, 0.1, 0.5, 0.9)
+"""Risks at which a line goes across."""
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
 """Seconds between the marks of the time axis."""
 MOST_MARKS = 7
+"""Of the time axis: so many stand apart from each other on a narrow screen."""
 LINE_WIDTH, LINE_HEIGHT = 1000.0, 100.0
 """The line's own coordinates; it is stretched over the chart."""
 

@@ -17,12 +17,15 @@ __all__ = ["COLUMNS", "Tile", "blurred", "compose", "write_poster", "write_sheet
 
 COLUMNS = 4
 GAP = 8
+"""Pixels between frames, and around them."""
 CAPTION = 30
 """Pixels below each frame for its time and score."""
 GROUND, INK = (24, 24, 27), (228, 228, 231)
+"""RGB of the sheet and of its captions."""
 BLUR_CELLS = 14
 """Cells along the longer side that are left of a blurred frame: its light and colours, no shape of a person."""
 QUALITY = 85
+"""Of JPEG, 0 to 100."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

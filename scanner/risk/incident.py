@@ -18,6 +18,7 @@ from scanner.types import Label, StreamId
 __all__ = ["Closed", "Event", "Extended", "Incident", "Opened", "Reason", "incident_id"]
 
 ID_LENGTH: Final = 16
+"""Hexadecimal digits: 64 bits, of which two in four thousand million incidents may be alike."""
 
 
 class Reason(StrEnum):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from scanner.risk.method import Method
 from scanner.risk.methods import METHODS
+from scanner.taxonomy import MAX_SEVERITY
 from scanner.types import Label, Medium
 
 __all__ = ["Policies", "Policy", "logit", "sigmoid"]
@@ -91,8 +92,8 @@ class Policy:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        if self.severity not in (0, 1, 2, 3):
-            raise ValueError(f"severity must be 0 to 3, got {self.severity}")
+        if self.severity not in range(MAX_SEVERITY + 1):
+            raise ValueError(f"severity must be 0 to {MAX_SEVERITY}, got {self.severity}")
         for name, least in _LEAST.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")

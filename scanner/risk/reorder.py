@@ -15,6 +15,7 @@ __all__ = ["Late", "Missing", "Ready", "Release", "Reorder"]
 
 T = TypeVar("T")
 PATIENCE: Final = 3
+"""Later segments that must be there before one that is not is given up."""
 REMEMBERED: Final = 256
 """So many holes are remembered, to tell one that comes late from a duplicate."""
 

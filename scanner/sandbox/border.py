@@ -22,8 +22,11 @@ from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTim
 __all__ = ["Frames", "LieError", "dumps", "error_from", "error_to", "loads", "walls_from", "window_from", "window_to"]
 
 _LARGEST = 1 << 63
+"""Of a whole number: time stamps have 64 bits."""
 _MOST_SAMPLES = 20_000
+"""Of one window, however small their images."""
 _LONGEST_TEXT = 2000
+"""Characters; what is longer is cut."""
 _LONGEST_SECONDS = 10_000_000
 """Over a hundred days: no window is longer, whatever a container claims."""
 

@@ -15,6 +15,7 @@ from scanner.types import Source
 __all__ = ["Lender", "opened", "shared_memory"]
 
 _KEPT = 2
+"""Sources whose memory is kept: a segment and its init."""
 _KEPT_BYTES = 16 << 20
 """Longer sources are files in any sensible setting; their memory is not kept."""
 _SIZE_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL

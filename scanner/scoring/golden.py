@@ -25,6 +25,7 @@ __all__ = ["Golden", "check_model", "pictures", "record", "worst_difference", "w
 
 FILENAME: Final = "golden.json"
 COUNT: Final = 8
+"""Pictures: the card, then noise of each coarseness."""
 TOLERANCE: Final = 0.005
 """Of a probability: another processor's rounding moves it by some 1e-5, TF32 on a GPU by some 1e-3."""
 

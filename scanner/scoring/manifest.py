@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from scanner.complaints import complaints
 from scanner.errors import SetupError
-from scanner.taxonomy import Taxonomy
+from scanner.taxonomy import MAX_SEVERITY, Taxonomy
 from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
 __all__ = ["FILENAME", "Calibration", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
@@ -98,7 +98,7 @@ class RecommendedPolicy(_Frozen):
     """The probability from which a single picture is flagged."""
     when: tuple[Medium, ...] = ()
     """Media that count; empty for all."""
-    severity: int | None = Field(default=None, ge=0, le=3)
+    severity: int | None = Field(default=None, ge=0, le=MAX_SEVERITY)
     """In place of the taxonomy's."""
     shadow: bool = False
     """Scored and evaluated, never delivered."""

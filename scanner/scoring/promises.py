@@ -13,6 +13,7 @@ from scanner.scoring.wire import GraphFacts
 __all__ = ["Port", "check_contents", "check_graph", "check_shape", "check_signature", "check_values"]
 
 MAX_NODES: Final = 50_000
+"""Operators; the largest vision models have some thousands."""
 DOMAINS: Final = frozenset({"", "ai.onnx.ml"})
 """Operators that ONNX itself defines. Anything else is somebody's own code."""
 SLACK: Final = 1e-4

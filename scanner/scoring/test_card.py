@@ -25,10 +25,12 @@ SPEC: Final = FrameSpec(width=224, height=224)
 """The size that image models mostly ask for, so that the card seldom needs a scaling of its own."""
 
 BLOCKS: Final = 8
+"""A side."""
 CODES: Final = (0x99E834E73F4D5282, 0xF4853C07CE0BA9F2, 0xE83CDCA78356D055)
 """Red, green and blue, row by row from the top left, highest bit first."""
 DARK: Final = 48
 BRIGHT: Final = 208
+"""Levels of a channel: inside of what studio range and a careless conversion leave."""
 
 STRIDE: Final = 4
 """The detector looks at every fourth pixel of every fourth row: some 49 for each block of a full card."""

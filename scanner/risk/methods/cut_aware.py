@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import log
 from typing import Any, NamedTuple
 
-from scanner.risk.method import FULL, Look, Support
+from scanner.risk.method import Look, Support
 from scanner.risk.methods.run import NEW, Run, dump_run, followed, load_run
-from scanner.risk.methods.two_state import LEAST, MOST, evolved, resting
+from scanner.risk.methods.two_state import above_rest, evidence_rate, evolved, resting
 
 __all__ = ["CutAware"]
 
@@ -56,7 +55,7 @@ class CutAware:
         unseen = 0.0 if state.run.at is None else float(look.start - state.run.at)
         covered = float(look.at - look.start)
         said = 0.0 if look.cut else state.said
-        rho = min(max(look.llr, LEAST), MOST) / self.tau * (look.weight / FULL)
+        rho = evidence_rate(look, self.tau)
         h = min(covered, self.tau) if rho <= 0.0 else min(covered, self.tau, (self.cap - said) / rho)
         odds = evolved(state.odds, max(unseen, 0.0), 0.0, self.rate_in, self.rate_out)
         odds = evolved(odds, h, rho, self.rate_in, self.rate_out)
@@ -76,7 +75,7 @@ class CutAware:
         return state.run.support
 
     def _level(self, odds: float) -> float:
-        return log(odds / resting(self.rate_in, self.rate_out))
+        return above_rest(odds, self.rate_in, self.rate_out)
 
     @staticmethod
     def dump(state: State) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from scanner.risk.method import FULL, Look, Support
 from scanner.risk.methods.run import NEW, Run, dump_run, followed, load_run
 
-__all__ = ["LEAST", "MOST", "TwoState", "evolved", "resting"]
+__all__ = ["TwoState", "above_rest", "evidence_rate", "evolved", "resting"]
 
 LEAST: Final = -1.0
 MOST: Final = 6.0
@@ -63,7 +63,7 @@ class TwoState:
         unseen = 0.0 if state.run.at is None else float(look.start - state.run.at)
         covered = float(look.at - look.start)
         h = min(covered, self.tau)
-        rho = min(max(look.llr, LEAST), MOST) / self.tau * (look.weight / FULL)
+        rho = evidence_rate(look, self.tau)
         odds = evolved(state.odds, max(unseen, 0.0) + covered - h, 0.0, self.rate_in, self.rate_out)
         odds = evolved(odds, h, rho, self.rate_in, self.rate_out)
         return State(odds, followed(state.run, look, self._level(odds), self.dwell))
@@ -81,7 +81,7 @@ class TwoState:
         return state.run.support
 
     def _level(self, odds: float) -> float:
-        return log(odds / resting(self.rate_in, self.rate_out))
+        return above_rest(odds, self.rate_in, self.rate_out)
 
     @staticmethod
     def dump(state: State) -> Any:
@@ -97,6 +97,16 @@ class TwoState:
 def resting(rate_in: float, rate_out: float) -> float:
     """The odds to which the filter returns when nobody looks."""
     return rate_in / rate_out
+
+
+def above_rest(odds: float, rate_in: float, rate_out: float) -> float:
+    """The level: log-odds above those that the filter returns to."""
+    return log(odds / resting(rate_in, rate_out))
+
+
+def evidence_rate(look: Look, tau: float) -> float:
+    """What a look is worth a second, weighted, where its whole evidence is spread over ``tau`` seconds."""
+    return min(max(look.llr, LEAST), MOST) / tau * (look.weight / FULL)
 
 
 def evolved(odds: float, seconds: float, rho: float, rate_in: float, rate_out: float) -> float:
