@@ -26,7 +26,7 @@ from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
-from scanner.scoring import LabelFacts, Manifest, Provider, RecommendedPolicy, Reuse
+from scanner.scoring import LabelFacts, Manifest, Provider, RecommendedPolicy, Reuse, user_models_dir
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
@@ -55,12 +55,26 @@ class ModelSettings(_Frozen):
     """Which models, and where they run."""
 
     dir: Path | None = None
-    """Folder of models; those that came with the package where it is not given."""
+    """Folder of models, the whole set; where it is not given, those that came with the package and then the added ones."""
+    added: Path | None = None
+    """Folder of added models; the user's own where it is not given. Not read beside ``dir``."""
     names: tuple[str, ...] | None = None
     """In order; all that there are where it is not given. The test card is always there."""
     provider: Provider = "cpu"
     threads: int = Field(default=1, ge=1, le=64)
     """Of one inference on a CPU; one process for each core uses them better than one inference does."""
+
+    @property
+    def target(self) -> Path:
+        """Where a new model goes: where it will be found."""
+        return self.dir or self.added or user_models_dir()
+
+    @property
+    def beside(self) -> Path | None:
+        """Folder of added models that is read after the shipped ones; None beside ``dir``, and as long as nothing was added."""
+        if self.dir is not None:
+            return None
+        return self.added or (user_models_dir() if user_models_dir().is_dir() else None)
 
 
 class StreamSettings(_Frozen):

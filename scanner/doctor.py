@@ -64,6 +64,7 @@ def examine(
     *,
     provider: Provider = "cpu",
     models_dir: Path | None = None,
+    added: Path | None = None,
     codecs: Callable[[], Mapping[str, bool]] | None = None,
     walls: Callable[[], Mapping[str, str]] | None = None,
 ) -> tuple[Finding, ...]:
@@ -72,12 +73,13 @@ def examine(
     ``codecs`` tells for each codec that may be opened whether this FFmpeg has it, ``walls`` for each wall of the sandbox why
     it does not hold here, or nothing. Without them these are left out.
     """
-    return tuple(_examine(provider, models_dir, codecs, walls))
+    return tuple(_examine(provider, models_dir, added, codecs, walls))
 
 
 def _examine(
     provider: Provider,
     models_dir: Path | None,
+    added: Path | None,
     codecs: Callable[[], Mapping[str, bool]] | None,
     walls: Callable[[], Mapping[str, str]] | None,
 ) -> Iterator[Finding]:
@@ -89,7 +91,7 @@ def _examine(
     yield from (check_provider(name, provider) for name in get_args(Provider))
     if codecs is not None:
         yield check_codecs(codecs())
-    yield from check_model_files(models_dir, provider)
+    yield from check_model_files(models_dir, provider, added)
     if walls is not None:
         yield check_walls(walls())
     yield check_shared_memory(SHARED_MEMORY)
@@ -143,15 +145,17 @@ def check_codecs(available: Mapping[str, bool]) -> Finding:
     return _finding("codecs", not missing, shown, "pip install --force-reinstall av: its own wheel has all of them")
 
 
-def check_model_files(models_dir: Path | None, provider: Provider) -> Iterator[Finding]:
-    """Each model's checksum, signature and golden scores, on the provider if it is there."""
+def check_model_files(models_dir: Path | None, provider: Provider, added: Path | None = None) -> Iterator[Finding]:
+    """Each model's checksum, signature and golden scores, on the provider if it is there; and where added ones are read from."""
     try:
-        checks = check_models(models_dir, provider=provider)
+        checks = check_models(models_dir, added=added, provider=provider)
     except SetupError as why:
         yield _finding("models", False, "none", str(why))
         return
     if not checks:
         yield _finding("models", False, "none", f"pip install {OWN} brings one; or set models_dir")
+    if added is not None:
+        yield _finding("added models", True, f"read from {added}", "")
     for check in checks:
         shown = "cannot be used" if check.worst is None else f"golden scores within {check.worst:.5f}"
         yield _finding(f"model {check.name}", check.ok, shown, check.problem)

@@ -167,7 +167,7 @@ def configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
         SetupError: a model is missing or is not what its manifest says, or its provider does not work here.
     """
     models = settings.models
-    return load_scorers(models.dir, models.names, provider=models.provider, threads=models.threads)
+    return load_scorers(models.dir, models.names, added=models.beside, provider=models.provider, threads=models.threads)
 
 
 def used_models(settings: Settings) -> tuple[Manifest, ...]:
@@ -176,7 +176,7 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
     Raises:
         SetupError: a manifest is wrong, or a name has no model.
     """
-    found = {manifest.name: manifest for manifest in list_models(settings.models.dir)}
+    found = {manifest.name: manifest for manifest in list_models(settings.models.dir, added=settings.models.beside)}
     names = found if settings.models.names is None else settings.models.names
     if missing := [name for name in names if name not in found]:
         raise SetupError(f"models.names: no model {missing[0]!r}; there are {', '.join(found) or 'none'}")

@@ -48,7 +48,13 @@ def ran(command: Sequence[str], cwd: Path | None = None) -> str:
 def test_the_wheel_carries_what_the_program_reads(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
 
-    assert {"scanner/taxonomy.toml", "scanner/report/report.schema.json", "scanner/py.typed", "workers/py.typed"} <= names
+    assert {
+        "scanner/taxonomy.toml",
+        "scanner/importing/catalogue.toml",
+        "scanner/report/report.schema.json",
+        "scanner/py.typed",
+        "workers/py.typed",
+    } <= names
     assert any(name.startswith("scanner/_models/") and name.endswith("/model.toml") for name in names)
     assert any(name.startswith("scanner/_models/") and name.endswith(".onnx") for name in names)
 

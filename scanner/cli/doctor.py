@@ -28,7 +28,7 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
     """
     settings = read_settings(config)
     models = settings.models
-    findings = examine(provider=models.provider, models_dir=models.dir, codecs=available_codecs, walls=_walls)
+    findings = examine(provider=models.provider, models_dir=models.dir, added=models.beside, codecs=available_codecs, walls=_walls)
     if wants_json(as_json):
         for finding in findings:
             sys.stdout.write(json.dumps({"type": "finding", **asdict(finding)}) + "\n")

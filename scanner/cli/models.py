@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from scanner.cli.models_add import add_command
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import new_table
 from scanner.cli.status import Status
@@ -22,13 +23,14 @@ from scanner.taxonomy import Entry, Taxonomy, uncovered
 __all__ = ["models_app"]
 
 models_app = typer.Typer(help="The models that score, and what they can say.", no_args_is_help=True, pretty_exceptions_enable=False)
+models_app.command("add")(add_command)
 
 
 @models_app.command("list")
 def list_command(config: Config = None, as_json: Json = False) -> None:
     """Every label of the taxonomy: which model says it, what others call it, and the policy in force."""
     settings = read_settings(config)
-    manifests = list_models(settings.models.dir)
+    manifests = list_models(settings.models.dir, added=settings.models.beside)
     taxonomy = Taxonomy.load()
     rows = list(_rows(taxonomy, manifests, compose_policies(settings, manifests, taxonomy)))
     if wants_json(as_json):
@@ -44,7 +46,7 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
 def check_command(config: Config = None, as_json: Json = False) -> None:
     """Load every model, hold it against its manifest, and run its golden scores. Exit status 1 where one fails."""
     settings = read_settings(config)
-    checks = check_models(settings.models.dir, provider=settings.models.provider)
+    checks = check_models(settings.models.dir, added=settings.models.beside, provider=settings.models.provider)
     for check in checks:
         if wants_json(as_json):
             sys.stdout.write(

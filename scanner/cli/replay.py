@@ -38,7 +38,8 @@ def replay_command(
       streamwarden scan --json recordings/ > scores.jsonl
       streamwarden replay scores.jsonl --policy stricter.toml
     """
-    manifests = list_models(read_settings(config).models.dir)
+    models = read_settings(config).models
+    manifests = list_models(models.dir, added=models.beside)
     observed = recorded(read_lines(_rows(scores)))
     before = fold(observed, compose_policies(read_settings(config), manifests))
     after = before if policy is None else fold(observed, compose_policies(read_settings(policy), manifests))

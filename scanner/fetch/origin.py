@@ -9,25 +9,18 @@ from types import TracebackType
 
 import httpx
 
-from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
+from scanner.errors import DamagedError, LimitError, RefusedError, TransientError
+from scanner.fetch.http import PORTS, REDIRECTS, AbsentError, check_status, open_client, origin_of, parsed, without_secrets
 from scanner.fetch.limits import FetchLimits
 from scanner.fetch.pace import Pace
 from scanner.fetch.playlist import ByteRange
 
 __all__ = ["Origin"]
 
-_PORTS = {"http": 80, "https": 443}
 _MOST_REDIRECTS = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-_ABSENT = frozenset({403, 404, 410})
 _FIRST_PAUSE_SECONDS = 0.5
 """Before a request is tried again; each further pause is twice as long."""
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
-
-
-class _AbsentError(InputError):
-    """The server has nothing there."""
 
 
 class Origin:
@@ -36,18 +29,13 @@ class Origin:
     live = True
 
     def __init__(self, url: str, limits: FetchLimits, pace: Pace) -> None:
-        self._url = _parsed(url, name_in="playlist")
-        if self._url.scheme not in _PORTS or not self._url.host:
+        self._url = parsed(url, name_in="playlist")
+        if self._url.scheme not in PORTS or not self._url.host:
             raise RefusedError(f"{url}: only http and https playlists are read")
         self.start = str(self._url)
         self._limits = limits
         self._pace = pace
-        self._client = httpx.Client(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=limits.idle_seconds,
-            headers={"Accept-Encoding": "identity", "User-Agent": "streamwarden"},
-        )
+        self._client = open_client(limits.idle_seconds)
 
     def close(self) -> None:
         """Close the connection."""
@@ -65,7 +53,7 @@ class Origin:
 
     def shown(self, location: str) -> str:
         """The address without password and query."""
-        return _shown(location)
+        return without_secrets(location)
 
     def playlist(self, location: str) -> bytes:
         """The body of the answer."""
@@ -75,13 +63,13 @@ class Origin:
         """The body of the answer, or its range."""
         try:
             return self._get(location, span, self._limits.segment_bytes)
-        except _AbsentError:
+        except AbsentError:
             return None
 
     def _get(self, location: str, span: ByteRange | None, most: int) -> bytes:
         """The answer, tried again a few times while the reason may pass."""
         if span is not None and span.length > most:
-            raise LimitError(f"{_shown(location)}: {span.length} bytes, limit is {most}", kind="limit_bytes")
+            raise LimitError(f"{without_secrets(location)}: {span.length} bytes, limit is {most}", kind="limit_bytes")
         for attempt in range(1, self._limits.attempts):
             try:
                 return self._get_once(location, span, most)
@@ -90,10 +78,10 @@ class Origin:
         return self._get_once(location, span, most)
 
     def _get_once(self, location: str, span: ByteRange | None, most: int) -> bytes:
-        shown, deadline = _shown(location), self._pace.now() + self._limits.request_seconds
+        shown, deadline = without_secrets(location), self._pace.now() + self._limits.request_seconds
         try:
             with self._answer(httpx.URL(location), span) as answer:
-                _check_status(answer, shown)
+                check_status(answer, shown)
                 return self._body(answer, span, most, deadline)
         except (httpx.HTTPError, httpx.InvalidURL) as why:
             raise TransientError(f"{shown}: {str(why) or type(why).__name__}") from why
@@ -104,14 +92,14 @@ class Origin:
         headers = {} if span is None else {"Range": f"bytes={span.start}-{span.start + span.length - 1}"}
         for _ in range(_MOST_REDIRECTS + 1):
             with self._client.stream("GET", url, headers=headers) as answer:
-                if answer.status_code not in _REDIRECTS:
+                if answer.status_code not in REDIRECTS:
                     yield answer
                     return
                 url = self._allowed(url, answer.headers.get("Location", ""))
-        raise RefusedError(f"{_shown(str(url))}: over {_MOST_REDIRECTS} redirects")
+        raise RefusedError(f"{without_secrets(str(url))}: over {_MOST_REDIRECTS} redirects")
 
     def _body(self, answer: httpx.Response, span: ByteRange | None, most: int, deadline: float) -> bytes:
-        shown = _shown(str(answer.url))
+        shown = without_secrets(str(answer.url))
         first, last = _promised(answer, span, shown)
         body = bytearray()
         for part in answer.iter_raw():
@@ -127,9 +115,11 @@ class Origin:
         return bytes(body[first:last])
 
     def _allowed(self, base: httpx.URL, name: str) -> httpx.URL:
-        url = _parsed(name, name_in=_shown(str(base)), base=base)
-        if _origin(url) != _origin(self._url):
-            raise RefusedError(f"{_shown(str(base))}: names {_shown(str(url))!r}, a playlist may only name what is at its own origin")
+        url = parsed(name, name_in=without_secrets(str(base)), base=base)
+        if origin_of(url) != origin_of(self._url):
+            raise RefusedError(
+                f"{without_secrets(str(base))}: names {without_secrets(str(url))!r}, a playlist may only name what is at its own origin"
+            )
         return url
 
 
@@ -145,31 +135,3 @@ def _promised(answer: httpx.Response, span: ByteRange | None, shown: str) -> tup
     if match is None or int(match[1]) != span.start:
         raise DamagedError(f"{shown}: the server answers with another range than bytes {span.start}-")
     return 0, span.length
-
-
-def _check_status(answer: httpx.Response, shown: str) -> None:
-    status = answer.status_code
-    if status in _TRY_AGAIN:
-        raise TransientError(f"{shown}: the server answers {status}")
-    if status in _ABSENT:
-        raise _AbsentError(f"{shown}: the server answers {status}", kind="missing")
-    if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
-        raise InputError(f"{shown}: the server answers {status}")
-
-
-def _parsed(name: str, *, name_in: str, base: httpx.URL | None = None) -> httpx.URL:
-    try:
-        url = httpx.URL(name)
-        return url if base is None else base.join(url)
-    except (httpx.InvalidURL, ValueError, TypeError) as why:
-        raise RefusedError(f"{name_in}: {name[:200]!r} is no address: {why}") from why
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
-
-
-def _shown(location: str) -> str:
-    """An address as messages may show it: without password and query."""
-    url = httpx.URL(location)
-    return str(url.copy_with(username=None, password=None, query=None, fragment=None)) if url.host else location

@@ -3,7 +3,7 @@
 from scanner.scoring.golden import Golden, check_model, record, write_golden
 from scanner.scoring.manifest import LabelFacts, Manifest, RecommendedPolicy, read_manifest
 from scanner.scoring.onnx import OnnxScorer, Provider, load_onnx
-from scanner.scoring.registry import Check, check_models, list_models, load_scorers
+from scanner.scoring.registry import Check, check_models, list_models, load_scorers, user_models_dir
 from scanner.scoring.reuse import Reuse
 from scanner.scoring.scorer import Scorer, score_samples, specs
 from scanner.scoring.test_card import TestCard
@@ -28,5 +28,6 @@ __all__ = [
     "record",
     "score_samples",
     "specs",
+    "user_models_dir",
     "write_golden",
 ]

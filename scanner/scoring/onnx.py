@@ -25,7 +25,7 @@ from scanner.scoring.promises import check_graph, check_shape, check_signature, 
 from scanner.scoring.wire import read_graph
 from scanner.types import FrameSpec, Label, Medium, ModelRef, Sample, Scores
 
-__all__ = ["OnnxScorer", "Provider", "is_compiled_in", "load_onnx", "open_session"]
+__all__ = ["OnnxScorer", "Provider", "is_compiled_in", "load_onnx", "open_session", "run_session"]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 
@@ -113,8 +113,10 @@ def load_onnx(folder: Path, manifest: Manifest, *, provider: Provider = "cpu", t
     return OnnxScorer(manifest, session, batches=provider != "cpu" and not isinstance(session.get_inputs()[0].shape[0], int))
 
 
-def open_session(model: bytes, *, provider: Provider, threads: int = 1, name: str = "model") -> onnxruntime.InferenceSession:
-    """A session that runs on the provider asked for.
+def open_session(
+    model: bytes, *, provider: Provider, threads: int = 1, name: str = "model", profile: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """A session that runs on the provider asked for; it writes a file that begins with ``profile`` when its profiling ends.
 
     onnxruntime falls back to the CPU without an error, many times slower; here that is one.
 
@@ -128,7 +130,7 @@ def open_session(model: bytes, *, provider: Provider, threads: int = 1, name: st
     if provider != "cpu":
         _load_gpu_libraries()
     try:
-        session = onnxruntime.InferenceSession(model, _options(threads), providers=list(wanted), enable_fallback=0)
+        session = onnxruntime.InferenceSession(model, _options(threads, profile), providers=list(wanted), enable_fallback=0)
     except Exception as why:  # its own dozen classes, RuntimeError and ValueError: nothing narrower holds them all
         raise SetupError(f"model {name}: onnxruntime refuses it on {provider}: {_first_line(why)}{_REMEDIES[provider]}") from why
     got = session.get_providers()[0]
@@ -137,12 +139,26 @@ def open_session(model: bytes, *, provider: Provider, threads: int = 1, name: st
     return session
 
 
+def run_session(
+    session: onnxruntime.InferenceSession, names: Sequence[str], feeds: dict[str, NDArray[np.uint8]]
+) -> list[NDArray[np.float32]]:
+    """The outputs of one run.
+
+    Raises:
+        SetupError: the runtime's own words for why it failed.
+    """
+    try:
+        return list(session.run(list(names), feeds))
+    except Exception as why:  # its own dozen classes again
+        raise SetupError(_first_line(why)) from why
+
+
 def is_compiled_in(provider: Provider) -> bool:
     """Whether this onnxruntime was built with it, which does not say that it works here."""
     return _WANTED[provider][0] in onnxruntime.get_available_providers()
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options(threads: int, profile: Path | None) -> onnxruntime.SessionOptions:
     """One process for each core instead of threads that spin, and every graph optimisation."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -152,6 +168,9 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = FATAL
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     return options
 
 
@@ -183,9 +202,9 @@ def _rehearse(session: onnxruntime.InferenceSession, manifest: Manifest) -> None
     names = [output.name for output in manifest.outputs]
     black = np.zeros((1, *manifest.input.spec.shape), dtype=np.uint8)
     try:
-        raw = session.run(names, {manifest.input.name: black})
-    except Exception as why:  # as when it is opened
-        raise SetupError(f"model {manifest.name}: fails on a black picture: {_first_line(why)}") from why
+        raw = run_session(session, names, {manifest.input.name: black})
+    except SetupError as why:
+        raise SetupError(f"model {manifest.name}: fails on a black picture: {why}") from why
     for output, values in zip(manifest.outputs, raw, strict=True):
         check_shape(manifest, output, values.shape, rows=1)
         check_values(manifest, output, values[0].tolist())

@@ -10,7 +10,7 @@ from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest, Output
 from scanner.scoring.wire import GraphFacts
 
-__all__ = ["Port", "check_graph", "check_shape", "check_signature", "check_values"]
+__all__ = ["Port", "check_contents", "check_graph", "check_shape", "check_signature", "check_values"]
 
 MAX_NODES: Final = 50_000
 """Operators; the largest vision models have some thousands."""
@@ -29,21 +29,30 @@ class Port(Protocol):
     """A dimension that may vary has a name, or nothing, in place of its size."""
 
 
-def check_graph(graph: GraphFacts, manifest: Manifest) -> None:
-    """Refuse what must not even be loaded.
+def check_contents(graph: GraphFacts, name: str) -> None:
+    """Refuse what must not even be loaded, whoever made it.
 
     Raises:
-        SetupError: weights outside the file, another opset, too many operators, or operators that ONNX does not define.
+        SetupError: weights outside the file, too many operators, or operators that ONNX does not define.
     """
-    model = f"model {manifest.name}"
+    model = f"model {name}"
     if graph.external:
         raise SetupError(f"{model}: keeps weights in other files ({graph.external[0]}): save it with all weights inside")
-    if graph.opsets.get("") != manifest.opset:
-        raise SetupError(f"{model}: uses opset {graph.opsets.get('')}, its manifest says {manifest.opset}")
     if not 0 < graph.nodes <= MAX_NODES:
         raise SetupError(f"{model}: has {graph.nodes} operators, wanted 1 to {MAX_NODES}")
     if foreign := sorted({f"{domain}.{name}" for domain, name in graph.operators if domain not in DOMAINS}):
         raise SetupError(f"{model}: uses operators that ONNX does not define: {', '.join(foreign[:3])}")
+
+
+def check_graph(graph: GraphFacts, manifest: Manifest) -> None:
+    """Hold what the file is made of to the manifest.
+
+    Raises:
+        SetupError: another opset, or anything that must not be loaded.
+    """
+    check_contents(graph, manifest.name)
+    if graph.opsets.get("") != manifest.opset:
+        raise SetupError(f"model {manifest.name}: uses opset {graph.opsets.get('')}, its manifest says {manifest.opset}")
 
 
 def check_signature(inputs: Sequence[Port], outputs: Sequence[Port], manifest: Manifest) -> None:

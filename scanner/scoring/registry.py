@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,7 +16,7 @@ from scanner.scoring.onnx import Provider, load_onnx
 from scanner.scoring.scorer import Scorer
 from scanner.scoring.test_card import TestCard
 
-__all__ = ["Check", "check_models", "default_models_dir", "list_models", "load_scorers"]
+__all__ = ["Check", "check_models", "default_models_dir", "list_models", "load_scorers", "user_models_dir"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,35 +37,42 @@ class Check:
 
 
 def load_scorers(
-    models_dir: Path | None = None, names: Sequence[str] | None = None, *, provider: Provider = "cpu", threads: int = 1
+    models_dir: Path | None = None,
+    names: Sequence[str] | None = None,
+    *,
+    added: Path | None = None,
+    provider: Provider = "cpu",
+    threads: int = 1,
 ) -> tuple[Scorer, ...]:
     """The test card, then the named models in the order of ``names``; None takes all that there are.
 
+    Models are those of ``models_dir``, or the shipped ones, and after them those of ``added``.
+
     Raises:
-        SetupError: a name that no model has, or a model that is not what its manifest says.
+        SetupError: a name that no model or two models have, or a model that is not what its manifest says.
     """
-    folders = _folders(models_dir)
+    folders = _folders(models_dir, added)
     chosen = list(folders) if names is None else list(dict.fromkeys(names))
     found = [(folder, read_manifest(folder)) for folder in (_named(folders, name) for name in chosen)]
     return (TestCard(), *(load_onnx(folder, manifest, provider=provider, threads=threads) for folder, manifest in found))
 
 
-def list_models(models_dir: Path | None = None) -> tuple[Manifest, ...]:
-    """The manifests of all models in a folder, by name.
+def list_models(models_dir: Path | None = None, *, added: Path | None = None) -> tuple[Manifest, ...]:
+    """The manifests of all models in a folder, by name, then those of ``added``.
 
     Raises:
-        SetupError: the folder is not there, or a manifest is wrong.
+        SetupError: a folder is not there, a manifest is wrong, or two models have one name.
     """
-    return tuple(read_manifest(folder) for folder in _folders(models_dir).values())
+    return tuple(read_manifest(folder) for folder in _folders(models_dir, added).values())
 
 
-def check_models(models_dir: Path | None = None, *, provider: Provider = "cpu") -> tuple[Check, ...]:
+def check_models(models_dir: Path | None = None, *, added: Path | None = None, provider: Provider = "cpu") -> tuple[Check, ...]:
     """Load every model and compare its golden scores; one that fails does not stop the others.
 
     Raises:
-        SetupError: the folder is not there.
+        SetupError: a folder is not there, or two models have one name.
     """
-    return tuple(_check(folder, provider) for folder in _folders(models_dir).values())
+    return tuple(_check(folder, provider) for folder in _folders(models_dir, added).values())
 
 
 def default_models_dir() -> Path:
@@ -74,12 +82,27 @@ def default_models_dir() -> Path:
     return packaged if packaged.is_dir() else package.parent / "models"
 
 
-def _folders(models_dir: Path | None) -> dict[str, Path]:
-    """Model folders by name: those that hold a manifest, sorted."""
-    where = models_dir or default_models_dir()
-    if models_dir is not None and not where.is_dir():
-        raise SetupError(f"models_dir {where}: no such folder")
-    return {path.parent.name: path.parent for path in sorted(where.glob(f"*/{FILENAME}"))}
+def user_models_dir() -> Path:
+    """Where a user's added models lie: ``streamwarden/models`` in the folder that XDG_DATA_HOME names, ~/.local/share without it."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "streamwarden" / "models"
+
+
+def _folders(models_dir: Path | None, added: Path | None) -> dict[str, Path]:
+    """Model folders by name: those that hold a manifest, sorted, the added ones last."""
+    for setting, folder in (("models_dir", models_dir), ("models.added", added)):
+        if folder is not None and not folder.is_dir():
+            raise SetupError(f"{setting} {folder}: no such folder")
+    own = _within(models_dir or default_models_dir())
+    others = {} if added is None else _within(added)
+    if twice := sorted(own.keys() & others.keys()):
+        name = twice[0]
+        raise SetupError(f"model {name}: is both {own[name]} and {others[name]}: take one away, or name one folder in models.dir")
+    return own | others
+
+
+def _within(folder: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{FILENAME}"))}
 
 
 def _named(folders: dict[str, Path], name: str) -> Path:

@@ -6,7 +6,7 @@ import pytest
 from build_onnx import graph, save, tiny
 
 from scanner.errors import SetupError
-from scanner.scoring import check_models, list_models, load_onnx, load_scorers, read_manifest, record, specs, write_golden
+from scanner.scoring import check_models, list_models, load_onnx, load_scorers, read_manifest, record, specs, user_models_dir, write_golden
 from scanner.types import FrameSpec
 
 
@@ -79,3 +79,33 @@ def test_every_model_is_checked_although_one_fails(tmp_path: Path) -> None:
     assert (without_golden.name, without_golden.ok, without_golden.worst) == ("a", False, None)
     assert "golden.json" in without_golden.problem
     assert (good.name, good.ok, good.problem) == ("b", True, "")
+
+
+def test_added_models_follow_the_others(tmp_path: Path) -> None:
+    own, added = models(tmp_path / "own", "b"), models(tmp_path / "added", "a")
+
+    assert [scorer.model.name for scorer in load_scorers(own, added=added)] == ["test-card", "b", "a"]
+    assert [manifest.name for manifest in list_models(own, added=added)] == ["b", "a"]
+    assert [check.name for check in check_models(own, added=added)] == ["b", "a"]
+
+
+def test_two_models_of_one_name_are_refused_with_both_places(tmp_path: Path) -> None:
+    own, added = models(tmp_path / "own", "a"), models(tmp_path / "added", "a")
+
+    with pytest.raises(SetupError, match=f"model a: is both {own / 'a'} and {added / 'a'}"):
+        list_models(own, added=added)
+
+
+def test_a_folder_of_added_models_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"models\.added .*absent: no such folder"):
+        list_models(models(tmp_path, "a"), added=tmp_path / "absent")
+
+
+def test_a_users_models_lie_where_the_desktop_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with_it = user_models_dir()
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", "/home/somebody")
+
+    assert with_it == tmp_path / "streamwarden" / "models"
+    assert user_models_dir() == Path("/home/somebody/.local/share/streamwarden/models")

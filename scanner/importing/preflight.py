@@ -1,0 +1,73 @@
+"""What is looked at before somebody's network becomes one of ours, and told to the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.errors import SetupError
+from scanner.scoring.promises import SLACK, check_contents
+from scanner.scoring.trial import Trial
+from scanner.scoring.wire import GraphFacts, read_graph
+
+__all__ = ["Preflight", "check_rows", "read_contents"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """Of one network."""
+
+    sha256: str
+    size: int
+    """Bytes, of the file as it came."""
+    opsets: Mapping[str, int]
+    """Version by domain; ONNX's own is the empty string."""
+    operators: tuple[str, ...]
+    """Which ones, by name, of the file as it came."""
+    count: int
+    """How many."""
+    input: str
+    output: str
+    """Name, type and shape, of the file as it came; of several outputs the one that has the classes."""
+    provider: str
+    """What it was tried on."""
+    nodes: Mapping[str, int]
+    """By provider, the operators that one run of the finished model took, as the runtime had fused them."""
+    copies: int
+    """Between the memories of providers, in one run."""
+    batches: bool
+    """Whether it takes any number of pictures at once, tried out; else it is run on one at a time."""
+
+
+def read_contents(data: bytes, name: str) -> GraphFacts:
+    """What a file is made of, from its bytes.
+
+    Raises:
+        SetupError: it is no ONNX model, keeps weights elsewhere, or has operators that ONNX does not define.
+    """
+    facts = read_graph(data)
+    check_contents(facts, name)
+    return facts
+
+
+def check_rows(trial: Trial, name: str) -> None:
+    """Hold what came of made-up pictures to probabilities that depend on the picture.
+
+    Raises:
+        SetupError: not numbers, outside [0, 1], or the same for every picture.
+    """
+    rows = trial.rows
+    if not np.all(np.isfinite(rows)):
+        raise SetupError(f"model {name}: gives infinite numbers or none at all: the wrong scale, mean or std?")
+    if rows.min() < -SLACK or rows.max() > 1.0 + SLACK:
+        raise SetupError(f"model {name}: gives {_range(rows)}, wanted probabilities in [0, 1]: another --activation or --combine?")
+    if np.all(rows == rows[:1]):
+        raise SetupError(f"model {name}: says {_range(rows)} of every picture, whatever is on it: the wrong scale, mean or std?")
+
+
+def _range(rows: NDArray[Any]) -> str:
+    return f"{rows.min():.4g} to {rows.max():.4g}"

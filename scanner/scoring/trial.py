@@ -1,0 +1,79 @@
+"""A graph tried out: who runs its operators, what is copied between memories, and whether it takes several pictures at once."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.errors import SetupError
+from scanner.scoring.onnx import Provider, open_session, run_session
+
+__all__ = ["Trial", "placement", "try_graph"]
+
+TOLERANCE: Final = 0.005
+"""Of a probability, between a picture alone and the same one in a batch; kernels differ with the batch's size."""
+COPY: Final = "Memcpy"
+"""How onnxruntime names the operators that it puts between providers: MemcpyToHost, MemcpyFromHost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What one run showed."""
+
+    rows: NDArray[np.float32]
+    """Pictures x columns, each picture run by itself."""
+    nodes: Mapping[str, int]
+    """Operators by the provider that ran them, as the runtime had fused them; its copies are not among them."""
+    copies: int
+    """Between the memories of two providers, in one run."""
+    batches: bool
+    """Whether all pictures at once give what each gives by itself."""
+
+
+def try_graph(model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, name: str = "model") -> Trial:
+    """Run a graph of one input and one output on pictures, N x H x W x 3 uint8, first one by one, then all at once.
+
+    Raises:
+        SetupError: the runtime refuses the model or fails on one picture.
+    """
+    with tempfile.TemporaryDirectory(prefix="streamwarden-") as folder:
+        session = open_session(model, provider=provider, name=name, profile=Path(folder) / "run")
+        try:
+            first = _run(session, pictures[:1])
+            events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+            rows = np.concatenate([first, *(_run(session, picture[None]) for picture in pictures[1:])])
+        except SetupError as why:
+            raise SetupError(f"model {name}: fails on a made-up picture: {why}") from why
+    nodes, copies = placement(events)
+    return Trial(rows=rows, nodes=nodes, copies=copies, batches=_is_the_same_at_once(session, pictures, rows))
+
+
+def placement(events: list[dict[str, Any]]) -> tuple[dict[str, int], int]:
+    """Of a profile of one run: operators by provider, and copies between providers."""
+    ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
+    copies = sum(args["op_name"].startswith(COPY) for args in ran)
+    return dict(Counter(args["provider"] for args in ran if not args["op_name"].startswith(COPY))), copies
+
+
+def _is_the_same_at_once(session: Any, pictures: NDArray[np.uint8], rows: NDArray[np.float32]) -> bool:
+    """False too where the runtime refuses: a graph may say that its batch varies, and have a fixed one inside."""
+    if isinstance(session.get_inputs()[0].shape[0], int):
+        return False
+    try:
+        together = _run(session, pictures)
+    except SetupError:
+        return False
+    return together.shape == rows.shape and bool(np.all(np.abs(together - rows) <= TOLERANCE))
+
+
+def _run(session: Any, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    (output,) = session.get_outputs()
+    return run_session(session, [output.name], {session.get_inputs()[0].name: np.ascontiguousarray(pictures)})[0]

@@ -1,0 +1,82 @@
+"""One file from an address that the operator named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from scanner.errors import InputError, LimitError, RefusedError, TransientError
+from scanner.fetch import Pace, download
+from tests.fetch.loopback import Answer, Server
+
+MOST = 1000
+
+
+def moved(location: str) -> Answer:
+    return Answer(status=302, headers={"Location": location})
+
+
+def test_a_file_is_read_whole(server: Server) -> None:
+    server.pages["/a.onnx"] = Answer(b"a" * MOST)
+
+    assert download(f"{server.origin}/a.onnx", most=MOST) == b"a" * MOST
+
+
+@pytest.mark.parametrize("url", ["http://models.example/a", "ftp://127.0.0.1/a", "file:///etc/passwd", "http://user:secret@10.0.0.1/a"])
+def test_what_is_not_https_is_refused_but_for_loopback(url: str) -> None:
+    with pytest.raises(RefusedError, match="only https is read") as why:
+        download(url, most=MOST)
+
+    assert "secret" not in str(why.value)
+
+
+def test_redirects_at_its_origin_are_followed(server: Server) -> None:
+    server.pages |= {"/a": moved("/b"), "/b": moved(f"{server.origin}/c"), "/c": Answer(b"c")}
+
+    assert download(f"{server.origin}/a", most=MOST) == b"c"
+
+
+def test_a_redirect_to_another_origin_is_refused_unless_it_is_https(server: Server, make_server: Callable[[], Server]) -> None:
+    other = make_server()
+    server.pages |= {"/plain": moved(f"{other.origin}/a"), "/https": moved(f"{other.origin}/a".replace("http:", "https:"))}
+
+    with pytest.raises(RefusedError, match="another origin and not https"):
+        download(f"{server.origin}/plain", most=MOST)
+    with pytest.raises(TransientError):  # it was tried: that server does not speak TLS
+        download(f"{server.origin}/https", most=MOST)
+
+    assert other.requests == []
+
+
+def test_redirects_end(server: Server) -> None:
+    server.pages["/a"] = moved("/a")
+
+    with pytest.raises(RefusedError, match="over 5 redirects"):
+        download(f"{server.origin}/a", most=MOST)
+
+
+def test_a_file_over_the_limit_is_given_up(server: Server) -> None:
+    server.pages["/a"] = Answer(b"a" * (MOST + 1))
+
+    with pytest.raises(LimitError, match="over 1000 bytes"):
+        download(f"{server.origin}/a", most=MOST)
+
+
+def test_a_server_that_takes_for_ever_is_given_up(server: Server) -> None:
+    server.pages["/a"] = Answer(b"a")
+    clock = iter((0.0, 3601.0))
+
+    with pytest.raises(TransientError, match="not here after 3600 s"):
+        download(f"{server.origin}/a", most=MOST, pace=Pace(now=lambda: next(clock)))
+
+
+def test_what_the_server_says_is_told_by_blame(server: Server) -> None:
+    server.pages |= {"/busy": Answer(status=503), "/short": Answer(b"a", promised=10)}
+
+    with pytest.raises(InputError, match="the server answers 404"):
+        download(f"{server.origin}/gone", most=MOST)
+    with pytest.raises(TransientError, match="the server answers 503"):
+        download(f"{server.origin}/busy", most=MOST)
+    with pytest.raises(TransientError):
+        download(f"{server.origin}/short", most=MOST)

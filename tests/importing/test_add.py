@@ -1,0 +1,216 @@
+"""From a stranger's file to a model folder that keeps every promise, or to nothing at all."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto, helper, numpy_helper
+
+import scanner.importing
+from scanner.errors import SetupError
+from scanner.importing import Added, Recipe, add_model, read_catalogue
+from scanner.importing.folder import manifest_text
+from scanner.scoring import Manifest, check_models, load_onnx, load_scorers, read_manifest
+from scanner.scoring.golden import pictures
+from scanner.testing import check_scorer, sample
+from scanner.types import FrameSpec
+from tests.fetch.loopback import Answer, Server
+from tests.importing.build import by_hand, network, recipe, softmax
+
+SPEC = FrameSpec(width=8, height=8)
+
+
+def saved(folder: Path, model: ModelProto) -> str:
+    folder.mkdir(exist_ok=True)
+    path = folder / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def added(tmp_path: Path, model: ModelProto, made: Recipe | None = None, name: str = "stranger") -> Added:
+    return add_model(name, made or recipe(), saved(tmp_path, model), tmp_path / "models")
+
+
+def test_a_strangers_network_scores_beside_the_test_card(tmp_path: Path) -> None:
+    added(tmp_path, network(side=8))
+
+    _, scorer = load_scorers(tmp_path / "models")
+    drawn = pictures(SPEC, seed=5, count=3)
+    said = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
+
+    expected = [softmax(by_hand(picture, recipe()))[1:] for picture in drawn]
+    assert [list(scores.values.values()) for scores in said] == pytest.approx(np.array(expected), abs=1e-5)
+
+
+def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
+    made = added(tmp_path, network(side=8))
+
+    scorer = load_onnx(made.folder, made.manifest)
+
+    check_scorer(scorer, [sample(at, picture) for at, picture in enumerate(pictures(SPEC, seed=1, count=3))])
+
+
+def test_its_folder_is_complete_and_checked(tmp_path: Path) -> None:
+    made = added(tmp_path, network(side=8))
+
+    (check,) = check_models(tmp_path / "models")
+
+    assert (check.name, check.ok) == ("stranger", True)
+    assert sorted(path.name for path in made.folder.iterdir()) == ["golden.json", "model.toml", "stranger.onnx"]
+    assert list((tmp_path / "models").iterdir()) == [made.folder]
+    assert read_manifest(made.folder) == made.manifest
+
+
+def test_its_manifest_says_what_is_assumed_and_keeps_it_in_shadow(tmp_path: Path) -> None:
+    labels = {"gun": {"columns": ["b"], "prior": 0.2, "threshold": 0.9}}
+
+    made = added(tmp_path, network(side=8), recipe(labels=labels))
+
+    facts = made.manifest.labels[made.manifest.scored_labels[0]]
+    assert facts.training_prior == 0.2
+    assert (facts.policy.shadow, facts.policy.still) == (True, 0.9)
+    assert made.manifest.quality["training_prior"] == "assumed"
+    assert "assumed" in (made.folder / "model.toml").read_text().splitlines()[0]
+
+
+def test_another_recipe_is_another_version(tmp_path: Path) -> None:
+    first = added(tmp_path, network(side=8), name="first")
+    second = added(tmp_path, network(side=8), recipe(colour="bgr"), name="second")
+
+    assert first.manifest.version != second.manifest.version
+    assert first.preflight.sha256 == second.preflight.sha256 == first.manifest.quality["source_sha256"]
+
+
+def test_what_was_looked_at_is_told(tmp_path: Path) -> None:
+    said = added(tmp_path, network(side=8)).preflight
+
+    assert said.sha256 == hashlib.sha256((tmp_path / "net.onnx").read_bytes()).hexdigest()
+    assert said.opsets == {"": 17}
+    assert (said.count, said.operators) == (4, ("MatMul", "ReduceMean", "Reshape"))
+    assert (said.input, said.output) == ("pixels: float n x 3 x 8 x 8", "scores: float n x 3")
+    assert set(said.nodes) == {"CPUExecutionProvider"}
+    assert (said.copies, said.batches) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("model", "batches"), [(network(side=8), True), (network(side=8, batch=1), False), (network(side=8, inner=1), False)]
+)
+def test_a_batch_may_vary_where_it_was_tried_and_not_where_it_is_only_said(model: ModelProto, batches: bool, tmp_path: Path) -> None:
+    made = added(tmp_path, model)
+
+    session_shape = load_onnx(made.folder, made.manifest)._session.get_inputs()[0].shape
+    assert made.preflight.batches is batches
+    assert session_shape[0] == ("N" if batches else 1)
+
+
+def with_external_data() -> ModelProto:
+    model = network(side=8)
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = weights.EXTERNAL
+    weights.external_data.add(key="location", value="../../etc/passwd")
+    return model
+
+
+def with_foreign_operator() -> ModelProto:
+    model = network(side=8)
+    model.graph.node.append(helper.make_node("Shell", ["scores"], ["more"], domain="com.stranger"))
+    model.opset_import.append(helper.make_opsetid("com.stranger", 1))
+    return model
+
+
+def with_weights(values: float) -> ModelProto:
+    model = network(side=8)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((3, 3), values, np.float32), "weights"))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "said"),
+    [
+        (with_external_data(), {}, "keeps weights in other files"),
+        (with_foreign_operator(), {}, r"operators that ONNX does not define: com\.stranger\.Shell"),
+        (network(side=8), {"activation": "none", "scale": 1}, "wanted probabilities in .0, 1.: another --activation"),
+        (with_weights(np.inf), {}, "infinite numbers or none at all"),
+        (with_weights(0.0), {}, "of every picture, whatever is on it"),
+        (network(side=8), {"layout": "nhwc"}, "is not nhwc"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_behind(model: ModelProto, changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=said):
+        added(tmp_path, model, recipe(**changes))
+
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_what_is_no_model_at_all_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_text("<html>not found</html>")
+
+    with pytest.raises(SetupError, match="not an ONNX model"):
+        add_model("stranger", recipe(), str(path), tmp_path / "models")
+
+
+def test_a_model_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    made = added(tmp_path, network(side=8))
+    before = {path: path.read_bytes() for path in made.folder.iterdir()}
+
+    with pytest.raises(SetupError, match="is there already"):
+        added(tmp_path, network(side=8), recipe(colour="bgr"))
+
+    assert {path: path.read_bytes() for path in made.folder.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file")
+
+    with pytest.raises(SetupError, match="name another folder with --into"):
+        added(tmp_path, network(side=8))
+
+
+def test_a_network_from_an_address_is_added_if_it_is_the_pinned_one(server: Server, tmp_path: Path) -> None:
+    data = network(side=8).SerializeToString()
+    server.pages["/net.onnx"] = Answer(data)
+
+    with pytest.raises(SetupError, match="another file"):
+        add_model("net", recipe(), f"{server.origin}/net.onnx", tmp_path, sha256="0" * 64)
+    add_model("net", recipe(), f"{server.origin}/net.onnx", tmp_path, sha256=hashlib.sha256(data).hexdigest())
+
+    assert [check.problem for check in check_models(tmp_path)] == [""]
+
+
+def test_without_the_package_onnx_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "scanner.importing.wrap", raising=False)
+    monkeypatch.delattr(scanner.importing, "wrap", raising=False)
+
+    with pytest.raises(SetupError, match=r"pip install streamwarden\[import\]"):
+        added(tmp_path, network(side=8))
+
+
+def test_a_manifest_is_written_as_it_is_read_whatever_people_call_things(tmp_path: Path) -> None:
+    manifest = added(tmp_path, network(side=8)).manifest
+    strange = manifest.model_copy(update={"origin": 'a "quoted"\nline \\ with \x7f, \x01, é and 🦊', "quality": {"a": {"b": [1, 2.5]}}})
+
+    assert Manifest.model_validate(tomllib.loads(manifest_text(strange, comment="made by a test"))) == strange
+
+
+@pytest.mark.shared_data
+def test_nsfwjs_says_what_plain_onnxruntime_says(shared: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = shared / "models" / "nsfwjs_mobilenet_v2.onnx"
+    drawn = pictures(FrameSpec(width=224, height=224), seed=0, count=4)
+
+    made = add_model("nsfwjs", read_catalogue()["nsfwjs"], str(path), tmp_path)
+    said = load_onnx(made.folder, made.manifest).score([sample(at, picture) for at, picture in enumerate(drawn)])
+
+    plain = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (probabilities,) = plain.run(None, {"input": np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / 255})
+    expected = np.stack([probabilities[:, 1] + probabilities[:, 3], probabilities[:, 4]], axis=1)
+    assert [list(scores.values.values()) for scores in said] == pytest.approx(expected, abs=1e-4)

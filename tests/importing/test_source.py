@@ -1,0 +1,88 @@
+"""Where the bytes come from, and which are never read."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import pytest
+
+from scanner.errors import InputError, RefusedError, SetupError
+from scanner.importing.source import packaged_file, read_source
+from tests.fetch.loopback import Answer, Server
+
+DATA = b"\x08\x08 a model"
+SUM = hashlib.sha256(DATA).hexdigest()
+
+
+def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(DATA)
+
+    assert read_source(str(path), sha256=None) == DATA
+    assert read_source(str(path), sha256=SUM) == DATA
+
+
+def test_a_file_with_another_checksum_is_refused_with_both(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(DATA)
+
+    with pytest.raises(SetupError, match=f"its sha256 is {SUM}, wanted {'0' * 64}"):
+        read_source(str(path), sha256="0" * 64)
+
+
+def test_what_is_no_checksum_is_said_before_anything_is_read() -> None:
+    with pytest.raises(SetupError, match="sha256 must be 64 digits"):
+        read_source("nowhere.onnx", sha256="abc")
+
+
+def test_a_file_from_an_address_is_read_if_it_is_the_pinned_one(server: Server) -> None:
+    server.pages["/net.onnx"] = Answer(DATA)
+
+    assert read_source(f"{server.origin}/net.onnx", sha256=SUM) == DATA
+    with pytest.raises(SetupError, match="it is another file, or was changed"):
+        read_source(f"{server.origin}/net.onnx", sha256="0" * 64)
+
+
+def test_an_address_without_a_checksum_is_not_even_asked(server: Server) -> None:
+    with pytest.raises(SetupError, match="must be pinned: give its --sha256"):
+        read_source(f"{server.origin}/net.onnx?token=secret", sha256=None)
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.PTH", "net.pkl", "net.h5", "pytorch_model.bin", "https://127.0.0.1:1/net.ckpt?x=1"])
+def test_formats_that_run_code_are_refused_by_their_names(name: str) -> None:
+    with pytest.raises(SetupError, match="pickle or holds code, which runs when it is loaded"):
+        read_source(name, sha256=SUM)
+
+
+@pytest.mark.parametrize("data", [pickle.dumps({"weights": [1]}), b"PK\x03\x04 archive of torch", b"\x89HDF\r\n"])
+def test_a_pickle_under_another_name_is_refused_by_its_bytes(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(data)
+
+    with pytest.raises(SetupError, match="pickle or holds code"):
+        read_source(str(path), sha256=None)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, server: Server) -> None:
+    with pytest.raises(SetupError, match=r"cannot read .*gone\.onnx: No such file"):
+        read_source(str(tmp_path / "gone.onnx"), sha256=None)
+    with pytest.raises(InputError, match="the server answers 404"):
+        read_source(f"{server.origin}/gone.onnx", sha256=SUM)
+
+
+def test_only_https_and_this_machine_are_read() -> None:
+    with pytest.raises(RefusedError, match="only https is read"):
+        read_source("http://models.example/net.onnx", sha256=SUM)
+
+
+def test_the_file_of_a_package_is_found_where_it_is_installed() -> None:
+    path = packaged_file("onnx", "onnx/onnx.proto")
+
+    assert path is not None
+    assert path.is_file()
+    assert packaged_file("onnx", "onnx/no-such-file") is None
+    assert packaged_file("no-such-distribution", "x.onnx") is None

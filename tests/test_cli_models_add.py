@@ -1,0 +1,212 @@
+"""``streamwarden models add`` as its users meet it, and what other commands make of what was added."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samples.facts import Sample
+from scanner.cli import run
+from scanner.config import ModelSettings
+from scanner.scoring import user_models_dir
+from tests.importing.build import network
+
+RECIPE = ("--columns", "a,b,c", "--scale", "1/255", "--activation", "softmax", "--licence", "MIT", "--origin", "a test")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "streamwarden" / "models"
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(network(side=8).SerializeToString())
+    return path
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+    status = run([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, [json.loads(row) for row in captured.out.splitlines()], " ".join(captured.err.split())
+
+
+def add(
+    capsys: pytest.CaptureFixture[str], net: Path, *more: str | Path, label: str = "b=alcohol"
+) -> tuple[int, list[dict[str, Any]], str]:
+    return told(capsys, "models", "add", "drinks", "--from", net, "--label", label, *RECIPE, *more)
+
+
+def test_an_added_model_is_listed_checked_and_found_by_doctor(net: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, (row,), _ = add(capsys, net)
+    _, labels, _ = told(capsys, "models", "list", "--json")
+    _, checks, _ = told(capsys, "models", "check", "--json")
+    _, findings, _ = told(capsys, "doctor", "--json")
+
+    found = {finding["name"]: finding for finding in findings}
+    assert (status, row["type"], row["folder"]) == (0, "added", str(home / "drinks"))
+    assert row["notes"] == []
+    assert {entry["label"]: entry["models"] for entry in labels}["alcohol"] == [row["model"]]
+    assert {check["name"]: check["ok"] for check in checks}["drinks"]
+    assert found["model drinks"]["ok"]
+    assert found["added models"]["found"] == f"read from {home}"
+
+
+def test_a_scan_uses_it_beside_the_shipped_ones_and_flags_nothing_by_it(
+    net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(capsys, net, "--threshold", "0.01")
+
+    status, rows, _ = told(capsys, "scan", "--json", sample_media("mp4_h264").path)
+
+    summary = rows[-1]
+    assert status == 0
+    assert {"gun", "alcohol"} <= summary["peak_score"].keys()
+    assert summary["peak_score"]["alcohol"] > 0.01
+    assert summary["flagged"] == []
+
+
+def test_a_scan_with_a_folder_of_its_own_leaves_added_models_out(
+    net: Path, tmp_path: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(capsys, net)
+    (tmp_path / "own").mkdir()
+
+    _, rows, _ = told(capsys, "scan", "--json", "--models-dir", tmp_path / "own", sample_media("jpeg_420").path)
+
+    assert rows[0]["models"] == ["test-card@1"]
+
+
+def test_with_a_folder_in_the_settings_it_goes_there(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "own").mkdir()
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'[models]\ndir = "{tmp_path / "own"}"\n')
+
+    _, (row,), _ = add(capsys, net, "--config", settings)
+
+    assert row["folder"] == str(tmp_path / "own" / "drinks")
+
+
+def test_a_label_that_a_shipped_model_flags_is_live_at_once_and_that_is_said(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, (row,), _ = add(capsys, net, label="b=gun")
+    _, labels, _ = told(capsys, "models", "list", "--json")
+
+    (note,) = row["notes"]
+    assert "gun is said by streamwarden-frame and drinks" in note
+    assert "under the policy and prior of streamwarden-frame, not in shadow: it flags from now on" in note
+    assert {entry["label"]: entry["policy"] for entry in labels if entry["policy"]}["gun"]["shadow"] is False
+
+
+def test_of_two_added_models_the_one_whose_policy_holds_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(capsys, net)
+
+    _, (row,), _ = told(capsys, "models", "add", "ale", "--from", net, "--label", "b=alcohol", *RECIPE)
+
+    (note,) = row["notes"]
+    assert "alcohol is said by ale and drinks" in note
+    assert "policy and prior of ale, in shadow" in note
+
+
+def test_a_model_that_scans_will_not_use_is_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[models]\nnames = ["streamwarden-frame"]\n')
+
+    _, (elsewhere,), _ = add(capsys, net, "--into", tmp_path / "elsewhere")
+    _, (unnamed,), _ = add(capsys, net, "--config", settings)
+
+    assert elsewhere["notes"] == [f"scans do not read {tmp_path / 'elsewhere'}: set models.added (or models.dir) to it"]
+    assert unnamed["notes"] == ["models.names does not name drinks, so scans leave it out"]
+
+
+def test_settings_that_take_a_label_out_of_shadow_are_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[policy.alcohol]\nshadow = false\n")
+
+    _, (row,), _ = add(capsys, net, "--config", settings)
+
+    assert row["notes"] == ["alcohol is not in shadow: it flags from now on, as the settings say"]
+
+
+def test_on_a_terminal_what_was_looked_at_is_a_table(
+    net: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    run(["models", "add", "drinks", "--from", str(net), "--label", "b=alcohol", *RECIPE])
+
+    rows = dict(row.split(maxsplit=1) for row in capsys.readouterr().out.splitlines())
+    assert rows["operators"] == "4: MatMul, ReduceMean, Reshape"
+    assert rows["input"] == "pixels: float n x 3 x 8 x 8"
+    assert rows["placement"].endswith("on CPUExecutionProvider, once fused; 0 copies between memories")
+
+
+def test_names_in_a_strangers_file_do_not_drive_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network(side=8)
+    model.graph.input[0].name = model.graph.node[0].input[0] = "pixels\x1b[2J"
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+
+    status = run(["models", "add", "drinks", "--from", str(tmp_path / "net.onnx"), "--label", "b=alcohol", *RECIPE])
+
+    said = capsys.readouterr().out
+    assert status == 0
+    assert "pixels" in said
+    assert "\x1b" not in said
+
+
+def test_a_name_that_a_shipped_model_has_is_refused(net: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = told(capsys, "models", "add", "streamwarden-frame", "--from", net, "--label", "b=alcohol", *RECIPE)
+
+    assert status == 2
+    assert "there is one of that name already" in err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nsfwjs"], "nsfwjs: convert models/mobilenet_v2 of infinitered/nsfwjs to ONNX and name the file with --from"),
+        (["nsfwjs", "--from", "NET", "--scale", "1"], "nsfwjs is in the catalogue, which says how it is used"),
+        (["open-nsfw", "--from", "NET"], "its sha256 is"),
+        (["drinks", "--from", "NET"], "not in the catalogue (open-nsfw, nsfwjs): say what its columns mean"),
+        (["drinks", "--label", "b=alcohol", *RECIPE], "name its ONNX file or address with --from"),
+        (["drinks", "--from", "NET", "--label", "alcohol", *RECIPE], "wanted COLUMN=LABEL"),
+        (["drinks", "--from", "NET", "--label", "b=alcohol"], "--scale: Field required; --activation: Field required; --licence"),
+        (["drinks", "--from", "NET", "--label", "b=beer", *RECIPE], "label 'beer' is not in the taxonomy"),
+        (["drinks", "--from", "NET", "--label", "b=alcohol", "--input", "large", *RECIPE], "wanted WIDTHxHEIGHT"),
+        (["drinks", "--from", "NET", "--label", "b=alcohol", "--mean", "1,2", *RECIPE], "--mean"),
+        (["Not A Name", "--from", "NET", "--label", "b=alcohol", *RECIPE], "a name is made of a to z"),
+        (["../x", "--from", "NET", "--label", "b=alcohol", *RECIPE], "a name is made of a to z"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_leaves_nothing(
+    arguments: list[str], said: str, net: Path, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, rows, err = told(capsys, "models", "add", *(str(net) if word == "NET" else word for word in arguments))
+
+    assert status == 2
+    assert rows == []
+    assert said in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.rglob("model.toml"))
+
+
+def test_added_models_are_read_only_beside_the_shipped_ones(tmp_path: Path) -> None:
+    assert ModelSettings().beside is None
+    assert ModelSettings(added=tmp_path).beside == tmp_path
+    assert ModelSettings(dir=tmp_path / "own", added=tmp_path).beside is None
+
+
+def test_a_new_model_goes_where_it_will_be_found(tmp_path: Path) -> None:
+    assert ModelSettings().target == user_models_dir()
+    assert ModelSettings(added=tmp_path).target == tmp_path
+    assert ModelSettings(dir=tmp_path / "own", added=tmp_path).target == tmp_path / "own"
