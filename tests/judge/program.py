@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["run"]
+__all__ = ["run", "start"]
 
 _PROGRAM = (sys.executable, "-m", "workers.cli")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,3 +28,9 @@ def run(
     """To its end; ``shell`` starts what it is given."""
     command = ["sh", "-c", shell, "sh", *_PROGRAM, *arguments]
     return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment(extra), timeout=SECONDS, check=False)
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    """And let it run; a session leader, as in a terminal of its own."""
+    command = [*_PROGRAM, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), start_new_session=True)

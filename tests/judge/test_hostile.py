@@ -82,7 +82,6 @@ def _reaching(folder: Path, host: str) -> Iterator[Path]:
         yield home / "index.m3u8"
 
 
-@pytest.mark.slow
 def test_each_path_ends_with_its_summary_or_has_an_error(told: dict[str, list[dict[str, Any]]]) -> None:
     for path, lines in told.items():
         kinds = [line["type"] for line in lines]
@@ -92,14 +91,12 @@ def test_each_path_ends_with_its_summary_or_has_an_error(told: dict[str, list[di
         assert "summary" not in kinds[:-1], path
 
 
-@pytest.mark.slow
 def test_nothing_that_was_not_seen_at_all_passes_without_an_error(told: dict[str, list[dict[str, Any]]]) -> None:
     for path, lines in told.items():
         if not any(line["type"] == "frame" for line in lines):
             assert any(line["type"] == "error" for line in lines), path
 
 
-@pytest.mark.slow
 def test_each_error_is_one_short_line_that_begins_with_its_subject(told: dict[str, list[dict[str, Any]]]) -> None:
     for lines in told.values():
         for line in (line for line in lines if line["type"] == "error"):
@@ -108,7 +105,6 @@ def test_each_error_is_one_short_line_that_begins_with_its_subject(told: dict[st
             assert line["message"].startswith(str(Path(line["path"]).parent))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", REACHING)
 def test_a_playlist_that_names_what_is_not_its_own_is_refused_whole(name: str, told: dict[str, list[dict[str, Any]]]) -> None:
     (lines,) = (lines for path, lines in told.items() if Path(path).parent.name == name and "reaching" in path)
@@ -118,7 +114,6 @@ def test_a_playlist_that_names_what_is_not_its_own_is_refused_whole(name: str, t
     assert line["kind"] in ("refused", "damaged")
 
 
-@pytest.mark.slow
 def test_no_address_was_called(told: dict[str, list[dict[str, Any]]], listener: socket.socket) -> None:
     assert told
     with pytest.raises(BlockingIOError):
