@@ -91,6 +91,8 @@ class _Desk:
         self._patience = patience
         self._streams: dict[StreamId, _Stream] = {}
         self._errors: deque[ErrorLine] = deque()
+        self._ended: deque[StreamId] = deque()
+        """Streams of which nothing more arrives, and whose summary was not told yet."""
 
     def jobs(self, arrivals: Iterable[Arrival]) -> Iterator[Job]:
         """What is to be run, while arrivals come."""
@@ -101,7 +103,7 @@ class _Desk:
                 case Lost(path=path, key=key):
                     self._stream(path, key).queue.lose(key.sequence)
                 case Ended(stream_id=stream_id) if stream_id in self._streams:
-                    self._streams[stream_id].queue.end()
+                    self._end(stream_id)
                 case Unreadable(path=path, error=error):
                     self._errors.append(ErrorLine(path=path, kind=error.kind, message=str(error)))
 
@@ -116,22 +118,25 @@ class _Desk:
     def close(self) -> Iterator[Said]:
         """Whatever is left."""
         yield from self._told_errors()
-        for stream in self._streams.values():
-            stream.queue.end()
-            yield from self._take_turns(stream)
+        for stream_id in self._streams:
+            self._end(stream_id)
         yield from self._finish_streams()
 
     def _job(self, arrived: Arrived) -> Iterator[Job]:
         stream = self._stream(arrived.path, arrived.segment.key)
         new = stream.queue.arrive(arrived)
         if arrived.last:
-            stream.queue.end()
+            self._end(arrived.segment.key.stream_id)
         if not new:
             return
         job = Job(segment=arrived.segment, name=arrived.name, windowed=arrived.windowed)
         if self._evidence is not None:
             self._evidence.arrived(arrived.path, job)
         yield job
+
+    def _end(self, stream_id: StreamId) -> None:
+        self._streams[stream_id].queue.end()
+        self._ended.append(stream_id)
 
     def _stream(self, path: str, key: SegmentKey) -> _Stream:
         if key.stream_id not in self._streams:
@@ -159,8 +164,17 @@ class _Desk:
             yield from self._shown(stream, told)
 
     def _finish_streams(self) -> Iterator[Said]:
-        for stream_id in [key for key, stream in list(self._streams.items()) if stream.queue.done]:
-            stream = self._streams.pop(stream_id)
+        """Summaries of streams that ended and of which everything was taken; the others are asked again next time."""
+        for _ in range(len(self._ended)):
+            stream_id = self._ended.popleft()
+            stream = self._streams.get(stream_id)
+            if stream is None:
+                continue
+            yield from self._take_turns(stream)
+            if not stream.queue.done:
+                self._ended.append(stream_id)
+                continue
+            del self._streams[stream_id]
             told = list(self._shown(stream, stream.monitor.finish()))
             if self._evidence is not None:
                 self._evidence.over(stream_id, next((line for line in told if isinstance(line, SummaryLine)), None))

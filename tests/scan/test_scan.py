@@ -133,3 +133,14 @@ def test_one_that_arrived_is_waited_for_however_many_later_ones_are_done() -> No
 
     assert [line.at for line in lines(said, FrameLine)] == list(range(32))
     assert lines(said, GapLine) == []
+
+
+def test_a_stream_that_ends_with_a_lost_segment_is_summed_up_while_others_go_on() -> None:
+    lost = Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=1))
+    arrivals = [arrived(0), lost, Ended(stream_id=STREAM), arrived(0, stream=OTHER), arrived(1, stream=OTHER)]
+    outcomes = runner(segment(0, QUIET), segment(0, QUIET, stream=OTHER), segment(1, QUIET, stream=OTHER))
+
+    said = lines(scan(arrivals, POLICIES, outcomes))
+
+    assert [line.path for line in said].index("other") < 8
+    assert [line.path for line in lines(said, SummaryLine)] == ["s", "other"]
