@@ -32,9 +32,7 @@ def session() -> onnxruntime.InferenceSession:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_scores_are_those_of_an_independent_run_of_the_model(
-    name: str, session: onnxruntime.InferenceSession, sample_media: Media
-) -> None:
+def test_scores_are_those_of_an_independent_run_of_the_model(name: str, session: onnxruntime.InferenceSession, sample_media: Media) -> None:
     path = sample_media(name).path
 
     ended = run("scan", "--json", "--max-gap", "0.5", path)
