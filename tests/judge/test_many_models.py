@@ -1,0 +1,64 @@
+"""However many models look, a source is decoded once, and each size of picture is made once a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samples.facts import Sample
+from scanner.config import ModelSettings, Settings
+from scanner.media import DecodeRequest
+from scanner.runner import Job, SegmentWorker, configured_scorers, decode_request
+from scanner.sandbox import Sandbox
+from scanner.types import Decoded, FrameSpec, ScoredSegment, Segment, SegmentKey, StreamId
+
+pytest.importorskip("onnx")
+from tests.scoring.build_onnx import graph, save
+
+SMALL, LARGE = FrameSpec(width=8, height=8), FrameSpec(width=16, height=16)
+
+
+class Watched(Sandbox):
+    """The real one, and what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[DecodeRequest] = []
+        self.made: list[frozenset[FrameSpec]] = []
+
+    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None) -> Iterator[Decoded]:
+        self.requests.append(request)
+        for decoded in super().decode(source, request, name=name, init=init):
+            self.made += [frozenset(sample.images) for sample in decoded.samples]
+            yield decoded
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """Three of them: two look at the same size, one at another."""
+    for name in ("one", "two"):
+        save(tmp_path / name, graph())
+    save(tmp_path / "large", graph(side=16), edit=lambda text: text.replace("= 8", "= 16"))
+    return tmp_path
+
+
+def test_three_models_decode_once_and_share_what_is_the_same(models: Path, sample_media: Callable[[str], Sample]) -> None:
+    settings = Settings(models=ModelSettings(dir=models), sampling={"max_gap": Fraction(1, 2)})
+    scorers = configured_scorers(settings)
+    key = SegmentKey(stream_id=StreamId("s"), sequence=0)
+    job = Job(segment=Segment(key=key, source=sample_media("ts_h264").path), name="s", windowed=True)
+
+    with Watched() as sandbox:
+        outcomes = list(SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse).work(job))
+
+    (scored,) = (outcome for outcome in outcomes if isinstance(outcome, ScoredSegment))
+    (request,) = sandbox.requests
+    assert len(request.specs) == len(set(request.specs))
+    assert {SMALL, LARGE} < set(request.specs)
+    assert set(sandbox.made) == {frozenset(request.specs)}
+    assert {str(scores.model) for frame in scored.frames for scores in frame.scores} == {"test-card@1", "one@1", "two@1", "large@1"}
+    assert len(sandbox.made) == len(scored.frames) > 4
