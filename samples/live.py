@@ -50,7 +50,7 @@ def _cut(file: Path, out: Path) -> Path:
             return playlist
         encoder = target.add_stream("libx264", rate=pictures.average_rate, options={"preset": "veryfast", "g": "60", "bf": "0"})
         encoder.width, encoder.height, encoder.pix_fmt = pictures.width & ~1, pictures.height & ~1, "yuv420p"
-        encoder.time_base = pictures.time_base
+        encoder.codec_context.time_base = pictures.time_base  # a guessed frame rate would round frames onto each other
         for frame in source.decode(pictures):
             frame.pict_type = PictureType.NONE
             target.mux(encoder.encode(frame))
