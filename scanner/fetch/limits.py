@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from scanner.sandbox.limits import LONGEST_SECONDS
+
 __all__ = ["FetchLimits"]
 
 
@@ -34,3 +36,5 @@ class FetchLimits:
             value = getattr(self, limit.name)
             if not value > 0:
                 raise ValueError(f"fetch limit {limit.name} must be more than 0, got {value}")
+            if limit.name.endswith("_seconds") and value > LONGEST_SECONDS:
+                raise ValueError(f"fetch limit {limit.name} must be at most {LONGEST_SECONDS:g}, got {value}")

@@ -48,15 +48,15 @@ class Frames:
         """Samples that fit."""
         return min(_MOST_SAMPLES, self._bytes.size // max(sum(self._sizes), 1))
 
-    def write(self, samples: Sequence[Sample]) -> None:
-        """Lay down all images of a window.
+    def write(self, samples: Sequence[Sample], *, name: str) -> None:
+        """Lay down all images of a window of the source called ``name``.
 
         Raises:
             LimitError: they do not fit.
             ValueError: an image has another shape than its spec, or another type than uint8.
         """
         if len(samples) > self.room:
-            raise LimitError(f"{len(samples)} samples in one window, limit is {self.room} of their size", kind="limit_frames")
+            raise LimitError(f"{name}: {len(samples)} samples in one window, limit is {self.room} of their size", kind="limit_frames")
         at = 0
         for sample in samples:
             for spec, size in zip(self._specs, self._sizes, strict=True):

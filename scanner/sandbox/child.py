@@ -93,14 +93,14 @@ class _Server:
             if call.writes:
                 output = files.enter_context(open(descriptors[-1], "r+b", closefd=False))
                 return {"value": task(sources, call.arguments, name=call.name, output=output)}
-            self._stream(task(sources, call.arguments, name=call.name), Frames(self._memory, call.specs))
+            self._stream(task(sources, call.arguments, name=call.name), Frames(self._memory, call.specs), call.name)
         return {"end": True}
 
-    def _stream(self, windows: Iterable[Decoded], frames: Frames) -> None:
+    def _stream(self, windows: Iterable[Decoded], frames: Frames, name: str) -> None:
         """Say each window; while the parent looks at it, the next one is decoded."""
         for window in windows:
             self._wait_until_taken()
-            frames.write(window.samples)
+            frames.write(window.samples, name=name)
             self._channel.send(dumps({"window": window_to(window)}))
             self._untaken = True
             gc.collect()  # frames and packets hang in cycles; megabytes a segment would wait for their turn

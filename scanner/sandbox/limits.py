@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
-__all__ = ["SandboxLimits"]
+__all__ = ["LONGEST_SECONDS", "SandboxLimits"]
+
+
+LONGEST_SECONDS: Final = 1e8
+"""Three years: more is as good as for ever, and the kernel's clocks refuse what is far beyond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +40,5 @@ class SandboxLimits:
             value = getattr(self, limit.name)
             if not value > 0:
                 raise ValueError(f"sandbox limit {limit.name} must be more than 0, got {value}")
+            if limit.name.endswith("_seconds") and value > LONGEST_SECONDS:
+                raise ValueError(f"sandbox limit {limit.name} must be at most {LONGEST_SECONDS:g}, got {value}")
