@@ -26,7 +26,7 @@ from scanner.scoring.registry import default_models_dir
 from scanner.types import Segment, SegmentKey, StreamId
 
 MODEL = "streamwarden-frame"
-ROUNDS, SEGMENTS = 9, 10
+ROUNDS, SEGMENTS = 7, 6
 GOALS = (
     Goal(name="hand-written loop", over="scan", bound=0.9, at_least=True),
     Goal(name="usual script", over="scan", bound=10.0, at_least=True),
