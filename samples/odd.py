@@ -16,6 +16,7 @@ from samples.drawing import card
 from samples.facts import Event, Facts
 from samples.made import SUFFIXES, Made, known, made
 from samples.sound import beside_silence, silence
+from samples.subtitles import beside_words
 from samples.videos import AVI, MKV, MP4, TS, WEBM, WRAP, spaced
 from samples.writing import Recipe, join, write
 
@@ -163,6 +164,11 @@ def with_sound(recipe: Recipe) -> Made:
     return Made(data=beside_silence(recipe), facts=known(recipe), suffix=SUFFIXES[recipe.container])
 
 
+def with_subtitles(recipe: Recipe) -> Made:
+    """A second track, of words."""
+    return Made(data=beside_words(recipe), facts=known(recipe), suffix=SUFFIXES[recipe.container])
+
+
 def wider_packets() -> Made:
     """Packets of 192 bytes, as discs and some recorders write them: four bytes go before each of 188."""
     whole = write(TS)
@@ -211,6 +217,8 @@ ODD: Mapping[str, Callable[[], Made]] = {
     "mp4_with_sound": partial(with_sound, MP4),
     "ts_with_sound": partial(with_sound, replace(TS, b_frames=2)),
     "mkv_with_sound": partial(with_sound, MKV),
+    "mkv_with_subtitles": partial(with_subtitles, MKV),
+    "mp4_with_subtitles": partial(with_subtitles, MP4),
     "ts_192_bytes": wider_packets,
     "mp4_mute": partial(mute, "mp4", "aac", ".mp4"),
     "ts_mute": partial(mute, "mpegts", "aac", ".ts"),

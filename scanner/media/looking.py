@@ -80,7 +80,7 @@ class Looker:
             window.marks.append(Mark(window.end, False))
             window.end += missing
         alone = window.index == 0 and following is None and missing <= 0
-        yield window.decoded(self._info(window, still=alone and window.frames == 1), last=following is None)
+        yield window.decoded(self._info(window, still=alone and window.frames == len(window.samples) == 1), last=following is None)
 
     def _begin(self, gop: Gop, index: int) -> Window:
         self._window = Window(
@@ -198,7 +198,7 @@ class Looker:
         return self._scaler.images(frame, self._shape, turn)
 
     def _info(self, window: Window, *, still: bool) -> MediaInfo:
-        """``still``: one frame is all that there is. In a segment that says nothing, a file is then a picture in another wrapping."""
+        """``still``: one frame, which was decoded, is all that there is. In a segment that says nothing, a file is then a picture."""
         codec = self._media.codec
         return MediaInfo(
             container=self._media.kind.name.lower(),

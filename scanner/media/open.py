@@ -11,7 +11,11 @@ from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
 import av
-import av.subtitles.stream  # PyAV does so at the first video; a sandboxed child can import no more by then
+
+# PyAV loads these at the first track of their kind; a sandboxed child can import nothing by then
+import av.audio.codeccontext
+import av.subtitles.codeccontext
+import av.subtitles.stream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Disposition

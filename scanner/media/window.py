@@ -77,7 +77,7 @@ class Window:
             index=self.index,
             times=self._times(info),
             samples=tuple(sorted(self.samples, key=lambda s: s.at)),
-            unseen=tuple(sorted(self._unseen(), key=lambda u: u.span)),
+            unseen=() if info.still else tuple(sorted(self._unseen(), key=lambda u: u.span)),
             info=info,
             discontinuity=self.first.jump,
             last=last,
