@@ -1,4 +1,4 @@
-"""What an hour of video and a thousand segments take in memory: ``python -m benchmarks.memory [--models FOLDER]``.
+"""What an hour of video and a thousand segments take in memory: ``python -m benchmarks.memory``.
 
 The hour is a minute of 640x360 put together sixty times with its clock running on, scanned by the command line in a process of
 its own and its child; both are watched. The segments go through one runner, whose child is replaced on the way.
@@ -6,7 +6,6 @@ its own and its child; both are watched. The segments go through one runner, who
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -19,10 +18,9 @@ from pathlib import Path
 import av
 
 from benchmarks.clips import clip
-from benchmarks.mobilenet import write_model
 from benchmarks.turns import tell_machine
 from scanner.bench.family import descendants
-from scanner.config import ModelSettings, Settings
+from scanner.config import Settings
 from scanner.media.synthetic import Synthetic
 from scanner.runner import Finished, Job, local_runner
 from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
@@ -48,24 +46,18 @@ class Memory:
 
 def main() -> None:
     """Measure, print, and end with status 1 where a goal is missed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split(":", maxsplit=1)[0])
-    parser.add_argument("--models", type=Path, help="folder of models; a MobileNetV2 of random weights where it is not given")
-    models = parser.parse_args().models
     tell_machine()
-    with tempfile.TemporaryDirectory() as made:
-        if models is None:
-            write_model(Path(made))
-        models = models or Path(made)
-        kept = [_flat(models), _hour(models, Path(made))]
+    with tempfile.TemporaryDirectory() as folder:
+        kept = [_flat(), _hour(Path(folder))]
     sys.exit(not all(kept))
 
 
-def _hour(models: Path, folder: Path) -> bool:
+def _hour(folder: Path) -> bool:
     """Scan an hour, and look at the tree a few times a second."""
     film = folder / "hour.ts"
     _loop(clip(MINUTE), film, REPEATS)
     print(f"{REPEATS} minutes, {film.stat().st_size / MIB:.0f} MiB")
-    command = [sys.executable, "-m", "workers.cli", "scan", "--json", str(film), "--models-dir", str(models)]
+    command = [sys.executable, "-m", "workers.cli", "scan", "--json", str(film)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as scan:
         seen = list(_watched(scan))
     rss, pss = max(memory.rss for memory in seen), max(memory.pss for memory in seen)
@@ -80,10 +72,10 @@ def _watched(scan: subprocess.Popen[bytes]) -> Iterator[Memory]:
         time.sleep(PAUSE)
 
 
-def _flat(models: Path) -> bool:
+def _flat() -> bool:
     """Segments one after another, and the memory after each hundred."""
     path, scored, seen = clip(SHORT), 0, []
-    with local_runner(Settings(models=ModelSettings(dir=models))) as runner:
+    with local_runner(Settings()) as runner:
         for outcome in runner.run(_jobs(path)):
             scored += isinstance(outcome, ScoredSegment)
             if isinstance(outcome, Finished) and scored % EACH == 0:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import av
 from av.error import FFmpegError
+from av.video.frame import PictureType
 
 __all__ = ["cut_into_segments"]
 
 SECONDS_OF_SEGMENT = 2
 IN_TS = frozenset({"h264", "hevc", "mpeg2video"})
 """Copied as they are; other codecs are encoded as H.264, because MPEG-TS does not carry them."""
+WITH_DTS = ("mov", "mpegts")
+"""Demuxers that know when each packet is decoded; Matroska does not say, and MPEG-TS has to."""
 VIDEO = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".m4v"})
 
 
@@ -38,16 +41,18 @@ def _cut(file: Path, out: Path) -> Path:
     }
     with av.open(str(file)) as source, av.open(str(playlist), "w", format="hls", options=options) as target:
         pictures = source.streams.video[0]
-        if pictures.codec_context.name in IN_TS:
+        if pictures.codec_context.name in IN_TS and source.format.name.startswith(WITH_DTS):
             copy = target.add_stream_from_template(pictures)
             for packet in source.demux(pictures):
                 if packet.dts is not None:
                     packet.stream = copy
                     target.mux(packet)
             return playlist
-        encoder = target.add_stream("libx264", rate=pictures.average_rate, options={"preset": "veryfast", "g": "60"})
+        encoder = target.add_stream("libx264", rate=pictures.average_rate, options={"preset": "veryfast", "g": "60", "bf": "0"})
         encoder.width, encoder.height, encoder.pix_fmt = pictures.width & ~1, pictures.height & ~1, "yuv420p"
+        encoder.codec_context.time_base = pictures.time_base  # a guessed frame rate would round frames onto each other
         for frame in source.decode(pictures):
+            frame.pict_type = PictureType.NONE
             target.mux(encoder.encode(frame))
         target.mux(encoder.encode(None))
     return playlist

@@ -81,8 +81,8 @@ def main() -> int:
         page = write_report(reporter.report(settings, policies, manifests, version=version("streamwarden"), created=now), folder)
     board.print_tables(Console(), uncovered(Taxonomy.load(), policies.labels))
     print(f"\nclips:  {folder / 'clips'}\nreport: {page}")
-    if not flagged or failed:
-        console.print("the test card was not flagged, or a stream failed: run `streamwarden doctor`", style="red")
+    if not flagged or (failed and options.media is None):
+        console.print("the test card was not flagged, or a drawn stream failed: run `streamwarden doctor`", style="red")
         return 1
     if not options.once and sys.stdout.isatty():
         _serve(folder)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scanner.errors import DamagedError, SetupError
+from scanner.errors import NoVideoError, SetupError
 from scanner.media import DecodeRequest
 from scanner.media.synthetic import Synthetic, write_synthetic
 from scanner.sandbox import Sandbox
-from scanner.types import Decoded, MediaInfo
+from scanner.types import MediaInfo
 
 __all__ = ["Footage", "drawn", "look_at"]
 
@@ -47,15 +47,16 @@ def look_at(path: Path | None, request: DecodeRequest, sandbox: Sandbox) -> Foot
     """
     source = drawn(_folder()) if path is None else path
     windows = list(sandbox.decode(source, request, name=source.name))
-    if not windows or not _samples(windows):
-        raise DamagedError(f"{source.name}: nothing of it can be decoded; name another file to measure with")
+    seconds = float(sum(window.times.duration for window in windows))
+    if not seconds or not any(window.samples for window in windows):
+        raise NoVideoError(f"{source.name}: no video that can be decoded; name one to measure with")
     return Footage(
         path=source,
         drawn=path is None,
         size=source.stat().st_size,
-        seconds=float(sum(window.times.duration for window in windows)),
+        seconds=seconds,
         segments=len(windows),
-        samples=_samples(windows),
+        samples=sum(len(window.samples) for window in windows),
         info=windows[0].info,
     )
 
@@ -78,7 +79,3 @@ def _folder() -> Path:
     if folder.stat().st_uid != os.getuid():
         raise SetupError(f"{folder} belongs to somebody else; set TMPDIR to a folder of yours, or name a file with --input")
     return folder
-
-
-def _samples(windows: list[Decoded]) -> int:
-    return sum(len(window.samples) for window in windows)

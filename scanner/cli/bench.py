@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from scanner.bench import (
     Footage,
@@ -155,20 +156,29 @@ def _print(report: Report) -> None:
     console.print(", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim")
     if report.footage is not None:
         console.print(_described(report.footage), markup=False)
-    unit = report.results[0].unit
-    title = f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range"
-    table = new_table(title, "", f"CPU ms a {unit}", f"wall ms a {unit}", "samples/s", "streams a core")
-    for result in report.results:
-        figures = (result.cpu_ms, result.wall_ms, result.samples_per_second, result.streams_per_core)
-        table.add_row(result.name, *map(_shown, figures))
-    console.print(table)
+    console.print(_table(report))
     if providers := sorted({result.provider for result in report.results if result.provider}):
         console.print(f"ran on {', '.join(providers)}", style="dim")
 
 
+def _table(report: Report) -> Table:
+    unit = report.results[0].unit
+    columns: dict[str, Callable[[Result], Spread | None]] = {
+        f"CPU ms a {unit}": lambda result: result.cpu_ms,
+        f"wall ms a {unit}": lambda result: result.wall_ms,
+        "samples/s": lambda result: result.samples_per_second,
+    }
+    if report.footage is not None:
+        columns["streams a core"] = lambda result: result.streams_per_core
+    table = new_table(f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range", "", *columns)
+    for result in report.results:
+        table.add_row(result.name, *(_shown(figure(result)) for figure in columns.values()))
+    return table
+
+
 def _described(footage: Footage) -> str:
     info = footage.info
-    megabits = 8e-6 * footage.size / footage.seconds if footage.seconds else 0.0
+    megabits = 8e-6 * footage.size / footage.seconds
     name = "drawn clip" if footage.drawn else harmless(footage.path.name).plain
     shape = f"{info.width}x{info.height} {info.codec} in {info.container}, {footage.seconds:.1f} s, {megabits:.1f} Mb/s"
     return f"{name}: {shape}, {footage.segments} segments, {footage.samples} samples"

@@ -20,8 +20,8 @@ from scanner.lines import read_lines
 from scanner.replay import fold, recorded
 from scanner.report.text import clock
 from scanner.risk import Incident, Pairing, pair_incidents
+from scanner.runner import used_models
 from scanner.scan import incident_line
-from scanner.scoring import list_models
 
 __all__ = ["replay_command"]
 
@@ -38,10 +38,10 @@ def replay_command(
       streamwarden scan --json recordings/ > scores.jsonl
       streamwarden replay scores.jsonl --policy stricter.toml
     """
-    models = read_settings(config).models
-    manifests = list_models(models.dir, added=models.beside)
+    settings = read_settings(config)
+    manifests = used_models(settings)
     observed = recorded(read_lines(_rows(scores)))
-    before = fold(observed, compose_policies(read_settings(config), manifests))
+    before = fold(observed, compose_policies(settings, manifests))
     after = before if policy is None else fold(observed, compose_policies(read_settings(policy), manifests))
     changes = pair_incidents(before, after)
     if wants_json(as_json):

@@ -5,15 +5,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from scanner.bench import Footage, Plan, bench_decode, bench_infer, bench_pipeline, look_at
 from scanner.bench.footage import drawn
 from scanner.config import Settings, compose_policies
-from scanner.errors import DamagedError, InputError
+from scanner.errors import DamagedError, InputError, NoVideoError
 from scanner.media import DecodeRequest
 from scanner.runner import LocalRunner, SegmentWorker
 from scanner.sandbox import Sandbox
 from scanner.scoring import Reuse, TestCard
+from scanner.scoring.test_card import draw
 from scanner.testing import FakeScorer
 from tests.bench.build import SMALL, small_clip
 
@@ -94,6 +96,14 @@ def test_footage_that_is_no_video_is_refused(tmp_path: Path, sandbox: Sandbox) -
 
     with pytest.raises(InputError, match=r"notes\.mp4"):
         look_at(text, REQUEST, sandbox)
+
+
+def test_a_still_picture_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
+    picture = tmp_path / "card.png"
+    Image.fromarray(draw(64, 64)).save(picture)
+
+    with pytest.raises(NoVideoError, match=r"card\.png: no video"):
+        look_at(picture, REQUEST, sandbox)
 
 
 def test_a_segment_that_fails_ends_the_bench(footage: Footage, sandbox: Sandbox, tmp_path: Path) -> None:

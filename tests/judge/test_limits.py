@@ -31,7 +31,6 @@ MET = [
     ("limits.probe_seconds", "1e-9", "mp4_h264", "limit_probe_time"),
     ("sandbox.memory_bytes", "1000", "ts_h264", "limit_memory"),
     ("sandbox.cpu_seconds", "0.001", "ts_long_gop", "limit_cpu"),
-    ("sandbox.wall_seconds", "1e-6", "ts_long_gop", "limit_time"),
     ("sandbox.buffer_bytes", "1000", "ts_h264", "limit_frames"),
     ("fetch.playlist_bytes", "10", "hls_ts", "limit_bytes"),
     ("fetch.line_bytes", "5", "hls_ts", "limit_bytes"),
@@ -42,7 +41,7 @@ MET = [
 """What meets it on which sample, and the kind that must be told."""
 ELSEWHERE = {
     "limits": {"max_errors", "max_gop_bytes"},  # they bound work and refuse nothing
-    "sandbox": {"write_cpu_seconds", "write_wall_seconds", "output_bytes", "start_seconds", "max_tasks"},  # tests/sandbox
+    "sandbox": {"wall_seconds", "write_cpu_seconds", "write_wall_seconds", "output_bytes", "start_seconds", "max_tasks"},  # tests/sandbox
     "fetch": {"idle_seconds", "request_seconds", "attempts", "stale_seconds", "variant_height"},  # of servers: tests/fetch
 }
 """Limits that no scan of a file meets."""

@@ -1,0 +1,39 @@
+"""Footage that is played as if it were live shows the same frames as the file it was cut from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samples.facts import Sample
+from samples.live import cut_into_segments
+from scanner.fetch import FetchLimits, segments_of_playlist
+from scanner.media import DecodeRequest, decode
+from scanner.types import FrameSpec
+
+
+@pytest.mark.parametrize("name", ["mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "ts_h264"])
+def test_every_segment_of_a_file_that_was_cut_can_be_seen(name: str, sample_media: Callable[[str], Sample], tmp_path: Path) -> None:
+    sample = sample_media(name)
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (folder / sample.path.name).write_bytes(sample.path.read_bytes())
+
+    (playlist,) = cut_into_segments(folder, tmp_path / "cut").values()
+
+    request = DecodeRequest(specs=(FrameSpec(width=32, height=32),), window=None)
+    for piece in segments_of_playlist(playlist, FetchLimits()):
+        assert isinstance(piece.source, Path)
+        with piece.source.open("rb") as file:
+            (window,) = decode(file, request, name=piece.name)
+        assert window.samples
+        assert window.unseen == ()
+
+
+def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.mp4").write_text("no film")
+
+    assert cut_into_segments(tmp_path, tmp_path / "cut") == {}
+    assert "bad.mp4" in capsys.readouterr().out
