@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -60,12 +61,27 @@ def _expand(name: str) -> list[str]:
         raise InputError(f"{name or repr(name)}: no such file or folder", kind="not_found")
     if not path.is_dir():
         return [name]
-    found = [inner for inner in sorted(path.rglob("*")) if inner.suffix.lower() in MEDIA_SUFFIXES and inner.is_file()]
+    found = sorted(_media_below(path))
     streams = {inner.parent for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES}
     kept = [inner for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES or streams.isdisjoint((inner.parent, *inner.parents))]
     if not kept:
         raise InputError(f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})", kind="no_media")
     return [str(inner) for inner in kept]
+
+
+def _media_below(folder: Path) -> Iterator[Path]:
+    """Files by their names. What nobody may look into is among them: whoever opens it is told so, and the others go on."""
+    closed: list[OSError] = []
+    for place, _, names in os.walk(folder, onerror=closed.append):
+        yield from (file for name in names if (file := Path(place, name)).suffix.lower() in MEDIA_SUFFIXES and _may_be_file(file))
+    yield from (Path(why.filename) for why in closed)
+
+
+def _may_be_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def _is_playlist(name: str) -> bool:
