@@ -27,10 +27,12 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A segment that is known never to arrive: the sender says so, or its file is gone."""
+    """A segment that is known never to arrive: the sender says so, its file is gone, or it cannot be had."""
 
     path: str
     key: SegmentKey
+    error: ScannerError | None = None
+    """Why, where that is worth a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from scanner.errors import NoVideoError, QuarantinedError
+from scanner.errors import NoVideoError, QuarantinedError, ScannerError
 from scanner.lines import ErrorLine, FrameLine, GapLine, Line, SummaryLine
-from scanner.pts import Clock, place
+from scanner.pts import Clock, place, trailing
 from scanner.risk import Closed, Ended, Event, Gap, LabelRisk, Observation, Policies, Sampled, StreamRisk, advance, judge_still
 from scanner.runner import Failed
 from scanner.types import Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
@@ -33,6 +33,8 @@ class Monitor:
         self._clock = Clock()
         self._risk = StreamRisk(stream_id=stream_id)
         self._hole = "missing"
+        self._latest = -1
+        """Highest sequence that anything was heard of."""
         self._failures = 0
         self._frames = 0
         self._peaks: dict[str, float] = {}
@@ -50,6 +52,7 @@ class Monitor:
         Raises:
             ValueError: it comes before one that was taken.
         """
+        self._latest = max(self._latest, outcome.key.sequence)
         if isinstance(outcome, Failed):
             yield from self._failed(outcome)
             return
@@ -63,10 +66,16 @@ class Monitor:
             yield from self._fold(observation)
         yield from self._gaps()
 
+    def lose(self, sequence: int, error: ScannerError | None) -> Iterator[Said]:
+        """The next segment will never arrive; the error says why, where that is worth a line."""
+        self._latest, self._hole = max(self._latest, sequence), "missing"
+        if error is not None:
+            yield self._told(error)
+
     def take_late(self, outcome: ScoredSegment | Failed) -> Iterator[Said]:
         """One that was given up as missing before it came: its span is told as ``late``, and nothing is folded."""
         if isinstance(outcome, Failed):
-            yield ErrorLine(path=self._path, kind=outcome.error.kind, message=str(outcome.error))
+            yield self._told(outcome.error)
             return
         times = outcome.times
         start = max(times.first_pts * times.time_base + self._clock.shift, Fraction(0))
@@ -78,20 +87,29 @@ class Monitor:
         A stream of which nobody saw a single frame is never passed over in silence: it is an error, if none was told before.
         """
         if not self._frames and not self._failures:
-            yield ErrorLine(path=self._path, kind=NoVideoError.kind, message=f"{self._path}: no frame of it could be seen")
+            yield self._told(NoVideoError(f"{self._path}: no frame of it could be seen"))
         if self._clock.sequence < 0:
             return
         if self._still is not None:
             self._flagged.update(judge_still(self._still.values, self._still.medium, self._policies))
         else:
-            yield from self._fold(Ended(at=max(self._clock.end, self._risk.at)))
+            if self._tail.length > 0:
+                yield from self._fold(Gap(span=self._tail, reason=self._hole))
+            yield from self._fold(Ended(at=max(self._tail.end, self._risk.at)))
             yield from self._gaps(final=True)
         yield self._summary()
 
+    @property
+    def _tail(self) -> Span:
+        return trailing(self._clock, self._latest)
+
     def _failed(self, failed: Failed) -> Iterator[Said]:
-        self._failures += 1
         self._hole = "quarantined" if isinstance(failed.error, QuarantinedError) else "undecodable"
-        yield ErrorLine(path=self._path, kind=failed.error.kind, message=str(failed.error))
+        yield self._told(failed.error)
+
+    def _told(self, error: ScannerError) -> ErrorLine:
+        self._failures += 1
+        return ErrorLine(path=self._path, kind=error.kind, message=str(error))
 
     def _observations(self, segment: ScoredSegment, before: Clock, offset: Fraction) -> Iterator[Observation]:
         """What the segment says, in order of time; a hole before it first."""
@@ -151,10 +169,10 @@ class Monitor:
         shares = self._still.medium if self._still is not None else coverage.medium_share
         return SummaryLine(
             path=self._path,
-            duration=0.0 if still else float(self._clock.end),
+            duration=0.0 if still else float(self._tail.end),
             frames=self._frames,
             medium={medium.value: share for medium, share in shares.items()},
-            coverage=1.0 if still else coverage.share(self._clock.end),
+            coverage=1.0 if still else coverage.share(self._tail.end),
             peak_risk={str(label): self._peak_risk(label, state) for label, state in labels.items()},
             peak_level={str(label): state.peak_level for label, state in labels.items()},
             peak_score=dict(self._peaks),

@@ -17,9 +17,9 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, Final
 
-from scanner.types import NEVER_WRAPS, SegmentTimes
+from scanner.types import NEVER_WRAPS, SegmentTimes, Span
 
-__all__ = ["Clock", "place"]
+__all__ = ["Clock", "place", "trailing"]
 
 JUMP_WRAPPING: Final = Fraction(10)
 """A first frame further than this after the expected end is a jump, where the counter wraps (fewer than 64 bits)."""
@@ -86,6 +86,16 @@ def place(clock: Clock, times: SegmentTimes, *, sequence: int, discontinuity: bo
         length=length,
     )
     return after, offset
+
+
+def trailing(clock: Clock, sequence: int) -> Span:
+    """The hole at a stream's end, where sequences up to ``sequence`` were announced or failed and none was placed: an estimate, as above.
+
+    >>> trailing(Clock(sequence=4, end=Fraction(10), length=Fraction(2)), 6)
+    Span(start=Fraction(10, 1), end=Fraction(14, 1))
+    """
+    missing = max(sequence - clock.sequence, 0) if clock.sequence >= 0 else 0
+    return Span(start=clock.end, end=_bounded(clock.end + min(missing, MISSING_ESTIMATED) * clock.length))
 
 
 def _continued(clock: Clock, times: SegmentTimes, missing: int) -> Fraction | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterator
 
-from scanner.arrivals import Arrived
+from scanner.arrivals import Arrived, Lost
 from scanner.risk import Late, Ready, Release, Reorder
 from scanner.runner import Failed, Finished, Outcome
 from scanner.types import ScoredSegment
@@ -29,7 +29,7 @@ class Queue:
         self._reorder: Reorder[None] = Reorder(next=first, patience=patience)
         self._order: deque[Release[None]] = deque()
         """What is to be taken next, once it is there."""
-        self._heard: defaultdict[int, deque[ScoredSegment | Failed]] = defaultdict(deque)
+        self._heard: defaultdict[int, deque[ScoredSegment | Failed | Lost]] = defaultdict(deque)
         self._finished: set[int] = set()
         self._file: int | None = None
         """The sequence of the one job whose outcomes have sequences of their own."""
@@ -40,8 +40,10 @@ class Queue:
         self._file = sequence if arrived.windowed else None
         return self._offer(sequence)
 
-    def lose(self, sequence: int) -> None:
-        """It is accounted for, and nothing will be said of it."""
+    def lose(self, lost: Lost) -> None:
+        """It is accounted for, and nothing more will be said of it."""
+        sequence = lost.key.sequence
+        self._heard[sequence].append(lost)
         self._finished.add(sequence)
         self._offer(sequence)
 
@@ -59,7 +61,7 @@ class Queue:
         else:
             self._heard[sequence].append(outcome)
 
-    def turns(self) -> Iterator[tuple[ScoredSegment | Failed, bool]]:
+    def turns(self) -> Iterator[tuple[ScoredSegment | Failed | Lost, bool]]:
         """All outcomes whose turn it is, and whether each came too late to be folded."""
         while self._order:
             turn = self._order[0]

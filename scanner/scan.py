@@ -101,7 +101,7 @@ class _Desk:
                 case Arrived():
                     yield from self._job(arrival)
                 case Lost(path=path, key=key):
-                    self._stream(path, key).queue.lose(key.sequence)
+                    self._stream(path, key).queue.lose(arrival)
                 case Ended(stream_id=stream_id) if stream_id in self._streams:
                     self._end(stream_id)
                 case Unreadable(path=path, error=error):
@@ -154,6 +154,9 @@ class _Desk:
 
     def _take_turns(self, stream: _Stream) -> Iterator[Said]:
         for outcome, late in stream.queue.turns():
+            if isinstance(outcome, Lost):
+                yield from stream.monitor.lose(outcome.key.sequence, outcome.error)
+                continue
             if late:
                 yield from stream.monitor.take_late(outcome)
                 continue

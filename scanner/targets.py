@@ -85,7 +85,7 @@ def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
             empty = False
             key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
             if piece.source is None:
-                yield Lost(path=name, key=key)
+                yield Lost(path=name, key=key, error=piece.problem)
                 continue
             segment = Segment(key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity)
             yield Arrived(path=name, segment=segment, name=piece.name)

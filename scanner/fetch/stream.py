@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Final
 
-from scanner.errors import DamagedError, LimitError, TransientError
+from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
 from scanner.fetch.folder import Folder
 from scanner.fetch.home import Home
 from scanner.fetch.limits import FetchLimits
@@ -23,6 +24,9 @@ __all__ = ["PlaylistSegment", "segments_of_playlist"]
 
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
 """Between two looks at a live playlist, whatever its target duration says."""
+
+FAILURES_IN_A_ROW: Final = 3
+"""Of so many segments one after the other none can be had: then the stream is given up. A single one costs only itself."""
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,8 @@ class PlaylistSegment:
     """Its time does not continue that of the segment before."""
     name: str
     """For messages."""
+    problem: InputError | TransientError | None = None
+    """Why it is missing, where it is there and cannot be had."""
 
 
 def segments_of_playlist(
@@ -56,7 +62,8 @@ def segments_of_playlist(
         FormatError, DamagedError: not a playlist, or not a readable one.
         RefusedError: it names something elsewhere, or its segments are encrypted.
         LimitError: it, or a segment, is over a limit.
-        TransientError: the server cannot be reached, or the stream has stopped growing.
+        TransientError: the server cannot be reached, or the stream has stopped growing. A segment that cannot be had is only
+            missing; ``FAILURES_IN_A_ROW`` of them are raised.
     """
     limits, pace = limits or FetchLimits(), pace or Pace()
     with ExitStack() as opened:
@@ -78,6 +85,7 @@ class _Reader:
         self._location = home.start
         self._init: tuple[Resource, Source | None] | None = None
         """The init segment in force: many segments share it."""
+        self._failures = 0
 
     def segments(self) -> Iterator[PlaylistSegment]:
         """All of them."""
@@ -125,17 +133,36 @@ class _Reader:
         return self._home.shown(self._location)
 
     def _segment(self, entry: Entry) -> PlaylistSegment:
+        """Missing where it cannot be had; one that leads elsewhere ends the stream, as that is no accident."""
         location = self._home.locate(entry.media.uri, base=self._location)
-        init = None if entry.gap else self._init_of(entry)
-        absent = entry.gap or (entry.init is not None and init is None)
+        source, init, problem = None, None, None
+        try:
+            source, init = self._sources(entry, location)
+        except RefusedError:
+            raise
+        except (InputError, TransientError) as why:
+            problem = why
+        self._count(problem)
         return PlaylistSegment(
             sequence=entry.sequence,
-            source=None if absent else self._home.source(location, entry.media.span),
+            source=source,
             init=init,
             duration=entry.duration,
             discontinuity=entry.discontinuity,
             name=self._home.shown(location),
+            problem=problem,
         )
+
+    def _sources(self, entry: Entry, location: str) -> tuple[Source | None, Source | None]:
+        """The segment and its init; without an init that it needs, it is missing too."""
+        init = None if entry.gap else self._init_of(entry)
+        absent = entry.gap or (entry.init is not None and init is None)
+        return None if absent else self._home.source(location, entry.media.span), init
+
+    def _count(self, problem: InputError | TransientError | None) -> None:
+        self._failures = 0 if problem is None else self._failures + 1
+        if problem is not None and self._failures >= FAILURES_IN_A_ROW:
+            raise problem
 
     def _init_of(self, entry: Entry) -> Source | None:
         if entry.init is None:

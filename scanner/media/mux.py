@@ -231,7 +231,9 @@ def _decoded(taken: Take) -> Iterator[VideoFrame]:
     for packet in (*(picture.packet for picture in taken.pictures), None):
         try:
             yield from decoder.decode(packet)
-        except av.error.InvalidDataError:  # a broken packet costs its own picture
+        except MemoryError:  # FFmpeg's own is an FFmpegError too
+            raise
+        except av.error.FFmpegError:  # a broken packet costs its own picture
             continue
 
 

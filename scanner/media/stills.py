@@ -111,7 +111,9 @@ def _decoded(taken: Take, gop: Sequence[Timed], wanted: Sequence[Fraction]) -> I
     for packet in (*_needed(gop, wanted[-1]), None):
         try:
             yield from decoder.decode(packet)
-        except av.error.InvalidDataError:  # a broken packet costs its own picture
+        except MemoryError:  # FFmpeg's own is an FFmpegError too
+            raise
+        except av.error.FFmpegError:  # a broken packet costs its own picture
             continue
     decoder.flush_buffers()
 

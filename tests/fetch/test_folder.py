@@ -54,8 +54,11 @@ def test_byte_ranges_follow_each_other(tmp_path: Path) -> None:
 def test_a_range_beyond_the_file_is_damage(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"short")
 
-    with pytest.raises(DamagedError, match=r"a\.mp4: ends before byte 12"):
-        read(write(tmp_path, "#EXTINF:4,", "#EXT-X-BYTERANGE:10@2", "a.mp4"))
+    (segment,) = read(write(tmp_path, "#EXTINF:4,", "#EXT-X-BYTERANGE:10@2", "a.mp4"))
+
+    assert segment.source is None
+    assert isinstance(segment.problem, DamagedError)
+    assert "a.mp4: ends before byte 12" in str(segment.problem)
 
 
 def test_gaps_and_absent_files_are_missing_segments(tmp_path: Path) -> None:
@@ -182,7 +185,6 @@ def test_a_master_playlist_inside_a_master_playlist_is_damage(tmp_path: Path) ->
         (FetchLimits(playlist_bytes=20), "playlist over 20 bytes"),
         (FetchLimits(line_bytes=19), "a line of 20 bytes, limit is 19"),
         (FetchLimits(segments=1), "2 segments, limit is 1"),
-        (FetchLimits(segment_bytes=3), "4 bytes, limit is 3"),
     ],
 )
 def test_each_limit_has_its_message(limits: FetchLimits, message: str, tmp_path: Path) -> None:
@@ -191,6 +193,17 @@ def test_each_limit_has_its_message(limits: FetchLimits, message: str, tmp_path:
 
     with pytest.raises(LimitError, match=message):
         read(playlist, limits)
+
+
+def test_a_segment_over_its_limit_is_missing_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_bytes(b"media")
+    playlist = write(tmp_path, "#EXTINF:4,", "#EXT-X-BYTERANGE:4@0", "a.ts", "#EXTINF:4,", "a.ts")
+
+    first, second = read(playlist, FetchLimits(segment_bytes=3))
+
+    assert isinstance(first.problem, LimitError)
+    assert "4 bytes, limit is 3" in str(first.problem)
+    assert (second.source, second.problem) == (tmp_path / "a.ts", None)
 
 
 @pytest.mark.parametrize("name", ["segments", "segment_bytes", "attempts", "stale_seconds", "variant_height"])

@@ -99,8 +99,10 @@ def test_another_range_than_the_wanted_one_is_damage(server: Server, clock: Fake
     server.pages["/live/index.m3u8"] = playlist("#EXTINF:4,", "#EXT-X-BYTERANGE:3@4", "r.mp4")
     server.pages["/live/r.mp4"] = Ranges(b"0123456789", headers={"Content-Range": "bytes 0-2/10"})
 
-    with pytest.raises(DamagedError, match="another range"):
-        read(server, clock)
+    (segment,) = read(server, clock)
+
+    assert isinstance(segment.problem, DamagedError)
+    assert "another range" in str(segment.problem)
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -172,6 +174,25 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(server: Server, clock: 
     assert clock.slept == [0.5, 1.0]
 
 
+def test_a_segment_that_cannot_be_had_costs_only_itself(server: Server, clock: FakeClock) -> None:
+    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts", "b.ts", "c.ts")), "/live/b.ts": Answer(status=500)}
+    server.pages |= {"/live/a.ts": Answer(b"a"), "/live/c.ts": Answer(b"c")}
+
+    segments = read(server, clock)
+
+    assert [segment.source for segment in segments] == [b"a", None, b"c"]
+    assert [type(segment.problem) for segment in segments] == [type(None), TransientError, type(None)]
+
+
+def test_a_stream_is_given_up_when_segments_in_a_row_cannot_be_had(server: Server, clock: FakeClock) -> None:
+    names = [f"{number}.ts" for number in range(9)]
+    server.pages |= {f"/live/{name}": Answer(status=500) for name in names}
+    server.pages["/live/index.m3u8"] = playlist(*entries(*names))
+
+    with pytest.raises(TransientError, match=r"2\.ts: the server answers 500"):
+        read(server, clock)
+
+
 def test_a_server_that_fails_for_good_is_a_matter_of_time(server: Server, clock: FakeClock) -> None:
     server.pages["/live/index.m3u8"] = Answer(status=503)
 
@@ -197,8 +218,10 @@ def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, clock: Fak
 def test_what_is_too_long_is_not_read_to_its_end(server: Server, clock: FakeClock) -> None:
     server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": Answer(bytes(1_000_000), promised=1 << 40)}
 
-    with pytest.raises(LimitError, match=r"a\.ts: over 1000 bytes"):
-        read(server, clock, FetchLimits(segment_bytes=1000))
+    (segment,) = read(server, clock, FetchLimits(segment_bytes=1000))
+
+    assert isinstance(segment.problem, LimitError)
+    assert "a.ts: over 1000 bytes" in str(segment.problem)
 
 
 def test_a_compressed_answer_is_not_unpacked(server: Server, clock: FakeClock) -> None:

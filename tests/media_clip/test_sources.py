@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from fractions import Fraction
 from itertools import pairwise
 
@@ -9,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samples.make_hostile import damage, good
 from scanner.errors import FormatError, InputError, LimitError, NoVideoError
+from scanner.media import ClipRequest, StillRequest, cut, thumbnails
 from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, parts
 from scanner.media.mux import decode_times
-from scanner.types import Span
+from scanner.types import FrameSpec, Span
 from tests.media_clip.clips import SampleMedia, clip, is_run_of, payloads, span
 from tests.media_clip.mp4 import pictures, read
 
@@ -153,3 +157,19 @@ def test_decode_times_fit_any_order_of_pictures(pts: list[int]) -> None:
     assert all(earlier < later for earlier, later in pairwise(decoded))
     assert all(before <= shown for before, shown in zip(decoded, pts, strict=True))
     assert any(before == shown for before, shown in zip(decoded, pts, strict=True))
+
+
+@pytest.mark.parametrize(("name", "seed"), [("gif", 829912909), ("webm_long_gop", 223085455)])
+def test_whatever_a_decoder_says_of_a_broken_packet_it_costs_only_its_own_picture(name: str, seed: int) -> None:
+    """These two make FFmpeg speak of forbidden operations and wrong arguments, and not of invalid data."""
+    data = damage(good(name), seed)
+    piece = ClipPiece(span=Span(start=Fraction(2), end=Fraction(4)))
+
+    with contextlib.suppress(InputError):
+        list(
+            thumbnails(
+                [io.BytesIO(data)], StillRequest(times=(Fraction(17, 10), Fraction(4)), spec=FrameSpec(width=64, height=48)), name="test"
+            )
+        )
+    with contextlib.suppress(InputError):
+        cut([io.BytesIO(data)], ClipRequest(pieces=(piece,)), name="test", output=io.BytesIO())

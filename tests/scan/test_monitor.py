@@ -65,6 +65,16 @@ def test_a_damaged_segment_is_an_error_and_an_undecodable_gap() -> None:
     assert [line.reason for line in lines(said, GapLine)] == ["undecodable"]
 
 
+def test_a_damaged_segment_at_the_end_is_an_undecodable_gap_too() -> None:
+    damaged = Failed(key=SegmentKey(stream_id=STREAM, sequence=1), name="s/1", error=DamagedError("s/1: torn"))
+
+    said = watched(segment(0, QUIET), damaged)
+
+    (gap,), (summary,) = lines(said, GapLine), lines(said, SummaryLine)
+    assert (gap.start, gap.end, gap.reason) == (4.0, 8.0, "undecodable")
+    assert (summary.duration, summary.coverage) == (8.0, 0.5)
+
+
 def test_a_quarantined_segment_is_told_as_such() -> None:
     poison = Failed(key=SegmentKey(stream_id=STREAM, sequence=1), name="s/1", error=QuarantinedError("s/1: twice", kind="limit_time"))
 

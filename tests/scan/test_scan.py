@@ -90,6 +90,16 @@ def test_a_segment_that_is_lost_is_missing_at_once() -> None:
     assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [(4.0, 8.0, "missing")]
 
 
+def test_what_is_lost_at_the_end_is_a_gap_as_long_as_the_segment_before_for_each() -> None:
+    lost = [Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=sequence)) for sequence in (1, 2)]
+
+    said = lines(scan([arrived(0), *lost, Ended(stream_id=STREAM)], POLICIES, runner(segment(0, QUIET))))
+
+    (summary,) = lines(said, SummaryLine)
+    assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [(4.0, 12.0, "missing")]
+    assert (summary.duration, summary.coverage) == (12.0, 4 / 12)
+
+
 def test_segments_that_arrive_out_of_order_are_folded_in_order() -> None:
     outcomes = [segment(i, QUIET) for i in range(4)]
 
