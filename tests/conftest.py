@@ -11,6 +11,10 @@ import pytest
 
 from samples.facts import Sample
 from samples.make_media import make_media
+from scanner.doctor import IDENTITY
+from scanner.errors import SetupError
+from scanner.scoring import Provider
+from scanner.scoring.onnx import open_session
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -37,3 +41,15 @@ def sample_media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sa
     """Gives a sample of ``samples.make_media.MAKERS`` by its name; each is made once a session, when it is first asked for."""
     folder = tmp_path_factory.mktemp("media")
     return cache(lambda name: make_media(folder, [name])[name])
+
+
+@pytest.fixture(scope="session")
+def gpu() -> Provider:
+    """The provider of a GPU that works here; else the test is skipped, or fails where ``FAIL_WITHOUT_GPU=1`` says that there is one."""
+    try:
+        open_session(IDENTITY, provider="cuda", name="probe")
+    except SetupError as why:
+        if os.environ.get("FAIL_WITHOUT_GPU") == "1":
+            pytest.fail(str(why))
+        pytest.skip(str(why))
+    return "cuda"
