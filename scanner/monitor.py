@@ -57,7 +57,8 @@ class Monitor:
             yield from self._failed(outcome)
             return
         before = self._clock
-        self._clock, offset = place(before, outcome.times, sequence=outcome.key.sequence, discontinuity=outcome.discontinuity)
+        stands = before if before.sequence >= 0 else replace(before, end=outcome.begins)
+        self._clock, offset = place(stands, outcome.times, sequence=outcome.key.sequence, discontinuity=outcome.discontinuity)
         yield from (self._counted(self._frame_line(outcome, frame, offset)) for frame in outcome.frames)
         if outcome.info.still:
             self._still = outcome.frames[0] if outcome.frames else None

@@ -133,6 +133,7 @@ class SegmentWorker:
             frames=score_samples(self._scorers, decoded.samples, reuse=self._reuse),
             unseen=decoded.unseen,
             info=decoded.info,
+            begins=decoded.begins,
             discontinuity=decoded.discontinuity or (job.segment.discontinuity and decoded.index == 0),
             last=job.windowed and decoded.last,
         )

@@ -220,6 +220,8 @@ class Decoded:
     unseen: tuple[Unseen, ...]
     """Spans that the decoder could not show (``undecodable``, ``no_keyframe``); holes between samples are found by coverage."""
     info: MediaInfo
+    begins: Fraction = Fraction(0)
+    """Exact seconds from the source's first frame to the window's."""
     discontinuity: bool = False
     """The clock jumped within the source just before this window."""
     last: bool = True
@@ -294,6 +296,8 @@ class ScoredSegment:
     unseen: tuple[Unseen, ...]
     """Relative to the segment's first frame."""
     info: MediaInfo
+    begins: Fraction = Fraction(0)
+    """Exact seconds from its source's first frame: where a file's timeline goes on if nothing before it could be seen."""
     discontinuity: bool = False
     last: bool = False
     """The sender says, or the file's end shows, that no segment of this stream follows."""

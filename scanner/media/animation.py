@@ -155,6 +155,7 @@ def _window(name: str, max_frames: int, index: int, starts: Sequence[int]) -> Wi
         index=index,
         first=first,
         start=first.ticks,
+        zero=0,
         time_base=_TICK,
         wrap_bits=NEVER_WRAPS,
         end=end,

@@ -40,6 +40,7 @@ class Looker:
         self._keyframes: set[int] = set()
         self._epoch: Placed | None = None
         self._window: Window | None = None
+        self._zero = 0
         self._latest: Gop | None = None
         """While the source has one sample: where its second look would be."""
         self._shape = (media.codec.width, media.codec.height)
@@ -83,12 +84,15 @@ class Looker:
         yield window.decoded(self._info(window, still=alone and window.frames == len(window.samples) == 1), last=following is None)
 
     def _begin(self, gop: Gop, index: int) -> Window:
+        if index == 0:
+            self._zero = gop.start
         self._window = Window(
             name=self._media.name,
             max_frames=self._request.limits.max_frames,
             index=index,
             first=gop.first,
             start=gop.start,
+            zero=self._zero,
             time_base=self._media.time_base,
             wrap_bits=self._media.wrap_bits,
         )

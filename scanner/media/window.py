@@ -33,6 +33,8 @@ class Window:
     first: Placed
     """A frame of it whose time stamp is known."""
     start: int
+    zero: int
+    """Where its source's first window starts."""
     time_base: Fraction
     wrap_bits: int
     end: int = 0
@@ -79,6 +81,7 @@ class Window:
             samples=tuple(sorted(self.samples, key=lambda s: s.at)),
             unseen=() if info.still else tuple(sorted(self._unseen(), key=lambda u: u.span)),
             info=info,
+            begins=(self.start - self.zero) * self.time_base,
             discontinuity=self.first.jump,
             last=last,
         )

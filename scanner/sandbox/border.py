@@ -84,6 +84,7 @@ def window_to(decoded: Decoded) -> dict[str, object]:
         "samples": [[*_ratio(sample.at), sample.pts, sample.keyframe] for sample in decoded.samples],
         "unseen": [[*_ratio(hole.span.start), *_ratio(hole.span.end), hole.reason] for hole in decoded.unseen],
         "info": [info.container, info.codec, info.width, info.height, info.still],
+        "begins": _ratio(decoded.begins),
         "discontinuity": decoded.discontinuity,
         "last": decoded.last,
     }
@@ -116,6 +117,7 @@ def window_from(said: Any, frames: Frames, *, least_index: int = 0) -> Decoded:
                 height=_whole(height, least=0, most=1 << 20),
                 still=_yes_or_no(still),
             ),
+            begins=_seconds(*said["begins"]),
             discontinuity=_yes_or_no(said["discontinuity"]),
             last=_yes_or_no(said["last"]),
         )

@@ -34,6 +34,13 @@ def test_windows_are_cut_at_keyframes_and_no_longer_than_asked() -> None:
     assert [w.last for w in windows] == [False, False, True]
 
 
+@pytest.mark.parametrize("first_window", [0, 1, 2])
+def test_a_window_knows_where_in_its_source_it_begins(first_window: int) -> None:
+    windows = look(encode(frames=300, gop=45, bframes=2), window=Fraction(4), first_window=first_window)
+
+    assert [w.begins for w in windows] == [0, 3, 6][first_window:]
+
+
 def test_windows_follow_each_other_without_a_hole() -> None:
     windows = look(encode(frames=300, gop=45, bframes=2), window=Fraction(4))
 

@@ -25,9 +25,10 @@ def decoder() -> Iterator[Sandbox]:
 
 
 def assert_equal(behind: Decoded, before: Decoded) -> None:
-    assert (behind.index, behind.times, behind.unseen, behind.info, behind.last) == (
+    assert (behind.index, behind.times, behind.begins, behind.unseen, behind.info, behind.last) == (
         before.index,
         before.times,
+        before.begins,
         before.unseen,
         before.info,
         before.last,

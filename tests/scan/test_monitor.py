@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -73,6 +74,16 @@ def test_a_damaged_segment_at_the_end_is_an_undecodable_gap_too() -> None:
     (gap,), (summary,) = lines(said, GapLine), lines(said, SummaryLine)
     assert (gap.start, gap.end, gap.reason) == (4.0, 8.0, "undecodable")
     assert (summary.duration, summary.coverage) == (8.0, 0.5)
+
+
+def test_a_file_whose_first_window_is_lost_keeps_its_own_times() -> None:
+    poison = Failed(key=SegmentKey(stream_id=STREAM, sequence=0), name="s", error=QuarantinedError("s: twice", kind="limit_cpu"))
+
+    said = watched(poison, replace(segment(1, QUIET), begins=Fraction(10)))
+
+    assert [line.at for line in lines(said, FrameLine)] == [10, 11, 12, 13]
+    assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [(0.0, 10.0, "quarantined")]
+    assert lines(said, SummaryLine)[0].duration == 14.0
 
 
 def test_a_quarantined_segment_is_told_as_such() -> None:
