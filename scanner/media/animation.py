@@ -9,7 +9,6 @@ from itertools import accumulate
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from scanner.errors import DamagedError, NoVideoError
@@ -19,7 +18,7 @@ from scanner.media.orientation import UPRIGHT
 from scanner.media.picture import decode_bitmap
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Picker
-from scanner.media.scale import Scaler
+from scanner.media.scale import Scaler, rgba_of
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Window
@@ -87,7 +86,7 @@ class _Canvas:
             frame = decode_bitmap(cel.picture, Container.WEBP, self._max_pixels, self._name)
         except DamagedError:
             return False
-        above = np.asarray(VideoReformatter().reformat(frame, format="rgba", threads=1).to_ndarray(), dtype=np.uint8)
+        above = rgba_of(frame)
         if above.shape != below.shape:
             return False
         below[:] = above if cel.flags & _REPLACES else _over(above, below)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scanner.media.orientation import Turn
 from scanner.types import Fit, FrameSpec, Rgb
 
-__all__ = ["Scaler", "displayed", "fitted"]
+__all__ = ["Scaler", "displayed", "fitted", "rgba_of"]
 
 _KNOWN_MATRICES = frozenset({1, 4, 5, 6, 7, 9})
 """Values of ``AVCOL_SPC`` that swscale can undo; it refuses others, such as YCgCo."""
@@ -24,6 +24,9 @@ _SD_LINES = 576
 """Video without a usable tag is BT.601 up to this height and BT.709 above it."""
 _SHAPES_TOLD = Fraction(16)
 """A sample aspect ratio beyond 16:1, either way, is a mistake and counts as square."""
+_LEFT_UNWRITTEN = frozenset({"yuv420p", "yuv422p", "yuvj420p", "yuvj422p", "yuva420p", "yuva422p"})
+"""Made into RGBA without being scaled, swscale leaves the last columns of some widths (20, 36, 52...) as they were in memory,
+FFmpeg 8.1 at least; made into RGB it does not."""
 _STRETCH = 4
 """A picture so long that CROP would scale it to this many times the array's side is cut before it is scaled."""
 
@@ -49,6 +52,14 @@ def fitted(shape: tuple[int, int], spec: FrameSpec) -> tuple[int, int]:
     across, down = Fraction(spec.width, shape[0]), Fraction(spec.height, shape[1])
     factor = min(across, down) if spec.fit is Fit.LETTERBOX else max(across, down)
     return (max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor)))
+
+
+def rgba_of(frame: VideoFrame) -> NDArray[np.uint8]:
+    """H x W x 4 uint8, straight alpha, of a frame as large as it is."""
+    if frame.format.name not in _LEFT_UNWRITTEN:
+        return np.asarray(VideoReformatter().reformat(frame, format="rgba", threads=1).to_ndarray(), dtype=np.uint8)
+    rgb = np.asarray(VideoReformatter().reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
+    return _joined(rgb, frame)
 
 
 class Scaler:
@@ -84,11 +95,12 @@ class Scaler:
 
     def _scaled(self, frame: VideoFrame, size: tuple[int, int], reformatter: VideoReformatter) -> Rgb:
         translucent, matrix = _has_alpha(frame.format), _assumed_matrix(frame)
+        apart = size == (frame.width, frame.height) and frame.format.name in _LEFT_UNWRITTEN
         small = reformatter.reformat(
             frame,
             width=size[0],
             height=size[1],
-            format="rgba" if translucent else "rgb24",
+            format="rgba" if translucent and not apart else "rgb24",
             src_colorspace=matrix,
             dst_colorspace=matrix,
             dst_color_range=ColorRange.JPEG,
@@ -96,7 +108,9 @@ class Scaler:
             threads=1,
         )
         array = np.asarray(small.to_ndarray(), dtype=np.uint8)
-        return _on_black(array) if translucent else array
+        if not translucent:
+            return array
+        return _on_black(_joined(array, frame) if apart else array)
 
 
 def _assumed_matrix(frame: VideoFrame) -> int | None:
@@ -108,6 +122,14 @@ def _assumed_matrix(frame: VideoFrame) -> int | None:
 
 def _has_alpha(pixels: VideoFormat) -> bool:
     return pixels.has_palette or any(component.is_alpha for component in pixels.components)
+
+
+def _joined(rgb: Rgb, frame: VideoFrame) -> NDArray[np.uint8]:
+    """Colours of a planar frame, and the opacity that it has itself: H x W x 4."""
+    if not _has_alpha(frame.format):
+        return np.dstack((rgb, np.full(rgb.shape[:2], 255, np.uint8)))
+    plane = frame.planes[3]
+    return np.dstack((rgb, np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]))
 
 
 def _on_black(rgba: NDArray[np.uint8]) -> Rgb:

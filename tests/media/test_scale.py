@@ -1,0 +1,33 @@
+"""Every pixel of an array is written, whatever swscale does with odd widths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from scanner.media.orientation import UPRIGHT
+from scanner.media.scale import Scaler, rgba_of
+from scanner.types import FrameSpec
+
+FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuva420p", "yuva422p", "yuva444p", "rgba", "argb", "gray", "yuv420p10le")
+HEIGHT = 16
+
+
+def flat(width: int, pixels: str) -> VideoFrame:
+    """One light grey all over, opaque."""
+    whole = np.full((HEIGHT, width, 4), (200, 200, 200, 255), np.uint8)
+    return VideoReformatter().reformat(VideoFrame.from_ndarray(whole, format="rgba"), format=pixels)
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+@pytest.mark.parametrize("width", range(16, 49))
+def test_a_flat_picture_is_flat_up_to_its_last_column(width: int, pixels: str) -> None:
+    frame, spec = flat(width, pixels), FrameSpec(width=width, height=HEIGHT)
+
+    rgba, rgb = rgba_of(frame), Scaler((spec,)).images(frame, (width, HEIGHT), UPRIGHT)[spec]
+
+    assert np.ptp(rgba.reshape(-1, 4), axis=0).max() <= 1
+    assert np.ptp(rgb) <= 1
+    assert rgba[0, 0].tolist() == pytest.approx([200, 200, 200, 255], abs=2)
