@@ -1,0 +1,88 @@
+"""With workers on Ray the program says what it says without them, to the bit, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from samples.facts import Sample
+from samples.make_hostile import make_hostile
+from samples.make_media import make_playlists
+
+from .program import run, start
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+GOOD = (
+    "ts_h264",
+    "ts_jump_back",
+    "ts_wrap",
+    "mp4_short_gops",
+    "mp4_long_gop_b_frames",
+    "mkv_not_utf_8",
+    "webm_vp9",
+    "gif_moving",
+    "jpeg_420",
+)
+BAD = ("text.mp4", "bomb.png", "cut_ts_h264_b_frames_0.5.bin", "damaged_avi_mpeg4_0.bin", "damaged_mkv_h264_2.bin", "many_times.mp4")
+PLAYLISTS = ("hls_discontinuity", "hls_wrap_inside", "hls_gap", "hls_fmp4", "hls_other_host")
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample], card: Path) -> list[str]:
+    folder = tmp_path_factory.mktemp("workers")
+    hostile = make_hostile(folder / "hostile")
+    playlists = make_playlists(folder / "playlists", PLAYLISTS)
+    good = [sample_media(name).path for name in GOOD]
+    return [str(path) for path in (card, *good, *(hostile[name].path for name in BAD), *(made.path for made in playlists.values()))]
+
+
+@pytest.fixture(scope="module")
+def wanted(paths: Sequence[str]) -> dict[str, list[str]]:
+    """What one process says."""
+    return by_path(run("scan", "--json", *paths).stdout)
+
+
+def by_path(out: bytes) -> dict[str, list[str]]:
+    lines = defaultdict(list)
+    for row in out.decode().splitlines():
+        lines[json.loads(row)["path"]].append(row)
+    return dict(lines)
+
+
+def test_workers_say_what_one_process_says_to_the_bit(paths: Sequence[str], wanted: dict[str, list[str]]) -> None:
+    ended = run("scan", "--json", "--workers", "2", *paths)
+
+    assert by_path(ended.stdout) == wanted
+    assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("victim", ["scanner.sandbox", "ray::_Decode"])
+def test_a_killed_process_changes_no_line(victim: str, paths: Sequence[str], wanted: dict[str, list[str]]) -> None:
+    killed = False
+
+    with start("scan", "--json", "--workers", "2", *paths) as process:
+        assert process.stdout is not None
+        out = b""
+        for row in process.stdout:
+            out += row
+            if not killed and (found := next(_below(process.pid, victim), None)) is not None:
+                found.kill()
+                killed = True
+
+    assert killed
+    assert by_path(out) == wanted
+
+
+def _below(pid: int, name: str) -> Iterator[psutil.Process]:
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            if name in " ".join(process.cmdline()):
+                yield process
+        except psutil.Error:
+            continue
