@@ -16,9 +16,15 @@ HEIGHT = 16
 
 
 def flat(width: int, pixels: str) -> VideoFrame:
-    """One light grey all over, opaque."""
-    whole = np.full((HEIGHT, width, 4), (200, 200, 200, 255), np.uint8)
-    return VideoReformatter().reformat(VideoFrame.from_ndarray(whole, format="rgba"), format=pixels)
+    """One light grey all over, opaque, its padding too; made plane by plane, as swscale leaves odd widths unwritten here as well."""
+    grey = np.full((HEIGHT, 64, 4), (200, 200, 200, 255), np.uint8)
+    model = VideoReformatter().reformat(VideoFrame.from_ndarray(grey, format="rgba"), format=pixels)
+    step = {"rgba": 4, "argb": 4, "yuv420p10le": 2}.get(pixels, 1)
+    frame = VideoFrame(width, HEIGHT, pixels)
+    frame.color_range, frame.colorspace = model.color_range, model.colorspace
+    for plane, said in zip(frame.planes, model.planes, strict=True):
+        plane.update(bytes(said)[:step] * (plane.buffer_size // step))
+    return frame
 
 
 @pytest.mark.parametrize("pixels", FORMATS)
