@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from samples.boxes import edit, split_at
 from samples.drawing import card
 from samples.facts import Event, Facts
+from samples.items import avif, with_item
 from samples.made import SUFFIXES, Made, known, made
 from samples.sound import beside_silence, silence
 from samples.subtitles import beside_words
-from samples.videos import AVI, MKV, MP4, TS, WEBM, WRAP, spaced
+from samples.videos import AVI, MKV, MP4, TS, VIDEOS, WEBM, WRAP, spaced
 from samples.writing import Recipe, join, write
 
 __all__ = ["ODD", "fragments"]
@@ -154,6 +155,16 @@ def some_tracks() -> Made:
     return Made(data=tracks(4), facts=known(MP4), suffix=".mp4")
 
 
+def beside_an_item() -> Made:
+    """A movie in whose file a picture stands before it, as in AVIF."""
+    return Made(data=with_item(write(MP4), VIDEOS["mp4_av1"]().data), facts=known(MP4), suffix=".mp4")
+
+
+def picture_item() -> Made:
+    """Such a picture alone."""
+    return Made(data=avif(VIDEOS["mp4_av1"]().data), facts=Facts(refusal=frozenset({"unsupported"})), suffix=".avif")
+
+
 def too_many_tracks() -> Made:
     """Forty."""
     return Made(data=tracks(40), facts=Facts(refusal=frozenset({"limit_tracks"})), suffix=".mp4")
@@ -213,6 +224,8 @@ ODD: Mapping[str, Callable[[], Made]] = {
     "webm_not_utf_8": partial(badly_named, WEBM),
     "ts_not_utf_8": partial(badly_named, TS),
     "mp4_some_tracks": some_tracks,
+    "mp4_beside_an_item": beside_an_item,
+    "avif": picture_item,
     "mp4_too_many_tracks": too_many_tracks,
     "mp4_with_sound": partial(with_sound, MP4),
     "ts_with_sound": partial(with_sound, replace(TS, b_frames=2)),

@@ -89,6 +89,12 @@ def plain_jpeg(pix_fmt: str) -> Made:
 # PNG
 
 
+def moving_png() -> Made:
+    """A PNG that says that eleven pictures follow the first one; readers that do not know of such show only that."""
+    data = png(card(NUMBER), 2, chunk(b"acTL", struct.pack(">II", 12, 0)))
+    return Made(data=data, facts=Facts(refusal=frozenset({"unsupported"})), suffix=".png")
+
+
 def chunk(kind: bytes, body: bytes) -> bytes:
     """One PNG chunk with its check sum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -211,6 +217,7 @@ STILLS: Mapping[str, Callable[[], Made]] = {
     "png_palette": palette_png,
     "png_grey": lambda: made_png(card(NUMBER)[:, :, 1], 0, patches=()),
     "png_orientation_6": lambda: made_png(stored(6), 2, chunk(b"eXIf", exif(6))),
+    "png_moving": moving_png,
     "webp": lambda: webp(to_frame(card(NUMBER), WEBP)),
     "webp_alpha": lambda: webp(half_alpha(), patches=()),
     "webp_orientation_8": lambda: turned_webp(8),

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from av.error import FFmpegError
 
-from scanner.errors import LimitError, NoVideoError
+from scanner.errors import FormatError, LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
 from scanner.media.gops import GopRule, VideoPacket, gather
 from scanner.media.header import read_header
@@ -59,6 +59,8 @@ def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: s
         raise LimitError(f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture", kind="limit_bytes")
     header = read_header(data, kind, name)
     check_pixels(header.width, header.height, limits, name)
+    if header.moving:
+        raise FormatError(f"{name}: an animated PNG, of which only the first picture could be read; GIF and WebP may move")
     if kind is Container.WEBP and is_animated(data):
         return decode_animation(data, (header.width, header.height), request, name)
     return decode_picture(data, kind, header.turn, request, name)

@@ -25,6 +25,8 @@ class Header:
     """Stored pixels, before it is turned."""
     height: int
     turn: Turn = UPRIGHT
+    moving: bool = False
+    """It says that more pictures follow the first one."""
 
 
 def read_header(data: bytes, kind: Container, name: str) -> Header:
@@ -66,13 +68,15 @@ def _jpeg(data: bytes) -> Header:
 
 def _png(data: bytes) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
-    turn, at = UPRIGHT, 8
+    turn, moving, at = UPRIGHT, False, 8
     while at + 8 <= len(data):
         (size,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] == b"acTL":
+            moving = struct.unpack_from(">I", data, at + 8)[0] > 1
         if data[at + 4 : at + 8] == b"eXIf":
             turn = _exif(data[at + 8 : at + 8 + size])
         at += 12 + size
-    return Header(width=width, height=height, turn=turn)
+    return Header(width=width, height=height, turn=turn, moving=moving)
 
 
 def _webp(data: bytes) -> Header:

@@ -177,9 +177,12 @@ def video_track(container: InputContainer, name: str) -> VideoStream:
 
     Raises:
         NoVideoError: there is none.
-        FormatError: its codec is not one that we decode.
+        FormatError: its codec is not one that we decode, or it is no movie but a picture of the HEIF family.
     """
-    tracks = [t for t in container.streams.video if not t.disposition & Disposition.attached_pic]
+    shown = [t for t in container.streams.video if not t.disposition & Disposition.attached_pic]
+    tracks = [t for t in shown if not _is_item(t)]
+    if shown and not tracks:
+        raise FormatError(f"{name}: a HEIF or AVIF picture; of pictures JPEG, PNG, WebP and GIF are read")
     if not tracks:
         found = ", ".join(sorted({s.type for s in container.streams})) or "no track at all"
         raise NoVideoError(f"{name}: {found}, a video track is wanted")
@@ -188,6 +191,11 @@ def video_track(container: InputContainer, name: str) -> VideoStream:
     if codec not in CODECS:
         raise FormatError(f"{name}: video codec {codec}, one of {', '.join(sorted(CODECS))} is wanted")
     return track
+
+
+def _is_item(track: VideoStream) -> bool:
+    """A picture that HEIF keeps beside the tracks. FFmpeg tells it as one, without a clock; a large one is a tile of many."""
+    return track.frames == 1 and track.duration is None and track.time_base == 1
 
 
 def check_pixels(width: int, height: int, limits: MediaLimits, name: str) -> None:
