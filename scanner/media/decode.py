@@ -11,6 +11,7 @@ from av.error import FFmpegError
 from scanner.errors import FormatError, LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
 from scanner.media.gops import GopRule, VideoPacket, gather
+from scanner.media.handover import unfollowed
 from scanner.media.header import read_header
 from scanner.media.limits import MediaLimits
 from scanner.media.looking import Looker
@@ -49,7 +50,7 @@ def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes |
         yield from _pictures(whole, kind, request, name)
         return
     with open_media(whole, kind, limits, name) as media:
-        yield from _windows(media, request)
+        yield from _windows(media, whole, request)
 
 
 def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: str) -> Iterator[Decoded]:
@@ -66,13 +67,14 @@ def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: s
     return decode_picture(data, kind, header.turn, request, name)
 
 
-def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
+def _windows(media: Media, source: BinaryIO, request: DecodeRequest) -> Iterator[Decoded]:
+    packets = _Packets(media, request.limits)
     looker = Looker(media, request)
     longest = request.window // media.time_base if request.window is not None else None
     timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=media.kind in WRAP_BITS)
     rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
     index, frames, begun, end = 0, 0, None, 0
-    for gop in gather(_packets(media, request.limits), timeline, rule):
+    for gop in gather(packets, timeline, rule):
         begun, end = gop.start if begun is None else begun, gop.end
         frames += len(gop.shown)
         check_duration((end - begun) * media.time_base, request.limits, media.name)
@@ -84,21 +86,33 @@ def _windows(media: Media, request: DecodeRequest) -> Iterator[Decoded]:
     if begun is None:
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
     promised = media.track.duration if frames < media.track.frames else None
-    yield from looker.close(following=None, missing=begun + promised - end if promised else 0)
+    missing = begun + promised - end if promised else 0
+    if media.kind is Container.MPEGTS and (packets.others or len(media.container.streams.video) > 1):
+        missing = min(unfollowed(source, media.track.id), int(request.limits.max_duration / media.time_base))
+    yield from looker.close(following=None, missing=missing)
 
 
-def _packets(media: Media, limits: MediaLimits) -> Iterator[VideoPacket]:
+class _Packets:
     """Whatever can be demuxed of the track. What cannot is stepped over, a bounded number of times in a row."""
-    failures = 0
-    while failures < limits.max_errors:
-        try:
-            for packet in media.container.demux(media.track):
-                if packet.size:
-                    failures = 0
-                    yield packet
-            return
-        except IndexError:  # PyAV's last step, where tracks were added on the way; all packets have come
-            return
-        except FFmpegError as why:
-            failures += 1
-            log.debug("packet not readable", extra={"source": media.name, "why": str(why)})
+
+    def __init__(self, media: Media, limits: MediaLimits) -> None:
+        self._media = media
+        self._limits = limits
+        self.others = False
+        """Tracks were added on the way."""
+
+    def __iter__(self) -> Iterator[VideoPacket]:
+        failures = 0
+        while failures < self._limits.max_errors:
+            try:
+                for packet in self._media.container.demux(self._media.track):
+                    if packet.size:
+                        failures = 0
+                        yield packet
+                return
+            except IndexError:  # PyAV's last step, where tracks were added; all packets have come
+                self.others = True
+                return
+            except FFmpegError as why:
+                failures += 1
+                log.debug("packet not readable", extra={"source": self._media.name, "why": str(why)})

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from scanner.errors import FormatError, NoVideoError
 
-__all__ = ["HEAD_BYTES", "Container", "sniff"]
+__all__ = ["HEAD_BYTES", "Container", "sniff", "transport_packets"]
 
 HEAD_BYTES = 8192
 """How much ``sniff`` wants to see: forty transport packets, and room for what a broken recorder left before them."""
@@ -62,7 +62,7 @@ def sniff(head: bytes) -> Container:
     for magic, container in _MAGIC:
         if head.startswith(magic):
             return container
-    if _is_transport_stream(head):
+    if transport_packets(head) is not None:
         return Container.MPEGTS
     raise FormatError(f"begins with {head[:12]!r}, a media file is wanted (MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)")
 
@@ -85,8 +85,10 @@ def _riff(head: bytes) -> Container:
     raise FormatError(f"a RIFF file of kind {head[8:12]!r}, AVI or WebP is wanted")
 
 
-def _is_transport_stream(head: bytes) -> bool:
-    return any(_keeps_time(head, start, size) for size in _PACKET_SIZES for start in range(min(len(head), 2 * size)))
+def transport_packets(head: bytes) -> tuple[int, int] | None:
+    """Where the first transport packet begins and how long each is; ``None`` where there are none."""
+    places = ((start, size) for size in _PACKET_SIZES for start in range(min(len(head), 2 * size)))
+    return next(((start, size) for start, size in places if _keeps_time(head, start, size)), None)
 
 
 def _keeps_time(head: bytes, start: int, size: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise, zip_longest
 
 import numpy as np
 import psutil
@@ -177,6 +177,33 @@ def test_a_file_of_one_frame_is_a_still_and_a_segment_of_one_frame_is_not(contai
 
     assert file.info.still
     assert not segment.info.still
+
+
+OTHER_TRACK = {"mpegts_start_pid": "768", "mpegts_pmt_start_pid": "4112"}
+
+
+@pytest.mark.parametrize("frames", [10, 600])
+def test_what_goes_on_in_another_track_is_said_to_be_unseen(frames: int) -> None:
+    """Few frames: both tracks are known when the source is opened; many: the second one is added on the way."""
+    before = encode(frames=frames, size=(640, 480), values=[number % 200 for number in range(frames)])
+    after = encode(frames=90, mux=OTHER_TRACK)
+
+    (window,) = look(before + after, window=None)
+
+    (hole,) = window.unseen
+    assert hole.reason == "undecodable"
+    assert hole.span.start == Fraction(frames, 30)
+    assert hole.span.length == pytest.approx(3, abs=0.1)
+    assert window.times.duration == hole.span.end
+
+
+def test_a_second_track_beside_the_first_is_no_hole() -> None:
+    streams = encode(frames=90), encode(frames=95, mux=OTHER_TRACK)
+    packets = [[stream[at : at + 188] for at in range(0, len(stream), 188)] for stream in streams]
+
+    (window,) = look(b"".join(chain.from_iterable(zip_longest(*packets, fillvalue=b""))))
+
+    assert window.unseen == ()
 
 
 def test_a_picture_is_looked_at_once_all_the_same() -> None:
