@@ -14,7 +14,7 @@ class _WithFacts(logging.Formatter):
     """The constant message, then the facts that came with it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{name}={value!r}" for name, value in vars(record).items() if name not in _KNOWN)
+        facts = " ".join(f"{name}={value!r}" for name, value in vars(record).items() if name not in _KNOWN and not name.startswith("_"))
         return f"{super().format(record)} {facts}".rstrip()
 
 
