@@ -98,3 +98,19 @@ def observed_streams(draw: st.DrawFn) -> list[Observation]:
             out.append(Signal(at=now, name="report", ratio=draw(st.sampled_from([0.1, 20.0])), until=now + length))
         shift += length if kind in ("gap", "tick") else 0
     return out
+
+
+def kinds(events: list[Event]) -> list[type]:
+    """What each event is, in order."""
+    return [type(event) for event in events]
+
+
+def both(fire: float, gun: float, at: float) -> Sampled:
+    """One look at ``fire`` and ``gun``."""
+    return Sampled(at=Fraction(at), values={FIRE: fire, GUN: gun})
+
+
+def two(**gun: object) -> Policies:
+    """A policy for ``fire`` and one, with changes, for ``gun``."""
+    more = Policy(category="violence", severity=3, **gun)  # type: ignore[arg-type]
+    return Policies(labels={FIRE: Policy(category="hazard", severity=2), GUN: more})

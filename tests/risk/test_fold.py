@@ -9,38 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.pts import Clock, place
-from scanner.risk import Closed, Ended, Event, Extended, Opened, Policies, Policy, Reason, Sampled, Tick, advance
+from scanner.risk import Closed, Ended, Extended, Opened, Policies, Reason, Sampled, Tick, advance
 from scanner.types import SegmentTimes
 from tests.risk.streams import (
     FIRE,
-    GUN,
     HIGH,
     LOW,
+    both,
     fold,
     gap,
     incidents,
+    kinds,
     looks,
     new,
     policies,
     quick,
     sampled_streams,
     seconds,
+    two,
 )
 
 RULES = policies()
-
-
-def kinds(events: list[Event]) -> list[type]:
-    return [type(event) for event in events]
-
-
-def both(fire: float, gun: float, at: float) -> Sampled:
-    return Sampled(at=Fraction(at), values={FIRE: fire, GUN: gun})
-
-
-def two(**gun: object) -> Policies:
-    more = Policy(category="violence", severity=3, **gun)  # type: ignore[arg-type]
-    return Policies(labels={FIRE: Policy(category="hazard", severity=2), GUN: more})
 
 
 # Opening

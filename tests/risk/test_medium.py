@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scanner.risk import Event, Opened, Reason
+from scanner.risk import Opened, Reason
 from tests.risk.streams import (
     CAMERA,
     FIRE,
@@ -11,15 +11,11 @@ from tests.risk.streams import (
     LOW,
     fold,
     incidents,
+    kinds,
     looks,
     policies,
     seconds,
 )
-
-
-def kinds(events: list[Event]) -> list[type]:
-    return [type(event) for event in events]
-
 
 ON_CAMERA = policies(when=frozenset(CAMERA))
 

@@ -2,33 +2,23 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scanner.risk import Ended, Event, Extended, Opened, Policies, Policy, Reason, Sampled
+from scanner.risk import Ended, Extended, Opened, Reason
 from tests.risk.streams import (
     FIRE,
     GUN,
     HIGH,
     LOW,
+    both,
     fold,
     incidents,
+    kinds,
     looks,
     policies,
     seconds,
+    two,
 )
 
 RULES = policies()
-
-
-def kinds(events: list[Event]) -> list[type]:
-    return [type(event) for event in events]
-
-
-def both(fire: float, gun: float, at: float) -> Sampled:
-    return Sampled(at=Fraction(at), values={FIRE: fire, GUN: gun})
-
-
-def two(**gun: object) -> Policies:
-    more = Policy(category="violence", severity=3, **gun)  # type: ignore[arg-type]
-    return Policies(labels={FIRE: Policy(category="hazard", severity=2), GUN: more})
 
 
 def test_labels_that_overlap_are_one_incident_with_the_identity_of_the_first_and_led_by_the_most_severe() -> None:

@@ -5,26 +5,19 @@ from fractions import Fraction
 
 import pytest
 
-from scanner.risk import Closed, Event, Opened, Policies, Policy, Signal, Tick, advance
+from scanner.risk import Closed, Opened, Signal, Tick, advance
 from tests.risk.streams import (
     FIRE,
     GUN,
     fold,
+    kinds,
     looks,
     policies,
     seconds,
+    two,
 )
 
 RULES = policies()
-
-
-def kinds(events: list[Event]) -> list[type]:
-    return [type(event) for event in events]
-
-
-def two(**gun: object) -> Policies:
-    more = Policy(category="violence", severity=3, **gun)  # type: ignore[arg-type]
-    return Policies(labels={FIRE: Policy(category="hazard", severity=2), GUN: more})
 
 
 def report(at: float, ratio: float = 20.0, until: float = 1000) -> Signal:
