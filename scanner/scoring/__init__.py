@@ -3,7 +3,7 @@
 from scanner.scoring.golden import Golden, check_model, record, write_golden
 from scanner.scoring.manifest import LabelFacts, Manifest, RecommendedPolicy, read_manifest
 from scanner.scoring.motion import Motion, chance, gates_of, in_motion, taken
-from scanner.scoring.onnx import OnnxScorer, Provider, load_onnx
+from scanner.scoring.onnx import OnnxScorer, Precision, Provider, graph_file, load_onnx
 from scanner.scoring.registry import Check, check_models, list_models, load_scorers, user_models_dir
 from scanner.scoring.reuse import Reuse
 from scanner.scoring.scorer import Advised, Scorer, gate_of, looks_at_bursts, score_bursts, score_samples, shadow_of, specs
@@ -19,6 +19,7 @@ __all__ = [
     "Manifest",
     "Motion",
     "OnnxScorer",
+    "Precision",
     "Provider",
     "RecommendedPolicy",
     "Reuse",
@@ -30,6 +31,7 @@ __all__ = [
     "check_models",
     "gate_of",
     "gates_of",
+    "graph_file",
     "in_motion",
     "list_models",
     "load_onnx",
