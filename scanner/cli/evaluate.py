@@ -18,11 +18,12 @@ from rich.progress import track
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.show import new_table
 from scanner.cli.status import Status
-from scanner.config import read_settings
+from scanner.config import Settings, read_settings
 from scanner.errors import SetupError
 from scanner.evaluate import Interval, Judged, Result, Score, Unread, read_fold_models, read_rows, results
 from scanner.lines import Line, dumps
 from scanner.runner import used_models
+from scanner.scoring import Motion
 
 __all__ = ["eval_command"]
 
@@ -46,7 +47,7 @@ def eval_command(
 
     Intervals are 95 % by bootstrap over groups. Rows that the models were trained on say nothing: use other footage, or --fold-models.
     """
-    settings = read_settings(config)
+    settings = _all_in_motion(read_settings(config))
     rows = [row for row in read_rows(manifest) if not task or row.task in task]
     with _saved(save_scores) as keep:
         score = Score(
@@ -73,6 +74,11 @@ def eval_command(
     else:
         _print(found)
     raise typer.Exit(Status.FAILED if failed else Status.NOTHING)
+
+
+def _all_in_motion(settings: Settings) -> Settings:
+    """Models of bursts are asked of every segment, unless the settings say something of it: a share of them would measure the gate."""
+    return settings if "bursts" in settings.model_fields_set else settings.model_copy(update={"bursts": Motion(base_rate=1.0)})
 
 
 @contextmanager
