@@ -13,11 +13,13 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from scanner.cli.eval_streams import read_recorded, streams_command
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.show import new_table
 from scanner.cli.status import Status
 from scanner.config import read_settings
 from scanner.evaluate import Interval, Judged, Result, Unread, judge, read_rows, results
+from scanner.evaluate.streams import from_runner
 from scanner.runner import used_models
 
 __all__ = ["eval_command"]
@@ -32,6 +34,10 @@ def eval_command(
     as_json: Json = False,
     workers: Workers = 0,
     task: Annotated[list[str] | None, typer.Option(help="Only these tasks; may be given several times.")] = None,
+    streams: Annotated[bool, typer.Option("--streams", help="Put streams together from the footage, and measure incidents.")] = False,
+    scores: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="With --streams: lines that `scan --json` wrote.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="With --streams: leave a page with curves here.")] = None,
+    seed: Annotated[int, typer.Option(help="With --streams: which pieces stand beside which.")] = 0,
 ) -> None:
     """Measure the models on labelled footage: AUC, average precision, recall at 1, 2 and 5 % false positives, calibration.
 
@@ -39,6 +45,13 @@ def eval_command(
     """
     settings = read_settings(config)
     rows = [row for row in read_rows(manifest) if not task or row.task in task]
+    if streams:
+        if scores:
+            recorded = read_recorded(rows, manifest.parent, scores)
+        else:
+            with open_runner(context.obj, settings, workers) as runner:
+                recorded = list(track(from_runner(rows, runner), total=len(rows), console=Console(stderr=True), description="scoring"))
+        raise typer.Exit(streams_command(settings, recorded, seed=seed, as_json=as_json, html=html))
     with open_runner(context.obj, settings, workers) as runner:
         said = list(track(judge(rows, runner), total=len(rows), console=Console(stderr=True), description="scoring"))
     judged, failed = [one for one in said if isinstance(one, Judged)], [one for one in said if isinstance(one, Unread)]
