@@ -29,26 +29,22 @@ from scanner.evaluate.streams import (
     Summary,
     collect,
     evaluate_streams,
-    from_lines,
+    recordings,
 )
 from scanner.lines import Line, read_lines
 from scanner.runner import used_models
 
-__all__ = ["read_recorded", "streams_command"]
+__all__ = ["read_scores", "streams_command"]
 
 COLUMNS = ("method", "as fitted on all", "missed", "no cut", "cut", "delay, s", "p90", "p99", "within 3 s", "false an hour", "pictures")
 
 
-def read_recorded(rows: Sequence[Row], folder: Path, files: Iterable[Path]) -> list[Recording | Unread]:
-    """What earlier scans said of the rows.
+def read_scores(files: Iterable[Path]) -> Iterator[Line]:
+    """All lines of earlier scans.
 
     Raises:
         SetupError: a file cannot be read.
     """
-    return list(from_lines(rows, folder, _lines(files)))
-
-
-def _lines(files: Iterable[Path]) -> Iterator[Line]:
     for path in files:
         try:
             with path.open(encoding="utf-8") as file:
@@ -57,8 +53,11 @@ def _lines(files: Iterable[Path]) -> Iterator[Line]:
             raise SetupError(f"{path}: cannot be read ({why}); name a file that `scan --json` wrote") from why
 
 
-def streams_command(settings: Settings, said: Sequence[Recording | Unread], *, seed: int, as_json: bool, html: Path | None) -> Status:
+def streams_command(
+    settings: Settings, rows: Sequence[Row], lines: Iterable[Line], *, seed: int, as_json: bool, html: Path | None
+) -> Status:
     """Measure, tell, and say how the program ends."""
+    said = list(recordings(rows, lines))
     failed = [one for one in said if isinstance(one, Unread)]
     errors = Console(stderr=True)
     for unread in failed:

@@ -31,6 +31,8 @@ class Judged:
     row: Row
     scores: Mapping[str, float]
     medium: Mapping[str, float]
+    flagged: frozenset[str] = frozenset()
+    """Labels that the policies in force would flag it for, those in shadow among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ def _measured(question: _Question, against: str, positives: list[Judged], negati
     rows = [*positives, *negatives]
     truths = np.arange(len(rows)) < len(positives)
     scores = np.array([question.score(one) for one in rows])
-    groups = [f"{one.row.task}/{one.row.group}" for one in rows]
+    groups = [one.row.source for one in rows]
     measured = partial(bootstrap, truths=truths, scores=scores, groups=groups, rounds=rounds)
     return Result(
         task=question.task,

@@ -12,7 +12,7 @@ from scanner.evaluate.streams.fit import Choice, Curve, Limits
 from scanner.evaluate.streams.footage import Footage, collect
 from scanner.evaluate.streams.outcome import Summary
 from scanner.evaluate.streams.rate import Rate
-from scanner.evaluate.streams.recordings import Recording, from_lines, from_runner
+from scanner.evaluate.streams.recordings import Recording, recordings
 from scanner.evaluate.streams.result import CHOSEN, Compared, LabelResult, StreamsResult, evaluate_streams
 
 __all__ = [
@@ -30,6 +30,5 @@ __all__ = [
     "assemble",
     "collect",
     "evaluate_streams",
-    "from_lines",
-    "from_runner",
+    "recordings",
 ]

@@ -124,7 +124,7 @@ def collect(recordings: Iterable[Recording]) -> Footage:
     """The pieces and takes of all recordings."""
     by_group: dict[str, list[Recording]] = defaultdict(list)
     for recording in recordings:
-        by_group[f"{recording.row.task}/{recording.row.group}"].append(recording)
+        by_group[recording.row.source].append(recording)
     safe: list[Piece] = []
     takes: list[Take] = []
     for group, members in sorted(by_group.items()):

@@ -1,4 +1,4 @@
-"""What the models said of each file of a manifest, with its times: by any runner, or from the lines of an earlier scan.
+"""What the models said of each file of a manifest, with its times, from the lines of a scan.
 
 Law 13 makes a score local to its segment: footage is scored once, file by file, and streams are put together from the scores.
 """
@@ -6,19 +6,17 @@ Law 13 makes a score local to its segment: footage is scored once, file by file,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Unread
 from scanner.lines import FrameLine, Line, SummaryLine, exact, exact_at
 from scanner.risk import Sampled
-from scanner.runner import Failed, Finished, Job, Runner
-from scanner.types import Label, Medium, ScoredSegment, Segment, SegmentKey, StreamId
+from scanner.types import Label, Medium
 
-__all__ = ["Recording", "from_lines", "from_runner"]
+__all__ = ["Recording", "recordings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +35,8 @@ class Recording:
         return self.length == 0
 
 
-def from_lines(rows: Sequence[Row], folder: Path, lines: Iterable[Line]) -> Iterator[Recording | Unread]:
-    """The rows as an earlier ``scan --json`` saw them; its paths are those of the manifest in ``folder``, or absolute."""
+def recordings(rows: Sequence[Row], lines: Iterable[Line]) -> Iterator[Recording | Unread]:
+    """The rows, each once, as a scan saw them that called them as the manifest does."""
     looks: dict[str, list[Sampled]] = defaultdict(list)
     lengths: dict[str, Fraction] = {}
     for line in lines:
@@ -47,59 +45,14 @@ def from_lines(rows: Sequence[Row], folder: Path, lines: Iterable[Line]) -> Iter
                 looks[path].append(_sampled(line))
             case SummaryLine(path=path, duration=duration):
                 lengths[path] = exact(duration)
-    for row in rows:
-        yield _recording(row, _name(row, folder, looks), looks, lengths)
-
-
-def _name(row: Row, folder: Path, looks: Mapping[str, object]) -> str:
-    relative = str(row.path.relative_to(folder))
-    return relative if relative in looks else str(row.path.resolve())
-
-
-def _recording(row: Row, name: str, looks: Mapping[str, list[Sampled]], lengths: Mapping[str, Fraction]) -> Recording | Unread:
-    if name not in looks or name not in lengths:
-        return Unread(row=row, reason=f"{row.path}: not in the recorded scores")
-    return Recording(row=row, looks=tuple(sorted(looks[name], key=lambda look: look.at)), length=lengths[name])
+    for row in {row.key: row for row in rows}.values():
+        if not looks[row.key] or row.key not in lengths:
+            yield Unread(row=row, reason=f"{row.path}: the scores have no look at it")
+            continue
+        ordered = sorted(looks[row.key], key=lambda look: look.at)
+        yield Recording(row=row, looks=tuple(ordered), length=lengths[row.key])
 
 
 def _sampled(line: FrameLine) -> Sampled:
     values = {Label(label): value for label, value in line.scores.items()}
     return Sampled(at=exact_at(line), values=values, medium={Medium(name): share for name, share in line.medium.items()})
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What was said of one row so far."""
-
-    looks: list[Sampled] = field(default_factory=list)
-    length: Fraction = Fraction(0)
-    error: str | None = None
-
-    def hear(self, segment: ScoredSegment) -> None:
-        begins = segment.begins
-        self.looks += [Sampled(at=begins + frame.at, values=frame.values, medium=frame.medium) for frame in segment.frames]
-        self.length = Fraction(0) if segment.info.still else max(self.length, begins + segment.times.duration)
-
-
-def from_runner(rows: Sequence[Row], runner: Runner) -> Iterator[Recording | Unread]:
-    """The rows as the runner sees them now; in the order in which it is done."""
-    heard: dict[StreamId, _Heard] = defaultdict(_Heard)
-    for outcome in runner.run(_job(index, row) for index, row in enumerate(rows)):
-        stream_id = outcome.key.stream_id
-        if isinstance(outcome, Finished):
-            yield _finished(rows[int(stream_id)], heard.pop(stream_id, _Heard()))
-        elif isinstance(outcome, Failed):
-            heard[stream_id].error = str(outcome.error)
-        else:
-            heard[stream_id].hear(outcome)
-
-
-def _job(index: int, row: Row) -> Job:
-    segment = Segment(key=SegmentKey(stream_id=StreamId(str(index)), sequence=0), source=row.path)
-    return Job(segment=segment, name=str(row.path), windowed=True)
-
-
-def _finished(row: Row, heard: _Heard) -> Recording | Unread:
-    if not heard.looks:
-        return Unread(row=row, reason=heard.error or f"{row.path}: no frame")
-    return Recording(row=row, looks=tuple(heard.looks), length=heard.length)
