@@ -2,6 +2,7 @@
 
     sniff -> open -> gops -> sampling -> decoder -> scale -> window      samples of a source, window by window
     take (collect) -> clip (mux) and stills                              pictures for people, of the same sources
+    redraw                                                               a source with every picture changed, to measure with
 
 ``timeline`` has the time of all of it. Everything here takes open files and opens nothing else; it runs in the sandbox.
 """
@@ -10,6 +11,7 @@ from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut
 from scanner.media.decode import decode
 from scanner.media.limits import MediaLimits
 from scanner.media.open import available_codecs
+from scanner.media.redraw import first_picture, redraw
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Sampling
 from scanner.media.sniff import Container, sniff
@@ -28,6 +30,8 @@ __all__ = [
     "available_codecs",
     "cut",
     "decode",
+    "first_picture",
+    "redraw",
     "sniff",
     "thumbnails",
 ]
