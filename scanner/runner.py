@@ -168,7 +168,9 @@ def configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
         SetupError: a model is missing or is not what its manifest says, or its provider does not work here.
     """
     models = settings.models
-    return load_scorers(models.dir, models.names, added=models.beside, provider=models.provider, threads=models.threads)
+    return load_scorers(
+        models.dir, models.names, added=models.beside, provider=models.provider, precision=models.precision, threads=models.threads
+    )
 
 
 def used_models(settings: Settings) -> tuple[Manifest, ...]:

@@ -2,7 +2,7 @@
 
 from scanner.scoring.golden import Golden, check_model, record, write_golden
 from scanner.scoring.manifest import LabelFacts, Manifest, RecommendedPolicy, read_manifest
-from scanner.scoring.onnx import OnnxScorer, Provider, load_onnx
+from scanner.scoring.onnx import OnnxScorer, Precision, Provider, graph_file, load_onnx
 from scanner.scoring.registry import Check, check_models, list_models, load_scorers, user_models_dir
 from scanner.scoring.reuse import Reuse
 from scanner.scoring.scorer import Scorer, score_samples, specs
@@ -14,6 +14,7 @@ __all__ = [
     "LabelFacts",
     "Manifest",
     "OnnxScorer",
+    "Precision",
     "Provider",
     "RecommendedPolicy",
     "Reuse",
@@ -21,6 +22,7 @@ __all__ = [
     "TestCard",
     "check_model",
     "check_models",
+    "graph_file",
     "list_models",
     "load_onnx",
     "load_scorers",

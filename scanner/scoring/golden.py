@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scanner.complaints import complaints
 from scanner.errors import SetupError
-from scanner.scoring.manifest import read_manifest
-from scanner.scoring.onnx import Provider, load_onnx
+from scanner.scoring.manifest import Manifest, read_manifest
+from scanner.scoring.onnx import Precision, Provider, load_onnx
 from scanner.scoring.scorer import Scorer, specs
 from scanner.scoring.test_card import draw
 from scanner.types import FrameSpec, Rgb, Sample, Scores
@@ -56,19 +56,22 @@ def write_golden(folder: Path, golden: Golden) -> None:
 
 
 def check_model(folder: Path, *, provider: Provider = "cpu") -> float:
-    """Load the model in a folder and let it say its golden scores again: the largest difference found.
+    """Load the model in a folder, in each precision that it has, and let it say its golden scores again: the largest difference found.
 
     Raises:
         SetupError: it cannot be loaded, has no golden scores, or says something else now.
     """
-    manifest = read_manifest(folder)
-    scorer = load_onnx(folder, manifest, provider=provider)
-    golden = _read_golden(folder)
-    if golden.model != str(scorer.model):
-        raise SetupError(f"model {manifest.name}: {FILENAME} is of {golden.model}, the manifest of {scorer.model}: record it again")
-    worst = worst_difference(scorer, golden)
+    manifest, golden = read_manifest(folder), _read_golden(folder)
+    if golden.model != str(manifest.ref):
+        raise SetupError(f"model {manifest.name}: {FILENAME} is of {golden.model}, the manifest of {manifest.ref}: record it again")
+    precisions: tuple[Precision, ...] = ("fp32",) if manifest.fp16 is None else ("fp32", "fp16")
+    return max(_check(folder, manifest, golden, provider, precision) for precision in precisions)
+
+
+def _check(folder: Path, manifest: Manifest, golden: Golden, provider: Provider, precision: Precision) -> float:
+    worst = worst_difference(load_onnx(folder, manifest, provider=provider, precision=precision), golden)
     if not worst <= golden.tolerance:
-        raise SetupError(f"model {manifest.name}: golden scores differ by {worst:.4f}, tolerance is {golden.tolerance}")
+        raise SetupError(f"model {manifest.name}: golden scores differ by {worst:.4f} in {precision}, tolerance is {golden.tolerance}")
     return worst
 
 

@@ -17,12 +17,15 @@ from scanner.errors import SetupError
 from scanner.taxonomy import MAX_SEVERITY, Taxonomy
 from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
-__all__ = ["FILENAME", "Calibration", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
+__all__ = ["FILENAME", "Calibration", "GraphFile", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
 
 FILENAME = "model.toml"
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
+"""Beside the manifest; a plain name, never a path."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Frozen(BaseModel):
@@ -113,14 +116,22 @@ class LabelFacts(_Frozen):
     policy: RecommendedPolicy = RecommendedPolicy()
 
 
+class GraphFile(_Frozen):
+    """A file that holds the network."""
+
+    file: FileName
+    sha256: Sha256
+
+
 class Manifest(_Frozen):
     """One model."""
 
     name: Name
     version: str = Field(min_length=1, max_length=32)
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")
-    """Beside the manifest; a plain name, never a path."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    file: FileName
+    sha256: Sha256
+    fp16: GraphFile | None = None
+    """The same network with 16-bit numbers inside, for GPUs; its inputs, outputs and opset are those of ``file``."""
     opset: int = Field(ge=1)
     """Of ONNX's own operators."""
     input: Input
@@ -164,6 +175,11 @@ class Manifest(_Frozen):
         return ModelRef(name=self.name, version=self.version)
 
     @property
+    def fp32(self) -> GraphFile:
+        """The file that every model has."""
+        return GraphFile(file=self.file, sha256=self.sha256)
+
+    @property
     def scored_labels(self) -> tuple[Label, ...]:
         """In the outputs' order."""
         return tuple(Label(label) for output in self.outputs if output.kind == "label" for label in output.labels)
@@ -203,5 +219,5 @@ def _explain_label(taxonomy: Taxonomy, label: Label) -> str:
 
 
 def _complaints(why: ValidationError) -> str:
-    models = (Manifest, Input, Output, LabelFacts, Calibration, RecommendedPolicy)
+    models = (Manifest, GraphFile, Input, Output, LabelFacts, Calibration, RecommendedPolicy)
     return "; ".join(complaints(why, known=(key for model in models for key in model.model_fields), noun="key"))

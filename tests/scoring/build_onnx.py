@@ -107,6 +107,16 @@ def tiny(folder: Path) -> Path:
     return save(folder, model)
 
 
+def with_half(folder: Path, model: ModelProto | None = None) -> Path:
+    """The same model with a file for fp16 beside it; by default one that says the same."""
+    data = (model or graph()).SerializeToString()
+    (folder / "half.onnx").write_bytes(data)
+    manifest = folder / "model.toml"
+    half = f'fp16 = {{ file = "half.onnx", sha256 = "{hashlib.sha256(data).hexdigest()}" }}'
+    manifest.write_text(manifest.read_text("utf-8").replace("\nopset", f"\n{half}\nopset"), "utf-8")
+    return folder
+
+
 def manifest_table() -> dict[str, Any]:
     """The manifest of a model in good order, as TOML reads it."""
     return tomllib.loads(MANIFEST.format(name="tiny", sha256="0" * 64, opset=OPSET, side=SIDE))
