@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from scanner.arrivals import Arrival, Arrived
 from scanner.config import Settings, compose_policies
 from scanner.evaluate.folds import FoldModels, shares
+from scanner.evaluate.priors import rebased
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Judged, Unread
 from scanner.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
@@ -34,19 +35,21 @@ class Score:
     fold_models: tuple[FoldModels, ...] = ()
     """For rows that models were trained on: those that never saw them."""
     keep: Callable[[Line], None] | None = None
-    """Is told each line of the scan."""
+    """Is told each line of the scan, its scores at the training priors of the settings' own models."""
 
     def rows(self, rows: Sequence[Row], sources: Sources | None = None) -> Iterator[Judged | Unread]:
         """What the models said of each row, in the order in which the runner is done."""
+        own = compose_policies(self.settings, used_models(self.settings))
         for share in shares(rows, self.settings, self.fold_models):
             policies = compose_policies(share.settings, used_models(share.settings))
             with self.open_runner(share.settings) as runner:
-                yield from judge(share.rows, self._kept(record(share.rows, policies, runner, sources)), policies)
+                lines = self._kept(record(share.rows, policies, runner, sources), policies, own)
+                yield from judge(share.rows, lines, policies)
 
-    def _kept(self, lines: Iterable[Line]) -> Iterator[Line]:
+    def _kept(self, lines: Iterable[Line], policies: Policies, own: Policies) -> Iterator[Line]:
         for line in lines:
             if self.keep is not None:
-                self.keep(line)
+                self.keep(rebased(line, policies, own))
             yield line
 
 

@@ -46,10 +46,10 @@ def taken(frames: Iterable[ScoredFrame], key: SegmentKey, gates: Sequence[Gate],
 def chance(key: SegmentKey) -> float:
     """A number in [0, 1) that looks random and is the segment's own: the same on every machine and for every retry.
 
-    >>> round(chance(SegmentKey(stream_id=StreamId("s"), sequence=1)), 3)
-    0.5
+    >>> round(chance(SegmentKey(stream_id="s", sequence=1)), 6)
+    0.517189
     """
-    name = f"{key.sequence}/{key.stream_id}".encode("utf-8", "surrogateescape")
+    name = f"{key.sequence}/{key.stream_id}".encode("utf-8", "surrogatepass")
     return (int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) >> (64 - _BITS)) / (1 << _BITS)
 
 
