@@ -37,10 +37,13 @@ class Motion:
 
 
 def taken(frames: Iterable[ScoredFrame], key: SegmentKey, gates: Sequence[Gate], base_rate: float) -> bool:
-    """Whether the segment with these frames is looked at in motion: one passes a gate, or the segment is of the base rate's share."""
+    """Whether the segment with these frames is looked at in motion: one passes a gate, or the segment is of the base rate's share.
+
+    A gate hears models in shadow too: it judges nothing.
+    """
     if chance(key) < base_rate:
         return True
-    return any(frame.values.get(gate.label, -1.0) >= gate.above for frame in frames for gate in gates)
+    return any(frame.heard.get(gate.label, -1.0) >= gate.above for frame in frames for gate in gates)
 
 
 def chance(key: SegmentKey) -> float:

@@ -166,13 +166,13 @@ def test_where_every_model_of_a_label_is_in_shadow_its_policy_is_and_the_bursts_
     assert set(burst.values) == {FIGHT}
 
 
-def test_a_frame_model_in_shadow_opens_no_gate() -> None:
-    sandbox = FakeSandbox(0.9, 0.9, 0.9)
-    quiet = FakeScorer("fight", spec=FRAME, name="quiet")
+def test_a_frame_model_in_shadow_opens_the_gate_of_one_that_is_live() -> None:
+    sandbox = FakeSandbox(0.1, 0.9, 0.1)
 
-    worked(sandbox, frames_model(shadow=("gun",)), quiet, bursts_model("gun", gate=Gate(label=GUN, above=0.5)), motion=NONE)
+    outcomes = worked(sandbox, frames_model(shadow=("fight",)), bursts_model(gate=Gate(label=FIGHT, above=0.5)), motion=NONE)
 
-    assert sandbox.asked == []
+    assert sandbox.asked == [1]
+    assert [FIGHT in frame.values for frame in looks(outcomes)] == [False, False, False, False, True, False, False]
 
 
 @pytest.mark.parametrize("at", range(WINDOWS))
