@@ -23,6 +23,7 @@ from scanner.evaluate.streams import (
     Compared,
     LabelResult,
     Limits,
+    Part,
     Rate,
     Recording,
     StreamsResult,
@@ -115,9 +116,8 @@ def _style(compared: Compared) -> str:
 
 def _cells(summary: Summary) -> Iterator[str]:
     yield _share(summary.missed)
-    by = summary.missed_by
-    yield _of([by["after own"]] if "after own" in by else [])
-    yield _of([by[name] for name in ("after ordinary", "after games") if name in by])
+    yield _of([summary.parts[name] for name in ("after own",) if name in summary.parts])
+    yield _of([summary.parts[name] for name in ("after ordinary", "after games") if name in summary.parts])
     yield _seconds(summary.median)
     yield f"{summary.p90:.1f}"
     yield f"{summary.p99:.1f}"
@@ -127,8 +127,8 @@ def _cells(summary: Summary) -> Iterator[str]:
     yield f"{flagged} of {pictures}"
 
 
-def _of(counts: Sequence[tuple[int, int]]) -> str:
-    return f"{sum(missed for missed, _ in counts)} of {sum(events for _, events in counts)}" if counts else "-"
+def _of(parts: Sequence[Part]) -> str:
+    return f"{sum(one.missed for one in parts)} of {sum(one.events for one in parts)}" if parts else "-"
 
 
 def _share(interval: Interval) -> str:

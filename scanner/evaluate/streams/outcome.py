@@ -17,15 +17,13 @@ from scanner.evaluate.streams.footage import Kind, Piece
 from scanner.evaluate.streams.rate import Rate
 from scanner.types import Label
 
-__all__ = ["ROUNDS", "SOON", "Met", "Outcomes", "Summary", "Watched", "safe_pieces", "summarised"]
+__all__ = ["ROUNDS", "SOON", "Met", "Outcomes", "Part", "Summary", "Watched", "more_missed", "safe_pieces", "summarised"]
 
 ROUNDS: Final = 1000
 """Of the bootstrap over groups."""
 SOON: Final = 3.0
 """Seconds of media time within which half of the events should be flagged."""
 HOUR: Final = 3600
-CAMERA_TIME: Final = (Kind.ORDINARY, Kind.FRAMES)
-"""What is ordinary footage, where kinds are put together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +55,16 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some of the events."""
+
+    events: int
+    missed: int
+    median: float
+    """Seconds from onset to flag, of those that were found; NaN where none was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """One operating point in figures; intervals are 95 % by bootstrap over groups."""
 
@@ -65,8 +73,8 @@ class Summary:
     groups: int
     """Original streams that the events are of."""
     missed: Interval
-    missed_by: Mapping[str, tuple[int, int]]
-    """Missed, of how many, for each ``Lead``, and for each kind of footage that shows the event."""
+    parts: Mapping[str, Part]
+    """For each ``Lead`` (``after own`` is an onset without a cut), and for each kind of footage that shows the event."""
     median: Interval
     """Seconds from onset to flag, of those that were found; NaN where none was."""
     p90: float
@@ -103,7 +111,7 @@ def summarised(outcomes: Outcomes, *, rounds: int = ROUNDS, seed: int = 0) -> Su
         events=len(delays),
         groups=len(set(groups)),
         missed=resampled(missed_share, delays, groups, rounds=rounds, seed=seed),
-        missed_by=_missed_by(outcomes.met),
+        parts=_parts(outcomes.met),
         median=resampled(median_delay, delays, groups, rounds=rounds, seed=seed),
         p90=delay_at(delays, 90),
         p99=delay_at(delays, 99),
@@ -118,10 +126,21 @@ def _kinds(watched: Sequence[Watched]) -> list[Kind]:
     return [kind for kind in Kind if any(one.kind is kind for one in watched)]
 
 
-def _missed_by(met: Sequence[Met]) -> dict[str, tuple[int, int]]:
+def _parts(met: Sequence[Met]) -> dict[str, Part]:
     by_lead = {f"after {lead}": [one.delay for one in met if one.event.lead is lead] for lead in Lead}
     by_kind = {f"in {kind}": [one.delay for one in met if one.event.shown is kind] for kind in Kind}
-    return {name: (sum(map(isnan, delays)), len(delays)) for name, delays in {**by_lead, **by_kind}.items() if delays}
+    return {name: _part(np.array(delays)) for name, delays in {**by_lead, **by_kind}.items() if delays}
+
+
+def _part(delays: Floats) -> Part:
+    return Part(events=len(delays), missed=int(np.isnan(delays).sum()), median=median_delay(delays))
+
+
+def more_missed(outcomes: Outcomes, than: Outcomes, *, rounds: int = ROUNDS, seed: int = 0) -> Interval:
+    """How much larger a share of the same events one operating point misses than another; below 0, it misses fewer."""
+    ours, theirs = (np.isnan([one.delay for one in of.met]).astype(np.float64) for of in (outcomes, than))
+    groups = [one.event.group for one in outcomes.met]
+    return resampled(lambda values: float(values.mean()) if len(values) else nan, ours - theirs, groups, rounds=rounds, seed=seed)
 
 
 def rate_of(watched: Sequence[Watched]) -> Rate:
