@@ -2,8 +2,9 @@
 
 from scanner.evaluate.folds import FoldModels, read_fold_models
 from scanner.evaluate.measures import Interval, auc, average_precision, bootstrap, calibration_error, recall_at
+from scanner.evaluate.results import Result, results
 from scanner.evaluate.rows import Row, read_rows
-from scanner.evaluate.tables import Judged, Result, Unread, results
+from scanner.evaluate.tables import Judged, Unread
 from scanner.evaluate.work import RunnerOf, Score, judge, record
 
 __all__ = [
