@@ -26,7 +26,7 @@ from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
-from scanner.scoring import LabelFacts, Manifest, Precision, Provider, RecommendedPolicy, Reuse, user_models_dir
+from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, user_models_dir
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
@@ -108,6 +108,7 @@ class Settings(_Frozen):
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()
+    bursts: Motion = Motion()
     stream: StreamSettings = StreamSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     policy: Mapping[str, Mapping[str, Any]] = {}
@@ -233,5 +234,5 @@ def _complaints(why: ValidationError) -> str:
 def _keys() -> Iterator[str]:
     for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
         yield from part.model_fields
-    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Policy):
+    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Motion, Policy):
         yield from (field.name for field in fields(noun))

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.show import new_table
 from scanner.cli.status import Status
@@ -36,6 +37,10 @@ def eval_command(
     as_json: Json = False,
     workers: Workers = 0,
     task: Annotated[list[str] | None, typer.Option(help="Only these tasks; may be given several times.")] = None,
+    streams: Annotated[bool, typer.Option("--streams", help="Put streams together from the footage, and measure incidents.")] = False,
+    scores: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="With --streams: lines that `scan --json` wrote.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="With --streams: leave a page with curves here.")] = None,
+    seed: Annotated[int, typer.Option(help="With --streams: which pieces stand beside which.")] = 0,
     fold_models: Annotated[
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="What a recipe's --folds-out left: judge each row by models that never saw it."),
@@ -48,14 +53,19 @@ def eval_command(
     """
     settings = read_settings(config)
     rows = [row for row in read_rows(manifest) if not task or row.task in task]
+    if streams and scores:
+        raise typer.Exit(streams_command(settings, rows, read_scores(scores), seed=seed, as_json=as_json, html=html))
+    heard: list[Line] = []
     with _saved(save_scores) as keep:
         score = Score(
             settings=settings,
             open_runner=lambda own: open_runner(context.obj, own, workers),
             fold_models=tuple(read_fold_models(folder) for folder in fold_models or ()),
-            keep=keep,
+            keep=_both(heard.append if streams else None, keep),
         )
         said = list(track(score.rows(rows), total=len(rows), console=Console(stderr=True), description="scoring"))
+    if streams:
+        raise typer.Exit(streams_command(settings, rows, heard, seed=seed, as_json=as_json, html=html))
     judged, failed = [one for one in said if isinstance(one, Judged)], [one for one in said if isinstance(one, Unread)]
     for unread in failed:
         Console(stderr=True).print(f"not counted: {unread.reason}", markup=False, highlight=False)
@@ -73,6 +83,17 @@ def eval_command(
     else:
         _print(found)
     raise typer.Exit(Status.FAILED if failed else Status.NOTHING)
+
+
+def _both(one: Callable[[Line], None] | None, other: Callable[[Line], None] | None) -> Callable[[Line], None]:
+    """Tells both, those that there are."""
+
+    def tell(line: Line) -> None:
+        for listener in (one, other):
+            if listener is not None:
+                listener(line)
+
+    return tell
 
 
 @contextmanager

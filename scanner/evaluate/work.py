@@ -12,10 +12,12 @@ from scanner.arrivals import Arrival, Arrived, Unreadable
 from scanner.config import Settings, compose_policies
 from scanner.errors import ScannerError
 from scanner.evaluate.folds import FoldModels, shares
+from scanner.evaluate.priors import rebased
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Judged, Unread
 from scanner.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
 from scanner.risk import Policies, judge_still
+from scanner.risk.policy import logit, sigmoid
 from scanner.runner import Runner, used_models
 from scanner.scan import scan
 from scanner.types import Label, Medium, Segment, SegmentKey, Source, StreamId
@@ -43,19 +45,21 @@ class Score:
     fold_models: tuple[FoldModels, ...] = ()
     """For rows that models were trained on: those that never saw them."""
     keep: Callable[[Line], None] | None = None
-    """Is told each line of the scan."""
+    """Is told each line of the scan, its scores at the training priors of the settings' own models."""
 
     def rows(self, rows: Sequence[Row], versions: Versions | None = None) -> Iterator[Judged | Unread]:
         """What the models said of each version of each row, in the order in which the runner is done."""
+        own = compose_policies(self.settings, used_models(self.settings))
         for share in shares(rows, self.settings, self.fold_models):
             policies = compose_policies(share.settings, used_models(share.settings))
             with self.open_runner(share.settings) as runner:
-                yield from judge(share.rows, self._kept(record(share.rows, policies, runner, versions or unchanged)), policies)
+                lines = self._kept(record(share.rows, policies, runner, versions or unchanged), policies, own)
+                yield from (_told_at(own, one) for one in judge(share.rows, lines, policies))
 
-    def _kept(self, lines: Iterable[Line]) -> Iterator[Line]:
+    def _kept(self, lines: Iterable[Line], policies: Policies, own: Policies) -> Iterator[Line]:
         for line in lines:
             if self.keep is not None:
-                self.keep(line)
+                self.keep(rebased(line, policies, own))
             yield line
 
 
@@ -165,6 +169,14 @@ def _judged(row: Row, change: str, heard: _Heard, policies: Policies) -> Judged 
     )
 
 
+def _told_at(policies: Policies, said: Judged | Unread) -> Judged | Unread:
+    """Its scores at the training priors of these policies: scores of several folds' models then mean the same."""
+    if isinstance(said, Unread):
+        return said
+    known = {label: policies.labels[label].training_prior for label in policies.labels if label in said.evidence}
+    return replace(said, scores={**said.scores, **{label: sigmoid(said.evidence[label] + logit(prior)) for label, prior in known.items()}})
+
+
 def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:
     scores: dict[str, float] = {}
     for frame in frames:
@@ -174,8 +186,10 @@ def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:
 
 
 def _mean(frames: Sequence[FrameLine]) -> Mapping[str, float]:
+    """Bursts show what the frames beside them do, and do not count twice."""
     total: dict[str, float] = defaultdict(float)
-    for frame in frames:
+    single = [frame for frame in frames if frame.burst is None] or frames
+    for frame in single:
         for medium, share in frame.medium.items():
             total[medium] += share
-    return {medium: share / len(frames) for medium, share in total.items()}
+    return {medium: share / len(single) for medium, share in total.items()}
