@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from math import isfinite
@@ -18,7 +18,7 @@ from scanner.cli.show import new_table
 from scanner.cli.status import Status
 from scanner.config import Settings, compose_policies
 from scanner.errors import SetupError
-from scanner.evaluate import Interval, Row, Unread
+from scanner.evaluate import Interval, Row, Section, Unread
 from scanner.evaluate.streams import (
     Compared,
     LabelResult,
@@ -55,7 +55,13 @@ def read_scores(files: Iterable[Path]) -> Iterator[Line]:
 
 
 def streams_command(
-    settings: Settings, rows: Sequence[Row], lines: Iterable[Line], *, seed: int, as_json: bool, html: Path | None
+    settings: Settings,
+    rows: Sequence[Row],
+    lines: Iterable[Line],
+    *,
+    seed: int,
+    as_json: bool,
+    page: Callable[[Sequence[Section]], None] | None,
 ) -> Status:
     """Measure, tell, and say how the program ends."""
     said = list(recordings(rows, lines))
@@ -69,6 +75,8 @@ def streams_command(
         raise SetupError("streams want both events and footage that shows none of them; the manifest has only one of the two")
     with errors.status("putting streams together") as status:
         result = evaluate_streams(footage, compose_policies(settings, manifests), Limits(), seed=seed, told=status.update)
+    if page is not None:
+        page(())
     document = {"type": "stream_evaluation", "models": [str(one.ref) for one in manifests], "failed": len(failed), **_plain(result)}
     if wants_json(as_json):
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
