@@ -31,6 +31,7 @@ from scanner.evaluate.streams import (
     collect,
     evaluate_streams,
     recordings,
+    sections,
 )
 from scanner.lines import Line, read_lines
 from scanner.runner import used_models
@@ -76,7 +77,7 @@ def streams_command(
     with errors.status("putting streams together") as status:
         result = evaluate_streams(footage, compose_policies(settings, manifests), Limits(), seed=seed, told=status.update)
     if page is not None:
-        page(())
+        page(sections(result))
     document = {"type": "stream_evaluation", "models": [str(one.ref) for one in manifests], "failed": len(failed), **_plain(result)}
     if wants_json(as_json):
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")

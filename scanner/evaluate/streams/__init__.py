@@ -14,6 +14,7 @@ from scanner.evaluate.streams.outcome import Part, Summary
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.recordings import Recording, recordings
 from scanner.evaluate.streams.result import CHOSEN, Compared, LabelResult, StreamsResult, evaluate_streams
+from scanner.evaluate.streams.sections import sections
 
 __all__ = [
     "CHOSEN",
@@ -32,4 +33,5 @@ __all__ = [
     "collect",
     "evaluate_streams",
     "recordings",
+    "sections",
 ]

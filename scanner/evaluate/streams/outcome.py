@@ -21,8 +21,10 @@ __all__ = ["ROUNDS", "SOON", "Met", "Outcomes", "Part", "Summary", "Watched", "m
 
 ROUNDS: Final = 1000
 """Of the bootstrap over groups."""
-SOON: Final = 3.0
+SOON: Final = 3
 """Seconds of media time within which half of the events should be flagged."""
+LAST: Final = 20
+"""Seconds up to which it is told how many were flagged."""
 HOUR: Final = 3600
 
 
@@ -79,14 +81,19 @@ class Summary:
     """Seconds from onset to flag, of those that were found; NaN where none was."""
     p90: float
     p99: float
-    soon: float
-    """Share of all events that were flagged within ``SOON``."""
+    flagged: tuple[float, ...]
+    """Share of all events that were flagged within 0, 1, 2 ... ``LAST`` seconds of their onset."""
     false: Mapping[str, Rate]
     """False incidents for each kind of moving footage, and of it all as ``all``."""
     rate: Interval
     """False incidents an hour of it all, as resampled; its upper end says less than ``false`` does where there were none."""
     photographs: tuple[int, int]
     """Held pictures that opened an incident, of how many."""
+
+    @property
+    def soon(self) -> float:
+        """Share of all events that were flagged within ``SOON``."""
+        return self.flagged[SOON]
 
 
 def safe_pieces(streams: Sequence[Stream], label: Label) -> list[tuple[int, int, Piece]]:
@@ -115,7 +122,7 @@ def summarised(outcomes: Outcomes, *, rounds: int = ROUNDS, seed: int = 0) -> Su
         median=resampled(median_delay, delays, groups, rounds=rounds, seed=seed),
         p90=delay_at(delays, 90),
         p99=delay_at(delays, 99),
-        soon=float(np.mean(delays <= SOON)) if len(delays) else nan,
+        flagged=tuple(float(np.mean(delays <= seconds)) if len(delays) else nan for seconds in range(LAST + 1)),
         false={**{kind: rate_of([one for one in moving if one.kind is kind]) for kind in _kinds(moving)}, "all": rate_of(moving)},
         rate=_resampled_rate(moving, rounds, seed),
         photographs=(sum(one.openings > 0 for one in pictures), len(pictures)),

@@ -71,8 +71,7 @@ def test_levels_are_those_of_the_fold(method: str, made: Stream, camera_only: bo
 @given(made=made_streams(), camera_only=st.booleans())
 def test_incidents_open_when_they_do_in_the_fold(method: str, made: Stream, camera_only: bool) -> None:
     rules = [
-        policies(method=method, open=float(threshold), when=frozenset({Medium.CAMERA}) if camera_only else None)
-        for threshold in THRESHOLDS
+        policies(method=method, open=float(threshold), when=frozenset({Medium.CAMERA}) if camera_only else None) for threshold in THRESHOLDS
     ]
 
     by_fold = [[at for _, at in fold_stream(made, one).openings] for one in rules]

@@ -26,7 +26,8 @@ def material(hours: float = 0.1, pictures: int = 0) -> Material:
     kinds = [Kind.ORDINARY] * 10 + [Kind.PHOTOGRAPHS] * pictures
     look = Sampled(at=Fraction(0), values={FIGHT: 0.1})
     pieces = tuple(
-        Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=Fraction(round(hours * 3600)), looks=(look,)) for k, kind in enumerate(kinds)
+        Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=Fraction(round(hours * 3600)), looks=(look,))
+        for k, kind in enumerate(kinds)
     )
     return Material(
         label=FIGHT,
