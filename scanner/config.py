@@ -26,7 +26,7 @@ from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
-from scanner.scoring import LabelFacts, Manifest, Provider, RecommendedPolicy, Reuse, user_models_dir
+from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, user_models_dir
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
@@ -61,6 +61,8 @@ class ModelSettings(_Frozen):
     names: tuple[str, ...] | None = None
     """In order; all that there are where it is not given. The test card is always there."""
     provider: Provider = "cpu"
+    precision: Precision = "auto"
+    """Of the numbers inside a network; ``auto``: fp16 on a GPU where the model has it."""
     threads: int = Field(default=1, ge=1, le=64)
     """Of one inference on a CPU; one process for each core uses them better than one inference does."""
 
@@ -106,6 +108,7 @@ class Settings(_Frozen):
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()
+    bursts: Motion = Motion()
     stream: StreamSettings = StreamSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     policy: Mapping[str, Mapping[str, Any]] = {}
@@ -231,5 +234,5 @@ def _complaints(why: ValidationError) -> str:
 def _keys() -> Iterator[str]:
     for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
         yield from part.model_fields
-    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Policy):
+    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Motion, Policy):
         yield from (field.name for field in fields(noun))

@@ -48,7 +48,8 @@ def fold(observations: Mapping[str, Sequence[Observation]], policies: Policies) 
 
 def _sampled(line: FrameLine) -> Sampled:
     values = {Label(label): value for label, value in line.scores.items()}
-    return Sampled(at=exact_at(line), values=values, medium={Medium(name): share for name, share in line.medium.items()})
+    medium = {Medium(name): share for name, share in line.medium.items()}
+    return Sampled(at=exact_at(line), values=values, medium=medium, moving=line.burst is not None)
 
 
 def _ordered(observations: Sequence[Sampled | Gap], end: Fraction | None) -> tuple[Observation, ...]:

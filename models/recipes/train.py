@@ -10,26 +10,26 @@ on where it was. Fitting, cross-validation and export take minutes.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from frame_model.backbone import FrameModel, load_blocks, load_classifier
-from frame_model.calibration import advise, calibrate, calibrate_medium
 from frame_model.card import write_card, write_table
-from frame_model.corpus import LABELS, MEDIA, Row, assign_folds, read_manifest
+from frame_model.corpus import Row, assign_folds, read_manifest
 from frame_model.curves import draw_curves
-from frame_model.export import Facts, compare, cost_ratio, write_golden_scores, write_graph, write_manifest
+from frame_model.export import compare, cost_ratio
 from frame_model.features import Extraction, extract, load
 from frame_model.fitting import fit_heads
 from frame_model.folds import FOLDS, HeldOut, cross_validate
 from frame_model.pictures import open_frames, shrink
 from frame_model.quality import measure
+from frame_model.shipping import FILE, judge, write_folds, write_model
 
 from scanner.types import Fit
 
 VERSION = "0.2.1"
-FILE = "frame.onnx"
 COMPARED = 64
 """Real frames on which the exported graph is compared with torch, beside as many random ones."""
 
@@ -45,7 +45,9 @@ def main() -> None:
     plan = Extraction(data=options.data, cache=options.cache, fit=Fit.SQUASH, seed=options.seed)
     extract(rows, folds, blocks, plan, views=options.views)
     batch = load(rows, options.cache, plan.fit, views=options.views)
-    held = cross_validate(batch, rows, folds, classifier)
+    held, heads_by_fold = cross_validate(batch, rows, folds, classifier)
+    if options.folds_out:
+        write_folds(options.folds_out, held, heads_by_fold, blocks, name=options.out.name, version=VERSION)
     heads = fit_heads(batch.take(held.fold >= 0), rows, classifier)
     ship(options, rows, held, FrameModel(blocks, heads))
 
@@ -57,6 +59,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--backbone", type=Path, required=True, help="MobileNetV2 weights: a state dict of plain tensors")
     parser.add_argument("--plain", type=Path, help="the backbone as ONNX, to compare the cost with")
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--folds-out", type=Path, help="also write each fold's model, to judge footage that it never saw")
     parser.add_argument("--cache", type=Path, default=Path(".cache/streamwarden-frame"), help="views and activations, about 1.5 GB")
     parser.add_argument("--views", type=int, default=4, help="of each frame: one as filmed, the others as live streams show it")
     parser.add_argument("--seed", type=int, default=0)
@@ -66,24 +69,15 @@ def parse() -> argparse.Namespace:
 
 def ship(options: argparse.Namespace, rows: tuple[Row, ...], held: HeldOut, model: FrameModel) -> None:
     """Calibrate, measure, export and write the card."""
-    calibrated = {label: calibrate(held, label) for label in LABELS}
-    temperature, offsets = calibrate_medium(held)
-    camera = (held.medium + offsets).argmax(axis=1) == MEDIA.index("camera")
-    advice = {label: advise(held, label, calibrated[label], camera) for label in LABELS}
-    model.heads.medium.bias += torch.from_numpy(offsets).float()
-    lines = measure(held, calibrated, advice, offsets)
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / FILE
-    write_graph(model, path)
-    difference = compare(model, path, check_pictures(options.data, rows))
-    ratio = cost_ratio(path, options.plain) if options.plain else float("nan")
-    quality = {f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline}
-    facts = Facts(name=options.out.name, version=VERSION, calibrated=calibrated, advice=advice, temperature=temperature, quality=quality)
-    write_manifest(options.out, FILE, facts)
-    worst = write_golden_scores(options.out)
+    facts = judge(held, name=options.out.name, version=VERSION)
+    lines = measure(held, facts.calibrated, facts.advice, facts.offsets)
+    facts = replace(facts, quality={f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline})
+    worst = write_model(options.out, facts, model)
+    difference = compare(model, options.out / FILE, check_pictures(options.data, rows))
+    ratio = cost_ratio(options.out / FILE, options.plain) if options.plain else float("nan")
     write_card(options.out, facts, lines)
     write_table(options.cache / "quality.csv", lines)
-    draw_curves(options.cache / "curves.png", held, calibrated)
+    draw_curves(options.cache / "curves.png", held, facts.calibrated)
     print(f"logits differ from torch's by {difference:.2g}; golden scores by {worst:.2g}; cost {ratio:.3f} of the plain backbone")
 
 

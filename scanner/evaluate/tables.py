@@ -13,7 +13,7 @@ from scanner.evaluate.measures import Floats, Interval, Truths, auc, average_pre
 from scanner.evaluate.rows import Row
 from scanner.types import Medium
 
-__all__ = ["FALSE_POSITIVES", "Judged", "Result", "Unread", "results"]
+__all__ = ["FALSE_POSITIVES", "Judged", "Result", "Unread", "is_armed", "results"]
 
 FALSE_POSITIVES: Final = (0.01, 0.02, 0.05)
 """Shares of the negatives at which recall is told."""
@@ -31,6 +31,8 @@ class Judged:
     row: Row
     scores: Mapping[str, float]
     medium: Mapping[str, float]
+    flagged: frozenset[str] = frozenset()
+    """Labels that the policies in force would flag it for, those in shadow among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ def _measured(question: _Question, against: str, positives: list[Judged], negati
     rows = [*positives, *negatives]
     truths = np.arange(len(rows)) < len(positives)
     scores = np.array([question.score(one) for one in rows])
-    groups = [f"{one.row.task}/{one.row.group}" for one in rows]
+    groups = [one.row.source for one in rows]
     measured = partial(bootstrap, truths=truths, scores=scores, groups=groups, rounds=rounds)
     return Result(
         task=question.task,
@@ -113,8 +115,13 @@ def _is_ordinary(row: Row) -> bool:
     return row.task in ("benign", "benign_video")
 
 
+def is_armed(row: Row) -> bool:
+    """Whether an ordinary picture is of a class that does show weapons."""
+    return any(name in row.label for name in ARMED)
+
+
 def _is_unarmed(row: Row) -> bool:
-    return _is_ordinary(row) and not any(name in row.label for name in ARMED)
+    return _is_ordinary(row) and not is_armed(row)
 
 
 def _is_game(row: Row) -> bool:

@@ -13,7 +13,7 @@ from scanner.lines import ErrorLine, GapLine, SummaryLine
 from scanner.report import Failure, ModelUsed, PathReport, PolicyUsed, Report, UncoveredCategory
 from scanner.risk import Policies, Policy
 from scanner.scan import Said
-from scanner.scoring import Manifest
+from scanner.scoring import Manifest, graph_file
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Label, Span, Unseen
 
@@ -54,7 +54,7 @@ class Reporter:
             version=version,
             created=created,
             settings=_facts(settings),
-            models=tuple(_model(manifest) for manifest in manifests),
+            models=tuple(_model(manifest, settings) for manifest in manifests),
             policies=tuple(_policy(label, policies.labels[label]) for label in policies.by_severity()),
             policy_version=policy_hash(policies)[:12],
             policy_sha256=policy_hash(policies),
@@ -101,9 +101,10 @@ def _facts(settings: Settings) -> dict[str, str | float]:
     return {"sampling": sampling.strategy, **steps, "window": float(settings.window), "provider": settings.models.provider}
 
 
-def _model(manifest: Manifest) -> ModelUsed:
+def _model(manifest: Manifest, settings: Settings) -> ModelUsed:
     labels = tuple(str(label) for label in manifest.scored_labels)
-    return ModelUsed(name=manifest.name, version=manifest.version, sha256=manifest.sha256, labels=labels, licence=manifest.licence)
+    used = graph_file(manifest, provider=settings.models.provider, precision=settings.models.precision)
+    return ModelUsed(name=manifest.name, version=manifest.version, sha256=used.sha256, labels=labels, licence=manifest.licence)
 
 
 def _policy(label: Label, policy: Policy) -> PolicyUsed:

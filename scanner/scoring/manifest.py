@@ -15,14 +15,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from scanner.complaints import complaints
 from scanner.errors import SetupError
 from scanner.taxonomy import MAX_SEVERITY, Taxonomy
-from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
+from scanner.types import Burst, Fit, FrameSpec, Label, Medium, ModelRef
 
-__all__ = ["FILENAME", "Calibration", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
+__all__ = [
+    "FILENAME",
+    "Calibration",
+    "GraphFile",
+    "Input",
+    "LabelFacts",
+    "Manifest",
+    "MotionGate",
+    "Output",
+    "RecommendedPolicy",
+    "read_manifest",
+]
 
 FILENAME = "model.toml"
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
+"""Beside the manifest; a plain name, never a path."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Frozen(BaseModel):
@@ -37,9 +51,12 @@ class Input(_Frozen):
     width: int
     height: int
     fit: Fit = Fit.SQUASH
+    burst: Burst | None = None
+    """It looks at so many frames at once, ``rate`` of them a second; without it, at one frame."""
     colour: Literal["rgb"] = "rgb"
     dtype: Literal["uint8"] = "uint8"
     layout: Literal["NHWC"] = "NHWC"
+    """Of each frame; a burst's frames come between N and H: N x T x H x W x 3."""
 
     @model_validator(mode="after")
     def _checks_its_size(self) -> Self:
@@ -49,7 +66,15 @@ class Input(_Frozen):
     @property
     def spec(self) -> FrameSpec:
         """What ``media`` must make."""
-        return FrameSpec(width=self.width, height=self.height, fit=self.fit)
+        return FrameSpec(width=self.width, height=self.height, fit=self.fit, burst=self.burst)
+
+
+class MotionGate(_Frozen):
+    """When a segment is worth the cost of a look in motion, by a score of its single frames. Only a start: the operator decides."""
+
+    label: Label
+    above: Probability
+    """A frame of the segment scores as much at least."""
 
 
 class Output(_Frozen):
@@ -113,17 +138,27 @@ class LabelFacts(_Frozen):
     policy: RecommendedPolicy = RecommendedPolicy()
 
 
+class GraphFile(_Frozen):
+    """A file that holds the network."""
+
+    file: FileName
+    sha256: Sha256
+
+
 class Manifest(_Frozen):
     """One model."""
 
     name: Name
     version: str = Field(min_length=1, max_length=32)
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")
-    """Beside the manifest; a plain name, never a path."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    file: FileName
+    sha256: Sha256
+    fp16: GraphFile | None = None
+    """The same network with 16-bit numbers inside, for GPUs; its inputs, outputs and opset are those of ``file``."""
     opset: int = Field(ge=1)
     """Of ONNX's own operators."""
     input: Input
+    gate: MotionGate | None = None
+    """Of a model of bursts: without one it is asked of the base rate's share of segments only."""
     outputs: tuple[Output, ...] = Field(min_length=1)
     labels: Mapping[Label, LabelFacts]
     """For each label of the outputs of kind ``label``."""
@@ -144,6 +179,16 @@ class Manifest(_Frozen):
         return value
 
     @model_validator(mode="after")
+    def _has_a_gate_that_can_open(self) -> Self:
+        if self.gate is None:
+            return self
+        if self.input.burst is None:
+            raise ValueError("gate: only a model whose input has a burst has one")
+        if self.gate.label not in (taxonomy := Taxonomy.load()):
+            raise ValueError(f"gate.label: {_explain_label(taxonomy, self.gate.label)}")
+        return self
+
+    @model_validator(mode="after")
     def _has_facts_for_each_label(self) -> Self:
         said = self.scored_labels
         if len(set(said)) != len(said):
@@ -159,9 +204,19 @@ class Manifest(_Frozen):
         return self
 
     @property
+    def shadow(self) -> frozenset[Label]:
+        """Labels that its makers would have recorded, and never delivered."""
+        return frozenset(label for label, facts in self.labels.items() if facts.policy.shadow)
+
+    @property
     def ref(self) -> ModelRef:
         """What scores carry."""
         return ModelRef(name=self.name, version=self.version)
+
+    @property
+    def fp32(self) -> GraphFile:
+        """The file that every model has."""
+        return GraphFile(file=self.file, sha256=self.sha256)
 
     @property
     def scored_labels(self) -> tuple[Label, ...]:
@@ -203,5 +258,5 @@ def _explain_label(taxonomy: Taxonomy, label: Label) -> str:
 
 
 def _complaints(why: ValidationError) -> str:
-    models = (Manifest, Input, Output, LabelFacts, Calibration, RecommendedPolicy)
+    models = (Manifest, GraphFile, Input, MotionGate, Output, LabelFacts, Calibration, RecommendedPolicy)
     return "; ".join(complaints(why, known=(key for model in models for key in model.model_fields), noun="key"))

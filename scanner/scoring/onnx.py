@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 
 from scanner.errors import SetupError
 from scanner.scoring.calibration import calibrated, logits, shares
-from scanner.scoring.manifest import Manifest
+from scanner.scoring.manifest import GraphFile, Manifest
 from scanner.scoring.promises import check_graph, check_shape, check_signature, check_values
 from scanner.scoring.wire import read_graph
-from scanner.types import FrameSpec, Label, Medium, ModelRef, Sample, Scores
+from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Sample, Scores
 
-__all__ = ["OnnxScorer", "Provider", "is_compiled_in", "load_onnx", "open_session", "run_session"]
+__all__ = ["OnnxScorer", "Precision", "Provider", "graph_file", "is_compiled_in", "load_onnx", "open_session", "run_session"]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
+Precision = Literal["auto", "fp32", "fp16"]
+"""Of the numbers inside a network; ``auto`` takes fp16 on a GPU where the model has it."""
 
 MAX_BYTES: Final = 1 << 30
 """Of a model file; the runtime itself stops at 2 GiB."""
@@ -54,6 +56,9 @@ class OnnxScorer:
         self.inputs: tuple[FrameSpec, ...] = (manifest.input.spec,)
         self.labels: tuple[Label, ...] = manifest.scored_labels
         self.media: tuple[Medium, ...] = manifest.media
+        gate = manifest.gate
+        self.gate: Gate | None = None if gate is None else Gate(label=gate.label, above=gate.above)
+        self.shadow: frozenset[Label] = manifest.shadow
         self.manifest = manifest
         self.provider: str = session.get_providers()[0]
         """Where it runs, in the runtime's own word."""
@@ -75,7 +80,7 @@ class OnnxScorer:
         return self._run(np.stack(images)) if images else []
 
     def _run(self, images: NDArray[np.uint8]) -> list[Scores]:
-        """N x H x W x 3 uint8 RGB."""
+        """N x H x W x 3 uint8 RGB, or N x T x H x W x 3."""
         raw = self._session.run(self._names, {self.manifest.input.name: images})
         for output, values in zip(self._outputs, raw, strict=True):
             check_shape(self.manifest, output, values.shape, rows=len(images))
@@ -99,18 +104,33 @@ class OnnxScorer:
         )
 
 
-def load_onnx(folder: Path, manifest: Manifest, *, provider: Provider = "cpu", threads: int = 1) -> OnnxScorer:
+def load_onnx(
+    folder: Path, manifest: Manifest, *, provider: Provider = "cpu", precision: Precision = "auto", threads: int = 1
+) -> OnnxScorer:
     """The scorer of a model's folder, ready to run.
 
     Raises:
-        SetupError: the file is not what its manifest says, or the provider is not there.
+        SetupError: the file is not what its manifest says, or the provider or the precision is not there.
     """
-    data = _read(folder / manifest.file, manifest)
+    data = _read(folder, graph_file(manifest, provider=provider, precision=precision), manifest.name)
     check_graph(read_graph(data), manifest)
     session = open_session(data, provider=provider, threads=threads, name=manifest.name)
     check_signature(session.get_inputs(), session.get_outputs(), manifest)
     _rehearse(session, manifest)
     return OnnxScorer(manifest, session, batches=provider != "cpu" and not isinstance(session.get_inputs()[0].shape[0], int))
+
+
+def graph_file(manifest: Manifest, *, provider: Provider, precision: Precision) -> GraphFile:
+    """The file that runs on this provider with this precision.
+
+    Raises:
+        SetupError: fp16 is a must and the model has none.
+    """
+    if precision == "fp32" or (precision == "auto" and (provider == "cpu" or manifest.fp16 is None)):
+        return manifest.fp32
+    if manifest.fp16 is None:
+        raise SetupError(f"model {manifest.name}: has no fp16 file and models.precision is fp16: set it to auto")
+    return manifest.fp16
 
 
 def open_session(
@@ -180,18 +200,19 @@ def _load_gpu_libraries() -> None:
         onnxruntime.preload_dlls(directory="")
 
 
-def _read(path: Path, manifest: Manifest) -> bytes:
+def _read(folder: Path, graph: GraphFile, name: str) -> bytes:
+    path = folder / graph.file
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size <= MAX_BYTES else b""
     except OSError as why:
-        raise SetupError(f"model {manifest.name}: cannot read {path}: {why.strerror}") from why
+        raise SetupError(f"model {name}: cannot read {path}: {why.strerror}") from why
     if size > MAX_BYTES:
-        raise SetupError(f"model {manifest.name}: {path.name} has {size} bytes, limit is {MAX_BYTES}")
+        raise SetupError(f"model {name}: {path.name} has {size} bytes, limit is {MAX_BYTES}")
     found = hashlib.sha256(data).hexdigest()
-    if found != manifest.sha256:
+    if found != graph.sha256:
         raise SetupError(
-            f"model {manifest.name}: sha256 of {path.name} is {found[:12]}..., its manifest says {manifest.sha256[:12]}...: "
+            f"model {name}: sha256 of {path.name} is {found[:12]}..., its manifest says {graph.sha256[:12]}...: "
             "the file was changed or not fully copied; get it again"
         )
     return data

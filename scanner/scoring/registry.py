@@ -12,7 +12,7 @@ from pathlib import Path
 from scanner.errors import SetupError
 from scanner.scoring.golden import check_model
 from scanner.scoring.manifest import FILENAME, Manifest, read_manifest
-from scanner.scoring.onnx import Provider, load_onnx
+from scanner.scoring.onnx import Precision, Provider, load_onnx
 from scanner.scoring.scorer import Scorer
 from scanner.scoring.test_card import TestCard
 
@@ -42,6 +42,7 @@ def load_scorers(
     *,
     added: Path | None = None,
     provider: Provider = "cpu",
+    precision: Precision = "auto",
     threads: int = 1,
 ) -> tuple[Scorer, ...]:
     """The test card, then the named models in the order of ``names``; None takes all that there are.
@@ -54,7 +55,8 @@ def load_scorers(
     folders = _folders(models_dir, added)
     chosen = list(folders) if names is None else list(dict.fromkeys(names))
     found = [(folder, read_manifest(folder)) for folder in (_named(folders, name) for name in chosen)]
-    return (TestCard(), *(load_onnx(folder, manifest, provider=provider, threads=threads) for folder, manifest in found))
+    loaded = (load_onnx(folder, manifest, provider=provider, precision=precision, threads=threads) for folder, manifest in found)
+    return (TestCard(), *loaded)
 
 
 def list_models(models_dir: Path | None = None, *, added: Path | None = None) -> tuple[Manifest, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_onnx import tiny
+from build_onnx import graph, tiny, weights, with_half
 
 from scanner.errors import SetupError
 from scanner.scoring import Golden, check_model, load_onnx, read_manifest, record, write_golden
@@ -46,7 +46,7 @@ def test_a_model_that_says_something_else_is_refused(tmp_path: Path) -> None:
     scores = json.loads((folder / "golden.json").read_text())["scores"]
     scores[3]["gun"] += 0.01
 
-    with pytest.raises(SetupError, match=r"golden scores differ by 0\.0100, tolerance is 0\.005"):
+    with pytest.raises(SetupError, match=r"golden scores differ by 0\.0100 in fp32, tolerance is 0\.005"):
         check_model(edited(folder, scores=scores))
 
 
@@ -86,3 +86,15 @@ def test_the_first_picture_is_the_test_card_and_the_others_differ() -> None:
 
     assert len({picture.tobytes() for picture in drawn}) == 4
     assert all(picture.dtype == np.uint8 for picture in drawn)
+
+
+def test_a_model_with_an_fp16_file_says_its_golden_scores_in_both_precisions(tmp_path: Path) -> None:
+    assert check_model(with_half(shipped(tmp_path / "tiny"))) < 1e-6
+
+
+def test_an_fp16_file_that_says_something_else_is_refused(tmp_path: Path) -> None:
+    other = graph()
+    other.graph.initializer[0].CopyFrom(weights("white", 250.0))
+
+    with pytest.raises(SetupError, match=r"golden scores differ by 0\.\d+ in fp16, tolerance is 0\.005"):
+        check_model(with_half(shipped(tmp_path / "tiny"), other))

@@ -155,7 +155,7 @@ def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np
     logits = np.where(camera, held.labels[:, LABELS.index(label)], -np.inf)
     kinds = harmless(held, label)
     ordinary = kinds.pop("ordinary CCTV")
-    pictures = [logits[which] for which in kinds.values()]
+    pictures = [logits[which] for which in kinds.values() if which.any()]
     still = float(np.clip(calibrated.probability(np.array(_threshold(pictures, STILL_FALSE_POSITIVES))), LEAST_STILL, 0.999))
     clips = [logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])]
     lasting = calibrated.evidence(np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips]))

@@ -6,7 +6,7 @@ import hashlib
 import io
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,9 @@ class Facts:
     advice: Mapping[str, Advice]
     temperature: float
     """Of the medium's softmax."""
-    quality: Mapping[str, str]
+    offsets: NDArray[np.float64]
+    """Added to the medium's logits."""
+    quality: Mapping[str, str] = field(default_factory=dict)
     """Name of a figure -> value and interval, in words."""
 
 

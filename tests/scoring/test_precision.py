@@ -1,0 +1,50 @@
+"""Which of a model's files is run: fp32 everywhere, fp16 on a GPU where there is one and where it is a must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from build_onnx import tiny, with_half
+
+from scanner.errors import SetupError
+from scanner.scoring import Precision, Provider, graph_file, load_onnx, load_scorers, read_manifest
+
+
+@pytest.mark.parametrize(
+    ("provider", "precision", "file"),
+    [
+        ("cpu", "auto", "model.onnx"),
+        ("cuda", "auto", "half.onnx"),
+        ("tensorrt", "auto", "half.onnx"),
+        ("cuda", "fp32", "model.onnx"),
+        ("cpu", "fp16", "half.onnx"),
+    ],
+)
+def test_fp16_is_for_gpus_unless_told_otherwise(tmp_path: Path, provider: Provider, precision: Precision, file: str) -> None:
+    manifest = read_manifest(with_half(tiny(tmp_path / "tiny")))
+
+    assert graph_file(manifest, provider=provider, precision=precision).file == file
+
+
+def test_a_model_without_fp16_runs_in_fp32_on_a_gpu(tmp_path: Path) -> None:
+    manifest = read_manifest(tiny(tmp_path / "tiny"))
+
+    assert graph_file(manifest, provider="cuda", precision="auto") == manifest.fp32
+
+
+def test_fp16_that_is_a_must_and_is_not_there_is_refused(tmp_path: Path) -> None:
+    tiny(tmp_path / "tiny")
+
+    with pytest.raises(SetupError, match=r"model tiny: has no fp16 file and models.precision is fp16: set it to auto"):
+        load_scorers(tmp_path, precision="fp16")
+
+
+def test_the_fp16_file_is_held_to_its_own_checksum(tmp_path: Path) -> None:
+    folder = with_half(tiny(tmp_path / "tiny"))
+    (folder / "half.onnx").write_bytes(b"something else")
+    manifest = read_manifest(folder)
+
+    load_onnx(folder, manifest)
+    with pytest.raises(SetupError, match=r"sha256 of half.onnx is"):
+        load_onnx(folder, manifest, precision="fp16")
