@@ -23,6 +23,7 @@ from scanner.evaluate.streams import (
     Compared,
     LabelResult,
     Limits,
+    Part,
     Rate,
     Recording,
     StreamsResult,
@@ -30,6 +31,7 @@ from scanner.evaluate.streams import (
     collect,
     evaluate_streams,
     recordings,
+    sections,
 )
 from scanner.lines import Line, read_lines
 from scanner.runner import used_models
@@ -75,7 +77,7 @@ def streams_command(
     with errors.status("putting streams together") as status:
         result = evaluate_streams(footage, compose_policies(settings, manifests), Limits(), seed=seed, told=status.update)
     if page is not None:
-        page(())
+        page(sections(result))
     document = {"type": "stream_evaluation", "models": [str(one.ref) for one in manifests], "failed": len(failed), **_plain(result)}
     if wants_json(as_json):
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
@@ -123,9 +125,8 @@ def _style(compared: Compared) -> str:
 
 def _cells(summary: Summary) -> Iterator[str]:
     yield _share(summary.missed)
-    by = summary.missed_by
-    yield _of([by["after own"]] if "after own" in by else [])
-    yield _of([by[name] for name in ("after ordinary", "after games") if name in by])
+    yield _of([summary.parts[name] for name in ("after own",) if name in summary.parts])
+    yield _of([summary.parts[name] for name in ("after ordinary", "after games") if name in summary.parts])
     yield _seconds(summary.median)
     yield f"{summary.p90:.1f}"
     yield f"{summary.p99:.1f}"
@@ -135,8 +136,8 @@ def _cells(summary: Summary) -> Iterator[str]:
     yield f"{flagged} of {pictures}"
 
 
-def _of(counts: Sequence[tuple[int, int]]) -> str:
-    return f"{sum(missed for missed, _ in counts)} of {sum(events for _, events in counts)}" if counts else "-"
+def _of(parts: Sequence[Part]) -> str:
+    return f"{sum(one.missed for one in parts)} of {sum(one.events for one in parts)}" if parts else "-"
 
 
 def _share(interval: Interval) -> str:

@@ -20,7 +20,7 @@ from scanner.evaluate.robustness import RATE, Robustness
 from scanner.evaluate.slices import DARK, FEW, SMALL
 from scanner.report.text import percent, plain
 
-__all__ = ["Section", "to_page"]
+__all__ = ["Section", "environment", "to_page"]
 
 UNKNOWN = "–"
 
@@ -47,7 +47,7 @@ def to_page(evaluation: Evaluation, sections: Sequence[Section] = ()) -> str:
     """The page; ``sections`` come after the figures of single rows. Its style is the only one that may apply."""
     style = files("scanner.evaluate").joinpath("templates", "evaluation.css").read_text("utf-8")
     return (
-        _environment()
+        environment()
         .get_template("evaluation.html")
         .render(
             evaluation=evaluation,
@@ -67,7 +67,8 @@ def to_page(evaluation: Evaluation, sections: Sequence[Section] = ()) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What fills the templates of this package: everything is escaped, and what is not known is an error."""
     environment = Environment(
         loader=PackageLoader("scanner.evaluate", "templates"),
         autoescape=True,
