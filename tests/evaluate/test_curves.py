@@ -30,3 +30,15 @@ def test_thresholds_tell_how_many_rows_they_are_sure_of() -> None:
     found = {one.rate: (one.allowed, one.threshold, one.recall) for one in thresholds(ROWS)}
 
     assert found[0.002] == (0, 0.8, pytest.approx(0.25))
+
+
+def test_thresholds_are_told_of_each_label_by_itself() -> None:
+    rows = [
+        judged(row("s.jpg", "fire", "smoke"), fire=0.4, smoke=0.9),
+        judged(row("f.jpg", "fire", "fire"), fire=0.9, smoke=0.2),
+        judged(row("n.jpg", "fire", "normal"), fire=0.3, smoke=0.1),
+    ]
+
+    found = {one.label: (one.threshold, one.recall) for one in thresholds(rows) if one.rate == 0.05}
+
+    assert found == {"fire": (0.3, 1.0), "smoke": (0.1, 1.0)}
