@@ -26,7 +26,7 @@ from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
-from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, user_models_dir
+from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, leading_facts, user_models_dir
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
@@ -151,9 +151,8 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
     changes = _by_label(settings.policy, taxonomy)
     common = changes.pop(EVERY_LABEL, {})
     reach = settings.sampling.max_gap + FRAME
-    facts = {**TEST_CARD, **{label: fact for manifest in reversed(manifests) for label, fact in manifest.labels.items()}}
     composed = {}
-    for label, fact in facts.items():
+    for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
         entry = taxonomy.entry(label)
         start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
         composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})

@@ -37,10 +37,14 @@ class Motion:
 
 
 def taken(frames: Iterable[ScoredFrame], key: SegmentKey, gates: Sequence[Gate], base_rate: float) -> bool:
-    """Whether the segment with these frames is looked at in motion: one passes a gate, or the segment is of the base rate's share."""
+    """Whether the segment with these frames is looked at in motion: one passes a gate, or the segment is of the base rate's share.
+
+    A model in shadow opens a gate, too: it flags nothing by that.
+    """
     if chance(key) < base_rate:
         return True
-    return any(frame.values.get(gate.label, -1.0) >= gate.above for frame in frames for gate in gates)
+    said = [values for frame in frames for scores in frame.scores for values in (scores.values, scores.shadow)]
+    return any(values.get(gate.label, -1.0) >= gate.above for values in said for gate in gates)
 
 
 def chance(key: SegmentKey) -> float:
