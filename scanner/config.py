@@ -11,7 +11,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +30,16 @@ from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, R
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
-__all__ = ["EvidenceSettings", "ModelSettings", "Settings", "StreamSettings", "compose_policies", "policy_hash", "read_settings"]
+__all__ = [
+    "EvidenceSettings",
+    "ModelSettings",
+    "Settings",
+    "StreamSettings",
+    "compose_policies",
+    "motion_of",
+    "policy_hash",
+    "read_settings",
+]
 
 EVERY_LABEL: Final = "default"
 """``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
@@ -157,6 +166,19 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
         start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
         composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})
     return Policies(labels=composed, max_gap=reach)
+
+
+def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
+    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator used.
+
+    Raises:
+        SetupError: a label that is unknown.
+    """
+    if settings.bursts.above is None:
+        return settings.bursts
+    known = taxonomy or Taxonomy.load()
+    above = {entry.label: value for name, value in settings.bursts.above.items() for entry in known.matching(name)}
+    return replace(settings.bursts, above=above)
 
 
 def policy_hash(policies: Policies) -> str:

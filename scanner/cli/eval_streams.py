@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from math import isfinite
@@ -18,11 +18,12 @@ from scanner.cli.show import new_table
 from scanner.cli.status import Status
 from scanner.config import Settings, compose_policies
 from scanner.errors import SetupError
-from scanner.evaluate import Interval, Row, Unread
+from scanner.evaluate import Interval, Row, Section, Unread
 from scanner.evaluate.streams import (
     Compared,
     LabelResult,
     Limits,
+    Part,
     Rate,
     Recording,
     StreamsResult,
@@ -30,6 +31,7 @@ from scanner.evaluate.streams import (
     collect,
     evaluate_streams,
     recordings,
+    sections,
 )
 from scanner.lines import Line, read_lines
 from scanner.runner import used_models
@@ -54,7 +56,13 @@ def read_scores(files: Iterable[Path]) -> Iterator[Line]:
 
 
 def streams_command(
-    settings: Settings, rows: Sequence[Row], lines: Iterable[Line], *, seed: int, as_json: bool, html: Path | None
+    settings: Settings,
+    rows: Sequence[Row],
+    lines: Iterable[Line],
+    *,
+    seed: int,
+    as_json: bool,
+    page: Callable[[Sequence[Section]], None] | None,
 ) -> Status:
     """Measure, tell, and say how the program ends."""
     said = list(recordings(rows, lines))
@@ -68,6 +76,8 @@ def streams_command(
         raise SetupError("streams want both events and footage that shows none of them; the manifest has only one of the two")
     with errors.status("putting streams together") as status:
         result = evaluate_streams(footage, compose_policies(settings, manifests), Limits(), seed=seed, told=status.update)
+    if page is not None:
+        page(sections(result))
     document = {"type": "stream_evaluation", "models": [str(one.ref) for one in manifests], "failed": len(failed), **_plain(result)}
     if wants_json(as_json):
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
@@ -115,9 +125,8 @@ def _style(compared: Compared) -> str:
 
 def _cells(summary: Summary) -> Iterator[str]:
     yield _share(summary.missed)
-    by = summary.missed_by
-    yield _of([by["after own"]] if "after own" in by else [])
-    yield _of([by[name] for name in ("after ordinary", "after games") if name in by])
+    yield _of([summary.parts[name] for name in ("after own",) if name in summary.parts])
+    yield _of([summary.parts[name] for name in ("after ordinary", "after games") if name in summary.parts])
     yield _seconds(summary.median)
     yield f"{summary.p90:.1f}"
     yield f"{summary.p99:.1f}"
@@ -127,8 +136,8 @@ def _cells(summary: Summary) -> Iterator[str]:
     yield f"{flagged} of {pictures}"
 
 
-def _of(counts: Sequence[tuple[int, int]]) -> str:
-    return f"{sum(missed for missed, _ in counts)} of {sum(events for _, events in counts)}" if counts else "-"
+def _of(parts: Sequence[Part]) -> str:
+    return f"{sum(one.missed for one in parts)} of {sum(one.events for one in parts)}" if parts else "-"
 
 
 def _share(interval: Interval) -> str:

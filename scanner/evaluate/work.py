@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from scanner.arrivals import Arrival, Arrived
+from scanner.arrivals import Arrival, Arrived, Unreadable
 from scanner.config import Settings, compose_policies
+from scanner.errors import ScannerError
 from scanner.evaluate.folds import FoldModels, shares
 from scanner.evaluate.priors import rebased
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Judged, Unread
 from scanner.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
 from scanner.risk import Policies, judge_still
+from scanner.risk.policy import logit, sigmoid
 from scanner.runner import Runner, used_models
 from scanner.scan import scan
 from scanner.types import Label, Medium, Segment, SegmentKey, Source, StreamId
 
-__all__ = ["RunnerOf", "Score", "Sources", "judge", "record"]
+__all__ = ["UNCHANGED", "RunnerOf", "Score", "Versions", "judge", "record"]
 
 RunnerOf = Callable[[Settings], AbstractContextManager[Runner]]
-Sources = Callable[[Row], Source]
-"""What is looked at for a row; its own file, where nothing was changed."""
+Versions = Callable[[Row], Mapping[str, Source]]
+"""What is looked at for a row, by the name of what was done to it.
+
+Raises:
+    InputError: nothing can be made of it.
+"""
+UNCHANGED: Final = ""
+BEHIND, END = " [", "]"
+"""Around what was done to a file, in the path of its lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +47,14 @@ class Score:
     keep: Callable[[Line], None] | None = None
     """Is told each line of the scan, its scores at the training priors of the settings' own models."""
 
-    def rows(self, rows: Sequence[Row], sources: Sources | None = None) -> Iterator[Judged | Unread]:
-        """What the models said of each row, in the order in which the runner is done."""
+    def rows(self, rows: Sequence[Row], versions: Versions | None = None) -> Iterator[Judged | Unread]:
+        """What the models said of each version of each row, in the order in which the runner is done."""
         own = compose_policies(self.settings, used_models(self.settings))
         for share in shares(rows, self.settings, self.fold_models):
             policies = compose_policies(share.settings, used_models(share.settings))
             with self.open_runner(share.settings) as runner:
-                lines = self._kept(record(share.rows, policies, runner, sources), policies, own)
-                yield from judge(share.rows, lines, policies)
+                lines = self._kept(record(share.rows, policies, runner, versions or unchanged), policies, own)
+                yield from (_told_at(own, one) for one in judge(share.rows, lines, policies))
 
     def _kept(self, lines: Iterable[Line], policies: Policies, own: Policies) -> Iterator[Line]:
         for line in lines:
@@ -53,26 +63,36 @@ class Score:
             yield line
 
 
-def record(rows: Iterable[Row], policies: Policies, runner: Runner, sources: Sources | None = None) -> Iterator[Line]:
-    """The lines of ``scan --json`` for the rows, told under their paths as the manifest has them; each file once."""
+def unchanged(row: Row) -> Mapping[str, Source]:
+    """The row's own file."""
+    return {UNCHANGED: row.path}
+
+
+def record(rows: Iterable[Row], policies: Policies, runner: Runner, versions: Versions = unchanged) -> Iterator[Line]:
+    """The lines of ``scan --json`` for the rows, told under their paths as the manifest has them; each file once.
+
+    What was done to a file stands behind its path, in brackets. Where that cannot be done, the file has an error and no more.
+    """
     of_file = {row.key: row for row in rows}
-    arrivals = (_arrival(row, row.path if sources is None else sources(row)) for row in of_file.values())
+    arrivals = (arrival for row in of_file.values() for arrival in _arrivals(row, versions))
     return (said for said in scan(arrivals, policies, runner) if isinstance(said, Line))
 
 
 def judge(rows: Sequence[Row], lines: Iterable[Line], policies: Policies) -> Iterator[Judged | Unread]:
-    """What the lines say of each row: as soon as its summary is there, and at the end of those that have none."""
+    """What the lines say of each row: as soon as a summary is there, and at the end of those that have none."""
     heard: dict[str, _Heard] = defaultdict(_Heard)
-    waiting: dict[str, list[Row]] = defaultdict(list)
+    of_key: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        waiting[row.key].append(row)
+        of_key[row.key].append(row)
+    read: set[str] = set()
     for line in lines:
         heard[line.path].hear(line)
         if isinstance(line, SummaryLine):
+            key, change = _parted(line.path, of_key)
+            read.add(key)
             said = heard.pop(line.path)
-            yield from (_judged(row, said, policies) for row in waiting.pop(line.path, ()))
-    for key, left in waiting.items():
-        yield from (_judged(row, heard[key], policies) for row in left)
+            yield from (_judged(row, change, said, policies) for row in of_key[key])
+    yield from _left(of_key, read, heard)
 
 
 @dataclass(slots=True)
@@ -105,15 +125,56 @@ class _Heard:
         return frozenset(judge_still(values, {Medium(name): share for name, share in frame.medium.items()}, live))
 
 
-def _arrival(row: Row, source: Source) -> Arrival:
-    key = SegmentKey(stream_id=StreamId(row.key), sequence=0)
-    return Arrived(path=row.key, segment=Segment(key=key, source=source), name=str(row.path), windowed=True, last=True)
+def _arrivals(row: Row, versions: Versions) -> Iterator[Arrival]:
+    try:
+        sources = versions(row)
+    except ScannerError as why:
+        yield Unreadable(path=row.key, error=why)
+        return
+    for change, source in sources.items():
+        told = f"{row.key}{BEHIND}{change}{END}" if change else row.key
+        key = SegmentKey(stream_id=StreamId(told), sequence=0)
+        yield Arrived(path=told, segment=Segment(key=key, source=source), name=str(row.path), windowed=True, last=True)
 
 
-def _judged(row: Row, heard: _Heard, policies: Policies) -> Judged | Unread:
+def _parted(told: str, keys: Container[str]) -> tuple[str, str]:
+    """A row's key and what was done to it, from the path of a line."""
+    if told in keys:
+        return told, UNCHANGED
+    key, _, change = told.rpartition(BEHIND)
+    return key, change.removesuffix(END)
+
+
+def _left(of_key: Mapping[str, Sequence[Row]], read: Container[str], heard: Mapping[str, _Heard]) -> Iterator[Unread]:
+    """Rows that have no summary, and versions of others that have none."""
+    for key, rows in of_key.items():
+        if key not in read and key not in heard:
+            yield from (Unread(row=row, reason=f"{row.path}: nothing was said of it") for row in rows)
+    for told, said in heard.items():
+        key, change = _parted(told, of_key)
+        yield from (Unread(row=row, reason=said.error or f"{row.path}: no frame", change=change) for row in of_key.get(key, ()))
+
+
+def _judged(row: Row, change: str, heard: _Heard, policies: Policies) -> Judged | Unread:
     if not heard.frames:
-        return Unread(row=row, reason=heard.error or f"{row.path}: no frame")
-    return Judged(row=row, scores=_highest(heard.frames), medium=_mean(heard.frames), flagged=heard.flagged(policies))
+        return Unread(row=row, reason=heard.error or f"{row.path}: no frame", change=change)
+    scores = _highest(heard.frames)
+    return Judged(
+        row=row,
+        change=change,
+        scores=scores,
+        medium=_mean(heard.frames),
+        flagged=heard.flagged(policies),
+        evidence={name: policies.labels[label].llr(scores[name]) for label in policies.labels if (name := str(label)) in scores},
+    )
+
+
+def _told_at(policies: Policies, said: Judged | Unread) -> Judged | Unread:
+    """Its scores at the training priors of these policies: scores of several folds' models then mean the same."""
+    if isinstance(said, Unread):
+        return said
+    known = {label: policies.labels[label].training_prior for label in policies.labels if label in said.evidence}
+    return replace(said, scores={**said.scores, **{label: sigmoid(said.evidence[label] + logit(prior)) for label, prior in known.items()}})
 
 
 def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:
@@ -125,8 +186,10 @@ def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:
 
 
 def _mean(frames: Sequence[FrameLine]) -> Mapping[str, float]:
+    """Bursts show what the frames beside them do, and do not count twice."""
     total: dict[str, float] = defaultdict(float)
-    for frame in frames:
+    single = [frame for frame in frames if frame.burst is None] or frames
+    for frame in single:
         for medium, share in frame.medium.items():
             total[medium] += share
-    return {medium: share / len(frames) for medium, share in total.items()}
+    return {medium: share / len(single) for medium, share in total.items()}

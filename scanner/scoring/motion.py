@@ -25,7 +25,7 @@ class Motion:
 
     base_rate: float = 0.02
     """Share of all segments, whatever their frames say: what the gates miss is found and measured there. 1 takes all, 0 none."""
-    above: Mapping[str, float] | None = None
+    above: Mapping[Label, float] | None = None
     """Probability by label: a segment is taken where a frame of it scores as much. In place of the gates that models bring."""
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ def chance(key: SegmentKey) -> float:
 def gates_of(scorer: Scorer, motion: Motion) -> tuple[Gate, ...]:
     """When this scorer of bursts is asked: the operator's gates, else its own."""
     if motion.above is not None:
-        return tuple(Gate(label=Label(label), above=above) for label, above in motion.above.items())
+        return tuple(Gate(label=label, above=above) for label, above in motion.above.items())
     gate = gate_of(scorer)
     return () if gate is None else (gate,)
 

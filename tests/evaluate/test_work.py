@@ -10,7 +10,7 @@ from scanner.evaluate import Judged, Row, Unread, judge, record
 from scanner.lines import SummaryLine
 from scanner.risk import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
-from scanner.types import Label, MediaInfo, Medium, ModelRef, ScoredFrame, ScoredSegment, Scores, SegmentTimes
+from scanner.types import Label, MediaInfo, Medium, ModelRef, ScoredFrame, ScoredSegment, Scores, SegmentTimes, Source
 
 CAMERA = Row(path=Path("/footage/camera.mp4"), task="weapon", label="1", group="a", name="camera.mp4")
 BROKEN = Row(path=Path("/footage/broken.mp4"), task="weapon", label="0", group="b", name="broken.mp4")
@@ -56,7 +56,7 @@ def judged(rows: list[Row], runner: SaysOfEachJob) -> list[Judged | Unread]:
 def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
     (said,) = judged([CAMERA], SaysOfEachJob(camera=[0.25, 0.5]))
 
-    assert said == Judged(row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375})
+    assert said == Judged(row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375}, evidence={"gun": 0.0})
 
 
 def test_a_row_that_cannot_be_read_says_why_and_the_others_count() -> None:
@@ -97,3 +97,20 @@ def test_what_the_policies_would_flag_is_told_though_it_is_in_shadow() -> None:
     assert isinstance(clip, Judged)
     assert isinstance(calm, Judged)
     assert (still.flagged, clip.flagged, calm.flagged) == ({"gun"}, {"gun"}, frozenset())
+
+
+def test_versions_of_a_row_are_judged_each_by_itself_and_what_cannot_be_made_is_told() -> None:
+    def versions(row: Row) -> dict[str, Source]:
+        if row == BROKEN:
+            raise DamagedError("broken.mp4: cannot be drawn anew")
+        return {"mirror": b"1", "dark": b"2"}
+
+    runner = SaysOfEachJob(camera=[0.5, 0.5])
+    rows = [CAMERA, BROKEN]
+    found = list(judge(rows, record(rows, POLICIES, runner, versions), POLICIES))
+
+    assert {(one.row.name, one.change, type(one)) for one in found} == {
+        ("camera.mp4", "mirror", Judged),
+        ("camera.mp4", "dark", Judged),
+        ("broken.mp4", "", Unread),
+    }

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from build_onnx import manifest_table, tiny, tiny_burst
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.config import Settings, compose_policies
 from scanner.risk import Policy
-from scanner.scoring import Manifest, at_one_prior, leading_facts, load_scorers, read_manifest
+from scanner.scoring import LabelFacts, Manifest, at_one_prior, leading_facts, load_scorers, read_manifest, set_aside, taken
 from scanner.scoring.calibration import calibrated
 from scanner.testing import check_scorer, sample
-from scanner.types import Label
+from scanner.types import Gate, Label, ModelRef, ScoredFrame, Scores, SegmentKey, StreamId
 
 FIGHT, GUN = Label("fight"), Label("gun")
+TINY = Manifest.model_validate(manifest_table())
 PRIORS = st.floats(0.001, 0.999)
 
 
 def manifest(name: str, **labels: Mapping[str, object]) -> Manifest:
     """Of a model of fight and gun, with what is said of them."""
-    table = manifest_table()
-    changed = {label: {**table["labels"][label], **labels.get(label, {})} for label in ("fight", "gun")}
-    return Manifest.model_validate({**table, "name": name, "labels": changed})
+    table = manifest_table()["labels"]
+    facts = {Label(label): LabelFacts.model_validate({**table[label], **labels.get(label, {})}) for label in table}
+    return TINY.model_copy(update={"name": name, "labels": facts})
 
 
 def evidence(prior: float, probability: float) -> float:
     return Policy(category="violence", severity=2, training_prior=prior).llr(probability)
 
 
+@settings(deadline=None)
 @given(logit=st.floats(-8.0, 8.0), a=st.floats(0.2, 3.0), b=st.floats(-3.0, 3.0), own=PRIORS, leaders=PRIORS)
 def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(logit: float, a: float, b: float, own: float, leaders: float) -> None:
     leader = manifest("leader", fight={"training_prior": leaders})
@@ -43,7 +46,7 @@ def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(logit: float
 
     (before,) = calibrated([logit], [other.labels[FIGHT].calibration])
     (after,) = calibrated([logit], [moved.labels[FIGHT].calibration])
-    if 1e-6 < min(before, after) and max(before, after) < 1 - 1e-6:
+    if min(before, after) > 1e-6 and max(before, after) < 1 - 1e-6:
         assert evidence(leaders, after) == pytest.approx(evidence(own, before), abs=1e-6)
     assert moved.labels[FIGHT].training_prior == leaders
 
@@ -94,8 +97,8 @@ def test_a_gate_on_a_label_of_its_own_model_moves_with_it(tmp_path: Path) -> Non
 
 def test_loaded_models_tell_one_prior_and_keep_the_contract(tmp_path: Path) -> None:
     tiny(tmp_path / "a")
-    other = tiny(tmp_path / "b") / "model.toml"
-    other.write_text(other.read_text("utf-8").replace("[labels.fight]\ntraining_prior = 0.5", "[labels.fight]\ntraining_prior = 0.8"), "utf-8")
+    other, fights = tiny(tmp_path / "b") / "model.toml", "[labels.fight]\ntraining_prior = {}"
+    other.write_text(other.read_text("utf-8").replace(fights.format(0.5), fights.format(0.8)), "utf-8")
     drawn = [sample(at, np.full((8, 8, 3), level, np.uint8)) for at, level in enumerate((20, 200))]
 
     _, leader, moved = load_scorers(tmp_path)
@@ -105,3 +108,12 @@ def test_loaded_models_tell_one_prior_and_keep_the_contract(tmp_path: Path) -> N
         shift = math.log(same.values[FIGHT] / (1 - same.values[FIGHT])) - math.log(one.values[FIGHT] / (1 - one.values[FIGHT]))
         assert shift == pytest.approx(-math.log(0.8 / 0.2), abs=1e-5)
         assert same.values[GUN] == one.values[GUN]
+
+
+def test_a_model_in_shadow_opens_a_gate_all_the_same() -> None:
+    said = Scores(model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9})
+    (frame,) = set_aside([ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))], {said.model: frozenset({FIGHT})})
+    key = SegmentKey(stream_id=StreamId("s"), sequence=1)
+
+    assert taken([frame], key, (Gate(label=FIGHT, above=0.8),), base_rate=0.0)
+    assert not taken([frame], key, (Gate(label=FIGHT, above=0.95),), base_rate=0.0)

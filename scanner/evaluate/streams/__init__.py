@@ -10,10 +10,11 @@ from __future__ import annotations
 from scanner.evaluate.streams.assemble import assemble
 from scanner.evaluate.streams.fit import Choice, Curve, Limits
 from scanner.evaluate.streams.footage import Footage, collect
-from scanner.evaluate.streams.outcome import Summary
+from scanner.evaluate.streams.outcome import Part, Summary
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.recordings import Recording, recordings
 from scanner.evaluate.streams.result import CHOSEN, Compared, LabelResult, StreamsResult, evaluate_streams
+from scanner.evaluate.streams.sections import sections
 
 __all__ = [
     "CHOSEN",
@@ -23,6 +24,7 @@ __all__ = [
     "Footage",
     "LabelResult",
     "Limits",
+    "Part",
     "Rate",
     "Recording",
     "StreamsResult",
@@ -31,4 +33,5 @@ __all__ = [
     "collect",
     "evaluate_streams",
     "recordings",
+    "sections",
 ]

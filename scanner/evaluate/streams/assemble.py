@@ -102,14 +102,20 @@ class Stream:
         """All looks, less those at the end of a piece that no sampler would have taken so shortly before the next one.
 
         A short file is looked at once more at its end, so that it has two looks; a stream goes on, and its next look comes.
+        A cut is told with the first frame and with the first burst after it, for the labels that each of them judges.
         """
         following = (*(one.start + one.piece.looks[0].at for one in self.placed[1:]), None)
         for one, next_at in zip(self.placed, following, strict=True):
-            looks = one.piece.looks
-            if len(looks) > 1 and next_at is not None and next_at - (one.start + looks[-1].at) < SOONEST:
-                looks = looks[:-1]
-            for number, look in enumerate(looks):
-                yield replace(look, at=one.start + look.at, cut=one.cut and number == 0)
+            looks = one.piece.looks if next_at is None else tuple(_taken(one.piece.looks, next_at - one.start))
+            for look in looks:
+                first = next(other for other in looks if other.moving is look.moving)
+                yield replace(look, at=one.start + look.at, cut=one.cut and look is first)
+
+
+def _taken(looks: Sequence[Sampled], next_at: Fraction) -> Iterator[Sampled]:
+    """Bursts, and frames that are early enough before the next piece; the first one of them always."""
+    first = next((look.at for look in looks if not look.moving), None)
+    return (look for look in looks if look.moving or look.at == first or next_at - look.at >= SOONEST)
 
 
 def assemble(footage: Footage, seed: int = 0) -> tuple[Stream, ...]:

@@ -7,7 +7,7 @@ this package have times in whole milliseconds, so that sums are exact in integer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -20,7 +20,7 @@ from scanner.evaluate.streams.assemble import Stream
 from scanner.risk import Policy
 from scanner.risk.medium import COUNTS, LOOKS, weight
 from scanner.risk.method import FULL, Look
-from scanner.types import Label
+from scanner.types import Label, Medium
 
 __all__ = ["Course", "course", "looks_at", "opened_at"]
 
@@ -43,12 +43,12 @@ class Course:
 def looks_at(stream: Stream, label: Label, policy: Policy) -> tuple[Look, ...]:
     """The looks at one label as the fold makes them of the stream's samples; no matter which method judges them."""
     found: list[Look] = []
-    recent: tuple[object, ...] = ()
+    recent: tuple[Mapping[Medium, float], ...] = ()
     last: Fraction | None = None
     for sampled in stream.looks():
-        if sampled.medium and sampled.at != last:
-            recent = (*recent, sampled.medium)[-LOOKS:]
-        last = sampled.at
+        if not sampled.moving:
+            recent = (*recent, sampled.medium)[-LOOKS:] if sampled.medium and sampled.at != last else recent
+            last = sampled.at
         if label not in sampled.values or (found and found[-1].at == sampled.at):
             continue
         start = sampled.at - policy.hold
@@ -57,7 +57,7 @@ def looks_at(stream: Stream, label: Label, policy: Policy) -> tuple[Look, ...]:
                 start=max(start, found[-1].at) if found else start,
                 at=sampled.at,
                 llr=policy.llr(sampled.values[label]),
-                weight=weight(recent, policy.when) if sampled.medium else FULL,  # type: ignore[arg-type]
+                weight=weight(recent or (sampled.medium,), policy.when) if sampled.medium else FULL,
                 cut=sampled.cut,
             )
         )

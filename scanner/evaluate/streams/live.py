@@ -98,7 +98,5 @@ def incident_rates(folded: Sequence[Folded]) -> dict[str, Rate]:
     found = Counter(
         one.stream.placed[place_of(one.stream, at)].piece.kind for one in folded if one.stream.event is None for at in one.incidents
     )
-    return {
-        kind: Rate(count=found[kind], hours=rate_of([one for one in watched if one.kind is kind]).hours)
-        for kind in (Kind.ORDINARY, Kind.GAMES, Kind.FRAMES)
-    }
+    hours = {kind: rate_of([one for one in watched if one.kind is kind]).hours for kind in (Kind.ORDINARY, Kind.GAMES, Kind.FRAMES)}
+    return {kind: Rate(count=found[kind], hours=spent) for kind, spent in hours.items() if spent}

@@ -26,6 +26,8 @@ __all__ = ["LEAST_GROUPS", "Odds", "fit_odds"]
 
 LEAST_GROUPS: Final = 20
 """Of either class: a line through fewer scenes says what those scenes are."""
+LEAST_SLOPE: Final = 0.1
+"""A line that is flatter says nothing of the level."""
 ROUNDS: Final = 200
 STEPS: Final = 50
 RIDGE: Final = 1e-3
@@ -47,8 +49,8 @@ class Odds:
 
     @property
     def carried(self) -> bool:
-        """Whether the footage carries the fit: enough groups, a slope that is surely above 0, a lower loss than without."""
-        return min(self.groups) >= LEAST_GROUPS and self.a.low > 0.0 and self.loss < self.plain_loss
+        """Whether the footage carries the fit: enough groups, a slope that is surely one, a lower loss than without."""
+        return min(self.groups) >= LEAST_GROUPS and self.a.low > LEAST_SLOPE and self.loss < self.plain_loss
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,15 @@ from scanner.evaluate.streams.footage import Kind, Piece
 from scanner.evaluate.streams.rate import Rate
 from scanner.types import Label
 
-__all__ = ["ROUNDS", "SOON", "Met", "Outcomes", "Summary", "Watched", "safe_pieces", "summarised"]
+__all__ = ["ROUNDS", "SOON", "Met", "Outcomes", "Part", "Summary", "Watched", "more_missed", "safe_pieces", "summarised"]
 
 ROUNDS: Final = 1000
 """Of the bootstrap over groups."""
-SOON: Final = 3.0
+SOON: Final = 3
 """Seconds of media time within which half of the events should be flagged."""
+LAST: Final = 20
+"""Seconds up to which it is told how many were flagged."""
 HOUR: Final = 3600
-CAMERA_TIME: Final = (Kind.ORDINARY, Kind.FRAMES)
-"""What is ordinary footage, where kinds are put together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,16 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some of the events."""
+
+    events: int
+    missed: int
+    median: float
+    """Seconds from onset to flag, of those that were found; NaN where none was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """One operating point in figures; intervals are 95 % by bootstrap over groups."""
 
@@ -65,20 +75,25 @@ class Summary:
     groups: int
     """Original streams that the events are of."""
     missed: Interval
-    missed_by: Mapping[str, tuple[int, int]]
-    """Missed, of how many, for each ``Lead``, and for each kind of footage that shows the event."""
+    parts: Mapping[str, Part]
+    """For each ``Lead`` (``after own`` is an onset without a cut), and for each kind of footage that shows the event."""
     median: Interval
     """Seconds from onset to flag, of those that were found; NaN where none was."""
     p90: float
     p99: float
-    soon: float
-    """Share of all events that were flagged within ``SOON``."""
+    flagged: tuple[float, ...]
+    """Share of all events that were flagged within 0, 1, 2 ... ``LAST`` seconds of their onset."""
     false: Mapping[str, Rate]
     """False incidents for each kind of moving footage, and of it all as ``all``."""
     rate: Interval
     """False incidents an hour of it all, as resampled; its upper end says less than ``false`` does where there were none."""
     photographs: tuple[int, int]
     """Held pictures that opened an incident, of how many."""
+
+    @property
+    def soon(self) -> float:
+        """Share of all events that were flagged within ``SOON``."""
+        return self.flagged[SOON]
 
 
 def safe_pieces(streams: Sequence[Stream], label: Label) -> list[tuple[int, int, Piece]]:
@@ -103,11 +118,11 @@ def summarised(outcomes: Outcomes, *, rounds: int = ROUNDS, seed: int = 0) -> Su
         events=len(delays),
         groups=len(set(groups)),
         missed=resampled(missed_share, delays, groups, rounds=rounds, seed=seed),
-        missed_by=_missed_by(outcomes.met),
+        parts=_parts(outcomes.met),
         median=resampled(median_delay, delays, groups, rounds=rounds, seed=seed),
         p90=delay_at(delays, 90),
         p99=delay_at(delays, 99),
-        soon=float(np.mean(delays <= SOON)) if len(delays) else nan,
+        flagged=tuple(float(np.mean(delays <= seconds)) if len(delays) else nan for seconds in range(LAST + 1)),
         false={**{kind: rate_of([one for one in moving if one.kind is kind]) for kind in _kinds(moving)}, "all": rate_of(moving)},
         rate=_resampled_rate(moving, rounds, seed),
         photographs=(sum(one.openings > 0 for one in pictures), len(pictures)),
@@ -118,10 +133,21 @@ def _kinds(watched: Sequence[Watched]) -> list[Kind]:
     return [kind for kind in Kind if any(one.kind is kind for one in watched)]
 
 
-def _missed_by(met: Sequence[Met]) -> dict[str, tuple[int, int]]:
+def _parts(met: Sequence[Met]) -> dict[str, Part]:
     by_lead = {f"after {lead}": [one.delay for one in met if one.event.lead is lead] for lead in Lead}
     by_kind = {f"in {kind}": [one.delay for one in met if one.event.shown is kind] for kind in Kind}
-    return {name: (sum(map(isnan, delays)), len(delays)) for name, delays in {**by_lead, **by_kind}.items() if delays}
+    return {name: _part(np.array(delays)) for name, delays in {**by_lead, **by_kind}.items() if delays}
+
+
+def _part(delays: Floats) -> Part:
+    return Part(events=len(delays), missed=int(np.isnan(delays).sum()), median=median_delay(delays))
+
+
+def more_missed(outcomes: Outcomes, than: Outcomes, *, rounds: int = ROUNDS, seed: int = 0) -> Interval:
+    """How much larger a share of the same events one operating point misses than another; below 0, it misses fewer."""
+    ours, theirs = (np.isnan([one.delay for one in of.met]).astype(np.float64) for of in (outcomes, than))
+    groups = [one.event.group for one in outcomes.met]
+    return resampled(lambda values: float(values.mean()) if len(values) else nan, ours - theirs, groups, rounds=rounds, seed=seed)
 
 
 def rate_of(watched: Sequence[Watched]) -> Rate:

@@ -12,9 +12,9 @@ from fractions import Fraction
 
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Unread
-from scanner.lines import FrameLine, Line, SummaryLine, exact, exact_at
+from scanner.lines import FrameLine, Line, SummaryLine, exact
+from scanner.replay import sampled_of
 from scanner.risk import Sampled
-from scanner.types import Label, Medium
 
 __all__ = ["Recording", "recordings"]
 
@@ -42,7 +42,7 @@ def recordings(rows: Sequence[Row], lines: Iterable[Line]) -> Iterator[Recording
     for line in lines:
         match line:
             case FrameLine(path=path):
-                looks[path].append(_sampled(line))
+                looks[path].append(sampled_of(line))
             case SummaryLine(path=path, duration=duration):
                 lengths[path] = exact(duration)
     for row in {row.key: row for row in rows}.values():
@@ -51,8 +51,3 @@ def recordings(rows: Sequence[Row], lines: Iterable[Line]) -> Iterator[Recording
             continue
         ordered = sorted(looks[row.key], key=lambda look: look.at)
         yield Recording(row=row, looks=tuple(ordered), length=lengths[row.key])
-
-
-def _sampled(line: FrameLine) -> Sampled:
-    values = {Label(label): value for label, value in line.scores.items()}
-    return Sampled(at=exact_at(line), values=values, medium={Medium(name): share for name, share in line.medium.items()})

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from scanner.evaluate.measures import Interval
 from scanner.evaluate.streams.assemble import FOLDS, Stream, assemble
 from scanner.evaluate.streams.fit import Choice, Curve, Limits, choose, curve, nested
 from scanner.evaluate.streams.footage import Footage, Kind
 from scanner.evaluate.streams.live import Folded, fold_stream, incident_rates, outcomes
 from scanner.evaluate.streams.odds import Odds, fit_odds
-from scanner.evaluate.streams.outcome import HOUR, Summary, summarised
+from scanner.evaluate.streams.outcome import HOUR, Outcomes, Summary, more_missed, summarised
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.sweep import FAMILIES, REFERENCES, Candidate, Material, Sweep, gather, sweep
 from scanner.risk import Policies
@@ -19,6 +20,8 @@ from scanner.types import Label
 
 __all__ = ["CHOSEN", "Compared", "InForce", "LabelResult", "Seen", "StreamsResult", "evaluate_streams"]
 
+BASELINE: Final = "dwell"
+"""The default, with which all are compared."""
 CHOSEN: Final = "chosen"
 """The row in which inner folds choose among all methods."""
 Told = Callable[[str], None]
@@ -52,6 +55,8 @@ class Compared:
     reference: bool
     """Told for comparison; never chosen."""
     summary: Summary
+    more_missed: Interval
+    """Share of the events that it misses and ``BASELINE`` does not, less what it finds and that misses."""
     fitted: Choice
     by_fold: Mapping[int, Choice]
     """What was chosen without each outer fold."""
@@ -124,7 +129,8 @@ def _label(
         say(f"{label}: {name}")
         sweeps[name] = [sweep(material, one) for one in candidates]
     eligible = [found for name, of in sweeps.items() if name not in REFERENCES for found in of]
-    compared = [_compared(name, material, of, limits, rounds) for name, of in {**sweeps, CHOSEN: eligible}.items()]
+    baseline = nested(material, sweeps[BASELINE], limits)[0]
+    compared = [_compared(name, material, of, limits, baseline, rounds) for name, of in {**sweeps, CHOSEN: eligible}.items()]
     return LabelResult(
         label=label,
         in_force=InForce(method=str(candidate), threshold=policy.open, shadow=policy.shadow, summary=summary),
@@ -133,7 +139,7 @@ def _label(
     )
 
 
-def _compared(name: str, material: Material, sweeps: Sequence[Sweep], limits: Limits, rounds: int) -> Compared:
+def _compared(name: str, material: Material, sweeps: Sequence[Sweep], limits: Limits, baseline: Outcomes, rounds: int) -> Compared:
     found, by_fold = nested(material, sweeps, limits)
     fitted = choose(material, sweeps, limits, range(FOLDS))
     best = next(one for one in sweeps if one.candidate == fitted.candidate)
@@ -141,6 +147,7 @@ def _compared(name: str, material: Material, sweeps: Sequence[Sweep], limits: Li
         name=name,
         reference=name in REFERENCES,
         summary=summarised(found, rounds=rounds),
+        more_missed=more_missed(found, baseline, rounds=rounds),
         fitted=fitted,
         by_fold=by_fold,
         curve=None if name == CHOSEN else curve(material, best),
