@@ -169,7 +169,7 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
 
 
 def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
-    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator used.
+    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator used; a narrower one wins.
 
     Raises:
         SetupError: a label that is unknown.
@@ -177,8 +177,8 @@ def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
     if settings.bursts.above is None:
         return settings.bursts
     known = taxonomy or Taxonomy.load()
-    above = {entry.label: value for name, value in settings.bursts.above.items() for entry in known.matching(name)}
-    return replace(settings.bursts, above=above)
+    found = sorted(((known.matching(name), value) for name, value in settings.bursts.above.items()), key=lambda pair: -len(pair[0]))
+    return replace(settings.bursts, above={entry.label: value for entries, value in found for entry in entries})
 
 
 def policy_hash(policies: Policies) -> str:

@@ -37,6 +37,8 @@ def material(hours: float = 0.1, pictures: int = 0) -> Material:
         event_folds=np.arange(10) % 5,
         pieces=pieces,
         piece_folds=np.arange(len(pieces)) % 5,
+        still=np.array([kind is Kind.PHOTOGRAPHS for kind in kinds]),
+        hours=np.full(len(pieces), round(hours * 3600) / 3600),
         looks=(),
         places={},
     )
