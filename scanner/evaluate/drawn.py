@@ -54,16 +54,16 @@ def reliability_charts(reliability: Sequence[Reliability]) -> Iterator[Markup]:
         yield reliability_diagram(one.label, told, one.bins)
 
 
-def change_chart(rows: Sequence[Robustness], figure: Callable[[Robustness], Interval], title: str, what: str) -> Markup:
+def change_chart(rows: Sequence[Robustness], figure: Callable[[Robustness], Interval], title: str) -> Markup:
     """What each change costs, as bars to the left of zero; rows of one contest, of which the unchanged one is left out."""
     changed = [row for row in rows if row.change]
     values = [value for row in changed for one in [figure(row)] for value in (one.value, one.low, one.high) if isfinite(value)]
     reach = max(0.1, *(abs(value) for value in values)) if values else 0.1
-    axis = Axis(title=what, low=-reach, high=reach, write=signed)
+    axis = Axis(title="changed less unchanged", low=-reach, high=reach, write=signed)
     bars = [Bar(name=row.change, value=one.value, low=one.low, high=one.high) for row in changed for one in [figure(row)]]
     worst = min(changed, key=lambda row: figure(row).value, default=None)
     told = "" if worst is None else f" The largest loss is of {worst.change}: {signed(round(figure(worst).value, 3))}."
-    return bar_chart(title, f"{what}, for each change to the input, with 95 % intervals.{told}", axis, bars, base=0.0)
+    return bar_chart(title, f"What each change to the input makes of it, with 95 % intervals.{told}", axis, bars, base=0.0)
 
 
 def signed(value: float) -> str:
