@@ -41,7 +41,7 @@ def by_task(rows: Sequence[T]) -> dict[str, list[T]]:
 def roc_charts(curves: Sequence[Curve]) -> Iterator[Markup]:
     """One for each task, with a line for each kind of negatives."""
     for task, own in by_task(curves).items():
-        lines = [Line(name=_negatives(curve), x=curve.false_positives, y=curve.recalls, step=True) for curve in own]
+        lines = [Line(name=_named(curve, own[0].label), x=curve.false_positives, y=curve.recalls, step=True) for curve in own]
         title = f"{task}: {own[0].label}"
         told = "; ".join(f"against {curve.against}, {_found_at(curve, 0.02):.0%} found at 2 % false positives" for curve in own)
         yield line_chart(title, f"ROC curves, false positives on a logarithmic scale: {told}.", FALSE, FOUND, lines)
@@ -77,8 +77,10 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else '−'}{plain_number(abs(value))}"
 
 
-def _negatives(curve: Curve) -> str:
-    return f"against {curve.against} ({curve.negatives} rows)"
+def _named(curve: Curve, usual: str) -> str:
+    """By its negatives; by its label too, where that is not the one that the chart is called by."""
+    said = f"against {curve.against} ({curve.negatives} rows)"
+    return said if curve.label == usual else f"{curve.label} {said}"
 
 
 def _found_at(curve: Curve, rate: float) -> float:
