@@ -26,7 +26,7 @@ from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
-from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, user_models_dir
+from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, leading_facts, user_models_dir
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
@@ -161,7 +161,7 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
     common = changes.pop(EVERY_LABEL, {})
     reach = settings.sampling.max_gap + FRAME
     composed = {}
-    for label, fact in _facts(manifests).items():
+    for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
         entry = taxonomy.entry(label)
         start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
         composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})
@@ -195,16 +195,6 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def _facts(manifests: Sequence[Manifest]) -> dict[Label, LabelFacts]:
-    """Of each label, by the first model that knows it; one that has it in shadow leaves the word to one that has it live."""
-    facts: dict[Label, LabelFacts] = {}
-    for manifest in manifests:
-        for label, fact in manifest.labels.items():
-            if label not in facts or (facts[label].policy.shadow and not fact.policy.shadow):
-                facts[label] = fact
-    return {**TEST_CARD, **facts}
 
 
 def _advice(fact: LabelFacts) -> dict[str, Any]:
