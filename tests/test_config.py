@@ -128,7 +128,14 @@ def test_the_models_advice_stands_where_the_operator_is_silent() -> None:
 def test_a_model_may_advise_a_method_and_a_fitted_risk() -> None:
     policy = compose_policies(Settings(), [manifest(method="k_of_n", tuning={"k": 2, "n": 4}, window=8, a=0.8, b=-0.5)]).labels[GUN]
 
-    assert (policy.method, policy.tuning, policy.window, policy.a, policy.b, policy.fitted) == ("k_of_n", {"k": 2, "n": 4}, 8, 0.8, -0.5, True)
+    assert (policy.method, policy.tuning, policy.window, policy.a, policy.b, policy.fitted) == (
+        "k_of_n",
+        {"k": 2, "n": 4},
+        8,
+        0.8,
+        -0.5,
+        True,
+    )
 
 
 def test_the_advice_for_one_method_is_not_given_to_another() -> None:
