@@ -164,7 +164,10 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
     for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
         entry = taxonomy.entry(label)
         start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
-        composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})
+        said = {**common, **changes.get(label, {})}
+        if "method" in said:
+            start.pop("tuning", None)  # the advice is of another method
+        composed[label] = _policy(label, {**start, **said})
     return Policies(labels=composed, max_gap=reach)
 
 
@@ -202,6 +205,11 @@ def _advice(fact: LabelFacts) -> dict[str, Any]:
     said = {
         "open": advice.level,
         "dwell": advice.dwell,
+        "window": advice.window,
+        "method": advice.method,
+        "tuning": advice.tuning or None,
+        "a": advice.a,
+        "b": advice.b,
         "still": advice.still,
         "when": frozenset(advice.when) or None,
         "severity": advice.severity,

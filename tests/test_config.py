@@ -125,6 +125,25 @@ def test_the_models_advice_stands_where_the_operator_is_silent() -> None:
     assert (policy.open, policy.when, policy.shadow, policy.training_prior) == (4.5, frozenset({Medium.CAMERA}), True, 0.2)
 
 
+def test_a_model_may_advise_a_method_and_a_fitted_risk() -> None:
+    policy = compose_policies(Settings(), [manifest(method="k_of_n", tuning={"k": 2, "n": 4}, window=8, a=0.8, b=-0.5)]).labels[GUN]
+
+    assert (policy.method, policy.tuning, policy.window, policy.a, policy.b, policy.fitted) == (
+        "k_of_n",
+        {"k": 2, "n": 4},
+        8,
+        0.8,
+        -0.5,
+        True,
+    )
+
+
+def test_the_advice_for_one_method_is_not_given_to_another() -> None:
+    settings = Settings(policy={"gun": {"method": "median"}})
+
+    assert compose_policies(settings, [manifest(method="k_of_n", tuning={"k": 2})]).labels[GUN].tuning == {}
+
+
 def test_the_operators_word_wins_and_a_narrower_name_wins_over_a_wider_one() -> None:
     changes = {"default": {"open": 1.0, "window": 20}, "Weapons": {"open": 2.0, "severity": 1}, "gun": {"open": 3.0}}
 
