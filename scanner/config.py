@@ -11,7 +11,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -26,11 +26,20 @@ from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
-from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, user_models_dir
+from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, leading_facts, user_models_dir
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
-__all__ = ["EvidenceSettings", "ModelSettings", "Settings", "StreamSettings", "compose_policies", "policy_hash", "read_settings"]
+__all__ = [
+    "EvidenceSettings",
+    "ModelSettings",
+    "Settings",
+    "StreamSettings",
+    "compose_policies",
+    "motion_of",
+    "policy_hash",
+    "read_settings",
+]
 
 EVERY_LABEL: Final = "default"
 """``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
@@ -151,9 +160,8 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
     changes = _by_label(settings.policy, taxonomy)
     common = changes.pop(EVERY_LABEL, {})
     reach = settings.sampling.max_gap + FRAME
-    facts = {**TEST_CARD, **{label: fact for manifest in reversed(manifests) for label, fact in manifest.labels.items()}}
     composed = {}
-    for label, fact in facts.items():
+    for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
         entry = taxonomy.entry(label)
         start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
         said = {**common, **changes.get(label, {})}
@@ -161,6 +169,19 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
             start.pop("tuning", None)  # the advice is of another method
         composed[label] = _policy(label, {**start, **said})
     return Policies(labels=composed, max_gap=reach)
+
+
+def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
+    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator used; a narrower one wins.
+
+    Raises:
+        SetupError: a label that is unknown.
+    """
+    if settings.bursts.above is None:
+        return settings.bursts
+    known = taxonomy or Taxonomy.load()
+    found = sorted(((known.matching(name), value) for name, value in settings.bursts.above.items()), key=lambda pair: -len(pair[0]))
+    return replace(settings.bursts, above={entry.label: value for entries, value in found for entry in entries})
 
 
 def policy_hash(policies: Policies) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from scanner.config import Settings
+from scanner.config import Settings, motion_of
 from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
 from scanner.media import DecodeRequest
 from scanner.sandbox import Sandbox, Windows
@@ -114,6 +114,8 @@ class SegmentWorker:
         self._frames = tuple(scorer for scorer in scorers if not looks_at_bursts(scorer))
         self._bursts = tuple(scorer for scorer in scorers if looks_at_bursts(scorer))
         self._asides = asides(scorers)
+        for scorer in self._bursts:
+            self._warn_of_shut_gates(scorer, motion or Motion())
         self._request = request
         self._reuse = reuse
         self._motion = motion or Motion()
@@ -175,6 +177,12 @@ class SegmentWorker:
         bursts = set_aside(score_bursts(asked, windows.bursts()), self._asides)
         return in_motion(frames, bursts)
 
+    def _warn_of_shut_gates(self, scorer: Scorer, motion: Motion) -> None:
+        known = {label for frames in self._frames for label in frames.labels}
+        for gate in gates_of(scorer, motion):
+            if gate.label not in known:
+                log.warning("gate never opens: no model of frames says its label", extra={"model": str(scorer.model), "label": gate.label})
+
     @staticmethod
     def _failed(job: Job, window: int, error: InputError) -> Failed:
         first = job.segment.key
@@ -227,7 +235,7 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
 def open_worker(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[SegmentWorker]:
     """A worker with a sandbox of its own, closed at the end."""
     with Sandbox(settings.sandbox) as sandbox:
-        yield SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse, settings.bursts)
+        yield SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse, motion_of(settings))
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.config import Settings, compose_policies, policy_hash, read_settings
+from scanner.config import Settings, compose_policies, motion_of, policy_hash, read_settings
 from scanner.errors import SetupError
-from scanner.scoring import Manifest
+from scanner.scoring import Manifest, Motion
 from scanner.types import Label, Medium
 
 GUN = Label("gun")
@@ -181,3 +181,37 @@ def test_equal_policies_have_equal_hashes_and_others_do_not() -> None:
     other = compose_policies(Settings(policy={"gun": {"open": 9}}), [manifest()])
 
     assert policy_hash(one) == policy_hash(same) != policy_hash(other)
+
+
+def test_a_model_in_shadow_leaves_the_word_to_one_that_has_the_label_live() -> None:
+    shadow, live = manifest(level=9.0, shadow=True), manifest(level=4.5)
+
+    for both in ([shadow, live], [live, shadow]):
+        policy = compose_policies(Settings(), both).labels[Label("gun")]
+        assert (policy.open, policy.shadow) == (4.5, False)
+    assert compose_policies(Settings(), [shadow, shadow]).labels[Label("gun")].shadow
+
+
+def test_bursts_are_taken_by_any_name_of_a_label(tmp_path: Path) -> None:
+    settings = read_settings(written(tmp_path, "[bursts]\nbase_rate = 0.5\nabove = { weapons = 0.25, gun = 0.5 }\n"))
+
+    motion = motion_of(settings)
+
+    assert motion.base_rate == 0.5
+    assert motion.above is not None
+    assert (motion.above[Label("gun")], motion.above[Label("blade_in_hand")]) == (0.5, 0.25)
+    assert motion_of(Settings()) == Motion()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("base_rate = 2", "bursts"),
+        ("base_rat = 0.5", "bursts.base_rat"),
+        ("above = { fihgt = 0.5 }", "fihgt"),
+        ("above = { fight = 2 }", "fight"),
+    ],
+)
+def test_a_wrong_word_on_bursts_is_told(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=said):
+        motion_of(read_settings(written(tmp_path, f"[bursts]\n{text}\n")))

@@ -213,7 +213,7 @@ class Dark:
     def draw(self, rgb: Rgb, scene: Scene) -> Rgb:
         """The dark picture."""
         curve = (255.0 * self.light * (np.arange(256) / 255.0) ** self.gamma).astype(np.float32)
-        grain = scene.moving_random().normal(0.0, self.noise, rgb.shape).astype(np.float32)
+        grain = scene.moving_random().standard_normal(rgb.shape, np.float32) * np.float32(self.noise)
         return np.asarray(np.clip(curve[rgb] + grain, 0, 255), np.uint8)
 
 

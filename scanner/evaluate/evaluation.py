@@ -49,16 +49,16 @@ class Evaluation:
 
 
 def evaluate(
-    subject: Subject, judged: Sequence[Judged], changed: Sequence[Judged] = (), footage: Mapping[str, Footage] | None = None
+    subject: Subject, judged: Sequence[Judged], versions: Sequence[Judged] = (), footage: Mapping[str, Footage] | None = None
 ) -> Evaluation:
-    """Everything that can be told of what the models said."""
+    """Everything that can be told of what the models said; ``versions`` are rows unchanged and changed, to be compared."""
     return Evaluation(
         subject=subject,
         results=tuple(results(judged)),
         curves=tuple(curves(judged)),
         thresholds=tuple(thresholds(judged)),
         reliability=tuple(reliabilities(judged)),
-        robustness=tuple(robustness(judged, changed)),
+        robustness=tuple(robustness(versions)),
         slices=() if footage is None else tuple(slices(judged, footage)),
     )
 

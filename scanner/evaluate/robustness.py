@@ -15,7 +15,7 @@ from scanner.evaluate.measures import Interval, auc, bootstrap, bootstrap_differ
 from scanner.evaluate.results import recall_for
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Contest, Judged, contests, is_armed
-from scanner.evaluate.work import Versions
+from scanner.evaluate.work import UNCHANGED, Versions
 from scanner.types import Source
 
 __all__ = ["RATE", "Robustness", "altered_by", "robustness"]
@@ -25,6 +25,8 @@ RATE: Final = 0.05
 COMPANIONS: Final = 3
 ROUNDS: Final = 500
 """Of the bootstrap."""
+_Place = tuple[str, str, str]
+"""A row, whatever was done to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,25 +50,27 @@ class Robustness:
     flagged_negatives: Interval
 
 
-def robustness(judged: Sequence[Judged], changed: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Robustness]:
-    """Each contest for the unchanged rows that were changed, and for each change, in the order in which they were first met."""
-    before = {_place(one): one for one in judged}
-    after: dict[str, dict[tuple[str, str, str], Judged]] = {}
-    for one in changed:
-        if _place(one) in before:
-            after.setdefault(one.change, {})[_place(one)] = one
-    everywhere = [place for place in before if any(place in rows for rows in after.values())]
-    unchanged = {place: before[place] for place in everywhere}
-    return [row for rows in (unchanged, *after.values()) for row in _compared(before, rows, rounds)] if after else []
+def robustness(versions: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Robustness]:
+    """Each contest of the rows as they are, and after each change, in the order in which changes are first met.
+
+    ``versions`` holds rows unchanged and changed; a row that could not be read after a change is left out of both sides of that one.
+    """
+    of_change: dict[str, dict[_Place, Judged]] = {UNCHANGED: {}}
+    for one in versions:
+        of_change.setdefault(one.change, {})[_place(one)] = one
+    before = of_change[UNCHANGED]
+    pairs = ({place: one for place, one in after.items() if place in before} for after in of_change.values())
+    return [row for after in pairs for row in _compared(before, after, rounds)]
 
 
 def altered_by(studio: Studio, changes: Sequence[Change], rows: Sequence[Row], *, seed: int = 0) -> Versions:
-    """What ``Score.rows`` is to look at: every row after each of the changes, with harmless rows beside it where one shows such."""
+    """What ``Score.rows`` is to look at: every row as it is and after each of the changes, some of which show harmless rows beside it."""
     harmless = [row for row in rows if row.task in ("benign", "benign_video") and not is_armed(row)]
 
     def versions(row: Row) -> Mapping[str, Source]:
         own = crc32(f"{seed}/{row.key}".encode("utf-8", "surrogatepass"))
-        return studio.altered(row.path, changes, seed=own, others=_beside(row, harmless, Random(own)))
+        altered = studio.altered(row.path, changes, seed=own, others=_beside(row, harmless, Random(own)))
+        return {UNCHANGED: row.path, **altered}
 
     return versions
 
@@ -76,13 +80,11 @@ def _beside(row: Row, harmless: Sequence[Row], random: Random) -> list[Path]:
     return random.sample(others, min(COMPANIONS, len(others)))
 
 
-def _place(one: Judged) -> tuple[str, str, str]:
+def _place(one: Judged) -> _Place:
     return (one.row.key, one.row.task, one.row.label)
 
 
-def _compared(
-    before: Mapping[tuple[str, str, str], Judged], after: Mapping[tuple[str, str, str], Judged], rounds: int
-) -> Iterator[Robustness]:
+def _compared(before: Mapping[_Place, Judged], after: Mapping[_Place, Judged], rounds: int) -> Iterator[Robustness]:
     own, changed = contests([before[place] for place in after]), contests(list(after.values()))
     for old, new in zip(own, changed, strict=True):
         yield _row(old, new, rounds)

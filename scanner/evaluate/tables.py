@@ -12,7 +12,7 @@ from scanner.evaluate.measures import Floats, Truths
 from scanner.evaluate.rows import Row
 from scanner.types import Label, Medium
 
-__all__ = ["Contest", "Judged", "Unread", "contests", "is_armed"]
+__all__ = ["Contest", "Judged", "Unread", "contests", "is_armed", "shows"]
 
 ARMED: Final = ("rifle", "revolver", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow")
 """ImageNet classes that do show weapons; no negatives for them."""
@@ -76,6 +76,19 @@ class Contest:
         """1.0 for each row that the policies would flag for one of the labels."""
         return np.array([float(not one.flagged.isdisjoint(self.labels)) for one in self.rows])
 
+    def of_label(self, label: Label) -> Contest:
+        """The same contest for one of its labels: the positives that show it, and its own scores."""
+        kept = [one for one, truth in zip(self.rows, self.truths.tolist(), strict=True) if not truth or shows(one.row, label, self.labels)]
+        found = sum(map(bool, self.truths)) - (len(self.rows) - len(kept))
+        return replace(
+            self,
+            label=str(label),
+            labels=(label,),
+            rows=tuple(kept),
+            truths=np.arange(len(kept)) < found,
+            scores=np.array([one.scores.get(label, 0.0) for one in kept]),
+        )
+
     def only(self, kept: Truths) -> Contest:
         """The contest between some of its rows."""
         rows = tuple(one for one, keep in zip(self.rows, kept, strict=True) if keep)
@@ -126,6 +139,11 @@ def _is_ordinary(row: Row) -> bool:
 def is_armed(row: Row) -> bool:
     """Whether an ordinary picture is of a class that does show weapons."""
     return any(name in row.label for name in ARMED)
+
+
+def shows(row: Row, label: Label, labels: Sequence[Label]) -> bool:
+    """Whether a positive row counts for one label of several: a frame labelled smoke may show fire or not."""
+    return row.label == label or row.label not in labels
 
 
 def _is_unarmed(row: Row) -> bool:

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import BinaryIO, Final
 
 import av
+import numpy as np
 from av.codec import CodecContext
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
@@ -24,7 +25,7 @@ from scanner.errors import DamagedError, NoVideoError
 from scanner.media.header import read_header
 from scanner.media.limits import MediaLimits
 from scanner.media.open import Media, check_pixels, kind_of, open_media
-from scanner.media.orientation import Compass, Turn
+from scanner.media.orientation import UPRIGHT, Compass, Turn
 from scanner.media.picture import decode_bitmap
 from scanner.media.scale import Scaler, displayed
 from scanner.types import FrameSpec, Rgb
@@ -90,14 +91,15 @@ def _still(source: BinaryIO, limits: MediaLimits, name: str) -> Rgb | None:
     header = read_header(data, kind, name)
     check_pixels(header.width, header.height, limits, name)
     frame = decode_bitmap(data, kind, limits.max_pixels, name)
-    return _upright(frame, None, header.turn, None)
+    return _View(None, Compass()).turned(frame, header.turn)
 
 
 def _clip(source: BinaryIO, draw: Draw, crf: int, limits: MediaLimits, name: str) -> bytes:
     source.seek(0)
     out = BytesIO()
     with open_media(source, kind_of(source, name), limits, name) as media:
-        frames = (_drawn(frame, draw(rgb, number), media) for number, (frame, rgb) in enumerate(_pictures(media)))
+        reformatter = VideoReformatter()
+        frames = (_drawn(frame, draw(rgb, number), media, reformatter) for number, (frame, rgb) in enumerate(_pictures(media)))
         first = next(frames, None)
         if first is None:
             raise NoVideoError(f"{name}: no frame that can be decoded")
@@ -118,13 +120,12 @@ def _set_up(stream: VideoStream, first: VideoFrame) -> None:
 
 def _pictures(media: Media) -> Iterator[tuple[VideoFrame, Rgb]]:
     """Each frame of the track, in the order in which they are shown, and what is seen of it."""
-    compass, size, last = Compass(media.kind), None, None
+    view, last = _View(media.track.sample_aspect_ratio, Compass(media.kind)), None
     for frame in _decoded(media):
         if frame.pts is None or (last is not None and frame.pts <= last):
             continue  # no time of its own
-        rgb = _upright(frame, media.track.sample_aspect_ratio, compass.turn(frame), size)
-        last, size = frame.pts, (rgb.shape[1], rgb.shape[0])
-        yield frame, rgb
+        last = frame.pts
+        yield frame, view.of(frame)
 
 
 def _decoded(media: Media) -> Iterator[VideoFrame]:
@@ -138,12 +139,27 @@ def _decoded(media: Media) -> Iterator[VideoFrame]:
             continue
 
 
-def _upright(frame: VideoFrame, aspect: Fraction | None, turn: Turn, size: tuple[int, int] | None) -> Rgb:
-    """H x W x 3, in square pixels; as large as ``size``, where the frame is not the first."""
-    shape = displayed(frame, aspect, turn)
-    width, height = _bounded(shape) if size is None else size
-    spec = FrameSpec(width=width, height=height)
-    return Scaler((spec,)).images(frame, shape, turn)[spec]
+class _View:
+    """What is seen of a source's frames: H x W x 3, upright, in square pixels, all as large as the first."""
+
+    def __init__(self, aspect: Fraction | None, compass: Compass) -> None:
+        self._aspect = aspect
+        self._compass = compass
+        self._spec: FrameSpec | None = None
+        self._scaler = Scaler(())
+
+    def of(self, frame: VideoFrame) -> Rgb:
+        """This frame's."""
+        return self.turned(frame, self._compass.turn(frame))
+
+    def turned(self, frame: VideoFrame, turn: Turn) -> Rgb:
+        """The frame's, where it is known how it lies."""
+        shape = displayed(frame, self._aspect, turn)
+        if self._spec is None:
+            width, height = _bounded(shape)
+            self._spec = FrameSpec(width=width, height=height)
+            self._scaler = Scaler((self._spec,))
+        return self._scaler.images(frame, shape, turn)[self._spec]
 
 
 def _bounded(shape: tuple[int, int]) -> tuple[int, int]:
@@ -152,9 +168,9 @@ def _bounded(shape: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def _drawn(frame: VideoFrame, rgb: Rgb, media: Media) -> VideoFrame:
+def _drawn(frame: VideoFrame, rgb: Rgb, media: Media, reformatter: VideoReformatter) -> VideoFrame:
     """The frame to be encoded, at the time and with the keyframe of the one that it stands for."""
-    picture = _yuv(_to_frame(rgb))
+    picture = _yuv(_to_frame(rgb), reformatter)
     assert frame.pts is not None  # others were left out
     picture.pts, picture.time_base = round(frame.pts * media.time_base / TICK), TICK
     picture.pict_type = PictureType.I if frame.key_frame else PictureType.NONE
@@ -164,12 +180,12 @@ def _drawn(frame: VideoFrame, rgb: Rgb, media: Media) -> VideoFrame:
 def _to_frame(rgb: Rgb) -> VideoFrame:
     """Its sides even, as 4:2:0 wants them."""
     height, width = (side - side % 2 for side in rgb.shape[:2])
-    return VideoFrame.from_ndarray(rgb[:height, :width].copy(), format="rgb24")
+    return VideoFrame.from_ndarray(np.ascontiguousarray(rgb[:height, :width]), format="rgb24")
 
 
-def _yuv(frame: VideoFrame) -> VideoFrame:
+def _yuv(frame: VideoFrame, reformatter: VideoReformatter) -> VideoFrame:
     matrix = Colorspace.ITU709 if frame.height > _SD_LINES else Colorspace.ITU601
-    return VideoReformatter().reformat(
+    return reformatter.reformat(
         frame, format="yuv420p", dst_colorspace=matrix, src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG, threads=1
     )
 
@@ -180,12 +196,12 @@ def _through_h264(frame: VideoFrame, crf: int) -> VideoFrame:
     assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt, encoder.thread_count = frame.width, frame.height, "yuv420p", 1
     encoder.time_base, encoder.options = Fraction(1, 25), {**_ENCODING, "tune": "zerolatency", "crf": str(crf)}
-    packets = [*encoder.encode(_yuv(frame)), *encoder.encode(None)]
+    packets = [*encoder.encode(_yuv(frame, VideoReformatter())), *encoder.encode(None)]
     decoder = CodecContext.create("h264", "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.thread_count = 1
     decoded = [picture for packet in packets for picture in decoder.decode(packet)] + decoder.decode(None)
-    return _to_frame(_upright(decoded[0], None, Turn(), (frame.width, frame.height)))
+    return _to_frame(_View(None, Compass()).turned(decoded[0], UPRIGHT))
 
 
 def _png(frame: VideoFrame) -> bytes:

@@ -4,6 +4,7 @@ from scanner.scoring.golden import Golden, check_model, record, write_golden
 from scanner.scoring.manifest import LabelFacts, Manifest, RecommendedPolicy, read_manifest
 from scanner.scoring.motion import Motion, chance, gates_of, in_motion, taken
 from scanner.scoring.onnx import OnnxScorer, Precision, Provider, graph_file, load_onnx
+from scanner.scoring.priors import at_one_prior, leading_facts
 from scanner.scoring.registry import Check, check_models, list_models, load_scorers, user_models_dir
 from scanner.scoring.reuse import Reuse
 from scanner.scoring.scorer import Advised, Scorer, gate_of, looks_at_bursts, score_bursts, score_samples, shadow_of, specs
@@ -26,6 +27,7 @@ __all__ = [
     "Scorer",
     "TestCard",
     "asides",
+    "at_one_prior",
     "chance",
     "check_model",
     "check_models",
@@ -33,6 +35,7 @@ __all__ = [
     "gates_of",
     "graph_file",
     "in_motion",
+    "leading_facts",
     "list_models",
     "load_onnx",
     "load_scorers",

@@ -25,7 +25,7 @@ class Motion:
 
     base_rate: float = 0.02
     """Share of all segments, whatever their frames say: what the gates miss is found and measured there. 1 takes all, 0 none."""
-    above: Mapping[str, float] | None = None
+    above: Mapping[Label, float] | None = None
     """Probability by label: a segment is taken where a frame of it scores as much. In place of the gates that models bring."""
 
     def __post_init__(self) -> None:
@@ -37,26 +37,29 @@ class Motion:
 
 
 def taken(frames: Iterable[ScoredFrame], key: SegmentKey, gates: Sequence[Gate], base_rate: float) -> bool:
-    """Whether the segment with these frames is looked at in motion: one passes a gate, or the segment is of the base rate's share."""
+    """Whether the segment with these frames is looked at in motion: one passes a gate, or the segment is of the base rate's share.
+
+    A gate hears models in shadow too: it judges nothing.
+    """
     if chance(key) < base_rate:
         return True
-    return any(frame.values.get(gate.label, -1.0) >= gate.above for frame in frames for gate in gates)
+    return any(frame.heard.get(gate.label, -1.0) >= gate.above for frame in frames for gate in gates)
 
 
 def chance(key: SegmentKey) -> float:
     """A number in [0, 1) that looks random and is the segment's own: the same on every machine and for every retry.
 
-    >>> round(chance(SegmentKey(stream_id=StreamId("s"), sequence=1)), 3)
-    0.5
+    >>> round(chance(SegmentKey(stream_id="s", sequence=1)), 6)
+    0.517189
     """
-    name = f"{key.sequence}/{key.stream_id}".encode("utf-8", "surrogateescape")
+    name = f"{key.sequence}/{key.stream_id}".encode("utf-8", "surrogatepass")
     return (int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) >> (64 - _BITS)) / (1 << _BITS)
 
 
 def gates_of(scorer: Scorer, motion: Motion) -> tuple[Gate, ...]:
     """When this scorer of bursts is asked: the operator's gates, else its own."""
     if motion.above is not None:
-        return tuple(Gate(label=Label(label), above=above) for label, above in motion.above.items())
+        return tuple(Gate(label=label, above=above) for label, above in motion.above.items())
     gate = gate_of(scorer)
     return () if gate is None else (gate,)
 
