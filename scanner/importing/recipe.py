@@ -13,7 +13,7 @@ from scanner.scoring import RecommendedPolicy
 from scanner.taxonomy import Taxonomy
 from scanner.types import Fit, Label
 
-__all__ = ["LabelRecipe", "Recipe", "Triple"]
+__all__ = ["Area", "LabelRecipe", "Recipe", "Triple"]
 
 
 def _number(value: object) -> object:
@@ -55,6 +55,22 @@ class LabelRecipe(_Frozen):
         return RecommendedPolicy(level=level, dwell=self.dwell, still=self.threshold, shadow=True)
 
 
+class Area(_Frozen):
+    """How a map of probabilities, one for each place of the picture, becomes one of the picture: by the share of it that lies high.
+
+    ``p = sigmoid(steepness * ln((share + floor) / (half + floor)))``.
+    """
+
+    above: Probability
+    """A place counts from this probability on."""
+    half: Probability
+    """The share of the picture at which the probability is one half."""
+    steepness: Positive
+    """Log-odds for each natural logarithm of the share."""
+    floor: Probability = 1e-4
+    """A share that is as good as none."""
+
+
 class Recipe(_Frozen):
     """All that must be known of an image classifier to make a model of it. Nothing that changes its scores is guessed."""
 
@@ -76,6 +92,8 @@ class Recipe(_Frozen):
     """Names of its columns, in order; empty: they go by number."""
     activation: Literal["softmax", "sigmoid", "none"]
     """What makes probabilities of the columns; none: the graph gives probabilities."""
+    area: Area | None = None
+    """Of a network that gives a map of one column, N x 1 x H x W; None: it classifies the picture."""
     combine: Literal["sum", "max"] = "max"
     """How several columns make one label: the sum where one picture is one class of several, the highest where it may be more."""
     labels: Mapping[Label, LabelRecipe] = Field(min_length=1)
@@ -93,6 +111,8 @@ class Recipe(_Frozen):
             raise ValueError(f"columns must differ from each other, got {', '.join(self.columns)}")
         if self.combine == "sum" and self.activation == "sigmoid":
             raise ValueError("combine: the sum of sigmoids is no probability, take max")
+        if self.area is not None and len(self.columns) != 1:
+            raise ValueError("area: a map has one column, name it")
         taxonomy = Taxonomy.load()
         for label, recipe in self.labels.items():
             if taxonomy.entry(label).label != label:

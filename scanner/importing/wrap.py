@@ -15,7 +15,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, load_from_string, numpy_helper
 
 from scanner.errors import SetupError
-from scanner.importing.recipe import Recipe
+from scanner.importing.recipe import Area, Recipe
 from scanner.importing.signature import Port, Signature, read_signature
 
 __all__ = ["Wrapped", "fix_batch", "wrap"]
@@ -134,6 +134,8 @@ def _arithmetic(was: Signature, recipe: Recipe, name: str) -> list[_Step]:
 def _after(labels: str, was: Signature, recipe: Recipe, ours: _Names) -> list[NodeProto]:
     """From the network's output to ours."""
     steps = [_Step("Reshape", (np.array([-1, was.columns], np.int64),)), _Step("Cast", (), {"to": TensorProto.FLOAT})]
+    if recipe.area is not None:
+        steps = [*_share(recipe.area), steps[0], *_curve(recipe.area)]
     if recipe.activation == "softmax":
         steps.append(_Step("Softmax", (), {"axis": 1}))
     if recipe.activation == "sigmoid":
@@ -149,6 +151,27 @@ def _after(labels: str, was: Signature, recipe: Recipe, ours: _Names) -> list[No
         made.append(ours.fresh())
         nodes.append(helper.make_node(recipe.combine.capitalize(), picked, [made[-1]]))
     return [*nodes, helper.make_node("Concat", made, [labels], axis=1)]
+
+
+def _share(area: Area) -> list[_Step]:
+    """Of the picture that lies high: from N x 1 x H x W probabilities to N x 1 x 1 x 1."""
+    return [
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("Greater", (np.array(area.above, np.float32),)),
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("GlobalAveragePool"),
+    ]
+
+
+def _curve(area: Area) -> list[_Step]:
+    """From a share to a probability."""
+    return [
+        _Step("Add", (np.array(area.floor, np.float32),)),
+        _Step("Div", (np.array(area.half + area.floor, np.float32),)),
+        _Step("Log"),
+        _Step("Mul", (np.array(area.steepness, np.float32),)),
+        _Step("Sigmoid"),
+    ]
 
 
 def _chain(first: str, steps: Sequence[_Step], last: str, ours: _Names) -> list[NodeProto]:
