@@ -81,7 +81,8 @@ def _add(asked: Asked, name: str, models: ModelSettings, target: Path) -> Added:
     recipe = asked.recipe(name, known)
     where, pinned = asked.where(name, known)
     _check_is_free(name, models, target)
-    return add_model(name, recipe, where, target, sha256=pinned, provider=models.provider)
+    inside = None if known is None else known.file
+    return add_model(name, recipe, where, target, sha256=pinned, inside=inside, provider=models.provider)
 
 
 def _check_is_free(name: str, settings: ModelSettings, target: Path) -> None:

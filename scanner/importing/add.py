@@ -47,7 +47,16 @@ class _Tried:
     walls: tuple[str, ...]
 
 
-def add_model(name: str, recipe: Recipe, where: str, into: Path, *, sha256: str | None = None, provider: Provider = "cpu") -> Added:
+def add_model(
+    name: str,
+    recipe: Recipe,
+    where: str,
+    into: Path,
+    *,
+    sha256: str | None = None,
+    inside: str | None = None,
+    provider: Provider = "cpu",
+) -> Added:
     """Read, look at, wrap, try and write one network; ``into/name`` is there with all that belongs to it, or not at all.
 
     Raises:
@@ -57,7 +66,7 @@ def add_model(name: str, recipe: Recipe, where: str, into: Path, *, sha256: str 
     _check_name(name)
     workshop = _workshop()
     with staged(into / name) as folder:
-        data = read_source(where, sha256=sha256)
+        data = read_source(where, sha256=sha256, inside=inside)
         facts = read_contents(data, name)
         tried = _tried(workshop, data, recipe, name, provider)
         source = hashlib.sha256(data).hexdigest()

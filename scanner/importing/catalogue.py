@@ -20,7 +20,7 @@ class Known(Recipe):
     package: str | None = None
     """A distribution with the file inside, if it is installed. Only the file is read; nothing of the package is run."""
     file: str | None = None
-    """Its path among the distribution's files."""
+    """Its path among the distribution's files, and in its wheel."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Of the file; None where everybody converts it for themselves."""
     default_for: tuple[str, ...] = ()

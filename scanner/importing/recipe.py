@@ -56,19 +56,30 @@ class LabelRecipe(_Frozen):
 
 
 class Area(_Frozen):
-    """How a map of probabilities, one for each place of the picture, becomes one of the picture: by the share of it that lies high.
+    """How a map of probabilities, one for each pixel, becomes one of the picture: by the share of it that lies high.
 
-    ``p = sigmoid(steepness * ln((share + floor) / (half + floor)))``.
+    ``p = sigmoid(steepness * ln((share + floor) / (half + floor)))``. Blobs that are thick in both directions can be left out of the
+    share: a network that looks for lines takes a lone object on plain ground for one.
     """
 
     above: Probability
-    """A place counts from this probability on."""
+    """A pixel counts from this probability on."""
+    cell: int = Field(default=1, ge=1, le=64)
+    """Pixels a side of the cells in which they are counted."""
+    thickest: int | None = Field(default=None, ge=3, le=63)
+    """What holds a square of so many cells a side does not count; None: all does."""
     half: Probability
     """The share of the picture at which the probability is one half."""
     steepness: Positive
     """Log-odds for each natural logarithm of the share."""
     floor: Probability = 1e-4
     """A share that is as good as none."""
+
+    @model_validator(mode="after")
+    def _has_a_middle(self) -> Self:
+        if self.thickest is not None and self.thickest % 2 == 0:
+            raise ValueError(f"thickest must be odd, got {self.thickest}")
+        return self
 
 
 class Recipe(_Frozen):
