@@ -164,12 +164,15 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
     for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
         entry = taxonomy.entry(label)
         start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
-        composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})
+        said = {**common, **changes.get(label, {})}
+        if "method" in said:
+            start.pop("tuning", None)  # the advice is of another method
+        composed[label] = _policy(label, {**start, **said})
     return Policies(labels=composed, max_gap=reach)
 
 
 def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
-    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator used.
+    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator used; a narrower one wins.
 
     Raises:
         SetupError: a label that is unknown.
@@ -177,8 +180,8 @@ def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
     if settings.bursts.above is None:
         return settings.bursts
     known = taxonomy or Taxonomy.load()
-    above = {entry.label: value for name, value in settings.bursts.above.items() for entry in known.matching(name)}
-    return replace(settings.bursts, above=above)
+    found = sorted(((known.matching(name), value) for name, value in settings.bursts.above.items()), key=lambda pair: -len(pair[0]))
+    return replace(settings.bursts, above={entry.label: value for entries, value in found for entry in entries})
 
 
 def policy_hash(policies: Policies) -> str:
@@ -202,6 +205,11 @@ def _advice(fact: LabelFacts) -> dict[str, Any]:
     said = {
         "open": advice.level,
         "dwell": advice.dwell,
+        "window": advice.window,
+        "method": advice.method,
+        "tuning": advice.tuning or None,
+        "a": advice.a,
+        "b": advice.b,
         "still": advice.still,
         "when": frozenset(advice.when) or None,
         "severity": advice.severity,

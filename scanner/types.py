@@ -6,7 +6,7 @@ Segment -> Decoded (Samples) -> ScoredSegment (Scores) -> StreamRisk -> Incident
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -346,25 +346,30 @@ class ScoredFrame:
     @property
     def values(self) -> dict[Label, float]:
         """All labels of all models that count here; where two models know a label, the higher one."""
-        return {label: value for label, value in self._highest.items() if label not in self.superseded}
+        return {label: value for label, value in _highest(s.values for s in self.scores).items() if label not in self.superseded}
 
     @property
     def left_out(self) -> dict[Label, float]:
         """The values of superseded labels."""
-        return {label: value for label, value in self._highest.items() if label in self.superseded}
+        return {label: value for label, value in _highest(s.values for s in self.scores).items() if label in self.superseded}
+
+    @property
+    def heard(self) -> dict[Label, float]:
+        """All that any model says of it, whether it counts or not."""
+        return _highest(values for scores in self.scores for values in (scores.values, scores.shadow))
 
     @property
     def medium(self) -> Mapping[Medium, float]:
         """Of the first model that has a medium head; empty where none has."""
         return next((s.medium for s in self.scores if s.medium), self.beside)
 
-    @property
-    def _highest(self) -> dict[Label, float]:
-        merged: dict[Label, float] = {}
-        for scores in self.scores:
-            for label, value in scores.values.items():
-                merged[label] = max(value, merged.get(label, 0.0))
-        return merged
+
+def _highest(said: Iterable[Mapping[Label, float]]) -> dict[Label, float]:
+    merged: dict[Label, float] = {}
+    for values in said:
+        for label, value in values.items():
+            merged[label] = max(value, merged.get(label, 0.0))
+    return merged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

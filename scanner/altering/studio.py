@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -24,6 +25,8 @@ CPU_SECONDS: Final = 900.0
 WALL_SECONDS: Final = 3600.0
 MEMORY_BYTES: Final = 2 << 30
 """An encoder looks ahead at many pictures."""
+LONGEST: Final = Fraction(60)
+"""Seconds of a clip: what is longer is refused, or one recording would take as long as all others together."""
 
 
 class Studio:
@@ -38,7 +41,8 @@ class Studio:
             write_wall_seconds=max(limits.write_wall_seconds, WALL_SECONDS),
         )
         self._sandbox = Sandbox(roomy, tasks=TASKS, warm_up=WARM_UP)
-        self._media = media or MediaLimits()
+        media = media or MediaLimits()
+        self._media = replace(media, max_duration=min(media.max_duration, LONGEST))
 
     def __enter__(self) -> Studio:
         return self
@@ -54,7 +58,7 @@ class Studio:
         """The source as each change makes it, by the change's name; the same for the same seed.
 
         Raises:
-            InputError: the source cannot be read.
+            InputError: the source cannot be read, or is longer than ``LONGEST``.
             DecoderDiedError: the child died of it, or passed a limit.
         """
         order = Order(changes=tuple(changes), seed=seed, limits=self._media)

@@ -9,20 +9,19 @@ from scanner.risk import Policies
 from scanner.risk.policy import logit, sigmoid
 from scanner.types import Label
 
-__all__ = ["rebased"]
+__all__ = ["rebased", "rebased_score"]
 
 
 def rebased(line: Line, was: Policies, now: Policies) -> Line:
     """The line as a model with the training priors of ``now`` would have told it; one of ``was`` did."""
     if not isinstance(line, FrameLine):
         return line
-    return replace(line, scores={label: _moved(value, _shift(Label(label), was, now)) for label, value in line.scores.items()})
+    return replace(line, scores={label: rebased_score(value, Label(label), was, now) for label, value in line.scores.items()})
 
 
-def _shift(label: Label, was: Policies, now: Policies) -> float:
+def rebased_score(value: float, label: Label, was: Policies, now: Policies) -> float:
+    """One score, the same way; one of a label that either does not know stays."""
     before, after = (of.labels.get(label) for of in (was, now))
-    return 0.0 if before is None or after is None else logit(after.training_prior) - logit(before.training_prior)
-
-
-def _moved(value: float, shift: float) -> float:
-    return value if shift == 0.0 else sigmoid(logit(value) + shift)
+    if before is None or after is None or before.training_prior == after.training_prior:
+        return value
+    return sigmoid(logit(value) + logit(after.training_prior) - logit(before.training_prior))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scanner.evaluate.charts import Bin
 from scanner.evaluate.measures import BINS, Floats, Interval, Truths, bootstrap, calibration_error
-from scanner.evaluate.tables import Judged, contests
+from scanner.evaluate.tables import Judged, contests, shows
 
 __all__ = ["Reliability", "reliabilities"]
 
@@ -43,14 +43,9 @@ def reliabilities(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Rel
         for label in contest.labels:
             sides = zip(contest.rows, contest.truths.tolist(), strict=True)
             for one, truth in sides:
-                if label in one.evidence and (not truth or _shows(one, label, contest.labels)):
+                if label in one.evidence and (not truth or shows(one.row, label, contest.labels)):
                     (positives if truth else negatives).setdefault(label, {})[one.row.key] = one
     return [_measured(label, list(positives[label].values()), list(negatives.get(label, {}).values()), rounds) for label in positives]
-
-
-def _shows(one: Judged, label: str, labels: Sequence[str]) -> bool:
-    """A frame labelled smoke may show fire or not: where rows name one of several labels, they count for that one."""
-    return one.row.label == label or one.row.label not in labels
 
 
 def _measured(label: str, positives: list[Judged], negatives: list[Judged], rounds: int) -> Reliability:

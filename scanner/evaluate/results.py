@@ -69,8 +69,9 @@ def results(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Result]:
 
 
 def thresholds(judged: Sequence[Judged]) -> list[Threshold]:
-    """For each contest the threshold of each of ``RATES``."""
-    return [threshold for contest in contests(judged) for threshold in _thresholds(contest)]
+    """For each label and kind of negatives (for the medium too) the threshold of each of ``RATES``."""
+    alone = (one for contest in contests(judged) for one in ([contest.of_label(label) for label in contest.labels] or [contest]))
+    return [threshold for contest in alone for threshold in _thresholds(contest)]
 
 
 def recall_for(rate: float) -> partial[float]:

@@ -12,7 +12,7 @@ from scanner.evaluate.measures import Floats, Truths
 from scanner.evaluate.rows import Row
 from scanner.types import Label, Medium
 
-__all__ = ["Contest", "Judged", "Unread", "contests", "is_armed"]
+__all__ = ["Contest", "Judged", "Unread", "contests", "is_armed", "shows"]
 
 ARMED: Final = ("rifle", "revolver", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow")
 """ImageNet classes that do show weapons; no negatives for them."""
@@ -34,6 +34,8 @@ class Judged:
     """Of each label's highest score the log-likelihood ratio: the score without the prior that its model assumes."""
     change: str = ""
     """What was done to the input; nothing, where it is empty."""
+    shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By model, the highest scores of labels for which it is in shadow while another model judges them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,19 @@ class Contest:
         """1.0 for each row that the policies would flag for one of the labels."""
         return np.array([float(not one.flagged.isdisjoint(self.labels)) for one in self.rows])
 
+    def of_label(self, label: Label) -> Contest:
+        """The same contest for one of its labels: the positives that show it, and its own scores."""
+        kept = [one for one, truth in zip(self.rows, self.truths.tolist(), strict=True) if not truth or shows(one.row, label, self.labels)]
+        found = sum(map(bool, self.truths)) - (len(self.rows) - len(kept))
+        return replace(
+            self,
+            label=str(label),
+            labels=(label,),
+            rows=tuple(kept),
+            truths=np.arange(len(kept)) < found,
+            scores=np.array([one.scores.get(label, 0.0) for one in kept]),
+        )
+
     def only(self, kept: Truths) -> Contest:
         """The contest between some of its rows."""
         rows = tuple(one for one, keep in zip(self.rows, kept, strict=True) if keep)
@@ -93,8 +108,19 @@ class _Question:
 
 
 def contests(judged: Sequence[Judged]) -> Iterator[Contest]:
-    """A contest for each task and kind of negatives that there are rows for, rows in the order given."""
-    for question in _QUESTIONS:
+    """A contest for each task and kind of negatives that there are rows for, rows in the order given.
+
+    A model that is in shadow for a label that another one judges has contests of its own, among the rows that it saw.
+    """
+    yield from _contests(_QUESTIONS, judged)
+    for model in sorted({model for one in judged for model in one.shadow}):
+        seen = [one for one in judged if model in one.shadow]
+        heard = {label for one in seen for label in one.shadow[model]}
+        yield from _contests([_by_shadow(question, model) for question in _QUESTIONS if heard.intersection(question.labels)], seen)
+
+
+def _contests(questions: Sequence[_Question], judged: Sequence[Judged]) -> Iterator[Contest]:
+    for question in questions:
         positives = [one for one in judged if question.positive(one.row)]
         for against, is_negative in question.negatives.items():
             negatives = [one for one in judged if is_negative(one.row)]
@@ -115,6 +141,16 @@ def _contest(question: _Question, against: str, positives: list[Judged], negativ
     )
 
 
+def _by_shadow(question: _Question, model: str) -> _Question:
+    """The same question of a model that nothing is flagged by."""
+    labels = question.labels
+
+    def score(judged: Judged) -> float:
+        return max(judged.shadow[model].get(label, 0.0) for label in labels)
+
+    return replace(question, label=f"{question.label} by {model}, in shadow", labels=(), score=score)
+
+
 def _score_of(*labels: str) -> Callable[[Judged], float]:
     return lambda judged: max(judged.scores.get(label, 0.0) for label in labels)
 
@@ -126,6 +162,11 @@ def _is_ordinary(row: Row) -> bool:
 def is_armed(row: Row) -> bool:
     """Whether an ordinary picture is of a class that does show weapons."""
     return any(name in row.label for name in ARMED)
+
+
+def shows(row: Row, label: Label, labels: Sequence[Label]) -> bool:
+    """Whether a positive row counts for one label of several: a frame labelled smoke may show fire or not."""
+    return row.label == label or row.label not in labels
 
 
 def _is_unarmed(row: Row) -> bool:

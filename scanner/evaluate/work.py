@@ -12,12 +12,11 @@ from scanner.arrivals import Arrival, Arrived, Unreadable
 from scanner.config import Settings, compose_policies
 from scanner.errors import ScannerError
 from scanner.evaluate.folds import FoldModels, shares
-from scanner.evaluate.priors import rebased
+from scanner.evaluate.priors import rebased, rebased_score
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Judged, Unread
 from scanner.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
 from scanner.risk import Policies, judge_still
-from scanner.risk.policy import logit, sigmoid
 from scanner.runner import Runner, used_models
 from scanner.scan import scan
 from scanner.types import Label, Medium, Segment, SegmentKey, Source, StreamId
@@ -54,7 +53,7 @@ class Score:
             policies = compose_policies(share.settings, used_models(share.settings))
             with self.open_runner(share.settings) as runner:
                 lines = self._kept(record(share.rows, policies, runner, versions or unchanged), policies, own)
-                yield from (_told_at(own, one) for one in judge(share.rows, lines, policies))
+                yield from (_told_at(own, policies, one) for one in judge(share.rows, lines, policies))
 
     def _kept(self, lines: Iterable[Line], policies: Policies, own: Policies) -> Iterator[Line]:
         for line in lines:
@@ -165,16 +164,16 @@ def _judged(row: Row, change: str, heard: _Heard, policies: Policies) -> Judged 
         scores=scores,
         medium=_mean(heard.frames),
         flagged=heard.flagged(policies),
+        shadow=_shadow(heard.frames),
         evidence={name: policies.labels[label].llr(scores[name]) for label in policies.labels if (name := str(label)) in scores},
     )
 
 
-def _told_at(policies: Policies, said: Judged | Unread) -> Judged | Unread:
-    """Its scores at the training priors of these policies: scores of several folds' models then mean the same."""
+def _told_at(now: Policies, was: Policies, said: Judged | Unread) -> Judged | Unread:
+    """Its scores at the training priors of ``now``: scores of several folds' models then mean the same."""
     if isinstance(said, Unread):
         return said
-    known = {label: policies.labels[label].training_prior for label in policies.labels if label in said.evidence}
-    return replace(said, scores={**said.scores, **{label: sigmoid(said.evidence[label] + logit(prior)) for label, prior in known.items()}})
+    return replace(said, scores={label: rebased_score(value, Label(label), was, now) for label, value in said.scores.items()})
 
 
 def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:
@@ -182,6 +181,16 @@ def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:
     for frame in frames:
         for label, value in frame.scores.items():
             scores[label] = max(value, scores.get(label, 0.0))
+    return scores
+
+
+def _shadow(frames: Sequence[FrameLine]) -> Mapping[str, Mapping[str, float]]:
+    """The same of models in shadow, by their names."""
+    scores: dict[str, dict[str, float]] = {}
+    for frame in frames:
+        for model, said in frame.shadow.items():
+            own = scores.setdefault(model.partition("@")[0], {})
+            own.update({label: max(value, own.get(label, 0.0)) for label, value in said.items()})
     return scores
 
 

@@ -119,6 +119,14 @@ class RecommendedPolicy(_Frozen):
     """Opens an incident, in log-odds over the training prior; None leaves the product's default."""
     dwell: float | None = Field(default=None, ge=0.0)
     """Seconds of evidence that the level must have."""
+    window: float | None = Field(default=None, gt=0.0)
+    """Nothing older counts, in seconds."""
+    method: str | None = None
+    """How looks become a level, with its ``tuning``; a level of one method is not a level of another."""
+    tuning: Mapping[str, float] = {}
+    a: float | None = Field(default=None, gt=0.0)
+    b: float | None = None
+    """The risk's, as fitted on labelled streams; None as long as nothing carries a fit."""
     still: Probability | None = None
     """The probability from which a single picture is flagged."""
     when: tuple[Medium, ...] = ()

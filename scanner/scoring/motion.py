@@ -39,21 +39,20 @@ class Motion:
 def taken(frames: Iterable[ScoredFrame], key: SegmentKey, gates: Sequence[Gate], base_rate: float) -> bool:
     """Whether the segment with these frames is looked at in motion: one passes a gate, or the segment is of the base rate's share.
 
-    A model in shadow opens a gate, too: it flags nothing by that.
+    A gate hears models in shadow too: it judges nothing.
     """
     if chance(key) < base_rate:
         return True
-    said = [values for frame in frames for scores in frame.scores for values in (scores.values, scores.shadow)]
-    return any(values.get(gate.label, -1.0) >= gate.above for values in said for gate in gates)
+    return any(frame.heard.get(gate.label, -1.0) >= gate.above for frame in frames for gate in gates)
 
 
 def chance(key: SegmentKey) -> float:
     """A number in [0, 1) that looks random and is the segment's own: the same on every machine and for every retry.
 
-    >>> round(chance(SegmentKey(stream_id=StreamId("s"), sequence=1)), 3)
-    0.5
+    >>> round(chance(SegmentKey(stream_id="s", sequence=1)), 6)
+    0.517189
     """
-    name = f"{key.sequence}/{key.stream_id}".encode("utf-8", "surrogateescape")
+    name = f"{key.sequence}/{key.stream_id}".encode("utf-8", "surrogatepass")
     return (int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) >> (64 - _BITS)) / (1 << _BITS)
 
 

@@ -17,8 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.evaluate.streams.footage import Kind
-from scanner.evaluate.streams.outcome import HOUR, Outcomes, median_delay, missed_share
+from scanner.evaluate.streams.outcome import Outcomes, median_delay, missed_share
 from scanner.evaluate.streams.rate import upper_mean
 from scanner.evaluate.streams.sweep import THRESHOLDS, Candidate, Material, Sweep, chosen_outcomes
 
@@ -125,10 +124,8 @@ def _tried(material: Material, found: Sweep, limits: Limits, folds: Sequence[int
 
 def _over(material: Material, openings: NDArray[np.int64], limits: Limits, safe: Flags) -> NDArray[np.int64]:
     """How much more happened on the safe pieces than may, at each threshold; 0 where the limits hold."""
-    still = np.array([piece.kind is Kind.PHOTOGRAPHS for piece in material.pieces])
-    seconds = np.array([float(piece.length) for piece in material.pieces])
-    moving, pictures = safe & ~still, safe & still
-    may_open = _may_happen(seconds[moving].sum() / HOUR, limits.rate)
+    moving, pictures = safe & ~material.still, safe & material.still
+    may_open = _may_happen(material.hours[moving].sum(), limits.rate)
     may_flag = int(limits.pictures * pictures.sum())
     false = np.maximum(openings[moving].sum(axis=0) - may_open, 0)
     flagged = np.maximum((openings[pictures] > 0).sum(axis=0) - may_flag, 0)
@@ -162,8 +159,7 @@ def _index(threshold: float) -> int:
 
 def curve(material: Material, found: Sweep) -> Curve:
     """The candidate at every threshold, all groups together."""
-    still = np.array([piece.kind is Kind.PHOTOGRAPHS for piece in material.pieces])
-    hours = sum(float(piece.length) for piece in material.pieces if piece.kind is not Kind.PHOTOGRAPHS) / HOUR
+    still, hours = material.still, material.hours[~material.still].sum()
     return Curve(
         thresholds=tuple(THRESHOLDS.tolist()),
         missed=tuple(np.isnan(found.delays).mean(axis=0).tolist()),

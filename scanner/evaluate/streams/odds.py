@@ -2,7 +2,7 @@
 
 Fitted on windows of labelled streams by logistic regression, both classes weighing the same and every group within a class too, so
 that the prior of the streams that were put together drops out and the policy's live prior can take its place. Looks of the seconds
-after an event belong to neither class: the level remembers.
+after an event belong to neither class: the level remembers. Neither do held photographs, which say nothing of how a level moves.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _rows(material: Material, candidate: Candidate) -> Iterator[tuple[float, boo
                 continue
             when = Fraction(at, 1000)
             if stream.event is not None:
-                if stream.event.span.start <= when < stream.event.span.end:
+                if stream.event.shown is not Kind.PHOTOGRAPHS and stream.event.span.start <= when < stream.event.span.end:
                     yield level, True, stream.event.group, stream.fold
                 continue
             place = place_of(stream, when)

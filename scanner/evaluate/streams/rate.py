@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import exp, inf, lgamma, log, sqrt
 from typing import Final
 
@@ -32,6 +33,7 @@ class Rate:
         return upper_mean(self.count) / self.hours if self.hours > 0 else inf
 
 
+@cache
 def upper_mean(count: int, confidence: float = CONFIDENCE) -> float:
     """The largest mean at which as few as ``count`` would still be seen once in 20 times: the exact upper bound.
 

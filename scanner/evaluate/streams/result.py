@@ -15,6 +15,7 @@ from scanner.evaluate.streams.odds import Odds, fit_odds
 from scanner.evaluate.streams.outcome import HOUR, Outcomes, Summary, more_missed, summarised
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.sweep import FAMILIES, REFERENCES, Candidate, Material, Sweep, gather, sweep
+from scanner.evaluate.streams.tail import Tail, fit_tail
 from scanner.risk import Policies
 from scanner.types import Label
 
@@ -60,8 +61,10 @@ class Compared:
     fitted: Choice
     by_fold: Mapping[int, Choice]
     """What was chosen without each outer fold."""
+    tail: Tail
+    """Of the fitted candidate, and so is the curve."""
     curve: Curve | None
-    """Of the fitted candidate; None in the row of all methods."""
+    """None in the row of all methods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,5 +153,6 @@ def _compared(name: str, material: Material, sweeps: Sequence[Sweep], limits: Li
         more_missed=more_missed(found, baseline, rounds=rounds),
         fitted=fitted,
         by_fold=by_fold,
+        tail=fit_tail(material, best),
         curve=None if name == CHOSEN else curve(material, best),
     )

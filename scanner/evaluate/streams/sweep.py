@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scanner.evaluate.measures import Floats
 from scanner.evaluate.streams.assemble import Event, Stream
 from scanner.evaluate.streams.course import course, looks_at, opened_at
-from scanner.evaluate.streams.footage import Piece
+from scanner.evaluate.streams.footage import Kind, Piece
 from scanner.evaluate.streams.live import delay_of, place_of
-from scanner.evaluate.streams.outcome import Met, Outcomes, Watched, safe_pieces
+from scanner.evaluate.streams.outcome import HOUR, Met, Outcomes, Watched, safe_pieces
 from scanner.risk import Policy
 from scanner.risk.method import Look
 from scanner.types import Label
@@ -80,6 +80,10 @@ class Material:
     event_folds: NDArray[np.intp]
     pieces: tuple[Piece, ...]
     piece_folds: NDArray[np.intp]
+    still: NDArray[np.bool_]
+    """Which pieces are photographs."""
+    hours: Floats
+    """Of each piece."""
     looks: tuple[tuple[Stream, tuple[Look, ...]], ...]
     """Of the events' streams, then of the safe ones."""
     places: Mapping[tuple[str, int], int]
@@ -116,14 +120,17 @@ def gather(streams: Sequence[Stream], label: Label, policy: Policy, max_gap: Fra
     staged = [stream for stream in streams if stream.event is not None and stream.event.label == label]
     safe = [stream for stream in streams if stream.event is None]
     found = safe_pieces(safe, label)
+    pieces = tuple(piece for _, _, piece in found)
     return Material(
         label=label,
         policy=policy,
         max_gap=max_gap,
         events=tuple(stream.event for stream in staged if stream.event is not None),
         event_folds=np.array([stream.fold for stream in staged], dtype=np.intp),
-        pieces=tuple(piece for _, _, piece in found),
+        pieces=pieces,
         piece_folds=np.array([safe[number].fold for number, _, _ in found], dtype=np.intp),
+        still=np.array([piece.kind is Kind.PHOTOGRAPHS for piece in pieces], dtype=np.bool_),
+        hours=np.array([float(piece.length) / HOUR for piece in pieces]),
         looks=tuple((stream, looks_at(stream, label, policy)) for stream in (*staged, *safe)),
         places={(safe[number].name, place): index for index, (number, place, _) in enumerate(found)},
     )

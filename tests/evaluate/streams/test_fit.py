@@ -19,24 +19,24 @@ from tests.evaluate.streams.made import FIGHT
 DWELL, MEDIAN = Candidate(method="dwell"), Candidate(method="median", tuning={"n": 3})
 
 
-def material(hours: float = 0.1, pictures: int = 0) -> Material:
+def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> Material:
     """Ten cameras, two in each fold, each with an event and safe footage."""
     span = Span(start=Fraction(20), end=Fraction(30))
     events = tuple(Event(label=FIGHT, group=f"g{k}", span=span, lead=Lead.OWN, shown=Kind.ORDINARY) for k in range(10))
-    kinds = [Kind.ORDINARY] * 10 + [Kind.PHOTOGRAPHS] * pictures
+    kinds = [Kind.ORDINARY] * pieces + [Kind.PHOTOGRAPHS] * pictures
     look = Sampled(at=Fraction(0), values={FIGHT: 0.1})
-    pieces = tuple(
-        Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=Fraction(round(hours * 3600)), looks=(look,))
-        for k, kind in enumerate(kinds)
-    )
+    seconds = Fraction(round(hours * 3600))
+    shown = tuple(Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=seconds, looks=(look,)) for k, kind in enumerate(kinds))
     return Material(
         label=FIGHT,
         policy=Policy(category="violence"),
         max_gap=Fraction(2),
         events=events,
         event_folds=np.arange(10) % 5,
-        pieces=pieces,
-        piece_folds=np.arange(len(pieces)) % 5,
+        pieces=shown,
+        piece_folds=np.arange(len(shown)) % 5,
+        still=np.array([kind is Kind.PHOTOGRAPHS for kind in kinds]),
+        hours=np.full(len(shown), float(seconds) / 3600),
         looks=(),
         places={},
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scanner.cli import run
-from scanner.evaluate.streams import CHOSEN, Limits, Recording, collect, evaluate_streams
+from scanner.evaluate.streams import CHOSEN, Limits, Recording, StreamsResult, collect, evaluate_streams
 from scanner.evaluate.streams.sweep import FAMILIES, REFERENCES
 from scanner.lines import FrameLine, SummaryLine, dumps
 from scanner.risk import METHODS
@@ -23,9 +23,13 @@ def test_every_method_of_the_product_is_in_the_table() -> None:
     assert {one.method for of in FAMILIES.values() for one in of} == set(METHODS)
 
 
-def test_plain_scores_are_found_by_every_method_and_nothing_is_false() -> None:
-    result = evaluate_streams(collect(footage(6)), policies(), Limits(), rounds=20)
+@pytest.fixture(scope="module")
+def result() -> StreamsResult:
+    """Of six cameras and as many games."""
+    return evaluate_streams(collect(footage(6)), policies(), Limits(), rounds=20)
 
+
+def test_plain_scores_are_found_by_every_method_and_nothing_is_false(result: StreamsResult) -> None:
     (label,) = result.labels
     assert label.label == FIGHT
     assert label.in_force.summary.missed.value == 0.0
@@ -36,9 +40,7 @@ def test_plain_scores_are_found_by_every_method_and_nothing_is_false() -> None:
     assert not any(one.reference for one in label.compared if one.name not in REFERENCES)
 
 
-def test_hours_are_those_of_distinct_footage() -> None:
-    result = evaluate_streams(collect(footage(6)), policies(), Limits(), rounds=20)
-
+def test_hours_are_those_of_distinct_footage(result: StreamsResult) -> None:
     assert {one.kind: (one.pieces, round(one.hours * 3600)) for one in result.safe} == {"ordinary": (6, 144), "games": (6, 144)}
     assert {kind: round(rate.hours * 3600) for kind, rate in result.incidents.items()} == {"ordinary": 144, "games": 144}
 
@@ -67,10 +69,9 @@ def lines(one: Recording) -> list[FrameLine | SummaryLine]:
         )
         for look in one.looks
     ]
-    nothing: dict[str, float] = {}
     summary = SummaryLine(
         path=one.row.name,
-        duration=length,
+        duration=float(one.length),
         frames=len(told),
         medium={},
         coverage=1.0,
