@@ -70,7 +70,7 @@ class Workshop:
         """
         with TemporaryFile() as output:
             try:
-                said = self._sandbox.call("try", (self._data,), order, output=output, name=f"model {self._name}")
+                said = self._sandbox.call("try", (self._data,), order, output=output, name=self._name)
             except (DecoderDiedError, LimitError) as why:
                 raise SetupError(f"model {self._name}: {self._ended(why)}; nothing of it was kept") from why
             output.seek(0)
