@@ -236,7 +236,6 @@ def batch_of(rows: Iterable[int]) -> object:
     indices, rng = np.array(list(rows), np.int64), np.random.default_rng(0)
     count = len(indices)
     return Batch(
-        middle=np.zeros((count, 96, 14, 14), np.float16),
         embedding=rng.random((count, 1280), dtype=np.float32),
         texture=rng.random((count, 288), dtype=np.float32),
         values=np.full((count, 4), np.nan, np.float32),
