@@ -8,10 +8,12 @@ from pathlib import Path
 from scanner.bench.footage import drawn
 from scanner.media.synthetic import Synthetic
 
-__all__ = ["LONG_GOP", "SEGMENT", "clip"]
+__all__ = ["LONG_GOP", "NO_B_FRAMES", "SEGMENT", "clip"]
 
 SEGMENT = Synthetic()
 """1080p30, 6 Mb/s, 4 s, a keyframe each 2 s."""
+NO_B_FRAMES = Synthetic(bframes=0)
+"""As most live encoders send it: every frame leans on the one before."""
 LONG_GOP = Synthetic(seconds=20, gop=300)
 """The same with a keyframe each 10 s."""
 
@@ -20,5 +22,5 @@ def clip(what: Synthetic) -> Path:
     """Its file."""
     folder = Path(tempfile.gettempdir()) / "streamwarden-benchmarks"
     folder.mkdir(exist_ok=True)
-    name = f"{what.width}x{what.height}-{what.rate}fps-{what.bits // 1000}k-{what.seconds}s-gop{what.gop}.ts"
+    name = f"{what.width}x{what.height}-{what.rate}fps-{what.bits // 1000}k-{what.seconds}s-gop{what.gop}-b{what.bframes}.ts"
     return drawn(folder, what, name)

@@ -11,7 +11,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -26,11 +26,20 @@ from scanner.fetch import FetchLimits
 from scanner.media import MediaLimits, Sampling
 from scanner.risk import Policies, Policy
 from scanner.sandbox import SandboxLimits
-from scanner.scoring import LabelFacts, Manifest, Precision, Provider, RecommendedPolicy, Reuse, user_models_dir
+from scanner.scoring import LabelFacts, Manifest, Motion, Precision, Provider, RecommendedPolicy, Reuse, leading_facts, user_models_dir
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 
-__all__ = ["EvidenceSettings", "ModelSettings", "Settings", "StreamSettings", "compose_policies", "policy_hash", "read_settings"]
+__all__ = [
+    "EvidenceSettings",
+    "ModelSettings",
+    "Settings",
+    "StreamSettings",
+    "compose_policies",
+    "motion_of",
+    "policy_hash",
+    "read_settings",
+]
 
 EVERY_LABEL: Final = "default"
 """``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
@@ -108,6 +117,7 @@ class Settings(_Frozen):
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()
+    bursts: Motion = Motion()
     stream: StreamSettings = StreamSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     policy: Mapping[str, Mapping[str, Any]] = {}
@@ -150,13 +160,28 @@ def compose_policies(settings: Settings, manifests: Sequence[Manifest], taxonomy
     changes = _by_label(settings.policy, taxonomy)
     common = changes.pop(EVERY_LABEL, {})
     reach = settings.sampling.max_gap + FRAME
-    facts = {**TEST_CARD, **{label: fact for manifest in reversed(manifests) for label, fact in manifest.labels.items()}}
     composed = {}
-    for label, fact in facts.items():
+    for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
         entry = taxonomy.entry(label)
         start = {"category": entry.category, "severity": entry.severity, "hold": reach, **_advice(fact)}
-        composed[label] = _policy(label, {**start, **common, **changes.get(label, {})})
+        said = {**common, **changes.get(label, {})}
+        if "method" in said:
+            start.pop("tuning", None)  # the advice is of another method
+        composed[label] = _policy(label, {**start, **said})
     return Policies(labels=composed, max_gap=reach)
+
+
+def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
+    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator used; a narrower one wins.
+
+    Raises:
+        SetupError: a label that is unknown.
+    """
+    if settings.bursts.above is None:
+        return settings.bursts
+    known = taxonomy or Taxonomy.load()
+    found = sorted(((known.matching(name), value) for name, value in settings.bursts.above.items()), key=lambda pair: -len(pair[0]))
+    return replace(settings.bursts, above={entry.label: value for entries, value in found for entry in entries})
 
 
 def policy_hash(policies: Policies) -> str:
@@ -180,6 +205,11 @@ def _advice(fact: LabelFacts) -> dict[str, Any]:
     said = {
         "open": advice.level,
         "dwell": advice.dwell,
+        "window": advice.window,
+        "method": advice.method,
+        "tuning": advice.tuning or None,
+        "a": advice.a,
+        "b": advice.b,
         "still": advice.still,
         "when": frozenset(advice.when) or None,
         "severity": advice.severity,
@@ -233,5 +263,5 @@ def _complaints(why: ValidationError) -> str:
 def _keys() -> Iterator[str]:
     for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
         yield from part.model_fields
-    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Policy):
+    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Motion, Policy):
         yield from (field.name for field in fields(noun))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from typing import Any, ClassVar, Final
 
@@ -38,6 +38,12 @@ class FrameLine:
     """Probability of each medium; empty where no model tells it."""
     models: tuple[str, ...]
     """``name@version`` of every model that scored it."""
+    burst: Mapping[str, float] | None = None
+    """Of a burst: its ``frames``, their ``rate`` a second and when it ``start``s; ``at`` is its last frame's. Absent: it is one frame."""
+    superseded: Mapping[str, float] = field(default_factory=dict)
+    """Scores of labels that a burst nearby judges in their place; absent where there are none."""
+    shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By model, scores of labels for which it is in shadow while another model judges them; absent where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +112,8 @@ class SummaryLine:
 Line = FrameLine | GapLine | IncidentLine | ErrorLine | SummaryLine
 _TYPES: Mapping[str, type[Line]] = {c.type: c for c in (FrameLine, GapLine, IncidentLine, ErrorLine, SummaryLine)}
 _TUPLES = frozenset({"models", "labels", "flagged"})
+_ABSENT = frozenset({"burst", "superseded", "shadow"})
+"""Keys of a frame line that are left out where they have nothing to say."""
 
 
 def dumps(line: Line) -> str:
@@ -114,7 +122,10 @@ def dumps(line: Line) -> str:
     A path is any bytes: whatever is in it, and whatever the reader's encoding is, the line stays whole, drives no terminal,
     and gives the same path again (bytes that are not UTF-8 as lone surrogates, as ``os.fsdecode`` has them).
     """
-    return json.dumps({"type": line.type, **asdict(line)}, allow_nan=False)
+    said = asdict(line)
+    if isinstance(line, FrameLine):
+        said = {key: value for key, value in said.items() if value or key not in _ABSENT}
+    return json.dumps({"type": line.type, **said}, allow_nan=False)
 
 
 def loads(text: str) -> Line:

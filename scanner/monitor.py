@@ -5,7 +5,7 @@ Outcomes come in the order of the stream's segments. All judgement is the core's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -117,7 +117,10 @@ class Monitor:
         if segment.key.sequence > before.sequence + 1 and offset > before.end:
             yield Gap(span=Span(start=before.end, end=offset), reason=self._hole)
         self._hole = "missing"
-        looks = [Sampled(at=offset + frame.at, values=frame.values, medium=frame.medium) for frame in segment.frames]
+        looks = [
+            Sampled(at=offset + frame.at, values=frame.values, medium=frame.medium, moving=frame.burst is not None)
+            for frame in segment.frames
+        ]
         gaps = [Gap(span=hole.span.shifted(offset), reason=hole.reason) for hole in segment.unseen]
         inside: list[Sampled | Gap] = [*gaps, *looks]
         yield from sorted(inside, key=lambda observation: observation.at)
@@ -156,6 +159,9 @@ class Monitor:
             scores={str(label): value for label, value in frame.values.items()},
             medium={medium.value: share for medium, share in frame.medium.items()},
             models=tuple(str(scores.model) for scores in frame.scores),
+            burst=_burst(frame, offset),
+            superseded={str(label): value for label, value in frame.left_out.items()},
+            shadow={str(scores.model): {str(k): v for k, v in scores.shadow.items()} for scores in frame.scores if scores.shadow},
         )
 
     def _peak_risk(self, label: Label, state: LabelRisk) -> float:
@@ -179,3 +185,9 @@ class Monitor:
             peak_score=dict(self._peaks),
             flagged=tuple(sorted(self._flagged)),
         )
+
+
+def _burst(frame: ScoredFrame, offset: Fraction) -> Mapping[str, float] | None:
+    if frame.burst is None or frame.start is None:
+        return None
+    return {"frames": frame.burst.frames, "rate": frame.burst.rate, "start": float(offset + frame.start)}

@@ -11,7 +11,7 @@ from scanner.risk import Closed, Ended, Gap, Incident, Observation, Policies, Sa
 from scanner.risk.coverage import BETWEEN
 from scanner.types import Label, Medium, Span, StreamId
 
-__all__ = ["fold", "recorded"]
+__all__ = ["fold", "recorded", "sampled_of"]
 
 
 def recorded(lines: Iterable[Line]) -> dict[str, tuple[Observation, ...]]:
@@ -25,7 +25,7 @@ def recorded(lines: Iterable[Line]) -> dict[str, tuple[Observation, ...]]:
     for line in lines:
         match line:
             case FrameLine():
-                seen[line.path].append(_sampled(line))
+                seen[line.path].append(sampled_of(line))
             case GapLine(reason=reason) if reason != BETWEEN:  # those follow from the samples; the fold finds them again
                 seen[line.path].append(Gap(span=Span(start=exact(line.start), end=exact(line.end)), reason=reason))
             case SummaryLine():
@@ -46,9 +46,11 @@ def fold(observations: Mapping[str, Sequence[Observation]], policies: Policies) 
     return tuple(found)
 
 
-def _sampled(line: FrameLine) -> Sampled:
+def sampled_of(line: FrameLine) -> Sampled:
+    """What the fold was given when the line was written, but for cuts."""
     values = {Label(label): value for label, value in line.scores.items()}
-    return Sampled(at=exact_at(line), values=values, medium={Medium(name): share for name, share in line.medium.items()})
+    medium = {Medium(name): share for name, share in line.medium.items()}
+    return Sampled(at=exact_at(line), values=values, medium=medium, moving=line.burst is not None)
 
 
 def _ordered(observations: Sequence[Sampled | Gap], end: Fraction | None) -> tuple[Observation, ...]:

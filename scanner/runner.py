@@ -12,12 +12,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from scanner.config import Settings
+from scanner.config import Settings, motion_of
 from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
 from scanner.media import DecodeRequest
-from scanner.sandbox import Sandbox
-from scanner.scoring import Manifest, Reuse, Scorer, list_models, load_scorers, score_samples, specs
-from scanner.types import Decoded, ScoredSegment, Segment, SegmentKey
+from scanner.sandbox import Sandbox, Windows
+from scanner.scoring import (
+    Manifest,
+    Motion,
+    Reuse,
+    Scorer,
+    asides,
+    gates_of,
+    in_motion,
+    list_models,
+    load_scorers,
+    looks_at_bursts,
+    score_bursts,
+    score_samples,
+    set_aside,
+    specs,
+    taken,
+)
+from scanner.types import Decoded, ScoredFrame, ScoredSegment, Segment, SegmentKey
 
 __all__ = [
     "Failed",
@@ -86,11 +102,23 @@ class Runner(Protocol):
 class SegmentWorker:
     """Decodes and scores one job after another. Owns nothing: its sandbox and scorers are closed by who made them."""
 
-    def __init__(self, sandbox: Sandbox, scorers: Sequence[Scorer], request: DecodeRequest, reuse: Reuse) -> None:
+    def __init__(
+        self, sandbox: Sandbox, scorers: Sequence[Scorer], request: DecodeRequest, reuse: Reuse, motion: Motion | None = None
+    ) -> None:
+        """``request`` asks for all that the scorers look at; ``motion`` says which segments those of bursts are asked of.
+
+        Raises:
+            SetupError: a scorer wants to look at frames and at bursts.
+        """
         self._sandbox = sandbox
-        self._scorers = tuple(scorers)
+        self._frames = tuple(scorer for scorer in scorers if not looks_at_bursts(scorer))
+        self._bursts = tuple(scorer for scorer in scorers if looks_at_bursts(scorer))
+        self._asides = asides(scorers)
+        for scorer in self._bursts:
+            self._warn_of_shut_gates(scorer, motion or Motion())
         self._request = request
         self._reuse = reuse
+        self._motion = motion or Motion()
 
     def work(self, job: Job, *, first_window: int = 0) -> Iterator[Outcome]:
         """The job's scored segments from ``first_window`` on, and what failed of it.
@@ -102,8 +130,9 @@ class SegmentWorker:
         quarantined: int | None = None
         while True:
             try:
-                for decoded in self._decode(job, first_window=at):
-                    yield self._score(job, decoded)
+                windows = self._decode(job, first_window=at, again=deaths > 0)
+                for decoded in windows:
+                    yield self._score(job, decoded, windows)
                     at, deaths = decoded.index + 1, 0
                 break
             except DecoderDiedError as why:
@@ -120,23 +149,39 @@ class SegmentWorker:
                 break
         yield Finished(key=job.segment.key)
 
-    def _decode(self, job: Job, *, first_window: int) -> Iterator[Decoded]:
+    def _decode(self, job: Job, *, first_window: int, again: bool) -> Windows:
         window = self._request.window if job.windowed else None
         request = replace(self._request, first_window=first_window, window=window, second_look=job.windowed)
-        return self._sandbox.decode(job.segment.source, request, name=job.name, init=job.segment.init)
+        return self._sandbox.decode(job.segment.source, request, name=job.name, init=job.segment.init, ahead=not again)
 
-    def _score(self, job: Job, decoded: Decoded) -> ScoredSegment:
+    def _score(self, job: Job, decoded: Decoded, windows: Windows) -> ScoredSegment:
         first = job.segment.key
+        key = SegmentKey(stream_id=first.stream_id, sequence=first.sequence + decoded.index)
         return ScoredSegment(
-            key=SegmentKey(stream_id=first.stream_id, sequence=first.sequence + decoded.index),
+            key=key,
             times=decoded.times,
-            frames=score_samples(self._scorers, decoded.samples, reuse=self._reuse),
+            frames=self._looked_at(key, decoded, windows),
             unseen=decoded.unseen,
             info=decoded.info,
             begins=decoded.begins,
             discontinuity=decoded.discontinuity or (job.segment.discontinuity and decoded.index == 0),
             last=job.windowed and decoded.last,
         )
+
+    def _looked_at(self, key: SegmentKey, decoded: Decoded, windows: Windows) -> tuple[ScoredFrame, ...]:
+        """The segment's frames and, by the scorers that it is taken for, its bursts."""
+        frames = set_aside(score_samples(self._frames, decoded.samples, reuse=self._reuse), self._asides)
+        asked = [scorer for scorer in self._bursts if taken(frames, key, gates_of(scorer, self._motion), self._motion.base_rate)]
+        if not asked:
+            return frames
+        bursts = set_aside(score_bursts(asked, windows.bursts()), self._asides)
+        return in_motion(frames, bursts)
+
+    def _warn_of_shut_gates(self, scorer: Scorer, motion: Motion) -> None:
+        known = {label for frames in self._frames for label in frames.labels}
+        for gate in gates_of(scorer, motion):
+            if gate.label not in known:
+                log.warning("gate never opens: no model of frames says its label", extra={"model": str(scorer.model), "label": gate.label})
 
     @staticmethod
     def _failed(job: Job, window: int, error: InputError) -> Failed:
@@ -190,7 +235,7 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
 def open_worker(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[SegmentWorker]:
     """A worker with a sandbox of its own, closed at the end."""
     with Sandbox(settings.sandbox) as sandbox:
-        yield SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse)
+        yield SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse, motion_of(settings))
 
 
 @contextmanager

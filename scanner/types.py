@@ -6,8 +6,8 @@ Segment -> Decoded (Samples) -> ScoredSegment (Scores) -> StreamRisk -> Incident
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -17,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "BURST_EVERY",
     "NEVER_WRAPS",
+    "Burst",
     "Decoded",
     "Fit",
     "FrameSpec",
+    "Gate",
     "Label",
     "MediaInfo",
     "Medium",
@@ -44,7 +47,7 @@ Label = NewType("Label", str)
 """What a model can say; the taxonomy files it under a category."""
 
 Rgb = NDArray[np.uint8]
-"""H x W x 3, uint8, full-range sRGB-like RGB, contiguous."""
+"""H x W x 3, or T x H x W x 3 for a burst; uint8, full-range sRGB-like RGB, contiguous."""
 
 
 class Medium(StrEnum):
@@ -133,37 +136,83 @@ class Fit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Burst:
+    """Several frames in quick succession: what a clip model looks at to see movement."""
+
+    frames: int
+    rate: int
+    """Frames a second, whatever the source has: one with fewer repeats them."""
+
+    def __post_init__(self) -> None:
+        if self.frames not in range(2, 33):
+            raise ValueError(f"burst must have 2 to 32 frames, got {self.frames}")
+        if self.rate not in range(1, 31):
+            raise ValueError(f"burst must have 1 to 30 frames a second, got {self.rate}")
+
+    @property
+    def length(self) -> Fraction:
+        """Seconds from the first frame to the last.
+
+        >>> Burst(frames=8, rate=5).length
+        Fraction(7, 5)
+        """
+        return Fraction(self.frames - 1, self.rate)
+
+
+BURST_EVERY: Final = Fraction(2)
+"""Seconds from one burst of a segment to the next: as much as a look covers before it, so that no hole is left between them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSpec:
     """What a scorer looks at. ``media`` makes each distinct spec once a sample, with swscale AREA."""
 
     width: int
     height: int
     fit: Fit = Fit.SQUASH
+    burst: Burst | None = None
+    """None: one frame."""
 
     def __post_init__(self) -> None:
         if not (8 <= self.width <= 2048 and 8 <= self.height <= 2048):
             raise ValueError(f"frame spec must be 8 to 2048 pixels a side, got {self.width}x{self.height}")
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(height, width, 3), the array's shape."""
-        return (self.height, self.width, 3)
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape: (height, width, 3), or (frames, height, width, 3) for a burst."""
+        frame = (self.height, self.width, 3)
+        return frame if self.burst is None else (self.burst.frames, *frame)
+
+    @property
+    def frame(self) -> FrameSpec:
+        """What is made of each frame of a burst; for one frame the spec itself."""
+        return self if self.burst is None else replace(self, burst=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was made of one instant: one small RGB array for each spec asked for."""
+    """What was made of one instant, or of one burst: one small RGB array for each spec asked for."""
 
     at: Fraction
-    """Exact seconds from the segment's first frame."""
+    """Exact seconds from the segment's first frame; of a burst, those of its last frame."""
     pts: int
     """The frame's presentation time stamp, in ticks of the segment's time base, as the container has it."""
     keyframe: bool
     images: Mapping[FrameSpec, Rgb] = field(repr=False)
+    """For each spec of one frame; in a burst, for each spec that asks for this burst."""
+    start: Fraction | None = None
+    """Of a burst: the instant that its first frame shows, in seconds from the segment's first frame. None: it is one frame."""
 
     def __post_init__(self) -> None:
         if self.at < 0:
             raise ValueError(f"sample must not lie before its segment, got {self.at} s")
+        if self.start is not None and self.start < 0:
+            raise ValueError(f"burst must not begin before its segment, got {self.start} s")
+
+    @property
+    def burst(self) -> Burst | None:
+        """Which burst it is; None for one frame."""
+        return None if self.start is None else next((spec.burst for spec in self.images), None)
 
 
 NEVER_WRAPS: Final = 64
@@ -243,6 +292,19 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """When a segment is worth a look in motion: where one of its own frames has at least this score."""
+
+    label: Label
+    above: float
+    """Probability."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.above <= 1.0:
+            raise ValueError(f"gate of {self.label} must lie in [0, 1], got {self.above}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
     """What one model says of one sample: a calibrated probability for each label, and of which medium it is."""
 
@@ -251,9 +313,11 @@ class Scores:
     """Probabilities in [0, 1]; raw network outputs are called logits and never get here."""
     medium: Mapping[Medium, float] = field(default_factory=dict)
     """Probabilities that sum to 1, or empty where the model has no medium head."""
+    shadow: Mapping[Label, float] = field(default_factory=dict)
+    """Probabilities that are recorded and nothing else: this model is in shadow for labels that another one judges."""
 
     def __post_init__(self) -> None:
-        for name, value in (*self.values.items(), *self.medium.items()):
+        for name, value in (*self.values.items(), *self.medium.items(), *self.shadow.items()):
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"score of {name} must lie in [0, 1], got {value}")
 
@@ -270,20 +334,42 @@ class ScoredFrame:
     """One for each scorer, in the scorers' order."""
     reused: bool = False
     """Equal to an earlier frame of its segment within the stated threshold, whose scores it takes."""
+    burst: Burst | None = None
+    """Which burst it is that ends here; None: it is one frame."""
+    start: Fraction | None = None
+    """Of a burst: the instant that its first frame shows, in seconds from the segment's first frame."""
+    beside: Mapping[Medium, float] = field(default_factory=dict)
+    """Of a burst: the medium of the frame beside it, which counts where its own models tell none."""
+    superseded: frozenset[Label] = frozenset()
+    """Labels that a burst beside it judges in its place."""
 
     @property
     def values(self) -> dict[Label, float]:
-        """All labels of all models; where two models know a label, the higher one."""
-        merged: dict[Label, float] = {}
-        for scores in self.scores:
-            for label, value in scores.values.items():
-                merged[label] = max(value, merged.get(label, 0.0))
-        return merged
+        """All labels of all models that count here; where two models know a label, the higher one."""
+        return {label: value for label, value in _highest(s.values for s in self.scores).items() if label not in self.superseded}
+
+    @property
+    def left_out(self) -> dict[Label, float]:
+        """The values of superseded labels."""
+        return {label: value for label, value in _highest(s.values for s in self.scores).items() if label in self.superseded}
+
+    @property
+    def heard(self) -> dict[Label, float]:
+        """All that any model says of it, whether it counts or not."""
+        return _highest(values for scores in self.scores for values in (scores.values, scores.shadow))
 
     @property
     def medium(self) -> Mapping[Medium, float]:
         """Of the first model that has a medium head; empty where none has."""
-        return next((s.medium for s in self.scores if s.medium), {})
+        return next((s.medium for s in self.scores if s.medium), self.beside)
+
+
+def _highest(said: Iterable[Mapping[Label, float]]) -> dict[Label, float]:
+    merged: dict[Label, float] = {}
+    for values in said:
+        for label, value in values.items():
+            merged[label] = max(value, merged.get(label, 0.0))
+    return merged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +379,7 @@ class ScoredSegment:
     key: SegmentKey
     times: SegmentTimes
     frames: tuple[ScoredFrame, ...]
+    """In order of time, frames and bursts; at one instant the frame first."""
     unseen: tuple[Unseen, ...]
     """Relative to the segment's first frame."""
     info: MediaInfo

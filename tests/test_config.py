@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scanner.config import Settings, compose_policies, policy_hash, read_settings
+from scanner.config import Settings, compose_policies, motion_of, policy_hash, read_settings
 from scanner.errors import SetupError
-from scanner.scoring import Manifest
+from scanner.scoring import Manifest, Motion
 from scanner.types import Label, Medium
 
 GUN = Label("gun")
@@ -125,6 +125,25 @@ def test_the_models_advice_stands_where_the_operator_is_silent() -> None:
     assert (policy.open, policy.when, policy.shadow, policy.training_prior) == (4.5, frozenset({Medium.CAMERA}), True, 0.2)
 
 
+def test_a_model_may_advise_a_method_and_a_fitted_risk() -> None:
+    policy = compose_policies(Settings(), [manifest(method="k_of_n", tuning={"k": 2, "n": 4}, window=8, a=0.8, b=-0.5)]).labels[GUN]
+
+    assert (policy.method, policy.tuning, policy.window, policy.a, policy.b, policy.fitted) == (
+        "k_of_n",
+        {"k": 2, "n": 4},
+        8,
+        0.8,
+        -0.5,
+        True,
+    )
+
+
+def test_the_advice_for_one_method_is_not_given_to_another() -> None:
+    settings = Settings(policy={"gun": {"method": "median"}})
+
+    assert compose_policies(settings, [manifest(method="k_of_n", tuning={"k": 2})]).labels[GUN].tuning == {}
+
+
 def test_the_operators_word_wins_and_a_narrower_name_wins_over_a_wider_one() -> None:
     changes = {"default": {"open": 1.0, "window": 20}, "Weapons": {"open": 2.0, "severity": 1}, "gun": {"open": 3.0}}
 
@@ -162,3 +181,37 @@ def test_equal_policies_have_equal_hashes_and_others_do_not() -> None:
     other = compose_policies(Settings(policy={"gun": {"open": 9}}), [manifest()])
 
     assert policy_hash(one) == policy_hash(same) != policy_hash(other)
+
+
+def test_a_model_in_shadow_leaves_the_word_to_one_that_has_the_label_live() -> None:
+    shadow, live = manifest(level=9.0, shadow=True), manifest(level=4.5)
+
+    for both in ([shadow, live], [live, shadow]):
+        policy = compose_policies(Settings(), both).labels[Label("gun")]
+        assert (policy.open, policy.shadow) == (4.5, False)
+    assert compose_policies(Settings(), [shadow, shadow]).labels[Label("gun")].shadow
+
+
+def test_bursts_are_taken_by_any_name_of_a_label(tmp_path: Path) -> None:
+    settings = read_settings(written(tmp_path, "[bursts]\nbase_rate = 0.5\nabove = { weapons = 0.25, gun = 0.5 }\n"))
+
+    motion = motion_of(settings)
+
+    assert motion.base_rate == 0.5
+    assert motion.above is not None
+    assert (motion.above[Label("gun")], motion.above[Label("blade_in_hand")]) == (0.5, 0.25)
+    assert motion_of(Settings()) == Motion()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("base_rate = 2", "bursts"),
+        ("base_rat = 0.5", "bursts.base_rat"),
+        ("above = { fihgt = 0.5 }", "fihgt"),
+        ("above = { fight = 2 }", "fight"),
+    ],
+)
+def test_a_wrong_word_on_bursts_is_told(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=said):
+        motion_of(read_settings(written(tmp_path, f"[bursts]\n{text}\n")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 __all__ = ["Batcher", "Batching"]
@@ -16,7 +16,7 @@ class Batching:
     """When a batch is closed."""
 
     size: int = 32
-    """Items at most."""
+    """Items at most, each of one picture."""
     wait: float = 0.01
     """Seconds that an item waits for others at most."""
 
@@ -25,6 +25,14 @@ class Batching:
             raise ValueError(f"batch size must be 1 or more, got {self.size}")
         if not self.wait >= 0:
             raise ValueError(f"a batch must wait 0 s or more, got {self.wait}")
+
+    def of(self, pictures: int) -> Batching:
+        """The same for items of so many pictures each.
+
+        >>> Batching(size=32).of(8).size
+        4
+        """
+        return replace(self, size=max(1, self.size // pictures))
 
 
 class Batcher(Generic[T]):

@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scanner.scoring import Scorer
-from scanner.types import FrameSpec, Label, Medium, ModelRef, Sample, Scores
+from scanner.scoring import Scorer, gate_of, shadow_of
+from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Sample, Scores
 from workers.batching import Batcher, Batching
 
 __all__ = ["Ask", "InferenceActor", "RemoteScorer", "ScorerFacts", "remote_scorers"]
@@ -23,6 +23,25 @@ class ScorerFacts:
     inputs: tuple[FrameSpec, ...]
     labels: tuple[Label, ...]
     media: tuple[Medium, ...]
+    gate: Gate | None = None
+    shadow: frozenset[Label] = frozenset()
+
+    @classmethod
+    def of(cls, scorer: Scorer) -> ScorerFacts:
+        """What this one says."""
+        return cls(
+            model=scorer.model,
+            inputs=scorer.inputs,
+            labels=scorer.labels,
+            media=scorer.media,
+            gate=gate_of(scorer),
+            shadow=shadow_of(scorer),
+        )
+
+    @property
+    def pictures(self) -> int:
+        """Of one sample: as many as a burst has frames."""
+        return max((1 if spec.burst is None else spec.burst.frames for spec in self.inputs), default=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +63,7 @@ class InferenceActor:
 
     def facts(self) -> tuple[ScorerFacts, ...]:
         """Of each scorer, in order; ``score`` knows them by this order."""
-        return tuple(ScorerFacts(model=s.model, inputs=s.inputs, labels=s.labels, media=s.media) for s in self._scorers)
+        return tuple(ScorerFacts.of(scorer) for scorer in self._scorers)
 
     def score(self, index: int, batch: Sequence[Sample]) -> list[Scores]:
         """What the scorer at ``index`` says of each sample; waits for it."""
@@ -62,7 +81,7 @@ class _Desk:
 
     def __init__(self, scorer: Scorer, batching: Batching) -> None:
         self._scorer = scorer
-        self._queue: Batcher[_Asked] = Batcher(batching)
+        self._queue: Batcher[_Asked] = Batcher(batching.of(ScorerFacts.of(scorer).pictures))
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=f"score-{scorer.model.name}", daemon=True)
@@ -132,6 +151,14 @@ class RemoteScorer:
     def media(self) -> tuple[Medium, ...]:
         return self._facts.media
 
+    @property
+    def gate(self) -> Gate | None:
+        return self._facts.gate
+
+    @property
+    def shadow(self) -> frozenset[Label]:
+        return self._facts.shadow
+
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         """Only the arrays that the model looks at travel."""
         if not batch:
@@ -140,7 +167,7 @@ class RemoteScorer:
 
     def _trimmed(self, sample: Sample) -> Sample:
         images = {spec: sample.images[spec] for spec in self._facts.inputs}
-        return Sample(at=sample.at, pts=sample.pts, keyframe=sample.keyframe, images=images)
+        return replace(sample, images=images)
 
 
 def remote_scorers(facts: Sequence[ScorerFacts], ask: Ask) -> tuple[Scorer, ...]:

@@ -87,7 +87,11 @@ def _arrived(footage: Footage, number: int, turn: int) -> Arrived:
 
 def _random_samples(specs: Sequence[FrameSpec], number: int) -> list[Sample]:
     random = np.random.default_rng(0)
-    return [Sample(at=Fraction(0), pts=0, keyframe=True, images={spec: _noise(random, spec) for spec in specs}) for _ in range(number)]
+    start = Fraction(0) if any(spec.burst is not None for spec in specs) else None
+    return [
+        Sample(at=Fraction(0), pts=0, keyframe=True, images={spec: _noise(random, spec) for spec in specs}, start=start)
+        for _ in range(number)
+    ]
 
 
 def _noise(random: np.random.Generator, spec: FrameSpec) -> Rgb:

@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
-from math import isnan
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import track
 
+from scanner.altering import CHANGES, Change, change_named
+from scanner.cli.eval_streams import read_scores, streams_command
+from scanner.cli.eval_tables import print_evaluation
+from scanner.cli.eval_work import both, changed, followed, read, saved, tell_unread
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
-from scanner.cli.show import new_table
 from scanner.cli.status import Status
-from scanner.config import read_settings
-from scanner.evaluate import Interval, Judged, Result, Unread, judge, read_rows, results
+from scanner.config import Settings, compose_policies, read_settings
+from scanner.errors import SetupError
+from scanner.evaluate import (
+    Evaluation,
+    Judged,
+    Row,
+    Score,
+    Section,
+    Subject,
+    Unread,
+    evaluate,
+    judge,
+    look_at,
+    read_fold_models,
+    read_rows,
+    sampled,
+    to_json,
+    to_page,
+)
+from scanner.lines import Line
 from scanner.runner import used_models
 
 __all__ = ["eval_command"]
 
-COLUMNS = ("task", "against", "n", "groups", "AUC", "AP", "recall at 1 %", "2 %", "5 %", "calibration error")
+ALL_IN_MOTION = 1.0
 
 
 def eval_command(
@@ -32,58 +53,112 @@ def eval_command(
     as_json: Json = False,
     workers: Workers = 0,
     task: Annotated[list[str] | None, typer.Option(help="Only these tasks; may be given several times.")] = None,
+    robustness: Annotated[bool, typer.Option("--robustness", help="All figures again after each change to the input.")] = False,
+    change: Annotated[list[str] | None, typer.Option(metavar="NAME", help="With --robustness: only these changes.")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="With --robustness: rows of each task and label, at most.")] = None,
+    slices: Annotated[bool, typer.Option("--slices", help="Figures by parts of the footage: dark, small, far, your own.")] = False,
+    streams: Annotated[bool, typer.Option("--streams", help="Put streams together from the footage, and measure incidents.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Leave a page with all figures and curves here.")] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn: rows with --most, changes, pieces of --streams.")] = 0,
+    base_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of segments looked at in motion; all, if no setting says so.")
+    ] = None,
+    fold_models: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="What a recipe's --folds-out left: judge each row by models that never saw it."),
+    ] = None,
+    scores: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Lines that `scan --json` wrote, in place of scoring the rows.")
+    ] = None,
+    save_scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Leave the lines of `scan --json` for all rows here.")] = None,
 ) -> None:
     """Measure the models on labelled footage: AUC, average precision, recall at 1, 2 and 5 % false positives, calibration.
 
-    Intervals are 95 % by bootstrap over groups. Rows that the models were trained on say nothing: use other footage.
+    Intervals are 95 % by bootstrap over groups. Rows that the models were trained on say nothing: use other footage, or --fold-models.
+
+    Examples:
+      streamwarden eval labelled/manifest.csv --task weapon
+      streamwarden eval labelled/manifest.csv --robustness --most 20 --slices --html report.html
     """
-    settings = read_settings(config)
+    settings = _in_motion(read_settings(config), base_rate)
+    changes = _changes(robustness, change, most)
     rows = [row for row in read_rows(manifest) if not task or row.task in task]
-    with open_runner(context.obj, settings, workers) as runner:
-        said = list(track(judge(rows, runner), total=len(rows), console=Console(stderr=True), description="scoring"))
-    judged, failed = [one for one in said if isinstance(one, Judged)], [one for one in said if isinstance(one, Unread)]
-    for unread in failed:
-        Console(stderr=True).print(f"not counted: {unread.reason}", markup=False, highlight=False)
-    found = results(judged)
-    models = [str(manifest.ref) for manifest in used_models(settings)]
+    heard: list[Line] = list(read_scores(scores)) if scores else []
+    score = Score(
+        settings=settings,
+        open_runner=lambda own: open_runner(context.obj, own, workers),
+        fold_models=tuple(read_fold_models(folder) for folder in fold_models or ()),
+    )
+    with saved(save_scores) as keep:
+        kept = replace(score, keep=both(heard.append if streams else None, keep))
+        said = _judged_from(rows, heard, settings) if scores else followed(kept.rows(rows), len(rows), "scoring")
+    versions = changed(score, sampled(rows, most, seed=seed), rows, changes, seed=seed) if changes else []
+    footage = dict(followed(look_at(rows, settings), len(rows), "looking")) if slices else None
+    tell_unread([*said, *versions])
+    subject = _subject(score, manifest, said, sampled=most if changes else None, seed=seed)
+    measured = partial(evaluate, subject, read(said), read(versions), footage)
+    if streams:
+        page = None if html is None else _Page(path=html, evaluation=measured())
+        raise typer.Exit(streams_command(settings, rows, heard, seed=seed, as_json=as_json, page=page))
+    _tell(measured(), html, as_json=as_json)
+    raise typer.Exit(Status.FAILED if subject.failed else Status.NOTHING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """Writes the page, with sections of what else was measured."""
+
+    path: Path
+    evaluation: Evaluation = field(repr=False)
+
+    def __call__(self, sections: Sequence[Section]) -> None:
+        try:
+            self.path.write_text(to_page(self.evaluation, sections), "utf-8", "xmlcharrefreplace")
+        except OSError as why:
+            raise SetupError(f"{self.path}: cannot be written ({why.strerror})") from why
+        Console(stderr=True).print(f"page: {self.path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_motion(settings: Settings, base_rate: float | None) -> Settings:
+    """Every segment is looked at in motion, unless an option, a file or the environment says which ones are."""
+    if base_rate is None and "bursts" in settings.model_fields_set:
+        return settings
+    rate = ALL_IN_MOTION if base_rate is None else base_rate
+    return settings.model_copy(update={"bursts": replace(settings.bursts, base_rate=rate)})
+
+
+def _changes(wanted: bool, names: Sequence[str] | None, most: int | None) -> tuple[Change, ...]:
+    if not wanted and (names or most is not None):
+        raise typer.BadParameter("--change and --most go with --robustness")
+    return tuple(change_named(name) for name in names) if names else CHANGES if wanted else ()
+
+
+def _judged_from(rows: Sequence[Row], lines: Iterable[Line], settings: Settings) -> list[Judged | Unread]:
+    return list(judge(rows, lines, compose_policies(settings, used_models(settings))))
+
+
+def _subject(score: Score, manifest: Path, said: Sequence[Judged | Unread], *, sampled: int | None, seed: int) -> Subject:
+    return Subject(
+        models=_models(score),
+        manifest=str(manifest),
+        rows=len(read(said)),
+        failed=len(said) - len(read(said)),
+        held_out=bool(score.fold_models),
+        sampled=sampled,
+        seed=seed,
+    )
+
+
+def _models(score: Score) -> tuple[str, ...]:
+    if not score.fold_models:
+        return tuple(str(manifest.ref) for manifest in used_models(score.settings))
+    return tuple(f"{model.name} ({len(own.folds)} fold models)" for own in score.fold_models for model in own.models(own.folds[0]))
+
+
+def _tell(evaluation: Evaluation, html: Path | None, *, as_json: bool) -> None:
+    if html is not None:
+        _Page(path=html, evaluation=evaluation)(())
     if wants_json(as_json):
-        document = {
-            "type": "evaluation",
-            "models": models,
-            "rows": len(judged),
-            "failed": len(failed),
-            "results": [_plain(one) for one in found],
-        }
-        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(to_json(evaluation), allow_nan=False) + "\n")
     else:
-        _print(found)
-    raise typer.Exit(Status.FAILED if failed else Status.NOTHING)
-
-
-def _plain(result: Result) -> Any:
-    return _finite(asdict(result))
-
-
-def _finite(value: Any) -> Any:
-    """NaN is not JSON; what could not be measured is null."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and isnan(value) else value
-
-
-def _print(found: list[Result]) -> None:
-    table = new_table("Quality, 95 % by bootstrap over groups", *COLUMNS)
-    for one in found:
-        recalls = [_text(recall) for recall in one.recalls.values()]
-        n = f"{one.positives} / {one.negatives}"
-        error = f"{one.calibration_error:.3f}"
-        table.add_row(
-            f"{one.task}: {one.label}", one.against, n, str(one.groups), _text(one.auc), f"{one.average_precision:.3f}", *recalls, error
-        )
-    Console().print(table)
-
-
-def _text(interval: Interval) -> str:
-    if isnan(interval.low):
-        return f"{interval.value:.3f}"
-    return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"
+        print_evaluation(evaluation)

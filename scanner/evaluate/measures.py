@@ -12,7 +12,19 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "Interval", "Truths", "auc", "average_precision", "bootstrap", "calibration_error", "recall_at"]
+__all__ = [
+    "Floats",
+    "Interval",
+    "Truths",
+    "auc",
+    "average_precision",
+    "bootstrap",
+    "bootstrap_difference",
+    "calibration_error",
+    "recall_at",
+    "share",
+    "threshold_at",
+]
 
 Truths = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -68,12 +80,9 @@ def recall_at(truths: Truths, scores: Floats, false_positives: float) -> float:
     >>> recall_at(np.array([False, False, True, True]), np.array([0.1, 0.5, 0.4, 0.9]), 0.0)
     0.5
     """
-    negatives = np.sort(scores[~truths])[::-1]
-    if len(negatives) == 0 or not truths.any():
+    if not truths.any() or truths.all():
         return nan
-    allowed = int(false_positives * len(negatives))
-    threshold = negatives[allowed] if allowed < len(negatives) else -np.inf
-    return float(np.mean(scores[truths] > threshold))
+    return float(np.mean(scores[truths] > threshold_at(truths, scores, false_positives)))
 
 
 def calibration_error(truths: Truths, scores: Floats) -> float:
@@ -84,16 +93,48 @@ def calibration_error(truths: Truths, scores: Floats) -> float:
     return float(sum(abs(float(np.sum(truths[bins == b] - scores[bins == b]))) for b in range(BINS)) / len(truths))
 
 
+def threshold_at(truths: Truths, scores: Floats, false_positives: float) -> float:
+    """What a score must exceed so that at most this share of the negatives is flagged; NaN without a negative.
+
+    >>> threshold_at(np.array([False, False, True]), np.array([0.1, 0.5, 0.9]), 0.5)
+    0.1
+    """
+    negatives = np.sort(scores[~truths])[::-1]
+    if len(negatives) == 0:
+        return nan
+    allowed = int(false_positives * len(negatives))
+    return float(negatives[allowed]) if allowed < len(negatives) else -np.inf
+
+
+def share(truths: Truths, flags: Floats) -> float:
+    """The share of rows that are flagged (1.0, not 0.0), whatever is true of them; a measure like the others."""
+    return float(flags.mean()) if len(flags) else nan
+
+
 def bootstrap(measure: Measure, truths: Truths, scores: Floats, groups: Sequence[str], *, seed: int = 0, rounds: int = ROUNDS) -> Interval:
     """The measure, and its percentile interval when whole groups are drawn: rows of one video say the same thing many times."""
-    value = measure(truths, scores)
+    return _resampled(lambda index: measure(truths[index], scores[index]), groups, seed=seed, rounds=rounds)
+
+
+def bootstrap_difference(
+    measure: Measure, truths: Truths, before: Floats, after: Floats, groups: Sequence[str], *, seed: int = 0, rounds: int = ROUNDS
+) -> Interval:
+    """What the measure gains from one score of the same rows to another, paired: the same groups are drawn for both."""
+    return _resampled(
+        lambda index: measure(truths[index], after[index]) - measure(truths[index], before[index]), groups, seed=seed, rounds=rounds
+    )
+
+
+def _resampled(statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, seed: int, rounds: int) -> Interval:
+    """A statistic of row numbers: of all, and of those of groups that are drawn with replacement."""
+    value = statistic(np.arange(len(groups)))
     _, members = np.unique(np.asarray(groups), return_inverse=True)
-    rows = [np.flatnonzero(members == group) for group in range(int(members.max()) + 1)] if len(truths) else []
+    rows = [np.flatnonzero(members == group) for group in range(int(members.max()) + 1)] if len(groups) else []
     if np.isnan(value) or len(rows) < 2:
         return Interval(value=value, low=nan, high=nan)
     random = np.random.default_rng(seed)
     drawn = (np.concatenate([rows[i] for i in random.integers(0, len(rows), len(rows))]) for _ in range(rounds))
-    values = np.array([measure(truths[index], scores[index]) for index in drawn])
+    values = np.array([statistic(index) for index in drawn])
     known = values[~np.isnan(values)]
     if len(known) == 0:
         return Interval(value=value, low=nan, high=nan)

@@ -1,22 +1,19 @@
-"""Which rows are positives and negatives of what, and what is measured of them."""
+"""What was said of rows, and which of them are positives and negatives of what."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
-from scanner.evaluate.measures import Floats, Interval, Truths, auc, average_precision, bootstrap, calibration_error, recall_at
+from scanner.evaluate.measures import Floats, Truths
 from scanner.evaluate.rows import Row
-from scanner.types import Medium
+from scanner.types import Label, Medium
 
-__all__ = ["FALSE_POSITIVES", "Judged", "Result", "Unread", "results"]
+__all__ = ["Contest", "Judged", "Unread", "contests", "is_armed", "shows"]
 
-FALSE_POSITIVES: Final = (0.01, 0.02, 0.05)
-"""Shares of the negatives at which recall is told."""
 ARMED: Final = ("rifle", "revolver", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow")
 """ImageNet classes that do show weapons; no negatives for them."""
 NEGATIVE: Final = frozenset({"0", "normal"})
@@ -31,6 +28,14 @@ class Judged:
     row: Row
     scores: Mapping[str, float]
     medium: Mapping[str, float]
+    flagged: frozenset[str] = frozenset()
+    """Labels that the policies in force would flag it for, those in shadow among them."""
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    """Of each label's highest score the log-likelihood ratio: the score without the prior that its model assumes."""
+    change: str = ""
+    """What was done to the input; nothing, where it is empty."""
+    shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By model, the highest scores of labels for which it is in shadow while another model judges them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,70 +44,111 @@ class Unread:
 
     row: Row
     reason: str
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One task, against one kind of negatives."""
+class Contest:
+    """The positives of one task against one kind of negatives."""
 
     task: str
     label: str
+    """What scores are of, in words."""
+    labels: tuple[Label, ...]
+    """The labels whose highest score counts; none where it is the medium."""
     against: str
     """``own``: the task's own negatives; ``benign``: ordinary pictures and clips; ``games``: rendered games and screens."""
-    positives: int
-    negatives: int
-    groups: int
-    auc: Interval
-    average_precision: float
-    recalls: Mapping[str, Interval]
-    """Recall at each of ``FALSE_POSITIVES``, by its percentage."""
-    calibration_error: float
+    rows: tuple[Judged, ...]
+    """Positives first."""
+    truths: Truths
+    scores: Floats
+
+    @property
+    def name(self) -> str:
+        """Of the contest, in words."""
+        return f"{self.task}: {self.label} against {self.against}"
+
+    @property
+    def groups(self) -> list[str]:
+        """Of each row."""
+        return [one.row.source for one in self.rows]
+
+    @property
+    def flags(self) -> Floats:
+        """1.0 for each row that the policies would flag for one of the labels."""
+        return np.array([float(not one.flagged.isdisjoint(self.labels)) for one in self.rows])
+
+    def of_label(self, label: Label) -> Contest:
+        """The same contest for one of its labels: the positives that show it, and its own scores."""
+        kept = [one for one, truth in zip(self.rows, self.truths.tolist(), strict=True) if not truth or shows(one.row, label, self.labels)]
+        found = sum(map(bool, self.truths)) - (len(self.rows) - len(kept))
+        return replace(
+            self,
+            label=str(label),
+            labels=(label,),
+            rows=tuple(kept),
+            truths=np.arange(len(kept)) < found,
+            scores=np.array([one.scores.get(label, 0.0) for one in kept]),
+        )
+
+    def only(self, kept: Truths) -> Contest:
+        """The contest between some of its rows."""
+        rows = tuple(one for one, keep in zip(self.rows, kept, strict=True) if keep)
+        return replace(self, rows=rows, truths=self.truths[kept], scores=self.scores[kept])
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
     task: str
     label: str
+    labels: tuple[Label, ...]
     score: Callable[[Judged], float]
     positive: Callable[[Row], bool]
     negatives: Mapping[str, Callable[[Row], bool]]
 
 
-def results(judged: Sequence[Judged], *, rounds: int = 1000) -> list[Result]:
-    """A result for each task and kind of negatives that there are rows for."""
-    return [result for question in _QUESTIONS for result in _answers(question, judged, rounds)]
+def contests(judged: Sequence[Judged]) -> Iterator[Contest]:
+    """A contest for each task and kind of negatives that there are rows for, rows in the order given.
+
+    A model that is in shadow for a label that another one judges has contests of its own, among the rows that it saw.
+    """
+    yield from _contests(_QUESTIONS, judged)
+    for model in sorted({model for one in judged for model in one.shadow}):
+        seen = [one for one in judged if model in one.shadow]
+        heard = {label for one in seen for label in one.shadow[model]}
+        yield from _contests([_by_shadow(question, model) for question in _QUESTIONS if heard.intersection(question.labels)], seen)
 
 
-def _answers(question: _Question, judged: Sequence[Judged], rounds: int) -> Iterator[Result]:
-    positives = [one for one in judged if question.positive(one.row)]
-    for against, is_negative in question.negatives.items():
-        negatives = [one for one in judged if is_negative(one.row)]
-        if positives and negatives:
-            yield _measured(question, against, positives, negatives, rounds)
+def _contests(questions: Sequence[_Question], judged: Sequence[Judged]) -> Iterator[Contest]:
+    for question in questions:
+        positives = [one for one in judged if question.positive(one.row)]
+        for against, is_negative in question.negatives.items():
+            negatives = [one for one in judged if is_negative(one.row)]
+            if positives and negatives:
+                yield _contest(question, against, positives, negatives)
 
 
-def _measured(question: _Question, against: str, positives: list[Judged], negatives: list[Judged], rounds: int) -> Result:
-    rows = [*positives, *negatives]
-    truths = np.arange(len(rows)) < len(positives)
-    scores = np.array([question.score(one) for one in rows])
-    groups = [f"{one.row.task}/{one.row.group}" for one in rows]
-    measured = partial(bootstrap, truths=truths, scores=scores, groups=groups, rounds=rounds)
-    return Result(
+def _contest(question: _Question, against: str, positives: list[Judged], negatives: list[Judged]) -> Contest:
+    rows = (*positives, *negatives)
+    return Contest(
         task=question.task,
         label=question.label,
+        labels=question.labels,
         against=against,
-        positives=len(positives),
-        negatives=len(negatives),
-        groups=len(set(groups)),
-        auc=measured(auc),
-        average_precision=average_precision(truths, scores),
-        recalls={f"{rate:.0%}": measured(partial(_recall, rate)) for rate in FALSE_POSITIVES},
-        calibration_error=calibration_error(truths, scores),
+        rows=rows,
+        truths=np.arange(len(rows)) < len(positives),
+        scores=np.array([question.score(one) for one in rows]),
     )
 
 
-def _recall(rate: float, truths: Truths, scores: Floats) -> float:
-    return recall_at(truths, scores, rate)
+def _by_shadow(question: _Question, model: str) -> _Question:
+    """The same question of a model that nothing is flagged by."""
+    labels = question.labels
+
+    def score(judged: Judged) -> float:
+        return max(judged.shadow[model].get(label, 0.0) for label in labels)
+
+    return replace(question, label=f"{question.label} by {model}, in shadow", labels=(), score=score)
 
 
 def _score_of(*labels: str) -> Callable[[Judged], float]:
@@ -113,8 +159,18 @@ def _is_ordinary(row: Row) -> bool:
     return row.task in ("benign", "benign_video")
 
 
+def is_armed(row: Row) -> bool:
+    """Whether an ordinary picture is of a class that does show weapons."""
+    return any(name in row.label for name in ARMED)
+
+
+def shows(row: Row, label: Label, labels: Sequence[Label]) -> bool:
+    """Whether a positive row counts for one label of several: a frame labelled smoke may show fire or not."""
+    return row.label == label or row.label not in labels
+
+
 def _is_unarmed(row: Row) -> bool:
-    return _is_ordinary(row) and not any(name in row.label for name in ARMED)
+    return _is_ordinary(row) and not is_armed(row)
 
 
 def _is_game(row: Row) -> bool:
@@ -127,7 +183,8 @@ def _own(task: str, *, positive: bool) -> Callable[[Row], bool]:
 
 def _question(task: str, labels: tuple[str, ...], ordinary: Callable[[Row], bool]) -> _Question:
     negatives = {"own": _own(task, positive=False), "benign": ordinary, "games": _is_game}
-    return _Question(task, " or ".join(labels), _score_of(*labels), _own(task, positive=True), negatives)
+    said = tuple(Label(label) for label in labels)
+    return _Question(task, " or ".join(labels), said, _score_of(*labels), _own(task, positive=True), negatives)
 
 
 def _share(medium: Medium) -> Callable[[Judged], float]:
@@ -141,6 +198,7 @@ _QUESTIONS: Final = (
     _Question(
         "game_video",
         "medium rendered",
+        (),
         _share(Medium.RENDERED),
         lambda row: _is_game(row) and row.label.startswith("rendered"),
         {"camera": lambda row: row.task in REAL, "screen": lambda row: _is_game(row) and row.label == "screen"},

@@ -84,6 +84,9 @@ class EvidenceRoom:
         """One sample was folded."""
         stream = self._streams[risk.stream_id]
         risks = risk.risks(self._policies)
+        if stream.looks and stream.looks[-1][0] == risk.at:  # a burst that ends with a frame which was looked at by itself
+            stream.looks.pop()
+            self.timelines[path].pop()
         self.timelines[path].append(RiskPoint(at=float(risk.at), risk=_words(risks), level=_words(risk.levels)))
         stream.looks.append((risk.at, risks))
         stream.open = risk.incidents

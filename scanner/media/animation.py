@@ -127,7 +127,7 @@ def decode_animation(data: bytes, size: tuple[int, int], request: DecodeRequest,
         raise NoVideoError(f"{name}: an animation without a frame")
     starts = [0, *accumulate(cel.ticks for cel in cels)]
     check_duration(starts[-1] * _TICK, request.limits, name)
-    canvas, scaler, picker = _Canvas(size, request.limits.max_pixels, name), Scaler(request.specs), Picker(request.sampling, _TICK)
+    canvas, scaler, picker = _Canvas(size, request.limits.max_pixels, name), Scaler(request.frame_specs), Picker(request.sampling, _TICK)
     info = MediaInfo(container="webp", codec="webp", width=size[0], height=size[1], still=len(cels) == 1)
     for index, (first, after) in enumerate(_borders(starts, request.window)):
         window = _window(name, request.limits.max_frames, index, starts[first : after + 1])

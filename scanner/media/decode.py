@@ -14,24 +14,31 @@ from scanner.media.gops import GopRule, VideoPacket, gather
 from scanner.media.handover import unfollowed
 from scanner.media.header import read_header
 from scanner.media.limits import MediaLimits
-from scanner.media.looking import Looker
+from scanner.media.looking import Looker, Seen
 from scanner.media.open import WRAP_BITS, Media, check_duration, check_pixels, joined, kind_of, open_media, size_of
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.sniff import Container
 from scanner.media.timeline import Timeline
-from scanner.types import Decoded
+from scanner.types import Decoded, Sample
 
-__all__ = ["decode"]
+__all__ = ["decode", "look"]
 
 log = logging.getLogger(__name__)
 
 
 def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None) -> Iterator[Decoded]:
-    """The source's windows in order, from ``request.first_window`` on.
+    """The windows of ``look``, without their bursts."""
+    for decoded, _ in look(source, request, name=name, init=init):
+        yield decoded
+
+
+def look(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None) -> Iterator[Seen]:
+    """The source's windows in order, from ``request.first_window`` on, each with what makes its bursts.
 
     ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened. ``name`` is what
-    messages call it; ``init`` goes before it. Memory is bounded by one window's samples and one GOP's packets.
+    messages call it; ``init`` goes before it. Memory is bounded by one window's samples and one GOP's packets;
+    where bursts are wanted, by the packets of two windows, as many bytes each as a GOP may have.
 
     Raises:
         FormatError: not a container or codec that we open.
@@ -47,10 +54,15 @@ def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes |
     whole = joined(source, init)
     kind = kind_of(whole, name)
     if kind.picture:
-        yield from _pictures(whole, kind, request, name)
+        yield from ((decoded, _no_bursts) for decoded in _pictures(whole, kind, request, name))
         return
     with open_media(whole, kind, limits, name) as media:
         yield from _windows(media, whole, request)
+
+
+def _no_bursts() -> Iterator[Sample]:
+    """Of pictures and animations."""
+    return iter(())
 
 
 def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: str) -> Iterator[Decoded]:
@@ -67,12 +79,13 @@ def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: s
     return decode_picture(data, kind, header.turn, request, name)
 
 
-def _windows(media: Media, source: BinaryIO, request: DecodeRequest) -> Iterator[Decoded]:
+def _windows(media: Media, source: BinaryIO, request: DecodeRequest) -> Iterator[Seen]:
     packets = _Packets(media, request.limits)
     looker = Looker(media, request)
     longest = request.window // media.time_base if request.window is not None else None
     timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=media.kind in WRAP_BITS)
-    rule = GopRule(keep=request.sampling.strategy != "keyframes", longest=longest, max_bytes=request.limits.max_gop_bytes)
+    keep = request.sampling.strategy != "keyframes" or bool(request.burst_specs)
+    rule = GopRule(keep=keep, longest=longest, max_bytes=request.limits.max_gop_bytes)
     index, frames, begun, end = 0, 0, None, 0
     for gop in gather(packets, timeline, rule):
         begun, end = gop.start if begun is None else begun, gop.end

@@ -49,6 +49,10 @@ class Gop:
     """Starts of frames that come after the next keyframe and are shown before it."""
     packets: list[VideoPacket] = field(default_factory=list)
     """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and is left out."""
+    leading: list[VideoPacket] = field(default_factory=list)
+    """What is left out so: it comes right after the keyframe, in order of decoding."""
+    fed: int = 0
+    """So many of the packets are in the decoder already."""
     size: int = 0
     """Bytes of those packets."""
     border: int = 0
@@ -171,6 +175,9 @@ class _Gatherer:
         """
         if gop.continues:
             gop.take(packet, placed)
+        elif self._rule.keep:
+            packet.pts = placed.ticks
+            gop.leading.append(packet)
         if self._held is not None and not gop.first.jump:
             self._held.led.append(placed.ticks)
 

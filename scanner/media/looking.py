@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from av.video.frame import VideoFrame
 
+from scanner.media.bursts import Darkroom
 from scanner.media.decoder import Decoder
+from scanner.media.footage import Footage
 from scanner.media.gops import Gop
 from scanner.media.open import Media, check_pixels
-from scanner.media.orientation import Compass
+from scanner.media.orientation import UPRIGHT, Compass
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Picker
 from scanner.media.scale import Scaler, displayed
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Mark, Window
-from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb
+from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample
 
-__all__ = ["Looker"]
+__all__ = ["Looker", "Seen"]
 
 _DELAY = 17
 """Packets after which a frame has left any decoder of one thread (H.264 reorders 16)."""
 _CODEC_NAMES = {"libdav1d": "av1"}
+
+
+Seen = tuple[Decoded, Callable[[], Iterator[Sample]]]
+"""A window, and what makes its bursts, in order of time, if it is asked before the window after the next one is begun."""
 
 
 class Looker:
@@ -34,7 +41,10 @@ class Looker:
         self._decoder = Decoder(media.codec, request.sampling.between, request.limits)
         self._picker = Picker(request.sampling, media.time_base)
         self._compass = Compass(media.kind)
-        self._scaler = Scaler(request.specs)
+        self._scaler = Scaler(request.frame_specs)
+        self._turn = UPRIGHT
+        self._footage: Footage | None = None
+        """Of the window that is open, or was; None where nobody wants bursts."""
         self._early: list[VideoFrame] = []
         self._wanted: set[int] = set()
         self._keyframes: set[int] = set()
@@ -55,13 +65,15 @@ class Looker:
         window = self._window or self._begin(gop, index)
         self._latest = gop if self._may_look_again(gop, window) else None
         window.extend(gop)
+        if self._footage is not None:
+            self._footage.add(gop)
         self._epoch = gop.first
         goes_on = self._goes_on(gop.continued)
         picks = self._pick(gop) if goes_on or self._looks_at(window) else ()
         if picks or goes_on:
             self._show(gop, picks, window)
 
-    def close(self, *, following: Gop | None, missing: int = 0) -> Iterator[Decoded]:
+    def close(self, *, following: Gop | None, missing: int = 0) -> Iterator[Seen]:
         """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state.
 
         ``missing`` ticks at its end are promised by the container, and cannot be read.
@@ -81,7 +93,8 @@ class Looker:
             window.marks.append(Mark(window.end, False))
             window.end += missing
         alone = window.index == 0 and following is None and missing <= 0
-        yield window.decoded(self._info(window, still=alone and window.frames == len(window.samples) == 1), last=following is None)
+        info = self._info(window, still=alone and window.frames == len(window.samples) == 1)
+        yield window.decoded(info, last=following is None), self._bursts(window, info)
 
     def _begin(self, gop: Gop, index: int) -> Window:
         if index == 0:
@@ -96,10 +109,20 @@ class Looker:
             time_base=self._media.time_base,
             wrap_bits=self._media.wrap_bits,
         )
+        if self._request.burst_specs:
+            before = self._footage or Footage(name=self._media.name, max_bytes=self._request.limits.max_gop_bytes)
+            self._footage = before.following(gop)
         self._picker.restart()
         self._wanted.clear()
         self._keyframes.clear()
         return self._window
+
+    def _bursts(self, window: Window, info: MediaInfo) -> Callable[[], Iterator[Sample]]:
+        """What makes the window's bursts. It keeps the packets, and not the samples."""
+        footage = self._footage
+        if footage is None or info.still or self._media.kind is Container.GIF:
+            return lambda: iter(())
+        return Darkroom(self._media, self._request, replace(window, samples=[], marks=[]), footage, self._turn).samples
 
     def _looks_at(self, window: Window) -> bool:
         """It is one that was asked for; of those before it only what they leave in the decoder counts."""
@@ -140,7 +163,7 @@ class Looker:
         self._receive(self._early, window)
         self._early.clear()
         left = set(needed or ())
-        for packet in gop.packets:
+        for packet in gop.packets[gop.fed :]:
             self._receive(self._decoder.feed(packet), window)
             left.discard(packet.pts or 0)
             if needed is not None and not left:
@@ -171,11 +194,12 @@ class Looker:
 
     def _look_ahead(self, following: Gop, window: Window) -> None:
         """Frames come out a few packets late: push the last wanted ones out with what follows."""
-        for _ in range(min(_DELAY, len(following.packets))):
+        for packet in following.packets[:_DELAY]:
             if not self._wanted:
                 return
-            self._receive_early(self._decoder.feed(following.packets.pop(0)), window)
-        if self._wanted and not (following.packets or following.continued):
+            following.fed += 1
+            self._receive_early(self._decoder.feed(packet), window)
+        if self._wanted and not (following.fed < len(following.packets) or following.continued):
             self._receive_early(self._decoder.drain(), window)
 
     def _receive_early(self, frames: Sequence[VideoFrame], window: Window) -> None:
@@ -196,7 +220,7 @@ class Looker:
 
     def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
         check_pixels(frame.width, frame.height, self._request.limits, self._media.name)
-        turn = self._compass.turn(frame)
+        turn = self._turn = self._compass.turn(frame)
         aspect = self._media.track.sample_aspect_ratio or self._media.codec.sample_aspect_ratio
         self._shape = displayed(frame, aspect, turn)
         return self._scaler.images(frame, self._shape, turn)

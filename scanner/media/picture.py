@@ -58,7 +58,7 @@ def decode_bitmap(data: bytes, kind: Container, max_pixels: int, name: str) -> V
 
 def _still(frame: VideoFrame, turn: Turn, kind: Container, request: DecodeRequest) -> Decoded:
     shape = displayed(frame, None, turn)
-    sample = Sample(at=Fraction(0), pts=0, keyframe=True, images=Scaler(request.specs).images(frame, shape, turn))
+    sample = Sample(at=Fraction(0), pts=0, keyframe=True, images=Scaler(request.frame_specs).images(frame, shape, turn))
     return Decoded(
         index=0,
         times=SegmentTimes(first_pts=0, last_pts=0, duration=Fraction(0), time_base=Fraction(1, 1000)),

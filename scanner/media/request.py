@@ -17,7 +17,7 @@ class DecodeRequest:
     """Which instants, made into which arrays, within which limits."""
 
     specs: tuple[FrameSpec, ...]
-    """Each distinct one is made once a sample; none at all gives samples without images."""
+    """Each distinct one is made once a sample; none at all gives samples without images. Those with a burst are made on demand."""
     sampling: Sampling = field(default_factory=Sampling)
     limits: MediaLimits = field(default_factory=MediaLimits)
     window: Fraction | None = Fraction(10)
@@ -32,3 +32,13 @@ class DecodeRequest:
             raise ValueError(f"window must be above 0 s, got {self.window}")
         if self.first_window < 0:
             raise ValueError(f"first window must be 0 or more, got {self.first_window}")
+
+    @property
+    def frame_specs(self) -> tuple[FrameSpec, ...]:
+        """Those of one frame."""
+        return tuple(spec for spec in self.specs if spec.burst is None)
+
+    @property
+    def burst_specs(self) -> tuple[FrameSpec, ...]:
+        """Those of several."""
+        return tuple(spec for spec in self.specs if spec.burst is not None)

@@ -28,7 +28,7 @@ _SEED = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthetic:
-    """What the clip is: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most two B-frames in a row."""
+    """What the clip is: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most ``bframes`` B-frames in a row."""
 
     width: int = 1920
     height: int = 1080
@@ -38,6 +38,7 @@ class Synthetic:
     gop: int = 60
     bits: int = 6_000_000
     """A second."""
+    bframes: int = 2
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 64 or self.width % 2 or self.height % 2:
@@ -70,7 +71,7 @@ def _encoding(clip: Synthetic) -> dict[str, str]:
     return {
         "preset": "veryfast",
         "b": str(clip.bits),
-        "x264-params": f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:bframes=2:threads=1:{rate}",
+        "x264-params": f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:bframes={clip.bframes}:threads=1:{rate}",
     }
 
 

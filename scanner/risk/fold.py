@@ -88,7 +88,7 @@ def _waited(risk: StreamRisk, policies: Policies, observation: Observation) -> S
 
 
 def _sampled(risk: StreamRisk, policies: Policies, sampled: Sampled) -> StreamRisk:
-    again = risk.sampled == sampled.at
+    again = sampled.moving or risk.sampled == sampled.at
     media = risk.media if again or not sampled.medium else (*risk.media, sampled.medium)[-LOOKS:]
     labels = dict(risk.labels)
     for label, value in sampled.values.items():
@@ -102,10 +102,12 @@ def _sampled(risk: StreamRisk, policies: Policies, sampled: Sampled) -> StreamRi
             start=_covered_from(before, sampled.at, risk.coverage.blind_until, policy),
             at=sampled.at,
             llr=policy.llr(value),
-            weight=weight(media, policy.when) if sampled.medium else FULL,
+            weight=weight(media or (sampled.medium,), policy.when) if sampled.medium else FULL,
             cut=sampled.cut,
         )
         labels[label] = looked(before, look, risk.boost(label), label, policies)
+    if sampled.moving:
+        return replace(risk, labels=labels)
     coverage = risk.coverage.sample(sampled.at, sampled.medium, policies.max_gap)
     return replace(risk, labels=labels, media=media, sampled=sampled.at, coverage=coverage)
 

@@ -24,6 +24,8 @@ class Sampled:
     """Probabilities that sum to 1; empty where no model tells the medium."""
     cut: bool = False
     """A new scene is known to begin with this picture; only the cut-aware method asks."""
+    moving: bool = False
+    """A burst ends here. Only its labels were looked at; the frames beside it tell what was covered, and of which medium it is."""
 
     def __post_init__(self) -> None:
         for name, value in (*self.values.items(), *self.medium.items()):

@@ -6,7 +6,7 @@ child; ``channel`` carries messages; ``border`` says and checks them; ``child`` 
 
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import opened
-from scanner.sandbox.sandbox import Sandbox
+from scanner.sandbox.sandbox import Sandbox, Windows
 from scanner.sandbox.walls import Walls
 
-__all__ = ["Sandbox", "SandboxLimits", "Walls", "opened"]
+__all__ = ["Sandbox", "SandboxLimits", "Walls", "Windows", "opened"]

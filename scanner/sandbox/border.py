@@ -7,19 +7,34 @@ and the place of each image follows from the order of samples and specs instead 
 from __future__ import annotations
 
 import json
+import math
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scanner.errors import DecoderDiedError, InputError, LimitError, ScannerError, rebuild
 from scanner.sandbox.walls import Walls
 from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
 
-__all__ = ["Frames", "LieError", "dumps", "error_from", "error_to", "loads", "walls_from", "window_from", "window_to"]
+__all__ = [
+    "Frames",
+    "LieError",
+    "Rolls",
+    "burst_from",
+    "burst_to",
+    "dumps",
+    "error_from",
+    "error_to",
+    "loads",
+    "walls_from",
+    "window_from",
+    "window_to",
+]
 
 _LARGEST = 1 << 63
 """Of a whole number: time stamps have 64 bits."""
@@ -36,12 +51,12 @@ class LieError(Exception):
 
 
 class Frames:
-    """The images of one window in shared memory, in the order of samples, then specs."""
+    """The images of one window in shared memory, in the order of samples, then specs of one frame."""
 
     def __init__(self, memory: mmap.mmap, specs: Sequence[FrameSpec]) -> None:
         self._bytes = np.frombuffer(memory, dtype=np.uint8)
-        self._specs = tuple(dict.fromkeys(specs))
-        self._sizes = tuple(spec.height * spec.width * 3 for spec in self._specs)
+        self._specs = tuple(dict.fromkeys(spec for spec in specs if spec.burst is None))
+        self._sizes = tuple(_size(spec) for spec in self._specs)
 
     @property
     def room(self) -> int:
@@ -57,22 +72,53 @@ class Frames:
         """
         if len(samples) > self.room:
             raise LimitError(f"{name}: {len(samples)} samples in one window, limit is {self.room} of their size", kind="limit_frames")
-        at = 0
-        for sample in samples:
-            for spec, size in zip(self._specs, self._sizes, strict=True):
-                image = sample.images[spec]
-                if image.shape != spec.shape or image.dtype != np.uint8:
-                    raise ValueError(f"image must be {spec.shape} uint8, got {image.shape} {image.dtype}")
-                self._bytes[at : at + size].reshape(spec.shape)[...] = image
-                at += size
+        for index, sample in enumerate(samples):
+            _lay(self._bytes, index * sum(self._sizes), self._specs, sample)
 
     def read(self, index: int) -> dict[FrameSpec, Rgb]:
         """Copies of the images of sample ``index``, which nobody else can change any more."""
-        at, images = index * sum(self._sizes), {}
-        for spec, size in zip(self._specs, self._sizes, strict=True):
-            images[spec] = self._bytes[at : at + size].reshape(spec.shape).copy()
-            at += size
+        return _copied(self._bytes, index * sum(self._sizes), self._specs)
+
+
+class Rolls:
+    """The bursts of one window in the same memory, one behind the other as they come."""
+
+    def __init__(self, memory: mmap.mmap, specs: Sequence[FrameSpec]) -> None:
+        self._bytes = np.frombuffer(memory, dtype=np.uint8)
+        bursts = dict.fromkeys(spec.burst for spec in specs if spec.burst is not None)
+        self._kinds = {burst: tuple(dict.fromkeys(spec for spec in specs if spec.burst == burst)) for burst in bursts}
+        self._at = 0
+
+    def write(self, sample: Sample) -> int | None:
+        """Lay down one more burst: the number of its kind, or None where there is no room for it."""
+        burst = sample.burst
+        kind = next(number for number, known in enumerate(self._kinds) if known == burst)
+        return kind if self._next(kind, lambda at, specs: _lay(self._bytes, at, specs, sample)) else None
+
+    def read(self, kind: int) -> dict[FrameSpec, Rgb]:
+        """Copies of the images of the next burst, which is of this kind.
+
+        Raises:
+            ValueError: there is no room where it should be.
+        """
+        images: dict[FrameSpec, Rgb] = {}
+        if not self._next(kind, lambda at, specs: images.update(_copied(self._bytes, at, specs))):
+            raise ValueError("more bursts than fit")
         return images
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of bursts there are, by their frames and rate."""
+        return len(self._kinds)
+
+    def _next(self, kind: int, act: Callable[[int, Sequence[FrameSpec]], None]) -> bool:
+        specs = list(self._kinds.values())[kind]
+        size = sum(_size(spec) for spec in specs)
+        if self._at + size > self._bytes.size:
+            return False
+        act(self._at, specs)
+        self._at += size
+        return True
 
 
 def window_to(decoded: Decoded) -> dict[str, object]:
@@ -125,6 +171,31 @@ def window_from(said: Any, frames: Frames, *, least_index: int = 0) -> Decoded:
         raise LieError(f"a window that cannot be: {why}") from why
 
 
+def burst_to(sample: Sample, kind: int) -> list[object]:
+    """A burst of the kind that ``Rolls.write`` said, without its images, as JSON values."""
+    assert sample.start is not None
+    return [*_ratio(sample.start), *_ratio(sample.at), sample.pts, kind]
+
+
+def burst_from(said: Any, rolls: Rolls, *, window: Decoded, before: Sequence[Sample]) -> Sample:
+    """The burst again, its images copied out of ``rolls``; it comes after those ``before`` it, and lies in its window.
+
+    Raises:
+        LieError: a value is missing, of another type or out of range.
+    """
+    try:
+        start, start_bottom, at, at_bottom, pts, kind = said
+        images = rolls.read(_whole(kind, least=0, most=rolls.kinds - 1))
+        sample = Sample(at=_seconds(at, at_bottom), pts=_whole(pts), keyframe=False, images=images, start=_seconds(start, start_bottom))
+    except (TypeError, ValueError, KeyError, IndexError) as why:
+        raise LieError(f"a burst that cannot be: {why}") from why
+    if before and sample.at < before[-1].at:
+        raise LieError("bursts that are not in order of time")
+    if max(sample.at, sample.start or 0) > window.times.duration:
+        raise LieError(f"a burst at {float(sample.at):.3g} s of a window of {float(window.times.duration):.3g} s")
+    return sample
+
+
 def error_to(error: ScannerError) -> list[str]:
     """An error as JSON values."""
     return [type(error).__name__, error.kind, str(error)]
@@ -169,6 +240,28 @@ def loads(body: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise LieError("something that is not an object")
     return message
+
+
+def _size(spec: FrameSpec) -> int:
+    return math.prod(spec.shape)
+
+
+def _lay(memory: NDArray[np.uint8], at: int, specs: Sequence[FrameSpec], sample: Sample) -> None:
+    for spec in specs:
+        image, size = sample.images[spec], _size(spec)
+        if image.shape != spec.shape or image.dtype != np.uint8:
+            raise ValueError(f"image must be {spec.shape} uint8, got {image.shape} {image.dtype}")
+        memory[at : at + size].reshape(spec.shape)[...] = image
+        at += size
+
+
+def _copied(memory: NDArray[np.uint8], at: int, specs: Sequence[FrameSpec]) -> dict[FrameSpec, Rgb]:
+    images = {}
+    for spec in specs:
+        size = _size(spec)
+        images[spec] = memory[at : at + size].reshape(spec.shape).copy()
+        at += size
+    return images
 
 
 def _samples(said: Any, frames: Frames) -> tuple[Sample, ...]:

@@ -9,24 +9,30 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
+import logging
 import pickle
 import signal
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from mmap import mmap
 from types import TracebackType
 from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
-from scanner.sandbox.border import Frames, dumps, error_to, window_to
+from scanner.sandbox.border import Frames, Rolls, burst_to, dumps, error_to, window_to
 from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.messages import Call, Start
+from scanner.sandbox.messages import BURSTS, Call, Start
 from scanner.sandbox.walls import die_with, raise_walls
-from scanner.types import Decoded
+from scanner.types import Decoded, Sample
 
 __all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+Bursts = Callable[[], Iterator[Sample]]
+"""What a task gives beside a window: makes its bursts, if somebody asks."""
 
 
 def main() -> None:
@@ -70,18 +76,25 @@ class _Server:
         self._memory = memory
         self._limits = start.limits
         self._tasks = {name: _load(entry) for name, entry in start.tasks.items()}
-        self._untaken = False
-        """The last window still lies in the shared buffer."""
+        self._untaken: tuple[Call, Bursts] | None = None
+        """The last window still lies in the shared buffer, or the parent may still want its bursts."""
 
     def serve(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
         """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or ``error``."""
+        answer = self._tried(call, lambda: self._run(call, descriptors))
+        gc.collect()
+        return self._tried(call, lambda: self._finished(answer))
+
+    def _tried(self, call: Call, step: Callable[[], dict[str, object]]) -> dict[str, object]:
         try:
-            answer = self._run(call, descriptors)
+            return step()
         except HangUpError:
             raise  # the parent is gone, nobody waits for an answer
         except Exception as why:  # noqa: BLE001 - whatever it is, it is the answer
-            answer = {"error": error_to(_blame(why, call.name, self._limits))}
-        gc.collect()
+            return {"error": error_to(_blame(why, call.name, self._limits))}
+
+    def _finished(self, answer: dict[str, object]) -> dict[str, object]:
+        """The last answer, once the parent has all that it wants of the last window."""
         self._wait_until_taken()
         return answer
 
@@ -93,28 +106,54 @@ class _Server:
             if call.writes:
                 output = files.enter_context(open(descriptors[-1], "r+b", closefd=False))
                 return {"value": task(sources, call.arguments, name=call.name, output=output)}
-            self._stream(task(sources, call.arguments, name=call.name), Frames(self._memory, call.specs), call.name)
+            self._stream(task(sources, call.arguments, name=call.name), call)
         return {"end": True}
 
-    def _stream(self, windows: Iterable[Decoded], frames: Frames, name: str) -> None:
+    def _stream(self, windows: Iterable[Decoded | tuple[Decoded, Bursts]], call: Call) -> None:
         """Say each window; while the parent looks at it, the next one is decoded."""
-        for window in windows:
+        frames = Frames(self._memory, call.specs)
+        for given in windows:
+            window, bursts = given if isinstance(given, tuple) else (given, _none)
             self._wait_until_taken()
-            frames.write(window.samples, name=name)
+            frames.write(window.samples, name=call.name)
             self._channel.send(dumps({"window": window_to(window)}))
-            self._untaken = True
+            self._untaken = (call, bursts)
+            del given, window, bursts
             gc.collect()  # frames and packets hang in cycles; megabytes a segment would wait for their turn
+            if not call.ahead:
+                self._wait_until_taken()
             self._allow(self._limits.cpu_seconds)
 
     def _wait_until_taken(self) -> None:
-        if self._untaken:
-            self._channel.receive()
-            self._untaken = False
+        while self._untaken is not None:
+            untaken, self._untaken = self._untaken, None
+            if self._channel.receive() == BURSTS:
+                self._say_bursts(*untaken)
+                self._untaken = untaken
+
+    def _say_bursts(self, call: Call, bursts: Bursts) -> None:
+        """Each as soon as it is made; each may cost as much as a window."""
+        rolls = Rolls(self._memory, call.specs)
+        self._allow(self._limits.cpu_seconds)
+        for sample in bursts():
+            kind = rolls.write(sample)
+            if kind is None:
+                log.debug("no room for more bursts of a window", extra={"source": call.name})
+                break
+            self._channel.send(dumps({"burst": burst_to(sample, kind)}))
+            self._allow(self._limits.cpu_seconds)
+        self._channel.send(dumps({"made": True}))
+        gc.collect()
+        self._allow(self._limits.cpu_seconds)
 
     @staticmethod
     def _allow(cpu_seconds: float) -> None:
         """Give this much processor time from now; then SIGPROF ends the process, even inside native code."""
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+
+
+def _none() -> Iterator[Sample]:
+    return iter(())
 
 
 def _blame(why: Exception, name: str, limits: SandboxLimits) -> ScannerError:

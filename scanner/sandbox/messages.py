@@ -9,7 +9,7 @@ from typing import Any
 from scanner.sandbox.limits import SandboxLimits
 from scanner.types import FrameSpec
 
-__all__ = ["Call", "Start"]
+__all__ = ["BURSTS", "TAKEN", "Call", "Start"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +36,16 @@ class Call:
     specs: tuple[FrameSpec, ...] = ()
     """The images of each sample of a stream, in this order."""
     writes: bool = False
+    ahead: bool = True
+    """Work on the next window while the parent looks at one; else wait, so that a death tells which window it is of."""
+
+    @property
+    def bursts(self) -> bool:
+        """Whether the parent may ask for the bursts of a window after it has looked at it."""
+        return any(spec.burst is not None for spec in self.specs)
+
+
+TAKEN = b"taken"
+"""What a parent says when the child may use the shared memory again: at once, or when it has all that it wants of a window."""
+BURSTS = b"bursts"
+"""And when it wants the bursts of the window that it was given last."""

@@ -17,13 +17,13 @@ from mmap import mmap
 from typing import Any
 
 from scanner.errors import DecoderDiedError, SetupError
-from scanner.sandbox.border import Frames, LieError, error_from, loads, walls_from, window_from
+from scanner.sandbox.border import Frames, LieError, Rolls, burst_from, error_from, loads, walls_from, window_from
 from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import shared_memory
-from scanner.sandbox.messages import Call, Start
+from scanner.sandbox.messages import BURSTS, TAKEN, Call, Start
 from scanner.sandbox.walls import Walls
-from scanner.types import Decoded
+from scanner.types import Decoded, Sample
 
 __all__ = ["Child"]
 
@@ -85,6 +85,8 @@ class Child:
     def windows(self, call: Call) -> Iterator[Decoded]:
         """The answer to a stream, window by window; the child works on the next one while the caller looks at this one.
 
+        Where the call may want bursts, the child keeps what they are made of until the next window is asked for.
+
         Raises:
             InputError: the task refused its source.
             DecoderDiedError: the child died, passed a limit, or lied.
@@ -94,13 +96,31 @@ class Child:
         while (answer := self._answer(call, "window", "end"))[0] == "window":
             with self._blaming(call):
                 window = window_from(answer[1], frames, least_index=expected)
-                self._channel.send(b"taken", seconds=self._wall_seconds(call))
             expected = window.index + 1
+            if call.bursts:
+                yield window
+            with self._blaming(call):
+                self._channel.send(TAKEN, seconds=self._wall_seconds(call))
             if window.last:
                 self._answer(call, "end")  # a caller that stops at the last window leaves the child idle
+            if not call.bursts:
                 yield window
+            if window.last:
                 return
-            yield window
+
+    def bursts(self, call: Call, window: Decoded) -> tuple[Sample, ...]:
+        """Those of the window given last, in order of time; no window was asked for since.
+
+        Raises:
+            InputError, DecoderDiedError: as ``windows``.
+        """
+        rolls, made = Rolls(self._memory, call.specs), list[Sample]()
+        with self._blaming(call):
+            self._channel.send(BURSTS, seconds=self._wall_seconds(call))
+        while (answer := self._answer(call, "burst", "made"))[0] == "burst":
+            with self._blaming(call):
+                made.append(burst_from(answer[1], rolls, window=window, before=made))
+        return tuple(made)
 
     def value(self, call: Call) -> Any:
         """The answer of a writer: JSON, not checked beyond that.
@@ -134,7 +154,7 @@ class Child:
         return walls_from(said)
 
     def _answer(self, call: Call, *wanted: str) -> tuple[str, Any]:
-        """The next answer and its kind; anything but a window ends the task."""
+        """The next answer and its kind; an error, ``end`` and ``value`` end the task."""
         with self._blaming(call):
             said = loads(self._channel.receive(seconds=self._wall_seconds(call)))
             if "error" in said:
@@ -143,7 +163,7 @@ class Child:
                 raise error
             for kind in wanted:
                 if kind in said:
-                    self.idle = kind != "window"
+                    self.idle = kind in ("end", "value")
                     return kind, said[kind]
             raise LieError(f"{sorted(said)[:3]} where {' or '.join(wanted)} belongs")
 

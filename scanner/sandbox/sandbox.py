@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,12 +16,12 @@ from scanner.sandbox.memory import Lender
 from scanner.sandbox.messages import Call
 from scanner.sandbox.process import Child
 from scanner.sandbox.walls import Walls
-from scanner.types import Decoded, FrameSpec, Source
+from scanner.types import Decoded, FrameSpec, Sample, Source
 
 if TYPE_CHECKING:  # who only opens files by this package does not load FFmpeg
     from scanner.media import DecodeRequest
 
-__all__ = ["TASKS", "Sandbox"]
+__all__ = ["TASKS", "Sandbox", "Windows"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,50 @@ TASKS: Mapping[str, str] = {
 }
 """What a child can be asked, as ``module:function``; it imports them all before it gives up its rights."""
 WARM_UP = "scanner.sandbox.tasks:warm_up"
+
+
+class Windows(Iterator[Decoded]):
+    """The windows of one source, one after the other, while a child works on them."""
+
+    def __init__(self, call: Call, asked: Callable[[], AbstractContextManager[Child]]) -> None:
+        """``asked`` hands the call to a child; the first window does."""
+        self._call = call
+        self._given: Decoded | None = None
+        self._at_work: list[Child] = []
+        self._windows = _all(call, asked, self._at_work)  # it does not know us: dropped half-way, both go at once, and the task ends
+
+    def __next__(self) -> Decoded:
+        self._given = next(self._windows)
+        return self._given
+
+    def bursts(self) -> tuple[Sample, ...]:
+        """The bursts of the window that was given last, in order of time: of each only the images that are of bursts.
+
+        Ask before the next window. None, where nobody asked for such specs or where the window has none.
+
+        Raises:
+            InputError, DecoderDiedError: as for a window; no window follows then.
+        """
+        if self._given is None or not self._at_work or not self._call.bursts:
+            return ()
+        try:
+            return self._at_work[0].bursts(self._call, self._given)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """No more windows are wanted."""
+        self._windows.close()
+
+
+def _all(call: Call, asked: Callable[[], AbstractContextManager[Child]], at_work: list[Child]) -> Generator[Decoded]:
+    with asked() as child:
+        at_work.append(child)
+        try:
+            yield from child.windows(call)
+        finally:
+            at_work.clear()
 
 
 class Sandbox:
@@ -62,11 +107,11 @@ class Sandbox:
         """Of the child; None while there is none."""
         return None if self._child is None else self._child.pid
 
-    def decode(self, source: Source, request: DecodeRequest, *, name: str, init: Source | None = None) -> Iterator[Decoded]:
-        """``scanner.media.decode`` in the child: what was seen, window by window.
+    def decode(self, source: Source, request: DecodeRequest, *, name: str, init: Source | None = None, ahead: bool = True) -> Windows:
+        """``scanner.media.look`` in the child: what was seen, window by window, and the bursts of a window where they are asked for.
 
-        The child decodes the next window while the caller looks at this one; its wall clock runs only while the caller
-        waits. Images are the caller's own copies.
+        The child decodes the next window while the caller looks at this one (not so without ``ahead``: then a death is sure to be
+        of the window that was asked for); its wall clock runs only while the caller waits. Images are the caller's own copies.
 
         Raises:
             InputError: what ``media`` says of the source, or it cannot be opened.
@@ -74,15 +119,14 @@ class Sandbox:
             SetupError: a child cannot be started here.
         """
         sources = (source,) if init is None else (source, init)
-        return self.stream("decode", sources, request, specs=request.specs, name=name)
+        return self.stream("decode", sources, request, specs=request.specs, name=name, ahead=ahead)
 
     def stream(
-        self, task: str, sources: Sequence[Source], arguments: object, *, specs: Sequence[FrameSpec], name: str
-    ) -> Iterator[Decoded]:
+        self, task: str, sources: Sequence[Source], arguments: object, *, specs: Sequence[FrameSpec], name: str, ahead: bool = True
+    ) -> Windows:
         """Any task that yields windows, as ``decode`` does; ``arguments`` are pickled, ``specs`` are the images of each sample."""
-        call = Call(task=task, name=name, arguments=arguments, specs=tuple(specs))
-        with self._asked(call, sources, None) as child:
-            yield from child.windows(call)
+        call = Call(task=task, name=name, arguments=arguments, specs=tuple(specs), ahead=ahead)
+        return Windows(call, lambda: self._asked(call, sources, None))
 
     def call(self, task: str, sources: Sequence[Source], arguments: object, *, output: BinaryIO, name: str) -> Any:
         """Any task that writes a file; gives what the task returned, which is JSON and to be checked by the caller.

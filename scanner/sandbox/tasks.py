@@ -1,18 +1,18 @@
 """The child's side of each task. A task looks at nothing but the open files and arguments that it is given.
 
-A stream is ``task(sources, arguments, *, name) -> Iterator[Decoded]``, asked with ``Sandbox.stream``.
+A stream is ``task(sources, arguments, *, name) -> Iterator[Decoded]``, asked with ``Sandbox.stream``. One that can make bursts
+gives pairs instead: a window, and what gives its bursts when it is called.
 A writer is ``task(sources, arguments, *, name, output) -> JSON value``, asked with ``Sandbox.call``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from scanner.media import DecodeRequest
-from scanner.media import decode as decode_media
-from scanner.types import Decoded, FrameSpec
+from scanner.media import DecodeRequest, look
+from scanner.types import Burst, Decoded, FrameSpec, Sample
 
 __all__ = ["decode", "warm_up"]
 
@@ -20,15 +20,15 @@ _WARM_UP = Path(__file__).with_name("warm_up.mp4")
 """``ffmpeg -f lavfi -i color=black:s=64x64:r=25:d=0.08 -c:v libx264 -preset ultrafast -bsf:v filter_units=remove_types=6``"""
 
 
-def decode(sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str) -> Iterator[Decoded]:
+def decode(sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
     """Windows of the first source; a second one is its init segment."""
     source, *init = sources
-    return decode_media(source, arguments, name=name, init=init[0].read() if init else None)
+    return look(source, arguments, name=name, init=init[0].read() if init else None)
 
 
 def warm_up() -> None:
     """Decode two small black frames, so that whatever is loaded at the first use has been loaded."""
-    request = DecodeRequest(specs=(FrameSpec(width=8, height=8),))
+    burst = FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=30))
     with _WARM_UP.open("rb") as file:
-        for _ in decode_media(file, request, name=_WARM_UP.name):
-            pass
+        for _, bursts in look(file, DecodeRequest(specs=(burst.frame, burst)), name=_WARM_UP.name):
+            list(bursts())

@@ -17,7 +17,7 @@ from scanner.complaints import complaints
 from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest, read_manifest
 from scanner.scoring.onnx import Precision, Provider, load_onnx
-from scanner.scoring.scorer import Scorer, specs
+from scanner.scoring.scorer import Scorer, looks_at_bursts, specs
 from scanner.scoring.test_card import draw
 from scanner.types import FrameSpec, Rgb, Sample, Scores
 
@@ -26,6 +26,8 @@ __all__ = ["Golden", "check_model", "pictures", "record", "worst_difference", "w
 FILENAME: Final = "golden.json"
 COUNT: Final = 8
 """Pictures: the card, then noise of each coarseness."""
+MOST_DRIFT: Final = 16
+"""Pixels a frame by which no made-up picture moves any more."""
 TOLERANCE: Final = 0.005
 """Of a probability: another processor's rounding moves it by some 1e-5, TF32 on a GPU by some 1e-3."""
 
@@ -84,22 +86,34 @@ def worst_difference(scorer: Scorer, golden: Golden) -> float:
 def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
     """Made-up pictures: the test card, then layers of coloured noise from coarse to fine; the same on every machine.
 
+    For a burst each of them moves, the later ones faster.
+
     ``RandomState`` is used because its stream is frozen; the newer generators' may change.
     """
     random = np.random.RandomState(seed)
-    height, width, _ = spec.shape
+    height, width, _ = spec.frame.shape
     made = [draw(width, height)]
     for index in range(1, count):
         cells = 1 << (1 + index % 6)
         levels = random.randint(0, 256, size=(cells, cells, 3)).astype(np.uint8)
         made.append(np.ascontiguousarray(levels[np.arange(height)[:, None] * cells // height, np.arange(width) * cells // width]))
-    return made[:count]
+    if spec.burst is None:
+        return made[:count]
+    return [moving(picture, spec.burst.frames, step=index * MOST_DRIFT // count) for index, picture in enumerate(made[:count])]
+
+
+def moving(picture: Rgb, frames: int, *, step: int) -> Rgb:
+    """A picture that drifts to the right by ``step`` pixels a frame, and comes in again on the left: T x H x W x 3."""
+    return np.stack([np.roll(picture, number * step, axis=1) for number in range(frames)])
 
 
 def _samples(scorer: Scorer, seed: int, count: int) -> list[Sample]:
     wanted = specs([scorer])
     drawn = {spec: pictures(spec, seed=seed, count=count) for spec in wanted}
-    return [Sample(at=Fraction(i), pts=i, keyframe=True, images={spec: drawn[spec][i] for spec in wanted}) for i in range(count)]
+    start = Fraction(0) if looks_at_bursts(scorer) else None
+    return [
+        Sample(at=Fraction(i), pts=i, keyframe=True, images={spec: drawn[spec][i] for spec in wanted}, start=start) for i in range(count)
+    ]
 
 
 def _flat(scores: Scores) -> dict[str, float]:

@@ -15,9 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from scanner.complaints import complaints
 from scanner.errors import SetupError
 from scanner.taxonomy import MAX_SEVERITY, Taxonomy
-from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
+from scanner.types import Burst, Fit, FrameSpec, Label, Medium, ModelRef
 
-__all__ = ["FILENAME", "Calibration", "GraphFile", "Input", "LabelFacts", "Manifest", "Output", "RecommendedPolicy", "read_manifest"]
+__all__ = [
+    "FILENAME",
+    "Calibration",
+    "GraphFile",
+    "Input",
+    "LabelFacts",
+    "Manifest",
+    "MotionGate",
+    "Output",
+    "RecommendedPolicy",
+    "read_manifest",
+]
 
 FILENAME = "model.toml"
 
@@ -40,9 +51,12 @@ class Input(_Frozen):
     width: int
     height: int
     fit: Fit = Fit.SQUASH
+    burst: Burst | None = None
+    """It looks at so many frames at once, ``rate`` of them a second; without it, at one frame."""
     colour: Literal["rgb"] = "rgb"
     dtype: Literal["uint8"] = "uint8"
     layout: Literal["NHWC"] = "NHWC"
+    """Of each frame; a burst's frames come between N and H: N x T x H x W x 3."""
 
     @model_validator(mode="after")
     def _checks_its_size(self) -> Self:
@@ -52,7 +66,15 @@ class Input(_Frozen):
     @property
     def spec(self) -> FrameSpec:
         """What ``media`` must make."""
-        return FrameSpec(width=self.width, height=self.height, fit=self.fit)
+        return FrameSpec(width=self.width, height=self.height, fit=self.fit, burst=self.burst)
+
+
+class MotionGate(_Frozen):
+    """When a segment is worth the cost of a look in motion, by a score of its single frames. Only a start: the operator decides."""
+
+    label: Label
+    above: Probability
+    """A frame of the segment scores as much at least."""
 
 
 class Output(_Frozen):
@@ -97,6 +119,14 @@ class RecommendedPolicy(_Frozen):
     """Opens an incident, in log-odds over the training prior; None leaves the product's default."""
     dwell: float | None = Field(default=None, ge=0.0)
     """Seconds of evidence that the level must have."""
+    window: float | None = Field(default=None, gt=0.0)
+    """Nothing older counts, in seconds."""
+    method: str | None = None
+    """How looks become a level, with its ``tuning``; a level of one method is not a level of another."""
+    tuning: Mapping[str, float] = {}
+    a: float | None = Field(default=None, gt=0.0)
+    b: float | None = None
+    """The risk's, as fitted on labelled streams; None as long as nothing carries a fit."""
     still: Probability | None = None
     """The probability from which a single picture is flagged."""
     when: tuple[Medium, ...] = ()
@@ -135,6 +165,8 @@ class Manifest(_Frozen):
     opset: int = Field(ge=1)
     """Of ONNX's own operators."""
     input: Input
+    gate: MotionGate | None = None
+    """Of a model of bursts: without one it is asked of the base rate's share of segments only."""
     outputs: tuple[Output, ...] = Field(min_length=1)
     labels: Mapping[Label, LabelFacts]
     """For each label of the outputs of kind ``label``."""
@@ -155,6 +187,16 @@ class Manifest(_Frozen):
         return value
 
     @model_validator(mode="after")
+    def _has_a_gate_that_can_open(self) -> Self:
+        if self.gate is None:
+            return self
+        if self.input.burst is None:
+            raise ValueError("gate: only a model whose input has a burst has one")
+        if self.gate.label not in (taxonomy := Taxonomy.load()):
+            raise ValueError(f"gate.label: {_explain_label(taxonomy, self.gate.label)}")
+        return self
+
+    @model_validator(mode="after")
     def _has_facts_for_each_label(self) -> Self:
         said = self.scored_labels
         if len(set(said)) != len(said):
@@ -168,6 +210,11 @@ class Manifest(_Frozen):
         if sum(output.kind == "medium" for output in self.outputs) > 1:
             raise ValueError("at most one output may be of kind medium")
         return self
+
+    @property
+    def shadow(self) -> frozenset[Label]:
+        """Labels that its makers would have recorded, and never delivered."""
+        return frozenset(label for label, facts in self.labels.items() if facts.policy.shadow)
 
     @property
     def ref(self) -> ModelRef:
@@ -219,5 +266,5 @@ def _explain_label(taxonomy: Taxonomy, label: Label) -> str:
 
 
 def _complaints(why: ValidationError) -> str:
-    models = (Manifest, GraphFile, Input, Output, LabelFacts, Calibration, RecommendedPolicy)
+    models = (Manifest, GraphFile, Input, MotionGate, Output, LabelFacts, Calibration, RecommendedPolicy)
     return "; ".join(complaints(why, known=(key for model in models for key in model.model_fields), noun="key"))

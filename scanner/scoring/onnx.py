@@ -23,7 +23,7 @@ from scanner.scoring.calibration import calibrated, logits, shares
 from scanner.scoring.manifest import GraphFile, Manifest
 from scanner.scoring.promises import check_graph, check_shape, check_signature, check_values
 from scanner.scoring.wire import read_graph
-from scanner.types import FrameSpec, Label, Medium, ModelRef, Sample, Scores
+from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Sample, Scores
 
 __all__ = ["OnnxScorer", "Precision", "Provider", "graph_file", "is_compiled_in", "load_onnx", "open_session", "run_session"]
 
@@ -56,6 +56,9 @@ class OnnxScorer:
         self.inputs: tuple[FrameSpec, ...] = (manifest.input.spec,)
         self.labels: tuple[Label, ...] = manifest.scored_labels
         self.media: tuple[Medium, ...] = manifest.media
+        gate = manifest.gate
+        self.gate: Gate | None = None if gate is None else Gate(label=gate.label, above=gate.above)
+        self.shadow: frozenset[Label] = manifest.shadow
         self.manifest = manifest
         self.provider: str = session.get_providers()[0]
         """Where it runs, in the runtime's own word."""
@@ -77,7 +80,7 @@ class OnnxScorer:
         return self._run(np.stack(images)) if images else []
 
     def _run(self, images: NDArray[np.uint8]) -> list[Scores]:
-        """N x H x W x 3 uint8 RGB."""
+        """N x H x W x 3 uint8 RGB, or N x T x H x W x 3."""
         raw = self._session.run(self._names, {self.manifest.input.name: images})
         for output, values in zip(self._outputs, raw, strict=True):
             check_shape(self.manifest, output, values.shape, rows=len(images))

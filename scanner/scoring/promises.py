@@ -61,8 +61,7 @@ def check_signature(inputs: Sequence[Port], outputs: Sequence[Port], manifest: M
     Raises:
         SetupError: one of them differs.
     """
-    height, width, channels = manifest.input.spec.shape
-    _compare("input", inputs, {manifest.input.name: ("tensor(uint8)", (1, height, width, channels))}, manifest)
+    _compare("input", inputs, {manifest.input.name: ("tensor(uint8)", (1, *manifest.input.spec.shape))}, manifest)
     _compare("output", outputs, {o.name: ("tensor(float)", (1, len(o.labels) or None)) for o in manifest.outputs}, manifest)
 
 

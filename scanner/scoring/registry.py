@@ -13,6 +13,7 @@ from scanner.errors import SetupError
 from scanner.scoring.golden import check_model
 from scanner.scoring.manifest import FILENAME, Manifest, read_manifest
 from scanner.scoring.onnx import Precision, Provider, load_onnx
+from scanner.scoring.priors import at_one_prior
 from scanner.scoring.scorer import Scorer
 from scanner.scoring.test_card import TestCard
 
@@ -47,15 +48,20 @@ def load_scorers(
 ) -> tuple[Scorer, ...]:
     """The test card, then the named models in the order of ``names``; None takes all that there are.
 
-    Models are those of ``models_dir``, or the shipped ones, and after them those of ``added``.
+    Models are those of ``models_dir``, or the shipped ones, and after them those of ``added``. Where several know a label, their
+    probabilities are told at one training prior (``scanner.scoring.priors``).
 
     Raises:
         SetupError: a name that no model or two models have, or a model that is not what its manifest says.
     """
     folders = _folders(models_dir, added)
     chosen = list(folders) if names is None else list(dict.fromkeys(names))
-    found = [(folder, read_manifest(folder)) for folder in (_named(folders, name) for name in chosen)]
-    loaded = (load_onnx(folder, manifest, provider=provider, precision=precision, threads=threads) for folder, manifest in found)
+    found = [_named(folders, name) for name in chosen]
+    manifests = at_one_prior([read_manifest(folder) for folder in found])
+    loaded = (
+        load_onnx(folder, manifest, provider=provider, precision=precision, threads=threads)
+        for folder, manifest in zip(found, manifests, strict=True)
+    )
     return (TestCard(), *loaded)
 
 

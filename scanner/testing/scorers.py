@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from scanner.scoring import Scorer
-from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef, Rgb, Sample, Scores
+from scanner.types import Burst, Fit, FrameSpec, Gate, Label, Medium, ModelRef, Rgb, Sample, Scores
 
 __all__ = ["FakeScorer", "check_scorer", "sample"]
 
@@ -19,24 +19,41 @@ TOLERANCE = 1e-5
 """By which a probability may depend on what else is in its batch."""
 
 
-def sample(at: Fraction | int, *images: Rgb, fit: Fit = Fit.SQUASH) -> Sample:
+def sample(at: Fraction | int, *images: Rgb, fit: Fit = Fit.SQUASH, rate: int | None = None) -> Sample:
     """A sample of one instant, with a spec of each image's own size; a tick is a millisecond.
+
+    With ``rate`` it is a burst, of images that are T x H x W x 3 and have as many frames as each other.
 
     >>> sample(2, np.zeros((8, 16, 3), np.uint8))
     Sample(at=Fraction(2, 1), pts=2000, keyframe=True)
     """
-    specs = [FrameSpec(width=image.shape[1], height=image.shape[0], fit=fit) for image in images]
-    return Sample(at=Fraction(at), pts=round(at * 1000), keyframe=True, images=dict(zip(specs, images, strict=True)))
+    bursts = [None if rate is None else Burst(frames=len(image), rate=rate) for image in images]
+    specs = [
+        FrameSpec(width=image.shape[-2], height=image.shape[-3], fit=fit, burst=burst) for image, burst in zip(images, bursts, strict=True)
+    ]
+    start = next((max(at - burst.length, Fraction(0)) for burst in bursts if burst is not None), None)
+    by_spec = dict(zip(specs, images, strict=True))
+    return Sample(at=Fraction(at), pts=round(at * 1000), keyframe=start is None, images=by_spec, start=start)
 
 
 class FakeScorer:
-    """Gives each label the picture's brightness: its mean over 255."""
+    """Gives each label the picture's brightness: its mean over 255; with a spec that has a burst, that of all its frames."""
 
-    def __init__(self, *labels: str, spec: FrameSpec | None = None, media: Sequence[Medium] = (), name: str = "fake") -> None:
+    def __init__(
+        self,
+        *labels: str,
+        spec: FrameSpec | None = None,
+        media: Sequence[Medium] = (),
+        name: str = "fake",
+        gate: Gate | None = None,
+        shadow: Sequence[str] = (),
+    ) -> None:
         self.model = ModelRef(name=name, version="1")
         self.labels = tuple(Label(label) for label in labels or ("gun",))
         self.media = tuple(media)
         self.inputs = (spec or FrameSpec(width=8, height=8),)
+        self.gate = gate
+        self.shadow = frozenset(Label(label) for label in shadow)
         self.looked_at: list[Fraction] = []
         """The times of the samples that it was given, for tests of who asks it what."""
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.evaluate import auc, average_precision, bootstrap, calibration_error, recall_at
+from scanner.evaluate.measures import bootstrap_difference, threshold_at
 
 ROWS = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=2, max_size=40)
 
@@ -65,3 +66,30 @@ def test_one_group_has_no_interval() -> None:
 
     assert found.value == 1.0
     assert isnan(found.low)
+
+
+@given(ROWS, st.sampled_from([0.0, 0.01, 0.1, 0.5]))
+def test_recall_is_what_lies_above_the_threshold_of_the_same_rate(rows: list[tuple[bool, float]], rate: float) -> None:
+    truths, scores = arrays(rows)
+    threshold = threshold_at(truths, scores, rate)
+    if truths.all():
+        assert isnan(threshold)
+        return
+
+    assert np.mean(scores[~truths] > threshold) <= rate
+    if truths.any():
+        assert recall_at(truths, scores, rate) == np.mean(scores[truths] > threshold)
+
+
+def test_a_paired_difference_is_surer_than_its_two_sides() -> None:
+    random = np.random.default_rng(2)
+    truths = random.random(200) < 0.5
+    before = random.random(200) * 0.5 + truths * 0.3
+    after = before + truths * 0.02
+    groups = [str(i % 20) for i in range(200)]
+
+    alone = bootstrap(auc, truths, after, groups, rounds=200)
+    paired = bootstrap_difference(auc, truths, before, after, groups, rounds=200)
+
+    assert 0 < paired.low <= paired.value <= paired.high
+    assert paired.high - paired.low < alone.high - alone.low

@@ -3,14 +3,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from samples.facts import Sample
 from scanner.cli import run
-from scanner.errors import SetupError
-from scanner.evaluate import Judged, Row, read_rows, results
+from scanner.evaluate import Judged, Row, results
+from scanner.lines import FrameLine, read_lines
+from tests.scoring.build_onnx import tiny
 
 
 def judged(task: str, label: str, group: str = "g", medium: float = 0.0, **scores: float) -> Judged:
@@ -55,12 +57,18 @@ def test_media_are_told_apart() -> None:
     assert found("game_video", "camera") == (1, 4, 1.0)
 
 
-def test_a_manifest_without_a_column_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "manifest.csv"
-    path.write_text("path,task,label\n")
+def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() -> None:
+    said = [
+        replace(judged("violence_clip", label, group, fight=0.5), shadow={"clips": {"fight": value}})
+        for label, group, value in (("1", "a", 0.9), ("0", "a", 0.1))
+    ]
 
-    with pytest.raises(SetupError, match="no column group"):
-        read_rows(path)
+    found = {
+        one.label: (one.positives, one.negatives, one.auc.value) for one in results([*said, *ROWS[:2]], rounds=5) if one.against == "own"
+    }
+
+    assert found["fight by clips, in shadow"] == (1, 1, 1.0)
+    assert found["fight"][:2] == (2, 2)
 
 
 def test_eval_scores_every_row_and_names_those_it_could_not_read(
@@ -77,3 +85,19 @@ def test_eval_scores_every_row_and_names_those_it_could_not_read(
     assert status == 1
     assert (document["rows"], document["failed"]) == (1, 1)
     assert "gone.mp4" in " ".join(captured.err.split())
+
+
+def test_eval_leaves_the_lines_of_a_scan_with_the_paths_of_the_manifest(tmp_path: Path, sample_media: Callable[[str], Sample]) -> None:
+    media = sample_media("mp4_h264").path
+    (tmp_path / media.name).symlink_to(media)
+    (tmp_path / "manifest.csv").write_text(f"path,task,label,group\n{media.name},benign_video,0,b\n")
+    folds = tmp_path / "folds"
+    tiny(folds / "fold-0" / "small")
+    (folds / "folds.csv").write_text(f"path,fold\n{media.name},0\n")
+    saved = tmp_path / "scores.jsonl"
+
+    run(["eval", "--json", str(tmp_path / "manifest.csv"), "--save-scores", str(saved), "--fold-models", str(folds)])
+
+    lines = list(read_lines(saved.read_text().splitlines()))
+    assert {line.path for line in lines} == {media.name}
+    assert {models for line in lines if isinstance(line, FrameLine) for models in line.models} == {"test-card@1", "small@1"}

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from scanner.errors import DamagedError
-from scanner.evaluate import Judged, Row, Unread, judge
+from scanner.evaluate import Judged, Row, Unread, judge, record
+from scanner.lines import SummaryLine
+from scanner.risk import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
-from scanner.types import Label, MediaInfo, Medium, ModelRef, ScoredFrame, ScoredSegment, Scores, SegmentTimes
+from scanner.types import Label, MediaInfo, Medium, ModelRef, ScoredFrame, ScoredSegment, Scores, SegmentTimes, Source
 
-CAMERA = Row(path=Path("camera.mp4"), task="weapon", label="1", group="a")
-BROKEN = Row(path=Path("broken.mp4"), task="weapon", label="0", group="b")
+CAMERA = Row(path=Path("/footage/camera.mp4"), task="weapon", label="1", group="a", name="camera.mp4")
+BROKEN = Row(path=Path("/footage/broken.mp4"), task="weapon", label="0", group="b", name="broken.mp4")
+GUN = Label("gun")
+POLICIES = Policies(labels={GUN: Policy(category="weapon_presence", open=1.0, still=0.6, dwell=Fraction(1), shadow=True)})
 
 
 class SaysOfEachJob:
@@ -18,9 +23,11 @@ class SaysOfEachJob:
 
     def __init__(self, **said: list[float] | DamagedError) -> None:
         self._said = said
+        self.jobs = 0
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         for job in jobs:
+            self.jobs += 1
             said, key = self._said[Path(job.name).stem], job.segment.key
             if isinstance(said, DamagedError):
                 yield Failed(key=key, name=job.name, error=said)
@@ -30,28 +37,80 @@ class SaysOfEachJob:
 
 
 def segment(job: Job, values: list[float]) -> ScoredSegment:
-    times = SegmentTimes(first_pts=0, last_pts=0, duration=Fraction(len(values)), time_base=Fraction(1))
+    length = len(values) if len(values) > 1 else 0
+    times = SegmentTimes(first_pts=0, last_pts=0, duration=Fraction(length), time_base=Fraction(1))
     frames = tuple(frame(at, value) for at, value in enumerate(values))
-    info = MediaInfo(container="mp4", codec="h264", width=8, height=8)
+    info = MediaInfo(container="mp4", codec="h264", width=8, height=8, still=not length)
     return ScoredSegment(key=job.segment.key, times=times, frames=frames, unseen=(), info=info)
 
 
 def frame(at: int, value: float) -> ScoredFrame:
-    said = Scores(model=ModelRef(name="m", version="1"), values={Label("gun"): value}, medium={Medium.CAMERA: value})
+    said = Scores(model=ModelRef(name="m", version="1"), values={GUN: value}, medium={Medium.CAMERA: value})
     return ScoredFrame(at=Fraction(at), pts=at, keyframe=True, scores=(said,))
 
 
-def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
-    (judged,) = judge([CAMERA], SaysOfEachJob(camera=[0.25, 0.75]))
+def judged(rows: list[Row], runner: SaysOfEachJob) -> list[Judged | Unread]:
+    return list(judge(rows, record(rows, POLICIES, runner), POLICIES))
 
-    assert judged == Judged(row=CAMERA, scores={"gun": 0.75}, medium={"camera": 0.5})
+
+def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
+    (said,) = judged([CAMERA], SaysOfEachJob(camera=[0.25, 0.5]))
+
+    assert said == Judged(row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375}, evidence={"gun": 0.0})
 
 
 def test_a_row_that_cannot_be_read_says_why_and_the_others_count() -> None:
-    runner = SaysOfEachJob(broken=DamagedError("broken.mp4: cannot be opened"), camera=[0.5])
+    runner = SaysOfEachJob(broken=DamagedError("broken.mp4: cannot be opened"), camera=[0.5, 0.5])
 
-    unread, judged = judge([BROKEN, CAMERA], runner)
+    read, unread = judged([BROKEN, CAMERA], runner)
 
     assert unread == Unread(row=BROKEN, reason="broken.mp4: cannot be opened")
-    assert isinstance(judged, Judged)
-    assert judged.row == CAMERA
+    assert isinstance(read, Judged)
+    assert read.row == CAMERA
+
+
+def test_lines_are_told_under_the_path_of_the_manifest_and_each_file_is_scored_once() -> None:
+    runner = SaysOfEachJob(camera=[0.5, 0.5])
+
+    lines = list(record([CAMERA, replace(CAMERA, task="fire")], POLICIES, runner))
+
+    assert {line.path for line in lines} == {"camera.mp4"}
+    assert runner.jobs == 1
+    assert isinstance(lines[-1], SummaryLine)
+
+
+def test_rows_of_one_file_are_judged_by_the_same_lines() -> None:
+    rows = [CAMERA, replace(CAMERA, task="fire", label="normal")]
+
+    first, second = judged(rows, SaysOfEachJob(camera=[0.5, 0.75]))
+
+    assert isinstance(first, Judged)
+    assert isinstance(second, Judged)
+    assert first.scores == second.scores
+    assert [first.row, second.row] == rows
+
+
+def test_what_the_policies_would_flag_is_told_though_it_is_in_shadow() -> None:
+    still, clip, calm = (judged([CAMERA], SaysOfEachJob(camera=values))[0] for values in ([0.7], [0.99] * 6, [0.3] * 6))
+
+    assert isinstance(still, Judged)
+    assert isinstance(clip, Judged)
+    assert isinstance(calm, Judged)
+    assert (still.flagged, clip.flagged, calm.flagged) == ({"gun"}, {"gun"}, frozenset())
+
+
+def test_versions_of_a_row_are_judged_each_by_itself_and_what_cannot_be_made_is_told() -> None:
+    def versions(row: Row) -> dict[str, Source]:
+        if row == BROKEN:
+            raise DamagedError("broken.mp4: cannot be drawn anew")
+        return {"mirror": b"1", "dark": b"2"}
+
+    runner = SaysOfEachJob(camera=[0.5, 0.5])
+    rows = [CAMERA, BROKEN]
+    found = list(judge(rows, record(rows, POLICIES, runner, versions), POLICIES))
+
+    assert {(one.row.name, one.change, type(one)) for one in found} == {
+        ("camera.mp4", "mirror", Judged),
+        ("camera.mp4", "dark", Judged),
+        ("broken.mp4", "", Unread),
+    }

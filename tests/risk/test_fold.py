@@ -13,6 +13,7 @@ from scanner.risk import Closed, Ended, Extended, Opened, Policies, Reason, Samp
 from scanner.types import SegmentTimes
 from tests.risk.streams import (
     FIRE,
+    GUN,
     HIGH,
     LOW,
     both,
@@ -255,3 +256,20 @@ def test_the_state_of_an_endless_stream_is_bounded() -> None:
         sizes.append(len(json.dumps(risk.to_json())))
 
     assert max(sizes) < 1.2 * sizes[0]
+
+
+def test_a_burst_at_an_instant_that_was_looked_at_counts_for_labels_that_were_not() -> None:
+    frames = [Sampled(at=Fraction(at), values={GUN: LOW}) for at in range(6)]
+    bursts = looks([HIGH] * 6, step=1, moving=True)
+    mixed = [look for pair in zip(frames, bursts, strict=True) for look in pair]
+
+    assert kinds(fold(mixed, policies())[1]) == [Opened]
+    assert fold(mixed, policies())[0].labels == fold(bursts, policies())[0].labels
+
+
+def test_a_burst_covers_nothing_by_itself() -> None:
+    frames = looks([LOW] * 3, step=4)
+    bursts = looks([LOW] * 16, step=Fraction(1, 2), moving=True)
+    mixed = sorted([*frames, *bursts], key=lambda look: look.at)
+
+    assert fold(mixed, policies())[0].coverage == fold(frames, policies())[0].coverage

@@ -55,3 +55,18 @@ def test_time_whose_medium_does_not_count_is_unseen() -> None:
     events = fold(looks(seconds(HIGH, 5), medium=CAMERA) + looks(seconds(LOW, 40), start=5, medium=GAME), ON_CAMERA)[1]
 
     assert [i.reason for i in incidents(events)] == [Reason.UNSEEN]
+
+
+def test_a_burst_is_weighed_by_the_frames_beside_it_and_tells_no_medium_itself() -> None:
+    frames = looks([LOW] * 4, medium=GAME)
+    bursts = looks(seconds(HIGH, 10), start=2, medium=CAMERA, moving=True)
+
+    risk, events = fold([*frames, *bursts], ON_CAMERA)
+
+    assert events == []
+    assert risk.media == (GAME,) * 3
+
+
+def test_a_burst_before_any_frame_is_weighed_by_what_it_says() -> None:
+    assert fold(looks(seconds(HIGH, 10), medium=GAME, moving=True), ON_CAMERA)[1] == []
+    assert kinds(fold(looks(seconds(HIGH, 5), medium=CAMERA, moving=True), ON_CAMERA)[1]) == [Opened]

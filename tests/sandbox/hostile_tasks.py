@@ -10,19 +10,23 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from scanner.errors import DamagedError, SetupError
-from scanner.types import Decoded, FrameSpec, MediaInfo, Sample, SegmentTimes, Span, Unseen
+from scanner.types import Burst, Decoded, FrameSpec, MediaInfo, Sample, SegmentTimes, Span, Unseen
 
+FOUR = FrameSpec(width=16, height=8, burst=Burst(frames=4, rate=2))
+TWO = FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=1))
 SMALL = FrameSpec(width=16, height=8)
 LARGE = FrameSpec(width=32, height=32)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-NAMES = "windows contents copy fail escape allocate crash spin spin_writing hang lie too_many odd beyond"
+NAMES = "windows contents copy fail escape allocate crash spin spin_writing hang lie too_many odd beyond moving"
 TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
 
@@ -67,6 +71,56 @@ def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[
     raise {"damaged": DamagedError(f"{name}: torn"), "setup": SetupError("mend me"), "bug": KeyError("bug"), "eof": EOFError("short")}[
         arguments
     ]
+
+
+def burst(index: int, number: int, spec: FrameSpec) -> Sample:
+    """Burst ``number`` of a window, whose every pixel tells what it is."""
+    images = {spec: np.full(spec.shape, 100 + 10 * index + number, np.uint8)}
+    return Sample(at=Fraction(150 + number, 100), pts=number, keyframe=False, images=images, start=Fraction(number, 100))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moving:
+    """What the task of this name does when it is asked for bursts of a window."""
+
+    windows: int = 2
+    bursts: int = 2
+    at: int = 0
+    """The window of which ``how`` is true."""
+    how: str = "well"
+    lie: bytes = b""
+    ahead: str = ""
+    """What happens as the window after that one is made."""
+
+
+def moving(sources: Sequence[BinaryIO], arguments: Moving, *, name: str) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
+    """Windows with bursts, of two kinds in turn."""
+    for index in range(arguments.windows):
+        if index == arguments.at + 1:
+            _come_to_grief(arguments.ahead)
+        yield window(index, last=index == arguments.windows - 1), partial(_bursts, index, arguments)
+
+
+def _bursts(index: int, arguments: Moving) -> Iterator[Sample]:
+    for number in range(arguments.bursts):
+        yield burst(index, number, (FOUR, TWO)[number % 2])
+    if index == arguments.at:
+        _come_to_grief(arguments.how, arguments.lie)
+
+
+def _come_to_grief(how: str, lie: bytes = b"") -> None:
+    match how:
+        case "crash":
+            ctypes.string_at(0)
+        case "spin":
+            while True:
+                pass
+        case "hang":
+            time.sleep(1000)
+        case "refuse":
+            raise DamagedError("torn")
+        case "lie":
+            os.write(0, lie)
 
 
 # Escapes

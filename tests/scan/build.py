@@ -10,7 +10,9 @@ from scanner.lines import Line
 from scanner.risk import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
 from scanner.scan import Said
+from scanner.scoring import in_motion
 from scanner.types import (
+    Burst,
     Label,
     MediaInfo,
     Medium,
@@ -28,6 +30,8 @@ STREAM = StreamId("s")
 FIRE = Label("fire")
 POLICIES = Policies(labels={FIRE: Policy(category="hazard", severity=2, open=2.0)})
 MODEL = ModelRef(name="fake", version="1")
+CLIP_MODEL = ModelRef(name="fake-clip", version="1")
+BURST = Burst(frames=5, rate=4)
 TICK = Fraction(1, 90_000)
 
 
@@ -40,9 +44,13 @@ def segment(
     discontinuity: bool = False,
     still: bool = False,
     medium: Mapping[Medium, float] | None = None,
+    bursts: Mapping[float, float] | None = None,
     stream: StreamId = STREAM,
 ) -> ScoredSegment:
-    """A segment of ``seconds``, its fire scores by second; unless told otherwise its clock goes on from the one before it."""
+    """A segment of ``seconds``, its fire scores by second; unless told otherwise its clock goes on from the one before it.
+
+    ``bursts`` are the scores of a model of bursts, by the second at which each begins; it lasts one second.
+    """
     start = sequence * seconds * 90_000 if first_pts is None else first_pts
     frames = tuple(
         ScoredFrame(
@@ -53,12 +61,20 @@ def segment(
         )
         for at, value in fire.items()
     )
+    if bursts:
+        frames = in_motion(frames, [_burst(start, Fraction(at), value) for at, value in bursts.items()])
     times = SegmentTimes(
         first_pts=start, last_pts=start + seconds * 90_000 - 3_000, duration=Fraction(seconds), time_base=TICK, wrap_bits=33
     )
     info = MediaInfo(container="mpegts", codec="h264", width=640, height=360, still=still)
     key = SegmentKey(stream_id=stream, sequence=sequence)
     return ScoredSegment(key=key, times=times, frames=frames, unseen=(), info=info, discontinuity=discontinuity)
+
+
+def _burst(first_pts: int, start: Fraction, value: float) -> ScoredFrame:
+    said = Scores(model=CLIP_MODEL, values={FIRE: value})
+    pts = first_pts + round((start + BURST.length) * 90_000)
+    return ScoredFrame(at=start + BURST.length, pts=pts, keyframe=False, scores=(said,), burst=BURST, start=start)
 
 
 def arrived(sequence: int = 0, *, stream: StreamId = STREAM, last: bool = False) -> Arrived:

@@ -64,3 +64,25 @@ def test_keys_of_a_later_version_are_passed_over() -> None:
 def test_what_is_no_line_is_refused(text: str) -> None:
     with pytest.raises(FormatError):
         loads(text)
+
+
+BURST = FrameLine(
+    path="a",
+    sequence=0,
+    at=1.5,
+    pts=135000,
+    time_base="1/90000",
+    scores={"fight": 0.5},
+    medium={},
+    models=("clip@1",),
+    burst={"frames": 8, "rate": 5, "start": 0.1},
+    superseded={"gun": 0.25},
+    shadow={"clip@1": {"fire": 0.5}},
+)
+
+
+def test_what_belongs_to_bursts_is_said_only_where_there_is_something_to_say() -> None:
+    assert loads(dumps(BURST)) == BURST
+    assert {"burst", "superseded", "shadow"} <= json.loads(dumps(BURST)).keys()
+    assert not {"burst", "superseded", "shadow"} & json.loads(dumps(LINES[0])).keys()
+    assert json.loads(dumps(LINES[2]))["shadow"] is False

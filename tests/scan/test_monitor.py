@@ -137,3 +137,51 @@ def test_the_medium_is_told_as_a_share_of_the_seen_time() -> None:
     shares = lines(said, SummaryLine)[0].medium
     assert shares.keys() == {"rendered", "camera"}
     assert sum(shares.values()) == 1.0
+
+
+def test_bursts_open_an_incident_that_the_frames_in_their_place_would_not() -> None:
+    alone = watched(segment(0, QUIET), segment(1, QUIET))
+    said = watched(segment(0, QUIET, bursts={0: 0.99, 2: 0.99}), segment(1, QUIET, bursts={0: 0.99, 2: 0.99}))
+
+    assert lines(alone, SummaryLine)[0].flagged == ()
+    assert lines(said, SummaryLine)[0].flagged == (FIRE,)
+
+
+def test_quiet_bursts_take_back_what_frames_would_open() -> None:
+    said = watched(segment(0, BURNING, bursts={0: 0.01, 2: 0.01}), segment(1, BURNING, bursts={0: 0.01, 2: 0.01}))
+
+    assert lines(said, SummaryLine)[0].flagged == ()
+    assert lines(said, SummaryLine)[0].peak_score == {FIRE: 0.01}
+
+
+def test_a_burst_is_a_frame_line_with_its_start_and_the_frames_keep_what_they_said() -> None:
+    said = watched(segment(0, QUIET), segment(1, QUIET, bursts={1: 0.5}))
+
+    *_, fifth, sixth, seventh, burst, eighth = lines(said, FrameLine)
+    assert [line.at for line in (fifth, sixth, seventh, burst, eighth)] == [4, 5, 6, 6, 7]
+    assert (burst.burst, burst.models, burst.scores) == ({"frames": 5, "rate": 4, "start": 5.0}, ("fake-clip@1",), {FIRE: 0.5})
+    assert (sixth.scores, sixth.superseded, sixth.burst) == ({}, {FIRE: 0.01}, None)
+
+
+def test_a_burst_that_ends_with_a_frame_is_folded_too() -> None:
+    said = watched(segment(0, QUIET, bursts={0: 0.99, 1: 0.99, 2: 0.99}), segment(1, QUIET, bursts={0: 0.99, 1: 0.99, 2: 0.99}))
+
+    assert {line.at for line in lines(said, FrameLine) if line.burst} <= {line.at for line in lines(said, FrameLine) if not line.burst}
+    assert lines(said, SummaryLine)[0].flagged == (FIRE,)
+
+
+def test_bursts_count_where_the_frames_beside_them_are_of_a_medium_that_does() -> None:
+    for medium, flagged in ((Medium.CAMERA, (FIRE,)), (Medium.SCREEN, ())):
+        both = [segment(i, QUIET, bursts={0: 0.99, 2: 0.99}, medium={medium: 1.0}) for i in range(2)]
+        assert lines(watched(*both, policies=ON_CAMERA), SummaryLine)[0].flagged == flagged
+
+
+def test_bursts_change_neither_coverage_nor_the_share_of_media() -> None:
+    sparse = {0: 0.01, 3: 0.01}
+    with_bursts = segment(0, sparse, seconds=8, bursts={0: 0.99, 2: 0.99, 4: 0.99, 6: 0.99}, medium={Medium.CAMERA: 1.0})
+
+    without, said = watched(segment(0, sparse, seconds=8, medium={Medium.CAMERA: 1.0})), watched(with_bursts)
+
+    assert lines(without, GapLine) == lines(said, GapLine)
+    (one,), (other,) = lines(without, SummaryLine), lines(said, SummaryLine)
+    assert (one.coverage, one.medium) == (other.coverage, other.medium)

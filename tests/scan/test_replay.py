@@ -9,6 +9,7 @@ from scanner.lines import IncidentLine, dumps, read_lines
 from scanner.replay import fold, recorded
 from scanner.risk import Policies
 from scanner.scan import incident_line, scan
+from scanner.types import Medium
 
 from .build import FIRE, POLICIES, arrived, lines, runner, segment
 
@@ -21,6 +22,27 @@ def test_recorded_scores_replay_to_the_same_incidents(streams: list[list[float]]
 
     said = lines(scan([arrived(one.key.sequence) for one in segments], POLICIES, runner(*segments)))
     again = fold(recorded(read_lines(dumps(line) for line in said)), POLICIES)
+
+    assert [incident_line("s", incident) for incident in again] == [line for line in said if isinstance(line, IncidentLine)]
+
+
+MEDIA = st.sampled_from([{}, {Medium.CAMERA: 1.0}, {Medium.SCREEN: 1.0}, {Medium.CAMERA: 0.5, Medium.SCREEN: 0.5}])
+Stretch = tuple[list[float], dict[float, float], dict[Medium, float]]
+"""Scores of a segment's frames, of its bursts by their start, and its medium."""
+STRETCHES = st.tuples(SCORES, st.dictionaries(st.integers(0, 3), st.floats(0.0, 1.0)), MEDIA)
+
+
+@given(st.lists(STRETCHES, min_size=1, max_size=8), st.sets(st.integers(1, 7)), st.booleans())
+def test_recorded_bursts_do_too(stretches: list[Stretch], lost: set[int], gated: bool) -> None:
+    policies = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], when=frozenset({Medium.CAMERA}) if gated else None)})
+    segments = [
+        segment(i, dict(enumerate(scores)), bursts=bursts, medium=medium)
+        for i, (scores, bursts, medium) in enumerate(stretches)
+        if i not in lost
+    ]
+
+    said = lines(scan([arrived(one.key.sequence) for one in segments], policies, runner(*segments)))
+    again = fold(recorded(read_lines(dumps(line) for line in said)), policies)
 
     assert [incident_line("s", incident) for incident in again] == [line for line in said if isinstance(line, IncidentLine)]
 

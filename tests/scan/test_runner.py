@@ -22,7 +22,7 @@ class FakeSandbox:
         self._error = error
         self.asked: list[tuple[int, Fraction | None]] = []
 
-    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None) -> Iterator[Decoded]:
+    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None, ahead: bool = True) -> Iterator[Decoded]:
         self.asked.append((request.first_window, request.window))
         for index in range(request.first_window, WINDOWS):
             if self._error is not None:

@@ -90,12 +90,66 @@ def graph(
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
-def save(folder: Path, model: ModelProto, *, edit: Callable[[str], str] = str) -> Path:
+def burst_graph(*, frames: int = 4, side: int = SIDE, scale: float = 40.0) -> ModelProto:
+    """The logit of a burst is how much its pixels change from frame to frame, 0 to 1 and times ``scale``, less 4."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["floats", "white"], ["unit"]),
+        helper.make_node("Slice", ["unit", "one", "end", "time"], ["later"]),
+        helper.make_node("Slice", ["unit", "zero", "last", "time"], ["earlier"]),
+        helper.make_node("Sub", ["later", "earlier"], ["change"]),
+        helper.make_node("Abs", ["change"], ["size"]),
+        helper.make_node("ReduceMean", ["size"], ["mean"], axes=[1, 2, 3, 4], keepdims=0),
+        helper.make_node("Reshape", ["mean", "column"], ["movement"]),
+        helper.make_node("Mul", ["movement", "scale"], ["scaled"]),
+        helper.make_node("Sub", ["scaled", "four"], ["logits"]),
+    ]
+    whole = {"one": [1], "end": [frames], "zero": [0], "last": [frames - 1], "time": [1], "column": [-1, 1]}
+    body = helper.make_graph(
+        nodes,
+        "moving",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", frames, side, side, 3])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1])],
+        [
+            *(numpy_helper.from_array(np.array(values, dtype=np.int64), name) for name, values in whole.items()),
+            *(weights(name, value) for name, value in (("white", 255.0), ("scale", scale), ("four", 4.0))),
+        ],
+    )
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+
+
+BURST_OUTPUTS = """
+[[outputs]]
+name = "logits"
+kind = "label"
+activation = "sigmoid"
+labels = ["fight"]
+
+[labels.fight]
+training_prior = 0.5
+"""
+"""Of ``burst_graph()``."""
+
+
+def tiny_burst(folder: Path, *, gate: str = "", edit: Callable[[str], str] = str, scale: float = 40.0) -> Path:
+    """A model of bursts in good order: 4 frames, 5 a second."""
+    model = burst_graph(scale=scale)
+    checker.check_model(model)
+    text = (
+        MANIFEST[: MANIFEST.index("[[outputs]]")]
+        + "burst = {{ frames = 4, rate = 5 }}\n"
+        + gate.replace("{", "{{").replace("}", "}}")
+        + BURST_OUTPUTS
+    )
+    return save(folder, model, edit=edit, manifest=text)
+
+
+def save(folder: Path, model: ModelProto, *, edit: Callable[[str], str] = str, manifest: str = MANIFEST) -> Path:
     """A model folder with a manifest that agrees, but for what ``edit`` changes in its text."""
     folder.mkdir(parents=True, exist_ok=True)
     data = model.SerializeToString()
     (folder / "model.onnx").write_bytes(data)
-    text = MANIFEST.format(name=folder.name, sha256=hashlib.sha256(data).hexdigest(), opset=OPSET, side=SIDE)
+    text = manifest.format(name=folder.name, sha256=hashlib.sha256(data).hexdigest(), opset=OPSET, side=SIDE)
     (folder / "model.toml").write_text(edit(text), "utf-8")
     return folder
 

@@ -30,9 +30,9 @@ class Watched(Sandbox):
         self.requests: list[DecodeRequest] = []
         self.made: list[frozenset[FrameSpec]] = []
 
-    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None) -> Iterator[Decoded]:
+    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None, ahead: bool = True) -> Iterator[Decoded]:
         self.requests.append(request)
-        for decoded in super().decode(source, request, name=name, init=init):
+        for decoded in super().decode(source, request, name=name, init=init, ahead=ahead):
             self.made += [frozenset(sample.images) for sample in decoded.samples]
             yield decoded
 

@@ -13,6 +13,7 @@ import pytest
 from samples.facts import Sample
 from samples.make_hostile import make_hostile
 from samples.make_media import make_playlists
+from tests.scoring.build_onnx import tiny, tiny_burst
 
 from .program import run, start
 
@@ -59,6 +60,20 @@ def test_workers_say_what_one_process_says_to_the_bit(paths: Sequence[str], want
     ended = run("scan", "--json", "--workers", "2", *paths)
 
     assert by_path(ended.stdout) == wanted
+    assert b"Traceback" not in ended.stderr
+
+
+def test_workers_say_the_same_of_bursts(paths: Sequence[str], tmp_path: Path) -> None:
+    tiny(tmp_path / "models" / "tiny")
+    tiny_burst(tmp_path / "models" / "tiny-clip")
+    config = tmp_path / "bursts.toml"
+    config.write_text(f"[models]\ndir = {json.dumps(str(tmp_path / 'models'))}\n[bursts]\nbase_rate = 0.5\n")
+
+    alone = run("scan", "--json", "--config", config, *paths)
+    ended = run("scan", "--json", "--config", config, "--workers", "2", *paths)
+
+    assert b'"burst": {' in alone.stdout
+    assert by_path(ended.stdout) == by_path(alone.stdout)
     assert b"Traceback" not in ended.stderr
 
 

@@ -89,7 +89,9 @@ class ScriptSandbox:
 
     die: Callable[[], None]
 
-    def decode(self, source: Source, request: DecodeRequest, *, name: str, init: Source | None = None) -> Iterator[Decoded]:
+    def decode(
+        self, source: Source, request: DecodeRequest, *, name: str, init: Source | None = None, ahead: bool = True
+    ) -> Iterator[Decoded]:
         assert isinstance(source, bytes)
         script = json.loads(source)
         for window in range(request.first_window, script["windows"]):

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from threading import Barrier
 
+import numpy as np
 import pytest
 from crew_fakes import HERE, REQUEST, SPEC, MeanScorer, ScriptSandbox, killed, mean_scorers, scripted, shifted
 
 from scanner.runner import Finished
-from scanner.scoring import Scorer
-from scanner.types import FrameSpec, Sample, Scores
+from scanner.scoring import Scorer, gate_of, looks_at_bursts, shadow_of
+from scanner.testing import FakeScorer, sample
+from scanner.types import FrameSpec, Gate, Label, Sample, Scores
 from workers.batching import Batching
 from workers.decode import DecodeActor
 from workers.inference import InferenceActor, RemoteScorer, remote_scorers
@@ -129,6 +131,29 @@ def test_only_the_arrays_that_a_model_looks_at_travel_and_nothing_travels_for_no
 
     assert nothing == []
     assert [[set(sample.images) for sample in call] for call in calls] == [[{SPEC}, {SPEC}]]
+
+
+def bursts(count: int) -> list[Sample]:
+    random = np.random.default_rng(count)
+    return [sample(at + 2, random.integers(0, 256, (4, 8, 8, 3), np.uint8), rate=5) for at in range(count)]
+
+
+def test_bursts_travel_to_a_desk_of_their_own_and_as_many_pictures_make_a_batch() -> None:
+    spec = bursts(1)[0].images.keys()
+    local = FakeScorer("fight", spec=next(iter(spec)), gate=Gate(label=Label("fight"), above=0.5), shadow=("fight",))
+    sizes: list[int] = []
+    score = local.score
+    local.score = lambda batch: (sizes.append(len(batch)), score(batch))[1]  # type: ignore[method-assign]
+    actor = InferenceActor([MeanScorer(), local], Batching(size=8, wait=0.01))
+    _, remote = remote_scorers(actor.facts(), actor.score)
+
+    scored = remote.score(bursts(6))
+    actor.close()
+
+    assert scored == score(bursts(6))
+    assert max(sizes) == 2
+    assert (gate_of(remote), shadow_of(remote)) == (local.gate, local.shadow)
+    assert looks_at_bursts(remote)
 
 
 def test_scores_by_way_of_an_inference_actor_equal_those_made_in_place() -> None:

@@ -15,7 +15,9 @@ import pytest
 from samples.facts import Sample
 from scanner.config import ModelSettings, Settings
 from scanner.runner import Job, Outcome, configured_scorers, local_runner, open_worker
-from scanner.types import Segment, SegmentKey, Source, StreamId
+from scanner.scoring import Motion
+from scanner.types import ScoredSegment, Segment, SegmentKey, Source, StreamId
+from tests.scoring.build_onnx import tiny, tiny_burst
 from workers.actors import Placement, Plan, crew
 from workers.decode import Recipe
 
@@ -55,6 +57,21 @@ def children() -> set[int]:
 def test_actors_with_sandboxes_say_what_one_process_says_to_the_bit(placement: Placement, jobs: list[Job]) -> None:
     with local_runner(SETTINGS) as alone, crew(RECIPE, Plan(workers=2, placement=placement)) as actors:
         assert by_stream(actors.run(jobs)) == by_stream(alone.run(jobs))
+
+
+@pytest.mark.parametrize("placement", ["cpu", "gpu"])
+def test_so_they_do_with_a_model_of_bursts(placement: Placement, jobs: list[Job], tmp_path: Path) -> None:
+    tiny(tmp_path / "tiny")
+    tiny_burst(tmp_path / "tiny-clip", gate='[gate]\nlabel = "fight"\nabove = 0.6\n')
+    settings = Settings(models=ModelSettings(dir=tmp_path), bursts=Motion(base_rate=0.5))
+    recipe = Recipe(scorers=partial(configured_scorers, settings), worker=partial(open_worker, settings))
+
+    with local_runner(settings) as alone, crew(recipe, Plan(workers=2, placement=placement)) as actors:
+        expected, said = list(alone.run(jobs)), list(actors.run(jobs))
+
+    assert by_stream(iter(said)) == by_stream(iter(expected))
+    taken = [any(frame.burst for frame in outcome.frames) for outcome in said if isinstance(outcome, ScoredSegment)]
+    assert {True, False} == set(taken)
 
 
 def test_a_child_lasts_from_lease_to_lease_and_a_killed_one_changes_nothing(jobs: list[Job]) -> None:

@@ -1,0 +1,1 @@
+"""How ``streamwarden-clip`` is made."""

@@ -1,0 +1,105 @@
+"""Whether probabilities come true: of each label, in bins, with counts and intervals.
+
+A model's probability assumes a share of positives, its training prior; footage has another. So scores are rebased first: the evidence
+(log-likelihood ratio), which is what the fold takes, over the share of positives among the rows at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import log, nan
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.evaluate.charts import Bin
+from scanner.evaluate.measures import BINS, Floats, Interval, Truths, bootstrap, calibration_error
+from scanner.evaluate.tables import Judged, contests, shows
+
+__all__ = ["Reliability", "reliabilities"]
+
+ROUNDS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """One label: its rows against all that is known to be without it."""
+
+    label: str
+    positives: int
+    negatives: int
+    groups: int
+    calibration_error: Interval
+    bins: tuple[Bin, ...]
+
+
+def reliabilities(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Reliability]:
+    """One for each label that there are rows with and without."""
+    positives: dict[str, dict[str, Judged]] = {}
+    negatives: dict[str, dict[str, Judged]] = {}
+    for contest in contests(judged):
+        for label in contest.labels:
+            sides = zip(contest.rows, contest.truths.tolist(), strict=True)
+            for one, truth in sides:
+                if label in one.evidence and (not truth or shows(one.row, label, contest.labels)):
+                    (positives if truth else negatives).setdefault(label, {})[one.row.key] = one
+    return [_measured(label, list(positives[label].values()), list(negatives.get(label, {}).values()), rounds) for label in positives]
+
+
+def _measured(label: str, positives: list[Judged], negatives: list[Judged], rounds: int) -> Reliability:
+    rows = [*positives, *negatives]
+    truths = np.arange(len(rows)) < len(positives)
+    groups = [one.row.source for one in rows]
+    values = _rebased(np.array([one.evidence[label] for one in rows]), truths)
+    return Reliability(
+        label=label,
+        positives=len(positives),
+        negatives=len(negatives),
+        groups=len(set(groups)),
+        calibration_error=bootstrap(calibration_error, truths, values, groups, rounds=rounds),
+        bins=tuple(_bins(truths, values, groups, rounds)),
+    )
+
+
+def _rebased(evidence: Floats, truths: Truths) -> Floats:
+    """Probabilities where positives are as common as here."""
+    share = min(max(float(truths.mean()), 1e-6), 1.0 - 1e-6)
+    odds = evidence + log(share / (1.0 - share))
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * odds))
+
+
+def _bins(truths: Truths, values: Floats, groups: Sequence[str], rounds: int) -> Iterator[Bin]:
+    index = np.minimum((values * BINS).astype(int), BINS - 1)
+    lows, highs = _intervals(truths, index, groups, rounds)
+    for number in range(BINS):
+        inside = index == number
+        count = int(inside.sum())
+        yield Bin(
+            low=number / BINS,
+            high=(number + 1) / BINS,
+            count=count,
+            mean=float(values[inside].mean()) if count else nan,
+            share=float(truths[inside].mean()) if count else nan,
+            share_low=float(lows[number]),
+            share_high=float(highs[number]),
+        )
+
+
+def _intervals(truths: Truths, index: NDArray[np.intp], groups: Sequence[str], rounds: int) -> tuple[Floats, Floats]:
+    """Where 95 % of each bin's share of positives lies when whole groups are drawn; NaN where one group has them all."""
+    _, members = np.unique(np.asarray(groups), return_inverse=True)
+    size = int(members.max()) + 1
+    counts, found = np.zeros((size, BINS)), np.zeros((size, BINS))
+    np.add.at(counts, (members, index), 1)
+    np.add.at(found, (members, index), truths)
+    drawn = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), rounds)
+    with np.errstate(invalid="ignore"):
+        shares = (drawn @ found) / (drawn @ counts)
+    lows, highs = np.full(BINS, nan), np.full(BINS, nan)
+    for number in range(BINS):
+        known = shares[:, number][~np.isnan(shares[:, number])]
+        if len(known) and np.count_nonzero(counts[:, number]) > 1:
+            lows[number], highs[number] = np.percentile(known, (2.5, 97.5))
+    return lows, highs

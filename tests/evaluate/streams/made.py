@@ -1,0 +1,65 @@
+"""Recordings with made-up scores, so that streams are put together without a model or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from scanner.evaluate.rows import Row
+from scanner.evaluate.streams import Recording
+from scanner.evaluate.streams.assemble import Event, Lead, Placed, Stream
+from scanner.evaluate.streams.footage import Kind, Piece
+from scanner.risk import Policies, Policy, Sampled
+from scanner.types import Label, Medium, Span
+
+FIGHT, GUN, FIRE = Label("fight"), Label("gun"), Label("fire")
+CAMERA = {Medium.CAMERA: 1.0}
+GAP = Fraction(9, 4)
+
+
+def row(task: str, label: str, group: str, name: str) -> Row:
+    return Row(path=Path("/footage") / name, task=task, label=label, group=group, name=name)
+
+
+def clip(task: str, label: str, group: str, name: str, scores: Sequence[float], *, said: Label = FIGHT, step: int = 2) -> Recording:
+    """A moving file, looked at every ``step`` seconds."""
+    looks = tuple(Sampled(at=Fraction(step * k), values={said: score}, medium=CAMERA) for k, score in enumerate(scores))
+    return Recording(row=row(task, label, group, name), looks=looks, length=Fraction(step * len(scores)))
+
+
+def still(task: str, label: str, group: str, name: str, score: float, said: Label = GUN) -> Recording:
+    """A picture."""
+    look = Sampled(at=Fraction(0), values={said: score}, medium=CAMERA)
+    return Recording(row=row(task, label, group, name), looks=(look,), length=Fraction(0))
+
+
+def piece(scores: Sequence[float], *, name: str = "p", group: str = "g", kind: Kind = Kind.ORDINARY, step: int = 2) -> Piece:
+    """So many looks at ``fight``."""
+    looks = tuple(Sampled(at=Fraction(step * k), values={FIGHT: score}, medium=CAMERA) for k, score in enumerate(scores))
+    return Piece(name=name, group=group, kind=kind, length=Fraction(step * len(scores)), looks=looks)
+
+
+def stream(*pieces: Piece, event: Span | None = None, lead: Lead = Lead.OWN, fold: int = 0, name: str = "s", group: str = "g") -> Stream:
+    """Pieces side by side, each a scene of its own."""
+    placed, at = [], Fraction(0)
+    for one in pieces:
+        placed.append(Placed(piece=one, start=at, cut=True))
+        at += one.length
+    shown = None if event is None else Event(label=FIGHT, group=group, span=event, lead=lead, shown=Kind.ORDINARY)
+    return Stream(name=name, fold=fold, placed=tuple(placed), event=shown)
+
+
+def policies(**changes: object) -> Policies:
+    """One policy, for ``fight``."""
+    return Policies(labels={FIGHT: Policy(category="violence", hold=GAP, **changes)}, max_gap=GAP)  # type: ignore[arg-type]
+
+
+def footage(cameras: int = 10, *, fight: float = 0.99, calm: float = 0.02) -> list[Recording]:
+    """So many cameras, each with a calm scene and a fight, and as many games."""
+    found: list[Recording] = []
+    for k in range(cameras):
+        found.append(clip("violence_clip", "0", f"camera{k}", f"calm{k}.mp4", [calm] * 12))
+        found.append(clip("violence_clip", "1", f"camera{k}", f"fight{k}.mp4", [fight] * 5))
+        found.append(clip("game_video", "screen", f"game{k}", f"game{k}.mp4", [calm] * 12))
+    return found

@@ -1,0 +1,132 @@
+"""The whole evaluation, on made-up scores and on a few real clips."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from scanner.cli import run
+from scanner.evaluate.streams import CHOSEN, Limits, Recording, StreamsResult, collect, evaluate_streams
+from scanner.evaluate.streams.sweep import FAMILIES, REFERENCES
+from scanner.lines import FrameLine, SummaryLine, dumps
+from scanner.risk import METHODS
+from tests.evaluate.streams.made import FIGHT, footage, policies
+
+
+def test_every_method_of_the_product_is_in_the_table() -> None:
+    assert set(METHODS) <= set(FAMILIES)
+    assert {one.method for of in FAMILIES.values() for one in of} == set(METHODS)
+
+
+@pytest.fixture(scope="module")
+def result() -> StreamsResult:
+    """Of six cameras and as many games."""
+    return evaluate_streams(collect(footage(6)), policies(), Limits(), rounds=20)
+
+
+def test_plain_scores_are_found_by_every_method_and_nothing_is_false(result: StreamsResult) -> None:
+    (label,) = result.labels
+    assert label.label == FIGHT
+    assert label.in_force.summary.missed.value == 0.0
+    assert {one.name for one in label.compared} == {*FAMILIES, CHOSEN}
+    assert all(one.summary.missed.value == 0.0 for one in label.compared if one.name != "cut_aware")
+    assert all(one.summary.false["all"].count == 0 for one in label.compared)
+    assert label.compared[-1].fitted.candidate.method in METHODS
+    assert not any(one.reference for one in label.compared if one.name not in REFERENCES)
+
+
+def test_hours_are_those_of_distinct_footage(result: StreamsResult) -> None:
+    assert {one.kind: (one.pieces, round(one.hours * 3600)) for one in result.safe} == {"ordinary": (6, 144), "games": (6, 144)}
+    assert {kind: round(rate.hours * 3600) for kind, rate in result.incidents.items()} == {"ordinary": 144, "games": 144}
+
+
+def written(recordings: Sequence[Recording], folder: Path) -> tuple[Path, Path]:
+    """The recordings as a manifest, and as the lines of a scan."""
+    manifest, scores = folder / "manifest.csv", folder / "scores.jsonl"
+    with manifest.open("w", newline="") as file:
+        rows = [(one.row.name, one.row.task, one.row.label, one.row.group) for one in recordings]
+        csv.writer(file).writerows([("path", "task", "label", "group"), *rows])
+    scores.write_text("".join(f"{dumps(line)}\n" for one in recordings for line in lines(one)))
+    return manifest, scores
+
+
+def lines(one: Recording) -> list[FrameLine | SummaryLine]:
+    told: list[FrameLine | SummaryLine] = [
+        FrameLine(
+            path=one.row.name,
+            sequence=0,
+            at=float(look.at),
+            pts=int(look.at * 1000),
+            time_base="1/1000",
+            scores=dict(look.values),
+            medium={medium.value: share for medium, share in look.medium.items()},
+            models=("m@1",),
+        )
+        for look in one.looks
+    ]
+    summary = SummaryLine(
+        path=one.row.name,
+        duration=float(one.length),
+        frames=len(told),
+        medium={},
+        coverage=1.0,
+        peak_risk={},
+        peak_level={},
+        peak_score={},
+        flagged=(),
+    )
+    return [*told, summary]
+
+
+def test_recorded_scores_are_measured_without_a_model_being_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest, scores = written(footage(6), tmp_path)
+
+    status = run(["eval", "--streams", "--json", "--scores", str(scores), "--html", str(tmp_path / "page.html"), str(manifest)])
+
+    document = json.loads(capsys.readouterr().out)
+    assert (status, document["type"], document["failed"]) == (0, "stream_evaluation", 0)
+    assert [label["label"] for label in document["labels"]] == ["fight"]
+    assert document["labels"][0]["in_force"]["summary"]["false"]["all"]["count"] == 0
+    assert "<svg" in (tmp_path / "page.html").read_text()
+
+
+def test_a_row_that_the_scores_do_not_know_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest, scores = written(footage(6), tmp_path)
+    with manifest.open("a") as file:
+        file.write("gone.mp4,game_video,screen,game99\n")
+
+    status = run(["eval", "--streams", "--json", "--scores", str(scores), str(manifest)])
+
+    captured = capsys.readouterr()
+    assert (status, json.loads(captured.out)["failed"]) == (1, 1)
+    assert "gone.mp4" in " ".join(captured.err.split())
+
+
+def test_footage_without_events_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest, scores = written([one for one in footage(6) if one.row.label != "1"], tmp_path)
+
+    assert run(["eval", "--streams", "--json", "--scores", str(scores), str(manifest)]) == 2
+    assert "both events and footage" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_real_clips_make_streams_and_a_table(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (shared / "data" / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["task"] in ("violence_clip", "game_video")]
+    with (tmp_path / "manifest.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows({**row, "path": shared / "data" / row["path"]} for row in [*rows[:20], *rows[110:130], *rows[206:226]])
+
+    status = run(["eval", "--streams", "--json", str(tmp_path / "manifest.csv")])
+
+    document = json.loads(capsys.readouterr().out)
+    assert (status, document["failed"]) == (0, 0)
+    assert Fraction(document["safe"][0]["hours"]) > 0
+    assert {one["name"] for one in document["labels"][0]["compared"]} == {*FAMILIES, CHOSEN}

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scanner.config import Settings
+from scanner.errors import SetupError
+from scanner.evaluate import Row, read_fold_models
+from scanner.evaluate.folds import shares
+from tests.scoring.build_onnx import tiny
+
+
+def row(name: str, group: str = "g") -> Row:
+    return Row(path=Path("/footage", name), task="weapon", label="1", group=group, name=name)
+
+
+def folds(folder: Path, table: str, model: str = "small", count: int = 2) -> Path:
+    folder.mkdir()
+    (folder / "folds.csv").write_text("path,fold\n" + table)
+    for fold in range(count):
+        tiny(folder / f"fold-{fold}" / model)
+    return folder
+
+
+def test_each_row_is_judged_by_the_models_that_never_saw_it(tmp_path: Path) -> None:
+    models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
+
+    found = [
+        ([row.name for row in share.rows], (share.settings.models.dir or Path()).joinpath("small").resolve().parent.name)
+        for share in shares([row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [models])
+    ]
+
+    assert found == [(["b.jpg"], "fold-0"), (["a.jpg"], "fold-1")]
+
+
+def test_a_row_that_the_table_does_not_name_goes_with_its_group(tmp_path: Path) -> None:
+    models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
+    rows = [row("a.jpg", "a"), row("b.jpg", "b"), row("new.jpg", "a")]
+
+    of_fold = [{row.name for row in share.rows} for share in shares(rows, Settings(), [models])]
+
+    assert of_fold == [{"b.jpg"}, {"a.jpg", "new.jpg"}]
+
+
+def test_groups_that_nobody_trained_on_are_dealt_out_whole_and_the_same_each_time(tmp_path: Path) -> None:
+    models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
+    rows = [row(f"{i}.jpg", f"group {i // 2}") for i in range(40)]
+
+    first, again = ([share.rows for share in shares(rows, Settings(), [models])] for _ in range(2))
+
+    assert first == again
+    assert len(first) == 2
+    assert not {one.group for one in first[0]} & {one.group for one in first[1]}
+
+
+def test_two_sets_of_fold_models_judge_together(tmp_path: Path) -> None:
+    frames = read_fold_models(folds(tmp_path / "frames", "a.jpg,0\nb.jpg,1\n", "frames"))
+    clips = read_fold_models(folds(tmp_path / "clips", "a.jpg,1\nb.jpg,1\n", "clips"))
+
+    found = {
+        share.rows[0].name: sorted(path.resolve().parent.name for path in (share.settings.models.dir or Path()).iterdir())
+        for share in shares([row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [frames, clips])
+    }
+
+    assert found == {"a.jpg": ["fold-0", "fold-1"], "b.jpg": ["fold-1", "fold-1"]}
+
+
+def test_without_fold_models_the_settings_hold_for_all() -> None:
+    (share,) = shares([row("a.jpg")], Settings())
+
+    assert share.settings == Settings()
+
+
+@pytest.mark.parametrize(("table", "wanted"), [("a.jpg,7\n", "no fold-7"), ("a.jpg,x\n", "cannot be read"), ("", "no row")])
+def test_a_table_that_does_not_fit_the_models_is_refused(tmp_path: Path, table: str, wanted: str) -> None:
+    with pytest.raises(SetupError, match=wanted):
+        read_fold_models(folds(tmp_path / "f", table, count=0))

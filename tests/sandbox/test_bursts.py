@@ -1,0 +1,210 @@
+"""Bursts of a window, asked of the child that made the window: what comes back, and what becomes of a child that is lost over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from scanner.errors import DamagedError, DecoderDiedError
+from scanner.media import DecodeRequest
+from scanner.sandbox import Sandbox, Windows
+from scanner.types import Burst, FrameSpec, Sample
+from tests.media.build import encode
+from tests.media.test_bursts import watched
+from tests.sandbox.asking import SPECS, child_of
+from tests.sandbox.hostile_tasks import FOUR, TWO, Moving, burst, framed, window
+from tests.sandbox.test_sandbox import assert_same
+
+MakeSandbox = Callable[..., Sandbox]
+
+
+def stream(sandbox: Sandbox, moving: Moving | None = None, *, ahead: bool = True) -> Windows:
+    return sandbox.stream("moving", [b"media"], moving or Moving(), specs=(*SPECS, FOUR, TWO), name="x", ahead=ahead)
+
+
+def assert_equal(left: Sample, right: Sample) -> None:
+    assert (left.at, left.pts, left.start, left.burst, left.keyframe) == (right.at, right.pts, right.start, right.burst, right.keyframe)
+    assert set(left.images) == set(right.images)
+    for spec, image in left.images.items():
+        np.testing.assert_array_equal(image, right.images[spec])
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_bursts_come_back_as_they_were_made_whatever_the_child_works_on_meanwhile(ahead: bool, sandbox: Sandbox) -> None:
+    windows = stream(sandbox, Moving(windows=3), ahead=ahead)
+
+    for index, decoded in enumerate(windows):
+        first, second = windows.bursts()
+        assert_same(decoded, window(index, last=index == 2))
+        assert_equal(first, burst(index, 0, FOUR))
+        assert_equal(second, burst(index, 1, TWO))
+
+    assert sandbox._child is not None
+    assert sandbox._child.idle
+
+
+def test_who_asks_for_none_gets_none_and_the_windows_go_on(sandbox: Sandbox) -> None:
+    windows = stream(sandbox, Moving(windows=4))
+
+    asked = [len(windows.bursts()) if decoded.index == 2 else 0 for decoded in windows]
+
+    assert asked == [0, 0, 2, 0]
+
+
+def test_they_may_be_asked_for_again(sandbox: Sandbox) -> None:
+    windows = stream(sandbox)
+    next(windows)
+
+    once, again = windows.bursts(), windows.bursts()
+
+    for left, right in zip(once, again, strict=True):
+        assert_equal(left, right)
+    assert [decoded.index for decoded in windows] == [1]
+
+
+def test_before_the_first_window_and_after_the_last_there_are_none(sandbox: Sandbox) -> None:
+    windows = stream(sandbox)
+
+    assert windows.bursts() == ()
+    list(windows)
+    assert windows.bursts() == ()
+
+
+def test_a_window_of_a_task_that_makes_none_has_none(sandbox: Sandbox) -> None:
+    windows = sandbox.stream("windows", [b"media"], 2, specs=(*SPECS, FOUR), name="x")
+
+    assert [windows.bursts() for _ in windows] == [(), ()]
+
+
+def test_arrays_stay_the_callers_own_when_the_buffer_is_used_again(sandbox: Sandbox) -> None:
+    windows = stream(sandbox)
+    next(windows)
+    first, _ = windows.bursts()
+
+    list(windows)
+
+    assert_equal(first, burst(0, 0, FOUR))
+
+
+def test_those_that_do_not_fit_are_left_out(make_sandbox: MakeSandbox) -> None:
+    room = sum(np.prod(spec.shape) for spec in SPECS) * 2
+    sandbox = make_sandbox(buffer_bytes=int(room))
+    windows = stream(sandbox, Moving(bursts=80))
+    next(windows)
+
+    made = windows.bursts()
+
+    assert 0 < len(made) < 80
+    assert sum(image.size for one in made for image in one.images.values()) <= room
+
+
+@pytest.mark.parametrize(("how", "kind"), [("crash", "decoder_died"), ("spin", "limit_cpu"), ("hang", "limit_time")])
+def test_a_child_that_is_lost_over_a_burst_is_replaced(how: str, kind: str, make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(cpu_seconds=0.3, wall_seconds=1.0)
+    windows = stream(sandbox, Moving(how=how))
+    next(windows)
+
+    with pytest.raises(DecoderDiedError) as caught:
+        windows.bursts()
+
+    assert caught.value.kind == kind
+    assert list(windows) == []
+    assert len(list(stream(sandbox))) == 2
+
+
+def test_what_a_task_raises_over_a_burst_is_raised_and_its_child_lives_on(sandbox: Sandbox) -> None:
+    child = child_of(sandbox)
+    windows = stream(sandbox, Moving(how="refuse"))
+    next(windows)
+
+    with pytest.raises(DamagedError, match="torn"):
+        windows.bursts()
+
+    assert list(windows) == []
+    assert len(list(stream(sandbox))) == 2
+    assert child.is_running()
+
+
+def test_a_task_that_raises_over_the_last_windows_bursts_is_heard_too(sandbox: Sandbox) -> None:
+    windows = stream(sandbox, Moving(how="refuse", at=1))
+    list(zip(range(2), windows, strict=False))
+
+    with pytest.raises(DamagedError, match="torn"):
+        windows.bursts()
+
+
+def test_what_is_raised_over_the_next_window_is_told_with_it(sandbox: Sandbox) -> None:
+    windows = stream(sandbox, Moving(ahead="refuse"))
+    next(windows)
+
+    assert len(windows.bursts()) == 2
+    with pytest.raises(DamagedError, match="torn"):
+        next(windows)
+
+
+def test_a_child_that_waits_dies_on_the_window_that_was_asked_for(sandbox: Sandbox) -> None:
+    windows = stream(sandbox, Moving(ahead="crash"), ahead=False)
+    next(windows)
+
+    assert len(windows.bursts()) == 2
+    with pytest.raises(DecoderDiedError):
+        next(windows)
+
+
+def test_windows_that_are_left_in_a_burst_do_not_spoil_the_next_ones(sandbox: Sandbox) -> None:
+    windows = stream(sandbox)
+    next(windows)
+    windows.bursts()
+    del windows
+
+    assert len(list(stream(sandbox))) == 2
+
+
+def said(*values: object) -> bytes:
+    return framed(json.dumps({"burst": values}).encode())
+
+
+LIES = {
+    "a kind that is none": said(0, 1, 3, 2, 0, 2),
+    "a kind below all": said(0, 1, 3, 2, 0, -1),
+    "a kind that is true": said(0, 1, 3, 2, 0, True),
+    "too few words": said(0, 1, 3, 2, 0),
+    "no words": framed(b'{"burst": 4}'),
+    "a time before its window": said(0, 1, -3, 2, 0, 0),
+    "a start before its window": said(-1, 1, 3, 2, 0, 0),
+    "a time after its window": said(0, 1, 30, 2, 0, 0),
+    "a start after its window": said(30, 2, 3, 2, 0, 0),
+    "a time with no denominator": said(0, 1, 3, 0, 0, 0),
+    "an earlier time than the one before": said(0, 1, 1, 2, 0, 0),
+    "a window in its place": framed(b'{"window": {}}'),
+    "the end in its place": framed(b'{"end": true}'),
+    "more than fit": said(0, 1, 2, 1, 0, 0) * 60,
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_no_lie_about_a_burst_is_believed(lie: bytes, make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox(buffer_bytes=1 << 14)
+    windows = stream(sandbox, Moving(how="lie", lie=lie))
+    next(windows)
+
+    with pytest.raises(DecoderDiedError, match="x: decoder answered"):
+        windows.bursts()
+
+    assert sandbox._child is None
+
+
+def test_behind_the_walls_bursts_are_what_they_are_before_them() -> None:
+    spec = FrameSpec(width=64, height=48, burst=Burst(frames=8, rate=5))
+    request = DecodeRequest(specs=(spec.frame, spec))
+    for data in (encode(frames=360, bframes=2), encode(container="webm", codec="libvpx-vp9", frames=60)):
+        with Sandbox() as sandbox:
+            windows = sandbox.decode(data, request, name="clip")
+            behind = [windows.bursts() for _ in windows]
+        for ours, (_, theirs) in zip(behind, watched(data, specs=request.specs), strict=True):
+            assert theirs
+            for left, right in zip(ours, theirs, strict=True):
+                assert_equal(left, right)

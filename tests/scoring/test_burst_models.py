@@ -1,0 +1,189 @@
+"""A model that looks at bursts, from its manifest to its scores."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from build_onnx import tiny_burst
+
+from scanner.errors import SetupError
+from scanner.scoring import (
+    OnnxScorer,
+    asides,
+    check_model,
+    gate_of,
+    list_models,
+    load_onnx,
+    looks_at_bursts,
+    read_manifest,
+    record,
+    score_bursts,
+    set_aside,
+    specs,
+    write_golden,
+)
+from scanner.scoring.golden import pictures
+from scanner.testing import FakeScorer, check_scorer, sample
+from scanner.types import Burst, FrameSpec, Gate, Label, ModelRef, Rgb, Sample, ScoredFrame, Scores
+
+RANDOM = np.random.default_rng(0)
+BURST = Burst(frames=4, rate=5)
+GATE = '[gate]\nlabel = "fight"\nabove = 0.3\n'
+FIGHT = Label("fight")
+
+
+def load(folder: Path) -> OnnxScorer:
+    return load_onnx(folder, read_manifest(folder))
+
+
+def flicker(*levels: int) -> Rgb:
+    return np.stack([np.full((8, 8, 3), level, np.uint8) for level in levels])
+
+
+def burst(at: Fraction | int, images: Rgb) -> Sample:
+    return sample(at, images, rate=BURST.rate)
+
+
+def test_a_manifest_says_which_burst_it_is_and_when_it_is_worth_one(tmp_path: Path) -> None:
+    scorer = load(tiny_burst(tmp_path / "clip", gate=GATE))
+
+    assert scorer.inputs == (FrameSpec(width=8, height=8, burst=BURST),)
+    assert scorer.inputs[0].shape == (4, 8, 8, 3)
+    assert gate_of(scorer) == Gate(label=FIGHT, above=0.3)
+    assert looks_at_bursts(scorer)
+
+
+def test_without_a_gate_it_has_none(tmp_path: Path) -> None:
+    assert gate_of(load(tiny_burst(tmp_path / "clip"))) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("frames = 4", "frames = 1", "burst must have 2 to 32 frames, got 1"),
+        ("frames = 4", "frames = 33", "burst must have 2 to 32 frames, got 33"),
+        ("rate = 5", "rate = 0", "burst must have 1 to 30 frames a second, got 0"),
+        ("rate = 5", "rat = 5", "burst"),
+        ('label = "fight"\nabove', 'label = "fihgt"\nabove', "fihgt"),
+        ("above = 0.3", "above = 1.3", "gate.above"),
+        ("above = 0.3", "abov = 0.3", "above"),
+        ("burst = { frames = 4, rate = 5 }\n", "", "gate: only a model whose input has a burst has one"),
+    ],
+)
+def test_a_wrong_manifest_is_told(old: str, new: str, said: str, tmp_path: Path) -> None:
+    def edit(text: str) -> str:
+        assert old in text
+        return text.replace(old, new, 1)
+
+    folder = tiny_burst(tmp_path / "clip", gate=GATE, edit=edit)
+
+    with pytest.raises(SetupError, match=said):
+        read_manifest(folder)
+
+
+def test_a_graph_of_another_burst_is_refused(tmp_path: Path) -> None:
+    folder = tiny_burst(tmp_path / "clip", edit=lambda text: text.replace("frames = 4", "frames = 5"))
+
+    with pytest.raises(SetupError, match=r"input images is tensor\(uint8\) of shape N x 4 x 8 x 8 x 3.*N x 5 x 8 x 8 x 3"):
+        load(folder)
+
+
+def test_a_graph_of_single_frames_is_refused(tmp_path: Path) -> None:
+    folder = tiny_burst(tmp_path / "clip", edit=lambda text: text.replace("burst = { frames = 4, rate = 5 }\n", ""))
+
+    with pytest.raises(SetupError, match="its manifest says"):
+        load(folder)
+
+
+def test_scores_are_what_the_graph_comes_to(tmp_path: Path) -> None:
+    scorer = load(tiny_burst(tmp_path / "clip"))
+
+    still, moving = scorer.score([burst(1, flicker(0, 0, 0, 0)), burst(2, flicker(0, 51, 0, 51))])
+
+    assert still.values == {FIGHT: pytest.approx(1 / (1 + math.exp(4.0)), abs=1e-6)}
+    assert moving.values == {FIGHT: pytest.approx(1 / (1 + math.exp(4.0 - 40 * 0.2)), abs=1e-6)}
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_it_keeps_the_contract_of_a_scorer(batches: bool, tmp_path: Path) -> None:
+    loaded = load(tiny_burst(tmp_path / "clip"))
+    bursts = [burst(at, RANDOM.integers(0, 256, (4, 8, 8, 3), np.uint8)) for at in range(1, 5)]
+
+    check_scorer(OnnxScorer(loaded.manifest, loaded._session, batches=batches), bursts)
+
+
+def test_a_fake_of_bursts_keeps_it_too() -> None:
+    spec = FrameSpec(width=8, height=8, burst=BURST)
+
+    check_scorer(FakeScorer("fight", spec=spec), [burst(1, flicker(0, 1, 2, 3)), burst(2, flicker(9, 9, 9, 9))])
+
+
+def test_a_sample_of_a_burst_says_which_it_is() -> None:
+    made = burst(2, flicker(0, 0, 0, 0))
+
+    assert (made.burst, made.start, made.at) == (BURST, Fraction(7, 5), 2)
+    assert sample(2, np.zeros((8, 8, 3), np.uint8)).burst is None
+
+
+def test_golden_pictures_of_a_burst_move_and_are_the_same_for_ever() -> None:
+    drawn = pictures(FrameSpec(width=20, height=12, burst=BURST), seed=7, count=8)
+
+    digest = hashlib.sha256(b"".join(picture.tobytes() for picture in drawn)).hexdigest()
+
+    assert digest[:16] == "c8fdfec8523e50b2"
+    assert [picture.shape for picture in drawn] == [(4, 12, 20, 3)] * 8
+    assert [bool((picture[0] == picture[1]).all()) for picture in drawn] == [True] + [False] * 7
+
+
+def test_golden_scores_are_recorded_and_said_again(tmp_path: Path) -> None:
+    folder = tiny_burst(tmp_path / "clip")
+    write_golden(folder, record(load(folder)))
+
+    assert check_model(folder) < 1e-6
+    assert [manifest.input.burst for manifest in list_models(tmp_path)] == [BURST]
+
+
+def test_bursts_of_several_kinds_go_to_the_models_that_look_at_them() -> None:
+    four, two = FrameSpec(width=8, height=8, burst=BURST), FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=1))
+    one, other = FakeScorer("fight", spec=four, name="one"), FakeScorer("gun", spec=two, name="other")
+    bursts = [burst(1, flicker(51, 51, 51, 51)), sample(2, flicker(255, 255), rate=1), burst(3, flicker(0, 0, 0, 0))]
+
+    looks = score_bursts([one, other], bursts)
+
+    assert [look.values for look in looks] == [{FIGHT: 0.2}, {Label("gun"): 1.0}, {FIGHT: 0.0}]
+    assert [(look.at, look.start, look.burst) for look in looks] == [(b.at, b.start, b.burst) for b in bursts]
+    assert (one.looked_at, other.looked_at) == ([1, 3], [2])
+    assert score_bursts([one], bursts[1:2]) == ()
+    assert specs([one, other, one]) == (four, two)
+
+
+def test_a_model_wants_bursts_of_one_kind_or_frames() -> None:
+    mixed = FakeScorer("fight")
+    mixed.inputs = (FrameSpec(width=8, height=8), FrameSpec(width=8, height=8, burst=BURST))  # type: ignore[assignment]
+
+    with pytest.raises(SetupError, match="wants frames and bursts, or bursts of several kinds"):
+        looks_at_bursts(mixed)
+    assert not looks_at_bursts(FakeScorer("fight"))
+
+
+def test_a_label_in_shadow_is_set_aside_only_where_another_model_has_it_live() -> None:
+    live, shadow = FakeScorer("fight", "gun", name="live"), FakeScorer("fight", "fire", name="shadow", shadow=("fight", "fire"))
+
+    assert asides([live, shadow]) == {shadow.model: frozenset({FIGHT})}
+    assert asides([shadow]) == {}
+
+
+def test_what_is_set_aside_is_kept_by_model() -> None:
+    said = Scores(model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9, Label("fire"): 0.1})
+    frame = ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))
+
+    (parted,) = set_aside([frame], {said.model: frozenset({FIGHT})})
+
+    assert parted.values == {Label("fire"): 0.1}
+    assert parted.scores[0].shadow == {FIGHT: 0.9}
+    assert set_aside([frame], {}) == (frame,)

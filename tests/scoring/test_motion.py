@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.scoring import Motion, chance, gates_of, in_motion, taken
+from scanner.testing import FakeScorer
+from scanner.types import BURST_EVERY, Burst, Gate, Label, Medium, ModelRef, ScoredFrame, Scores, SegmentKey, StreamId
+
+FIGHT, GUN = Label("fight"), Label("gun")
+BURST = Burst(frames=4, rate=2)
+GATE = Gate(label=FIGHT, above=0.5)
+
+keys = st.builds(SegmentKey, stream_id=st.text(max_size=40).map(StreamId), sequence=st.integers(0, 1 << 40))
+probabilities = st.floats(0.0, 1.0)
+gates = st.lists(st.builds(Gate, label=st.sampled_from([FIGHT, GUN]), above=probabilities), max_size=3)
+values = st.dictionaries(st.sampled_from([FIGHT, GUN]), probabilities)
+
+
+def frame(at: Fraction | int, scores: Mapping[Label, float], medium: Mapping[Medium, float] | None = None) -> ScoredFrame:
+    said = Scores(model=ModelRef(name="frames", version="1"), values=scores, medium=medium or {})
+    return ScoredFrame(at=Fraction(at), pts=0, keyframe=True, scores=(said,))
+
+
+def burst(start: Fraction | int, scores: Mapping[Label, float]) -> ScoredFrame:
+    said = Scores(model=ModelRef(name="bursts", version="1"), values=scores)
+    return ScoredFrame(at=start + BURST.length, pts=0, keyframe=False, scores=(said,), burst=BURST, start=Fraction(start))
+
+
+def key(sequence: int, stream: str = "s") -> SegmentKey:
+    return SegmentKey(stream_id=StreamId(stream), sequence=sequence)
+
+
+def test_chance_is_the_same_for_ever() -> None:
+    """On any machine, in any process, for any retry."""
+    assert [round(chance(key(n)), 6) for n in range(3)] == [0.519909, 0.517189, 0.963229]
+    assert chance(key(1, "\udcff")) == chance(key(1, "\udcff"))
+
+
+@given(keys)
+def test_chance_is_a_share(one: SegmentKey) -> None:
+    assert 0.0 <= chance(one) < 1.0
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.3, 0.9])
+@pytest.mark.parametrize("named", ["sequences", "streams"])
+def test_the_base_rate_is_the_share_that_is_taken(rate: float, named: str) -> None:
+    count = 20_000
+    many = (key(n) if named == "sequences" else key(0, f"stream-{n}") for n in range(count))
+
+    share = sum(taken((), one, (), rate) for one in many) / count
+
+    assert abs(share - rate) < 4 * (rate * (1 - rate) / count) ** 0.5
+
+
+def test_streams_are_not_taken_at_the_same_sequences() -> None:
+    both = [taken((), key(n, "a"), (), 0.5) == taken((), key(n, "b"), (), 0.5) for n in range(4000)]
+
+    assert 0.45 < sum(both) / len(both) < 0.55
+
+
+@given(keys, st.lists(values, max_size=4), gates)
+def test_all_are_taken_or_none_where_the_rate_says_so(one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate]) -> None:
+    frames = [frame(at, said) for at, said in enumerate(scores)]
+
+    assert taken(frames, one, some, 1.0)
+    assert not taken(frames, one, (), 0.0)
+
+
+@given(keys, st.lists(values, max_size=4), gates, probabilities, st.data())
+def test_a_higher_score_a_lower_gate_or_a_higher_rate_never_loses_a_segment(
+    one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate], rate: float, data: st.DataObject
+) -> None:
+    frames = [frame(at, said) for at, said in enumerate(scores)]
+    if not taken(frames, one, some, rate):
+        return
+
+    raised = [frame(at, {label: data.draw(st.floats(value, 1.0)) for label, value in said.items()}) for at, said in enumerate(scores)]
+    lowered = [Gate(label=gate.label, above=data.draw(st.floats(0.0, gate.above))) for gate in some]
+
+    assert taken(raised, one, some, rate)
+    assert taken(frames, one, lowered, rate)
+    assert taken(frames, one, some, data.draw(st.floats(rate, 1.0)))
+
+
+@given(keys, st.lists(values, max_size=4), gates, probabilities)
+def test_it_follows_from_the_segment_alone(one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate], rate: float) -> None:
+    frames = [frame(at, said) for at, said in enumerate(scores)]
+
+    assert taken(frames, one, some, rate) == taken(frames[::-1], one, some[::-1], rate)
+
+
+def test_a_score_at_the_gate_passes_and_a_label_that_nobody_says_does_not() -> None:
+    assert taken([frame(0, {FIGHT: 0.5})], key(0), [GATE], 0.0)
+    assert not taken([frame(0, {FIGHT: 0.49})], key(0), [GATE], 0.0)
+    assert not taken([frame(0, {GUN: 1.0})], key(0), [Gate(label=FIGHT, above=0.0)], 0.0)
+
+
+def test_the_operators_gates_stand_in_place_of_a_models() -> None:
+    model = FakeScorer("fight", gate=GATE)
+
+    assert gates_of(model, Motion()) == (GATE,)
+    assert gates_of(model, Motion(above={GUN: 0.2})) == (Gate(label=GUN, above=0.2),)
+    assert gates_of(model, Motion(above={})) == ()
+    assert gates_of(FakeScorer("fight"), Motion()) == ()
+
+
+@pytest.mark.parametrize("wrong", [{"base_rate": 1.5}, {"base_rate": float("nan")}, {"above": {FIGHT: -0.1}}])
+def test_a_share_lies_between_0_and_1(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        Motion(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_burst_judges_its_labels_in_place_of_the_frames_near_it() -> None:
+    looks = in_motion([frame(at, {FIGHT: 0.2, GUN: 0.1}) for at in (0, 1, 2, 5, 6)], [burst(0, {FIGHT: 0.9})])
+
+    assert [look.at for look in looks] == [0, 1, Fraction(3, 2), 2, 5, 6]
+    assert [sorted(look.values) for look in looks if look.burst is None] == [["gun"]] * 3 + [["fight", "gun"]] * 2
+
+
+def test_at_one_instant_the_frame_comes_first() -> None:
+    assert [look.burst for look in in_motion([frame(BURST.length, {})], [burst(0, {})])] == [None, BURST]
+
+
+def test_a_burst_has_the_medium_of_the_frame_on_screen() -> None:
+    screen, camera = {Medium.SCREEN: 1.0}, {Medium.CAMERA: 1.0}
+    frames = [frame(0, {}, screen), frame(1, {}, camera), frame(2, {}, screen)]
+
+    assert [look.medium for look in in_motion(frames, [burst(0, {FIGHT: 0.9})]) if look.burst is not None] == [camera]
+    assert [look.medium for look in in_motion(frames[2:], [burst(0, {FIGHT: 0.9})]) if look.burst is not None] == [screen]
+    assert [look.medium for look in in_motion([], [burst(0, {FIGHT: 0.9})])] == [{}]
+
+
+@given(st.lists(st.fractions(0, 20, max_denominator=30), max_size=8), st.lists(st.integers(0, 9), unique=True, max_size=5))
+def test_nothing_is_lost_and_time_never_falls(times: list[Fraction], starts: list[int]) -> None:
+    frames = [frame(at, {FIGHT: 0.5}) for at in sorted(times)]
+    bursts = [burst(2 * start, {FIGHT: 0.5}) for start in sorted(starts)]
+
+    looks = in_motion(frames, bursts)
+
+    assert sorted(look.at for look in looks) == [look.at for look in looks]
+    assert len(looks) == len(frames) + len(bursts)
+    near = [any(one.start - BURST_EVERY <= look.at <= one.at + BURST_EVERY for one in bursts if one.start is not None) for look in frames]
+    assert [bool(look.left_out) for look in looks if look.burst is None] == near
