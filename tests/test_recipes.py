@@ -230,13 +230,34 @@ def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(tor
     assert ((predict(heads, batch).labels[:, 1] > 0) == (batch.values[:, 1] == 1)).all()
 
 
+def test_the_blocks_in_fp16_come_to_nearly_the_same_and_end_in_fp32(torch: ModuleType) -> None:
+    from frame_model.backbone import WIDTH, Clues, FrameModel, Heads, make_blocks
+    from frame_model.precision import HalfModel
+
+    torch.manual_seed(0)
+    model = FrameModel(make_blocks(), Heads(Clues(torch.nn.Linear(WIDTH, 1001)))).eval()
+    pictures = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
+
+    with torch.inference_mode():
+        full, half = model(pictures), HalfModel(model)(pictures)
+
+    assert all(values.dtype == torch.float32 for values in half)
+    assert float((full[2] - half[2]).abs().max()) < 0.01
+
+
+def test_one_cache_follows_another_with_rows_of_its_own(torch: ModuleType) -> None:
+    both = batch_of([0, 1, 1]).followed_by(batch_of([0, 2]), rows=2)
+
+    assert both.row.tolist() == [0, 1, 1, 2, 4]
+    assert len(both.embedding) == 5
+
+
 def batch_of(rows: Iterable[int]) -> object:
     from frame_model.features import Batch
 
     indices, rng = np.array(list(rows), np.int64), np.random.default_rng(0)
     count = len(indices)
     return Batch(
-        middle=np.zeros((count, 96, 14, 14), np.float16),
         embedding=rng.random((count, 1280), dtype=np.float32),
         texture=rng.random((count, 288), dtype=np.float32),
         values=np.full((count, 4), np.nan, np.float32),

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import track
 
-from scanner.altering import CHANGES, Change, Studio, change_named
+from scanner.altering import CHANGES, Change, change_named
 from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.eval_tables import print_evaluation
+from scanner.cli.eval_work import both, changed, followed, read, saved, tell_unread
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.status import Status
 from scanner.config import Settings, compose_policies, read_settings
@@ -29,7 +29,6 @@ from scanner.evaluate import (
     Section,
     Subject,
     Unread,
-    altered_by,
     evaluate,
     judge,
     look_at,
@@ -39,12 +38,11 @@ from scanner.evaluate import (
     to_json,
     to_page,
 )
-from scanner.lines import Line, dumps
+from scanner.lines import Line
 from scanner.runner import used_models
 
 __all__ = ["eval_command"]
 
-T = TypeVar("T")
 ALL_IN_MOTION = 1.0
 
 
@@ -86,36 +84,23 @@ def eval_command(
     changes = _changes(robustness, change, most)
     rows = [row for row in read_rows(manifest) if not task or row.task in task]
     heard: list[Line] = list(read_scores(scores)) if scores else []
-    with _saved(save_scores) as keep:
-        score = Score(
-            settings=settings,
-            open_runner=lambda own: open_runner(context.obj, own, workers),
-            fold_models=tuple(read_fold_models(folder) for folder in fold_models or ()),
-            keep=_both(heard.append if streams else None, keep),
-        )
-        said = _judged_from(rows, heard, settings) if scores else _followed(score.rows(rows), len(rows), "scoring")
-    changed = _changed(replace(score, keep=None), sampled(rows, most, seed=seed), rows, changes, seed)
-    footage = dict(_followed(look_at(rows, settings), len(rows), "looking")) if slices else None
-    _tell_unread([*said, *changed])
-    subject = Subject(
-        models=_models(settings, fold_models),
-        manifest=str(manifest),
-        rows=sum(isinstance(one, Judged) for one in said),
-        failed=sum(isinstance(one, Unread) for one in said),
-        held_out=bool(fold_models),
-        sampled=most if changes else None,
-        seed=seed,
+    score = Score(
+        settings=settings,
+        open_runner=lambda own: open_runner(context.obj, own, workers),
+        fold_models=tuple(read_fold_models(folder) for folder in fold_models or ()),
     )
-    found = evaluate(subject, _read(said), _read(changed), footage)
-    page = None if html is None else _Page(path=html, evaluation=found)
+    with saved(save_scores) as keep:
+        kept = replace(score, keep=both(heard.append if streams else None, keep))
+        said = _judged_from(rows, heard, settings) if scores else followed(kept.rows(rows), len(rows), "scoring")
+    versions = changed(score, sampled(rows, most, seed=seed), rows, changes, seed=seed) if changes else []
+    footage = dict(followed(look_at(rows, settings), len(rows), "looking")) if slices else None
+    tell_unread([*said, *versions])
+    subject = _subject(score, manifest, said, sampled=most if changes else None, seed=seed)
+    measured = partial(evaluate, subject, read(said), read(versions), footage)
     if streams:
+        page = None if html is None else _Page(path=html, evaluation=measured())
         raise typer.Exit(streams_command(settings, rows, heard, seed=seed, as_json=as_json, page=page))
-    if page is not None:
-        page(())
-    if wants_json(as_json):
-        sys.stdout.write(json.dumps(to_json(found), allow_nan=False) + "\n")
-    else:
-        print_evaluation(found)
+    _tell(measured(), html, as_json=as_json)
     raise typer.Exit(Status.FAILED if subject.failed else Status.NOTHING)
 
 
@@ -152,53 +137,28 @@ def _judged_from(rows: Sequence[Row], lines: Iterable[Line], settings: Settings)
     return list(judge(rows, lines, compose_policies(settings, used_models(settings))))
 
 
-def _changed(score: Score, some: Sequence[Row], rows: Sequence[Row], changes: Sequence[Change], seed: int) -> list[Judged | Unread]:
-    if not changes:
-        return []
-    with Studio(score.settings.sandbox, score.settings.limits) as studio:
-        return _followed(score.rows(some, altered_by(studio, changes, rows, seed=seed)), len(some) * (len(changes) + 1), "changing")
+def _subject(score: Score, manifest: Path, said: Sequence[Judged | Unread], *, sampled: int | None, seed: int) -> Subject:
+    return Subject(
+        models=_models(score),
+        manifest=str(manifest),
+        rows=len(read(said)),
+        failed=len(said) - len(read(said)),
+        held_out=bool(score.fold_models),
+        sampled=sampled,
+        seed=seed,
+    )
 
 
-def _followed(items: Iterable[T], total: int, what: str) -> list[T]:
-    return list(track(items, total=total, console=Console(stderr=True), description=what))
+def _models(score: Score) -> tuple[str, ...]:
+    if not score.fold_models:
+        return tuple(str(manifest.ref) for manifest in used_models(score.settings))
+    return tuple(f"{model.name} ({len(own.folds)} fold models)" for own in score.fold_models for model in own.models(own.folds[0]))
 
 
-def _read(said: Sequence[Judged | Unread]) -> list[Judged]:
-    return [one for one in said if isinstance(one, Judged)]
-
-
-def _tell_unread(said: Sequence[Judged | Unread]) -> None:
-    for one in said:
-        if isinstance(one, Unread):
-            Console(stderr=True).print(f"not counted: {one.reason}", markup=False, highlight=False)
-
-
-def _models(settings: Settings, fold_models: Sequence[Path] | None) -> tuple[str, ...]:
-    if not fold_models:
-        return tuple(str(manifest.ref) for manifest in used_models(settings))
-    sets = [read_fold_models(folder) for folder in fold_models]
-    return tuple(f"{model.name} ({len(own.folds)} fold models)" for own in sets for model in own.models(own.folds[0]))
-
-
-def _both(one: Callable[[Line], None] | None, other: Callable[[Line], None] | None) -> Callable[[Line], None]:
-    """Tells both, those that there are."""
-
-    def tell(line: Line) -> None:
-        for listener in (one, other):
-            if listener is not None:
-                listener(line)
-
-    return tell
-
-
-@contextmanager
-def _saved(path: Path | None) -> Iterator[Callable[[Line], None] | None]:
-    """Writes lines into the file, one after another."""
-    if path is None:
-        yield None
-        return
-    try:
-        with path.open("w", encoding="ascii") as file:
-            yield lambda line: print(dumps(line), file=file)
-    except OSError as why:
-        raise SetupError(f"{path}: cannot be written ({why.strerror})") from why
+def _tell(evaluation: Evaluation, html: Path | None, *, as_json: bool) -> None:
+    if html is not None:
+        _Page(path=html, evaluation=evaluation)(())
+    if wants_json(as_json):
+        sys.stdout.write(json.dumps(to_json(evaluation), allow_nan=False) + "\n")
+    else:
+        print_evaluation(evaluation)

@@ -41,7 +41,7 @@ def by_task(rows: Sequence[T]) -> dict[str, list[T]]:
 def roc_charts(curves: Sequence[Curve]) -> Iterator[Markup]:
     """One for each task, with a line for each kind of negatives."""
     for task, own in by_task(curves).items():
-        lines = [Line(name=_negatives(curve), x=curve.false_positives, y=curve.recalls, step=True) for curve in own]
+        lines = [Line(name=_named(curve, own[0].label), x=curve.false_positives, y=curve.recalls, step=True) for curve in own]
         title = f"{task}: {own[0].label}"
         told = "; ".join(f"against {curve.against}, {_found_at(curve, 0.02):.0%} found at 2 % false positives" for curve in own)
         yield line_chart(title, f"ROC curves, false positives on a logarithmic scale: {told}.", FALSE, FOUND, lines)
@@ -54,16 +54,16 @@ def reliability_charts(reliability: Sequence[Reliability]) -> Iterator[Markup]:
         yield reliability_diagram(one.label, told, one.bins)
 
 
-def change_chart(rows: Sequence[Robustness], figure: Callable[[Robustness], Interval], title: str, what: str) -> Markup:
+def change_chart(rows: Sequence[Robustness], figure: Callable[[Robustness], Interval], title: str) -> Markup:
     """What each change costs, as bars to the left of zero; rows of one contest, of which the unchanged one is left out."""
     changed = [row for row in rows if row.change]
     values = [value for row in changed for one in [figure(row)] for value in (one.value, one.low, one.high) if isfinite(value)]
     reach = max(0.1, *(abs(value) for value in values)) if values else 0.1
-    axis = Axis(title=what, low=-reach, high=reach, write=signed)
+    axis = Axis(title="changed less unchanged", low=-reach, high=reach, write=signed)
     bars = [Bar(name=row.change, value=one.value, low=one.low, high=one.high) for row in changed for one in [figure(row)]]
     worst = min(changed, key=lambda row: figure(row).value, default=None)
     told = "" if worst is None else f" The largest loss is of {worst.change}: {signed(round(figure(worst).value, 3))}."
-    return bar_chart(title, f"{what}, for each change to the input, with 95 % intervals.{told}", axis, bars, base=0.0)
+    return bar_chart(title, f"What each change to the input makes of it, with 95 % intervals.{told}", axis, bars, base=0.0)
 
 
 def signed(value: float) -> str:
@@ -77,8 +77,10 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else '−'}{plain_number(abs(value))}"
 
 
-def _negatives(curve: Curve) -> str:
-    return f"against {curve.against} ({curve.negatives} rows)"
+def _named(curve: Curve, usual: str) -> str:
+    """By its negatives; by its label too, where that is not the one that the chart is called by."""
+    said = f"against {curve.against} ({curve.negatives} rows)"
+    return said if curve.label == usual else f"{curve.label} {said}"
 
 
 def _found_at(curve: Curve, rate: float) -> float:

@@ -99,9 +99,10 @@ def _changed(rows: Sequence[Robustness]) -> tuple[_Changed, ...]:
 
 
 def _charts(name: str, rows: Sequence[Robustness]) -> tuple[Markup, ...]:
+    recall = f"recall at {percent(RATE)} false positives"
     return (
-        change_chart(rows, lambda row: row.auc_difference, name, "AUC, changed less unchanged"),
-        change_chart(rows, lambda row: row.recall_difference, name, f"recall at {percent(RATE)} false positives, changed less unchanged"),
+        change_chart(rows, lambda row: row.auc_difference, f"{name}: AUC"),
+        change_chart(rows, lambda row: row.recall_difference, f"{name}: {recall}"),
     )
 
 

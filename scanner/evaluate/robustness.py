@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import nan
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -25,6 +26,7 @@ RATE: Final = 0.05
 COMPANIONS: Final = 3
 ROUNDS: Final = 500
 """Of the bootstrap."""
+UNKNOWN: Final = Interval(value=nan, low=nan, high=nan)
 _Place = tuple[str, str, str]
 """A row, whatever was done to it."""
 
@@ -113,4 +115,7 @@ def _row(old: Contest, new: Contest, rounds: int) -> Robustness:
 
 
 def _flagged(side: Contest, rounds: int) -> Interval:
+    """Nothing is flagged for the medium, nor by a model in shadow."""
+    if not side.labels:
+        return UNKNOWN
     return bootstrap(share, side.truths, side.flags, side.groups, rounds=rounds)

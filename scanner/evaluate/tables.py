@@ -34,6 +34,8 @@ class Judged:
     """Of each label's highest score the log-likelihood ratio: the score without the prior that its model assumes."""
     change: str = ""
     """What was done to the input; nothing, where it is empty."""
+    shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By model, the highest scores of labels for which it is in shadow while another model judges them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +108,19 @@ class _Question:
 
 
 def contests(judged: Sequence[Judged]) -> Iterator[Contest]:
-    """A contest for each task and kind of negatives that there are rows for, rows in the order given."""
-    for question in _QUESTIONS:
+    """A contest for each task and kind of negatives that there are rows for, rows in the order given.
+
+    A model that is in shadow for a label that another one judges has contests of its own, among the rows that it saw.
+    """
+    yield from _contests(_QUESTIONS, judged)
+    for model in sorted({model for one in judged for model in one.shadow}):
+        seen = [one for one in judged if model in one.shadow]
+        heard = {label for one in seen for label in one.shadow[model]}
+        yield from _contests([_by_shadow(question, model) for question in _QUESTIONS if heard.intersection(question.labels)], seen)
+
+
+def _contests(questions: Sequence[_Question], judged: Sequence[Judged]) -> Iterator[Contest]:
+    for question in questions:
         positives = [one for one in judged if question.positive(one.row)]
         for against, is_negative in question.negatives.items():
             negatives = [one for one in judged if is_negative(one.row)]
@@ -126,6 +139,16 @@ def _contest(question: _Question, against: str, positives: list[Judged], negativ
         truths=np.arange(len(rows)) < len(positives),
         scores=np.array([question.score(one) for one in rows]),
     )
+
+
+def _by_shadow(question: _Question, model: str) -> _Question:
+    """The same question of a model that nothing is flagged by."""
+    labels = question.labels
+
+    def score(judged: Judged) -> float:
+        return max(judged.shadow[model].get(label, 0.0) for label in labels)
+
+    return replace(question, label=f"{question.label} by {model}, in shadow", labels=(), score=score)
 
 
 def _score_of(*labels: str) -> Callable[[Judged], float]:

@@ -164,6 +164,7 @@ def _judged(row: Row, change: str, heard: _Heard, policies: Policies) -> Judged 
         scores=scores,
         medium=_mean(heard.frames),
         flagged=heard.flagged(policies),
+        shadow=_shadow(heard.frames),
         evidence={name: policies.labels[label].llr(scores[name]) for label in policies.labels if (name := str(label)) in scores},
     )
 
@@ -180,6 +181,16 @@ def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:
     for frame in frames:
         for label, value in frame.scores.items():
             scores[label] = max(value, scores.get(label, 0.0))
+    return scores
+
+
+def _shadow(frames: Sequence[FrameLine]) -> Mapping[str, Mapping[str, float]]:
+    """The same of models in shadow, by their names."""
+    scores: dict[str, dict[str, float]] = {}
+    for frame in frames:
+        for model, said in frame.shadow.items():
+            own = scores.setdefault(model.partition("@")[0], {})
+            own.update({label: max(value, own.get(label, 0.0)) for label, value in said.items()})
     return scores
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, load_from_string, numpy_helper
 
 from scanner.errors import SetupError
-from scanner.importing.recipe import Recipe
+from scanner.importing.recipe import Area, Recipe
 from scanner.importing.signature import Port, Signature, read_signature
 
 __all__ = ["Wrapped", "fix_batch", "wrap"]
@@ -133,13 +133,23 @@ def _arithmetic(was: Signature, recipe: Recipe, name: str) -> list[_Step]:
 
 def _after(labels: str, was: Signature, recipe: Recipe, ours: _Names) -> list[NodeProto]:
     """From the network's output to ours."""
+    if recipe.area is None:
+        nodes, rows = [], was.output.name
+    else:
+        rows = ours.fresh()
+        nodes = _of_area(was.output.name, rows, recipe.area, ours)
     steps = [_Step("Reshape", (np.array([-1, was.columns], np.int64),)), _Step("Cast", (), {"to": TensorProto.FLOAT})]
     if recipe.activation == "softmax":
         steps.append(_Step("Softmax", (), {"axis": 1}))
     if recipe.activation == "sigmoid":
         steps.append(_Step("Sigmoid"))
     columns = ours.fresh()
-    nodes = _chain(was.output.name, steps, columns, ours)
+    return [*nodes, *_chain(rows, steps, columns, ours), *_picked(columns, labels, recipe, ours)]
+
+
+def _picked(columns: str, labels: str, recipe: Recipe, ours: _Names) -> list[NodeProto]:
+    """Our labels, each made of its columns."""
+    nodes: list[NodeProto] = []
     made: list[str] = []
     for label in recipe.labels.values():
         picked = [ours.fresh() for _ in label.columns]
@@ -149,6 +159,36 @@ def _after(labels: str, was: Signature, recipe: Recipe, ours: _Names) -> list[No
         made.append(ours.fresh())
         nodes.append(helper.make_node(recipe.combine.capitalize(), picked, [made[-1]]))
     return [*nodes, helper.make_node("Concat", made, [labels], axis=1)]
+
+
+def _of_area(pixels: str, result: str, area: Area, ours: _Names) -> list[NodeProto]:
+    """From a map, N x 1 x H x W, to a probability, N x 1 x 1 x 1."""
+    counted, share = ours.fresh(), ours.fresh()
+    cell = {"kernel_shape": [area.cell] * 2, "strides": [area.cell] * 2}
+    high = [
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("Greater", (np.array(area.above, np.float32),)),
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("AveragePool", (), cell),
+    ]
+    curve = [
+        _Step("GlobalAveragePool"),
+        _Step("Add", (np.array(area.floor, np.float32),)),
+        _Step("Div", (np.array(area.half + area.floor, np.float32),)),
+        _Step("Log"),
+        _Step("Mul", (np.array(area.steepness, np.float32),)),
+        _Step("Sigmoid"),
+    ]
+    thin = [helper.make_node("Identity", [counted], [share])] if area.thickest is None else _thin(counted, share, area.thickest, ours)
+    return [*_chain(pixels, high, counted, ours), *thin, *_chain(share, curve, result, ours)]
+
+
+def _thin(cells: str, result: str, side: int, ours: _Names) -> list[NodeProto]:
+    """What is left of cells without all that holds a square of ``side`` (a white top-hat: the cells less their opening)."""
+    square = {"kernel_shape": [side] * 2, "pads": [side // 2] * 4, "strides": [1, 1]}
+    opened = ours.fresh()
+    steps = [_Step("Neg"), _Step("MaxPool", (), square), _Step("Neg"), _Step("MaxPool", (), square)]
+    return [*_chain(cells, steps, opened, ours), helper.make_node("Sub", [cells, opened], [result])]
 
 
 def _chain(first: str, steps: Sequence[_Step], last: str, ours: _Names) -> list[NodeProto]:

@@ -29,6 +29,9 @@ __all__ = ["Darkroom"]
 PATIENCE: Final = 2
 """Steps of a burst that the frame on screen may be older than it should be, where what came after it cannot be decoded."""
 
+_TOLD: Final = ("extradata", "codec_tag", "colorspace", "color_range", "color_primaries", "color_trc")
+"""What the container says, and a decoder by itself would not know."""
+
 Images = Mapping[FrameSpec, Rgb]
 
 
@@ -50,7 +53,8 @@ class Darkroom:
         """``turn``: of the window's samples; only the track's own decoder knows what the container says of it."""
         codec = media.codec
         self._name = media.name
-        self._codec, self._extradata, self._codec_tag = codec.codec.name, codec.extradata, codec.codec_tag  # it may be closed by then
+        self._codec = codec.codec.name
+        self._told = {name: getattr(codec, name) for name in _TOLD}  # it may be closed by then
         self._spares_much = request.sampling.between == "fast" and codec.name == "h264"
         """What others lean on is left out too, so that only frames which come in the order of time are whole."""
         self._aspect = media.track.sample_aspect_ratio or codec.sample_aspect_ratio
@@ -105,7 +109,8 @@ class Darkroom:
     def _decoder(self) -> Decoder:
         codec = CodecContext.create(self._codec, "r")
         assert isinstance(codec, VideoCodecContext)
-        codec.extradata, codec.codec_tag = self._extradata, self._codec_tag
+        for name, value in self._told.items():
+            setattr(codec, name, value)
         return Decoder(codec, self._request.sampling.between, self._request.limits)
 
     def _developed(self, run: Sequence[Shot], wanted: frozenset[int], decoder: Decoder) -> Iterator[tuple[int, Images]]:

@@ -11,7 +11,8 @@ import pytest
 
 from samples.facts import Sample
 from scanner.cli import run
-from tests.scoring.build_onnx import tiny
+from scanner.lines import FrameLine, read_lines
+from tests.scoring.build_onnx import tiny, tiny_burst
 
 COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "grey": (90, 90, 90)}
 """In the order of OpenCV. The tiny model's logit of a gun grows with green."""
@@ -72,3 +73,23 @@ def test_recorded_scores_give_the_figures_that_scoring_gives(labelled: Path, cap
 def test_options_of_robustness_alone_are_wrong_usage(labelled: Path) -> None:
     assert run(["eval", str(labelled / "manifest.csv"), "--most", "3"]) == 2
     assert run(["eval", str(labelled / "manifest.csv"), "--robustness", "--change", "sepia"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "options", "moving"),
+    [("", (), True), ("[bursts]\nbase_rate = 0\n", (), False), ("", ("--base-rate", "0"), False)],
+    ids=["unless told otherwise", "the settings say none", "the option says none"],
+)
+def test_every_segment_is_looked_at_in_motion(
+    tmp_path: Path, sample_media: Callable[[str], Sample], setting: str, options: tuple[str, ...], moving: bool
+) -> None:
+    tiny(tmp_path / "models" / "small")
+    tiny_burst(tmp_path / "models" / "moving")
+    (tmp_path / "settings.toml").write_text(f'{setting}[models]\ndir = "{tmp_path / "models"}"\n')
+    (tmp_path / "manifest.csv").write_text(f"path,task,label,group\n{sample_media('mp4_h264').path},violence_clip,1,a\n")
+    saved = tmp_path / "scores.jsonl"
+
+    run(["eval", str(tmp_path / "manifest.csv"), "-c", str(tmp_path / "settings.toml"), "--json", "--save-scores", str(saved), *options])
+
+    lines = list(read_lines(saved.read_text().splitlines()))
+    assert any(isinstance(line, FrameLine) and line.burst is not None for line in lines) is moving

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,20 @@ def test_games_are_negatives_for_real_weapons() -> None:
 
 def test_media_are_told_apart() -> None:
     assert found("game_video", "camera") == (1, 4, 1.0)
+
+
+def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() -> None:
+    said = [
+        replace(judged("violence_clip", label, group, fight=0.5), shadow={"clips": {"fight": value}})
+        for label, group, value in (("1", "a", 0.9), ("0", "a", 0.1))
+    ]
+
+    found = {
+        one.label: (one.positives, one.negatives, one.auc.value) for one in results([*said, *ROWS[:2]], rounds=5) if one.against == "own"
+    }
+
+    assert found["fight by clips, in shadow"] == (1, 1, 1.0)
+    assert found["fight"][:2] == (2, 2)
 
 
 def test_eval_scores_every_row_and_names_those_it_could_not_read(

@@ -16,12 +16,15 @@ from scanner.arrivals import Arrival, Arrived
 from scanner.config import EvidenceSettings, Settings, compose_policies
 from scanner.evidence import EvidenceRoom, open_room
 from scanner.fetch import FetchLimits
-from scanner.lines import IncidentLine
+from scanner.lines import FrameLine, IncidentLine
+from scanner.risk import Policies, Policy
 from scanner.runner import LocalRunner, Runner, open_worker
 from scanner.scan import scan
-from scanner.scoring import TestCard
+from scanner.scoring import Motion, TestCard
 from scanner.scoring.test_card import draw
 from scanner.targets import arrivals
+from scanner.testing import FakeScorer
+from scanner.types import Burst, FrameSpec, Label
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +162,21 @@ def test_a_still_that_was_not_flagged_leaves_no_picture(tmp_path: Path, runner: 
 
     assert room.stills == {}
     assert not any((tmp_path / "out").iterdir())
+
+
+def test_an_incident_of_bursts_that_end_with_sampled_frames_has_its_sheet(tmp_path: Path, card_stream: Path) -> None:
+    fire, spec = Label("fire"), FrameSpec(width=8, height=8, burst=Burst(frames=3, rate=1))
+    settings = Settings(bursts=Motion(base_rate=1.0))
+    policies = Policies(labels={fire: Policy(category="hazard", open=-9.0, dwell=Fraction(0))}, max_gap=Fraction(9, 4))
+    scorers = (TestCard(), FakeScorer("fire", spec=spec))
+
+    with open_worker(settings, scorers) as worker, open_room(tmp_path, settings, policies) as room:
+        said = list(scan(_handed(card_stream, None), policies, LocalRunner(worker), evidence=room))
+        (finding,) = room.findings[str(card_stream)]
+
+    looks = [line for line in said if isinstance(line, FrameLine)]
+    frames, bursts = ({line.at for line in looks if bool(line.burst) == moving} for moving in (False, True))
+    assert frames & bursts
+    assert finding.sheet is not None
+    times = [point.at for point in room.timelines[str(card_stream)]]
+    assert times == sorted(frames | bursts)

@@ -247,7 +247,7 @@ def test_a_gop_is_gone_on_from_only_so_far(monkeypatch: pytest.MonkeyPatch) -> N
     data = MEDIA["ts_long_gop"]()
     assert all(bursts for _, bursts in watched(data))
 
-    monkeypatch.setattr(footage, "MAX_LEAD", 100)
+    monkeypatch.setattr(footage, "MAX_LEAD", 100 * 128 * 96)
 
     (_, first), *others = watched(data)
     assert first

@@ -17,6 +17,7 @@ from scanner.errors import DamagedError, FormatError, InputError, LimitError, No
 from scanner.media import MediaLimits, Sampling
 from tests.media.build import encode
 from tests.media.looks import look, times
+from tests.media.test_bursts import watched
 
 
 @pytest.fixture
@@ -218,6 +219,28 @@ def test_flipped_bits_never_raise_anything_else(container: str) -> None:
             continue
         assert [w.index for w in windows] == list(range(len(windows)))
         assert all(0 <= u.span.start <= u.span.end <= w.times.duration for w in windows for u in w.unseen)
+
+
+@pytest.mark.parametrize("container", ["mpegts", "mp4", "matroska", "avi", "flv"])
+def test_flipped_bits_cost_bursts_and_no_more(container: str) -> None:
+    data = encode(container=container, frames=90, gop=30, bframes=2)
+    rng = random.Random(container)
+
+    made = 0
+    for _ in range(40):
+        broken = bytearray(data)
+        for _ in range(rng.randint(1, 40)):
+            broken[rng.randrange(len(broken))] = rng.randrange(256)
+        try:
+            seen = watched(bytes(broken))
+        except (InputError, MemoryError):
+            continue
+        for window, bursts in seen:
+            made += len(bursts)
+            assert all(0 <= burst.at <= window.times.duration for burst in bursts)
+            assert [burst.at for burst in bursts] == sorted(burst.at for burst in bursts)
+            assert all(image.shape == spec.shape for burst in bursts for spec, image in burst.images.items())
+    assert made
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])

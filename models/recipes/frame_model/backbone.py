@@ -10,7 +10,20 @@ from torch.nn import functional
 
 from .corpus import LABELS, MEDIA
 
-__all__ = ["HINTS", "SPLIT", "WIDTH", "Clues", "FrameModel", "Heads", "embed", "load_blocks", "load_classifier", "normalise", "texture_of"]
+__all__ = [
+    "HINTS",
+    "SPLIT",
+    "WIDTH",
+    "Clues",
+    "FrameModel",
+    "Heads",
+    "embed",
+    "load_blocks",
+    "load_classifier",
+    "make_blocks",
+    "normalise",
+    "texture_of",
+]
 
 WIDTH = 1280
 """Numbers in an embedding."""

@@ -9,6 +9,7 @@ from string import Template
 
 from .corpus import LABELS
 from .export import Facts
+from .precision import Strays
 from .quality import Line
 
 __all__ = ["write_card", "write_table"]
@@ -16,10 +17,14 @@ __all__ = ["write_card", "write_table"]
 TEMPLATE = Path(__file__).with_name("card.md")
 
 
-def write_card(folder: Path, facts: Facts, lines: Sequence[Line]) -> None:
+def write_card(folder: Path, facts: Facts, lines: Sequence[Line], half: Strays) -> None:
     """``README.md`` beside the model."""
     text = Template(TEMPLATE.read_text("utf-8")).substitute(
-        name=facts.name, version=facts.version, quality=quality_table(lines), policies=policy_table(facts)
+        name=facts.name,
+        version=facts.version,
+        quality=quality_table(lines),
+        policies=policy_table(facts),
+        half=f"{half.logit:.3f} of a logit and {half.probability:.4f} of a probability on {half.pictures} real and random pictures",
     )
     (folder / "README.md").write_text(text, "utf-8")
 

@@ -37,6 +37,7 @@ CLAIMS: Mapping[tuple[str, str], Mapping[str, tuple[int, float]]] = {
     ("fire", "normal"): {"fire": (0, LABELLED), "smoke": (0, LABELLED), "fight": (0, FAINT), "gun": (0, PRESUMED)},
     ("benign_video", ANY): NOTHING,
     ("game_video", ANY): NOTHING,
+    ("drawn", ANY): NOTHING,
     ("benign", ANY): NOTHING,
 }
 """(task, label) -> for each label what is said, 1 or 0, and how far that is trusted. What is not there is not known."""
@@ -136,7 +137,7 @@ def _refuse(row: Row) -> NoReturn:
 
 
 def _medium(row: Row) -> int:
-    if row.task != "game_video":
+    if row.task not in {"game_video", "drawn"}:
         return MEDIA.index("camera")
     return MEDIA.index("screen" if row.label == "screen" else "rendered")
 
@@ -149,7 +150,7 @@ def assign_folds(rows: Iterable[Row], folds: int) -> dict[str, int]:
     """
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        members[row.group]["game" if row.task == "game_video" else row.stratum] += 1
+        members[row.group][{"game_video": "game", "drawn": "drawn"}.get(row.task, row.stratum)] += 1
     kinds: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for group, kind in members.items():
         kinds[kind.most_common(1)[0][0]].append((-kind.total(), group))

@@ -1,4 +1,4 @@
-"""The shipped files: the ONNX graph, compared with torch, its manifest and its golden scores."""
+"""The shipped files: the ONNX graphs, their manifest and its golden scores."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from scanner.scoring.golden import check_model, record, write_golden
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 
-from .backbone import FrameModel
 from .calibration import Advice, Calibrated
 from .corpus import LABELS, MEDIA
 from .pictures import SIDE
 
-__all__ = ["Facts", "compare", "cost_ratio", "write_golden_scores", "write_graph", "write_manifest"]
+__all__ = ["OUTPUTS", "Facts", "cost_ratio", "open_session", "write_golden_scores", "write_graph", "write_manifest"]
 
 OPSET = 17
 OUTPUTS = ("label_logits", "medium_logits", "embedding")
-DEEPEST = 1e-3
-"""Largest difference of a logit between torch and the exported graph that still counts as the same network."""
 REPEATS = 30
 
 
@@ -49,7 +47,7 @@ class Facts:
     """Name of a figure -> value and interval, in words."""
 
 
-def write_graph(model: FrameModel, path: Path) -> None:
+def write_graph(model: nn.Module, path: Path) -> None:
     """Export with a dynamic batch, all weights inside the file."""
     model = model.eval().to(memory_format=torch.contiguous_format)
     picture = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
@@ -63,24 +61,6 @@ def write_graph(model: FrameModel, path: Path) -> None:
     for node in graph.graph.node:
         node.ClearField("doc_string")
     onnx.save(graph, path)
-
-
-def compare(model: FrameModel, path: Path, pictures: NDArray[np.uint8]) -> float:
-    """Largest difference of any logit between torch and the graph.
-
-    Raises:
-        ValueError: it is more than ``DEEPEST``.
-    """
-    session = open_session(path)
-    worst = 0.0
-    for picture in pictures:
-        with torch.inference_mode():
-            wanted = model(torch.from_numpy(picture[None]))
-        got = session.run(list(OUTPUTS[:2]), {"image": picture[None]})
-        worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(wanted, got, strict=False)))
-    if not worst <= DEEPEST:
-        raise ValueError(f"{path}: logits differ from torch's by {worst}, limit is {DEEPEST}")
-    return worst
 
 
 def cost_ratio(path: Path, plain: Path) -> float:
@@ -109,9 +89,9 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def write_manifest(folder: Path, file: str, facts: Facts) -> None:
-    """``model.toml`` beside the graph."""
-    digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+def write_manifest(folder: Path, file: str, half: str, facts: Facts) -> None:
+    """``model.toml`` beside the graph and its fp16 twin."""
+    digest, half_digest = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (file, half))
     labels = ", ".join(f'"{label}"' for label in LABELS)
     media = ", ".join(f'"{medium}"' for medium in MEDIA)
     text = f"""\
@@ -119,10 +99,11 @@ name = "{facts.name}"
 version = "{facts.version}"
 file = "{file}"
 sha256 = "{digest}"
+fp16 = {{ file = "{half}", sha256 = "{half_digest}" }}
 opset = {OPSET}
 licence = "Apache-2.0"
 origin = "MobileNetV2 1.0/224 trained on ImageNet (google-coral/test_data, Apache-2.0), heads trained by models/recipes/train.py"
-training_data = "Surveillance fights (MIT), weapons, fire and ordinary video (CC BY 4.0), rendered games; see README.md"
+training_data = "Surveillance fights (MIT), weapons, fire and ordinary video (CC BY 4.0), rendered games, drawn pictures; see README.md"
 
 [input]
 name = "image"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +33,10 @@ BACKDROPS = 40
 """Ordinary camera frames kept for each fold, to stand behind or beside its other pictures."""
 
 
-SHARD_FIELDS = ("middle", "embedding", "values", "medium", "gun_width", "row", "frame", "view")
+KEPT_FIELDS = ("embedding", "values", "medium", "gun_width", "row", "frame", "view")
+"""Of a shard, what is learned from as it is; the activations are boiled down to their texture."""
 Shard = dict[str, NDArray[np.generic]]
-"""The arrays of one file of the cache, by the names in ``SHARD_FIELDS``."""
+"""The arrays of one file of the cache: ``KEPT_FIELDS`` and ``middle``, the activations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,10 @@ class Extraction:
 class Batch:
     """Views, ready to be learned from; all arrays share their first axis."""
 
-    middle: NDArray[np.float16]
-    """N x 96 x 14 x 14: activations before block ``SPLIT``."""
     embedding: NDArray[np.float32]
     """N x 1280 of the untouched backbone."""
     texture: NDArray[np.float32]
-    """N x 288: ``texture_of`` the middle."""
+    """N x 288: ``texture_of`` the activations before block ``SPLIT``."""
     values: NDArray[np.float32]
     """N x labels: 1, 0 or NaN."""
     trust: NDArray[np.float32]
@@ -78,9 +77,16 @@ class Batch:
         """The views at ``which`` (indices or a mask)."""
         return Batch(**{name: getattr(self, name)[which] for name in self.__dataclass_fields__})
 
+    def followed_by(self, other: Batch, *, rows: int) -> Batch:
+        """These views, then ``other``'s, whose rows come after the ``rows`` of these."""
+        other = replace(other, row=other.row + rows)
+        return Batch(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__dataclass_fields__})
 
-def extract(rows: Sequence[Row], folds: dict[str, int], blocks: nn.Sequential, plan: Extraction, *, views: int) -> None:
-    """Fill the cache with view 0 to ``views`` - 1 of every row; what is there already stays."""
+
+def extract(
+    rows: Sequence[Row], folds: dict[str, int], blocks: nn.Sequential, plan: Extraction, *, views: int, behind: Sequence[Row]
+) -> None:
+    """Fill the cache with view 0 to ``views`` - 1 of every row, before scenes of ``behind``; what is there already stays."""
     plan.cache.mkdir(parents=True, exist_ok=True)
     backdrops: dict[int, list[Rgb]] | None = None
     for view in range(views):
@@ -89,7 +95,7 @@ def extract(rows: Sequence[Row], folds: dict[str, int], blocks: nn.Sequential, p
             if shard.exists():
                 continue
             if backdrops is None and view > 0:
-                backdrops = ordinary_frames(rows, folds, plan.data)
+                backdrops = ordinary_frames(behind, folds, plan.data)
             _write(shard, _shard(rows, start, view, folds, backdrops or {}, blocks, plan))
             print(f"view {view}: {min(start + SHARD, len(rows))}/{len(rows)} rows", flush=True)
 
@@ -106,7 +112,7 @@ def load(rows: Sequence[Row], cache: Path, fit: Fit, *, views: int) -> Batch:
     parts: dict[str, list[NDArray[np.generic]]] = {}
     for path in shards:
         with np.load(path) as data:
-            for name in SHARD_FIELDS:
+            for name in KEPT_FIELDS:
                 parts.setdefault(name, []).append(data[name])
             parts.setdefault("texture", []).append(texture_of(torch.from_numpy(data["middle"]).float()).numpy())
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}

@@ -16,6 +16,7 @@ from scanner.media.scale import Scaler, displayed
 from scanner.types import Fit, FrameSpec, Rgb
 
 from .corpus import Lesson, Row, teach
+from .drawn import draw
 
 __all__ = ["SIDE", "Picture", "as_frame", "open_frames", "pictures_of", "shrink"]
 
@@ -71,7 +72,8 @@ def open_frames(path: Path, *, most: int) -> Iterator[av.VideoFrame]:
 def pictures_of(folder: Path, row: Row, *, most: int) -> Iterator[tuple[av.VideoFrame, Picture]]:
     """Each frame of one row, as decoded and as a ``Picture``."""
     lesson, guns = teach(row), _read_boxes(folder / row.path)
-    for frame in open_frames(folder / row.path, most=most):
+    frames = (as_frame(draw(row.path)),) if row.task == "drawn" else open_frames(folder / row.path, most=most)
+    for frame in frames:
         yield frame, Picture(rgb=_bounded(frame), guns=guns, lesson=lesson)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Advice, Calibrated, harmless
+from .calibration import Advice, Calibrated, calibrate, harmless
 from .corpus import LABELS, MEDIA
 from .folds import FOLDS, HeldOut
 from .measures import Figure, auc, bootstrap, calibration_error, threshold_at
@@ -98,8 +98,10 @@ def _fire(held: HeldOut) -> Iterator[Line]:
     scenes = (held.stratum == "fire") & (held.batch.view == 0)
     burning = scenes & (held.label != "normal")
     yield _share("fire", f"fire or smoke found at {STATED:.0%} false positives each", held, fire | smoke, burning)
+    streamed = (held.stratum == "fire") & (held.batch.view > 0) & (held.label != "normal")
+    yield _share("fire", "the same, as live streams show them", held, fire | smoke, streamed)
     for scene in sorted(set(held.group[burning])):
-        yield _share("fire", f"the same, scene {scene}", held, fire | smoke, burning & (held.group == scene))
+        yield _share("fire", f"as filmed, scene {scene}", held, fire | smoke, burning & (held.group == scene))
     yield _share("fire", "flags on frames of the same scenes without fire", held, fire | smoke, scenes & (held.label == "normal"))
     yield _share("smoke", "smoke found as smoke", held, smoke, burning & (held.label == "smoke"))
 
@@ -121,6 +123,10 @@ def _medium(held: HeldOut) -> Iterator[Line]:
         yield _share("medium", f"named right: {name}", held, right, inside & (held.batch.medium == index))
     for game in sorted(set(held.group[inside & (held.batch.medium == 1)])):
         yield _share("medium", f"named right: {game}", held, right, inside & (held.group == game))
+    called = held.medium.argmax(axis=1) == MEDIA.index("camera")
+    for index, name in enumerate(MEDIA[1:], start=1):
+        yield _share("medium", f"called camera: {name}", held, called, inside & (held.batch.medium == index))
+    yield _share("medium", "called camera: photographs", held, called, (held.fold < 0) & (held.batch.view == 0))
 
 
 def _recommended(held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Mapping[str, Advice]) -> Iterator[Line]:
@@ -139,6 +145,19 @@ def _calibration(held: HeldOut, calibrated: Mapping[str, Calibrated]) -> Iterato
         truth = held.batch.values[which, column].astype(float)
         groups = held.group[which].tolist()
         yield _line(label, "calibration error", lambda pick, s=said, t=truth: calibration_error(s[pick], t[pick]), groups)
+        strange = _calibrated_by_others(held, label)[which]
+        yield _line(
+            label, "the same, calibrated by the other folds", lambda pick, s=strange, t=truth: calibration_error(s[pick], t[pick]), groups
+        )
+
+
+def _calibrated_by_others(held: HeldOut, label: str) -> NDArray[np.float64]:
+    """Probabilities of each fold's views by a calibration that was fitted without that fold."""
+    said = np.full(len(held.fold), np.nan)
+    for fold in range(FOLDS):
+        own = held.fold == fold
+        said[own] = calibrate(held.take(~own), label).probability(held.labels[own, LABELS.index(label)])
+    return said
 
 
 def _flags(held: HeldOut) -> Iterator[Line]:

@@ -15,10 +15,11 @@ from .corpus import LABELS, MEDIA
 from .export import Facts, write_golden_scores, write_graph, write_manifest
 from .features import OUTSIDE
 from .folds import FOLDS, HeldOut
+from .precision import HalfModel
 
 __all__ = ["FILE", "judge", "write_folds", "write_model"]
 
-FILE = "frame.onnx"
+FILE, HALF = "frame.onnx", "frame.fp16.onnx"
 
 
 def judge(held: HeldOut, *, name: str, version: str) -> Facts:
@@ -31,11 +32,12 @@ def judge(held: HeldOut, *, name: str, version: str) -> Facts:
 
 
 def write_model(folder: Path, facts: Facts, model: FrameModel) -> float:
-    """Graph, manifest and golden scores; the medium's offsets go into the model. The largest difference of a golden score."""
+    """Both graphs, manifest and golden scores; the medium's offsets go into the model. The largest difference of a golden score."""
     model.heads.medium.bias += torch.from_numpy(facts.offsets).float()
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(model, folder / FILE)
-    write_manifest(folder, FILE, facts)
+    write_graph(HalfModel(model), folder / HALF)
+    write_manifest(folder, FILE, HALF, facts)
     return write_golden_scores(folder)
 
 
@@ -53,6 +55,5 @@ def write_folds(folder: Path, held: HeldOut, heads: Sequence[Heads], blocks: nn.
     with (folder / "folds.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "fold"])
-        for index, row in enumerate(held.rows):
-            fold = fold_of.get(index, OUTSIDE)
-            writer.writerow([row.path, index % FOLDS if fold == OUTSIDE else fold])
+        for index in sorted(fold_of):
+            writer.writerow([held.rows[index].path, index % FOLDS if fold_of[index] == OUTSIDE else fold_of[index]])
