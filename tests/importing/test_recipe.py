@@ -45,6 +45,8 @@ def test_every_label_is_in_shadow_until_somebody_measured_it() -> None:
         ({"std": (1, 0, 1)}, "greater than 0"),
         ({"width": 224}, "width and height go together"),
         ({"lables": {}}, "not permitted"),
+        ({"area": {"above": 0.3, "half": 0.1, "steepness": 1}}, "a map has one column"),
+        ({"area": {"above": 0.3, "half": 0.1, "steepness": 1, "thickest": 4}}, "thickest must be odd"),
     ],
 )
 def test_a_recipe_that_cannot_be_right_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -69,7 +71,7 @@ def test_every_known_network_says_all_that_must_be_known(name: str) -> None:
     known = read_catalogue()[name]
 
     assert known.licence.startswith(("MIT", "BSD", "Apache-2.0"))
-    assert len(known.columns) >= 2
+    assert len(known.columns) >= 2 or known.area is not None
     assert known.width is not None
     assert "measured" in known.quality
     assert all(label.threshold is not None for label in known.labels.values())

@@ -94,28 +94,22 @@ def lines(one: Recording) -> list[FrameLine | SummaryLine]:
     return [*told, summary]
 
 
-def test_recorded_scores_are_measured_without_a_model_being_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    manifest, scores = written(footage(6), tmp_path)
-
-    status = run(["eval", "--streams", "--json", "--scores", str(scores), "--html", str(tmp_path / "page.html"), str(manifest)])
-
-    document = json.loads(capsys.readouterr().out)
-    assert (status, document["type"], document["failed"]) == (0, "stream_evaluation", 0)
-    assert [label["label"] for label in document["labels"]] == ["fight"]
-    assert document["labels"][0]["in_force"]["summary"]["false"]["all"]["count"] == 0
-    assert "<svg" in (tmp_path / "page.html").read_text()
-
-
-def test_a_row_that_the_scores_do_not_know_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_scores_are_measured_without_a_model_being_run_and_a_row_that_they_do_not_know_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manifest, scores = written(footage(6), tmp_path)
     with manifest.open("a") as file:
         file.write("gone.mp4,game_video,screen,game99\n")
 
-    status = run(["eval", "--streams", "--json", "--scores", str(scores), str(manifest)])
+    status = run(["eval", "--streams", "--json", "--scores", str(scores), "--html", str(tmp_path / "page.html"), str(manifest)])
 
     captured = capsys.readouterr()
-    assert (status, json.loads(captured.out)["failed"]) == (1, 1)
+    document = json.loads(captured.out)
+    assert (status, document["type"], document["failed"]) == (1, "stream_evaluation", 1)
     assert "gone.mp4" in " ".join(captured.err.split())
+    assert [label["label"] for label in document["labels"]] == ["fight"]
+    assert document["labels"][0]["in_force"]["summary"]["false"]["all"]["count"] == 0
+    assert "fight: missed against false incidents" in (tmp_path / "page.html").read_text()
 
 
 def test_footage_without_events_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
