@@ -94,7 +94,7 @@ def test_a_model_with_an_fp16_file_says_its_golden_scores_in_both_precisions(tmp
 
 def test_an_fp16_file_that_says_something_else_is_refused(tmp_path: Path) -> None:
     other = graph()
-    other.graph.initializer[0].CopyFrom(weights("white", 250.0))
+    other.graph.initializer[0].CopyFrom(weights("white", 150.0))
 
-    with pytest.raises(SetupError, match=r"golden scores differ by 0\.\d+ in fp16, tolerance is 0\.005"):
+    with pytest.raises(SetupError, match=r"golden scores differ by 0\.\d+ in fp16, tolerance is 0\.02"):
         check_model(with_half(shipped(tmp_path / "tiny"), other))

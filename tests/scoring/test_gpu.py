@@ -19,8 +19,8 @@ from scanner.types import Sample, Scores
 
 pytestmark = pytest.mark.gpu
 
-TOLERANCE = 0.005
-"""Of a probability; TF32 and another order of sums move the last digits."""
+TOLERANCE = 0.02
+"""Of a probability; fp16 where the model has it, TF32 and another order of sums move the last digits."""
 
 
 def pictures(count: int) -> list[Sample]:
