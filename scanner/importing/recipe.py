@@ -17,9 +17,12 @@ __all__ = ["Area", "LabelRecipe", "Recipe", "Triple"]
 
 
 def _number(value: object) -> object:
-    """Numbers may be written as a fraction: 1/255."""
+    """Numbers may be written as a fraction: 1/255, 1/127.5."""
+    if not isinstance(value, str):
+        return value
+    above, _, below = value.partition("/")
     try:
-        return float(Fraction(value)) if isinstance(value, str) else value
+        return float(Fraction(above) / Fraction(below or 1))
     except (ValueError, ZeroDivisionError) as why:
         raise ValueError(f"must be a number or a fraction such as 1/255, got {value!r}") from why
 

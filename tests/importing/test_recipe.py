@@ -16,6 +16,8 @@ from tests.importing.build import recipe
 
 def test_numbers_may_be_written_as_fractions() -> None:
     assert recipe(scale="1/255").scale == pytest.approx(1 / 255)
+    assert recipe(scale="1/127.5").scale == pytest.approx(2 / 255)
+    assert recipe(scale="0.5").scale == 0.5
 
 
 def test_a_threshold_becomes_a_level_over_the_prior_and_the_probability_of_a_still() -> None:
@@ -40,6 +42,7 @@ def test_every_label_is_in_shadow_until_somebody_measured_it() -> None:
         ({"columns": ("a", "a", "b")}, "must differ"),
         ({"activation": "sigmoid", "combine": "sum"}, "sum of sigmoids"),
         ({"scale": "a lot"}, "a number or a fraction such as 1/255"),
+        ({"scale": "1/2/3"}, "a number or a fraction such as 1/255"),
         ({"scale": "1/0"}, "a number or a fraction such as 1/255"),
         ({"scale": 0}, "greater than 0"),
         ({"std": (1, 0, 1)}, "greater than 0"),
