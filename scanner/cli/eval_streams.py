@@ -71,7 +71,7 @@ def streams_command(
     for unread in failed:
         errors.print(f"not counted: {unread.reason}", markup=False, highlight=False)
     manifests = used_models(settings)
-    footage = collect(one for one in said if isinstance(one, Recording))
+    footage = collect((one for one in said if isinstance(one, Recording)), settings.sampling.max_gap)
     if not footage.safe or not footage.takes:
         raise SetupError("streams want both events and footage that shows none of them; the manifest has only one of the two")
     with errors.status("putting streams together") as status:

@@ -61,7 +61,7 @@ def eval_command(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Leave a page with all figures and curves here.")] = None,
     seed: Annotated[int, typer.Option(help="Of what is drawn: rows with --most, changes, pieces of --streams.")] = 0,
     base_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of segments looked at in motion; all, if no setting says so.")
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of segments looked at in motion; all, but for --streams.")
     ] = None,
     fold_models: Annotated[
         list[Path] | None,
@@ -80,7 +80,7 @@ def eval_command(
       streamwarden eval labelled/manifest.csv --task weapon
       streamwarden eval labelled/manifest.csv --robustness --most 20 --slices --html report.html
     """
-    settings = _in_motion(read_settings(config), base_rate)
+    settings = _in_motion(read_settings(config), base_rate, live=streams)
     changes = _changes(robustness, change, most)
     rows = [row for row in read_rows(manifest) if not task or row.task in task]
     heard: list[Line] = list(read_scores(scores)) if scores else []
@@ -119,9 +119,9 @@ class _Page:
         Console(stderr=True).print(f"page: {self.path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _in_motion(settings: Settings, base_rate: float | None) -> Settings:
-    """Every segment is looked at in motion, unless an option, a file or the environment says which ones are."""
-    if base_rate is None and "bursts" in settings.model_fields_set:
+def _in_motion(settings: Settings, base_rate: float | None, *, live: bool) -> Settings:
+    """Every segment is looked at in motion, unless an option, a file or the environment says which ones are, or it is to be as live."""
+    if base_rate is None and (live or "bursts" in settings.model_fields_set):
         return settings
     rate = ALL_IN_MOTION if base_rate is None else base_rate
     return settings.model_copy(update={"bursts": replace(settings.bursts, base_rate=rate)})

@@ -13,12 +13,13 @@ from rich.table import Table
 
 from scanner.cli.models_add import add_command
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import new_table
+from scanner.cli.show import new_table, not_covered
 from scanner.cli.status import Status
 from scanner.config import compose_policies, read_settings
 from scanner.risk import Policies
 from scanner.scoring import Manifest, TestCard, check_models, list_models
 from scanner.taxonomy import Entry, Taxonomy, uncovered
+from scanner.types import FrameSpec
 
 __all__ = ["models_app"]
 
@@ -28,18 +29,19 @@ models_app.command("add")(add_command)
 
 @models_app.command("list")
 def list_command(config: Config = None, as_json: Json = False) -> None:
-    """Every label of the taxonomy: which model says it, what others call it, and the policy in force."""
+    """The models, with licence and origin, and every label of the taxonomy: who says it, what others call it, the policy in force."""
     settings = read_settings(config)
     manifests = list_models(settings.models.dir, added=settings.models.beside)
     taxonomy = Taxonomy.load()
     rows = list(_rows(taxonomy, manifests, compose_policies(settings, manifests, taxonomy)))
     if wants_json(as_json):
-        for row in rows:
+        for row in (*map(_model, manifests), *rows):
             sys.stdout.write(json.dumps(row) + "\n")
         return
     _print(rows, manifests)
     missing = uncovered(taxonomy, (row["label"] for row in rows if row["models"]))
     Console().print(f"Without a model, and so never scored: {', '.join(missing.labels)}", style="dim")
+    Console().print(not_covered(missing), style="dim")
 
 
 @models_app.command("check")
@@ -66,6 +68,12 @@ def _rows(taxonomy: Taxonomy, manifests: tuple[Manifest, ...], policies: Policie
         if entry.label in policies.labels and not models:
             models = [str(TestCard.model)]
         yield {"type": "label", **_named(entry), "models": models, "policy": _policy(entry, policies)}
+
+
+def _model(manifest: Manifest) -> dict[str, Any]:
+    said = {"labels": list(manifest.scored_labels), "media": list(manifest.media), "shadow": sorted(manifest.shadow)}
+    rights = {"licence": manifest.licence, "origin": manifest.origin, "training_data": manifest.training_data}
+    return {"type": "model", "model": str(manifest.ref), **said, **rights, "sha256": manifest.sha256, "quality": dict(manifest.quality)}
 
 
 def _named(entry: Entry) -> dict[str, Any]:
@@ -95,12 +103,16 @@ def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
 
 
 def _model_table(manifests: tuple[Manifest, ...]) -> Table:
-    table = new_table("Models", "model", "labels", "media", "input", "licence")
+    table = new_table("Models", "model", "labels", "media", "input", "licence", "origin")
     for manifest in manifests:
-        spec = manifest.input
         labels, media = ", ".join(manifest.scored_labels), ", ".join(manifest.media)
-        table.add_row(str(manifest.ref), labels, media, f"{spec.width}x{spec.height} {spec.fit.value}", manifest.licence)
+        table.add_row(str(manifest.ref), labels, media, _looks_at(manifest.input.spec), manifest.licence, manifest.origin)
     return table
+
+
+def _looks_at(spec: FrameSpec) -> str:
+    frame = f"{spec.width}x{spec.height} {spec.fit.value}"
+    return frame if spec.burst is None else f"{spec.burst.frames} frames of {frame}, {spec.burst.rate} a second"
 
 
 def _label_table(rows: list[dict[str, Any]]) -> Table:

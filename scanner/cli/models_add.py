@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
+from scanner.cli.models_recipe import Asked
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import harmless
+from scanner.cli.show import harmless, new_table
 from scanner.config import ModelSettings, Settings, compose_policies, read_settings
 from scanner.errors import SetupError
-from scanner.importing import Added, Known, Recipe, add_model, packaged_file, read_catalogue
+from scanner.importing import Added, add_model, packaged_file, read_catalogue
 from scanner.runner import used_models
 from scanner.scoring import list_models
 
@@ -26,8 +26,11 @@ __all__ = ["add_command"]
 Text = str | None
 
 
-def add_command(
-    name: Annotated[str, typer.Argument(help="One of the catalogue, or a name of your own.", show_default=False)],
+def add_command(  # the options are taken from the context, by their names here
+    context: typer.Context,
+    name: Annotated[
+        Text, typer.Argument(help="One of the catalogue, or a name of your own; none lists the catalogue.", show_default=False)
+    ] = None,
     source: Annotated[Text, typer.Option("--from", metavar="FILE_OR_URL", help="The ONNX file, or its https address.")] = None,
     into: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where model folders lie, in place of the settings'.")] = None,
     sha256: Annotated[Text, typer.Option(help="Of the file; a must for an address.")] = None,
@@ -54,79 +57,32 @@ def add_command(
 ) -> None:
     """Take in a public image classifier: look at it, put our input and output around it, write its manifest and golden scores.
 
+    Without a name: the classifiers that are known, and how each is added.
+
     Examples:
+      streamwarden models add
       streamwarden models add open-nsfw
       streamwarden models add nsfwjs --from nsfwjs.onnx
       streamwarden models add smoking --from smoking.onnx --columns other,smoking --label smoking=tobacco --scale 1/255
         --activation softmax --licence MIT --origin https://example.org/smoking
     """
-    settings = read_settings(config)
-    said = {
-        **_size(size),
-        **_split(columns=columns, mean=mean, std=std),
-        "fit": fit,
-        "colour": colour,
-        "layout": layout,
-        "scale": scale,
-        "output": output,
-        "activation": activation,
-        "combine": combine,
-        "licence": licence,
-        "origin": origin,
-        "training_data": training_data,
-    }
-    judged = {"prior": prior, "threshold": threshold, "dwell": dwell}
-    known = read_catalogue().get(name)
-    recipe = _recipe(name, known, _given(said), label or [], _given(judged))
-    where, pinned = _where(name, known, source, sha256)
-    target = into or settings.models.target
-    _check_is_free(name, settings.models, target)
-    added = add_model(name, recipe, where, target, sha256=pinned, provider=settings.models.provider)
-    notes = tuple(_notes(added, settings, target))
-    if wants_json(as_json):
-        document = {"type": "added", "model": str(added.manifest.ref), "folder": str(added.folder), **asdict(added.preflight)}
-        sys.stdout.write(json.dumps({**document, "labels": list(added.manifest.labels), "notes": notes}) + "\n")
+    asked = Asked.model_validate(context.params)
+    if asked.name is None:
+        _tell_known(as_json=wants_json(asked.as_json))
         return
-    for line in (*_facts(added), *(f"note: {note}" for note in notes)):
-        Console().print(harmless(line), highlight=False)
+    settings = read_settings(asked.config)
+    target = asked.into or settings.models.target
+    added = _add(asked, asked.name, settings.models, target)
+    _tell_added(added, tuple(_notes(added, settings, target)), as_json=wants_json(asked.as_json))
 
 
-def _recipe(name: str, known: Known | None, said: Mapping[str, Any], labels: Sequence[str], judged: Mapping[str, Any]) -> Recipe:
-    if known is not None:
-        if said or labels or judged:
-            raise SetupError(f"{name} is in the catalogue, which says how it is used: give another name to say it yourself")
-        return known
-    if not labels:
-        known_names = ", ".join(read_catalogue())
-        raise SetupError(f"{name} is not in the catalogue ({known_names}): say what its columns mean, --label COLUMN=LABEL")
-    try:
-        return Recipe.model_validate({**said, "labels": _labels(labels, judged)})
-    except ValidationError as why:
-        raise SetupError("; ".join(_complaints(why))) from why
-
-
-def _labels(given: Sequence[str], judged: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    labels: dict[str, dict[str, Any]] = {}
-    for pair in given:
-        column, equals, label = pair.partition("=")
-        if not (column and equals and label):
-            raise SetupError(f"--label {pair!r}: wanted COLUMN=LABEL, such as porn=explicit_nudity")
-        entry = labels.setdefault(label, {"columns": [], **judged})
-        entry["columns"].append(column)
-    return labels
-
-
-def _where(name: str, known: Known | None, source: str | None, sha256: str | None) -> tuple[str, str | None]:
-    """The file and the checksum that it must have."""
-    pinned = sha256 or (known.sha256 if known is not None else None)
-    if source is not None:
-        return source, pinned
-    if known is None:
-        raise SetupError(f"{name}: name its ONNX file or address with --from")
-    found = packaged_file(known.package, known.file) if known.package and known.file else None
-    if found is None:
-        raise SetupError(f"{name}: {known.hint}")
-    return str(found), pinned
+def _add(asked: Asked, name: str, models: ModelSettings, target: Path) -> Added:
+    known = read_catalogue().get(name)
+    recipe = asked.recipe(name, known)
+    where, pinned = asked.where(name, known)
+    _check_is_free(name, models, target)
+    inside = None if known is None else known.file
+    return add_model(name, recipe, where, target, sha256=pinned, inside=inside, provider=models.provider)
 
 
 def _check_is_free(name: str, settings: ModelSettings, target: Path) -> None:
@@ -153,49 +109,62 @@ def _notes(added: Added, settings: Settings, target: Path) -> Iterator[str]:
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
     for label in added.manifest.labels:
-        known = [manifest.name for manifest in manifests if label in manifest.labels]
-        state = "in shadow" if policies.labels[label].shadow else "not in shadow: it flags from now on"
-        if len(known) > 1:
-            yield f"{label} is said by {' and '.join(known)}: the higher score counts, under the policy and prior of {known[0]}, {state}"
-        elif not policies.labels[label].shadow:
-            yield f"{label} is {state}, as the settings say"
+        others = [manifest for manifest in manifests if label in manifest.labels and manifest.name != name]
+        live = [other.name for other in others if label not in other.shadow]
+        if live:
+            yield f"{label} is judged by {live[0]}: what {name} says of it is recorded under shadow, and nothing else"
+            continue
+        if others:
+            both = " and ".join(sorted((name, *(other.name for other in others))))
+            first = next(manifest.name for manifest in manifests if label in manifest.labels)
+            yield f"{label} is said by {both}: the higher score counts, at the training prior and under the policy of {first}"
+        if not policies.labels[label].shadow:
+            yield f"{label} is not in shadow: it flags from now on, as the settings say"
+
+
+def _tell_known(*, as_json: bool) -> None:
+    """The catalogue."""
+    table = new_table("Public classifiers that are known", "name", "what it says", "labels", "licence", "how")
+    for name, known in read_catalogue().items():
+        here = known.package is not None and known.file is not None and packaged_file(known.package, known.file) is not None
+        how = f"streamwarden models add {name}" if here else known.hint
+        row = {"type": "known", "name": name, "about": known.about, "labels": list(known.labels), "licence": known.licence}
+        if as_json:
+            sys.stdout.write(json.dumps({**row, "origin": known.origin, "default_for": known.default_for, "here": here, "how": how}) + "\n")
+        about = known.about + (f" (the default for {', '.join(known.default_for)})" if known.default_for else "")
+        table.add_row(name, about, ", ".join(known.labels), known.licence, how)
+    if not as_json:
+        Console().print(table)
+
+
+def _tell_added(added: Added, notes: tuple[str, ...], *, as_json: bool) -> None:
+    if as_json:
+        document = {"type": "added", "model": str(added.manifest.ref), "folder": str(added.folder), **asdict(added.preflight)}
+        more = {"golden": len(added.golden.scores), "labels": list(added.manifest.labels), "licence": added.manifest.licence}
+        sys.stdout.write(json.dumps({**document, **more, "origin": added.manifest.origin, "notes": notes}) + "\n")
+        return
+    for line in (*_facts(added), *(f"note: {note}" for note in notes)):
+        Console().print(harmless(line), highlight=False)
 
 
 def _facts(added: Added) -> Iterator[str]:
-    said = added.preflight
+    said, manifest = added.preflight, added.manifest
     yield f"file       {said.size} bytes, sha256 {said.sha256}"
     opsets = [f"{domain or 'onnx'} {version}" for domain, version in said.opsets.items()]
     yield f"opset      {', '.join(opsets)}"
-    yield f"operators  {said.count}: {', '.join(said.operators)}"
+    operators = ", ".join(name if count == 1 else f"{name} x {count}" for name, count in said.operators.items())
+    yield f"operators  {sum(said.operators.values())}: {operators}"
     yield f"input      {said.input}"
     yield f"output     {said.output}"
     yield f"pictures   {'any number at once' if said.batches else 'one at a time'}"
     placed = ", ".join(f"{count} on {provider}" for provider, count in said.nodes.items())
     yield f"placement  {placed}, once fused; {said.copies} copies between memories"
-    yield f"labels     {', '.join(added.manifest.labels)} (priors assumed; in shadow unless the settings say else)"
-    yield f"licence    {added.manifest.licence}"
-    yield f"known      {added.manifest.quality['known']}"
-    yield f"added      {added.manifest.ref} in {added.folder}"
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _split(**values: str | None) -> dict[str, list[str] | None]:
-    return {key: None if value is None else [part.strip() for part in value.split(",")] for key, value in values.items()}
-
-
-def _size(size: str | None) -> dict[str, int]:
-    if size is None:
-        return {}
-    width, _, height = size.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise SetupError(f"--input {size!r}: wanted WIDTHxHEIGHT, such as 224x224")
-    return {"width": int(width), "height": int(height)}
-
-
-def _complaints(why: ValidationError) -> Iterator[str]:
-    for error in why.errors(include_url=False):
-        option = "--" + str(error["loc"][0]).replace("_", "-") + ": " if error["loc"] else ""
-        yield option.replace("--labels", "--label") + error["msg"].removeprefix("Value error, ")
+    yield f"tried      in a process of its own behind {', '.join(said.walls)}"
+    scores = [value for picture in added.golden.scores for value in picture.values()]
+    stored = f"scores of {len(added.golden.scores)} made-up pictures, {min(scores):.4f} to {max(scores):.4f}"
+    yield f"golden     {stored}; models check runs them again"
+    yield f"labels     {', '.join(manifest.labels)} (priors assumed; in shadow unless the settings say else)"
+    yield f"licence    {manifest.licence}"
+    yield f"origin     {manifest.origin}"
+    yield f"known      {manifest.quality['known']}"
+    yield f"added      {manifest.ref} in {added.folder}"

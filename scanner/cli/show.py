@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from scanner.importing import known_for
 from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
 from scanner.report.text import clock
 from scanner.risk import Opened
@@ -32,12 +33,13 @@ def harmless(text: str) -> Text:
 
 
 def not_covered(missing: Uncovered) -> str:
-    """One sentence on what nobody looked for, so that silence is not taken for safety."""
+    """One sentence on what nobody looked for, so that silence is not taken for safety, and one on what can be had for it."""
     if not missing.labels:
         return "Every label of the taxonomy has a model."
     if not missing.categories:
         return f"Not looked for, because no installed model covers them: {', '.join(missing.labels)}."
-    return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}."
+    known = [f" For {category}: streamwarden models add {name}." for category in missing.categories if (name := known_for(category))]
+    return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}.{''.join(known)}"
 
 
 def new_table(title: str, *columns: str) -> Table:

@@ -6,9 +6,9 @@ door of the package ``onnx``), ``preflight`` looks at the result, and ``folder``
 """
 
 from scanner.importing.add import Added, add_model
-from scanner.importing.catalogue import Known, read_catalogue
+from scanner.importing.catalogue import Known, known_for, read_catalogue
 from scanner.importing.preflight import Preflight
 from scanner.importing.recipe import LabelRecipe, Recipe
 from scanner.importing.source import packaged_file
 
-__all__ = ["Added", "Known", "LabelRecipe", "Preflight", "Recipe", "add_model", "packaged_file", "read_catalogue"]
+__all__ = ["Added", "Known", "LabelRecipe", "Preflight", "Recipe", "add_model", "known_for", "packaged_file", "read_catalogue"]

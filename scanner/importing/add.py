@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from scanner.errors import SetupError
 from scanner.importing.folder import manifest_text, staged, write_file
-from scanner.importing.preflight import Preflight, check_rows, read_contents
+from scanner.importing.preflight import Preflight, check_rows, counted, read_contents
 from scanner.importing.recipe import Recipe
 from scanner.importing.source import read_source
-from scanner.scoring import LabelFacts, Manifest, Provider, load_onnx, read_manifest, record, write_golden
-from scanner.scoring.golden import pictures
+from scanner.scoring import Golden, LabelFacts, Manifest, Provider, load_onnx, read_manifest, record, write_golden
+from scanner.scoring.golden import WITH_WRITING
 from scanner.scoring.manifest import FILENAME, Name
 from scanner.scoring.trial import Trial, try_graph
-from scanner.types import FrameSpec
 
 if TYPE_CHECKING:
     from scanner.importing.wrap import Wrapped
 
 __all__ = ["Added", "add_model"]
 
-SEED: Final = 1
-PICTURES: Final = 4
-"""On which a network is tried before it is written."""
 COMMENT: Final = "Written by `streamwarden models add`. The training priors are assumed, not measured, and so every label is in shadow."
 
 
@@ -40,9 +35,28 @@ class Added:
     folder: Path
     manifest: Manifest
     preflight: Preflight
+    golden: Golden
 
 
-def add_model(name: str, recipe: Recipe, where: str, into: Path, *, sha256: str | None = None, provider: Provider = "cpu") -> Added:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """A network in our form, and what its trial showed."""
+
+    wrapped: Wrapped
+    trial: Trial
+    walls: tuple[str, ...]
+
+
+def add_model(
+    name: str,
+    recipe: Recipe,
+    where: str,
+    into: Path,
+    *,
+    sha256: str | None = None,
+    inside: str | None = None,
+    provider: Provider = "cpu",
+) -> Added:
     """Read, look at, wrap, try and write one network; ``into/name`` is there with all that belongs to it, or not at all.
 
     Raises:
@@ -50,41 +64,53 @@ def add_model(name: str, recipe: Recipe, where: str, into: Path, *, sha256: str 
         ScannerError: the file is at an address and cannot be had.
     """
     _check_name(name)
-    wrapping = _wrapping()
+    workshop = _workshop()
     with staged(into / name) as folder:
-        data = read_source(where, sha256=sha256)
+        data = read_source(where, sha256=sha256, inside=inside)
         facts = read_contents(data, name)
-        wrapped, trial = _tried(wrapping, wrapping.wrap(data, recipe, name=name), recipe, name, provider)
+        tried = _tried(workshop, data, recipe, name, provider)
         source = hashlib.sha256(data).hexdigest()
-        manifest = _manifest(name, recipe, wrapped, source)
-        write_file(folder / manifest.file, wrapped.model)
-        write_file(folder / FILENAME, manifest_text(manifest, comment=COMMENT).encode())
-        write_golden(folder, record(load_onnx(folder, read_manifest(folder), provider=provider)))
+        manifest, golden = _written(folder, _manifest(name, recipe, tried.wrapped, source), tried.wrapped.model, provider)
     preflight = Preflight(
         sha256=source,
         size=len(data),
         opsets=facts.opsets,
-        operators=tuple(sorted(operator for _, operator in facts.operators)),
-        count=facts.nodes,
-        input=str(wrapped.was.input),
-        output=str(wrapped.was.output),
+        operators=counted(facts),
+        input=str(tried.wrapped.was.input),
+        output=str(tried.wrapped.was.output),
         provider=provider,
-        nodes=trial.nodes,
-        copies=trial.copies,
-        batches=wrapped.batches,
+        nodes=tried.trial.nodes,
+        copies=tried.trial.copies,
+        walls=tried.walls,
+        batches=tried.wrapped.batches,
     )
-    return Added(folder=into / name, manifest=manifest, preflight=preflight)
+    return Added(folder=into / name, manifest=manifest, preflight=preflight, golden=golden)
 
 
-def _tried(wrapping: ModuleType, wrapped: Wrapped, recipe: Recipe, name: str, provider: Provider) -> tuple[Wrapped, Trial]:
-    """Run it; one that says that its batch may vary, and does not bear it, is made to say that it takes one picture."""
-    spec = _spec(wrapped, recipe, name)
-    drawn = np.stack(pictures(spec, seed=SEED, count=PICTURES))
-    trial = try_graph(wrapped.model, drawn, provider=provider, name=name)
-    check_rows(trial, name)
-    if wrapped.batches and not trial.batches:
-        wrapped = replace(wrapped, model=wrapping.fix_batch(wrapped.model), batches=False)
-    return wrapped, trial
+def _tried(workshop: ModuleType, data: bytes, recipe: Recipe, name: str, provider: Provider) -> _Tried:
+    """Behind walls first, and then here, as a scan will run it.
+
+    One that says that its batch may vary, and does not bear it, is made to say that it takes one picture.
+    """
+    from scanner.importing.task import Order, made_up_pictures, picture_spec
+
+    with workshop.Workshop(data, name) as walled:
+        walls, wrapped = walled.walls, walled.made(Order(recipe=recipe))
+        drawn = made_up_pictures(picture_spec(wrapped, recipe, name))
+        trial = try_graph(wrapped.model, drawn, provider=provider, name=name)
+        check_rows(trial, name)
+        if wrapped.batches and not trial.batches:
+            wrapped = walled.made(Order(recipe=recipe, alone=True))
+    return _Tried(wrapped=wrapped, trial=trial, walls=walls)
+
+
+def _written(folder: Path, manifest: Manifest, model: bytes, provider: Provider) -> tuple[Manifest, Golden]:
+    """The folder's three files; what is said of made-up pictures comes from the model as it lies there."""
+    write_file(folder / manifest.file, model)
+    write_file(folder / FILENAME, manifest_text(manifest, comment=COMMENT).encode())
+    golden = record(load_onnx(folder, read_manifest(folder), provider=provider), count=WITH_WRITING)
+    write_golden(folder, golden)
+    return manifest, golden
 
 
 def _check_name(name: str) -> None:
@@ -92,13 +118,6 @@ def _check_name(name: str) -> None:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as why:
         raise SetupError(f"model {name!r}: a name is made of a to z, 0 to 9 and . _ -, begins with a letter or digit, 64 at most") from why
-
-
-def _spec(wrapped: Wrapped, recipe: Recipe, name: str) -> FrameSpec:
-    try:
-        return FrameSpec(width=wrapped.was.width, height=wrapped.was.height, fit=recipe.fit)
-    except ValueError as why:
-        raise SetupError(f"model {name}: takes pictures that cannot be made: {why}") from why
 
 
 def _manifest(name: str, recipe: Recipe, wrapped: Wrapped, source: str) -> Manifest:
@@ -121,16 +140,16 @@ def _manifest(name: str, recipe: Recipe, wrapped: Wrapped, source: str) -> Manif
     )
 
 
-def _wrapping() -> ModuleType:
+def _workshop() -> ModuleType:
     """The module that needs the package ``onnx``, which only this needs.
 
     Raises:
         SetupError: it is not installed.
     """
     try:
-        from scanner.importing import wrap
+        from scanner.importing import walled
     except ModuleNotFoundError as why:
         raise SetupError(
             f"models add rewrites graphs with the package {why.name}, which is not here: pip install streamwarden[import]"
         ) from why
-    return wrap
+    return walled

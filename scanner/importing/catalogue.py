@@ -10,7 +10,7 @@ from pydantic import Field
 
 from scanner.importing.recipe import Recipe
 
-__all__ = ["Known", "read_catalogue"]
+__all__ = ["Known", "known_for", "read_catalogue"]
 
 
 class Known(Recipe):
@@ -20,11 +20,18 @@ class Known(Recipe):
     package: str | None = None
     """A distribution with the file inside, if it is installed. Only the file is read; nothing of the package is run."""
     file: str | None = None
-    """Its path among the distribution's files."""
+    """Its path among the distribution's files, and in its wheel."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Of the file; None where everybody converts it for themselves."""
+    default_for: tuple[str, ...] = ()
+    """Categories of the taxonomy for which nothing better is known that may be had."""
     hint: str = Field(min_length=1)
     """How to come by a file."""
+
+
+def known_for(category: str) -> str | None:
+    """The name of the network that a category without a model is best begun with; None where none is known."""
+    return next((name for name, known in read_catalogue().items() if category in known.default_for), None)
 
 
 def read_catalogue() -> Mapping[str, Known]:

@@ -13,13 +13,16 @@ from scanner.scoring import RecommendedPolicy
 from scanner.taxonomy import Taxonomy
 from scanner.types import Fit, Label
 
-__all__ = ["LabelRecipe", "Recipe", "Triple"]
+__all__ = ["Area", "LabelRecipe", "Recipe", "Triple"]
 
 
 def _number(value: object) -> object:
-    """Numbers may be written as a fraction: 1/255."""
+    """Numbers may be written as a fraction: 1/255, 1/127.5."""
+    if not isinstance(value, str):
+        return value
+    above, _, below = value.partition("/")
     try:
-        return float(Fraction(value)) if isinstance(value, str) else value
+        return float(Fraction(above) / Fraction(below or 1))
     except (ValueError, ZeroDivisionError) as why:
         raise ValueError(f"must be a number or a fraction such as 1/255, got {value!r}") from why
 
@@ -55,6 +58,33 @@ class LabelRecipe(_Frozen):
         return RecommendedPolicy(level=level, dwell=self.dwell, still=self.threshold, shadow=True)
 
 
+class Area(_Frozen):
+    """How a map of probabilities, one for each pixel, becomes one of the picture: by the share of it that lies high.
+
+    ``p = sigmoid(steepness * ln((share + floor) / (half + floor)))``. Blobs that are thick in both directions can be left out of the
+    share: a network that looks for lines takes a lone object on plain ground for one.
+    """
+
+    above: Probability
+    """A pixel counts from this probability on."""
+    cell: int = Field(default=1, ge=1, le=64)
+    """Pixels a side of the cells in which they are counted."""
+    thickest: int | None = Field(default=None, ge=3, le=63)
+    """What holds a square of so many cells a side does not count; None: all does."""
+    half: Probability
+    """The share of the picture at which the probability is one half."""
+    steepness: Positive
+    """Log-odds for each natural logarithm of the share."""
+    floor: Probability = 1e-4
+    """A share that is as good as none."""
+
+    @model_validator(mode="after")
+    def _has_a_middle(self) -> Self:
+        if self.thickest is not None and self.thickest % 2 == 0:
+            raise ValueError(f"thickest must be odd, got {self.thickest}")
+        return self
+
+
 class Recipe(_Frozen):
     """All that must be known of an image classifier to make a model of it. Nothing that changes its scores is guessed."""
 
@@ -76,6 +106,8 @@ class Recipe(_Frozen):
     """Names of its columns, in order; empty: they go by number."""
     activation: Literal["softmax", "sigmoid", "none"]
     """What makes probabilities of the columns; none: the graph gives probabilities."""
+    area: Area | None = None
+    """Of a network that gives a map of one column, N x 1 x H x W; None: it classifies the picture."""
     combine: Literal["sum", "max"] = "max"
     """How several columns make one label: the sum where one picture is one class of several, the highest where it may be more."""
     labels: Mapping[Label, LabelRecipe] = Field(min_length=1)
@@ -93,6 +125,8 @@ class Recipe(_Frozen):
             raise ValueError(f"columns must differ from each other, got {', '.join(self.columns)}")
         if self.combine == "sum" and self.activation == "sigmoid":
             raise ValueError("combine: the sum of sigmoids is no probability, take max")
+        if self.area is not None and len(self.columns) != 1:
+            raise ValueError("area: a map has one column, name it")
         taxonomy = Taxonomy.load()
         for label, recipe in self.labels.items():
             if taxonomy.entry(label).label != label:

@@ -59,7 +59,7 @@ def read_signature(inputs: Sequence[Port], outputs: Sequence[Port], recipe: Reci
         layout=layout,
         width=width,
         height=height,
-        columns=_columns(result, recipe, model),
+        columns=_columns(result, recipe, model) if recipe.area is None else _map(result, model),
         batches=_batches(source, model),
     )
 
@@ -121,6 +121,13 @@ def _columns(result: Port, recipe: Recipe, model: str) -> int:
     if over := [column for label in recipe.labels.values() for column in label.columns if recipe.index(column) >= count]:
         raise SetupError(f"{model}: output {result} has columns 0 to {count - 1}, no {over[0]}")
     return count
+
+
+def _map(result: Port, model: str) -> int:
+    """One column: that of a map over the picture."""
+    if len(result.shape) != 4 or not (result.shape[1] == 1 or isinstance(result.shape[1], str)):
+        raise SetupError(f"{model}: output {result}, wanted a map of N x 1 x H x W")
+    return 1
 
 
 def _batches(source: Port, model: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
+from zipfile import BadZipFile, ZipFile
 
 from scanner.errors import SetupError
 from scanner.fetch import download
@@ -17,14 +19,15 @@ __all__ = ["is_address", "packaged_file", "read_source"]
 
 MAX_BYTES: Final = 1 << 30
 """Of a file; a scorer reads no larger one."""
+WHEEL: Final = ".whl"
 PICKLES: Final = frozenset({".bin", ".ckpt", ".h5", ".hdf5", ".joblib", ".keras", ".pickle", ".pkl", ".pt", ".pt2", ".pth"})
 """Formats that hold pickled objects or code, by the end of their names."""
 PICKLE_HEADS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x89HDF")
 """The same by their first bytes: pickles, torch's archives of pickles, and HDF5."""
 
 
-def read_source(where: str, *, sha256: str | None) -> bytes:
-    """The file at a path or address.
+def read_source(where: str, *, sha256: str | None, inside: str | None = None) -> bytes:
+    """The file at a path or address; of a wheel on disk, which is an archive, the file ``inside`` it.
 
     Raises:
         SetupError: it cannot be read, is too large, is of a format that runs code when it is loaded, differs from the checksum,
@@ -38,7 +41,7 @@ def read_source(where: str, *, sha256: str | None) -> bytes:
         raise _pickle(shown)
     if is_address(where) and sha256 is None:
         raise SetupError(f"{shown}: a file from an address must be pinned: give its --sha256")
-    data = download(where, most=MAX_BYTES) if is_address(where) else _read(Path(where))
+    data = download(where, most=MAX_BYTES) if is_address(where) else _read(Path(where), inside)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise SetupError(f"{shown}: its sha256 is {found}, wanted {sha256}: it is another file, or was changed; nothing of it was kept")
@@ -73,12 +76,24 @@ def _pickle(shown: str) -> SetupError:
     )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, inside: str | None) -> bytes:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        if path.suffix.lower() == WHEEL and inside is not None:
+            data = _unpacked(path, inside)
+        else:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
     except OSError as why:
-        raise SetupError(f"cannot read {path}: {why.strerror}") from why
+        raise SetupError(f"cannot read {path}: {why.strerror or why}") from why
     if len(data) > MAX_BYTES:
         raise SetupError(f"{path}: over {MAX_BYTES} bytes")
     return data
+
+
+def _unpacked(path: Path, inside: str) -> bytes:
+    """One file of an archive; nothing else of it is looked at, and nothing is written."""
+    try:
+        with ZipFile(path) as archive, archive.open(inside) as file:
+            return file.read(MAX_BYTES + 1)
+    except (BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError, zlib.error) as why:
+        raise SetupError(f"{path}: no wheel with {inside} inside: {why}") from why

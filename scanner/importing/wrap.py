@@ -15,16 +15,18 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, load_from_string, numpy_helper
 
 from scanner.errors import SetupError
-from scanner.importing.recipe import Recipe
+from scanner.importing.recipe import Area, Recipe
 from scanner.importing.signature import Port, Signature, read_signature
 
-__all__ = ["Wrapped", "fix_batch", "wrap"]
+__all__ = ["Wrapped", "fix_batch", "smallest", "wrap"]
 
 OLDEST_OPSET: Final = 8
 """Sum and Max take any number of inputs of one size since then; the other operators of ours are older."""
 OLDEST_IR: Final = 4
 """Weights need not be inputs since then."""
 PREFIX: Final = "streamwarden_"
+FULL: Final = 0.95
+"""A square of cells is, when so much of it is: edges are seldom exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,17 @@ def fix_batch(model: bytes) -> bytes:
     for port in (*changed.graph.input, *changed.graph.output):
         port.type.tensor_type.shape.dim[0].dim_value = 1
     return _bytes(changed)
+
+
+def smallest() -> bytes:
+    """A network of one operator, which takes pictures and gives each channel's mean."""
+    graph = helper.make_graph(
+        [helper.make_node("GlobalAveragePool", ["pixels"], ["means"])],
+        "smallest",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, 8, 8])],
+        [helper.make_tensor_value_info("means", TensorProto.FLOAT, ["n", 3, 1, 1])],
+    )
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
 
 
 class _Names:
@@ -133,13 +146,23 @@ def _arithmetic(was: Signature, recipe: Recipe, name: str) -> list[_Step]:
 
 def _after(labels: str, was: Signature, recipe: Recipe, ours: _Names) -> list[NodeProto]:
     """From the network's output to ours."""
+    if recipe.area is None:
+        nodes, rows = [], was.output.name
+    else:
+        rows = ours.fresh()
+        nodes = _of_area(was.output.name, rows, recipe.area, ours)
     steps = [_Step("Reshape", (np.array([-1, was.columns], np.int64),)), _Step("Cast", (), {"to": TensorProto.FLOAT})]
     if recipe.activation == "softmax":
         steps.append(_Step("Softmax", (), {"axis": 1}))
     if recipe.activation == "sigmoid":
         steps.append(_Step("Sigmoid"))
     columns = ours.fresh()
-    nodes = _chain(was.output.name, steps, columns, ours)
+    return [*nodes, *_chain(rows, steps, columns, ours), *_picked(columns, labels, recipe, ours)]
+
+
+def _picked(columns: str, labels: str, recipe: Recipe, ours: _Names) -> list[NodeProto]:
+    """Our labels, each made of its columns."""
+    nodes: list[NodeProto] = []
     made: list[str] = []
     for label in recipe.labels.values():
         picked = [ours.fresh() for _ in label.columns]
@@ -149,6 +172,43 @@ def _after(labels: str, was: Signature, recipe: Recipe, ours: _Names) -> list[No
         made.append(ours.fresh())
         nodes.append(helper.make_node(recipe.combine.capitalize(), picked, [made[-1]]))
     return [*nodes, helper.make_node("Concat", made, [labels], axis=1)]
+
+
+def _of_area(pixels: str, result: str, area: Area, ours: _Names) -> list[NodeProto]:
+    """From a map, N x 1 x H x W, to a probability, N x 1 x 1 x 1."""
+    counted, share = ours.fresh(), ours.fresh()
+    cell = {"kernel_shape": [area.cell] * 2, "strides": [area.cell] * 2}
+    high = [
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("Greater", (np.array(area.above, np.float32),)),
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("AveragePool", (), cell),
+    ]
+    curve = [
+        _Step("GlobalAveragePool"),
+        _Step("Add", (np.array(area.floor, np.float32),)),
+        _Step("Div", (np.array(area.half + area.floor, np.float32),)),
+        _Step("Log"),
+        _Step("Mul", (np.array(area.steepness, np.float32),)),
+        _Step("Sigmoid"),
+    ]
+    thin = [helper.make_node("Identity", [counted], [share])] if area.thickest is None else _thin(counted, share, area.thickest, ours)
+    return [*_chain(pixels, high, counted, ours), *thin, *_chain(share, curve, result, ours)]
+
+
+def _thin(cells: str, result: str, side: int, ours: _Names) -> list[NodeProto]:
+    """What is left of cells without the neighbourhood of each square of ``side`` that is full. Beyond the picture nothing is."""
+    square = {"kernel_shape": [side] * 2, "pads": [side // 2] * 4, "strides": [1, 1]}
+    thin = ours.fresh()
+    steps = [
+        _Step("AveragePool", (), {**square, "count_include_pad": 1}),
+        _Step("Greater", (np.array(FULL, np.float32),)),
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("MaxPool", (), square),
+        _Step("Neg"),
+        _Step("Add", (np.array(1.0, np.float32),)),
+    ]
+    return [*_chain(cells, steps, thin, ours), helper.make_node("Mul", [cells, thin], [result])]
 
 
 def _chain(first: str, steps: Sequence[_Step], last: str, ours: _Names) -> list[NodeProto]:

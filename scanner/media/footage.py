@@ -12,8 +12,9 @@ from scanner.media.timeline import Placed
 
 __all__ = ["Footage", "Shot", "runs"]
 
-MAX_LEAD: Final = 1000
-"""Packets before a window that are kept, and decoded, to see a GOP that was cut for its length: half a minute of video."""
+MAX_LEAD: Final = 1 << 30
+"""Pixels of the frames before a window that are decoded to see a GOP that was cut for its length: 17 s of 1080p30. Slow decoders
+need some 10 s for them, half of what the sandbox allows for a window."""
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,11 @@ class Shot:
         """Starts of the leading frames."""
         return tuple(packet.pts or 0 for packet in self.leading)
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Of all its frames."""
+        return (*self.led, *self.frames)
+
 
 @dataclass(slots=True, kw_only=True)
 class Footage:
@@ -46,6 +52,8 @@ class Footage:
     name: str
     """What messages call the source."""
     max_bytes: int
+    pixels: int
+    """Of a frame."""
     lead: tuple[VideoPacket, ...] = ()
     """From the keyframe on that the window's first GOP goes on from."""
     shots: list[Shot] = field(default_factory=list)
@@ -69,8 +77,9 @@ class Footage:
     def following(self, gop: Gop) -> Footage:
         """An empty one for the next window, which ``gop`` begins."""
         tail = self._tail() if gop.continues and self.whole else ()
-        lead = tail if len(tail) <= MAX_LEAD else ()
-        return Footage(name=self.name, max_bytes=self.max_bytes, lead=lead, size=sum(packet.size for packet in lead))
+        lead = tail if len(tail) * self.pixels <= MAX_LEAD else ()
+        size = sum(packet.size for packet in lead)
+        return Footage(name=self.name, max_bytes=self.max_bytes, pixels=self.pixels, lead=lead, size=size)
 
     def _tail(self) -> tuple[VideoPacket, ...]:
         return self.shots[-1].packets if self.shots else self.lead
@@ -100,7 +109,7 @@ class Footage:
     @property
     def seen(self) -> list[int]:
         """Starts of the frames that can be decoded, in order of time."""
-        return sorted(ticks for shot in self.shots for ticks in (*shot.led, *shot.frames))
+        return sorted(ticks for shot in self.shots for ticks in shot.starts)
 
 
 def runs(shots: Sequence[Shot], wanted: frozenset[int]) -> Iterator[tuple[Shot, ...]]:
@@ -115,5 +124,5 @@ def runs(shots: Sequence[Shot], wanted: frozenset[int]) -> Iterator[tuple[Shot, 
 
 
 def _if_wanted(run: Sequence[Shot], wanted: frozenset[int]) -> Iterator[tuple[Shot, ...]]:
-    if any(not wanted.isdisjoint((*shot.led, *shot.frames)) for shot in run):
+    if any(not wanted.isdisjoint(shot.starts) for shot in run):
         yield tuple(run)

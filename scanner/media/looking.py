@@ -25,6 +25,8 @@ __all__ = ["Looker", "Seen"]
 
 _DELAY = 17
 """Packets after which a frame has left any decoder of one thread (H.264 reorders 16)."""
+_USUAL_PIXELS = 1920 * 1080
+"""Of a frame, as long as no decoder has said how many there are."""
 _CODEC_NAMES = {"libdav1d": "av1"}
 
 
@@ -110,12 +112,19 @@ class Looker:
             wrap_bits=self._media.wrap_bits,
         )
         if self._request.burst_specs:
-            before = self._footage or Footage(name=self._media.name, max_bytes=self._request.limits.max_gop_bytes)
-            self._footage = before.following(gop)
+            self._footage = self._next_footage(gop)
         self._picker.restart()
         self._wanted.clear()
         self._keyframes.clear()
         return self._window
+
+    def _next_footage(self, gop: Gop) -> Footage:
+        before, codec = self._footage, self._media.codec
+        pixels = codec.width * codec.height or _USUAL_PIXELS
+        if before is None:
+            return Footage(name=self._media.name, max_bytes=self._request.limits.max_gop_bytes, pixels=pixels)
+        before.pixels = pixels
+        return before.following(gop)
 
     def _bursts(self, window: Window, info: MediaInfo) -> Callable[[], Iterator[Sample]]:
         """What makes the window's bursts. It keeps the packets, and not the samples."""

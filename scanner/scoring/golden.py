@@ -26,6 +26,10 @@ __all__ = ["Golden", "check_model", "pictures", "record", "worst_difference", "w
 FILENAME: Final = "golden.json"
 COUNT: Final = 8
 """Pictures: the card, then noise of each coarseness."""
+WITH_WRITING: Final = 12
+"""The same, and writing of four sizes, for networks that may look for text."""
+GLYPH: Final = (14, 6)
+"""Rows and columns of strokes that one made-up letter takes, with the gaps below it and beside it."""
 MOST_DRIFT: Final = 16
 """Pixels a frame by which no made-up picture moves any more."""
 TOLERANCE: Final = 0.005
@@ -87,7 +91,7 @@ def worst_difference(scorer: Scorer, golden: Golden) -> float:
 
 
 def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
-    """Made-up pictures: the test card, then layers of coloured noise from coarse to fine; the same on every machine.
+    """Made-up pictures: the test card, then layers of coloured noise from coarse to fine, then writing; the same on every machine.
 
     For a burst each of them moves, the later ones faster.
 
@@ -96,10 +100,11 @@ def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
     random = np.random.RandomState(seed)
     height, width, _ = spec.frame.shape
     made = [draw(width, height)]
-    for index in range(1, count):
+    for index in range(1, min(count, COUNT)):
         cells = 1 << (1 + index % 6)
         levels = random.randint(0, 256, size=(cells, cells, 3)).astype(np.uint8)
         made.append(np.ascontiguousarray(levels[np.arange(height)[:, None] * cells // height, np.arange(width) * cells // width]))
+    made.extend(_writing(random, width, height, stroke=index - COUNT + 1) for index in range(COUNT, count))
     if spec.burst is None:
         return made[:count]
     return [moving(picture, spec.burst.frames, step=index * MOST_DRIFT // count) for index, picture in enumerate(made[:count])]
@@ -108,6 +113,18 @@ def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
 def moving(picture: Rgb, frames: int, *, step: int) -> Rgb:
     """A picture that drifts to the right by ``step`` pixels a frame, and comes in again on the left: T x H x W x 3."""
     return np.stack([np.roll(picture, number * step, axis=1) for number in range(frames)])
+
+
+def _writing(random: np.random.RandomState, width: int, height: int, *, stroke: int) -> Rgb:
+    """Lines of letters that nobody knows, in two colours; a stroke is so many pixels wide."""
+    ground, ink = random.randint(0, 256, size=(2, 3)).astype(np.uint8)
+    tall, wide = GLYPH
+    lines, letters = -(-height // (tall * stroke)), -(-width // (wide * stroke))
+    strokes = random.randint(0, 2, size=(lines, letters, tall, wide)).astype(bool)
+    strokes[:, :, tall // 2 :], strokes[:, :, :, wide - 1] = False, False
+    page = strokes.transpose(0, 2, 1, 3).reshape(lines * tall, letters * wide)
+    page = page.repeat(stroke, axis=0).repeat(stroke, axis=1)[:height, :width]
+    return np.ascontiguousarray(np.where(page[:, :, None], ink, ground))
 
 
 def _samples(scorer: Scorer, seed: int, count: int) -> list[Sample]:

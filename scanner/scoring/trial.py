@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scanner.errors import SetupError
 from scanner.scoring.onnx import Provider, open_session, run_session
 
-__all__ = ["Trial", "placement", "try_graph"]
+__all__ = ["Trial", "placement", "run_alone", "run_together", "try_graph"]
 
 TOLERANCE: Final = 0.005
 """Of a probability, between a picture alone and the same one in a batch; kernels differ with the batch's size."""
@@ -44,16 +44,42 @@ def try_graph(model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, 
     Raises:
         SetupError: the runtime refuses the model or fails on one picture.
     """
-    with tempfile.TemporaryDirectory(prefix="streamwarden-") as folder:
-        session = open_session(model, provider=provider, name=name, profile=Path(folder) / "run")
-        try:
-            first = _run(session, pictures[:1])
-            events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
-            rows = np.concatenate([first, *(_run(session, picture[None]) for picture in pictures[1:])])
-        except SetupError as why:
-            raise SetupError(f"model {name}: fails on a made-up picture: {why}") from why
-    nodes, copies = placement(events)
-    return Trial(rows=rows, nodes=nodes, copies=copies, batches=_is_the_same_at_once(session, pictures, rows))
+    rows = run_alone(model, pictures, provider=provider, name=name)
+    nodes, copies = placement(_profile(model, pictures[:1], provider, name))
+    batches = run_together(model, pictures, rows, provider=provider, name=name)
+    return Trial(rows=rows, nodes=nodes, copies=copies, batches=batches)
+
+
+def run_alone(model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, name: str = "model") -> NDArray[np.float32]:
+    """What a graph says of each picture by itself: pictures x columns.
+
+    Raises:
+        SetupError: the runtime refuses the model, fails on a picture, or says something else of the first one when asked again.
+    """
+    session = open_session(model, provider=provider, name=name)
+    try:
+        rows = np.concatenate([_run(session, picture[None]) for picture in pictures])
+        again = _run(session, pictures[:1])
+    except SetupError as why:
+        raise SetupError(f"model {name}: fails on a made-up picture: {why}") from why
+    if not np.allclose(again, rows[:1], rtol=0.0, atol=TOLERANCE, equal_nan=True):
+        raise SetupError(f"model {name}: says something else when it is asked again: it rolls dice, or remembers")
+    return rows
+
+
+def run_together(model: bytes, pictures: NDArray[np.uint8], rows: NDArray[np.float32], *, provider: Provider, name: str = "model") -> bool:
+    """Whether all pictures at once give the rows that each gave by itself.
+
+    False too where the runtime refuses: a graph may say that its batch varies, and have a fixed one inside.
+    """
+    session = open_session(model, provider=provider, name=name)
+    if isinstance(session.get_inputs()[0].shape[0], int):
+        return False
+    try:
+        together = _run(session, pictures)
+    except SetupError:
+        return False
+    return together.shape == rows.shape and bool(np.all(np.abs(together - rows) <= TOLERANCE))
 
 
 def placement(events: list[dict[str, Any]]) -> tuple[dict[str, int], int]:
@@ -63,15 +89,13 @@ def placement(events: list[dict[str, Any]]) -> tuple[dict[str, int], int]:
     return dict(Counter(args["provider"] for args in ran if not args["op_name"].startswith(COPY))), copies
 
 
-def _is_the_same_at_once(session: Any, pictures: NDArray[np.uint8], rows: NDArray[np.float32]) -> bool:
-    """False too where the runtime refuses: a graph may say that its batch varies, and have a fixed one inside."""
-    if isinstance(session.get_inputs()[0].shape[0], int):
-        return False
-    try:
-        together = _run(session, pictures)
-    except SetupError:
-        return False
-    return together.shape == rows.shape and bool(np.all(np.abs(together - rows) <= TOLERANCE))
+def _profile(model: bytes, picture: NDArray[np.uint8], provider: Provider, name: str) -> list[dict[str, Any]]:
+    """The runtime's own, of one run; it is a file."""
+    with tempfile.TemporaryDirectory(prefix="streamwarden-") as folder:
+        session = open_session(model, provider=provider, name=name, profile=Path(folder) / "run")
+        _run(session, picture)
+        events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+        return events
 
 
 def _run(session: Any, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ A walk over protobuf's wire format along the few fields that lead to operators a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,8 @@ __all__ = ["GraphFacts", "read_graph"]
 
 MAX_DEPTH: Final = 32
 """Of graphs within graphs."""
+MAX_FIELDS: Final = 4_000_000
+"""Of all messages that are walked through: weights are one field a tensor, so the largest models have some hundred thousand."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -34,7 +37,9 @@ _CHILDREN: Final[Mapping[str, Mapping[int, str]]] = {
 
 _NODE_OP, _NODE_DOMAIN = 4, 7
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
-_TENSOR_NAME, _TENSOR_EXTERNAL_DATA, _TENSOR_LOCATION = 8, 13, 14
+_TENSOR_NAME, _TENSOR_EXTERNAL_DATA, _TENSOR_LOCATION, _TENSOR_TYPE = 8, 13, 14, 2
+_TEXT = 8
+"""The type of tensors of texts."""
 
 _Value = int | memoryview
 
@@ -47,10 +52,14 @@ class GraphFacts:
     """Version of each domain of operators that the file imports; ONNX's own is the empty string."""
     nodes: int
     """Graphs within graphs and functions included."""
-    operators: frozenset[tuple[str, str]]
-    """(domain, operator) of all nodes."""
+    operators: Mapping[tuple[str, str], int]
+    """How often each (domain, operator) stands in it."""
     external: tuple[str, ...]
     """Names of tensors whose data lies in another file."""
+    functions: int = 0
+    """Operators that the file defines for itself; each call of one may call others."""
+    texts: int = 0
+    """Tensors of texts."""
 
 
 def read_graph(data: bytes) -> GraphFacts:
@@ -60,28 +69,48 @@ def read_graph(data: bytes) -> GraphFacts:
         SetupError: the bytes are not a protobuf message, or nest without end.
     """
     opsets: dict[str, int] = {}
-    operators: list[tuple[str, str]] = []
+    operators: Counter[tuple[str, str]] = Counter()
     external: list[str] = []
-    for kind, fields in _walk("model", memoryview(data), 0):
+    functions = texts = 0
+    for kind, fields in _walk("model", memoryview(data), 0, _Left(MAX_FIELDS)):
         if kind == "opset":
             opsets[_domain(fields.get(_OPSET_DOMAIN))] = _number(fields.get(_OPSET_VERSION))
         elif kind == "node":
-            operators.append((_domain(fields.get(_NODE_DOMAIN)), _text(fields.get(_NODE_OP))))
-        elif kind == "tensor" and (_TENSOR_EXTERNAL_DATA in fields or fields.get(_TENSOR_LOCATION)):
-            external.append(_text(fields.get(_TENSOR_NAME)))
-    return GraphFacts(opsets=opsets, nodes=len(operators), operators=frozenset(operators), external=tuple(external))
+            operators[_domain(fields.get(_NODE_DOMAIN)), _text(fields.get(_NODE_OP))] += 1
+        elif kind == "function":
+            functions += 1
+        elif kind == "tensor":
+            texts += fields.get(_TENSOR_TYPE) == _TEXT
+            if _TENSOR_EXTERNAL_DATA in fields or fields.get(_TENSOR_LOCATION):
+                external.append(_text(fields.get(_TENSOR_NAME)))
+    return GraphFacts(
+        opsets=opsets, nodes=operators.total(), operators=operators, external=tuple(external), functions=functions, texts=texts
+    )
 
 
-def _walk(kind: str, message: memoryview, depth: int) -> Iterator[tuple[str, dict[int, _Value]]]:
+class _Left:
+    """How many fields may still come."""
+
+    def __init__(self, fields: int) -> None:
+        self._fields = fields
+
+    def take(self) -> None:
+        self._fields -= 1
+        if self._fields < 0:
+            raise SetupError(f"not an ONNX model for us: over {MAX_FIELDS} fields")
+
+
+def _walk(kind: str, message: memoryview, depth: int, left: _Left) -> Iterator[tuple[str, dict[int, _Value]]]:
     """Each message on the way, with its fields; of a repeated field the last one."""
     if depth > MAX_DEPTH * 3:
         raise SetupError(f"not an ONNX model: graphs nest deeper than {MAX_DEPTH}")
     fields: dict[int, _Value] = {}
     for number, value in _fields(message):
+        left.take()
         fields[number] = value
         child = _CHILDREN[kind].get(number)
         if child is not None and isinstance(value, memoryview):
-            yield from _walk(child, value, depth + 1)
+            yield from _walk(child, value, depth + 1, left)
     yield kind, fields
 
 

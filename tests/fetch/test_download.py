@@ -8,6 +8,7 @@ import pytest
 
 from scanner.errors import InputError, LimitError, RefusedError, TransientError
 from scanner.fetch import Pace, download
+from scanner.fetch.addresses import is_public
 from tests.fetch.loopback import Answer, Server
 
 MOST = 1000
@@ -47,6 +48,22 @@ def test_a_redirect_to_another_origin_is_refused_unless_it_is_https(server: Serv
         download(f"{server.origin}/https", most=MOST)
 
     assert other.requests == []
+
+
+@pytest.mark.parametrize("inside", ["10.0.0.7", "169.254.169.254", "127.0.0.1", "fd00::1", "64:ff9b::a00:1", "224.0.0.1"])
+def test_a_public_server_may_not_send_into_a_private_network(inside: str, server: Server) -> None:
+    server.pages["/a"] = moved("https://inner.example/a")
+    public = server.origin.replace("127.0.0.1", "localhost")  # and told to be somewhere else
+    names = {"localhost": ["93.184.216.34"], "inner.example": [inside]}
+
+    with pytest.raises(RefusedError, match="which is in a private network"):
+        download(f"{public}/a", most=MOST, resolve=names.__getitem__)
+
+
+def test_a_name_that_leads_to_several_places_is_as_private_as_the_worst(server: Server) -> None:
+    assert not is_public("both.example", lambda _: ["93.184.216.34", "10.0.0.1"])
+    assert not is_public("nowhere.example", lambda _: [])
+    assert is_public("open.example", lambda _: ["93.184.216.34", "2606:2800:220:1::1"])
 
 
 def test_redirects_end(server: Server) -> None:

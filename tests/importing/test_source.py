@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import pickle
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
-from scanner.errors import InputError, RefusedError, SetupError
+from scanner.errors import InputError, LimitError, RefusedError, SetupError
+from scanner.importing import source
 from scanner.importing.source import packaged_file, read_source
 from tests.fetch.loopback import Answer, Server
 
@@ -72,6 +74,60 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, server: Server) -> No
         read_source(str(tmp_path / "gone.onnx"), sha256=None)
     with pytest.raises(InputError, match="the server answers 404"):
         read_source(f"{server.origin}/gone.onnx", sha256=SUM)
+
+
+def wheel(path: Path, name: str, data: bytes) -> Path:
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return path
+
+
+def test_of_a_wheel_the_file_inside_is_read_and_held_to_its_checksum(tmp_path: Path) -> None:
+    path = str(wheel(tmp_path / "some-1.0-py3-none-any.whl", "some/net.onnx", DATA))
+
+    assert read_source(path, sha256=SUM, inside="some/net.onnx") == DATA
+    with pytest.raises(SetupError, match="it is another file, or was changed"):
+        read_source(path, sha256="0" * 64, inside="some/net.onnx")
+    with pytest.raises(SetupError, match=r"no wheel with other\.onnx inside"):
+        read_source(path, sha256=SUM, inside="other.onnx")
+    with pytest.raises(SetupError, match="pickle or holds code"):
+        read_source(path, sha256=None)
+
+
+def test_what_is_called_a_wheel_and_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "some.whl").write_bytes(b"PK\x03\x04 broken")
+
+    with pytest.raises(SetupError, match=r"no wheel with net\.onnx inside"):
+        read_source(str(tmp_path / "some.whl"), sha256=None, inside="net.onnx")
+
+
+def test_a_file_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MAX_BYTES", 1000)
+    path = wheel(tmp_path / "some.whl", "net.onnx", bytes(1_000_000))
+
+    with pytest.raises(SetupError, match="over 1000 bytes"):
+        read_source(str(path), sha256=None, inside="net.onnx")
+
+
+def test_redirects_are_followed_to_the_pinned_file_and_never_off_https(server: Server) -> None:
+    server.pages["/net.onnx"] = Answer(DATA)
+    server.pages["/moved"] = Answer(b"", status=302, headers={"Location": "/net.onnx"})
+    server.pages["/round"] = Answer(b"", status=302, headers={"Location": "/round"})
+    server.pages["/away"] = Answer(b"", status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"})
+
+    assert read_source(f"{server.origin}/moved", sha256=SUM) == DATA
+    with pytest.raises(RefusedError, match="over 5 redirects"):
+        read_source(f"{server.origin}/round", sha256=SUM)
+    with pytest.raises(RefusedError, match="another origin and not https"):
+        read_source(f"{server.origin}/away", sha256=SUM)
+
+
+def test_a_file_from_an_address_has_a_largest_size(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MAX_BYTES", 4)
+    server.pages["/net.onnx"] = Answer(DATA)
+
+    with pytest.raises(LimitError, match="over 4 bytes"):
+        read_source(f"{server.origin}/net.onnx", sha256=SUM)
 
 
 def test_only_https_and_this_machine_are_read() -> None:

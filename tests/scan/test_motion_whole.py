@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from scanner.config import Settings
-from scanner.lines import FrameLine, Line, SummaryLine
+from scanner.config import Settings, compose_policies
+from scanner.lines import FrameLine, IncidentLine, Line, SummaryLine, dumps, read_lines
 from scanner.paths import scan_paths
+from scanner.replay import fold, recorded
+from scanner.runner import used_models
+from scanner.scan import incident_line
 from tests.media.build import encode
 from tests.scoring.build_onnx import tiny, tiny_burst
 
@@ -90,3 +94,33 @@ def test_lines_come_in_order_of_time(models: Path) -> None:
 
     times = [Fraction(line.at) for line in said if isinstance(line, FrameLine)]
     assert times == sorted(times)
+
+
+def test_the_lines_replay_to_the_same_incidents(models: Path) -> None:
+    policy = {"fight": {"open": -2.5, "dwell": 0.5}, "gun": {"open": -2.5, "dwell": 0.5, "when": ["camera", "rendered"]}}
+    settings = Settings.model_validate({"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}, "policy": policy})
+
+    said = scanned(models, video(value=BRIGHT), bursts={"base_rate": 1.0}, policy=policy)
+    again = fold(recorded(read_lines(dumps(line) for line in said)), compose_policies(settings, used_models(settings)))
+
+    incidents = [line for line in said if isinstance(line, IncidentLine)]
+    assert any("fight" in line.labels for line in incidents)
+    assert [incident_line(said[0].path, incident) for incident in again] == incidents
+
+
+def test_a_model_of_bursts_in_shadow_is_recorded_and_changes_nothing(models: Path) -> None:
+    alone = scanned(models, video(value=BRIGHT), models={"dir": models / "models", "names": ["tiny"]})
+
+    tiny_burst(
+        models / "models" / "tiny-clip",
+        gate=GATE,
+        edit=lambda text: text.replace("[labels.fight]", "[labels.fight]\npolicy = { shadow = true }"),
+    )
+    said = scanned(models, video(value=BRIGHT))
+
+    assert bursts(said)
+    assert all(not line.scores and set(line.shadow) == {"tiny-clip@1"} for line in bursts(said))
+    kept = [line for line in said if not (isinstance(line, FrameLine) and line.burst)]
+    assert [line for line in kept if not isinstance(line, SummaryLine)] == [line for line in alone if not isinstance(line, SummaryLine)]
+    (before,), (after,) = ([line for line in lines if isinstance(line, SummaryLine)] for lines in (alone, kept))
+    assert replace(after, frames=before.frames) == before

@@ -29,7 +29,7 @@ RHYTHM: Final = Fraction(1, 2)
 """Seconds from one frame of a scene to the next: as densely as the sampler ever looks. What it really was is not known."""
 HELD: Final = Fraction(8)
 LOOKED: Final = Fraction(2)
-"""A held picture is looked at so often: the sampler's ``max_gap``."""
+"""A held picture is looked at so often, where nothing else is said: the sampler's default ``max_gap``."""
 LONGEST: Final = Fraction(10)
 """Seconds of one event; a longer one is cut into several."""
 SHORTEST: Final = Fraction(1)
@@ -120,8 +120,8 @@ SHOWN: Final[Mapping[tuple[str, str], Label]] = {
 MOVING: Final[Mapping[str, Kind]] = {"benign_video": Kind.ORDINARY, "violence_clip": Kind.ORDINARY, "game_video": Kind.GAMES}
 
 
-def collect(recordings: Iterable[Recording]) -> Footage:
-    """The pieces and takes of all recordings."""
+def collect(recordings: Iterable[Recording], looked: Fraction = LOOKED) -> Footage:
+    """The pieces and takes of all recordings; a held picture is looked at every ``looked`` seconds."""
     by_group: dict[str, list[Recording]] = defaultdict(list)
     for recording in recordings:
         by_group[recording.row.source].append(recording)
@@ -129,7 +129,7 @@ def collect(recordings: Iterable[Recording]) -> Footage:
     takes: list[Take] = []
     for group, members in sorted(by_group.items()):
         ordered = sorted(members, key=lambda one: _natural(one.row.path.name))
-        for part in (_moving(group, ordered), *_still(group, ordered)):
+        for part in (_moving(group, ordered), *_still(group, ordered, looked)):
             safe += part.safe
             takes += part.takes
     return Footage(safe=tuple(safe), takes=tuple(takes))
@@ -174,18 +174,18 @@ def _last(pieces: Sequence[Piece], seconds: Fraction) -> tuple[Piece, ...]:
     return tuple(kept)
 
 
-def _still(group: str, members: Sequence[Recording]) -> Iterator[Footage]:
+def _still(group: str, members: Sequence[Recording], looked: Fraction) -> Iterator[Footage]:
     stills = [one for one in members if one.still]
     if len(stills) < SCENE:
-        yield from (_held(group, one) for one in stills)
+        yield from (_held(group, one, looked) for one in stills)
         return
     for number, scene in enumerate(_scenes(stills)):
         yield _frames(f"{group}/{number}", group, scene)
 
 
-def _held(group: str, one: Recording) -> Footage:
+def _held(group: str, one: Recording, looked: Fraction) -> Footage:
     label = _shown(one.row)
-    piece = _of_stills(one.row.path.name, group, Kind.PHOTOGRAPHS, [one] * int(HELD / LOOKED), LOOKED)
+    piece = _of_stills(one.row.path.name, group, Kind.PHOTOGRAPHS, [one] * int(HELD / looked), looked)
     if label is not None:
         return Footage(safe=(), takes=(Take(label=label, group=group, shows=(piece,)),))
     unsafe = frozenset({GUN}) if is_armed(one.row) else frozenset()

@@ -14,7 +14,7 @@ from scanner.evaluate.streams.live import Folded, fold_stream, incident_rates, o
 from scanner.evaluate.streams.odds import Odds, fit_odds
 from scanner.evaluate.streams.outcome import HOUR, Outcomes, Summary, more_missed, summarised
 from scanner.evaluate.streams.rate import Rate
-from scanner.evaluate.streams.sweep import FAMILIES, REFERENCES, Candidate, Material, Sweep, gather, sweep
+from scanner.evaluate.streams.sweep import REFERENCES, Candidate, Material, Sweep, families, gather, sweep
 from scanner.evaluate.streams.tail import Tail, fit_tail
 from scanner.risk import Policies
 from scanner.types import Label
@@ -128,7 +128,7 @@ def _label(
     summary = summarised(outcomes(folded, label), rounds=rounds)
     material = gather(streams, label, policy, policies.max_gap)
     sweeps: dict[str, list[Sweep]] = {}
-    for name, candidates in FAMILIES.items():
+    for name, candidates in families(policy).items():
         say(f"{label}: {name}")
         sweeps[name] = [sweep(material, one) for one in candidates]
     eligible = [found for name, of in sweeps.items() if name not in REFERENCES for found in of]

@@ -11,7 +11,7 @@ from scanner.evaluate.charts import Axis, Line, Mark, line_chart, percents
 from scanner.evaluate.page import Section, environment
 from scanner.evaluate.streams.fit import Curve
 from scanner.evaluate.streams.outcome import LAST, Summary
-from scanner.evaluate.streams.rate import CONFIDENCE, Rate
+from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.result import Compared, LabelResult, StreamsResult
 
 __all__ = ["sections"]
@@ -68,10 +68,9 @@ def _rate(rate: Rate) -> str:
     """What was seen and what is known.
 
     >>> _rate(Rate(count=0, hours=0.5))
-    '0 in 0.50 h: below 6.0 an hour (95 %)'
+    '0 in 0.50 h, < 6.0 / h'
     """
-    bound = f"below {rate.upper:.1f} an hour ({CONFIDENCE:.0%})".replace("%", " %") if isfinite(rate.upper) else "not bounded"
-    return f"{rate.count} in {rate.hours:.2f} h: {bound}"
+    return f"{rate.count} in {rate.hours:.2f} h, " + (f"< {rate.upper:.1f} / h" if isfinite(rate.upper) else "not bounded")
 
 
 def _missed(summary: Summary, leads: Sequence[str]) -> str:

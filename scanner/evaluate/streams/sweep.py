@@ -21,7 +21,7 @@ from scanner.risk import Policy
 from scanner.risk.method import Look
 from scanner.types import Label
 
-__all__ = ["FAMILIES", "REFERENCES", "THRESHOLDS", "Candidate", "Material", "Sweep", "gather", "sweep"]
+__all__ = ["ONE_LOOK", "REFERENCES", "THRESHOLDS", "Candidate", "Material", "Sweep", "families", "gather", "sweep"]
 
 THRESHOLDS: Final[Floats] = np.round(np.arange(-40, 141) / 10, 1)
 """Levels at which incidents could open."""
@@ -49,23 +49,28 @@ def _tuned(method: str, *tunings: Mapping[str, float]) -> tuple[Candidate, ...]:
     return tuple(Candidate(method=method, tuning=tuning) for tuning in tunings)
 
 
-def _dwelling(*dwells: str) -> tuple[Candidate, ...]:
-    return tuple(Candidate(method="dwell", window=Fraction(w), dwell=Fraction(d)) for d in dwells for w in (12, 8, 20))
-
-
-REFERENCES: Final = frozenset({"single look", "dwell, one look"})
+ONE_LOOK: Final = "dwell, one look"
+REFERENCES: Final = frozenset({"single look", ONE_LOOK})
 """For comparison only: one picture may be enough for them, and what that costs in a thousand hours cannot be seen in one."""
-FAMILIES: Final[Mapping[str, tuple[Candidate, ...]]] = {
-    "dwell": _dwelling("2.5", "3.5", "5"),
+DWELLS: Final = tuple(
+    Candidate(method="dwell", window=Fraction(window), dwell=Fraction(dwell))
+    for dwell in ("2.5", "1.5", "2", "3.5", "5", "0.5")
+    for window in (12, 8, 20)
+)
+OTHERS: Final[Mapping[str, tuple[Candidate, ...]]] = {
     "k_of_n": _tuned("k_of_n", {"k": 2, "n": 3}, {"k": 2, "n": 4}, {"k": 3, "n": 5}, {"k": 4, "n": 7}),
     "median": _tuned("median", {"n": 3}, {"n": 5}),
     "decay": _tuned("decay", {"tau": 2}, {"tau": 4}, {"tau": 8}),
     "two_state": _tuned("two_state", {"tau": 2}, {"tau": 4}, {"tau": 8}),
     "cut_aware": _tuned("cut_aware", {"cap": 4}, {"cap": 6}, {"cap": 8}),
-    "dwell, one look": _dwelling("0.5", "1.5", "2"),
     "single look": _tuned("k_of_n", {"k": 1, "n": 1}),
 }
-"""What is compared, by the method's name."""
+
+
+def families(policy: Policy) -> dict[str, tuple[Candidate, ...]]:
+    """What is compared, by the method's name. Dwell asks for two looks where it asks for more than one can cover."""
+    floor = tuple(one for one in DWELLS if one.dwell > policy.hold)
+    return {"dwell": floor, **OTHERS, ONE_LOOK: tuple(one for one in DWELLS if one not in floor)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,12 @@ def test_a_photograph_is_held() -> None:
     assert (take.length, [look.at for look in take.shows[0].looks]) == (HELD, [0, 2, 4, 6])
 
 
+def test_a_held_picture_is_looked_at_as_often_as_the_sampler_does() -> None:
+    (take,) = collect([still("weapon", "1", "web1", "a.jpg", 0.7)], Fraction(1)).takes
+
+    assert (take.length, len(take.shows[0].looks)) == (HELD, 8)
+
+
 def test_a_picture_of_a_rifle_is_safe_for_all_but_guns() -> None:
     (piece,) = collect([still("benign", "n04090263_rifle", "n04090263", "rifle.jpg", 0.9)]).safe
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,15 +13,25 @@ import pytest
 
 from scanner.cli import run
 from scanner.evaluate.streams import CHOSEN, Limits, Recording, StreamsResult, collect, evaluate_streams
-from scanner.evaluate.streams.sweep import FAMILIES, REFERENCES
+from scanner.evaluate.streams.sweep import ONE_LOOK, REFERENCES, families
 from scanner.lines import FrameLine, SummaryLine, dumps
 from scanner.risk import METHODS
 from tests.evaluate.streams.made import FIGHT, footage, policies
 
+COMPARED = families(policies().labels[FIGHT])
+
 
 def test_every_method_of_the_product_is_in_the_table() -> None:
-    assert set(METHODS) <= set(FAMILIES)
-    assert {one.method for of in FAMILIES.values() for one in of} == set(METHODS)
+    assert set(METHODS) <= set(COMPARED)
+    assert {one.method for of in COMPARED.values() for one in of} == set(METHODS)
+
+
+def test_dwell_asks_for_two_looks_or_is_there_for_comparison_only() -> None:
+    dense = families(replace(policies().labels[FIGHT], hold=Fraction(5, 4)))
+
+    assert {float(one.dwell) for one in COMPARED["dwell"]} == {2.5, 3.5, 5.0}
+    assert {float(one.dwell) for one in dense["dwell"]} == {1.5, 2.0, 2.5, 3.5, 5.0}
+    assert {float(one.dwell) for one in dense[ONE_LOOK]} == {0.5}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +44,7 @@ def test_plain_scores_are_found_by_every_method_and_nothing_is_false(result: Str
     (label,) = result.labels
     assert label.label == FIGHT
     assert label.in_force.summary.missed.value == 0.0
-    assert {one.name for one in label.compared} == {*FAMILIES, CHOSEN}
+    assert {one.name for one in label.compared} == {*COMPARED, CHOSEN}
     assert all(one.summary.missed.value == 0.0 for one in label.compared if one.name != "cut_aware")
     assert all(one.summary.false["all"].count == 0 for one in label.compared)
     assert label.compared[-1].fitted.candidate.method in METHODS
@@ -83,28 +94,22 @@ def lines(one: Recording) -> list[FrameLine | SummaryLine]:
     return [*told, summary]
 
 
-def test_recorded_scores_are_measured_without_a_model_being_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    manifest, scores = written(footage(6), tmp_path)
-
-    status = run(["eval", "--streams", "--json", "--scores", str(scores), "--html", str(tmp_path / "page.html"), str(manifest)])
-
-    document = json.loads(capsys.readouterr().out)
-    assert (status, document["type"], document["failed"]) == (0, "stream_evaluation", 0)
-    assert [label["label"] for label in document["labels"]] == ["fight"]
-    assert document["labels"][0]["in_force"]["summary"]["false"]["all"]["count"] == 0
-    assert "<svg" in (tmp_path / "page.html").read_text()
-
-
-def test_a_row_that_the_scores_do_not_know_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_scores_are_measured_without_a_model_being_run_and_a_row_that_they_do_not_know_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manifest, scores = written(footage(6), tmp_path)
     with manifest.open("a") as file:
         file.write("gone.mp4,game_video,screen,game99\n")
 
-    status = run(["eval", "--streams", "--json", "--scores", str(scores), str(manifest)])
+    status = run(["eval", "--streams", "--json", "--scores", str(scores), "--html", str(tmp_path / "page.html"), str(manifest)])
 
     captured = capsys.readouterr()
-    assert (status, json.loads(captured.out)["failed"]) == (1, 1)
+    document = json.loads(captured.out)
+    assert (status, document["type"], document["failed"]) == (1, "stream_evaluation", 1)
     assert "gone.mp4" in " ".join(captured.err.split())
+    assert [label["label"] for label in document["labels"]] == ["fight"]
+    assert document["labels"][0]["in_force"]["summary"]["false"]["all"]["count"] == 0
+    assert "fight: missed against false incidents" in (tmp_path / "page.html").read_text()
 
 
 def test_footage_without_events_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,4 +134,4 @@ def test_real_clips_make_streams_and_a_table(shared: Path, tmp_path: Path, capsy
     document = json.loads(capsys.readouterr().out)
     assert (status, document["failed"]) == (0, 0)
     assert Fraction(document["safe"][0]["hours"]) > 0
-    assert {one["name"] for one in document["labels"][0]["compared"]} == {*FAMILIES, CHOSEN}
+    assert {one["name"] for one in document["labels"][0]["compared"]} == {*COMPARED, CHOSEN}

@@ -1,0 +1,89 @@
+"""Graphs that no classifier needs: they ask for too much, never end, or hide what they do."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from tests.importing.build import network
+
+HUGE = 200_000
+"""A side of a square of floats: 160 GB."""
+
+
+def exploding() -> ModelProto:
+    """A few hundred bytes that become 160 GB of numbers."""
+    model = network(side=8)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([HUGE, HUGE], np.int64), "huge"))
+    model.graph.node[-1].output[0] = "small"
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMean", ["small"], ["one"], keepdims=0),
+            helper.make_node("Expand", ["one", "huge"], ["field"]),
+            helper.make_node("ReduceMax", ["field"], ["most"], keepdims=0),
+            helper.make_node("Add", ["small", "most"], ["scores"]),
+        ]
+    )
+    return model
+
+
+def slow(side: int = 2000, rounds: int = 400) -> ModelProto:
+    """Squares of numbers multiplied again and again, for minutes."""
+    model = network(side=8)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([side, side], np.int64), "wide"))
+    model.graph.node[-1].output[0] = "small"
+    model.graph.node.extend(
+        [helper.make_node("ReduceMean", ["small"], ["one"], keepdims=0), helper.make_node("Expand", ["one", "wide"], ["0"])]
+    )
+    model.graph.node.extend(helper.make_node("MatMul", [str(turn), str(turn)], [str(turn + 1)]) for turn in range(rounds))
+    model.graph.node.extend(
+        [helper.make_node("ReduceMax", [str(rounds)], ["most"], keepdims=0), helper.make_node("Add", ["small", "most"], ["scores"])]
+    )
+    return model
+
+
+def with_function() -> ModelProto:
+    """An operator of ONNX's own name, defined anew: each level calls the one below twice, and thirty levels are a billion."""
+    model = network(side=8)
+    for level in range(1, 30):
+        twice = [helper.make_node(f"Level{level - 1}" if level > 1 else "Abs", [a], [b]) for a, b in (("x", "y"), ("y", "z"))]
+        model.functions.append(helper.make_function("", f"Level{level}", ["x"], ["z"], twice, [helper.make_opsetid("", 17)]))
+    model.graph.node[-1].output[0] = "small"
+    model.graph.node.append(helper.make_node("Level29", ["small"], ["scores"]))
+    return model
+
+
+def looping() -> ModelProto:
+    """A loop whose end is in the numbers."""
+    model = network(side=8)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Abs", ["state"], ["next"])],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, None),
+        ],
+        [helper.make_tensor_value_info("go_on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", TensorProto.FLOAT, None)],
+    )
+    model.graph.node[-1].output[0] = "small"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
+    model.graph.node.append(helper.make_node("Loop", ["", "true", "small"], ["scores"], body=body))
+    return model
+
+
+def rolling_dice() -> ModelProto:
+    """Scores that differ from run to run."""
+    model = network(side=8)
+    model.graph.node[-1].output[0] = "small"
+    model.graph.node.extend(
+        [helper.make_node("RandomUniformLike", ["small"], ["dice"]), helper.make_node("Add", ["small", "dice"], ["scores"])]
+    )
+    return model
+
+
+def with_texts() -> ModelProto:
+    """A tensor of texts."""
+    model = network(side=8)
+    model.graph.initializer.append(helper.make_tensor("names", TensorProto.STRING, [2], [b"a", b"b"]))
+    return model
