@@ -2,7 +2,7 @@
 
     Sampled | Gap | Signal | Tick | Ended  ->  advance  ->  StreamRisk, Opened | Extended | Closed
 
-Pure: no clock, no I/O, times are exact fractions. The equations, the methods and why the defaults are provisional are in
+Pure: no clock, no I/O, times are exact fractions. The equations, the methods and what the defaults stand on are in
 ``docs/risk.md``.
 """
 

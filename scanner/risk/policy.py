@@ -1,6 +1,7 @@
 """The operator's thresholds: from when on a label is an incident, and when it is over.
 
-Every default is provisional: it comes from a simulation (see ``docs/risk.md``), and labelled streams decide.
+Defaults come from a simulation; streams of labelled footage confirm the method, and are too few hours for the rate (``docs/risk.md``,
+``docs/evaluation.md``).
 """
 
 from __future__ import annotations
