@@ -13,6 +13,7 @@ from samples.facts import Sample
 from samples.make_media import make_demo_media
 from scanner.cli import run
 from scanner.report import schema
+from tests.scoring.build_onnx import tiny_burst
 
 Media = Callable[[str], Sample]
 
@@ -148,3 +149,15 @@ def test_models_list_names_every_label_of_the_taxonomy(capsys: pytest.CaptureFix
     labels = {row["label"]: row["models"] for row in rows if row["type"] == "label"}
     assert {"gun", "self_harm", "cutting"} & labels.keys() == {"gun", "cutting"}
     assert labels["test_card"] == ["test-card@1"]
+
+
+@pytest.mark.parametrize(("share", "some"), [("1", True), ("0", False)])
+def test_a_share_of_segments_is_looked_at_in_motion(
+    share: str, some: bool, sample_media: Media, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_burst(tmp_path / "tiny-clip")
+
+    status, rows, _ = told(capsys, "scan", "--json", "--models-dir", tmp_path, "--base-rate", share, sample_media("mp4_h264").path)
+
+    assert status == 0
+    assert bool([row for row in of(rows, "frame") if "burst" in row]) == some

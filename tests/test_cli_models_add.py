@@ -201,7 +201,7 @@ def test_a_name_that_a_shipped_model_has_is_refused(net: Path, home: Path, capsy
         (["nsfwjs"], "nsfwjs: convert models/mobilenet_v2 of infinitered/nsfwjs to ONNX and name the file with --from"),
         (["nsfwjs", "--from", "NET", "--scale", "1"], "nsfwjs is in the catalogue, which says how it is used"),
         (["open-nsfw", "--from", "NET"], "its sha256 is"),
-        (["drinks", "--from", "NET"], "not in the catalogue (open-nsfw, nsfwjs): say what its columns mean"),
+        (["drinks", "--from", "NET"], "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4): say what its columns mean"),
         (["drinks", "--label", "b=alcohol", *RECIPE], "name its ONNX file or address with --from"),
         (["drinks", "--from", "NET", "--label", "alcohol", *RECIPE], "wanted COLUMN=LABEL"),
         (["drinks", "--from", "NET", "--label", "b=alcohol"], "--scale: Field required; --activation: Field required; --licence"),

@@ -19,6 +19,7 @@ from scanner.config import compose_policies, read_settings
 from scanner.risk import Policies
 from scanner.scoring import Manifest, TestCard, check_models, list_models
 from scanner.taxonomy import Entry, Taxonomy, uncovered
+from scanner.types import FrameSpec
 
 __all__ = ["models_app"]
 
@@ -104,11 +105,14 @@ def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
 def _model_table(manifests: tuple[Manifest, ...]) -> Table:
     table = new_table("Models", "model", "labels", "media", "input", "licence", "origin")
     for manifest in manifests:
-        spec = manifest.input
         labels, media = ", ".join(manifest.scored_labels), ", ".join(manifest.media)
-        size = f"{spec.width}x{spec.height} {spec.fit.value}"
-        table.add_row(str(manifest.ref), labels, media, size, manifest.licence, manifest.origin)
+        table.add_row(str(manifest.ref), labels, media, _looks_at(manifest.input.spec), manifest.licence, manifest.origin)
     return table
+
+
+def _looks_at(spec: FrameSpec) -> str:
+    frame = f"{spec.width}x{spec.height} {spec.fit.value}"
+    return frame if spec.burst is None else f"{spec.burst.frames} frames of {frame}, {spec.burst.rate} a second"
 
 
 def _label_table(rows: list[dict[str, Any]]) -> Table:

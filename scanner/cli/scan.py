@@ -40,6 +40,7 @@ def scan_command(
     sampling: Annotated[str | None, typer.Option(help="adaptive, keyframes or every.")] = None,
     max_gap: Annotated[Fraction | None, typer.Option(parser=seconds, metavar="SECONDS", help="Longest hole between samples.")] = None,
     min_gap: Annotated[Fraction | None, typer.Option(parser=seconds, metavar="SECONDS", help="Shortest step between samples.")] = None,
+    base_rate: Annotated[float | None, typer.Option(metavar="SHARE", help="Of segments looked at in motion whatever they show.")] = None,
     provider: Annotated[str | None, typer.Option(help="cpu, cuda or tensorrt.")] = None,
     models_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Models in place of the shipped ones.")] = None,
 ) -> None:
@@ -52,6 +53,7 @@ def scan_command(
     """
     flags: dict[str, dict[str, Any]] = {
         "sampling": {"strategy": sampling, "max_gap": max_gap, "min_gap": min_gap},
+        "bursts": {"base_rate": base_rate},
         "models": {"provider": provider, "dir": models_dir},
     }
     settings = settings_with(config, flags)

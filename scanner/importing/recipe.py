@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
@@ -17,10 +18,13 @@ __all__ = ["Area", "LabelRecipe", "Recipe", "Triple"]
 
 
 def _number(value: object) -> object:
-    """Numbers may be written as a fraction: 1/255."""
+    """Numbers may be written as a fraction: 1/255, 1/127.5."""
+    if not isinstance(value, str):
+        return value
+    above, slash, below = value.rpartition("/")
     try:
-        return float(Fraction(value)) if isinstance(value, str) else value
-    except (ValueError, ZeroDivisionError) as why:
+        return float(Fraction(Decimal(above)) / Fraction(Decimal(below))) if slash else float(below)
+    except (ArithmeticError, ValueError) as why:
         raise ValueError(f"must be a number or a fraction such as 1/255, got {value!r}") from why
 
 

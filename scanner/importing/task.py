@@ -8,11 +8,10 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from scanner.errors import SetupError
 from scanner.importing.recipe import Recipe
-from scanner.importing.wrap import Wrapped, fix_batch, wrap
+from scanner.importing.wrap import Wrapped, fix_batch, smallest, wrap
 from scanner.scoring.golden import WITH_WRITING, pictures
 from scanner.scoring.trial import run_alone, run_together
 from scanner.types import FrameSpec
@@ -66,15 +65,8 @@ def picture_spec(wrapped: Wrapped, recipe: Recipe, name: str) -> FrameSpec:
 
 def warm_up() -> None:
     """Wrap and run a network of one operator, so that whatever is loaded at the first use has been loaded."""
-    graph = helper.make_graph(
-        [helper.make_node("GlobalAveragePool", ["pixels"], ["means"])],
-        "warm_up",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, 8, 8])],
-        [helper.make_tensor_value_info("means", TensorProto.FLOAT, ["n", 3, 1, 1])],
-    )
-    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
     recipe = Recipe.model_validate(
         {"scale": "1/255", "activation": "softmax", "labels": {"gun": {"columns": ["0"]}}, "licence": "none", "origin": "made here"}
     )
-    wrapped = wrap(data, recipe, name="warm_up")
+    wrapped = wrap(smallest(), recipe, name="warm_up")
     run_alone(wrapped.model, made_up_pictures(picture_spec(wrapped, recipe, "warm_up")), provider="cpu", name="warm_up")

@@ -18,13 +18,15 @@ from scanner.errors import SetupError
 from scanner.importing.recipe import Area, Recipe
 from scanner.importing.signature import Port, Signature, read_signature
 
-__all__ = ["Wrapped", "fix_batch", "wrap"]
+__all__ = ["Wrapped", "fix_batch", "smallest", "wrap"]
 
 OLDEST_OPSET: Final = 8
 """Sum and Max take any number of inputs of one size since then; the other operators of ours are older."""
 OLDEST_IR: Final = 4
 """Weights need not be inputs since then."""
 PREFIX: Final = "streamwarden_"
+FULL: Final = 0.95
+"""A square of cells is, when so much of it is: edges are seldom exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,17 @@ def fix_batch(model: bytes) -> bytes:
     for port in (*changed.graph.input, *changed.graph.output):
         port.type.tensor_type.shape.dim[0].dim_value = 1
     return _bytes(changed)
+
+
+def smallest() -> bytes:
+    """A network of one operator, which takes pictures and gives each channel's mean."""
+    graph = helper.make_graph(
+        [helper.make_node("GlobalAveragePool", ["pixels"], ["means"])],
+        "smallest",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, 8, 8])],
+        [helper.make_tensor_value_info("means", TensorProto.FLOAT, ["n", 3, 1, 1])],
+    )
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
 
 
 class _Names:
@@ -184,11 +197,18 @@ def _of_area(pixels: str, result: str, area: Area, ours: _Names) -> list[NodePro
 
 
 def _thin(cells: str, result: str, side: int, ours: _Names) -> list[NodeProto]:
-    """What is left of cells without all that holds a square of ``side`` (a white top-hat: the cells less their opening)."""
+    """What is left of cells without the neighbourhood of each square of ``side`` that is full. Beyond the picture nothing is."""
     square = {"kernel_shape": [side] * 2, "pads": [side // 2] * 4, "strides": [1, 1]}
-    opened = ours.fresh()
-    steps = [_Step("Neg"), _Step("MaxPool", (), square), _Step("Neg"), _Step("MaxPool", (), square)]
-    return [*_chain(cells, steps, opened, ours), helper.make_node("Sub", [cells, opened], [result])]
+    thin = ours.fresh()
+    steps = [
+        _Step("AveragePool", (), {**square, "count_include_pad": 1}),
+        _Step("Greater", (np.array(FULL, np.float32),)),
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+        _Step("MaxPool", (), square),
+        _Step("Neg"),
+        _Step("Add", (np.array(1.0, np.float32),)),
+    ]
+    return [*_chain(cells, steps, thin, ours), helper.make_node("Mul", [cells, thin], [result])]
 
 
 def _chain(first: str, steps: Sequence[_Step], last: str, ours: _Names) -> list[NodeProto]:

@@ -115,7 +115,7 @@ class Darkroom:
 
     def _developed(self, run: Sequence[Shot], wanted: frozenset[int], decoder: Decoder) -> Iterator[tuple[int, Images]]:
         """The wanted frames of shots that follow each other, as they come out."""
-        left = set(wanted.intersection(*[chain.from_iterable((*shot.led, *shot.frames) for shot in run)]))
+        left = set(wanted.intersection(chain.from_iterable(shot.starts for shot in run)))
         for sparing in (True, False):
             errors = decoder.errors
             for frame in _decoded(run, frozenset(left), decoder, sparing=sparing):
@@ -136,7 +136,7 @@ class Darkroom:
             return
         last = told[wish.burst] = frames[-1]
         arrays = {spec: np.stack([images[ticks][spec.frame] for ticks in frames]) for spec in self._specs[wish.burst]}
-        epoch = next((shot.epoch for shot in self._footage.shots if last in shot.frames), None)
+        epoch = next((shot.epoch for shot in self._footage.shots if last in shot.starts), None)
         yield Sample(at=self._window.at(last), pts=self._window.raw(last, epoch), keyframe=False, images=arrays, start=wish.start)
 
 
@@ -144,7 +144,7 @@ def _decoded(run: Sequence[Shot], wanted: frozenset[int], decoder: Decoder, *, s
     """All frames of the run that come out up to its last wanted one; those that nobody needs are left out if ``sparing``."""
     for number, shot in enumerate(run):
         first, *rest = shot.packets
-        left = set(wanted.intersection((*shot.led, *shot.frames)))
+        left = set(wanted.intersection(shot.starts))
         for packet in (first, *(shot.leading if number else ()), *rest):
             if sparing and packet.pts not in wanted:
                 decoder.spare_most()

@@ -39,6 +39,11 @@ class Shot:
         """Starts of the leading frames."""
         return tuple(packet.pts or 0 for packet in self.leading)
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Of all its frames."""
+        return (*self.led, *self.frames)
+
 
 @dataclass(slots=True, kw_only=True)
 class Footage:
@@ -104,7 +109,7 @@ class Footage:
     @property
     def seen(self) -> list[int]:
         """Starts of the frames that can be decoded, in order of time."""
-        return sorted(ticks for shot in self.shots for ticks in (*shot.led, *shot.frames))
+        return sorted(ticks for shot in self.shots for ticks in shot.starts)
 
 
 def runs(shots: Sequence[Shot], wanted: frozenset[int]) -> Iterator[tuple[Shot, ...]]:
@@ -119,5 +124,5 @@ def runs(shots: Sequence[Shot], wanted: frozenset[int]) -> Iterator[tuple[Shot, 
 
 
 def _if_wanted(run: Sequence[Shot], wanted: frozenset[int]) -> Iterator[tuple[Shot, ...]]:
-    if any(not wanted.isdisjoint((*shot.led, *shot.frames)) for shot in run):
+    if any(not wanted.isdisjoint(shot.starts) for shot in run):
         yield tuple(run)

@@ -56,6 +56,17 @@ def network(
     return model
 
 
+def mapper(side: int | str = "s") -> ModelProto:
+    """A map of the brightness of each pixel, N x 1 x H x W, as text detectors give one."""
+    body = helper.make_graph(
+        [helper.make_node("ReduceMean", ["pixels"], ["map"], axes=[1], keepdims=1)],
+        "mapper",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, side, side])],
+        [helper.make_tensor_value_info("map", TensorProto.FLOAT, ["n", 1, "h", "w"])],
+    )
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", 12)], ir_version=8)
+
+
 def recipe(**changes: Any) -> Recipe:
     """Of ``network``; its three columns are called a, b and c."""
     said: dict[str, Any] = {

@@ -16,6 +16,8 @@ from tests.importing.build import recipe
 
 def test_numbers_may_be_written_as_fractions() -> None:
     assert recipe(scale="1/255").scale == pytest.approx(1 / 255)
+    assert recipe(scale="1/127.5").scale == pytest.approx(2 / 255)
+    assert recipe(scale="0.5").scale == 0.5
 
 
 def test_a_threshold_becomes_a_level_over_the_prior_and_the_probability_of_a_still() -> None:
@@ -40,11 +42,14 @@ def test_every_label_is_in_shadow_until_somebody_measured_it() -> None:
         ({"columns": ("a", "a", "b")}, "must differ"),
         ({"activation": "sigmoid", "combine": "sum"}, "sum of sigmoids"),
         ({"scale": "a lot"}, "a number or a fraction such as 1/255"),
+        ({"scale": "1/2/3"}, "a number or a fraction such as 1/255"),
         ({"scale": "1/0"}, "a number or a fraction such as 1/255"),
         ({"scale": 0}, "greater than 0"),
         ({"std": (1, 0, 1)}, "greater than 0"),
         ({"width": 224}, "width and height go together"),
         ({"lables": {}}, "not permitted"),
+        ({"area": {"above": 0.3, "half": 0.1, "steepness": 1}}, "a map has one column"),
+        ({"area": {"above": 0.3, "half": 0.1, "steepness": 1, "thickest": 4}}, "thickest must be odd"),
     ],
 )
 def test_a_recipe_that_cannot_be_right_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -69,7 +74,7 @@ def test_every_known_network_says_all_that_must_be_known(name: str) -> None:
     known = read_catalogue()[name]
 
     assert known.licence.startswith(("MIT", "BSD", "Apache-2.0"))
-    assert len(known.columns) >= 2
+    assert len(known.columns) >= 2 or known.area is not None
     assert known.width is not None
     assert "measured" in known.quality
     assert all(label.threshold is not None for label in known.labels.values())

@@ -14,7 +14,7 @@ from scanner.importing.wrap import Wrapped, fix_batch, wrap
 from scanner.scoring.golden import pictures
 from scanner.scoring.trial import try_graph
 from scanner.types import FrameSpec
-from tests.importing.build import SIDE, by_hand, network, recipe, sigmoid, softmax
+from tests.importing.build import SIDE, by_hand, mapper, network, recipe, sigmoid, softmax
 
 DRAWN = np.stack(pictures(FrameSpec(width=8, height=8), seed=3, count=4))[:, :SIDE, :SIDE]
 NORMAL: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": ("0.229", "0.224", "0.225")}
@@ -57,6 +57,56 @@ def test_columns_of_one_label_are_added_or_the_highest_is_taken() -> None:
     shares = np.array([softmax(by_hand(picture, recipe())) for picture in DRAWN])
     assert added[:, 0] == pytest.approx(shares[:, 0] + shares[:, 2], abs=1e-5)
     assert highest[:, 0] == pytest.approx(np.maximum(shares[:, 0], shares[:, 2]), abs=1e-5)
+
+
+LINES: dict[str, Any] = {"above": 0.5, "cell": 2, "thickest": 3, "half": 0.05, "steepness": 2.0}
+OF_MAP: dict[str, Any] = {
+    "width": 32,
+    "height": 32,
+    "columns": ("text",),
+    "activation": "none",
+    "labels": {"overlay_text": {"columns": ["text"]}},
+}
+
+
+def with_bright(*boxes: tuple[slice, slice]) -> NDArray[np.uint8]:
+    """One dark picture with bright boxes: 1 x 32 x 32 x 3."""
+    picture = np.full((1, 32, 32, 3), 40, np.uint8)
+    for rows_of_it, columns_of_it in boxes:
+        picture[0, rows_of_it, columns_of_it] = 250
+    return picture
+
+
+def share_of(probability: float, area: dict[str, Any]) -> float:
+    """The share of the picture that a probability stands for."""
+    odds = probability / (1 - probability)
+    return float(odds ** (1 / area["steepness"]) * (area["half"] + 1e-4) - 1e-4)
+
+
+def test_of_a_map_the_share_that_lies_high_counts_by_a_curve() -> None:
+    area = {key: value for key, value in LINES.items() if key not in ("cell", "thickest")}
+    wrapped = wrap(mapper().SerializeToString(), recipe(area=area, **OF_MAP), name="x")
+    half = with_bright((slice(0, 2), slice(0, 26)))
+
+    (line,), (block,), (none,) = (
+        try_graph(wrapped.model, picture, provider="cpu").rows
+        for picture in (half, with_bright((slice(4, 20), slice(4, 20))), with_bright())
+    )
+
+    assert line[0] == pytest.approx(0.5, abs=0.02)
+    assert share_of(line[0], area) == pytest.approx(52 / 1024, abs=1e-4)
+    assert share_of(block[0], area) == pytest.approx(0.25, rel=1e-3)
+    assert none[0] < 1e-5
+
+
+def test_blobs_that_are_thick_both_ways_do_not_count() -> None:
+    wrapped = wrap(mapper().SerializeToString(), recipe(area=LINES, **OF_MAP), name="x")
+    line, block = (slice(0, 4), slice(0, 32)), (slice(12, 28), slice(12, 28))
+
+    (both,), (alone,) = (try_graph(wrapped.model, with_bright(*boxes), provider="cpu").rows for boxes in ((line, block), (line,)))
+
+    assert both[0] == pytest.approx(alone[0], abs=1e-5)
+    assert share_of(alone[0], LINES) == pytest.approx(4 / 32, rel=1e-3)
 
 
 def test_columns_may_go_by_number_and_lie_in_any_shape() -> None:
@@ -127,6 +177,7 @@ def test_a_graph_may_be_made_to_say_that_it_takes_one_picture() -> None:
         (network(), {"columns": (), "labels": {"gun": {"columns": ["3"]}}}, "has columns 0 to 2, no 3"),
         (network(columns="k"), {"columns": (), "labels": {"gun": {"columns": ["0"]}}}, "name them with --columns"),
         (network(dtype=TensorProto.UINT8), {}, "--scale must be 1"),
+        (network(), {"area": LINES, "columns": ("a",), "labels": {"gun": {"columns": ["a"]}}}, "wanted a map of N x 1 x H x W"),
     ],
 )
 def test_a_network_that_the_recipe_does_not_fit_is_refused(made: Any, changes: dict[str, Any], said: str) -> None:

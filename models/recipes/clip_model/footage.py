@@ -19,10 +19,10 @@ from scanner.media.orientation import Compass
 from scanner.media.scale import Scaler
 from scanner.types import Fit, FrameSpec, Rgb
 
-from .bursts import SIDE, Film, bursts, frames_at, read_film
-from .scenes import VARIANTS, _at_rate, show
+from .bursts import SIDE, Film, bursts_of, read_film
+from .scenes import VARIANTS, at_rate, show
 
-__all__ = ["PLAIN", "Batch", "Footage", "extract", "luma_of", "moving"]
+__all__ = ["PLAIN", "Batch", "Footage", "changed", "extract", "load", "luma_of", "moving", "ordinary_films", "read_small", "squash"]
 
 PLAIN = "as filmed"
 SHARD = 16
@@ -83,7 +83,7 @@ def extract(rows: Sequence[Row], folds: Mapping[str, int], plan: Footage, views:
         missing = [view for view in views if not shard_path(plan.cache, view, start).exists()]
         if missing and not backdrops and missing != [PLAIN]:
             backdrops = ordinary_films(rows, folds, plan.data)
-        films = {index: _read(plan.data / rows[index].path) for index in _of_shard(rows, start)} if set(missing) - {PLAIN} else {}
+        films = {index: read_small(plan.data / rows[index].path) for index in _of_shard(rows, start)} if set(missing) - {PLAIN} else {}
         for view in missing:
             _write(shard_path(plan.cache, view, start), _shard(rows, start, view, folds, backdrops, films, plan))
         print(f"{min(start + SHARD, len(rows))}/{len(rows)} clips, {len(views)} views", flush=True)
@@ -120,7 +120,7 @@ def ordinary_films(rows: Sequence[Row], folds: Mapping[str, int], data: Path) ->
     for row in sorted(ordinary, key=lambda row: hashlib.sha256(row.path.encode()).digest()):
         films = found.setdefault(folds[row.group], [])
         if len(films) < BACKDROPS:
-            films.append(_at_rate(_read(data / row.path), COARSE))
+            films.append(at_rate(read_small(data / row.path), COARSE))
     return found
 
 
@@ -146,8 +146,7 @@ def _shard(
 def _seen(row: Row, film: Film | None, view: str, backdrops: Sequence[Film], plan: Footage) -> Iterator[list[Rgb]]:
     """The network's input, burst by burst; the same for ever, given the seed."""
     whole = read_film(plan.data / row.path, seconds=LIMIT) if film is None or view == PLAIN else changed(row, film, view, backdrops, plan)
-    for instants in bursts(whole.end):
-        frames = frames_at(whole, instants)
+    for frames in bursts_of(whole):
         yield frames if view == PLAIN else [squash(rgb, SIDE) for rgb in frames]
 
 
@@ -156,14 +155,14 @@ def changed(row: Row, film: Film, view: str, backdrops: Sequence[Film], plan: Fo
     rng = np.random.default_rng([plan.seed, zlib.crc32(row.path.encode()), zlib.crc32(view.encode())])
     if view in VARIANTS:
         return VARIANTS[view](film, rng, backdrops)
-    return show(_at_rate(film, COARSE), rng, backdrops)
+    return show(at_rate(film, COARSE), rng, backdrops)
 
 
-def _read(path: Path) -> Film:
-    """A clip at no more than ``LONGEST`` pixels a side."""
+def read_small(path: Path, *, longest: int = LONGEST) -> Film:
+    """A clip at no more than ``longest`` pixels a side."""
     with av.open(str(path)) as container:
         size = (container.streams.video[0].width, container.streams.video[0].height)
-    ratio = min(1.0, LONGEST / max(size))
+    ratio = min(1.0, longest / max(size))
     return read_film(path, width=max(8, round(size[0] * ratio)), height=max(8, round(size[1] * ratio)), seconds=LIMIT)
 
 

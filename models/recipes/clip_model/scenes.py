@@ -21,7 +21,7 @@ from scanner.types import Rgb
 
 from .bursts import Film, frames_at
 
-__all__ = ["VARIANTS", "Change", "show"]
+__all__ = ["VARIANTS", "Change", "at_rate", "show"]
 
 Backdrops = Sequence[Film]
 """Ordinary scenes to play behind or beside another one; of the same fold, or footage would leak across it."""
@@ -170,10 +170,11 @@ def _shaken(film: Film, rng: Generator, *, tremble: float, pan: Sequence[float] 
 
 def slower(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
     """Fewer frames a second."""
-    return _at_rate(film, Fraction(int(rng.choice([4, 5, 6, 8]))))
+    return at_rate(film, Fraction(int(rng.choice([4, 5, 6, 8]))))
 
 
-def _at_rate(film: Film, rate: Fraction) -> Film:
+def at_rate(film: Film, rate: Fraction) -> Film:
+    """The film with so many frames a second: each is the one on screen at its time."""
     count = max(2, int(film.end * rate))
     at = tuple(film.at[0] + Fraction(index) / rate for index in range(count))
     return replace(film, at=at, frames=tuple(frames_at(film, at)))
@@ -258,7 +259,7 @@ VARIANTS: dict[str, Change] = {
     "dark": lambda film, rng, _backdrops: _dimmed(film, rng, curve=1.8, light=0.4, noise=0.02),
     "shaking": lambda film, rng, _backdrops: _shaken(film, rng, tremble=0.01),
     "low bit rate: 240 lines, crf 40": lambda film, _rng, _backdrops: _encoded(film, lines=240, crf=40),
-    "15 frames a second": lambda film, _rng, _backdrops: _at_rate(film, Fraction(15)),
+    "15 frames a second": lambda film, _rng, _backdrops: at_rate(film, Fraction(15)),
     "overlays: chat, banner, face-cam": _overlaid,
 }
 """Changes that the card measures, each alone; their order is the card's."""

@@ -15,7 +15,7 @@ from .fitting import minimise
 from .folds import HeldOut
 from .measures import auc
 
-__all__ = ["Advice", "Calibrated", "advise", "calibrate", "calibrate_medium", "harmless", "platt"]
+__all__ = ["Advice", "Calibrated", "advise", "calibrate", "calibrate_medium", "harmless", "platt", "threshold_over", "upwards"]
 
 GROUP_CAP = 300
 """Frames of one group that count in full; a larger group counts no more than this (measured: at 50 the calibration error of
@@ -157,11 +157,11 @@ def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np
     kinds = harmless(held, label)
     ordinary = kinds.pop("ordinary CCTV")
     pictures = [logits[which] for which in kinds.values() if which.any()]
-    still = float(np.clip(calibrated.probability(np.array(_threshold(pictures, STILL_FALSE_POSITIVES))), LEAST_STILL, 0.999))
+    still = float(np.clip(calibrated.probability(np.array(threshold_over(pictures, STILL_FALSE_POSITIVES))), LEAST_STILL, 0.999))
     clips = [logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])]
     lasting = calibrated.evidence(np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips]))
-    live = calibrated.evidence(np.array(_threshold(pictures, LIVE_FALSE_POSITIVES)))
-    level = max(LEAST_LEVEL, _upwards(float(live)), _upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))))
+    live = calibrated.evidence(np.array(threshold_over(pictures, LIVE_FALSE_POSITIVES)))
+    level = max(LEAST_LEVEL, upwards(float(live)), upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))))
     return Advice(
         level=level,
         still=round(still, 3),
@@ -177,12 +177,12 @@ def _separation(held: HeldOut, label: str, ordinary: NDArray[np.bool_]) -> float
     return auc(held.labels[which, column], shown[which].astype(float))
 
 
-def _upwards(level: float) -> float:
+def upwards(level: float) -> float:
     """Above it, to a tenth."""
     return float(np.floor(10 * level) + 1) / 10
 
 
-def _threshold(kinds: Sequence[Array], most: float) -> float:
+def threshold_over(kinds: Sequence[Array], most: float) -> float:
     """The lowest logit above which lies at most this share, every kind counting alike."""
     logits = np.concatenate(kinds)
     share = np.concatenate([np.full(len(kind), 1 / len(kind) / len(kinds)) for kind in kinds])

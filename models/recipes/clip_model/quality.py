@@ -1,0 +1,118 @@
+"""The figures of the model card, all from bursts that the heads did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from frame_model.calibration import Calibrated
+from frame_model.corpus import Row
+from frame_model.measures import auc, bootstrap, calibration_error, threshold_at
+from frame_model.quality import Line
+from numpy.typing import NDArray
+
+from .beside import Beside
+from .calibration import crossed, harmless
+from .fitting import truth_of
+from .folds import HeldOut, peaks
+from .footage import PLAIN
+
+__all__ = ["GATES", "HEADLINES", "gate_table", "measure"]
+
+STATED = 0.05
+"""Share of ordinary surveillance clips above the threshold at which recall and flags are given."""
+GATES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""Frame scores at which the gate's trade is given."""
+HEADLINES = frozenset({"AUC of clips by their highest burst: as filmed", "AUC of clips, footage of the same size and rate held out", "calibration error"})
+
+Array = NDArray[np.float64]
+
+
+def measure(
+    held: HeldOut, stranger: HeldOut, calibrated: Calibrated, level: float, beside: Mapping[str, Beside]
+) -> tuple[Line, ...]:
+    """Every figure, in the card's order.
+
+    Args:
+        stranger: judged by heads that never saw footage of the same size and frame rate.
+        beside: what the frame model says of the same views; empty where its fold models are not there.
+    """
+    return (
+        *_areas(held, beside),
+        _area("AUC of clips by the mean of their bursts: as filmed", held.rows, *_means(held.logits[PLAIN], held.views[PLAIN].row)),
+        _area("AUC of clips, footage of the same size and rate held out", held.rows, *peaks(stranger.logits[PLAIN], stranger.views[PLAIN].row)),
+        *_flags(held),
+        *_recommended(held, calibrated, level),
+        *_calibration(held),
+    )
+
+
+def _areas(held: HeldOut, beside: Mapping[str, Beside]) -> Iterator[Line]:
+    for name, view in held.views.items():
+        yield _area(f"AUC of clips by their highest burst: {_spoken(name)}", held.rows, *peaks(held.logits[name], view.row))
+        if name in beside:
+            highest = beside[name].highest(len(held.rows))
+            clips = np.flatnonzero(~np.isnan(highest))
+            yield _area(f"the frame model on the same: {_spoken(name)}", held.rows, clips, highest[clips], subject="fight, frames")
+
+
+def _spoken(view: str) -> str:
+    return f"as live streams show them, draw {view}" if view.isdigit() else view
+
+
+def _area(what: str, rows: Sequence[Row], clips: NDArray[np.int64], said: Array, *, subject: str = "fight") -> Line:
+    """Fights against ordinary scenes of the same cameras."""
+    own = np.array([rows[clip].task == "violence_clip" for clip in clips])
+    scores, truth = said[own], truth_of(rows)[clips[own]].astype(float)
+    groups = [rows[clip].group for clip in clips[own]]
+    figure = bootstrap(lambda pick: auc(scores[pick], truth[pick]), groups)
+    return Line(subject=subject, what=what, figure=figure, examples=len(groups), headline=what in HEADLINES)
+
+
+def _means(said: Array, row: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:
+    clips, place = np.unique(row, return_inverse=True)
+    return clips, np.bincount(place, weights=said) / np.bincount(place)
+
+
+def _flags(held: HeldOut) -> Iterator[Line]:
+    """At the threshold that ``STATED`` of the ordinary CCTV clips reach."""
+    logits, row = held.logits[PLAIN], held.views[PLAIN].row
+    clips, highest = peaks(logits, row)
+    ordinary = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & (truth_of(held.rows)[clips] == 0)
+    threshold = threshold_at(highest[ordinary], STATED)
+    fights = truth_of(held.rows)[clips] == 1
+    yield _share(f"fight clips found at {STATED:.0%} of ordinary CCTV clips", highest > threshold, fights, [held.rows[clip].group for clip in clips])
+    groups = [held.rows[index].group for index in row]
+    for kind, which in harmless(held).items():
+        if kind != "ordinary CCTV":
+            yield _share(f"bursts above the same threshold: {kind}", logits > threshold, which, groups)
+
+
+def _recommended(held: HeldOut, calibrated: Calibrated, level: float) -> Iterator[Line]:
+    evident = calibrated.evidence(held.logits[PLAIN]) >= level
+    row = held.views[PLAIN].row
+    groups = [held.rows[index].group for index in row]
+    yield _share("bursts of fights that reach the recommended level", evident, truth_of(held.rows)[row] == 1, groups)
+    for kind, which in harmless(held).items():
+        yield _share(f"bursts that reach it: {kind}, whatever the medium", evident, which, groups)
+
+
+def _calibration(held: HeldOut) -> Iterator[Line]:
+    said, row = crossed(held), held.views[PLAIN].row
+    truth, groups = truth_of(held.rows)[row].astype(float), [held.rows[index].group for index in row]
+    figure = bootstrap(lambda pick: calibration_error(said[pick], truth[pick]), groups)
+    yield Line(subject="fight", what="calibration error", figure=figure, examples=len(groups), headline=True)
+
+
+def _share(what: str, found: NDArray[np.bool_], which: NDArray[np.bool_], groups: Sequence[str]) -> Line:
+    hits, own = found[which], [group for group, chosen in zip(groups, which, strict=True) if chosen]
+    figure = bootstrap(lambda pick: float(hits[pick].mean()), own)
+    return Line(subject="fight", what=what, figure=figure, examples=len(own), headline=what in HEADLINES)
+
+
+def gate_table(rows: Sequence[Row], frames: Beside, kinds: Sequence[str]) -> dict[float, dict[str, float]]:
+    """For each gate, the share of clips of each kind that it lets through: one of their frames scores as much."""
+    highest = frames.highest(len(rows))
+    kind = np.asarray(kinds)
+    seen = ~np.isnan(highest)
+    return {gate: {name: float((highest[seen & (kind == name)] >= gate).mean()) for name in dict.fromkeys(kinds)} for gate in GATES}

@@ -1,0 +1,149 @@
+"""Make ``streamwarden-clip`` from labelled clips: one command, resumable, the same answer every time.
+
+    python models/recipes/train_clip.py --data ../shared/data --out models/streamwarden-clip
+
+The first run spends its time on bursts and on what is measured of them, cached in ``--cache``; after a cut-off it goes on where it
+was. Fitting, cross-validation and export take a minute. With ``--frame-folds``, what ``train.py --folds-out`` wrote, the card also
+says what the frame model makes of the same footage, and what the gate lets through.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from clip_model.beside import Beside, frame_scores
+from clip_model.bursts import BURST, SIDE, bursts_of, read_film
+from clip_model.calibration import advise, calibrate, kind_of
+from clip_model.card import write_card
+from clip_model.curves import draw_curves
+from clip_model.export import FILE, Facts, compare, cost_of, write_model
+from clip_model.features import Described, describe_view, join
+from clip_model.fitting import fit_head
+from clip_model.folds import HeldOut, choose_ridge, cross_validate
+from clip_model.footage import PLAIN, Footage, extract, moving
+from clip_model.model import ClipModel
+from clip_model.quality import gate_table, measure
+from clip_model.scenes import VARIANTS
+from clip_model.shipping import write_folds
+from frame_model.card import write_table
+from frame_model.corpus import Row, assign_folds, read_manifest
+from frame_model.folds import FOLDS
+
+VERSION = "0.1.0"
+GATE = 0.1
+"""Of the frame model's fight score, from the trade in the card's table: read there what it lets through."""
+COMPARED = 12
+"""Real bursts on which the exported graph is compared with torch, beside as many random ones."""
+
+
+def main() -> None:
+    """Parse the command line and run every step."""
+    options = parse()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    everything = read_manifest(options.data)
+    folds = assign_folds([row for row in everything if row.task != "benign"], FOLDS)
+    rows = tuple(sorted(moving(everything), key=lambda row: row.task != "violence_clip"))
+    plan = Footage(data=options.data, cache=options.cache, seed=options.seed)
+    views = make_views(rows, folds, plan, draws=options.draws)
+    learned = [PLAIN, *(str(draw) for draw in range(1, options.draws + 1))]
+    held = cross_validate(views, learned, rows, np.array([folds[row.group] for row in rows]))
+    stranger = cross_validate({name: views[name] for name in learned}, learned, rows, formats(rows, options.data))
+    beside = look_beside(options.frame_folds, rows, folds, plan) if options.frame_folds else {}
+    if options.folds_out:
+        write_folds(options.folds_out, held, name=options.out.name, version=VERSION, gate=GATE)
+    taught = join([views[name] for name in learned])
+    ridge = choose_ridge(taught, rows, held.fold)
+    ship(options, held, stranger, beside, ClipModel(fit_head(taught, rows, ridge=ridge)))
+
+
+def parse() -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--out", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--folds-out", type=Path, help="also write each fold's model, to judge footage that it never saw")
+    parser.add_argument("--frame-folds", type=Path, help="the frame model's fold models, from train.py --folds-out")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/streamwarden-clip"), help="bursts, about 1.2 GB")
+    parser.add_argument("--draws", type=int, default=4, help="of each fight and ordinary scene, as live streams show it")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it to torch")
+    return parser.parse_args()
+
+
+def make_views(rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage, *, draws: int) -> dict[str, Described]:
+    """Each view's statistics, by name. Games and ordinary video are seen as filmed and in one draw; fights in all of them."""
+    fights = tuple(row for row in rows if row.task == "violence_clip")
+    more, variants = [str(draw) for draw in range(2, draws + 1)], [name for name in VARIANTS if name != PLAIN]
+    extract(rows, folds, plan, [PLAIN, "1"])
+    extract(fights, folds, plan, [*more, *variants])
+    whole = {name: describe_view(rows, plan.cache, name) for name in (PLAIN, "1")}
+    return whole | {name: describe_view(fights, plan.cache, name) for name in (*more, *variants)}
+
+
+def formats(rows: tuple[Row, ...], data: Path) -> np.ndarray:
+    """For each row a number that footage of the same size and frame rate shares: a harder way to hold apart than groups.
+
+    Groups that span several formats make these one.
+    """
+    named = []
+    for row in rows:
+        with av.open(str(data / row.path)) as container:
+            stream = container.streams.video[0]
+            named.append((stream.width, stream.height, round(float(stream.average_rate or 0))))
+    united: dict[object, object] = {}
+    for row, form in zip(rows, named, strict=True):
+        one, other = _root(united, form), _root(united, row.group)
+        united[other] = one
+    roots = [_root(united, form) for form in named]
+    order = {root: index for index, root in enumerate(dict.fromkeys(roots))}
+    return np.array([order[root] for root in roots])
+
+
+def _root(united: dict[object, object], key: object) -> object:
+    while united.setdefault(key, key) != key:
+        key = united[key]
+    return key
+
+
+def look_beside(models: Path, rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage) -> dict[str, Beside]:
+    """What the frame model says of each variant."""
+    fights = tuple(row for row in rows if row.task == "violence_clip")
+    own = {row.group: folds[row.group] for row in rows}
+    return {name: frame_scores(models, rows if name == PLAIN else fights, own, plan, name) for name in VARIANTS}
+
+
+def ship(options: argparse.Namespace, held: HeldOut, stranger: HeldOut, beside: Mapping[str, Beside], model: ClipModel) -> None:
+    """Calibrate, measure, export and write the card."""
+    calibrated, row = calibrate(held), held.views[PLAIN].row
+    camera = beside[PLAIN].filmed(len(held.rows))[row] if beside else np.ones(len(row), bool)
+    advice = advise(held, calibrated, camera)
+    lines = measure(held, stranger, calibrated, advice.level, beside)
+    quality = {f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline}
+    facts = Facts(
+        name=options.out.name, version=VERSION, calibrated=calibrated, advice=advice, shadow=advice.shadow, gate=GATE, quality=quality
+    )
+    worst = write_model(options.out, facts, model)
+    difference = compare(model, options.out / FILE, check_bursts(options.data, held.rows))
+    gates = gate_table(held.rows, beside[PLAIN], [kind_of(row) for row in held.rows]) if beside else {}
+    write_card(options.out, facts, lines, gates, difference=difference, cost=cost_of(options.out / FILE), ridges=held.ridges)
+    write_table(options.cache / "quality.csv", lines)
+    draw_curves(options.cache / "curves.png", held, calibrated)
+    print(f"logits differ from torch's by {difference:.2g}; golden scores by {worst:.2g}; ridges {held.ridges}")
+
+
+def check_bursts(data: Path, rows: tuple[Row, ...]) -> np.ndarray:
+    """Random and real inputs, N x T x H x W x 3 uint8."""
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(rows), size=COMPARED, replace=False)
+    real = [np.stack(burst) for index in chosen for burst in bursts_of(read_film(data / rows[index].path))[:1]]
+    return np.concatenate([np.stack(real), rng.integers(0, 256, size=(COMPARED, BURST.frames, SIDE, SIDE, 3), dtype=np.uint8)])
+
+
+if __name__ == "__main__":
+    main()
