@@ -18,7 +18,14 @@ TEMPLATE = Path(__file__).with_name("card.md")
 
 
 def write_card(
-    folder: Path, facts: Facts, lines: Sequence[Line], gates: Mapping[float, Mapping[str, float]], *, difference: float, cost: float, ridges: Sequence[float]
+    folder: Path,
+    facts: Facts,
+    lines: Sequence[Line],
+    gates: Mapping[float, Mapping[str, float]],
+    *,
+    difference: float,
+    cost: float,
+    ridges: Sequence[float],
 ) -> None:
     """``README.md`` beside the model."""
     text = Template(TEMPLATE.read_text("utf-8")).substitute(

@@ -23,14 +23,14 @@ STATED = 0.05
 """Share of ordinary surveillance clips above the threshold at which recall and flags are given."""
 GATES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 """Frame scores at which the gate's trade is given."""
-HEADLINES = frozenset({"AUC of clips by their highest burst: as filmed", "AUC of clips, footage of the same size and rate held out", "calibration error"})
+HEADLINES = frozenset(
+    {"AUC of clips by their highest burst: as filmed", "AUC of clips, footage of the same size and rate held out", "calibration error"}
+)
 
 Array = NDArray[np.float64]
 
 
-def measure(
-    held: HeldOut, stranger: HeldOut, calibrated: Calibrated, level: float, beside: Mapping[str, Beside]
-) -> tuple[Line, ...]:
+def measure(held: HeldOut, stranger: HeldOut, calibrated: Calibrated, level: float, beside: Mapping[str, Beside]) -> tuple[Line, ...]:
     """Every figure, in the card's order.
 
     Args:
@@ -40,7 +40,9 @@ def measure(
     return (
         *_areas(held, beside),
         _area("AUC of clips by the mean of their bursts: as filmed", held.rows, *_means(held.logits[PLAIN], held.views[PLAIN].row)),
-        _area("AUC of clips, footage of the same size and rate held out", held.rows, *peaks(stranger.logits[PLAIN], stranger.views[PLAIN].row)),
+        _area(
+            "AUC of clips, footage of the same size and rate held out", held.rows, *peaks(stranger.logits[PLAIN], stranger.views[PLAIN].row)
+        ),
         *_flags(held),
         *_recommended(held, calibrated, level),
         *_calibration(held),
@@ -81,7 +83,9 @@ def _flags(held: HeldOut) -> Iterator[Line]:
     ordinary = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & (truth_of(held.rows)[clips] == 0)
     threshold = threshold_at(highest[ordinary], STATED)
     fights = truth_of(held.rows)[clips] == 1
-    yield _share(f"fight clips found at {STATED:.0%} of ordinary CCTV clips", highest > threshold, fights, [held.rows[clip].group for clip in clips])
+    yield _share(
+        f"fight clips found at {STATED:.0%} of ordinary CCTV clips", highest > threshold, fights, [held.rows[clip].group for clip in clips]
+    )
     groups = [held.rows[index].group for index in row]
     for kind, which in harmless(held).items():
         if kind != "ordinary CCTV":

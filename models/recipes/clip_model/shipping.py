@@ -24,7 +24,13 @@ def write_folds(folder: Path, held: HeldOut, *, name: str, version: str, gate: f
         calibrated = calibrate(others)
         advice = advise(others, calibrated, np.ones(int((fold != left_out).sum()), bool))
         facts = Facts(
-            name=name, version=f"{version}-fold{left_out}", calibrated=calibrated, advice=advice, shadow=advice.shadow, gate=gate, quality={}
+            name=name,
+            version=f"{version}-fold{left_out}",
+            calibrated=calibrated,
+            advice=advice,
+            shadow=advice.shadow,
+            gate=gate,
+            quality={},
         )
         write_model(folder / f"fold-{left_out}" / name, facts, ClipModel(head))
     with (folder / "folds.csv").open("w", newline="") as file:
