@@ -8,6 +8,7 @@ Shapes: N bursts, P pairs of frames, H x W pixels.
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -56,7 +57,9 @@ def summarise(by_pair: Named) -> Named:
         "lowest": values.amin(dim=1),
         "change": (values[:, 1:] - values[:, :-1]).abs().mean(dim=1),
     }
-    return {f"{name} {how}": column for how, summary in summaries.items() for name, column in zip(by_pair, summary.unbind(dim=1), strict=True)}
+    return {
+        f"{name} {how}": column for how, summary in summaries.items() for name, column in zip(by_pair, summary.unbind(dim=1), strict=True)
+    }
 
 
 def deviation(values: Tensor) -> Tensor:
