@@ -24,7 +24,7 @@ from rich.console import Console
 
 from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
-from scanner.arrivals import Arrival, Arrived, Ended
+from scanner.arrivals import Arrival, Arrived, NoMore
 from scanner.cli.show import Board
 from scanner.config import compose_policies, read_settings
 from scanner.evidence import Reporter, open_room
@@ -110,7 +110,7 @@ class Pace:
                 key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
                 yield Arrived(path=due.stream, segment=Segment(key=key, source=piece.source, init=piece.init), name=piece.name)
             if due.last:
-                yield Ended(stream_id=stream_id)
+                yield NoMore(stream_id=stream_id)
 
 
 def _due(name: str, playlist: Path) -> Iterator[Due]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scanner.errors import ScannerError
 from scanner.types import Segment, SegmentKey, StreamId
 
-__all__ = ["Arrival", "Arrived", "Ended", "Lost", "Unreadable"]
+__all__ = ["Arrival", "Arrived", "Lost", "NoMore", "Unreadable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class NoMore:
     """No more segments of this stream will arrive."""
 
     stream_id: StreamId
@@ -50,4 +50,4 @@ class Unreadable:
     error: ScannerError
 
 
-Arrival = Arrived | Lost | Ended | Unreadable
+Arrival = Arrived | Lost | NoMore | Unreadable

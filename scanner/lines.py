@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any, ClassVar, Final
 
 from scanner.errors import FormatError
+from scanner.types import GapReason
 
 __all__ = ["ErrorLine", "FrameLine", "GapLine", "IncidentLine", "Line", "SummaryLine", "dumps", "exact", "exact_at", "loads", "read_lines"]
 
@@ -54,7 +55,7 @@ class GapLine:
     path: str
     start: float
     end: float
-    reason: str
+    reason: GapReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from scanner.lines import ErrorLine, FrameLine, GapLine, Line, SummaryLine
 from scanner.pts import Clock, place, trailing
 from scanner.risk import Closed, Ended, Event, Gap, LabelRisk, Observation, Policies, Sampled, StreamRisk, advance, judge_still
 from scanner.runner import Failed
-from scanner.types import Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
+from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
 
 __all__ = ["Monitor", "Said"]
 
@@ -32,7 +32,7 @@ class Monitor:
         self._on_look = on_look
         self._clock = Clock()
         self._risk = StreamRisk(stream_id=stream_id)
-        self._hole = "missing"
+        self._hole: GapReason = "missing"
         self._latest = -1
         """Highest sequence that anything was heard of."""
         self._failures = 0

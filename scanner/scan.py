@@ -1,6 +1,6 @@
 """The whole path in one process: what arrives, through a runner, to lines. Read this first.
 
-    Arrived, Lost, Ended, Unreadable  ->  Runner (decode, score)  ->  Monitor (place, fold)  ->  Line, Event
+    Arrived, Lost, NoMore, Unreadable  ->  Runner (decode, score)  ->  Monitor (place, fold)  ->  Line, Event
 
 ``scan`` neither decodes nor scores nor judges: it keeps the streams apart and in order. The runner may be in line or on Ray.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from scanner.arrivals import Arrival, Arrived, Ended, Lost, Unreadable
+from scanner.arrivals import Arrival, Arrived, Lost, NoMore, Unreadable
 from scanner.lines import ErrorLine, IncidentLine, SummaryLine
 from scanner.monitor import Monitor, Said
 from scanner.pts import Clock
@@ -102,7 +102,7 @@ class _Desk:
                     yield from self._job(arrival)
                 case Lost(path=path, key=key):
                     self._stream(path, key).queue.lose(arrival)
-                case Ended(stream_id=stream_id) if stream_id in self._streams:
+                case NoMore(stream_id=stream_id) if stream_id in self._streams:
                     self._end(stream_id)
                 case Unreadable(path=path, error=error):
                     self._errors.append(ErrorLine(path=path, kind=error.kind, message=str(error)))

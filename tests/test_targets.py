@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.arrivals import Arrived, Ended, Unreadable
+from scanner.arrivals import Arrived, NoMore, Unreadable
 from scanner.errors import InputError
 from scanner.fetch import FetchLimits
 from scanner.targets import arrivals, expand
@@ -49,7 +49,7 @@ def test_a_playlist_is_a_stream_of_segments(tmp_path: Path) -> None:
     *segments, ended = arrivals([str(folder)], FetchLimits())
 
     assert [one.segment.key.sequence for one in segments if isinstance(one, Arrived)] == [0, 1]
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, NoMore)
 
 
 def test_a_segment_that_is_gone_is_missing_and_not_an_error(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_playlist_without_a_segment_is_told(tmp_path: Path) -> None:
 
     assert isinstance(told, Unreadable)
     assert told.error.kind == "no_video"
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, NoMore)
 
 
 def test_a_folder_without_media_says_what_it_looked_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from scanner.evaluate.curves import Curve, curves
 from scanner.evaluate.footage import Footage
+from scanner.evaluate.measures import ROUNDS
 from scanner.evaluate.reliability import Reliability, reliabilities
 from scanner.evaluate.results import Result, Threshold, results, thresholds
 from scanner.evaluate.robustness import Robustness, robustness
@@ -49,17 +50,25 @@ class Evaluation:
 
 
 def evaluate(
-    subject: Subject, judged: Sequence[Judged], versions: Sequence[Judged] = (), footage: Mapping[str, Footage] | None = None
+    subject: Subject,
+    judged: Sequence[Judged],
+    versions: Sequence[Judged] = (),
+    footage: Mapping[str, Footage] | None = None,
+    *,
+    rounds: int = ROUNDS,
 ) -> Evaluation:
-    """Everything that can be told of what the models said; ``versions`` are rows unchanged and changed, to be compared."""
+    """Everything that can be told of what the models said; ``versions`` are rows unchanged and changed, to be compared.
+
+    ``rounds`` of the bootstrap; of the many figures of changes and slices, half as many.
+    """
     return Evaluation(
         subject=subject,
-        results=tuple(results(judged)),
+        results=tuple(results(judged, rounds=rounds)),
         curves=tuple(curves(judged)),
         thresholds=tuple(thresholds(judged)),
-        reliability=tuple(reliabilities(judged)),
-        robustness=tuple(robustness(versions)),
-        slices=() if footage is None else tuple(slices(judged, footage)),
+        reliability=tuple(reliabilities(judged, rounds=rounds)),
+        robustness=tuple(robustness(versions, rounds=rounds // 2)),
+        slices=() if footage is None else tuple(slices(judged, footage, rounds=rounds // 2)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
@@ -20,10 +21,10 @@ def _number(value: object) -> object:
     """Numbers may be written as a fraction: 1/255, 1/127.5."""
     if not isinstance(value, str):
         return value
-    above, _, below = value.partition("/")
+    above, slash, below = value.rpartition("/")
     try:
-        return float(Fraction(above) / Fraction(below or 1))
-    except (ValueError, ZeroDivisionError) as why:
+        return float(Fraction(Decimal(above)) / Fraction(Decimal(below))) if slash else float(below)
+    except (ArithmeticError, ValueError) as why:
         raise ValueError(f"must be a number or a fraction such as 1/255, got {value!r}") from why
 
 

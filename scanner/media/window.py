@@ -9,7 +9,7 @@ from fractions import Fraction
 from scanner.errors import LimitError
 from scanner.media.gops import Gop
 from scanner.media.timeline import Placed
-from scanner.types import NEVER_WRAPS, Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
+from scanner.types import NEVER_WRAPS, Decoded, FrameSpec, GapReason, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
 
 __all__ = ["Mark", "Window"]
 
@@ -99,7 +99,7 @@ class Window:
         yield from self._spans(self.unkeyed, "no_keyframe")
         yield from self._spans(_dark(sorted(self.marks), self.end), "undecodable")
 
-    def _spans(self, stretches: Iterable[tuple[int, int]], reason: str) -> Iterator[Unseen]:
+    def _spans(self, stretches: Iterable[tuple[int, int]], reason: GapReason) -> Iterator[Unseen]:
         return (Unseen(span=Span(start=self.at(start), end=self.at(end)), reason=reason) for start, end in stretches)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final
 
-from scanner.types import Medium, Span, Unseen
+from scanner.types import GapReason, Medium, Span, Unseen
 
 __all__ = ["BETWEEN", "Coverage", "Stretch"]
 
@@ -54,7 +54,7 @@ class Coverage:
         covered = self._missed(start, BETWEEN)._saw(at)
         return replace(covered, sampled=True, media=_added(self.media, medium, float(at - start)))
 
-    def gap(self, span: Span, reason: str, max_gap: Fraction) -> Coverage:
+    def gap(self, span: Span, reason: GapReason, max_gap: Fraction) -> Coverage:
         """Nobody could look at the span. What of it was accounted for before stays as it was."""
         return replace(self._tail(span.start, max_gap)._missed(span.end, reason), blind_until=max(span.end, self.until), sampled=False)
 
@@ -93,7 +93,7 @@ class Coverage:
         span = Span(start=self.until, end=to)
         return replace(self, until=to, seen=_total(self.seen, span), recent=_appended(self.recent, span))
 
-    def _missed(self, to: Fraction, reason: str) -> Coverage:
+    def _missed(self, to: Fraction, reason: GapReason) -> Coverage:
         if to <= self.until:
             return self
         span = Span(start=self.until, end=to)
@@ -152,7 +152,7 @@ def _dump(stretch: Stretch) -> list[str | None]:
     return [str(span.start), str(span.end), reason]
 
 
-def _load(row: list[str | None]) -> Stretch:
+def _load(row: tuple[str, str, GapReason | None]) -> Stretch:
     start, end, reason = row
-    span = Span(start=Fraction(start or 0), end=Fraction(end or 0))
+    span = Span(start=Fraction(start), end=Fraction(end))
     return span if reason is None else Unseen(span=span, reason=reason)

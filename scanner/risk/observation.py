@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import isfinite, log
 from typing import Any
 
-from scanner.types import Label, Medium, Span
+from scanner.types import GapReason, Label, Medium, Span
 
 __all__ = ["Ended", "Gap", "Observation", "Sampled", "Signal", "Tick"]
 
@@ -38,8 +38,7 @@ class Gap:
     """Nobody could look at a span, and why. It is folded when the span is over."""
 
     span: Span
-    reason: str
-    """As in ``scanner.types.Unseen``."""
+    reason: GapReason
 
     @property
     def at(self) -> Fraction:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from scanner.errors import DecoderDiedError, InputError, LimitError, ScannerError, rebuild
 from scanner.sandbox.walls import Walls
-from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
+from scanner.types import Decoded, FrameSpec, GapReason, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
 
 __all__ = [
     "Frames",
@@ -277,7 +277,16 @@ def _samples(said: Any, frames: Frames) -> tuple[Sample, ...]:
 
 
 def _hole(start: Any, start_bottom: Any, end: Any, end_bottom: Any, reason: Any) -> Unseen:
-    return Unseen(span=Span(start=_seconds(start, start_bottom), end=_seconds(end, end_bottom)), reason=_text(reason))
+    return Unseen(span=Span(start=_seconds(start, start_bottom), end=_seconds(end, end_bottom)), reason=_reason(reason))
+
+
+def _reason(said: Any) -> GapReason:
+    """One that is a decoder's to give; the others are said by who knows of them."""
+    known: dict[str, GapReason] = {"undecodable": "undecodable", "no_keyframe": "no_keyframe"}
+    reason = _text(said)
+    if reason not in known:
+        raise ValueError(f"a span unseen because of {reason[:40]!r}")
+    return known[reason]
 
 
 def _ratio(value: Fraction) -> tuple[int, int]:

@@ -25,7 +25,7 @@ def sample(at: Fraction | int, *images: Rgb, fit: Fit = Fit.SQUASH, rate: int | 
     With ``rate`` it is a burst, of images that are T x H x W x 3 and have as many frames as each other.
 
     >>> sample(2, np.zeros((8, 16, 3), np.uint8))
-    Sample(at=Fraction(2, 1), pts=2000, keyframe=True)
+    Sample(at=Fraction(2, 1), pts=2000, keyframe=True, start=None)
     """
     bursts = [None if rate is None else Burst(frames=len(image), rate=rate) for image in images]
     specs = [

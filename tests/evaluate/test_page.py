@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
+from functools import cache
 from html.parser import HTMLParser
 
 from markupsafe import Markup
@@ -15,12 +16,13 @@ VOID = {"meta", "link", "br"}
 DAY = Footage(luma=120.0, width=640, height=360, container="mp4", codec="h264", still=False)
 
 
+@cache
 def measured(word: str = "night") -> Evaluation:
     guns = [judged(row(f"gun {i}", label="1", slices=frozenset({word}) if i < 11 else frozenset()), gun=0.5 + i / 60) for i in range(24)]
     none = [judged(row(f"none {i}", label="0"), gun=0.3 + i / 60) for i in range(24)]
     changed = [judged(one.row, change, gun=one.scores["gun"]) for change in ("", word) for one in (*guns, *none)]
     subject = Subject(models=(word,), manifest=word, rows=48, failed=1, held_out=False, sampled=24)
-    return evaluate(subject, [*guns, *none], changed, {one.row.key: DAY for one in guns})
+    return evaluate(subject, [*guns, *none], changed, {one.row.key: DAY for one in guns}, rounds=20)
 
 
 class Balance(HTMLParser):

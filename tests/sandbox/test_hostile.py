@@ -140,6 +140,8 @@ LIES = {
     "a time stamp beyond 64 bits": said(times=[1 << 64, 0, 1, 1, 1, 90, 33]),
     "a clock that stands still": said(times=[0, 0, 1, 1, 0, 1, 33]),
     "a span that ends before it starts": said(unseen=[[2, 1, 1, 1, "undecodable"]]),
+    "a span unseen for a reason that is not its to give": said(unseen=[[1, 1, 2, 1, "late"]]),
+    "a span unseen for a number": said(unseen=[[1, 1, 2, 1, 7]]),
     "a picture wider than any": said(info=["mpegts", "h264", 1 << 40, 1080, False]),
     "a codec that is a number": said(info=["mpegts", 4, 1920, 1080, False]),
     "an error that is none": b'{"error": 5}',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -13,8 +15,10 @@ from scanner.config import Settings, compose_policies
 from scanner.lines import FrameLine, IncidentLine, Line, SummaryLine, dumps, read_lines
 from scanner.paths import scan_paths
 from scanner.replay import fold, recorded
-from scanner.runner import used_models
+from scanner.runner import Job, SegmentWorker, configured_scorers, decode_request, used_models
+from scanner.sandbox import Sandbox
 from scanner.scan import incident_line
+from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
 from tests.media.build import encode
 from tests.scoring.build_onnx import tiny, tiny_burst
 
@@ -124,3 +128,25 @@ def test_a_model_of_bursts_in_shadow_is_recorded_and_changes_nothing(models: Pat
     assert [line for line in kept if not isinstance(line, SummaryLine)] == [line for line in alone if not isinstance(line, SummaryLine)]
     (before,), (after,) = ([line for line in lines if isinstance(line, SummaryLine)] for lines in (alone, kept))
     assert replace(after, frames=before.frames) == before
+
+
+def test_a_decoder_that_is_killed_between_two_windows_changes_nothing(models: Path) -> None:
+    path = models / "long.mkv"
+    path.write_bytes(encode(container="matroska", frames=30 * 25, gop=400, bframes=2))
+    settings = Settings.model_validate({"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}})
+    job = Job(segment=Segment(key=SegmentKey(stream_id=StreamId("s"), sequence=0), source=path), name="long", windowed=True)
+    with Sandbox() as sandbox:
+        scorers = configured_scorers(settings)
+        worker = SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse, settings.bursts)
+        expected = list(worker.work(job))
+
+        for number in range(len(expected) - 1):
+            said = []
+            for outcome in worker.work(job):
+                said.append(outcome)
+                if len(said) == number + 1 and sandbox.pid is not None:
+                    os.kill(sandbox.pid, signal.SIGKILL)
+            assert said == expected
+
+    assert len(expected) == 5
+    assert all(any(frame.burst for frame in outcome.frames) for outcome in expected if isinstance(outcome, ScoredSegment))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scanner.arrivals import Ended, Lost, Unreadable
+from scanner.arrivals import Lost, NoMore, Unreadable
 from scanner.errors import DamagedError, InputError
 from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
 from scanner.runner import Failed, Finished, Job, Outcome
@@ -17,7 +17,7 @@ OTHER = StreamId("other")
 
 
 def test_each_streams_lines_end_with_its_summary() -> None:
-    arrivals = [arrived(0), arrived(1), Ended(stream_id=STREAM)]
+    arrivals = [arrived(0), arrived(1), NoMore(stream_id=STREAM)]
 
     said = list(scan(arrivals, POLICIES, runner(segment(0, QUIET), segment(1, QUIET))))
 
@@ -93,7 +93,7 @@ def test_a_segment_that_is_lost_is_missing_at_once() -> None:
 def test_what_is_lost_at_the_end_is_a_gap_as_long_as_the_segment_before_for_each() -> None:
     lost = [Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=sequence)) for sequence in (1, 2)]
 
-    said = lines(scan([arrived(0), *lost, Ended(stream_id=STREAM)], POLICIES, runner(segment(0, QUIET))))
+    said = lines(scan([arrived(0), *lost, NoMore(stream_id=STREAM)], POLICIES, runner(segment(0, QUIET))))
 
     (summary,) = lines(said, SummaryLine)
     assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [(4.0, 12.0, "missing")]
@@ -147,7 +147,7 @@ def test_one_that_arrived_is_waited_for_however_many_later_ones_are_done() -> No
 
 def test_a_stream_that_ends_with_a_lost_segment_is_summed_up_while_others_go_on() -> None:
     lost = Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=1))
-    arrivals = [arrived(0), lost, Ended(stream_id=STREAM), arrived(0, stream=OTHER), arrived(1, stream=OTHER)]
+    arrivals = [arrived(0), lost, NoMore(stream_id=STREAM), arrived(0, stream=OTHER), arrived(1, stream=OTHER)]
     outcomes = runner(segment(0, QUIET), segment(0, QUIET, stream=OTHER), segment(1, QUIET, stream=OTHER))
 
     said = lines(scan(arrivals, POLICIES, outcomes))

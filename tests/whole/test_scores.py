@@ -35,7 +35,7 @@ def session() -> onnxruntime.InferenceSession:
 def test_scores_are_those_of_an_independent_run_of_the_model(name: str, session: onnxruntime.InferenceSession, sample_media: Media) -> None:
     path = sample_media(name).path
 
-    ended = run("scan", "--json", "--max-gap", "0.5", path)
+    ended = run("scan", "--json", "--max-gap", "0.5", path, extra={"STREAMWARDEN_MODELS__NAMES": f'["{MODEL.name}"]'})
 
     frames = [line for line in map(json.loads, ended.stdout.splitlines()) if line["type"] == "frame"]
     pictures = dict(_pictures(path, {line["pts"] for line in frames}))

@@ -91,6 +91,8 @@ def _guns(held: HeldOut) -> Iterator[Line]:
         here = cctv & (held.group == camera)
         yield _share("gun", f"recall on unseen camera {camera}", held, found, here & armed)
         yield _share("gun", f"flags on gunless frames of {camera}", held, found, here & ~armed)
+        own = held.labels[:, LABELS.index("gun")] > threshold_at(held.labels[here & ~armed, LABELS.index("gun")], STATED)
+        yield _share("gun", f"recall on {camera} where {STATED:.0%} of its own gunless frames are flagged", held, own, here & armed)
 
 
 def _fire(held: HeldOut) -> Iterator[Line]:
