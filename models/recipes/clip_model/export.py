@@ -120,6 +120,7 @@ burst = {{ frames = {BURST.frames}, rate = {BURST.rate} }}
 [gate]
 label = "fight"
 above = {facts.gate}
+when = ["camera", "mixed"]
 
 [[outputs]]
 name = "{OUTPUT}"

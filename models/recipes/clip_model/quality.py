@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from frame_model.calibration import Calibrated
@@ -144,8 +145,9 @@ def _share(what: str, found: NDArray[np.bool_], which: NDArray[np.bool_], groups
 
 
 def gate_table(rows: Sequence[Row], frames: Beside, kinds: Sequence[str], prior: float) -> dict[float, dict[str, float]]:
-    """For each gate, the share of clips of each kind that it lets through: one of their frames scores as much at this prior."""
-    highest = 1 / (1 + np.exp(-frames.highest(len(rows)) - np.log(prior / (1 - prior))))
-    kind = np.asarray(kinds)
-    seen = ~np.isnan(highest)
+    """For each gate, the share of clips of each kind that it lets through: a frame that is of a camera scores as much at this prior."""
+    seen, kind = ~np.isnan(frames.highest(len(rows))), np.asarray(kinds)
+    filmed = replace(frames, evidence=np.where(frames.camera, frames.evidence, -np.inf))
+    peak = np.nan_to_num(filmed.highest(len(rows)), nan=-np.inf)
+    highest = 1 / (1 + np.exp(-peak - np.log(prior / (1 - prior))))
     return {gate: {name: float((highest[seen & (kind == name)] >= gate).mean()) for name in dict.fromkeys(kinds)} for gate in GATES}
