@@ -110,6 +110,7 @@ class _Question:
 def contests(judged: Sequence[Judged]) -> Iterator[Contest]:
     """A contest for each task and kind of negatives that there are rows for, rows in the order given.
 
+    Rows of which no model says any of the labels are in none: a model of movement says nothing of stills.
     A model that is in shadow for a label that another one judges has contests of its own, among the rows that it saw.
     """
     yield from _contests(_QUESTIONS, judged)
@@ -121,9 +122,10 @@ def contests(judged: Sequence[Judged]) -> Iterator[Contest]:
 
 def _contests(questions: Sequence[_Question], judged: Sequence[Judged]) -> Iterator[Contest]:
     for question in questions:
-        positives = [one for one in judged if question.positive(one.row)]
+        heard = [one for one in judged if not question.labels or any(label in one.scores for label in question.labels)]
+        positives = [one for one in heard if question.positive(one.row)]
         for against, is_negative in question.negatives.items():
-            negatives = [one for one in judged if is_negative(one.row)]
+            negatives = [one for one in heard if is_negative(one.row)]
             if positives and negatives:
                 yield _contest(question, against, positives, negatives)
 

@@ -28,7 +28,7 @@ ROWS = [
     judged("fire", "smoke", "d", smoke=0.7),
     judged("fire", "normal", "d", smoke=0.1),
     judged("game_video", "rendered_3d", "e", medium=0.9, gun=0.5),
-    judged("game_video", "screen", "f", medium=0.1),
+    judged("game_video", "screen", "f", medium=0.1, gun=0.1),
 ]
 
 
@@ -51,6 +51,12 @@ def test_smoke_counts_as_fire() -> None:
 
 def test_games_are_negatives_for_real_weapons() -> None:
     assert found("weapon", "games") == (1, 2, 1.0)
+
+
+def test_a_row_of_which_no_model_says_the_label_is_no_negative() -> None:
+    silent = judged("benign", "n01440764_tench", "still")
+
+    assert [one.negatives for one in results([*ROWS, silent], rounds=5) if (one.task, one.against) == ("weapon", "benign")] == [1]
 
 
 def test_media_are_told_apart() -> None:

@@ -30,6 +30,7 @@ RATE = Fraction(10)
 LONGEST = 448
 """Longest side of a frame before it is squashed."""
 FIGHT = Label("fight")
+NAME = "streamwarden-frame"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +40,15 @@ class Beside:
     row: NDArray[np.int64]
     at: NDArray[np.float64]
     """Seconds."""
-    fight: NDArray[np.float64]
-    """Calibrated probabilities."""
+    evidence: NDArray[np.float64]
+    """For a fight: log-odds over the prior of the fold model that says so."""
     camera: NDArray[np.bool_]
     """The likeliest medium is the camera."""
 
     def highest(self, rows: int) -> NDArray[np.float64]:
-        """Of each row, NaN where nothing was looked at."""
+        """The most evidence of each row, NaN where nothing was looked at."""
         peak = np.full(rows, -np.inf)
-        np.maximum.at(peak, self.row, self.fight)
+        np.maximum.at(peak, self.row, self.evidence)
         return np.where(np.isfinite(peak), peak, np.nan)
 
     def filmed(self, rows: int) -> NDArray[np.bool_]:
@@ -74,7 +75,18 @@ def frame_scores(models: Path, rows: Sequence[Row], folds: Mapping[str, int], pl
         path.with_suffix(".partial.npz").rename(path)
         print(f"frames: {view}", flush=True)
     with np.load(path) as data:
-        return Beside(**{name: data[name] for name in ("row", "at", "fight", "camera")})
+        priors = np.array([_prior(models, fold) for fold in sorted(set(folds.values()))])
+        prior = priors[[folds[rows[index].group] for index in data["row"]]]
+        evidence = _log_odds(data["fight"]) - _log_odds(prior)
+        return Beside(row=data["row"], at=data["at"], evidence=evidence, camera=data["camera"])
+
+
+def _log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(probability / (1 - probability))
+
+
+def _prior(models: Path, fold: int) -> float:
+    return read_manifest(models / f"fold-{fold}" / NAME).labels[FIGHT].training_prior
 
 
 def _check_folds(models: Path, rows: Sequence[Row], folds: Mapping[str, int]) -> None:
@@ -90,7 +102,7 @@ def _scored(
 ) -> Iterator[tuple[int, float, float, bool]]:
     backdrops = {} if view == PLAIN else ordinary_films(rows, folds, plan.data)
     for fold in sorted(set(folds.values())):
-        scorer = _open(models / f"fold-{fold}" / "streamwarden-frame")
+        scorer = _open(models / f"fold-{fold}" / NAME)
         for index, row in enumerate(rows):
             if folds[row.group] == fold:
                 for at, rgb in _frames(row, view, backdrops.get(fold, []), scorer, plan):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from frame_model.calibration import (
+    GROUP_CAP,
     LASTING,
     LEAST_LEVEL,
     LEAST_STILL,
@@ -27,8 +28,6 @@ from .footage import PLAIN
 
 __all__ = ["LOOKS", "advise", "calibrate", "crossed", "harmless", "kind_of"]
 
-GROUP_CAP = 12
-"""Bursts of one group that count in full; a larger group counts no more than this."""
 LOOKS = 2
 """Bursts, 2 s apart, that make the 2.5 s for which the fold wants the level to last."""
 

@@ -41,19 +41,22 @@ class HeldOut:
         return replace(self, views=views, logits={name: logits[kept[name]] for name, logits in self.logits.items()})
 
 
-def cross_validate(views: Mapping[str, Described], learned: Sequence[str], rows: Sequence[Row], fold: NDArray[np.int64]) -> HeldOut:
+def cross_validate(
+    views: Mapping[str, Described], learned: Sequence[str], rows: Sequence[Row], fold: NDArray[np.int64], *, ridge: float | None = None
+) -> HeldOut:
     """Nested: each fold's head, and the ridge it is fitted with, come from the other folds alone.
 
     Args:
         learned: the views that heads learn from; the others are only judged.
         fold: of each row.
+        ridge: of every fold's head, in place of the one that the other folds choose.
     """
     taught = join([views[name] for name in learned])
     logits = {name: np.zeros(len(view.row)) for name, view in views.items()}
     heads, ridges = [], []
     for left_out in np.unique(fold):
         inside = taught.take(fold[taught.row] != left_out)
-        ridges.append(choose_ridge(inside, rows, fold))
+        ridges.append(choose_ridge(inside, rows, fold) if ridge is None else ridge)
         heads.append(fit_head(inside, rows, ridge=ridges[-1]))
         for name, view in views.items():
             which = fold[view.row] == left_out
