@@ -302,6 +302,8 @@ class Gate:
     label: Label
     above: float
     """Probability."""
+    when: frozenset[Medium] = frozenset()
+    """Only frames count that are of these media more likely than not; empty for all, and where no model tells the medium."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.above <= 1.0:

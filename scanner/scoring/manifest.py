@@ -75,6 +75,8 @@ class MotionGate(_Frozen):
     label: Label
     above: Probability
     """A frame of the segment scores as much at least."""
+    when: tuple[Medium, ...] = ()
+    """Media of which the frame must be, more likely than not; empty for all."""
 
 
 class Output(_Frozen):

@@ -15,6 +15,8 @@ from scanner.types import BURST_EVERY, Gate, Label, Medium, ScoredFrame, Segment
 
 __all__ = ["Motion", "chance", "gates_of", "in_motion", "taken"]
 
+LIKELY: Final = 0.5
+"""Probability of a gate's media from which on a frame counts: in a game no look in motion is paid for what no policy would judge."""
 _BITS: Final = 53
 """Of the hash: as many as a float in [0, 1) holds exactly."""
 
@@ -43,7 +45,12 @@ def taken(frames: Iterable[ScoredFrame], key: SegmentKey, gates: Sequence[Gate],
     """
     if chance(key) < base_rate:
         return True
-    return any(frame.heard.get(gate.label, -1.0) >= gate.above for frame in frames for gate in gates)
+    return any(_opens(gate, frame) for frame in frames for gate in gates)
+
+
+def _opens(gate: Gate, frame: ScoredFrame) -> bool:
+    counts = not (gate.when and frame.medium) or sum(frame.medium.get(medium, 0.0) for medium in gate.when) >= LIKELY
+    return counts and frame.heard.get(gate.label, -1.0) >= gate.above
 
 
 def chance(key: SegmentKey) -> float:
@@ -57,10 +64,11 @@ def chance(key: SegmentKey) -> float:
 
 
 def gates_of(scorer: Scorer, motion: Motion) -> tuple[Gate, ...]:
-    """When this scorer of bursts is asked: the operator's gates, else its own."""
-    if motion.above is not None:
-        return tuple(Gate(label=label, above=above) for label, above in motion.above.items())
+    """When this scorer of bursts is asked: the operator's gates, on the media of its own one, else its own."""
     gate = gate_of(scorer)
+    if motion.above is not None:
+        when = frozenset() if gate is None else gate.when
+        return tuple(Gate(label=label, above=above, when=when) for label, above in motion.above.items())
     return () if gate is None else (gate,)
 
 

@@ -57,7 +57,7 @@ class OnnxScorer:
         self.labels: tuple[Label, ...] = manifest.scored_labels
         self.media: tuple[Medium, ...] = manifest.media
         gate = manifest.gate
-        self.gate: Gate | None = None if gate is None else Gate(label=gate.label, above=gate.above)
+        self.gate: Gate | None = None if gate is None else Gate(label=gate.label, above=gate.above, when=frozenset(gate.when))
         self.shadow: frozenset[Label] = manifest.shadow
         self.manifest = manifest
         self.provider: str = session.get_providers()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -212,7 +213,9 @@ def test_a_model_that_wants_frames_and_bursts_is_the_operators_to_mend() -> None
         worked(FakeSandbox(), both)
 
 
-def test_a_gate_that_never_opens_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    worked(FakeSandbox(), frames_model("gun"), bursts_model(gate=Gate(label=FIGHT, above=0.5)), motion=NONE)
+def test_a_gate_that_never_opens_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("scanner"), "propagate", True)  # the command line's set-up, in the same process, turns it off
+    with caplog.at_level(logging.WARNING, "scanner"):
+        worked(FakeSandbox(), frames_model("gun"), bursts_model(gate=Gate(label=FIGHT, above=0.5)), motion=NONE)
 
     assert "gate never opens" in caplog.text

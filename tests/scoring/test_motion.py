@@ -100,6 +100,17 @@ def test_a_score_at_the_gate_passes_and_a_label_that_nobody_says_does_not() -> N
     assert not taken([frame(0, {GUN: 1.0})], key(0), [Gate(label=FIGHT, above=0.0)], 0.0)
 
 
+def test_a_gate_with_media_is_shut_to_frames_of_others() -> None:
+    gate = Gate(label=FIGHT, above=0.5, when=frozenset({Medium.CAMERA, Medium.MIXED}))
+    shares = {Medium.CAMERA: 0.3, Medium.MIXED: 0.2, Medium.RENDERED: 0.5}
+
+    assert taken([frame(0, {FIGHT: 0.9}, shares)], key(0), [gate], 0.0)
+    assert not taken([frame(0, {FIGHT: 0.9}, {Medium.CAMERA: 0.4, Medium.RENDERED: 0.6})], key(0), [gate], 0.0)
+    assert taken([frame(0, {FIGHT: 0.9})], key(0), [gate], 0.0)  # no model tells the medium
+    assert taken([frame(0, {FIGHT: 0.9}, {Medium.RENDERED: 1.0})], key(0), [GATE], 0.0)
+    assert gates_of(FakeScorer("fight", gate=gate), Motion(above={GUN: 0.2})) == (Gate(label=GUN, above=0.2, when=gate.when),)
+
+
 def test_the_operators_gates_stand_in_place_of_a_models() -> None:
     model = FakeScorer("fight", gate=GATE)
 

@@ -48,7 +48,7 @@ def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(logit: float
     (after,) = calibrated([logit], [moved.labels[FIGHT].calibration])
     if min(before, after) > 1e-6 and max(before, after) < 1 - 1e-6:
         assert evidence(leaders, after) == pytest.approx(evidence(own, before), abs=1e-6)
-    assert moved.labels[FIGHT].training_prior == leaders
+    assert moved.labels[FIGHT].training_prior == pytest.approx(leaders, rel=1e-12)
 
 
 @given(own=PRIORS, leaders=PRIORS, logits=st.lists(st.floats(-8.0, 8.0), min_size=2, max_size=2, unique=True))

@@ -80,7 +80,7 @@ def advise(held: HeldOut, calibrated: Calibrated, camera: NDArray[np.bool_]) -> 
     view, logits = held.views[PLAIN], np.where(camera, held.logits[PLAIN], -np.inf)
     kinds = harmless(held)
     ordinary = kinds.pop("ordinary CCTV")
-    parts = [logits[which] for which in kinds.values()]
+    parts = [logits[which] for which in kinds.values() if which.any()]
     still = float(np.clip(calibrated.probability(np.array(threshold_over(parts, STILL_FALSE_POSITIVES))), LEAST_STILL, 0.999))
     clips = [logits[ordinary & (view.row == row)] for row in np.unique(view.row[ordinary])]
     lasting = calibrated.evidence(np.array([np.sort(clip)[-min(LOOKS, len(clip))] for clip in clips]))

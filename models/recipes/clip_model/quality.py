@@ -48,7 +48,7 @@ def measure(held: HeldOut, stranger: HeldOut, calibrated: Calibrated, level: flo
         ),
         *_flags(held),
         *_recommended(held, calibrated, level),
-        *_calibration(held),
+        *_calibration(held, calibrated),
     )
 
 
@@ -125,11 +125,16 @@ def _recommended(held: HeldOut, calibrated: Calibrated, level: float) -> Iterato
         yield _share(f"bursts that reach it: {kind}, whatever the medium", evident, which, groups)
 
 
-def _calibration(held: HeldOut) -> Iterator[Line]:
-    said, row = crossed(held), held.views[PLAIN].row
+def _calibration(held: HeldOut, calibrated: Calibrated) -> Iterator[Line]:
+    """As the frame model's, on the bursts that the calibration was fitted on; and each fold by a calibration of the others."""
+    row = held.views[PLAIN].row
     truth, groups = truth_of(held.rows)[row].astype(float), [held.rows[index].group for index in row]
-    figure = bootstrap(lambda pick: calibration_error(said[pick], truth[pick]), groups)
-    yield Line(subject="fight", what="calibration error", figure=figure, examples=len(groups), headline=True)
+    for what, said in (
+        ("calibration error", calibrated.probability(held.logits[PLAIN])),
+        ("the same, each fold calibrated on the others", crossed(held)),
+    ):
+        figure = bootstrap(lambda pick, said=said: calibration_error(said[pick], truth[pick]), groups)
+        yield Line(subject="fight", what=what, figure=figure, examples=len(groups), headline=what in HEADLINES)
 
 
 def _share(what: str, found: NDArray[np.bool_], which: NDArray[np.bool_], groups: Sequence[str]) -> Line:

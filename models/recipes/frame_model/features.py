@@ -172,12 +172,14 @@ def _views(row: Row, view: int, backdrops: Sequence[Rgb], plan: Extraction) -> I
 
 
 def _activations(images: NDArray[np.uint8], blocks: nn.Sequential) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """Where the blocks are: on a GPU if there is one, whose embeddings differ from a CPU's by rounding."""
     middles, embeddings = [], []
+    device = next(blocks.parameters()).device
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
-            middle = blocks[:SPLIT](normalise(torch.from_numpy(images[start : start + BATCH])))
-            middles.append(middle.half().numpy())
-            embeddings.append(embed(blocks[SPLIT:], middle).numpy())
+            middle = blocks[:SPLIT](normalise(torch.from_numpy(images[start : start + BATCH]).to(device)))
+            middles.append(middle.half().cpu().numpy())
+            embeddings.append(embed(blocks[SPLIT:], middle).cpu().numpy())
     return np.concatenate(middles), np.concatenate(embeddings)
 
 
