@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,9 @@ LEAST_STILL = 0.1
 """Probability below which no picture is flagged."""
 LEAST_LEVEL = 2.0
 """Log-odds over the prior below which no level is recommended, however clean the footage here."""
+ON_STREAMS: Mapping[str, float] = {"fight": 2.5, "gun": 3.2, "fire": 3.5, "smoke": 3.2}
+"""Level of each label as fitted for dwell on streams (docs/evaluation.md, 0.3.0): the lowest without a false incident on moving
+footage and with at most one harmless photograph in 200, however the pieces stand."""
 
 Array = NDArray[np.float64]
 
@@ -161,7 +164,7 @@ def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np
     clips = [logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])]
     lasting = calibrated.evidence(np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips]))
     live = calibrated.evidence(np.array(threshold_over(pictures, LIVE_FALSE_POSITIVES)))
-    level = max(LEAST_LEVEL, upwards(float(live)), upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))))
+    level = max(LEAST_LEVEL, ON_STREAMS[label], upwards(float(live)), upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))))
     return Advice(
         level=level,
         still=round(still, 3),
