@@ -18,7 +18,16 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-__all__ = ["SIDE", "dense", "keyframe_packets", "libavcodec", "network", "recipe", "scored", "usual_script"]
+__all__ = [
+    "SIDE",
+    "dense",
+    "keyframe_packets",
+    "libavcodec",
+    "network",
+    "recipe",
+    "scored",
+    "usual_script",
+]
 
 SIDE = 224
 FAST_OPEN = {
@@ -37,7 +46,11 @@ Rgb = NDArray[np.uint8]
 def keyframe_packets(data: bytes) -> list[bytes]:
     """The keyframes of an MPEG-TS segment, demuxed."""
     with av.open(io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN) as container:
-        return [bytes(packet) for packet in container.demux(container.streams.video[0]) if packet.size and packet.is_keyframe]
+        return [
+            bytes(packet)
+            for packet in container.demux(container.streams.video[0])
+            if packet.size and packet.is_keyframe
+        ]
 
 
 def libavcodec(packets: list[bytes]) -> int:
@@ -55,7 +68,9 @@ def libavcodec(packets: list[bytes]) -> int:
 def recipe(data: bytes) -> Iterator[Rgb]:
     """The fastest loop that PyAV allows: nothing is probed, only keyframes are decoded."""
     reformatter = VideoReformatter()
-    with av.open(io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18) as container:
+    with av.open(
+        io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18
+    ) as container:
         track = _only_video(container)
         for packet in container.demux(track):  # the empty last packet drains the decoder
             if packet.size and not packet.is_keyframe:
@@ -67,7 +82,9 @@ def recipe(data: bytes) -> Iterator[Rgb]:
 def dense(data: bytes, skip_frame: Literal["BIDIR", "NONREF"]) -> Iterator[Rgb]:
     """A frame each half second, with as much decoded as ``skip_frame`` leaves."""
     reformatter, due = VideoReformatter(), None
-    with av.open(io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18) as container:
+    with av.open(
+        io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18
+    ) as container:
         track = _only_video(container)
         track.codec_context.skip_frame, base = skip_frame, track.time_base or Fraction(1, 90_000)
         for packet in container.demux(track):
@@ -102,7 +119,9 @@ def usual_script(path: Path) -> Iterator[Rgb]:
                 return
             if capture.get(cv2.CAP_PROP_POS_MSEC) >= due:
                 due += 1000 * float(HALF_SECOND)
-                yield np.asarray(cv2.cvtColor(cv2.resize(bgr, (SIDE, SIDE)), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+                yield np.asarray(
+                    cv2.cvtColor(cv2.resize(bgr, (SIDE, SIDE)), cv2.COLOR_BGR2RGB), dtype=np.uint8
+                )
     finally:
         capture.release()
 
@@ -116,5 +135,7 @@ def _only_video(container: InputContainer) -> av.VideoStream:
 
 
 def _scaled(reformatter: VideoReformatter, frame: VideoFrame) -> Rgb:
-    small = reformatter.reformat(frame, width=SIDE, height=SIDE, format="rgb24", interpolation="AREA", threads=1)
+    small = reformatter.reformat(
+        frame, width=SIDE, height=SIDE, format="rgb24", interpolation="AREA", threads=1
+    )
     return np.asarray(small.to_ndarray(), dtype=np.uint8)

@@ -1,8 +1,10 @@
-"""What a look in motion costs beside the keyframes that are looked at anyway: ``python -m benchmarks.bursts [FILE]``.
+"""What a look in motion costs beside the keyframes that are looked at anyway: ``python -m
+benchmarks.bursts [FILE]``.
 
-A segment that is taken is decoded almost whole: bursts cover 1.4 of each 2 s, and a frame that leans on others needs those. The
-ratio says how many keyframe paths that is, and from it follows what streams cost at any share of segments that are taken.
-Models are not counted: how long one takes for a burst is its own affair (``streamwarden bench infer``).
+A segment that is taken is decoded almost whole: bursts cover 1.4 of each 2 s, and a frame that
+leans on others needs those. The ratio says how many keyframe paths that is, and from it follows
+what streams cost at any share of segments that are taken. Models are not counted: how long one
+takes for a burst is its own affair (``streamwarden bench infer``).
 """
 
 from __future__ import annotations
@@ -33,15 +35,24 @@ def main() -> None:
     paths = [Path(argument) for argument in sys.argv[1:2]] or [clip(SEGMENT), clip(NO_B_FRAMES)]
     tell_machine()
     with Sandbox() as sandbox:
-        kept = [_compared(sandbox, path, between) for path in paths for between in ("exact", "fast")]
+        kept = [
+            _compared(sandbox, path, between) for path in paths for between in ("exact", "fast")
+        ]
     sys.exit(not all(kept))
 
 
 def _compared(sandbox: Sandbox, path: Path, between: Literal["exact", "fast"]) -> bool:
-    seconds = sum(float(window.times.duration) for window in sandbox.decode(path, _request(between, BURST.frame), name=path.name))
+    seconds = sum(
+        float(window.times.duration)
+        for window in sandbox.decode(path, _request(between, BURST.frame), name=path.name)
+    )
     works: dict[str, Callable[[], object]] = {
-        KEYFRAMES: lambda: list(sandbox.decode(path, _request(between, BURST.frame), name=path.name)),
-        KEPT: lambda: list(sandbox.decode(path, _request(between, BURST.frame, BURST), name=path.name)),
+        KEYFRAMES: lambda: list(
+            sandbox.decode(path, _request(between, BURST.frame), name=path.name)
+        ),
+        KEPT: lambda: list(
+            sandbox.decode(path, _request(between, BURST.frame, BURST), name=path.name)
+        ),
         ASKED: lambda: _in_motion(sandbox, path, between),
     }
     print(f"\n{path.name}, between = {between}: {_in_motion(sandbox, path, between)} bursts")
@@ -55,7 +66,10 @@ def _compared(sandbox: Sandbox, path: Path, between: Literal["exact", "fast"]) -
 def _tell_shares(costs: Costs) -> None:
     """What all segments cost together, if so many of them are taken."""
     more = median(costs.ratios(ASKED, KEYFRAMES)) - 1
-    print("  share taken: " + ", ".join(f"{share:.0%} costs {1 + share * more:.2f}" for share in SHARES))
+    print(
+        "  share taken: "
+        + ", ".join(f"{share:.0%} costs {1 + share * more:.2f}" for share in SHARES)
+    )
 
 
 def _in_motion(sandbox: Sandbox, path: Path, between: Literal["exact", "fast"]) -> int:

@@ -1,7 +1,8 @@
 """What an hour of video and a thousand segments take in memory: ``python -m benchmarks.memory``.
 
-The hour is a minute of 640x360 put together sixty times with its clock running on, scanned by the command line in a process of
-its own and its child; both are watched. The segments go through one runner, whose child is replaced on the way.
+The hour is a minute of 640x360 put together sixty times with its clock running on, scanned by the
+command line in a process of its own and its child; both are watched. The segments go through one
+runner, whose child is replaced on the way.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of a process tree, in MiB. What processes share counts in each for ``rss``, and once for ``pss``."""
+    """Of a process tree, in MiB.
+
+    What processes share counts in each for ``rss``, and once for ``pss``.
+    """
 
     rss: float
     pss: float
@@ -62,7 +66,9 @@ def _hour(folder: Path) -> bool:
         seen = list(_watched(scan))
     rss, pss = max(memory.rss for memory in seen), max(memory.pss for memory in seen)
     kept = scan.returncode in (0, 3) and rss < MOST_MIB
-    print(f"highest of {len(seen)} looks: RSS {rss:.0f} MiB, PSS {pss:.0f} MiB, goal < {MOST_MIB}: {_word(kept)}")
+    print(
+        f"highest of {len(seen)} looks: RSS {rss:.0f} MiB, PSS {pss:.0f} MiB, goal < {MOST_MIB}: {_word(kept)}"
+    )
     return kept
 
 
@@ -80,9 +86,13 @@ def _flat() -> bool:
             scored += isinstance(outcome, ScoredSegment)
             if isinstance(outcome, Finished) and scored % EACH == 0:
                 seen.append(_memory([os.getpid(), *descendants()]).pss)
-    print(f"PSS after each {EACH} of {len(seen) * EACH} segments: {', '.join(f'{mib:.0f}' for mib in seen)} MiB")
+    print(
+        f"PSS after each {EACH} of {len(seen) * EACH} segments: {', '.join(f'{mib:.0f}' for mib in seen)} MiB"
+    )
     growth = max(seen[-3:]) / max(seen[:3])
-    print(f"last three over first three: {growth:.3f}, goal <= {MOST_GROWTH}: {_word(growth <= MOST_GROWTH)}")
+    print(
+        f"last three over first three: {growth:.3f}, goal <= {MOST_GROWTH}: {_word(growth <= MOST_GROWTH)}"
+    )
     return growth <= MOST_GROWTH
 
 
@@ -103,7 +113,11 @@ def _loop(source: Path, out: Path, times: int) -> None:
                 shift = round(number * MINUTE.seconds / (track.time_base or 1))
                 for packet in piece.demux(track):
                     if packet.pts is not None and packet.dts is not None:
-                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                        packet.pts, packet.dts, packet.stream = (
+                            packet.pts + shift,
+                            packet.dts + shift,
+                            stream,
+                        )
                         container.mux(packet)
 
 
@@ -115,7 +129,10 @@ def _memory(processes: list[int]) -> Memory:
 def _sizes(pid: int) -> dict[str, int]:
     """KiB by kind; nothing for a process that is gone."""
     try:
-        rows = [row.split() for row in Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()[1:]]
+        rows = [
+            row.split()
+            for row in Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()[1:]
+        ]
     except OSError:
         return {}
     return {row[0]: int(row[1]) for row in rows}

@@ -1,8 +1,10 @@
-"""What the Ray path costs beside the single process: ``python benchmarks/ray_overhead.py SEGMENT [--models FOLDER]``.
+"""What the Ray path costs beside the single process: ``python benchmarks/ray_overhead.py SEGMENT
+[--models FOLDER]``.
 
-The same segment many times, as many streams, through ``LocalRunner`` and through Ray actors, in turns. Counted is processor
-time of this process, the actors and their sandboxed children; Ray's own daemons are told apart, because they cost by the
-second and not by the segment. Both paths are warm: imports, models and first children are not counted.
+The same segment many times, as many streams, through ``LocalRunner`` and through Ray actors, in
+turns. Counted is processor time of this process, the actors and their sandboxed children; Ray's own
+daemons are told apart, because they cost by the second and not by the segment. Both paths are warm:
+imports, models and first children are not counted.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from workers.decode import Recipe
 STREAMS = 20
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
 ALONE = ("this process", "children")
-"""What works when the single process does; the actors' idle threads, which run meanwhile, are not its cost."""
+"""What works when the single process does; the actors' idle threads, which run meanwhile, are not
+its cost."""
 ON_RAY = (*ALONE, "actors")
 ALL = (*ON_RAY, "daemons")
 
@@ -34,24 +37,44 @@ def main() -> None:
     """Measure and print a table."""
     options = _options()
     settings = Settings(models=ModelSettings(dir=options.models))
-    recipe = Recipe(scorers=partial(configured_scorers, settings), worker=partial(open_worker, settings))
+    recipe = Recipe(
+        scorers=partial(configured_scorers, settings), worker=partial(open_worker, settings)
+    )
     begun = time.perf_counter()
     with local_runner(settings) as local, ray_runner(recipe, Plan(workers=options.workers)) as ray:
         print(f"Ray started in {time.perf_counter() - begun:.1f} s")
         for runner in (local, ray):
             _cost(runner, options.segment, 32 * options.workers)
-        rounds = [(_cost(local, options.segment, options.count), _cost(ray, options.segment, options.count)) for _ in range(options.rounds)]
+        rounds = [
+            (
+                _cost(local, options.segment, options.count),
+                _cost(ray, options.segment, options.count),
+            )
+            for _ in range(options.rounds)
+        ]
         print(f"memory (PSS): {_memory()}")
-    for name, costs in zip(("single process", f"{options.workers} workers"), zip(*rounds, strict=True), strict=True):
-        print(f"{name:>16}: " + ", ".join(f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in ALL))
-    ratios = sorted(sum(on_ray[part] for part in ON_RAY) / sum(alone[part] for part in ALONE) for alone, on_ray in rounds)
-    print(f"processor time a segment, Ray / single process: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    for name, costs in zip(
+        ("single process", f"{options.workers} workers"), zip(*rounds, strict=True), strict=True
+    ):
+        print(
+            f"{name:>16}: "
+            + ", ".join(f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in ALL)
+        )
+    ratios = sorted(
+        sum(on_ray[part] for part in ON_RAY) / sum(alone[part] for part in ALONE)
+        for alone, on_ray in rounds
+    )
+    print(
+        f"processor time a segment, Ray / single process: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+    )
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("segment", type=Path)
-    parser.add_argument("--models", type=Path, help="folder of models; the shipped ones where it is not given")
+    parser.add_argument(
+        "--models", type=Path, help="folder of models; the shipped ones where it is not given"
+    )
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
@@ -60,7 +83,9 @@ def _options() -> argparse.Namespace:
 
 def _jobs(path: Path, count: int) -> Iterator[Job]:
     for number in range(count):
-        key = SegmentKey(stream_id=StreamId(f"stream-{number % STREAMS}"), sequence=number // STREAMS)
+        key = SegmentKey(
+            stream_id=StreamId(f"stream-{number % STREAMS}"), sequence=number // STREAMS
+        )
         yield Job(segment=Segment(key=key, source=path), name=str(key), windowed=False)
 
 
@@ -84,7 +109,11 @@ def _ticks() -> Counter[str]:
 
 def _family() -> dict[int, list[str]]:
     """``/proc/PID/stat`` from the state on, of this process and all below it."""
-    stats = {int(entry.name): fields for entry in Path("/proc").iterdir() if entry.name.isdigit() and (fields := _stat(entry))}
+    stats = {
+        int(entry.name): fields
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and (fields := _stat(entry))
+    }
     family, size = {os.getpid()}, 0
     while len(family) > size:
         size = len(family)
@@ -102,7 +131,9 @@ def _stat(entry: Path) -> list[str]:
 def _kind(pid: int) -> str:
     if pid == os.getpid():
         return "this process"
-    command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    command = (
+        Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    )
     if "scanner.sandbox" in command:
         return "children"
     return "actors" if command.startswith(("ray::_Decode", "ray::IDLE")) else "daemons"

@@ -1,7 +1,8 @@
 """The product's keyframe path beside bare libavcodec: ``python -m benchmarks.recipe [SEGMENT.ts]``.
 
-Bare libavcodec gets the keyframes' packets from memory; only decoding and scaling to 224 x 224 RGB remain. The product opens
-the file, demuxes it, picks, decodes and scales in its sandboxed child, and takes times and pictures back as untrusted.
+Bare libavcodec gets the keyframes' packets from memory; only decoding and scaling to 224 x 224 RGB
+remain. The product opens the file, demuxes it, picks, decodes and scales in its sandboxed child,
+and takes times and pictures back as untrusted.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def main() -> None:
             {
                 "bare libavcodec": _often(lambda: libavcodec(packets)),
                 "bare loop, with the file": _often(lambda: list(recipe(path.read_bytes()))),
-                "product, without a child": _often(lambda: list(decode(io.BytesIO(path.read_bytes()), request, name=path.name))),
+                "product, without a child": _often(
+                    lambda: list(decode(io.BytesIO(path.read_bytes()), request, name=path.name))
+                ),
                 "product": _often(lambda: list(sandbox.decode(path, request, name=path.name))),
             },
             ROUNDS,

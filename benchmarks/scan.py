@@ -1,8 +1,10 @@
-"""``scan`` on one core beside a hand-written loop and the usual script: ``python -m benchmarks.scan [SEGMENT.ts]``.
+"""``scan`` on one core beside a hand-written loop and the usual script: ``python -m benchmarks.scan
+[SEGMENT.ts]``.
 
-All of them take the same segments from files and run the shipped network, a MobileNetV2. The loop does nothing else; ``scan``
-also sandboxes, scores the test card, calibrates, places, folds and writes its lines. The usual script decodes every frame with
-OpenCV and looks at one in each half second, four times as many as there are keyframes: ``scan`` at that density is shown too.
+All of them take the same segments from files and run the shipped network, a MobileNetV2. The loop
+does nothing else; ``scan`` also sandboxes, scores the test card, calibrates, places, folds and
+writes its lines. The usual script decodes every frame with OpenCV and looks at one in each half
+second, four times as many as there are keyframes: ``scan`` at that density is shown too.
 """
 
 from __future__ import annotations
@@ -43,13 +45,24 @@ def _measure(path: Path) -> bool:
     settings = Settings(models=ModelSettings(names=(MODEL,)))
     dense = settings.model_copy(update={"sampling": Sampling(max_gap=HALF_SECOND)})
     (manifest,) = used_models(settings)
-    session, policies = network(default_models_dir() / MODEL / manifest.file), compose_policies(settings, (manifest,))
-    with local_runner(settings) as runner, local_runner(dense) as dense_runner, open(os.devnull, "w", encoding="utf-8") as out:
+    session, policies = (
+        network(default_models_dir() / MODEL / manifest.file),
+        compose_policies(settings, (manifest,)),
+    )
+    with (
+        local_runner(settings) as runner,
+        local_runner(dense) as dense_runner,
+        open(os.devnull, "w", encoding="utf-8") as out,
+    ):
         works: dict[str, Callable[[], int]] = {
-            "hand-written loop": lambda: sum(scored(recipe(path.read_bytes()), session) for _ in range(SEGMENTS)),
+            "hand-written loop": lambda: sum(
+                scored(recipe(path.read_bytes()), session) for _ in range(SEGMENTS)
+            ),
             "scan": lambda: _scan(path, policies, runner, out.write),
             "scan, a frame each 0.5 s": lambda: _scan(path, policies, dense_runner, out.write),
-            "usual script": lambda: sum(scored(usual_script(path), session) for _ in range(SEGMENTS)),
+            "usual script": lambda: sum(
+                scored(usual_script(path), session) for _ in range(SEGMENTS)
+            ),
         }
         tell_machine()
         counted = ", ".join(f"{name} {work() // SEGMENTS}" for name, work in works.items())
@@ -75,7 +88,12 @@ def _scan(path: Path, policies: Policies, runner: Runner, write: Callable[[str],
 def _arrivals(path: Path) -> Iterator[Arrived]:
     for sequence in range(SEGMENTS):
         key = SegmentKey(stream_id=StreamId("stream"), sequence=sequence)
-        yield Arrived(path="stream", segment=Segment(key=key, source=path), name=path.name, last=sequence == SEGMENTS - 1)
+        yield Arrived(
+            path="stream",
+            segment=Segment(key=key, source=path),
+            name=path.name,
+            last=sequence == SEGMENTS - 1,
+        )
 
 
 if __name__ == "__main__":

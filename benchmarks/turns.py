@@ -31,13 +31,18 @@ class Costs:
 
     def ratios(self, name: str, over: str) -> list[float]:
         """Of each round."""
-        return [mine / theirs for mine, theirs in zip(self.rounds[name], self.rounds[over], strict=True)]
+        return [
+            mine / theirs for mine, theirs in zip(self.rounds[name], self.rounds[over], strict=True)
+        ]
 
     def tell(self, unit: str, units: int, media_seconds: float) -> None:
-        """One line for each work; a round did ``units`` of ``unit``, which are ``media_seconds`` of video."""
+        """One line for each work; a round did ``units`` of ``unit``, which are ``media_seconds`` of
+        video."""
         for name, costs in self.rounds.items():
             cost = median(costs)
-            print(f"  {name:<28} {1000 * cost / units:8.1f} CPU ms a {unit} {media_seconds / cost:8.1f} streams a core")
+            print(
+                f"  {name:<28} {1000 * cost / units:8.1f} CPU ms a {unit} {media_seconds / cost:8.1f} streams a core"
+            )
 
     def judge(self, goals: Iterable[Goal]) -> bool:
         """Say for each goal whether it is kept; gives whether all are."""

@@ -1,1 +1,2 @@
-"""Harmless media with known facts, drawn and encoded here: for tests, benchmarks and the demonstration."""
+"""Harmless media with known facts, drawn and encoded here: for tests, benchmarks and the
+demonstration."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 
 __all__ = ["box", "edit", "split_at", "walk"]
 
-PARENTS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf", b"mvex"})
+PARENTS = frozenset(
+    {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf", b"mvex"}
+)
 
 
 def box(kind: bytes, body: bytes) -> bytes:
@@ -29,7 +31,8 @@ def walk(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def edit(data: bytes, kind: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The same file with the body of every box of that kind changed; sizes are set right, chunk offsets are not."""
+    """The same file with the body of every box of that kind changed; sizes are set right, chunk
+    offsets are not."""
     return b"".join(box(name, _edited(name, body, kind, change)) for name, body in walk(data))
 
 

@@ -1,4 +1,5 @@
-"""From RGB to the planes of a video frame, by the equations of BT.601, 709 and 2020 and by nobody else's code.
+"""From RGB to the planes of a video frame, by the equations of BT.601, 709 and 2020 and by nobody
+else's code.
 
 So a test of a decoder's colours does not compare a library with itself.
 """
@@ -43,7 +44,8 @@ class Coding:
 
 
 def to_frame(rgb: NDArray[np.uint8], coding: Coding) -> av.VideoFrame:
-    """A frame with the planes of H x W x 3 ``rgb``; where the format has alpha, the picture is opaque."""
+    """A frame with the planes of H x W x 3 ``rgb``; where the format has alpha, the picture is
+    opaque."""
     frame = av.VideoFrame(rgb.shape[1], rgb.shape[0], coding.pix_fmt)
     depth = frame.format.components[0].bits
     weights, lift = _equation(coding, depth)
@@ -53,12 +55,18 @@ def to_frame(rgb: NDArray[np.uint8], coding: Coding) -> av.VideoFrame:
 
 
 def _equation(coding: Coding, depth: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """For each plane (luma, Cb, Cr, alpha; or green, blue, red) the weights of red, green and blue (0 to 255), and what is added."""
+    """For each plane (luma, Cb, Cr, alpha; or green, blue, red) the weights of red, green and blue
+    (0 to 255), and what is added."""
     if coding.pix_fmt.startswith("gbr"):
-        return np.roll(np.eye(3, dtype=np.float32), -1, axis=0) * (((1 << depth) - 1) / 255), np.zeros(3, np.float32)
+        return np.roll(np.eye(3, dtype=np.float32), -1, axis=0) * (
+            ((1 << depth) - 1) / 255
+        ), np.zeros(3, np.float32)
     red, blue = coding.matrix.value[:2]
     luma = np.array([red, 1 - red - blue, blue])
-    cb, cr = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
+    cb, cr = (
+        (np.array([0, 0, 1]) - luma) / (2 - 2 * blue),
+        (np.array([1, 0, 0]) - luma) / (2 - 2 * red),
+    )
     step, top = 1 << (depth - 8), (1 << depth) - 1
     scale, foot, chroma = (top, 0, top) if coding.full else (219 * step, 16 * step, 224 * step)
     weights = np.array([luma * scale, cb * chroma, cr * chroma, np.zeros(3)]) / 255
@@ -66,12 +74,15 @@ def _equation(coding: Coding, depth: int) -> tuple[NDArray[np.float32], NDArray[
 
 
 def _shrunk(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
-    """Every second pixel where chroma has half the size: patches are flat, and edges are never measured."""
+    """Every second pixel where chroma has half the size: patches are flat, and edges are never
+    measured."""
     return rgb[:: rgb.shape[0] // height, :: rgb.shape[1] // width].astype(np.float32)
 
 
 def _rounded(levels: NDArray[np.float32], depth: int) -> NDArray[np.generic]:
-    return np.clip(np.rint(levels), 0, (1 << depth) - 1).astype(np.uint8 if depth == 8 else np.uint16)
+    return np.clip(np.rint(levels), 0, (1 << depth) - 1).astype(
+        np.uint8 if depth == 8 else np.uint16
+    )
 
 
 def _fill(plane: av.video.plane.VideoPlane, values: NDArray[np.generic]) -> None:

@@ -1,4 +1,5 @@
-"""Ordinary streams for the demonstration, and one that shows the test card: drawn here, cut into segments as an encoder would.
+"""Ordinary streams for the demonstration, and one that shows the test card: drawn here, cut into
+segments as an encoder would.
 
 Each scene is a function of time alone, so that a segment can be drawn without those before it.
 """
@@ -28,12 +29,19 @@ CUTS = (2, 4, 3)
 """Seconds of one segment after the other, from the first again at the end."""
 CARD_STREAM = "test-card"
 """The stream that shows the test card in its middle."""
-X, Y = np.meshgrid(np.linspace(-1, 1, WIDTH // 2, dtype=np.float32), np.linspace(-1, 1, HEIGHT // 2, dtype=np.float32))
+X, Y = np.meshgrid(
+    np.linspace(-1, 1, WIDTH // 2, dtype=np.float32),
+    np.linspace(-1, 1, HEIGHT // 2, dtype=np.float32),
+)
 
 
 def plasma(t: float) -> Rgb:
     """Slow waves of colour."""
-    wave = np.sin(4 * X + t) + np.sin(3 * (Y + t / 2)) + np.sin(3 * np.hypot(X + np.sin(t / 3), Y + np.cos(t / 2)))
+    wave = (
+        np.sin(4 * X + t)
+        + np.sin(3 * (Y + t / 2))
+        + np.sin(3 * np.hypot(X + np.sin(t / 3), Y + np.cos(t / 2)))
+    )
     phases = np.array([0, 2.1, 4.2], np.float32)
     return doubled((np.sin(wave[:, :, None] * 1.5 + phases + t / 4) * 90 + 128).astype(np.uint8))
 
@@ -42,8 +50,15 @@ def shapes(t: float) -> Rgb:
     """Boxes that bounce about."""
     rgb = ground((30, 42, 60))
     for index in range(6):
-        left, top = bounce(t * (0.11 + 0.03 * index) + index * 0.37), bounce(t * (0.17 - 0.02 * index) + index * 0.21)
-        paint(rgb, (left * 0.85, top * 0.8, left * 0.85 + 0.15, top * 0.8 + 0.2), (60 + 30 * index, 220 - 25 * index, 120 + 15 * index))
+        left, top = (
+            bounce(t * (0.11 + 0.03 * index) + index * 0.37),
+            bounce(t * (0.17 - 0.02 * index) + index * 0.21),
+        )
+        paint(
+            rgb,
+            (left * 0.85, top * 0.8, left * 0.85 + 0.15, top * 0.8 + 0.2),
+            (60 + 30 * index, 220 - 25 * index, 120 + 15 * index),
+        )
     return rgb
 
 
@@ -52,7 +67,11 @@ def arena(t: float) -> Rgb:
     depth = 1 / np.maximum(Y, 0.04)
     tiles = (np.floor(depth * 2 + t * 3) + np.floor(X * depth * 2 + np.sin(t / 2))) % 2
     small = np.empty((HEIGHT // 2, WIDTH // 2, 3), np.uint8)
-    small[:] = np.where((Y > 0)[:, :, None], np.where(tiles[:, :, None] > 0, (90, 84, 76), (58, 54, 50)), (70, 110, 150))
+    small[:] = np.where(
+        (Y > 0)[:, :, None],
+        np.where(tiles[:, :, None] > 0, (90, 84, 76), (58, 54, 50)),
+        (70, 110, 150),
+    )
     rgb = doubled(small)
     walker = bounce(t / 7)
     paint(rgb, (walker * 0.8 + 0.05, 0.42, walker * 0.8 + 0.1, 0.62), (150, 60, 160))
@@ -68,7 +87,16 @@ def slides(t: float) -> Rgb:
     rgb, page = ground((242, 242, 238)), int(t // 5)
     paint(rgb, (0.06, 0.08, 0.3 + 0.1 * (page % 4), 0.16), (40, 60, 120))
     for line in range(3 + page % 5):
-        paint(rgb, (0.08, 0.26 + 0.09 * line, 0.5 + 0.4 * bounce(page * 0.7 + line * 0.33), 0.3 + 0.09 * line), (90, 92, 96))
+        paint(
+            rgb,
+            (
+                0.08,
+                0.26 + 0.09 * line,
+                0.5 + 0.4 * bounce(page * 0.7 + line * 0.33),
+                0.3 + 0.09 * line,
+            ),
+            (90, 92, 96),
+        )
     return rgb
 
 
@@ -89,17 +117,26 @@ def bounce(t: float) -> float:
     return abs((t % 2) - 1)
 
 
-SCENES: Mapping[str, Callable[[float], Rgb]] = {"plasma": plasma, "shapes": shapes, "arena": arena, "slides": slides}
+SCENES: Mapping[str, Callable[[float], Rgb]] = {
+    "plasma": plasma,
+    "shapes": shapes,
+    "arena": arena,
+    "slides": slides,
+}
 """The ordinary streams, by name."""
 
 
 def make_demo_media(out: Path, seconds: int) -> dict[str, Path]:
-    """Write five streams as segments of 2 to 4 s, each in its own folder; gives the playlist of each by its name.
+    """Write five streams as segments of 2 to 4 s, each in its own folder; gives the playlist of
+    each by its name.
 
     ``CARD_STREAM`` shows the test card for 6 s in its middle, on the scene that ``shapes`` shows.
     """
     with_card = _interrupted(shapes, seconds)
-    return {name: _stream(out / name, scene, seconds) for name, scene in {**SCENES, CARD_STREAM: with_card}.items()}
+    return {
+        name: _stream(out / name, scene, seconds)
+        for name, scene in {**SCENES, CARD_STREAM: with_card}.items()
+    }
 
 
 def _interrupted(scene: Callable[[float], Rgb], seconds: int) -> Callable[[float], Rgb]:
@@ -114,7 +151,12 @@ def _interrupted(scene: Callable[[float], Rgb], seconds: int) -> Callable[[float
 
 def _stream(folder: Path, scene: Callable[[float], Rgb], seconds: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ["#EXTM3U", "#EXT-X-VERSION:3", f"#EXT-X-TARGETDURATION:{max(CUTS)}", "#EXT-X-MEDIA-SEQUENCE:0"]
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:3",
+        f"#EXT-X-TARGETDURATION:{max(CUTS)}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+    ]
     for index, (start, length) in enumerate(_cuts(seconds)):
         name = f"{index:05d}.ts"
         (folder / name).write_bytes(write(_segment(scene, start, length)))

@@ -1,7 +1,9 @@
-"""Pictures with a number that a program can read: which frame is this, which way up, in which colours?
+"""Pictures with a number that a program can read: which frame is this, which way up, in which
+colours?
 
-A picture has four coloured corners (is it upright, are its colours right?), a four by four grid of black and white
-blocks in the middle (its number, 0 to 4095, with a check), a bar that moves along the bottom, and what its events draw.
+A picture has four coloured corners (is it upright, are its colours right?), a four by four grid of
+black and white blocks in the middle (its number, 0 to 4095, with a check), a bar that moves along
+the bottom, and what its events draw.
 """
 
 from __future__ import annotations
@@ -11,7 +13,16 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAGENTA", "PATCHES", "card", "paint", "read_mark", "read_patches", "shows_block", "shows_speck"]
+__all__ = [
+    "MAGENTA",
+    "PATCHES",
+    "card",
+    "paint",
+    "read_mark",
+    "read_patches",
+    "shows_block",
+    "shows_speck",
+]
 
 Rgb = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -54,7 +65,8 @@ def paint(rgb: Rgb, box: Box, colour: tuple[int, int, int]) -> None:
 
 
 def read_mark(rgb: Rgb) -> int | None:
-    """The number drawn on a picture of any size and shape, or None where there is none that passes its check.
+    """The number drawn on a picture of any size and shape, or None where there is none that passes
+    its check.
 
     >>> read_mark(card(1234)[::2, ::3])
     1234
@@ -92,15 +104,23 @@ def _bits(number: int) -> list[bool]:
 def _cells() -> list[Box]:
     left, top, right, bottom = _GRID
     wide, high = (right - left) / 4, (bottom - top) / 4
-    return [(left + x * wide, top + y * high, left + (x + 1) * wide, top + (y + 1) * high) for y in range(4) for x in range(4)]
+    return [
+        (left + x * wide, top + y * high, left + (x + 1) * wide, top + (y + 1) * high)
+        for y in range(4)
+        for x in range(4)
+    ]
 
 
 def _window(rgb: Rgb, box: Box) -> tuple[slice, slice]:
     height, width = rgb.shape[:2]
-    return slice(round(box[1] * height), round(box[3] * height)), slice(round(box[0] * width), round(box[2] * width))
+    return slice(round(box[1] * height), round(box[3] * height)), slice(
+        round(box[0] * width), round(box[2] * width)
+    )
 
 
 def _inside(rgb: Rgb, box: Box) -> Rgb:
     """The middle of a box, away from edges that scaling and subsampling blur."""
     third_x, third_y = (box[2] - box[0]) / 3, (box[3] - box[1]) / 3
-    return rgb[_window(rgb, (box[0] + third_x, box[1] + third_y, box[2] - third_x, box[3] - third_y))]
+    return rgb[
+        _window(rgb, (box[0] + third_x, box[1] + third_y, box[2] - third_x, box[3] - third_y))
+    ]

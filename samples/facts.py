@@ -13,12 +13,16 @@ Rgb8 = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that is drawn on the frames of a half-open stretch ``start <= at < end``, in seconds from the first frame."""
+    """Something that is drawn on the frames of a half-open stretch ``start <= at < end``, in
+    seconds from the first frame."""
 
     start: Fraction
     end: Fraction
     name: str = "block"
-    """``block``: a large magenta one at the right. ``speck``: a small white one at the left. ``test_card``: the whole picture."""
+    """``block``: a large magenta one at the right.
+
+    ``speck``: a small white one at the left. ``test_card``: the whole picture.
+    """
 
     def __contains__(self, at: Fraction) -> bool:
         return self.start <= at < self.end
@@ -29,7 +33,8 @@ class Facts:
     """The truth about one sample. A source that must be refused has only ``refusal``."""
 
     container: str = ""
-    """The family that the first bytes tell: ``mpegts``, ``mov``, ``matroska``, ``avi``, or a still's name."""
+    """The family that the first bytes tell: ``mpegts``, ``mov``, ``matroska``, ``avi``, or a
+    still's name."""
     codec: str = ""
     """FFmpeg's name for it."""
     width: int = 0
@@ -52,7 +57,8 @@ class Facts:
     jumps: tuple[int, ...] = ()
     """Indices into ``pts`` of the frames before which the clock jumped."""
     patches: tuple[Rgb8, ...] = ()
-    """Colours of the corners of the upright picture: top left, top right, bottom left, bottom right."""
+    """Colours of the corners of the upright picture: top left, top right, bottom left, bottom
+    right."""
     rotation: int = 0
     """Degrees that the stored picture is turned clockwise to stand upright."""
     reflected: tuple[int, int] = (1, 1)
@@ -66,13 +72,16 @@ class Facts:
 
     def __post_init__(self) -> None:
         if self.marks and len(self.marks) != len(self.pts):
-            raise ValueError(f"one mark for each frame: {len(self.marks)} marks, {len(self.pts)} frames")
+            raise ValueError(
+                f"one mark for each frame: {len(self.marks)} marks, {len(self.pts)} frames"
+            )
         if any(not 0 <= k < len(self.pts) for k in self.keyframes + self.jumps):
             raise ValueError(f"keyframes and jumps must be among the {len(self.pts)} frames")
 
     @property
     def times(self) -> tuple[Fraction, ...]:
-        """Exact seconds of every frame from the first one; wraps are undone, and after a jump a frame follows as the one before it did."""
+        """Exact seconds of every frame from the first one; wraps are undone, and after a jump a
+        frame follows as the one before it did."""
         ticks, step = 0, 0
         times = []
         for index, pts in enumerate(self.pts):

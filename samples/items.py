@@ -1,4 +1,5 @@
-"""A picture as HEIF and AVIF have it: an item beside the tracks, which no player of the movie shows."""
+"""A picture as HEIF and AVIF have it: an item beside the tracks, which no player of the movie
+shows."""
 
 from __future__ import annotations
 
@@ -14,12 +15,15 @@ __all__ = ["avif", "with_item"]
 
 
 def with_item(movie: bytes, picture: bytes) -> bytes:
-    """The movie, and before it the first keyframe of another one (AV1) as the item that the file is about."""
+    """The movie, and before it the first keyframe of another one (AV1) as the item that the file is
+    about."""
     (kind, brand), *rest = walk(movie)
     assert kind == b"ftyp"
     head = box(kind, brand)
     item = _item(picture, at=len(head))
-    moved = edit(b"".join(box(name, body) for name, body in rest), b"stco", partial(_later, by=len(item)))
+    moved = edit(
+        b"".join(box(name, body) for name, body in rest), b"stco", partial(_later, by=len(item))
+    )
     return head + item + moved
 
 
@@ -45,7 +49,12 @@ def _meta(data: bytes, config: bytes, size: bytes, start: int) -> bytes:
     handler = box(b"hdlr", full + bytes(4) + b"pict" + bytes(13))
     primary = box(b"pitm", full + struct.pack(">H", 1))
     place = box(b"iloc", full + struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, start, len(data)))
-    kinds = box(b"iinf", full + struct.pack(">H", 1) + box(b"infe", b"\2\0\0\0" + struct.pack(">HH", 1, 0) + b"av01\0"))
+    kinds = box(
+        b"iinf",
+        full
+        + struct.pack(">H", 1)
+        + box(b"infe", b"\2\0\0\0" + struct.pack(">HH", 1, 0) + b"av01\0"),
+    )
     facts = box(b"ipco", box(b"ispe", full + size) + box(b"av1C", config))
     links = box(b"ipma", full + struct.pack(">IHBBB", 1, 1, 2, 1, 2))
     return box(b"meta", full + handler + primary + place + kinds + box(b"iprp", facts + links))

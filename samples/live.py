@@ -1,4 +1,5 @@
-"""Files cut into segments, as an encoder would hand them in: for playing real footage as if it were live."""
+"""Files cut into segments, as an encoder would hand them in: for playing real footage as if it were
+live."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ VIDEO = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".m4v"})
 
 
 def cut_into_segments(folder: Path, out: Path) -> dict[str, Path]:
-    """The playlist of every video in a folder, by the file's name; what cannot be read is told and left out."""
+    """The playlist of every video in a folder, by the file's name; what cannot be read is told and
+    left out."""
     playlists = {}
     for file in sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO):
         name = file.relative_to(folder).with_suffix("").as_posix().replace("/", "-")
@@ -39,7 +41,10 @@ def _cut(file: Path, out: Path) -> Path:
         "hls_playlist_type": "vod",
         "hls_segment_filename": f"{out}/%05d.ts",
     }
-    with av.open(str(file)) as source, av.open(str(playlist), "w", format="hls", options=options) as target:
+    with (
+        av.open(str(file)) as source,
+        av.open(str(playlist), "w", format="hls", options=options) as target,
+    ):
         pictures = source.streams.video[0]
         if pictures.codec_context.name in IN_TS and source.format.name.startswith(WITH_DTS):
             copy = target.add_stream_from_template(pictures)
@@ -48,9 +53,19 @@ def _cut(file: Path, out: Path) -> Path:
                     packet.stream = copy
                     target.mux(packet)
             return playlist
-        encoder = target.add_stream("libx264", rate=pictures.average_rate, options={"preset": "veryfast", "g": "60", "bf": "0"})
-        encoder.width, encoder.height, encoder.pix_fmt = pictures.width & ~1, pictures.height & ~1, "yuv420p"
-        encoder.codec_context.time_base = pictures.time_base  # a guessed frame rate would round frames onto each other
+        encoder = target.add_stream(
+            "libx264",
+            rate=pictures.average_rate,
+            options={"preset": "veryfast", "g": "60", "bf": "0"},
+        )
+        encoder.width, encoder.height, encoder.pix_fmt = (
+            pictures.width & ~1,
+            pictures.height & ~1,
+            "yuv420p",
+        )
+        encoder.codec_context.time_base = (
+            pictures.time_base
+        )  # a guessed frame rate would round frames onto each other
         for frame in source.decode(pictures):
             frame.pict_type = PictureType.NONE
             target.mux(encoder.encode(frame))

@@ -12,10 +12,32 @@ from samples.writing import Recipe, write
 
 __all__ = ["FAMILIES", "SUFFIXES", "Made", "known", "made"]
 
-FAMILIES = {"mpegts": "mpegts", "mp4": "mp4", "mov": "mp4", "matroska": "matroska", "webm": "matroska", "avi": "avi", "flv": "flv"}
+FAMILIES = {
+    "mpegts": "mpegts",
+    "mp4": "mp4",
+    "mov": "mp4",
+    "matroska": "matroska",
+    "webm": "matroska",
+    "avi": "avi",
+    "flv": "flv",
+}
 """The family of containers that each muxer writes."""
-SUFFIXES = {"mpegts": ".ts", "mp4": ".mp4", "mov": ".mov", "matroska": ".mkv", "webm": ".webm", "avi": ".avi", "flv": ".flv"}
-_NAMES = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libvpx": "vp8", "libsvtav1": "av1"}
+SUFFIXES = {
+    "mpegts": ".ts",
+    "mp4": ".mp4",
+    "mov": ".mov",
+    "matroska": ".mkv",
+    "webm": ".webm",
+    "avi": ".avi",
+    "flv": ".flv",
+}
+_NAMES = {
+    "libx264": "h264",
+    "libx265": "hevc",
+    "libvpx-vp9": "vp9",
+    "libvpx": "vp8",
+    "libsvtav1": "av1",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,9 @@
-"""Make files that try to harm whoever opens them, of harmless bytes: ``python samples/make_hostile.py OUT``.
+"""Make files that try to harm whoever opens them, of harmless bytes: ``python
+samples/make_hostile.py OUT``.
 
-They lie about their size, their counts, their clock or their kind, name files and addresses that they have no right to, or are
-damaged. All are made from seeds, so that each run makes the same bytes.
+They lie about their size, their counts, their clock or their kind, name files and addresses that
+they have no right to, or are damaged. All are made from seeds, so that each run makes the same
+bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +30,16 @@ from samples.stills import chunk
 from samples.videos import AVI, MKV
 from samples.writing import write
 
-__all__ = ["HOSTILE", "PICTURES", "TRUNCATED", "Hostile", "Targets", "damage", "make_hostile", "scripts"]
+__all__ = [
+    "HOSTILE",
+    "PICTURES",
+    "TRUNCATED",
+    "Hostile",
+    "Targets",
+    "damage",
+    "make_hostile",
+    "scripts",
+]
 
 REFUSED = frozenset({"unsupported", "refused"})
 NOTHING = frozenset({"no_video"})
@@ -46,7 +57,8 @@ class Hostile:
     name: str
     path: Path
     kinds: frozenset[str]
-    """Of the error that must come; empty where it may be read, or be refused for any reason that is the sender's."""
+    """Of the error that must come; empty where it may be read, or be refused for any reason that is
+    the sender's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +86,8 @@ def scripts(targets: Targets) -> Mapping[str, str]:
     path, host = targets.canary, targets.address
     return {
         "text.mp4": "This is not a film.\n" * 400,
-        "page.ts": f"<!doctype html><html><body><video src='http://{host}/a.ts'></video></body></html>\n" * 40,
+        "page.ts": f"<!doctype html><html><body><video src='http://{host}/a.ts'></video></body></html>\n"
+        * 40,
         "concat.mp4": f"ffconcat version 1.0\nfile {path.name}\n",
         "concat_absolute.ts": f"ffconcat version 1.0\nfile '{path}'\n",
         "concat_address.ts": f"ffconcat version 1.0\nfile 'http://{host}/a.ts'\n",
@@ -94,14 +107,20 @@ def scripts(targets: Targets) -> Mapping[str, str]:
 # lies in an MP4
 
 
-def counted(kind: bytes, at: int, count: int = 0xFFFF_FFFF, name: str = "mp4_h264_b_frames") -> bytes:
+def counted(
+    kind: bytes, at: int, count: int = 0xFFFF_FFFF, name: str = "mp4_h264_b_frames"
+) -> bytes:
     """A box says that it has ``count`` entries, which is not so."""
-    return edit(good(name), kind, lambda body: body[:at] + struct.pack(">I", count) + body[at + 4 :])
+    return edit(
+        good(name), kind, lambda body: body[:at] + struct.pack(">I", count) + body[at + 4 :]
+    )
 
 
 def timed(kind: bytes, at: int, value: int) -> bytes:
     """A clock or a length in a header is another."""
-    return edit(good("mp4_h264"), kind, lambda body: body[:at] + struct.pack(">I", value) + body[at + 4 :])
+    return edit(
+        good("mp4_h264"), kind, lambda body: body[:at] + struct.pack(">I", value) + body[at + 4 :]
+    )
 
 
 def nested(depth: int) -> bytes:
@@ -130,7 +149,11 @@ def referring(targets: Targets) -> bytes:
 
 def png_bomb() -> bytes:
     """A header of 16384 x 16384 pixels and nothing behind it."""
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", BOMB, BOMB, 8, 6, 0, 0, 0)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", BOMB, BOMB, 8, 6, 0, 0, 0))
+        + chunk(b"IEND", b"")
+    )
 
 
 def png_bomb_whole() -> bytes:
@@ -185,7 +208,9 @@ def damage(data: bytes, seed: int) -> bytes:
         elif way == 1:
             changed[at:at] = changed[at : at + length]
         elif way == 2:
-            changed[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\0\0\0\1"))
+            changed[at : at + 4] = rng.choice(
+                (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\0\0\0\1")
+            )
         else:
             changed[at] ^= 1 << rng.randrange(8)
     return bytes(changed)
@@ -221,7 +246,10 @@ def only_tables() -> bytes:
     """A transport stream's tables, over and over, without a picture."""
     whole = good("ts_h264")
     packets = [whole[at : at + 188] for at in range(0, len(whole), 188)]
-    return b"".join(p for p in packets if (struct.unpack_from(">H", p, 1)[0] & 0x1FFF) in (0, 0x1000)) * 40
+    return (
+        b"".join(p for p in packets if (struct.unpack_from(">H", p, 1)[0] & 0x1FFF) in (0, 0x1000))
+        * 40
+    )
 
 
 def avi_clock(at: int, value: int) -> bytes:
@@ -243,10 +271,20 @@ def other_codec(container: str, codec: str, pix_fmt: str) -> bytes:
     """A video whose codec is on nobody's list."""
     base = MKV if container == "matroska" else AVI
     coding = replace(base.coding, pix_fmt=pix_fmt)
-    return write(replace(base, codec=codec, coding=coding, ticks=base.ticks[:4], scene=lambda n, _: card(n)))
+    return write(
+        replace(base, codec=codec, coding=coding, ticks=base.ticks[:4], scene=lambda n, _: card(n))
+    )
 
 
-TRUNCATED = ("ts_h264_b_frames", "mp4_h264", "mp4_h264_index_first", "fmp4_whole", "mkv_h264", "webm_vp9", "avi_mpeg4")
+TRUNCATED = (
+    "ts_h264_b_frames",
+    "mp4_h264",
+    "mp4_h264_index_first",
+    "fmp4_whole",
+    "mkv_h264",
+    "webm_vp9",
+    "avi_mpeg4",
+)
 PICTURES = ("jpeg_420", "png_rgb", "webp", "webp_moving", "gif_moving")
 FLIPPED = (*TRUNCATED, *PICTURES, "mp4_hevc", "mp4_av1", "ts_mpeg2")
 SHARES = (0.01, 0.1, 0.5, 0.9, 0.99)
@@ -300,9 +338,20 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], frozenset[str]]] = {
     "other_codec.mkv": (partial(other_codec, "matroska", "ffv1", "yuv420p"), REFUSED),
     "other_codec.avi": (partial(other_codec, "avi", "rawvideo", "yuv420p"), REFUSED),
     "fragment_alone.m4s": (lambda: MAKERS["fmp4_second"]().data, UNREADABLE),
-    **{f"cut_{name}_{share}.bin": (partial(cut, name, share), ANY) for name in (*TRUNCATED, *PICTURES) for share in SHARES},
-    **{f"tail_{first}.ts": (partial(tail, "ts_h264_b_frames", first), ANY) for first in (1, 100, 188, 5000)},
-    **{f"damaged_{name}_{n}.bin": (partial(damaged, name, n), ANY) for name in FLIPPED for n in range(4)},
+    **{
+        f"cut_{name}_{share}.bin": (partial(cut, name, share), ANY)
+        for name in (*TRUNCATED, *PICTURES)
+        for share in SHARES
+    },
+    **{
+        f"tail_{first}.ts": (partial(tail, "ts_h264_b_frames", first), ANY)
+        for first in (1, 100, 188, 5000)
+    },
+    **{
+        f"damaged_{name}_{n}.bin": (partial(damaged, name, n), ANY)
+        for name in FLIPPED
+        for n in range(4)
+    },
     **{f"mutated_{n}.m4s": (partial(damaged, "fmp4_whole", 1000 + n), ANY) for n in range(20)},
 }
 """How to make each, and the kinds of error of which one must come."""
@@ -316,7 +365,10 @@ def make_hostile(out: Path, address: str = "127.0.0.1:9") -> dict[str, Hostile]:
     texts = ((name, text.encode(), REFUSED) for name, text in scripts(targets).items())
     lies = ((name, make(), kinds) for name, (make, kinds) in HOSTILE.items())
     reference = ("referring.mp4", referring(targets), ANY)
-    return {name: _written(out / name, data, kinds) for name, data, kinds in chain(texts, lies, (reference,))}
+    return {
+        name: _written(out / name, data, kinds)
+        for name, data, kinds in chain(texts, lies, (reference,))
+    }
 
 
 def _written(path: Path, data: bytes, kinds: frozenset[str]) -> Hostile:

@@ -1,7 +1,7 @@
 """Make harmless media with known facts: ``python samples/make_media.py OUT``.
 
-As a library: ``make_media`` and ``make_playlists`` write everything that the tests look at and give back what is known of it;
-``make_demo_media`` writes the streams that ``make demo`` plays.
+As a library: ``make_media`` and ``make_playlists`` write everything that the tests look at and give
+back what is known of it; ``make_demo_media`` writes the streams that ``make demo`` plays.
 """
 
 from __future__ import annotations

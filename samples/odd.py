@@ -1,4 +1,5 @@
-"""Videos that are put together or changed after the muxer: jumps, cuts, edit lists, rotation, strange tracks and tags."""
+"""Videos that are put together or changed after the muxer: jumps, cuts, edit lists, rotation,
+strange tracks and tags."""
 
 from __future__ import annotations
 
@@ -49,14 +50,27 @@ def resized() -> Made:
 
 def headless() -> Made:
     """The first ten packets are missing, the keyframe among them."""
-    facts = known(TS, pts=TS.ticks[10:], marks=tuple(range(10, 48)), keyframes=(14,), hidden=14, unseen=("no_keyframe",))
+    facts = known(
+        TS,
+        pts=TS.ticks[10:],
+        marks=tuple(range(10, 48)),
+        keyframes=(14,),
+        hidden=14,
+        unseen=("no_keyframe",),
+    )
     return Made(data=write(replace(TS, skip=10)), facts=facts, suffix=".ts")
 
 
 def still_screen() -> Made:
     """Nothing moves; between 2 and 4 s a speck is there, without a keyframe."""
     event = Event(start=Fraction(2), end=Fraction(4), name="speck")
-    recipe = replace(TS, ticks=spaced(75, 7200, 126_000), gop=75, events=(event,), scene=lambda _, names: card(0, events=names))
+    recipe = replace(
+        TS,
+        ticks=spaced(75, 7200, 126_000),
+        gop=75,
+        events=(event,),
+        scene=lambda _, names: card(0, events=names),
+    )
     return made(recipe, marks=(0,) * 75)
 
 
@@ -71,7 +85,11 @@ def rotated(turn: int) -> Made:
         return np.ascontiguousarray(np.rot90(card(number, *upright, names), turn // 90))
 
     facts = known(MP4, width=upright[0], height=upright[1], rotation=turn)
-    return Made(data=edit(write(replace(MP4, scene=lying)), b"tkhd", partial(_turned, turn=turn)), facts=facts, suffix=".mp4")
+    return Made(
+        data=edit(write(replace(MP4, scene=lying)), b"tkhd", partial(_turned, turn=turn)),
+        facts=facts,
+        suffix=".mp4",
+    )
 
 
 def _turned(header: bytes, turn: int) -> bytes:
@@ -81,13 +99,16 @@ def _turned(header: bytes, turn: int) -> bytes:
 
 
 def reflected(across: int, down: int) -> Made:
-    """Stored as in a mirror, with a matrix that mirrors it back: -1 for the sides that are exchanged, 1 for the others."""
+    """Stored as in a mirror, with a matrix that mirrors it back: -1 for the sides that are
+    exchanged, 1 for the others."""
 
     def mirrored(number: int, names: tuple[str, ...]) -> NDArray[np.uint8]:
         return np.ascontiguousarray(card(number, events=names)[::down, ::across])
 
     matrix = (across, 0, 0, down, 320 if across < 0 else 0, 180 if down < 0 else 0)
-    data = edit(write(replace(MP4, scene=mirrored)), b"tkhd", lambda header: _with_matrix(header, matrix))
+    data = edit(
+        write(replace(MP4, scene=mirrored)), b"tkhd", lambda header: _with_matrix(header, matrix)
+    )
     return Made(data=data, facts=known(MP4, reflected=(across, down)), suffix=".mp4")
 
 
@@ -98,21 +119,33 @@ def _with_matrix(header: bytes, matrix: tuple[int, int, int, int, int, int]) -> 
 
 
 def edited(*entries: tuple[int, int]) -> bytes:
-    """An MP4 whose edit list has these entries: milliseconds shown, first media tick (-1: nothing is shown)."""
-    body = struct.pack(">II", 0, len(entries)) + b"".join(struct.pack(">IiI", length, start, 1 << 16) for length, start in entries)
+    """An MP4 whose edit list has these entries: milliseconds shown, first media tick (-1: nothing
+    is shown)."""
+    body = struct.pack(">II", 0, len(entries)) + b"".join(
+        struct.pack(">IiI", length, start, 1 << 16) for length, start in entries
+    )
     return edit(write(MP4), b"elst", lambda _: body)
 
 
 def trimmed() -> Made:
     """Only from frame 30 on, which is not a keyframe, is anything shown."""
     shown = slice(30, None)
-    facts = known(MP4, pts=tuple(t - 30 * 7200 for t in MP4.ticks[shown]), marks=tuple(range(30, 48)), keyframes=())
+    facts = known(
+        MP4,
+        pts=tuple(t - 30 * 7200 for t in MP4.ticks[shown]),
+        marks=tuple(range(30, 48)),
+        keyframes=(),
+    )
     return Made(data=edited((18 * 80, 30 * 7200)), facts=facts, suffix=".mp4")
 
 
 def delayed() -> Made:
     """Nothing for a second, then everything."""
-    return Made(data=edited((1000, -1), (48 * 80, 0)), facts=known(MP4, pts=tuple(t + 90_000 for t in MP4.ticks)), suffix=".mp4")
+    return Made(
+        data=edited((1000, -1), (48 * 80, 0)),
+        facts=known(MP4, pts=tuple(t + 90_000 for t in MP4.ticks)),
+        suffix=".mp4",
+    )
 
 
 def fragments(recipe: Recipe = MP4) -> list[bytes]:
@@ -121,11 +154,17 @@ def fragments(recipe: Recipe = MP4) -> list[bytes]:
 
 
 def fragment(number: int, recipe: Recipe = MP4) -> Made:
-    """One media segment of a stream whose init segment is separate; its clock goes on from the one before."""
+    """One media segment of a stream whose init segment is separate; its clock goes on from the one
+    before."""
     init, *segments = fragments(recipe)
     part = slice(24 * number, 24 * number + 24)
     shift = recipe.b_frames and 2 * 7200
-    facts = known(recipe, pts=tuple(t + shift for t in recipe.ticks[part]), marks=tuple(range(48)[part]), keyframes=(0,))
+    facts = known(
+        recipe,
+        pts=tuple(t + shift for t in recipe.ticks[part]),
+        marks=tuple(range(48)[part]),
+        keyframes=(0,),
+    )
     return Made(data=segments[number], init=init, facts=facts, suffix=".m4s")
 
 
@@ -157,12 +196,18 @@ def some_tracks() -> Made:
 
 def beside_an_item() -> Made:
     """A movie in whose file a picture stands before it, as in AVIF."""
-    return Made(data=with_item(write(MP4), VIDEOS["mp4_av1"]().data), facts=known(MP4), suffix=".mp4")
+    return Made(
+        data=with_item(write(MP4), VIDEOS["mp4_av1"]().data), facts=known(MP4), suffix=".mp4"
+    )
 
 
 def picture_item() -> Made:
     """Such a picture alone."""
-    return Made(data=avif(VIDEOS["mp4_av1"]().data), facts=Facts(refusal=frozenset({"unsupported"})), suffix=".avif")
+    return Made(
+        data=avif(VIDEOS["mp4_av1"]().data),
+        facts=Facts(refusal=frozenset({"unsupported"})),
+        suffix=".avif",
+    )
 
 
 def too_many_tracks() -> Made:
@@ -181,15 +226,20 @@ def with_subtitles(recipe: Recipe) -> Made:
 
 
 def wider_packets() -> Made:
-    """Packets of 192 bytes, as discs and some recorders write them: four bytes go before each of 188."""
+    """Packets of 192 bytes, as discs and some recorders write them: four bytes go before each of
+    188."""
     whole = write(TS)
     packets = (whole[at : at + 188] for at in range(0, len(whole), 188))
-    return Made(data=b"".join(b"\0\0\0\0" + packet for packet in packets), facts=known(TS), suffix=".m2ts")
+    return Made(
+        data=b"".join(b"\0\0\0\0" + packet for packet in packets), facts=known(TS), suffix=".m2ts"
+    )
 
 
 def mute(container: str, codec: str, suffix: str) -> Made:
     """Sound without a picture."""
-    return Made(data=silence(container, codec), facts=Facts(refusal=frozenset({"no_video"})), suffix=suffix)
+    return Made(
+        data=silence(container, codec), facts=Facts(refusal=frozenset({"no_video"})), suffix=suffix
+    )
 
 
 def unstamped() -> Made:

@@ -1,4 +1,5 @@
-"""`make demo`: ordinary streams and one that shows the test card, played live through Ray workers to a clip and a report.
+"""`make demo`: ordinary streams and one that shows the test card, played live through Ray workers
+to a clip and a report.
 
 python -m samples.play --once                    ends by itself
 python -m samples.play --media FOLDER            plays your own files instead of most drawn ones
@@ -45,7 +46,8 @@ PORT_ANY = 0
 
 @dataclass(order=True)
 class Due:
-    """A segment that is complete, as an encoder would have it, so many seconds after its stream began."""
+    """A segment that is complete, as an encoder would have it, so many seconds after its stream
+    began."""
 
     at: float
     stream: str
@@ -56,7 +58,9 @@ class Due:
 def main() -> int:
     options = _options()
     console = Console(stderr=True)
-    console.print("drawing sample streams" + (f" and cutting {options.media}" if options.media else ""))
+    console.print(
+        "drawing sample streams" + (f" and cutting {options.media}" if options.media else "")
+    )
     playlists = _streams(options.media)
     folder = OUT / "report"
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,15 +78,25 @@ def main() -> int:
                 reporter.note(said)
                 board.note(said)
                 if isinstance(said, Opened):
-                    board.say(f"        known {pace.since(float(said.at)):.1f} s after it was on screen, {said.incident.stream_id}")
+                    board.say(
+                        f"        known {pace.since(float(said.at)):.1f} s after it was on screen, {said.incident.stream_id}"
+                    )
                 flagged = flagged or (isinstance(said, SummaryLine) and "test_card" in said.flagged)
                 failed = failed or isinstance(said, ErrorLine)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        page = write_report(reporter.report(settings, policies, manifests, version=version("streamwarden"), created=now), folder)
+        page = write_report(
+            reporter.report(
+                settings, policies, manifests, version=version("streamwarden"), created=now
+            ),
+            folder,
+        )
     board.print_tables(Console(), uncovered(Taxonomy.load(), policies.labels))
     print(f"\nclips:  {folder / 'clips'}\nreport: {page}")
     if not flagged or (failed and options.media is None):
-        console.print("the test card was not flagged, or a drawn stream failed: run `streamwarden doctor`", style="red")
+        console.print(
+            "the test card was not flagged, or a drawn stream failed: run `streamwarden doctor`",
+            style="red",
+        )
         return 1
     if not options.once and sys.stdout.isatty():
         _serve(folder)
@@ -108,7 +122,11 @@ class Pace:
             piece = due.piece
             if piece.source is not None:
                 key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
-                yield Arrived(path=due.stream, segment=Segment(key=key, source=piece.source, init=piece.init), name=piece.name)
+                yield Arrived(
+                    path=due.stream,
+                    segment=Segment(key=key, source=piece.source, init=piece.init),
+                    name=piece.name,
+                )
             if due.last:
                 yield NoMore(stream_id=stream_id)
 
@@ -146,7 +164,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--once", action="store_true", help="end by itself")
     parser.add_argument("--media", type=Path, help="a folder with video files to play")
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))

@@ -1,4 +1,5 @@
-"""HLS playlists: ordinary ones, those with a broken clock, and those that name what they have no right to."""
+"""HLS playlists: ordinary ones, those with a broken clock, and those that name what they have no
+right to."""
 
 from __future__ import annotations
 
@@ -35,13 +36,21 @@ def segment(index: int, start: int) -> Recipe:
 
 def entry(index: int, recipe: Recipe, **more: bool) -> Entry:
     """What is known of it."""
-    return Entry(facts=known(recipe, pts=tuple(tick % WRAP for tick in recipe.ticks)), start=index * LENGTH, **more)
+    return Entry(
+        facts=known(recipe, pts=tuple(tick % WRAP for tick in recipe.ticks)),
+        start=index * LENGTH,
+        **more,
+    )
 
 
 def save(folder: Path, lines: list[str], head: str = "", tail: str = "#EXT-X-ENDLIST") -> Path:
     """The playlist, two seconds for each segment at most."""
     path = folder / "index.m3u8"
-    text = f"#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n{head}" + "\n".join([*lines, tail]) + "\n"
+    text = (
+        f"#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n{head}"
+        + "\n".join([*lines, tail])
+        + "\n"
+    )
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -51,13 +60,23 @@ def listed(uri: str, before: str = "") -> str:
     return f"{before}#EXTINF:{float(LENGTH):.3f},\n{uri}"
 
 
-def ordinary(folder: Path, starts: tuple[int, ...], broken: frozenset[int] = frozenset(), tail: str = "#EXT-X-ENDLIST") -> Playlist:
+def ordinary(
+    folder: Path,
+    starts: tuple[int, ...],
+    broken: frozenset[int] = frozenset(),
+    tail: str = "#EXT-X-ENDLIST",
+) -> Playlist:
     """TS segments that begin at those ticks; a discontinuity is declared before the broken ones."""
     recipes = [segment(index, start) for index, start in enumerate(starts)]
     for index, recipe in enumerate(recipes):
         (folder / f"{index}.ts").write_bytes(write(recipe))
-    lines = [listed(f"{index}.ts", "#EXT-X-DISCONTINUITY\n" * (index in broken)) for index in range(len(starts))]
-    entries = tuple(entry(index, recipe, discontinuity=index in broken) for index, recipe in enumerate(recipes))
+    lines = [
+        listed(f"{index}.ts", "#EXT-X-DISCONTINUITY\n" * (index in broken))
+        for index in range(len(starts))
+    ]
+    entries = tuple(
+        entry(index, recipe, discontinuity=index in broken) for index, recipe in enumerate(recipes)
+    )
     return Playlist(name=folder.name, path=save(folder, lines, tail=tail), entries=entries)
 
 
@@ -68,9 +87,14 @@ def fragmented(folder: Path) -> Playlist:
     (folder / "init.mp4").write_bytes(init)
     for index, part in enumerate(parts):
         (folder / f"{index}.m4s").write_bytes(part)
-    entries = tuple(entry(i, replace(recipe, ticks=recipe.ticks[i * FRAMES :][:FRAMES], first=i * FRAMES)) for i in range(3))
+    entries = tuple(
+        entry(i, replace(recipe, ticks=recipe.ticks[i * FRAMES :][:FRAMES], first=i * FRAMES))
+        for i in range(3)
+    )
     lines = [listed(f"{index}.m4s") for index in range(3)]
-    return Playlist(name=folder.name, path=save(folder, lines, '#EXT-X-MAP:URI="init.mp4"\n'), entries=entries)
+    return Playlist(
+        name=folder.name, path=save(folder, lines, '#EXT-X-MAP:URI="init.mp4"\n'), entries=entries
+    )
 
 
 def gap(folder: Path) -> Playlist:
@@ -88,7 +112,13 @@ def byte_ranges(folder: Path) -> Playlist:
     parts = [(folder / f"{index}.ts").read_bytes() for index in range(3)]
     (folder / "all.ts").write_bytes(b"".join(parts))
     offsets = (sum(map(len, parts[:index])) for index in range(3))
-    save(folder, [listed("all.ts", f"#EXT-X-BYTERANGE:{len(part)}@{offset}\n") for part, offset in zip(parts, offsets, strict=True)])
+    save(
+        folder,
+        [
+            listed("all.ts", f"#EXT-X-BYTERANGE:{len(part)}@{offset}\n")
+            for part, offset in zip(parts, offsets, strict=True)
+        ],
+    )
     for index in range(3):
         (folder / f"{index}.ts").unlink()
     return whole
@@ -100,7 +130,10 @@ def master(folder: Path) -> Playlist:
     below.mkdir()
     media = ordinary(below, spaced(2, FRAMES * STEP, 126_000))
     path = folder / "index.m3u8"
-    path.write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=200000,RESOLUTION=320x180\nhigh/index.m3u8\n", encoding="utf-8")
+    path.write_text(
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=200000,RESOLUTION=320x180\nhigh/index.m3u8\n",
+        encoding="utf-8",
+    )
     return replace(media, name=folder.name, path=path)
 
 
@@ -110,7 +143,9 @@ def pointing(folder: Path, uri: str, head: str = "") -> Playlist:
     outside = folder.parent / "canary.ts"
     outside.write_bytes(canary())
     lines = [listed("0.ts"), listed(uri.format(canary=outside))]
-    return Playlist(name=folder.name, path=save(folder, lines, head), refusal=frozenset({"refused"}))
+    return Playlist(
+        name=folder.name, path=save(folder, lines, head), refusal=frozenset({"refused"})
+    )
 
 
 def empty(folder: Path) -> Playlist:
@@ -122,9 +157,13 @@ DAY = 24 * 3600 * 90_000
 PLAYLISTS: Mapping[str, Callable[[Path], Playlist]] = {
     "hls_ts": partial(ordinary, starts=spaced(3, FRAMES * STEP, 126_000)),
     "hls_live": partial(ordinary, starts=spaced(3, FRAMES * STEP, 126_000), tail=""),
-    "hls_discontinuity": partial(ordinary, starts=(126_000, DAY, DAY + FRAMES * STEP), broken=frozenset({1})),
+    "hls_discontinuity": partial(
+        ordinary, starts=(126_000, DAY, DAY + FRAMES * STEP), broken=frozenset({1})
+    ),
     "hls_wrap_between": partial(ordinary, starts=spaced(3, FRAMES * STEP, WRAP - FRAMES * STEP)),
-    "hls_wrap_inside": partial(ordinary, starts=spaced(3, FRAMES * STEP, WRAP - FRAMES * STEP - 90_000)),
+    "hls_wrap_inside": partial(
+        ordinary, starts=spaced(3, FRAMES * STEP, WRAP - FRAMES * STEP - 90_000)
+    ),
     "hls_fmp4": fragmented,
     "hls_gap": gap,
     "hls_byte_ranges": byte_ranges,
@@ -135,7 +174,9 @@ PLAYLISTS: Mapping[str, Callable[[Path], Playlist]] = {
     "hls_file_url": partial(pointing, uri="file://{canary}"),
     "hls_other_host": partial(pointing, uri="http://127.0.0.1:9/0.ts"),
     "hls_other_map": partial(pointing, uri="0.ts", head='#EXT-X-MAP:URI="../canary.ts"\n'),
-    "hls_other_key": partial(pointing, uri="0.ts", head='#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/hostname"\n'),
+    "hls_other_key": partial(
+        pointing, uri="0.ts", head='#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/hostname"\n'
+    ),
     "hls_concat": partial(pointing, uri="concat:0.ts|../canary.ts"),
 }
 """How to make each in an empty folder that carries its name."""

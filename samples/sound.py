@@ -44,9 +44,13 @@ def _add_sound(file: av.container.OutputContainer, codec: str) -> av.AudioStream
     return stream
 
 
-def _packets(stream: av.AudioStream, begin: Fraction, seconds: int) -> Iterator[av.Packet[av.AudioStream]]:
+def _packets(
+    stream: av.AudioStream, begin: Fraction, seconds: int
+) -> Iterator[av.Packet[av.AudioStream]]:
     for start in range(0, seconds * RATE, 960):
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), format="flt", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 960), np.float32), format="flt", layout="mono"
+        )
         frame.sample_rate, frame.pts = RATE, round(begin * RATE) + start
         yield from stream.encode(frame)
     yield from stream.encode(None)

@@ -43,7 +43,15 @@ def stored(orientation: int = 1) -> Rgb:
 
 def facts(kind: str, codec: str, **more: object) -> Facts:
     """What is known of a still."""
-    usual = {"pts": (0,), "marks": (NUMBER,), "keyframes": (0,), "patches": PATCHES, "still": True, "width": 320, "height": 180}
+    usual = {
+        "pts": (0,),
+        "marks": (NUMBER,),
+        "keyframes": (0,),
+        "patches": PATCHES,
+        "still": True,
+        "width": 320,
+        "height": 180,
+    }
     return Facts(container=kind, codec=codec, **{**usual, **more})  # type: ignore[arg-type]
 
 
@@ -62,7 +70,8 @@ def picture(codec: str, frame: av.VideoFrame, options: Mapping[str, str] | None 
 
 
 def exif(orientation: int) -> bytes:
-    """A TIFF block with one entry; odd orientations in little-endian order, even ones in big-endian."""
+    """A TIFF block with one entry; odd orientations in little-endian order, even ones in
+    big-endian."""
     mark, order = (b"II", "<") if orientation % 2 else (b"MM", ">")
     return mark + struct.pack(order + "HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
@@ -70,7 +79,9 @@ def exif(orientation: int) -> bytes:
 def jpeg(rgb: Rgb, pix_fmt: str = "yuvj420p") -> bytes:
     """A JPEG without tags."""
     return picture(
-        "mjpeg", to_frame(rgb, Coding(pix_fmt=pix_fmt, matrix=Matrix.BT601, full=True)), {"flags": "+qscale", "global_quality": "236"}
+        "mjpeg",
+        to_frame(rgb, Coding(pix_fmt=pix_fmt, matrix=Matrix.BT601, full=True)),
+        {"flags": "+qscale", "global_quality": "236"},
     )
 
 
@@ -90,7 +101,8 @@ def plain_jpeg(pix_fmt: str) -> Made:
 
 
 def moving_png() -> Made:
-    """A PNG that says that eleven pictures follow the first one; readers that do not know of such show only that."""
+    """A PNG that says that eleven pictures follow the first one; readers that do not know of such
+    show only that."""
     data = png(card(NUMBER), 2, chunk(b"acTL", struct.pack(">II", 12, 0)))
     return Made(data=data, facts=Facts(refusal=frozenset({"unsupported"})), suffix=".png")
 
@@ -101,18 +113,31 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def png(pixels: NDArray[np.generic], colour_type: int, extra: bytes = b"") -> bytes:
-    """A PNG of H x W x channels; 8 or 16 bits as the array has. ``extra`` chunks go before the picture."""
+    """A PNG of H x W x channels; 8 or 16 bits as the array has.
+
+    ``extra`` chunks go before the picture.
+    """
     height, width = pixels.shape[:2]
     depth = pixels.itemsize * 8
     rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1)
     body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows), 1)
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + extra
+        + chunk(b"IDAT", body)
+        + chunk(b"IEND", b"")
+    )
 
 
-def made_png(pixels: NDArray[np.generic], colour_type: int, extra: bytes = b"", **more: object) -> Made:
+def made_png(
+    pixels: NDArray[np.generic], colour_type: int, extra: bytes = b"", **more: object
+) -> Made:
     """A PNG with its facts."""
-    return Made(data=png(pixels, colour_type, extra), facts=facts("png", "png", **more), suffix=".png")
+    return Made(
+        data=png(pixels, colour_type, extra), facts=facts("png", "png", **more), suffix=".png"
+    )
 
 
 def with_alpha(alpha: int) -> NDArray[np.uint8]:
@@ -138,7 +163,13 @@ def palette_png() -> Made:
 # WebP and GIF
 
 
-def mux(container: str, codec: str, frames: Iterable[av.VideoFrame], pix_fmt: str, options: Mapping[str, str]) -> bytes:
+def mux(
+    container: str,
+    codec: str,
+    frames: Iterable[av.VideoFrame],
+    pix_fmt: str,
+    options: Mapping[str, str],
+) -> bytes:
     """Frames of 80 ms each in a container for moving pictures."""
     out = io.BytesIO()
     with av.open(out, "w", format=container) as file:
@@ -158,7 +189,11 @@ WEBP = Coding(matrix=Matrix.BT601)
 
 def webp(frame: av.VideoFrame, **more: object) -> Made:
     """A plain WebP of that frame."""
-    return Made(data=picture("libwebp", frame, {"quality": "90"}), facts=facts("webp", "webp", **more), suffix=".webp")
+    return Made(
+        data=picture("libwebp", frame, {"quality": "90"}),
+        facts=facts("webp", "webp", **more),
+        suffix=".webp",
+    )
 
 
 def half_alpha() -> av.VideoFrame:
@@ -172,7 +207,14 @@ def moving_webp() -> Made:
     """Twelve pictures, most of them stored as what differs from the one before."""
     frames = (to_frame(card(number), WEBP) for number in range(12))
     data = mux("webp", "libwebp_anim", frames, "yuv420p", {"quality": "90"})
-    shown = facts("webp", "webp", pts=tuple(range(0, 960, 80)), time_base=Fraction(1, 1000), marks=tuple(range(12)), still=False)
+    shown = facts(
+        "webp",
+        "webp",
+        pts=tuple(range(0, 960, 80)),
+        time_base=Fraction(1, 1000),
+        marks=tuple(range(12)),
+        still=False,
+    )
     return Made(data=data, facts=shown, suffix=".webp")
 
 
@@ -203,7 +245,9 @@ def indexed(number: int) -> av.VideoFrame:
 def gif(numbers: Iterable[int], **more: object) -> Made:
     """A GIF with a palette of the card's own colours; more than one number makes it move."""
     data = mux("gif", "gif", map(indexed, numbers), "pal8", {})
-    return Made(data=data, facts=facts("gif", "gif", time_base=Fraction(1, 100), **more), suffix=".gif")
+    return Made(
+        data=data, facts=facts("gif", "gif", time_base=Fraction(1, 100), **more), suffix=".gif"
+    )
 
 
 STILLS: Mapping[str, Callable[[], Made]] = {
@@ -223,6 +267,8 @@ STILLS: Mapping[str, Callable[[], Made]] = {
     "webp_orientation_8": lambda: turned_webp(8),
     "webp_moving": moving_webp,
     "gif": lambda: gif([NUMBER]),
-    "gif_moving": lambda: gif(range(12), pts=tuple(range(0, 96, 8)), marks=tuple(range(12)), still=False),
+    "gif_moving": lambda: gif(
+        range(12), pts=tuple(range(0, 96, 8)), marks=tuple(range(12)), still=False
+    ),
 }
 """How to make each, by name."""

@@ -1,4 +1,5 @@
-"""Videos as encoders and muxers write them: every container, codec, colour and clock that is worth a test."""
+"""Videos as encoders and muxers write them: every container, codec, colour and clock that is worth
+a test."""
 
 from __future__ import annotations
 
@@ -29,13 +30,38 @@ def rounded(count: int, rate: Fraction, time_base: Fraction) -> tuple[int, ...]:
 
 MS = Fraction(1, 1000)
 TS = Recipe(ticks=spaced(48, 7200, 126_000))
-MPEG2 = replace(TS, codec="mpeg2video", rate=Fraction(25), ticks=spaced(46, 3600, 126_000), b_frames=2)
+MPEG2 = replace(
+    TS, codec="mpeg2video", rate=Fraction(25), ticks=spaced(46, 3600, 126_000), b_frames=2
+)
 MP4 = Recipe(container="mp4", ticks=spaced(48, 7200))
 MKV = Recipe(container="matroska", time_base=MS, ticks=spaced(48, 80))
 WEBM = replace(MKV, container="webm", codec="libvpx-vp9")
-AVI = Recipe(container="avi", codec="mpeg4", coding=Coding(matrix=Matrix.BT601), time_base=Fraction(2, 25), ticks=spaced(48, 1))
+AVI = Recipe(
+    container="avi",
+    codec="mpeg4",
+    coding=Coding(matrix=Matrix.BT601),
+    time_base=Fraction(2, 25),
+    ticks=spaced(48, 1),
+)
 FILM = rounded(48, Fraction(24), MS)
-UNEVEN = (0, 3000, 6000, 15_000, 15_900, 33_000, 90_000, 93_003, 93_100, 180_000, 270_001, 273_000, 276_000, 360_000, 363_000, 450_000)
+UNEVEN = (
+    0,
+    3000,
+    6000,
+    15_000,
+    15_900,
+    33_000,
+    90_000,
+    93_003,
+    93_100,
+    180_000,
+    270_001,
+    273_000,
+    276_000,
+    360_000,
+    363_000,
+    450_000,
+)
 EVENTS = (
     Event(start=Fraction(3), end=Fraction(5)),
     Event(start=Fraction(36, 5), end=Fraction(41, 5)),
@@ -46,12 +72,24 @@ EVENTS = (
 
 def long_gop(recipe: Recipe, start: int, step: int, b_frames: int = 0) -> Recipe:
     """22 s with a keyframe each 10 s, and the events."""
-    return replace(recipe, ticks=spaced(275, step, start), b_frames=b_frames, gop=125, events=EVENTS)
+    return replace(
+        recipe, ticks=spaced(275, step, start), b_frames=b_frames, gop=125, events=EVENTS
+    )
 
 
-def coded(pix_fmt: str = "yuv420p", matrix: Matrix = Matrix.BT709, *, full: bool = False, tagged: bool = True) -> Recipe:
+def coded(
+    pix_fmt: str = "yuv420p",
+    matrix: Matrix = Matrix.BT709,
+    *,
+    full: bool = False,
+    tagged: bool = True,
+) -> Recipe:
     """An MP4 of 12 frames in that colour coding."""
-    return replace(MP4, ticks=spaced(12, 7200), coding=Coding(pix_fmt=pix_fmt, matrix=matrix, full=full, tagged=tagged))
+    return replace(
+        MP4,
+        ticks=spaced(12, 7200),
+        coding=Coding(pix_fmt=pix_fmt, matrix=matrix, full=full, tagged=tagged),
+    )
 
 
 def said(matrix: int) -> Recipe:
@@ -73,11 +111,15 @@ _RECIPES: Mapping[str, Recipe] = {
     "mp4_hevc_10_bit": replace(MP4, codec="libx265", coding=Coding(pix_fmt="yuv420p10le")),
     "mp4_av1": replace(MP4, codec="libsvtav1"),
     "mp4_mpeg4": replace(MP4, codec="mpeg4", time_base=Fraction(1, 12_800), ticks=spaced(48, 1024)),
-    "mp4_ntsc": replace(MP4, time_base=Fraction(1, 30_000), ticks=spaced(60, 1001), rate=Fraction(30_000, 1001)),
+    "mp4_ntsc": replace(
+        MP4, time_base=Fraction(1, 30_000), ticks=spaced(60, 1001), rate=Fraction(30_000, 1001)
+    ),
     "mov_h264": replace(MP4, container="mov", b_frames=2),
     "mkv_h264": replace(MKV, ticks=FILM),
     "mkv_h264_b_frames": replace(MKV, ticks=FILM, b_frames=2),
-    "mkv_hevc_10_bit": replace(MKV, codec="libx265", b_frames=2, coding=Coding(pix_fmt="yuv420p10le")),
+    "mkv_hevc_10_bit": replace(
+        MKV, codec="libx265", b_frames=2, coding=Coding(pix_fmt="yuv420p10le")
+    ),
     "mkv_live": replace(MKV, mux={"live": "1"}),
     "webm_vp9": WEBM,
     "webm_vp9_alpha": replace(WEBM, coding=Coding(pix_fmt="yuva420p")),
@@ -85,7 +127,9 @@ _RECIPES: Mapping[str, Recipe] = {
     "webm_vp8": replace(WEBM, codec="libvpx", coding=Coding(matrix=Matrix.BT601)),
     "flv_h264_b_frames": replace(MKV, container="flv", ticks=spaced(48, 80, 160), b_frames=2),
     "avi_mpeg4": AVI,
-    "avi_mjpeg": replace(AVI, codec="mjpeg", gop=1, coding=Coding(pix_fmt="yuvj420p", matrix=Matrix.BT601, full=True)),
+    "avi_mjpeg": replace(
+        AVI, codec="mjpeg", gop=1, coding=Coding(pix_fmt="yuvj420p", matrix=Matrix.BT601, full=True)
+    ),
     "ts_one_frame": replace(TS, ticks=(126_000,)),
     "mp4_one_frame": replace(MP4, ticks=(0,)),
     # colours
@@ -99,7 +143,9 @@ _RECIPES: Mapping[str, Recipe] = {
     "h264_444": coded("yuv444p"),
     "h264_10_bit": coded("yuv420p10le"),
     "h264_grey": coded("gray"),
-    "hevc_rgb": replace(coded("gbrp"), codec="libx265", coding=Coding(pix_fmt="gbrp", full=True, said=0)),
+    "hevc_rgb": replace(
+        coded("gbrp"), codec="libx265", coding=Coding(pix_fmt="gbrp", full=True, said=0)
+    ),
     "hevc_422_12_bit": replace(coded("yuv422p12le"), codec="libx265"),
     "said_ycgco": said(8),
     "said_constant_luminance": said(10),
@@ -109,13 +155,18 @@ _RECIPES: Mapping[str, Recipe] = {
     "mp4_anamorphic": replace(MP4, aspect=Fraction(3, 2)),
     "ts_anamorphic": replace(TS, aspect=Fraction(3, 2)),
     "ts_interlaced": replace(TS, options={"x264": "tff=1", "flags": "+ildct+ilme"}),
-    "ts_mpeg2_interlaced": replace(MPEG2, options={"flags": "+ildct+ilme+qscale", "global_quality": "354", "alternate_scan": "1"}),
+    "ts_mpeg2_interlaced": replace(
+        MPEG2,
+        options={"flags": "+ildct+ilme+qscale", "global_quality": "354", "alternate_scan": "1"},
+    ),
     # clocks
     "mp4_uneven": replace(MP4, ticks=UNEVEN, gop=5),
     "mkv_uneven": replace(MKV, ticks=tuple(tick // 90 for tick in UNEVEN), gop=5, b_frames=2),
     "ts_uneven": replace(TS, ticks=tuple(tick + 900_000 for tick in UNEVEN), gop=5),
     "mp4_slideshow": replace(MP4, ticks=spaced(20, 90_000), gop=10, b_frames=3, rate=Fraction(1)),
-    "ts_slideshow": replace(TS, ticks=spaced(20, 90_000, 900_000), gop=10, b_frames=3, rate=Fraction(1)),
+    "ts_slideshow": replace(
+        TS, ticks=spaced(20, 90_000, 900_000), gop=10, b_frames=3, rate=Fraction(1)
+    ),
     "ts_late_start": replace(TS, ticks=spaced(48, 7200, 5_000_000_123)),
     "mp4_late_start": replace(MP4, ticks=spaced(48, 7200, 180_000)),
     "mkv_late_start": replace(MKV, ticks=spaced(48, 80, 3_600_000)),
@@ -133,7 +184,9 @@ _KNOWN: Mapping[str, Mapping[str, object]] = {
     "h264_grey": {"patches": ()},
     **{name: {"patches": ()} for name in _RECIPES if name.startswith("said")},
     "ts_wrap": {"pts": tuple(tick % WRAP for tick in spaced(48, 7200, WRAP - 90_000))},
-    "ts_wrap_at_keyframe": {"pts": tuple(tick % WRAP for tick in spaced(48, 7200, WRAP - 24 * 7200))},
+    "ts_wrap_at_keyframe": {
+        "pts": tuple(tick % WRAP for tick in spaced(48, 7200, WRAP - 24 * 7200))
+    },
 }
 """Facts that the recipe alone does not tell."""
 

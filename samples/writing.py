@@ -27,7 +27,13 @@ Scene = Callable[[int, tuple[str, ...]], Rgb]
 _QUICK: Mapping[str, Mapping[str, str]] = {
     "libx264": {"preset": "ultrafast", "qp": "24"},
     "libx265": {"preset": "ultrafast", "qp": "24"},
-    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0", "lag-in-frames": "0"},
+    "libvpx-vp9": {
+        "deadline": "realtime",
+        "cpu-used": "8",
+        "crf": "20",
+        "b": "0",
+        "lag-in-frames": "0",
+    },
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "1000000"},
     "libsvtav1": {"preset": "12", "crf": "30"},
     "mpeg2video": {"flags": "+qscale", "global_quality": "354"},
@@ -80,8 +86,12 @@ def write(recipe: Recipe) -> bytes:
 
 def join(*recipes: Recipe) -> bytes:
     """One file with a track for each recipe, muxed as the first one says."""
-    with tempfile.NamedTemporaryFile() as out:  # a real file, since an index that comes first is moved there by reading it again
-        with av.open(out.name, "w", format=recipes[0].container, options=dict(muxing(recipes[0]))) as container:
+    with (
+        tempfile.NamedTemporaryFile() as out
+    ):  # a real file, since an index that comes first is moved there by reading it again
+        with av.open(
+            out.name, "w", format=recipes[0].container, options=dict(muxing(recipes[0]))
+        ) as container:
             container.metadata.update(recipes[0].metadata)
             streams = [add_track(container, recipe) for recipe in recipes]
             for stream, recipe in zip(streams, recipes, strict=True):
@@ -101,36 +111,50 @@ def encode(stream: av.VideoStream, recipe: Recipe) -> Iterator[av.Packet[av.Vide
 
 def add_track(container: av.container.OutputContainer, recipe: Recipe) -> av.VideoStream:
     """A track for the recipe's frames in a container that is being written."""
-    os.environ.setdefault("SVT_LOG", "1")  # it otherwise writes its whole configuration to the terminal
+    os.environ.setdefault(
+        "SVT_LOG", "1"
+    )  # it otherwise writes its whole configuration to the terminal
     stream = container.add_stream(recipe.codec, rate=recipe.rate, options=dict(_encoding(recipe)))
     assert isinstance(stream, av.VideoStream)
     context = stream.codec_context
     stream.time_base = recipe.time_base
     context.time_base = 1 / recipe.rate if recipe.codec in _COUNTS_FRAMES else recipe.time_base
-    context.width, context.height, context.pix_fmt = recipe.width, recipe.height, recipe.coding.pix_fmt
+    context.width, context.height, context.pix_fmt = (
+        recipe.width,
+        recipe.height,
+        recipe.coding.pix_fmt,
+    )
     context.gop_size, context.max_b_frames = recipe.gop, recipe.b_frames
     context.thread_count = 1
     context.sample_aspect_ratio = recipe.aspect
     if recipe.coding.tagged:
         context.color_range = int(recipe.coding.range)
-        context.colorspace, context.color_primaries, context.color_trc = (int(value) for value in recipe.coding.matrix.value[2:])
+        context.colorspace, context.color_primaries, context.color_trc = (
+            int(value) for value in recipe.coding.matrix.value[2:]
+        )
     if recipe.coding.said is not None:
         context.colorspace = recipe.coding.said
     return stream
 
 
 def _encoding(recipe: Recipe) -> Iterable[tuple[str, str]]:
-    """Options under which keyframes come exactly each ``gop`` frames, on one thread, the same each time."""
+    """Options under which keyframes come exactly each ``gop`` frames, on one thread, the same each
+    time."""
     yield from _QUICK.get(recipe.codec, {}).items()
     gop, bees = recipe.gop, recipe.b_frames
     shape = f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes={bees}:b-adapt=0"
     if recipe.codec == "libx264":
         yield "x264-params", f"{shape}:threads=1:" + recipe.options.get("x264", "")
     if recipe.codec == "libx265":
-        yield "x265-params", f"{shape}:log-level=none:pools=none:frame-threads=1:" + recipe.options.get("x265", "")
+        yield (
+            "x265-params",
+            f"{shape}:log-level=none:pools=none:frame-threads=1:" + recipe.options.get("x265", ""),
+        )
     if recipe.codec == "libsvtav1":
         yield "svtav1-params", f"keyint={gop}:lp=1:pred-struct=1:scd=0"
-    yield from ((key, value) for key, value in recipe.options.items() if key not in ("x264", "x265"))
+    yield from (
+        (key, value) for key, value in recipe.options.items() if key not in ("x264", "x265")
+    )
 
 
 def muxing(recipe: Recipe) -> Iterable[tuple[str, str]]:
@@ -151,5 +175,7 @@ def _drawn(recipe: Recipe, index: int) -> av.VideoFrame:
 
 
 @lru_cache(maxsize=128)
-def _usual(number: int, names: tuple[str, ...], width: int, height: int, coding: Coding) -> av.VideoFrame:
+def _usual(
+    number: int, names: tuple[str, ...], width: int, height: int, coding: Coding
+) -> av.VideoFrame:
     return to_frame(card(number, width, height, names), coding)

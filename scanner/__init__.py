@@ -5,9 +5,10 @@
     for line in scan_paths(["clip.mp4"]):
         print(line)
 
-What most programs need is here, and is imported when it is first asked for: ``import scanner`` loads no decoder and no
-model. The rest has a module each. To read the code, begin with ``scanner.types`` (the nouns) and ``scanner.scan`` (the whole
-path); to build on it, with ``docs/library.md``.
+What most programs need is here, and is imported when it is first asked for: ``import scanner``
+loads no decoder and no model. The rest has a module each. To read the code, begin with
+``scanner.types`` (the nouns) and ``scanner.scan`` (the whole path); to build on it, with
+``docs/library.md``.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A segment that is known never to arrive: the sender says so, its file is gone, or it cannot be had."""
+    """A segment that is known never to arrive: the sender says so, its file is gone, or it cannot
+    be had."""
 
     path: str
     key: SegmentKey

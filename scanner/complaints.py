@@ -1,4 +1,5 @@
-"""What pydantic finds wrong, as an operator can mend it: the full path of each key, what is there, and the nearest key that would do."""
+"""What pydantic finds wrong, as an operator can mend it: the full path of each key, what is there,
+and the nearest key that would do."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 
 
 def complaints(why: ValidationError, *, known: Iterable[str], noun: str) -> list[str]:
-    """One for each thing that is wrong; ``known`` are the keys that there are anywhere, ``noun`` is what they are called."""
+    """One for each thing that is wrong; ``known`` are the keys that there are anywhere, ``noun`` is
+    what they are called."""
     return [_complaint(error, known, noun) for error in why.errors(include_url=False)]
 
 

@@ -1,7 +1,7 @@
 """What must be right on this machine, looked at one by one, each with what to do about it.
 
-A check takes what it judges as arguments and returns a ``Finding``; ``examine`` gathers the facts. ``av`` and the sandbox are asked
-through the callables that the caller hands in.
+A check takes what it judges as arguments and returns a ``Finding``; ``examine`` gathers the facts.
+``av`` and the sandbox are asked through the callables that the caller hands in.
 """
 
 from __future__ import annotations
@@ -34,9 +34,21 @@ __all__ = [
 
 OWN: Final = "streamwarden"
 IMPORTS: Final = ("scanner", "workers")
-PACKAGES: Final = ("av", "numpy", "pydantic", "pydantic-settings", "ray", "httpx", "m3u8", "jinja2", "rich", "typer")
+PACKAGES: Final = (
+    "av",
+    "numpy",
+    "pydantic",
+    "pydantic-settings",
+    "ray",
+    "httpx",
+    "m3u8",
+    "jinja2",
+    "rich",
+    "typer",
+)
 TWINS: Final = (("onnxruntime", "onnxruntime-gpu"), ("opencv-python", "opencv-python-headless"))
-"""Distributions that write the same files: one overwrites the other, and taking either away breaks both."""
+"""Distributions that write the same files: one overwrites the other, and taking either away breaks
+both."""
 PYTHON: Final = ((3, 11), (3, 14))
 """First version that works, first that does not."""
 SHARED_MEMORY: Final = Path("/dev/shm")
@@ -70,8 +82,8 @@ def examine(
 ) -> tuple[Finding, ...]:
     """Everything, in the order in which it should be mended.
 
-    ``codecs`` tells for each codec that may be opened whether this FFmpeg has it, ``walls`` for each wall of the sandbox why
-    it does not hold here, or nothing. Without them these are left out.
+    ``codecs`` tells for each codec that may be opened whether this FFmpeg has it, ``walls`` for
+    each wall of the sandbox why it does not hold here, or nothing. Without them these are left out.
     """
     return tuple(_examine(provider, models_dir, added, codecs, walls))
 
@@ -125,11 +137,19 @@ def check_owner(name: str, owners: Collection[str]) -> Finding:
     distinct = sorted(set(owners))
     strangers = [owner for owner in distinct if owner != OWN]
     shown = ", ".join(distinct) or "source tree"
-    return _finding(f"import {name}", not strangers, shown, f"pip uninstall {' '.join(strangers)}: it writes into the same folder")
+    return _finding(
+        f"import {name}",
+        not strangers,
+        shown,
+        f"pip uninstall {' '.join(strangers)}: it writes into the same folder",
+    )
 
 
 def check_provider(name: Provider, wanted: Provider) -> Finding:
-    """A session on it, not its name in a list: being compiled in does not mean that it works. Only the wanted one must."""
+    """A session on it, not its name in a list: being compiled in does not mean that it works.
+
+    Only the wanted one must.
+    """
     try:
         open_session(IDENTITY, provider=name, name="probe")
     except SetupError as why:
@@ -142,11 +162,19 @@ def check_codecs(available: Mapping[str, bool]) -> Finding:
     """Every codec that may be opened is in this FFmpeg."""
     missing = sorted(name for name, there in available.items() if not there)
     shown = f"no {', '.join(missing)}" if missing else ", ".join(sorted(available))
-    return _finding("codecs", not missing, shown, "pip install --force-reinstall av: its own wheel has all of them")
+    return _finding(
+        "codecs",
+        not missing,
+        shown,
+        "pip install --force-reinstall av: its own wheel has all of them",
+    )
 
 
-def check_model_files(models_dir: Path | None, provider: Provider, added: Path | None = None) -> Iterator[Finding]:
-    """Each model's checksum, signature and golden scores, on the provider if it is there; and where added ones are read from."""
+def check_model_files(
+    models_dir: Path | None, provider: Provider, added: Path | None = None
+) -> Iterator[Finding]:
+    """Each model's checksum, signature and golden scores, on the provider if it is there; and where
+    added ones are read from."""
     try:
         checks = check_models(models_dir, added=added, provider=provider)
     except SetupError as why:
@@ -157,15 +185,23 @@ def check_model_files(models_dir: Path | None, provider: Provider, added: Path |
     if added is not None:
         yield _finding("added models", True, f"read from {added}", "")
     for check in checks:
-        shown = "cannot be used" if check.worst is None else f"golden scores within {check.worst:.5f}"
+        shown = (
+            "cannot be used" if check.worst is None else f"golden scores within {check.worst:.5f}"
+        )
         yield _finding(f"model {check.name}", check.ok, shown, check.problem)
 
 
 def check_walls(walls: Mapping[str, str]) -> Finding:
-    """What holds around the decoder here; the value is why a wall could not be put up, empty where it stands."""
+    """What holds around the decoder here; the value is why a wall could not be put up, empty where
+    it stands."""
     missing = [f"no {name} ({why})" for name, why in walls.items() if why]
     shown = ", ".join(missing or walls)
-    return _finding("sandbox", not missing, shown, "use a Linux kernel of 5.13 or later with Landlock and seccomp, or run in a container")
+    return _finding(
+        "sandbox",
+        not missing,
+        shown,
+        "use a Linux kernel of 5.13 or later with Landlock and seccomp, or run in a container",
+    )
 
 
 def check_shared_memory(path: Path, least: int = MIN_SHARED_BYTES) -> Finding:

@@ -74,8 +74,9 @@ class NoVideoError(InputError):
 
 
 class LimitError(InputError):
-    """Over a configured limit; ``kind`` names it: ``limit_bytes``, ``limit_duration``, ``limit_pixels``,
-    ``limit_frames``, ``limit_tracks``, ``limit_segments``, ``limit_sources``, ``limit_probe_time``, ``limit_memory``, ``limit_time``."""
+    """Over a configured limit; ``kind`` names it: ``limit_bytes``, ``limit_duration``,
+    ``limit_pixels``, ``limit_frames``, ``limit_tracks``, ``limit_segments``, ``limit_sources``,
+    ``limit_probe_time``, ``limit_memory``, ``limit_time``."""
 
     kind = "limit"
 
@@ -131,7 +132,8 @@ _BY_NAME = {
 
 
 def rebuild(name: str, kind: str, message: str) -> ScannerError:
-    """Make the error again on the other side of a process border; an unknown name is an ``InputError``.
+    """Make the error again on the other side of a process border; an unknown name is an
+    ``InputError``.
 
     >>> rebuild("LimitError", "limit_bytes", "x: 9 bytes, limit is 8")
     LimitError('x: 9 bytes, limit is 8')

@@ -1,7 +1,8 @@
 """What ``streamwarden scan --json`` says: one object a line, each with its ``type``.
 
-These lines are a public contract: ``replay`` and the report read them, and so do strangers' programs.
-Times are seconds of the path's own timeline (a stream's clock), first frame 0 for a single file.
+These lines are a public contract: ``replay`` and the report read them, and so do strangers'
+programs. Times are seconds of the path's own timeline (a stream's clock), first frame 0 for a
+single file.
 """
 
 from __future__ import annotations
@@ -15,10 +16,23 @@ from typing import Any, ClassVar, Final
 from scanner.errors import FormatError
 from scanner.types import GapReason
 
-__all__ = ["ErrorLine", "FrameLine", "GapLine", "IncidentLine", "Line", "SummaryLine", "dumps", "exact", "exact_at", "loads", "read_lines"]
+__all__ = [
+    "ErrorLine",
+    "FrameLine",
+    "GapLine",
+    "IncidentLine",
+    "Line",
+    "SummaryLine",
+    "dumps",
+    "exact",
+    "exact_at",
+    "loads",
+    "read_lines",
+]
 
 FINEST: Final = 10_000_000
-"""The largest denominator of a second that is looked for behind a float: Matroska's and Windows' ticks are none finer."""
+"""The largest denominator of a second that is looked for behind a float: Matroska's and Windows'
+ticks are none finer."""
 SLACK: Final = 1e-9
 """Seconds by which a float may miss the tick that it was made of."""
 
@@ -40,11 +54,13 @@ class FrameLine:
     models: tuple[str, ...]
     """``name@version`` of every model that scored it."""
     burst: Mapping[str, float] | None = None
-    """Of a burst: its ``frames``, their ``rate`` a second and when it ``start``s; ``at`` is its last frame's. Absent: it is one frame."""
+    """Of a burst: its ``frames``, their ``rate`` a second and when it ``start``s; ``at`` is its
+    last frame's. Absent: it is one frame."""
     superseded: Mapping[str, float] = field(default_factory=dict)
     """Scores of labels that a burst nearby judges in their place; absent where there are none."""
     shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """By model, scores of labels for which it is in shadow while another model judges them; absent where there are none."""
+    """By model, scores of labels for which it is in shadow while another model judges them; absent
+    where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +127,9 @@ class SummaryLine:
 
 
 Line = FrameLine | GapLine | IncidentLine | ErrorLine | SummaryLine
-_TYPES: Mapping[str, type[Line]] = {c.type: c for c in (FrameLine, GapLine, IncidentLine, ErrorLine, SummaryLine)}
+_TYPES: Mapping[str, type[Line]] = {
+    c.type: c for c in (FrameLine, GapLine, IncidentLine, ErrorLine, SummaryLine)
+}
 _TUPLES = frozenset({"models", "labels", "flagged"})
 _ABSENT = frozenset({"burst", "superseded", "shadow"})
 """Keys of a frame line that are left out where they have nothing to say."""
@@ -120,8 +138,9 @@ _ABSENT = frozenset({"burst", "superseded", "shadow"})
 def dumps(line: Line) -> str:
     """One line of JSON in ASCII, ``type`` first.
 
-    A path is any bytes: whatever is in it, and whatever the reader's encoding is, the line stays whole, drives no terminal,
-    and gives the same path again (bytes that are not UTF-8 as lone surrogates, as ``os.fsdecode`` has them).
+    A path is any bytes: whatever is in it, and whatever the reader's encoding is, the line stays
+    whole, drives no terminal, and gives the same path again (bytes that are not UTF-8 as lone
+    surrogates, as ``os.fsdecode`` has them).
     """
     said = asdict(line)
     if isinstance(line, FrameLine):
@@ -130,7 +149,8 @@ def dumps(line: Line) -> str:
 
 
 def loads(text: str) -> Line:
-    """The line that ``dumps`` wrote. Unknown keys are ignored, so that older readers read newer lines.
+    """The line that ``dumps`` wrote. Unknown keys are ignored, so that older readers read newer
+    lines.
 
     Raises:
         FormatError: not JSON, not an object, an unknown ``type`` or a missing key.
@@ -139,7 +159,9 @@ def loads(text: str) -> Line:
         raw: Any = json.loads(text)
         cls = _TYPES[raw["type"]]
         known = {f.name for f in fields(cls)}
-        values: dict[str, Any] = {k: tuple(v) if k in _TUPLES else v for k, v in raw.items() if k in known}
+        values: dict[str, Any] = {
+            k: tuple(v) if k in _TUPLES else v for k, v in raw.items() if k in known
+        }
         return cls(**values)
     except (ValueError, KeyError, TypeError) as why:
         raise FormatError(f"not a line of scan --json: {text[:80]!r} ({why})") from why

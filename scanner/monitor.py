@@ -1,6 +1,8 @@
-"""The owner of one stream: places its segments in time, folds them into its risk, and says what became of it.
+"""The owner of one stream: places its segments in time, folds them into its risk, and says what
+became of it.
 
-Outcomes come in the order of the stream's segments. All judgement is the core's (``pts``, ``risk``); this only leads them.
+Outcomes come in the order of the stream's segments. All judgement is the core's (``pts``,
+``risk``); this only leads them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,19 @@ from fractions import Fraction
 from scanner.errors import NoVideoError, QuarantinedError, ScannerError
 from scanner.lines import ErrorLine, FrameLine, GapLine, Line, SummaryLine
 from scanner.pts import Clock, place, trailing
-from scanner.risk import Closed, Ended, Event, Gap, LabelRisk, Observation, Policies, Sampled, StreamRisk, advance, judge_still
+from scanner.risk import (
+    Closed,
+    Ended,
+    Event,
+    Gap,
+    LabelRisk,
+    Observation,
+    Policies,
+    Sampled,
+    StreamRisk,
+    advance,
+    judge_still,
+)
 from scanner.runner import Failed
 from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
 
@@ -25,7 +39,14 @@ Said = Line | Event
 class Monitor:
     """One stream's clock and risk, and the lines that tell of them."""
 
-    def __init__(self, path: str, stream_id: StreamId, policies: Policies, *, on_look: Callable[[StreamRisk], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        stream_id: StreamId,
+        policies: Policies,
+        *,
+        on_look: Callable[[StreamRisk], None] | None = None,
+    ) -> None:
         """``on_look`` is shown the stream's risk after each sample, for whoever draws its course."""
         self._path = path
         self._policies = policies
@@ -58,8 +79,15 @@ class Monitor:
             return
         before = self._clock
         stands = before if before.sequence >= 0 else replace(before, end=outcome.begins)
-        self._clock, offset = place(stands, outcome.times, sequence=outcome.key.sequence, discontinuity=outcome.discontinuity)
-        yield from (self._counted(self._frame_line(outcome, frame, offset)) for frame in outcome.frames)
+        self._clock, offset = place(
+            stands,
+            outcome.times,
+            sequence=outcome.key.sequence,
+            discontinuity=outcome.discontinuity,
+        )
+        yield from (
+            self._counted(self._frame_line(outcome, frame, offset)) for frame in outcome.frames
+        )
         if outcome.info.still:
             self._still = outcome.frames[0] if outcome.frames else None
             return
@@ -74,25 +102,32 @@ class Monitor:
             yield self._told(error)
 
     def take_late(self, outcome: ScoredSegment | Failed) -> Iterator[Said]:
-        """One that was given up as missing before it came: its span is told as ``late``, and nothing is folded."""
+        """One that was given up as missing before it came: its span is told as ``late``, and
+        nothing is folded."""
         if isinstance(outcome, Failed):
             yield self._told(outcome.error)
             return
         times = outcome.times
         start = max(times.first_pts * times.time_base + self._clock.shift, Fraction(0))
-        yield GapLine(path=self._path, start=float(start), end=float(start + times.duration), reason="late")
+        yield GapLine(
+            path=self._path, start=float(start), end=float(start + times.duration), reason="late"
+        )
 
     def finish(self) -> Iterator[Said]:
-        """The stream is over: incidents that were open close, and its summary comes last. None, where nothing was read.
+        """The stream is over: incidents that were open close, and its summary comes last. None,
+        where nothing was read.
 
-        A stream of which nobody saw a single frame is never passed over in silence: it is an error, if none was told before.
+        A stream of which nobody saw a single frame is never passed over in silence: it is an error,
+        if none was told before.
         """
         if not self._frames and not self._failures:
             yield self._told(NoVideoError(f"{self._path}: no frame of it could be seen"))
         if self._clock.sequence < 0:
             return
         if self._still is not None:
-            self._flagged.update(judge_still(self._still.values, self._still.medium, self._policies))
+            self._flagged.update(
+                judge_still(self._still.values, self._still.medium, self._policies)
+            )
         else:
             if self._tail.length > 0:
                 yield from self._fold(Gap(span=self._tail, reason=self._hole))
@@ -112,13 +147,20 @@ class Monitor:
         self._failures += 1
         return ErrorLine(path=self._path, kind=error.kind, message=str(error))
 
-    def _observations(self, segment: ScoredSegment, before: Clock, offset: Fraction) -> Iterator[Observation]:
+    def _observations(
+        self, segment: ScoredSegment, before: Clock, offset: Fraction
+    ) -> Iterator[Observation]:
         """What the segment says, in order of time; a hole before it first."""
         if segment.key.sequence > before.sequence + 1 and offset > before.end:
             yield Gap(span=Span(start=before.end, end=offset), reason=self._hole)
         self._hole = "missing"
         looks = [
-            Sampled(at=offset + frame.at, values=frame.values, medium=frame.medium, moving=frame.burst is not None)
+            Sampled(
+                at=offset + frame.at,
+                values=frame.values,
+                medium=frame.medium,
+                moving=frame.burst is not None,
+            )
             for frame in segment.frames
         ]
         gaps = [Gap(span=hole.span.shifted(offset), reason=hole.reason) for hole in segment.unseen]
@@ -139,7 +181,12 @@ class Monitor:
         for stretch in (*stretches, *coverage.recent) if final else stretches:
             if isinstance(stretch, Unseen):
                 span = stretch.span
-                yield GapLine(path=self._path, start=float(span.start), end=float(span.end), reason=stretch.reason)
+                yield GapLine(
+                    path=self._path,
+                    start=float(span.start),
+                    end=float(span.end),
+                    reason=stretch.reason,
+                )
         self._risk = replace(self._risk, coverage=coverage)
 
     def _counted(self, line: FrameLine) -> FrameLine:
@@ -149,7 +196,9 @@ class Monitor:
             self._peaks[label] = max(value, self._peaks.get(label, 0.0))
         return line
 
-    def _frame_line(self, segment: ScoredSegment, frame: ScoredFrame, offset: Fraction) -> FrameLine:
+    def _frame_line(
+        self, segment: ScoredSegment, frame: ScoredFrame, offset: Fraction
+    ) -> FrameLine:
         return FrameLine(
             path=self._path,
             sequence=segment.key.sequence,
@@ -161,13 +210,21 @@ class Monitor:
             models=tuple(str(scores.model) for scores in frame.scores),
             burst=_burst(frame, offset),
             superseded={str(label): value for label, value in frame.left_out.items()},
-            shadow={str(scores.model): {str(k): v for k, v in scores.shadow.items()} for scores in frame.scores if scores.shadow},
+            shadow={
+                str(scores.model): {str(k): v for k, v in scores.shadow.items()}
+                for scores in frame.scores
+                if scores.shadow
+            },
         )
 
     def _peak_risk(self, label: Label, state: LabelRisk) -> float:
         """What is not known is as likely as ever: the prior, and never zero."""
         known = state.peak_level is not None
-        return state.peak_risk if known else max(state.peak_risk, self._policies.labels[label].risk(None))
+        return (
+            state.peak_risk
+            if known
+            else max(state.peak_risk, self._policies.labels[label].risk(None))
+        )
 
     def _summary(self) -> SummaryLine:
         still = self._still is not None
@@ -180,7 +237,9 @@ class Monitor:
             frames=self._frames,
             medium={medium.value: share for medium, share in shares.items()},
             coverage=1.0 if still else coverage.share(self._tail.end),
-            peak_risk={str(label): self._peak_risk(label, state) for label, state in labels.items()},
+            peak_risk={
+                str(label): self._peak_risk(label, state) for label, state in labels.items()
+            },
             peak_level={str(label): state.peak_level for label, state in labels.items()},
             peak_score=dict(self._peaks),
             flagged=tuple(sorted(self._flagged)),
@@ -190,4 +249,8 @@ class Monitor:
 def _burst(frame: ScoredFrame, offset: Fraction) -> Mapping[str, float] | None:
     if frame.burst is None or frame.start is None:
         return None
-    return {"frames": frame.burst.frames, "rate": frame.burst.rate, "start": float(offset + frame.start)}
+    return {
+        "frames": frame.burst.frames,
+        "rate": frame.burst.rate,
+        "start": float(offset + frame.start),
+    }

@@ -1,4 +1,5 @@
-"""A whole scan in one call, for programs that want what ``streamwarden scan --json`` says and no more."""
+"""A whole scan in one call, for programs that want what ``streamwarden scan --json`` says and no
+more."""
 
 from __future__ import annotations
 
@@ -14,14 +15,19 @@ from scanner.targets import arrivals
 __all__ = ["scan_paths"]
 
 
-def scan_paths(paths: Iterable[str | PathLike[str]], settings: Settings | None = None) -> Iterator[Line]:
-    """Scan files, folders, stills, playlists and addresses of playlists, here and in one child process that decodes.
+def scan_paths(
+    paths: Iterable[str | PathLike[str]], settings: Settings | None = None
+) -> Iterator[Line]:
+    """Scan files, folders, stills, playlists and addresses of playlists, here and in one child
+    process that decodes.
 
-    Lines come as they are known, those of one path in order, its ``SummaryLine`` last. What cannot be read is an ``ErrorLine``,
-    and the others go on. The child ends with the iterator. Without ``settings``, those of the environment are in force.
+    Lines come as they are known, those of one path in order, its ``SummaryLine`` last. What cannot
+    be read is an ``ErrorLine``, and the others go on. The child ends with the iterator. Without
+    ``settings``, those of the environment are in force.
 
     Raises:
-        SetupError: a setting, a model or this machine is not as it must be; when the first line is asked for.
+        SetupError: a setting, a model or this machine is not as it must be; when the first line is
+            asked for.
     """
     settings = read_settings() if settings is None else settings
     policies = compose_policies(settings, used_models(settings))

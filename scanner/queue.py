@@ -1,7 +1,9 @@
-"""Whose turn it is: outcomes of one stream are taken in the order of its segments, each once (law 9).
+"""Whose turn it is: outcomes of one stream are taken in the order of its segments, each once (law
+9).
 
-A segment that arrived is pending until it is scored or failed, and never a gap meanwhile. One that did not arrive is missing
-when ``patience`` later ones did; one that comes after that is late, and told but not folded; one that comes twice counts once.
+A segment that arrived is pending until it is scored or failed, and never a gap meanwhile. One that
+did not arrive is missing when ``patience`` later ones did; one that comes after that is late, and
+told but not folded; one that comes twice counts once.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ __all__ = ["Queue"]
 class Queue:
     """The segments of one stream between their arrival and their turn.
 
-    ``arrive``, ``lose`` and ``end`` are called where arrivals come from, the rest where outcomes come to; these may be two
-    threads, and share only what one appends and the other takes.
+    ``arrive``, ``lose`` and ``end`` are called where arrivals come from, the rest where outcomes
+    come to; these may be two threads, and share only what one appends and the other takes.
     """
 
     def __init__(self, first: int, patience: int) -> None:

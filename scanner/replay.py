@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from scanner.lines import FrameLine, GapLine, Line, SummaryLine, exact, exact_at
-from scanner.risk import Closed, Ended, Gap, Incident, Observation, Policies, Sampled, StreamRisk, advance
+from scanner.risk import (
+    Closed,
+    Ended,
+    Gap,
+    Incident,
+    Observation,
+    Policies,
+    Sampled,
+    StreamRisk,
+    advance,
+)
 from scanner.risk.coverage import BETWEEN
 from scanner.types import Label, Medium, Span, StreamId
 
@@ -17,7 +27,8 @@ __all__ = ["fold", "recorded", "sampled_of"]
 def recorded(lines: Iterable[Line]) -> dict[str, tuple[Observation, ...]]:
     """What was observed of each path, in order of time, from the lines of a scan.
 
-    A path without a summary (its scan broke off) ends with its last sample. Stills have no duration and are left out.
+    A path without a summary (its scan broke off) ends with its last sample. Stills have no duration
+    and are left out.
     """
     seen: dict[str, list[Sampled | Gap]] = defaultdict(list)
     ends: dict[str, Fraction] = {}
@@ -26,16 +37,26 @@ def recorded(lines: Iterable[Line]) -> dict[str, tuple[Observation, ...]]:
         match line:
             case FrameLine():
                 seen[line.path].append(sampled_of(line))
-            case GapLine(reason=reason) if reason != BETWEEN:  # those follow from the samples; the fold finds them again
-                seen[line.path].append(Gap(span=Span(start=exact(line.start), end=exact(line.end)), reason=reason))
+            case GapLine(reason=reason) if (
+                reason != BETWEEN
+            ):  # those follow from the samples; the fold finds them again
+                seen[line.path].append(
+                    Gap(span=Span(start=exact(line.start), end=exact(line.end)), reason=reason)
+                )
             case SummaryLine():
                 ends[line.path] = exact(line.duration)
                 if line.duration == 0.0 and not line.peak_risk:
                     stills.add(line.path)
-    return {path: _ordered(observations, ends.get(path)) for path, observations in seen.items() if path not in stills}
+    return {
+        path: _ordered(observations, ends.get(path))
+        for path, observations in seen.items()
+        if path not in stills
+    }
 
 
-def fold(observations: Mapping[str, Sequence[Observation]], policies: Policies) -> tuple[Incident, ...]:
+def fold(
+    observations: Mapping[str, Sequence[Observation]], policies: Policies
+) -> tuple[Incident, ...]:
     """Every incident of every path, closed, in the order in which they closed."""
     found: list[Incident] = []
     for path, seen in observations.items():
@@ -53,8 +74,13 @@ def sampled_of(line: FrameLine) -> Sampled:
     return Sampled(at=exact_at(line), values=values, medium=medium, moving=line.burst is not None)
 
 
-def _ordered(observations: Sequence[Sampled | Gap], end: Fraction | None) -> tuple[Observation, ...]:
-    """In order of time; a gap that ends where a sample lies comes before it, as it did when the scores were recorded."""
-    ordered = sorted(observations, key=lambda observation: (observation.at, isinstance(observation, Sampled)))
+def _ordered(
+    observations: Sequence[Sampled | Gap], end: Fraction | None
+) -> tuple[Observation, ...]:
+    """In order of time; a gap that ends where a sample lies comes before it, as it did when the
+    scores were recorded."""
+    ordered = sorted(
+        observations, key=lambda observation: (observation.at, isinstance(observation, Sampled))
+    )
     last = ordered[-1].at
     return (*ordered, Ended(at=last if end is None else max(end, last)))

@@ -1,7 +1,8 @@
 """Jobs in, outcomes out: how one source becomes scored segments, whoever runs it.
 
-``SegmentWorker`` is the whole work on one source in one process: decode in a disposable child, score here.
-``LocalRunner`` runs it in line; ``workers`` runs the same one inside Ray actors, so both say the same to the bit.
+``SegmentWorker`` is the whole work on one source in one process: decode in a disposable child,
+score here. ``LocalRunner`` runs it in line; ``workers`` runs the same one inside Ray actors, so
+both say the same to the bit.
 """
 
 from __future__ import annotations
@@ -91,8 +92,9 @@ Outcome = ScoredSegment | Failed | Finished
 class Runner(Protocol):
     """Runs jobs somewhere.
 
-    Outcomes of one stream come in the order of its jobs, and those of a job end with its ``Finished``; streams may mix.
-    Jobs are pulled only as there is room for them, so an endless or live-paced iterable is fine.
+    Outcomes of one stream come in the order of its jobs, and those of a job end with its
+    ``Finished``; streams may mix. Jobs are pulled only as there is room for them, so an endless or
+    live-paced iterable is fine.
     """
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
@@ -100,12 +102,21 @@ class Runner(Protocol):
 
 
 class SegmentWorker:
-    """Decodes and scores one job after another. Owns nothing: its sandbox and scorers are closed by who made them."""
+    """Decodes and scores one job after another.
+
+    Owns nothing: its sandbox and scorers are closed by who made them.
+    """
 
     def __init__(
-        self, sandbox: Sandbox, scorers: Sequence[Scorer], request: DecodeRequest, reuse: Reuse, motion: Motion | None = None
+        self,
+        sandbox: Sandbox,
+        scorers: Sequence[Scorer],
+        request: DecodeRequest,
+        reuse: Reuse,
+        motion: Motion | None = None,
     ) -> None:
-        """``request`` asks for all that the scorers look at; ``motion`` says which segments those of bursts are asked of.
+        """``request`` asks for all that the scorers look at; ``motion`` says which segments those
+        of bursts are asked of.
 
         Raises:
             SetupError: a scorer wants to look at frames and at bursts.
@@ -123,8 +134,9 @@ class SegmentWorker:
     def work(self, job: Job, *, first_window: int = 0) -> Iterator[Outcome]:
         """The job's scored segments from ``first_window`` on, and what failed of it.
 
-        A decoder that dies is tried once more from the window that it died on. One that dies on it again quarantines that
-        window; the next one is tried, and if the decoder dies there at once too, the source is given up.
+        A decoder that dies is tried once more from the window that it died on. One that dies on it
+        again quarantines that window; the next one is tried, and if the decoder dies there at once
+        too, the source is given up.
         """
         at, deaths = first_window, 0
         quarantined: int | None = None
@@ -137,7 +149,9 @@ class SegmentWorker:
                 break
             except DecoderDiedError as why:
                 deaths += 1
-                log.warning("decoder died", extra={"source": job.name, "window": at, "kind": why.kind})
+                log.warning(
+                    "decoder died", extra={"source": job.name, "window": at, "kind": why.kind}
+                )
                 if deaths < TRIES and quarantined != at - 1:
                     continue
                 yield self._failed(job, at, QuarantinedError(f"{why} (set aside)", kind=why.kind))
@@ -151,8 +165,12 @@ class SegmentWorker:
 
     def _decode(self, job: Job, *, first_window: int, again: bool) -> Windows:
         window = self._request.window if job.windowed else None
-        request = replace(self._request, first_window=first_window, window=window, second_look=job.windowed)
-        return self._sandbox.decode(job.segment.source, request, name=job.name, init=job.segment.init, ahead=not again)
+        request = replace(
+            self._request, first_window=first_window, window=window, second_look=job.windowed
+        )
+        return self._sandbox.decode(
+            job.segment.source, request, name=job.name, init=job.segment.init, ahead=not again
+        )
 
     def _score(self, job: Job, decoded: Decoded, windows: Windows) -> ScoredSegment:
         first = job.segment.key
@@ -164,14 +182,23 @@ class SegmentWorker:
             unseen=decoded.unseen,
             info=decoded.info,
             begins=decoded.begins,
-            discontinuity=decoded.discontinuity or (job.segment.discontinuity and decoded.index == 0),
+            discontinuity=decoded.discontinuity
+            or (job.segment.discontinuity and decoded.index == 0),
             last=job.windowed and decoded.last,
         )
 
-    def _looked_at(self, key: SegmentKey, decoded: Decoded, windows: Windows) -> tuple[ScoredFrame, ...]:
+    def _looked_at(
+        self, key: SegmentKey, decoded: Decoded, windows: Windows
+    ) -> tuple[ScoredFrame, ...]:
         """The segment's frames and, by the scorers that it is taken for, its bursts."""
-        frames = set_aside(score_samples(self._frames, decoded.samples, reuse=self._reuse), self._asides)
-        asked = [scorer for scorer in self._bursts if taken(frames, key, gates_of(scorer, self._motion), self._motion.base_rate)]
+        frames = set_aside(
+            score_samples(self._frames, decoded.samples, reuse=self._reuse), self._asides
+        )
+        asked = [
+            scorer
+            for scorer in self._bursts
+            if taken(frames, key, gates_of(scorer, self._motion), self._motion.base_rate)
+        ]
         if not asked:
             return frames
         bursts = set_aside(score_bursts(asked, windows.bursts()), self._asides)
@@ -181,12 +208,17 @@ class SegmentWorker:
         known = {label for frames in self._frames for label in frames.labels}
         for gate in gates_of(scorer, motion):
             if gate.label not in known:
-                log.warning("gate never opens: no model of frames says its label", extra={"model": str(scorer.model), "label": gate.label})
+                log.warning(
+                    "gate never opens: no model of frames says its label",
+                    extra={"model": str(scorer.model), "label": gate.label},
+                )
 
     @staticmethod
     def _failed(job: Job, window: int, error: InputError) -> Failed:
         first = job.segment.key
-        return Failed(key=replace(first, sequence=first.sequence + window), name=job.name, error=error)
+        return Failed(
+            key=replace(first, sequence=first.sequence + window), name=job.name, error=error
+        )
 
 
 class LocalRunner:
@@ -203,18 +235,29 @@ class LocalRunner:
 
 def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeRequest:
     """What these scorers need to see, sampled and limited as the settings say."""
-    return DecodeRequest(specs=specs(scorers), sampling=settings.sampling, limits=settings.limits, window=settings.window)
+    return DecodeRequest(
+        specs=specs(scorers),
+        sampling=settings.sampling,
+        limits=settings.limits,
+        window=settings.window,
+    )
 
 
 def configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
     """The scorers that the settings name, loaded and checked.
 
     Raises:
-        SetupError: a model is missing or is not what its manifest says, or its provider does not work here.
+        SetupError: a model is missing or is not what its manifest says, or its provider does not
+            work here.
     """
     models = settings.models
     return load_scorers(
-        models.dir, models.names, added=models.beside, provider=models.provider, precision=models.precision, threads=models.threads
+        models.dir,
+        models.names,
+        added=models.beside,
+        provider=models.provider,
+        precision=models.precision,
+        threads=models.threads,
     )
 
 
@@ -224,10 +267,15 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
     Raises:
         SetupError: a manifest is wrong, or a name has no model.
     """
-    found = {manifest.name: manifest for manifest in list_models(settings.models.dir, added=settings.models.beside)}
+    found = {
+        manifest.name: manifest
+        for manifest in list_models(settings.models.dir, added=settings.models.beside)
+    }
     names = found if settings.models.names is None else settings.models.names
     if missing := [name for name in names if name not in found]:
-        raise SetupError(f"models.names: no model {missing[0]!r}; there are {', '.join(found) or 'none'}")
+        raise SetupError(
+            f"models.names: no model {missing[0]!r}; there are {', '.join(found) or 'none'}"
+        )
     return tuple(found[name] for name in names)
 
 
@@ -235,7 +283,9 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
 def open_worker(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[SegmentWorker]:
     """A worker with a sandbox of its own, closed at the end."""
     with Sandbox(settings.sandbox) as sandbox:
-        yield SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse, motion_of(settings))
+        yield SegmentWorker(
+            sandbox, scorers, decode_request(settings, scorers), settings.reuse, motion_of(settings)
+        )
 
 
 @contextmanager

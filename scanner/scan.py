@@ -2,7 +2,8 @@
 
     Arrived, Lost, NoMore, Unreadable  ->  Runner (decode, score)  ->  Monitor (place, fold)  ->  Line, Event
 
-``scan`` neither decodes nor scores nor judges: it keeps the streams apart and in order. The runner may be in line or on Ray.
+``scan`` neither decodes nor scores nor judges: it keeps the streams apart and in order. The runner
+may be in line or on Ray.
 """
 
 from __future__ import annotations
@@ -40,16 +41,24 @@ class Evidence(Protocol):
         """Cut and draw; the clip's file name, or None where there is none."""
 
     def over(self, stream_id: StreamId, summary: SummaryLine | None) -> None:
-        """A stream is over; None where nothing of it could be read. After this, nothing of it is needed any more."""
+        """A stream is over; None where nothing of it could be read.
+
+        After this, nothing of it is needed any more.
+        """
 
 
 def scan(
-    arrivals: Iterable[Arrival], policies: Policies, runner: Runner, *, evidence: Evidence | None = None, patience: int = 3
+    arrivals: Iterable[Arrival],
+    policies: Policies,
+    runner: Runner,
+    *,
+    evidence: Evidence | None = None,
+    patience: int = 3,
 ) -> Iterator[Said]:
     """Scan all that arrives; each stream's lines end with its summary.
 
-    Lines of one stream are in order; those of different streams may mix where the runner works on several at once.
-    ``Closed`` events are told as ``IncidentLine``, the others as they are.
+    Lines of one stream are in order; those of different streams may mix where the runner works on
+    several at once. ``Closed`` events are told as ``IncidentLine``, the others as they are.
     """
     desk = _Desk(policies, evidence, patience)
     for outcome in runner.run(desk.jobs(arrivals)):
@@ -141,7 +150,9 @@ class _Desk:
     def _stream(self, path: str, key: SegmentKey) -> _Stream:
         if key.stream_id not in self._streams:
             monitor = Monitor(path, key.stream_id, self._policies, on_look=self._watcher(path))
-            self._streams[key.stream_id] = _Stream(path=path, queue=Queue(key.sequence, self._patience), monitor=monitor)
+            self._streams[key.stream_id] = _Stream(
+                path=path, queue=Queue(key.sequence, self._patience), monitor=monitor
+            )
         return self._streams[key.stream_id]
 
     def _watcher(self, path: str) -> Callable[[StreamRisk], None] | None:
@@ -167,7 +178,8 @@ class _Desk:
             yield from self._shown(stream, told)
 
     def _finish_streams(self) -> Iterator[Said]:
-        """Summaries of streams that ended and of which everything was taken; the others are asked again next time."""
+        """Summaries of streams that ended and of which everything was taken; the others are asked
+        again next time."""
         for _ in range(len(self._ended)):
             stream_id = self._ended.popleft()
             stream = self._streams.get(stream_id)
@@ -180,7 +192,9 @@ class _Desk:
             del self._streams[stream_id]
             told = list(self._shown(stream, stream.monitor.finish()))
             if self._evidence is not None:
-                self._evidence.over(stream_id, next((line for line in told if isinstance(line, SummaryLine)), None))
+                self._evidence.over(
+                    stream_id, next((line for line in told if isinstance(line, SummaryLine)), None)
+                )
             yield from told
 
     def _shown(self, stream: _Stream, told: Iterable[Said]) -> Iterator[Said]:
@@ -188,5 +202,7 @@ class _Desk:
             if not isinstance(said, Closed):
                 yield said
                 continue
-            clip = None if self._evidence is None else self._evidence.show(stream.path, said.incident)
+            clip = (
+                None if self._evidence is None else self._evidence.show(stream.path, said.incident)
+            )
             yield incident_line(stream.path, said.incident, clip)

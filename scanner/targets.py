@@ -16,7 +16,21 @@ __all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "arrivals", "expand"]
 
 PLAYLIST_SUFFIXES: Final = frozenset({".m3u8", ".m3u"})
 MEDIA_SUFFIXES: Final = frozenset(
-    {".ts", ".m2ts", ".mts", ".mp4", ".m4v", ".m4s", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".mpeg"}
+    {
+        ".ts",
+        ".m2ts",
+        ".mts",
+        ".mp4",
+        ".m4v",
+        ".m4s",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".flv",
+        ".mpg",
+        ".mpeg",
+    }
     | {".gif", ".jpg", ".jpeg", ".png", ".webp"}
     | PLAYLIST_SUFFIXES
 )
@@ -26,7 +40,8 @@ ADDRESSES: Final = ("http://", "https://")
 
 
 def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
-    """All that the names stand for, in their order, each once; what stands for nothing is told and the others go on."""
+    """All that the names stand for, in their order, each once; what stands for nothing is told and
+    the others go on."""
     told: set[str] = set()
     for name in names:
         try:
@@ -42,7 +57,8 @@ def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
 def expand(name: str) -> list[str]:
     """The files of a folder, sorted, or the name itself.
 
-    A folder that holds playlists is those streams: the segments beside them are not scanned a second time.
+    A folder that holds playlists is those streams: the segments beside them are not scanned a
+    second time.
 
     Raises:
         InputError: nothing is there, or nobody may look.
@@ -63,17 +79,32 @@ def _expand(name: str) -> list[str]:
         return [name]
     found = sorted(_media_below(path))
     streams = {inner.parent for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES}
-    kept = [inner for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES or streams.isdisjoint((inner.parent, *inner.parents))]
+    kept = [
+        inner
+        for inner in found
+        if inner.suffix.lower() in PLAYLIST_SUFFIXES
+        or streams.isdisjoint((inner.parent, *inner.parents))
+    ]
     if not kept:
-        raise InputError(f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})", kind="no_media")
+        raise InputError(
+            f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})",
+            kind="no_media",
+        )
     return [str(inner) for inner in kept]
 
 
 def _media_below(folder: Path) -> Iterator[Path]:
-    """Files by their names. What nobody may look into is among them: whoever opens it is told so, and the others go on."""
+    """Files by their names.
+
+    What nobody may look into is among them: whoever opens it is told so, and the others go on.
+    """
     closed: list[OSError] = []
     for place, _, names in os.walk(folder, onerror=closed.append):
-        yield from (file for name in names if (file := Path(place, name)).suffix.lower() in MEDIA_SUFFIXES and _may_be_file(file))
+        yield from (
+            file
+            for name in names
+            if (file := Path(place, name)).suffix.lower() in MEDIA_SUFFIXES and _may_be_file(file)
+        )
     yield from (Path(why.filename) for why in closed)
 
 
@@ -91,7 +122,9 @@ def _is_playlist(name: str) -> bool:
 
 def _file(name: str) -> Arrived:
     key = SegmentKey(stream_id=StreamId(name), sequence=0)
-    return Arrived(path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True)
+    return Arrived(
+        path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True
+    )
 
 
 def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
@@ -103,7 +136,9 @@ def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
             if piece.source is None:
                 yield Lost(path=name, key=key, error=piece.problem)
                 continue
-            segment = Segment(key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity)
+            segment = Segment(
+                key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity
+            )
             yield Arrived(path=name, segment=segment, name=piece.name)
     except ScannerError as why:
         yield Unreadable(path=name, error=why)

@@ -34,7 +34,9 @@ class Entry:
 
     def __post_init__(self) -> None:
         if not 0 <= self.severity <= MAX_SEVERITY:
-            raise ValueError(f"severity of {self.label} must be 0 to {MAX_SEVERITY}, got {self.severity}")
+            raise ValueError(
+                f"severity of {self.label} must be 0 to {MAX_SEVERITY}, got {self.severity}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,9 @@ class Taxonomy:
     def __post_init__(self) -> None:
         labels = [entry.label for entry in self.entries]
         if twice := {label for label in labels if labels.count(label) > 1}:
-            raise ValueError(f"taxonomy must name each label once, got {', '.join(sorted(twice))} twice")
+            raise ValueError(
+                f"taxonomy must name each label once, got {', '.join(sorted(twice))} twice"
+            )
         object.__setattr__(self, "_names", _index(self.entries))
 
     @classmethod
@@ -59,10 +63,15 @@ class Taxonomy:
 
     @classmethod
     def parse(cls, text: str) -> Taxonomy:
-        """From TOML: ``[category.group]`` tables, each with its ``labels`` and the ``aws`` and ``hive`` names of all of them."""
+        """From TOML: ``[category.group]`` tables, each with its ``labels`` and the ``aws`` and
+        ``hive`` names of all of them."""
         tree = tomllib.loads(text)
         version = tree.pop("version")
-        found = [_entries(category, group, table) for category, groups in tree.items() for group, table in groups.items()]
+        found = [
+            _entries(category, group, table)
+            for category, groups in tree.items()
+            for group, table in groups.items()
+        ]
         return cls(version=version, entries=tuple(entry for entries in found for entry in entries))
 
     @property
@@ -79,7 +88,8 @@ class Taxonomy:
         return any(entry.label == label for entry in self.entries)
 
     def matching(self, name: str) -> tuple[Entry, ...]:
-        """All that a label, group, category, AWS or Hive name means; the narrowest level that has the name decides.
+        """All that a label, group, category, AWS or Hive name means; the narrowest level that has
+        the name decides.
 
         Upper and lower case do not matter.
 
@@ -98,15 +108,19 @@ class Taxonomy:
 
         >>> Taxonomy.load().entry("Self-Harm")
         Traceback (most recent call last):
-        scanner.errors.SetupError: label 'Self-Harm' is ambiguous: name one of cutting, suicide_attempt, noose
+        scanner.errors.SetupError: label 'Self-Harm' is ambiguous: name one of cutting,
+        suicide_attempt, noose
 
         Raises:
-            SetupError: nothing has that name, or several labels have; the message names the choices.
+            SetupError: nothing has that name, or several labels have; the message names the
+                choices.
         """
         found = self.matching(name)
         if len(found) == 1:
             return found[0]
-        raise SetupError(f"label {name!r} is ambiguous: name one of {', '.join(entry.label for entry in found)}")
+        raise SetupError(
+            f"label {name!r} is ambiguous: name one of {', '.join(entry.label for entry in found)}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +128,8 @@ class Uncovered:
     """What nothing installed can say. It has no score: it is not scored as zero."""
 
     categories: tuple[str, ...]
-    """Those of which not one label that anybody would act on is covered: swimwear is not all that is sexual."""
+    """Those of which not one label that anybody would act on is covered: swimwear is not all that
+    is sexual."""
     labels: tuple[Label, ...]
     """All labels that are not covered, those of partly covered categories too."""
 
@@ -123,9 +138,17 @@ def uncovered(taxonomy: Taxonomy, labels: Iterable[Label]) -> Uncovered:
     """What is left of the taxonomy when these labels have a model."""
     covered = set(labels)
     left = [entry for entry in taxonomy.entries if entry.label not in covered]
-    seen = {entry.category for entry in taxonomy.entries if entry.label in covered and entry.severity > 0}
+    seen = {
+        entry.category
+        for entry in taxonomy.entries
+        if entry.label in covered and entry.severity > 0
+    }
     return Uncovered(
-        categories=tuple(category for category in taxonomy.categories if category in {entry.category for entry in left} - seen),
+        categories=tuple(
+            category
+            for category in taxonomy.categories
+            if category in {entry.category for entry in left} - seen
+        ),
         labels=tuple(entry.label for entry in left),
     )
 
@@ -145,7 +168,8 @@ def _entries(category: str, group: str, table: Mapping[str, Any]) -> list[Entry]
 
 
 def _index(entries: tuple[Entry, ...]) -> Mapping[str, tuple[Entry, ...]]:
-    """Entries by every name that they go by, narrowest level first: a name of a label is never taken for its group's."""
+    """Entries by every name that they go by, narrowest level first: a name of a label is never
+    taken for its group's."""
     index: dict[str, tuple[Entry, ...]] = {}
     levels = (
         [(entry.label, entry) for entry in entries],

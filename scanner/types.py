@@ -1,7 +1,8 @@
 """The nouns that all parts share, in the order in which data meets them.
 
 Segment -> Decoded (Samples) -> ScoredSegment (Scores) -> StreamRisk -> Incident -> Clip -> Report.
-``StreamRisk`` and ``Incident`` live in ``scanner.risk``, the rest here. Everything is frozen and checks itself when made.
+``StreamRisk`` and ``Incident`` live in ``scanner.risk``, the rest here. Everything is frozen and
+checks itself when made.
 """
 
 from __future__ import annotations
@@ -82,8 +83,11 @@ class Span:
         return Span(start=self.start + by, end=self.end + by)
 
 
-GapReason = Literal["undecodable", "no_keyframe", "between_samples", "missing", "quarantined", "late"]
-"""Why nobody looked: it could not be decoded, had no keyframe to begin at, lies between samples, never came, was set aside, came late."""
+GapReason = Literal[
+    "undecodable", "no_keyframe", "between_samples", "missing", "quarantined", "late"
+]
+"""Why nobody looked: it could not be decoded, had no keyframe to begin at, lies between samples,
+never came, was set aside, came late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +117,8 @@ class SegmentKey:
 
 
 Source = bytes | Path
-"""Encoded media: its bytes, or a local file that the worker reads itself (law 8: bytes stay where they are)."""
+"""Encoded media: its bytes, or a local file that the worker reads itself (law 8: bytes stay where
+they are)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,12 +169,16 @@ class Burst:
 
 
 BURST_EVERY: Final = Fraction(2)
-"""Seconds from one burst of a segment to the next: as much as a look covers before it, so that no hole is left between them."""
+"""Seconds from one burst of a segment to the next: as much as a look covers before it, so that no
+hole is left between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSpec:
-    """What a scorer looks at. ``media`` makes each distinct spec once a sample, with swscale AREA."""
+    """What a scorer looks at.
+
+    ``media`` makes each distinct spec once a sample, with swscale AREA.
+    """
 
     width: int
     height: int
@@ -179,7 +188,9 @@ class FrameSpec:
 
     def __post_init__(self) -> None:
         if not (8 <= self.width <= 2048 and 8 <= self.height <= 2048):
-            raise ValueError(f"frame spec must be 8 to 2048 pixels a side, got {self.width}x{self.height}")
+            raise ValueError(
+                f"frame spec must be 8 to 2048 pixels a side, got {self.width}x{self.height}"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -200,12 +211,14 @@ class Sample:
     at: Fraction
     """Exact seconds from the segment's first frame; of a burst, those of its last frame."""
     pts: int
-    """The frame's presentation time stamp, in ticks of the segment's time base, as the container has it."""
+    """The frame's presentation time stamp, in ticks of the segment's time base, as the container
+    has it."""
     keyframe: bool
     images: Mapping[FrameSpec, Rgb] = field(repr=False)
     """For each spec of one frame; in a burst, for each spec that asks for this burst."""
     start: Fraction | None = None
-    """Of a burst: the instant that its first frame shows, in seconds from the segment's first frame. None: it is one frame."""
+    """Of a burst: the instant that its first frame shows, in seconds from the segment's first
+    frame. None: it is one frame."""
 
     def __post_init__(self) -> None:
         if self.at < 0:
@@ -232,7 +245,8 @@ class SegmentTimes:
     last_pts: int
     """Of the last frame shown (its start)."""
     duration: Fraction
-    """Exact seconds from the first frame's start to the last one's end, as well as the container tells it."""
+    """Exact seconds from the first frame's start to the last one's end, as well as the container
+    tells it."""
     time_base: Fraction
     """Seconds per tick."""
     wrap_bits: int = NEVER_WRAPS
@@ -262,7 +276,8 @@ class MediaInfo:
 class Decoded:
     """One window of a source: what was sampled of it and what could not be seen.
 
-    A file is cut at keyframes into windows; a segment is one window. Times are relative to the window's first frame.
+    A file is cut at keyframes into windows; a segment is one window. Times are relative to the
+    window's first frame.
     """
 
     index: int
@@ -271,7 +286,8 @@ class Decoded:
     samples: tuple[Sample, ...]
     """In order of time; may be empty when nothing could be decoded (``unseen`` says why)."""
     unseen: tuple[Unseen, ...]
-    """Spans that the decoder could not show (``undecodable``, ``no_keyframe``); holes between samples are found by coverage."""
+    """Spans that the decoder could not show (``undecodable``, ``no_keyframe``); holes between
+    samples are found by coverage."""
     info: MediaInfo
     begins: Fraction = Fraction(0)
     """Exact seconds from the source's first frame to the window's."""
@@ -297,13 +313,15 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """When a segment is worth a look in motion: where one of its own frames has at least this score."""
+    """When a segment is worth a look in motion: where one of its own frames has at least this
+    score."""
 
     label: Label
     above: float
     """Probability."""
     when: frozenset[Medium] = frozenset()
-    """Only frames count that are of these media more likely than not; empty for all, and where no model tells the medium."""
+    """Only frames count that are of these media more likely than not; empty for all, and where no
+    model tells the medium."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.above <= 1.0:
@@ -312,7 +330,8 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """What one model says of one sample: a calibrated probability for each label, and of which medium it is."""
+    """What one model says of one sample: a calibrated probability for each label, and of which
+    medium it is."""
 
     model: ModelRef
     values: Mapping[Label, float]
@@ -320,7 +339,8 @@ class Scores:
     medium: Mapping[Medium, float] = field(default_factory=dict)
     """Probabilities that sum to 1, or empty where the model has no medium head."""
     shadow: Mapping[Label, float] = field(default_factory=dict)
-    """Probabilities that are recorded and nothing else: this model is in shadow for labels that another one judges."""
+    """Probabilities that are recorded and nothing else: this model is in shadow for labels that
+    another one judges."""
 
     def __post_init__(self) -> None:
         for name, value in (*self.values.items(), *self.medium.items(), *self.shadow.items()):
@@ -339,30 +359,43 @@ class ScoredFrame:
     scores: tuple[Scores, ...]
     """One for each scorer, in the scorers' order."""
     reused: bool = False
-    """Equal to an earlier frame of its segment within the stated threshold, whose scores it takes."""
+    """Equal to an earlier frame of its segment within the stated threshold, whose scores it takes.
+    """
     burst: Burst | None = None
     """Which burst it is that ends here; None: it is one frame."""
     start: Fraction | None = None
-    """Of a burst: the instant that its first frame shows, in seconds from the segment's first frame."""
+    """Of a burst: the instant that its first frame shows, in seconds from the segment's first
+    frame."""
     beside: Mapping[Medium, float] = field(default_factory=dict)
-    """Of a burst: the medium of the frame beside it, which counts where its own models tell none."""
+    """Of a burst: the medium of the frame beside it, which counts where its own models tell none.
+    """
     superseded: frozenset[Label] = frozenset()
     """Labels that a burst beside it judges in its place."""
 
     @property
     def values(self) -> dict[Label, float]:
         """All labels of all models that count here; where two models know a label, the higher one."""
-        return {label: value for label, value in _highest(s.values for s in self.scores).items() if label not in self.superseded}
+        return {
+            label: value
+            for label, value in _highest(s.values for s in self.scores).items()
+            if label not in self.superseded
+        }
 
     @property
     def left_out(self) -> dict[Label, float]:
         """The values of superseded labels."""
-        return {label: value for label, value in _highest(s.values for s in self.scores).items() if label in self.superseded}
+        return {
+            label: value
+            for label, value in _highest(s.values for s in self.scores).items()
+            if label in self.superseded
+        }
 
     @property
     def heard(self) -> dict[Label, float]:
         """All that any model says of it, whether it counts or not."""
-        return _highest(values for scores in self.scores for values in (scores.values, scores.shadow))
+        return _highest(
+            values for scores in self.scores for values in (scores.values, scores.shadow)
+        )
 
     @property
     def medium(self) -> Mapping[Medium, float]:
@@ -390,7 +423,8 @@ class ScoredSegment:
     """Relative to the segment's first frame."""
     info: MediaInfo
     begins: Fraction = Fraction(0)
-    """Exact seconds from its source's first frame: where a file's timeline goes on if nothing before it could be seen."""
+    """Exact seconds from its source's first frame: where a file's timeline goes on if nothing
+    before it could be seen."""
     discontinuity: bool = False
     last: bool = False
     """The sender says, or the file's end shows, that no segment of this stream follows."""

@@ -29,7 +29,8 @@ def _no_added_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of footage and weights that is not part of this repository; the test is skipped where it is absent."""
+    """The folder of footage and weights that is not part of this repository; the test is skipped
+    where it is absent."""
     folder = Path(os.environ.get("STREAMWARDEN_SHARED", SHARED))
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there; STREAMWARDEN_SHARED names the folder of shared data")
@@ -38,14 +39,16 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def sample_media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sample]:
-    """Gives a sample of ``samples.make_media.MAKERS`` by its name; each is made once a session, when it is first asked for."""
+    """Gives a sample of ``samples.make_media.MAKERS`` by its name; each is made once a session,
+    when it is first asked for."""
     folder = tmp_path_factory.mktemp("media")
     return cache(lambda name: make_media(folder, [name])[name])
 
 
 @pytest.fixture(scope="session")
 def gpu() -> Provider:
-    """The provider of a GPU that works here; else the test is skipped, or fails where ``FAIL_WITHOUT_GPU=1`` says that there is one."""
+    """The provider of a GPU that works here; else the test is skipped, or fails where
+    ``FAIL_WITHOUT_GPU=1`` says that there is one."""
     try:
         open_session(IDENTITY, provider="cuda", name="probe")
     except SetupError as why:

@@ -26,7 +26,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+def told(
+    capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> tuple[int, list[dict[str, Any]], str]:
     """Exit status, the lines on stdout, and what was said on stderr."""
     status = run([str(argument) for argument in arguments])
     captured = capsys.readouterr()
@@ -37,7 +39,9 @@ def of(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["type"] == kind]
 
 
-def test_an_ordinary_file_ends_with_its_summary_and_status_0(sample_media: Media, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_ordinary_file_ends_with_its_summary_and_status_0(
+    sample_media: Media, capsys: pytest.CaptureFixture[str]
+) -> None:
     sample = sample_media("mp4_h264")
 
     status, rows, _ = told(capsys, "scan", "--json", sample.path)
@@ -48,7 +52,9 @@ def test_an_ordinary_file_ends_with_its_summary_and_status_0(sample_media: Media
     assert of(rows, "frame")[0]["at"] == 0.0
 
 
-def test_the_test_card_is_flagged_with_status_3(live: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_test_card_is_flagged_with_status_3(
+    live: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, rows, _ = told(capsys, "scan", "--json", live)
 
     (incident,) = of(rows, "incident")
@@ -56,7 +62,9 @@ def test_the_test_card_is_flagged_with_status_3(live: Path, capsys: pytest.Captu
     assert incident["label"] == "test_card"
     assert "test-card" in incident["path"]
     assert incident["start"] <= incident["opened"] <= incident["end"]
-    assert {Path(row["path"]).parent.name: row["flagged"] for row in of(rows, "summary")}["plasma"] == []
+    assert {Path(row["path"]).parent.name: row["flagged"] for row in of(rows, "summary")}[
+        "plasma"
+    ] == []
 
 
 def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
@@ -65,7 +73,9 @@ def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
     text = tmp_path / "text.mp4"
     text.write_text("no film")
 
-    status, rows, err = told(capsys, "scan", "--json", tmp_path / "gone.mp4", text, sample_media("ts_h264").path)
+    status, rows, err = told(
+        capsys, "scan", "--json", tmp_path / "gone.mp4", text, sample_media("ts_h264").path
+    )
 
     assert status == 1
     assert [row["kind"] for row in of(rows, "error")] == ["not_found", "unsupported"]
@@ -86,7 +96,9 @@ def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
         (["nothing"], "No such command"),
     ],
 )
-def test_wrong_usage_is_one_message_and_status_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_one_message_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, rows, err = told(capsys, *arguments)
 
     assert status == 2
@@ -95,10 +107,14 @@ def test_wrong_usage_is_one_message_and_status_2(arguments: list[str], said: str
     assert "Traceback" not in err
 
 
-def test_a_report_has_the_clip_and_keeps_to_its_schema(live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_has_the_clip_and_keeps_to_its_schema(
+    live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     jsonschema = pytest.importorskip("jsonschema")
 
-    status, rows, err = told(capsys, "scan", "--json", "--out", tmp_path / "out", live / "test-card")
+    status, rows, err = told(
+        capsys, "scan", "--json", "--out", tmp_path / "out", live / "test-card"
+    )
 
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     jsonschema.validate(document, schema())
@@ -108,13 +124,17 @@ def test_a_report_has_the_clip_and_keeps_to_its_schema(live: Path, tmp_path: Pat
     assert "report.html" in err
 
 
-def test_what_nobody_looked_for_is_said(sample_media: Media, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_nobody_looked_for_is_said(
+    sample_media: Media, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, _, err = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
 
     assert "self_harm" in err
 
 
-def test_recorded_scores_replay_to_the_incidents_of_the_scan(live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_scores_replay_to_the_incidents_of_the_scan(
+    live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, rows, _ = told(capsys, "scan", "--json", live)
     scores = tmp_path / "scores.jsonl"
     scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -125,7 +145,9 @@ def test_recorded_scores_replay_to_the_incidents_of_the_scan(live: Path, tmp_pat
     assert [{**row, "clip": None} for row in changes[-1]["incidents"]] == of(rows, "incident")
 
 
-def test_a_stricter_policy_loses_the_incident(live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stricter_policy_loses_the_incident(
+    live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, rows, _ = told(capsys, "scan", "--json", live)
     scores, policy = tmp_path / "scores.jsonl", tmp_path / "new.toml"
     scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -157,7 +179,16 @@ def test_a_share_of_segments_is_looked_at_in_motion(
 ) -> None:
     tiny_burst(tmp_path / "tiny-clip")
 
-    status, rows, _ = told(capsys, "scan", "--json", "--models-dir", tmp_path, "--base-rate", share, sample_media("mp4_h264").path)
+    status, rows, _ = told(
+        capsys,
+        "scan",
+        "--json",
+        "--models-dir",
+        tmp_path,
+        "--base-rate",
+        share,
+        sample_media("mp4_h264").path,
+    )
 
     assert status == 0
     assert bool([row for row in of(rows, "frame") if "burst" in row]) == some

@@ -27,7 +27,9 @@ def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
-    Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER).validate(document)
+    Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
+        document
+    )
     return document
 
 
@@ -41,7 +43,11 @@ def test_bench_decode_keeps_to_its_schema(clip: str, capsys: pytest.CaptureFixtu
 
     document = said(capsys)
     assert status == 0
-    assert (document["bench"], document["input"]["name"], document["input"]["drawn"]) == ("decode", "small.ts", False)
+    assert (document["bench"], document["input"]["name"], document["input"]["drawn"]) == (
+        "decode",
+        "small.ts",
+        False,
+    )
     assert [len(result["runs"]) for result in document["results"]] == [2]
     assert document["results"][0]["streams_per_core"]["median"] > 0
 
@@ -52,12 +58,17 @@ def test_bench_infer_measures_every_batch(capsys: pytest.CaptureFixture[str]) ->
 
     document = said(capsys)
     assert status == 0
-    assert [result["name"] for result in document["results"]] == ["test-card@1, batch of 1", "test-card@1, batch of 3"]
+    assert [result["name"] for result in document["results"]] == [
+        "test-card@1, batch of 1",
+        "test-card@1, batch of 3",
+    ]
     assert document["input"] is None
 
 
 @pytest.mark.usefixtures("no_models")
-def test_bench_pipeline_runs_streams_side_by_side(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_pipeline_runs_streams_side_by_side(
+    clip: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     status = run(["bench", "pipeline", "--input", clip, "--streams", "2", *QUICK])
 
     document = said(capsys)
@@ -76,7 +87,9 @@ def test_the_machine_is_told(clip: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.usefixtures("no_models")
-def test_a_terminal_gets_a_table(clip: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_a_table(
+    clip: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
 
     run(["bench", "decode", "--input", clip, *QUICK])
@@ -86,7 +99,9 @@ def test_a_terminal_gets_a_table(clip: str, capsys: pytest.CaptureFixture[str], 
     assert "small.ts: 128x96 h264 in mpegts, 4.0 s" in table
 
 
-def test_workers_need_the_package_that_brings_them(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_need_the_package_that_brings_them(
+    clip: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     status = run(["bench", "pipeline", "--input", clip, "--workers", "1"])
 
     assert status == 2

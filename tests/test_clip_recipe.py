@@ -1,4 +1,5 @@
-"""The clip model's recipe: which bursts it learns from, what live streams do to them, how motion is measured, and what was shipped."""
+"""The clip model's recipe: which bursts it learns from, what live streams do to them, how motion is
+measured, and what was shipped."""
 
 from __future__ import annotations
 
@@ -36,9 +37,17 @@ def film(frames: int = 21, rate: int = 10) -> object:
     from clip_model.bursts import Film
 
     cells = np.random.RandomState(0).randint(0, 256, size=(12, 20, 1)).astype(np.uint8)
-    picture = np.ascontiguousarray(np.repeat(np.kron(cells, np.ones((8, 8, 1), np.uint8)), 3, axis=2))
-    shown = tuple(np.ascontiguousarray(np.roll(picture, 2 * number, axis=1)) for number in range(frames))
-    return Film(at=tuple(Fraction(number, rate) for number in range(frames)), frames=shown, end=Fraction(frames, rate))
+    picture = np.ascontiguousarray(
+        np.repeat(np.kron(cells, np.ones((8, 8, 1), np.uint8)), 3, axis=2)
+    )
+    shown = tuple(
+        np.ascontiguousarray(np.roll(picture, 2 * number, axis=1)) for number in range(frames)
+    )
+    return Film(
+        at=tuple(Fraction(number, rate) for number in range(frames)),
+        frames=shown,
+        end=Fraction(frames, rate),
+    )
 
 
 def numbered(rate: int, seconds: int) -> object:
@@ -47,7 +56,11 @@ def numbered(rate: int, seconds: int) -> object:
 
     count = rate * seconds
     frames = tuple(np.full((8, 8, 3), number, np.uint8) for number in range(count))
-    return Film(at=tuple(Fraction(number, rate) for number in range(count)), frames=frames, end=Fraction(seconds))
+    return Film(
+        at=tuple(Fraction(number, rate) for number in range(count)),
+        frames=frames,
+        end=Fraction(seconds),
+    )
 
 
 # Bursts
@@ -56,12 +69,16 @@ def numbered(rate: int, seconds: int) -> object:
 def test_a_burst_shows_the_frame_that_has_begun_last() -> None:
     from clip_model.bursts import frames_at
 
-    seen = frames_at(numbered(rate=10, seconds=2), [Fraction(0), Fraction(19, 100), Fraction(2, 10)])
+    seen = frames_at(
+        numbered(rate=10, seconds=2), [Fraction(0), Fraction(19, 100), Fraction(2, 10)]
+    )
 
     assert [frame[0, 0, 0] for frame in seen] == [0, 1, 2]
 
 
-def test_training_sees_the_bursts_that_the_scanner_will_see(sample_media: Callable[[str], Sample]) -> None:
+def test_training_sees_the_bursts_that_the_scanner_will_see(
+    sample_media: Callable[[str], Sample],
+) -> None:
     from clip_model.bursts import BURST, SIDE, bursts_of, read_film
 
     sample = sample_media("mp4_h264")
@@ -70,9 +87,15 @@ def test_training_sees_the_bursts_that_the_scanner_will_see(sample_media: Callab
     taught = bursts_of(read_film(sample.path))
 
     request = DecodeRequest(specs=(spec,), window=None)
-    served = [burst.images[spec] for _, make in look(BytesIO(sample.path.read_bytes()), request, name="sample") for burst in make()]
+    served = [
+        burst.images[spec]
+        for _, make in look(BytesIO(sample.path.read_bytes()), request, name="sample")
+        for burst in make()
+    ]
     assert taught
-    assert all(np.array_equal(np.stack(burst), other) for burst, other in zip(taught, served, strict=True))
+    assert all(
+        np.array_equal(np.stack(burst), other) for burst, other in zip(taught, served, strict=True)
+    )
 
 
 # What live streams do
@@ -81,9 +104,13 @@ def test_training_sees_the_bursts_that_the_scanner_will_see(sample_media: Callab
 def test_every_draw_of_a_scene_can_be_made_again_from_its_seed() -> None:
     from clip_model.scenes import show
 
-    drawn = [show(film(), np.random.default_rng(seed), [film(11)]) for seed in (*range(8), *range(8))]
+    drawn = [
+        show(film(), np.random.default_rng(seed), [film(11)]) for seed in (*range(8), *range(8))
+    ]
 
-    assert all(np.array_equal(a.frames, b.frames) for a, b in zip(drawn[:8], drawn[8:], strict=True))
+    assert all(
+        np.array_equal(a.frames, b.frames) for a, b in zip(drawn[:8], drawn[8:], strict=True)
+    )
     assert all(frame.dtype == np.uint8 for one in drawn for frame in one.frames)
 
 
@@ -102,7 +129,9 @@ def test_a_change_of_single_pictures_is_the_same_for_every_frame() -> None:
     from frame_model.views import chat
 
     rested = film()
-    rested = type(rested)(at=rested.at, frames=rested.frames[:1] * len(rested.frames), end=rested.end)
+    rested = type(rested)(
+        at=rested.at, frames=rested.frames[:1] * len(rested.frames), end=rested.end
+    )
 
     changed = still(chat)(rested, np.random.default_rng(0), [])
 
@@ -114,7 +143,11 @@ def test_the_noise_of_the_night_is_new_in_every_frame() -> None:
 
     rested = numbered(rate=10, seconds=1)
     changed = dark(
-        type(rested)(at=rested.at, frames=(np.full((64, 64, 3), 128, np.uint8),) * 10, end=rested.end), np.random.default_rng(1), []
+        type(rested)(
+            at=rested.at, frames=(np.full((64, 64, 3), 128, np.uint8),) * 10, end=rested.end
+        ),
+        np.random.default_rng(1),
+        [],
     )
 
     assert all(not np.array_equal(a, b) for a, b in pairwise(changed.frames))
@@ -135,7 +168,9 @@ def test_fewer_frames_a_second_show_the_same_scene_for_as_long() -> None:
 @pytest.fixture(scope="module")
 def torch() -> ModuleType:
     """Training's own library; it is in the extra ``train`` alone."""
-    return pytest.importorskip("torch", reason="torch is not installed: pip install streamwarden[train]")
+    return pytest.importorskip(
+        "torch", reason="torch is not installed: pip install streamwarden[train]"
+    )
 
 
 def luma_pair(torch: ModuleType, across: float, down: float) -> tuple[object, object]:
@@ -232,11 +267,15 @@ def test_what_stands_still_is_no_fight_in_any_place_of_a_batch() -> None:
 
     alone = scorer.score([burst_of([pictures[1]] * 10, spec)])
     assert all(said.values[Label("fight")] < 0.5 for said in scores)
-    assert alone[0].values[Label("fight")] == pytest.approx(scores[1].values[Label("fight")], abs=1e-4)
+    assert alone[0].values[Label("fight")] == pytest.approx(
+        scores[1].values[Label("fight")], abs=1e-4
+    )
 
 
 def burst_of(frames: list[Rgb], spec: FrameSpec) -> Seen:
-    return Seen(at=Fraction(9, 5), pts=9, keyframe=False, images={spec: np.stack(frames)}, start=Fraction(0))
+    return Seen(
+        at=Fraction(9, 5), pts=9, keyframe=False, images={spec: np.stack(frames)}, start=Fraction(0)
+    )
 
 
 def test_every_figure_of_the_manifest_is_in_the_card() -> None:

@@ -51,10 +51,15 @@ def test_decimal_seconds_are_exact(tmp_path: Path) -> None:
     assert settings.sampling.max_gap == Fraction(7, 10)
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
 
-    assert read_settings(written(tmp_path, '[sampling]\nstrategy = "every"\n')).sampling.strategy == "keyframes"
+    assert (
+        read_settings(written(tmp_path, '[sampling]\nstrategy = "every"\n')).sampling.strategy
+        == "keyframes"
+    )
 
 
 def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,16 +79,25 @@ def test_a_wrong_flag_is_told_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_variable_of_no_section_is_an_error_and_those_of_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STREAMWARDEN_PORT_8080_TCP", "tcp://10.0.0.1:8080")  # Kubernetes, of a service called streamwarden
+def test_a_variable_of_no_section_is_an_error_and_those_of_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "STREAMWARDEN_PORT_8080_TCP", "tcp://10.0.0.1:8080"
+    )  # Kubernetes, of a service called streamwarden
     read_settings()
     monkeypatch.setenv("STREAMWARDEN_SAMPLIN__STRATEGY", "every")
 
-    with pytest.raises(SetupError, match="STREAMWARDEN_SAMPLIN__STRATEGY: no such section of the settings; did you mean sampling"):
+    with pytest.raises(
+        SetupError,
+        match="STREAMWARDEN_SAMPLIN__STRATEGY: no such section of the settings; did you mean sampling",
+    ):
         read_settings()
 
 
-def test_settings_made_by_a_program_do_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_made_by_a_program_do_not_read_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
 
     assert Settings().sampling.strategy == "adaptive"
@@ -101,7 +115,10 @@ def test_settings_travel_to_workers() -> None:
         ("[sampling]\nmax_gapp = 1\n", "sampling.max_gapp: no such setting; did you mean max_gap?"),
         ("[sampel]\n", "sampel: no such setting"),
         ('[sampling]\nstrategy = "all"\n', "sampling.strategy: Input should be 'adaptive'"),
-        ("[models]\nthreads = 0\n", "models.threads: Input should be greater than or equal to 1, got 0"),
+        (
+            "[models]\nthreads = 0\n",
+            "models.threads: Input should be greater than or equal to 1, got 0",
+        ),
         ("sampling = [", "settings.toml"),
     ],
 )
@@ -122,11 +139,18 @@ def test_the_models_advice_stands_where_the_operator_is_silent() -> None:
     policies = compose_policies(Settings(), [manifest(level=4.5, when=["camera"], shadow=True)])
 
     policy = policies.labels[GUN]
-    assert (policy.open, policy.when, policy.shadow, policy.training_prior) == (4.5, frozenset({Medium.CAMERA}), True, 0.2)
+    assert (policy.open, policy.when, policy.shadow, policy.training_prior) == (
+        4.5,
+        frozenset({Medium.CAMERA}),
+        True,
+        0.2,
+    )
 
 
 def test_a_model_may_advise_a_method_and_a_fitted_risk() -> None:
-    policy = compose_policies(Settings(), [manifest(method="k_of_n", tuning={"k": 2, "n": 4}, window=8, a=0.8, b=-0.5)]).labels[GUN]
+    policy = compose_policies(
+        Settings(), [manifest(method="k_of_n", tuning={"k": 2, "n": 4}, window=8, a=0.8, b=-0.5)]
+    ).labels[GUN]
 
     assert (policy.method, policy.tuning, policy.window, policy.a, policy.b, policy.fitted) == (
         "k_of_n",
@@ -141,11 +165,18 @@ def test_a_model_may_advise_a_method_and_a_fitted_risk() -> None:
 def test_the_advice_for_one_method_is_not_given_to_another() -> None:
     settings = Settings(policy={"gun": {"method": "median"}})
 
-    assert compose_policies(settings, [manifest(method="k_of_n", tuning={"k": 2})]).labels[GUN].tuning == {}
+    assert (
+        compose_policies(settings, [manifest(method="k_of_n", tuning={"k": 2})]).labels[GUN].tuning
+        == {}
+    )
 
 
 def test_the_operators_word_wins_and_a_narrower_name_wins_over_a_wider_one() -> None:
-    changes = {"default": {"open": 1.0, "window": 20}, "Weapons": {"open": 2.0, "severity": 1}, "gun": {"open": 3.0}}
+    changes = {
+        "default": {"open": 1.0, "window": 20},
+        "Weapons": {"open": 2.0, "severity": 1},
+        "gun": {"open": 3.0},
+    }
 
     policy = compose_policies(Settings(policy=changes), [manifest(level=4.5)]).labels[GUN]
 
@@ -168,7 +199,9 @@ def test_the_test_card_opens_at_one_look_without_any_model() -> None:
         ({"gun": {"when": ["telly"]}}, "policy.gun.when"),
     ],
 )
-def test_a_wrong_policy_is_told_with_its_label(changes: dict[str, dict[str, object]], said: str) -> None:
+def test_a_wrong_policy_is_told_with_its_label(
+    changes: dict[str, dict[str, object]], said: str
+) -> None:
     with pytest.raises(SetupError) as caught:
         compose_policies(Settings(policy=changes), [manifest()])
 
@@ -193,7 +226,9 @@ def test_a_model_in_shadow_leaves_the_word_to_one_that_has_the_label_live() -> N
 
 
 def test_bursts_are_taken_by_any_name_of_a_label(tmp_path: Path) -> None:
-    settings = read_settings(written(tmp_path, "[bursts]\nbase_rate = 0.5\nabove = { weapons = 0.25, gun = 0.5 }\n"))
+    settings = read_settings(
+        written(tmp_path, "[bursts]\nbase_rate = 0.5\nabove = { weapons = 0.25, gun = 0.5 }\n")
+    )
 
     motion = motion_of(settings)
 

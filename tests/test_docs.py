@@ -1,4 +1,5 @@
-"""The documentation is true: what it names exists, what it shows works, and nothing that an operator can set is left out."""
+"""The documentation is true: what it names exists, what it shows works, and nothing that an
+operator can set is left out."""
 
 from __future__ import annotations
 
@@ -116,7 +117,9 @@ def plain(value: Any) -> Any:
 
 def defaults() -> dict[str, Any]:
     """Every setting but those of policies, by its full name."""
-    return {name: plain(value) for name, value in _flat(Settings()) if not name.startswith("policy")}
+    return {
+        name: plain(value) for name, value in _flat(Settings()) if not name.startswith("policy")
+    }
 
 
 def _flat(noun: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -132,20 +135,40 @@ def _flat(noun: Any, before: str = "") -> Iterator[tuple[str, Any]]:
 def policy_defaults() -> dict[str, Any]:
     """Every key of a policy, as a scan with default settings has it."""
     policy = Policy(category="none", hold=Settings().sampling.max_gap + FRAME)
-    return {f.name: None if f.default is MISSING and f.name == "category" else plain(getattr(policy, f.name)) for f in fields(Policy)}
+    return {
+        f.name: None
+        if f.default is MISSING and f.name == "category"
+        else plain(getattr(policy, f.name))
+        for f in fields(Policy)
+    }
 
 
 def told_default(cell: str) -> Any:
-    return None if cell == "none" else plain(tomllib.loads(f"value = {cell}", parse_float=Decimal)["value"])
+    return (
+        None
+        if cell == "none"
+        else plain(tomllib.loads(f"value = {cell}", parse_float=Decimal)["value"])
+    )
 
 
 def explained() -> dict[str, Any]:
     """All that the explained file sets, and what it only mentions."""
-    text = re.sub(r"^# (?=\[[\w.]+\]|\w+ = )", "", read("samples/default-explained.toml"), flags=re.MULTILINE)
+    text = re.sub(
+        r"^# (?=\[[\w.]+\]|\w+ = )", "", read("samples/default-explained.toml"), flags=re.MULTILINE
+    )
     tree = tomllib.loads(text, parse_float=Decimal)
     (policy,) = tree.pop("policy").values()
-    flat = {"window": tree.pop("window"), **{f"{name}.{key}": value for name, table in tree.items() for key, value in table.items()}}
-    return {name: plain(value) for name, value in {**flat, **{f"policy.{key}": value for key, value in policy.items()}}.items()}
+    flat = {
+        "window": tree.pop("window"),
+        **{f"{name}.{key}": value for name, table in tree.items() for key, value in table.items()},
+    }
+    return {
+        name: plain(value)
+        for name, value in {
+            **flat,
+            **{f"policy.{key}": value for key, value in policy.items()},
+        }.items()
+    }
 
 
 def kinds_in_the_code() -> set[str]:
@@ -155,10 +178,18 @@ def kinds_in_the_code() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
                 found |= {
-                    a.value.value for a in node.body if isinstance(a, ast.Assign) and _names_kind(a) and isinstance(a.value, ast.Constant)
+                    a.value.value
+                    for a in node.body
+                    if isinstance(a, ast.Assign)
+                    and _names_kind(a)
+                    and isinstance(a.value, ast.Constant)
                 }
             if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error"):
-                found |= {k.value.value for k in node.keywords if k.arg == "kind" and isinstance(k.value, ast.Constant)}
+                found |= {
+                    k.value.value
+                    for k in node.keywords
+                    if k.arg == "kind" and isinstance(k.value, ast.Constant)
+                }
     return {kind for kind in found if isinstance(kind, str)}
 
 
@@ -189,14 +220,18 @@ def test_every_command_has_a_section_that_tells_all_its_options(name: str) -> No
     told = section(read("docs/command-line.md"), name)
 
     assert all(f"`streamwarden {name} {leaf}".strip() in told for leaf in leaves)
-    assert {f"`{option}`" for leaf in leaves.values() for option in options(leaf)} <= set(re.findall(r"`-[^`]+`", told)) | {
+    assert {f"`{option}`" for leaf in leaves.values() for option in options(leaf)} <= set(
+        re.findall(r"`-[^`]+`", told)
+    ) | {
         "`--help`",
         "`-h`",
     }
 
 
 def test_the_options_before_a_command_are_told() -> None:
-    assert {f"`{option}`" for option in options(program())} <= set(re.findall(r"`-[^` ]+`", read("docs/command-line.md"))) | EVERYWHERE
+    assert {f"`{option}`" for option in options(program())} <= set(
+        re.findall(r"`-[^` ]+`", read("docs/command-line.md"))
+    ) | EVERYWHERE
 
 
 @every_page
@@ -223,14 +258,16 @@ def test_every_file_of_the_repository_that_is_named_is_there(page: Path) -> None
 def test_every_make_target_that_is_shown_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), flags=re.MULTILINE))
 
-    assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page.read_text("utf-8"), flags=re.MULTILINE)) <= {
-        pair for target in targets for pair in ((target, ""), ("", target))
-    }
+    assert set(
+        re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", page.read_text("utf-8"), flags=re.MULTILINE)
+    ) <= {pair for target in targets for pair in ((target, ""), ("", target))}
 
 
 @every_page
 def test_every_line_that_is_shown_is_one_that_the_program_says(page: Path) -> None:
-    for row in (row for block in blocks(page.read_text("utf-8"), "json") for row in block.splitlines()):
+    for row in (
+        row for block in blocks(page.read_text("utf-8"), "json") for row in block.splitlines()
+    ):
         told = json.loads(row)
         if told["type"] == "finding":
             assert list(told) == ["type", *(f.name for f in fields(Finding))]
@@ -241,22 +278,37 @@ def test_every_line_that_is_shown_is_one_that_the_program_says(page: Path) -> No
 
 
 def test_every_kind_of_line_is_shown() -> None:
-    shown = [json.loads(row)["type"] for block in blocks(read("docs/command-line.md"), "json") for row in block.splitlines()]
+    shown = [
+        json.loads(row)["type"]
+        for block in blocks(read("docs/command-line.md"), "json")
+        for row in block.splitlines()
+    ]
 
     assert sorted(set(shown)) == sorted(["frame", "gap", "incident", "error", "summary"])
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    told = {name: told_default(cell) for name, cell, *_ in rows(read("docs/configuration.md")) if "." in name or name == "window"}
+    told = {
+        name: told_default(cell)
+        for name, cell, *_ in rows(read("docs/configuration.md"))
+        if "." in name or name == "window"
+    }
     told["window"] = told_default(
-        next(cell for name, cell, *_ in rows(section(read("docs/configuration.md"), "Sampling")) if name == "window")
+        next(
+            cell
+            for name, cell, *_ in rows(section(read("docs/configuration.md"), "Sampling"))
+            if name == "window"
+        )
     )
 
     assert told == defaults()
 
 
 def test_every_key_of_a_policy_is_documented_with_its_default() -> None:
-    told = {name: told_default(cell) for name, cell, *_ in rows(section(read("docs/configuration.md"), "Policies"))}
+    told = {
+        name: told_default(cell)
+        for name, cell, *_ in rows(section(read("docs/configuration.md"), "Policies"))
+    }
 
     assert told == policy_defaults()
 
@@ -266,7 +318,10 @@ def test_the_explained_settings_are_the_defaults() -> None:
 
 
 def test_the_explained_settings_leave_nothing_out() -> None:
-    expected = {**defaults(), **{f"policy.{key}": value for key, value in policy_defaults().items()}}
+    expected = {
+        **defaults(),
+        **{f"policy.{key}": value for key, value in policy_defaults().items()},
+    }
 
     told = explained()
 
@@ -285,7 +340,10 @@ def test_every_sample_of_settings_is_accepted(path: Path) -> None:
 
 def test_the_strict_settings_are_stricter() -> None:
     manifests = list_models()
-    usual, strict = (compose_policies(settings, manifests) for settings in (Settings(), read_settings(ROOT / "samples/strict.toml")))
+    usual, strict = (
+        compose_policies(settings, manifests)
+        for settings in (Settings(), read_settings(ROOT / "samples/strict.toml"))
+    )
 
     assert strict.max_gap < usual.max_gap
     for label, policy in strict.labels.items():
@@ -296,7 +354,10 @@ def test_the_strict_settings_are_stricter() -> None:
 
 @every_page
 def test_settings_that_are_shown_are_accepted(page: Path) -> None:
-    shown = [tomllib.loads(block, parse_float=Decimal) for block in blocks(page.read_text("utf-8"), "toml")]
+    shown = [
+        tomllib.loads(block, parse_float=Decimal)
+        for block in blocks(page.read_text("utf-8"), "toml")
+    ]
 
     for tree in shown:
         noun = Manifest if "sha256" in tree else Settings
@@ -326,7 +387,12 @@ def test_every_kind_of_error_is_documented_and_no_other() -> None:
 def test_the_figures_of_the_readme_are_those_of_the_pages_that_measure() -> None:
     text = section(read("README.md"), "What is measured, and what is not claimed")
     told = [row for row in text.splitlines() if re.fullmatch(r"\|.*\|.*\| \d.*\|", row)]
-    pages = ("models/streamwarden-frame/README.md", "models/streamwarden-clip/README.md", "docs/benchmarks.md", "docs/evaluation.md")
+    pages = (
+        "models/streamwarden-frame/README.md",
+        "models/streamwarden-clip/README.md",
+        "docs/benchmarks.md",
+        "docs/evaluation.md",
+    )
     measured = [line for page in pages for line in read(page).splitlines()]
 
     assert told
@@ -334,10 +400,17 @@ def test_the_figures_of_the_readme_are_those_of_the_pages_that_measure() -> None
 
 
 def test_what_is_in_shadow_is_told() -> None:
-    told = {label for _, labels, _ in _models() for label in re.findall(r"(\w+) \(in shadow\)", labels)}
+    told = {
+        label for _, labels, _ in _models() for label in re.findall(r"(\w+) \(in shadow\)", labels)
+    }
     in_readme = re.search(r"^In shadow .*: (.*)\.$", read("README.md"), flags=re.MULTILINE)
 
-    in_shadow = {label for manifest in list_models() for label, facts in manifest.labels.items() if facts.policy.shadow}
+    in_shadow = {
+        label
+        for manifest in list_models()
+        for label, facts in manifest.labels.items()
+        if facts.policy.shadow
+    }
 
     assert told == in_shadow
     assert in_readme is not None
@@ -345,32 +418,51 @@ def test_what_is_in_shadow_is_told() -> None:
 
 
 def test_every_model_has_its_row() -> None:
-    told = {name: set(re.findall(r"\w+", re.sub(r"\(.*?\)|; medium", "", labels))) for name, labels, _ in _models()}
+    told = {
+        name: set(re.findall(r"\w+", re.sub(r"\(.*?\)|; medium", "", labels)))
+        for name, labels, _ in _models()
+    }
 
     assert told == {manifest.name: set(manifest.scored_labels) for manifest in list_models()}
 
 
 def _models() -> list[tuple[str, str, str]]:
-    return re.findall(r"^\| ([\w-]+) \| (.+?) \| (\[.+) \|$", read("docs/models.md"), flags=re.MULTILINE)
+    return re.findall(
+        r"^\| ([\w-]+) \| (.+?) \| (\[.+) \|$", read("docs/models.md"), flags=re.MULTILINE
+    )
 
 
 def test_every_word_of_the_glossary_has_one_meaning() -> None:
-    words = [word.casefold() for word in re.findall(r"^\*\*(.+?)\*\* –", read("docs/glossary.md"), flags=re.MULTILINE)]
+    words = [
+        word.casefold()
+        for word in re.findall(r"^\*\*(.+?)\*\* –", read("docs/glossary.md"), flags=re.MULTILINE)
+    ]
 
     assert len(words) == len(set(words))
-    assert {noun.__name__.casefold().removesuffix("s") for noun in (Segment, Sample, Scores, Span, Policy, Manifest)} <= set(words)
+    assert {
+        noun.__name__.casefold().removesuffix("s")
+        for noun in (Segment, Sample, Scores, Span, Policy, Manifest)
+    } <= set(words)
 
 
 def test_the_map_of_modules_is_the_contract() -> None:
-    contract: Mapping[str, Any] = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"][0]
+    contract: Mapping[str, Any] = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"][
+        "contracts"
+    ][0]
     drawn = blocks(section(read("docs/architecture.md"), "Modules"))[0].splitlines()
 
-    assert [re.split(r" {2,}", row)[0] for row in drawn] == [re.sub("[()]", "", layer) for layer in contract["layers"]]
+    assert [re.split(r" {2,}", row)[0] for row in drawn] == [
+        re.sub("[()]", "", layer) for layer in contract["layers"]
+    ]
 
 
 def test_every_dependency_has_its_line_and_licence() -> None:
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], *project["optional-dependencies"]["train"]]
+    wanted = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["dev"],
+        *project["optional-dependencies"]["train"],
+    ]
     names = {re.split(r"[^\w-]", requirement)[0] for requirement in wanted}
 
     told = {

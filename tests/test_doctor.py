@@ -23,7 +23,10 @@ from scanner.scoring.wire import read_graph
 ONNX_TWINS = ("onnxruntime", "onnxruntime-gpu")
 
 
-@pytest.mark.parametrize(("found", "ok"), [((3, 10, 14), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False)])
+@pytest.mark.parametrize(
+    ("found", "ok"),
+    [((3, 10, 14), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False)],
+)
 def test_python_from_3_11_to_3_13_is_right(found: tuple[int, int, int], ok: bool) -> None:
     assert check_python(found).ok is ok
 
@@ -31,7 +34,11 @@ def test_python_from_3_11_to_3_13_is_right(found: tuple[int, int, int], ok: bool
 def test_a_missing_package_is_told_with_the_command_that_brings_it() -> None:
     finding = check_package("av", None)
 
-    assert (finding.ok, finding.found, finding.remedy) == (False, "not installed", "pip install streamwarden")
+    assert (finding.ok, finding.found, finding.remedy) == (
+        False,
+        "not installed",
+        "pip install streamwarden",
+    )
 
 
 def test_one_of_two_distributions_with_the_same_files_is_right() -> None:
@@ -49,7 +56,10 @@ def test_neither_of_two_distributions_is_wrong() -> None:
     assert not check_one_of(ONNX_TWINS, dict.fromkeys(ONNX_TWINS)).ok
 
 
-@pytest.mark.parametrize(("owners", "ok"), [((), True), (("streamwarden", "streamwarden"), True), (("streamwarden", "scanner"), False)])
+@pytest.mark.parametrize(
+    ("owners", "ok"),
+    [((), True), (("streamwarden", "streamwarden"), True), (("streamwarden", "scanner"), False)],
+)
 def test_our_import_names_belong_to_us_alone(owners: tuple[str, ...], ok: bool) -> None:
     assert check_owner("scanner", owners).ok is ok
 
@@ -100,9 +110,15 @@ def test_a_folder_without_models_is_a_finding_and_no_error(tmp_path: Path) -> No
 
 
 def test_an_examination_says_what_to_do_exactly_where_something_is_wrong(tmp_path: Path) -> None:
-    findings = examine(models_dir=tmp_path, codecs=lambda: {"h264": True}, walls=lambda: {"seccomp": "denied"})
+    findings = examine(
+        models_dir=tmp_path, codecs=lambda: {"h264": True}, walls=lambda: {"seccomp": "denied"}
+    )
 
-    assert {finding.name: finding.ok for finding in findings if finding.name in {"codecs", "sandbox", "models"}} == {
+    assert {
+        finding.name: finding.ok
+        for finding in findings
+        if finding.name in {"codecs", "sandbox", "models"}
+    } == {
         "codecs": True,
         "sandbox": False,
         "models": False,

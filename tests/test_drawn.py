@@ -1,4 +1,5 @@
-"""Drawn screens and games: made from a seed, the same for ever, of the medium that they are said to be."""
+"""Drawn screens and games: made from a seed, the same for ever, of the medium that they are said to
+be."""
 
 from __future__ import annotations
 
@@ -51,7 +52,10 @@ def test_drawn_pictures_do_not_move_the_folds_of_the_footage() -> None:
     from frame_model.corpus import Row, assign_folds
     from frame_model.drawn import drawn_rows
 
-    footage = [Row(path=f"{index}.jpg", task="fire", label="fire", group=f"scene{index}") for index in range(7)]
+    footage = [
+        Row(path=f"{index}.jpg", task="fire", label="fire", group=f"scene{index}")
+        for index in range(7)
+    ]
     folds = assign_folds(footage, 5)
 
     assert {group: (folds | assign_folds(drawn_rows(1), 5))[group] for group in folds} == folds

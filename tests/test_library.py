@@ -41,7 +41,10 @@ def test_no_other_name_is_there(package: Any) -> None:
 
 
 def test_the_page_of_the_library_runs_from_top_to_bottom(
-    tmp_path: Path, sample_media: Callable[[str], Sample], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    sample_media: Callable[[str], Sample],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     clip = sample_media("ts_h264").path
     (tmp_path / "recordings").mkdir()
@@ -52,7 +55,9 @@ def test_the_page_of_the_library_runs_from_top_to_bottom(
     monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
     names: dict[str, Any] = {"pieces": [clip.read_bytes()]}
 
-    for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL):
+    for block in re.findall(
+        r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+    ):
         exec(compile(block, str(PAGE), "exec"), names)
 
     told = capsys.readouterr().out

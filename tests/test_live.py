@@ -15,7 +15,9 @@ from scanner.types import FrameSpec
 
 
 @pytest.mark.parametrize("name", ["mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "ts_h264"])
-def test_every_segment_of_a_file_that_was_cut_can_be_seen(name: str, sample_media: Callable[[str], Sample], tmp_path: Path) -> None:
+def test_every_segment_of_a_file_that_was_cut_can_be_seen(
+    name: str, sample_media: Callable[[str], Sample], tmp_path: Path
+) -> None:
     sample = sample_media(name)
     folder = tmp_path / "given"
     folder.mkdir()
@@ -32,7 +34,9 @@ def test_every_segment_of_a_file_that_was_cut_can_be_seen(name: str, sample_medi
         assert window.unseen == ()
 
 
-def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_read_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "bad.mp4").write_text("no film")
 
     assert cut_into_segments(tmp_path, tmp_path / "cut") == {}

@@ -1,4 +1,5 @@
-"""The wheel, as a stranger gets it: built, put into a clean environment, and used from another folder."""
+"""The wheel, as a stranger gets it: built, put into a clean environment, and used from another
+folder."""
 
 from __future__ import annotations
 
@@ -31,7 +32,19 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean") / "venv"
     venv.create(folder, with_pip=True)
     binaries = folder / "bin"
-    ran([str(binaries / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", str(wheel)])
+    ran(
+        [
+            str(binaries / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+            "--disable-pip-version-check",
+            str(wheel),
+        ]
+    )
     (site,) = (folder / "lib").glob("python*/site-packages")
     (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return binaries
@@ -55,7 +68,9 @@ def test_the_wheel_carries_what_the_program_reads(wheel: Path) -> None:
         "scanner/py.typed",
         "workers/py.typed",
     } <= names
-    assert any(name.startswith("scanner/_models/") and name.endswith("/model.toml") for name in names)
+    assert any(
+        name.startswith("scanner/_models/") and name.endswith("/model.toml") for name in names
+    )
     assert any(name.startswith("scanner/_models/") and name.endswith(".onnx") for name in names)
 
 
@@ -65,7 +80,9 @@ def test_the_wheel_carries_nothing_else(wheel: Path) -> None:
     assert {root for root in roots if not root.endswith(".dist-info")} == {"scanner", "workers"}
 
 
-def test_scanner_and_workers_are_ours_alone_in_a_clean_environment(clean: Path, tmp_path: Path) -> None:
+def test_scanner_and_workers_are_ours_alone_in_a_clean_environment(
+    clean: Path, tmp_path: Path
+) -> None:
     program = (
         "import json, scanner, workers; from importlib.metadata import packages_distributions as owners;"
         "print(json.dumps([{n: sorted(set(owners()[n])) for n in ('scanner', 'workers')}, scanner.__file__, workers.__file__]))"
@@ -77,8 +94,15 @@ def test_scanner_and_workers_are_ours_alone_in_a_clean_environment(clean: Path, 
     assert all(Path(file).is_relative_to(clean.parent) for file in files)
 
 
-def test_the_installed_program_finds_its_models_wherever_it_runs(clean: Path, tmp_path: Path) -> None:
-    rows = [json.loads(row) for row in ran([str(clean / "streamwarden"), "models", "check", "--json"], cwd=tmp_path).splitlines()]
+def test_the_installed_program_finds_its_models_wherever_it_runs(
+    clean: Path, tmp_path: Path
+) -> None:
+    rows = [
+        json.loads(row)
+        for row in ran(
+            [str(clean / "streamwarden"), "models", "check", "--json"], cwd=tmp_path
+        ).splitlines()
+    ]
 
     assert [row["ok"] for row in rows] == [True] * len(rows)
     assert rows

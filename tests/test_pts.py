@@ -16,16 +16,31 @@ TICK = Fraction(1, 90000)
 quick = settings(max_examples=100, deadline=None)
 
 
-def times(first: int, frames: int = 120, every: int = 3000, *, wrap_bits: int = 33, time_base: Fraction = TICK) -> SegmentTimes:
+def times(
+    first: int,
+    frames: int = 120,
+    every: int = 3000,
+    *,
+    wrap_bits: int = 33,
+    time_base: Fraction = TICK,
+) -> SegmentTimes:
     """A segment of 4 s at 30 frames a second, unless told otherwise."""
     last = first + (frames - 1) * every
     wrapped = (first % 2**33, last % 2**33) if wrap_bits == 33 else (first, last)
     return SegmentTimes(
-        first_pts=wrapped[0], last_pts=wrapped[1], duration=frames * every * time_base, time_base=time_base, wrap_bits=wrap_bits
+        first_pts=wrapped[0],
+        last_pts=wrapped[1],
+        duration=frames * every * time_base,
+        time_base=time_base,
+        wrap_bits=wrap_bits,
     )
 
 
-def placed(segments: Sequence[SegmentTimes], cuts: frozenset[int] = frozenset(), sequences: Sequence[int] | None = None) -> list[Fraction]:
+def placed(
+    segments: Sequence[SegmentTimes],
+    cuts: frozenset[int] = frozenset(),
+    sequences: Sequence[int] | None = None,
+) -> list[Fraction]:
     """Where each segment lies; ``cuts`` are the flagged discontinuities."""
     clock, offsets = Clock(), []
     for index, segment in enumerate(segments):
@@ -85,7 +100,9 @@ def test_a_sender_that_counts_on_from_far_ahead_leaves_a_short_hole() -> None:
 
 
 def test_time_stamps_go_on_in_another_time_base() -> None:
-    assert placed([times(0, wrap_bits=64), times(4000, every=33, wrap_bits=64, time_base=Fraction(1, 1000))]) == [0, 4]
+    assert placed(
+        [times(0, wrap_bits=64), times(4000, every=33, wrap_bits=64, time_base=Fraction(1, 1000))]
+    ) == [0, 4]
 
 
 def test_a_sequence_is_placed_once() -> None:
@@ -108,8 +125,11 @@ def frames(draw: st.DrawFn) -> list[int]:
     return [sum(ticks[:k]) for k in range(len(ticks) + 1)]
 
 
-def cut(stamps: Sequence[int], borders: set[int], base: int) -> list[tuple[SegmentTimes, list[Fraction]]]:
-    """The frames in segments, with the raw time stamps of a counter that stood at ``base`` in the beginning."""
+def cut(
+    stamps: Sequence[int], borders: set[int], base: int
+) -> list[tuple[SegmentTimes, list[Fraction]]]:
+    """The frames in segments, with the raw time stamps of a counter that stood at ``base`` in the
+    beginning."""
     edges = [0, *sorted(b for b in borders if 0 < b < len(stamps)), len(stamps)]
     out = []
     for begin, end in pairwise(edges):
@@ -127,23 +147,38 @@ def cut(stamps: Sequence[int], borders: set[int], base: int) -> list[tuple[Segme
 
 def on_the_stream(segments: list[tuple[SegmentTimes, list[Fraction]]]) -> list[Fraction]:
     offsets = placed([raw for raw, _ in segments])
-    return [offset + inside for offset, (_, insides) in zip(offsets, segments, strict=True) for inside in insides]
+    return [
+        offset + inside
+        for offset, (_, insides) in zip(offsets, segments, strict=True)
+        for inside in insides
+    ]
 
 
 @quick
 @given(frames(), st.sets(st.integers(1, 40)), st.integers(0, 2**33 - 1))
-def test_a_wrap_at_any_point_changes_nothing(stamps: list[int], borders: set[int], base: int) -> None:
+def test_a_wrap_at_any_point_changes_nothing(
+    stamps: list[int], borders: set[int], base: int
+) -> None:
     assert on_the_stream(cut(stamps, borders, base)) == on_the_stream(cut(stamps, borders, 0))
 
 
 @quick
 @given(frames(), st.sets(st.integers(1, 40)), st.integers(0, 2**33 - 1))
-def test_cutting_into_segments_at_any_points_changes_nothing(stamps: list[int], borders: set[int], base: int) -> None:
+def test_cutting_into_segments_at_any_points_changes_nothing(
+    stamps: list[int], borders: set[int], base: int
+) -> None:
     assert on_the_stream(cut(stamps, borders, base)) == [stamp * TICK for stamp in stamps]
 
 
 anything = st.lists(
-    st.tuples(st.integers(0, 2**33 - 1), st.integers(1, 300), st.integers(0, 6000), st.booleans(), st.integers(1, 5)), max_size=20
+    st.tuples(
+        st.integers(0, 2**33 - 1),
+        st.integers(1, 300),
+        st.integers(0, 6000),
+        st.booleans(),
+        st.integers(1, 5),
+    ),
+    max_size=20,
 )
 
 
@@ -159,6 +194,9 @@ def test_replay_from_json_is_equal_and_time_never_runs_backwards(
 
         after, offset = place(clock, raw, sequence=sequence, discontinuity=discontinuity)
 
-        assert place(restored, raw, sequence=sequence, discontinuity=discontinuity) == (after, offset)
+        assert place(restored, raw, sequence=sequence, discontinuity=discontinuity) == (
+            after,
+            offset,
+        )
         assert shown <= offset <= after.last <= after.end
         clock, shown = after, after.last

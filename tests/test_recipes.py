@@ -1,4 +1,5 @@
-"""The training recipe: what footage teaches, how it is held apart, what augmentation does to labels, and what was shipped."""
+"""The training recipe: what footage teaches, how it is held apart, what augmentation does to
+labels, and what was shipped."""
 
 from __future__ import annotations
 
@@ -39,13 +40,21 @@ def gun_picture(left: float, right: float) -> object:
     from frame_model.pictures import Picture
 
     rgb = np.tile(np.arange(100, dtype=np.uint8)[None, :, None], (100, 1, 3))
-    return Picture(rgb=rgb, guns=np.array([[left, 0.4, right, 0.6]], np.float32), lesson=teach(row("weapon", "1")))
+    return Picture(
+        rgb=rgb,
+        guns=np.array([[left, 0.4, right, 0.6]], np.float32),
+        lesson=teach(row("weapon", "1")),
+    )
 
 
 def known(lesson: object) -> dict[str, float]:
     from frame_model.corpus import LABELS
 
-    return {label: value for label, value in zip(LABELS, lesson.values.tolist(), strict=True) if not np.isnan(value)}
+    return {
+        label: value
+        for label, value in zip(LABELS, lesson.values.tolist(), strict=True)
+        if not np.isnan(value)
+    }
 
 
 # What footage teaches
@@ -101,16 +110,22 @@ def test_the_levels_of_one_game_are_one_group(tmp_path: Path) -> None:
     assert {found.group for found in rows} == {"vizdoom"}
 
 
-def test_folds_are_even_within_each_kind_of_footage_and_do_not_depend_on_the_order_of_rows() -> None:
+def test_folds_are_even_within_each_kind_of_footage_and_do_not_depend_on_the_order_of_rows() -> (
+    None
+):
     from frame_model.corpus import assign_folds
 
-    rows = [row("weapon", "1", f"gun{index}") for index in range(50)] + [row("fire", "fire", f"scene{index}") for index in range(5)]
+    rows = [row("weapon", "1", f"gun{index}") for index in range(50)] + [
+        row("fire", "fire", f"scene{index}") for index in range(5)
+    ]
 
     folds = assign_folds(rows, 5)
 
     assert folds == assign_folds(rows[::-1], 5)
     assert sorted(folds[f"scene{index}"] for index in range(5)) == [0, 1, 2, 3, 4]
-    assert [sum(folds[f"gun{index}"] == fold for index in range(50)) for fold in range(5)] == [10] * 5
+    assert [sum(folds[f"gun{index}"] == fold for index in range(50)) for fold in range(5)] == [
+        10
+    ] * 5
 
 
 # What augmentation does to labels
@@ -128,7 +143,9 @@ def test_a_mirrored_gun_is_on_the_other_side() -> None:
 def test_a_gun_too_small_to_be_seen_is_not_taught() -> None:
     from frame_model.views import LEAST_GUN, settle
 
-    small, large = (settle(gun_picture(0.5, 0.5 + width / 224)) for width in (LEAST_GUN - 1, LEAST_GUN + 1))
+    small, large = (
+        settle(gun_picture(0.5, 0.5 + width / 224)) for width in (LEAST_GUN - 1, LEAST_GUN + 1)
+    )
 
     assert "gun" not in known(small.lesson)
     assert known(large.lesson)["gun"] == 1
@@ -148,7 +165,11 @@ def test_a_game_in_a_page_is_a_screen_and_still_no_fight() -> None:
     from frame_model.pictures import Picture
     from frame_model.views import page
 
-    game = Picture(rgb=np.zeros((90, 160, 3), np.uint8), guns=np.zeros((0, 4), np.float32), lesson=teach(row("game_video", "rendered_2d")))
+    game = Picture(
+        rgb=np.zeros((90, 160, 3), np.uint8),
+        guns=np.zeros((0, 4), np.float32),
+        lesson=teach(row("game_video", "rendered_2d")),
+    )
 
     seen = page(game, np.random.default_rng(0), [])
 
@@ -161,13 +182,21 @@ def test_every_view_of_a_picture_can_be_made_again_from_its_seed() -> None:
 
     backdrops = [np.full((90, 160, 3), 200, np.uint8)]
 
-    views = [make_view(gun_picture(0.2, 0.8), np.random.default_rng(seed), backdrops) for seed in (*range(12), *range(12))]
+    views = [
+        make_view(gun_picture(0.2, 0.8), np.random.default_rng(seed), backdrops)
+        for seed in (*range(12), *range(12))
+    ]
 
-    assert all(np.array_equal(one.rgb, other.rgb) for one, other in zip(views[:12], views[12:], strict=True))
+    assert all(
+        np.array_equal(one.rgb, other.rgb)
+        for one, other in zip(views[:12], views[12:], strict=True)
+    )
     assert all(view.rgb.dtype == np.uint8 and view.rgb.shape[2] == 3 for view in views)
 
 
-def test_training_sees_the_pixels_that_the_scanner_will_see(sample_media: Callable[[str], Sample]) -> None:
+def test_training_sees_the_pixels_that_the_scanner_will_see(
+    sample_media: Callable[[str], Sample],
+) -> None:
     from frame_model.pictures import open_frames, shrink
 
     sample: Sample = sample_media("mp4_h264")
@@ -175,7 +204,11 @@ def test_training_sees_the_pixels_that_the_scanner_will_see(sample_media: Callab
 
     taught = shrink(next(open_frames(sample.path, most=1)), Fit.SQUASH)
 
-    served = next(decode(BytesIO(sample.path.read_bytes()), DecodeRequest(specs=(spec,)), name="sample")).samples[0].images[spec]
+    served = (
+        next(decode(BytesIO(sample.path.read_bytes()), DecodeRequest(specs=(spec,)), name="sample"))
+        .samples[0]
+        .images[spec]
+    )
     assert np.array_equal(taught, served)
 
 
@@ -202,10 +235,14 @@ def test_a_bootstrap_over_one_group_has_no_width() -> None:
 @pytest.fixture(scope="module")
 def torch() -> ModuleType:
     """Training's own library; it is in the extra ``train`` alone."""
-    return pytest.importorskip("torch", reason="torch is not installed: pip install streamwarden[train]")
+    return pytest.importorskip(
+        "torch", reason="torch is not installed: pip install streamwarden[train]"
+    )
 
 
-def test_large_groups_and_plentiful_footage_count_by_the_root_of_their_size(torch: ModuleType) -> None:
+def test_large_groups_and_plentiful_footage_count_by_the_root_of_their_size(
+    torch: ModuleType,
+) -> None:
     from frame_model.fitting import chances
 
     rows = [row("fire", "fire", "large"), row("fire", "fire", "small")]
@@ -216,7 +253,9 @@ def test_large_groups_and_plentiful_footage_count_by_the_root_of_their_size(torc
     assert chance[:9].sum() / chance[9] == pytest.approx(3)
 
 
-def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(torch: ModuleType) -> None:
+def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(
+    torch: ModuleType,
+) -> None:
     from frame_model.backbone import WIDTH
     from frame_model.fitting import fit_heads, predict
 
@@ -281,7 +320,10 @@ def test_real_world_labels_count_on_camera_only() -> None:
     manifest = read_model(SHIPPED)
 
     assert set(manifest.labels) == {"fight", "gun", "fire", "smoke"}
-    assert all(Medium.CAMERA in facts.policy.when and Medium.RENDERED not in facts.policy.when for facts in manifest.labels.values())
+    assert all(
+        Medium.CAMERA in facts.policy.when and Medium.RENDERED not in facts.policy.when
+        for facts in manifest.labels.values()
+    )
 
 
 def test_every_figure_of_the_manifest_is_in_the_card() -> None:

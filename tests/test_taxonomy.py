@@ -37,14 +37,22 @@ def test_a_medium_is_no_label() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "label"), [("gun", "gun"), ("yes_fight", "fight"), ("Air Crash", "air_crash"), ("middle finger", "rude_gesture")]
+    ("name", "label"),
+    [
+        ("gun", "gun"),
+        ("yes_fight", "fight"),
+        ("Air Crash", "air_crash"),
+        ("middle finger", "rude_gesture"),
+    ],
 )
 def test_a_label_is_found_by_its_own_name_or_by_that_of_aws_or_hive(name: str, label: str) -> None:
     assert TAXONOMY.entry(name).label == label
 
 
 def test_an_ambiguous_name_is_refused_with_the_choices() -> None:
-    with pytest.raises(SetupError, match="'Explosions and Blasts' is ambiguous: name one of explosion, fire, smoke"):
+    with pytest.raises(
+        SetupError, match="'Explosions and Blasts' is ambiguous: name one of explosion, fire, smoke"
+    ):
         TAXONOMY.entry("Explosions and Blasts")
 
 
@@ -56,7 +64,12 @@ def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
 @pytest.mark.parametrize(
     ("name", "means"),
     [
-        ("Weapons", labels("gun", "firearm_in_hand", "firearm_not_in_hand", "blade_in_hand", "culinary_knife")),
+        (
+            "Weapons",
+            labels(
+                "gun", "firearm_in_hand", "firearm_not_in_hand", "blade_in_hand", "culinary_knife"
+            ),
+        ),
         ("hate_symbols", labels("nazi", "white_supremacy", "kkk", "extremist")),
         ("illegal_goods", labels("drugs", "drug_paraphernalia", "injectables")),
         ("knife_in_hand", labels("blade_attack", "blade_in_hand")),
@@ -87,7 +100,9 @@ def test_nothing_is_left_when_every_label_has_a_model() -> None:
 
 
 def test_a_label_stands_in_one_place_only() -> None:
-    twice = "version = '1'\n[a.b.labels]\ngun = { severity = 1 }\n[c.d.labels]\ngun = { severity = 1 }"
+    twice = (
+        "version = '1'\n[a.b.labels]\ngun = { severity = 1 }\n[c.d.labels]\ngun = { severity = 1 }"
+    )
 
     with pytest.raises(ValueError, match="each label once, got gun twice"):
         Taxonomy.parse(twice)

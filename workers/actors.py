@@ -1,4 +1,7 @@
-"""The plain actors made remote: the one place where work meets Ray. See ``cluster`` for why ray is imported inside."""
+"""The plain actors made remote: the one place where work meets Ray.
+
+See ``cluster`` for why ray is imported inside.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ from workers.leases import Work
 __all__ = ["Placement", "Plan", "crew", "ray_runner"]
 
 Placement = Literal["cpu", "gpu"]
-"""``cpu``: decode and score in one actor, nothing travels. ``gpu``: decode actors send small arrays to one inference actor."""
+"""``cpu``: decode and score in one actor, nothing travels.
+
+``gpu``: decode actors send small arrays to one inference actor.
+"""
 
 Handle = Any
 """Of a Ray actor: Ray knows its methods only as it runs."""
@@ -55,7 +61,10 @@ def ray_runner(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
     Raises:
         SetupError: Ray does not start or the models do not load.
     """
-    with cluster(ClusterSettings(cpus=plan.workers, gpus=plan.gpus, address=plan.address)), crew(recipe, plan) as runner:
+    with (
+        cluster(ClusterSettings(cpus=plan.workers, gpus=plan.gpus, address=plan.address)),
+        crew(recipe, plan) as runner,
+    ):
         yield runner
 
 
@@ -63,7 +72,10 @@ def ray_runner(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
 def crew(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
     """The same where this process is connected to Ray already."""
     inference = None if plan.placement == "cpu" else _start_inference(recipe, plan)
-    hands = [_RayHand(f"decode-{number}", partial(_start_decode, recipe, inference)) for number in range(plan.workers)]
+    hands = [
+        _RayHand(f"decode-{number}", partial(_start_decode, recipe, inference))
+        for number in range(plan.workers)
+    ]
     try:
         yield CrewRunner(hands, Bounds(workers=plan.workers))
     finally:
@@ -90,7 +102,9 @@ class _RayHand:
         import ray
 
         actor = self._living()
-        streaming = actor.work.options(num_returns="streaming", _generator_backpressure_num_objects=NEWS_AHEAD)
+        streaming = actor.work.options(
+            num_returns="streaming", _generator_backpressure_num_objects=NEWS_AHEAD
+        )
         said = streaming.remote([replace(piece, job=_anywhere(piece.job)) for piece in work])
         try:
             for news in said:
@@ -115,7 +129,10 @@ class _RayHand:
 
 
 class _Decode:
-    """A decode actor on its own machine. Opened by the first work, because what a constructor raises does not travel."""
+    """A decode actor on its own machine.
+
+    Opened by the first work, because what a constructor raises does not travel.
+    """
 
     def __init__(self, recipe: Recipe, inference: Handle | None) -> None:
         self._recipe = recipe
@@ -143,7 +160,9 @@ def _ask(inference: Handle, index: int, batch: Sequence[Sample]) -> list[Scores]
 
     try:
         answer: list[Scores] = ray.get(inference.score.remote(index, batch))
-    except ray.exceptions.RayTaskError:  # Ray gives it its cause's class too: it must not pass for a death below
+    except (
+        ray.exceptions.RayTaskError
+    ):  # Ray gives it its cause's class too: it must not pass for a death below
         raise
     except ray.exceptions.RayActorError as why:
         raise TransientError(f"the inference actor ended {SCORE_RETRIES + 1} times") from why
@@ -151,7 +170,8 @@ def _ask(inference: Handle, index: int, batch: Sequence[Sample]) -> list[Scores]
 
 
 class _Inference:
-    """An inference actor on its own machine; Ray makes it again after a death, and it loads its models again."""
+    """An inference actor on its own machine; Ray makes it again after a death, and it loads its
+    models again."""
 
     def __init__(self, recipe: Recipe, batching: Batching) -> None:
         self._recipe = recipe
@@ -175,7 +195,9 @@ class _Inference:
 def _anywhere(job: Job) -> Job:
     """With paths that mean the same in another folder."""
     source, init = job.segment.source, job.segment.init
-    absolute = replace(job.segment, source=_absolute(source), init=None if init is None else _absolute(init))
+    absolute = replace(
+        job.segment, source=_absolute(source), init=None if init is None else _absolute(init)
+    )
     return replace(job, segment=absolute)
 
 
@@ -193,7 +215,11 @@ def _start_inference(recipe: Recipe, plan: Plan) -> Handle:
     import ray
 
     remote = ray.remote(_Inference).options(
-        num_cpus=0, num_gpus=plan.gpus, max_restarts=-1, max_task_retries=SCORE_RETRIES, max_concurrency=plan.workers + 1
+        num_cpus=0,
+        num_gpus=plan.gpus,
+        max_restarts=-1,
+        max_task_retries=SCORE_RETRIES,
+        max_concurrency=plan.workers + 1,
     )
     return remote.remote(recipe, plan.batching)
 
@@ -206,7 +232,8 @@ def _kill(actor: Handle) -> None:
 
 
 def _as_raised(why: Any) -> BaseException:
-    """What the code in the actor raised; what passes with time becomes a worker's death, and is tried again."""
+    """What the code in the actor raised; what passes with time becomes a worker's death, and is
+    tried again."""
     cause: BaseException = why.cause
     if isinstance(cause, ScannerError) and cause.retryable:
         return HandDiedError(str(cause))

@@ -36,7 +36,8 @@ class Batching:
 
 
 class Batcher(Generic[T]):
-    """Collects items in order; a batch is due when it is full or when its oldest item has waited long enough."""
+    """Collects items in order; a batch is due when it is full or when its oldest item has waited
+    long enough."""
 
     def __init__(self, batching: Batching) -> None:
         self._batching = batching

@@ -13,7 +13,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """``streamwarden``. A stop from outside ends like Ctrl-C does: blocks are left, and nothing stays behind."""
+    """``streamwarden``.
+
+    A stop from outside ends like Ctrl-C does: blocks are left, and nothing stays behind.
+    """
     signal.signal(signal.SIGTERM, _leave)
     sys.exit(run(runner_factory=on_ray))
 

@@ -1,6 +1,8 @@
-"""Ray, started quietly: on loopback only, with a token, in a folder of its own, and gone without a trace.
+"""Ray, started quietly: on loopback only, with a token, in a folder of its own, and gone without a
+trace.
 
-``import ray`` stands inside functions, here and in ``actors``: much of its environment is read when it is imported.
+``import ray`` stands inside functions, here and in ``actors``: much of its environment is read when
+it is imported.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ QUIET = {
 }
 """For Ray's environment: no telemetry, and nothing printed by itself."""
 LOOPBACK = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # despite its name, what binds every listener to 127.0.0.1
+    # despite its name, what binds every listener to 127.0.0.1
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_worker_niceness": "0",  # Ray's default is +15, at which decoders starve
 }
@@ -49,9 +52,11 @@ class ClusterSettings:
     """Decode actors that the local cluster has room for."""
     gpus: int = 0
     object_store_bytes: int = 384 << 20
-    """Shared memory at most, taken as it fills: what may be in flight of segments in memory, and arrays for an inference actor."""
+    """Shared memory at most, taken as it fills: what may be in flight of segments in memory, and
+    arrays for an inference actor."""
     address: str | None = None
-    """An existing cluster (``auto``, or host:port), which has these packages installed; None starts one here."""
+    """An existing cluster (``auto``, or host:port), which has these packages installed; None starts
+    one here."""
 
 
 @contextmanager
@@ -80,23 +85,37 @@ def _start(settings: ClusterSettings, folder: Path) -> None:
 
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with _environment({MARK: str(folder), "PYTHONPATH": _path()}), _stderr_to(folder / "start.log"), _same_sigterm():
+            with (
+                _environment({MARK: str(folder), "PYTHONPATH": _path()}),
+                _stderr_to(folder / "start.log"),
+                _same_sigterm(),
+            ):
                 ray.init(
                     num_cpus=settings.cpus,
                     num_gpus=settings.gpus,
                     object_store_memory=settings.object_store_bytes,
-                    _temp_dir=str(folder / "ray"),  # made open to all by Ray, so it lies inside ours
+                    _temp_dir=str(
+                        folder / "ray"
+                    ),  # made open to all by Ray, so it lies inside ours
                     **_SILENT,
                 )
-        except Exception as why:  # a dozen classes of Ray and gRPC, and what its processes wrote as they died
+        except (
+            Exception
+        ) as why:  # a dozen classes of Ray and gRPC, and what its processes wrote as they died
             _stop(folder)
             if attempt == ATTEMPTS:
-                raise SetupError(f"Ray did not start on this machine ({why}); scan without --workers does not need it") from why
+                raise SetupError(
+                    f"Ray did not start on this machine ({why}); scan without --workers does not need it"
+                ) from why
         else:
             return
 
 
-_SILENT: Mapping[str, Any] = {"include_dashboard": False, "log_to_driver": False, "configure_logging": False}
+_SILENT: Mapping[str, Any] = {
+    "include_dashboard": False,
+    "log_to_driver": False,
+    "configure_logging": False,
+}
 
 
 def _stop(folder: Path) -> None:
@@ -134,7 +153,8 @@ def _connected(address: str) -> Iterator[None]:
 
 
 def _path() -> str:
-    """Workers import what this process can, whatever their folder; a ``runtime_env`` would cost an agent and seconds."""
+    """Workers import what this process can, whatever their folder; a ``runtime_env`` would cost an
+    agent and seconds."""
     return os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
 
 

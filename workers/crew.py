@@ -1,7 +1,8 @@
-"""A ``Runner`` of many hands: one thread for each worker, one that pulls jobs, and ``Dispatch`` between them.
+"""A ``Runner`` of many hands: one thread for each worker, one that pulls jobs, and ``Dispatch``
+between them.
 
-A hand is a worker at arm's length. Here it is anything that has ``work`` and ``end``; ``actors`` makes it of Ray.
-Threads only wait and carry: all decisions are ``Dispatch``'s, under one lock.
+A hand is a worker at arm's length. Here it is anything that has ``work`` and ``end``; ``actors``
+makes it of Ray. Threads only wait and carry: all decisions are ``Dispatch``'s, under one lock.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class HandDiedError(TransientError):
 
 
 class Hand(Protocol):
-    """A worker in another process. It is started, and after a death started again, when there is work for it."""
+    """A worker in another process.
+
+    It is started, and after a death started again, when there is work for it.
+    """
 
     @property
     def name(self) -> str:
@@ -75,7 +79,9 @@ class CrewRunner:
         Raises:
             ScannerError: the jobs could not be pulled, or no worker can work.
         """
-        shift = _Shift(self._hands, Dispatch(self._leases(), self._bounds), self._bounds, self._clock)
+        shift = _Shift(
+            self._hands, Dispatch(self._leases(), self._bounds), self._bounds, self._clock
+        )
         try:
             shift.start(jobs)
             yield from shift.outcomes()
@@ -86,7 +92,9 @@ class CrewRunner:
 class _Shift:
     """One run: its threads and what they share."""
 
-    def __init__(self, hands: Sequence[Hand], dispatch: Dispatch, bounds: Bounds, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, hands: Sequence[Hand], dispatch: Dispatch, bounds: Bounds, clock: Callable[[], float]
+    ) -> None:
         self._hands = {hand.name: hand for hand in hands}
         self._dispatch = dispatch
         self._bounds = bounds
@@ -112,7 +120,10 @@ class _Shift:
                 silent = () if ready else self._dispatch.overdue(self._clock())
                 self._changed.notify_all()
             for lease in silent:
-                log.warning("worker silent", extra={"worker": lease.owner, "patience": self._bounds.patience})
+                log.warning(
+                    "worker silent",
+                    extra={"worker": lease.owner, "patience": self._bounds.patience},
+                )
                 self._hands[lease.owner].end()
             yield from ready
         if self._failure is not None:
@@ -126,11 +137,15 @@ class _Shift:
             self._changed.notify_all()
         for name in at_work:
             self._hands[name].end()
-        for thread in self._threads[1:]:  # the first one may sit in the caller's iterator for as long as that likes
+        for thread in self._threads[
+            1:
+        ]:  # the first one may sit in the caller's iterator for as long as that likes
             thread.join(JOIN_SECONDS)
 
     def _thread(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=self._guarded, args=(work,), name=f"streamwarden-{name}", daemon=True)
+        thread = threading.Thread(
+            target=self._guarded, args=(work,), name=f"streamwarden-{name}", daemon=True
+        )
         self._threads.append(thread)
         thread.start()
 

@@ -1,4 +1,5 @@
-"""The decode actor: a key goes in, scores come out; the pixels live and die in its process and its sandboxed child."""
+"""The decode actor: a key goes in, scores come out; the pixels live and die in its process and its
+sandboxed child."""
 
 from __future__ import annotations
 
@@ -20,7 +21,10 @@ SAY_EVERY = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How an actor makes, on its own machine, what it works with. Both are pickled, so they hold settings and no sessions."""
+    """How an actor makes, on its own machine, what it works with.
+
+    Both are pickled, so they hold settings and no sessions.
+    """
 
     scorers: Callable[[], Sequence[Scorer]]
     """Load the models; called where they score."""
@@ -31,16 +35,25 @@ class Recipe:
 class DecodeActor:
     """Holds one ``SegmentWorker`` and takes leases, one at a time."""
 
-    def __init__(self, recipe: Recipe, scorers: Sequence[Scorer] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        scorers: Sequence[Scorer] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """``scorers`` that live elsewhere, or None to load the recipe's own here."""
         self._clock = clock
         self._open = ExitStack()
-        self._worker = self._open.enter_context(recipe.worker(recipe.scorers() if scorers is None else scorers))
+        self._worker = self._open.enter_context(
+            recipe.worker(recipe.scorers() if scorers is None else scorers)
+        )
 
     def work(self, work: Sequence[Work]) -> Iterator[list[News]]:
         """Each piece's outcomes in order, gathered for a moment.
 
-        The last outcome of a piece travels with its ``Finished``, so that no retry starts behind the last window.
+        The last outcome of a piece travels with its ``Finished``, so that no retry starts behind
+        the last window.
         """
         news: list[News] = []
         said = self._clock()

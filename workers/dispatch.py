@@ -1,4 +1,5 @@
-"""What waits, who works on it, what is over and may go out: the whole judgement of the Ray layer, pure.
+"""What waits, who works on it, what is over and may go out: the whole judgement of the Ray layer,
+pure.
 
 One piece of work:
 
@@ -6,8 +7,9 @@ One piece of work:
        ^                |
        `----lose--------+--two deaths alone--> quarantined, over
 
-A worker that dies costs a retry. Work that was in hand with others then travels alone, so that a piece which kills its
-worker is found; when it kills two alone, at the same window, it is quarantined and its stream goes on.
+A worker that dies costs a retry. Work that was in hand with others then travels alone, so that a
+piece which kills its worker is found; when it kills two alone, at the same window, it is
+quarantined and its stream goes on.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Bounds:
     workers: int
     shards: int = 16
     lease_size: int = 16
-    """Jobs in one call at most; fewer when fewer wait, so that live work goes at once and the end is shared evenly."""
+    """Jobs in one call at most; fewer when fewer wait, so that live work goes at once and the end
+    is shared evenly."""
     leases_ahead: int = 4
     """Full leases for each worker that may be in flight: pulled, and not yet all handed on."""
     bytes_in_flight: int = 256 << 20
@@ -51,10 +54,19 @@ class Bounds:
     deaths_in_a_row: int = 20
     """Workers that die with nothing scored between them; then the fault is not in the media."""
     patience: float = 300.0
-    """Seconds in which a worker must say something; above the wall clock that the sandbox allows one window, tried twice."""
+    """Seconds in which a worker must say something; above the wall clock that the sandbox allows
+    one window, tried twice."""
 
     def __post_init__(self) -> None:
-        for name in ("workers", "shards", "lease_size", "leases_ahead", "bytes_in_flight", "outcomes_ready", "deaths_in_a_row"):
+        for name in (
+            "workers",
+            "shards",
+            "lease_size",
+            "leases_ahead",
+            "bytes_in_flight",
+            "outcomes_ready",
+            "deaths_in_a_row",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if not self.patience > 0:
@@ -85,7 +97,10 @@ class Dispatch:
         return len(self._weights) < self._bounds.jobs_in_flight
 
     def admits(self, job: Job) -> bool:
-        """Whether this job may be offered now. One that is over the bound by itself may, once nothing else is in flight."""
+        """Whether this job may be offered now.
+
+        One that is over the bound by itself may, once nothing else is in flight.
+        """
         in_flight = sum(self._weights.values())
         fits = in_flight + _weight(job.segment) <= self._bounds.bytes_in_flight
         return self.has_room() and (fits or not self._weights)
@@ -114,7 +129,8 @@ class Dispatch:
         return self._leases.take(owner, size=size, until=now + self._bounds.patience)
 
     def hear(self, lease: Lease, news: Iterable[News]) -> None:
-        """Count what a worker says, once: what a lost lease says, or what is known already, has no effect."""
+        """Count what a worker says, once: what a lost lease says, or what is known already, has no
+        effect."""
         work = {w.ticket: w for w in lease.work}
         for ticket, outcome in news:
             if self._leases.holds(lease, ticket):
@@ -125,7 +141,8 @@ class Dispatch:
         self._leases.renew(lease, until=until)
 
     def overdue(self, now: float) -> tuple[Lease, ...]:
-        """Leases whose workers have said nothing for too long: end the worker, then ``lose`` the lease."""
+        """Leases whose workers have said nothing for too long: end the worker, then ``lose`` the
+        lease."""
         return self._leases.overdue(now)
 
     def lose(self, lease: Lease, why: str) -> None:
@@ -138,9 +155,14 @@ class Dispatch:
         if not left:
             return
         self._deaths += 1
-        log.warning("worker ended", extra={"worker": lease.owner, "why": why, "sources": [w.job.name for w in left]})
+        log.warning(
+            "worker ended",
+            extra={"worker": lease.owner, "why": why, "sources": [w.job.name for w in left]},
+        )
         if self._deaths >= self._bounds.deaths_in_a_row:
-            raise SetupError(f"{self._deaths} workers ended one after another with nothing done, the last one: {why}")
+            raise SetupError(
+                f"{self._deaths} workers ended one after another with nothing done, the last one: {why}"
+            )
         tried = [self._after_death(w, alone=len(left) == 1) for w in left]
         self._leases.release(lease, [w for w in tried if w.deaths < DEATHS_ALONE])
         for work in tried:
@@ -158,7 +180,10 @@ class Dispatch:
         return len(self._order) >= self._bounds.outcomes_ready
 
     def take_ready(self) -> Iterator[Outcome]:
-        """What may go out now, each stream in the order of its jobs. A job's room is free once its ``Finished`` is taken."""
+        """What may go out now, each stream in the order of its jobs.
+
+        A job's room is free once its ``Finished`` is taken.
+        """
         while len(self._order):
             ticket, outcome = self._order.pop()
             if isinstance(outcome, Finished):
@@ -190,7 +215,9 @@ class Dispatch:
     def _quarantine(self, work: Work, why: str) -> None:
         job, at = work.job, self._windows.pop(work.ticket)
         key = replace(job.segment.key, sequence=job.segment.key.sequence + at)
-        error = QuarantinedError(f"{job.name}: its worker ended {DEATHS_ALONE} times ({why}); set aside")
+        error = QuarantinedError(
+            f"{job.name}: its worker ended {DEATHS_ALONE} times ({why}); set aside"
+        )
         self._order.push(work.ticket, Failed(key=key, name=job.name, error=error))
         self._order.push(work.ticket, Finished(key=job.segment.key))
 

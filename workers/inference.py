@@ -1,4 +1,5 @@
-"""The inference actor: samples of many streams are scored together, by size or by deadline, where the accelerator is."""
+"""The inference actor: samples of many streams are scored together, by size or by deadline, where
+the accelerator is."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ class ScorerFacts:
     @property
     def pictures(self) -> int:
         """Of one sample: as many as a burst has frames."""
-        return max((1 if spec.burst is None else spec.burst.frames for spec in self.inputs), default=1)
+        return max(
+            (1 if spec.burst is None else spec.burst.frames for spec in self.inputs), default=1
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,11 @@ class _Asked:
 
 
 class InferenceActor:
-    """Holds all scorers of one accelerator. ``score`` is called by many threads at once, one for each decode actor.
+    """Holds all scorers of one accelerator. ``score`` is called by many threads at once, one for
+    each decode actor.
 
-    Each scorer has a thread and a batcher of its own: a call's samples wait for those of other calls, at most
-    ``batching.wait`` seconds, and come back in their own order.
+    Each scorer has a thread and a batcher of its own: a call's samples wait for those of other
+    calls, at most ``batching.wait`` seconds, and come back in their own order.
     """
 
     def __init__(self, scorers: Sequence[Scorer], batching: Batching) -> None:
@@ -84,7 +88,9 @@ class _Desk:
         self._queue: Batcher[_Asked] = Batcher(batching.of(ScorerFacts.of(scorer).pictures))
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._serve, name=f"score-{scorer.model.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._serve, name=f"score-{scorer.model.name}", daemon=True
+        )
         self._thread.start()
 
     def ask(self, batch: Sequence[Sample]) -> list[Future[Scores]]:
@@ -120,7 +126,9 @@ class _Desk:
                 if batch or (self._closed and not self._queue):
                     return batch
                 deadline = self._queue.deadline()
-                self._changed.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+                self._changed.wait(
+                    None if deadline is None else max(0.0, deadline - time.monotonic())
+                )
 
 
 Ask = Callable[[int, Sequence[Sample]], list[Scores]]
@@ -128,7 +136,10 @@ Ask = Callable[[int, Sequence[Sample]], list[Scores]]
 
 
 class RemoteScorer:
-    """A scorer whose model is elsewhere: the same ``Scorer`` to whoever asks. All samples of a call travel together."""
+    """A scorer whose model is elsewhere: the same ``Scorer`` to whoever asks.
+
+    All samples of a call travel together.
+    """
 
     def __init__(self, index: int, facts: ScorerFacts, ask: Ask) -> None:
         self._index = index

@@ -1,7 +1,7 @@
 """Who has which work in hand, and until when.
 
-A piece of work is *waiting*, *leased* or *over*. It is leased to one owner at a time; a lease that was lost can
-change nothing any more, because its number is no longer the one that holds the work.
+A piece of work is *waiting*, *leased* or *over*. It is leased to one owner at a time; a lease that
+was lost can change nothing any more, because its number is no longer the one that holds the work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Work:
     first_window: int = 0
     """The windows before this one are delivered and are not scored again."""
     suspect: bool = False
-    """Its worker died with it in hand: it travels alone from now on, so that the guilty one is found."""
+    """Its worker died with it in hand: it travels alone from now on, so that the guilty one is
+    found."""
     deaths: int = 0
     """How many workers died on ``first_window`` while it was all that they had in hand."""
 
@@ -55,7 +56,8 @@ class Leases(Protocol):
         """How many pieces wait."""
 
     def take(self, owner: str, *, size: int, until: float) -> Lease | None:
-        """Lease up to ``size`` waiting pieces of one shard, the most urgent and then the oldest first; None if none waits."""
+        """Lease up to ``size`` waiting pieces of one shard, the most urgent and then the oldest
+        first; None if none waits."""
 
     def renew(self, lease: Lease, *, until: float) -> bool:
         """Move the deadline; False if the lease is lost or over."""
@@ -64,10 +66,14 @@ class Leases(Protocol):
         """Whether the lease still has this piece in hand."""
 
     def settle(self, lease: Lease, ticket: int) -> bool:
-        """This piece is over, and so is the lease with its last one; False if the lease does not hold it."""
+        """This piece is over, and so is the lease with its last one; False if the lease does not
+        hold it."""
 
     def release(self, lease: Lease, back: Iterable[Work]) -> None:
-        """End the lease; ``back`` waits again, whatever else it held is over. Does nothing if the lease is lost."""
+        """End the lease; ``back`` waits again, whatever else it held is over.
+
+        Does nothing if the lease is lost.
+        """
 
     def overdue(self, now: float) -> tuple[Lease, ...]:
         """Leases whose deadline has passed."""
@@ -94,7 +100,9 @@ class MemoryLeases:
         if not self._waiting:
             return None
         first, *others = sorted(self._waiting.values(), key=self._rank)
-        with_it = [] if first.suspect else [w for w in others if w.shard == first.shard and not w.suspect]
+        with_it = (
+            [] if first.suspect else [w for w in others if w.shard == first.shard and not w.suspect]
+        )
         work = (first, *with_it[: size - 1])
         self._last += 1
         lease = Lease(number=self._last, owner=owner, deadline=until, work=work)

@@ -11,7 +11,8 @@ __all__ = ["InOrder"]
 
 
 class InOrder:
-    """Holds back what came early, so that a stream's owner sees no gap where work is merely still under way (law 9)."""
+    """Holds back what came early, so that a stream's owner sees no gap where work is merely still
+    under way (law 9)."""
 
     def __init__(self) -> None:
         self._streams: dict[StreamId, deque[int]] = {}

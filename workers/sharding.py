@@ -10,7 +10,8 @@ __all__ = ["shard_of"]
 
 
 def shard_of(stream_id: StreamId, shards: int) -> int:
-    """The stream's shard, from 0: the same on every machine and in every run, which ``hash`` is not.
+    """The stream's shard, from 0: the same on every machine and in every run, which ``hash`` is
+    not.
 
     Raises:
         ValueError: fewer than one shard.

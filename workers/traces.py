@@ -1,4 +1,5 @@
-"""The traces of a cluster, a folder and processes, and how they are removed, if need be by whoever comes next."""
+"""The traces of a cluster, a folder and processes, and how they are removed, if need be by whoever
+comes next."""
 
 from __future__ import annotations
 
@@ -15,13 +16,15 @@ from pathlib import Path
 __all__ = ["MARK", "end_marked", "private_folder", "sweep"]
 
 MARK = "STREAMWARDEN_CLUSTER"
-"""In the environment of every process that a cluster of ours started, and of theirs: the folder of that cluster."""
+"""In the environment of every process that a cluster of ours started, and of theirs: the folder of
+that cluster."""
 
 PREFIX, LOCK = "sw-", "lock"
 """Of our folders' names, and the file in each that its process holds."""
 
 LONGEST_FOLDER = 16
-"""Characters, of the folder in which ours is made; Ray puts sockets some 75 characters deeper, and a socket's path ends at 107."""
+"""Characters, of the folder in which ours is made; Ray puts sockets some 75 characters deeper, and
+a socket's path ends at 107."""
 
 GONE_SECONDS = 5.0
 """How long processes that were ended may take to vanish."""
@@ -41,7 +44,8 @@ def private_folder() -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """End what is left of clusters whose own process was killed and could not do it: agents of Ray, and folders."""
+    """End what is left of clusters whose own process was killed and could not do it: agents of Ray,
+    and folders."""
     for lock in _home().glob(f"{PREFIX}*/{LOCK}"):
         folder = lock.parent
         if folder.lstat().st_uid == os.getuid() and _abandoned(lock):
@@ -76,7 +80,11 @@ def _marked(folder: Path) -> list[int]:
 
 def _processes() -> list[int]:
     proc = Path("/proc")
-    return [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()] if proc.is_dir() else []
+    return (
+        [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
+        if proc.is_dir()
+        else []
+    )
 
 
 def _environ(pid: int) -> bytes:

@@ -1,10 +1,12 @@
-"""Make ``streamwarden-clip`` from labelled clips: one command, resumable, the same answer every time.
+"""Make ``streamwarden-clip`` from labelled clips: one command, resumable, the same answer every
+time.
 
     python models/recipes/train_clip.py --data ../shared/data --out models/streamwarden-clip
 
-The first run spends its time on bursts and on what is measured of them, cached in ``--cache``; after a cut-off it goes on where it
-was. Fitting, cross-validation and export take a minute. With ``--frame-folds``, what ``train.py --folds-out`` wrote, the card also
-says what the frame model makes of the same footage, and what the gate lets through.
+The first run spends its time on bursts and on what is measured of them, cached in ``--cache``;
+after a cut-off it goes on where it was. Fitting, cross-validation and export take a minute. With
+``--frame-folds``, what ``train.py --folds-out`` wrote, the card also says what the frame model
+makes of the same footage, and what the gate lets through.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ from frame_model.folds import FOLDS
 
 VERSION = "0.1.0"
 GATE = 0.2
-"""Of the frame model's fight score, from the trade in the card's table: read there what it lets through."""
+"""Of the frame model's fight score, from the trade in the card's table: read there what it lets
+through."""
 ALIKE = {"15 frames a second"}
 """Variants whose single frames are as filmed."""
 COMPARED = 12
@@ -56,7 +59,13 @@ def main() -> None:
     learned = [PLAIN, *(str(draw) for draw in range(1, options.draws + 1))]
     held = cross_validate(views, learned, rows, np.array([folds[row.group] for row in rows]))
     usual = float(np.median(held.ridges))
-    stranger = cross_validate({name: views[name] for name in learned}, learned, rows, formats(rows, options.data), ridge=usual)
+    stranger = cross_validate(
+        {name: views[name] for name in learned},
+        learned,
+        rows,
+        formats(rows, options.data),
+        ridge=usual,
+    )
     beside = look_beside(options.frame_folds, rows, folds, plan) if options.frame_folds else {}
     if options.folds_out:
         write_folds(options.folds_out, held, name=options.out.name, version=VERSION, gate=GATE)
@@ -66,22 +75,45 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """The command line's options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
-    parser.add_argument("--folds-out", type=Path, help="also write each fold's model, to judge footage that it never saw")
-    parser.add_argument("--frame-folds", type=Path, help="the frame model's fold models, from train.py --folds-out")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/streamwarden-clip"), help="bursts, about 1.2 GB")
-    parser.add_argument("--draws", type=int, default=4, help="of each fight and ordinary scene, as live streams show it")
+    parser.add_argument(
+        "--folds-out",
+        type=Path,
+        help="also write each fold's model, to judge footage that it never saw",
+    )
+    parser.add_argument(
+        "--frame-folds", type=Path, help="the frame model's fold models, from train.py --folds-out"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".cache/streamwarden-clip"), help="bursts, about 1.2 GB"
+    )
+    parser.add_argument(
+        "--draws",
+        type=int,
+        default=4,
+        help="of each fight and ordinary scene, as live streams show it",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it to torch")
     return parser.parse_args()
 
 
-def make_views(rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage, *, draws: int) -> dict[str, Described]:
-    """Each view's statistics, by name. Games and ordinary video are seen as filmed and in one draw; fights in all of them."""
+def make_views(
+    rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage, *, draws: int
+) -> dict[str, Described]:
+    """Each view's statistics, by name.
+
+    Games and ordinary video are seen as filmed and in one draw; fights in all of them.
+    """
     fights = tuple(row for row in rows if row.task == "violence_clip")
-    more, variants = [str(draw) for draw in range(2, draws + 1)], [name for name in VARIANTS if name != PLAIN]
+    more, variants = (
+        [str(draw) for draw in range(2, draws + 1)],
+        [name for name in VARIANTS if name != PLAIN],
+    )
     extract(rows, folds, plan, [PLAIN, "1"])
     extract(fights, folds, plan, [*more, *variants])
     whole = {name: describe_view(rows, plan.cache, name) for name in (PLAIN, "1")}
@@ -89,7 +121,8 @@ def make_views(rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage, *
 
 
 def formats(rows: tuple[Row, ...], data: Path) -> np.ndarray:
-    """For each row a number that footage of the same size and frame rate shares: a harder way to hold apart than groups.
+    """For each row a number that footage of the same size and frame rate shares: a harder way to
+    hold apart than groups.
 
     Groups that span several formats make these one.
     """
@@ -113,15 +146,26 @@ def _root(united: dict[object, object], key: object) -> object:
     return key
 
 
-def look_beside(models: Path, rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage) -> dict[str, Beside]:
+def look_beside(
+    models: Path, rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage
+) -> dict[str, Beside]:
     """What the frame model says of each variant."""
     fights = tuple(row for row in rows if row.task == "violence_clip")
     own = {row.group: folds[row.group] for row in rows}
     differing = (name for name in VARIANTS if name not in ALIKE)
-    return {name: frame_scores(models, rows if name == PLAIN else fights, own, plan, name) for name in differing}
+    return {
+        name: frame_scores(models, rows if name == PLAIN else fights, own, plan, name)
+        for name in differing
+    }
 
 
-def ship(options: argparse.Namespace, held: HeldOut, stranger: HeldOut, beside: Mapping[str, Beside], model: ClipModel) -> None:
+def ship(
+    options: argparse.Namespace,
+    held: HeldOut,
+    stranger: HeldOut,
+    beside: Mapping[str, Beside],
+    model: ClipModel,
+) -> None:
     """Calibrate, measure, export and write the card."""
     calibrated, row = calibrate(held), held.views[PLAIN].row
     camera = beside[PLAIN].filmed(len(held.rows))[row] if beside else np.ones(len(row), bool)
@@ -130,22 +174,53 @@ def ship(options: argparse.Namespace, held: HeldOut, stranger: HeldOut, beside: 
     quality = {f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline}
     surpassed = {name: line.figure.low > 0 for name, line in gains(held, beside).items()}
     shadow = advice.shadow or not surpassed or not all(surpassed.values())
-    facts = Facts(name=options.out.name, version=VERSION, calibrated=calibrated, advice=advice, shadow=shadow, gate=GATE, quality=quality)
+    facts = Facts(
+        name=options.out.name,
+        version=VERSION,
+        calibrated=calibrated,
+        advice=advice,
+        shadow=shadow,
+        gate=GATE,
+        quality=quality,
+    )
     worst = write_model(options.out, facts, model)
     difference = compare(model, options.out / FILE, check_bursts(options.data, held.rows))
-    gates = gate_table(held.rows, beside[PLAIN], [kind_of(row) for row in held.rows], calibrated.prior) if beside else {}
-    write_card(options.out, facts, lines, gates, difference=difference, cost=cost_of(options.out / FILE), ridges=held.ridges)
+    gates = (
+        gate_table(held.rows, beside[PLAIN], [kind_of(row) for row in held.rows], calibrated.prior)
+        if beside
+        else {}
+    )
+    write_card(
+        options.out,
+        facts,
+        lines,
+        gates,
+        difference=difference,
+        cost=cost_of(options.out / FILE),
+        ridges=held.ridges,
+    )
     write_table(options.cache / "quality.csv", lines)
     draw_curves(options.cache / "curves.png", held, calibrated)
-    print(f"logits differ from torch's by {difference:.2g}; golden scores by {worst:.2g}; ridges {held.ridges}")
+    print(
+        f"logits differ from torch's by {difference:.2g}; golden scores by {worst:.2g}; ridges {held.ridges}"
+    )
 
 
 def check_bursts(data: Path, rows: tuple[Row, ...]) -> np.ndarray:
     """Random and real inputs, N x T x H x W x 3 uint8."""
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(rows), size=COMPARED, replace=False)
-    real = [np.stack(burst) for index in chosen for burst in bursts_of(read_film(data / rows[index].path))[:1]]
-    return np.concatenate([np.stack(real), rng.integers(0, 256, size=(COMPARED, BURST.frames, SIDE, SIDE, 3), dtype=np.uint8)])
+    real = [
+        np.stack(burst)
+        for index in chosen
+        for burst in bursts_of(read_film(data / rows[index].path))[:1]
+    ]
+    return np.concatenate(
+        [
+            np.stack(real),
+            rng.integers(0, 256, size=(COMPARED, BURST.frames, SIDE, SIDE, 3), dtype=np.uint8),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The changes, and the order in which they are told. Pictures are H x W x 3 uint8 RGB; none is changed in place."""
+"""The changes, and the order in which they are told.
+
+Pictures are H x W x 3 uint8 RGB; none is changed in place.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,8 @@ class Scene:
         return np.random.default_rng((self.seed, self.number))
 
     def other(self, index: int, size: tuple[int, int]) -> Rgb:
-        """One of the other pictures at so many pixels across and down; where there is none, a grey ground."""
+        """One of the other pictures at so many pixels across and down; where there is none, a grey
+        ground."""
         if not self.others:
             return np.full((size[1], size[0], 3), 96 + 32 * (index % 3), np.uint8)
         return resized(self.others[index % len(self.others)], size)
@@ -56,7 +60,8 @@ class Change(Protocol):
 
     @property
     def crf(self) -> int | None:
-        """Constant rate factor at which x264 encodes the outcome; None: so finely that it does not matter."""
+        """Constant rate factor at which x264 encodes the outcome; None: so finely that it does not
+        matter."""
 
     def draw(self, rgb: Rgb, scene: Scene) -> Rgb:
         """The changed picture; all pictures of one size come out in one size."""
@@ -64,7 +69,8 @@ class Change(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Decoded and encoded again, finely: what the others are to be compared with, where it matters at all."""
+    """Decoded and encoded again, finely: what the others are to be compared with, where it matters
+    at all."""
 
     name: str = "encoded again"
     crf: int | None = None
@@ -88,9 +94,13 @@ class Jpeg:
 
     def draw(self, rgb: Rgb, scene: Scene) -> Rgb:
         """The picture as it comes back from the JPEG."""
-        written, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        written, data = cv2.imencode(
+            ".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality]
+        )
         assert written
-        return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+        return np.ascontiguousarray(
+            np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +134,13 @@ class Scaled:
     def draw(self, rgb: Rgb, scene: Scene) -> Rgb:
         """The smaller picture."""
         height, width = rgb.shape[:2]
-        return resized(rgb, (max(LEAST_SIDE, round(width * self.share)), max(LEAST_SIDE, round(height * self.share))))
+        return resized(
+            rgb,
+            (
+                max(LEAST_SIDE, round(width * self.share)),
+                max(LEAST_SIDE, round(height * self.share)),
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +180,11 @@ class FaceCam:
         height, width = rgb.shape[:2]
         size = (max(1, int(width * self.share)), max(1, int(height * self.share)))
         right, low = scene.still_random().integers(0, 2, 2)
-        return placed(rgb, scene.other(0, size), (int(right) * (width - size[0]), int(low) * (height - size[1])))
+        return placed(
+            rgb,
+            scene.other(0, size),
+            (int(right) * (width - size[0]), int(low) * (height - size[1])),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,13 +233,16 @@ class Dark:
     def draw(self, rgb: Rgb, scene: Scene) -> Rgb:
         """The dark picture."""
         curve = (255.0 * self.light * (np.arange(256) / 255.0) ** self.gamma).astype(np.float32)
-        grain = scene.moving_random().standard_normal(rgb.shape, np.float32) * np.float32(self.noise)
+        grain = scene.moving_random().standard_normal(rgb.shape, np.float32) * np.float32(
+            self.noise
+        )
         return np.asarray(np.clip(curve[rgb] + grain, 0, 255), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bars:
-    """Black bars that make the frame larger: above and below it, or at its sides, each ``share`` of that side."""
+    """Black bars that make the frame larger: above and below it, or at its sides, each ``share`` of
+    that side."""
 
     name: str
     upright: bool
@@ -230,13 +253,16 @@ class Bars:
     def draw(self, rgb: Rgb, scene: Scene) -> Rgb:
         """The picture between bars."""
         height, width = rgb.shape[:2]
-        rows, columns = (0, int(width * self.share)) if self.upright else (int(height * self.share), 0)
+        rows, columns = (
+            (0, int(width * self.share)) if self.upright else (int(height * self.share), 0)
+        )
         return np.pad(rgb, ((rows, rows), (columns, columns), (0, 0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrunk:
-    """The scene at ``share`` of the frame's sides, in the middle of black: as far away as its pixels tell."""
+    """The scene at ``share`` of the frame's sides, in the middle of black: as far away as its
+    pixels tell."""
 
     share: float = 0.5
     crf: int | None = None
@@ -280,5 +306,7 @@ def change_named(name: str) -> Change:
     """
     found = next((change for change in CHANGES if change.name == name), None)
     if found is None:
-        raise SetupError(f"no change {name!r}; there are {', '.join(change.name for change in CHANGES)}")
+        raise SetupError(
+            f"no change {name!r}; there are {', '.join(change.name for change in CHANGES)}"
+        )
     return found

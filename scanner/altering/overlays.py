@@ -29,7 +29,10 @@ FONT_PIXELS: Final = 30.0
 def resized(rgb: Rgb, size: tuple[int, int]) -> Rgb:
     """So many pixels across and down; the mean of what each covers where it gets smaller."""
     smaller = size[0] <= rgb.shape[1] and size[1] <= rgb.shape[0]
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(
+        cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR),
+        np.uint8,
+    )
 
 
 def placed(canvas: Rgb, picture: Rgb, corner: tuple[int, int]) -> Rgb:
@@ -56,7 +59,9 @@ def draw_chat(rgb: Rgb, random: Generator) -> Rgb:
     for number in range(LINES):
         colour = random.integers(120, 256, 3).tolist()
         foot = (4, int(line * (number + 0.75)))
-        cv2.putText(panel, _words(random, 4), foot, FONT, 0.6 * line / FONT_PIXELS, colour, 1, cv2.LINE_AA)
+        cv2.putText(
+            panel, _words(random, 4), foot, FONT, 0.6 * line / FONT_PIXELS, colour, 1, cv2.LINE_AA
+        )
     return placed(rgb, panel, (left, 0))
 
 
@@ -65,10 +70,21 @@ def draw_banner(rgb: Rgb, random: Generator) -> Rgb:
     height, width = rgb.shape[:2]
     tall = max(1, int(height * BAR))
     bar = np.full((tall, width, 3), random.integers(0, 256, 3), np.uint8)
-    cv2.putText(bar, _words(random, 8), (6, int(tall * 0.7)), FONT, 0.6 * tall / FONT_PIXELS, WHITE, 1, cv2.LINE_AA)
+    cv2.putText(
+        bar,
+        _words(random, 8),
+        (6, int(tall * 0.7)),
+        FONT,
+        0.6 * tall / FONT_PIXELS,
+        WHITE,
+        1,
+        cv2.LINE_AA,
+    )
     return placed(rgb, bar, (0, height - tall))
 
 
 def _words(random: Generator, count: int) -> str:
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    return " ".join("".join(random.choice(letters, size=int(random.integers(2, 9)))) for _ in range(count))
+    return " ".join(
+        "".join(random.choice(letters, size=int(random.integers(2, 9)))) for _ in range(count)
+    )

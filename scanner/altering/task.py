@@ -27,7 +27,9 @@ class Order:
     limits: MediaLimits = field(default_factory=MediaLimits)
 
 
-def alter_in_child(sources: Sequence[BinaryIO], arguments: Order, *, name: str, output: BinaryIO) -> list[int]:
+def alter_in_child(
+    sources: Sequence[BinaryIO], arguments: Order, *, name: str, output: BinaryIO
+) -> list[int]:
     """Write the source as each change makes it, in their order; gives the bytes of each."""
     source, *others = sources
     shown = [_picture(other, arguments.limits) for other in others]
@@ -39,7 +41,9 @@ def alter_in_child(sources: Sequence[BinaryIO], arguments: Order, *, name: str, 
         def draw(rgb: Rgb, number: int, change: Change = change) -> Rgb:
             return change.draw(rgb, Scene(seed=arguments.seed, number=number, others=beside))
 
-        sizes.append(output.write(redraw(source, draw, crf=change.crf, name=name, limits=arguments.limits)))
+        sizes.append(
+            output.write(redraw(source, draw, crf=change.crf, name=name, limits=arguments.limits))
+        )
     return sizes
 
 

@@ -38,7 +38,9 @@ class Report:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) that every bench of this version keeps to."""
-    loaded: dict[str, Any] = json.loads(files("scanner.bench").joinpath("bench.schema.json").read_text("utf-8"))
+    loaded: dict[str, Any] = json.loads(
+        files("scanner.bench").joinpath("bench.schema.json").read_text("utf-8")
+    )
     return loaded
 
 

@@ -1,6 +1,7 @@
 """Processor time of this process and all below it, from the kernel's own books.
 
-What a sandboxed child, a worker or a daemon used counts while it lives, and with its parent once it ended.
+What a sandboxed child, a worker or a daemon used counts while it lives, and with its parent once it
+ended.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ __all__ = ["cpu_seconds", "descendants"]
 _PROC = Path("/proc")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PARENT, _REAPED = 1, slice(13, 15)
-"""Places in ``/proc/PID/stat``, counted from the state on: the parent's id, and what ended children used (``proc(5)``)."""
+"""Places in ``/proc/PID/stat``, counted from the state on: the parent's id, and what ended children
+used (``proc(5)``)."""
 _CPUCLOCK_SCHED = 2
-"""The kind of clock that counts what a process and its threads used, to the nanosecond (Linux, ``posix-timers_types.h``)."""
+"""The kind of clock that counts what a process and its threads used, to the nanosecond (Linux,
+``posix-timers_types.h``)."""
 
 
 def cpu_seconds(processes: Iterator[int] | None = None) -> float:
-    """User and system time so far of this process and of ``processes``, which are all below it where they are not given.
+    """User and system time so far of this process and of ``processes``, which are all below it
+    where they are not given.
 
     A clock to take differences of: processes that were there before count in full.
     """
@@ -54,6 +58,11 @@ def _used(pid: int) -> float:
 def _stat(pid: int) -> list[str]:
     """Fields after the name, which may hold anything; empty for a process that is gone."""
     try:
-        return (_PROC / str(pid) / "stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
+        return (
+            (_PROC / str(pid) / "stat")
+            .read_text("utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
     except OSError:
         return []

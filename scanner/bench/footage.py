@@ -77,5 +77,7 @@ def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"streamwarden-bench-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise SetupError(f"{folder} belongs to somebody else; set TMPDIR to a folder of yours, or name a file with --input")
+        raise SetupError(
+            f"{folder} belongs to somebody else; set TMPDIR to a folder of yours, or name a file with --input"
+        )
     return folder

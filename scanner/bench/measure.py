@@ -1,4 +1,5 @@
-"""Work, repeated and measured: what it took on the wall and in processor time, the whole process tree counted."""
+"""Work, repeated and measured: what it took on the wall and in processor time, the whole process
+tree counted."""
 
 from __future__ import annotations
 

@@ -32,10 +32,15 @@ Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 som
 
 
 def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | None = None) -> int:
-    """One command; its exit status. What the user can mend is told in one line, without a traceback."""
+    """One command; its exit status.
+
+    What the user can mend is told in one line, without a traceback.
+    """
     try:
         _steady_output()
-        _app()(args=None if argv is None else list(argv), obj=Context(runner_factory=runner_factory))
+        _app()(
+            args=None if argv is None else list(argv), obj=Context(runner_factory=runner_factory)
+        )
     except SystemExit as why:
         return why.code if isinstance(why.code, int) else int(why.code is not None)
     except ScannerError as why:
@@ -45,12 +50,15 @@ def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | No
         return Status.FAILED
     except OSError as why:
         _give_up_output()
-        return _complain(": ".join(str(part) for part in (why.filename, why.strerror or why) if part is not None))
+        return _complain(
+            ": ".join(str(part) for part in (why.filename, why.strerror or why) if part is not None)
+        )
     return Status.NOTHING
 
 
 def _steady_output() -> None:
-    """What is said never fails for its characters: those that the reader's encoding lacks are told by their numbers.
+    """What is said never fails for its characters: those that the reader's encoding lacks are told
+    by their numbers.
 
     Raises:
         SetupError: nobody can read it.
@@ -67,7 +75,9 @@ def _give_up_output() -> None:
 
 
 def _complain(message: str) -> int:
-    Console(stderr=True, highlight=False).print("streamwarden: ", harmless(message), sep="", soft_wrap=True)
+    Console(stderr=True, highlight=False).print(
+        "streamwarden: ", harmless(message), sep="", soft_wrap=True
+    )
     return Status.WRONG
 
 
@@ -90,5 +100,10 @@ def _app() -> typer.Typer:
     return app
 
 
-def _common(verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say what happens; twice: everything.")] = 0) -> None:
+def _common(
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, help="Say what happens; twice: everything."),
+    ] = 0,
+) -> None:
     set_up_logs(verbose)

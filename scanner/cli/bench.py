@@ -46,16 +46,31 @@ bench_app = typer.Typer(
 )
 
 Input = Annotated[
-    Path | None, typer.Option("--input", "-i", metavar="FILE", help="Video to measure with; 4 s of 1080p30 are drawn if none is named.")
+    Path | None,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="FILE",
+        help="Video to measure with; 4 s of 1080p30 are drawn if none is named.",
+    ),
 ]
 Repeats = Annotated[int, typer.Option(min=1, help="How often each figure is measured.")]
 Seconds = Annotated[float, typer.Option(min=0.0, help="How long each time, at least.")]
 ProviderName = Annotated[str | None, typer.Option("--provider", help="cpu, cuda or tensorrt.")]
-ModelsDir = Annotated[Path | None, typer.Option("--models-dir", metavar="FOLDER", help="Models in place of the shipped ones.")]
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option("--models-dir", metavar="FOLDER", help="Models in place of the shipped ones."),
+]
 
 
 @bench_app.command("decode")
-def decode_command(file: Input = None, repeats: Repeats = 5, seconds: Seconds = 1.0, config: Config = None, as_json: Json = False) -> None:
+def decode_command(
+    file: Input = None,
+    repeats: Repeats = 5,
+    seconds: Seconds = 1.0,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Decode and scale what a scan would look at, in the sandboxed child.
 
     Examples:
@@ -72,7 +87,12 @@ def decode_command(file: Input = None, repeats: Repeats = 5, seconds: Seconds = 
 
 @bench_app.command("infer")
 def infer_command(
-    batch: Annotated[list[int], typer.Option(min=1, max=1024, help="Samples scored in one call; may be given several times.")] = BATCHES,
+    batch: Annotated[
+        list[int],
+        typer.Option(
+            min=1, max=1024, help="Samples scored in one call; may be given several times."
+        ),
+    ] = BATCHES,
     provider: ProviderName = None,
     repeats: Repeats = 5,
     seconds: Seconds = 1.0,
@@ -96,7 +116,9 @@ def infer_command(
 def pipeline_command(
     context: typer.Context,
     file: Input = None,
-    streams: Annotated[int, typer.Option(min=1, max=10_000, help="Streams that take turns.")] = STREAMS,
+    streams: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Streams that take turns.")
+    ] = STREAMS,
     workers: Workers = 0,
     provider: ProviderName = None,
     repeats: Repeats = 5,
@@ -117,7 +139,15 @@ def pipeline_command(
         footage = look_at(file, decode_request(settings, (TestCard(),)), sandbox)
     with open_runner(context.obj, settings, workers) as runner:
         results = (bench_pipeline(footage, policies, runner, streams, plan),)
-    _tell("pipeline", results, settings, plan, footage, as_json=as_json, more={"streams": streams, "workers": workers})
+    _tell(
+        "pipeline",
+        results,
+        settings,
+        plan,
+        footage,
+        as_json=as_json,
+        more={"streams": streams, "workers": workers},
+    )
 
 
 def _settings(config: Path | None, provider: str | None, models_dir: Path | None) -> Settings:
@@ -138,7 +168,10 @@ def _tell(
         bench=bench,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=read_machine(),
-        settings={**settings.model_dump(mode="json", include={"sampling", "window", "models", "reuse"}), **(more or {})},
+        settings={
+            **settings.model_dump(mode="json", include={"sampling", "window", "models", "reuse"}),
+            **(more or {}),
+        },
         plan=plan,
         footage=footage,
         results=results,
@@ -152,8 +185,12 @@ def _tell(
 def _print(report: Report) -> None:
     console = Console(highlight=False)
     machine = report.machine
-    console.print(f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / (1 << 30):.1f} GiB, {machine.system}")
-    console.print(", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim")
+    console.print(
+        f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / (1 << 30):.1f} GiB, {machine.system}"
+    )
+    console.print(
+        ", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim"
+    )
     if report.footage is not None:
         console.print(_described(report.footage), markup=False)
     console.print(_table(report))
@@ -170,7 +207,11 @@ def _table(report: Report) -> Table:
     }
     if report.footage is not None:
         columns["streams a core"] = lambda result: result.streams_per_core
-    table = new_table(f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range", "", *columns)
+    table = new_table(
+        f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range",
+        "",
+        *columns,
+    )
     for result in report.results:
         table.add_row(result.name, *(_shown(figure(result)) for figure in columns.values()))
     return table

@@ -28,7 +28,13 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
     """
     settings = read_settings(config)
     models = settings.models
-    findings = examine(provider=models.provider, models_dir=models.dir, added=models.beside, codecs=available_codecs, walls=_walls)
+    findings = examine(
+        provider=models.provider,
+        models_dir=models.dir,
+        added=models.beside,
+        codecs=available_codecs,
+        walls=_walls,
+    )
     if wants_json(as_json):
         for finding in findings:
             sys.stdout.write(json.dumps({"type": "finding", **asdict(finding)}) + "\n")
@@ -48,5 +54,10 @@ def _print(findings: tuple[Finding, ...]) -> None:
     for name in ("", "what", "found", "what to do"):
         table.add_column(name, overflow="fold")
     for finding in findings:
-        table.add_row("[green]ok[/]" if finding.ok else "[red]no[/]", finding.name, finding.found, finding.remedy)
+        table.add_row(
+            "[green]ok[/]" if finding.ok else "[red]no[/]",
+            finding.name,
+            finding.found,
+            finding.remedy,
+        )
     Console().print(table)

@@ -38,7 +38,19 @@ from scanner.runner import used_models
 
 __all__ = ["read_scores", "streams_command"]
 
-COLUMNS = ("method", "as fitted on all", "missed", "no cut", "cut", "delay, s", "p90", "p99", "within 3 s", "false an hour", "pictures")
+COLUMNS = (
+    "method",
+    "as fitted on all",
+    "missed",
+    "no cut",
+    "cut",
+    "delay, s",
+    "p90",
+    "p99",
+    "within 3 s",
+    "false an hour",
+    "pictures",
+)
 
 
 def read_scores(files: Iterable[Path]) -> Iterator[Line]:
@@ -52,7 +64,9 @@ def read_scores(files: Iterable[Path]) -> Iterator[Line]:
             with path.open(encoding="utf-8") as file:
                 yield from read_lines(file)
         except (OSError, UnicodeDecodeError) as why:
-            raise SetupError(f"{path}: cannot be read ({why}); name a file that `scan --json` wrote") from why
+            raise SetupError(
+                f"{path}: cannot be read ({why}); name a file that `scan --json` wrote"
+            ) from why
 
 
 def streams_command(
@@ -71,14 +85,25 @@ def streams_command(
     for unread in failed:
         errors.print(f"not counted: {unread.reason}", markup=False, highlight=False)
     manifests = used_models(settings)
-    footage = collect((one for one in said if isinstance(one, Recording)), settings.sampling.max_gap)
+    footage = collect(
+        (one for one in said if isinstance(one, Recording)), settings.sampling.max_gap
+    )
     if not footage.safe or not footage.takes:
-        raise SetupError("streams want both events and footage that shows none of them; the manifest has only one of the two")
+        raise SetupError(
+            "streams want both events and footage that shows none of them; the manifest has only one of the two"
+        )
     with errors.status("putting streams together") as status:
-        result = evaluate_streams(footage, compose_policies(settings, manifests), Limits(), seed=seed, told=status.update)
+        result = evaluate_streams(
+            footage, compose_policies(settings, manifests), Limits(), seed=seed, told=status.update
+        )
     if page is not None:
         page(sections(result))
-    document = {"type": "stream_evaluation", "models": [str(one.ref) for one in manifests], "failed": len(failed), **_plain(result)}
+    document = {
+        "type": "stream_evaluation",
+        "models": [str(one.ref) for one in manifests],
+        "failed": len(failed),
+        **_plain(result),
+    }
     if wants_json(as_json):
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
     else:
@@ -87,35 +112,63 @@ def streams_command(
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has: NaN is null, fractions are numbers, and what is derived of a rate is told with it."""
+    """What JSON has: NaN is null, fractions are numbers, and what is derived of a rate is told with
+    it."""
     if isinstance(value, Rate):
-        return _plain({"count": value.count, "hours": value.hours, "value": value.value, "upper": value.upper})
+        return _plain(
+            {"count": value.count, "hours": value.hours, "value": value.value, "upper": value.upper}
+        )
     if isinstance(value, float | Fraction):
         return float(value) if isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)} if is_dataclass(value) else value
+    return (
+        {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        if is_dataclass(value)
+        else value
+    )
 
 
 def _print(result: StreamsResult) -> None:
     console = Console()
-    hours = ", ".join(f"{one.kind} {one.hours * 60:.1f} min of {one.groups} sources" for one in result.safe)
-    console.print(f"Distinct safe footage: {hours}. Streams with an event: {result.staged}.", highlight=False)
+    hours = ", ".join(
+        f"{one.kind} {one.hours * 60:.1f} min of {one.groups} sources" for one in result.safe
+    )
+    console.print(
+        f"Distinct safe footage: {hours}. Streams with an event: {result.staged}.", highlight=False
+    )
     for kind, rate in result.incidents.items():
-        console.print(f"False incidents with the policies in force, {kind}: {_rate(rate)}", highlight=False)
+        console.print(
+            f"False incidents with the policies in force, {kind}: {_rate(rate)}", highlight=False
+        )
     for label in result.labels:
         console.print(_table(label))
-    console.print("Intervals: 95 % by bootstrap over groups. Rates: so many seen, and an upper bound (95 %, one-sided).", style="dim")
+    console.print(
+        "Intervals: 95 % by bootstrap over groups. Rates: so many seen, and an upper bound (95 %, one-sided).",
+        style="dim",
+    )
 
 
 def _table(label: LabelResult) -> Any:
-    table = new_table(f"{label.label}: {label.in_force.summary.events} events of {label.in_force.summary.groups} sources", *COLUMNS)
+    table = new_table(
+        f"{label.label}: {label.in_force.summary.events} events of {label.in_force.summary.groups} sources",
+        *COLUMNS,
+    )
     shadow = ", in shadow" if label.in_force.shadow else ""
-    table.add_row(f"in force{shadow}", f"{label.in_force.method} at {label.in_force.threshold:g}", *_cells(label.in_force.summary))
+    table.add_row(
+        f"in force{shadow}",
+        f"{label.in_force.method} at {label.in_force.threshold:g}",
+        *_cells(label.in_force.summary),
+    )
     for one in label.compared:
-        table.add_row(one.name, f"{one.fitted.candidate} at {one.fitted.threshold:g}", *_cells(one.summary), style=_style(one))
+        table.add_row(
+            one.name,
+            f"{one.fitted.candidate} at {one.fitted.threshold:g}",
+            *_cells(one.summary),
+            style=_style(one),
+        )
     return table
 
 
@@ -126,7 +179,9 @@ def _style(compared: Compared) -> str:
 def _cells(summary: Summary) -> Iterator[str]:
     yield _share(summary.missed)
     yield _of([summary.parts[name] for name in ("after own",) if name in summary.parts])
-    yield _of([summary.parts[name] for name in ("after ordinary", "after games") if name in summary.parts])
+    yield _of(
+        [summary.parts[name] for name in ("after ordinary", "after games") if name in summary.parts]
+    )
     yield _seconds(summary.median)
     yield f"{summary.p90:.1f}"
     yield f"{summary.p99:.1f}"
@@ -137,15 +192,27 @@ def _cells(summary: Summary) -> Iterator[str]:
 
 
 def _of(parts: Sequence[Part]) -> str:
-    return f"{sum(one.missed for one in parts)} of {sum(one.events for one in parts)}" if parts else "-"
+    return (
+        f"{sum(one.missed for one in parts)} of {sum(one.events for one in parts)}"
+        if parts
+        else "-"
+    )
 
 
 def _share(interval: Interval) -> str:
-    return f"{interval.value:.0%} [{interval.low:.0%}, {interval.high:.0%}]" if isfinite(interval.low) else f"{interval.value:.0%}"
+    return (
+        f"{interval.value:.0%} [{interval.low:.0%}, {interval.high:.0%}]"
+        if isfinite(interval.low)
+        else f"{interval.value:.0%}"
+    )
 
 
 def _seconds(interval: Interval) -> str:
-    return f"{interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}]" if isfinite(interval.low) else f"{interval.value:.1f}"
+    return (
+        f"{interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}]"
+        if isfinite(interval.low)
+        else f"{interval.value:.1f}"
+    )
 
 
 def _rate(rate: Rate) -> str:

@@ -12,9 +12,31 @@ from scanner.evaluate import Evaluation, Interval
 
 __all__ = ["print_evaluation"]
 
-QUALITY = ("task", "against", "n", "groups", "AUC", "AP", "recall at 1 %", "2 %", "5 %", "calibration error")
+QUALITY = (
+    "task",
+    "against",
+    "n",
+    "groups",
+    "AUC",
+    "AP",
+    "recall at 1 %",
+    "2 %",
+    "5 %",
+    "calibration error",
+)
 RELIABILITY = ("label", "n", "groups", "calibration error")
-ROBUSTNESS = ("task", "against", "n", "change", "AUC", "difference", "recall at 5 %", "difference", "flagged", "falsely")
+ROBUSTNESS = (
+    "task",
+    "against",
+    "n",
+    "change",
+    "AUC",
+    "difference",
+    "recall at 5 %",
+    "difference",
+    "flagged",
+    "falsely",
+)
 SLICES = ("task", "against", "slice", "n", "groups", "AUC", "flagged", "falsely")
 UNKNOWN = "-"
 
@@ -37,27 +59,60 @@ def _quality(evaluation: Evaluation) -> Table:
         recalls = [_text(recall) for recall in one.recalls.values()]
         n, error = f"{one.positives} / {one.negatives}", f"{one.calibration_error:.3f}"
         table.add_row(
-            f"{one.task}: {one.label}", one.against, n, str(one.groups), _text(one.auc), f"{one.average_precision:.3f}", *recalls, error
+            f"{one.task}: {one.label}",
+            one.against,
+            n,
+            str(one.groups),
+            _text(one.auc),
+            f"{one.average_precision:.3f}",
+            *recalls,
+            error,
         )
     return table
 
 
 def _reliability(evaluation: Evaluation) -> Table:
-    table = new_table("Calibration, scores rebased to the share of positives among these rows", *RELIABILITY)
+    table = new_table(
+        "Calibration, scores rebased to the share of positives among these rows", *RELIABILITY
+    )
     for one in evaluation.reliability:
-        table.add_row(one.label, f"{one.positives} / {one.negatives}", str(one.groups), _text(one.calibration_error))
+        table.add_row(
+            one.label,
+            f"{one.positives} / {one.negatives}",
+            str(one.groups),
+            _text(one.calibration_error),
+        )
     return table
 
 
 def _robustness(evaluation: Evaluation) -> Table:
     most = evaluation.subject.sampled
-    said = "all rows" if most is None else f"at most {most} rows of each task and label, seed {evaluation.subject.seed}"
-    table = new_table(f"Robustness, {said}; differences are paired with the unchanged input", *ROBUSTNESS)
+    said = (
+        "all rows"
+        if most is None
+        else f"at most {most} rows of each task and label, seed {evaluation.subject.seed}"
+    )
+    table = new_table(
+        f"Robustness, {said}; differences are paired with the unchanged input", *ROBUSTNESS
+    )
     for one in evaluation.robustness:
         n = f"{one.positives} / {one.negatives}"
-        changes = [_text(one.auc), _text(one.auc_difference, signed=True), _text(one.recall), _text(one.recall_difference, signed=True)]
+        changes = [
+            _text(one.auc),
+            _text(one.auc_difference, signed=True),
+            _text(one.recall),
+            _text(one.recall_difference, signed=True),
+        ]
         flagged = (_text(one.flagged_positives), _text(one.flagged_negatives))
-        table.add_row(one.task, one.against, n, one.change or "unchanged", *changes, *flagged, style="" if one.change else "bold")
+        table.add_row(
+            one.task,
+            one.against,
+            n,
+            one.change or "unchanged",
+            *changes,
+            *flagged,
+            style="" if one.change else "bold",
+        )
     return table
 
 
@@ -67,7 +122,14 @@ def _slices(evaluation: Evaluation) -> Table:
         n = f"{one.positives or 'all'} / {one.negatives or 'all'}"
         found = "too few" if one.few else _text(one.auc)
         table.add_row(
-            one.task, one.against, one.slice, n, str(one.groups), found, _text(one.flagged_positives), _text(one.flagged_negatives)
+            one.task,
+            one.against,
+            one.slice,
+            n,
+            str(one.groups),
+            found,
+            _text(one.flagged_positives),
+            _text(one.flagged_negatives),
         )
     return table
 

@@ -26,10 +26,16 @@ def followed(items: Iterable[T], total: int, what: str) -> list[T]:
     return list(track(items, total=total, console=Console(stderr=True), description=what))
 
 
-def changed(score: Score, some: Sequence[Row], rows: Sequence[Row], changes: Sequence[Change], *, seed: int) -> list[Judged | Unread]:
+def changed(
+    score: Score, some: Sequence[Row], rows: Sequence[Row], changes: Sequence[Change], *, seed: int
+) -> list[Judged | Unread]:
     """Some of the rows, unchanged and after each of the changes."""
     with Studio(score.settings.sandbox, score.settings.limits) as studio:
-        return followed(score.rows(some, altered_by(studio, changes, rows, seed=seed)), len(some) * (len(changes) + 1), "changing")
+        return followed(
+            score.rows(some, altered_by(studio, changes, rows, seed=seed)),
+            len(some) * (len(changes) + 1),
+            "changing",
+        )
 
 
 def read(said: Sequence[Judged | Unread]) -> list[Judged]:

@@ -48,33 +48,77 @@ ALL_IN_MOTION = 1.0
 
 def eval_command(
     context: typer.Context,
-    manifest: Annotated[Path, typer.Argument(help="CSV of path,task,label,group.", show_default=False)],
+    manifest: Annotated[
+        Path, typer.Argument(help="CSV of path,task,label,group.", show_default=False)
+    ],
     config: Config = None,
     as_json: Json = False,
     workers: Workers = 0,
-    task: Annotated[list[str] | None, typer.Option(help="Only these tasks; may be given several times.")] = None,
-    robustness: Annotated[bool, typer.Option("--robustness", help="All figures again after each change to the input.")] = False,
-    change: Annotated[list[str] | None, typer.Option(metavar="NAME", help="With --robustness: only these changes.")] = None,
-    most: Annotated[int | None, typer.Option(min=1, help="With --robustness: rows of each task and label, at most.")] = None,
-    slices: Annotated[bool, typer.Option("--slices", help="Figures by parts of the footage: dark, small, far, your own.")] = False,
-    streams: Annotated[bool, typer.Option("--streams", help="Put streams together from the footage, and measure incidents.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Leave a page with all figures and curves here.")] = None,
-    seed: Annotated[int, typer.Option(help="Of what is drawn: rows with --most, changes, pieces of --streams.")] = 0,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Only these tasks; may be given several times.")
+    ] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="All figures again after each change to the input.")
+    ] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --robustness: only these changes."),
+    ] = None,
+    most: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --robustness: rows of each task and label, at most."),
+    ] = None,
+    slices: Annotated[
+        bool,
+        typer.Option(
+            "--slices", help="Figures by parts of the footage: dark, small, far, your own."
+        ),
+    ] = False,
+    streams: Annotated[
+        bool,
+        typer.Option(
+            "--streams", help="Put streams together from the footage, and measure incidents."
+        ),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Leave a page with all figures and curves here."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Of what is drawn: rows with --most, changes, pieces of --streams.")
+    ] = 0,
     base_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of segments looked at in motion; all, but for --streams.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Of segments looked at in motion; all, but for --streams.",
+        ),
     ] = None,
     fold_models: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FOLDER", help="What a recipe's --folds-out left: judge each row by models that never saw it."),
+        typer.Option(
+            metavar="FOLDER",
+            help="What a recipe's --folds-out left: judge each row by models that never saw it.",
+        ),
     ] = None,
     scores: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Lines that `scan --json` wrote, in place of scoring the rows.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="Lines that `scan --json` wrote, in place of scoring the rows."
+        ),
     ] = None,
-    save_scores: Annotated[Path | None, typer.Option(metavar="FILE", help="Leave the lines of `scan --json` for all rows here.")] = None,
+    save_scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Leave the lines of `scan --json` for all rows here."),
+    ] = None,
 ) -> None:
-    """Measure the models on labelled footage: AUC, average precision, recall at 1, 2 and 5 % false positives, calibration.
+    """Measure the models on labelled footage: AUC, average precision, recall at 1, 2 and 5 % false
+    positives, calibration.
 
-    Intervals are 95 % by bootstrap over groups. Rows that the models were trained on say nothing: use other footage, or --fold-models.
+    Intervals are 95 % by bootstrap over groups. Rows that the models were trained on say nothing:
+    use other footage, or --fold-models.
 
     Examples:
       streamwarden eval labelled/manifest.csv --task weapon
@@ -91,15 +135,23 @@ def eval_command(
     )
     with saved(save_scores) as keep:
         kept = replace(score, keep=both(heard.append if streams else None, keep))
-        said = _judged_from(rows, heard, settings) if scores else followed(kept.rows(rows), len(rows), "scoring")
-    versions = changed(score, sampled(rows, most, seed=seed), rows, changes, seed=seed) if changes else []
+        said = (
+            _judged_from(rows, heard, settings)
+            if scores
+            else followed(kept.rows(rows), len(rows), "scoring")
+        )
+    versions = (
+        changed(score, sampled(rows, most, seed=seed), rows, changes, seed=seed) if changes else []
+    )
     footage = dict(followed(look_at(rows, settings), len(rows), "looking")) if slices else None
     tell_unread([*said, *versions])
     subject = _subject(score, manifest, said, sampled=most if changes else None, seed=seed)
     measured = partial(evaluate, subject, read(said), read(versions), footage)
     if streams:
         page = None if html is None else _Page(path=html, evaluation=measured())
-        raise typer.Exit(streams_command(settings, rows, heard, seed=seed, as_json=as_json, page=page))
+        raise typer.Exit(
+            streams_command(settings, rows, heard, seed=seed, as_json=as_json, page=page)
+        )
     _tell(measured(), html, as_json=as_json)
     raise typer.Exit(Status.FAILED if subject.failed else Status.NOTHING)
 
@@ -116,11 +168,14 @@ class _Page:
             self.path.write_text(to_page(self.evaluation, sections), "utf-8", "xmlcharrefreplace")
         except OSError as why:
             raise SetupError(f"{self.path}: cannot be written ({why.strerror})") from why
-        Console(stderr=True).print(f"page: {self.path}", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"page: {self.path}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def _in_motion(settings: Settings, base_rate: float | None, *, live: bool) -> Settings:
-    """Every segment is looked at in motion, unless an option, a file or the environment says which ones are, or it is to be as live."""
+    """Every segment is looked at in motion, unless an option, a file or the environment says which
+    ones are, or it is to be as live."""
     if base_rate is None and (live or "bursts" in settings.model_fields_set):
         return settings
     rate = ALL_IN_MOTION if base_rate is None else base_rate
@@ -133,11 +188,15 @@ def _changes(wanted: bool, names: Sequence[str] | None, most: int | None) -> tup
     return tuple(change_named(name) for name in names) if names else CHANGES if wanted else ()
 
 
-def _judged_from(rows: Sequence[Row], lines: Iterable[Line], settings: Settings) -> list[Judged | Unread]:
+def _judged_from(
+    rows: Sequence[Row], lines: Iterable[Line], settings: Settings
+) -> list[Judged | Unread]:
     return list(judge(rows, lines, compose_policies(settings, used_models(settings))))
 
 
-def _subject(score: Score, manifest: Path, said: Sequence[Judged | Unread], *, sampled: int | None, seed: int) -> Subject:
+def _subject(
+    score: Score, manifest: Path, said: Sequence[Judged | Unread], *, sampled: int | None, seed: int
+) -> Subject:
     return Subject(
         models=_models(score),
         manifest=str(manifest),
@@ -152,7 +211,11 @@ def _subject(score: Score, manifest: Path, said: Sequence[Judged | Unread], *, s
 def _models(score: Score) -> tuple[str, ...]:
     if not score.fold_models:
         return tuple(str(manifest.ref) for manifest in used_models(score.settings))
-    return tuple(f"{model.name} ({len(own.folds)} fold models)" for own in score.fold_models for model in own.models(own.folds[0]))
+    return tuple(
+        f"{model.name} ({len(own.folds)} fold models)"
+        for own in score.fold_models
+        for model in own.models(own.folds[0])
+    )
 
 
 def _tell(evaluation: Evaluation, html: Path | None, *, as_json: bool) -> None:

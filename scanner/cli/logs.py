@@ -14,12 +14,19 @@ class _WithFacts(logging.Formatter):
     """The constant message, then the facts that came with it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{name}={value!r}" for name, value in vars(record).items() if name not in _KNOWN and not name.startswith("_"))
+        facts = " ".join(
+            f"{name}={value!r}"
+            for name, value in vars(record).items()
+            if name not in _KNOWN and not name.startswith("_")
+        )
         return f"{super().format(record)} {facts}".rstrip()
 
 
 def set_up_logs(verbosity: int) -> None:
-    """0: errors, 1: what happens, 2 and more: everything. Only our own loggers; libraries keep quiet."""
+    """0: errors, 1: what happens, 2 and more: everything.
+
+    Only our own loggers; libraries keep quiet.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(_WithFacts("%(levelname)s %(name)s: %(message)s"))
     for name in ("scanner", "workers"):

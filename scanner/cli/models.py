@@ -23,13 +23,18 @@ from scanner.types import FrameSpec
 
 __all__ = ["models_app"]
 
-models_app = typer.Typer(help="The models that score, and what they can say.", no_args_is_help=True, pretty_exceptions_enable=False)
+models_app = typer.Typer(
+    help="The models that score, and what they can say.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 models_app.command("add")(add_command)
 
 
 @models_app.command("list")
 def list_command(config: Config = None, as_json: Json = False) -> None:
-    """The models, with licence and origin, and every label of the taxonomy: who says it, what others call it, the policy in force."""
+    """The models, with licence and origin, and every label of the taxonomy: who says it, what
+    others call it, the policy in force."""
     settings = read_settings(config)
     manifests = list_models(settings.models.dir, added=settings.models.beside)
     taxonomy = Taxonomy.load()
@@ -40,19 +45,35 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
         return
     _print(rows, manifests)
     missing = uncovered(taxonomy, (row["label"] for row in rows if row["models"]))
-    Console().print(f"Without a model, and so never scored: {', '.join(missing.labels)}", style="dim")
+    Console().print(
+        f"Without a model, and so never scored: {', '.join(missing.labels)}", style="dim"
+    )
     Console().print(not_covered(missing), style="dim")
 
 
 @models_app.command("check")
 def check_command(config: Config = None, as_json: Json = False) -> None:
-    """Load every model, hold it against its manifest, and run its golden scores. Exit status 1 where one fails."""
+    """Load every model, hold it against its manifest, and run its golden scores.
+
+    Exit status 1 where one fails.
+    """
     settings = read_settings(config)
-    checks = check_models(settings.models.dir, added=settings.models.beside, provider=settings.models.provider)
+    checks = check_models(
+        settings.models.dir, added=settings.models.beside, provider=settings.models.provider
+    )
     for check in checks:
         if wants_json(as_json):
             sys.stdout.write(
-                json.dumps({"type": "model", "name": check.name, "ok": check.ok, "worst": check.worst, "problem": check.problem}) + "\n"
+                json.dumps(
+                    {
+                        "type": "model",
+                        "name": check.name,
+                        "ok": check.ok,
+                        "worst": check.worst,
+                        "problem": check.problem,
+                    }
+                )
+                + "\n"
             )
         else:
             said = f"golden scores within {check.worst:.6f}" if check.ok else check.problem
@@ -62,18 +83,42 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
     raise typer.Exit(Status.NOTHING if all(check.ok for check in checks) else Status.FAILED)
 
 
-def _rows(taxonomy: Taxonomy, manifests: tuple[Manifest, ...], policies: Policies) -> Iterator[dict[str, Any]]:
+def _rows(
+    taxonomy: Taxonomy, manifests: tuple[Manifest, ...], policies: Policies
+) -> Iterator[dict[str, Any]]:
     for entry in taxonomy.entries:
-        models = [str(manifest.ref) for manifest in manifests if entry.label in manifest.scored_labels]
+        models = [
+            str(manifest.ref) for manifest in manifests if entry.label in manifest.scored_labels
+        ]
         if entry.label in policies.labels and not models:
             models = [str(TestCard.model)]
-        yield {"type": "label", **_named(entry), "models": models, "policy": _policy(entry, policies)}
+        yield {
+            "type": "label",
+            **_named(entry),
+            "models": models,
+            "policy": _policy(entry, policies),
+        }
 
 
 def _model(manifest: Manifest) -> dict[str, Any]:
-    said = {"labels": list(manifest.scored_labels), "media": list(manifest.media), "shadow": sorted(manifest.shadow)}
-    rights = {"licence": manifest.licence, "origin": manifest.origin, "training_data": manifest.training_data}
-    return {"type": "model", "model": str(manifest.ref), **said, **rights, "sha256": manifest.sha256, "quality": dict(manifest.quality)}
+    said = {
+        "labels": list(manifest.scored_labels),
+        "media": list(manifest.media),
+        "shadow": sorted(manifest.shadow),
+    }
+    rights = {
+        "licence": manifest.licence,
+        "origin": manifest.origin,
+        "training_data": manifest.training_data,
+    }
+    return {
+        "type": "model",
+        "model": str(manifest.ref),
+        **said,
+        **rights,
+        "sha256": manifest.sha256,
+        "quality": dict(manifest.quality),
+    }
 
 
 def _named(entry: Entry) -> dict[str, Any]:
@@ -106,21 +151,44 @@ def _model_table(manifests: tuple[Manifest, ...]) -> Table:
     table = new_table("Models", "model", "labels", "media", "input", "licence", "origin")
     for manifest in manifests:
         labels, media = ", ".join(manifest.scored_labels), ", ".join(manifest.media)
-        table.add_row(str(manifest.ref), labels, media, _looks_at(manifest.input.spec), manifest.licence, manifest.origin)
+        table.add_row(
+            str(manifest.ref),
+            labels,
+            media,
+            _looks_at(manifest.input.spec),
+            manifest.licence,
+            manifest.origin,
+        )
     return table
 
 
 def _looks_at(spec: FrameSpec) -> str:
     frame = f"{spec.width}x{spec.height} {spec.fit.value}"
-    return frame if spec.burst is None else f"{spec.burst.frames} frames of {frame}, {spec.burst.rate} a second"
+    return (
+        frame
+        if spec.burst is None
+        else f"{spec.burst.frames} frames of {frame}, {spec.burst.rate} a second"
+    )
 
 
 def _label_table(rows: list[dict[str, Any]]) -> Table:
-    table = new_table("Labels with a model", "category", "label", "model", "AWS v7", "Hive", "severity", "opens at", "when")
+    table = new_table(
+        "Labels with a model",
+        "category",
+        "label",
+        "model",
+        "AWS v7",
+        "Hive",
+        "severity",
+        "opens at",
+        "when",
+    )
     for row in rows:
         policy = row["policy"]
         names = (", ".join(row[key]) for key in ("models", "aws", "hive"))
         level = f"level {policy['open']:.1f} for {policy['dwell']:g} s"
-        when = ", ".join(policy["when"] or ["any medium"]) + (" (shadow)" if policy["shadow"] else "")
+        when = ", ".join(policy["when"] or ["any medium"]) + (
+            " (shadow)" if policy["shadow"] else ""
+        )
         table.add_row(row["category"], row["label"], *names, str(policy["severity"]), level, when)
     return table

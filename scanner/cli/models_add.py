@@ -29,33 +29,81 @@ Text = str | None
 def add_command(  # the options are taken from the context, by their names here
     context: typer.Context,
     name: Annotated[
-        Text, typer.Argument(help="One of the catalogue, or a name of your own; none lists the catalogue.", show_default=False)
+        Text,
+        typer.Argument(
+            help="One of the catalogue, or a name of your own; none lists the catalogue.",
+            show_default=False,
+        ),
     ] = None,
-    source: Annotated[Text, typer.Option("--from", metavar="FILE_OR_URL", help="The ONNX file, or its https address.")] = None,
-    into: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where model folders lie, in place of the settings'.")] = None,
+    source: Annotated[
+        Text,
+        typer.Option("--from", metavar="FILE_OR_URL", help="The ONNX file, or its https address."),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where model folders lie, in place of the settings'."),
+    ] = None,
     sha256: Annotated[Text, typer.Option(help="Of the file; a must for an address.")] = None,
-    label: Annotated[list[str] | None, typer.Option(metavar="COLUMN=LABEL", help="What a column means; may be given often.")] = None,
-    columns: Annotated[Text, typer.Option(metavar="NAME,...", help="Names of the columns, in order; else they go by number.")] = None,
-    size: Annotated[Text, typer.Option("--input", metavar="WxH", help="Where the graph does not say.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=LABEL", help="What a column means; may be given often."),
+    ] = None,
+    columns: Annotated[
+        Text,
+        typer.Option(
+            metavar="NAME,...", help="Names of the columns, in order; else they go by number."
+        ),
+    ] = None,
+    size: Annotated[
+        Text, typer.Option("--input", metavar="WxH", help="Where the graph does not say.")
+    ] = None,
     fit: Annotated[Text, typer.Option(help="squash, letterbox or crop.")] = None,
     colour: Annotated[Text, typer.Option(help="rgb or bgr.")] = None,
-    layout: Annotated[Text, typer.Option(help="nhwc or nchw, where the graph does not say.")] = None,
-    scale: Annotated[Text, typer.Option(metavar="NUMBER", help="Times each pixel of 0 to 255: 1, or 1/255.")] = None,
-    mean: Annotated[Text, typer.Option(metavar="A,B,C", help="Taken off after scaling, in the network's order of channels.")] = None,
-    std: Annotated[Text, typer.Option(metavar="A,B,C", help="What is left is divided by it.")] = None,
-    output: Annotated[Text, typer.Option(metavar="NAME", help="The graph's output with the classes, where it has several.")] = None,
-    activation: Annotated[Text, typer.Option(help="softmax, sigmoid, or none where the graph gives probabilities.")] = None,
-    combine: Annotated[Text, typer.Option(help="sum or max, of several columns of one label.")] = None,
-    prior: Annotated[Text, typer.Option(metavar="P", help="Share of positives that the probabilities assume (0.5).")] = None,
-    threshold: Annotated[Text, typer.Option(metavar="P", help="The probability from which a label counts.")] = None,
-    dwell: Annotated[float | None, typer.Option(metavar="SECONDS", help="How long it must last.")] = None,
+    layout: Annotated[
+        Text, typer.Option(help="nhwc or nchw, where the graph does not say.")
+    ] = None,
+    scale: Annotated[
+        Text, typer.Option(metavar="NUMBER", help="Times each pixel of 0 to 255: 1, or 1/255.")
+    ] = None,
+    mean: Annotated[
+        Text,
+        typer.Option(
+            metavar="A,B,C", help="Taken off after scaling, in the network's order of channels."
+        ),
+    ] = None,
+    std: Annotated[
+        Text, typer.Option(metavar="A,B,C", help="What is left is divided by it.")
+    ] = None,
+    output: Annotated[
+        Text,
+        typer.Option(
+            metavar="NAME", help="The graph's output with the classes, where it has several."
+        ),
+    ] = None,
+    activation: Annotated[
+        Text, typer.Option(help="softmax, sigmoid, or none where the graph gives probabilities.")
+    ] = None,
+    combine: Annotated[
+        Text, typer.Option(help="sum or max, of several columns of one label.")
+    ] = None,
+    prior: Annotated[
+        Text,
+        typer.Option(metavar="P", help="Share of positives that the probabilities assume (0.5)."),
+    ] = None,
+    threshold: Annotated[
+        Text, typer.Option(metavar="P", help="The probability from which a label counts.")
+    ] = None,
+    dwell: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long it must last.")
+    ] = None,
     licence: Annotated[Text, typer.Option(help="Of the weights.")] = None,
     origin: Annotated[Text, typer.Option(help="Where the weights come from.")] = None,
     training_data: Annotated[Text, typer.Option(help="What it was trained on.")] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Take in a public image classifier: look at it, put our input and output around it, write its manifest and golden scores.
+    """Take in a public image classifier: look at it, put our input and output around it, write its
+    manifest and golden scores.
 
     Without a name: the classifiers that are known, and how each is added.
 
@@ -63,7 +111,8 @@ def add_command(  # the options are taken from the context, by their names here
       streamwarden models add
       streamwarden models add open-nsfw
       streamwarden models add nsfwjs --from nsfwjs.onnx
-      streamwarden models add smoking --from smoking.onnx --columns other,smoking --label smoking=tobacco --scale 1/255
+      streamwarden models add smoking --from smoking.onnx --columns other,smoking --label
+      smoking=tobacco --scale 1/255
         --activation softmax --licence MIT --origin https://example.org/smoking
     """
     asked = Asked.model_validate(context.params)
@@ -82,11 +131,14 @@ def _add(asked: Asked, name: str, models: ModelSettings, target: Path) -> Added:
     where, pinned = asked.where(name, known)
     _check_is_free(name, models, target)
     inside = None if known is None else known.file
-    return add_model(name, recipe, where, target, sha256=pinned, inside=inside, provider=models.provider)
+    return add_model(
+        name, recipe, where, target, sha256=pinned, inside=inside, provider=models.provider
+    )
 
 
 def _check_is_free(name: str, settings: ModelSettings, target: Path) -> None:
-    """A scan could not tell two models of one name apart. One that is in the very place is ``add_model``'s to refuse.
+    """A scan could not tell two models of one name apart. One that is in the very place is
+    ``add_model``'s to refuse.
 
     Raises:
         SetupError: a scan uses one of that name today.
@@ -109,7 +161,9 @@ def _notes(added: Added, settings: Settings, target: Path) -> Iterator[str]:
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
     for label in added.manifest.labels:
-        others = [manifest for manifest in manifests if label in manifest.labels and manifest.name != name]
+        others = [
+            manifest for manifest in manifests if label in manifest.labels and manifest.name != name
+        ]
         live = [other.name for other in others if label not in other.shadow]
         if live:
             yield f"{label} is judged by {live[0]}: what {name} says of it is recorded under shadow, and nothing else"
@@ -124,14 +178,39 @@ def _notes(added: Added, settings: Settings, target: Path) -> Iterator[str]:
 
 def _tell_known(*, as_json: bool) -> None:
     """The catalogue."""
-    table = new_table("Public classifiers that are known", "name", "what it says", "labels", "licence", "how")
+    table = new_table(
+        "Public classifiers that are known", "name", "what it says", "labels", "licence", "how"
+    )
     for name, known in read_catalogue().items():
-        here = known.package is not None and known.file is not None and packaged_file(known.package, known.file) is not None
+        here = (
+            known.package is not None
+            and known.file is not None
+            and packaged_file(known.package, known.file) is not None
+        )
         how = f"streamwarden models add {name}" if here else known.hint
-        row = {"type": "known", "name": name, "about": known.about, "labels": list(known.labels), "licence": known.licence}
+        row = {
+            "type": "known",
+            "name": name,
+            "about": known.about,
+            "labels": list(known.labels),
+            "licence": known.licence,
+        }
         if as_json:
-            sys.stdout.write(json.dumps({**row, "origin": known.origin, "default_for": known.default_for, "here": here, "how": how}) + "\n")
-        about = known.about + (f" (the default for {', '.join(known.default_for)})" if known.default_for else "")
+            sys.stdout.write(
+                json.dumps(
+                    {
+                        **row,
+                        "origin": known.origin,
+                        "default_for": known.default_for,
+                        "here": here,
+                        "how": how,
+                    }
+                )
+                + "\n"
+            )
+        about = known.about + (
+            f" (the default for {', '.join(known.default_for)})" if known.default_for else ""
+        )
         table.add_row(name, about, ", ".join(known.labels), known.licence, how)
     if not as_json:
         Console().print(table)
@@ -139,9 +218,20 @@ def _tell_known(*, as_json: bool) -> None:
 
 def _tell_added(added: Added, notes: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
-        document = {"type": "added", "model": str(added.manifest.ref), "folder": str(added.folder), **asdict(added.preflight)}
-        more = {"golden": len(added.golden.scores), "labels": list(added.manifest.labels), "licence": added.manifest.licence}
-        sys.stdout.write(json.dumps({**document, **more, "origin": added.manifest.origin, "notes": notes}) + "\n")
+        document = {
+            "type": "added",
+            "model": str(added.manifest.ref),
+            "folder": str(added.folder),
+            **asdict(added.preflight),
+        }
+        more = {
+            "golden": len(added.golden.scores),
+            "labels": list(added.manifest.labels),
+            "licence": added.manifest.licence,
+        }
+        sys.stdout.write(
+            json.dumps({**document, **more, "origin": added.manifest.origin, "notes": notes}) + "\n"
+        )
         return
     for line in (*_facts(added), *(f"note: {note}" for note in notes)):
         Console().print(harmless(line), highlight=False)
@@ -152,7 +242,9 @@ def _facts(added: Added) -> Iterator[str]:
     yield f"file       {said.size} bytes, sha256 {said.sha256}"
     opsets = [f"{domain or 'onnx'} {version}" for domain, version in said.opsets.items()]
     yield f"opset      {', '.join(opsets)}"
-    operators = ", ".join(name if count == 1 else f"{name} x {count}" for name, count in said.operators.items())
+    operators = ", ".join(
+        name if count == 1 else f"{name} x {count}" for name, count in said.operators.items()
+    )
     yield f"operators  {sum(said.operators.values())}: {operators}"
     yield f"input      {said.input}"
     yield f"output     {said.output}"

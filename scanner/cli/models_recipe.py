@@ -13,7 +13,18 @@ from scanner.importing import Known, Recipe, packaged_file, read_catalogue
 
 __all__ = ["Asked"]
 
-AS_IT_IS: Final = ("fit", "colour", "layout", "scale", "output", "activation", "combine", "licence", "origin", "training_data")
+AS_IT_IS: Final = (
+    "fit",
+    "colour",
+    "layout",
+    "scale",
+    "output",
+    "activation",
+    "combine",
+    "licence",
+    "origin",
+    "training_data",
+)
 BY_COMMAS: Final = ("columns", "mean", "std")
 OF_LABELS: Final = ("prior", "threshold", "dwell")
 
@@ -57,7 +68,9 @@ class Asked(BaseModel):
         said, labels = self._said(), self.label or ()
         if known is not None:
             if said or labels or self._judged():
-                raise SetupError(f"{name} is in the catalogue, which says how it is used: give another name to say it yourself")
+                raise SetupError(
+                    f"{name} is in the catalogue, which says how it is used: give another name to say it yourself"
+                )
             return known
         if not labels:
             raise SetupError(
@@ -86,7 +99,10 @@ class Asked(BaseModel):
 
     def _said(self) -> dict[str, Any]:
         """What is given of the network itself, under a recipe's names."""
-        split = {key: None if value is None else [part.strip() for part in value.split(",")] for key, value in self._of(BY_COMMAS).items()}
+        split = {
+            key: None if value is None else [part.strip() for part in value.split(",")]
+            for key, value in self._of(BY_COMMAS).items()
+        }
         return {**_size(self.size), **_given(self._of(AS_IT_IS)), **_given(split)}
 
     def _judged(self) -> dict[str, Any]:

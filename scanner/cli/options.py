@@ -16,15 +16,30 @@ from scanner.config import Settings, read_settings
 from scanner.errors import SetupError
 from scanner.runner import Runner, local_runner
 
-__all__ = ["Config", "Context", "Json", "RunnerFactory", "Workers", "open_runner", "seconds", "settings_with", "wants_json"]
+__all__ = [
+    "Config",
+    "Context",
+    "Json",
+    "RunnerFactory",
+    "Workers",
+    "open_runner",
+    "seconds",
+    "settings_with",
+    "wants_json",
+]
 
 RunnerFactory = Callable[[Settings, int], AbstractContextManager[Runner]]
 """A runner of so many workers; ``workers`` supplies the one on Ray."""
 
-Config = Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see samples/.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see samples/."),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, as when piped.")]
 
-Workers = Annotated[int, typer.Option("--workers", "-w", min=0, help="Worker processes on Ray; 0: none.")]
+Workers = Annotated[
+    int, typer.Option("--workers", "-w", min=0, help="Worker processes on Ray; 0: none.")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +54,9 @@ def wants_json(asked: bool) -> bool:
     return asked or not sys.stdout.isatty()
 
 
-def open_runner(context: Context, settings: Settings, workers: int) -> AbstractContextManager[Runner]:
+def open_runner(
+    context: Context, settings: Settings, workers: int
+) -> AbstractContextManager[Runner]:
     """In line, or on so many workers.
 
     Raises:
@@ -65,10 +82,14 @@ def seconds(text: str) -> Fraction:
 
 
 def settings_with(config: Path | None, flags: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The settings of a file and the environment, with flags over them; a flag that was not given is None.
+    """The settings of a file and the environment, with flags over them; a flag that was not given
+    is None.
 
     Raises:
         SetupError: a value that no setting can have.
     """
-    given = {section: {key: value for key, value in values.items() if value is not None} for section, values in flags.items()}
+    given = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in flags.items()
+    }
     return read_settings(config, given)

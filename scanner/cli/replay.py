@@ -27,8 +27,15 @@ __all__ = ["replay_command"]
 
 
 def replay_command(
-    scores: Annotated[Path, typer.Argument(help="Lines that `scan --json` wrote; - for standard input.", show_default=False)],
-    policy: Annotated[Path | None, typer.Option("--policy", "-p", metavar="FILE", help="The new policy, in TOML.")] = None,
+    scores: Annotated[
+        Path,
+        typer.Argument(
+            help="Lines that `scan --json` wrote; - for standard input.", show_default=False
+        ),
+    ],
+    policy: Annotated[
+        Path | None, typer.Option("--policy", "-p", metavar="FILE", help="The new policy, in TOML.")
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -42,7 +49,11 @@ def replay_command(
     manifests = used_models(settings)
     observed = recorded(read_lines(_rows(scores)))
     before = fold(observed, compose_policies(settings, manifests))
-    after = before if policy is None else fold(observed, compose_policies(read_settings(policy), manifests))
+    after = (
+        before
+        if policy is None
+        else fold(observed, compose_policies(read_settings(policy), manifests))
+    )
     changes = pair_incidents(before, after)
     if wants_json(as_json):
         _tell_json(changes, after)
@@ -52,15 +63,24 @@ def replay_command(
 
 def _rows(scores: Path) -> list[str]:
     try:
-        return sys.stdin.readlines() if str(scores) == "-" else scores.read_text("utf-8").split("\n")
+        return (
+            sys.stdin.readlines() if str(scores) == "-" else scores.read_text("utf-8").split("\n")
+        )
     except (OSError, UnicodeDecodeError) as why:
-        raise SetupError(f"{scores}: cannot be read ({why}); name a file that `scan --json` wrote") from why
+        raise SetupError(
+            f"{scores}: cannot be read ({why}); name a file that `scan --json` wrote"
+        ) from why
 
 
 def _tell_json(changes: Pairing, after: tuple[Incident, ...]) -> None:
-    rows: list[dict[str, Any]] = [{"change": "gained", **_row(incident)} for incident in changes.gained]
+    rows: list[dict[str, Any]] = [
+        {"change": "gained", **_row(incident)} for incident in changes.gained
+    ]
     rows += [{"change": "lost", **_row(incident)} for incident in changes.lost]
-    rows += [{"change": "moved", "before": _row(pair.before), "after": _row(pair.after)} for pair in changes.moved]
+    rows += [
+        {"change": "moved", "before": _row(pair.before), "after": _row(pair.after)}
+        for pair in changes.moved
+    ]
     rows.append({"change": "none", "incidents": [_row(incident) for incident in after]})
     for row in rows:
         sys.stdout.write(json.dumps(row) + "\n")
@@ -71,7 +91,16 @@ def _row(incident: Incident) -> dict[str, Any]:
 
 
 def _tell_people(changes: Pairing, after: tuple[Incident, ...]) -> None:
-    table = new_table(f"{len(after)} incidents with this policy", "change", "path", "labels", "began", "known", "ended", "peak risk")
+    table = new_table(
+        f"{len(after)} incidents with this policy",
+        "change",
+        "path",
+        "labels",
+        "began",
+        "known",
+        "ended",
+        "peak risk",
+    )
     for incident in changes.gained:
         _add(table, "gained", incident)
     for incident in changes.lost:
@@ -80,11 +109,19 @@ def _tell_people(changes: Pairing, after: tuple[Incident, ...]) -> None:
         _add(table, "moved from", pair.before)
         _add(table, "to", pair.after)
     console = Console()
-    console.print(table if table.row_count else f"{len(after)} incidents, none gained, lost or moved")
+    console.print(
+        table if table.row_count else f"{len(after)} incidents, none gained, lost or moved"
+    )
 
 
 def _add(table: Table, change: str, incident: Incident) -> None:
     line = incident_line(incident.stream_id, incident)
     table.add_row(
-        change, harmless(line.path), ", ".join(line.labels), clock(line.start), clock(line.opened), clock(line.end), f"{line.peak:.3f}"
+        change,
+        harmless(line.path),
+        ", ".join(line.labels),
+        clock(line.start),
+        clock(line.opened),
+        clock(line.end),
+        f"{line.peak:.3f}",
     )

@@ -14,7 +14,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from scanner.cli.options import Config, Json, Workers, open_runner, seconds, settings_with, wants_json
+from scanner.cli.options import (
+    Config,
+    Json,
+    Workers,
+    open_runner,
+    seconds,
+    settings_with,
+    wants_json,
+)
 from scanner.cli.show import Board, not_covered
 from scanner.cli.status import Status
 from scanner.config import Settings, compose_policies
@@ -32,17 +40,36 @@ __all__ = ["scan_command"]
 
 def scan_command(
     context: typer.Context,
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, pictures, playlists, addresses of playlists.", show_default=False)],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders, pictures, playlists, addresses of playlists.", show_default=False
+        ),
+    ],
     config: Config = None,
     as_json: Json = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Leave a report with clips here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Leave a report with clips here."),
+    ] = None,
     workers: Workers = 0,
     sampling: Annotated[str | None, typer.Option(help="adaptive, keyframes or every.")] = None,
-    max_gap: Annotated[Fraction | None, typer.Option(parser=seconds, metavar="SECONDS", help="Longest hole between samples.")] = None,
-    min_gap: Annotated[Fraction | None, typer.Option(parser=seconds, metavar="SECONDS", help="Shortest step between samples.")] = None,
-    base_rate: Annotated[float | None, typer.Option(metavar="SHARE", help="Of segments looked at in motion whatever they show.")] = None,
+    max_gap: Annotated[
+        Fraction | None,
+        typer.Option(parser=seconds, metavar="SECONDS", help="Longest hole between samples."),
+    ] = None,
+    min_gap: Annotated[
+        Fraction | None,
+        typer.Option(parser=seconds, metavar="SECONDS", help="Shortest step between samples."),
+    ] = None,
+    base_rate: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Of segments looked at in motion whatever they show."),
+    ] = None,
     provider: Annotated[str | None, typer.Option(help="cpu, cuda or tensorrt.")] = None,
-    models_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Models in place of the shipped ones.")] = None,
+    models_dir: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Models in place of the shipped ones.")
+    ] = None,
 ) -> None:
     """Scan video for incidents.
 
@@ -59,21 +86,38 @@ def scan_command(
     settings = settings_with(config, flags)
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
-    with _room(out, settings, policies) as room, open_runner(context.obj, settings, workers) as runner:
+    with (
+        _room(out, settings, policies) as room,
+        open_runner(context.obj, settings, workers) as runner,
+    ):
         reporter = None if room is None else Reporter(room)
         said = _noted(
-            scan(arrivals(paths, settings.fetch), policies, runner, evidence=room, patience=settings.stream.missing_after), reporter
+            scan(
+                arrivals(paths, settings.fetch),
+                policies,
+                runner,
+                evidence=room,
+                patience=settings.stream.missing_after,
+            ),
+            reporter,
         )
         missing = uncovered(Taxonomy.load(), policies.labels)
         status = _tell_json(said, missing) if wants_json(as_json) else _tell_people(said, missing)
     if reporter is not None and out is not None:
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        page = write_report(reporter.report(settings, policies, manifests, version=version("streamwarden"), created=created), out)
+        page = write_report(
+            reporter.report(
+                settings, policies, manifests, version=version("streamwarden"), created=created
+            ),
+            out,
+        )
         Console(stderr=True).print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(status)
 
 
-def _room(out: Path | None, settings: Settings, policies: Policies) -> AbstractContextManager[EvidenceRoom | None]:
+def _room(
+    out: Path | None, settings: Settings, policies: Policies
+) -> AbstractContextManager[EvidenceRoom | None]:
     return nullcontext() if out is None else open_room(out, settings, policies)
 
 

@@ -33,12 +33,19 @@ def harmless(text: str) -> Text:
 
 
 def not_covered(missing: Uncovered) -> str:
-    """One sentence on what nobody looked for, so that silence is not taken for safety, and one on what can be had for it."""
+    """One sentence on what nobody looked for, so that silence is not taken for safety, and one on
+    what can be had for it."""
     if not missing.labels:
         return "Every label of the taxonomy has a model."
     if not missing.categories:
-        return f"Not looked for, because no installed model covers them: {', '.join(missing.labels)}."
-    known = [f" For {category}: streamwarden models add {name}." for category in missing.categories if (name := known_for(category))]
+        return (
+            f"Not looked for, because no installed model covers them: {', '.join(missing.labels)}."
+        )
+    known = [
+        f" For {category}: streamwarden models add {name}."
+        for category in missing.categories
+        if (name := known_for(category))
+    ]
     return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}.{''.join(known)}"
 
 
@@ -63,13 +70,23 @@ class Board:
     _progress: Progress | None = None
 
     def __enter__(self) -> Board:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(pulse_style="cyan"),
+            TimeElapsedColumn(),
+        )
         self._progress = Progress(*columns, console=self.console, transient=True)
         self._progress.start()
         self._progress.add_task("starting", total=None)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._progress is not None:
             self._progress.stop()
 
@@ -95,7 +112,9 @@ class Board:
                 self.gaps.append(said)
             case ErrorLine():
                 self.errors.append(said)
-                self.say(Text.assemble(("error   ", "red"), f"{said.kind}: ", harmless(said.message)))
+                self.say(
+                    Text.assemble(("error   ", "red"), f"{said.kind}: ", harmless(said.message))
+                )
 
     def print_tables(self, console: Console, missing: Uncovered) -> None:
         """Incidents, then one row for each path, then what nobody looked for."""
@@ -103,7 +122,12 @@ class Board:
             console.print(self._incident_table())
             for line in self._in_order():
                 if line.clip is not None:
-                    console.print(Text.assemble(f"clip of {line.label} at {clock(line.start)}: ", harmless(line.clip)), soft_wrap=True)
+                    console.print(
+                        Text.assemble(
+                            f"clip of {line.label} at {clock(line.start)}: ", harmless(line.clip)
+                        ),
+                        soft_wrap=True,
+                    )
         if self.summaries:
             console.print(self._path_table())
         elif not self.errors:
@@ -116,18 +140,29 @@ class Board:
 
     def say(self, text: Text | str) -> None:
         """A line above the progress."""
-        (self._progress.console if self._progress is not None else self.console).print(text, markup=False, highlight=False)
+        (self._progress.console if self._progress is not None else self.console).print(
+            text, markup=False, highlight=False
+        )
 
     def _incident_table(self) -> Table:
-        table = _table("Incidents", ("label", "severity", "began", "ended", "known at", "risk", "path"))
+        table = _table(
+            "Incidents", ("label", "severity", "began", "ended", "known at", "risk", "path")
+        )
         for line in self._in_order():
-            labels = Text(", ".join(line.labels) + (" (shadow)" if line.shadow else ""), style=SEVERITIES[line.severity])
+            labels = Text(
+                ", ".join(line.labels) + (" (shadow)" if line.shadow else ""),
+                style=SEVERITIES[line.severity],
+            )
             times = (clock(line.start), clock(line.end), clock(line.opened))
-            table.add_row(labels, str(line.severity), *times, f"{line.peak:.3f}", harmless(line.path))
+            table.add_row(
+                labels, str(line.severity), *times, f"{line.peak:.3f}", harmless(line.path)
+            )
         return table
 
     def _in_order(self) -> list[IncidentLine]:
-        return sorted(self.incidents, key=lambda line: (line.shadow, -line.severity, line.path, line.start))
+        return sorted(
+            self.incidents, key=lambda line: (line.shadow, -line.severity, line.path, line.start)
+        )
 
     def _path_table(self) -> Table:
         table = _table("Paths", ("flagged", "length", "seen", "medium", "highest score", "path"))
@@ -135,7 +170,12 @@ class Board:
             flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
             seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < WELL_SEEN else "")
             table.add_row(
-                flagged, clock(line.duration), seen, _largest(line.medium, ".0%"), _largest(line.peak_score, ".2f"), harmless(line.path)
+                flagged,
+                clock(line.duration),
+                seen,
+                _largest(line.medium, ".0%"),
+                _largest(line.peak_score, ".2f"),
+                harmless(line.path),
             )
         return table
 

@@ -1,13 +1,22 @@
-"""How good scores are, on labelled footage: areas, recalls at stated false positives, calibration, each with its interval.
+"""How good scores are, on labelled footage: areas, recalls at stated false positives, calibration,
+each with its interval.
 
 rows -> folds, work (scored by the real scan, each by models that never saw it) -> tables (contests)
-contests -> results, curves, reliability, slices, robustness (after ``scanner.altering``) -> evaluation -> page, JSON
+contests -> results, curves, reliability, slices, robustness (after ``scanner.altering``) ->
+evaluation -> page, JSON
 """
 
 from scanner.evaluate.evaluation import Evaluation, Subject, evaluate, to_json
 from scanner.evaluate.folds import FoldModels, read_fold_models
 from scanner.evaluate.footage import Footage, look_at
-from scanner.evaluate.measures import Interval, auc, average_precision, bootstrap, calibration_error, recall_at
+from scanner.evaluate.measures import (
+    Interval,
+    auc,
+    average_precision,
+    bootstrap,
+    calibration_error,
+    recall_at,
+)
 from scanner.evaluate.page import Section, to_page
 from scanner.evaluate.results import Result, results
 from scanner.evaluate.robustness import Robustness, altered_by, robustness

@@ -41,7 +41,9 @@ def _curve(contest: Contest) -> Curve:
     flagged = np.cumsum(~contest.truths[order])[ends]
     recalls = np.concatenate(([0.0], found / contest.truths.sum()))
     false = np.concatenate(([0.0], flagged / (~contest.truths).sum()))
-    kept = np.append(np.flatnonzero(np.diff(false) > 0), len(false) - 1)  # the highest recall at each share
+    kept = np.append(
+        np.flatnonzero(np.diff(false) > 0), len(false) - 1
+    )  # the highest recall at each share
     kept = kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MOST_POINTS)).astype(int))]
     return Curve(
         task=contest.task,

@@ -8,7 +8,16 @@ from typing import Final, Protocol, TypeVar
 
 from markupsafe import Markup
 
-from scanner.evaluate.charts import Axis, Bar, Line, bar_chart, line_chart, percents, plain_number, reliability_diagram
+from scanner.evaluate.charts import (
+    Axis,
+    Bar,
+    Line,
+    bar_chart,
+    line_chart,
+    percents,
+    plain_number,
+    reliability_diagram,
+)
 from scanner.evaluate.curves import Curve
 from scanner.evaluate.measures import Interval
 from scanner.evaluate.reliability import Reliability
@@ -18,7 +27,9 @@ __all__ = ["by_task", "change_chart", "reliability_charts", "roc_charts", "signe
 
 LOWEST: Final = 0.001
 """Share of false positives at the left end of a ROC curve."""
-FALSE: Final = Axis(title="false positives, share of negatives", low=LOWEST, high=1.0, log=True, write=percents)
+FALSE: Final = Axis(
+    title="false positives, share of negatives", low=LOWEST, high=1.0, log=True, write=percents
+)
 FOUND: Final = Axis(title="found, share of positives", low=0.0, high=1.0, write=percents)
 
 
@@ -41,10 +52,27 @@ def by_task(rows: Sequence[T]) -> dict[str, list[T]]:
 def roc_charts(curves: Sequence[Curve]) -> Iterator[Markup]:
     """One for each task, with a line for each kind of negatives."""
     for task, own in by_task(curves).items():
-        lines = [Line(name=_named(curve, own[0].label), x=curve.false_positives, y=curve.recalls, step=True) for curve in own]
+        lines = [
+            Line(
+                name=_named(curve, own[0].label),
+                x=curve.false_positives,
+                y=curve.recalls,
+                step=True,
+            )
+            for curve in own
+        ]
         title = f"{task}: {own[0].label}"
-        told = "; ".join(f"against {curve.against}, {_found_at(curve, 0.02):.0%} found at 2 % false positives" for curve in own)
-        yield line_chart(title, f"ROC curves, false positives on a logarithmic scale: {told}.", FALSE, FOUND, lines)
+        told = "; ".join(
+            f"against {curve.against}, {_found_at(curve, 0.02):.0%} found at 2 % false positives"
+            for curve in own
+        )
+        yield line_chart(
+            title,
+            f"ROC curves, false positives on a logarithmic scale: {told}.",
+            FALSE,
+            FOUND,
+            lines,
+        )
 
 
 def reliability_charts(reliability: Sequence[Reliability]) -> Iterator[Markup]:
@@ -54,16 +82,39 @@ def reliability_charts(reliability: Sequence[Reliability]) -> Iterator[Markup]:
         yield reliability_diagram(one.label, told, one.bins)
 
 
-def change_chart(rows: Sequence[Robustness], figure: Callable[[Robustness], Interval], title: str) -> Markup:
-    """What each change costs, as bars to the left of zero; rows of one contest, of which the unchanged one is left out."""
+def change_chart(
+    rows: Sequence[Robustness], figure: Callable[[Robustness], Interval], title: str
+) -> Markup:
+    """What each change costs, as bars to the left of zero; rows of one contest, of which the
+    unchanged one is left out."""
     changed = [row for row in rows if row.change]
-    values = [value for row in changed for one in [figure(row)] for value in (one.value, one.low, one.high) if isfinite(value)]
+    values = [
+        value
+        for row in changed
+        for one in [figure(row)]
+        for value in (one.value, one.low, one.high)
+        if isfinite(value)
+    ]
     reach = max(0.1, *(abs(value) for value in values)) if values else 0.1
     axis = Axis(title="changed less unchanged", low=-reach, high=reach, write=signed)
-    bars = [Bar(name=row.change, value=one.value, low=one.low, high=one.high) for row in changed for one in [figure(row)]]
+    bars = [
+        Bar(name=row.change, value=one.value, low=one.low, high=one.high)
+        for row in changed
+        for one in [figure(row)]
+    ]
     worst = min(changed, key=lambda row: figure(row).value, default=None)
-    told = "" if worst is None else f" The largest loss is of {worst.change}: {signed(round(figure(worst).value, 3))}."
-    return bar_chart(title, f"What each change to the input makes of it, with 95 % intervals.{told}", axis, bars, base=0.0)
+    told = (
+        ""
+        if worst is None
+        else f" The largest loss is of {worst.change}: {signed(round(figure(worst).value, 3))}."
+    )
+    return bar_chart(
+        title,
+        f"What each change to the input makes of it, with 95 % intervals.{told}",
+        axis,
+        bars,
+        base=0.0,
+    )
 
 
 def signed(value: float) -> str:
@@ -84,4 +135,11 @@ def _named(curve: Curve, usual: str) -> str:
 
 
 def _found_at(curve: Curve, rate: float) -> float:
-    return max((recall for false, recall in zip(curve.false_positives, curve.recalls, strict=True) if false <= rate), default=0.0)
+    return max(
+        (
+            recall
+            for false, recall in zip(curve.false_positives, curve.recalls, strict=True)
+            if false <= rate
+        ),
+        default=0.0,
+    )

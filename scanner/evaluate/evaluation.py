@@ -30,7 +30,8 @@ class Subject:
     held_out: bool
     """Each row was judged by models that never saw it."""
     sampled: int | None = None
-    """Rows of each task and label that were changed, at most; None: all of them, or none were changed."""
+    """Rows of each task and label that were changed, at most; None: all of them, or none were
+    changed."""
     seed: int = 0
 
 
@@ -57,7 +58,8 @@ def evaluate(
     *,
     rounds: int = ROUNDS,
 ) -> Evaluation:
-    """Everything that can be told of what the models said; ``versions`` are rows unchanged and changed, to be compared.
+    """Everything that can be told of what the models said; ``versions`` are rows unchanged and
+    changed, to be compared.
 
     ``rounds`` of the bootstrap; of the many figures of changes and slices, half as many.
     """
@@ -78,8 +80,13 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     subject = said["subject"]
     return {
         "type": "evaluation",
-        **{key: subject[key] for key in ("models", "rows", "failed", "held_out", "sampled", "seed")},
-        **{key: _finite(said[key]) for key in ("results", "thresholds", "reliability", "robustness", "slices")},
+        **{
+            key: subject[key] for key in ("models", "rows", "failed", "held_out", "sampled", "seed")
+        },
+        **{
+            key: _finite(said[key])
+            for key in ("results", "thresholds", "reliability", "robustness", "slices")
+        },
     }
 
 

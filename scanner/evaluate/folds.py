@@ -1,7 +1,8 @@
 """Which models judge which row: those of the settings, or for each row the ones that never saw it.
 
-A recipe leaves ``folds.csv`` (``path,fold``) and ``fold-K/MODEL/``, the model that learned without the rows of fold K. Rows that
-its table does not name go with their group; groups that it does not know are dealt out by a hash of their name.
+A recipe leaves ``folds.csv`` (``path,fold``) and ``fold-K/MODEL/``, the model that learned without
+the rows of fold K. Rows that its table does not name go with their group; groups that it does not
+know are dealt out by a hash of their name.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class FoldModels:
 
     def models(self, fold: int) -> Iterator[Path]:
         """The model folders of one fold."""
-        return (path for path in sorted((self.folder / f"{PREFIX}{fold}").iterdir()) if path.is_dir())
+        return (
+            path for path in sorted((self.folder / f"{PREFIX}{fold}").iterdir()) if path.is_dir()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +66,19 @@ def read_fold_models(folder: Path) -> FoldModels:
     found = FoldModels(folder=folder, fold_of=fold_of, folds=tuple(sorted(set(fold_of.values()))))
     for fold in found.folds:
         if not (folder / f"{PREFIX}{fold}").is_dir():
-            raise SetupError(f"{table}: names fold {fold}, but there is no {PREFIX}{fold} beside it")
+            raise SetupError(
+                f"{table}: names fold {fold}, but there is no {PREFIX}{fold} beside it"
+            )
     if not found.folds:
         raise SetupError(f"{table}: no row")
     return found
 
 
-def shares(rows: Sequence[Row], settings: Settings, sets: Sequence[FoldModels] = ()) -> Iterator[Share]:
-    """The rows in shares, each with the settings by which it is to be judged; without ``sets`` it is one.
+def shares(
+    rows: Sequence[Row], settings: Settings, sets: Sequence[FoldModels] = ()
+) -> Iterator[Share]:
+    """The rows in shares, each with the settings by which it is to be judged; without ``sets`` it
+    is one.
 
     A share's models lie in a folder that is there as long as nobody asks for the next share.
     """
@@ -91,7 +99,10 @@ def shares(rows: Sequence[Row], settings: Settings, sets: Sequence[FoldModels] =
 def _folds(rows: Sequence[Row], models: FoldModels) -> dict[str, int]:
     """The fold of each row, by its key."""
     of_group = {row.source: models.fold_of[row.key] for row in rows if row.key in models.fold_of}
-    return {row.key: models.fold_of.get(row.key, of_group.get(row.source, _dealt(row, models))) for row in rows}
+    return {
+        row.key: models.fold_of.get(row.key, of_group.get(row.source, _dealt(row, models)))
+        for row in rows
+    }
 
 
 def _dealt(row: Row, models: FoldModels) -> int:
@@ -107,4 +118,6 @@ def _lay_out(models: FoldModels, fold: int, scratch: Path) -> None:
 
 
 def _with_models(settings: Settings, folder: Path) -> Settings:
-    return settings.model_copy(update={"models": settings.models.model_copy(update={"dir": folder})})
+    return settings.model_copy(
+        update={"models": settings.models.model_copy(update={"dir": folder})}
+    )

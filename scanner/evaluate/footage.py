@@ -1,4 +1,7 @@
-"""What footage is like, measured and not told: how bright, how large, in which container. Looks at keyframes, in the sandbox."""
+"""What footage is like, measured and not told: how bright, how large, in which container.
+
+Looks at keyframes, in the sandbox.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ class Footage:
 
 def look_at(rows: Iterable[Row], settings: Settings) -> Iterator[tuple[str, Footage]]:
     """Each file that can be read, by its row's key."""
-    request = DecodeRequest(specs=(SPEC,), sampling=Sampling(strategy="keyframes"), limits=settings.limits)
+    request = DecodeRequest(
+        specs=(SPEC,), sampling=Sampling(strategy="keyframes"), limits=settings.limits
+    )
     with Sandbox(settings.sandbox) as sandbox:
         for row in {row.key: row for row in rows}.values():
             try:

@@ -33,7 +33,8 @@ Measure = Callable[[Truths, Floats], float]
 BINS = 10
 """Of the calibration error."""
 ROUNDS = 1000
-"""Of the bootstrap; from seed to seed, the ends of an interval then move by some fiftieth of its width."""
+"""Of the bootstrap; from seed to seed, the ends of an interval then move by some fiftieth of its
+width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,8 @@ class Interval:
 
 
 def auc(truths: Truths, scores: Floats) -> float:
-    """Area under the ROC curve: how often a positive scores above a negative, ties counting half (Mann and Whitney).
+    """Area under the ROC curve: how often a positive scores above a negative, ties counting half
+    (Mann and Whitney).
 
     >>> auc(np.array([False, True, True]), np.array([0.1, 0.1, 0.9]))
     0.75
@@ -55,7 +57,9 @@ def auc(truths: Truths, scores: Floats) -> float:
     negatives = len(truths) - positives
     if positives == 0 or negatives == 0:
         return nan
-    return float((_ranks(scores)[truths].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(
+        (_ranks(scores)[truths].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    )
 
 
 def average_precision(truths: Truths, scores: Floats) -> float:
@@ -75,7 +79,8 @@ def average_precision(truths: Truths, scores: Floats) -> float:
 
 
 def recall_at(truths: Truths, scores: Floats, false_positives: float) -> float:
-    """The share of positives above the lowest threshold that flags at most this share of the negatives.
+    """The share of positives above the lowest threshold that flags at most this share of the
+    negatives.
 
     >>> recall_at(np.array([False, False, True, True]), np.array([0.1, 0.5, 0.4, 0.9]), 0.0)
     0.5
@@ -86,15 +91,20 @@ def recall_at(truths: Truths, scores: Floats, false_positives: float) -> float:
 
 
 def calibration_error(truths: Truths, scores: Floats) -> float:
-    """Expected calibration error: how far probabilities lie from what came true, over ``BINS`` bins of equal width."""
+    """Expected calibration error: how far probabilities lie from what came true, over ``BINS`` bins
+    of equal width."""
     if len(truths) == 0:
         return nan
     bins = np.minimum((scores * BINS).astype(int), BINS - 1)
-    return float(sum(abs(float(np.sum(truths[bins == b] - scores[bins == b]))) for b in range(BINS)) / len(truths))
+    return float(
+        sum(abs(float(np.sum(truths[bins == b] - scores[bins == b]))) for b in range(BINS))
+        / len(truths)
+    )
 
 
 def threshold_at(truths: Truths, scores: Floats, false_positives: float) -> float:
-    """What a score must exceed so that at most this share of the negatives is flagged; NaN without a negative.
+    """What a score must exceed so that at most this share of the negatives is flagged; NaN without
+    a negative.
 
     >>> threshold_at(np.array([False, False, True]), np.array([0.1, 0.5, 0.9]), 0.5)
     0.1
@@ -107,33 +117,65 @@ def threshold_at(truths: Truths, scores: Floats, false_positives: float) -> floa
 
 
 def share(truths: Truths, flags: Floats) -> float:
-    """The share of rows that are flagged (1.0, not 0.0), whatever is true of them; a measure like the others."""
+    """The share of rows that are flagged (1.0, not 0.0), whatever is true of them; a measure like
+    the others."""
     return float(flags.mean()) if len(flags) else nan
 
 
-def bootstrap(measure: Measure, truths: Truths, scores: Floats, groups: Sequence[str], *, seed: int = 0, rounds: int = ROUNDS) -> Interval:
-    """The measure, and its percentile interval when whole groups are drawn: rows of one video say the same thing many times."""
-    return _resampled(lambda index: measure(truths[index], scores[index]), groups, seed=seed, rounds=rounds)
-
-
-def bootstrap_difference(
-    measure: Measure, truths: Truths, before: Floats, after: Floats, groups: Sequence[str], *, seed: int = 0, rounds: int = ROUNDS
+def bootstrap(
+    measure: Measure,
+    truths: Truths,
+    scores: Floats,
+    groups: Sequence[str],
+    *,
+    seed: int = 0,
+    rounds: int = ROUNDS,
 ) -> Interval:
-    """What the measure gains from one score of the same rows to another, paired: the same groups are drawn for both."""
+    """The measure, and its percentile interval when whole groups are drawn: rows of one video say
+    the same thing many times."""
     return _resampled(
-        lambda index: measure(truths[index], after[index]) - measure(truths[index], before[index]), groups, seed=seed, rounds=rounds
+        lambda index: measure(truths[index], scores[index]), groups, seed=seed, rounds=rounds
     )
 
 
-def _resampled(statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, seed: int, rounds: int) -> Interval:
+def bootstrap_difference(
+    measure: Measure,
+    truths: Truths,
+    before: Floats,
+    after: Floats,
+    groups: Sequence[str],
+    *,
+    seed: int = 0,
+    rounds: int = ROUNDS,
+) -> Interval:
+    """What the measure gains from one score of the same rows to another, paired: the same groups
+    are drawn for both."""
+    return _resampled(
+        lambda index: measure(truths[index], after[index]) - measure(truths[index], before[index]),
+        groups,
+        seed=seed,
+        rounds=rounds,
+    )
+
+
+def _resampled(
+    statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, seed: int, rounds: int
+) -> Interval:
     """A statistic of row numbers: of all, and of those of groups that are drawn with replacement."""
     value = statistic(np.arange(len(groups)))
     _, members = np.unique(np.asarray(groups), return_inverse=True)
-    rows = [np.flatnonzero(members == group) for group in range(int(members.max()) + 1)] if len(groups) else []
+    rows = (
+        [np.flatnonzero(members == group) for group in range(int(members.max()) + 1)]
+        if len(groups)
+        else []
+    )
     if np.isnan(value) or len(rows) < 2:
         return Interval(value=value, low=nan, high=nan)
     random = np.random.default_rng(seed)
-    drawn = (np.concatenate([rows[i] for i in random.integers(0, len(rows), len(rows))]) for _ in range(rounds))
+    drawn = (
+        np.concatenate([rows[i] for i in random.integers(0, len(rows), len(rows))])
+        for _ in range(rounds)
+    )
     values = np.array([statistic(index) for index in drawn])
     known = values[~np.isnan(values)]
     if len(known) == 0:

@@ -31,7 +31,8 @@ class Section:
 
     title: str
     body: Markup
-    """Escaped HTML without scripts, styles or addresses; charts of ``scanner.evaluate.charts`` fit in."""
+    """Escaped HTML without scripts, styles or addresses; charts of ``scanner.evaluate.charts`` fit
+    in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,10 @@ class _Changed:
 
 
 def to_page(evaluation: Evaluation, sections: Sequence[Section] = ()) -> str:
-    """The page; ``sections`` come after the figures of single rows. Its style is the only one that may apply."""
+    """The page; ``sections`` come after the figures of single rows.
+
+    Its style is the only one that may apply.
+    """
     style = files("scanner.evaluate").joinpath("templates", "evaluation.css").read_text("utf-8")
     return (
         environment()
@@ -68,7 +72,8 @@ def to_page(evaluation: Evaluation, sections: Sequence[Section] = ()) -> str:
 
 
 def environment() -> Environment:
-    """What fills the templates of this package: everything is escaped, and what is not known is an error."""
+    """What fills the templates of this package: everything is escaped, and what is not known is an
+    error."""
     environment = Environment(
         loader=PackageLoader("scanner.evaluate", "templates"),
         autoescape=True,
@@ -77,12 +82,19 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": _share, "figure": _figure, "interval": _interval, "change": _change, "shares": _shares}
+    environment.filters |= {
+        "share": _share,
+        "figure": _figure,
+        "interval": _interval,
+        "change": _change,
+        "shares": _shares,
+    }
     return environment
 
 
 def _finalized(value: Any) -> Any:
-    """Every text that reaches the page is made plain first; the template engine escapes it afterwards."""
+    """Every text that reaches the page is made plain first; the template engine escapes it
+    afterwards."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
 
 
@@ -95,7 +107,10 @@ def _changed(rows: Sequence[Robustness]) -> tuple[_Changed, ...]:
     contests: dict[str, list[Robustness]] = {}
     for row in rows:
         contests.setdefault(f"{row.task}: {row.label} against {row.against}", []).append(row)
-    return tuple(_Changed(name=name, rows=tuple(own), charts=_charts(name, own)) for name, own in contests.items())
+    return tuple(
+        _Changed(name=name, rows=tuple(own), charts=_charts(name, own))
+        for name, own in contests.items()
+    )
 
 
 def _charts(name: str, rows: Sequence[Robustness]) -> tuple[Markup, ...]:
@@ -134,4 +149,8 @@ def _change(interval: Interval) -> str:
     if not isfinite(interval.value):
         return UNKNOWN
     value = signed(round(interval.value, 3))
-    return value if not isfinite(interval.low) else f"{value} [{signed(round(interval.low, 2))}, {signed(round(interval.high, 2))}]"
+    return (
+        value
+        if not isfinite(interval.low)
+        else f"{value} [{signed(round(interval.low, 2))}, {signed(round(interval.high, 2))}]"
+    )

@@ -1,4 +1,5 @@
-"""Scores of models that assume different training priors, brought to one: the evidence stays, and a score means the same everywhere."""
+"""Scores of models that assume different training priors, brought to one: the evidence stays, and a
+score means the same everywhere."""
 
 from __future__ import annotations
 
@@ -13,10 +14,17 @@ __all__ = ["rebased", "rebased_score"]
 
 
 def rebased(line: Line, was: Policies, now: Policies) -> Line:
-    """The line as a model with the training priors of ``now`` would have told it; one of ``was`` did."""
+    """The line as a model with the training priors of ``now`` would have told it; one of ``was``
+    did."""
     if not isinstance(line, FrameLine):
         return line
-    return replace(line, scores={label: rebased_score(value, Label(label), was, now) for label, value in line.scores.items()})
+    return replace(
+        line,
+        scores={
+            label: rebased_score(value, Label(label), was, now)
+            for label, value in line.scores.items()
+        },
+    )
 
 
 def rebased_score(value: float, label: Label, was: Policies, now: Policies) -> float:

@@ -1,7 +1,8 @@
 """Whether probabilities come true: of each label, in bins, with counts and intervals.
 
-A model's probability assumes a share of positives, its training prior; footage has another. So scores are rebased first: the evidence
-(log-likelihood ratio), which is what the fold takes, over the share of positives among the rows at hand.
+A model's probability assumes a share of positives, its training prior; footage has another. So
+scores are rebased first: the evidence (log-likelihood ratio), which is what the fold takes, over
+the share of positives among the rows at hand.
 """
 
 from __future__ import annotations
@@ -45,10 +46,17 @@ def reliabilities(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Rel
             for one, truth in sides:
                 if label in one.evidence and (not truth or shows(one.row, label, contest.labels)):
                     (positives if truth else negatives).setdefault(label, {})[one.row.key] = one
-    return [_measured(label, list(positives[label].values()), list(negatives.get(label, {}).values()), rounds) for label in positives]
+    return [
+        _measured(
+            label, list(positives[label].values()), list(negatives.get(label, {}).values()), rounds
+        )
+        for label in positives
+    ]
 
 
-def _measured(label: str, positives: list[Judged], negatives: list[Judged], rounds: int) -> Reliability:
+def _measured(
+    label: str, positives: list[Judged], negatives: list[Judged], rounds: int
+) -> Reliability:
     rows = [*positives, *negatives]
     truths = np.arange(len(rows)) < len(positives)
     groups = [one.row.source for one in rows]
@@ -87,8 +95,11 @@ def _bins(truths: Truths, values: Floats, groups: Sequence[str], rounds: int) ->
         )
 
 
-def _intervals(truths: Truths, index: NDArray[np.intp], groups: Sequence[str], rounds: int) -> tuple[Floats, Floats]:
-    """Where 95 % of each bin's share of positives lies when whole groups are drawn; NaN where one group has them all."""
+def _intervals(
+    truths: Truths, index: NDArray[np.intp], groups: Sequence[str], rounds: int
+) -> tuple[Floats, Floats]:
+    """Where 95 % of each bin's share of positives lies when whole groups are drawn; NaN where one
+    group has them all."""
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     size = int(members.max()) + 1
     counts, found = np.zeros((size, BINS)), np.zeros((size, BINS))

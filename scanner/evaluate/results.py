@@ -1,4 +1,5 @@
-"""How well positives stand out from negatives of each kind, and thresholds for stated false positives."""
+"""How well positives stand out from negatives of each kind, and thresholds for stated false
+positives."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Result:
     task: str
     label: str
     against: str
-    """``own``: the task's own negatives; ``benign``: ordinary pictures and clips; ``games``: rendered games and screens."""
+    """``own``: the task's own negatives; ``benign``: ordinary pictures and clips; ``games``:
+    rendered games and screens."""
     positives: int
     negatives: int
     groups: int
@@ -57,7 +59,8 @@ class Threshold:
     rate: float
     negatives: int
     allowed: int
-    """Negatives that may lie above it; none where there are too few rows to tell the rate, the threshold then being the highest of them."""
+    """Negatives that may lie above it; none where there are too few rows to tell the rate, the
+    threshold then being the highest of them."""
     threshold: float
     """A probability; what is flagged lies above it."""
     recall: float
@@ -70,7 +73,11 @@ def results(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Result]:
 
 def thresholds(judged: Sequence[Judged]) -> list[Threshold]:
     """For each label and kind of negatives (for the medium too) the threshold of each of ``RATES``."""
-    alone = (one for contest in contests(judged) for one in ([contest.of_label(label) for label in contest.labels] or [contest]))
+    alone = (
+        one
+        for contest in contests(judged)
+        for one in ([contest.of_label(label) for label in contest.labels] or [contest])
+    )
     return [threshold for contest in alone for threshold in _thresholds(contest)]
 
 
@@ -85,7 +92,9 @@ def _recall(rate: float, truths: Truths, scores: Floats) -> float:
 
 def _measured(contest: Contest, rounds: int) -> Result:
     truths, scores = contest.truths, contest.scores
-    measured = partial(bootstrap, truths=truths, scores=scores, groups=contest.groups, rounds=rounds)
+    measured = partial(
+        bootstrap, truths=truths, scores=scores, groups=contest.groups, rounds=rounds
+    )
     return Result(
         task=contest.task,
         label=contest.label,

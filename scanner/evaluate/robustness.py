@@ -1,4 +1,5 @@
-"""The same figures again after a change to the input: what it costs, row by row against the unchanged input."""
+"""The same figures again after a change to the input: what it costs, row by row against the
+unchanged input."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from scanner.types import Source
 __all__ = ["RATE", "Robustness", "altered_by", "robustness"]
 
 RATE: Final = 0.05
-"""Share of false positives at which recall is told: with the rows of a sample, fewer cannot be told."""
+"""Share of false positives at which recall is told: with the rows of a sample, fewer cannot be
+told."""
 COMPANIONS: Final = 3
 ROUNDS: Final = 500
 """Of the bootstrap."""
@@ -33,7 +35,10 @@ _Place = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Robustness:
-    """One contest after one change. Differences are paired: the same rows, changed less unchanged."""
+    """One contest after one change.
+
+    Differences are paired: the same rows, changed less unchanged.
+    """
 
     change: str
     task: str
@@ -53,25 +58,35 @@ class Robustness:
 
 
 def robustness(versions: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Robustness]:
-    """Each contest of the rows as they are, and after each change, in the order in which changes are first met.
+    """Each contest of the rows as they are, and after each change, in the order in which changes
+    are first met.
 
-    ``versions`` holds rows unchanged and changed; a row that could not be read after a change is left out of both sides of that one.
+    ``versions`` holds rows unchanged and changed; a row that could not be read after a change is
+    left out of both sides of that one.
     """
     of_change: dict[str, dict[_Place, Judged]] = {UNCHANGED: {}}
     for one in versions:
         of_change.setdefault(one.change, {})[_place(one)] = one
     before = of_change[UNCHANGED]
-    pairs = ({place: one for place, one in after.items() if place in before} for after in of_change.values())
+    pairs = (
+        {place: one for place, one in after.items() if place in before}
+        for after in of_change.values()
+    )
     return [row for after in pairs for row in _compared(before, after, rounds)]
 
 
-def altered_by(studio: Studio, changes: Sequence[Change], rows: Sequence[Row], *, seed: int = 0) -> Versions:
-    """What ``Score.rows`` is to look at: every row as it is and after each of the changes, some of which show harmless rows beside it."""
+def altered_by(
+    studio: Studio, changes: Sequence[Change], rows: Sequence[Row], *, seed: int = 0
+) -> Versions:
+    """What ``Score.rows`` is to look at: every row as it is and after each of the changes, some of
+    which show harmless rows beside it."""
     harmless = [row for row in rows if row.task in ("benign", "benign_video") and not is_armed(row)]
 
     def versions(row: Row) -> Mapping[str, Source]:
         own = crc32(f"{seed}/{row.key}".encode("utf-8", "surrogatepass"))
-        altered = studio.altered(row.path, changes, seed=own, others=_beside(row, harmless, Random(own)))
+        altered = studio.altered(
+            row.path, changes, seed=own, others=_beside(row, harmless, Random(own))
+        )
         return {UNCHANGED: row.path, **altered}
 
     return versions
@@ -86,16 +101,25 @@ def _place(one: Judged) -> _Place:
     return (one.row.key, one.row.task, one.row.label)
 
 
-def _compared(before: Mapping[_Place, Judged], after: Mapping[_Place, Judged], rounds: int) -> Iterator[Robustness]:
+def _compared(
+    before: Mapping[_Place, Judged], after: Mapping[_Place, Judged], rounds: int
+) -> Iterator[Robustness]:
     own, changed = contests([before[place] for place in after]), contests(list(after.values()))
     for old, new in zip(own, changed, strict=True):
         yield _row(old, new, rounds)
 
 
 def _row(old: Contest, new: Contest, rounds: int) -> Robustness:
-    alone: Callable[..., Interval] = partial(bootstrap, groups=new.groups, truths=new.truths, scores=new.scores, rounds=rounds)
+    alone: Callable[..., Interval] = partial(
+        bootstrap, groups=new.groups, truths=new.truths, scores=new.scores, rounds=rounds
+    )
     paired: Callable[..., Interval] = partial(
-        bootstrap_difference, truths=new.truths, before=old.scores, after=new.scores, groups=new.groups, rounds=rounds
+        bootstrap_difference,
+        truths=new.truths,
+        before=old.scores,
+        after=new.scores,
+        groups=new.groups,
+        rounds=rounds,
     )
     return Robustness(
         change=new.rows[0].change,

@@ -1,4 +1,5 @@
-"""Labelled footage: a CSV of ``path,task,label,group``, paths relative to its own folder, and what else it tells of each."""
+"""Labelled footage: a CSV of ``path,task,label,group``, paths relative to its own folder, and what
+else it tells of each."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ SLICE: Final = "slice"
 EXTENT: Final = "extent"
 """Optional column: the width of the widest labelled object, as a share of the picture's."""
 BOX: Final = 5
-"""Numbers in a line of YOLO boxes: class, centre x, centre y, width, height; shares of the picture."""
+"""Numbers in a line of YOLO boxes: class, centre x, centre y, width, height; shares of the picture.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,8 @@ class Row:
     slices: frozenset[str] = frozenset()
     """Words of the column ``slice``."""
     extent: float | None = None
-    """Width of the widest labelled object as a share of the picture's width; None where nothing tells it."""
+    """Width of the widest labelled object as a share of the picture's width; None where nothing
+    tells it."""
 
     @property
     def key(self) -> str:
@@ -61,7 +64,9 @@ def read_rows(manifest: Path) -> list[Row]:
             table = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
             if missing:
-                raise SetupError(f"{manifest}: no column {', '.join(missing)}; {','.join(COLUMNS)} are wanted")
+                raise SetupError(
+                    f"{manifest}: no column {', '.join(missing)}; {','.join(COLUMNS)} are wanted"
+                )
             rows = [_row(manifest, said) for said in table]
     except (OSError, UnicodeDecodeError, csv.Error) as why:
         raise SetupError(f"{manifest}: cannot be read ({why})") from why
@@ -99,7 +104,11 @@ def _extent(manifest: Path, path: str, said: str | None) -> float:
 def _boxed(path: Path) -> float | None:
     """By the YOLO boxes in a ``.txt`` beside the picture, where there are some."""
     try:
-        lines = [line.split() for line in path.with_suffix(".txt").read_text("utf-8").splitlines() if line.strip()]
+        lines = [
+            line.split()
+            for line in path.with_suffix(".txt").read_text("utf-8").splitlines()
+            if line.strip()
+        ]
         boxes = [[float(number) for number in line] for line in lines if len(line) == BOX]
     except (OSError, ValueError):
         return None

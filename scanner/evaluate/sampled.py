@@ -1,4 +1,5 @@
-"""Some of the rows, where all would take too long: as many groups as can be, and the same rows for the same seed."""
+"""Some of the rows, where all would take too long: as many groups as can be, and the same rows for
+the same seed."""
 
 from __future__ import annotations
 
@@ -12,13 +13,18 @@ __all__ = ["kind_of", "sampled"]
 
 
 def sampled(rows: Sequence[Row], most: int | None, *, seed: int = 0) -> list[Row]:
-    """At most so many rows of each task and label, groups taking turns, in their old order; all of them without ``most``."""
+    """At most so many rows of each task and label, groups taking turns, in their old order; all of
+    them without ``most``."""
     if most is None:
         return list(rows)
     of_kind: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         of_kind[kind_of(row)].append(row)
-    kept = {row.key for kind in sorted(of_kind) for row in _in_turns(of_kind[kind], Random(f"{seed}/{kind}"), most)}
+    kept = {
+        row.key
+        for kind in sorted(of_kind)
+        for row in _in_turns(of_kind[kind], Random(f"{seed}/{kind}"), most)
+    }
     return [row for row in rows if row.key in kept]
 
 

@@ -1,4 +1,5 @@
-"""The same figures for parts of the footage: dark, small, far, by container, by kind of game, and by the user's own words."""
+"""The same figures for parts of the footage: dark, small, far, by container, by kind of game, and
+by the user's own words."""
 
 from __future__ import annotations
 
@@ -30,7 +31,10 @@ UNKNOWN: Final = Interval(value=nan, low=nan, high=nan)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One contest within one slice. A side that has no row in it counts whole: what is sliced is then the other one."""
+    """One contest within one slice.
+
+    A side that has no row in it counts whole: what is sliced is then the other one.
+    """
 
     slice: str
     task: str
@@ -46,11 +50,14 @@ class Slice:
     """Fewer than ``FEW`` rows of a side, or one group of it: no figure of that side is told."""
     auc: Interval
     flagged_positives: Interval
-    """Share of the positives in the slice that the policies in force flag, those in shadow among them."""
+    """Share of the positives in the slice that the policies in force flag, those in shadow among
+    them."""
     flagged_negatives: Interval
 
 
-def slices(judged: Sequence[Judged], footage: Mapping[str, Footage], *, rounds: int = ROUNDS) -> list[Slice]:
+def slices(
+    judged: Sequence[Judged], footage: Mapping[str, Footage], *, rounds: int = ROUNDS
+) -> list[Slice]:
     """Each contest in each slice that it has rows in; ``footage`` is known by the rows' keys."""
     return [one for contest in contests(judged) for one in _sliced(contest, footage, rounds)]
 
@@ -62,7 +69,11 @@ def names_of(row: Row, footage: Footage | None) -> Iterator[str]:
         yield row.label
     if row.extent is not None:
         low, high = next(extent for extent in EXTENTS if extent[0] <= row.extent < extent[1])
-        yield f"object {low:.0%} of the width or more" if high > 1 else f"object {low:.0%} to {high:.0%} of the width"
+        yield (
+            f"object {low:.0%} of the width or more"
+            if high > 1
+            else f"object {low:.0%} to {high:.0%} of the width"
+        )
     if footage is None:
         return
     if footage.luma < DARK:
@@ -81,7 +92,10 @@ def _sliced(contest: Contest, footage: Mapping[str, Footage], rounds: int) -> It
 
 
 def _slice(name: str, contest: Contest, inside: Truths, rounds: int) -> Slice:
-    positives, negatives = contest.only(contest.truths & inside), contest.only(~contest.truths & inside)
+    positives, negatives = (
+        contest.only(contest.truths & inside),
+        contest.only(~contest.truths & inside),
+    )
     sides = [side for side in (positives, negatives) if side.rows]
     few = any(_few(side) for side in sides)
     whole = contest.only(_with_whole_sides(contest.truths, inside))
@@ -94,7 +108,9 @@ def _slice(name: str, contest: Contest, inside: Truths, rounds: int) -> Slice:
         negatives=len(negatives.rows),
         groups=len({*positives.groups, *negatives.groups}),
         few=few,
-        auc=UNKNOWN if few else bootstrap(auc, whole.truths, whole.scores, whole.groups, rounds=rounds),
+        auc=UNKNOWN
+        if few
+        else bootstrap(auc, whole.truths, whole.scores, whole.groups, rounds=rounds),
         flagged_positives=_flagged(positives, rounds),
         flagged_negatives=_flagged(negatives, rounds),
     )

@@ -14,7 +14,17 @@ from scanner.types import Label, Medium
 
 __all__ = ["Contest", "Judged", "Unread", "contests", "is_armed", "shows"]
 
-ARMED: Final = ("rifle", "revolver", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow")
+ARMED: Final = (
+    "rifle",
+    "revolver",
+    "holster",
+    "cannon",
+    "projectile",
+    "missile",
+    "cleaver",
+    "letter_opener",
+    "bow",
+)
 """ImageNet classes that do show weapons; no negatives for them."""
 NEGATIVE: Final = frozenset({"0", "normal"})
 REAL: Final = frozenset({"violence_clip", "benign", "benign_video"})
@@ -23,7 +33,8 @@ REAL: Final = frozenset({"violence_clip", "benign", "benign_video"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A row and what the models said of it: of each label the highest score of any frame, of each medium the mean share."""
+    """A row and what the models said of it: of each label the highest score of any frame, of each
+    medium the mean share."""
 
     row: Row
     scores: Mapping[str, float]
@@ -31,11 +42,13 @@ class Judged:
     flagged: frozenset[str] = frozenset()
     """Labels that the policies in force would flag it for, those in shadow among them."""
     evidence: Mapping[str, float] = field(default_factory=dict)
-    """Of each label's highest score the log-likelihood ratio: the score without the prior that its model assumes."""
+    """Of each label's highest score the log-likelihood ratio: the score without the prior that its
+    model assumes."""
     change: str = ""
     """What was done to the input; nothing, where it is empty."""
     shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """By model, the highest scores of labels for which it is in shadow while another model judges them."""
+    """By model, the highest scores of labels for which it is in shadow while another model judges
+    them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +70,8 @@ class Contest:
     labels: tuple[Label, ...]
     """The labels whose highest score counts; none where it is the medium."""
     against: str
-    """``own``: the task's own negatives; ``benign``: ordinary pictures and clips; ``games``: rendered games and screens."""
+    """``own``: the task's own negatives; ``benign``: ordinary pictures and clips; ``games``:
+    rendered games and screens."""
     rows: tuple[Judged, ...]
     """Positives first."""
     truths: Truths
@@ -80,7 +94,11 @@ class Contest:
 
     def of_label(self, label: Label) -> Contest:
         """The same contest for one of its labels: the positives that show it, and its own scores."""
-        kept = [one for one, truth in zip(self.rows, self.truths.tolist(), strict=True) if not truth or shows(one.row, label, self.labels)]
+        kept = [
+            one
+            for one, truth in zip(self.rows, self.truths.tolist(), strict=True)
+            if not truth or shows(one.row, label, self.labels)
+        ]
         found = sum(map(bool, self.truths)) - (len(self.rows) - len(kept))
         return replace(
             self,
@@ -108,21 +126,34 @@ class _Question:
 
 
 def contests(judged: Sequence[Judged]) -> Iterator[Contest]:
-    """A contest for each task and kind of negatives that there are rows for, rows in the order given.
+    """A contest for each task and kind of negatives that there are rows for, rows in the order
+    given.
 
-    Rows of which no model says any of the labels are in none: a model of movement says nothing of stills.
-    A model that is in shadow for a label that another one judges has contests of its own, among the rows that it saw.
+    Rows of which no model says any of the labels are in none: a model of movement says nothing of
+    stills. A model that is in shadow for a label that another one judges has contests of its own,
+    among the rows that it saw.
     """
     yield from _contests(_QUESTIONS, judged)
     for model in sorted({model for one in judged for model in one.shadow}):
         seen = [one for one in judged if model in one.shadow]
         heard = {label for one in seen for label in one.shadow[model]}
-        yield from _contests([_by_shadow(question, model) for question in _QUESTIONS if heard.intersection(question.labels)], seen)
+        yield from _contests(
+            [
+                _by_shadow(question, model)
+                for question in _QUESTIONS
+                if heard.intersection(question.labels)
+            ],
+            seen,
+        )
 
 
 def _contests(questions: Sequence[_Question], judged: Sequence[Judged]) -> Iterator[Contest]:
     for question in questions:
-        heard = [one for one in judged if not question.labels or any(label in one.scores for label in question.labels)]
+        heard = [
+            one
+            for one in judged
+            if not question.labels or any(label in one.scores for label in question.labels)
+        ]
         positives = [one for one in heard if question.positive(one.row)]
         for against, is_negative in question.negatives.items():
             negatives = [one for one in heard if is_negative(one.row)]
@@ -130,7 +161,9 @@ def _contests(questions: Sequence[_Question], judged: Sequence[Judged]) -> Itera
                 yield _contest(question, against, positives, negatives)
 
 
-def _contest(question: _Question, against: str, positives: list[Judged], negatives: list[Judged]) -> Contest:
+def _contest(
+    question: _Question, against: str, positives: list[Judged], negatives: list[Judged]
+) -> Contest:
     rows = (*positives, *negatives)
     return Contest(
         task=question.task,
@@ -150,7 +183,9 @@ def _by_shadow(question: _Question, model: str) -> _Question:
     def score(judged: Judged) -> float:
         return max(judged.shadow[model].get(label, 0.0) for label in labels)
 
-    return replace(question, label=f"{question.label} by {model}, in shadow", labels=(), score=score)
+    return replace(
+        question, label=f"{question.label} by {model}, in shadow", labels=(), score=score
+    )
 
 
 def _score_of(*labels: str) -> Callable[[Judged], float]:
@@ -167,7 +202,8 @@ def is_armed(row: Row) -> bool:
 
 
 def shows(row: Row, label: Label, labels: Sequence[Label]) -> bool:
-    """Whether a positive row counts for one label of several: a frame labelled smoke may show fire or not."""
+    """Whether a positive row counts for one label of several: a frame labelled smoke may show fire
+    or not."""
     return row.label == label or row.label not in labels
 
 
@@ -186,7 +222,9 @@ def _own(task: str, *, positive: bool) -> Callable[[Row], bool]:
 def _question(task: str, labels: tuple[str, ...], ordinary: Callable[[Row], bool]) -> _Question:
     negatives = {"own": _own(task, positive=False), "benign": ordinary, "games": _is_game}
     said = tuple(Label(label) for label in labels)
-    return _Question(task, " or ".join(labels), said, _score_of(*labels), _own(task, positive=True), negatives)
+    return _Question(
+        task, " or ".join(labels), said, _score_of(*labels), _own(task, positive=True), negatives
+    )
 
 
 def _share(medium: Medium) -> Callable[[Judged], float]:
@@ -203,6 +241,9 @@ _QUESTIONS: Final = (
         (),
         _share(Medium.RENDERED),
         lambda row: _is_game(row) and row.label.startswith("rendered"),
-        {"camera": lambda row: row.task in REAL, "screen": lambda row: _is_game(row) and row.label == "screen"},
+        {
+            "camera": lambda row: row.task in REAL,
+            "screen": lambda row: _is_game(row) and row.label == "screen",
+        },
     ),
 )

@@ -1,4 +1,5 @@
-"""Scores for labelled rows: each is scanned as anything else is, and judged by the lines that tell of it."""
+"""Scores for labelled rows: each is scanned as anything else is, and judged by the lines that tell
+of it."""
 
 from __future__ import annotations
 
@@ -44,16 +45,24 @@ class Score:
     fold_models: tuple[FoldModels, ...] = ()
     """For rows that models were trained on: those that never saw them."""
     keep: Callable[[Line], None] | None = None
-    """Is told each line of the scan, its scores at the training priors of the settings' own models."""
+    """Is told each line of the scan, its scores at the training priors of the settings' own models.
+    """
 
-    def rows(self, rows: Sequence[Row], versions: Versions | None = None) -> Iterator[Judged | Unread]:
-        """What the models said of each version of each row, in the order in which the runner is done."""
+    def rows(
+        self, rows: Sequence[Row], versions: Versions | None = None
+    ) -> Iterator[Judged | Unread]:
+        """What the models said of each version of each row, in the order in which the runner is
+        done."""
         own = compose_policies(self.settings, used_models(self.settings))
         for share in shares(rows, self.settings, self.fold_models):
             policies = compose_policies(share.settings, used_models(share.settings))
             with self.open_runner(share.settings) as runner:
-                lines = self._kept(record(share.rows, policies, runner, versions or unchanged), policies, own)
-                yield from (_told_at(own, policies, one) for one in judge(share.rows, lines, policies))
+                lines = self._kept(
+                    record(share.rows, policies, runner, versions or unchanged), policies, own
+                )
+                yield from (
+                    _told_at(own, policies, one) for one in judge(share.rows, lines, policies)
+                )
 
     def _kept(self, lines: Iterable[Line], policies: Policies, own: Policies) -> Iterator[Line]:
         for line in lines:
@@ -67,18 +76,25 @@ def unchanged(row: Row) -> Mapping[str, Source]:
     return {UNCHANGED: row.path}
 
 
-def record(rows: Iterable[Row], policies: Policies, runner: Runner, versions: Versions = unchanged) -> Iterator[Line]:
-    """The lines of ``scan --json`` for the rows, told under their paths as the manifest has them; each file once.
+def record(
+    rows: Iterable[Row], policies: Policies, runner: Runner, versions: Versions = unchanged
+) -> Iterator[Line]:
+    """The lines of ``scan --json`` for the rows, told under their paths as the manifest has them;
+    each file once.
 
-    What was done to a file stands behind its path, in brackets. Where that cannot be done, the file has an error and no more.
+    What was done to a file stands behind its path, in brackets. Where that cannot be done, the file
+    has an error and no more.
     """
     of_file = {row.key: row for row in rows}
     arrivals = (arrival for row in of_file.values() for arrival in _arrivals(row, versions))
     return (said for said in scan(arrivals, policies, runner) if isinstance(said, Line))
 
 
-def judge(rows: Sequence[Row], lines: Iterable[Line], policies: Policies) -> Iterator[Judged | Unread]:
-    """What the lines say of each row: as soon as a summary is there, and at the end of those that have none."""
+def judge(
+    rows: Sequence[Row], lines: Iterable[Line], policies: Policies
+) -> Iterator[Judged | Unread]:
+    """What the lines say of each row: as soon as a summary is there, and at the end of those that
+    have none."""
     heard: dict[str, _Heard] = defaultdict(_Heard)
     of_key: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -118,10 +134,17 @@ class _Heard:
         """Labels that the policies would flag if none were in shadow."""
         if not self.still:
             return frozenset(self.opened)
-        live = replace(policies, labels={label: replace(policy, shadow=False) for label, policy in policies.labels.items()})
+        live = replace(
+            policies,
+            labels={
+                label: replace(policy, shadow=False) for label, policy in policies.labels.items()
+            },
+        )
         (frame, *_) = self.frames
         values = {Label(label): value for label, value in frame.scores.items()}
-        return frozenset(judge_still(values, {Medium(name): share for name, share in frame.medium.items()}, live))
+        return frozenset(
+            judge_still(values, {Medium(name): share for name, share in frame.medium.items()}, live)
+        )
 
 
 def _arrivals(row: Row, versions: Versions) -> Iterator[Arrival]:
@@ -133,7 +156,13 @@ def _arrivals(row: Row, versions: Versions) -> Iterator[Arrival]:
     for change, source in sources.items():
         told = f"{row.key}{BEHIND}{change}{END}" if change else row.key
         key = SegmentKey(stream_id=StreamId(told), sequence=0)
-        yield Arrived(path=told, segment=Segment(key=key, source=source), name=str(row.path), windowed=True, last=True)
+        yield Arrived(
+            path=told,
+            segment=Segment(key=key, source=source),
+            name=str(row.path),
+            windowed=True,
+            last=True,
+        )
 
 
 def _parted(told: str, keys: Container[str]) -> tuple[str, str]:
@@ -144,14 +173,21 @@ def _parted(told: str, keys: Container[str]) -> tuple[str, str]:
     return key, change.removesuffix(END)
 
 
-def _left(of_key: Mapping[str, Sequence[Row]], read: Container[str], heard: Mapping[str, _Heard]) -> Iterator[Unread]:
+def _left(
+    of_key: Mapping[str, Sequence[Row]], read: Container[str], heard: Mapping[str, _Heard]
+) -> Iterator[Unread]:
     """Rows that have no summary, and versions of others that have none."""
     for key, rows in of_key.items():
         if key not in read and key not in heard:
-            yield from (Unread(row=row, reason=f"{row.path}: nothing was said of it") for row in rows)
+            yield from (
+                Unread(row=row, reason=f"{row.path}: nothing was said of it") for row in rows
+            )
     for told, said in heard.items():
         key, change = _parted(told, of_key)
-        yield from (Unread(row=row, reason=said.error or f"{row.path}: no frame", change=change) for row in of_key.get(key, ()))
+        yield from (
+            Unread(row=row, reason=said.error or f"{row.path}: no frame", change=change)
+            for row in of_key.get(key, ())
+        )
 
 
 def _judged(row: Row, change: str, heard: _Heard, policies: Policies) -> Judged | Unread:
@@ -165,15 +201,26 @@ def _judged(row: Row, change: str, heard: _Heard, policies: Policies) -> Judged 
         medium=_mean(heard.frames),
         flagged=heard.flagged(policies),
         shadow=_shadow(heard.frames),
-        evidence={name: policies.labels[label].llr(scores[name]) for label in policies.labels if (name := str(label)) in scores},
+        evidence={
+            name: policies.labels[label].llr(scores[name])
+            for label in policies.labels
+            if (name := str(label)) in scores
+        },
     )
 
 
 def _told_at(now: Policies, was: Policies, said: Judged | Unread) -> Judged | Unread:
-    """Its scores at the training priors of ``now``: scores of several folds' models then mean the same."""
+    """Its scores at the training priors of ``now``: scores of several folds' models then mean the
+    same."""
     if isinstance(said, Unread):
         return said
-    return replace(said, scores={label: rebased_score(value, Label(label), was, now) for label, value in said.scores.items()})
+    return replace(
+        said,
+        scores={
+            label: rebased_score(value, Label(label), was, now)
+            for label, value in said.scores.items()
+        },
+    )
 
 
 def _highest(frames: Sequence[FrameLine]) -> Mapping[str, float]:

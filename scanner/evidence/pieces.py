@@ -31,9 +31,19 @@ class Shelved:
 def piece_of(placed: Shelved, span: Span) -> ClipPiece:
     """The part of a span that lies in one source, in the source's own seconds."""
     start, end = max(span.start, placed.span.start), min(span.end, placed.span.end)
-    init = placed.init if placed.init is None or isinstance(placed.init, bytes) else placed.init.read_bytes()
+    init = (
+        placed.init
+        if placed.init is None or isinstance(placed.init, bytes)
+        else placed.init.read_bytes()
+    )
     within = Span(start=start - placed.span.start, end=end - placed.span.start)
-    return ClipPiece(span=within, offset=placed.span.start, first_pts=placed.first_pts, jumps=placed.jumps, init=init)
+    return ClipPiece(
+        span=within,
+        offset=placed.span.start,
+        first_pts=placed.first_pts,
+        jumps=placed.jumps,
+        init=init,
+    )
 
 
 class Shelf:
@@ -53,7 +63,10 @@ class Shelf:
             self._handed[job.segment.key.sequence] = job
 
     def place(self, segment: ScoredSegment, offset: Fraction) -> Shelved:
-        """One of its segments, the first frame at ``offset``. Windows of a file whose clock goes on are one stretch."""
+        """One of its segments, the first frame at ``offset``.
+
+        Windows of a file whose clock goes on are one stretch.
+        """
         job = self._file or self._handed.pop(segment.key.sequence)
         times = segment.times
         self._jumps += job is self._file and segment.discontinuity
@@ -66,7 +79,11 @@ class Shelf:
             jumps=self._jumps,
         )
         before = self._placed[-1] if self._placed else None
-        if before is not None and job is self._file and (before.shift, before.jumps) == (placed.shift, placed.jumps):
+        if (
+            before is not None
+            and job is self._file
+            and (before.shift, before.jumps) == (placed.shift, placed.jumps)
+        ):
             placed = replace(before, span=Span(start=before.span.start, end=placed.span.end))
             self._placed.pop()
         self._placed.append(placed)
@@ -74,7 +91,11 @@ class Shelf:
 
     def showing(self, span: Span) -> Iterator[Shelved]:
         """Those that show a part of the span."""
-        return (placed for placed in self._placed if placed.span.start < span.end and span.start < placed.span.end)
+        return (
+            placed
+            for placed in self._placed
+            if placed.span.start < span.end and span.start < placed.span.end
+        )
 
     def forget(self, before: Fraction, sequences: Iterable[int] = ()) -> None:
         """Sources that end before an instant, and handed ones that will not be placed."""

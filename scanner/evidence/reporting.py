@@ -43,7 +43,15 @@ class Reporter:
                 return
         self._paths[said.path] = None
 
-    def report(self, settings: Settings, policies: Policies, manifests: Sequence[Manifest], *, version: str, created: str) -> Report:
+    def report(
+        self,
+        settings: Settings,
+        policies: Policies,
+        manifests: Sequence[Manifest],
+        *,
+        version: str,
+        created: str,
+    ) -> Report:
         """Everything so far. ``created`` is RFC 3339 in UTC."""
         taxonomy = Taxonomy.load()
         missing = uncovered(taxonomy, policies.labels)
@@ -55,17 +63,24 @@ class Reporter:
             created=created,
             settings=_facts(settings),
             models=tuple(_model(manifest, settings) for manifest in manifests),
-            policies=tuple(_policy(label, policies.labels[label]) for label in policies.by_severity()),
+            policies=tuple(
+                _policy(label, policies.labels[label]) for label in policies.by_severity()
+            ),
             policy_version=policy_hash(policies)[:12],
             policy_sha256=policy_hash(policies),
             taxonomy_version=taxonomy.version,
-            uncovered=tuple(UncoveredCategory(category=category, labels=tuple(labels)) for category, labels in by_category.items()),
+            uncovered=tuple(
+                UncoveredCategory(category=category, labels=tuple(labels))
+                for category, labels in by_category.items()
+            ),
             paths=tuple(sorted((self._path(path) for path in self._paths), key=_urgency)),
         )
 
     def _path(self, path: str) -> PathReport:
         told = self._summaries.get(path)
-        common = PathReport(path=path, unseen=tuple(self._gaps[path]), errors=tuple(self._errors[path]))
+        common = PathReport(
+            path=path, unseen=tuple(self._gaps[path]), errors=tuple(self._errors[path])
+        )
         if told is None:
             return common
         return replace(
@@ -85,7 +100,8 @@ class Reporter:
 
 
 def _urgency(path: PathReport) -> tuple[int, bool]:
-    """What wants a look comes first: by severity of what was flagged, then what could not be read; else in the scan's order."""
+    """What wants a look comes first: by severity of what was flagged, then what could not be read;
+    else in the scan's order."""
     severities = [finding.severity for finding in path.incidents if not finding.shadow]
     flagged = 1 + max(severities, default=0) if path.flagged else 0
     return (-flagged, not path.errors)
@@ -97,14 +113,31 @@ def _unseen(line: GapLine) -> Unseen:
 
 def _facts(settings: Settings) -> dict[str, str | float]:
     sampling = settings.sampling
-    steps = {"min_gap": float(sampling.min_gap), "max_gap": float(sampling.max_gap), "every": float(sampling.every)}
-    return {"sampling": sampling.strategy, **steps, "window": float(settings.window), "provider": settings.models.provider}
+    steps = {
+        "min_gap": float(sampling.min_gap),
+        "max_gap": float(sampling.max_gap),
+        "every": float(sampling.every),
+    }
+    return {
+        "sampling": sampling.strategy,
+        **steps,
+        "window": float(settings.window),
+        "provider": settings.models.provider,
+    }
 
 
 def _model(manifest: Manifest, settings: Settings) -> ModelUsed:
     labels = tuple(str(label) for label in manifest.scored_labels)
-    used = graph_file(manifest, provider=settings.models.provider, precision=settings.models.precision)
-    return ModelUsed(name=manifest.name, version=manifest.version, sha256=used.sha256, labels=labels, licence=manifest.licence)
+    used = graph_file(
+        manifest, provider=settings.models.provider, precision=settings.models.precision
+    )
+    return ModelUsed(
+        name=manifest.name,
+        version=manifest.version,
+        sha256=used.sha256,
+        labels=labels,
+        licence=manifest.licence,
+    )
 
 
 def _policy(label: Label, policy: Policy) -> PolicyUsed:

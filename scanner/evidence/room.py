@@ -1,4 +1,5 @@
-"""Keeps what an incident may need to be shown, and cuts it: in pieces while it runs, the rest when it is over."""
+"""Keeps what an incident may need to be shown, and cuts it: in pieces while it runs, the rest when
+it is over."""
 
 from __future__ import annotations
 
@@ -62,7 +63,9 @@ class _Stream:
 class EvidenceRoom:
     """Cuts clips and draws contact sheets into a folder, in a sandbox of its own."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox, policies: Policies, settings: EvidenceSettings) -> None:
+    def __init__(
+        self, folder: Path, sandbox: Sandbox, policies: Policies, settings: EvidenceSettings
+    ) -> None:
         self._folder = folder
         self._sandbox = sandbox
         self._policies = policies
@@ -84,17 +87,24 @@ class EvidenceRoom:
         """One sample was folded."""
         stream = self._streams[risk.stream_id]
         risks = risk.risks(self._policies)
-        if stream.looks and stream.looks[-1][0] == risk.at:  # a burst that ends with a frame which was looked at by itself
+        if (
+            stream.looks and stream.looks[-1][0] == risk.at
+        ):  # a burst that ends with a frame which was looked at by itself
             stream.looks.pop()
             self.timelines[path].pop()
-        self.timelines[path].append(RiskPoint(at=float(risk.at), risk=_words(risks), level=_words(risk.levels)))
+        self.timelines[path].append(
+            RiskPoint(at=float(risk.at), risk=_words(risks), level=_words(risk.levels))
+        )
         stream.looks.append((risk.at, risks))
         stream.open = risk.incidents
 
     def placed(self, segment: ScoredSegment, before: Clock, after: Clock) -> None:
-        """A segment has its place: cut what of a running incident is long enough, forget what nothing needs."""
+        """A segment has its place: cut what of a running incident is long enough, forget what
+        nothing needs."""
         stream = self._streams[segment.key.stream_id]
-        placed = stream.shelf.place(segment, after.shift + segment.times.first_pts * segment.times.time_base)
+        placed = stream.shelf.place(
+            segment, after.shift + segment.times.first_pts * segment.times.time_base
+        )
         stream.still = placed if segment.info.still else None
         for incident in stream.open:
             case = self._case(incident)
@@ -106,7 +116,8 @@ class EvidenceRoom:
         stream.looks = [look for look in stream.looks if look[0] >= horizon]
 
     def show(self, path: str, incident: Incident) -> str | None:
-        """Cut the rest of an incident that is over and draw its sheet; the first clip's file, or None where there is none."""
+        """Cut the rest of an incident that is over and draw its sheet; the first clip's file, or
+        None where there is none."""
         stream, case = self._streams[incident.stream_id], self._case(incident)
         end = incident.opened if incident.end is None else incident.end
         self._cut(stream, incident, case, end + self._policies.labels[incident.label].post_roll)
@@ -122,14 +133,20 @@ class EvidenceRoom:
             return
         label = summary.flagged[0]
         pictures = self._pictures_of(stream.still, (Fraction(0),), stream.path)
-        tiles = [Tile(at=0.0, image=one.image, label=label, score=summary.peak_score[label]) for one in pictures]
+        tiles = [
+            Tile(at=0.0, image=one.image, label=label, score=summary.peak_score[label])
+            for one in pictures
+        ]
         if tiles:
             name = sha256(stream.path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
             self.stills[stream.path] = write_sheet(tiles, self._folder, f"still-{name}")
 
     def _reach(self) -> Fraction:
         """How far back an incident that opens now can begin, pre-roll included."""
-        return max(policy.window + policy.hold + policy.pre_roll for policy in self._policies.labels.values())
+        return max(
+            policy.window + policy.hold + policy.pre_roll
+            for policy in self._policies.labels.values()
+        )
 
     def _case(self, incident: Incident) -> _Case:
         start = max(incident.start - self._policies.labels[incident.label].pre_roll, Fraction(0))
@@ -146,7 +163,9 @@ class EvidenceRoom:
         try:
             case.clips.append(self._clip(stream, span, name))
         except (ScannerError, OSError) as why:
-            log.warning("no clip", extra={"incident": incident.id, "error": type(why).__name__})  # the report says the rest
+            log.warning(
+                "no clip", extra={"incident": incident.id, "error": type(why).__name__}
+            )  # the report says the rest
             case.missing = str(why)
 
     def _clip(self, stream: _Stream, span: Span, name: str) -> Clip:
@@ -157,7 +176,15 @@ class EvidenceRoom:
         part = file.with_suffix(".part")
         try:
             with part.open("w+b") as output:
-                info = _believed(self._sandbox.call("cut", [one.source for one in placed], request, output=output, name=stream.path))
+                info = _believed(
+                    self._sandbox.call(
+                        "cut",
+                        [one.source for one in placed],
+                        request,
+                        output=output,
+                        name=stream.path,
+                    )
+                )
             part.rename(file)
         finally:
             part.unlink(missing_ok=True)
@@ -173,7 +200,15 @@ class EvidenceRoom:
         chosen = _spread(within, self._settings.frames)
         risks = dict(chosen)
         pictures = self._pictures(stream, [at for at, _ in chosen])
-        tiles = [Tile(at=float(one.at), image=one.image, label=incident.label, score=risks[one.at].get(incident.label)) for one in pictures]
+        tiles = [
+            Tile(
+                at=float(one.at),
+                image=one.image,
+                label=incident.label,
+                score=risks[one.at].get(incident.label),
+            )
+            for one in pictures
+        ]
         return write_sheet(tiles, self._folder, incident.id) if tiles else None
 
     def _pictures(self, stream: _Stream, times: Sequence[Fraction]) -> Iterator[_Picture]:
@@ -181,17 +216,32 @@ class EvidenceRoom:
         if not times:
             return
         for placed in stream.shelf.showing(Span(start=times[0], end=times[-1] + 1)):
-            inside = tuple(at - placed.span.start for at in times if placed.span.start <= at < placed.span.end)
+            inside = tuple(
+                at - placed.span.start for at in times if placed.span.start <= at < placed.span.end
+            )
             if inside:
                 yield from self._pictures_of(placed, inside, stream.path)
 
-    def _pictures_of(self, placed: Shelved, times: tuple[Fraction, ...], name: str) -> Iterator[_Picture]:
+    def _pictures_of(
+        self, placed: Shelved, times: tuple[Fraction, ...], name: str
+    ) -> Iterator[_Picture]:
         """What one source showed at some of its own seconds."""
         try:
             piece = piece_of(placed, placed.span)
-            request = StillRequest(times=times, spec=PICTURE, first_pts=piece.first_pts, jumps=piece.jumps, init=piece.init)
-            for window in self._sandbox.stream("thumbnails", [placed.source], request, specs=(PICTURE,), name=name):
-                yield from (_Picture(placed.span.start + sample.at, sample.images[PICTURE]) for sample in window.samples)
+            request = StillRequest(
+                times=times,
+                spec=PICTURE,
+                first_pts=piece.first_pts,
+                jumps=piece.jumps,
+                init=piece.init,
+            )
+            for window in self._sandbox.stream(
+                "thumbnails", [placed.source], request, specs=(PICTURE,), name=name
+            ):
+                yield from (
+                    _Picture(placed.span.start + sample.at, sample.images[PICTURE])
+                    for sample in window.samples
+                )
         except (ScannerError, OSError) as why:
             log.warning("no pictures", extra={"error": type(why).__name__})
 
@@ -201,7 +251,8 @@ def open_room(folder: Path, settings: Settings, policies: Policies) -> Iterator[
     """A room whose sandbox ends with it.
 
     Raises:
-        SetupError: the folder cannot be made or written to; better told now than when there is something to put there.
+        SetupError: the folder cannot be made or written to; better told now than when there is
+            something to put there.
     """
     _make_writable(folder)
     with Sandbox(settings.sandbox) as sandbox:
@@ -214,7 +265,9 @@ def _make_writable(folder: Path) -> None:
         with TemporaryFile(dir=folder):
             return
     except OSError as why:
-        raise SetupError(f"{folder}: nothing can be written there: {why.strerror}; name another folder") from why
+        raise SetupError(
+            f"{folder}: nothing can be written there: {why.strerror}; name another folder"
+        ) from why
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +281,9 @@ def _spread(looks: Sequence[T], most: int) -> list[T]:
     """At most so many, evenly spread, the first and the last among them."""
     if len(looks) <= most:
         return list(looks)
-    steps = [round(index * (len(looks) - 1) / (most - 1)) for index in range(most)] if most > 1 else [0]
+    steps = (
+        [round(index * (len(looks) - 1) / (most - 1)) for index in range(most)] if most > 1 else [0]
+    )
     return [looks[step] for step in steps]
 
 
@@ -242,7 +297,14 @@ def _believed(said: Any) -> ClipInfo:
 
 def _clip_of(info: ClipInfo, file: str, poster: str | None) -> Clip:
     start, end = float(info.span.start), float(info.span.end)
-    return Clip(file=file, start=start, end=end, transcoded=info.method == "transcoded", truncated=info.truncated, poster=poster)
+    return Clip(
+        file=file,
+        start=start,
+        end=end,
+        transcoded=info.method == "transcoded",
+        truncated=info.truncated,
+        poster=poster,
+    )
 
 
 def _finding(incident: Incident, case: _Case, sheet: Sheet | None, end: Fraction) -> Finding:

@@ -12,14 +12,22 @@ __all__ = ["Resolve", "is_public", "resolved"]
 Resolve = Callable[[str], Sequence[str]]
 """A host's addresses; empty where nobody knows it."""
 
-_TRANSLATED: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("2002::/16"), ip_network("2001::/32"))
-"""NAT64, 6to4 and Teredo: the IPv4 address inside may be anybody's, and Python calls some of them global."""
+_TRANSLATED: Final = (
+    ip_network("64:ff9b::/96"),
+    ip_network("64:ff9b:1::/48"),
+    ip_network("2002::/16"),
+    ip_network("2001::/32"),
+)
+"""NAT64, 6to4 and Teredo: the IPv4 address inside may be anybody's, and Python calls some of them
+global."""
 
 
 def resolved(host: str) -> Sequence[str]:
     """As this machine resolves it."""
     try:
-        return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+        return [
+            str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        ]
     except OSError:
         return ()
 
@@ -41,4 +49,6 @@ def _is_public(address: str) -> bool:
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
-    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _TRANSLATED)
+    return (
+        ip.is_global and not ip.is_multicast and not any(ip in network for network in _TRANSLATED)
+    )

@@ -1,4 +1,5 @@
-"""One file from an address that the operator named, in memory: only over https, but for a server on this machine."""
+"""One file from an address that the operator named, in memory: only over https, but for a server on
+this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +12,14 @@ import httpx
 
 from scanner.errors import LimitError, RefusedError, TransientError
 from scanner.fetch.addresses import Resolve, is_public, resolved
-from scanner.fetch.http import REDIRECTS, check_status, open_client, origin_of, parsed, without_secrets
+from scanner.fetch.http import (
+    REDIRECTS,
+    check_status,
+    open_client,
+    origin_of,
+    parsed,
+    without_secrets,
+)
 from scanner.fetch.limits import FetchLimits
 from scanner.fetch.pace import Pace
 
@@ -22,12 +30,20 @@ MOST_REDIRECTS: Final = 5
 MOST_SECONDS: Final = 3600.0
 
 
-def download(url: str, *, most: int, limits: FetchLimits | None = None, pace: Pace | None = None, resolve: Resolve = resolved) -> bytes:
-    """The whole file, tried once. Whoever takes it must hold it to a checksum: nothing is said here of what it is.
+def download(
+    url: str,
+    *,
+    most: int,
+    limits: FetchLimits | None = None,
+    pace: Pace | None = None,
+    resolve: Resolve = resolved,
+) -> bytes:
+    """The whole file, tried once. Whoever takes it must hold it to a checksum: nothing is said here
+    of what it is.
 
     Raises:
-        RefusedError: an address, or one that it leads to, that is not https (http is for this machine's own loopback), or a public
-            address that leads into a private network.
+        RefusedError: an address, or one that it leads to, that is not https (http is for this
+            machine's own loopback), or a public address that leads into a private network.
         LimitError: over ``most`` bytes.
         InputError: the server has no such file.
         TransientError: the server cannot be reached now, or takes too long.
@@ -47,10 +63,11 @@ def download(url: str, *, most: int, limits: FetchLimits | None = None, pace: Pa
 
 @contextmanager
 def _answer(client: httpx.Client, start: httpx.URL, resolve: Resolve) -> Iterator[httpx.Response]:
-    """The last answer of a chain of redirects, each of which stays at its origin or leads to https, and never inwards.
+    """The last answer of a chain of redirects, each of which stays at its origin or leads to https,
+    and never inwards.
 
-    A server's word must not send us where its sender cannot reach. That a name is resolved again for the request opens no way around:
-    the certificate must be of that name.
+    A server's word must not send us where its sender cannot reach. That a name is resolved again
+    for the request opens no way around: the certificate must be of that name.
     """
     url = start
     for _ in range(MOST_REDIRECTS + 1):
@@ -61,9 +78,17 @@ def _answer(client: httpx.Client, start: httpx.URL, resolve: Resolve) -> Iterato
             shown = without_secrets(str(url))
             following = parsed(answer.headers.get("Location", ""), name_in=shown, base=url)
         if following.scheme != "https" and origin_of(following) != origin_of(url):
-            raise RefusedError(f"{shown}: leads to {without_secrets(str(following))!r}, which is another origin and not https")
-        if origin_of(following) != origin_of(url) and not is_public(following.host, resolve) and is_public(url.host, resolve):
-            raise RefusedError(f"{shown}: leads to {without_secrets(str(following))!r}, which is in a private network")
+            raise RefusedError(
+                f"{shown}: leads to {without_secrets(str(following))!r}, which is another origin and not https"
+            )
+        if (
+            origin_of(following) != origin_of(url)
+            and not is_public(following.host, resolve)
+            and is_public(url.host, resolve)
+        ):
+            raise RefusedError(
+                f"{shown}: leads to {without_secrets(str(following))!r}, which is in a private network"
+            )
         url = following
     raise RefusedError(f"{without_secrets(str(start))}: over {MOST_REDIRECTS} redirects")
 

@@ -31,7 +31,9 @@ class Folder:
     def locate(self, name: str, *, base: str) -> str:
         """The real path of a file, links followed, if it lies in the folder."""
         if _SCHEME.match(name) or name.startswith("//"):
-            raise RefusedError(f"{base}: names {name!r}, a playlist on disk may only name files of its own folder")
+            raise RefusedError(
+                f"{base}: names {name!r}, a playlist on disk may only name files of its own folder"
+            )
         path = Path(unquote(urlsplit(name).path))
         try:
             real = (Path(base).parent / path).resolve()
@@ -62,7 +64,10 @@ class Folder:
         if span is None:
             return path
         if span.length > self._limits.segment_bytes:
-            raise LimitError(f"{location}: {span.length} bytes, limit is {self._limits.segment_bytes}", kind="limit_bytes")
+            raise LimitError(
+                f"{location}: {span.length} bytes, limit is {self._limits.segment_bytes}",
+                kind="limit_bytes",
+            )
         with opened(path, name=location) as descriptor:
             data = _read(descriptor, span)
         if len(data) < span.length:

@@ -1,4 +1,5 @@
-"""What every request has in common: addresses that are checked, a client that takes nothing from the environment, statuses by blame."""
+"""What every request has in common: addresses that are checked, a client that takes nothing from
+the environment, statuses by blame."""
 
 from __future__ import annotations
 
@@ -8,7 +9,16 @@ import httpx
 
 from scanner.errors import InputError, RefusedError, TransientError
 
-__all__ = ["PORTS", "REDIRECTS", "AbsentError", "check_status", "open_client", "origin_of", "parsed", "without_secrets"]
+__all__ = [
+    "PORTS",
+    "REDIRECTS",
+    "AbsentError",
+    "check_status",
+    "open_client",
+    "origin_of",
+    "parsed",
+    "without_secrets",
+]
 
 PORTS: Final = {"http": 80, "https": 443}
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -21,7 +31,8 @@ class AbsentError(InputError):
 
 
 def open_client(idle_seconds: float) -> httpx.Client:
-    """One that follows no redirect by itself, and uses no proxies, cookies or passwords of the environment."""
+    """One that follows no redirect by itself, and uses no proxies, cookies or passwords of the
+    environment."""
     return httpx.Client(
         trust_env=False,
         follow_redirects=False,
@@ -72,4 +83,8 @@ def without_secrets(location: str) -> str:
     'https://cdn.example/a.onnx'
     """
     url = httpx.URL(location)
-    return str(url.copy_with(username=None, password=None, query=None, fragment=None)) if url.host else location
+    return (
+        str(url.copy_with(username=None, password=None, query=None, fragment=None))
+        if url.host
+        else location
+    )

@@ -37,4 +37,6 @@ class FetchLimits:
             if not value > 0:
                 raise ValueError(f"fetch limit {limit.name} must be more than 0, got {value}")
             if limit.name.endswith("_seconds") and value > LONGEST_SECONDS:
-                raise ValueError(f"fetch limit {limit.name} must be at most {LONGEST_SECONDS:g}, got {value}")
+                raise ValueError(
+                    f"fetch limit {limit.name} must be at most {LONGEST_SECONDS:g}, got {value}"
+                )

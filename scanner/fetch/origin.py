@@ -10,7 +10,16 @@ from types import TracebackType
 import httpx
 
 from scanner.errors import DamagedError, LimitError, RefusedError, TransientError
-from scanner.fetch.http import PORTS, REDIRECTS, AbsentError, check_status, open_client, origin_of, parsed, without_secrets
+from scanner.fetch.http import (
+    PORTS,
+    REDIRECTS,
+    AbsentError,
+    check_status,
+    open_client,
+    origin_of,
+    parsed,
+    without_secrets,
+)
 from scanner.fetch.limits import FetchLimits
 from scanner.fetch.pace import Pace
 from scanner.fetch.playlist import ByteRange
@@ -24,7 +33,10 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
 
 
 class Origin:
-    """One origin, read over one kept connection. No proxies, cookies or passwords of the environment are used."""
+    """One origin, read over one kept connection.
+
+    No proxies, cookies or passwords of the environment are used.
+    """
 
     live = True
 
@@ -44,7 +56,12 @@ class Origin:
     def __enter__(self) -> Origin:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.close()
 
     def locate(self, name: str, *, base: str) -> str:
@@ -69,7 +86,10 @@ class Origin:
     def _get(self, location: str, span: ByteRange | None, most: int) -> bytes:
         """The answer, tried again a few times while the reason may pass."""
         if span is not None and span.length > most:
-            raise LimitError(f"{without_secrets(location)}: {span.length} bytes, limit is {most}", kind="limit_bytes")
+            raise LimitError(
+                f"{without_secrets(location)}: {span.length} bytes, limit is {most}",
+                kind="limit_bytes",
+            )
         for attempt in range(1, self._limits.attempts):
             try:
                 return self._get_once(location, span, most)
@@ -89,7 +109,9 @@ class Origin:
     @contextmanager
     def _answer(self, url: httpx.URL, span: ByteRange | None) -> Iterator[httpx.Response]:
         """The last answer of a chain of redirects that never leaves the origin."""
-        headers = {} if span is None else {"Range": f"bytes={span.start}-{span.start + span.length - 1}"}
+        headers = (
+            {} if span is None else {"Range": f"bytes={span.start}-{span.start + span.length - 1}"}
+        )
         for _ in range(_MOST_REDIRECTS + 1):
             with self._client.stream("GET", url, headers=headers) as answer:
                 if answer.status_code not in REDIRECTS:
@@ -98,7 +120,9 @@ class Origin:
                 url = self._allowed(url, answer.headers.get("Location", ""))
         raise RefusedError(f"{without_secrets(str(url))}: over {_MOST_REDIRECTS} redirects")
 
-    def _body(self, answer: httpx.Response, span: ByteRange | None, most: int, deadline: float) -> bytes:
+    def _body(
+        self, answer: httpx.Response, span: ByteRange | None, most: int, deadline: float
+    ) -> bytes:
         shown = without_secrets(str(answer.url))
         first, last = _promised(answer, span, shown)
         body = bytearray()
@@ -124,7 +148,8 @@ class Origin:
 
 
 def _promised(answer: httpx.Response, span: ByteRange | None, shown: str) -> tuple[int, int | None]:
-    """Which part of the body is the wanted one, as a slice: a server may answer with the range or with everything."""
+    """Which part of the body is the wanted one, as a slice: a server may answer with the range or
+    with everything."""
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise DamagedError(f"{shown}: compressed, although that was not asked for")
     if span is None:
@@ -133,5 +158,7 @@ def _promised(answer: httpx.Response, span: ByteRange | None, shown: str) -> tup
         return span.start, span.start + span.length
     match = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
     if match is None or int(match[1]) != span.start:
-        raise DamagedError(f"{shown}: the server answers with another range than bytes {span.start}-")
+        raise DamagedError(
+            f"{shown}: the server answers with another range than bytes {span.start}-"
+        )
     return 0, span.length

@@ -89,13 +89,18 @@ class Variants:
     variants: tuple[Variant, ...]
 
     def choose(self, height: int) -> Variant:
-        """The one with the most bits a second that is not taller than ``height``; where all are, the one with the fewest.
+        """The one with the most bits a second that is not taller than ``height``; where all are,
+        the one with the fewest.
 
         >>> low, high = Variant(uri="low", bandwidth=1, height=360), Variant(uri="high", bandwidth=9, height=2160)
         >>> Variants(variants=(low, high)).choose(1080).uri
         'low'
         """
-        fitting = [variant for variant in self.variants if variant.height is None or variant.height <= height]
+        fitting = [
+            variant
+            for variant in self.variants
+            if variant.height is None or variant.height <= height
+        ]
         if fitting:
             return max(fitting, key=lambda variant: variant.bandwidth)
         return min(self.variants, key=lambda variant: variant.bandwidth)
@@ -117,7 +122,9 @@ def parse(body: bytes, limits: FetchLimits, *, name: str) -> Playlist | Variants
     except (DamagedError, LimitError, RefusedError):
         raise
     except Exception as why:  # m3u8 lets out whatever a text makes Python raise
-        raise DamagedError(f"{name}: not a readable playlist: {type(why).__name__}: {str(why)[:200]}") from why
+        raise DamagedError(
+            f"{name}: not a readable playlist: {type(why).__name__}: {str(why)[:200]}"
+        ) from why
 
 
 def _text(body: bytes, limits: FetchLimits, name: str) -> str:
@@ -125,7 +132,9 @@ def _text(body: bytes, limits: FetchLimits, name: str) -> str:
         raise FormatError(f"{name}: not a playlist, its first line is not #EXTM3U")
     longest = max(len(line) for line in body.splitlines())
     if longest > limits.line_bytes:
-        raise LimitError(f"{name}: a line of {longest} bytes, limit is {limits.line_bytes}", kind="limit_bytes")
+        raise LimitError(
+            f"{name}: a line of {longest} bytes, limit is {limits.line_bytes}", kind="limit_bytes"
+        )
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as why:
@@ -150,7 +159,9 @@ def _variants(said: Any) -> Variants:
 def _playlist(said: Any, limits: FetchLimits, name: str) -> Playlist:
     segments = [segment for segment in said.segments if segment.uri]
     if len(segments) > limits.segments:
-        raise LimitError(f"{name}: {len(segments)} segments, limit is {limits.segments}", kind="limit_segments")
+        raise LimitError(
+            f"{name}: {len(segments)} segments, limit is {limits.segments}", kind="limit_segments"
+        )
     entries = tuple(_entries(segments, int(said.media_sequence or 0), name))
     longest = max((entry.duration for entry in entries), default=Fraction(1))
     return Playlist(
@@ -164,11 +175,14 @@ def _entries(segments: list[Any], first: int, name: str) -> Iterator[Entry]:
     if not 0 <= first <= _LARGEST_SEQUENCE:
         raise ValueError(f"media sequence {first}")
     ends: dict[str, int] = {}
-    """Where the last byte range of each file ended: the next one may start there without saying so."""
+    """Where the last byte range of each file ended: the next one may start there without saying so.
+    """
     for sequence, segment in enumerate(segments, start=first):
         key = segment.key
         if key is not None and key.method not in (None, "NONE"):
-            raise RefusedError(f"{name}: segment {sequence} is encrypted ({key.method}); only clear ones are read")
+            raise RefusedError(
+                f"{name}: segment {sequence} is encrypted ({key.method}); only clear ones are read"
+            )
         span = _span(segment.byterange, ends.get(segment.uri, 0))
         if span is not None:
             ends[segment.uri] = span.start + span.length

@@ -26,7 +26,10 @@ _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
 """Between two looks at a live playlist, whatever its target duration says."""
 
 FAILURES_IN_A_ROW: Final = 3
-"""Of so many segments one after the other none can be had: then the stream is given up. A single one costs only itself."""
+"""Of so many segments one after the other none can be had: then the stream is given up.
+
+A single one costs only itself.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -55,19 +58,24 @@ def segments_of_playlist(
 ) -> Iterator[PlaylistSegment]:
     """Each segment of the playlist at ``where``, a path or an http(s) address, once and in order.
 
-    A live playlist is read again until it ends; one on disk is a recording and read once. Of a master playlist one variant
-    is taken (``FetchLimits.variant_height``). A playlist may name what lies in its own folder or at its own origin.
+    A live playlist is read again until it ends; one on disk is a recording and read once. Of a
+    master playlist one variant is taken (``FetchLimits.variant_height``). A playlist may name what
+    lies in its own folder or at its own origin.
 
     Raises:
         FormatError, DamagedError: not a playlist, or not a readable one.
         RefusedError: it names something elsewhere, or its segments are encrypted.
         LimitError: it, or a segment, is over a limit.
-        TransientError: the server cannot be reached, or the stream has stopped growing. A segment that cannot be had is only
-            missing; ``FAILURES_IN_A_ROW`` of them are raised.
+        TransientError: the server cannot be reached, or the stream has stopped growing. A segment
+            that cannot be had is only missing; ``FAILURES_IN_A_ROW`` of them are raised.
     """
     limits, pace = limits or FetchLimits(), pace or Pace()
     with ExitStack() as opened:
-        home: Home = opened.enter_context(Origin(str(where), limits, pace)) if _is_address(where) else Folder(Path(where), limits)
+        home: Home = (
+            opened.enter_context(Origin(str(where), limits, pace))
+            if _is_address(where)
+            else Folder(Path(where), limits)
+        )
         yield from _Reader(home, limits, pace).segments()
 
 
@@ -101,7 +109,12 @@ class _Reader:
                 return
             self._check_age(began)
             self._check_growth(grew)
-            self._pace.sleep(min(max(float(playlist.target_duration) / 2, _SHORTEST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS))
+            self._pace.sleep(
+                min(
+                    max(float(playlist.target_duration) / 2, _SHORTEST_PAUSE_SECONDS),
+                    _LONGEST_PAUSE_SECONDS,
+                )
+            )
             playlist = self._media_playlist()
 
     def _first_playlist(self) -> Playlist:
@@ -133,7 +146,8 @@ class _Reader:
         return self._home.shown(self._location)
 
     def _segment(self, entry: Entry) -> PlaylistSegment:
-        """Missing where it cannot be had; one that leads elsewhere ends the stream, as that is no accident."""
+        """Missing where it cannot be had; one that leads elsewhere ends the stream, as that is no
+        accident."""
         location = self._home.locate(entry.media.uri, base=self._location)
         source, init, problem = None, None, None
         try:
@@ -175,7 +189,9 @@ class _Reader:
     def _check_age(self, began: float) -> None:
         age, limit = self._pace.now() - began, self._limits.stream_seconds
         if age > limit:
-            raise LimitError(f"{self._name}: read for {age:.0f} s, limit is {limit:g}", kind="limit_time")
+            raise LimitError(
+                f"{self._name}: read for {age:.0f} s, limit is {limit:g}", kind="limit_time"
+            )
 
     def _check_growth(self, grew: float) -> None:
         still = self._pace.now() - grew

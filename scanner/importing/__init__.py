@@ -1,8 +1,10 @@
-"""Public models, taken in without shipping their weights: a file of somebody else's becomes a model folder of ours.
+"""Public models, taken in without shipping their weights: a file of somebody else's becomes a model
+folder of ours.
 
-``add_model`` is the whole of it. ``recipe`` says how a network wants its pictures and what its columns mean, ``catalogue`` has the
-recipes of networks that are known, ``source`` gets the bytes, ``wrap`` puts everything that we promise into the graph (the only
-door of the package ``onnx``), ``preflight`` looks at the result, and ``folder`` writes it.
+``add_model`` is the whole of it. ``recipe`` says how a network wants its pictures and what its
+columns mean, ``catalogue`` has the recipes of networks that are known, ``source`` gets the bytes,
+``wrap`` puts everything that we promise into the graph (the only door of the package ``onnx``),
+``preflight`` looks at the result, and ``folder`` writes it.
 """
 
 from scanner.importing.add import Added, add_model
@@ -11,4 +13,14 @@ from scanner.importing.preflight import Preflight
 from scanner.importing.recipe import LabelRecipe, Recipe
 from scanner.importing.source import packaged_file
 
-__all__ = ["Added", "Known", "LabelRecipe", "Preflight", "Recipe", "add_model", "known_for", "packaged_file", "read_catalogue"]
+__all__ = [
+    "Added",
+    "Known",
+    "LabelRecipe",
+    "Preflight",
+    "Recipe",
+    "add_model",
+    "known_for",
+    "packaged_file",
+    "read_catalogue",
+]

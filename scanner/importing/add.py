@@ -15,7 +15,16 @@ from scanner.importing.folder import manifest_text, staged, write_file
 from scanner.importing.preflight import Preflight, check_rows, counted, read_contents
 from scanner.importing.recipe import Recipe
 from scanner.importing.source import read_source
-from scanner.scoring import Golden, LabelFacts, Manifest, Provider, load_onnx, read_manifest, record, write_golden
+from scanner.scoring import (
+    Golden,
+    LabelFacts,
+    Manifest,
+    Provider,
+    load_onnx,
+    read_manifest,
+    record,
+    write_golden,
+)
 from scanner.scoring.golden import WITH_WRITING
 from scanner.scoring.manifest import FILENAME, Name
 from scanner.scoring.trial import Trial, try_graph
@@ -57,10 +66,12 @@ def add_model(
     inside: str | None = None,
     provider: Provider = "cpu",
 ) -> Added:
-    """Read, look at, wrap, try and write one network; ``into/name`` is there with all that belongs to it, or not at all.
+    """Read, look at, wrap, try and write one network; ``into/name`` is there with all that belongs
+    to it, or not at all.
 
     Raises:
-        SetupError: the file, the recipe or the folder is wrong; the message says which and how to mend it.
+        SetupError: the file, the recipe or the folder is wrong; the message says which and how to
+            mend it.
         ScannerError: the file is at an address and cannot be had.
     """
     _check_name(name)
@@ -70,7 +81,9 @@ def add_model(
         facts = read_contents(data, name)
         tried = _tried(workshop, data, recipe, name, provider)
         source = hashlib.sha256(data).hexdigest()
-        manifest, golden = _written(folder, _manifest(name, recipe, tried.wrapped, source), tried.wrapped.model, provider)
+        manifest, golden = _written(
+            folder, _manifest(name, recipe, tried.wrapped, source), tried.wrapped.model, provider
+        )
     preflight = Preflight(
         sha256=source,
         size=len(data),
@@ -87,10 +100,13 @@ def add_model(
     return Added(folder=into / name, manifest=manifest, preflight=preflight, golden=golden)
 
 
-def _tried(workshop: ModuleType, data: bytes, recipe: Recipe, name: str, provider: Provider) -> _Tried:
+def _tried(
+    workshop: ModuleType, data: bytes, recipe: Recipe, name: str, provider: Provider
+) -> _Tried:
     """Behind walls first, and then here, as a scan will run it.
 
-    One that says that its batch may vary, and does not bear it, is made to say that it takes one picture.
+    One that says that its batch may vary, and does not bear it, is made to say that it takes one
+    picture.
     """
     from scanner.importing.task import Order, made_up_pictures, picture_spec
 
@@ -104,8 +120,11 @@ def _tried(workshop: ModuleType, data: bytes, recipe: Recipe, name: str, provide
     return _Tried(wrapped=wrapped, trial=trial, walls=walls)
 
 
-def _written(folder: Path, manifest: Manifest, model: bytes, provider: Provider) -> tuple[Manifest, Golden]:
-    """The folder's three files; what is said of made-up pictures comes from the model as it lies there."""
+def _written(
+    folder: Path, manifest: Manifest, model: bytes, provider: Provider
+) -> tuple[Manifest, Golden]:
+    """The folder's three files; what is said of made-up pictures comes from the model as it lies
+    there."""
     write_file(folder / manifest.file, model)
     write_file(folder / FILENAME, manifest_text(manifest, comment=COMMENT).encode())
     golden = record(load_onnx(folder, read_manifest(folder), provider=provider), count=WITH_WRITING)
@@ -117,7 +136,9 @@ def _check_name(name: str) -> None:
     try:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as why:
-        raise SetupError(f"model {name!r}: a name is made of a to z, 0 to 9 and . _ -, begins with a letter or digit, 64 at most") from why
+        raise SetupError(
+            f"model {name!r}: a name is made of a to z, 0 to 9 and . _ -, begins with a letter or digit, 64 at most"
+        ) from why
 
 
 def _manifest(name: str, recipe: Recipe, wrapped: Wrapped, source: str) -> Manifest:
@@ -129,13 +150,25 @@ def _manifest(name: str, recipe: Recipe, wrapped: Wrapped, source: str) -> Manif
             "file": f"{name}.onnx",
             "sha256": sha256,
             "opset": wrapped.opset,
-            "input": {"name": wrapped.input, "width": wrapped.was.width, "height": wrapped.was.height, "fit": recipe.fit},
+            "input": {
+                "name": wrapped.input,
+                "width": wrapped.was.width,
+                "height": wrapped.was.height,
+                "fit": recipe.fit,
+            },
             "outputs": [{"name": wrapped.output, "kind": "label", "labels": list(recipe.labels)}],
-            "labels": {label: LabelFacts(training_prior=made.prior, policy=made.policy) for label, made in recipe.labels.items()},
+            "labels": {
+                label: LabelFacts(training_prior=made.prior, policy=made.policy)
+                for label, made in recipe.labels.items()
+            },
             "licence": recipe.licence,
             "origin": recipe.origin,
             "training_data": recipe.training_data,
-            "quality": {"known": recipe.quality, "training_prior": "assumed", "source_sha256": source},
+            "quality": {
+                "known": recipe.quality,
+                "training_prior": "assumed",
+                "source_sha256": source,
+            },
         }
     )
 

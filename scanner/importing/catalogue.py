@@ -18,7 +18,10 @@ class Known(Recipe):
 
     about: str = Field(min_length=1)
     package: str | None = None
-    """A distribution with the file inside, if it is installed. Only the file is read; nothing of the package is run."""
+    """A distribution with the file inside, if it is installed.
+
+    Only the file is read; nothing of the package is run.
+    """
     file: str | None = None
     """Its path among the distribution's files, and in its wheel."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -30,8 +33,11 @@ class Known(Recipe):
 
 
 def known_for(category: str) -> str | None:
-    """The name of the network that a category without a model is best begun with; None where none is known."""
-    return next((name for name, known in read_catalogue().items() if category in known.default_for), None)
+    """The name of the network that a category without a model is best begun with; None where none
+    is known."""
+    return next(
+        (name for name, known in read_catalogue().items() if category in known.default_for), None
+    )
 
 
 def read_catalogue() -> Mapping[str, Known]:

@@ -1,4 +1,5 @@
-"""A model folder on disk: written beside its place, and moved there in one step when it is complete."""
+"""A model folder on disk: written beside its place, and moved there in one step when it is
+complete."""
 
 from __future__ import annotations
 
@@ -19,18 +20,23 @@ __all__ = ["manifest_text", "staged", "write_file"]
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """An empty folder of the target's name that becomes the target at the end, or is gone if anything goes wrong.
+    """An empty folder of the target's name that becomes the target at the end, or is gone if
+    anything goes wrong.
 
     Raises:
         SetupError: the target is there already, or its parent cannot be written to.
     """
     if target.exists():
-        raise SetupError(f"{target} is there already: take it away first, or add the model under another name")
+        raise SetupError(
+            f"{target} is there already: take it away first, or add the model under another name"
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".adding-", dir=target.parent))
     except OSError as why:
-        raise SetupError(f"cannot write to {target.parent}: {why.strerror}; name another folder with --into") from why
+        raise SetupError(
+            f"cannot write to {target.parent}: {why.strerror}; name another folder with --into"
+        ) from why
     try:
         folder = stage / target.name
         folder.mkdir()
@@ -59,7 +65,11 @@ def manifest_text(manifest: Manifest, *, comment: str) -> str:
 def _table(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     """Plain keys first, then tables, each under its full name."""
     tables = {key: value for key, value in tree.items() if isinstance(value, dict)}
-    arrays = {key: value for key, value in tree.items() if isinstance(value, list) and value and isinstance(value[0], dict)}
+    arrays = {
+        key: value
+        for key, value in tree.items()
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+    }
     for key, value in tree.items():
         if key not in tables and key not in arrays:
             yield f"{key} = {_value(value)}"

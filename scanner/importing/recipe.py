@@ -44,9 +44,13 @@ class LabelRecipe(_Frozen):
     columns: tuple[str, ...] = Field(min_length=1)
     """By name where the recipe names its columns, else by number from 0."""
     prior: Probability = 0.5
-    """Share of positives that its probability assumes; of a public model nobody knows it, so this is an assumption."""
+    """Share of positives that its probability assumes; of a public model nobody knows it, so this
+    is an assumption."""
     threshold: Probability | None = None
-    """The probability from which it counts, fit for what it is known to say of harmless pictures. None: the product's default."""
+    """The probability from which it counts, fit for what it is known to say of harmless pictures.
+
+    None: the product's default.
+    """
     dwell: float | None = Field(default=None, ge=0.0)
     """Seconds for which it must last. None: the product's default."""
 
@@ -60,10 +64,12 @@ class LabelRecipe(_Frozen):
 
 
 class Area(_Frozen):
-    """How a map of probabilities, one for each pixel, becomes one of the picture: by the share of it that lies high.
+    """How a map of probabilities, one for each pixel, becomes one of the picture: by the share of
+    it that lies high.
 
-    ``p = sigmoid(steepness * ln((share + floor) / (half + floor)))``. Blobs that are thick in both directions can be left out of the
-    share: a network that looks for lines takes a lone object on plain ground for one.
+    ``p = sigmoid(steepness * ln((share + floor) / (half + floor)))``. Blobs that are thick in both
+    directions can be left out of the share: a network that looks for lines takes a lone object on
+    plain ground for one.
     """
 
     above: Probability
@@ -87,7 +93,10 @@ class Area(_Frozen):
 
 
 class Recipe(_Frozen):
-    """All that must be known of an image classifier to make a model of it. Nothing that changes its scores is guessed."""
+    """All that must be known of an image classifier to make a model of it.
+
+    Nothing that changes its scores is guessed.
+    """
 
     width: int | None = Field(default=None, gt=0)
     height: int | None = Field(default=None, gt=0)
@@ -100,7 +109,8 @@ class Recipe(_Frozen):
     scale: Positive
     mean: Triple = (0.0, 0.0, 0.0)
     std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
-    """The network's input is (pixel * scale - mean) / std, a pixel being 0 to 255; mean and std are in the network's order of channels."""
+    """The network's input is (pixel * scale - mean) / std, a pixel being 0 to 255; mean and std are
+    in the network's order of channels."""
     output: str | None = None
     """Of the graph's outputs, the one that has the classes; None where there is one."""
     columns: tuple[str, ...] = ()
@@ -108,9 +118,11 @@ class Recipe(_Frozen):
     activation: Literal["softmax", "sigmoid", "none"]
     """What makes probabilities of the columns; none: the graph gives probabilities."""
     area: Area | None = None
-    """Of a network that gives a map of one column, N x 1 x H x W; None: it classifies the picture."""
+    """Of a network that gives a map of one column, N x 1 x H x W; None: it classifies the picture.
+    """
     combine: Literal["sum", "max"] = "max"
-    """How several columns make one label: the sum where one picture is one class of several, the highest where it may be more."""
+    """How several columns make one label: the sum where one picture is one class of several, the
+    highest where it may be more."""
     labels: Mapping[Label, LabelRecipe] = Field(min_length=1)
     licence: str = Field(min_length=1)
     origin: str = Field(min_length=1)
@@ -131,7 +143,9 @@ class Recipe(_Frozen):
         taxonomy = Taxonomy.load()
         for label, recipe in self.labels.items():
             if taxonomy.entry(label).label != label:
-                raise ValueError(f"{label!r} is another name for {taxonomy.entry(label).label!r}: use that")
+                raise ValueError(
+                    f"{label!r} is another name for {taxonomy.entry(label).label!r}: use that"
+                )
             for column in recipe.columns:
                 self.index(column)
         return self
@@ -147,7 +161,9 @@ class Recipe(_Frozen):
         if self.columns:
             raise ValueError(f"column {column!r}: there are {', '.join(self.columns)}")
         if not (column.isascii() and column.isdigit()):
-            raise ValueError(f"column {column!r}: give its number, from 0, or the names of all columns")
+            raise ValueError(
+                f"column {column!r}: give its number, from 0, or the names of all columns"
+            )
         return int(column)
 
 

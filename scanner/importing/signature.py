@@ -1,4 +1,5 @@
-"""What a graph says goes in and out, held to what its recipe says; no library's objects, so that it can be tried without any."""
+"""What a graph says goes in and out, held to what its recipe says; no library's objects, so that it
+can be tried without any."""
 
 from __future__ import annotations
 
@@ -42,7 +43,9 @@ class Signature:
     """Whether it says that the number of pictures may vary; else it takes one."""
 
 
-def read_signature(inputs: Sequence[Port], outputs: Sequence[Port], recipe: Recipe, *, name: str) -> Signature:
+def read_signature(
+    inputs: Sequence[Port], outputs: Sequence[Port], recipe: Recipe, *, name: str
+) -> Signature:
     """Of a graph's inputs, without weights, and its outputs.
 
     Raises:
@@ -66,17 +69,23 @@ def read_signature(inputs: Sequence[Port], outputs: Sequence[Port], recipe: Reci
 
 def _input(inputs: Sequence[Port], model: str) -> Port:
     if len(inputs) != 1:
-        raise SetupError(f"{model}: has inputs {', '.join(port.name for port in inputs) or 'none'}, wanted one")
+        raise SetupError(
+            f"{model}: has inputs {', '.join(port.name for port in inputs) or 'none'}, wanted one"
+        )
     (source,) = inputs
     if len(source.shape) != 4 or source.dtype not in DTYPES:
-        raise SetupError(f"{model}: input {source}, wanted {' or '.join(DTYPES)} of 4 dimensions: it is no image classifier")
+        raise SetupError(
+            f"{model}: input {source}, wanted {' or '.join(DTYPES)} of 4 dimensions: it is no image classifier"
+        )
     return source
 
 
 def _output(outputs: Sequence[Port], recipe: Recipe, model: str) -> Port:
     ports = {port.name: port for port in outputs}
     if recipe.output is None and len(ports) != 1:
-        raise SetupError(f"{model}: has outputs {', '.join(ports) or 'none'}: say which with --output")
+        raise SetupError(
+            f"{model}: has outputs {', '.join(ports) or 'none'}: say which with --output"
+        )
     wanted = recipe.output or next(iter(ports))
     if wanted not in ports:
         raise SetupError(f"{model}: has no output {wanted!r}; there are {', '.join(ports)}")
@@ -85,7 +94,10 @@ def _output(outputs: Sequence[Port], recipe: Recipe, model: str) -> Port:
 
 def _layout(source: Port, recipe: Recipe, model: str) -> Literal["nhwc", "nchw"]:
     """Where the graph has its three channels."""
-    layouts: dict[Literal["nhwc", "nchw"], int | str] = {"nhwc": source.shape[3], "nchw": source.shape[1]}
+    layouts: dict[Literal["nhwc", "nchw"], int | str] = {
+        "nhwc": source.shape[3],
+        "nchw": source.shape[1],
+    }
     sure = [layout for layout, size in layouts.items() if size == 3]
     fits = [layout for layout, size in layouts.items() if size == 3 or isinstance(size, str)]
     if recipe.layout in fits:
@@ -101,24 +113,39 @@ def _size(source: Port, layout: str, recipe: Recipe, model: str) -> tuple[int, i
     """Height and width: the graph's own, or the recipe's where they may vary."""
     axis = 1 if layout == "nhwc" else 2
     wanted = (recipe.height, recipe.width)
-    height, width = (size if isinstance(size, int) else said for size, said in zip(source.shape[axis : axis + 2], wanted, strict=True))
+    height, width = (
+        size if isinstance(size, int) else said
+        for size, said in zip(source.shape[axis : axis + 2], wanted, strict=True)
+    )
     if height is None or width is None:
         raise SetupError(f"{model}: input {source} may have any size: say which with --input")
     if wanted not in ((None, None), (height, width)):
-        raise SetupError(f"{model}: takes pictures of {width}x{height}, {recipe.width}x{recipe.height} was said")
+        raise SetupError(
+            f"{model}: takes pictures of {width}x{height}, {recipe.width}x{recipe.height} was said"
+        )
     return height, width
 
 
 def _columns(result: Port, recipe: Recipe, model: str) -> int:
-    """As many as the file declares, or the recipe names; a picture's numbers count as one row, whatever their shape."""
+    """As many as the file declares, or the recipe names; a picture's numbers count as one row,
+    whatever their shape."""
     sizes = [size for size in result.shape[1:] if isinstance(size, int)]
     declared = prod(sizes) if sizes and len(sizes) == len(result.shape) - 1 else 0
     count = declared or len(recipe.columns)
     if not count:
-        raise SetupError(f"{model}: output {result} may have any number of columns: name them with --columns")
+        raise SetupError(
+            f"{model}: output {result} may have any number of columns: name them with --columns"
+        )
     if recipe.columns and len(recipe.columns) != count:
-        raise SetupError(f"{model}: output {result} has {count} columns, {len(recipe.columns)} were named")
-    if over := [column for label in recipe.labels.values() for column in label.columns if recipe.index(column) >= count]:
+        raise SetupError(
+            f"{model}: output {result} has {count} columns, {len(recipe.columns)} were named"
+        )
+    if over := [
+        column
+        for label in recipe.labels.values()
+        for column in label.columns
+        if recipe.index(column) >= count
+    ]:
         raise SetupError(f"{model}: output {result} has columns 0 to {count - 1}, no {over[0]}")
     return count
 
@@ -133,5 +160,7 @@ def _map(result: Port, model: str) -> int:
 def _batches(source: Port, model: str) -> bool:
     batch = source.shape[0]
     if isinstance(batch, int) and batch > 1:
-        raise SetupError(f"{model}: takes {batch} pictures at once, wanted 1 or any number: export it again so")
+        raise SetupError(
+            f"{model}: takes {batch} pictures at once, wanted 1 or any number: export it again so"
+        )
     return not isinstance(batch, int) or batch < 1

@@ -1,4 +1,7 @@
-"""The bytes of a model that somebody else made, held to a checksum. They are read, and never run or unpickled."""
+"""The bytes of a model that somebody else made, held to a checksum.
+
+They are read, and never run or unpickled.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,28 @@ __all__ = ["is_address", "packaged_file", "read_source"]
 MAX_BYTES: Final = 1 << 30
 """Of a file; a scorer reads no larger one."""
 WHEEL: Final = ".whl"
-PICKLES: Final = frozenset({".bin", ".ckpt", ".h5", ".hdf5", ".joblib", ".keras", ".pickle", ".pkl", ".pt", ".pt2", ".pth"})
+PICKLES: Final = frozenset(
+    {".bin", ".ckpt", ".h5", ".hdf5", ".joblib", ".keras", ".pickle", ".pkl", ".pt", ".pt2", ".pth"}
+)
 """Formats that hold pickled objects or code, by the end of their names."""
-PICKLE_HEADS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x89HDF")
+PICKLE_HEADS: Final = (
+    b"\x80\x02",
+    b"\x80\x03",
+    b"\x80\x04",
+    b"\x80\x05",
+    b"PK\x03\x04",
+    b"\x89HDF",
+)
 """The same by their first bytes: pickles, torch's archives of pickles, and HDF5."""
 
 
 def read_source(where: str, *, sha256: str | None, inside: str | None = None) -> bytes:
-    """The file at a path or address; of a wheel on disk, which is an archive, the file ``inside`` it.
+    """The file at a path or address; of a wheel on disk, which is an archive, the file ``inside``
+    it.
 
     Raises:
-        SetupError: it cannot be read, is too large, is of a format that runs code when it is loaded, differs from the checksum,
-            or is at an address and has no checksum.
+        SetupError: it cannot be read, is too large, is of a format that runs code when it is
+            loaded, differs from the checksum, or is at an address and has no checksum.
         ScannerError: as ``download`` says.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
@@ -44,7 +57,9 @@ def read_source(where: str, *, sha256: str | None, inside: str | None = None) ->
     data = download(where, most=MAX_BYTES) if is_address(where) else _read(Path(where), inside)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
-        raise SetupError(f"{shown}: its sha256 is {found}, wanted {sha256}: it is another file, or was changed; nothing of it was kept")
+        raise SetupError(
+            f"{shown}: its sha256 is {found}, wanted {sha256}: it is another file, or was changed; nothing of it was kept"
+        )
     if data.startswith(PICKLE_HEADS):
         raise _pickle(shown)
     return data

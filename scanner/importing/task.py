@@ -1,4 +1,5 @@
-"""The child's side: somebody's network taken apart, put into our form and run for the first time, where it can do no harm."""
+"""The child's side: somebody's network taken apart, put into our form and run for the first time,
+where it can do no harm."""
 
 from __future__ import annotations
 
@@ -32,8 +33,11 @@ class Order:
     """It is to say that it takes one picture at a time."""
 
 
-def try_in_child(sources: Sequence[BinaryIO], arguments: Order, *, name: str, output: BinaryIO) -> dict[str, Any]:
-    """Write the network in our form, once it has looked at made-up pictures on the CPU; gives what is known of it, or why it is refused."""
+def try_in_child(
+    sources: Sequence[BinaryIO], arguments: Order, *, name: str, output: BinaryIO
+) -> dict[str, Any]:
+    """Write the network in our form, once it has looked at made-up pictures on the CPU; gives what
+    is known of it, or why it is refused."""
     try:
         wrapped = wrap(sources[0].read(), arguments.recipe, name=name)
         model = fix_batch(wrapped.model) if arguments.alone else wrapped.model
@@ -43,7 +47,13 @@ def try_in_child(sources: Sequence[BinaryIO], arguments: Order, *, name: str, ou
     except SetupError as why:
         return {"refused": str(why)}
     output.write(model)
-    return {"wrapped": {**asdict(wrapped), "model": "", "batches": wrapped.batches and not arguments.alone}}
+    return {
+        "wrapped": {
+            **asdict(wrapped),
+            "model": "",
+            "batches": wrapped.batches and not arguments.alone,
+        }
+    }
 
 
 def made_up_pictures(spec: FrameSpec) -> NDArray[np.uint8]:
@@ -64,9 +74,21 @@ def picture_spec(wrapped: Wrapped, recipe: Recipe, name: str) -> FrameSpec:
 
 
 def warm_up() -> None:
-    """Wrap and run a network of one operator, so that whatever is loaded at the first use has been loaded."""
+    """Wrap and run a network of one operator, so that whatever is loaded at the first use has been
+    loaded."""
     recipe = Recipe.model_validate(
-        {"scale": "1/255", "activation": "softmax", "labels": {"gun": {"columns": ["0"]}}, "licence": "none", "origin": "made here"}
+        {
+            "scale": "1/255",
+            "activation": "softmax",
+            "labels": {"gun": {"columns": ["0"]}},
+            "licence": "none",
+            "origin": "made here",
+        }
     )
     wrapped = wrap(smallest(), recipe, name="warm_up")
-    run_alone(wrapped.model, made_up_pictures(picture_spec(wrapped, recipe, "warm_up")), provider="cpu", name="warm_up")
+    run_alone(
+        wrapped.model,
+        made_up_pictures(picture_spec(wrapped, recipe, "warm_up")),
+        provider="cpu",
+        name="warm_up",
+    )

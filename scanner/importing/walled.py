@@ -1,6 +1,8 @@
-"""A stranger's file is parsed, rewritten and run for the first time in a disposable process without rights.
+"""A stranger's file is parsed, rewritten and run for the first time in a disposable process without
+rights.
 
-A graph may ask for more memory than there is, run for ever, or be made to break its parser. Then that process ends, and nothing else.
+A graph may ask for more memory than there is, run for ever, or be made to break its parser. Then
+that process ends, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ __all__ = ["Workshop", "limits_for"]
 TASKS: Final = {"try": "scanner.importing.task:try_in_child"}
 WARM_UP: Final = "scanner.importing.task:warm_up"
 MEMORY_BYTES: Final = 2 << 30
-"""Some 800 MiB of address space are taken before any work; the rest is for what comes between a network's layers."""
+"""Some 800 MiB of address space are taken before any work; the rest is for what comes between a
+network's layers."""
 COPIES: Final = 8
 """Of the file, that the parser, the rewriting, the checker and the runtime may hold at once."""
 CPU_SECONDS: Final = 120.0
@@ -54,7 +57,12 @@ class Workshop:
     def __enter__(self) -> Workshop:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._sandbox.close()
 
     @property
@@ -70,9 +78,13 @@ class Workshop:
         """
         with TemporaryFile() as output:
             try:
-                said = self._sandbox.call("try", (self._data,), order, output=output, name=self._name)
+                said = self._sandbox.call(
+                    "try", (self._data,), order, output=output, name=self._name
+                )
             except (DecoderDiedError, LimitError) as why:
-                raise SetupError(f"model {self._name}: {self._ended(why)}; nothing of it was kept") from why
+                raise SetupError(
+                    f"model {self._name}: {self._ended(why)}; nothing of it was kept"
+                ) from why
             output.seek(0)
             return _checked(said, output.read(), self._name)
 

@@ -1,8 +1,9 @@
 """Somebody's network behind our own input and output: the only door of the package ``onnx``.
 
-What a scorer is promised goes into the graph, so that nobody can do it differently later: uint8 RGB pictures N x H x W x 3 in, one
-probability for each label out. Between them lie the order of channels, the cast, scale, mean and deviation, the layout, the network
-as it came, its activation, and the choice of columns.
+What a scorer is promised goes into the graph, so that nobody can do it differently later: uint8 RGB
+pictures N x H x W x 3 in, one probability for each label out. Between them lie the order of
+channels, the cast, scale, mean and deviation, the layout, the network as it came, its activation,
+and the choice of columns.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, load_from_string, numpy_helper
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    checker,
+    helper,
+    load_from_string,
+    numpy_helper,
+)
 
 from scanner.errors import SetupError
 from scanner.importing.recipe import Area, Recipe
@@ -21,7 +32,8 @@ from scanner.importing.signature import Port, Signature, read_signature
 __all__ = ["Wrapped", "fix_batch", "smallest", "wrap"]
 
 OLDEST_OPSET: Final = 8
-"""Sum and Max take any number of inputs of one size since then; the other operators of ours are older."""
+"""Sum and Max take any number of inputs of one size since then; the other operators of ours are
+older."""
 OLDEST_IR: Final = 4
 """Weights need not be inputs since then."""
 PREFIX: Final = "streamwarden_"
@@ -58,10 +70,27 @@ def wrap(data: bytes, recipe: Recipe, *, name: str) -> Wrapped:
     before, after = _before(images, was, recipe, ours, name), _after(labels, was, recipe, ours)
     rows = "N" if was.batches else 1
     _replace(graph.node, [*before, *graph.node, *after])
-    _replace(graph.input, [helper.make_tensor_value_info(images, TensorProto.UINT8, [rows, was.height, was.width, 3])])
-    _replace(graph.output, [helper.make_tensor_value_info(labels, TensorProto.FLOAT, [rows, len(recipe.labels)])])
+    _replace(
+        graph.input,
+        [
+            helper.make_tensor_value_info(
+                images, TensorProto.UINT8, [rows, was.height, was.width, 3]
+            )
+        ],
+    )
+    _replace(
+        graph.output,
+        [helper.make_tensor_value_info(labels, TensorProto.FLOAT, [rows, len(recipe.labels)])],
+    )
     model.ir_version = max(model.ir_version, OLDEST_IR)
-    return Wrapped(model=_checked(model, name), opset=opset, input=images, output=labels, batches=was.batches, was=was)
+    return Wrapped(
+        model=_checked(model, name),
+        opset=opset,
+        input=images,
+        output=labels,
+        batches=was.batches,
+        was=was,
+    )
 
 
 def fix_batch(model: bytes) -> bytes:
@@ -80,7 +109,11 @@ def smallest() -> bytes:
         [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, 8, 8])],
         [helper.make_tensor_value_info("means", TensorProto.FLOAT, ["n", 3, 1, 1])],
     )
-    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
+    return bytes(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        ).SerializeToString()
+    )
 
 
 class _Names:
@@ -115,7 +148,9 @@ class _Step:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _before(images: str, was: Signature, recipe: Recipe, ours: _Names, name: str) -> list[NodeProto]:
+def _before(
+    images: str, was: Signature, recipe: Recipe, ours: _Names, name: str
+) -> list[NodeProto]:
     """From our input to the network's own."""
     steps: list[_Step] = []
     if recipe.colour == "bgr":
@@ -140,7 +175,9 @@ def _arithmetic(was: Signature, recipe: Recipe, name: str) -> list[_Step]:
     if was.input.dtype != "uint8":
         return [_Step("Cast", (), {"to": TensorProto.FLOAT}), *steps]
     if steps:
-        raise SetupError(f"model {name}: takes uint8, so it makes its own numbers of pixels: --scale must be 1, without --mean and --std")
+        raise SetupError(
+            f"model {name}: takes uint8, so it makes its own numbers of pixels: --scale must be 1, without --mean and --std"
+        )
     return []
 
 
@@ -151,7 +188,10 @@ def _after(labels: str, was: Signature, recipe: Recipe, ours: _Names) -> list[No
     else:
         rows = ours.fresh()
         nodes = _of_area(was.output.name, rows, recipe.area, ours)
-    steps = [_Step("Reshape", (np.array([-1, was.columns], np.int64),)), _Step("Cast", (), {"to": TensorProto.FLOAT})]
+    steps = [
+        _Step("Reshape", (np.array([-1, was.columns], np.int64),)),
+        _Step("Cast", (), {"to": TensorProto.FLOAT}),
+    ]
     if recipe.activation == "softmax":
         steps.append(_Step("Softmax", (), {"axis": 1}))
     if recipe.activation == "sigmoid":
@@ -192,12 +232,19 @@ def _of_area(pixels: str, result: str, area: Area, ours: _Names) -> list[NodePro
         _Step("Mul", (np.array(area.steepness, np.float32),)),
         _Step("Sigmoid"),
     ]
-    thin = [helper.make_node("Identity", [counted], [share])] if area.thickest is None else _thin(counted, share, area.thickest, ours)
+    thin = (
+        [helper.make_node("Identity", [counted], [share])]
+        if area.thickest is None
+        else _thin(counted, share, area.thickest, ours)
+    )
     return [*_chain(pixels, high, counted, ours), *thin, *_chain(share, curve, result, ours)]
 
 
 def _thin(cells: str, result: str, side: int, ours: _Names) -> list[NodeProto]:
-    """What is left of cells without the neighbourhood of each square of ``side`` that is full. Beyond the picture nothing is."""
+    """What is left of cells without the neighbourhood of each square of ``side`` that is full.
+
+    Beyond the picture nothing is.
+    """
     square = {"kernel_shape": [side] * 2, "pads": [side // 2] * 4, "strides": [1, 1]}
     thin = ours.fresh()
     steps = [
@@ -214,7 +261,9 @@ def _thin(cells: str, result: str, side: int, ours: _Names) -> list[NodeProto]:
 def _chain(first: str, steps: Sequence[_Step], last: str, ours: _Names) -> list[NodeProto]:
     ends = [first, *(ours.fresh() for _ in steps[1:]), last]
     return [
-        helper.make_node(step.operator, [begin, *map(ours.constant, step.constants)], [end], **step.attributes)
+        helper.make_node(
+            step.operator, [begin, *map(ours.constant, step.constants)], [end], **step.attributes
+        )
         for step, begin, end in zip(steps, ends, ends[1:], strict=False)
     ]
 
@@ -227,9 +276,13 @@ def _load(data: bytes, name: str) -> ModelProto:
 
 
 def _opset(model: ModelProto, name: str) -> int:
-    version = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+    version = next(
+        (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0
+    )
     if version < OLDEST_OPSET:
-        raise SetupError(f"model {name}: uses opset {version}, wanted {OLDEST_OPSET} or later: onnx.version_converter can raise it")
+        raise SetupError(
+            f"model {name}: uses opset {version}, wanted {OLDEST_OPSET} or later: onnx.version_converter can raise it"
+        )
     return int(version)
 
 
@@ -241,8 +294,13 @@ def _signature(graph: GraphProto, recipe: Recipe, name: str) -> Signature:
 
 def _port(info: ValueInfoProto) -> Port:
     tensor = info.type.tensor_type
-    shape = tuple(int(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim)
-    return Port(name=info.name, dtype=TensorProto.DataType.Name(tensor.elem_type).lower(), shape=shape)
+    shape = tuple(
+        int(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in tensor.shape.dim
+    )
+    return Port(
+        name=info.name, dtype=TensorProto.DataType.Name(tensor.elem_type).lower(), shape=shape
+    )
 
 
 def _known_names(graph: GraphProto) -> Iterable[str]:
@@ -260,7 +318,9 @@ def _checked(model: ModelProto, name: str) -> bytes:
     try:
         checker.check_model(model)
     except Exception as why:  # its ValidationError, and whatever its C++ throws
-        raise SetupError(f"model {name}: not a valid ONNX model: {str(why).splitlines()[0][:300]}") from why
+        raise SetupError(
+            f"model {name}: not a valid ONNX model: {str(why).splitlines()[0][:300]}"
+        ) from why
     return _bytes(model)
 
 

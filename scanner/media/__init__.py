@@ -5,7 +5,8 @@
     take (collect) -> clip (mux) and stills                              pictures for people, of the same sources
     redraw                                                               a source with every picture changed, to measure with
 
-``timeline`` has the time of all of it. Everything here takes open files and opens nothing else; it runs in the sandbox.
+``timeline`` has the time of all of it. Everything here takes open files and opens nothing else; it
+runs in the sandbox.
 """
 
 from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut

@@ -1,4 +1,5 @@
-"""Animated WebP, which FFmpeg does not decode: its frames are laid over each other here, each decoded as a picture of its own."""
+"""Animated WebP, which FFmpeg does not decode: its frames are laid over each other here, each
+decoded as a picture of its own."""
 
 from __future__ import annotations
 
@@ -63,7 +64,9 @@ class _Cel:
     def picture(self) -> bytes:
         """A WebP of its own."""
         size = (self.width - 1).to_bytes(3, "little") + (self.height - 1).to_bytes(3, "little")
-        body = b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes([_ALPHA, 0, 0, 0]) + size + self.chunks
+        body = (
+            b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes([_ALPHA, 0, 0, 0]) + size + self.chunks
+        )
         return b"RIFF" + len(body).to_bytes(4, "little") + body
 
 
@@ -115,31 +118,48 @@ def is_animated(data: bytes) -> bool:
     return data[12:16] == b"VP8X" and len(data) > 20 and bool(data[20] & _ANIMATED)
 
 
-def decode_animation(data: bytes, size: tuple[int, int], request: DecodeRequest, name: str) -> Iterator[Decoded]:
+def decode_animation(
+    data: bytes, size: tuple[int, int], request: DecodeRequest, name: str
+) -> Iterator[Decoded]:
     """Its windows, as ``decode`` gives them. Every frame is decoded, as later ones lie over it.
 
     Raises:
         LimitError: over one of the limits.
         NoVideoError: it has no frame.
     """
-    cels = [_cel(body) for kind, body in chunks(data[12:]) if kind == b"ANMF" and len(body) > _HEADER]
+    cels = [
+        _cel(body) for kind, body in chunks(data[12:]) if kind == b"ANMF" and len(body) > _HEADER
+    ]
     if not cels:
         raise NoVideoError(f"{name}: an animation without a frame")
     starts = [0, *accumulate(cel.ticks for cel in cels)]
     check_duration(starts[-1] * _TICK, request.limits, name)
-    canvas, scaler, picker = _Canvas(size, request.limits.max_pixels, name), Scaler(request.frame_specs), Picker(request.sampling, _TICK)
-    info = MediaInfo(container="webp", codec="webp", width=size[0], height=size[1], still=len(cels) == 1)
+    canvas, scaler, picker = (
+        _Canvas(size, request.limits.max_pixels, name),
+        Scaler(request.frame_specs),
+        Picker(request.sampling, _TICK),
+    )
+    info = MediaInfo(
+        container="webp", codec="webp", width=size[0], height=size[1], still=len(cels) == 1
+    )
     for index, (first, after) in enumerate(_borders(starts, request.window)):
         window = _window(name, request.limits.max_frames, index, starts[first : after + 1])
         picker.restart()
         picks = picker.pick(starts[first:after], starts[first:after], starts[after], keyed=True)
-        if request.second_look and after == len(cels) and picks == (0,) and request.sampling.strategy != "keyframes":
+        if (
+            request.second_look
+            and after == len(cels)
+            and picks == (0,)
+            and request.sampling.strategy != "keyframes"
+        ):
             picks = (0, starts[after - 1])
         for number in range(first, after):
             seen = canvas.lay(cels[number])
             if index >= request.first_window and starts[number] in picks:
                 images = scaler.images(canvas.frame(), size, UPRIGHT)
-                window.add(starts[number], images, pts=starts[number], keyframe=number == 0, seen=seen)
+                window.add(
+                    starts[number], images, pts=starts[number], keyframe=number == 0, seen=seen
+                )
         if index >= request.first_window:
             yield window.decoded(info, last=after == len(cels))
 
@@ -163,8 +183,18 @@ def _window(name: str, max_frames: int, index: int, starts: Sequence[int]) -> Wi
 
 
 def _cel(body: bytes) -> _Cel:
-    left, top, width, height, ticks = (int.from_bytes(body[at : at + 3], "little") for at in range(0, 15, 3))
-    return _Cel(left=2 * left, top=2 * top, width=width + 1, height=height + 1, ticks=max(1, ticks), flags=body[15], chunks=body[_HEADER:])
+    left, top, width, height, ticks = (
+        int.from_bytes(body[at : at + 3], "little") for at in range(0, 15, 3)
+    )
+    return _Cel(
+        left=2 * left,
+        top=2 * top,
+        width=width + 1,
+        height=height + 1,
+        ticks=max(1, ticks),
+        flags=body[15],
+        chunks=body[_HEADER:],
+    )
 
 
 def _borders(starts: list[int], window: Fraction | None) -> Iterator[tuple[int, int]]:

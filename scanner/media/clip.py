@@ -1,7 +1,9 @@
-"""Cut a clip out of what was already stored: an MP4 that browsers play and that starts at a keyframe.
+"""Cut a clip out of what was already stored: an MP4 that browsers play and that starts at a
+keyframe.
 
-Packets are copied, so that the clip is the evidence itself and costs next to nothing; only a codec that browsers do not
-play, or pieces that do not fit together, are encoded again. Hostile input is opened here too: call it in the disposable child.
+Packets are copied, so that the clip is the evidence itself and costs next to nothing; only a codec
+that browsers do not play, or pieces that do not fit together, are encoded again. Hostile input is
+opened here too: call it in the disposable child.
 """
 
 from __future__ import annotations
@@ -37,12 +39,15 @@ class ClipRequest:
     limits: ClipLimits = field(default_factory=ClipLimits)
 
 
-def cut(sources: Sequence[BinaryIO], request: ClipRequest, *, name: str, output: BinaryIO) -> ClipInfo:
-    """Write one MP4 of the pieces to ``output``; it and the sources must be seekable and stay the caller's.
+def cut(
+    sources: Sequence[BinaryIO], request: ClipRequest, *, name: str, output: BinaryIO
+) -> ClipInfo:
+    """Write one MP4 of the pieces to ``output``; it and the sources must be seekable and stay the
+    caller's.
 
-    The index lies before the pictures, so that a browser plays and seeks it from disk and from a server. Time between
-    pieces stays time: the last picture before a hole is held. Pieces whose codec, size or parameter sets differ are
-    encoded again, at the size of the first.
+    The index lies before the pictures, so that a browser plays and seeks it from disk and from a
+    server. Time between pieces stays time: the last picture before a hole is held. Pieces whose
+    codec, size or parameter sets differ are encoded again, at the size of the first.
 
     Raises:
         NoVideoError: none of the pieces has a picture within its span.
@@ -50,7 +55,10 @@ def cut(sources: Sequence[BinaryIO], request: ClipRequest, *, name: str, output:
     """
     kept = _shortened(request.pieces, request.limits.max_seconds)
     with ExitStack() as stack:
-        found = [take(source, piece, request.limits, stack, name=name) for source, piece in zip(sources, kept, strict=False)]
+        found = [
+            take(source, piece, request.limits, stack, name=name)
+            for source, piece in zip(sources, kept, strict=False)
+        ]
         takes = [taken for taken in found if taken is not None]
         if not takes:
             raise NoVideoError(f"{name}: no picture within the span of the clip")
@@ -58,7 +66,9 @@ def cut(sources: Sequence[BinaryIO], request: ClipRequest, *, name: str, output:
     return replace(info, truncated=info.truncated or kept != request.pieces)
 
 
-def cut_in_child(sources: Sequence[BinaryIO], arguments: ClipRequest, *, name: str, output: BinaryIO) -> dict[str, Any]:
+def cut_in_child(
+    sources: Sequence[BinaryIO], arguments: ClipRequest, *, name: str, output: BinaryIO
+) -> dict[str, Any]:
     """``cut`` as a task of the sandbox: a writer whose answer is JSON, for ``ClipInfo.from_json``."""
     return cut(sources, arguments, name=name, output=output).to_json()
 
@@ -85,7 +95,9 @@ def _shortened(pieces: Sequence[ClipPiece], most: Fraction) -> tuple[ClipPiece, 
     return tuple(kept)
 
 
-def _write(takes: Sequence[Take], obstacle: str | None, limits: ClipLimits, output: BinaryIO) -> ClipInfo:
+def _write(
+    takes: Sequence[Take], obstacle: str | None, limits: ClipLimits, output: BinaryIO
+) -> ClipInfo:
     if obstacle is None:
         return remux(takes, output)
     return transcode(takes, output, reason=obstacle, max_side=limits.max_side)

@@ -51,7 +51,8 @@ class Collector:
 
     @property
     def pictures(self) -> tuple[Timed, ...]:
-        """In decode order from a keyframe; the keyframe after the span only if pictures before it lean on it."""
+        """In decode order from a keyframe; the keyframe after the span only if pictures before it
+        lean on it."""
         closed = bool(self._pictures) and self._pictures[-1].at == self._closing
         return tuple(self._pictures[:-1] if closed else self._pictures)
 
@@ -95,5 +96,8 @@ class Collector:
             self._pictures.append(timed)
             return
         if timed.at <= self.span.start:
-            raise LimitError(f"{self.name}: no keyframe within {self.most} bytes before the clip", kind="limit_bytes")
+            raise LimitError(
+                f"{self.name}: no keyframe within {self.most} bytes before the clip",
+                kind="limit_bytes",
+            )
         self.stop()

@@ -15,7 +15,16 @@ from scanner.media.handover import unfollowed
 from scanner.media.header import read_header
 from scanner.media.limits import MediaLimits
 from scanner.media.looking import Looker, Seen
-from scanner.media.open import WRAP_BITS, Media, check_duration, check_pixels, joined, kind_of, open_media, size_of
+from scanner.media.open import (
+    WRAP_BITS,
+    Media,
+    check_duration,
+    check_pixels,
+    joined,
+    kind_of,
+    open_media,
+    size_of,
+)
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.sniff import Container
@@ -27,18 +36,24 @@ __all__ = ["decode", "look"]
 log = logging.getLogger(__name__)
 
 
-def decode(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None) -> Iterator[Decoded]:
+def decode(
+    source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None
+) -> Iterator[Decoded]:
     """The windows of ``look``, without their bursts."""
     for decoded, _ in look(source, request, name=name, init=init):
         yield decoded
 
 
-def look(source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None) -> Iterator[Seen]:
-    """The source's windows in order, from ``request.first_window`` on, each with what makes its bursts.
+def look(
+    source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None
+) -> Iterator[Seen]:
+    """The source's windows in order, from ``request.first_window`` on, each with what makes its
+    bursts.
 
-    ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened. ``name`` is what
-    messages call it; ``init`` goes before it. Memory is bounded by one window's samples and one GOP's packets;
-    where bursts are wanted, by the packets of two windows, as many bytes each as a GOP may have.
+    ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened.
+    ``name`` is what messages call it; ``init`` goes before it. Memory is bounded by one window's
+    samples and one GOP's packets; where bursts are wanted, by the packets of two windows, as many
+    bytes each as a GOP may have.
 
     Raises:
         FormatError: not a container or codec that we open.
@@ -65,15 +80,22 @@ def _no_bursts() -> Iterator[Sample]:
     return iter(())
 
 
-def _pictures(source: BinaryIO, kind: Container, request: DecodeRequest, name: str) -> Iterator[Decoded]:
+def _pictures(
+    source: BinaryIO, kind: Container, request: DecodeRequest, name: str
+) -> Iterator[Decoded]:
     limits = request.limits
     data = source.read(limits.max_still_bytes + 1)
     if len(data) > limits.max_still_bytes:
-        raise LimitError(f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture", kind="limit_bytes")
+        raise LimitError(
+            f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture",
+            kind="limit_bytes",
+        )
     header = read_header(data, kind, name)
     check_pixels(header.width, header.height, limits, name)
     if header.moving:
-        raise FormatError(f"{name}: an animated PNG, of which only the first picture could be read; GIF and WebP may move")
+        raise FormatError(
+            f"{name}: an animated PNG, of which only the first picture could be read; GIF and WebP may move"
+        )
     if kind is Container.WEBP and is_animated(data):
         return decode_animation(data, (header.width, header.height), request, name)
     return decode_picture(data, kind, header.turn, request, name)
@@ -92,7 +114,11 @@ def _windows(media: Media, source: BinaryIO, request: DecodeRequest) -> Iterator
         frames += len(gop.shown)
         check_duration((end - begun) * media.time_base, request.limits, media.name)
         window = looker.window
-        if window is not None and longest is not None and (gop.first.jump or end - window.start > longest):
+        if (
+            window is not None
+            and longest is not None
+            and (gop.first.jump or end - window.start > longest)
+        ):
             yield from looker.close(following=gop)
             index += 1
         looker.look(gop, index)
@@ -100,13 +126,20 @@ def _windows(media: Media, source: BinaryIO, request: DecodeRequest) -> Iterator
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
     promised = media.track.duration if frames < media.track.frames else None
     missing = begun + promised - end if promised else 0
-    if media.kind is Container.MPEGTS and (packets.others or len(media.container.streams.video) > 1):
-        missing = min(unfollowed(source, media.track.id), int(request.limits.max_duration / media.time_base))
+    if media.kind is Container.MPEGTS and (
+        packets.others or len(media.container.streams.video) > 1
+    ):
+        missing = min(
+            unfollowed(source, media.track.id), int(request.limits.max_duration / media.time_base)
+        )
     yield from looker.close(following=None, missing=missing)
 
 
 class _Packets:
-    """Whatever can be demuxed of the track. What cannot is stepped over, a bounded number of times in a row."""
+    """Whatever can be demuxed of the track.
+
+    What cannot is stepped over, a bounded number of times in a row.
+    """
 
     def __init__(self, media: Media, limits: MediaLimits) -> None:
         self._media = media
@@ -128,4 +161,6 @@ class _Packets:
                 return
             except FFmpegError as why:
                 failures += 1
-                log.debug("packet not readable", extra={"source": self._media.name, "why": str(why)})
+                log.debug(
+                    "packet not readable", extra={"source": self._media.name, "why": str(why)}
+                )

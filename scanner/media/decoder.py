@@ -16,8 +16,17 @@ __all__ = ["Decoder"]
 
 _Sparing: TypeAlias = Literal["DEFAULT", "BIDIR", "NONREF"]
 
-_EXACT: dict[str, _Sparing] = {"h264": "NONREF", "hevc": "NONREF", "mpeg4": "BIDIR", "mpeg1video": "BIDIR", "mpeg2video": "BIDIR"}
-"""Frames that no other leans on, by codec. The other codecs have none, or their decoders would leave out what we want to see."""
+_EXACT: dict[str, _Sparing] = {
+    "h264": "NONREF",
+    "hevc": "NONREF",
+    "mpeg4": "BIDIR",
+    "mpeg1video": "BIDIR",
+    "mpeg2video": "BIDIR",
+}
+"""Frames that no other leans on, by codec.
+
+The other codecs have none, or their decoders would leave out what we want to see.
+"""
 _SPARED: dict[str, dict[str, _Sparing]] = {"exact": _EXACT, "fast": {**_EXACT, "h264": "BIDIR"}}
 """HEVC's decoder shows nothing more once a reference is missing, so there is no faster way."""
 
@@ -27,7 +36,9 @@ log = logging.getLogger(__name__)
 class Decoder:
     """One thread, no frames that nobody needs, nothing raised for a broken packet."""
 
-    def __init__(self, codec: VideoCodecContext, between: Literal["fast", "exact"], limits: MediaLimits) -> None:
+    def __init__(
+        self, codec: VideoCodecContext, between: Literal["fast", "exact"], limits: MediaLimits
+    ) -> None:
         codec.thread_count = 1  # frame threads that are dropped undrained deadlock
         codec.options = {"max_pixels": str(limits.max_pixels)}
         self._codec = codec

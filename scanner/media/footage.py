@@ -13,8 +13,9 @@ from scanner.media.timeline import Placed
 __all__ = ["Footage", "Shot", "runs"]
 
 MAX_LEAD: Final = 1 << 30
-"""Pixels of the frames before a window that are decoded to see a GOP that was cut for its length: 17 s of 1080p30. Slow decoders
-need some 10 s for them, half of what the sandbox allows for a window."""
+"""Pixels of the frames before a window that are decoded to see a GOP that was cut for its length:
+17 s of 1080p30. Slow decoders need some 10 s for them, half of what the sandbox allows for a
+window."""
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,8 @@ class Shot:
     """What is decoded from one keyframe on."""
 
     packets: tuple[VideoPacket, ...]
-    """In order of decoding, the keyframe first; those of windows before included where a cut GOP goes on."""
+    """In order of decoding, the keyframe first; those of windows before included where a cut GOP
+    goes on."""
     leading: tuple[VideoPacket, ...] = ()
     """What comes right after the keyframe, is shown before it and leans on the shot before."""
     frames: tuple[int, ...]
@@ -47,7 +49,10 @@ class Shot:
 
 @dataclass(slots=True, kw_only=True)
 class Footage:
-    """Grows GOP by GOP with its window. Past ``max_bytes`` it holds nothing any more, and no burst can be made."""
+    """Grows GOP by GOP with its window.
+
+    Past ``max_bytes`` it holds nothing any more, and no burst can be made.
+    """
 
     name: str
     """What messages call the source."""
@@ -79,7 +84,9 @@ class Footage:
         tail = self._tail() if gop.continues and self.whole else ()
         lead = tail if len(tail) * self.pixels <= MAX_LEAD else ()
         size = sum(packet.size for packet in lead)
-        return Footage(name=self.name, max_bytes=self.max_bytes, pixels=self.pixels, lead=lead, size=size)
+        return Footage(
+            name=self.name, max_bytes=self.max_bytes, pixels=self.pixels, lead=lead, size=size
+        )
 
     def _tail(self) -> tuple[VideoPacket, ...]:
         return self.shots[-1].packets if self.shots else self.lead
@@ -93,7 +100,10 @@ class Footage:
         before = self.shots.pop() if gop.continues and self.shots else None
         self.shots.append(
             Shot(
-                packets=(*(before.packets if before else self.lead if gop.continues else ()), *gop.packets),
+                packets=(
+                    *(before.packets if before else self.lead if gop.continues else ()),
+                    *gop.packets,
+                ),
                 leading=before.leading if before else leading,
                 frames=(*(before.frames if before else ()), *sorted(gop.shown)),
                 anchors=(*(before.anchors if before else ()), *gop.anchors),

@@ -36,7 +36,8 @@ class Gop:
     keyed: bool
     """It begins with a keyframe."""
     continues: bool
-    """It is the rest of a GOP that was cut for its length: decoding goes on from the piece before."""
+    """It is the rest of a GOP that was cut for its length: decoding goes on from the piece before.
+    """
     continued: bool = False
     """Another piece follows."""
     end: int = 0
@@ -48,7 +49,8 @@ class Gop:
     led: list[int] = field(default_factory=list)
     """Starts of frames that come after the next keyframe and are shown before it."""
     packets: list[VideoPacket] = field(default_factory=list)
-    """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and is left out."""
+    """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and
+    is left out."""
     leading: list[VideoPacket] = field(default_factory=list)
     """What is left out so: it comes right after the keyframe, in order of decoding."""
     fed: int = 0
@@ -75,7 +77,8 @@ class Gop:
 
     @property
     def opens(self) -> bool:
-        """Its first frame to be shown is a keyframe; an edit list may keep that one for decoding only."""
+        """Its first frame to be shown is a keyframe; an edit list may keep that one for decoding
+        only."""
         return self.keyed and self.anchors[:1] == [self.first.ticks]
 
     def take(self, packet: VideoPacket, placed: Placed) -> None:
@@ -103,7 +106,8 @@ class Gop:
 
 
 def gather(packets: Iterable[VideoPacket], timeline: Timeline, rule: GopRule) -> Iterator[Gop]:
-    """GOPs in order, each one packet late: its end is then known, and the leading frames that it shows have come."""
+    """GOPs in order, each one packet late: its end is then known, and the leading frames that it
+    shows have come."""
     gatherer = _Gatherer(rule)
     for packet in packets:
         pts = packet.dts if packet.pts is None else packet.pts
@@ -123,7 +127,9 @@ class _Gatherer:
     def add(self, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
         """Take one packet; GOPs that are complete now come back."""
         begins = self._open is None or packet.is_keyframe or placed.jump
-        anchor = self._open is None or not self._open.anchors or placed.ticks > self._open.anchors[-1]
+        anchor = (
+            self._open is None or not self._open.anchors or placed.ticks > self._open.anchors[-1]
+        )
         if anchor or begins:
             yield from self._shorten(placed)
         gop = self._open
@@ -146,7 +152,8 @@ class _Gatherer:
         return too_long or gop.size > self._rule.max_bytes
 
     def _shorten(self, placed: Placed) -> Iterator[Gop]:
-        """Only now is it known how long the last frame is shown: the piece may have to end before it."""
+        """Only now is it known how long the last frame is shown: the piece may have to end before
+        it."""
         gop = self._open
         if gop is not None and len(gop.anchors) > 1 and self._is_over(gop, placed):
             yield from self._release()
@@ -161,7 +168,9 @@ class _Gatherer:
     def _begin(self, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
         yield from self._release()
         before = self._open
-        continues = before is not None and before.decodable and not (packet.is_keyframe or placed.jump)
+        continues = (
+            before is not None and before.decodable and not (packet.is_keyframe or placed.jump)
+        )
         self._open = Gop(first=placed, keyed=packet.is_keyframe, continues=continues)
         if before is not None:
             before.continued = continues

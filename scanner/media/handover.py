@@ -1,7 +1,8 @@
 """Where a transport stream goes on in another video track than the one that is looked at.
 
-A recorder that starts anew, or a splicer, may give the picture another number (PID). The demuxer then adds a track that nobody
-asked for, so that what follows is not seen: that has to be said (law 10).
+A recorder that starts anew, or a splicer, may give the picture another number (PID). The demuxer
+then adds a track that nobody asked for, so that what follows is not seen: that has to be said (law
+10).
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ PARALLEL: Final = 90_000
 _PERIOD = 1 << 33
 _PACKETS_AT_ONCE = 4096
 _SYNC, _BEGINS, _ADAPTS = 0x47, 0x40, 0x20
-"""A packet's first byte; flags: a PES packet begins in it, an adaptation field stands before its payload."""
+"""A packet's first byte; flags: a PES packet begins in it, an adaptation field stands before its
+payload."""
 _PES_HEAD = 14
 """Bytes of a PES packet up to the end of its presentation time."""
 
 
 def unfollowed(source: BinaryIO, pid: int) -> int:
-    """Ticks of 90 kHz that other video tracks take after the last picture of track ``pid``; 0 where it is the last to end."""
+    """Ticks of 90 kHz that other video tracks take after the last picture of track ``pid``; 0 where
+    it is the last to end."""
     first, last = None, 0
     for track, pts in _pictures(source):
         first, last = (None, 0) if track == pid else (pts if first is None else first, pts)
@@ -48,7 +51,12 @@ def _pictures(source: BinaryIO) -> Iterator[tuple[int, int]]:
             packet = row.tobytes()
             at = 5 + packet[4] if packet[3] & _ADAPTS else 4
             head = packet[at : at + _PES_HEAD]
-            if len(head) == _PES_HEAD and head[:3] == b"\0\0\1" and head[3] & 0xF0 == 0xE0 and head[7] & 0x80:
+            if (
+                len(head) == _PES_HEAD
+                and head[:3] == b"\0\0\1"
+                and head[3] & 0xF0 == 0xE0
+                and head[7] & 0x80
+            ):
                 yield int.from_bytes(packet[1:3]) & 0x1FFF, _pts(head[9:])
 
 
@@ -58,4 +66,10 @@ def _pts(field: bytes) -> int:
     >>> _pts(bytes((0x21, 0x00, 0x01, 0x00, 0x03)))
     1
     """
-    return (field[0] >> 1 & 7) << 30 | field[1] << 22 | field[2] >> 1 << 15 | field[3] << 7 | field[4] >> 1
+    return (
+        (field[0] >> 1 & 7) << 30
+        | field[1] << 22
+        | field[2] >> 1 << 15
+        | field[3] << 7
+        | field[4] >> 1
+    )

@@ -1,4 +1,7 @@
-"""Size and orientation of a picture, read from its header before a decoder allocates anything. Pure."""
+"""Size and orientation of a picture, read from its header before a decoder allocates anything.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ def read_header(data: bytes, kind: Container, name: str) -> Header:
     try:
         return _READERS[kind](data)
     except (struct.error, IndexError) as why:
-        raise DamagedError(f"{name}: {len(data)} bytes of {kind.name}, its header is incomplete") from why
+        raise DamagedError(
+            f"{name}: {len(data)} bytes of {kind.name}, its header is incomplete"
+        ) from why
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -80,10 +85,20 @@ def _png(data: bytes) -> Header:
 
 
 def _webp(data: bytes) -> Header:
-    turn = next((_exif(body.removeprefix(b"Exif\0\0")) for name, body in chunks(data[12:]) if name == b"EXIF"), UPRIGHT)
+    turn = next(
+        (
+            _exif(body.removeprefix(b"Exif\0\0"))
+            for name, body in chunks(data[12:])
+            if name == b"EXIF"
+        ),
+        UPRIGHT,
+    )
     name, body = data[12:16], data[20:]
     if name == b"VP8X":
-        width, height = int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+        width, height = (
+            int.from_bytes(body[4:7], "little") + 1,
+            int.from_bytes(body[7:10], "little") + 1,
+        )
     elif name == b"VP8L":
         (bits,) = struct.unpack_from("<I", body, 1)
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1

@@ -30,7 +30,8 @@ class MediaLimits:
     probe_seconds: float = 5.0
     """``limit_probe_time``: seconds on the wall that opening may take."""
     max_errors: int = 100
-    """Packets in a row that cannot be read or decoded before the rest of the source counts as unseen."""
+    """Packets in a row that cannot be read or decoded before the rest of the source counts as
+    unseen."""
     max_gop_bytes: int = 64 << 20
     """A longer GOP is cut into windows inside, as one is that outlasts a window."""
 

@@ -31,7 +31,8 @@ _CODEC_NAMES = {"libdav1d": "av1"}
 
 
 Seen = tuple[Decoded, Callable[[], Iterator[Sample]]]
-"""A window, and what makes its bursts, in order of time, if it is asked before the window after the next one is begun."""
+"""A window, and what makes its bursts, in order of time, if it is asked before the window after the
+next one is begun."""
 
 
 class Looker:
@@ -76,7 +77,8 @@ class Looker:
             self._show(gop, picks, window)
 
     def close(self, *, following: Gop | None, missing: int = 0) -> Iterator[Seen]:
-        """The open window, if it is one that was asked for; a GOP that goes on in ``following`` keeps its decoder's state.
+        """The open window, if it is one that was asked for; a GOP that goes on in ``following``
+        keeps its decoder's state.
 
         ``missing`` ticks at its end are promised by the container, and cannot be read.
         """
@@ -122,7 +124,9 @@ class Looker:
         before, codec = self._footage, self._media.codec
         pixels = codec.width * codec.height or _USUAL_PIXELS
         if before is None:
-            return Footage(name=self._media.name, max_bytes=self._request.limits.max_gop_bytes, pixels=pixels)
+            return Footage(
+                name=self._media.name, max_bytes=self._request.limits.max_gop_bytes, pixels=pixels
+            )
         before.pixels = pixels
         return before.following(gop)
 
@@ -131,10 +135,13 @@ class Looker:
         footage = self._footage
         if footage is None or info.still or self._media.kind is Container.GIF:
             return lambda: iter(())
-        return Darkroom(self._media, self._request, replace(window, samples=[], marks=[]), footage, self._turn).samples
+        return Darkroom(
+            self._media, self._request, replace(window, samples=[], marks=[]), footage, self._turn
+        ).samples
 
     def _looks_at(self, window: Window) -> bool:
-        """It is one that was asked for; of those before it only what they leave in the decoder counts."""
+        """It is one that was asked for; of those before it only what they leave in the decoder
+        counts."""
         return window.index >= self._request.first_window
 
     def _pick(self, gop: Gop) -> tuple[int, ...]:
@@ -147,7 +154,8 @@ class Looker:
         return picks
 
     def _show(self, gop: Gop, picks: tuple[int, ...], window: Window) -> None:
-        """Decode as far as is needed: up to the last pick, or all of it where another piece goes on from there."""
+        """Decode as far as is needed: up to the last pick, or all of it where another piece goes on
+        from there."""
         needed = None if self._goes_on(gop.continued) else frozenset(picks)
         if gop.keyed:
             self._decoder.spare_most()
@@ -155,19 +163,32 @@ class Looker:
             self._decoder.spare_nothing()
         errors = self._decoder.errors
         self._run(gop, needed, window)
-        if gop.keyed and len(picks) > 1 and self._is_missing(picks, needed) and self._decoder.spares and self._decoder.errors == errors:
+        if (
+            gop.keyed
+            and len(picks) > 1
+            and self._is_missing(picks, needed)
+            and self._decoder.spares
+            and self._decoder.errors == errors
+        ):
             self._decoder.drain()
             self._decoder.spare_nothing()
             self._run(gop, needed, window)
 
     def _is_missing(self, picks: tuple[int, ...], needed: frozenset[int] | None) -> bool:
-        """Frames that were thought to depend on no spared one did: any of them, or all of them where some may still come."""
-        return self._wanted.issuperset(picks[1:]) if needed is None else not self._wanted.isdisjoint(picks)
+        """Frames that were thought to depend on no spared one did: any of them, or all of them
+        where some may still come."""
+        return (
+            self._wanted.issuperset(picks[1:])
+            if needed is None
+            else not self._wanted.isdisjoint(picks)
+        )
 
     def _run(self, gop: Gop, needed: frozenset[int] | None, window: Window) -> None:
-        """Feed packets until the ``needed`` ones are in and have the frames out; or all packets, to be gone on from.
+        """Feed packets until the ``needed`` ones are in and have the frames out; or all packets, to
+        be gone on from.
 
-        H.264 loses keyframes of open GOPs that follow each other without the frames between: its counter of frames wraps.
+        H.264 loses keyframes of open GOPs that follow each other without the frames between: its
+        counter of frames wraps.
         """
         self._receive(self._early, window)
         self._early.clear()
@@ -199,7 +220,13 @@ class Looker:
     def _may_look_again(self, gop: Gop, window: Window) -> bool:
         """It may be the last one of a short source, and be decoded up to its last frame."""
         wanted = self._request.second_look and self._request.sampling.strategy != "keyframes"
-        return wanted and window.index == 0 and len(window.samples) < 2 and gop.keyed and bool(gop.anchors)
+        return (
+            wanted
+            and window.index == 0
+            and len(window.samples) < 2
+            and gop.keyed
+            and bool(gop.anchors)
+        )
 
     def _look_ahead(self, following: Gop, window: Window) -> None:
         """Frames come out a few packets late: push the last wanted ones out with what follows."""
@@ -225,7 +252,9 @@ class Looker:
 
     def _keep(self, frame: VideoFrame, ticks: int, window: Window) -> None:
         pts, keyframe = window.raw(ticks, self._epoch), ticks in self._keyframes
-        window.add(ticks, self._images(frame), pts=pts, keyframe=keyframe, seen=not frame.is_corrupt)
+        window.add(
+            ticks, self._images(frame), pts=pts, keyframe=keyframe, seen=not frame.is_corrupt
+        )
 
     def _images(self, frame: VideoFrame) -> dict[FrameSpec, Rgb]:
         check_pixels(frame.width, frame.height, self._request.limits, self._media.name)
@@ -235,7 +264,10 @@ class Looker:
         return self._scaler.images(frame, self._shape, turn)
 
     def _info(self, window: Window, *, still: bool) -> MediaInfo:
-        """``still``: one frame, which was decoded, is all that there is. In a segment that says nothing, a file is then a picture."""
+        """``still``: one frame, which was decoded, is all that there is.
+
+        In a segment that says nothing, a file is then a picture.
+        """
         codec = self._media.codec
         return MediaInfo(
             container=self._media.kind.name.lower(),

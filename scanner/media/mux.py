@@ -25,7 +25,8 @@ from scanner.types import Span
 __all__ = ["ClipInfo", "decode_times", "remux", "transcode"]
 
 INDEX_BYTES, INDEX_BYTES_A_PACKET = 1 << 16, 64
-"""Room for the index before the pictures: sizes, times, offsets and keyframes of every packet, at their widest."""
+"""Room for the index before the pictures: sizes, times, offsets and keyframes of every packet, at
+their widest."""
 TICK = Fraction(1, 90_000)
 """Of what is encoded again."""
 ENCODER = {"preset": "veryfast", "crf": "23"}
@@ -87,7 +88,8 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 def decode_times(pts: Sequence[int]) -> list[int]:
-    """Strictly rising decode times for distinct presentation times in decode order, none later than its picture is shown.
+    """Strictly rising decode times for distinct presentation times in decode order, none later than
+    its picture is shown.
 
     >>> decode_times([0, 3, 1, 2])
     [-1, 0, 1, 2]
@@ -127,7 +129,8 @@ def remux(takes: Sequence[Take], out: BinaryIO) -> ClipInfo:
 def transcode(takes: Sequence[Take], out: BinaryIO, *, reason: str, max_side: int) -> ClipInfo:
     """The takes' pictures within their spans, exactly, as H.264 in 4:2:0; sound is copied.
 
-    Sizes differ: all are scaled to the first one's. High dynamic range is not mapped to what a screen without it shows.
+    Sizes differ: all are scaled to the first one's. High dynamic range is not mapped to what a
+    screen without it shows.
     """
     takes = _in_line(takes)
     frames = _frames(takes)
@@ -177,7 +180,10 @@ def _in_line(takes: Sequence[Take]) -> list[Take]:
 @contextmanager
 def _mp4(out: BinaryIO, takes: Sequence[Take]) -> Iterator[OutputContainer]:
     packets = sum(len(taken.pictures) + len(taken.sounds) for taken in takes)
-    options = {"moov_size": str(INDEX_BYTES + INDEX_BYTES_A_PACKET * packets), "fflags": "+bitexact"}
+    options = {
+        "moov_size": str(INDEX_BYTES + INDEX_BYTES_A_PACKET * packets),
+        "fflags": "+bitexact",
+    }
     try:
         with av.open(out, "w", format="mp4", options=options) as container:
             yield container
@@ -191,18 +197,25 @@ def _stamp(packet: Packet[Stream], stream: Stream, pts: int, dts: int, base: Fra
 
 
 def _open_keyframes(pictures: Sequence[Timed]) -> list[Timed]:
-    """Keyframes that are followed by pictures shown before them: in an MP4 they are no place to begin at."""
-    return [now for now, after in pairwise(pictures) if now.packet.is_keyframe and after.at < now.at]
+    """Keyframes that are followed by pictures shown before them: in an MP4 they are no place to
+    begin at."""
+    return [
+        now for now, after in pairwise(pictures) if now.packet.is_keyframe and after.at < now.at
+    ]
 
 
-def _sounds(container: OutputContainer, takes: Sequence[Take], span: Span) -> tuple[str | None, list[Packet[Stream]]]:
+def _sounds(
+    container: OutputContainer, takes: Sequence[Take], span: Span
+) -> tuple[str | None, list[Packet[Stream]]]:
     """The codec and packets of the sound within the span; none unless all takes have the same kind."""
     track = takes[0].audio
     if track is None or any(taken.sound != takes[0].sound for taken in takes):
         return None, []
     stream = container.add_stream_from_template(track, opaque=True)
     base, last, packets = base_of(track), -1, []
-    for sound in (sound for taken in takes for sound in taken.sounds if span.start <= sound.at < span.end):
+    for sound in (
+        sound for taken in takes for sound in taken.sounds if span.start <= sound.at < span.end
+    ):
         ticks = round((sound.at - span.start) / base)
         if ticks > last:
             _stamp(sound.packet, stream, ticks, ticks, base)
@@ -237,8 +250,12 @@ def _decoded(taken: Take) -> Iterator[VideoFrame]:
             continue
 
 
-def _encoder(container: OutputContainer, frame: VideoFrame, size: tuple[int, int], rate: Fraction | None) -> VideoStream:
-    stream = container.add_stream("libx264", rate=rate or 30, options=ENCODER, width=size[0], height=size[1], time_base=TICK)
+def _encoder(
+    container: OutputContainer, frame: VideoFrame, size: tuple[int, int], rate: Fraction | None
+) -> VideoStream:
+    stream = container.add_stream(
+        "libx264", rate=rate or 30, options=ENCODER, width=size[0], height=size[1], time_base=TICK
+    )
     stream.set_display_rotation(frame.rotation)
     encoder = stream.codec_context
     encoder.pix_fmt, encoder.gop_size, encoder.thread_count = "yuv420p", KEYFRAME_EVERY, 1
@@ -247,7 +264,9 @@ def _encoder(container: OutputContainer, frame: VideoFrame, size: tuple[int, int
     return stream
 
 
-def _encoded(stream: VideoStream, frames: Iterable[_Shown], start: Fraction, size: tuple[int, int]) -> list[Packet[Stream]]:
+def _encoded(
+    stream: VideoStream, frames: Iterable[_Shown], start: Fraction, size: tuple[int, int]
+) -> list[Packet[Stream]]:
     reformatter, packets = VideoReformatter(), []
     for at, frame in frames:
         picture = reformatter.reformat(

@@ -42,16 +42,32 @@ __all__ = [
     "video_track",
 ]
 
-CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg2video", "mpeg1video", "mpeg4", "mjpeg", "gif"})
+CODECS = frozenset(
+    {
+        "h264",
+        "hevc",
+        "vp8",
+        "vp9",
+        "av1",
+        "libdav1d",
+        "mpeg2video",
+        "mpeg1video",
+        "mpeg4",
+        "mjpeg",
+        "gif",
+    }
+)
 """The decoders that we let run, of the several hundred that are compiled in."""
 
 FORMATS = "mpegts,mov,mp4,matroska,webm,avi,flv,gif"
 """The demuxers that we let run, as FFmpeg takes them."""
 WRAP_BITS: Mapping[str, int] = {Container.MPEGTS: 33, Container.FLV: 32}
-"""Containers, by their demuxer, whose clock runs on from before the source, and how wide its counter is."""
+"""Containers, by their demuxer, whose clock runs on from before the source, and how wide its
+counter is."""
 
 _FAST_OPEN = {
-    "codec_whitelist": "none",  # probing would decode the first keyframe, which is decoded again later
+    # probing would decode the first keyframe, which is decoded again later
+    "codec_whitelist": "none",
     "format_whitelist": FORMATS,
     "protocol_whitelist": "none",
     "probesize": "32768",
@@ -72,7 +88,8 @@ def available_codecs() -> dict[str, bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """An open source and the track that is looked at; it lives as long as the ``with`` that made it."""
+    """An open source and the track that is looked at; it lives as long as the ``with`` that made
+    it."""
 
     name: str
     kind: Container
@@ -88,7 +105,10 @@ class Media:
 
     @property
     def ordered(self) -> bool:
-        """Packets tell when they are shown. AVI counts them as they are decoded, off by a few frames where H.264 or HEVC reorders."""
+        """Packets tell when they are shown.
+
+        AVI counts them as they are decoded, off by a few frames where H.264 or HEVC reorders.
+        """
         return self.kind is not Container.AVI or self.codec.name not in {"h264", "hevc"}
 
     @property
@@ -125,7 +145,9 @@ def kind_of(source: BinaryIO, name: str) -> Container:
 
 
 @contextmanager
-def open_media(source: BinaryIO, kind: Container, limits: MediaLimits, name: str) -> Iterator[Media]:
+def open_media(
+    source: BinaryIO, kind: Container, limits: MediaLimits, name: str
+) -> Iterator[Media]:
     """The source's video track, checked and ready to be demuxed.
 
     Raises:
@@ -144,29 +166,52 @@ def open_media(source: BinaryIO, kind: Container, limits: MediaLimits, name: str
 
 
 @contextmanager
-def _opened(source: BinaryIO, kind: Container, limits: MediaLimits, name: str, options: dict[str, str]) -> Iterator[InputContainer]:
+def _opened(
+    source: BinaryIO, kind: Container, limits: MediaLimits, name: str, options: dict[str, str]
+) -> Iterator[InputContainer]:
     begun = time.monotonic()
     try:
-        container = av.open(source, "r", format=kind.value, options=options, metadata_errors="replace", buffer_size=_READ_BYTES)
+        container = av.open(
+            source,
+            "r",
+            format=kind.value,
+            options=options,
+            metadata_errors="replace",
+            buffer_size=_READ_BYTES,
+        )
     except MemoryError as why:  # FFmpeg's own is an FFmpegError too
-        raise LimitError(f"{name}: asks for more memory than there is", kind="limit_memory") from why
+        raise LimitError(
+            f"{name}: asks for more memory than there is", kind="limit_memory"
+        ) from why
     except FFmpegError as why:
         raise DamagedError(f"{name}: cannot be opened as {kind.name} ({why.strerror})") from why
     with container:
         if (took := time.monotonic() - begun) > limits.probe_seconds:
-            raise LimitError(f"{name}: took {took:.1f} s to open, limit is {limits.probe_seconds} s", kind="limit_probe_time")
+            raise LimitError(
+                f"{name}: took {took:.1f} s to open, limit is {limits.probe_seconds} s",
+                kind="limit_probe_time",
+            )
         yield container
 
 
 def _checked(container: InputContainer, kind: Container, limits: MediaLimits, name: str) -> Media:
     if (tracks := len(container.streams)) > limits.max_tracks:
-        raise LimitError(f"{name}: {tracks} tracks, limit is {limits.max_tracks}", kind="limit_tracks")
+        raise LimitError(
+            f"{name}: {tracks} tracks, limit is {limits.max_tracks}", kind="limit_tracks"
+        )
     track = video_track(container, name)
     for stream in container.streams:
         stream.discard = Discard.default if stream is track else Discard.all
     assert track.time_base is not None  # every demuxer sets it
     bits = WRAP_BITS.get(kind, NEVER_WRAPS)
-    media = Media(name=name, kind=kind, container=container, track=track, time_base=track.time_base, wrap_bits=bits)
+    media = Media(
+        name=name,
+        kind=kind,
+        container=container,
+        track=track,
+        time_base=track.time_base,
+        wrap_bits=bits,
+    )
     check_pixels(media.codec.width, media.codec.height, limits, name)
     check_duration(media.declared or Fraction(0), limits, name)
     return media
@@ -177,24 +222,32 @@ def video_track(container: InputContainer, name: str) -> VideoStream:
 
     Raises:
         NoVideoError: there is none.
-        FormatError: its codec is not one that we decode, or it is no movie but a picture of the HEIF family.
+        FormatError: its codec is not one that we decode, or it is no movie but a picture of the
+            HEIF family.
     """
     shown = [t for t in container.streams.video if not t.disposition & Disposition.attached_pic]
     tracks = [t for t in shown if not _is_item(t)]
     if shown and not tracks:
-        raise FormatError(f"{name}: a HEIF or AVIF picture; of pictures JPEG, PNG, WebP and GIF are read")
+        raise FormatError(
+            f"{name}: a HEIF or AVIF picture; of pictures JPEG, PNG, WebP and GIF are read"
+        )
     if not tracks:
         found = ", ".join(sorted({s.type for s in container.streams})) or "no track at all"
         raise NoVideoError(f"{name}: {found}, a video track is wanted")
     track = next((t for t in tracks if t.disposition & Disposition.default), tracks[0])
     codec = track.codec_context.name if track.codec_context is not None else "unknown"
     if codec not in CODECS:
-        raise FormatError(f"{name}: video codec {codec}, one of {', '.join(sorted(CODECS))} is wanted")
+        raise FormatError(
+            f"{name}: video codec {codec}, one of {', '.join(sorted(CODECS))} is wanted"
+        )
     return track
 
 
 def _is_item(track: VideoStream) -> bool:
-    """A picture that HEIF keeps beside the tracks. FFmpeg tells it as one, without a clock; a large one is a tile of many."""
+    """A picture that HEIF keeps beside the tracks.
+
+    FFmpeg tells it as one, without a clock; a large one is a tile of many.
+    """
     return track.frames == 1 and track.duration is None and track.time_base == 1
 
 
@@ -205,7 +258,10 @@ def check_pixels(width: int, height: int, limits: MediaLimits, name: str) -> Non
         LimitError: ``limit_pixels``.
     """
     if width * height > limits.max_pixels:
-        raise LimitError(f"{name}: {width}x{height} is {width * height} pixels, limit is {limits.max_pixels}", kind="limit_pixels")
+        raise LimitError(
+            f"{name}: {width}x{height} is {width * height} pixels, limit is {limits.max_pixels}",
+            kind="limit_pixels",
+        )
 
 
 def check_duration(seconds: Fraction, limits: MediaLimits, name: str) -> None:
@@ -215,4 +271,7 @@ def check_duration(seconds: Fraction, limits: MediaLimits, name: str) -> None:
         LimitError: ``limit_duration``.
     """
     if seconds > limits.max_duration:
-        raise LimitError(f"{name}: {float(seconds):.1f} s long, limit is {float(limits.max_duration):.1f} s", kind="limit_duration")
+        raise LimitError(
+            f"{name}: {float(seconds):.1f} s long, limit is {float(limits.max_duration):.1f} s",
+            kind="limit_duration",
+        )

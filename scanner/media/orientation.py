@@ -65,8 +65,9 @@ def exif_turn(orientation: int) -> Turn:
 class Compass:
     """Turns of one source's frames, from their display matrix to the nearest quarter.
 
-    A frame whose side data was asked for lives until the next garbage collection, so it is asked once for each angle, and
-    for the angle 0 (a picture mirrored top to bottom has it) only where the container may have such a matrix.
+    A frame whose side data was asked for lives until the next garbage collection, so it is asked
+    once for each angle, and for the angle 0 (a picture mirrored top to bottom has it) only where
+    the container may have such a matrix.
     """
 
     def __init__(self, kind: Container = Container.MP4) -> None:
@@ -92,7 +93,8 @@ def _turn(frame: VideoFrame) -> Turn:
 
 
 def _matrix(frame: VideoFrame) -> tuple[float, float, float, float] | None:
-    """``None`` where there is none, or where PyAV cannot read it beside side data of a kind it does not know."""
+    """``None`` where there is none, or where PyAV cannot read it beside side data of a kind it does
+    not know."""
     try:
         side = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:

@@ -22,7 +22,9 @@ from scanner.types import Decoded, MediaInfo, Sample, SegmentTimes
 __all__ = ["decode_bitmap", "decode_picture"]
 
 
-def decode_picture(data: bytes, kind: Container, turn: Turn, request: DecodeRequest, name: str) -> Iterator[Decoded]:
+def decode_picture(
+    data: bytes, kind: Container, turn: Turn, request: DecodeRequest, name: str
+) -> Iterator[Decoded]:
     """One window of no duration with one sample.
 
     Raises:
@@ -48,7 +50,9 @@ def decode_bitmap(data: bytes, kind: Container, max_pixels: int, name: str) -> V
     try:
         frames = [*codec.decode(Packet(data)), *codec.decode(None)]
     except MemoryError as why:  # FFmpeg's own is an FFmpegError too
-        raise LimitError(f"{name}: asks for more memory than there is", kind="limit_memory") from why
+        raise LimitError(
+            f"{name}: asks for more memory than there is", kind="limit_memory"
+        ) from why
     except FFmpegError as why:
         raise DamagedError(f"{name}: cannot be decoded as {kind.name} ({why.strerror})") from why
     if not frames:
@@ -58,11 +62,24 @@ def decode_bitmap(data: bytes, kind: Container, max_pixels: int, name: str) -> V
 
 def _still(frame: VideoFrame, turn: Turn, kind: Container, request: DecodeRequest) -> Decoded:
     shape = displayed(frame, None, turn)
-    sample = Sample(at=Fraction(0), pts=0, keyframe=True, images=Scaler(request.frame_specs).images(frame, shape, turn))
+    sample = Sample(
+        at=Fraction(0),
+        pts=0,
+        keyframe=True,
+        images=Scaler(request.frame_specs).images(frame, shape, turn),
+    )
     return Decoded(
         index=0,
-        times=SegmentTimes(first_pts=0, last_pts=0, duration=Fraction(0), time_base=Fraction(1, 1000)),
+        times=SegmentTimes(
+            first_pts=0, last_pts=0, duration=Fraction(0), time_base=Fraction(1, 1000)
+        ),
         samples=(sample,),
         unseen=(),
-        info=MediaInfo(container=kind.name.lower(), codec=kind.value, width=shape[0], height=shape[1], still=True),
+        info=MediaInfo(
+            container=kind.name.lower(),
+            codec=kind.value,
+            width=shape[0],
+            height=shape[1],
+            still=True,
+        ),
     )

@@ -1,7 +1,9 @@
-"""A source with every picture drawn anew: what a scanner would get if the footage had been changed on its way.
+"""A source with every picture drawn anew: what a scanner would get if the footage had been changed
+on its way.
 
-Pictures are what a person would see, upright and in square pixels. A still stays one (as PNG); of a clip, every frame keeps its time,
-and keyframes stay where they were, so that the same instants are looked at. Sound is left out.
+Pictures are what a person would see, upright and in square pixels. A still stays one (as PNG); of a
+clip, every frame keeps its time, and keyframes stay where they were, so that the same instants are
+looked at. Sound is left out.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from scanner.types import FrameSpec, Rgb
 __all__ = ["FINE", "MOST_SIDE", "Draw", "first_picture", "redraw"]
 
 Draw = Callable[[Rgb, int], Rgb]
-"""A picture and its number within the source, from 0, to the picture that is shown in its place; all of one source are of one size."""
+"""A picture and its number within the source, from 0, to the picture that is shown in its place;
+all of one source are of one size."""
 FINE: Final = 18
 """A constant rate factor of x264 at which nobody sees that a clip was encoded again."""
 MOST_SIDE: Final = 1280
@@ -41,16 +44,29 @@ MOST_SIDE: Final = 1280
 LEAST_SIDE: Final = 16
 TICK: Final = Fraction(1, 90_000)
 _SD_LINES: Final = 576
-"""As ``scale`` reads video that does not say its matrix, so it is written: BT.601 up to this height, BT.709 above."""
+"""As ``scale`` reads video that does not say its matrix, so it is written: BT.601 up to this
+height, BT.709 above."""
 _FEW_BYTES: Final = {"compression_level": "1"}
-_ENCODING: Final = {"preset": "veryfast", "forced-idr": "1", "x264-params": "keyint=infinite:scenecut=0:threads=1"}
+_ENCODING: Final = {
+    "preset": "veryfast",
+    "forced-idr": "1",
+    "x264-params": "keyint=infinite:scenecut=0:threads=1",
+}
 
 
-def redraw(source: BinaryIO, draw: Draw, *, crf: int | None = None, name: str, limits: MediaLimits | None = None) -> bytes:
-    """The source with ``draw`` applied to every picture: a PNG of a still, an MP4 (H.264) of a clip.
+def redraw(
+    source: BinaryIO,
+    draw: Draw,
+    *,
+    crf: int | None = None,
+    name: str,
+    limits: MediaLimits | None = None,
+) -> bytes:
+    """The source with ``draw`` applied to every picture: a PNG of a still, an MP4 (H.264) of a
+    clip.
 
-    ``crf`` is x264's; without one a clip is encoded finely, and a still without loss. A still with one goes through H.264 as the
-    keyframe of a stream would.
+    ``crf`` is x264's; without one a clip is encoded finely, and a still without loss. A still with
+    one goes through H.264 as the keyframe of a stream would.
 
     Raises:
         FormatError, DamagedError, NoVideoError, LimitError: the source cannot be read.
@@ -99,12 +115,17 @@ def _clip(source: BinaryIO, draw: Draw, crf: int, limits: MediaLimits, name: str
     out = BytesIO()
     with open_media(source, kind_of(source, name), limits, name) as media:
         reformatter = VideoReformatter()
-        frames = (_drawn(frame, draw(rgb, number), media, reformatter) for number, (frame, rgb) in enumerate(_pictures(media)))
+        frames = (
+            _drawn(frame, draw(rgb, number), media, reformatter)
+            for number, (frame, rgb) in enumerate(_pictures(media))
+        )
         first = next(frames, None)
         if first is None:
             raise NoVideoError(f"{name}: no frame that can be decoded")
         with av.open(out, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-            stream = container.add_stream("libx264", rate=30, options={**_ENCODING, "crf": str(crf)})
+            stream = container.add_stream(
+                "libx264", rate=30, options={**_ENCODING, "crf": str(crf)}
+            )
             _set_up(stream, first)
             for picture in chain([first], frames):
                 container.mux(stream.encode(picture))
@@ -113,7 +134,12 @@ def _clip(source: BinaryIO, draw: Draw, crf: int, limits: MediaLimits, name: str
 
 
 def _set_up(stream: VideoStream, first: VideoFrame) -> None:
-    stream.width, stream.height, stream.pix_fmt, stream.time_base = first.width, first.height, "yuv420p", TICK
+    stream.width, stream.height, stream.pix_fmt, stream.time_base = (
+        first.width,
+        first.height,
+        "yuv420p",
+        TICK,
+    )
     stream.codec_context.time_base = TICK
     stream.codec_context.thread_count = 1
 
@@ -140,7 +166,8 @@ def _decoded(media: Media) -> Iterator[VideoFrame]:
 
 
 class _View:
-    """What is seen of a source's frames: H x W x 3, upright, in square pixels, all as large as the first."""
+    """What is seen of a source's frames: H x W x 3, upright, in square pixels, all as large as the
+    first."""
 
     def __init__(self, aspect: Fraction | None, compass: Compass) -> None:
         self._aspect = aspect
@@ -186,7 +213,12 @@ def _to_frame(rgb: Rgb) -> VideoFrame:
 def _yuv(frame: VideoFrame, reformatter: VideoReformatter) -> VideoFrame:
     matrix = Colorspace.ITU709 if frame.height > _SD_LINES else Colorspace.ITU601
     return reformatter.reformat(
-        frame, format="yuv420p", dst_colorspace=matrix, src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG, threads=1
+        frame,
+        format="yuv420p",
+        dst_colorspace=matrix,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        threads=1,
     )
 
 
@@ -194,19 +226,34 @@ def _through_h264(frame: VideoFrame, crf: int) -> VideoFrame:
     """What is left of a picture after it was the keyframe of a stream."""
     encoder = CodecContext.create("libx264", "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.thread_count = frame.width, frame.height, "yuv420p", 1
-    encoder.time_base, encoder.options = Fraction(1, 25), {**_ENCODING, "tune": "zerolatency", "crf": str(crf)}
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.thread_count = (
+        frame.width,
+        frame.height,
+        "yuv420p",
+        1,
+    )
+    encoder.time_base, encoder.options = (
+        Fraction(1, 25),
+        {**_ENCODING, "tune": "zerolatency", "crf": str(crf)},
+    )
     packets = [*encoder.encode(_yuv(frame, VideoReformatter())), *encoder.encode(None)]
     decoder = CodecContext.create("h264", "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.thread_count = 1
-    decoded = [picture for packet in packets for picture in decoder.decode(packet)] + decoder.decode(None)
+    decoded = [
+        picture for packet in packets for picture in decoder.decode(packet)
+    ] + decoder.decode(None)
     return _to_frame(_View(None, Compass()).turned(decoded[0], UPRIGHT))
 
 
 def _png(frame: VideoFrame) -> bytes:
     encoder = CodecContext.create("png", "w")
     assert isinstance(encoder, VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, "rgb24", Fraction(1, 25)
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = (
+        frame.width,
+        frame.height,
+        "rgb24",
+        Fraction(1, 25),
+    )
     encoder.options, encoder.thread_count = _FEW_BYTES, 1
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])

@@ -17,13 +17,17 @@ class DecodeRequest:
     """Which instants, made into which arrays, within which limits."""
 
     specs: tuple[FrameSpec, ...]
-    """Each distinct one is made once a sample; none at all gives samples without images. Those with a burst are made on demand."""
+    """Each distinct one is made once a sample; none at all gives samples without images.
+
+    Those with a burst are made on demand.
+    """
     sampling: Sampling = field(default_factory=Sampling)
     limits: MediaLimits = field(default_factory=MediaLimits)
     window: Fraction | None = Fraction(10)
     """The longest window in seconds; ``None``: the whole source is one segment."""
     second_look: bool = False
-    """A source that is over before a second sample is due gets one at its end: of a short file, one look proves nothing."""
+    """A source that is over before a second sample is due gets one at its end: of a short file, one
+    look proves nothing."""
     first_window: int = 0
     """Earlier windows are demuxed and not looked at, so that work goes on where it stopped."""
 

@@ -1,8 +1,8 @@
 """Which frames of a GOP are looked at. Pure: times in, times out.
 
-A sample shows its own frame until the next one is due, so a hole runs from the end of one sampled frame to the start
-of the next: keyframes 2.002 s apart at 29.97 frames a second leave a hole of 1.969 s, and nothing that is shown for
-2 s falls into it.
+A sample shows its own frame until the next one is due, so a hole runs from the end of one sampled
+frame to the start of the next: keyframes 2.002 s apart at 29.97 frames a second leave a hole of
+1.969 s, and nothing that is shown for 2 s falls into it.
 """
 
 from __future__ import annotations
@@ -21,25 +21,31 @@ class Sampling:
     """Which instants of a window become samples."""
 
     strategy: Literal["adaptive", "keyframes", "every"] = "adaptive"
-    """``adaptive``: keyframes at least ``min_gap`` apart, and frames between them where a hole would exceed ``max_gap``.
-    ``keyframes``: each of them and nothing else. ``every``: a frame in each ``every`` seconds."""
+    """``adaptive``: keyframes at least ``min_gap`` apart, and frames between them where a hole
+    would exceed ``max_gap``. ``keyframes``: each of them and nothing else. ``every``: a frame in
+    each ``every`` seconds."""
     min_gap: Fraction = Fraction(1, 2)
     max_gap: Fraction = Fraction(2)
     every: Fraction = Fraction(1)
     between: Literal["fast", "exact"] = "exact"
-    """How frames between keyframes of H.264 are decoded. ``exact``: with every frame that others lean on. ``fast``: without the
-    bidirectional ones; where others do lean on those (x264 does by default), the picture is off, and late in a long GOP broken."""
+    """How frames between keyframes of H.264 are decoded. ``exact``: with every frame that others
+    lean on. ``fast``: without the bidirectional ones; where others do lean on those (x264 does by
+    default), the picture is off, and late in a long GOP broken."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_gap <= self.max_gap:
-            raise ValueError(f"sampling wants 0 < min_gap <= max_gap, got {self.min_gap} and {self.max_gap}")
+            raise ValueError(
+                f"sampling wants 0 < min_gap <= max_gap, got {self.min_gap} and {self.max_gap}"
+            )
         if not self.every > 0:
             raise ValueError(f"sampling wants every > 0, got {self.every}")
 
     @property
     def gaps(self) -> tuple[Fraction, Fraction]:
         """The least and the greatest gap that the strategy keeps to, in seconds."""
-        return (self.every, self.every) if self.strategy == "every" else (self.min_gap, self.max_gap)
+        return (
+            (self.every, self.every) if self.strategy == "every" else (self.min_gap, self.max_gap)
+        )
 
 
 class Picker:
@@ -57,11 +63,14 @@ class Picker:
         """Forget the last choice: a window begins."""
         self._last = None
 
-    def pick(self, anchors: Sequence[int], frames: Sequence[int], end: int, *, keyed: bool) -> tuple[int, ...]:
+    def pick(
+        self, anchors: Sequence[int], frames: Sequence[int], end: int, *, keyed: bool
+    ) -> tuple[int, ...]:
         """The ticks of the frames to look at, in order of time.
 
-        ``frames`` are the starts of all frames in order of time, ``anchors`` those of them that come in this order, which are
-        preferred: others need not be decoded for them. The first one is the keyframe where ``keyed``; the next GOP begins at ``end``.
+        ``frames`` are the starts of all frames in order of time, ``anchors`` those of them that
+        come in this order, which are preferred: others need not be decoded for them. The first one
+        is the keyframe where ``keyed``; the next GOP begins at ``end``.
         """
         if self._keyframes_only:
             return tuple(anchors[:1]) if keyed else ()
@@ -79,14 +88,21 @@ class Picker:
         return pick
 
     def _fill(self, anchors: Sequence[int], frames: Sequence[int], end: int) -> int | None:
-        """Where the hole to ``end`` is too long: the last anchor within ``max_gap``, early enough to leave ``min_gap`` before ``end``.
+        """Where the hole to ``end`` is too long: the last anchor within ``max_gap``, early enough
+        to leave ``min_gap`` before ``end``.
 
         Where no anchor is, any frame will do, and where there is none at all, the next one.
         """
         if self._last is None or end - self._seen_to <= self._max_gap:
             return None
-        limit = min(self._last + self._max_gap, max(end - self._min_gap, self._last + self._min_gap))
-        for pick in (_last_within(anchors, self._last, limit), _last_within(frames, self._last, limit), _next(frames, self._last)):
+        limit = min(
+            self._last + self._max_gap, max(end - self._min_gap, self._last + self._min_gap)
+        )
+        for pick in (
+            _last_within(anchors, self._last, limit),
+            _last_within(frames, self._last, limit),
+            _next(frames, self._last),
+        ):
             if pick is not None:
                 return pick
         return None

@@ -1,6 +1,7 @@
 """From a decoded frame to the arrays that were asked for, by the scaler that training used.
 
-Frames of interlaced video are scaled as they are stored, both fields woven. What is transparent lies on black.
+Frames of interlaced video are scaled as they are stored, both fields woven. What is transparent
+lies on black.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ _SD_LINES = 576
 _SHAPES_TOLD = Fraction(16)
 """A sample aspect ratio beyond 16:1, either way, is a mistake and counts as square."""
 _LEFT_UNWRITTEN = frozenset({"yuv420p", "yuv422p", "yuvj420p", "yuvj422p", "yuva420p", "yuva422p"})
-"""Made into RGBA without being scaled, swscale leaves the last columns of some widths (20, 36, 52...) as they were in memory,
-FFmpeg 8.1 at least; made into RGB it does not."""
+"""Made into RGBA without being scaled, swscale leaves the last columns of some widths (20, 36,
+52...) as they were in memory, FFmpeg 8.1 at least; made into RGB it does not."""
 _STRETCH = 4
-"""A picture so long that CROP would scale it to this many times the array's side is cut before it is scaled."""
+"""A picture so long that CROP would scale it to this many times the array's side is cut before it
+is scaled."""
 
 
 def displayed(frame: VideoFrame, aspect: Fraction | None, turn: Turn) -> tuple[int, int]:
@@ -57,8 +59,13 @@ def fitted(shape: tuple[int, int], spec: FrameSpec) -> tuple[int, int]:
 def rgba_of(frame: VideoFrame) -> NDArray[np.uint8]:
     """H x W x 4 uint8, straight alpha, of a frame as large as it is."""
     if frame.format.name not in _LEFT_UNWRITTEN:
-        return np.asarray(VideoReformatter().reformat(frame, format="rgba", threads=1).to_ndarray(), dtype=np.uint8)
-    rgb = np.asarray(VideoReformatter().reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8)
+        return np.asarray(
+            VideoReformatter().reformat(frame, format="rgba", threads=1).to_ndarray(),
+            dtype=np.uint8,
+        )
+    rgb = np.asarray(
+        VideoReformatter().reformat(frame, format="rgb24", threads=1).to_ndarray(), dtype=np.uint8
+    )
     return _joined(rgb, frame)
 
 
@@ -69,7 +76,8 @@ class Scaler:
         self._reformatters = {spec: VideoReformatter() for spec in specs}
 
     def images(self, frame: VideoFrame, shape: tuple[int, int], turn: Turn) -> dict[FrameSpec, Rgb]:
-        """The frame for each spec, H x W x 3 uint8 full-range RGB, upright, contiguous and owned by the caller.
+        """The frame for each spec, H x W x 3 uint8 full-range RGB, upright, contiguous and owned by
+        the caller.
 
         ``shape`` is the frame's displayed width and height.
         """
@@ -83,17 +91,23 @@ class Scaler:
         upright = turn.apply(self._scaled(frame, coded, self._reformatters[spec]))
         return _placed(upright, spec)
 
-    def _middle(self, frame: VideoFrame, spec: FrameSpec, shape: tuple[int, int], turn: Turn) -> tuple[VideoFrame, tuple[int, int]]:
+    def _middle(
+        self, frame: VideoFrame, spec: FrameSpec, shape: tuple[int, int], turn: Turn
+    ) -> tuple[VideoFrame, tuple[int, int]]:
         """The part of the frame that CROP leaves, unscaled."""
         whole = self._scaled(frame, (frame.width, frame.height), VideoReformatter())
         width, height = fitted(shape, spec)
         across, down = Fraction(spec.width, width), Fraction(spec.height, height)
         if turn.swaps:
             across, down = down, across
-        kept = _middle(whole, (max(1, round(frame.width * across)), max(1, round(frame.height * down))))
+        kept = _middle(
+            whole, (max(1, round(frame.width * across)), max(1, round(frame.height * down)))
+        )
         return VideoFrame.from_ndarray(kept, format="rgb24"), (spec.width, spec.height)
 
-    def _scaled(self, frame: VideoFrame, size: tuple[int, int], reformatter: VideoReformatter) -> Rgb:
+    def _scaled(
+        self, frame: VideoFrame, size: tuple[int, int], reformatter: VideoReformatter
+    ) -> Rgb:
         translucent, matrix = _has_alpha(frame.format), _assumed_matrix(frame)
         apart = size == (frame.width, frame.height) and frame.format.name in _LEFT_UNWRITTEN
         small = reformatter.reformat(
@@ -114,7 +128,10 @@ class Scaler:
 
 
 def _assumed_matrix(frame: VideoFrame) -> int | None:
-    """``None``: as the frame says. Where it does not say, or says what cannot be undone, what players assume."""
+    """``None``: as the frame says.
+
+    Where it does not say, or says what cannot be undone, what players assume.
+    """
     if frame.colorspace in _KNOWN_MATRICES or frame.format.is_rgb:
         return None
     return Colorspace.ITU709 if frame.height > _SD_LINES else Colorspace.ITU601
@@ -129,7 +146,14 @@ def _joined(rgb: Rgb, frame: VideoFrame) -> NDArray[np.uint8]:
     if not _has_alpha(frame.format):
         return np.dstack((rgb, np.full(rgb.shape[:2], 255, np.uint8)))
     plane = frame.planes[3]
-    return np.dstack((rgb, np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]))
+    return np.dstack(
+        (
+            rgb,
+            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+                : frame.height, : frame.width
+            ],
+        )
+    )
 
 
 def _on_black(rgba: NDArray[np.uint8]) -> Rgb:

@@ -12,16 +12,33 @@ from scanner.errors import FormatError, NoVideoError
 __all__ = ["HEAD_BYTES", "Container", "sniff", "transport_packets"]
 
 HEAD_BYTES = 8192
-"""How much ``sniff`` wants to see: forty transport packets, and room for what a broken recorder left before them."""
+"""How much ``sniff`` wants to see: forty transport packets, and room for what a broken recorder
+left before them."""
 
 _PACKET_SIZES = (188, 192, 204)
-"""Bytes of a transport packet: plain, with a time code before it (Blu-ray), with error correction after it (DVB)."""
+"""Bytes of a transport packet: plain, with a time code before it (Blu-ray), with error correction
+after it (DVB)."""
 _SYNC = 0x47
 """The first byte of each."""
 _SYNCS_WANTED = 3
 _SYNCS_LOOKED_AT = 8
 """So many in a row are no coincidence."""
-_MP4_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"free", b"skip", b"wide", b"emsg", b"prft", b"pnot"})
+_MP4_BOXES = frozenset(
+    {
+        b"ftyp",
+        b"styp",
+        b"moov",
+        b"moof",
+        b"mdat",
+        b"sidx",
+        b"free",
+        b"skip",
+        b"wide",
+        b"emsg",
+        b"prft",
+        b"pnot",
+    }
+)
 
 
 class Container(StrEnum):
@@ -64,7 +81,9 @@ def sniff(head: bytes) -> Container:
             return container
     if transport_packets(head) is not None:
         return Container.MPEGTS
-    raise FormatError(f"begins with {head[:12]!r}, a media file is wanted (MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)")
+    raise FormatError(
+        f"begins with {head[:12]!r}, a media file is wanted (MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)"
+    )
 
 
 _MAGIC = (

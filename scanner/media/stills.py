@@ -37,7 +37,8 @@ class StillRequest:
     """Seconds from the source's first frame, rising; exact where they are those of samples."""
     spec: FrameSpec
     first_pts: int | None = None
-    """The PTS of that first frame (``SegmentTimes.first_pts``); without it, that of the source's first keyframe."""
+    """The PTS of that first frame (``SegmentTimes.first_pts``); without it, that of the source's
+    first keyframe."""
     jumps: int = 0
     """How often the source's clock jumps before it (see ``ClipPiece``)."""
     init: bytes | None = None
@@ -51,12 +52,14 @@ class StillRequest:
             raise ValueError("instants of stills must rise")
 
 
-def thumbnails(sources: Sequence[BinaryIO], request: StillRequest, *, name: str) -> Iterator[Decoded]:
+def thumbnails(
+    sources: Sequence[BinaryIO], request: StillRequest, *, name: str
+) -> Iterator[Decoded]:
     """One window whose samples are the frames shown at the request's instants, of the first source.
 
-    A sample's ``at`` is the instant that was asked for. One before the first picture that can be decoded is left out.
-    Only GOPs with an instant are decoded, and only up to it.
-    Of a picture without a time there is one sample, at 0.
+    A sample's ``at`` is the instant that was asked for. One before the first picture that can be
+    decoded is left out. Only GOPs with an instant are decoded, and only up to it. Of a picture
+    without a time there is one sample, at 0.
 
     Raises:
         DamagedError, FormatError, LimitError: the source cannot be read.
@@ -66,7 +69,9 @@ def thumbnails(sources: Sequence[BinaryIO], request: StillRequest, *, name: str)
         yield from decode(sources[0], DecodeRequest(specs=(request.spec,)), name=name)
         return
     span = Span(start=request.times[0], end=request.times[-1] + _JUST_AFTER)
-    piece = ClipPiece(span=span, first_pts=request.first_pts, jumps=request.jumps, init=request.init)
+    piece = ClipPiece(
+        span=span, first_pts=request.first_pts, jumps=request.jumps, init=request.init
+    )
     with ExitStack() as stack:
         taken = take(sources[0], piece, request.limits, stack, name=name)
         samples = () if taken is None else tuple(_samples(taken, request))
@@ -91,7 +96,9 @@ def _gops(pictures: Sequence[Timed]) -> Iterator[tuple[Sequence[Timed], Fraction
         yield pictures[start:end], pictures[end].at if end < len(pictures) else None
 
 
-def _shown(taken: Take, gop: Sequence[Timed], wanted: Sequence[Fraction]) -> Iterator[tuple[Fraction, VideoFrame]]:
+def _shown(
+    taken: Take, gop: Sequence[Timed], wanted: Sequence[Fraction]
+) -> Iterator[tuple[Fraction, VideoFrame]]:
     """For each instant the last frame that begins at or before it."""
     waiting, held = list(wanted), None
     for frame in _decoded(taken, gop, wanted):
@@ -126,7 +133,9 @@ def _needed(gop: Sequence[Timed], last: Fraction) -> Iterator[Packet[Stream]]:
             return
 
 
-def _images(taken: Take, frame: VideoFrame, scaler: Scaler, compass: Compass) -> dict[FrameSpec, Rgb]:
+def _images(
+    taken: Take, frame: VideoFrame, scaler: Scaler, compass: Compass
+) -> dict[FrameSpec, Rgb]:
     turn = compass.turn(frame)
     return scaler.images(frame, displayed(frame, taken.video.sample_aspect_ratio, turn), turn)
 
@@ -136,8 +145,12 @@ def _window(taken: Take, samples: tuple[Sample, ...]) -> Decoded:
     first, context = round(taken.clock.zero / base), taken.video.codec_context
     return Decoded(
         index=0,
-        times=SegmentTimes(first_pts=first, last_pts=samples[-1].pts, duration=samples[-1].at, time_base=base),
+        times=SegmentTimes(
+            first_pts=first, last_pts=samples[-1].pts, duration=samples[-1].at, time_base=base
+        ),
         samples=samples,
         unseen=(),
-        info=MediaInfo(container=taken.container, codec=taken.codec, width=context.width, height=context.height),
+        info=MediaInfo(
+            container=taken.container, codec=taken.codec, width=context.width, height=context.height
+        ),
     )

@@ -1,4 +1,5 @@
-"""A drawn clip that costs as much to decode as footage of its size and bit rate: texture that drifts, under grain."""
+"""A drawn clip that costs as much to decode as footage of its size and bit rate: texture that
+drifts, under grain."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from scanner.errors import SetupError
 __all__ = ["Synthetic", "write_synthetic"]
 
 _OCTAVES = (240, 120, 60, 30, 15)
-"""Pixels of the texture's patches, from clouds to detail; each octave is half as strong as the one before."""
+"""Pixels of the texture's patches, from clouds to detail; each octave is half as strong as the one
+before."""
 _GRAINS = 8
 _GRAIN_LEVELS = 6
 _DRIFT = (4, 2)
@@ -28,7 +30,8 @@ _SEED = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthetic:
-    """What the clip is: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most ``bframes`` B-frames in a row."""
+    """What the clip is: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most
+    ``bframes`` B-frames in a row."""
 
     width: int = 1920
     height: int = 1080
@@ -42,10 +45,14 @@ class Synthetic:
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 64 or self.width % 2 or self.height % 2:
-            raise ValueError(f"synthetic clip must be even and at least 64 pixels a side, got {self.width}x{self.height}")
+            raise ValueError(
+                f"synthetic clip must be even and at least 64 pixels a side, got {self.width}x{self.height}"
+            )
         for name in ("rate", "seconds", "gop", "bits"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} of a synthetic clip must be 1 or more, got {getattr(self, name)}")
+                raise ValueError(
+                    f"{name} of a synthetic clip must be 1 or more, got {getattr(self, name)}"
+                )
 
 
 def write_synthetic(path: Path, clip: Synthetic) -> None:
@@ -55,7 +62,9 @@ def write_synthetic(path: Path, clip: Synthetic) -> None:
         SetupError: this FFmpeg has no encoder for H.264.
     """
     if "libx264" not in av.codecs_available:
-        raise SetupError("this FFmpeg cannot encode H.264; install the wheel of av, or name a file to measure with")
+        raise SetupError(
+            "this FFmpeg cannot encode H.264; install the wheel of av, or name a file to measure with"
+        )
     with av.open(str(path), "w", format="mpegts") as container:
         stream = container.add_stream("libx264", rate=clip.rate, options=_encoding(clip))
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"

@@ -23,15 +23,25 @@ from scanner.media.sniff import Container
 from scanner.media.timeline import Timeline
 from scanner.types import NEVER_WRAPS, Span
 
-__all__ = ["LONGEST", "ClipLimits", "ClipPiece", "SourceClock", "Take", "base_of", "sniffed", "take"]
+__all__ = [
+    "LONGEST",
+    "ClipLimits",
+    "ClipPiece",
+    "SourceClock",
+    "Take",
+    "base_of",
+    "sniffed",
+    "take",
+]
 
 LONGEST = Fraction(60)
 """Seconds of the span that one clip may hold."""
 LEADS = (Fraction(3), Fraction(12), Fraction(60))
-"""Seconds before the span at which its keyframe is sought, before the source is read from its beginning."""
+"""Seconds before the span at which its keyframe is sought, before the source is read from its
+beginning."""
 SEEK_ABOVE = 256 << 20
-"""Bytes up to which a source is read from its beginning, which costs tenths of a second and finds every picture: seeking trusts
-an index or time stamps, and may miss where those are wrong."""
+"""Bytes up to which a source is read from its beginning, which costs tenths of a second and finds
+every picture: seeking trusts an index or time stamps, and may miss where those are wrong."""
 MAX_ERRORS = 100
 """Packets that cannot be read before the rest of the source counts as absent."""
 _OPTIONS = {
@@ -39,7 +49,8 @@ _OPTIONS = {
     "format_whitelist": FORMATS,
     "protocol_whitelist": "none",
 }
-"""As everywhere in ``media``, but probed in full: an MP4 needs sizes and parameter sets before the first picture."""
+"""As everywhere in ``media``, but probed in full: an MP4 needs sizes and parameter sets before the
+first picture."""
 SOUND = frozenset({"aac", "mp3", "opus"})
 """What browsers play inside an MP4."""
 
@@ -53,9 +64,11 @@ class ClipPiece:
     offset: Fraction = Fraction(0)
     """Where the source's first frame lies on the stream clock."""
     first_pts: int | None = None
-    """The PTS of that first frame (``SegmentTimes.first_pts``); without it, that of the source's first keyframe."""
+    """The PTS of that first frame (``SegmentTimes.first_pts``); without it, that of the source's
+    first keyframe."""
     jumps: int = 0
-    """How often the source's clock jumps before that first frame: so many of its windows up to this one are a ``discontinuity``."""
+    """How often the source's clock jumps before that first frame: so many of its windows up to this
+    one are a ``discontinuity``."""
     init: bytes | None = None
     """The init segment (fMP4/CMAF) that goes before the source."""
 
@@ -65,11 +78,13 @@ class ClipLimits:
     """What one clip may cost."""
 
     max_seconds: Fraction = LONGEST
-    """Of the spans asked for, all pieces together; what lies beyond is left out, and ``truncated`` says so."""
+    """Of the spans asked for, all pieces together; what lies beyond is left out, and ``truncated``
+    says so."""
     max_bytes: int = 256 << 20
     """Of packets held at once, for each piece."""
     max_lead: Fraction = Fraction(15)
-    """Seconds that a clip may begin early to start at a keyframe; with a longer GOP it is encoded again."""
+    """Seconds that a clip may begin early to start at a keyframe; with a longer GOP it is encoded
+    again."""
     max_side: int = 1280
     """Pixels of the longer side of what is encoded again; copies keep their size."""
 
@@ -118,7 +133,8 @@ class Take:
 
     @property
     def end(self) -> Fraction:
-        """When its last picture is no longer shown; one without a duration is shown as long as the one before it."""
+        """When its last picture is no longer shown; one without a duration is shown as long as the
+        one before it."""
         *before, last = sorted(self.pictures, key=lambda picture: picture.at)[-2:]
         step = last.at - before[0].at if before else Fraction(0)
         return last.at + (last.duration or step)
@@ -132,7 +148,14 @@ class Take:
     def likeness(self) -> tuple[object, ...]:
         """Equal where pictures can follow each other in one track."""
         context = self.video.codec_context
-        return (self.codec, context.width, context.height, context.pix_fmt, context.extradata, self.video.time_base)
+        return (
+            self.codec,
+            context.width,
+            context.height,
+            context.pix_fmt,
+            context.extradata,
+            self.video.time_base,
+        )
 
     @property
     def sound(self) -> tuple[object, ...]:
@@ -140,7 +163,13 @@ class Take:
         if self.audio is None:
             return ()
         context = self.audio.codec_context
-        return (context.codec.canonical_name, context.sample_rate, context.layout.name, context.extradata, self.audio.time_base)
+        return (
+            context.codec.canonical_name,
+            context.sample_rate,
+            context.layout.name,
+            context.extradata,
+            self.audio.time_base,
+        )
 
     @property
     def timed(self) -> bool:
@@ -149,7 +178,8 @@ class Take:
         return None not in stamps and len(set(stamps)) == len(stamps)
 
     def when(self, frame: VideoFrame) -> Fraction | None:
-        """When a frame decoded from its pictures is shown, on the stream clock; None where nobody knows."""
+        """When a frame decoded from its pictures is shown, on the stream clock; None where nobody
+        knows."""
         ticks = frame.pts if frame.pts is not None else frame.dts
         return None if ticks is None else self.clock.at(ticks, base_of(self.video))
 
@@ -164,21 +194,31 @@ class Take:
         )
 
 
-def take(source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStack, *, name: str) -> Take | None:
-    """The packets that show the piece's span, from the keyframe at or before it; None where it has no picture.
+def take(
+    source: BinaryIO, piece: ClipPiece, limits: ClipLimits, stack: ExitStack, *, name: str
+) -> Take | None:
+    """The packets that show the piece's span, from the keyframe at or before it; None where it has
+    no picture.
 
-    Leading pictures of the first keyframe, which need what lies before it, are left out; those of the keyframe that ends
-    the last GOP are kept together with it. A take ends where the source's clock jumps.
+    Leading pictures of the first keyframe, which need what lies before it, are left out; those of
+    the keyframe that ends the last GOP are kept together with it. A take ends where the source's
+    clock jumps.
 
     Raises:
         DamagedError, FormatError, NoVideoError: the source cannot be read.
         LimitError: ``limit_bytes``: the GOP before the span holds more than the limit.
     """
     try:
-        first_pts = _first_keyframe(source, piece.init, name) if piece.first_pts is None else piece.first_pts
+        first_pts = (
+            _first_keyframe(source, piece.init, name)
+            if piece.first_pts is None
+            else piece.first_pts
+        )
         for lead in _leads(piece, size_of(source)):
             with ExitStack() as attempt:
-                track = _track(attempt.enter_context(_open(source, piece.init, name)), piece, first_pts, name)
+                track = _track(
+                    attempt.enter_context(_open(source, piece.init, name)), piece, first_pts, name
+                )
                 found = _collected(track, lead, limits, name)
                 if found is not None:
                     stack.push(attempt.pop_all())
@@ -210,7 +250,14 @@ def _leads(piece: ClipPiece, size: int) -> Iterator[Fraction | None]:
 def _first_keyframe(source: BinaryIO, init: bytes | None, name: str) -> int:
     with _open(source, init, name) as container:
         packets = container.demux(_video(container, name))
-        found = next((packet.pts for packet in packets if packet.is_keyframe and packet.size and packet.pts is not None), None)
+        found = next(
+            (
+                packet.pts
+                for packet in packets
+                if packet.is_keyframe and packet.size and packet.pts is not None
+            ),
+            None,
+        )
     if found is None:
         raise NoVideoError(f"{name}: no keyframe")
     return found
@@ -230,8 +277,11 @@ def _track(container: InputContainer, piece: ClipPiece, first_pts: int, name: st
     )
 
 
-def _collected(track: _Track, lead: Fraction | None, limits: ClipLimits, name: str) -> Collector | None:
-    """What there is of the span, read from ``lead`` seconds before it; None where its keyframe lies further back."""
+def _collected(
+    track: _Track, lead: Fraction | None, limits: ClipLimits, name: str
+) -> Collector | None:
+    """What there is of the span, read from ``lead`` seconds before it; None where its keyframe lies
+    further back."""
     found = Collector(span=track.span, most=limits.max_bytes, name=name)
     if lead is None or _seek(track, lead):
         _collect(track, found)
@@ -256,7 +306,9 @@ def _collect(track: _Track, found: Collector) -> None:
         if not packet.size or ticks is None:
             continue
         if packet.stream is track.video:
-            jumps += timeline.place(ticks, duration=packet.duration or 0, keyframe=packet.is_keyframe).jump
+            jumps += timeline.place(
+                ticks, duration=packet.duration or 0, keyframe=packet.is_keyframe
+            ).jump
         if jumps > track.jumps:
             found.stop()
         elif jumps == track.jumps:
@@ -266,7 +318,8 @@ def _collect(track: _Track, found: Collector) -> None:
 
 
 def _packets(track: _Track) -> Iterator[Packet[Stream]]:
-    """Whatever can be demuxed; what cannot, and what belongs to a track that appears midway, is stepped over."""
+    """Whatever can be demuxed; what cannot, and what belongs to a track that appears midway, is
+    stepped over."""
     wanted = [stream for stream in (track.video, track.audio) if stream is not None]
     for _ in range(MAX_ERRORS):
         try:
@@ -323,5 +376,16 @@ def _video(container: InputContainer, name: str) -> VideoStream:
 
 
 def _audio(container: InputContainer) -> AudioStream | None:
-    contexts = ((track, track.codec_context) for track in container.streams.audio if track.codec_context is not None)
-    return next((track for track, context in contexts if context.codec.canonical_name in SOUND and context.sample_rate), None)
+    contexts = (
+        (track, track.codec_context)
+        for track in container.streams.audio
+        if track.codec_context is not None
+    )
+    return next(
+        (
+            track
+            for track, context in contexts
+            if context.codec.canonical_name in SOUND and context.sample_rate
+        ),
+        None,
+    )

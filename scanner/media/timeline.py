@@ -10,7 +10,8 @@ from scanner.types import NEVER_WRAPS
 __all__ = ["Placed", "Timeline"]
 
 _SILENCE_SECONDS = 10
-"""Where the container has a running clock, a longer step either way is a jump (FFmpeg's ``dts_delta_threshold``)."""
+"""Where the container has a running clock, a longer step either way is a jump (FFmpeg's
+``dts_delta_threshold``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Placed:
     """Where one packet lies."""
 
     ticks: int
-    """On a line that wraps and jumps have been taken out of; the source's first packet lies near its own time stamp."""
+    """On a line that wraps and jumps have been taken out of; the source's first packet lies near
+    its own time stamp."""
     raw: int
     """The time stamp as the container has it."""
     jump: bool
@@ -28,16 +30,21 @@ class Placed:
 class Timeline:
     """Follows one track's clock in the order of its packets."""
 
-    def __init__(self, time_base: Fraction, *, wrap_bits: int = NEVER_WRAPS, running: bool = False) -> None:
+    def __init__(
+        self, time_base: Fraction, *, wrap_bits: int = NEVER_WRAPS, running: bool = False
+    ) -> None:
         self._modulus = 0 if wrap_bits >= NEVER_WRAPS else 1 << wrap_bits
-        self._silence = _SILENCE_SECONDS // time_base if running else None  # whole ticks: each packet is compared, and fractions are slow
+        self._silence = (
+            _SILENCE_SECONDS // time_base if running else None
+        )  # whole ticks: each packet is compared, and fractions are slow
         self._newest: Placed | None = None
         self._before = 0
         self._duration = 0
 
     @property
     def end(self) -> int:
-        """Where the newest frame ends, in ticks; one that does not say lasts as long as the one before it."""
+        """Where the newest frame ends, in ticks; one that does not say lasts as long as the one
+        before it."""
         if self._newest is None:
             return 0
         return self._newest.ticks + (self._duration or self._newest.ticks - self._before)
@@ -48,7 +55,9 @@ class Timeline:
         if newest is None:
             return self._advance(self._first(pts), duration)
         if pts is None:
-            return self._advance(Placed(self.end, self._raw(newest.raw + self.end - newest.ticks), False), duration)
+            return self._advance(
+                Placed(self.end, self._raw(newest.raw + self.end - newest.ticks), False), duration
+            )
         delta = self._difference(pts, newest.raw)
         if self._jumps(delta, keyframe):
             return self._advance(Placed(self.end, self._raw(pts), True), duration)
@@ -72,12 +81,15 @@ class Timeline:
         return (later - earlier + half) % self._modulus - half
 
     def _jumps(self, delta: int, keyframe: bool) -> bool:
-        """A keyframe is shown after all that came before it; other frames may be shown earlier, but not by much."""
+        """A keyframe is shown after all that came before it; other frames may be shown earlier, but
+        not by much."""
         if delta < 0 and keyframe:
             return True
         return self._silence is not None and abs(delta) > self._silence
 
     def _advance(self, placed: Placed, duration: int) -> Placed:
-        self._before = self._newest.ticks if self._newest is not None and not placed.jump else placed.ticks
+        self._before = (
+            self._newest.ticks if self._newest is not None and not placed.jump else placed.ticks
+        )
         self._newest, self._duration = placed, max(0, duration)
         return placed

@@ -9,7 +9,18 @@ from fractions import Fraction
 from scanner.errors import LimitError
 from scanner.media.gops import Gop
 from scanner.media.timeline import Placed
-from scanner.types import NEVER_WRAPS, Decoded, FrameSpec, GapReason, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
+from scanner.types import (
+    NEVER_WRAPS,
+    Decoded,
+    FrameSpec,
+    GapReason,
+    MediaInfo,
+    Rgb,
+    Sample,
+    SegmentTimes,
+    Span,
+    Unseen,
+)
 
 __all__ = ["Mark", "Window"]
 
@@ -52,14 +63,19 @@ class Window:
         self.last, self.end = max(self.last, gop.last), gop.end
         self.frames += len(gop.shown)
 
-    def add(self, ticks: int, images: Mapping[FrameSpec, Rgb], *, pts: int, keyframe: bool, seen: bool) -> None:
+    def add(
+        self, ticks: int, images: Mapping[FrameSpec, Rgb], *, pts: int, keyframe: bool, seen: bool
+    ) -> None:
         """One sample, whole (``seen``) or damaged.
 
         Raises:
             LimitError: ``limit_frames``.
         """
         if len(self.samples) >= self.max_frames:
-            raise LimitError(f"{self.name}: window {self.index} has more than {self.max_frames} samples", kind="limit_frames")
+            raise LimitError(
+                f"{self.name}: window {self.index} has more than {self.max_frames} samples",
+                kind="limit_frames",
+            )
         self.marks.append(Mark(ticks, seen))
         self.samples.append(Sample(at=self.at(ticks), pts=pts, keyframe=keyframe, images=images))
 
@@ -100,7 +116,10 @@ class Window:
         yield from self._spans(_dark(sorted(self.marks), self.end), "undecodable")
 
     def _spans(self, stretches: Iterable[tuple[int, int]], reason: GapReason) -> Iterator[Unseen]:
-        return (Unseen(span=Span(start=self.at(start), end=self.at(end)), reason=reason) for start, end in stretches)
+        return (
+            Unseen(span=Span(start=self.at(start), end=self.at(end)), reason=reason)
+            for start, end in stretches
+        )
 
 
 def _dark(marks: Iterable[Mark], end: int) -> Iterator[tuple[int, int]]:

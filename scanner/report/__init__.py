@@ -1,6 +1,7 @@
 """What is delivered: one JSON document, and one page that shows it.
 
-A report is built of plain values (``scanner.report.nouns``), so that it knows nothing of how risk is folded.
+A report is built of plain values (``scanner.report.nouns``), so that it knows nothing of how risk
+is folded.
 """
 
 from scanner.report.document import SCHEMA, schema, to_document

@@ -1,4 +1,7 @@
-"""The geometry of the risk timeline: where each line, span and mark lies. Pure; the template draws it."""
+"""The geometry of the risk timeline: where each line, span and mark lies.
+
+Pure; the template draws it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from scanner.report.thin import Series, series
 __all__ = ["Band", "Chart", "Mark", "Row", "chart", "height_of"]
 
 LOWEST = 0.0001
-"""The risk at the foot of the chart, and what is missing to 1 at its head; the scale between them is of log-odds, because risk is."""
+"""The risk at the foot of the chart, and what is missing to 1 at its head; the scale between them
+is of log-odds, because risk is."""
 GRID = (0.01, 0.1, 0.5, 0.9)
 """Risks at which a line goes across."""
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
@@ -81,7 +85,10 @@ def chart(path: PathReport, policies: Sequence[PolicyUsed]) -> Chart | None:
     rows.sort(key=lambda row: (not row.incidents, -peaks[row.label], row.label))
     return Chart(
         rows=tuple(rows),
-        unseen=tuple(_band(float(h.span.start), float(h.span.end), path.duration, f"not seen: {h.reason}") for h in path.unseen),
+        unseen=tuple(
+            _band(float(h.span.start), float(h.span.end), path.duration, f"not seen: {h.reason}")
+            for h in path.unseen
+        ),
         grid=tuple(Mark(at=height_of(risk), text=percent(risk)) for risk in GRID),
         clock=_clock(path.duration),
     )
@@ -100,7 +107,11 @@ def height_of(risk: float) -> float:
 def _row(label: str, path: PathReport, policy: PolicyUsed | None) -> Row:
     shown = series(path.timeline, label)
     line = _line(shown, path.duration)
-    found = [(number, finding) for number, finding in enumerate(path.incidents, 1) if label in finding.labels]
+    found = [
+        (number, finding)
+        for number, finding in enumerate(path.incidents, 1)
+        if label in finding.labels
+    ]
     return Row(
         label=label,
         peak=percent(max(shown.risk)),
@@ -108,13 +119,18 @@ def _row(label: str, path: PathReport, policy: PolicyUsed | None) -> Row:
         flagged=bool(found),
         line=line,
         area=f"{line}V{LINE_HEIGHT:g}H{_x(shown.at[0], path.duration):g}Z",
-        opens=None if policy is None else Mark(at=height_of(policy.open_risk), text=f"opens at {percent(policy.open_risk)}"),
+        opens=None
+        if policy is None
+        else Mark(at=height_of(policy.open_risk), text=f"opens at {percent(policy.open_risk)}"),
         incidents=tuple(_incident(number, finding, path.duration) for number, finding in found),
     )
 
 
 def _line(shown: Series, duration: float) -> str:
-    points = (f"{_x(at, duration):g} {height_of(risk):g}" for at, risk in zip(shown.at, shown.risk, strict=True))
+    points = (
+        f"{_x(at, duration):g} {height_of(risk):g}"
+        for at, risk in zip(shown.at, shown.risk, strict=True)
+    )
     return "M" + "L".join(points)
 
 
@@ -135,7 +151,10 @@ def _band(start: float, end: float, duration: float, title: str, text: str = "")
 def _clock(duration: float) -> tuple[Mark, ...]:
     step = next((step for step in STEPS if duration / step < MOST_MARKS), STEPS[-1])
     count = int(duration // step)
-    return tuple(Mark(at=round(100.0 * i * step / duration, 3), text=_minutes(i * step)) for i in range(count + 1))
+    return tuple(
+        Mark(at=round(100.0 * i * step / duration, 3), text=_minutes(i * step))
+        for i in range(count + 1)
+    )
 
 
 def _minutes(seconds: int) -> str:

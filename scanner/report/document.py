@@ -20,7 +20,9 @@ PROBABILITY, ORDER = "probability", "order"
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) that every report of this version keeps to."""
-    loaded: dict[str, Any] = json.loads(files("scanner.report").joinpath("report.schema.json").read_text("utf-8"))
+    loaded: dict[str, Any] = json.loads(
+        files("scanner.report").joinpath("report.schema.json").read_text("utf-8")
+    )
     return loaded
 
 

@@ -1,4 +1,7 @@
-"""What a report is made of: plain values that whoever scanned fills in. Times are seconds of the path's own timeline."""
+"""What a report is made of: plain values that whoever scanned fills in.
+
+Times are seconds of the path's own timeline.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,18 @@ from dataclasses import dataclass, field
 
 from scanner.types import Unseen
 
-__all__ = ["Clip", "Failure", "Finding", "ModelUsed", "PathReport", "PolicyUsed", "Report", "RiskPoint", "Sheet", "UncoveredCategory"]
+__all__ = [
+    "Clip",
+    "Failure",
+    "Finding",
+    "ModelUsed",
+    "PathReport",
+    "PolicyUsed",
+    "Report",
+    "RiskPoint",
+    "Sheet",
+    "UncoveredCategory",
+]
 
 _FILE = re.compile(r"(clips|sheets)/[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -27,7 +41,8 @@ class Clip:
     start: float
     end: float
     transcoded: bool = False
-    """Encoded again, because browsers do not play the sender's codec; otherwise the sender's own packets."""
+    """Encoded again, because browsers do not play the sender's codec; otherwise the sender's own
+    packets."""
     truncated: bool = False
     """Shorter than asked for, because a limit was reached."""
     poster: str | None = None
@@ -129,7 +144,10 @@ class PathReport:
     def __post_init__(self) -> None:
         if not 0.0 <= self.coverage <= 1.0:
             raise ValueError(f"coverage must lie in [0, 1], got {self.coverage}")
-        if any(later.at < earlier.at for earlier, later in zip(self.timeline, self.timeline[1:], strict=False)):
+        if any(
+            later.at < earlier.at
+            for earlier, later in zip(self.timeline, self.timeline[1:], strict=False)
+        ):
             raise ValueError("timeline must be in order of time")
 
     @property

@@ -22,7 +22,8 @@ LITTLE_SEEN = 0.95
 
 
 def to_page(report: Report) -> str:
-    """The page; its clips and sheets are looked for beside it, and its style and script are the only ones that may run."""
+    """The page; its clips and sheets are looked for beside it, and its style and script are the
+    only ones that may run."""
     style, script = _asset("report.css"), _asset("report.js")
     return (
         _environment()
@@ -53,7 +54,8 @@ def _environment() -> Environment:
 
 
 def _finalized(value: Any) -> Any:
-    """Every text that reaches the page is made plain first; the template engine escapes it afterwards."""
+    """Every text that reaches the page is made plain first; the template engine escapes it
+    afterwards."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
 
 

@@ -23,7 +23,8 @@ CAPTION = 30
 GROUND, INK = (24, 24, 27), (228, 228, 231)
 """RGB of the sheet and of its captions."""
 BLUR_CELLS = 14
-"""Cells along the longer side that are left of a blurred frame: its light and colours, no shape of a person."""
+"""Cells along the longer side that are left of a blurred frame: its light and colours, no shape of
+a person."""
 QUALITY = 85
 """Of JPEG, 0 to 100."""
 
@@ -40,14 +41,20 @@ class Tile:
 
 
 def write_sheet(tiles: Sequence[Tile], folder: Path, name: str) -> Sheet:
-    """Lay the frames out in ``folder/sheets/NAME.jpg`` and ``NAME_blurred.jpg``; only the frames are blurred, not their captions.
+    """Lay the frames out in ``folder/sheets/NAME.jpg`` and ``NAME_blurred.jpg``; only the frames
+    are blurred, not their captions.
 
     Raises:
         ValueError: no frames, or frames of different sizes.
     """
     sharp = compose(tiles)
     soft = compose([replace(tile, image=blurred(tile.image)) for tile in tiles])
-    sheet = Sheet(sharp=f"sheets/{name}.jpg", blurred=f"sheets/{name}_blurred.jpg", width=sharp.shape[1], height=sharp.shape[0])
+    sheet = Sheet(
+        sharp=f"sheets/{name}.jpg",
+        blurred=f"sheets/{name}_blurred.jpg",
+        width=sharp.shape[1],
+        height=sharp.shape[0],
+    )
     _write(folder / sheet.sharp, sharp)
     _write(folder / sheet.blurred, soft)
     return sheet
@@ -67,7 +74,9 @@ def compose(tiles: Sequence[Tile]) -> Rgb:
         ValueError: no frames, or frames of different sizes.
     """
     if len({tile.image.shape for tile in tiles}) != 1:
-        raise ValueError(f"a sheet takes frames of one size, got {len(tiles)} of {sorted({t.image.shape for t in tiles})}")
+        raise ValueError(
+            f"a sheet takes frames of one size, got {len(tiles)} of {sorted({t.image.shape for t in tiles})}"
+        )
     height, width = tiles[0].image.shape[:2]
     columns, rows = min(COLUMNS, len(tiles)), -(-len(tiles) // COLUMNS)
     step_x, step_y = width + GAP, height + CAPTION + GAP
@@ -84,7 +93,11 @@ def blurred(image: Rgb) -> Rgb:
     """The frame with all detail averaged away: what is thrown away cannot be computed back."""
     height, width = image.shape[:2]
     scale = BLUR_CELLS / max(height, width)
-    cells = cv2.resize(image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(
+        image,
+        (max(1, round(width * scale)), max(1, round(height * scale))),
+        interpolation=cv2.INTER_AREA,
+    )
     soft = cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)
     smooth = cv2.GaussianBlur(soft, (0, 0), sigmaX=max(height, width) / BLUR_CELLS / 2)
     return np.ascontiguousarray(smooth, dtype=np.uint8)
@@ -98,6 +111,8 @@ def _caption(sheet: Rgb, tile: Tile, corner: tuple[int, int]) -> None:
 
 def _write(path: Path, image: Rgb) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    done, data = cv2.imencode(
+        ".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    )
     assert done, "every picture can be encoded as JPEG"
     path.write_bytes(data.tobytes())

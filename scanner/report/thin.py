@@ -23,7 +23,8 @@ class Series(NamedTuple):
 
 
 def series(points: Sequence[RiskPoint], label: str, most: int = MOST_POINTS) -> Series:
-    """The label's risk at up to ``most`` instants: the highest of each of as many equal stretches, at its own time.
+    """The label's risk at up to ``most`` instants: the highest of each of as many equal stretches,
+    at its own time.
 
     The first and last instants are always among them.
     """

@@ -2,8 +2,8 @@
 
     Sampled | Gap | Signal | Tick | Ended  ->  advance  ->  StreamRisk, Opened | Extended | Closed
 
-Pure: no clock, no I/O, times are exact fractions. The equations, the methods and what the defaults stand on are in
-``docs/risk.md``.
+Pure: no clock, no I/O, times are exact fractions. The equations, the methods and what the defaults
+stand on are in ``docs/risk.md``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Coverage: which parts of a stream were seen, and why the others were not. Low coverage never reads as low risk.
+"""Coverage: which parts of a stream were seen, and why the others were not. Low coverage never
+reads as low risk.
 
-A sample covers backwards to the one before it, to a gap's end, or ``max_gap``, whichever is nearest: the seconds that the
-fold counts. The tail before a gap or the end has no later sample to cover it; it counts as seen when it is no longer than
-``max_gap``, by which the sampler bounds every hole.
+A sample covers backwards to the one before it, to a gap's end, or ``max_gap``, whichever is
+nearest: the seconds that the fold counts. The tail before a gap or the end has no later sample to
+cover it; it counts as seen when it is no longer than ``max_gap``, by which the sampler bounds every
+hole.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ __all__ = ["BETWEEN", "Coverage", "Stretch"]
 BETWEEN: Final = "between_samples"
 """The reason of a hole that is there because samples lie far apart."""
 FINEST: Final = 10**12
-"""A total with a larger denominator is rounded to a nanosecond: hostile time bases cannot make it grow for ever."""
+"""A total with a larger denominator is rounded to a nanosecond: hostile time bases cannot make it
+grow for ever."""
 RECENT: Final = 256
 """So many spans are kept where nobody drains them; the totals stay right for ever."""
 
@@ -56,14 +59,19 @@ class Coverage:
 
     def gap(self, span: Span, reason: GapReason, max_gap: Fraction) -> Coverage:
         """Nobody could look at the span. What of it was accounted for before stays as it was."""
-        return replace(self._tail(span.start, max_gap)._missed(span.end, reason), blind_until=max(span.end, self.until), sampled=False)
+        return replace(
+            self._tail(span.start, max_gap)._missed(span.end, reason),
+            blind_until=max(span.end, self.until),
+            sampled=False,
+        )
 
     def end(self, at: Fraction, max_gap: Fraction) -> Coverage:
         """The stream is over at ``at``."""
         return self._tail(at, max_gap)
 
     def share(self, duration: Fraction) -> float:
-        """Which part of the duration was seen, 0 to 1; of no duration, all if anything was looked at.
+        """Which part of the duration was seen, 0 to 1; of no duration, all if anything was looked
+        at.
 
         >>> Coverage(until=Fraction(4), seen=Fraction(3)).share(Fraction(4))
         0.75
@@ -76,7 +84,11 @@ class Coverage:
     def medium_share(self) -> dict[Medium, float]:
         """Which part of the time whose medium is known each medium took; sums to 1, or is empty."""
         total = sum(self.media.values())
-        return {medium: seconds / total for medium, seconds in self.media.items()} if total > 0.0 else {}
+        return (
+            {medium: seconds / total for medium, seconds in self.media.items()}
+            if total > 0.0
+            else {}
+        )
 
     def drain(self) -> tuple[Coverage, tuple[Stretch, ...]]:
         """The spans that are final, and the coverage without them."""
@@ -91,14 +103,22 @@ class Coverage:
         if to <= self.until:
             return self
         span = Span(start=self.until, end=to)
-        return replace(self, until=to, seen=_total(self.seen, span), recent=_appended(self.recent, span))
+        return replace(
+            self, until=to, seen=_total(self.seen, span), recent=_appended(self.recent, span)
+        )
 
     def _missed(self, to: Fraction, reason: GapReason) -> Coverage:
         if to <= self.until:
             return self
         span = Span(start=self.until, end=to)
         unseen = {**self.unseen, reason: _total(self.unseen.get(reason, Fraction(0)), span)}
-        return replace(self, until=to, unseen=unseen, recent=_appended(self.recent, Unseen(span=span, reason=reason)), sampled=False)
+        return replace(
+            self,
+            until=to,
+            unseen=unseen,
+            recent=_appended(self.recent, Unseen(span=span, reason=reason)),
+            sampled=False,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes."""
@@ -131,10 +151,15 @@ def _total(seconds: Fraction, span: Span) -> Fraction:
     return total if total.denominator <= FINEST else round(total, 9)
 
 
-def _added(media: Mapping[Medium, float], medium: Mapping[Medium, float], seconds: float) -> Mapping[Medium, float]:
+def _added(
+    media: Mapping[Medium, float], medium: Mapping[Medium, float], seconds: float
+) -> Mapping[Medium, float]:
     if not medium:
         return media
-    return {**media, **{name: media.get(name, 0.0) + share * seconds for name, share in medium.items()}}
+    return {
+        **media,
+        **{name: media.get(name, 0.0) + share * seconds for name, share in medium.items()},
+    }
 
 
 def _appended(recent: tuple[Stretch, ...], new: Stretch) -> tuple[Stretch, ...]:
@@ -143,7 +168,10 @@ def _appended(recent: tuple[Stretch, ...], new: Stretch) -> tuple[Stretch, ...]:
     if isinstance(last, Span) and isinstance(new, Span):
         return (*recent[:-1], Span(start=last.start, end=new.end))
     if isinstance(last, Unseen) and isinstance(new, Unseen) and last.reason == new.reason:
-        return (*recent[:-1], Unseen(span=Span(start=last.span.start, end=new.span.end), reason=new.reason))
+        return (
+            *recent[:-1],
+            Unseen(span=Span(start=last.span.start, end=new.span.end), reason=new.reason),
+        )
     return (*recent, new)[-RECENT:]
 
 

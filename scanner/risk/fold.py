@@ -1,4 +1,7 @@
-"""The fold: one observation in, the stream's new risk and what changed out. Pure, so any incident can be replayed and explained."""
+"""The fold: one observation in, the stream's new risk and what changed out.
+
+Pure, so any incident can be replayed and explained.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +24,33 @@ __all__ = ["advance"]
 Step = Callable[[StreamRisk, Policies], StreamRisk]
 
 
-def advance(risk: StreamRisk, observation: Observation, policies: Policies) -> tuple[StreamRisk, tuple[Event, ...]]:
+def advance(
+    risk: StreamRisk, observation: Observation, policies: Policies
+) -> tuple[StreamRisk, tuple[Event, ...]]:
     """Fold one observation into the stream's risk and say what changed.
 
-    Time is ``observation.at``. The same observations in the same order give the same events, on any machine and from any
-    checkpoint. A second look at an instant that was looked at has no effect. A look inside a gap (the next segment may begin
-    a little before the end that the last one claimed) counts, and covers nothing.
+    Time is ``observation.at``. The same observations in the same order give the same events, on any
+    machine and from any checkpoint. A second look at an instant that was looked at has no effect. A
+    look inside a gap (the next segment may begin a little before the end that the last one claimed)
+    counts, and covers nothing.
 
     Raises:
-        ValueError: the observation is older than the risk (reorder segments first), or the stream has ended.
+        ValueError: the observation is older than the risk (reorder segments first), or the stream
+            has ended.
     """
     if observation.at < risk.settled:
-        raise ValueError(f"stream {risk.stream_id}: observation at {observation.at} s is older than its risk at {risk.settled} s")
+        raise ValueError(
+            f"stream {risk.stream_id}: observation at {observation.at} s is older than its risk at {risk.settled} s"
+        )
     if risk.ended:
-        raise ValueError(f"stream {risk.stream_id}: ended at {risk.at} s, got an observation at {observation.at} s")
-    settled = max(risk.settled, observation.span.start) if isinstance(observation, Gap) else observation.at
+        raise ValueError(
+            f"stream {risk.stream_id}: ended at {risk.at} s, got an observation at {observation.at} s"
+        )
+    settled = (
+        max(risk.settled, observation.span.start)
+        if isinstance(observation, Gap)
+        else observation.at
+    )
     now = replace(risk, at=max(risk.at, observation.at), settled=settled)
     events: tuple[Event, ...] = ()
     for reason, step in _steps(observation):
@@ -45,7 +60,8 @@ def advance(risk: StreamRisk, observation: Observation, policies: Policies) -> t
 
 
 def _steps(observation: Observation) -> Iterator[tuple[Reason, Step]]:
-    """What an observation does, in order; the reason is that of the excursions that end in the step."""
+    """What an observation does, in order; the reason is that of the excursions that end in the
+    step."""
     yield Reason.WITHDRAWN, _kept
     yield Reason.UNSEEN, partial(_waited, observation=observation)
     match observation:
@@ -61,29 +77,49 @@ def _steps(observation: Observation) -> Iterator[tuple[Reason, Step]]:
 
 
 def _kept(risk: StreamRisk, policies: Policies) -> StreamRisk:
-    """Only labels that have a policy, each with its policy's method (one that changed starts anew); signals in force."""
+    """Only labels that have a policy, each with its policy's method (one that changed starts anew);
+    signals in force."""
     signals = tuple(s for s in risk.signals if risk.at < s.until) if risk.signals else ()
-    if all(label in policies.labels and state.method == policies.labels[label].method for label, state in risk.labels.items()):
+    if all(
+        label in policies.labels and state.method == policies.labels[label].method
+        for label, state in risk.labels.items()
+    ):
         return replace(risk, signals=signals) if signals != risk.signals else risk
     known = {label: state for label, state in risk.labels.items() if label in policies.labels}
     anew = {
         label: state
         if state.method == policies.labels[label].method
-        else replace(fresh(label, policies), excursion=state.excursion, peak_level=state.peak_level, peak_risk=state.peak_risk)
+        else replace(
+            fresh(label, policies),
+            excursion=state.excursion,
+            peak_level=state.peak_level,
+            peak_risk=state.peak_risk,
+        )
         for label, state in known.items()
     }
     return replace(risk, labels=anew, signals=signals)
 
 
 def _waited(risk: StreamRisk, policies: Policies, observation: Observation) -> StreamRisk:
-    """After the unseen time that lies before the observation. A look covers ``max_gap`` backwards, so less is unseen then;
-    and it renews its labels' levels, so that only running incidents need to be asked."""
+    """After the unseen time that lies before the observation. A look covers ``max_gap`` backwards,
+    so less is unseen then; and it renews its labels' levels, so that only running incidents need to
+    be asked."""
     if not isinstance(observation, Sampled):
-        return replace(risk, labels={label: unseen(state, risk.at, label, policies) for label, state in risk.labels.items()})
+        return replace(
+            risk,
+            labels={
+                label: unseen(state, risk.at, label, policies)
+                for label, state in risk.labels.items()
+            },
+        )
     if not risk.running:
         return risk
     until = observation.at - policies.max_gap
-    waited = {label: unseen(state, until, label, policies) for label, state in risk.labels.items() if state.excursion is not None}
+    waited = {
+        label: unseen(state, until, label, policies)
+        for label, state in risk.labels.items()
+        if state.excursion is not None
+    }
     return replace(risk, labels={**risk.labels, **waited})
 
 
@@ -112,8 +148,13 @@ def _sampled(risk: StreamRisk, policies: Policies, sampled: Sampled) -> StreamRi
     return replace(risk, labels=labels, media=media, sampled=sampled.at, coverage=coverage)
 
 
-def _covered_from(before: LabelRisk, at: Fraction, blind_until: Fraction | None, policy: Policy) -> Fraction:
-    """Back to the look before, a gap's end, or ``hold``. The first look of a stream covers ``hold`` too."""
+def _covered_from(
+    before: LabelRisk, at: Fraction, blind_until: Fraction | None, policy: Policy
+) -> Fraction:
+    """Back to the look before, a gap's end, or ``hold``.
+
+    The first look of a stream covers ``hold`` too.
+    """
     start = at - policy.hold
     if before.at is not None and before.at > start:
         start = before.at
@@ -128,7 +169,13 @@ def _signalled(risk: StreamRisk, policies: Policies, signal: Signal) -> StreamRi
     others = tuple(s for s in risk.signals if s.name != signal.name)
     heard = replace(risk, signals=(*others, signal))
     spoken = {
-        label: signalled(heard.labels.get(label) or fresh(label, policies), risk.at, heard.boost(label), label, policies)
+        label: signalled(
+            heard.labels.get(label) or fresh(label, policies),
+            risk.at,
+            heard.boost(label),
+            label,
+            policies,
+        )
         for label in policies.labels
         if signal.labels is None or label in signal.labels
     }
@@ -136,10 +183,15 @@ def _signalled(risk: StreamRisk, policies: Policies, signal: Signal) -> StreamRi
 
 
 def _completed(risk: StreamRisk, policies: Policies) -> StreamRisk:
-    short = {label: at_end(state, risk.at, risk.boost(label), label, policies) for label, state in risk.labels.items()}
+    short = {
+        label: at_end(state, risk.at, risk.boost(label), label, policies)
+        for label, state in risk.labels.items()
+    }
     return replace(risk, labels=short)
 
 
 def _ended(risk: StreamRisk, policies: Policies) -> StreamRisk:
     over = {label: replace(state, excursion=None) for label, state in risk.labels.items()}
-    return replace(risk, labels=over, coverage=risk.coverage.end(risk.at, policies.max_gap), ended=True)
+    return replace(
+        risk, labels=over, coverage=risk.coverage.end(risk.at, policies.max_gap), ended=True
+    )

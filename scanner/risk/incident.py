@@ -1,7 +1,8 @@
 """Incidents: lasting excursions of a stream's risk, and the events that tell of them.
 
-A label's *excursion* runs from its opening to its closing. Excursions that overlap are one incident with several labels; it
-keeps the identity of the first and closes with the last. Shadow excursions make incidents of their own.
+A label's *excursion* runs from its opening to its closing. Excursions that overlap are one incident
+with several labels; it keeps the identity of the first and closes with the last. Shadow excursions
+make incidents of their own.
 """
 
 from __future__ import annotations
@@ -63,9 +64,13 @@ class Incident:
 
     def __post_init__(self) -> None:
         if not self.start <= self.opened:
-            raise ValueError(f"incident {self.id}: starts at {self.start} s, after it was known at {self.opened} s")
+            raise ValueError(
+                f"incident {self.id}: starts at {self.start} s, after it was known at {self.opened} s"
+            )
         if self.end is not None and not self.start <= self.end:
-            raise ValueError(f"incident {self.id}: ends at {self.end} s, before it starts at {self.start} s")
+            raise ValueError(
+                f"incident {self.id}: ends at {self.end} s, before it starts at {self.start} s"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes."""
@@ -101,7 +106,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """A running incident has a further label (told at once), or grew longer or higher (told every ``Policies.retell``)."""
+    """A running incident has a further label (told at once), or grew longer or higher (told every
+    ``Policies.retell``)."""
 
     at: Fraction
     incident: Incident
@@ -124,4 +130,6 @@ def incident_id(stream_id: StreamId, label: Label, opened: Fraction) -> str:
     >>> incident_id(StreamId("s"), Label("fire"), Fraction(5, 2)) == incident_id(StreamId("s"), Label("fire"), Fraction(10, 4))
     True
     """
-    return sha256(f"{stream_id}\0{label}\0{opened}".encode("utf-8", "surrogatepass")).hexdigest()[:ID_LENGTH]
+    return sha256(f"{stream_id}\0{label}\0{opened}".encode("utf-8", "surrogatepass")).hexdigest()[
+        :ID_LENGTH
+    ]

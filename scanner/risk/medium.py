@@ -1,7 +1,8 @@
 """How much a look counts for a policy that names media, decided before the fold.
 
-Gating after the fold opened an incident on 299 of 300 harmless switches from game to camera: the level of the game was still
-there when the gate opened. A look that does not count leaves nothing behind, so a switch re-arms within D.
+Gating after the fold opened an incident on 299 of 300 harmless switches from game to camera: the
+level of the game was still there when the gate opened. A look that does not count leaves nothing
+behind, so a switch re-arms within D.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ COUNTS: Final = FULL // 2
 
 
 def mass(medium: Mapping[Medium, float], when: frozenset[Medium] | None) -> float:
-    """The probability that the picture is of a medium that counts; 1 where the policy or the model does not tell.
+    """The probability that the picture is of a medium that counts; 1 where the policy or the model
+    does not tell.
 
     >>> mass({Medium.CAMERA: 0.75, Medium.SCREEN: 0.25}, frozenset({Medium.CAMERA}))
     0.75

@@ -1,7 +1,8 @@
 """The contract of a method: how looks at one label become its level.
 
-A new method is one file in ``scanner.risk.methods`` and one line in its table. Its state is frozen; ``dump`` gives what
-``json.dumps`` takes and ``load`` makes an equal state of it. A method knows nothing of thresholds, incidents or other labels.
+A new method is one file in ``scanner.risk.methods`` and one line in its table. Its state is frozen;
+``dump`` gives what ``json.dumps`` takes and ``load`` makes an equal state of it. A method knows
+nothing of thresholds, incidents or other labels.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 __all__ = ["FULL", "Look", "Method", "Support", "weighted"]
 
 FULL: Final = 1024
-"""The weight of a look that counts whole. Weights are whole numbers, so that weighted seconds stay exact and cheap."""
+"""The weight of a look that counts whole.
+
+Weights are whole numbers, so that weighted seconds stay exact and cheap.
+"""
 
 
 class Look(NamedTuple):
     """One look at one label (a tuple, because the fold makes many of them)."""
 
     start: Fraction
-    """It covers ``(start, at]``: back to the look before, a gap's end, or ``hold``, whichever is nearest."""
+    """It covers ``(start, at]``: back to the look before, a gap's end, or ``hold``, whichever is
+    nearest."""
     at: Fraction
     llr: float
     """Log-likelihood ratio: the score's logit less the training prior's."""
     weight: int
-    """How much it counts, 0 to ``FULL``: the probability that the picture is of a medium that counts."""
+    """How much it counts, 0 to ``FULL``: the probability that the picture is of a medium that
+    counts."""
     cut: bool
     """A scene begins with it, as far as anybody knows."""
 
@@ -47,8 +53,9 @@ S = TypeVar("S")
 class Method(Protocol[S]):
     """Turns looks into a level.
 
-    A frozen dataclass that holds parameters only: the policy's ``window`` and ``dwell`` (seconds) and the numbers of its own
-    that ``tuning`` may name; it refuses values that it cannot work with (``ValueError``).
+    A frozen dataclass that holds parameters only: the policy's ``window`` and ``dwell`` (seconds)
+    and the numbers of its own that ``tuning`` may name; it refuses values that it cannot work with
+    (``ValueError``).
     """
 
     @property
@@ -57,15 +64,20 @@ class Method(Protocol[S]):
         ...
 
     def see(self, state: S, look: Look) -> S:
-        """The state after one more look. Looks come in order of time, and two never have the same ``at``."""
+        """The state after one more look.
+
+        Looks come in order of time, and two never have the same ``at``.
+        """
         ...
 
     def level(self, state: S) -> float | None:
-        """Log-odds of evidence as of the last look, or None while fewer than ``dwell`` seconds were seen."""
+        """Log-odds of evidence as of the last look, or None while fewer than ``dwell`` seconds were
+        seen."""
         ...
 
     def short_level(self, state: S) -> float | None:
-        """The level of a stream that ended before ``dwell`` seconds of it could be seen: of two looks at least, else None."""
+        """The level of a stream that ended before ``dwell`` seconds of it could be seen: of two
+        looks at least, else None."""
         ...
 
     def support(self, state: S) -> Support | None:

@@ -25,7 +25,11 @@ class Sampled:
     cut: bool = False
     """A new scene is known to begin with this picture; only the cut-aware method asks."""
     moving: bool = False
-    """A burst ends here. Only its labels were looked at; the frames beside it tell what was covered, and of which medium it is."""
+    """A burst ends here.
+
+    Only its labels were looked at; the frames beside it tell what was covered, and of which medium
+    it is.
+    """
 
     def __post_init__(self) -> None:
         for name, value in (*self.values.items(), *self.medium.items()):
@@ -48,13 +52,17 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Something other than the picture speaks for or against labels: a viewer's report, the chat, a fact about the account."""
+    """Something other than the picture speaks for or against labels: a viewer's report, the chat, a
+    fact about the account."""
 
     at: Fraction
     name: str
     """Which signal it is; a later one of the same name takes its place."""
     ratio: float
-    """Likelihood ratio: how many times likelier the signal is where the label is true. Above 1 speaks for it."""
+    """Likelihood ratio: how many times likelier the signal is where the label is true.
+
+    Above 1 speaks for it.
+    """
     until: Fraction
     """In force from ``at`` until here."""
     labels: frozenset[Label] | None = None
@@ -62,9 +70,13 @@ class Signal:
 
     def __post_init__(self) -> None:
         if not (self.ratio > 0.0 and isfinite(self.ratio)):
-            raise ValueError(f"signal {self.name}: likelihood ratio must be above 0 and finite, got {self.ratio}")
+            raise ValueError(
+                f"signal {self.name}: likelihood ratio must be above 0 and finite, got {self.ratio}"
+            )
         if not self.until > self.at:
-            raise ValueError(f"signal {self.name}: must end after it begins at {self.at} s, got {self.until} s")
+            raise ValueError(
+                f"signal {self.name}: must end after it begins at {self.at} s, got {self.until} s"
+            )
 
     @property
     def boost(self) -> float:
@@ -74,18 +86,33 @@ class Signal:
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes."""
         labels = None if self.labels is None else sorted(self.labels)
-        return {"at": str(self.at), "name": self.name, "ratio": self.ratio, "until": str(self.until), "labels": labels}
+        return {
+            "at": str(self.at),
+            "name": self.name,
+            "ratio": self.ratio,
+            "until": str(self.until),
+            "labels": labels,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Signal:
         """The signal that ``to_json`` wrote."""
         labels = None if data["labels"] is None else frozenset(data["labels"])
-        return cls(at=Fraction(data["at"]), name=data["name"], ratio=data["ratio"], until=Fraction(data["until"]), labels=labels)
+        return cls(
+            at=Fraction(data["at"]),
+            name=data["name"],
+            ratio=data["ratio"],
+            until=Fraction(data["until"]),
+            labels=labels,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Stream time has come this far, and nothing else is known. Comes from the journal, never from a clock."""
+    """Stream time has come this far, and nothing else is known.
+
+    Comes from the journal, never from a clock.
+    """
 
     at: Fraction
 

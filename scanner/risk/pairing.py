@@ -1,4 +1,5 @@
-"""What another policy would have made of the same scores: incidents gained, lost, and moved in time."""
+"""What another policy would have made of the same scores: incidents gained, lost, and moved in
+time."""
 
 from __future__ import annotations
 
@@ -32,17 +33,23 @@ class Pairing:
 
 
 def pair_incidents(before: Iterable[Incident], after: Iterable[Incident]) -> Pairing:
-    """Pair incidents of one stream that share a label and touch in time, those that overlap longest first; each is paired once.
+    """Pair incidents of one stream that share a label and touch in time, those that overlap longest
+    first; each is paired once.
 
     An open incident lasts for ever.
     """
     old, new = list(before), list(after)
-    pairs = [(_overlap(o, n), i, j) for i, o in enumerate(old) for j, n in enumerate(new) if _alike(o, n)]
+    pairs = [
+        (_overlap(o, n), i, j) for i, o in enumerate(old) for j, n in enumerate(new) if _alike(o, n)
+    ]
     partner: dict[int, int] = {}
     for overlap, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
         if overlap >= 0 and i not in partner and j not in partner.values():
             partner[i] = j
-    both = sorted((Moved(before=old[i], after=new[j]) for i, j in partner.items()), key=lambda pair: pair.before.start)
+    both = sorted(
+        (Moved(before=old[i], after=new[j]) for i, j in partner.items()),
+        key=lambda pair: pair.before.start,
+    )
     return Pairing(
         gained=_in_time(incident for j, incident in enumerate(new) if j not in partner.values()),
         lost=_in_time(incident for i, incident in enumerate(old) if i not in partner),

@@ -1,7 +1,7 @@
 """The operator's thresholds: from when on a label is an incident, and when it is over.
 
-Defaults come from a simulation; streams of labelled footage confirm the method, and are too few hours for the rate (``docs/risk.md``,
-``docs/evaluation.md``).
+Defaults come from a simulation; streams of labelled footage confirm the method, and are too few
+hours for the rate (``docs/risk.md``, ``docs/evaluation.md``).
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class Policy:
     window: Fraction = Fraction(12)
     """Nothing older counts (seconds; W)."""
     dwell: Fraction = Fraction(5, 2)
-    """The evidence floor: no level is known before so many seconds were seen (D). Above ``hold`` it asks for two looks."""
+    """The evidence floor: no level is known before so many seconds were seen (D).
+
+    Above ``hold`` it asks for two looks.
+    """
     hold: Fraction = Fraction(2)
     """A look covers at most so many seconds before it; the sampler's ``max_gap``."""
     method: str = "dwell"
@@ -76,8 +79,8 @@ class Policy:
     """The prior that the scores' calibration assumes; from the model's manifest."""
     a: float = 1.0
     b: float = 0.0
-    """``risk = sigmoid(logit(live_prior) + a level + b)``, fitted on windows of labelled streams. As long as they are 1 and 0,
-    risk is an order and not a probability."""
+    """``risk = sigmoid(logit(live_prior) + a level + b)``, fitted on windows of labelled streams.
+    As long as they are 1 and 0, risk is an order and not a probability."""
     when: frozenset[Medium] | None = None
     """The media that count; None: all. A weapon in a rendered game is not a weapon on camera."""
     may_open_on_signal: bool = False
@@ -107,7 +110,9 @@ class Policy:
         if not 0.0 <= self.still <= 1.0:
             raise ValueError(f"still must lie in [0, 1], got {self.still}")
         if not self.dwell <= self.window:
-            raise ValueError(f"dwell must fit into the window of {self.window} s, got {self.dwell} s")
+            raise ValueError(
+                f"dwell must fit into the window of {self.window} s, got {self.dwell} s"
+            )
         if self.when is not None and not self.when:
             raise ValueError("when must name a medium, or be None for all of them")
 
@@ -131,7 +136,8 @@ class Policy:
         return logit(self.live_prior) - logit(self.training_prior)
 
     def risk(self, level: float | None, boost: float = 0.0) -> float:
-        """The probability that the label is true now, given its level and the log-ratio of the signals in force.
+        """The probability that the label is true now, given its level and the log-ratio of the
+        signals in force.
 
         An unknown level is the prior and never lowers it.
         """
@@ -166,7 +172,10 @@ _LEAST: Final[Mapping[str, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """The policy of every label that has one, and what a stream has only one of. A label without a policy is ignored."""
+    """The policy of every label that has one, and what a stream has only one of.
+
+    A label without a policy is ignored.
+    """
 
     labels: Mapping[Label, Policy]
     max_gap: Fraction = Fraction(2)
@@ -179,7 +188,9 @@ class Policies:
         for name in ("max_gap", "retell"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        object.__setattr__(self, "_methods", {label: policy.build() for label, policy in self.labels.items()})
+        object.__setattr__(
+            self, "_methods", {label: policy.build() for label, policy in self.labels.items()}
+        )
 
     def method(self, label: Label) -> Method[Any]:
         """The label's method, built once."""

@@ -1,7 +1,9 @@
-"""Puts a stream's segments back in order, counts each once, and decides when one that never came is missing (law 9).
+"""Puts a stream's segments back in order, counts each once, and decides when one that never came is
+missing (law 9).
 
-Pure: a ``Reorder`` is frozen, every verb gives the next one. Items that wait are not part of its JSON: after a restart
-whoever held them hands them in again, and what was released before has no effect.
+Pure: a ``Reorder`` is frozen, every verb gives the next one. Items that wait are not part of its
+JSON: after a restart whoever held them hands them in again, and what was released before has no
+effect.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ class Reorder(Generic[T]):
     patience: int = PATIENCE
     """A sequence is given up when so many later ones are there."""
     next: int | None = 0
-    """The sequence to be released next; None: not known, then it is the lowest when ``patience`` of them are there."""
+    """The sequence to be released next; None: not known, then it is the lowest when ``patience`` of
+    them are there."""
     waiting: tuple[tuple[int, T], ...] = ()
     """Came before their turn, in order; fewer than ``patience``."""
     holes: tuple[tuple[int, int], ...] = ()
@@ -82,13 +85,20 @@ class Reorder(Generic[T]):
     def _late(self, sequence: int, item: T) -> tuple[Reorder[T], tuple[Release[T], ...]]:
         for index, (first, last) in enumerate(self.holes):
             if first <= sequence <= last:
-                rest = tuple(part for part in ((first, sequence - 1), (sequence + 1, last)) if part[0] <= part[1])
+                rest = tuple(
+                    part
+                    for part in ((first, sequence - 1), (sequence + 1, last))
+                    if part[0] <= part[1]
+                )
                 holes = (*self.holes[:index], *rest, *self.holes[index + 1 :])
-                return replace(self, holes=holes[-REMEMBERED:]), (Late(sequence=sequence, item=item),)
+                return replace(self, holes=holes[-REMEMBERED:]), (
+                    Late(sequence=sequence, item=item),
+                )
         return self, ()
 
     def _released(self, patience: int) -> tuple[Reorder[T], tuple[Release[T], ...]]:
-        """All that is in order, and all that lies behind a sequence for which ``patience`` later ones are there."""
+        """All that is in order, and all that lies behind a sequence for which ``patience`` later
+        ones are there."""
         following, waiting, holes = self.next, self.waiting, self.holes
         out: list[Release[T]] = []
         while waiting:
@@ -104,9 +114,17 @@ class Reorder(Generic[T]):
 
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes, without what waits."""
-        return {"patience": self.patience, "next": self.next, "holes": [list(hole) for hole in self.holes]}
+        return {
+            "patience": self.patience,
+            "next": self.next,
+            "holes": [list(hole) for hole in self.holes],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reorder[T]:
         """The place that ``to_json`` wrote; nothing waits."""
-        return cls(patience=data["patience"], next=data["next"], holes=tuple((first, last) for first, last in data["holes"]))
+        return cls(
+            patience=data["patience"],
+            next=data["next"],
+            holes=tuple((first, last) for first, last in data["holes"]),
+        )

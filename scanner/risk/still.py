@@ -11,11 +11,13 @@ from scanner.types import Label, Medium
 __all__ = ["judge_still"]
 
 
-def judge_still(values: Mapping[Label, float], medium: Mapping[Medium, float], policies: Policies) -> tuple[Label, ...]:
+def judge_still(
+    values: Mapping[Label, float], medium: Mapping[Medium, float], policies: Policies
+) -> tuple[Label, ...]:
     """Labels whose score reaches their policy's ``still`` threshold, the most severe first.
 
-    Where the policy names media, the picture must be one of them with a probability of a half at least. Labels in shadow
-    and labels without a policy are never flagged.
+    Where the policy names media, the picture must be one of them with a probability of a half at
+    least. Labels in shadow and labels without a policy are never flagged.
     """
     recent = (medium,) if medium else ()
     return tuple(

@@ -103,12 +103,20 @@ class Running:
 
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes."""
-        return {"incident": self.incident.to_json(), "last": str(self.last), "told_at": str(self.told_at)}
+        return {
+            "incident": self.incident.to_json(),
+            "last": str(self.last),
+            "told_at": str(self.told_at),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Running:
         """The running incident that ``to_json`` wrote."""
-        return cls(incident=Incident.from_json(data["incident"]), last=Fraction(data["last"]), told_at=Fraction(data["told_at"]))
+        return cls(
+            incident=Incident.from_json(data["incident"]),
+            last=Fraction(data["last"]),
+            told_at=Fraction(data["told_at"]),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +158,10 @@ class StreamRisk:
         """Risk of each label that has a policy; the prior where too little was seen to know."""
         states = {label: self.labels.get(label) for label in policies.labels}
         levels = {label: None if state is None else state.level for label, state in states.items()}
-        return {label: policies.labels[label].risk(level, self.boost(label)) for label, level in levels.items()}
+        return {
+            label: policies.labels[label].risk(level, self.boost(label))
+            for label, level in levels.items()
+        }
 
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes; fractions are strings."""
@@ -169,14 +180,19 @@ class StreamRisk:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StreamRisk:
-        """The risk that ``to_json`` wrote, equal to the bit; it goes on as if it had never been away."""
+        """The risk that ``to_json`` wrote, equal to the bit; it goes on as if it had never been
+        away."""
         return cls(
             stream_id=data["stream_id"],
             at=Fraction(data["at"]),
             settled=Fraction(data["settled"]),
             sampled=_exact(data["sampled"]),
-            labels={Label(label): LabelRisk.from_json(state) for label, state in data["labels"].items()},
-            media=tuple({Medium(name): share for name, share in medium.items()} for medium in data["media"]),
+            labels={
+                Label(label): LabelRisk.from_json(state) for label, state in data["labels"].items()
+            },
+            media=tuple(
+                {Medium(name): share for name, share in medium.items()} for medium in data["media"]
+            ),
             signals=tuple(Signal.from_json(signal) for signal in data["signals"]),
             running=tuple(Running.from_json(running) for running in data["running"]),
             coverage=Coverage.from_json(data["coverage"]),

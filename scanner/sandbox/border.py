@@ -1,7 +1,8 @@
 """How windows cross from the child: plain JSON for what they say, shared memory for their images.
 
-The child may be in the hands of its input, so nothing that comes back is believed: no pickle, every number in range,
-and the place of each image follows from the order of samples and specs instead of being told.
+The child may be in the hands of its input, so nothing that comes back is believed: no pickle, every
+number in range, and the place of each image follows from the order of samples and specs instead of
+being told.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from numpy.typing import NDArray
 
 from scanner.errors import DecoderDiedError, InputError, LimitError, ScannerError, rebuild
 from scanner.sandbox.walls import Walls
-from scanner.types import Decoded, FrameSpec, GapReason, MediaInfo, Rgb, Sample, SegmentTimes, Span, Unseen
+from scanner.types import (
+    Decoded,
+    FrameSpec,
+    GapReason,
+    MediaInfo,
+    Rgb,
+    Sample,
+    SegmentTimes,
+    Span,
+    Unseen,
+)
 
 __all__ = [
     "Frames",
@@ -71,7 +82,10 @@ class Frames:
             ValueError: an image has another shape than its spec, or another type than uint8.
         """
         if len(samples) > self.room:
-            raise LimitError(f"{name}: {len(samples)} samples in one window, limit is {self.room} of their size", kind="limit_frames")
+            raise LimitError(
+                f"{name}: {len(samples)} samples in one window, limit is {self.room} of their size",
+                kind="limit_frames",
+            )
         for index, sample in enumerate(samples):
             _lay(self._bytes, index * sum(self._sizes), self._specs, sample)
 
@@ -86,14 +100,21 @@ class Rolls:
     def __init__(self, memory: mmap.mmap, specs: Sequence[FrameSpec]) -> None:
         self._bytes = np.frombuffer(memory, dtype=np.uint8)
         bursts = dict.fromkeys(spec.burst for spec in specs if spec.burst is not None)
-        self._kinds = {burst: tuple(dict.fromkeys(spec for spec in specs if spec.burst == burst)) for burst in bursts}
+        self._kinds = {
+            burst: tuple(dict.fromkeys(spec for spec in specs if spec.burst == burst))
+            for burst in bursts
+        }
         self._at = 0
 
     def write(self, sample: Sample) -> int | None:
         """Lay down one more burst: the number of its kind, or None where there is no room for it."""
         burst = sample.burst
         kind = next(number for number, known in enumerate(self._kinds) if known == burst)
-        return kind if self._next(kind, lambda at, specs: _lay(self._bytes, at, specs, sample)) else None
+        return (
+            kind
+            if self._next(kind, lambda at, specs: _lay(self._bytes, at, specs, sample))
+            else None
+        )
 
     def read(self, kind: int) -> dict[FrameSpec, Rgb]:
         """Copies of the images of the next burst, which is of this kind.
@@ -126,9 +147,20 @@ def window_to(decoded: Decoded) -> dict[str, object]:
     times, info = decoded.times, decoded.info
     return {
         "index": decoded.index,
-        "times": [times.first_pts, times.last_pts, *_ratio(times.duration), *_ratio(times.time_base), times.wrap_bits],
-        "samples": [[*_ratio(sample.at), sample.pts, sample.keyframe] for sample in decoded.samples],
-        "unseen": [[*_ratio(hole.span.start), *_ratio(hole.span.end), hole.reason] for hole in decoded.unseen],
+        "times": [
+            times.first_pts,
+            times.last_pts,
+            *_ratio(times.duration),
+            *_ratio(times.time_base),
+            times.wrap_bits,
+        ],
+        "samples": [
+            [*_ratio(sample.at), sample.pts, sample.keyframe] for sample in decoded.samples
+        ],
+        "unseen": [
+            [*_ratio(hole.span.start), *_ratio(hole.span.end), hole.reason]
+            for hole in decoded.unseen
+        ],
         "info": [info.container, info.codec, info.width, info.height, info.still],
         "begins": _ratio(decoded.begins),
         "discontinuity": decoded.discontinuity,
@@ -137,7 +169,8 @@ def window_to(decoded: Decoded) -> dict[str, object]:
 
 
 def window_from(said: Any, frames: Frames, *, least_index: int = 0) -> Decoded:
-    """The window again, its images copied out of ``frames``; windows before ``least_index`` were here already.
+    """The window again, its images copied out of ``frames``; windows before ``least_index`` were
+    here already.
 
     Raises:
         LieError: a value is missing, of another type or out of range.
@@ -178,7 +211,8 @@ def burst_to(sample: Sample, kind: int) -> list[object]:
 
 
 def burst_from(said: Any, rolls: Rolls, *, window: Decoded, before: Sequence[Sample]) -> Sample:
-    """The burst again, its images copied out of ``rolls``; it comes after those ``before`` it, and lies in its window.
+    """The burst again, its images copied out of ``rolls``; it comes after those ``before`` it, and
+    lies in its window.
 
     Raises:
         LieError: a value is missing, of another type or out of range.
@@ -186,13 +220,21 @@ def burst_from(said: Any, rolls: Rolls, *, window: Decoded, before: Sequence[Sam
     try:
         start, start_bottom, at, at_bottom, pts, kind = said
         images = rolls.read(_whole(kind, least=0, most=rolls.kinds - 1))
-        sample = Sample(at=_seconds(at, at_bottom), pts=_whole(pts), keyframe=False, images=images, start=_seconds(start, start_bottom))
+        sample = Sample(
+            at=_seconds(at, at_bottom),
+            pts=_whole(pts),
+            keyframe=False,
+            images=images,
+            start=_seconds(start, start_bottom),
+        )
     except (TypeError, ValueError, KeyError, IndexError) as why:
         raise LieError(f"a burst that cannot be: {why}") from why
     if before and sample.at < before[-1].at:
         raise LieError("bursts that are not in order of time")
     if max(sample.at, sample.start or 0) > window.times.duration:
-        raise LieError(f"a burst at {float(sample.at):.3g} s of a window of {float(window.times.duration):.3g} s")
+        raise LieError(
+            f"a burst at {float(sample.at):.3g} s of a window of {float(window.times.duration):.3g} s"
+        )
     return sample
 
 
@@ -202,7 +244,8 @@ def error_to(error: ScannerError) -> list[str]:
 
 
 def error_from(said: Any) -> InputError | DecoderDiedError:
-    """The error again. A child may blame its input or itself, never the operator: that would stop the scan.
+    """The error again. A child may blame its input or itself, never the operator: that would stop
+    the scan.
 
     Raises:
         LieError: it is no such error.
@@ -268,7 +311,12 @@ def _samples(said: Any, frames: Frames) -> tuple[Sample, ...]:
     if len(said) > frames.room:
         raise ValueError(f"{len(said)} samples where {frames.room} fit")
     samples = tuple(
-        Sample(at=_seconds(top, bottom), pts=_whole(pts), keyframe=_yes_or_no(keyframe), images=frames.read(index))
+        Sample(
+            at=_seconds(top, bottom),
+            pts=_whole(pts),
+            keyframe=_yes_or_no(keyframe),
+            images=frames.read(index),
+        )
         for index, (top, bottom, pts, keyframe) in enumerate(said)
     )
     if any(later.at < earlier.at for earlier, later in pairwise(samples)):
@@ -277,7 +325,10 @@ def _samples(said: Any, frames: Frames) -> tuple[Sample, ...]:
 
 
 def _hole(start: Any, start_bottom: Any, end: Any, end_bottom: Any, reason: Any) -> Unseen:
-    return Unseen(span=Span(start=_seconds(start, start_bottom), end=_seconds(end, end_bottom)), reason=_reason(reason))
+    return Unseen(
+        span=Span(start=_seconds(start, start_bottom), end=_seconds(end, end_bottom)),
+        reason=_reason(reason),
+    )
 
 
 def _reason(said: Any) -> GapReason:
@@ -315,7 +366,9 @@ def _yes_or_no(value: Any) -> bool:
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise ValueError(f"{str(value)[:40]!r} where text belongs")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value[:_LONGEST_TEXT])
+    return "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value[:_LONGEST_TEXT]
+    )
 
 
 def _no_constant(name: str) -> NoReturn:

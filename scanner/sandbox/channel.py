@@ -28,7 +28,9 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
 
-    def send(self, body: bytes, descriptors: Sequence[int] = (), *, seconds: float | None = None) -> None:
+    def send(
+        self, body: bytes, descriptors: Sequence[int] = (), *, seconds: float | None = None
+    ) -> None:
         """Send one message and copies of open descriptors; ``None`` waits for ever.
 
         Raises:
@@ -57,7 +59,8 @@ class Channel:
 
     @contextlib.contextmanager
     def receive_open(self) -> Iterator[tuple[bytes, list[int]]]:
-        """The next message and the descriptors that came with it, which are closed when the block ends. Waits for ever."""
+        """The next message and the descriptors that came with it, which are closed when the block
+        ends. Waits for ever."""
         with _hanging_up():
             header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, MOST_DESCRIPTORS)
         try:

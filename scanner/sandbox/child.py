@@ -1,7 +1,8 @@
 """The disposable process: ``python -m scanner.sandbox``, its parent on standard input.
 
-It imports, warms up, gives up its rights, and then serves one task after another until its parent hangs up.
-Whatever goes wrong in a task is an answer; whatever goes wrong with the process is seen by the parent as its death.
+It imports, warms up, gives up its rights, and then serves one task after another until its parent
+hangs up. Whatever goes wrong in a task is an answer; whatever goes wrong with the process is seen
+by the parent as its death.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def _prepared(channel: Channel) -> _Server:
         server = _Server(channel, start, memory)
         if start.warm_up is not None:
             _load(start.warm_up)()
-    except Exception as why:  # whatever it is, the parent has to know before this process ends of it
+    except (
+        Exception
+    ) as why:  # whatever it is, the parent has to know before this process ends of it
         channel.send(dumps({"failed": f"{type(why).__name__}: {why}"}))
         raise
     gc.collect()
@@ -77,10 +80,12 @@ class _Server:
         self._limits = start.limits
         self._tasks = {name: _load(entry) for name, entry in start.tasks.items()}
         self._untaken: tuple[Call, Bursts] | None = None
-        """The last window still lies in the shared buffer, or the parent may still want its bursts."""
+        """The last window still lies in the shared buffer, or the parent may still want its bursts.
+        """
 
     def serve(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
-        """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or ``error``."""
+        """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or
+        ``error``."""
         answer = self._tried(call, lambda: self._run(call, descriptors))
         gc.collect()
         return self._tried(call, lambda: self._finished(answer))
@@ -102,7 +107,10 @@ class _Server:
         task = self._tasks[call.task]
         self._allow(self._limits.write_cpu_seconds if call.writes else self._limits.cpu_seconds)
         with ExitStack() as files:
-            sources = [files.enter_context(open(fd, "rb", closefd=False)) for fd in descriptors[: len(descriptors) - call.writes]]
+            sources = [
+                files.enter_context(open(fd, "rb", closefd=False))
+                for fd in descriptors[: len(descriptors) - call.writes]
+            ]
             if call.writes:
                 output = files.enter_context(open(descriptors[-1], "r+b", closefd=False))
                 return {"value": task(sources, call.arguments, name=call.name, output=output)}
@@ -119,7 +127,8 @@ class _Server:
             self._channel.send(dumps({"window": window_to(window)}))
             self._untaken = (call, bursts)
             del given, window, bursts
-            gc.collect()  # frames and packets hang in cycles; megabytes a segment would wait for their turn
+            # frames and packets hang in cycles; megabytes a segment would wait for their turn
+            gc.collect()
             if not call.ahead:
                 self._wait_until_taken()
             self._allow(self._limits.cpu_seconds)
@@ -148,7 +157,8 @@ class _Server:
 
     @staticmethod
     def _allow(cpu_seconds: float) -> None:
-        """Give this much processor time from now; then SIGPROF ends the process, even inside native code."""
+        """Give this much processor time from now; then SIGPROF ends the process, even inside native
+        code."""
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
 
 
@@ -157,14 +167,19 @@ def _none() -> Iterator[Sample]:
 
 
 def _blame(why: Exception, name: str, limits: SandboxLimits) -> ScannerError:
-    """What the parent is told; anything that is not foreseen counts as a death, and the process is replaced."""
+    """What the parent is told; anything that is not foreseen counts as a death, and the process is
+    replaced."""
     if isinstance(why, ScannerError):
         return why
     if isinstance(why, MemoryError):
         mib = limits.memory_bytes >> 20
-        return LimitError(f"{name}: needs more memory than its decoder may have, {mib} MiB", kind="limit_memory")
+        return LimitError(
+            f"{name}: needs more memory than its decoder may have, {mib} MiB", kind="limit_memory"
+        )
     if isinstance(why, OSError) and why.errno == errno.EFBIG:
-        return LimitError(f"{name}: result is longer than {limits.output_bytes} bytes", kind="limit_bytes")
+        return LimitError(
+            f"{name}: result is longer than {limits.output_bytes} bytes", kind="limit_bytes"
+        )
     return DecoderDiedError(f"{name}: {type(why).__name__} in {_place(why.__traceback__)}: {why}")
 
 

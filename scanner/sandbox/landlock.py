@@ -1,4 +1,5 @@
-"""Landlock with no rule: no path can be opened, no TCP port reached, whatever the process is allowed otherwise."""
+"""Landlock with no rule: no path can be opened, no TCP port reached, whatever the process is
+allowed otherwise."""
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 
 
 class _Ruleset(ctypes.Structure):
-    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+    _fields_ = (
+        ("files", ctypes.c_uint64),
+        ("network", ctypes.c_uint64),
+        ("scoped", ctypes.c_uint64),
+    )
 
 
 def abi(libc: ctypes.CDLL) -> int:
@@ -39,7 +44,9 @@ def install(libc: ctypes.CDLL, version: int) -> None:
         network=_BIND_AND_CONNECT if version >= _NETWORK_SINCE else 0,
         scoped=_ABSTRACT_SOCKETS_AND_SIGNALS if version >= _SCOPE_SINCE else 0,
     )
-    descriptor = _checked(libc.syscall(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(_size(version)), 0))
+    descriptor = _checked(
+        libc.syscall(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(_size(version)), 0)
+    )
     try:
         _checked(libc.syscall(_RESTRICT_SELF, descriptor, 0))
     finally:

@@ -17,7 +17,8 @@ class SandboxLimits:
     """What a child may use; past it the child ends and the source is blamed."""
 
     memory_bytes: int = 1 << 30
-    """Address space of the child (``RLIMIT_AS``), some 250 MiB of which are taken before any work: Python, FFmpeg, the shared buffer."""
+    """Address space of the child (``RLIMIT_AS``), some 250 MiB of which are taken before any work:
+    Python, FFmpeg, the shared buffer."""
     cpu_seconds: float = 20.0
     """Processor time of one window, opening included; the child's own timer ends it."""
     wall_seconds: float = 60.0
@@ -41,4 +42,6 @@ class SandboxLimits:
             if not value > 0:
                 raise ValueError(f"sandbox limit {limit.name} must be more than 0, got {value}")
             if limit.name.endswith("_seconds") and value > LONGEST_SECONDS:
-                raise ValueError(f"sandbox limit {limit.name} must be at most {LONGEST_SECONDS:g}, got {value}")
+                raise ValueError(
+                    f"sandbox limit {limit.name} must be at most {LONGEST_SECONDS:g}, got {value}"
+                )

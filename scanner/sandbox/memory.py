@@ -25,7 +25,8 @@ _SIZE_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 def shared_memory(size: int) -> Iterator[int]:
     """Zeroed memory that two processes can map; pages are taken when they are first written.
 
-    Its size is sealed: one process cannot shrink it under the other, whose next look would be a SIGBUS.
+    Its size is sealed: one process cannot shrink it under the other, whose next look would be a
+    SIGBUS.
     """
     descriptor = os.memfd_create("streamwarden", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -39,7 +40,8 @@ def shared_memory(size: int) -> Iterator[int]:
 class Lender:
     """Makes sources into descriptors that whoever gets them can only read.
 
-    Bytes are written to memory that is kept and written again: fresh pages for each segment would cost three times the copy.
+    Bytes are written to memory that is kept and written again: fresh pages for each segment would
+    cost three times the copy.
     """
 
     def __init__(self) -> None:
@@ -47,7 +49,8 @@ class Lender:
 
     @contextlib.contextmanager
     def lend(self, sources: Sequence[Source], *, name: str) -> Iterator[list[int]]:
-        """A descriptor for each source, at its start; closed at the end, when those who got copies may still read.
+        """A descriptor for each source, at its start; closed at the end, when those who got copies
+        may still read.
 
         What was lent before must be read no more: its memory may be the same.
 
@@ -56,7 +59,11 @@ class Lender:
         """
         with contextlib.ExitStack() as files:
             yield [
-                files.enter_context(self._written(place, source) if isinstance(source, bytes) else opened(source, name=name))
+                files.enter_context(
+                    self._written(place, source)
+                    if isinstance(source, bytes)
+                    else opened(source, name=name)
+                )
                 for place, source in enumerate(sources)
             ]
 
@@ -78,7 +85,8 @@ class Lender:
 
     @contextlib.contextmanager
     def _memory(self, place: int, size: int) -> Iterator[int]:
-        """Memory for one source: kept for the first few, which are segments and their init; else only lent."""
+        """Memory for one source: kept for the first few, which are segments and their init; else
+        only lent."""
         if place < _KEPT and size <= _KEPT_BYTES:
             while len(self._kept) <= place:
                 self._kept.append(os.memfd_create("streamwarden", os.MFD_CLOEXEC))
@@ -103,7 +111,9 @@ def opened(path: Path, *, name: str) -> Iterator[int]:
         # Without O_NONBLOCK a pipe that nobody writes would hold us for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except (OSError, ValueError) as why:
-        raise InputError(f"{name}: cannot be opened: {getattr(why, 'strerror', None) or why}") from why
+        raise InputError(
+            f"{name}: cannot be opened: {getattr(why, 'strerror', None) or why}"
+        ) from why
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise RefusedError(f"{name}: not a plain file")

@@ -1,4 +1,7 @@
-"""What a parent says to its child. These are pickled: the child trusts its parent, and only in this direction."""
+"""What a parent says to its child.
+
+These are pickled: the child trusts its parent, and only in this direction.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,14 @@ class Start:
     tasks: Mapping[str, str]
     """Name -> ``module:function``."""
     warm_up: str | None
-    """``module:function`` without arguments, called while files can still be opened: libraries load all that they need."""
+    """``module:function`` without arguments, called while files can still be opened: libraries load
+    all that they need."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One task; the descriptors of its sources come with it, and after them that of its output if it ``writes``."""
+    """One task; the descriptors of its sources come with it, and after them that of its output if
+    it ``writes``."""
 
     task: str
     name: str
@@ -37,7 +42,8 @@ class Call:
     """The images of each sample of a stream, in this order."""
     writes: bool = False
     ahead: bool = True
-    """Work on the next window while the parent looks at one; else wait, so that a death tells which window it is of."""
+    """Work on the next window while the parent looks at one; else wait, so that a death tells which
+    window it is of."""
 
     @property
     def bursts(self) -> bool:
@@ -46,6 +52,7 @@ class Call:
 
 
 TAKEN = b"taken"
-"""What a parent says when the child may use the shared memory again: at once, or when it has all that it wants of a window."""
+"""What a parent says when the child may use the shared memory again: at once, or when it has all
+that it wants of a window."""
 BURSTS = b"bursts"
 """And when it wants the bursts of the window that it was given last."""

@@ -1,6 +1,7 @@
 """One child process as its parent sees it: start it, ask it, wait for its answers, end it.
 
-It is a fresh interpreter and not a fork: threads, locks, open files and secrets of the parent stay with the parent.
+It is a fresh interpreter and not a fork: threads, locks, open files and secrets of the parent stay
+with the parent.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from mmap import mmap
 from typing import Any
 
 from scanner.errors import DecoderDiedError, SetupError
-from scanner.sandbox.border import Frames, LieError, Rolls, burst_from, error_from, loads, walls_from, window_from
+from scanner.sandbox.border import (
+    Frames,
+    LieError,
+    Rolls,
+    burst_from,
+    error_from,
+    loads,
+    walls_from,
+    window_from,
+)
 from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import shared_memory
@@ -35,7 +45,8 @@ _KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
 
 _TUNING = {
     "OPENBLAS_NUM_THREADS": "1",  # NumPy would start threads when it is imported
-    # Frames are megabytes: by default glibc maps and unmaps each, and the kernel zeroes its pages (7 % of a segment's work)
+    # Frames are megabytes: by default glibc maps and unmaps each, and the kernel zeroes its pages
+    # (7 % of a segment's work)
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
@@ -44,7 +55,9 @@ _TUNING = {
 class Child:
     """A process without rights that does one task at a time."""
 
-    def __init__(self, limits: SandboxLimits, tasks: Mapping[str, str], warm_up: str | None) -> None:
+    def __init__(
+        self, limits: SandboxLimits, tasks: Mapping[str, str], warm_up: str | None
+    ) -> None:
         """Start it and wait until its walls stand.
 
         Raises:
@@ -83,9 +96,11 @@ class Child:
             self._channel.send(pickle.dumps(call), descriptors, seconds=self._wall_seconds(call))
 
     def windows(self, call: Call) -> Iterator[Decoded]:
-        """The answer to a stream, window by window; the child works on the next one while the caller looks at this one.
+        """The answer to a stream, window by window; the child works on the next one while the
+        caller looks at this one.
 
-        Where the call may want bursts, the child keeps what they are made of until the next window is asked for.
+        Where the call may want bursts, the child keeps what they are made of until the next window
+        is asked for.
 
         Raises:
             InputError: the task refused its source.
@@ -102,7 +117,9 @@ class Child:
             with self._blaming(call):
                 self._channel.send(TAKEN, seconds=self._wall_seconds(call))
             if window.last:
-                self._answer(call, "end")  # a caller that stops at the last window leaves the child idle
+                self._answer(
+                    call, "end"
+                )  # a caller that stops at the last window leaves the child idle
             if not call.bursts:
                 yield window
             if window.last:
@@ -142,7 +159,9 @@ class Child:
         with shared_memory(self._limits.buffer_bytes) as buffer:
             self._memory = mmap(buffer, self._limits.buffer_bytes)
             try:
-                self._channel.send(pickle.dumps(start), [buffer], seconds=self._limits.start_seconds)
+                self._channel.send(
+                    pickle.dumps(start), [buffer], seconds=self._limits.start_seconds
+                )
                 said = loads(self._channel.receive(seconds=self._limits.start_seconds))
             except HangUpError as why:
                 cause = _cause(self._process.wait(_GRACE_SECONDS))
@@ -186,7 +205,9 @@ class Child:
         except subprocess.TimeoutExpired:
             return DecoderDiedError(f"{call.name}: decoder hung up")
         if -status in _CPU_SIGNALS:
-            return DecoderDiedError(f"{call.name}: decoder used more than {self._cpu_limit(call)}", kind="limit_cpu")
+            return DecoderDiedError(
+                f"{call.name}: decoder used more than {self._cpu_limit(call)}", kind="limit_cpu"
+            )
         return DecoderDiedError(f"{call.name}: decoder ended by {_cause(status)}")
 
     def _wall_seconds(self, call: Call) -> float:
@@ -217,7 +238,12 @@ def _spawn() -> tuple[subprocess.Popen[bytes], Channel]:
     try:
         with theirs:
             process = subprocess.Popen(
-                command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env=environment | _TUNING, start_new_session=True
+                command,
+                stdin=theirs.fileno(),
+                stdout=quiet,
+                stderr=quiet,
+                env=environment | _TUNING,
+                start_new_session=True,
             )
     except OSError as why:
         ours.close()

@@ -1,7 +1,9 @@
-"""The system calls that a child keeps: memory, its own open descriptors, time and its end. All others fail with EPERM.
+"""The system calls that a child keeps: memory, its own open descriptors, time and its end. All
+others fail with EPERM.
 
-An allow-list, so that nothing has to be foreseen: no open, socket, connect, exec, fork, kill, ptrace, ioctl or io_uring,
-and none of what later kernels add. Failing is gentler than killing: a library that asks for too much goes on without it.
+An allow-list, so that nothing has to be foreseen: no open, socket, connect, exec, fork, kill,
+ptrace, ioctl or io_uring, and none of what later kernels add. Failing is gentler than killing: a
+library that asks for too much goes on without it.
 """
 
 from __future__ import annotations
@@ -104,12 +106,19 @@ def _allow_if(number: int, test: int, value: int) -> list[bytes]:
 
 
 def filter_program(machine: str, pid: int) -> list[bytes]:
-    """The filter as BPF instructions of 8 bytes, for a process that may signal only ``pid``, itself (``abort`` does)."""
+    """The filter as BPF instructions of 8 bytes, for a process that may signal only ``pid``, itself
+    (``abort`` does)."""
     arch, column = _MACHINES[machine]
-    program = [_step(_LOAD, _ARCH), _step(_EQUAL, arch, then=1), _step(_RETURN, _KILL), _step(_LOAD, _NUMBER)]
+    program = [
+        _step(_LOAD, _ARCH),
+        _step(_EQUAL, arch, then=1),
+        _step(_RETURN, _KILL),
+        _step(_LOAD, _NUMBER),
+    ]
     for numbers in _ALLOWED.values():
         program += _allow(numbers[column])
-    # A thread shares these walls, a process might not. clone3 hides its flags behind a pointer; told that there is none, glibc takes clone.
+    # A thread shares these walls, a process might not. clone3 hides its flags behind a pointer;
+    # told that there is none, glibc takes clone.
     program += [_step(_EQUAL, _CLONE3[column], otherwise=1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
     program += _allow_if(_TGKILL[column], _EQUAL, pid)
     program += _allow_if(_CLONE[column], _HAS_BITS, _CLONE_THREAD)
@@ -121,7 +130,8 @@ class _Program(ctypes.Structure):
 
 
 def install(libc: ctypes.CDLL, program: Sequence[bytes]) -> None:
-    """Put the filter on this thread and all that come from it, for ever. Needs NO_NEW_PRIVS or root.
+    """Put the filter on this thread and all that come from it, for ever. Needs NO_NEW_PRIVS or
+    root.
 
     Raises:
         OSError: the kernel refused it, or has no seccomp.

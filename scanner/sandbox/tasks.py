@@ -1,8 +1,10 @@
-"""The child's side of each task. A task looks at nothing but the open files and arguments that it is given.
+"""The child's side of each task. A task looks at nothing but the open files and arguments that it
+is given.
 
-A stream is ``task(sources, arguments, *, name) -> Iterator[Decoded]``, asked with ``Sandbox.stream``. One that can make bursts
-gives pairs instead: a window, and what gives its bursts when it is called.
-A writer is ``task(sources, arguments, *, name, output) -> JSON value``, asked with ``Sandbox.call``.
+A stream is ``task(sources, arguments, *, name) -> Iterator[Decoded]``, asked with
+``Sandbox.stream``. One that can make bursts gives pairs instead: a window, and what gives its
+bursts when it is called. A writer is ``task(sources, arguments, *, name, output) -> JSON value``,
+asked with ``Sandbox.call``.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ from scanner.types import Burst, Decoded, FrameSpec, Sample
 __all__ = ["decode", "warm_up"]
 
 _WARM_UP = Path(__file__).with_name("warm_up.mp4")
-"""``ffmpeg -f lavfi -i color=black:s=64x64:r=25:d=0.08 -c:v libx264 -preset ultrafast -bsf:v filter_units=remove_types=6``"""
+"""``ffmpeg -f lavfi -i color=black:s=64x64:r=25:d=0.08 -c:v libx264 -preset ultrafast -bsf:v
+filter_units=remove_types=6``"""
 
 
-def decode(sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
+def decode(
+    sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str
+) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
     """Windows of the first source; a second one is its init segment."""
     source, *init = sources
     return look(source, arguments, name=name, init=init[0].read() if init else None)

@@ -1,4 +1,5 @@
-"""What stands between hostile input and the machine, put up by the child itself before it sees a byte."""
+"""What stands between hostile input and the machine, put up by the child itself before it sees a
+byte."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Walls:
     """Which walls hold around a child on this machine; ``doctor`` tells."""
 
     held: tuple[str, ...]
-    """Of ``limits``, ``no_new_privs``, ``landlock`` (no files, no network), ``seccomp`` (no other system calls)."""
+    """Of ``limits``, ``no_new_privs``, ``landlock`` (no files, no network), ``seccomp`` (no other
+    system calls)."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Those that could not be put up, each with the reason."""
 
@@ -37,7 +39,10 @@ class Walls:
 
 
 def raise_walls(limits: SandboxLimits) -> Walls:
-    """Give up everything that decoding does not need, for ever. Imports and opening files fail from here on."""
+    """Give up everything that decoding does not need, for ever.
+
+    Imports and opening files fail from here on.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     threads = len(os.listdir("/proc/self/task"))
     steps: Mapping[str, Callable[[], None]] = {
@@ -57,7 +62,10 @@ def raise_walls(limits: SandboxLimits) -> Walls:
 
 
 def die_with(parent: int) -> None:
-    """End this process when the thread that started it does. Ends it now if ``parent`` is gone already."""
+    """End this process when the thread that started it does.
+
+    Ends it now if ``parent`` is gone already.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)

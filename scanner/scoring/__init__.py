@@ -1,4 +1,5 @@
-"""From samples to scores: one model a scorer, calibrated probabilities, every score with its model and version."""
+"""From samples to scores: one model a scorer, calibrated probabilities, every score with its model
+and version."""
 
 from scanner.scoring.golden import Golden, check_model, record, write_golden
 from scanner.scoring.manifest import LabelFacts, Manifest, RecommendedPolicy, read_manifest
@@ -7,7 +8,16 @@ from scanner.scoring.onnx import OnnxScorer, Precision, Provider, graph_file, lo
 from scanner.scoring.priors import at_one_prior, leading_facts
 from scanner.scoring.registry import Check, check_models, list_models, load_scorers, user_models_dir
 from scanner.scoring.reuse import Reuse
-from scanner.scoring.scorer import Advised, Scorer, gate_of, looks_at_bursts, score_bursts, score_samples, shadow_of, specs
+from scanner.scoring.scorer import (
+    Advised,
+    Scorer,
+    gate_of,
+    looks_at_bursts,
+    score_bursts,
+    score_samples,
+    shadow_of,
+    specs,
+)
 from scanner.scoring.shadow import Asides, asides, set_aside
 from scanner.scoring.test_card import TestCard
 

@@ -1,6 +1,7 @@
 """From what a network says of one picture to calibrated probabilities.
 
-Plain floats: for a row of a few labels, right after a network has emptied the processor's caches, they cost a fraction of NumPy's calls.
+Plain floats: for a row of a few labels, right after a network has emptied the processor's caches,
+they cost a fraction of NumPy's calls.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def calibrated(values: Sequence[float], calibrations: Sequence[Calibration]) -> 
     >>> calibrated([0.0, 1.0], [Calibration(), Calibration(a=2.0, b=-2.0)])
     [0.5, 0.5]
     """
-    return [0.5 + 0.5 * math.tanh(0.5 * (by.a * value + by.b)) for value, by in zip(values, calibrations, strict=True)]
+    return [
+        0.5 + 0.5 * math.tanh(0.5 * (by.a * value + by.b))
+        for value, by in zip(values, calibrations, strict=True)
+    ]
 
 
 def shares(row: Sequence[float], output: Output) -> list[float]:

@@ -1,6 +1,8 @@
-"""Golden scores: what a model said of made-up pictures on the day it was shipped, and whether it still says so.
+"""Golden scores: what a model said of made-up pictures on the day it was shipped, and whether it
+still says so.
 
-The pictures are drawn from a seed, so that no footage is stored; the scores are kept with a tolerance, never as yes or no.
+The pictures are drawn from a seed, so that no footage is stored; the scores are kept with a
+tolerance, never as yes or no.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ COUNT: Final = 8
 WITH_WRITING: Final = 12
 """The same, and writing of four sizes, for networks that may look for text."""
 GLYPH: Final = (14, 6)
-"""Rows and columns of strokes that one made-up letter takes, with the gaps below it and beside it."""
+"""Rows and columns of strokes that one made-up letter takes, with the gaps below it and beside it.
+"""
 MOST_DRIFT: Final = 16
 """Pixels a frame by which no made-up picture moves any more."""
 TOLERANCE: Final = 0.005
-"""Of a probability: another processor's rounding moves it by some 1e-5, TF32 on a GPU by some 1e-3."""
+"""Of a probability: another processor's rounding moves it by some 1e-5, TF32 on a GPU by some 1e-3.
+"""
 FP16_TOLERANCE: Final = 0.02
 """The same for a file with 16-bit numbers, where the model says less."""
 
@@ -52,10 +56,17 @@ class Golden(BaseModel):
     """For each picture, every label's and every medium's probability."""
 
 
-def record(scorer: Scorer, *, seed: int = 0, count: int = COUNT, tolerance: float = TOLERANCE) -> Golden:
+def record(
+    scorer: Scorer, *, seed: int = 0, count: int = COUNT, tolerance: float = TOLERANCE
+) -> Golden:
     """What a scorer says today of ``count`` pictures."""
     scores = scorer.score(_samples(scorer, seed, count))
-    return Golden(model=str(scorer.model), seed=seed, tolerance=tolerance, scores=tuple(_flat(said) for said in scores))
+    return Golden(
+        model=str(scorer.model),
+        seed=seed,
+        tolerance=tolerance,
+        scores=tuple(_flat(said) for said in scores),
+    )
 
 
 def write_golden(folder: Path, golden: Golden) -> None:
@@ -64,23 +75,32 @@ def write_golden(folder: Path, golden: Golden) -> None:
 
 
 def check_model(folder: Path, *, provider: Provider = "cpu") -> float:
-    """Load the model in a folder, in each precision that it has, and let it say its golden scores again: the largest difference found.
+    """Load the model in a folder, in each precision that it has, and let it say its golden scores
+    again: the largest difference found.
 
     Raises:
         SetupError: it cannot be loaded, has no golden scores, or says something else now.
     """
     manifest, golden = read_manifest(folder), _read_golden(folder)
     if golden.model != str(manifest.ref):
-        raise SetupError(f"model {manifest.name}: {FILENAME} is of {golden.model}, the manifest of {manifest.ref}: record it again")
+        raise SetupError(
+            f"model {manifest.name}: {FILENAME} is of {golden.model}, the manifest of {manifest.ref}: record it again"
+        )
     precisions: tuple[Precision, ...] = ("fp32",) if manifest.fp16 is None else ("fp32", "fp16")
     return max(_check(folder, manifest, golden, provider, precision) for precision in precisions)
 
 
-def _check(folder: Path, manifest: Manifest, golden: Golden, provider: Provider, precision: Precision) -> float:
-    worst = worst_difference(load_onnx(folder, manifest, provider=provider, precision=precision), golden)
+def _check(
+    folder: Path, manifest: Manifest, golden: Golden, provider: Provider, precision: Precision
+) -> float:
+    worst = worst_difference(
+        load_onnx(folder, manifest, provider=provider, precision=precision), golden
+    )
     tolerance = max(golden.tolerance, FP16_TOLERANCE) if precision == "fp16" else golden.tolerance
     if not worst <= tolerance:
-        raise SetupError(f"model {manifest.name}: golden scores differ by {worst:.4f} in {precision}, tolerance is {tolerance}")
+        raise SetupError(
+            f"model {manifest.name}: golden scores differ by {worst:.4f} in {precision}, tolerance is {tolerance}"
+        )
     return worst
 
 
@@ -91,7 +111,8 @@ def worst_difference(scorer: Scorer, golden: Golden) -> float:
 
 
 def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
-    """Made-up pictures: the test card, then layers of coloured noise from coarse to fine, then writing; the same on every machine.
+    """Made-up pictures: the test card, then layers of coloured noise from coarse to fine, then
+    writing; the same on every machine.
 
     For a burst each of them moves, the later ones faster.
 
@@ -103,15 +124,27 @@ def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
     for index in range(1, min(count, COUNT)):
         cells = 1 << (1 + index % 6)
         levels = random.randint(0, 256, size=(cells, cells, 3)).astype(np.uint8)
-        made.append(np.ascontiguousarray(levels[np.arange(height)[:, None] * cells // height, np.arange(width) * cells // width]))
-    made.extend(_writing(random, width, height, stroke=index - COUNT + 1) for index in range(COUNT, count))
+        made.append(
+            np.ascontiguousarray(
+                levels[
+                    np.arange(height)[:, None] * cells // height, np.arange(width) * cells // width
+                ]
+            )
+        )
+    made.extend(
+        _writing(random, width, height, stroke=index - COUNT + 1) for index in range(COUNT, count)
+    )
     if spec.burst is None:
         return made[:count]
-    return [moving(picture, spec.burst.frames, step=index * MOST_DRIFT // count) for index, picture in enumerate(made[:count])]
+    return [
+        moving(picture, spec.burst.frames, step=index * MOST_DRIFT // count)
+        for index, picture in enumerate(made[:count])
+    ]
 
 
 def moving(picture: Rgb, frames: int, *, step: int) -> Rgb:
-    """A picture that drifts to the right by ``step`` pixels a frame, and comes in again on the left: T x H x W x 3."""
+    """A picture that drifts to the right by ``step`` pixels a frame, and comes in again on the
+    left: T x H x W x 3."""
     return np.stack([np.roll(picture, number * step, axis=1) for number in range(frames)])
 
 
@@ -132,7 +165,14 @@ def _samples(scorer: Scorer, seed: int, count: int) -> list[Sample]:
     drawn = {spec: pictures(spec, seed=seed, count=count) for spec in wanted}
     start = Fraction(0) if looks_at_bursts(scorer) else None
     return [
-        Sample(at=Fraction(i), pts=i, keyframe=True, images={spec: drawn[spec][i] for spec in wanted}, start=start) for i in range(count)
+        Sample(
+            at=Fraction(i),
+            pts=i,
+            keyframe=True,
+            images={spec: drawn[spec][i] for spec in wanted},
+            start=start,
+        )
+        for i in range(count)
     ]
 
 
@@ -152,6 +192,10 @@ def _read_golden(folder: Path) -> Golden:
     try:
         return Golden.model_validate_json(path.read_bytes())
     except OSError as why:
-        raise SetupError(f"model {folder.name}: cannot read {path}: {why.strerror}; record it with the model") from why
+        raise SetupError(
+            f"model {folder.name}: cannot read {path}: {why.strerror}; record it with the model"
+        ) from why
     except ValidationError as why:
-        raise SetupError(f"{path}: {'; '.join(complaints(why, known=Golden.model_fields, noun='key'))}") from why
+        raise SetupError(
+            f"{path}: {'; '.join(complaints(why, known=Golden.model_fields, noun='key'))}"
+        ) from why

@@ -1,6 +1,8 @@
-"""What ``models/<name>/model.toml`` says of a model: its file, its input, what its outputs mean, and where it comes from.
+"""What ``models/<name>/model.toml`` says of a model: its file, its input, what its outputs mean,
+and where it comes from.
 
-A manifest is a promise that ``scanner.scoring.onnx`` holds the graph to. Everything is frozen; an unknown key is an error.
+A manifest is a promise that ``scanner.scoring.onnx`` holds the graph to. Everything is frozen; an
+unknown key is an error.
 """
 
 from __future__ import annotations
@@ -70,7 +72,10 @@ class Input(_Frozen):
 
 
 class MotionGate(_Frozen):
-    """When a segment is worth the cost of a look in motion, by a score of its single frames. Only a start: the operator decides."""
+    """When a segment is worth the cost of a look in motion, by a score of its single frames.
+
+    Only a start: the operator decides.
+    """
 
     label: Label
     above: Probability
@@ -80,7 +85,8 @@ class MotionGate(_Frozen):
 
 
 class Output(_Frozen):
-    """One of the graph's outputs: N x len(labels) floats, or an embedding of any width, which nobody scores."""
+    """One of the graph's outputs: N x len(labels) floats, or an embedding of any width, which
+    nobody scores."""
 
     name: str
     """Of the graph's output."""
@@ -88,7 +94,8 @@ class Output(_Frozen):
     labels: tuple[str, ...] = ()
     """One for each column, in order: labels of the taxonomy, or media."""
     activation: Literal["sigmoid", "softmax", "none"] = "none"
-    """What makes probabilities of it, applied by the scorer; ``none`` where the graph has done so."""
+    """What makes probabilities of it, applied by the scorer; ``none`` where the graph has done so.
+    """
     temperature: float = Field(default=1.0, gt=0.0)
     """Divides the logits of a softmax."""
 
@@ -97,25 +104,39 @@ class Output(_Frozen):
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must differ from each other, got {', '.join(self.labels)}")
         if (self.kind == "embedding") != (not self.labels):
-            raise ValueError(f"output of kind {self.kind} must have {'no labels' if self.labels else 'labels'}")
+            raise ValueError(
+                f"output of kind {self.kind} must have {'no labels' if self.labels else 'labels'}"
+            )
         if self.kind == "medium" and self.activation == "sigmoid":
-            raise ValueError("a medium is one of several: its activation must be softmax, or none where the graph has done so")
-        if self.kind == "medium" and (strange := set(self.labels) - {medium.value for medium in Medium}):
-            raise ValueError(f"unknown medium {', '.join(sorted(strange))}; known are {', '.join(Medium)}")
+            raise ValueError(
+                "a medium is one of several: its activation must be softmax, or none where the graph has done so"
+            )
+        if self.kind == "medium" and (
+            strange := set(self.labels) - {medium.value for medium in Medium}
+        ):
+            raise ValueError(
+                f"unknown medium {', '.join(sorted(strange))}; known are {', '.join(Medium)}"
+            )
         if self.temperature != 1.0 and self.activation != "softmax":
-            raise ValueError("temperature goes with softmax; a sigmoid is calibrated by its labels' a and b")
+            raise ValueError(
+                "temperature goes with softmax; a sigmoid is calibrated by its labels' a and b"
+            )
         return self
 
 
 class Calibration(_Frozen):
-    """Platt's: probability = sigmoid(a * logit + b), the logit being that of the uncalibrated probability."""
+    """Platt's: probability = sigmoid(a * logit + b), the logit being that of the uncalibrated
+    probability."""
 
     a: float = Field(default=1.0, gt=0.0)
     b: float = 0.0
 
 
 class RecommendedPolicy(_Frozen):
-    """How the model's makers would have the label judged. Only a start: the operator's policy decides."""
+    """How the model's makers would have the label judged.
+
+    Only a start: the operator's policy decides.
+    """
 
     level: float | None = None
     """Opens an incident, in log-odds over the training prior; None leaves the product's default."""
@@ -124,7 +145,8 @@ class RecommendedPolicy(_Frozen):
     window: float | None = Field(default=None, gt=0.0)
     """Nothing older counts, in seconds."""
     method: str | None = None
-    """How looks become a level, with its ``tuning``; a level of one method is not a level of another."""
+    """How looks become a level, with its ``tuning``; a level of one method is not a level of
+    another."""
     tuning: Mapping[str, float] = {}
     a: float | None = Field(default=None, gt=0.0)
     b: float | None = None
@@ -163,7 +185,8 @@ class Manifest(_Frozen):
     file: FileName
     sha256: Sha256
     fp16: GraphFile | None = None
-    """The same network with 16-bit numbers inside, for GPUs; its inputs, outputs and opset are those of ``file``."""
+    """The same network with 16-bit numbers inside, for GPUs; its inputs, outputs and opset are
+    those of ``file``."""
     opset: int = Field(ge=1)
     """Of ONNX's own operators."""
     input: Input
@@ -208,7 +231,9 @@ class Manifest(_Frozen):
         if unused := set(self.labels) - set(said):
             raise ValueError(f"[labels.{min(unused)}] is the label of no output")
         if all(output.kind == "embedding" for output in self.outputs):
-            raise ValueError("outputs: one must be of kind label or medium, or there is nothing to score")
+            raise ValueError(
+                "outputs: one must be of kind label or medium, or there is nothing to score"
+            )
         if sum(output.kind == "medium" for output in self.outputs) > 1:
             raise ValueError("at most one output may be of kind medium")
         return self
@@ -231,19 +256,30 @@ class Manifest(_Frozen):
     @property
     def scored_labels(self) -> tuple[Label, ...]:
         """In the outputs' order."""
-        return tuple(Label(label) for output in self.outputs if output.kind == "label" for label in output.labels)
+        return tuple(
+            Label(label)
+            for output in self.outputs
+            if output.kind == "label"
+            for label in output.labels
+        )
 
     @property
     def media(self) -> tuple[Medium, ...]:
         """What the medium head tells apart; empty without one."""
-        return tuple(Medium(name) for output in self.outputs if output.kind == "medium" for name in output.labels)
+        return tuple(
+            Medium(name)
+            for output in self.outputs
+            if output.kind == "medium"
+            for name in output.labels
+        )
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the model in a folder.
 
     Raises:
-        SetupError: there is none, or it is wrong; the message has the file and the full path of each wrong key.
+        SetupError: there is none, or it is wrong; the message has the file and the full path of
+            each wrong key.
     """
     path = folder / FILENAME
     try:
@@ -255,7 +291,9 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError as why:
         raise SetupError(f"{path}: {why}") from why
     if manifest.name != folder.name:
-        raise SetupError(f"{path}: name is {manifest.name}, its folder is called {folder.name}: they must agree")
+        raise SetupError(
+            f"{path}: name is {manifest.name}, its folder is called {folder.name}: they must agree"
+        )
     return manifest
 
 
@@ -268,5 +306,16 @@ def _explain_label(taxonomy: Taxonomy, label: Label) -> str:
 
 
 def _complaints(why: ValidationError) -> str:
-    models = (Manifest, GraphFile, Input, MotionGate, Output, LabelFacts, Calibration, RecommendedPolicy)
-    return "; ".join(complaints(why, known=(key for model in models for key in model.model_fields), noun="key"))
+    models = (
+        Manifest,
+        GraphFile,
+        Input,
+        MotionGate,
+        Output,
+        LabelFacts,
+        Calibration,
+        RecommendedPolicy,
+    )
+    return "; ".join(
+        complaints(why, known=(key for model in models for key in model.model_fields), noun="key")
+    )

@@ -1,7 +1,8 @@
 """Models as ONNX files: the only door of onnxruntime.
 
-A file becomes a session only after its checksum, operators, inputs and outputs were held against its manifest, and the session is
-handed out only after it ran once on the provider that was asked for.
+A file becomes a session only after its checksum, operators, inputs and outputs were held against
+its manifest, and the session is handed out only after it ran once on the provider that was asked
+for.
 """
 
 from __future__ import annotations
@@ -25,7 +26,16 @@ from scanner.scoring.promises import check_graph, check_shape, check_signature, 
 from scanner.scoring.wire import read_graph
 from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Sample, Scores
 
-__all__ = ["OnnxScorer", "Precision", "Provider", "graph_file", "is_compiled_in", "load_onnx", "open_session", "run_session"]
+__all__ = [
+    "OnnxScorer",
+    "Precision",
+    "Provider",
+    "graph_file",
+    "is_compiled_in",
+    "load_onnx",
+    "open_session",
+    "run_session",
+]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Precision = Literal["auto", "fp32", "fp16"]
@@ -34,7 +44,8 @@ Precision = Literal["auto", "fp32", "fp16"]
 MAX_BYTES: Final = 1 << 30
 """Of a model file; the runtime itself stops at 2 GiB."""
 FATAL: Final = 4
-"""Of onnxruntime's severities: it would else write what we raise to stderr, in red, a second time."""
+"""Of onnxruntime's severities: it would else write what we raise to stderr, in red, a second time.
+"""
 
 _WANTED: Final[dict[Provider, tuple[str, ...]]] = {
     "cpu": ("CPUExecutionProvider",),
@@ -51,13 +62,19 @@ _REMEDIES: Final[dict[Provider, str]] = {
 class OnnxScorer:
     """A model that was checked, and its session. Made by ``load_onnx``; its memory goes with it."""
 
-    def __init__(self, manifest: Manifest, session: onnxruntime.InferenceSession, *, batches: bool) -> None:
+    def __init__(
+        self, manifest: Manifest, session: onnxruntime.InferenceSession, *, batches: bool
+    ) -> None:
         self.model: ModelRef = manifest.ref
         self.inputs: tuple[FrameSpec, ...] = (manifest.input.spec,)
         self.labels: tuple[Label, ...] = manifest.scored_labels
         self.media: tuple[Medium, ...] = manifest.media
         gate = manifest.gate
-        self.gate: Gate | None = None if gate is None else Gate(label=gate.label, above=gate.above, when=frozenset(gate.when))
+        self.gate: Gate | None = (
+            None
+            if gate is None
+            else Gate(label=gate.label, above=gate.above, when=frozenset(gate.when))
+        )
         self.shadow: frozenset[Label] = manifest.shadow
         self.manifest = manifest
         self.provider: str = session.get_providers()[0]
@@ -69,10 +86,12 @@ class OnnxScorer:
         self._calibrations = [manifest.labels[label].calibration for label in self.labels]
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        """One for each sample. A GPU takes the batch at once; a CPU takes it one by one, which is faster there.
+        """One for each sample. A GPU takes the batch at once; a CPU takes it one by one, which is
+        faster there.
 
         Raises:
-            SetupError: the graph breaks its manifest's word: not a number, or a probability that is none.
+            SetupError: the graph breaks its manifest's word: not a number, or a probability that is
+                none.
         """
         images = [sample.images[self.inputs[0]] for sample in batch]
         if not self._batches:
@@ -105,19 +124,31 @@ class OnnxScorer:
 
 
 def load_onnx(
-    folder: Path, manifest: Manifest, *, provider: Provider = "cpu", precision: Precision = "auto", threads: int = 1
+    folder: Path,
+    manifest: Manifest,
+    *,
+    provider: Provider = "cpu",
+    precision: Precision = "auto",
+    threads: int = 1,
 ) -> OnnxScorer:
     """The scorer of a model's folder, ready to run.
 
     Raises:
-        SetupError: the file is not what its manifest says, or the provider or the precision is not there.
+        SetupError: the file is not what its manifest says, or the provider or the precision is not
+            there.
     """
-    data = _read(folder, graph_file(manifest, provider=provider, precision=precision), manifest.name)
+    data = _read(
+        folder, graph_file(manifest, provider=provider, precision=precision), manifest.name
+    )
     check_graph(read_graph(data), manifest)
     session = open_session(data, provider=provider, threads=threads, name=manifest.name)
     check_signature(session.get_inputs(), session.get_outputs(), manifest)
     _rehearse(session, manifest)
-    return OnnxScorer(manifest, session, batches=provider != "cpu" and not isinstance(session.get_inputs()[0].shape[0], int))
+    return OnnxScorer(
+        manifest,
+        session,
+        batches=provider != "cpu" and not isinstance(session.get_inputs()[0].shape[0], int),
+    )
 
 
 def graph_file(manifest: Manifest, *, provider: Provider, precision: Precision) -> GraphFile:
@@ -126,17 +157,27 @@ def graph_file(manifest: Manifest, *, provider: Provider, precision: Precision) 
     Raises:
         SetupError: fp16 is a must and the model has none.
     """
-    if precision == "fp32" or (precision == "auto" and (provider == "cpu" or manifest.fp16 is None)):
+    if precision == "fp32" or (
+        precision == "auto" and (provider == "cpu" or manifest.fp16 is None)
+    ):
         return manifest.fp32
     if manifest.fp16 is None:
-        raise SetupError(f"model {manifest.name}: has no fp16 file and models.precision is fp16: set it to auto")
+        raise SetupError(
+            f"model {manifest.name}: has no fp16 file and models.precision is fp16: set it to auto"
+        )
     return manifest.fp16
 
 
 def open_session(
-    model: bytes, *, provider: Provider, threads: int = 1, name: str = "model", profile: Path | None = None
+    model: bytes,
+    *,
+    provider: Provider,
+    threads: int = 1,
+    name: str = "model",
+    profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
-    """A session that runs on the provider asked for; it writes a file that begins with ``profile`` when its profiling ends.
+    """A session that runs on the provider asked for; it writes a file that begins with ``profile``
+    when its profiling ends.
 
     onnxruntime falls back to the CPU without an error, many times slower; here that is one.
 
@@ -145,17 +186,27 @@ def open_session(
     """
     wanted = _WANTED[provider]
     if not is_compiled_in(provider):
-        raise SetupError(f"model {name}: {provider} was asked for and is not in this onnxruntime{_REMEDIES[provider]}")
+        raise SetupError(
+            f"model {name}: {provider} was asked for and is not in this onnxruntime{_REMEDIES[provider]}"
+        )
     onnxruntime.set_default_logger_severity(FATAL)
     if provider != "cpu":
         _load_gpu_libraries()
     try:
-        session = onnxruntime.InferenceSession(model, _options(threads, profile), providers=list(wanted), enable_fallback=0)
-    except Exception as why:  # its own dozen classes, RuntimeError and ValueError: nothing narrower holds them all
-        raise SetupError(f"model {name}: onnxruntime refuses it on {provider}: {_first_line(why)}{_REMEDIES[provider]}") from why
+        session = onnxruntime.InferenceSession(
+            model, _options(threads, profile), providers=list(wanted), enable_fallback=0
+        )
+    except (
+        Exception
+    ) as why:  # its own dozen classes, RuntimeError and ValueError: nothing narrower holds them all
+        raise SetupError(
+            f"model {name}: onnxruntime refuses it on {provider}: {_first_line(why)}{_REMEDIES[provider]}"
+        ) from why
     got = session.get_providers()[0]
     if got != wanted[0]:
-        raise SetupError(f"model {name}: {provider} was asked for, the session got {got}{_REMEDIES[provider]}")
+        raise SetupError(
+            f"model {name}: {provider} was asked for, the session got {got}{_REMEDIES[provider]}"
+        )
     return session
 
 
@@ -195,7 +246,10 @@ def _options(threads: int, profile: Path | None) -> onnxruntime.SessionOptions:
 
 
 def _load_gpu_libraries() -> None:
-    """CUDA and cuDNN from their wheels, where they are installed. What it prints is of no use: the session tells."""
+    """CUDA and cuDNN from their wheels, where they are installed.
+
+    What it prints is of no use: the session tells.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         onnxruntime.preload_dlls(directory="")
 
@@ -219,7 +273,8 @@ def _read(folder: Path, graph: GraphFile, name: str) -> bytes:
 
 
 def _rehearse(session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
-    """One run on a black picture: what open dimensions come to, and the first run's allocations out of the way."""
+    """One run on a black picture: what open dimensions come to, and the first run's allocations out
+    of the way."""
     names = [output.name for output in manifest.outputs]
     black = np.zeros((1, *manifest.input.spec.shape), dtype=np.uint8)
     try:

@@ -1,4 +1,5 @@
-"""A model held against its manifest: what the file is made of, what goes in and out, and what comes out."""
+"""A model held against its manifest: what the file is made of, what goes in and out, and what comes
+out."""
 
 from __future__ import annotations
 
@@ -10,7 +11,14 @@ from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest, Output
 from scanner.scoring.wire import GraphFacts
 
-__all__ = ["Port", "check_contents", "check_graph", "check_shape", "check_signature", "check_values"]
+__all__ = [
+    "Port",
+    "check_contents",
+    "check_graph",
+    "check_shape",
+    "check_signature",
+    "check_values",
+]
 
 MAX_NODES: Final = 50_000
 """Operators; the largest vision models have some thousands."""
@@ -33,15 +41,22 @@ def check_contents(graph: GraphFacts, name: str) -> None:
     """Refuse what must not even be loaded, whoever made it.
 
     Raises:
-        SetupError: weights outside the file, too many operators, or operators that ONNX does not define.
+        SetupError: weights outside the file, too many operators, or operators that ONNX does not
+            define.
     """
     model = f"model {name}"
     if graph.external:
-        raise SetupError(f"{model}: keeps weights in other files ({graph.external[0]}): save it with all weights inside")
+        raise SetupError(
+            f"{model}: keeps weights in other files ({graph.external[0]}): save it with all weights inside"
+        )
     if not 0 < graph.nodes <= MAX_NODES:
         raise SetupError(f"{model}: has {graph.nodes} operators, wanted 1 to {MAX_NODES}")
-    if foreign := sorted({f"{domain}.{name}" for domain, name in graph.operators if domain not in DOMAINS}):
-        raise SetupError(f"{model}: uses operators that ONNX does not define: {', '.join(foreign[:3])}")
+    if foreign := sorted(
+        {f"{domain}.{name}" for domain, name in graph.operators if domain not in DOMAINS}
+    ):
+        raise SetupError(
+            f"{model}: uses operators that ONNX does not define: {', '.join(foreign[:3])}"
+        )
 
 
 def check_graph(graph: GraphFacts, manifest: Manifest) -> None:
@@ -52,7 +67,9 @@ def check_graph(graph: GraphFacts, manifest: Manifest) -> None:
     """
     check_contents(graph, manifest.name)
     if graph.opsets.get("") != manifest.opset:
-        raise SetupError(f"model {manifest.name}: uses opset {graph.opsets.get('')}, its manifest says {manifest.opset}")
+        raise SetupError(
+            f"model {manifest.name}: uses opset {graph.opsets.get('')}, its manifest says {manifest.opset}"
+        )
 
 
 def check_signature(inputs: Sequence[Port], outputs: Sequence[Port], manifest: Manifest) -> None:
@@ -61,8 +78,18 @@ def check_signature(inputs: Sequence[Port], outputs: Sequence[Port], manifest: M
     Raises:
         SetupError: one of them differs.
     """
-    _compare("input", inputs, {manifest.input.name: ("tensor(uint8)", (1, *manifest.input.spec.shape))}, manifest)
-    _compare("output", outputs, {o.name: ("tensor(float)", (1, len(o.labels) or None)) for o in manifest.outputs}, manifest)
+    _compare(
+        "input",
+        inputs,
+        {manifest.input.name: ("tensor(uint8)", (1, *manifest.input.spec.shape))},
+        manifest,
+    )
+    _compare(
+        "output",
+        outputs,
+        {o.name: ("tensor(float)", (1, len(o.labels) or None)) for o in manifest.outputs},
+        manifest,
+    )
 
 
 def check_shape(manifest: Manifest, output: Output, shape: tuple[int, ...], *, rows: int) -> None:
@@ -73,24 +100,31 @@ def check_shape(manifest: Manifest, output: Output, shape: tuple[int, ...], *, r
     """
     wanted = (rows, len(output.labels) or shape[-1])
     if shape != wanted:
-        raise SetupError(f"model {manifest.name}: output {output.name} has shape {_show(shape)}, wanted {_show(wanted)}")
+        raise SetupError(
+            f"model {manifest.name}: output {output.name} has shape {_show(shape)}, wanted {_show(wanted)}"
+        )
 
 
 def check_values(manifest: Manifest, output: Output, row: Sequence[float]) -> None:
-    """Hold one row to numbers, and where the graph is said to give probabilities, to [0, 1] and for media to a sum of 1.
+    """Hold one row to numbers, and where the graph is said to give probabilities, to [0, 1] and for
+    media to a sum of 1.
 
     Raises:
         SetupError: a value is infinite, not a number or no probability.
     """
     if not all(map(math.isfinite, row)):
-        raise SetupError(f"model {manifest.name}: output {output.name} gave {min(row):.4g} to {max(row):.4g}, wanted finite numbers")
+        raise SetupError(
+            f"model {manifest.name}: output {output.name} gave {min(row):.4g} to {max(row):.4g}, wanted finite numbers"
+        )
     promised = output.kind != "embedding" and output.activation == "none"
     if promised and not all(-SLACK <= value <= 1.0 + SLACK for value in row):
         raise SetupError(
             f"model {manifest.name}: output {output.name} gave {min(row):.4g} to {max(row):.4g}, wanted probabilities in [0, 1]"
         )
     if promised and output.kind == "medium" and not abs(sum(row) - 1.0) <= len(row) * SLACK:
-        raise SetupError(f"model {manifest.name}: output {output.name} sums to {sum(row):.4g}, probabilities of the media sum to 1")
+        raise SetupError(
+            f"model {manifest.name}: output {output.name} sums to {sum(row):.4g}, probabilities of the media sum to 1"
+        )
 
 
 _Promises = Mapping[str, tuple[str, tuple[int | None, ...]]]
@@ -100,7 +134,9 @@ _Promises = Mapping[str, tuple[str, tuple[int | None, ...]]]
 def _compare(what: str, ports: Sequence[Port], promised: _Promises, manifest: Manifest) -> None:
     found = {port.name: port for port in ports}
     if found.keys() != promised.keys():
-        raise SetupError(f"model {manifest.name}: {what}s are {', '.join(found)}, its manifest says {', '.join(promised)}")
+        raise SetupError(
+            f"model {manifest.name}: {what}s are {', '.join(found)}, its manifest says {', '.join(promised)}"
+        )
     for name, (dtype, shape) in promised.items():
         port = found[name]
         if port.type != dtype or not _fits(port.shape, shape):
@@ -113,7 +149,9 @@ def _compare(what: str, ports: Sequence[Port], promised: _Promises, manifest: Ma
 def _fits(found: Sequence[int | str | None], wanted: Sequence[int | None]) -> bool:
     """A dimension that may vary fits for now; the first run shows what it comes to."""
     sizes = zip(found, wanted, strict=False)
-    return len(found) == len(wanted) and all(size is None or not isinstance(got, int) or got == size for got, size in sizes)
+    return len(found) == len(wanted) and all(
+        size is None or not isinstance(got, int) or got == size for got, size in sizes
+    )
 
 
 def _show(shape: Sequence[int | str | None]) -> str:

@@ -17,7 +17,14 @@ from scanner.scoring.priors import at_one_prior
 from scanner.scoring.scorer import Scorer
 from scanner.scoring.test_card import TestCard
 
-__all__ = ["Check", "check_models", "default_models_dir", "list_models", "load_scorers", "user_models_dir"]
+__all__ = [
+    "Check",
+    "check_models",
+    "default_models_dir",
+    "list_models",
+    "load_scorers",
+    "user_models_dir",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +53,16 @@ def load_scorers(
     precision: Precision = "auto",
     threads: int = 1,
 ) -> tuple[Scorer, ...]:
-    """The test card, then the named models in the order of ``names``; None takes all that there are.
+    """The test card, then the named models in the order of ``names``; None takes all that there
+    are.
 
-    Models are those of ``models_dir``, or the shipped ones, and after them those of ``added``. Where several know a label, their
-    probabilities are told at one training prior (``scanner.scoring.priors``).
+    Models are those of ``models_dir``, or the shipped ones, and after them those of ``added``.
+    Where several know a label, their probabilities are told at one training prior
+    (``scanner.scoring.priors``).
 
     Raises:
-        SetupError: a name that no model or two models have, or a model that is not what its manifest says.
+        SetupError: a name that no model or two models have, or a model that is not what its
+            manifest says.
     """
     folders = _folders(models_dir, added)
     chosen = list(folders) if names is None else list(dict.fromkeys(names))
@@ -65,7 +75,9 @@ def load_scorers(
     return (TestCard(), *loaded)
 
 
-def list_models(models_dir: Path | None = None, *, added: Path | None = None) -> tuple[Manifest, ...]:
+def list_models(
+    models_dir: Path | None = None, *, added: Path | None = None
+) -> tuple[Manifest, ...]:
     """The manifests of all models in a folder, by name, then those of ``added``.
 
     Raises:
@@ -74,7 +86,9 @@ def list_models(models_dir: Path | None = None, *, added: Path | None = None) ->
     return tuple(read_manifest(folder) for folder in _folders(models_dir, added).values())
 
 
-def check_models(models_dir: Path | None = None, *, added: Path | None = None, provider: Provider = "cpu") -> tuple[Check, ...]:
+def check_models(
+    models_dir: Path | None = None, *, added: Path | None = None, provider: Provider = "cpu"
+) -> tuple[Check, ...]:
     """Load every model and compare its golden scores; one that fails does not stop the others.
 
     Raises:
@@ -91,7 +105,8 @@ def default_models_dir() -> Path:
 
 
 def user_models_dir() -> Path:
-    """Where a user's added models lie: ``streamwarden/models`` in the folder that XDG_DATA_HOME names, ~/.local/share without it."""
+    """Where a user's added models lie: ``streamwarden/models`` in the folder that XDG_DATA_HOME
+    names, ~/.local/share without it."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "streamwarden" / "models"
 
@@ -105,7 +120,9 @@ def _folders(models_dir: Path | None, added: Path | None) -> dict[str, Path]:
     others = {} if added is None else _within(added)
     if twice := sorted(own.keys() & others.keys()):
         name = twice[0]
-        raise SetupError(f"model {name}: is both {own[name]} and {others[name]}: take one away, or name one folder in models.dir")
+        raise SetupError(
+            f"model {name}: is both {own[name]} and {others[name]}: take one away, or name one folder in models.dir"
+        )
     return own | others
 
 

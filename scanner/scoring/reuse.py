@@ -1,7 +1,9 @@
-"""When a frame is so much like the last scored one that it takes its scores: static screens, slides, waiting cards.
+"""When a frame is so much like the last scored one that it takes its scores: static screens,
+slides, waiting cards.
 
-The comparison goes by small tiles and the worst tile decides, because a small object that appears on a static screen is a few
-pixels of the picture and all of a tile. It is made with the last frame that was *scored*, so that a slow drift adds up.
+The comparison goes by small tiles and the worst tile decides, because a small object that appears
+on a static screen is a few pixels of the picture and all of a tile. It is made with the last frame
+that was *scored*, so that a slow drift adds up.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from scanner.types import Rgb, Sample
 __all__ = ["Reuse", "alike", "worst_tile"]
 
 TILE = 8
-"""Pixels a side. A 9 x 6 object in a 224 x 224 picture covers at least 15 of some tile's 64, however it lies."""
+"""Pixels a side.
+
+A 9 x 6 object in a 224 x 224 picture covers at least 15 of some tile's 64, however it lies.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,10 @@ class Reuse:
     """How much alike is alike enough."""
 
     threshold: float = 2.0
-    """Grey levels: the highest mean absolute difference of any tile of 8 x 8 pixels. At -1 nothing is ever reused."""
+    """Grey levels: the highest mean absolute difference of any tile of 8 x 8 pixels.
+
+    At -1 nothing is ever reused.
+    """
 
     def __post_init__(self) -> None:
         if not -1.0 <= self.threshold <= 255.0:
@@ -33,18 +41,24 @@ class Reuse:
 
 def alike(scored: Sample, sample: Sample, reuse: Reuse) -> bool:
     """Whether each image of a sample equals that of the scored one within the threshold."""
-    return all(worst_tile(scored.images[spec], image) <= reuse.threshold for spec, image in sample.images.items())
+    return all(
+        worst_tile(scored.images[spec], image) <= reuse.threshold
+        for spec, image in sample.images.items()
+    )
 
 
 def worst_tile(one: Rgb, other: Rgb) -> float:
-    """The highest mean absolute difference of any tile, in grey levels; tiles on the right and bottom edge may be smaller.
+    """The highest mean absolute difference of any tile, in grey levels; tiles on the right and
+    bottom edge may be smaller.
 
     >>> worst_tile(np.zeros((16, 16, 3), np.uint8), np.full((16, 16, 3), 3, np.uint8))
     3.0
     """
     height, width, channels = one.shape
     difference = _padded(np.maximum(one, other) - np.minimum(one, other))
-    strips = difference.reshape(-1, TILE, difference.shape[1] * channels).sum(axis=1, dtype=np.uint16)
+    strips = difference.reshape(-1, TILE, difference.shape[1] * channels).sum(
+        axis=1, dtype=np.uint16
+    )
     sums = strips.reshape(len(strips), -1, TILE * channels).sum(axis=2, dtype=np.uint32)
     return float(np.max(sums / (np.outer(_sides(height), _sides(width)) * channels)))
 

@@ -1,4 +1,5 @@
-"""Models in shadow for a label that another model judges: what they say of it is recorded, and nothing else."""
+"""Models in shadow for a label that another model judges: what they say of it is recorded, and
+nothing else."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ Asides = Mapping[ModelRef, frozenset[Label]]
 
 
 def asides(scorers: Sequence[Scorer]) -> Asides:
-    """Labels in shadow that another of these scorers has live; where all have a label in shadow, its policy is, and they are judged so."""
-    live = {label for scorer in scorers for label in scorer.labels if label not in shadow_of(scorer)}
+    """Labels in shadow that another of these scorers has live; where all have a label in shadow,
+    its policy is, and they are judged so."""
+    live = {
+        label for scorer in scorers for label in scorer.labels if label not in shadow_of(scorer)
+    }
     return {scorer.model: aside for scorer in scorers if (aside := shadow_of(scorer) & live)}
 
 
@@ -24,7 +28,10 @@ def set_aside(frames: Iterable[ScoredFrame], labels: Asides) -> tuple[ScoredFram
     """The frames, with what models say of those labels moved to their ``shadow``."""
     if not labels:
         return tuple(frames)
-    return tuple(replace(frame, scores=tuple(_parted(scores, labels) for scores in frame.scores)) for frame in frames)
+    return tuple(
+        replace(frame, scores=tuple(_parted(scores, labels) for scores in frame.scores))
+        for frame in frames
+    )
 
 
 def _parted(scores: Scores, labels: Asides) -> Scores:
@@ -32,4 +39,8 @@ def _parted(scores: Scores, labels: Asides) -> Scores:
     if aside is None:
         return scores
     values = {label: value for label, value in scores.values.items() if label not in aside}
-    return replace(scores, values=values, shadow={label: value for label, value in scores.values.items() if label in aside})
+    return replace(
+        scores,
+        values=values,
+        shadow={label: value for label, value in scores.values.items() if label in aside},
+    )

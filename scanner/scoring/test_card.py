@@ -1,11 +1,13 @@
 """The test card: the EICAR of video.
 
-A harmless generated picture that the built-in scorer always flags under the label ``test_card``. Put it into a stream and
-every step from ingest to moderator must answer, with nothing harmful anywhere.
+A harmless generated picture that the built-in scorer always flags under the label ``test_card``.
+Put it into a stream and every step from ingest to moderator must answer, with nothing harmful
+anywhere.
 
-The card is a grid of 8 x 8 blocks in eight colours. Each colour channel carries a balanced code of 64 bits of its own, chosen
-with little energy at low spatial frequencies (where pictures of the world have most of theirs) and little likeness to the other
-channels and to its own mirror image. Blocks that large survive compression, scaling and chroma subsampling.
+The card is a grid of 8 x 8 blocks in eight colours. Each colour channel carries a balanced code of
+64 bits of its own, chosen with little energy at low spatial frequencies (where pictures of the
+world have most of theirs) and little likeness to the other channels and to its own mirror image.
+Blocks that large survive compression, scaling and chroma subsampling.
 """
 
 from __future__ import annotations
@@ -33,11 +35,14 @@ BRIGHT: Final = 208
 """Levels of a channel: inside of what studio range and a careless conversion leave."""
 
 STRIDE: Final = 4
-"""The detector looks at every fourth pixel of every fourth row: some 49 for each block of a full card."""
+"""The detector looks at every fourth pixel of every fourth row: some 49 for each block of a full
+card."""
 SHARES: Final = tuple(0.9**step for step in range(12))
-"""Of the picture's width, and of its height, that a centred card may take: black bars on any side, down to 0.31."""
+"""Of the picture's width, and of its height, that a centred card may take: black bars on any side,
+down to 0.31."""
 MIN_CONTRAST: Final = 8.0
-"""Root mean square of the blocks about their mean, in grey levels; a flatter picture is like nothing."""
+"""Root mean square of the blocks about their mean, in grey levels; a flatter picture is like
+nothing."""
 
 THRESHOLD: Final = 0.55
 """The likeness at which the probability is one half."""
@@ -58,7 +63,8 @@ def draw(width: int, height: int) -> Rgb:
 
 
 def likeness(rgb: Rgb) -> float:
-    """How much a picture is like the card or its mirror image: the best correlation of block means, -1 to 1.
+    """How much a picture is like the card or its mirror image: the best correlation of block means,
+    -1 to 1.
 
     Brightness and contrast do not matter, nor do bars around the card as long as it is centred.
     """
@@ -80,7 +86,10 @@ class TestCard:
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         """One for each sample, in order."""
-        return [Scores(model=self.model, values={LABEL: _probability(likeness(sample.images[SPEC]))}) for sample in batch]
+        return [
+            Scores(model=self.model, values={LABEL: _probability(likeness(sample.images[SPEC]))})
+            for sample in batch
+        ]
 
 
 def _probability(value: float) -> float:
@@ -95,21 +104,29 @@ def _bits() -> NDArray[np.int8]:
 
 
 def _block_means(pixels: _Floats) -> _Floats:
-    """192 block means, less each channel's mean over the blocks; one column for each place where the card may be."""
+    """192 block means, less each channel's mean over the blocks; one column for each place where
+    the card may be."""
     places = len(SHARES)
     means = _WINDOWS @ pixels.transpose(2, 0, 1) @ _WINDOWS.T
-    columns = means.reshape(3, BLOCKS, places, BLOCKS, places).transpose(0, 1, 3, 2, 4).reshape(3, BLOCKS * BLOCKS, places * places)
+    columns = (
+        means.reshape(3, BLOCKS, places, BLOCKS, places)
+        .transpose(0, 1, 3, 2, 4)
+        .reshape(3, BLOCKS * BLOCKS, places * places)
+    )
     return np.asarray(columns - columns.mean(axis=1, keepdims=True)).reshape(-1, places * places)
 
 
 def _windows(size: int) -> _Floats:
-    """For each block and each share of ``size`` pixels: the weights that average the block's pixels."""
+    """For each block and each share of ``size`` pixels: the weights that average the block's
+    pixels."""
     shares = np.array(SHARES)
     edges = size * (0.5 + shares * (np.arange(BLOCKS + 1)[:, None] / BLOCKS - 0.5))
     pixel = np.arange(size)
     covered = np.minimum(edges[1:, :, None], pixel + 1) - np.maximum(edges[:-1, :, None], pixel)
     weights = np.clip(covered, 0.0, 1.0)
-    return np.asarray(weights / weights.sum(axis=2, keepdims=True), dtype=np.float32).reshape(-1, size)
+    return np.asarray(weights / weights.sum(axis=2, keepdims=True), dtype=np.float32).reshape(
+        -1, size
+    )
 
 
 def _templates() -> _Floats:

@@ -1,4 +1,5 @@
-"""A graph tried out: who runs its operators, what is copied between memories, and whether it takes several pictures at once."""
+"""A graph tried out: who runs its operators, what is copied between memories, and whether it takes
+several pictures at once."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ from scanner.scoring.onnx import Provider, open_session, run_session
 __all__ = ["Trial", "placement", "run_alone", "run_together", "try_graph"]
 
 TOLERANCE: Final = 0.005
-"""Of a probability, between a picture alone and the same one in a batch; kernels differ with the batch's size."""
+"""Of a probability, between a picture alone and the same one in a batch; kernels differ with the
+batch's size."""
 COPY: Final = "Memcpy"
-"""How onnxruntime names the operators that it puts between providers: MemcpyToHost, MemcpyFromHost."""
+"""How onnxruntime names the operators that it puts between providers: MemcpyToHost, MemcpyFromHost.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +34,19 @@ class Trial:
     rows: NDArray[np.float32]
     """Pictures x columns, each picture run by itself."""
     nodes: Mapping[str, int]
-    """Operators by the provider that ran them, as the runtime had fused them; its copies are not among them."""
+    """Operators by the provider that ran them, as the runtime had fused them; its copies are not
+    among them."""
     copies: int
     """Between the memories of two providers, in one run."""
     batches: bool
     """Whether all pictures at once give what each gives by itself."""
 
 
-def try_graph(model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, name: str = "model") -> Trial:
-    """Run a graph of one input and one output on pictures, N x H x W x 3 uint8, first one by one, then all at once.
+def try_graph(
+    model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, name: str = "model"
+) -> Trial:
+    """Run a graph of one input and one output on pictures, N x H x W x 3 uint8, first one by one,
+    then all at once.
 
     Raises:
         SetupError: the runtime refuses the model or fails on one picture.
@@ -50,11 +57,14 @@ def try_graph(model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, 
     return Trial(rows=rows, nodes=nodes, copies=copies, batches=batches)
 
 
-def run_alone(model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, name: str = "model") -> NDArray[np.float32]:
+def run_alone(
+    model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, name: str = "model"
+) -> NDArray[np.float32]:
     """What a graph says of each picture by itself: pictures x columns.
 
     Raises:
-        SetupError: the runtime refuses the model, fails on a picture, or says something else of the first one when asked again.
+        SetupError: the runtime refuses the model, fails on a picture, or says something else of the
+            first one when asked again.
     """
     session = open_session(model, provider=provider, name=name)
     try:
@@ -63,14 +73,24 @@ def run_alone(model: bytes, pictures: NDArray[np.uint8], *, provider: Provider, 
     except SetupError as why:
         raise SetupError(f"model {name}: fails on a made-up picture: {why}") from why
     if not np.allclose(again, rows[:1], rtol=0.0, atol=TOLERANCE, equal_nan=True):
-        raise SetupError(f"model {name}: says something else when it is asked again: it rolls dice, or remembers")
+        raise SetupError(
+            f"model {name}: says something else when it is asked again: it rolls dice, or remembers"
+        )
     return rows
 
 
-def run_together(model: bytes, pictures: NDArray[np.uint8], rows: NDArray[np.float32], *, provider: Provider, name: str = "model") -> bool:
+def run_together(
+    model: bytes,
+    pictures: NDArray[np.uint8],
+    rows: NDArray[np.float32],
+    *,
+    provider: Provider,
+    name: str = "model",
+) -> bool:
     """Whether all pictures at once give the rows that each gave by itself.
 
-    False too where the runtime refuses: a graph may say that its batch varies, and have a fixed one inside.
+    False too where the runtime refuses: a graph may say that its batch varies, and have a fixed one
+    inside.
     """
     session = open_session(model, provider=provider, name=name)
     if isinstance(session.get_inputs()[0].shape[0], int):
@@ -84,12 +104,20 @@ def run_together(model: bytes, pictures: NDArray[np.uint8], rows: NDArray[np.flo
 
 def placement(events: list[dict[str, Any]]) -> tuple[dict[str, int], int]:
     """Of a profile of one run: operators by provider, and copies between providers."""
-    ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
+    ran = [
+        event["args"]
+        for event in events
+        if event.get("cat") == "Node" and "provider" in event.get("args", {})
+    ]
     copies = sum(args["op_name"].startswith(COPY) for args in ran)
-    return dict(Counter(args["provider"] for args in ran if not args["op_name"].startswith(COPY))), copies
+    return dict(
+        Counter(args["provider"] for args in ran if not args["op_name"].startswith(COPY))
+    ), copies
 
 
-def _profile(model: bytes, picture: NDArray[np.uint8], provider: Provider, name: str) -> list[dict[str, Any]]:
+def _profile(
+    model: bytes, picture: NDArray[np.uint8], provider: Provider, name: str
+) -> list[dict[str, Any]]:
     """The runtime's own, of one run; it is a file."""
     with tempfile.TemporaryDirectory(prefix="streamwarden-") as folder:
         session = open_session(model, provider=provider, name=name, profile=Path(folder) / "run")
@@ -100,4 +128,6 @@ def _profile(model: bytes, picture: NDArray[np.uint8], provider: Provider, name:
 
 def _run(session: Any, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     (output,) = session.get_outputs()
-    return run_session(session, [output.name], {session.get_inputs()[0].name: np.ascontiguousarray(pictures)})[0]
+    return run_session(
+        session, [output.name], {session.get_inputs()[0].name: np.ascontiguousarray(pictures)}
+    )[0]

@@ -1,7 +1,8 @@
 """What an ONNX file is made of, read from its bytes before any runtime touches them.
 
-A walk over protobuf's wire format along the few fields that lead to operators and tensors (field numbers from ONNX's
-``onnx.proto``). Weights are skipped by their length, so a file of any size costs a few milliseconds.
+A walk over protobuf's wire format along the few fields that lead to operators and tensors (field
+numbers from ONNX's ``onnx.proto``). Weights are skipped by their length, so a file of any size
+costs a few milliseconds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ __all__ = ["GraphFacts", "read_graph"]
 MAX_DEPTH: Final = 32
 """Of graphs within graphs."""
 MAX_FIELDS: Final = 4_000_000
-"""Of all messages that are walked through: weights are one field a tensor, so the largest models have some hundred thousand."""
+"""Of all messages that are walked through: weights are one field a tensor, so the largest models
+have some hundred thousand."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -84,7 +86,12 @@ def read_graph(data: bytes) -> GraphFacts:
             if _TENSOR_EXTERNAL_DATA in fields or fields.get(_TENSOR_LOCATION):
                 external.append(_text(fields.get(_TENSOR_NAME)))
     return GraphFacts(
-        opsets=opsets, nodes=operators.total(), operators=operators, external=tuple(external), functions=functions, texts=texts
+        opsets=opsets,
+        nodes=operators.total(),
+        operators=operators,
+        external=tuple(external),
+        functions=functions,
+        texts=texts,
     )
 
 
@@ -100,7 +107,9 @@ class _Left:
             raise SetupError(f"not an ONNX model for us: over {MAX_FIELDS} fields")
 
 
-def _walk(kind: str, message: memoryview, depth: int, left: _Left) -> Iterator[tuple[str, dict[int, _Value]]]:
+def _walk(
+    kind: str, message: memoryview, depth: int, left: _Left
+) -> Iterator[tuple[str, dict[int, _Value]]]:
     """Each message on the way, with its fields; of a repeated field the last one."""
     if depth > MAX_DEPTH * 3:
         raise SetupError(f"not an ONNX model: graphs nest deeper than {MAX_DEPTH}")
@@ -130,7 +139,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, _Value]]:
         else:
             raise SetupError(f"not an ONNX model: wire type {wire} at byte {at}")
         if at + size > len(message):
-            raise SetupError(f"not an ONNX model: field {number} has {size} bytes where {len(message) - at} are left")
+            raise SetupError(
+                f"not an ONNX model: field {number} has {size} bytes where {len(message) - at} are left"
+            )
         yield number, message[at : at + size]
         at += size
 

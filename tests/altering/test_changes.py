@@ -56,7 +56,10 @@ def test_a_mirrored_mirror_is_the_picture() -> None:
 
 def test_what_lies_over_the_picture_does_not_jump_and_noise_does() -> None:
     white = np.full((48, 64, 3), 255, np.uint8)
-    panels, darks = ([change_named(name).draw(white, scene(number)) for number in (0, 1)] for name in ("chat panel", "dark"))
+    panels, darks = (
+        [change_named(name).draw(white, scene(number)) for number in (0, 1)]
+        for name in ("chat panel", "dark")
+    )
 
     assert np.array_equal(*panels)
     assert not np.array_equal(*darks)

@@ -19,7 +19,11 @@ CALM = [change_named(name) for name in ("encoded again", "mirror", "shrunk x 0.5
 
 def frames(data: bytes) -> list[tuple[float, bool]]:
     with av.open(BytesIO(data)) as container:
-        return [(round(frame.time, 4), frame.key_frame) for frame in container.decode(video=0) if frame.time is not None]
+        return [
+            (round(frame.time, 4), frame.key_frame)
+            for frame in container.decode(video=0)
+            if frame.time is not None
+        ]
 
 
 def same(rgb: Rgb, number: int) -> Rgb:
@@ -27,7 +31,9 @@ def same(rgb: Rgb, number: int) -> Rgb:
 
 
 @pytest.mark.parametrize("name", ["mp4_h264", "ts_h264", "webm_vp9", "mp4_rotated_90"])
-def test_a_clip_keeps_the_times_of_its_pictures_and_where_its_keyframes_are(name: str, sample_media: Callable[[str], Sample]) -> None:
+def test_a_clip_keeps_the_times_of_its_pictures_and_where_its_keyframes_are(
+    name: str, sample_media: Callable[[str], Sample]
+) -> None:
     sample = sample_media(name)
     with sample.path.open("rb") as file:
         drawn = frames(redraw(file, same, name=name))
@@ -50,7 +56,9 @@ def test_a_still_stays_one_and_is_upright(name: str, sample_media: Callable[[str
     assert shown.shape == (sample.facts.height, sample.facts.width, 3)
 
 
-def test_a_still_through_a_poor_encoder_is_another_picture_of_the_same_size(sample_media: Callable[[str], Sample]) -> None:
+def test_a_still_through_a_poor_encoder_is_another_picture_of_the_same_size(
+    sample_media: Callable[[str], Sample],
+) -> None:
     with sample_media("jpeg_420").path.open("rb") as file:
         poor = first_picture(BytesIO(redraw(file, same, crf=50, name="s")), name="poor")
         fine = first_picture(file, name="fine")
@@ -59,7 +67,9 @@ def test_a_still_through_a_poor_encoder_is_another_picture_of_the_same_size(samp
     assert 0.5 < np.abs(poor.astype(int) - fine).mean() < 40
 
 
-def test_the_studio_makes_every_change_of_stills_and_clips_the_same_each_time(sample_media: Callable[[str], Sample]) -> None:
+def test_the_studio_makes_every_change_of_stills_and_clips_the_same_each_time(
+    sample_media: Callable[[str], Sample],
+) -> None:
     still, clip = (sample_media(name).path for name in ("jpeg_420", "mp4_h264"))
     with Studio() as studio:
         made = studio.altered(still, CHANGES, seed=1, others=[clip, still])
@@ -72,7 +82,9 @@ def test_the_studio_makes_every_change_of_stills_and_clips_the_same_each_time(sa
     assert len(one["x264 crf 43"]) < len(one["encoded again"])
 
 
-def test_what_cannot_be_read_is_refused_and_the_studio_goes_on(tmp_path: Path, sample_media: Callable[[str], Sample]) -> None:
+def test_what_cannot_be_read_is_refused_and_the_studio_goes_on(
+    tmp_path: Path, sample_media: Callable[[str], Sample]
+) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video, " * 100)
     with Studio() as studio:

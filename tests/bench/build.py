@@ -16,5 +16,9 @@ def small_clip(folder: Path) -> Path:
     return path
 
 
-def run(*, wall: float, cpu: float, units: int = 1, samples: int = 2, media_seconds: float = 4.0) -> Run:
-    return Run(amount=Amount(units=units, samples=samples, media_seconds=media_seconds), wall=wall, cpu=cpu)
+def run(
+    *, wall: float, cpu: float, units: int = 1, samples: int = 2, media_seconds: float = 4.0
+) -> Run:
+    return Run(
+        amount=Amount(units=units, samples=samples, media_seconds=media_seconds), wall=wall, cpu=cpu
+    )

@@ -35,7 +35,12 @@ def footage(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Foota
 
 
 def test_the_drawn_clip_is_what_it_is_said_to_be(footage: Footage) -> None:
-    assert (footage.info.width, footage.info.height, footage.info.codec, footage.info.container) == (128, 96, "h264", "mpegts")
+    assert (
+        footage.info.width,
+        footage.info.height,
+        footage.info.codec,
+        footage.info.container,
+    ) == (128, 96, "h264", "mpegts")
     assert (footage.seconds, footage.segments, footage.samples) == (4.0, 1, 2)
     assert SMALL.bits * 0.8 < footage.size * 8 / footage.seconds < SMALL.bits * 1.5
 
@@ -65,11 +70,16 @@ def test_inference_counts_batches_and_samples(batch: int) -> None:
 
     result = bench_infer(scorer, batch, Plan(repeats=2, seconds=0, warm_up=1))
 
-    assert [(run.amount.units, run.amount.samples) for run in result.runs] == [(1, batch), (1, batch)]
+    assert [(run.amount.units, run.amount.samples) for run in result.runs] == [
+        (1, batch),
+        (1, batch),
+    ]
     assert len(scorer.looked_at) == 3 * batch
 
 
-def test_the_pipeline_counts_the_segments_of_all_streams(footage: Footage, sandbox: Sandbox) -> None:
+def test_the_pipeline_counts_the_segments_of_all_streams(
+    footage: Footage, sandbox: Sandbox
+) -> None:
     runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
 
     result = bench_pipeline(footage, compose_policies(Settings(), ()), runner, 3, ONCE)
@@ -78,7 +88,9 @@ def test_the_pipeline_counts_the_segments_of_all_streams(footage: Footage, sandb
     assert (run.amount.units, run.amount.samples, run.amount.media_seconds) == (3, 6, 12.0)
 
 
-def test_a_file_of_several_segments_is_scanned_window_by_window(footage: Footage, sandbox: Sandbox) -> None:
+def test_a_file_of_several_segments_is_scanned_window_by_window(
+    footage: Footage, sandbox: Sandbox
+) -> None:
     request = DecodeRequest(specs=TestCard.inputs, window=Fraction(2))
     cut = look_at(footage.path, request, sandbox)
     runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), request, Reuse()))
@@ -106,8 +118,18 @@ def test_a_still_picture_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
         look_at(picture, REQUEST, sandbox)
 
 
-def test_a_segment_that_fails_ends_the_bench(footage: Footage, sandbox: Sandbox, tmp_path: Path) -> None:
-    gone = Footage(path=tmp_path / "gone.ts", drawn=False, size=1, seconds=4.0, segments=1, samples=2, info=footage.info)
+def test_a_segment_that_fails_ends_the_bench(
+    footage: Footage, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    gone = Footage(
+        path=tmp_path / "gone.ts",
+        drawn=False,
+        size=1,
+        seconds=4.0,
+        segments=1,
+        samples=2,
+        info=footage.info,
+    )
     runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
 
     with pytest.raises(DamagedError, match=r"gone\.ts"):

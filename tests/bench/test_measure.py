@@ -25,7 +25,12 @@ class Counting:
 
 
 def result(*runs: tuple[float, float]) -> Result:
-    return Result(name="made up", unit="segment", provider=None, runs=tuple(run(wall=wall, cpu=cpu) for wall, cpu in runs))
+    return Result(
+        name="made up",
+        unit="segment",
+        provider=None,
+        runs=tuple(run(wall=wall, cpu=cpu) for wall, cpu in runs),
+    )
 
 
 def test_the_warm_up_counts_for_nothing() -> None:
@@ -56,7 +61,9 @@ def test_what_children_use_counts() -> None:
 
 
 def test_a_child_that_lives_counts_too() -> None:
-    with subprocess.Popen([sys.executable, "-S", "-c", BUSY + "print(flush=True)\ninput()"], stdin=-1, stdout=-1) as child:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", BUSY + "print(flush=True)\ninput()"], stdin=-1, stdout=-1
+    ) as child:
         assert child.stdout is not None
         before = cpu_seconds(iter(()))
         child.stdout.readline()
@@ -88,12 +95,16 @@ def test_streams_per_core_are_seconds_of_video_for_each_second_of_processor_time
 
 
 def test_no_streams_where_the_input_is_no_video() -> None:
-    measured = Result(name="model", unit="batch", provider=None, runs=(run(wall=1, cpu=1, media_seconds=0),))
+    measured = Result(
+        name="model", unit="batch", provider=None, runs=(run(wall=1, cpu=1, media_seconds=0),)
+    )
 
     assert measured.streams_per_core is None
 
 
-@pytest.mark.parametrize("wrong", [{"repeats": 0}, {"seconds": -1.0}, {"seconds": float("nan")}, {"warm_up": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"repeats": 0}, {"seconds": -1.0}, {"seconds": float("nan")}, {"warm_up": -1}]
+)
 def test_a_plan_that_measures_nothing_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong)).split("_")[0]):
         Plan(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""What ``decode`` made of a sample, and what must be true of that: the laws that every source is held to."""
+"""What ``decode`` made of a sample, and what must be true of that: the laws that every source is
+held to."""
 
 from __future__ import annotations
 
@@ -16,7 +17,17 @@ from scanner.media import DecodeRequest, Sampling, decode
 from scanner.types import Decoded, FrameSpec
 from scanner.types import Sample as Seen
 
-__all__ = ["EVERYTHING", "SPEC", "Looked", "check_frames", "check_holes", "check_windows", "look", "look_at", "rgb"]
+__all__ = [
+    "EVERYTHING",
+    "SPEC",
+    "Looked",
+    "check_frames",
+    "check_holes",
+    "check_windows",
+    "look",
+    "look_at",
+    "rgb",
+]
 
 SPEC = FrameSpec(width=160, height=96)
 EVERYTHING = Sampling(strategy="every", every=Fraction(1, 10_000))
@@ -45,9 +56,13 @@ def look(sample: Sample, **request: Any) -> list[Decoded]:
         return look_at(source, sample.path.name, init, **request)
 
 
-def look_at(source: BinaryIO, name: str, init: bytes | None = None, **request: Any) -> list[Decoded]:
+def look_at(
+    source: BinaryIO, name: str, init: bytes | None = None, **request: Any
+) -> list[Decoded]:
     """All windows of a source, in the usual spec unless the request names others."""
-    return list(decode(source, DecodeRequest(**{"specs": (SPEC,), **request}), name=name, init=init))
+    return list(
+        decode(source, DecodeRequest(**{"specs": (SPEC,), **request}), name=name, init=init)
+    )
 
 
 def rgb(sample: Seen) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -58,7 +73,11 @@ def rgb(sample: Seen) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def located(facts: Facts, windows: Iterable[Decoded]) -> list[Looked]:
     """Every sample with the frame that its pts names."""
     places = {pts: index for index, pts in enumerate(facts.pts)}
-    return [Looked(window, sample, places[sample.pts]) for window in windows for sample in window.samples]
+    return [
+        Looked(window, sample, places[sample.pts])
+        for window in windows
+        for sample in window.samples
+    ]
 
 
 def check_frames(facts: Facts, windows: Sequence[Decoded]) -> None:
@@ -76,8 +95,9 @@ def check_frames(facts: Facts, windows: Sequence[Decoded]) -> None:
 
 
 def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | None) -> None:
-    """The windows follow each other without a hole, the last one says that it is, and from its first frame to the start of
-    its last one none is too long, but for the B-frames that are shown before the frame at which it could be cut."""
+    """The windows follow each other without a hole, the last one says that it is, and from its
+    first frame to the start of its last one none is too long, but for the B-frames that are shown
+    before the frame at which it could be cut."""
     places = {pts: index for index, pts in enumerate(facts.pts)}
     spans = [(places[w.times.first_pts], places[w.times.last_pts]) for w in windows]
     assert spans[0][0] == 0
@@ -86,7 +106,11 @@ def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | 
     assert [w.index for w in windows] == list(range(len(windows)))
     assert [w.last for w in windows] == [False] * (len(windows) - 1) + [True]
     times = facts.times
-    late = B_FRAMES * max((b - a for a, b in pairwise(times)), default=Fraction(0)) if facts.sparable else 0
+    late = (
+        B_FRAMES * max((b - a for a, b in pairwise(times)), default=Fraction(0))
+        if facts.sparable
+        else 0
+    )
     for window, (first, last) in zip(windows, spans, strict=True):
         until = times[last + 1] if last + 1 < len(facts.pts) else times[last]
         assert window.times.duration >= until - times[first]
@@ -96,16 +120,22 @@ def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | 
 
 
 def check_holes(facts: Facts, windows: Sequence[Decoded], sampling: Sampling) -> None:
-    """No two samples of a window are nearer than ``min_gap``, and from the end of a sampled frame (the start of the frame that
-    is shown after it) to the next sample, and to the window's end, it is ``max_gap`` at most; so too from the window's start,
-    or from the first frame that can be decoded."""
+    """No two samples of a window are nearer than ``min_gap``, and from the end of a sampled frame
+    (the start of the frame that is shown after it) to the next sample, and to the window's end, it
+    is ``max_gap`` at most; so too from the window's start, or from the first frame that can be
+    decoded."""
     times = facts.times
     for window in windows:
         looked = located(facts, [window])
         assert looked, "a window in which nothing was looked at"
         assert all(b.sample.at - a.sample.at >= sampling.min_gap for a, b in pairwise(looked))
         start = times[looked[0].index] - looked[0].sample.at
-        ends = [times[each.index + 1] - start if each.index + 1 < len(times) else window.times.duration for each in looked]
+        ends = [
+            times[each.index + 1] - start if each.index + 1 < len(times) else window.times.duration
+            for each in looked
+        ]
         begins = [*(each.sample.at for each in looked), window.times.duration]
         assert begins[0] - max(times[facts.hidden] - start, Fraction(0)) <= sampling.max_gap
-        assert all(begin - end <= sampling.max_gap for end, begin in zip(ends, begins[1:], strict=True))
+        assert all(
+            begin - end <= sampling.max_gap for end, begin in zip(ends, begins[1:], strict=True)
+        )

@@ -14,9 +14,19 @@ from samples.writing import Recipe, write
 from scanner.media import Sampling
 from tests.corpus.seen import EVERYTHING, check_frames, check_holes, check_windows, look_at
 
-CLOCKS = {"mpegts": Fraction(1, 90_000), "mp4": Fraction(1, 90_000), "mov": Fraction(1, 12_800), "matroska": Fraction(1, 1000)}
+CLOCKS = {
+    "mpegts": Fraction(1, 90_000),
+    "mp4": Fraction(1, 90_000),
+    "mov": Fraction(1, 12_800),
+    "matroska": Fraction(1, 1000),
+}
 WRAP = 1 << 33
-STARTS = {"mpegts": [400_000, 900_000, WRAP - 200_000, WRAP - 40_000], "mp4": [0], "mov": [0], "matroska": [0, 5000]}
+STARTS = {
+    "mpegts": [400_000, 900_000, WRAP - 200_000, WRAP - 40_000],
+    "mp4": [0],
+    "mov": [0],
+    "matroska": [0, 5000],
+}
 """Where a clock may begin, in ticks."""
 
 
@@ -24,9 +34,16 @@ STARTS = {"mpegts": [400_000, 900_000, WRAP - 200_000, WRAP - 40_000], "mp4": [0
 def recipes(draw: st.DrawFn) -> Recipe:
     """A small video: frames 10 ms to 1.5 s apart, evenly or not."""
     container = draw(st.sampled_from(sorted(CLOCKS)))
-    step = st.integers(int(Fraction(1, 100) / CLOCKS[container]), int(Fraction(3, 2) / CLOCKS[container]))
+    step = st.integers(
+        int(Fraction(1, 100) / CLOCKS[container]), int(Fraction(3, 2) / CLOCKS[container])
+    )
     count = draw(st.integers(1, 30))
-    steps = draw(st.one_of(st.lists(step, min_size=count - 1, max_size=count - 1), step.map(lambda each: [each] * (count - 1))))
+    steps = draw(
+        st.one_of(
+            st.lists(step, min_size=count - 1, max_size=count - 1),
+            step.map(lambda each: [each] * (count - 1)),
+        )
+    )
     return Recipe(
         container=container,
         width=128,
@@ -49,12 +66,18 @@ def can_keep_its_gaps(recipe: Recipe, sampling: Sampling) -> bool:
     """Wherever the last sample was, there is a frame between ``min_gap`` and ``max_gap`` after it."""
     steps = [(b - a) * recipe.time_base for a, b in pairwise(recipe.ticks)]
     longest = max([*steps, 1 / recipe.rate])
-    return sampling.strategy == "adaptive" and recipe.b_frames == 0 and longest <= sampling.max_gap - sampling.min_gap
+    return (
+        sampling.strategy == "adaptive"
+        and recipe.b_frames == 0
+        and longest <= sampling.max_gap - sampling.min_gap
+    )
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(recipe=recipes(), sampling=samplings, window=st.one_of(st.none(), seconds))
-def test_the_laws_hold_for_any_video(recipe: Recipe, sampling: Sampling, window: Fraction | None) -> None:
+def test_the_laws_hold_for_any_video(
+    recipe: Recipe, sampling: Sampling, window: Fraction | None
+) -> None:
     modulus = WRAP if recipe.container == "mpegts" else 1 << 64
     facts = known(recipe, pts=tuple(tick % modulus for tick in recipe.ticks))
 
@@ -68,7 +91,9 @@ def test_the_laws_hold_for_any_video(recipe: Recipe, sampling: Sampling, window:
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(recipe=recipes(), window=seconds, data=st.data())
-def test_any_video_can_be_taken_up_again_at_any_window(recipe: Recipe, window: Fraction, data: st.DataObject) -> None:
+def test_any_video_can_be_taken_up_again_at_any_window(
+    recipe: Recipe, window: Fraction, data: st.DataObject
+) -> None:
     source = write(recipe)
     whole = look_at(io.BytesIO(source), "any", window=window)
     first = data.draw(st.integers(0, len(whole)))

@@ -23,12 +23,17 @@ BURST = FrameSpec(width=SPEC.width, height=SPEC.height, burst=Burst(frames=5, ra
 Media = Callable[[str], Sample]
 
 
-def bursts(sample: Sample, sampling: Sampling, window: Fraction | None) -> list[tuple[Decoded, tuple[Seen, ...]]]:
+def bursts(
+    sample: Sample, sampling: Sampling, window: Fraction | None
+) -> list[tuple[Decoded, tuple[Seen, ...]]]:
     """Of each window."""
     init = sample.init.read_bytes() if sample.init is not None else None
     request = DecodeRequest(specs=(BURST,), sampling=sampling, window=window)
     with sample.path.open("rb") as source:
-        return [(decoded, tuple(make())) for decoded, make in looks(source, request, name=sample.path.name, init=init)]
+        return [
+            (decoded, tuple(make()))
+            for decoded, make in looks(source, request, name=sample.path.name, init=init)
+        ]
 
 
 def wanted(facts: Facts, window: Decoded, burst: Seen) -> list[int]:
@@ -42,13 +47,22 @@ def wanted(facts: Facts, window: Decoded, burst: Seen) -> list[int]:
 
 
 def late(facts: Facts, window: Decoded, index: int) -> int:
-    """Frames by which an older one may be shown: the last ones of a window may lean on the next window, which is not looked into."""
-    return B_FRAMES if facts.pts.index(window.times.last_pts) - index < B_FRAMES and not window.last else 0
+    """Frames by which an older one may be shown: the last ones of a window may lean on the next
+    window, which is not looked into."""
+    return (
+        B_FRAMES
+        if facts.pts.index(window.times.last_pts) - index < B_FRAMES and not window.last
+        else 0
+    )
 
 
-@pytest.mark.parametrize("window", [Fraction(10), Fraction(3, 2), None], ids=["usual", "short", "whole"])
+@pytest.mark.parametrize(
+    "window", [Fraction(10), Fraction(3, 2), None], ids=["usual", "short", "whole"]
+)
 @pytest.mark.parametrize("name", VIDEO)
-def test_each_frame_is_the_one_on_screen(name: str, window: Fraction | None, sample_media: Media) -> None:
+def test_each_frame_is_the_one_on_screen(
+    name: str, window: Fraction | None, sample_media: Media
+) -> None:
     facts = sample_media(name).facts
     if window is None and facts.jumps:
         pytest.skip("a segment's time stamps are told as if its clock went on")
@@ -59,7 +73,10 @@ def test_each_frame_is_the_one_on_screen(name: str, window: Fraction | None, sam
             assert burst.pts in facts.pts
             for index, rgb in zip(frames, burst.images[BURST], strict=True):
                 if facts.marks:
-                    assert read_mark(rgb) in facts.marks[max(0, index - late(facts, decoded, index)) : index + 1]
+                    assert (
+                        read_mark(rgb)
+                        in facts.marks[max(0, index - late(facts, decoded, index)) : index + 1]
+                    )
                 if facts.patches:
                     assert np.abs(read_patches(rgb) - facts.patches).max() <= COLOUR_TOLERANCE
 

@@ -25,7 +25,9 @@ def streams(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def segments(playlist: Path) -> list[Decoded]:
     """Every segment of a stream, twice a second."""
-    request = DecodeRequest(specs=(SPEC,), sampling=Sampling(strategy="every", every=Fraction(1, 2)), window=None)
+    request = DecodeRequest(
+        specs=(SPEC,), sampling=Sampling(strategy="every", every=Fraction(1, 2)), window=None
+    )
     seen: list[Decoded] = []
     for path in sorted(playlist.parent.glob("*.ts")):
         with path.open("rb") as source:
@@ -35,7 +37,14 @@ def segments(playlist: Path) -> list[Decoded]:
 
 def test_only_one_stream_shows_the_card_and_only_in_its_middle(streams: dict[str, Path]) -> None:
     showing = {
-        name: sorted({int((s.pts - 126_000) / 90_000) for w in segments(playlist) for s in w.samples if likeness(s.images[SPEC]) > 0.6})
+        name: sorted(
+            {
+                int((s.pts - 126_000) / 90_000)
+                for w in segments(playlist)
+                for s in w.samples
+                if likeness(s.images[SPEC]) > 0.6
+            }
+        )
         for name, playlist in streams.items()
     }
 

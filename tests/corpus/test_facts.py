@@ -23,8 +23,19 @@ from samples.make_media import MAKERS
 from samples.odd import ODD
 from samples.videos import VIDEOS
 
-READABLE = [name for name in (*VIDEOS, *ODD) if not name.endswith(("mute", "too_many_tracks", "avif"))]
-PROBED = ["ts_h264_b_frames", "mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "avi_mpeg4", "mp4_delayed", "ts_late_start", "mov_h264"]
+READABLE = [
+    name for name in (*VIDEOS, *ODD) if not name.endswith(("mute", "too_many_tracks", "avif"))
+]
+PROBED = [
+    "ts_h264_b_frames",
+    "mp4_h264_b_frames",
+    "mkv_h264_b_frames",
+    "webm_vp9",
+    "avi_mpeg4",
+    "mp4_delayed",
+    "ts_late_start",
+    "mov_h264",
+]
 
 
 def upright(frame: av.VideoFrame, facts: Facts) -> NDArray[np.uint8]:
@@ -35,28 +46,54 @@ def upright(frame: av.VideoFrame, facts: Facts) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("name", READABLE)
-def test_a_full_decode_shows_exactly_the_frames_of_the_facts(name: str, sample_media: Callable[[str], Sample]) -> None:
+def test_a_full_decode_shows_exactly_the_frames_of_the_facts(
+    name: str, sample_media: Callable[[str], Sample]
+) -> None:
     sample = sample_media(name)
     head = sample.init.read_bytes() if sample.init is not None else b""
 
-    with av.open(io.BytesIO(head + sample.path.read_bytes()), "r", metadata_errors="replace") as container:
+    with av.open(
+        io.BytesIO(head + sample.path.read_bytes()), "r", metadata_errors="replace"
+    ) as container:
         track = max(container.streams.video, key=lambda track: track.frames)
         track.thread_type = "NONE"
         frames = list(container.decode(track))
 
     facts = sample.facts
-    assert [frame.pts % (1 << facts.wrap_bits) for frame in frames if frame.pts is not None] == list(facts.pts[facts.hidden :])
-    assert [read_mark(upright(frame, facts)) for frame in frames] == list(facts.marks[facts.hidden :])
-    assert tuple(index for index, frame in enumerate(frames, facts.hidden) if frame.key_frame) == facts.keyframes
+    assert [
+        frame.pts % (1 << facts.wrap_bits) for frame in frames if frame.pts is not None
+    ] == list(facts.pts[facts.hidden :])
+    assert [read_mark(upright(frame, facts)) for frame in frames] == list(
+        facts.marks[facts.hidden :]
+    )
+    assert (
+        tuple(index for index, frame in enumerate(frames, facts.hidden) if frame.key_frame)
+        == facts.keyframes
+    )
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
 @pytest.mark.parametrize("name", PROBED)
-def test_ffprobe_reads_the_times_of_the_facts(name: str, sample_media: Callable[[str], Sample]) -> None:
+def test_ffprobe_reads_the_times_of_the_facts(
+    name: str, sample_media: Callable[[str], Sample]
+) -> None:
     sample = sample_media(name)
-    show = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts", "-of", "json", str(sample.path)]
+    show = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-select_streams",
+        "v:0",
+        "-show_entries",
+        "packet=pts",
+        "-of",
+        "json",
+        str(sample.path),
+    ]
 
-    packets = json.loads(subprocess.run(show, capture_output=True, check=True, timeout=20).stdout)["packets"]
+    packets = json.loads(subprocess.run(show, capture_output=True, check=True, timeout=20).stdout)[
+        "packets"
+    ]
 
     assert sorted(packet["pts"] for packet in packets) == list(sample.facts.pts)
 
@@ -67,7 +104,11 @@ def test_the_number_on_a_card_can_be_read_in_any_size(number: int, width: int, h
 
 
 def test_a_turned_card_bears_no_number() -> None:
-    assert [read_mark(card(77)[::-1]), read_mark(card(77)[:, ::-1]), read_mark(card(77)[::-1, ::-1])] == [None] * 3
+    assert [
+        read_mark(card(77)[::-1]),
+        read_mark(card(77)[:, ::-1]),
+        read_mark(card(77)[::-1, ::-1]),
+    ] == [None] * 3
 
 
 @pytest.mark.parametrize("name", ["ts_h264_b_frames", "mp4_hevc", "webm_av1", "gif_moving"])

@@ -1,4 +1,5 @@
-"""Every frame that ``decode`` gives is the one that its time names, upright and in the right colours."""
+"""Every frame that ``decode`` gives is the one that its time names, upright and in the right
+colours."""
 
 from __future__ import annotations
 
@@ -20,9 +21,13 @@ Media = Callable[[str], Sample]
 KEYFRAMES = Sampling(strategy="keyframes")
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), KEYFRAMES, EVERYTHING], ids=["adaptive", "keyframes", "every"])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), KEYFRAMES, EVERYTHING], ids=["adaptive", "keyframes", "every"]
+)
 @pytest.mark.parametrize("name", VIDEO)
-def test_each_sample_is_the_frame_that_its_time_names(name: str, sampling: Sampling, sample_media: Media) -> None:
+def test_each_sample_is_the_frame_that_its_time_names(
+    name: str, sampling: Sampling, sample_media: Media
+) -> None:
     sample = sample_media(name)
 
     windows = look(sample, sampling=sampling)
@@ -36,7 +41,9 @@ def test_the_keyframes_strategy_gives_exactly_the_keyframes(name: str, sample_me
 
     windows = look(sample, sampling=KEYFRAMES)
 
-    assert [s.pts for w in windows for s in w.samples] == [sample.facts.pts[k] for k in sample.facts.keyframes]
+    assert [s.pts for w in windows for s in w.samples] == [
+        sample.facts.pts[k] for k in sample.facts.keyframes
+    ]
 
 
 @pytest.mark.parametrize("name", VIDEO)
@@ -53,7 +60,10 @@ def test_every_frame_that_others_need_can_be_had(name: str, sample_media: Media)
 def test_what_it_is_is_told(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
 
-    infos = {(w.info.container, w.info.codec, w.info.width, w.info.height, w.info.still) for w in look(sample)}
+    infos = {
+        (w.info.container, w.info.codec, w.info.width, w.info.height, w.info.still)
+        for w in look(sample)
+    }
 
     facts = sample.facts
     assert infos == {(facts.container, facts.codec, facts.width, facts.height, facts.still)}
@@ -72,14 +82,20 @@ def test_a_still_is_one_upright_sample_at_zero(name: str, sample_media: Media) -
 
 @pytest.mark.parametrize("name", EVENTFUL)
 @pytest.mark.parametrize(("max_gap", "shortest"), [(Fraction(2), 2), (Fraction(1, 2), 1)])
-def test_what_is_shown_between_keyframes_is_seen(name: str, max_gap: Fraction, shortest: int, sample_media: Media) -> None:
+def test_what_is_shown_between_keyframes_is_seen(
+    name: str, max_gap: Fraction, shortest: int, sample_media: Media
+) -> None:
     sample = sample_media(name)
 
     windows = look(sample, sampling=Sampling(max_gap=max_gap), window=None)
 
     shown = {s.at: shows_block(rgb(s)) for w in windows for s in w.samples}
     assert shown == {at: any(at in event for event in sample.facts.events) for at in shown}
-    assert [e for e in sample.facts.events if e.end - e.start >= shortest and not any(at in e for at in shown)] == []
+    assert [
+        e
+        for e in sample.facts.events
+        if e.end - e.start >= shortest and not any(at in e for at in shown)
+    ] == []
 
 
 def test_a_speck_on_a_still_screen_is_seen(sample_media: Media) -> None:
@@ -128,18 +144,26 @@ def test_each_spec_is_made_of_the_same_frame(sample_media: Media) -> None:
     windows = look(sample_media("ts_h264_b_frames"), specs=specs)
 
     for sample in (s for w in windows for s in w.samples):
-        assert {spec: image.shape for spec, image in sample.images.items()} == {spec: spec.shape for spec in specs}
+        assert {spec: image.shape for spec, image in sample.images.items()} == {
+            spec: spec.shape for spec in specs
+        }
         assert len({read_mark(image) for image in sample.images.values()}) == 1
 
 
-@pytest.mark.parametrize("name", ["ts_h264_b_frames", "mp4_hevc_10_bit", "webm_vp9", "bt601_full", "h264_444"])
+@pytest.mark.parametrize(
+    "name", ["ts_h264_b_frames", "mp4_hevc_10_bit", "webm_vp9", "bt601_full", "h264_444"]
+)
 def test_a_small_picture_is_the_mean_of_the_full_one(name: str, sample_media: Media) -> None:
     spec, path = FrameSpec(width=160, height=90), sample_media(name).path
 
     windows = look(sample_media(name), specs=(spec,), sampling=KEYFRAMES)
 
     with av.open(str(path), "r") as container:
-        full = {frame.pts: frame.to_ndarray(format="rgb24") for frame in container.decode(video=0) if frame.key_frame}
+        full = {
+            frame.pts: frame.to_ndarray(format="rgb24")
+            for frame in container.decode(video=0)
+            if frame.key_frame
+        }
     for sample in (s for w in windows for s in w.samples):
         mean = full[sample.pts].reshape(90, 2, 160, 2, 3).mean(axis=(1, 3))
         assert np.abs(sample.images[spec] - mean).mean() < 2

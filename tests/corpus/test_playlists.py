@@ -13,7 +13,15 @@ from scanner.pts import Clock, place
 from scanner.types import SegmentTimes
 from tests.corpus.seen import check_frames, check_windows, look_at
 
-CUT = ("hls_ts", "hls_live", "hls_discontinuity", "hls_wrap_between", "hls_wrap_inside", "hls_fmp4", "hls_gap")
+CUT = (
+    "hls_ts",
+    "hls_live",
+    "hls_discontinuity",
+    "hls_wrap_between",
+    "hls_wrap_inside",
+    "hls_fmp4",
+    "hls_gap",
+)
 """Playlists whose segments are files of their own, numbered."""
 
 
@@ -23,9 +31,13 @@ def playlists(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Playlist]:
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_segments_lie_on_the_clock_one_after_the_other(name: str, playlists: dict[str, Playlist]) -> None:
+def test_segments_lie_on_the_clock_one_after_the_other(
+    name: str, playlists: dict[str, Playlist]
+) -> None:
     clock, placed = Clock(), []
-    present = [(index, entry) for index, entry in enumerate(playlists[name].entries) if not entry.missing]
+    present = [
+        (index, entry) for index, entry in enumerate(playlists[name].entries) if not entry.missing
+    ]
 
     for index, entry in present:
         times = segment_times(playlists[name], index)
@@ -42,13 +54,17 @@ def segment_times(playlist: Playlist, index: int) -> SegmentTimes:
     (path,) = folder.glob(f"{index}.*")
     init = folder / "init.mp4"
     with path.open("rb") as source:
-        windows = look_at(source, path.name, init.read_bytes() if init.exists() else None, window=None)
+        windows = look_at(
+            source, path.name, init.read_bytes() if init.exists() else None, window=None
+        )
     check_frames(playlist.entries[index].facts, windows)
     check_windows(playlist.entries[index].facts, windows, None)
     return windows[0].times
 
 
-def test_a_playlist_that_points_elsewhere_lies_beside_its_canary(playlists: dict[str, Playlist]) -> None:
+def test_a_playlist_that_points_elsewhere_lies_beside_its_canary(
+    playlists: dict[str, Playlist],
+) -> None:
     pointing = [playlist for playlist in playlists.values() if playlist.refusal == {"refused"}]
 
     assert len(pointing) == 7
@@ -57,4 +73,7 @@ def test_a_playlist_that_points_elsewhere_lies_beside_its_canary(playlists: dict
 
 def test_all_playlists_are_made(playlists: dict[str, Playlist]) -> None:
     assert set(playlists) == set(PLAYLISTS)
-    assert all(isinstance(playlist.path, Path) and playlist.path.read_text().startswith("#EXTM3U") for playlist in playlists.values())
+    assert all(
+        isinstance(playlist.path, Path) and playlist.path.read_text().startswith("#EXTM3U")
+        for playlist in playlists.values()
+    )

@@ -1,4 +1,5 @@
-"""What cannot be looked at is refused in one line that names it; nothing else is ever opened, and nothing is ever raised but ours."""
+"""What cannot be looked at is refused in one line that names it; nothing else is ever opened, and
+nothing is ever raised but ours."""
 
 from __future__ import annotations
 
@@ -13,7 +14,16 @@ import pytest
 
 from samples.drawing import read_mark
 from samples.facts import Sample
-from samples.make_hostile import HOSTILE, PICTURES, TRUNCATED, Hostile, Targets, damage, make_hostile, scripts
+from samples.make_hostile import (
+    HOSTILE,
+    PICTURES,
+    TRUNCATED,
+    Hostile,
+    Targets,
+    damage,
+    make_hostile,
+    scripts,
+)
 from samples.playlists import CANARY_NUMBER
 from scanner.errors import InputError, LimitError
 from scanner.media import DecodeRequest, MediaLimits, decode
@@ -83,7 +93,9 @@ def test_a_lie_is_refused_with_its_kind(name: str, trap: Trap, sandbox: Sandbox)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, kinds) in HOSTILE.items() if not kinds])
-def test_damage_is_read_as_far_as_it_goes_or_refused(name: str, trap: Trap, sandbox: Sandbox) -> None:
+def test_damage_is_read_as_far_as_it_goes_or_refused(
+    name: str, trap: Trap, sandbox: Sandbox
+) -> None:
     try:
         windows = list(sandbox.decode(trap.files[name].path, LOOK, name=name))
     except InputError as refusal:
@@ -100,7 +112,9 @@ def test_a_script_opens_nothing(name: str, trap: Trap) -> None:
     hostile = trap.files[name]
 
     with pytest.raises(InputError) as caught, hostile.path.open("rb") as source:
-        list(decode(source, LOOK, name=name))  # on purpose without the sandbox: nothing else may be what stops it
+        list(
+            decode(source, LOOK, name=name)
+        )  # on purpose without the sandbox: nothing else may be what stops it
 
     assert caught.value.kind in hostile.kinds
     assert not trap.called
@@ -111,7 +125,9 @@ def test_a_data_reference_is_not_followed(trap: Trap) -> None:
     seen = []
 
     with trap.files["referring.mp4"].path.open("rb") as source, contextlib.suppress(InputError):
-        seen = [read_mark(rgb(s)) for window in decode(source, LOOK, name="a") for s in window.samples]
+        seen = [
+            read_mark(rgb(s)) for window in decode(source, LOOK, name="a") for s in window.samples
+        ]
 
     assert CANARY_NUMBER not in seen
 
@@ -126,7 +142,9 @@ def test_a_data_reference_is_not_followed(trap: Trap) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["ts_h264", "mp4_h264", "mkv_h264", "webm_vp9", "avi_mpeg4"])
-def test_each_limit_has_an_error_of_its_own(name: str, limits: MediaLimits, kind: str, sample_media: Media) -> None:
+def test_each_limit_has_an_error_of_its_own(
+    name: str, limits: MediaLimits, kind: str, sample_media: Media
+) -> None:
     sample = sample_media(name)
 
     with pytest.raises(LimitError) as caught:
@@ -136,12 +154,23 @@ def test_each_limit_has_an_error_of_its_own(name: str, limits: MediaLimits, kind
     assert_one_line(caught.value, sample.path.name)
 
 
-@pytest.mark.parametrize("name", ["ts_h264", "mp4_h264", "mkv_h264", "webm_vp9", "avi_mpeg4", "jpeg_420", "gif"])
+@pytest.mark.parametrize(
+    "name", ["ts_h264", "mp4_h264", "mkv_h264", "webm_vp9", "avi_mpeg4", "jpeg_420", "gif"]
+)
 def test_what_is_just_within_the_limits_is_read(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
     size = sample.path.stat().st_size
 
-    windows = look(sample, limits=MediaLimits(max_bytes=size, max_pixels=320 * 180, max_frames=2, max_tracks=1, max_duration=Fraction(4)))
+    windows = look(
+        sample,
+        limits=MediaLimits(
+            max_bytes=size,
+            max_pixels=320 * 180,
+            max_frames=2,
+            max_tracks=1,
+            max_duration=Fraction(4),
+        ),
+    )
 
     assert windows
 

@@ -16,7 +16,15 @@ from tests.corpus.seen import check_holes, check_windows, look
 
 Media = Callable[[str], Sample]
 LENGTHS = [Fraction(1), Fraction(3), Fraction(10)]
-LONG = ["ts_h264_open_gop", "ts_long_gop_b_frames", "mp4_short_gops", "webm_long_gop", "mp4_uneven", "ts_jump_back", "ts_wrap"]
+LONG = [
+    "ts_h264_open_gop",
+    "ts_long_gop_b_frames",
+    "mp4_short_gops",
+    "webm_long_gop",
+    "mp4_uneven",
+    "ts_jump_back",
+    "ts_wrap",
+]
 
 
 @pytest.mark.parametrize("name", VIDEO)
@@ -37,13 +45,20 @@ def test_without_windows_a_source_is_one(name: str, sample_media: Media) -> None
 
     assert (window.index, window.last) == (0, True)
     assert window.times.first_pts == facts.pts[0]
-    ticks = (window.times.last_pts - window.times.first_pts) % (1 << facts.wrap_bits)  # on the first frame's clock, whatever jumps follow
+    ticks = (window.times.last_pts - window.times.first_pts) % (
+        1 << facts.wrap_bits
+    )  # on the first frame's clock, whatever jumps follow
     assert ticks * facts.time_base == facts.times[-1]
 
 
 @pytest.mark.parametrize("name", [name for name in VIDEO if name != "mp4_trimmed"])
-@pytest.mark.parametrize("gaps", [(Fraction(1, 2), Fraction(2)), (Fraction(1, 4), Fraction(1)), (Fraction(1), Fraction(4))])
-def test_adaptive_sampling_keeps_between_its_gaps(name: str, gaps: tuple[Fraction, Fraction], sample_media: Media) -> None:
+@pytest.mark.parametrize(
+    "gaps",
+    [(Fraction(1, 2), Fraction(2)), (Fraction(1, 4), Fraction(1)), (Fraction(1), Fraction(4))],
+)
+def test_adaptive_sampling_keeps_between_its_gaps(
+    name: str, gaps: tuple[Fraction, Fraction], sample_media: Media
+) -> None:
     sample = sample_media(name)
     sampling = Sampling(min_gap=gaps[0], max_gap=gaps[1])
 
@@ -53,7 +68,9 @@ def test_adaptive_sampling_keeps_between_its_gaps(name: str, gaps: tuple[Fractio
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_a_run_that_is_taken_up_again_gives_the_rest_of_the_whole_one(name: str, sample_media: Media) -> None:
+def test_a_run_that_is_taken_up_again_gives_the_rest_of_the_whole_one(
+    name: str, sample_media: Media
+) -> None:
     sample = sample_media(name)
     whole = look(sample, window=Fraction(2))
 
@@ -64,7 +81,15 @@ def test_a_run_that_is_taken_up_again_gives_the_rest_of_the_whole_one(name: str,
 def told(windows: list[Decoded]) -> list[object]:
     """Everything that windows say, pictures as bytes."""
     return [
-        (w.index, w.times, w.unseen, w.info, w.discontinuity, w.last, [(s.at, s.pts, s.keyframe, pictures(s.images)) for s in w.samples])
+        (
+            w.index,
+            w.times,
+            w.unseen,
+            w.info,
+            w.discontinuity,
+            w.last,
+            [(s.at, s.pts, s.keyframe, pictures(s.images)) for s in w.samples],
+        )
         for w in windows
     ]
 

@@ -12,10 +12,23 @@ __all__ = ["judged", "row"]
 
 def row(name: str, task: str = "weapon", label: str = "1", group: str = "", **more: object) -> Row:
     """A row whose group is its own where none is named."""
-    return Row(path=Path("/footage", name), task=task, label=label, group=group or name, name=name, **more)
+    return Row(
+        path=Path("/footage", name), task=task, label=label, group=group or name, name=name, **more
+    )
 
 
-def judged(of: Row, change: str = "", medium: float = 0.0, flagged: tuple[str, ...] = (), **scores: float) -> Judged:
+def judged(
+    of: Row, change: str = "", medium: float = 0.0, flagged: tuple[str, ...] = (), **scores: float
+) -> Judged:
     """What a model with a training prior of one half says."""
-    evidence = {label: log(score) - log(1 - score) for label, score in scores.items() if 0 < score < 1}
-    return Judged(row=of, change=change, scores=scores, medium={"rendered": medium}, flagged=frozenset(flagged), evidence=evidence)
+    evidence = {
+        label: log(score) - log(1 - score) for label, score in scores.items() if 0 < score < 1
+    }
+    return Judged(
+        row=of,
+        change=change,
+        scores=scores,
+        medium={"rendered": medium},
+        flagged=frozenset(flagged),
+        evidence=evidence,
+    )

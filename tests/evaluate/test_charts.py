@@ -5,7 +5,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scanner.evaluate.charts import Axis, Band, Bar, Bin, Line, Mark, bar_chart, line_chart, percents, reliability_diagram
+from scanner.evaluate.charts import (
+    Axis,
+    Band,
+    Bar,
+    Bin,
+    Line,
+    Mark,
+    bar_chart,
+    line_chart,
+    percents,
+    reliability_diagram,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 SHARES = Axis(title="recall", low=0.0, high=1.0, write=percents)
@@ -21,14 +32,33 @@ def words(svg: str) -> list[str]:
 
 
 def paths(svg: str) -> list[str]:
-    return [path.get("d", "") for path in parsed(svg).iter(f"{SVG}path") if (path.get("class") or "").startswith("series")]
+    return [
+        path.get("d", "")
+        for path in parsed(svg).iter(f"{SVG}path")
+        if (path.get("class") or "").startswith("series")
+    ]
 
 
 def test_a_chart_is_read_out_as_its_title_and_description() -> None:
-    root = parsed(line_chart("Missed events", "Two filters", RATES, SHARES, [Line(name="dwell", x=(0.1, 1.0), y=(0.5, 0.2))]))
+    root = parsed(
+        line_chart(
+            "Missed events",
+            "Two filters",
+            RATES,
+            SHARES,
+            [Line(name="dwell", x=(0.1, 1.0), y=(0.5, 0.2))],
+        )
+    )
 
-    said = {element.get("id"): element.text for element in (root.find(f"{SVG}title"), root.find(f"{SVG}desc")) if element is not None}
-    assert [said[key] for key in (root.get("aria-labelledby") or "").split()] == ["Missed events", "Two filters"]
+    said = {
+        element.get("id"): element.text
+        for element in (root.find(f"{SVG}title"), root.find(f"{SVG}desc"))
+        if element is not None
+    }
+    assert [said[key] for key in (root.get("aria-labelledby") or "").split()] == [
+        "Missed events",
+        "Two filters",
+    ]
     assert root.get("role") == "img"
 
 
@@ -67,7 +97,12 @@ def test_every_line_is_in_the_legend_and_no_two_look_alike() -> None:
 
 
 def test_a_band_goes_there_above_and_back_below() -> None:
-    line = Line(name="a", x=(0.01, 100.0), y=(0.5, 0.5), band=Band(x=(0.01, 100.0), low=(0.0, 0.0), high=(1.0, 1.0)))
+    line = Line(
+        name="a",
+        x=(0.01, 100.0),
+        y=(0.5, 0.5),
+        band=Band(x=(0.01, 100.0), low=(0.0, 0.0), high=(1.0, 1.0)),
+    )
 
     (band,) = parsed(line_chart("t", "d", RATES, SHARES, [line])).iter(f"{SVG}polygon")
 
@@ -107,7 +142,9 @@ def test_a_bar_tells_its_value_its_interval_and_why_there_is_none() -> None:
 def test_bars_of_differences_grow_from_zero_to_either_side() -> None:
     axis = Axis(title="difference", low=-0.5, high=0.5)
 
-    root = parsed(bar_chart("t", "d", axis, [Bar(name="a", value=-0.25), Bar(name="b", value=0.25)], base=0.0))
+    root = parsed(
+        bar_chart("t", "d", axis, [Bar(name="a", value=-0.25), Bar(name="b", value=0.25)], base=0.0)
+    )
 
     less, more = (rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "bar")
     assert float(less.get("x", "")) + float(less.get("width", "")) == float(more.get("x", ""))

@@ -19,12 +19,19 @@ COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "grey": (90, 90, 90)}
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample]) -> Path:
-    """Green guns, red and grey harmless pictures, a clip; a tiny model and the settings that name it."""
+def labelled(
+    tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample]
+) -> Path:
+    """Green guns, red and grey harmless pictures, a clip; a tiny model and the settings that name
+    it."""
     folder = tmp_path_factory.mktemp("labelled")
     rows = ["path,task,label,group,slice"]
     for number in range(4):
-        for colour, (task, label) in {"green": ("weapon", "1"), "red": ("weapon", "0"), "grey": ("benign", "n1_tench")}.items():
+        for colour, (task, label) in {
+            "green": ("weapon", "1"),
+            "red": ("weapon", "0"),
+            "grey": ("benign", "n1_tench"),
+        }.items():
             name = f"{colour}{number}.png"
             cv2.imwrite(str(folder / name), np.full((72, 96, 3), COLOURS[colour], np.uint8))
             rows.append(f"{name},{task},{label},{name},{'left' if number % 2 else ''}")
@@ -37,17 +44,39 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[s
 
 def evaluated(labelled: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
     capsys.readouterr()
-    status = run(["eval", str(labelled / "manifest.csv"), "--config", str(labelled / "settings.toml"), "--json", *options])
+    status = run(
+        [
+            "eval",
+            str(labelled / "manifest.csv"),
+            "--config",
+            str(labelled / "settings.toml"),
+            "--json",
+            *options,
+        ]
+    )
     assert status == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     return document
 
 
-def test_robustness_slices_and_a_page_in_one_go(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_robustness_slices_and_a_page_in_one_go(
+    labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = labelled / "page.html"
 
     document = evaluated(
-        labelled, capsys, "--robustness", "--most", "2", "--change", "mirror", "--change", "dark", "--slices", "--html", str(page)
+        labelled,
+        capsys,
+        "--robustness",
+        "--most",
+        "2",
+        "--change",
+        "mirror",
+        "--change",
+        "dark",
+        "--slices",
+        "--html",
+        str(page),
     )
 
     changed = {(one["change"], one["against"]): one for one in document["robustness"]}
@@ -55,12 +84,18 @@ def test_robustness_slices_and_a_page_in_one_go(labelled: Path, capsys: pytest.C
     assert changed["mirror", "own"]["positives"] == 2
     assert changed["mirror", "own"]["auc_difference"]["value"] == 0.0
     assert changed["", "own"]["auc"]["value"] == 1.0
-    assert {one["slice"] for one in document["slices"]} == {"left", "container mp4", "container png"}
+    assert {one["slice"] for one in document["slices"]} == {
+        "left",
+        "container mp4",
+        "container png",
+    }
     assert document["sampled"] == 2
     assert "<h2>Robustness</h2>" in page.read_text("utf-8")
 
 
-def test_recorded_scores_give_the_figures_that_scoring_gives(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_scores_give_the_figures_that_scoring_gives(
+    labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     saved = labelled / "scores.jsonl"
 
     scored = evaluated(labelled, capsys, "--save-scores", str(saved))
@@ -81,15 +116,32 @@ def test_options_of_robustness_alone_are_wrong_usage(labelled: Path) -> None:
     ids=["unless told otherwise", "the settings say none", "the option says none"],
 )
 def test_every_segment_is_looked_at_in_motion(
-    tmp_path: Path, sample_media: Callable[[str], Sample], setting: str, options: tuple[str, ...], moving: bool
+    tmp_path: Path,
+    sample_media: Callable[[str], Sample],
+    setting: str,
+    options: tuple[str, ...],
+    moving: bool,
 ) -> None:
     tiny(tmp_path / "models" / "small")
     tiny_burst(tmp_path / "models" / "moving")
     (tmp_path / "settings.toml").write_text(f'{setting}[models]\ndir = "{tmp_path / "models"}"\n')
-    (tmp_path / "manifest.csv").write_text(f"path,task,label,group\n{sample_media('mp4_h264').path},violence_clip,1,a\n")
+    (tmp_path / "manifest.csv").write_text(
+        f"path,task,label,group\n{sample_media('mp4_h264').path},violence_clip,1,a\n"
+    )
     saved = tmp_path / "scores.jsonl"
 
-    run(["eval", str(tmp_path / "manifest.csv"), "-c", str(tmp_path / "settings.toml"), "--json", "--save-scores", str(saved), *options])
+    run(
+        [
+            "eval",
+            str(tmp_path / "manifest.csv"),
+            "-c",
+            str(tmp_path / "settings.toml"),
+            "--json",
+            "--save-scores",
+            str(saved),
+            *options,
+        ]
+    )
 
     lines = list(read_lines(saved.read_text().splitlines()))
     assert any(isinstance(line, FrameLine) and line.burst is not None for line in lines) is moving

@@ -27,7 +27,10 @@ def test_each_row_is_judged_by_the_models_that_never_saw_it(tmp_path: Path) -> N
     models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
 
     found = [
-        ([row.name for row in share.rows], (share.settings.models.dir or Path()).joinpath("small").resolve().parent.name)
+        (
+            [row.name for row in share.rows],
+            (share.settings.models.dir or Path()).joinpath("small").resolve().parent.name,
+        )
         for share in shares([row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [models])
     ]
 
@@ -43,7 +46,9 @@ def test_a_row_that_the_table_does_not_name_goes_with_its_group(tmp_path: Path) 
     assert of_fold == [{"b.jpg"}, {"a.jpg", "new.jpg"}]
 
 
-def test_groups_that_nobody_trained_on_are_dealt_out_whole_and_the_same_each_time(tmp_path: Path) -> None:
+def test_groups_that_nobody_trained_on_are_dealt_out_whole_and_the_same_each_time(
+    tmp_path: Path,
+) -> None:
     models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
     rows = [row(f"{i}.jpg", f"group {i // 2}") for i in range(40)]
 
@@ -59,7 +64,9 @@ def test_two_sets_of_fold_models_judge_together(tmp_path: Path) -> None:
     clips = read_fold_models(folds(tmp_path / "clips", "a.jpg,1\nb.jpg,1\n", "clips"))
 
     found = {
-        share.rows[0].name: sorted(path.resolve().parent.name for path in (share.settings.models.dir or Path()).iterdir())
+        share.rows[0].name: sorted(
+            path.resolve().parent.name for path in (share.settings.models.dir or Path()).iterdir()
+        )
         for share in shares([row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [frames, clips])
     }
 
@@ -72,7 +79,12 @@ def test_without_fold_models_the_settings_hold_for_all() -> None:
     assert share.settings == Settings()
 
 
-@pytest.mark.parametrize(("table", "wanted"), [("a.jpg,7\n", "no fold-7"), ("a.jpg,x\n", "cannot be read"), ("", "no row")])
-def test_a_table_that_does_not_fit_the_models_is_refused(tmp_path: Path, table: str, wanted: str) -> None:
+@pytest.mark.parametrize(
+    ("table", "wanted"),
+    [("a.jpg,7\n", "no fold-7"), ("a.jpg,x\n", "cannot be read"), ("", "no row")],
+)
+def test_a_table_that_does_not_fit_the_models_is_refused(
+    tmp_path: Path, table: str, wanted: str
+) -> None:
     with pytest.raises(SetupError, match=wanted):
         read_fold_models(folds(tmp_path / "f", table, count=0))

@@ -32,12 +32,18 @@ def test_average_precision_counts_ties_together() -> None:
 
 
 @given(ROWS, st.sampled_from([0.0, 0.01, 0.1, 0.5]))
-def test_recall_never_allows_more_false_positives_than_stated(rows: list[tuple[bool, float]], rate: float) -> None:
+def test_recall_never_allows_more_false_positives_than_stated(
+    rows: list[tuple[bool, float]], rate: float
+) -> None:
     truths, scores = arrays(rows)
     found = recall_at(truths, scores, rate)
     if isnan(found):
         return
-    best = max(float(np.mean(scores[truths] > threshold)) for threshold in [*scores, -1.0] if np.mean(scores[~truths] > threshold) <= rate)
+    best = max(
+        float(np.mean(scores[truths] > threshold))
+        for threshold in [*scores, -1.0]
+        if np.mean(scores[~truths] > threshold) <= rate
+    )
 
     assert found == pytest.approx(best)
 
@@ -69,7 +75,9 @@ def test_one_group_has_no_interval() -> None:
 
 
 @given(ROWS, st.sampled_from([0.0, 0.01, 0.1, 0.5]))
-def test_recall_is_what_lies_above_the_threshold_of_the_same_rate(rows: list[tuple[bool, float]], rate: float) -> None:
+def test_recall_is_what_lies_above_the_threshold_of_the_same_rate(
+    rows: list[tuple[bool, float]], rate: float
+) -> None:
     truths, scores = arrays(rows)
     threshold = threshold_at(truths, scores, rate)
     if truths.all():

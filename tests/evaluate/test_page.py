@@ -18,9 +18,19 @@ DAY = Footage(luma=120.0, width=640, height=360, container="mp4", codec="h264", 
 
 @cache
 def measured(word: str = "night") -> Evaluation:
-    guns = [judged(row(f"gun {i}", label="1", slices=frozenset({word}) if i < 11 else frozenset()), gun=0.5 + i / 60) for i in range(24)]
+    guns = [
+        judged(
+            row(f"gun {i}", label="1", slices=frozenset({word}) if i < 11 else frozenset()),
+            gun=0.5 + i / 60,
+        )
+        for i in range(24)
+    ]
     none = [judged(row(f"none {i}", label="0"), gun=0.3 + i / 60) for i in range(24)]
-    changed = [judged(one.row, change, gun=one.scores["gun"]) for change in ("", word) for one in (*guns, *none)]
+    changed = [
+        judged(one.row, change, gun=one.scores["gun"])
+        for change in ("", word)
+        for one in (*guns, *none)
+    ]
     subject = Subject(models=(word,), manifest=word, rows=48, failed=1, held_out=False, sampled=24)
     return evaluate(subject, [*guns, *none], changed, {one.row.key: DAY for one in guns}, rounds=20)
 
@@ -73,7 +83,9 @@ def test_only_the_pages_own_style_may_apply() -> None:
     style = page[page.index("<style>") + len("<style>") : page.index("</style>")]
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
-    assert f"sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}" in policy[1].replace("&#43;", "+")
+    assert f"sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}" in policy[
+        1
+    ].replace("&#43;", "+")
     assert "default-src &#39;none&#39;" in policy[1]
 
 
@@ -105,4 +117,12 @@ def test_json_has_null_for_what_could_not_be_measured() -> None:
 
     one_group = next(one for one in document["reliability"][0]["bins"] if one["count"] == 0)
     assert one_group["share"] is None
-    assert {"results", "thresholds", "reliability", "robustness", "slices", "sampled", "held_out"} <= document.keys()
+    assert {
+        "results",
+        "thresholds",
+        "reliability",
+        "robustness",
+        "slices",
+        "sampled",
+        "held_out",
+    } <= document.keys()

@@ -11,14 +11,20 @@ from tests.evaluate.build import judged, row
 
 
 def drawn(confidence: float, positives: int = 300) -> list[Judged]:
-    """Evidence that is honest at a confidence of 1, one half of the rows being positive; many more rows have the label elsewhere."""
+    """Evidence that is honest at a confidence of 1, one half of the rows being positive; many more
+    rows have the label elsewhere."""
     random = np.random.default_rng(3)
     found = []
     for number in range(2 * positives):
         p = float(random.uniform(0.05, 0.95))
         truth = random.random() < p
         odds = (p / (1 - p)) ** confidence
-        found.append(judged(row(f"{number}.jpg", label="1" if truth else "0", group=f"g{number % 40}"), gun=odds / (1 + odds)))
+        found.append(
+            judged(
+                row(f"{number}.jpg", label="1" if truth else "0", group=f"g{number % 40}"),
+                gun=odds / (1 + odds),
+            )
+        )
     return found
 
 
@@ -45,11 +51,16 @@ def test_a_frame_of_smoke_says_nothing_of_fire() -> None:
         judged(row("n.jpg", "fire", "normal"), fire=0.1, smoke=0.1),
     ]
 
-    assert {one.label: (one.positives, one.negatives) for one in reliabilities(rows, rounds=10)} == {"fire": (1, 1), "smoke": (1, 1)}
+    assert {
+        one.label: (one.positives, one.negatives) for one in reliabilities(rows, rounds=10)
+    } == {"fire": (1, 1), "smoke": (1, 1)}
 
 
 def test_a_bin_of_one_group_has_no_interval() -> None:
-    rows = [judged(row("p.jpg", label="1", group="a"), gun=0.9), judged(row("n.jpg", label="0", group="b"), gun=0.1)]
+    rows = [
+        judged(row("p.jpg", label="1", group="a"), gun=0.9),
+        judged(row("n.jpg", label="0", group="b"), gun=0.1),
+    ]
 
     (one,) = reliabilities(rows, rounds=10)
 

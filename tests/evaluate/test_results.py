@@ -16,7 +16,11 @@ from tests.scoring.build_onnx import tiny
 
 
 def judged(task: str, label: str, group: str = "g", medium: float = 0.0, **scores: float) -> Judged:
-    return Judged(row=Row(path=Path("x"), task=task, label=label, group=group), scores=scores, medium={"rendered": medium})
+    return Judged(
+        row=Row(path=Path("x"), task=task, label=label, group=group),
+        scores=scores,
+        medium={"rendered": medium},
+    )
 
 
 ROWS = [
@@ -33,7 +37,11 @@ ROWS = [
 
 
 def found(task: str, against: str) -> tuple[int, int, float]:
-    (one,) = [result for result in results(ROWS, rounds=10) if (result.task, result.against) == (task, against)]
+    (one,) = [
+        result
+        for result in results(ROWS, rounds=10)
+        if (result.task, result.against) == (task, against)
+    ]
     return one.positives, one.negatives, one.auc.value
 
 
@@ -56,7 +64,11 @@ def test_games_are_negatives_for_real_weapons() -> None:
 def test_a_row_of_which_no_model_says_the_label_is_no_negative() -> None:
     silent = judged("benign", "n01440764_tench", "still")
 
-    assert [one.negatives for one in results([*ROWS, silent], rounds=5) if (one.task, one.against) == ("weapon", "benign")] == [1]
+    assert [
+        one.negatives
+        for one in results([*ROWS, silent], rounds=5)
+        if (one.task, one.against) == ("weapon", "benign")
+    ] == [1]
 
 
 def test_media_are_told_apart() -> None:
@@ -65,12 +77,16 @@ def test_media_are_told_apart() -> None:
 
 def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() -> None:
     said = [
-        replace(judged("violence_clip", label, group, fight=0.5), shadow={"clips": {"fight": value}})
+        replace(
+            judged("violence_clip", label, group, fight=0.5), shadow={"clips": {"fight": value}}
+        )
         for label, group, value in (("1", "a", 0.9), ("0", "a", 0.1))
     ]
 
     found = {
-        one.label: (one.positives, one.negatives, one.auc.value) for one in results([*said, *ROWS[:2]], rounds=5) if one.against == "own"
+        one.label: (one.positives, one.negatives, one.auc.value)
+        for one in results([*said, *ROWS[:2]], rounds=5)
+        if one.against == "own"
     }
 
     assert found["fight by clips, in shadow"] == (1, 1, 1.0)
@@ -80,7 +96,10 @@ def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() ->
 def test_eval_scores_every_row_and_names_those_it_could_not_read(
     tmp_path: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [("gone.mp4", "fire", "fire", "a"), (sample_media("mp4_h264").path, "benign_video", "0", "b")]
+    rows = [
+        ("gone.mp4", "fire", "fire", "a"),
+        (sample_media("mp4_h264").path, "benign_video", "0", "b"),
+    ]
     with (tmp_path / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("path", "task", "label", "group"), *rows])
 
@@ -93,17 +112,34 @@ def test_eval_scores_every_row_and_names_those_it_could_not_read(
     assert "gone.mp4" in " ".join(captured.err.split())
 
 
-def test_eval_leaves_the_lines_of_a_scan_with_the_paths_of_the_manifest(tmp_path: Path, sample_media: Callable[[str], Sample]) -> None:
+def test_eval_leaves_the_lines_of_a_scan_with_the_paths_of_the_manifest(
+    tmp_path: Path, sample_media: Callable[[str], Sample]
+) -> None:
     media = sample_media("mp4_h264").path
     (tmp_path / media.name).symlink_to(media)
-    (tmp_path / "manifest.csv").write_text(f"path,task,label,group\n{media.name},benign_video,0,b\n")
+    (tmp_path / "manifest.csv").write_text(
+        f"path,task,label,group\n{media.name},benign_video,0,b\n"
+    )
     folds = tmp_path / "folds"
     tiny(folds / "fold-0" / "small")
     (folds / "folds.csv").write_text(f"path,fold\n{media.name},0\n")
     saved = tmp_path / "scores.jsonl"
 
-    run(["eval", "--json", str(tmp_path / "manifest.csv"), "--save-scores", str(saved), "--fold-models", str(folds)])
+    run(
+        [
+            "eval",
+            "--json",
+            str(tmp_path / "manifest.csv"),
+            "--save-scores",
+            str(saved),
+            "--fold-models",
+            str(folds),
+        ]
+    )
 
     lines = list(read_lines(saved.read_text().splitlines()))
     assert {line.path for line in lines} == {media.name}
-    assert {models for line in lines if isinstance(line, FrameLine) for models in line.models} == {"test-card@1", "small@1"}
+    assert {models for line in lines if isinstance(line, FrameLine) for models in line.models} == {
+        "test-card@1",
+        "small@1",
+    }

@@ -13,7 +13,10 @@ NONE = [row(f"none {i}.jpg", label="0") for i in range(4)]
 
 
 def said(change: str, guns: Sequence[float], none: Sequence[float]) -> list[Judged]:
-    return [judged(of, change, flagged=("gun",) if p > 0.8 else (), gun=p) for of, p in zip([*GUNS, *NONE], [*guns, *none], strict=False)]
+    return [
+        judged(of, change, flagged=("gun",) if p > 0.8 else (), gun=p)
+        for of, p in zip([*GUNS, *NONE], [*guns, *none], strict=False)
+    ]
 
 
 GOOD = said("", [0.9, 0.9, 0.9, 0.7], [0.1, 0.2, 0.1, 0.3])
@@ -48,14 +51,26 @@ def test_nothing_changed_is_nothing_told() -> None:
 class SaysWhatItIsAsked:
     """A studio that writes down its orders in place of media."""
 
-    def altered(self, source: Path, changes: Sequence[Change], *, seed: int, others: Sequence[Path] = ()) -> Mapping[str, bytes]:
-        return {change.name: f"{source.name} {seed} {sorted(other.name for other in others)}".encode() for change in changes}
+    def altered(
+        self, source: Path, changes: Sequence[Change], *, seed: int, others: Sequence[Path] = ()
+    ) -> Mapping[str, bytes]:
+        return {
+            change.name: f"{source.name} {seed} {sorted(other.name for other in others)}".encode()
+            for change in changes
+        }
 
 
-def test_a_row_is_looked_at_as_it_is_and_changed_the_same_way_each_time_beside_harmless_rows_only() -> None:
+def test_a_row_is_looked_at_as_it_is_and_changed_the_same_way_each_time_beside_harmless_rows_only() -> (
+    None
+):
     harmless = [row(f"b{i}.jpg", "benign", "n01440764_tench") for i in range(5)]
     armed = row("armed.jpg", "benign", "n04090263_rifle")
-    make = [altered_by(SaysWhatItIsAsked(), [change_named("mirror")], [*GUNS, armed, *harmless], seed=seed) for seed in (1, 1, 2)]
+    make = [
+        altered_by(
+            SaysWhatItIsAsked(), [change_named("mirror")], [*GUNS, armed, *harmless], seed=seed
+        )
+        for seed in (1, 1, 2)
+    ]
 
     one, same, other = (versions(GUNS[0]) for versions in make)
 

@@ -25,10 +25,14 @@ def test_a_row_has_the_words_of_its_slices(tmp_path: Path) -> None:
     assert (row.name, row.path) == ("a.mp4", tmp_path / "a.mp4")
 
 
-def test_the_size_of_what_is_shown_comes_from_a_column_or_from_boxes_beside_the_picture(tmp_path: Path) -> None:
+def test_the_size_of_what_is_shown_comes_from_a_column_or_from_boxes_beside_the_picture(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "b.txt").write_text("0 0.5 0.5 0.1 0.3\n0 0.2 0.2 0.25 0.1\n")
     (tmp_path / "c.txt").write_text("no boxes, a note\n")
-    table = "path,task,label,group,extent\na.jpg,weapon,1,a,0.4\nb.jpg,weapon,1,a,\nc.jpg,weapon,1,a,\n"
+    table = (
+        "path,task,label,group,extent\na.jpg,weapon,1,a,0.4\nb.jpg,weapon,1,a,\nc.jpg,weapon,1,a,\n"
+    )
 
     assert [row.extent for row in read(tmp_path, table)] == [0.4, 0.25, None]
 

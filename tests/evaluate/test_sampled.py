@@ -5,7 +5,9 @@ from collections import Counter
 from scanner.evaluate import sampled
 from tests.evaluate.build import row
 
-ROWS = [row(f"{i}.jpg", "weapon", "1", f"web {i}") for i in range(20)] + [row(f"cam {i}.jpg", "weapon", "1", "camera") for i in range(50)]
+ROWS = [row(f"{i}.jpg", "weapon", "1", f"web {i}") for i in range(20)] + [
+    row(f"cam {i}.jpg", "weapon", "1", "camera") for i in range(50)
+]
 
 
 def test_groups_take_turns() -> None:
@@ -24,7 +26,11 @@ def test_the_same_seed_gives_the_same_rows_in_their_old_order_and_another_seed_o
 
 
 def test_each_task_and_label_has_its_share_and_ordinary_pictures_are_of_one_kind() -> None:
-    rows = [*ROWS, *(row(f"b{i}.jpg", "benign", f"class {i}") for i in range(30)), row("g.mp4", "game_video", "screen")]
+    rows = [
+        *ROWS,
+        *(row(f"b{i}.jpg", "benign", f"class {i}") for i in range(30)),
+        row("g.mp4", "game_video", "screen"),
+    ]
 
     found = Counter(one.task for one in sampled(rows, 5))
 

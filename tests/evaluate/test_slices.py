@@ -13,24 +13,49 @@ NIGHT = Footage(luma=30.0, width=320, height=180, container="mpegts", codec="h26
 def test_a_row_is_in_the_slices_that_are_measured_told_and_boxed() -> None:
     said = row("a.mp4", slices=frozenset({"crowd"}), extent=0.04)
 
-    assert list(names_of(said, NIGHT)) == ["crowd", "object 0% to 5% of the width", "dark", "low resolution", "container mpegts"]
-    assert list(names_of(row("g.mp4", "game_video", "rendered_2d"), DAY)) == ["rendered_2d", "container mp4"]
+    assert list(names_of(said, NIGHT)) == [
+        "crowd",
+        "object 0% to 5% of the width",
+        "dark",
+        "low resolution",
+        "container mpegts",
+    ]
+    assert list(names_of(row("g.mp4", "game_video", "rendered_2d"), DAY)) == [
+        "rendered_2d",
+        "container mp4",
+    ]
     assert list(names_of(row("whole.jpg", extent=1.0), None)) == ["object 27% of the width or more"]
 
 
 def test_a_slice_is_judged_within_itself_and_says_what_the_policies_flag_of_it() -> None:
-    guns = [judged(row(f"gun {i}", label="1"), flagged=("gun",), gun=0.9 if i % 2 else 0.2) for i in range(2 * FEW)]
+    guns = [
+        judged(row(f"gun {i}", label="1"), flagged=("gun",), gun=0.9 if i % 2 else 0.2)
+        for i in range(2 * FEW)
+    ]
     none = [judged(row(f"none {i}", label="0"), gun=0.5) for i in range(2 * FEW)]
-    footage = {one.row.key: (NIGHT if number % 2 else DAY) for side in (guns, none) for number, one in enumerate(side)}
+    footage = {
+        one.row.key: (NIGHT if number % 2 else DAY)
+        for side in (guns, none)
+        for number, one in enumerate(side)
+    }
 
     dark = next(one for one in slices([*guns, *none], footage, rounds=20) if one.slice == "dark")
 
     assert (dark.positives, dark.negatives, dark.groups, dark.few) == (FEW, FEW, 2 * FEW, False)
-    assert (dark.auc.value, dark.flagged_positives.value, dark.flagged_negatives.value) == (1.0, 1.0, 0.0)
+    assert (dark.auc.value, dark.flagged_positives.value, dark.flagged_negatives.value) == (
+        1.0,
+        1.0,
+        0.0,
+    )
 
 
 def test_a_side_that_has_no_row_in_a_slice_counts_whole() -> None:
-    guns = [judged(row(f"gun {i}", label="1", extent=0.02 if i < FEW else 0.5), gun=0.4 if i < FEW else 0.9) for i in range(2 * FEW)]
+    guns = [
+        judged(
+            row(f"gun {i}", label="1", extent=0.02 if i < FEW else 0.5), gun=0.4 if i < FEW else 0.9
+        )
+        for i in range(2 * FEW)
+    ]
     none = [judged(row(f"none {i}", label="0"), gun=0.5) for i in range(2 * FEW)]
 
     far, near = slices([*guns, *none], {}, rounds=20)
@@ -40,7 +65,10 @@ def test_a_side_that_has_no_row_in_a_slice_counts_whole() -> None:
 
 
 def test_too_few_rows_are_counted_and_no_figure_is_told() -> None:
-    rows = [judged(row("gun", label="1", slices=frozenset({"night"})), gun=0.9), judged(row("none", label="0"), gun=0.5)]
+    rows = [
+        judged(row("gun", label="1", slices=frozenset({"night"})), gun=0.9),
+        judged(row("none", label="0"), gun=0.5),
+    ]
 
     (one,) = slices(rows, {}, rounds=20)
 

@@ -10,12 +10,30 @@ from scanner.evaluate import Judged, Row, Unread, judge, record
 from scanner.lines import SummaryLine
 from scanner.risk import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
-from scanner.types import Label, MediaInfo, Medium, ModelRef, ScoredFrame, ScoredSegment, Scores, SegmentTimes, Source
+from scanner.types import (
+    Label,
+    MediaInfo,
+    Medium,
+    ModelRef,
+    ScoredFrame,
+    ScoredSegment,
+    Scores,
+    SegmentTimes,
+    Source,
+)
 
-CAMERA = Row(path=Path("/footage/camera.mp4"), task="weapon", label="1", group="a", name="camera.mp4")
-BROKEN = Row(path=Path("/footage/broken.mp4"), task="weapon", label="0", group="b", name="broken.mp4")
+CAMERA = Row(
+    path=Path("/footage/camera.mp4"), task="weapon", label="1", group="a", name="camera.mp4"
+)
+BROKEN = Row(
+    path=Path("/footage/broken.mp4"), task="weapon", label="0", group="b", name="broken.mp4"
+)
 GUN = Label("gun")
-POLICIES = Policies(labels={GUN: Policy(category="weapon_presence", open=1.0, still=0.6, dwell=Fraction(1), shadow=True)})
+POLICIES = Policies(
+    labels={
+        GUN: Policy(category="weapon_presence", open=1.0, still=0.6, dwell=Fraction(1), shadow=True)
+    }
+)
 
 
 class SaysOfEachJob:
@@ -45,7 +63,9 @@ def segment(job: Job, values: list[float]) -> ScoredSegment:
 
 
 def frame(at: int, value: float) -> ScoredFrame:
-    said = Scores(model=ModelRef(name="m", version="1"), values={GUN: value}, medium={Medium.CAMERA: value})
+    said = Scores(
+        model=ModelRef(name="m", version="1"), values={GUN: value}, medium={Medium.CAMERA: value}
+    )
     return ScoredFrame(at=Fraction(at), pts=at, keyframe=True, scores=(said,))
 
 
@@ -56,7 +76,9 @@ def judged(rows: list[Row], runner: SaysOfEachJob) -> list[Judged | Unread]:
 def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
     (said,) = judged([CAMERA], SaysOfEachJob(camera=[0.25, 0.5]))
 
-    assert said == Judged(row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375}, evidence={"gun": 0.0})
+    assert said == Judged(
+        row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375}, evidence={"gun": 0.0}
+    )
 
 
 def test_a_row_that_cannot_be_read_says_why_and_the_others_count() -> None:
@@ -91,7 +113,10 @@ def test_rows_of_one_file_are_judged_by_the_same_lines() -> None:
 
 
 def test_what_the_policies_would_flag_is_told_though_it_is_in_shadow() -> None:
-    still, clip, calm = (judged([CAMERA], SaysOfEachJob(camera=values))[0] for values in ([0.7], [0.99] * 6, [0.3] * 6))
+    still, clip, calm = (
+        judged([CAMERA], SaysOfEachJob(camera=values))[0]
+        for values in ([0.7], [0.99] * 6, [0.3] * 6)
+    )
 
     assert isinstance(still, Judged)
     assert isinstance(clip, Judged)

@@ -42,7 +42,10 @@ def runner() -> Iterator[Runner]:
 def shown(
     folder: Path, source: Path, runner: Runner, settings: Settings, *, lost: int | None = None
 ) -> tuple[EvidenceRoom, list[IncidentLine]]:
-    """The room after a scan, and its incidents. The segment ``lost`` is gone from disk before a clip is cut."""
+    """The room after a scan, and its incidents.
+
+    The segment ``lost`` is gone from disk before a clip is cut.
+    """
     policies = compose_policies(settings, [])
     with open_room(folder, settings, policies) as room:
         said = scan(_handed(source, lost), policies, runner, evidence=room)
@@ -58,7 +61,9 @@ def _handed(source: Path, lost: int | None) -> Iterator[Arrival]:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, card_stream: Path, runner: Runner) -> tuple[Path, EvidenceRoom, IncidentLine]:
+def plain(
+    tmp_path_factory: pytest.TempPathFactory, card_stream: Path, runner: Runner
+) -> tuple[Path, EvidenceRoom, IncidentLine]:
     """The folder, the room and the incident of a scan with the default settings."""
     folder = tmp_path_factory.mktemp("out")
     room, (incident,) = shown(folder, card_stream, runner, Settings())
@@ -70,14 +75,18 @@ def length(clip: Path) -> float:
         return float((container.duration or 0) / av.time_base)
 
 
-def test_an_incident_has_a_clip_with_its_pre_and_post_roll(plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path) -> None:
+def test_an_incident_has_a_clip_with_its_pre_and_post_roll(
+    plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path
+) -> None:
     folder, room, incident = plain
 
     (finding,) = room.findings[str(card_stream)]
     assert incident.clip == str(folder / finding.clips[0].file)
     assert finding.clips[0].start <= incident.start - 5
     assert finding.clips[0].end >= incident.end + 5
-    assert length(Path(incident.clip)) == pytest.approx(finding.clips[0].end - finding.clips[0].start, abs=0.1)
+    assert length(Path(incident.clip)) == pytest.approx(
+        finding.clips[0].end - finding.clips[0].start, abs=0.1
+    )
 
 
 def test_an_incident_has_a_sheet_a_blurred_one_and_a_blurred_poster(
@@ -92,18 +101,25 @@ def test_an_incident_has_a_sheet_a_blurred_one_and_a_blurred_poster(
         assert (folder / file).read_bytes()[:2] == b"\xff\xd8"
 
 
-def test_a_long_incident_is_cut_in_pieces_while_it_runs(tmp_path: Path, card_stream: Path, runner: Runner) -> None:
+def test_a_long_incident_is_cut_in_pieces_while_it_runs(
+    tmp_path: Path, card_stream: Path, runner: Runner
+) -> None:
     settings = Settings(evidence=EvidenceSettings(clip_seconds=Fraction(5)))
 
     room, (incident,) = shown(tmp_path, card_stream, runner, settings)
 
     (finding,) = room.findings[str(card_stream)]
     assert len(finding.clips) >= 2
-    assert all(later.start <= earlier.end for earlier, later in zip(finding.clips, finding.clips[1:], strict=False))
+    assert all(
+        later.start <= earlier.end
+        for earlier, later in zip(finding.clips, finding.clips[1:], strict=False)
+    )
     assert finding.clips[-1].end >= incident.end
 
 
-def test_clips_beyond_the_limit_are_left_out_and_the_finding_says_so(tmp_path: Path, card_stream: Path, runner: Runner) -> None:
+def test_clips_beyond_the_limit_are_left_out_and_the_finding_says_so(
+    tmp_path: Path, card_stream: Path, runner: Runner
+) -> None:
     settings = Settings(evidence=EvidenceSettings(clip_seconds=Fraction(4), clips=1))
 
     room, _ = shown(tmp_path, card_stream, runner, settings)
@@ -113,7 +129,9 @@ def test_clips_beyond_the_limit_are_left_out_and_the_finding_says_so(tmp_path: P
     assert finding.missing == "only the first 1 clips were cut"
 
 
-def test_a_source_that_is_gone_when_the_clip_is_cut_is_said_and_the_incident_stands(tmp_path: Path, runner: Runner) -> None:
+def test_a_source_that_is_gone_when_the_clip_is_cut_is_said_and_the_incident_stands(
+    tmp_path: Path, runner: Runner
+) -> None:
     stream = make_demo_media(tmp_path / "live", seconds=18)[CARD_STREAM]
 
     room, (incident,) = shown(tmp_path / "out", stream, runner, Settings(), lost=3)
@@ -124,7 +142,9 @@ def test_a_source_that_is_gone_when_the_clip_is_cut_is_said_and_the_incident_sta
     assert not list((tmp_path / "out").rglob("*.part"))
 
 
-def test_an_incident_after_a_jump_of_its_files_clock_has_its_sheet(tmp_path: Path, card_stream: Path, runner: Runner) -> None:
+def test_an_incident_after_a_jump_of_its_files_clock_has_its_sheet(
+    tmp_path: Path, card_stream: Path, runner: Runner
+) -> None:
     segments = [segment.read_bytes() for segment in sorted(card_stream.parent.glob("*.ts"))]
     late_then_early = tmp_path / "jumps.ts"
     late_then_early.write_bytes(segments[-1] + b"".join(segments[:-1]))
@@ -136,7 +156,9 @@ def test_an_incident_after_a_jump_of_its_files_clock_has_its_sheet(tmp_path: Pat
     assert finding.clips[0].poster is not None
 
 
-def test_the_risk_of_every_sample_is_kept_for_the_timeline(plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path) -> None:
+def test_the_risk_of_every_sample_is_kept_for_the_timeline(
+    plain: tuple[Path, EvidenceRoom, IncidentLine], card_stream: Path
+) -> None:
     _, room, incident = plain
 
     timeline = room.timelines[str(card_stream)]
@@ -164,10 +186,15 @@ def test_a_still_that_was_not_flagged_leaves_no_picture(tmp_path: Path, runner: 
     assert not any((tmp_path / "out").iterdir())
 
 
-def test_an_incident_of_bursts_that_end_with_sampled_frames_has_its_sheet(tmp_path: Path, card_stream: Path) -> None:
+def test_an_incident_of_bursts_that_end_with_sampled_frames_has_its_sheet(
+    tmp_path: Path, card_stream: Path
+) -> None:
     fire, spec = Label("fire"), FrameSpec(width=8, height=8, burst=Burst(frames=3, rate=1))
     settings = Settings(bursts=Motion(base_rate=1.0))
-    policies = Policies(labels={fire: Policy(category="hazard", open=-9.0, dwell=Fraction(0))}, max_gap=Fraction(9, 4))
+    policies = Policies(
+        labels={fire: Policy(category="hazard", open=-9.0, dwell=Fraction(0))},
+        max_gap=Fraction(9, 4),
+    )
     scorers = (TestCard(), FakeScorer("fire", spec=spec))
 
     with open_worker(settings, scorers) as worker, open_room(tmp_path, settings, policies) as room:
@@ -175,7 +202,9 @@ def test_an_incident_of_bursts_that_end_with_sampled_frames_has_its_sheet(tmp_pa
         (finding,) = room.findings[str(card_stream)]
 
     looks = [line for line in said if isinstance(line, FrameLine)]
-    frames, bursts = ({line.at for line in looks if bool(line.burst) == moving} for moving in (False, True))
+    frames, bursts = (
+        {line.at for line in looks if bool(line.burst) == moving} for moving in (False, True)
+    )
     assert frames & bursts
     assert finding.sheet is not None
     times = [point.at for point in room.timelines[str(card_stream)]]

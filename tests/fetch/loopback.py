@@ -55,7 +55,9 @@ def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body) if answer.promised is None else answer.promised))
+            self.send_header(
+                "Content-Length", str(len(body) if answer.promised is None else answer.promised)
+            )
             self.end_headers()
             self.wfile.write(body)
 

@@ -24,7 +24,15 @@ def test_a_file_is_read_whole(server: Server) -> None:
     assert download(f"{server.origin}/a.onnx", most=MOST) == b"a" * MOST
 
 
-@pytest.mark.parametrize("url", ["http://models.example/a", "ftp://127.0.0.1/a", "file:///etc/passwd", "http://user:secret@10.0.0.1/a"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://models.example/a",
+        "ftp://127.0.0.1/a",
+        "file:///etc/passwd",
+        "http://user:secret@10.0.0.1/a",
+    ],
+)
 def test_what_is_not_https_is_refused_but_for_loopback(url: str) -> None:
     with pytest.raises(RefusedError, match="only https is read") as why:
         download(url, most=MOST)
@@ -38,9 +46,14 @@ def test_redirects_at_its_origin_are_followed(server: Server) -> None:
     assert download(f"{server.origin}/a", most=MOST) == b"c"
 
 
-def test_a_redirect_to_another_origin_is_refused_unless_it_is_https(server: Server, make_server: Callable[[], Server]) -> None:
+def test_a_redirect_to_another_origin_is_refused_unless_it_is_https(
+    server: Server, make_server: Callable[[], Server]
+) -> None:
     other = make_server()
-    server.pages |= {"/plain": moved(f"{other.origin}/a"), "/https": moved(f"{other.origin}/a".replace("http:", "https:"))}
+    server.pages |= {
+        "/plain": moved(f"{other.origin}/a"),
+        "/https": moved(f"{other.origin}/a".replace("http:", "https:")),
+    }
 
     with pytest.raises(RefusedError, match="another origin and not https"):
         download(f"{server.origin}/plain", most=MOST)
@@ -50,7 +63,9 @@ def test_a_redirect_to_another_origin_is_refused_unless_it_is_https(server: Serv
     assert other.requests == []
 
 
-@pytest.mark.parametrize("inside", ["10.0.0.7", "169.254.169.254", "127.0.0.1", "fd00::1", "64:ff9b::a00:1", "224.0.0.1"])
+@pytest.mark.parametrize(
+    "inside", ["10.0.0.7", "169.254.169.254", "127.0.0.1", "fd00::1", "64:ff9b::a00:1", "224.0.0.1"]
+)
 def test_a_public_server_may_not_send_into_a_private_network(inside: str, server: Server) -> None:
     server.pages["/a"] = moved("https://inner.example/a")
     public = server.origin.replace("127.0.0.1", "localhost")  # and told to be somewhere else

@@ -26,12 +26,30 @@ def read(path: Path, limits: FetchLimits | None = None) -> list[PlaylistSegment]
 def test_segments_come_in_order_with_their_numbers_and_paths(tmp_path: Path) -> None:
     for name in ("a.ts", "b.ts"):
         (tmp_path / name).write_bytes(b"media")
-    playlist = write(tmp_path, "#EXT-X-MEDIA-SEQUENCE:7", "#EXTINF:4.2,", "a.ts", "#EXT-X-DISCONTINUITY", "#EXTINF:3,", "b.ts")
+    playlist = write(
+        tmp_path,
+        "#EXT-X-MEDIA-SEQUENCE:7",
+        "#EXTINF:4.2,",
+        "a.ts",
+        "#EXT-X-DISCONTINUITY",
+        "#EXTINF:3,",
+        "b.ts",
+    )
 
     first, second = read(playlist)
 
-    assert (first.sequence, first.source, first.duration, first.discontinuity) == (7, tmp_path / "a.ts", Fraction("4.2"), False)
-    assert (second.sequence, second.source, second.duration, second.discontinuity) == (8, tmp_path / "b.ts", Fraction(3), True)
+    assert (first.sequence, first.source, first.duration, first.discontinuity) == (
+        7,
+        tmp_path / "a.ts",
+        Fraction("4.2"),
+        False,
+    )
+    assert (second.sequence, second.source, second.duration, second.discontinuity) == (
+        8,
+        tmp_path / "b.ts",
+        Fraction(3),
+        True,
+    )
     assert first.init is None
 
 
@@ -63,7 +81,9 @@ def test_a_range_beyond_the_file_is_damage(tmp_path: Path) -> None:
 
 def test_gaps_and_absent_files_are_missing_segments(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_bytes(b"media")
-    playlist = write(tmp_path, "#EXT-X-GAP", "#EXTINF:4,", "a.ts", "#EXTINF:4,", "gone.ts", "#EXTINF:4,", "a.ts")
+    playlist = write(
+        tmp_path, "#EXT-X-GAP", "#EXTINF:4,", "a.ts", "#EXTINF:4,", "gone.ts", "#EXTINF:4,", "a.ts"
+    )
 
     sources = [segment.source for segment in read(playlist)]
 
@@ -118,7 +138,14 @@ def test_a_master_playlist_leads_to_its_best_variant_that_is_not_too_tall(tmp_pa
         "a%00.ts",
     ],
 )
-@pytest.mark.parametrize("form", ["#EXTINF:4,\n{}", '#EXT-X-MAP:URI="{}"\n#EXTINF:4,\na.ts', "#EXT-X-STREAM-INF:BANDWIDTH=1\n{}"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "#EXTINF:4,\n{}",
+        '#EXT-X-MAP:URI="{}"\n#EXTINF:4,\na.ts',
+        "#EXT-X-STREAM-INF:BANDWIDTH=1\n{}",
+    ],
+)
 def test_nothing_outside_of_its_folder_may_be_named(form: str, name: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -133,7 +160,9 @@ def test_nothing_outside_of_its_folder_may_be_named(form: str, name: str, tmp_pa
 
 def test_a_playlist_that_names_one_thing_elsewhere_gives_nothing_at_all(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_bytes(b"media")
-    stream = segments_of_playlist(write(tmp_path, "#EXTINF:4,", "a.ts", "#EXTINF:4,", "/etc/passwd"))
+    stream = segments_of_playlist(
+        write(tmp_path, "#EXTINF:4,", "a.ts", "#EXTINF:4,", "/etc/passwd")
+    )
 
     with pytest.raises(RefusedError, match="/etc/passwd"):
         next(stream)
@@ -206,7 +235,9 @@ def test_a_segment_over_its_limit_is_missing_and_the_others_are_read(tmp_path: P
     assert (second.source, second.problem) == (tmp_path / "a.ts", None)
 
 
-@pytest.mark.parametrize("name", ["segments", "segment_bytes", "attempts", "stale_seconds", "variant_height"])
+@pytest.mark.parametrize(
+    "name", ["segments", "segment_bytes", "attempts", "stale_seconds", "variant_height"]
+)
 def test_limits_must_be_more_than_nothing(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         FetchLimits(**{name: 0})

@@ -21,17 +21,31 @@ def entries(*names: str) -> tuple[str, ...]:
     return tuple(line for name in names for line in ("#EXTINF:4,", name))
 
 
-def read(server: Server, clock: FakeClock, limits: FetchLimits | None = None) -> list[PlaylistSegment]:
+def read(
+    server: Server, clock: FakeClock, limits: FetchLimits | None = None
+) -> list[PlaylistSegment]:
     return list(segments_of_playlist(f"{server.origin}/live/index.m3u8", limits, pace=clock.pace))
 
 
-def test_segments_are_read_from_the_origin_of_the_playlist(server: Server, clock: FakeClock) -> None:
-    server.pages["/live/index.m3u8"] = playlist(*entries("a.ts", "/other/b.ts", f"{server.origin}/c.ts?token=1"))
-    server.pages |= {"/live/a.ts": Answer(b"a"), "/other/b.ts": Answer(b"b"), "/c.ts?token=1": Answer(b"c")}
+def test_segments_are_read_from_the_origin_of_the_playlist(
+    server: Server, clock: FakeClock
+) -> None:
+    server.pages["/live/index.m3u8"] = playlist(
+        *entries("a.ts", "/other/b.ts", f"{server.origin}/c.ts?token=1")
+    )
+    server.pages |= {
+        "/live/a.ts": Answer(b"a"),
+        "/other/b.ts": Answer(b"b"),
+        "/c.ts?token=1": Answer(b"c"),
+    }
 
     got = read(server, clock)
 
-    assert [(segment.sequence, segment.source) for segment in got] == [(0, b"a"), (1, b"b"), (2, b"c")]
+    assert [(segment.sequence, segment.source) for segment in got] == [
+        (0, b"a"),
+        (1, b"b"),
+        (2, b"c"),
+    ]
     assert got[2].name == f"{server.origin}/c.ts"
     assert clock.slept == []
 
@@ -47,19 +61,29 @@ def test_a_live_playlist_is_read_again_until_it_ends(server: Server, clock: Fake
 
     got = read(server, clock)
 
-    assert [(segment.sequence, segment.source) for segment in got] == [(0, b"0"), (1, b"1"), (2, b"2"), (5, b"5")]
+    assert [(segment.sequence, segment.source) for segment in got] == [
+        (0, b"0"),
+        (1, b"1"),
+        (2, b"2"),
+        (5, b"5"),
+    ]
     assert clock.slept == [2.0, 2.0, 2.0]
 
 
 def test_a_live_playlist_that_stops_growing_is_given_up(server: Server, clock: FakeClock) -> None:
-    server.pages |= {"/live/index.m3u8": playlist(*entries("0.ts"), ended=False), "/live/0.ts": Answer(b"0")}
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("0.ts"), ended=False),
+        "/live/0.ts": Answer(b"0"),
+    }
 
     with pytest.raises(TransientError, match="no new segment for 62 s and no end"):
         read(server, clock)
 
 
 def test_a_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
-    server.pages["/live/index.m3u8"] = [playlist(*entries("s.ts"), first=n, ended=False) for n in range(100)]
+    server.pages["/live/index.m3u8"] = [
+        playlist(*entries("s.ts"), first=n, ended=False) for n in range(100)
+    ]
     server.pages["/live/s.ts"] = Answer(b"s")
 
     with pytest.raises(LimitError, match="read for 22 s, limit is 20"):
@@ -67,16 +91,23 @@ def test_a_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize(("target", "pause"), [(0, 0.5), (3, 1.5), (86_400, 10.0)])
-def test_a_playlist_does_not_choose_any_pause(target: int, pause: float, server: Server, clock: FakeClock) -> None:
+def test_a_playlist_does_not_choose_any_pause(
+    target: int, pause: float, server: Server, clock: FakeClock
+) -> None:
     first = b"#EXTM3U\n#EXT-X-TARGETDURATION:%d\n#EXTINF:0.25,\ns.ts\n" % target
-    server.pages |= {"/live/index.m3u8": [Answer(first), playlist(*entries("s.ts"))], "/live/s.ts": Answer(b"s")}
+    server.pages |= {
+        "/live/index.m3u8": [Answer(first), playlist(*entries("s.ts"))],
+        "/live/s.ts": Answer(b"s"),
+    }
 
     read(server, clock)
 
     assert clock.slept == [pause]
 
 
-def test_ranges_are_asked_for_and_cut_from_servers_that_ignore_them(server: Server, clock: FakeClock) -> None:
+def test_ranges_are_asked_for_and_cut_from_servers_that_ignore_them(
+    server: Server, clock: FakeClock
+) -> None:
     lines = (
         '#EXT-X-MAP:URI="i.mp4",BYTERANGE="4@0"',
         "#EXTINF:4,",
@@ -86,13 +117,21 @@ def test_ranges_are_asked_for_and_cut_from_servers_that_ignore_them(server: Serv
         "#EXT-X-BYTERANGE:2",
         "r.mp4",
     )
-    server.pages |= {"/live/index.m3u8": playlist(*lines), "/live/i.mp4": Answer(b"initial"), "/live/r.mp4": Ranges(b"0123456789")}
+    server.pages |= {
+        "/live/index.m3u8": playlist(*lines),
+        "/live/i.mp4": Answer(b"initial"),
+        "/live/r.mp4": Ranges(b"0123456789"),
+    }
 
     first, second = read(server, clock)
 
     assert (first.init, first.source) == (b"init", b"456")
     assert (second.init, second.source) == (b"init", b"78")
-    assert server.requests[1:] == [("/live/i.mp4", "bytes=0-3"), ("/live/r.mp4", "bytes=4-6"), ("/live/r.mp4", "bytes=7-8")]
+    assert server.requests[1:] == [
+        ("/live/i.mp4", "bytes=0-3"),
+        ("/live/r.mp4", "bytes=4-6"),
+        ("/live/r.mp4", "bytes=7-8"),
+    ]
 
 
 def test_another_range_than_the_wanted_one_is_damage(server: Server, clock: FakeClock) -> None:
@@ -106,7 +145,9 @@ def test_another_range_than_the_wanted_one_is_damage(server: Server, clock: Fake
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_segment_that_the_server_has_no_more_is_missing(status: int, server: Server, clock: FakeClock) -> None:
+def test_a_segment_that_the_server_has_no_more_is_missing(
+    status: int, server: Server, clock: FakeClock
+) -> None:
     server.pages |= {
         "/live/index.m3u8": playlist(*entries("a.ts", "b.ts")),
         "/live/a.ts": Answer(status=status),
@@ -116,7 +157,9 @@ def test_a_segment_that_the_server_has_no_more_is_missing(status: int, server: S
     assert [segment.source for segment in read(server, clock)] == [None, b"b"]
 
 
-def test_a_playlist_that_is_not_there_is_the_senders_fault(server: Server, clock: FakeClock) -> None:
+def test_a_playlist_that_is_not_there_is_the_senders_fault(
+    server: Server, clock: FakeClock
+) -> None:
     with pytest.raises(InputError, match=r"index\.m3u8: the server answers 404"):
         read(server, clock)
 
@@ -124,10 +167,20 @@ def test_a_playlist_that_is_not_there_is_the_senders_fault(server: Server, clock
 
 
 @pytest.mark.parametrize(
-    "name", ["http://127.0.0.1:1/a.ts", "https://127.0.0.1/a.ts", "file:///etc/passwd", "//example.org/a.ts", "ftp://x/a"]
+    "name",
+    [
+        "http://127.0.0.1:1/a.ts",
+        "https://127.0.0.1/a.ts",
+        "file:///etc/passwd",
+        "//example.org/a.ts",
+        "ftp://x/a",
+    ],
 )
 def test_another_origin_may_not_be_named(name: str, server: Server, clock: FakeClock) -> None:
-    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts", name)), "/live/a.ts": Answer(b"a")}
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("a.ts", name)),
+        "/live/a.ts": Answer(b"a"),
+    }
 
     with pytest.raises(RefusedError, match="may only name what is at its own origin"):
         read(server, clock)
@@ -147,7 +200,9 @@ def test_redirects_within_the_origin_are_followed(server: Server, clock: FakeClo
     assert segment.source == b"a"
 
 
-def test_redirects_to_another_origin_are_refused(server: Server, make_server: Callable[[], Server], clock: FakeClock) -> None:
+def test_redirects_to_another_origin_are_refused(
+    server: Server, make_server: Callable[[], Server], clock: FakeClock
+) -> None:
     other = make_server()
     server.pages["/live/index.m3u8"] = Answer(status=302, headers={"Location": f"{other.origin}/x"})
 
@@ -166,7 +221,10 @@ def test_redirects_to_nowhere_are_refused(target: str, server: Server, clock: Fa
 
 
 def test_a_server_that_fails_for_a_moment_is_asked_again(server: Server, clock: FakeClock) -> None:
-    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": [Answer(status=503), Answer(status=500), Answer(b"a")]}
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("a.ts")),
+        "/live/a.ts": [Answer(status=503), Answer(status=500), Answer(b"a")],
+    }
 
     (segment,) = read(server, clock)
 
@@ -175,16 +233,25 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(server: Server, clock: 
 
 
 def test_a_segment_that_cannot_be_had_costs_only_itself(server: Server, clock: FakeClock) -> None:
-    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts", "b.ts", "c.ts")), "/live/b.ts": Answer(status=500)}
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("a.ts", "b.ts", "c.ts")),
+        "/live/b.ts": Answer(status=500),
+    }
     server.pages |= {"/live/a.ts": Answer(b"a"), "/live/c.ts": Answer(b"c")}
 
     segments = read(server, clock)
 
     assert [segment.source for segment in segments] == [b"a", None, b"c"]
-    assert [type(segment.problem) for segment in segments] == [type(None), TransientError, type(None)]
+    assert [type(segment.problem) for segment in segments] == [
+        type(None),
+        TransientError,
+        type(None),
+    ]
 
 
-def test_a_stream_is_given_up_when_segments_in_a_row_cannot_be_had(server: Server, clock: FakeClock) -> None:
+def test_a_stream_is_given_up_when_segments_in_a_row_cannot_be_had(
+    server: Server, clock: FakeClock
+) -> None:
     names = [f"{number}.ts" for number in range(9)]
     server.pages |= {f"/live/{name}": Answer(status=500) for name in names}
     server.pages["/live/index.m3u8"] = playlist(*entries(*names))
@@ -208,7 +275,10 @@ def test_no_server_at_all_is_a_matter_of_time(clock: FakeClock) -> None:
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, clock: FakeClock) -> None:
-    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": [Answer(b"ab", promised=9), Answer(b"abc")]}
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("a.ts")),
+        "/live/a.ts": [Answer(b"ab", promised=9), Answer(b"abc")],
+    }
 
     (segment,) = read(server, clock, FetchLimits(idle_seconds=0.2))
 
@@ -216,7 +286,10 @@ def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, clock: Fak
 
 
 def test_what_is_too_long_is_not_read_to_its_end(server: Server, clock: FakeClock) -> None:
-    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": Answer(bytes(1_000_000), promised=1 << 40)}
+    server.pages |= {
+        "/live/index.m3u8": playlist(*entries("a.ts")),
+        "/live/a.ts": Answer(bytes(1_000_000), promised=1 << 40),
+    }
 
     (segment,) = read(server, clock, FetchLimits(segment_bytes=1000))
 
@@ -240,7 +313,9 @@ def test_passwords_and_tokens_are_not_in_messages(server: Server, clock: FakeClo
     assert "secret" not in str(caught.value)
 
 
-def test_proxies_of_the_environment_are_not_used(server: Server, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_not_used(
+    server: Server, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": Answer(b"a")}
@@ -255,7 +330,9 @@ def test_other_schemes_are_refused(address: str) -> None:
 
 
 def test_a_variant_at_another_origin_is_refused(server: Server, clock: FakeClock) -> None:
-    server.pages["/live/index.m3u8"] = Answer(b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://example.org/a.m3u8\n")
+    server.pages["/live/index.m3u8"] = Answer(
+        b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhttp://example.org/a.m3u8\n"
+    )
 
     with pytest.raises(RefusedError, match="own origin"):
         read(server, clock)

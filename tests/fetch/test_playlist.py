@@ -1,4 +1,5 @@
-"""The text of a playlist is hostile input like any other: whatever it says, it is nouns or one of our errors."""
+"""The text of a playlist is hostile input like any other: whatever it says, it is nouns or one of
+our errors."""
 
 from __future__ import annotations
 
@@ -12,16 +13,68 @@ from scanner.fetch.limits import FetchLimits
 from scanner.fetch.playlist import Playlist, Variants, parse
 
 TAGS = [
-    *("#EXTINF:", "#EXT-X-BYTERANGE:", "#EXT-X-MAP:", "#EXT-X-KEY:", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-TARGETDURATION:"),
-    *("#EXT-X-STREAM-INF:", "#EXT-X-DISCONTINUITY", "#EXT-X-GAP", "#EXT-X-ENDLIST", "#EXT-X-PLAYLIST-TYPE:", "#EXT-X-PART:"),
-    *("#EXT-X-PROGRAM-DATE-TIME:", "#EXT-X-DATERANGE:", "#EXT-X-SKIP:", "#EXT-X-SERVER-CONTROL:", "#EXT-X-DEFINE:", "#EXT-X-CUE-OUT:"),
-    *("#EXT-X-MEDIA:", "#EXT-X-SESSION-KEY:", "#EXT-X-I-FRAME-STREAM-INF:", "#EXT-X-START:", "#EXT-X-RENDITION-REPORT:", ""),
+    *(
+        "#EXTINF:",
+        "#EXT-X-BYTERANGE:",
+        "#EXT-X-MAP:",
+        "#EXT-X-KEY:",
+        "#EXT-X-MEDIA-SEQUENCE:",
+        "#EXT-X-TARGETDURATION:",
+    ),
+    *(
+        "#EXT-X-STREAM-INF:",
+        "#EXT-X-DISCONTINUITY",
+        "#EXT-X-GAP",
+        "#EXT-X-ENDLIST",
+        "#EXT-X-PLAYLIST-TYPE:",
+        "#EXT-X-PART:",
+    ),
+    *(
+        "#EXT-X-PROGRAM-DATE-TIME:",
+        "#EXT-X-DATERANGE:",
+        "#EXT-X-SKIP:",
+        "#EXT-X-SERVER-CONTROL:",
+        "#EXT-X-DEFINE:",
+        "#EXT-X-CUE-OUT:",
+    ),
+    *(
+        "#EXT-X-MEDIA:",
+        "#EXT-X-SESSION-KEY:",
+        "#EXT-X-I-FRAME-STREAM-INF:",
+        "#EXT-X-START:",
+        "#EXT-X-RENDITION-REPORT:",
+        "",
+    ),
 ]
 VALUES = st.one_of(
     st.sampled_from(
-        ["4.0,", "nan", "inf,", "-1", "1e400,", "10@5", "@", "a@b", "9" * 400, "a.ts", 'URI="x",BYTERANGE="1@0"', "METHOD=NONE"]
+        [
+            "4.0,",
+            "nan",
+            "inf,",
+            "-1",
+            "1e400,",
+            "10@5",
+            "@",
+            "a@b",
+            "9" * 400,
+            "a.ts",
+            'URI="x",BYTERANGE="1@0"',
+            "METHOD=NONE",
+        ]
     ),
-    st.sampled_from(['URI="', "BANDWIDTH=1", "BANDWIDTH=x,RESOLUTION=axb", "RESOLUTION=1x1", "METHOD=AES-128", "VOD", "=,=,", '"' * 50]),
+    st.sampled_from(
+        [
+            'URI="',
+            "BANDWIDTH=1",
+            "BANDWIDTH=x,RESOLUTION=axb",
+            "RESOLUTION=1x1",
+            "METHOD=AES-128",
+            "VOD",
+            "=,=,",
+            '"' * 50,
+        ]
+    ),
     st.text(string.printable, max_size=40),
     st.text(max_size=20),
 )

@@ -1,4 +1,5 @@
-"""Tiny networks as strangers export them: float pictures in either layout, and raw numbers that a test can work out by hand."""
+"""Tiny networks as strangers export them: float pictures in either layout, and raw numbers that a
+test can work out by hand."""
 
 from __future__ import annotations
 
@@ -31,8 +32,18 @@ def network(
     axes = [2, 3] if layout == "nchw" else [1, 2]
     half = np.float16 if dtype == TensorProto.FLOAT16 else np.float32
     nodes = [
-        *([helper.make_node("Cast", ["pixels"], ["cast"], to=TensorProto.FLOAT)] if dtype == TensorProto.UINT8 else []),
-        helper.make_node("ReduceMean", ["cast" if dtype == TensorProto.UINT8 else "pixels"], ["means"], axes=axes, keepdims=0),
+        *(
+            [helper.make_node("Cast", ["pixels"], ["cast"], to=TensorProto.FLOAT)]
+            if dtype == TensorProto.UINT8
+            else []
+        ),
+        helper.make_node(
+            "ReduceMean",
+            ["cast" if dtype == TensorProto.UINT8 else "pixels"],
+            ["means"],
+            axes=axes,
+            keepdims=0,
+        ),
         helper.make_node("Reshape", ["means", "channels"], ["rows"]),
         helper.make_node("MatMul", ["rows", "weights"], ["flat"]),
         *(helper.make_node("Reshape", ["flat", "tail"], [name]) for name in outputs),
@@ -82,7 +93,11 @@ def recipe(**changes: Any) -> Recipe:
 
 def by_hand(picture: NDArray[np.uint8], made: Recipe) -> NDArray[np.float64]:
     """The network's three numbers of one picture, H x W x 3 uint8 RGB."""
-    pixels = picture.astype(np.float64)[:, :, ::-1] if made.colour == "bgr" else picture.astype(np.float64)
+    pixels = (
+        picture.astype(np.float64)[:, :, ::-1]
+        if made.colour == "bgr"
+        else picture.astype(np.float64)
+    )
     means = ((pixels * made.scale - np.array(made.mean)) / np.array(made.std)).mean(axis=(0, 1))
     return np.asarray(means @ WEIGHTS.astype(np.float64))
 

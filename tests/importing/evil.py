@@ -14,7 +14,9 @@ HUGE = 200_000
 def exploding() -> ModelProto:
     """A few hundred bytes that become 160 GB of numbers."""
     model = network(side=8)
-    model.graph.initializer.append(numpy_helper.from_array(np.array([HUGE, HUGE], np.int64), "huge"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.array([HUGE, HUGE], np.int64), "huge")
+    )
     model.graph.node[-1].output[0] = "small"
     model.graph.node.extend(
         [
@@ -30,24 +32,43 @@ def exploding() -> ModelProto:
 def slow(side: int = 2000, rounds: int = 400) -> ModelProto:
     """Squares of numbers multiplied again and again, for minutes."""
     model = network(side=8)
-    model.graph.initializer.append(numpy_helper.from_array(np.array([side, side], np.int64), "wide"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.array([side, side], np.int64), "wide")
+    )
     model.graph.node[-1].output[0] = "small"
     model.graph.node.extend(
-        [helper.make_node("ReduceMean", ["small"], ["one"], keepdims=0), helper.make_node("Expand", ["one", "wide"], ["0"])]
+        [
+            helper.make_node("ReduceMean", ["small"], ["one"], keepdims=0),
+            helper.make_node("Expand", ["one", "wide"], ["0"]),
+        ]
     )
-    model.graph.node.extend(helper.make_node("MatMul", [str(turn), str(turn)], [str(turn + 1)]) for turn in range(rounds))
     model.graph.node.extend(
-        [helper.make_node("ReduceMax", [str(rounds)], ["most"], keepdims=0), helper.make_node("Add", ["small", "most"], ["scores"])]
+        helper.make_node("MatMul", [str(turn), str(turn)], [str(turn + 1)])
+        for turn in range(rounds)
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", [str(rounds)], ["most"], keepdims=0),
+            helper.make_node("Add", ["small", "most"], ["scores"]),
+        ]
     )
     return model
 
 
 def with_function() -> ModelProto:
-    """An operator of ONNX's own name, defined anew: each level calls the one below twice, and thirty levels are a billion."""
+    """An operator of ONNX's own name, defined anew: each level calls the one below twice, and
+    thirty levels are a billion."""
     model = network(side=8)
     for level in range(1, 30):
-        twice = [helper.make_node(f"Level{level - 1}" if level > 1 else "Abs", [a], [b]) for a, b in (("x", "y"), ("y", "z"))]
-        model.functions.append(helper.make_function("", f"Level{level}", ["x"], ["z"], twice, [helper.make_opsetid("", 17)]))
+        twice = [
+            helper.make_node(f"Level{level - 1}" if level > 1 else "Abs", [a], [b])
+            for a, b in (("x", "y"), ("y", "z"))
+        ]
+        model.functions.append(
+            helper.make_function(
+                "", f"Level{level}", ["x"], ["z"], twice, [helper.make_opsetid("", 17)]
+            )
+        )
     model.graph.node[-1].output[0] = "small"
     model.graph.node.append(helper.make_node("Level29", ["small"], ["scores"]))
     return model
@@ -57,14 +78,20 @@ def looping() -> ModelProto:
     """A loop whose end is in the numbers."""
     model = network(side=8)
     body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Abs", ["state"], ["next"])],
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Abs", ["state"], ["next"]),
+        ],
         "body",
         [
             helper.make_tensor_value_info("turn", TensorProto.INT64, []),
             helper.make_tensor_value_info("go", TensorProto.BOOL, []),
             helper.make_tensor_value_info("state", TensorProto.FLOAT, None),
         ],
-        [helper.make_tensor_value_info("go_on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", TensorProto.FLOAT, None)],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, None),
+        ],
     )
     model.graph.node[-1].output[0] = "small"
     model.graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
@@ -77,7 +104,10 @@ def rolling_dice() -> ModelProto:
     model = network(side=8)
     model.graph.node[-1].output[0] = "small"
     model.graph.node.extend(
-        [helper.make_node("RandomUniformLike", ["small"], ["dice"]), helper.make_node("Add", ["small", "dice"], ["scores"])]
+        [
+            helper.make_node("RandomUniformLike", ["small"], ["dice"]),
+            helper.make_node("Add", ["small", "dice"], ["scores"]),
+        ]
     )
     return model
 
@@ -85,5 +115,7 @@ def rolling_dice() -> ModelProto:
 def with_texts() -> ModelProto:
     """A tensor of texts."""
     model = network(side=8)
-    model.graph.initializer.append(helper.make_tensor("names", TensorProto.STRING, [2], [b"a", b"b"]))
+    model.graph.initializer.append(
+        helper.make_tensor("names", TensorProto.STRING, [2], [b"a", b"b"])
+    )
     return model

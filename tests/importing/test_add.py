@@ -33,7 +33,9 @@ def saved(folder: Path, model: ModelProto) -> str:
     return str(path)
 
 
-def added(tmp_path: Path, model: ModelProto, made: Recipe | None = None, name: str = "stranger") -> Added:
+def added(
+    tmp_path: Path, model: ModelProto, made: Recipe | None = None, name: str = "stranger"
+) -> Added:
     return add_model(name, made or recipe(), saved(tmp_path, model), tmp_path / "models")
 
 
@@ -45,7 +47,9 @@ def test_a_strangers_network_scores_beside_the_test_card(tmp_path: Path) -> None
     said = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
 
     expected = [softmax(by_hand(picture, recipe()))[1:] for picture in drawn]
-    assert [list(scores.values.values()) for scores in said] == pytest.approx(np.array(expected), abs=1e-5)
+    assert [list(scores.values.values()) for scores in said] == pytest.approx(
+        np.array(expected), abs=1e-5
+    )
 
 
 def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
@@ -53,7 +57,9 @@ def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
 
     scorer = load_onnx(made.folder, made.manifest)
 
-    check_scorer(scorer, [sample(at, picture) for at, picture in enumerate(pictures(SPEC, seed=1, count=3))])
+    check_scorer(
+        scorer, [sample(at, picture) for at, picture in enumerate(pictures(SPEC, seed=1, count=3))]
+    )
 
 
 def test_its_folder_is_complete_and_checked(tmp_path: Path) -> None:
@@ -62,7 +68,11 @@ def test_its_folder_is_complete_and_checked(tmp_path: Path) -> None:
     (check,) = check_models(tmp_path / "models")
 
     assert (check.name, check.ok) == ("stranger", True)
-    assert sorted(path.name for path in made.folder.iterdir()) == ["golden.json", "model.toml", "stranger.onnx"]
+    assert sorted(path.name for path in made.folder.iterdir()) == [
+        "golden.json",
+        "model.toml",
+        "stranger.onnx",
+    ]
     assert list((tmp_path / "models").iterdir()) == [made.folder]
     assert read_manifest(made.folder) == made.manifest
 
@@ -84,7 +94,9 @@ def test_another_recipe_is_another_version(tmp_path: Path) -> None:
     second = added(tmp_path, network(side=8), recipe(colour="bgr"), name="second")
 
     assert first.manifest.version != second.manifest.version
-    assert first.preflight.sha256 == second.preflight.sha256 == first.manifest.quality["source_sha256"]
+    assert (
+        first.preflight.sha256 == second.preflight.sha256 == first.manifest.quality["source_sha256"]
+    )
 
 
 def test_what_was_looked_at_is_told(tmp_path: Path) -> None:
@@ -99,9 +111,12 @@ def test_what_was_looked_at_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "batches"), [(network(side=8), True), (network(side=8, batch=1), False), (network(side=8, inner=1), False)]
+    ("model", "batches"),
+    [(network(side=8), True), (network(side=8, batch=1), False), (network(side=8, inner=1), False)],
 )
-def test_a_batch_may_vary_where_it_was_tried_and_not_where_it_is_only_said(model: ModelProto, batches: bool, tmp_path: Path) -> None:
+def test_a_batch_may_vary_where_it_was_tried_and_not_where_it_is_only_said(
+    model: ModelProto, batches: bool, tmp_path: Path
+) -> None:
     made = added(tmp_path, model)
 
     session_shape = load_onnx(made.folder, made.manifest)._session.get_inputs()[0].shape
@@ -127,7 +142,9 @@ def with_foreign_operator() -> ModelProto:
 
 def with_weights(values: float) -> ModelProto:
     model = network(side=8)
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((3, 3), values, np.float32), "weights"))
+    model.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(np.full((3, 3), values, np.float32), "weights")
+    )
     return model
 
 
@@ -136,13 +153,19 @@ def with_weights(values: float) -> ModelProto:
     [
         (with_external_data(), {}, "keeps weights in other files"),
         (with_foreign_operator(), {}, r"operators that ONNX does not define: com\.stranger\.Shell"),
-        (network(side=8), {"activation": "none", "scale": 1}, "wanted probabilities in .0, 1.: another --activation"),
+        (
+            network(side=8),
+            {"activation": "none", "scale": 1},
+            "wanted probabilities in .0, 1.: another --activation",
+        ),
         (with_weights(np.inf), {}, "infinite numbers or none at all"),
         (with_weights(0.0), {}, "of every picture, whatever is on it"),
         (network(side=8), {"layout": "nhwc"}, "is not nhwc"),
     ],
 )
-def test_what_is_refused_leaves_nothing_behind(model: ModelProto, changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_what_is_refused_leaves_nothing_behind(
+    model: ModelProto, changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(SetupError, match=said):
         added(tmp_path, model, recipe(**changes))
 
@@ -174,18 +197,28 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         added(tmp_path, network(side=8))
 
 
-def test_a_network_from_an_address_is_added_if_it_is_the_pinned_one(server: Server, tmp_path: Path) -> None:
+def test_a_network_from_an_address_is_added_if_it_is_the_pinned_one(
+    server: Server, tmp_path: Path
+) -> None:
     data = network(side=8).SerializeToString()
     server.pages["/net.onnx"] = Answer(data)
 
     with pytest.raises(SetupError, match="another file"):
         add_model("net", recipe(), f"{server.origin}/net.onnx", tmp_path, sha256="0" * 64)
-    add_model("net", recipe(), f"{server.origin}/net.onnx", tmp_path, sha256=hashlib.sha256(data).hexdigest())
+    add_model(
+        "net",
+        recipe(),
+        f"{server.origin}/net.onnx",
+        tmp_path,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
 
     assert [check.problem for check in check_models(tmp_path)] == [""]
 
 
-def test_without_the_package_onnx_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_onnx_the_remedy_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     for module in ("walled", "task", "wrap"):
         monkeypatch.delitem(sys.modules, f"scanner.importing.{module}", raising=False)
@@ -197,9 +230,17 @@ def test_without_the_package_onnx_the_remedy_is_told(tmp_path: Path, monkeypatch
 
 def test_a_manifest_is_written_as_it_is_read_whatever_people_call_things(tmp_path: Path) -> None:
     manifest = added(tmp_path, network(side=8)).manifest
-    strange = manifest.model_copy(update={"origin": 'a "quoted"\nline \\ with \x7f, \x01, é and 🦊', "quality": {"a": {"b": [1, 2.5]}}})
+    strange = manifest.model_copy(
+        update={
+            "origin": 'a "quoted"\nline \\ with \x7f, \x01, é and 🦊',
+            "quality": {"a": {"b": [1, 2.5]}},
+        }
+    )
 
-    assert Manifest.model_validate(tomllib.loads(manifest_text(strange, comment="made by a test"))) == strange
+    assert (
+        Manifest.model_validate(tomllib.loads(manifest_text(strange, comment="made by a test")))
+        == strange
+    )
 
 
 @pytest.mark.shared_data
@@ -209,9 +250,13 @@ def test_nsfwjs_says_what_plain_onnxruntime_says(shared: Path, tmp_path: Path) -
     drawn = pictures(FrameSpec(width=224, height=224), seed=0, count=4)
 
     made = add_model("nsfwjs", read_catalogue()["nsfwjs"], str(path), tmp_path)
-    said = load_onnx(made.folder, made.manifest).score([sample(at, picture) for at, picture in enumerate(drawn)])
+    said = load_onnx(made.folder, made.manifest).score(
+        [sample(at, picture) for at, picture in enumerate(drawn)]
+    )
 
     plain = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (probabilities,) = plain.run(None, {"input": np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / 255})
+    (probabilities,) = plain.run(
+        None, {"input": np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / 255}
+    )
     expected = np.stack([probabilities[:, 1] + probabilities[:, 3], probabilities[:, 4]], axis=1)
     assert [list(scores.values.values()) for scores in said] == pytest.approx(expected, abs=1e-4)

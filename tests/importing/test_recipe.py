@@ -29,7 +29,11 @@ def test_a_threshold_becomes_a_level_over_the_prior_and_the_probability_of_a_sti
 
 def test_every_label_is_in_shadow_until_somebody_measured_it() -> None:
     assert LabelRecipe(columns=("0",)).policy.shadow
-    assert all(label.policy.shadow for known in read_catalogue().values() for label in known.labels.values())
+    assert all(
+        label.policy.shadow
+        for known in read_catalogue().values()
+        for label in known.labels.values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +42,10 @@ def test_every_label_is_in_shadow_until_somebody_measured_it() -> None:
         ({"labels": {}}, "at least 1 item"),
         ({"labels": {"Explicit Nudity": {"columns": ["a"]}}}, "another name for 'explicit_nudity'"),
         ({"labels": {"gun": {"columns": ["d"]}}}, "column 'd': there are a, b, c"),
-        ({"columns": (), "labels": {"gun": {"columns": ["a"]}}}, "give its number, from 0, or the names of all columns"),
+        (
+            {"columns": (), "labels": {"gun": {"columns": ["a"]}}},
+            "give its number, from 0, or the names of all columns",
+        ),
         ({"columns": ("a", "a", "b")}, "must differ"),
         ({"activation": "sigmoid", "combine": "sum"}, "sum of sigmoids"),
         ({"scale": "a lot"}, "a number or a fraction such as 1/255"),
@@ -49,7 +56,10 @@ def test_every_label_is_in_shadow_until_somebody_measured_it() -> None:
         ({"width": 224}, "width and height go together"),
         ({"lables": {}}, "not permitted"),
         ({"area": {"above": 0.3, "half": 0.1, "steepness": 1}}, "a map has one column"),
-        ({"area": {"above": 0.3, "half": 0.1, "steepness": 1, "thickest": 4}}, "thickest must be odd"),
+        (
+            {"area": {"above": 0.3, "half": 0.1, "steepness": 1, "thickest": 4}},
+            "thickest must be odd",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_be_right_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -58,7 +68,9 @@ def test_a_recipe_that_cannot_be_right_is_refused(changes: dict[str, Any], said:
 
 
 def test_a_label_that_the_taxonomy_does_not_know_is_refused_with_its_own_words() -> None:
-    with pytest.raises(SetupError, match="label 'smoek' is not in the taxonomy; did you mean 'smoke'"):
+    with pytest.raises(
+        SetupError, match="label 'smoek' is not in the taxonomy; did you mean 'smoke'"
+    ):
         recipe(labels={"smoek": {"columns": ["a"]}})
 
 

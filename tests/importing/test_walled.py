@@ -32,7 +32,10 @@ def refused(model: ModelProto, tmp_path: Path) -> str:
     [
         (evil.with_function(), "defines 29 operators of its own"),
         (evil.looping(), "uses Loop, which may never end"),
-        (evil.rolling_dice(), "uses RandomUniformLike: a picture must score the same whenever it is scored"),
+        (
+            evil.rolling_dice(),
+            "uses RandomUniformLike: a picture must score the same whenever it is scored",
+        ),
         (evil.with_texts(), "has texts in it"),
     ],
 )
@@ -54,21 +57,32 @@ def test_a_graph_that_asks_for_more_memory_than_it_may_have_is_refused(tmp_path:
 def test_a_graph_that_takes_too_long_is_ended() -> None:
     hasty = replace(limits_for(0), write_cpu_seconds=2.0)
 
-    with Workshop(evil.slow().SerializeToString(), "slow", hasty) as workshop, pytest.raises(SetupError) as why:
+    with (
+        Workshop(evil.slow().SerializeToString(), "slow", hasty) as workshop,
+        pytest.raises(SetupError) as why,
+    ):
         workshop.made(Order(recipe=recipe()))
 
-    assert str(why.value) == "model slow: takes over 2 s of processor time for a few pictures; nothing of it was kept"
+    assert (
+        str(why.value)
+        == "model slow: takes over 2 s of processor time for a few pictures; nothing of it was kept"
+    )
 
 
 @pytest.mark.parametrize(
     ("death", "said"),
     [
-        (DecoderDiedError("x: decoder ended by SIGSEGV"), "broke the process that tried it (x: decoder ended by SIGSEGV)"),
+        (
+            DecoderDiedError("x: decoder ended by SIGSEGV"),
+            "broke the process that tried it (x: decoder ended by SIGSEGV)",
+        ),
         (LimitError("x", kind="limit_memory"), "needs over 2048 MiB"),
         (DecoderDiedError("x", kind="limit_time"), "has said nothing for 600 s"),
     ],
 )
-def test_how_the_process_ended_is_told(death: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_the_process_ended_is_told(
+    death: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workshop = Workshop(b"", "stranger")
 
     def die(*_: Any, **__: Any) -> None:
@@ -81,7 +95,9 @@ def test_how_the_process_ended_is_told(death: Exception, said: str, monkeypatch:
     assert said in str(why.value)
 
 
-@pytest.mark.parametrize("said", [None, {}, {"wrapped": {"opset": "many"}}, {"wrapped": []}, ["refused"]])
+@pytest.mark.parametrize(
+    "said", [None, {}, {"wrapped": {"opset": "many"}}, {"wrapped": []}, ["refused"]]
+)
 def test_an_answer_that_cannot_be_is_not_believed(said: object) -> None:
     with pytest.raises(SetupError, match="says what cannot be"):
         _checked(said, b"", "stranger")

@@ -26,9 +26,13 @@ def rows(wrapped: Wrapped) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 @pytest.mark.parametrize("colour", ["rgb", "bgr"])
-@pytest.mark.parametrize("arithmetic", [{}, NORMAL, {"scale": 1, "mean": (104, 117, 123), "std": (58, 57, 57)}])
+@pytest.mark.parametrize(
+    "arithmetic", [{}, NORMAL, {"scale": 1, "mean": (104, 117, 123), "std": (58, 57, 57)}]
+)
 @pytest.mark.parametrize("opset", [9, 17])
-def test_layout_colour_and_arithmetic_are_those_of_the_recipe(layout: str, colour: str, arithmetic: dict[str, Any], opset: int) -> None:
+def test_layout_colour_and_arithmetic_are_those_of_the_recipe(
+    layout: str, colour: str, arithmetic: dict[str, Any], opset: int
+) -> None:
     made = recipe(colour=colour, **arithmetic)
 
     said = rows(wrap(network(layout=layout, opset=opset).SerializeToString(), made, name="x"))
@@ -103,7 +107,10 @@ def test_blobs_that_are_thick_both_ways_do_not_count() -> None:
     wrapped = wrap(mapper().SerializeToString(), recipe(area=LINES, **OF_MAP), name="x")
     line, block = (slice(0, 4), slice(0, 32)), (slice(12, 28), slice(12, 28))
 
-    (both,), (alone,) = (try_graph(wrapped.model, with_bright(*boxes), provider="cpu").rows for boxes in ((line, block), (line,)))
+    (both,), (alone,) = (
+        try_graph(wrapped.model, with_bright(*boxes), provider="cpu").rows
+        for boxes in ((line, block), (line,))
+    )
 
     assert both[0] == pytest.approx(alone[0], abs=1e-5)
     assert share_of(alone[0], LINES) == pytest.approx(4 / 32, rel=1e-3)
@@ -114,26 +121,38 @@ def test_columns_may_go_by_number_and_lie_in_any_shape() -> None:
 
     said = rows(wrap(network(tail=(3, 1, 1)).SerializeToString(), made, name="x"))
 
-    assert said[:, 0] == pytest.approx([softmax(by_hand(picture, made))[2] for picture in DRAWN], abs=1e-5)
+    assert said[:, 0] == pytest.approx(
+        [softmax(by_hand(picture, made))[2] for picture in DRAWN], abs=1e-5
+    )
 
 
 def test_a_network_in_half_precision_gets_halves_and_gives_floats() -> None:
     said = rows(wrap(network(dtype=TensorProto.FLOAT16).SerializeToString(), recipe(), name="x"))
 
     assert said.dtype == np.float32
-    assert said == pytest.approx(np.array([softmax(by_hand(picture, recipe()))[1:] for picture in DRAWN]), abs=2e-3)
+    assert said == pytest.approx(
+        np.array([softmax(by_hand(picture, recipe()))[1:] for picture in DRAWN]), abs=2e-3
+    )
 
 
 def test_a_network_that_takes_pixels_gets_them_as_they_are() -> None:
     made = recipe(scale=1, activation="sigmoid")
 
-    said = rows(wrap(network(dtype=TensorProto.UINT8, layout="nhwc").SerializeToString(), made, name="x"))
+    said = rows(
+        wrap(network(dtype=TensorProto.UINT8, layout="nhwc").SerializeToString(), made, name="x")
+    )
 
-    assert said == pytest.approx(np.array([sigmoid(by_hand(picture, made))[1:] for picture in DRAWN]), abs=1e-5)
+    assert said == pytest.approx(
+        np.array([sigmoid(by_hand(picture, made))[1:] for picture in DRAWN]), abs=1e-5
+    )
 
 
 def test_of_several_outputs_the_named_one_counts_and_the_others_go() -> None:
-    wrapped = wrap(network(outputs=("features", "scores")).SerializeToString(), recipe(output="scores"), name="x")
+    wrapped = wrap(
+        network(outputs=("features", "scores")).SerializeToString(),
+        recipe(output="scores"),
+        name="x",
+    )
 
     assert [port.name for port in load_from_string(wrapped.model).graph.output] == [wrapped.output]
     assert wrapped.was.output.name == "scores"
@@ -148,7 +167,16 @@ def test_the_same_file_and_recipe_give_the_same_bytes() -> None:
 def test_a_graph_that_was_wrapped_can_be_wrapped_again() -> None:
     once = wrap(network().SerializeToString(), recipe(), name="x")
 
-    twice = wrap(once.model, recipe(scale=1, columns=("gun", "fire"), labels={"gun": {"columns": ["gun"]}}, activation="none"), name="x")
+    twice = wrap(
+        once.model,
+        recipe(
+            scale=1,
+            columns=("gun", "fire"),
+            labels={"gun": {"columns": ["gun"]}},
+            activation="none",
+        ),
+        name="x",
+    )
 
     assert twice.input != once.input
     assert rows(twice)[:, 0] == pytest.approx(rows(once)[:, 0], abs=1e-6)
@@ -160,7 +188,9 @@ def test_a_graph_may_be_made_to_say_that_it_takes_one_picture() -> None:
     trial = try_graph(fixed, DRAWN, provider="cpu")
 
     assert not trial.batches
-    assert trial.rows == pytest.approx(np.array([softmax(by_hand(picture, recipe()))[1:] for picture in DRAWN]), abs=1e-5)
+    assert trial.rows == pytest.approx(
+        np.array([softmax(by_hand(picture, recipe()))[1:] for picture in DRAWN]), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,13 +204,27 @@ def test_a_graph_may_be_made_to_say_that_it_takes_one_picture() -> None:
         (network(outputs=("one", "two")), {}, "has outputs one, two: say which with --output"),
         (network(), {"output": "logits"}, "has no output 'logits'; there are scores"),
         (network(), {"columns": ("a", "b", "c", "d")}, "has 3 columns, 4 were named"),
-        (network(), {"columns": (), "labels": {"gun": {"columns": ["3"]}}}, "has columns 0 to 2, no 3"),
-        (network(columns="k"), {"columns": (), "labels": {"gun": {"columns": ["0"]}}}, "name them with --columns"),
+        (
+            network(),
+            {"columns": (), "labels": {"gun": {"columns": ["3"]}}},
+            "has columns 0 to 2, no 3",
+        ),
+        (
+            network(columns="k"),
+            {"columns": (), "labels": {"gun": {"columns": ["0"]}}},
+            "name them with --columns",
+        ),
         (network(dtype=TensorProto.UINT8), {}, "--scale must be 1"),
-        (network(), {"area": LINES, "columns": ("a",), "labels": {"gun": {"columns": ["a"]}}}, "wanted a map of N x 1 x H x W"),
+        (
+            network(),
+            {"area": LINES, "columns": ("a",), "labels": {"gun": {"columns": ["a"]}}},
+            "wanted a map of N x 1 x H x W",
+        ),
     ],
 )
-def test_a_network_that_the_recipe_does_not_fit_is_refused(made: Any, changes: dict[str, Any], said: str) -> None:
+def test_a_network_that_the_recipe_does_not_fit_is_refused(
+    made: Any, changes: dict[str, Any], said: str
+) -> None:
     with pytest.raises(SetupError, match=said):
         wrap(made.SerializeToString(), recipe(**changes), name="x")
 

@@ -40,12 +40,17 @@ def encode(
     sound: bool = False,
     aspect: Fraction | None = None,
 ) -> bytes:
-    """Flat pictures whose grey says their number; ``at`` gives each frame's time in frame units (variable rate)."""
+    """Flat pictures whose grey says their number; ``at`` gives each frame's time in frame units
+    (variable rate)."""
     sink = io.BytesIO()
     times = list(at) if at is not None else list(range(frames))
     with av.open(sink, "w", format=container, options=mux or {}) as out:
         out.metadata.update(metadata or {})
-        stream = out.add_stream(codec, rate=rate, options=_options(codec, gop, bframes, options or {})) if times else None
+        stream = (
+            out.add_stream(codec, rate=rate, options=_options(codec, gop, bframes, options or {}))
+            if times
+            else None
+        )
         silence = out.add_stream("aac", rate=44100) if sound else None
         if stream is not None:
             stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
@@ -68,7 +73,9 @@ def encode(
 
 
 def _fill(out: av.container.OutputContainer, stream: av.AudioStream) -> None:
-    frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+    frame = av.AudioFrame.from_ndarray(
+        np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+    )
     frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
     out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
@@ -85,11 +92,21 @@ def _options(codec: str, gop: int, bframes: int, extra: dict[str, str]) -> dict[
             "x264-params": "scenecut=0:b-adapt=0",
         }
         return base | extra
-    return {"g": str(gop), "bf": str(bframes)} | extra if codec in {"mpeg2video", "mpeg4"} else dict(extra)
+    return (
+        {"g": str(gop), "bf": str(bframes)} | extra
+        if codec in {"mpeg2video", "mpeg4"}
+        else dict(extra)
+    )
 
 
-def remux(data: bytes, *, container: str = "mpegts", keep: Callable[[int, av.Packet[av.VideoStream]], bool]) -> bytes:
-    """The packets of ``data`` that ``keep(number, packet)`` says, in another file, times as they are."""
+def remux(
+    data: bytes,
+    *,
+    container: str = "mpegts",
+    keep: Callable[[int, av.Packet[av.VideoStream]], bool],
+) -> bytes:
+    """The packets of ``data`` that ``keep(number, packet)`` says, in another file, times as they
+    are."""
     sink = io.BytesIO()
     with av.open(io.BytesIO(data)) as source, av.open(sink, "w", format=container) as out:
         track = source.streams.video[0]

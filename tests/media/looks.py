@@ -15,7 +15,13 @@ __all__ = ["SPEC", "greys", "look", "shown", "times"]
 SPEC = FrameSpec(width=64, height=48)
 
 
-def look(data: bytes, *, init: bytes | None = None, specs: tuple[FrameSpec, ...] = (SPEC,), **wishes: object) -> list[Decoded]:
+def look(
+    data: bytes,
+    *,
+    init: bytes | None = None,
+    specs: tuple[FrameSpec, ...] = (SPEC,),
+    **wishes: object,
+) -> list[Decoded]:
     """All windows of ``data``."""
     request = DecodeRequest(specs=specs, **wishes)  # type: ignore[arg-type]
     return list(decode(io.BytesIO(data), request, name="clip", init=init))
@@ -32,7 +38,8 @@ def greys(windows: list[Decoded]) -> list[int]:
 
 
 def shown(data: bytes) -> dict[Fraction, tuple[int, bool]]:
-    """What an ordinary PyAV loop shows: the grey of every frame and whether it is a keyframe, by its time."""
+    """What an ordinary PyAV loop shows: the grey of every frame and whether it is a keyframe, by
+    its time."""
     frames = {}
     with av.open(io.BytesIO(data)) as container:
         track = container.streams.video[0]

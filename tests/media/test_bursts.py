@@ -1,4 +1,5 @@
-"""Every frame of every burst is the one that an ordinary player shows at its instant, whatever the container, codec and GOPs."""
+"""Every frame of every burst is the one that an ordinary player shows at its instant, whatever the
+container, codec and GOPs."""
 
 from __future__ import annotations
 
@@ -36,24 +37,41 @@ MEDIA = {
     "ts_open_gop": lambda: encode(frames=30 * SECONDS, bframes=3, gop=24, options=OPEN),
     "ts_open_gop_led": lambda: encode(frames=30 * SECONDS, bframes=3, gop=20, options=OPEN),
     "ts_long_gop": lambda: encode(frames=30 * SECONDS, bframes=2, gop=9999),
-    "mp4_open_gop": lambda: encode(container="mp4", frames=30 * SECONDS, bframes=3, gop=24, options=OPEN),
-    "mp4_fragmented": lambda: encode(container="mp4", frames=30 * SECONDS, bframes=2, mux=FRAGMENTED),
-    "mkv_mpeg4": lambda: encode(container="matroska", codec="mpeg4", frames=30 * SECONDS, bframes=2),
-    "mkv_hevc": lambda: encode(container="matroska", codec="libx265", frames=30 * SECONDS, options={"x265-params": "log-level=0"}),
+    "mp4_open_gop": lambda: encode(
+        container="mp4", frames=30 * SECONDS, bframes=3, gop=24, options=OPEN
+    ),
+    "mp4_fragmented": lambda: encode(
+        container="mp4", frames=30 * SECONDS, bframes=2, mux=FRAGMENTED
+    ),
+    "mkv_mpeg4": lambda: encode(
+        container="matroska", codec="mpeg4", frames=30 * SECONDS, bframes=2
+    ),
+    "mkv_hevc": lambda: encode(
+        container="matroska",
+        codec="libx265",
+        frames=30 * SECONDS,
+        options={"x265-params": "log-level=0"},
+    ),
     "avi_mpeg4": lambda: encode(container="avi", codec="mpeg4", frames=30 * SECONDS),
     "avi_h264_b": lambda: encode(container="avi", frames=30 * SECONDS, bframes=2),
     "mpegts_mpeg2": lambda: encode(codec="mpeg2video", frames=30 * SECONDS, bframes=2),
-    "webm_vp9": lambda: encode(container="webm", codec="libvpx-vp9", frames=30 * SECONDS, options={"deadline": "realtime"}),
+    "webm_vp9": lambda: encode(
+        container="webm", codec="libvpx-vp9", frames=30 * SECONDS, options={"deadline": "realtime"}
+    ),
     "mp4_variable_rate": lambda: encode(container="mp4", at=JUMPY, bframes=2),
     "ts_3_a_second": lambda: encode(frames=3 * SECONDS, rate=3, gop=6),
     "ts_1_in_3_seconds": lambda: encode(frames=10, rate=Fraction(1, 3), gop=2),
-    "mp4_60_a_second": lambda: encode(container="mp4", frames=60 * SECONDS, rate=60, gop=120, bframes=2),
+    "mp4_60_a_second": lambda: encode(
+        container="mp4", frames=60 * SECONDS, rate=60, gop=120, bframes=2
+    ),
 }
 
 Seen = list[tuple[Decoded, tuple[Sample, ...]]]
 
 
-def watched(data: bytes, *, specs: tuple[FrameSpec, ...] = (SPEC.frame, SPEC), **wishes: object) -> Seen:
+def watched(
+    data: bytes, *, specs: tuple[FrameSpec, ...] = (SPEC.frame, SPEC), **wishes: object
+) -> Seen:
     """Every window and its bursts, made one window late as the sandbox does."""
     request = DecodeRequest(specs=specs, **wishes)  # type: ignore[arg-type]
     found: Seen = []
@@ -73,7 +91,9 @@ def shown(data: bytes, size: tuple[int, int] = (64, 48)) -> dict[Fraction, Rgb]:
         for frame in container.decode(track):
             assert frame.pts is not None
             assert track.time_base is not None
-            small = frame.reformat(*size, format="rgb24", interpolation="AREA", dst_color_range="JPEG")
+            small = frame.reformat(
+                *size, format="rgb24", interpolation="AREA", dst_color_range="JPEG"
+            )
             frames[frame.pts * track.time_base] = small.to_ndarray()
     return frames
 
@@ -87,7 +107,9 @@ def instants_of(window: Decoded, burst: Sample) -> tuple[Fraction, ...]:
     times = window.times
     last = (times.last_pts - times.first_pts) * times.time_base
     assert burst.burst is not None
-    return next(instants for instants in burst_instants(last, burst.burst) if instants[0] == burst.start)
+    return next(
+        instants for instants in burst_instants(last, burst.burst) if instants[0] == burst.start
+    )
 
 
 def differences(seen: Seen, frames: Mapping[Fraction, Rgb]) -> Iterator[int]:
@@ -110,7 +132,9 @@ def test_each_frame_is_the_one_on_screen(name: str) -> None:
     # AVI counts H.264's frames as they are decoded, so that its times are off by a few
     late = sum(difference > LOSS for difference in found)
     assert late == 0 or (name == "avi_h264_b" and late < len(found))
-    assert name == "ts_1_in_3_seconds" or [len(bursts) for _, bursts in seen] == [planned(window) for window, _ in seen]
+    assert name == "ts_1_in_3_seconds" or [len(bursts) for _, bursts in seen] == [
+        planned(window) for window, _ in seen
+    ]
     assert sum(len(bursts) for _, bursts in seen) >= 2
 
 
@@ -124,10 +148,15 @@ def test_a_bursts_time_is_that_of_its_last_frame(name: str) -> None:
             last = instants_of(window, burst)[-1]
             assert burst.at <= last
             assert burst.pts * window.times.time_base == frames[0] + window.begins + burst.at
-            assert max(at for at in frames if at <= frames[0] + window.begins + last) == frames[0] + window.begins + burst.at
+            assert (
+                max(at for at in frames if at <= frames[0] + window.begins + last)
+                == frames[0] + window.begins + burst.at
+            )
 
 
-@pytest.mark.parametrize("name", ["ts_b_pyramid", "ts_open_gop", "ts_long_gop", "mp4_variable_rate"])
+@pytest.mark.parametrize(
+    "name", ["ts_b_pyramid", "ts_open_gop", "ts_long_gop", "mp4_variable_rate"]
+)
 def test_where_one_goes_on_from_does_not_matter(name: str) -> None:
     data = MEDIA[name]()
 
@@ -135,8 +164,13 @@ def test_where_one_goes_on_from_does_not_matter(name: str) -> None:
 
     assert [window.index for window, _ in rest] == [window.index for window, _ in whole]
     for (_, wanted), (_, found) in zip(whole, rest, strict=True):
-        assert [(one.at, one.pts, one.start) for one in found] == [(one.at, one.pts, one.start) for one in wanted]
-        assert all(np.array_equal(one.images[SPEC], other.images[SPEC]) for one, other in zip(found, wanted, strict=True))
+        assert [(one.at, one.pts, one.start) for one in found] == [
+            (one.at, one.pts, one.start) for one in wanted
+        ]
+        assert all(
+            np.array_equal(one.images[SPEC], other.images[SPEC])
+            for one, other in zip(found, wanted, strict=True)
+        )
 
 
 def test_what_follows_a_window_changes_nothing_in_it() -> None:
@@ -146,13 +180,19 @@ def test_what_follows_a_window_changes_nothing_in_it() -> None:
     keyframes = [number for number, packet in enumerate(packets) if packet.is_keyframe]
     (first, bursts), *_ = watched(data)
     border = next(
-        n for n in keyframes if packets[n].pts * packets[n].time_base >= first.times.duration + packets[0].pts * Fraction(1, 90_000)
+        n
+        for n in keyframes
+        if packets[n].pts * packets[n].time_base
+        >= first.times.duration + packets[0].pts * Fraction(1, 90_000)
     )
 
     ((_, alone),) = watched(remux(data, keep=lambda number, _: number < border))
 
     assert len(alone) == len(bursts)
-    assert all(np.array_equal(one.images[SPEC], other.images[SPEC]) for one, other in zip(alone[:-1], bursts[:-1], strict=True))
+    assert all(
+        np.array_equal(one.images[SPEC], other.images[SPEC])
+        for one, other in zip(alone[:-1], bursts[:-1], strict=True)
+    )
 
 
 def test_bursts_hold_only_what_is_asked_of_bursts_and_samples_only_the_rest() -> None:
@@ -161,9 +201,16 @@ def test_bursts_hold_only_what_is_asked_of_bursts_and_samples_only_the_rest() ->
 
     ((window, bursts),) = watched(encode(frames=90), specs=(SPEC.frame, SPEC, other, twin))
 
-    assert all(set(sample.images) == {SPEC.frame} and sample.start is None for sample in window.samples)
-    assert {frozenset(burst.images) for burst in bursts} == {frozenset((SPEC, twin)), frozenset((other,))}
-    assert all(image.shape == spec.shape for burst in bursts for spec, image in burst.images.items())
+    assert all(
+        set(sample.images) == {SPEC.frame} and sample.start is None for sample in window.samples
+    )
+    assert {frozenset(burst.images) for burst in bursts} == {
+        frozenset((SPEC, twin)),
+        frozenset((other,)),
+    }
+    assert all(
+        image.shape == spec.shape for burst in bursts for spec, image in burst.images.items()
+    )
     assert all(earlier.at <= later.at for earlier, later in pairwise(bursts))
 
 
@@ -176,7 +223,10 @@ def test_without_such_a_spec_nothing_is_kept_and_nothing_made() -> None:
 def test_a_segment_that_is_not_cut_has_bursts_to_its_end() -> None:
     ((_, bursts),) = watched(encode(frames=30 * 25), window=None)
 
-    assert [burst.start for burst in bursts] == [*range(0, 24, 2), Fraction(749, 30) - BURST.length][: len(bursts)]
+    assert [burst.start for burst in bursts] == [
+        *range(0, 24, 2),
+        Fraction(749, 30) - BURST.length,
+    ][: len(bursts)]
     assert len(bursts) >= 12
 
 
@@ -197,7 +247,9 @@ def test_stills_and_animations_have_none() -> None:
     gif = encode(container="gif", codec="gif", frames=60, rate=10, pix_fmt="rgb8")
 
     assert [bursts for _, bursts in watched(gif)] == [()]
-    assert [bursts for _, bursts in watched(encode(frames=1, container="mp4"), second_look=True)] == [()]
+    assert [
+        bursts for _, bursts in watched(encode(frames=1, container="mp4"), second_look=True)
+    ] == [()]
 
 
 def test_a_picture_that_is_turned_is_upright_in_bursts_too() -> None:
@@ -218,7 +270,12 @@ def test_sparing_more_shows_the_last_frame_that_comes_in_order() -> None:
 
     assert max(differences(seen, frames)) > LOSS
     greys = {int(image[24, 40, 0]) for image in frames.values()}
-    found = [int(image[24, 40, 0]) for _, bursts in seen for burst in bursts for image in burst.images[SPEC]]
+    found = [
+        int(image[24, 40, 0])
+        for _, bursts in seen
+        for burst in bursts
+        for image in burst.images[SPEC]
+    ]
     assert all(min(abs(grey - one) for one in greys) <= LOSS for grey in found)
 
 
@@ -231,7 +288,9 @@ def test_only_what_is_needed_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None
         return feed(self, packet)  # type: ignore[arg-type]
 
     # one burst, of the first 1.4 s of 3 s: two GOPs, the second one up to the burst's end
-    ((_, make),) = look(io.BytesIO(encode(frames=90, gop=30, bframes=2)), DecodeRequest(specs=(SPEC,)), name="clip")
+    ((_, make),) = look(
+        io.BytesIO(encode(frames=90, gop=30, bframes=2)), DecodeRequest(specs=(SPEC,)), name="clip"
+    )
     monkeypatch.setattr(Decoder, "feed", watch)
     bursts = list(make())
 
@@ -282,7 +341,9 @@ def test_a_frame_that_cannot_be_decoded_leaves_the_one_before_on_screen() -> Non
 
     before, after = bursts[0].images[SPEC], torn[0].images[SPEC]
     assert [burst.start for burst in torn] == [0, 2]
-    assert [np.array_equal(one, other) for one, other in zip(before, after, strict=True)] == [number != 2 for number in range(8)]
+    assert [np.array_equal(one, other) for one, other in zip(before, after, strict=True)] == [
+        number != 2 for number in range(8)
+    ]
     assert np.array_equal(after[2], before[1])
 
 
@@ -302,7 +363,17 @@ def test_damage_between_keyframes_costs_the_bursts_that_lean_on_it() -> None:
 
 def test_a_frame_that_is_too_large_is_refused_in_a_burst_too() -> None:
     data = encode(frames=60)
-    ((_, make),) = look(io.BytesIO(data), DecodeRequest(specs=(SPEC,), limits=MediaLimits(max_pixels=128 * 96)), name="clip")
+    ((_, make),) = look(
+        io.BytesIO(data),
+        DecodeRequest(specs=(SPEC,), limits=MediaLimits(max_pixels=128 * 96)),
+        name="clip",
+    )
     assert list(make())
     with pytest.raises(LimitError):
-        list(look(io.BytesIO(data), DecodeRequest(specs=(SPEC,), limits=MediaLimits(max_pixels=100)), name="clip"))
+        list(
+            look(
+                io.BytesIO(data),
+                DecodeRequest(specs=(SPEC,), limits=MediaLimits(max_pixels=100)),
+                name="clip",
+            )
+        )

@@ -1,4 +1,5 @@
-"""``decode`` against an ordinary PyAV loop: the same frames at the same times, whatever the container and codec."""
+"""``decode`` against an ordinary PyAV loop: the same frames at the same times, whatever the
+container and codec."""
 
 from __future__ import annotations
 
@@ -22,7 +23,13 @@ class Kind(NamedTuple):
 
 
 X265 = {"x265-params": "keyint=75:min-keyint=75:scenecut=0:bframes=3:log-level=none"}
-VP9 = {"g": "75", "deadline": "realtime", "cpu-used": "8", "lag-in-frames": "16", "auto-alt-ref": "1"}
+VP9 = {
+    "g": "75",
+    "deadline": "realtime",
+    "cpu-used": "8",
+    "lag-in-frames": "16",
+    "auto-alt-ref": "1",
+}
 KINDS = [
     Kind("mpegts", "libx264", 2),
     Kind("mpegts", "libx265", 3, X265),
@@ -63,7 +70,9 @@ def test_keyframes_are_those_of_an_ordinary_loop(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("window", [Fraction(10), Fraction(2), None], ids=str)
-def test_frames_between_keyframes_are_those_shown_at_their_times(kind: Kind, window: Fraction | None) -> None:
+def test_frames_between_keyframes_are_those_shown_at_their_times(
+    kind: Kind, window: Fraction | None
+) -> None:
     data = film(kind)
     reference = shown(data)
 
@@ -71,7 +80,9 @@ def test_frames_between_keyframes_are_those_shown_at_their_times(kind: Kind, win
 
     assert not any(w.unseen for w in windows)
     assert [reference[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
-    assert max(b - a for a, b in zip(times(windows), [*times(windows)[1:], max(reference)], strict=True)) <= Fraction(6, 10)
+    assert max(
+        b - a for a, b in zip(times(windows), [*times(windows)[1:], max(reference)], strict=True)
+    ) <= Fraction(6, 10)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -88,7 +99,13 @@ def test_time_runs_from_the_first_frame_to_the_end_of_the_last(kind: Kind) -> No
 
 
 def test_av1_is_decoded_frame_by_frame() -> None:
-    data = encode(container="mp4", codec="libsvtav1", frames=90, options={"preset": "12", "svtav1-params": "keyint=90"}, values=RAMP)
+    data = encode(
+        container="mp4",
+        codec="libsvtav1",
+        frames=90,
+        options={"preset": "12", "svtav1-params": "keyint=90"},
+        values=RAMP,
+    )
     reference = shown(data)
 
     windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)))
@@ -98,7 +115,9 @@ def test_av1_is_decoded_frame_by_frame() -> None:
 
 
 def test_an_init_segment_goes_before_its_media_segment() -> None:
-    whole = encode(container="mp4", frames=60, mux={"movflags": "frag_keyframe+empty_moov+default_base_moof"})
+    whole = encode(
+        container="mp4", frames=60, mux={"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    )
     border = whole.index(b"moof") - 4
     init, segment = whole[:border], whole[border:]
 
@@ -116,7 +135,9 @@ def test_the_source_is_read_again_from_its_first_byte() -> None:
 
 
 def test_metadata_in_an_unknown_encoding_is_no_reason_to_fail() -> None:
-    data = encode(container="matroska", metadata={"title": "Zaehler"}).replace(b"Zaehler", b"Z\xe4\xff\xfe\x80er")
+    data = encode(container="matroska", metadata={"title": "Zaehler"}).replace(
+        b"Zaehler", b"Z\xe4\xff\xfe\x80er"
+    )
 
     assert len(look(data)[0].samples) == 2
 

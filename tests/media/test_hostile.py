@@ -47,9 +47,16 @@ def test_a_text_that_names_a_file_is_refused(lure: str, canary: Path) -> None:
 
 @pytest.mark.parametrize(
     "head",
-    [b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom", b"\x1a\x45\xdf\xa3", b"RIFF\x00\x01\x00\x00AVI ", b"FLV\x01\x01\x00\x00\x00\x09"],
+    [
+        b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom",
+        b"\x1a\x45\xdf\xa3",
+        b"RIFF\x00\x01\x00\x00AVI ",
+        b"FLV\x01\x01\x00\x00\x00\x09",
+    ],
 )
-def test_a_script_behind_the_first_bytes_of_a_container_is_no_video(head: bytes, canary: Path) -> None:
+def test_a_script_behind_the_first_bytes_of_a_container_is_no_video(
+    head: bytes, canary: Path
+) -> None:
     with pytest.raises((DamagedError, NoVideoError)):
         look(head + LURES[0].format(path=canary).encode())
 
@@ -98,7 +105,9 @@ def test_nothing_is_told() -> None:
         look(b"")
 
 
-@pytest.mark.parametrize("text", [b"hello\n", b"G" + b"ood morning. " * 500, b"\x00" * 4096, b"%PDF-1.7", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    "text", [b"hello\n", b"G" + b"ood morning. " * 500, b"\x00" * 4096, b"%PDF-1.7", b"PK\x03\x04"]
+)
 def test_what_is_no_media_is_told(text: bytes) -> None:
     with pytest.raises(FormatError, match="a media file is wanted"):
         look(text)
@@ -107,11 +116,17 @@ def test_what_is_no_media_is_told(text: bytes) -> None:
 def png(width: int, height: int) -> bytes:
     """A header that promises so many pixels, and none of them."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s13sI", 13, b"IHDR", head, zlib.crc32(b"IHDR" + head))
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(
+        ">I4s13sI", 13, b"IHDR", head, zlib.crc32(b"IHDR" + head)
+    )
 
 
 def jpeg(width: int, height: int) -> bytes:
-    return b"\xff\xd8\xff\xc0\x00\x0b\x08" + struct.pack(">HH", height, width) + b"\x01\x01\x11\x00\xff\xd9"
+    return (
+        b"\xff\xd8\xff\xc0\x00\x0b\x08"
+        + struct.pack(">HH", height, width)
+        + b"\x01\x01\x11\x00\xff\xd9"
+    )
 
 
 def gif(width: int, height: int) -> bytes:
@@ -124,7 +139,9 @@ def gif(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize("data", [png(16384, 16384), jpeg(16384, 16384), gif(16384, 16384), png(1 << 31, 1)])
+@pytest.mark.parametrize(
+    "data", [png(16384, 16384), jpeg(16384, 16384), gif(16384, 16384), png(1 << 31, 1)]
+)
 def test_too_many_pixels_are_refused_from_the_header(data: bytes) -> None:
     with pytest.raises(LimitError, match="pixels, limit is 35389440") as refused:
         look(data)
@@ -136,15 +153,29 @@ def test_too_many_pixels_are_refused_from_the_header(data: bytes) -> None:
     ("limits", "kind", "message"),
     [
         (MediaLimits(max_bytes=1000), "limit_bytes", r"clip: \d+ bytes, limit is 1000"),
-        (MediaLimits(max_duration=Fraction(1)), "limit_duration", r"clip: 2\.0 s long, limit is 1\.0 s"),
-        (MediaLimits(max_pixels=1000), "limit_pixels", "clip: 128x96 is 12288 pixels, limit is 1000"),
+        (
+            MediaLimits(max_duration=Fraction(1)),
+            "limit_duration",
+            r"clip: 2\.0 s long, limit is 1\.0 s",
+        ),
+        (
+            MediaLimits(max_pixels=1000),
+            "limit_pixels",
+            "clip: 128x96 is 12288 pixels, limit is 1000",
+        ),
         (MediaLimits(max_frames=1), "limit_frames", "clip: window 0 has more than 1 samples"),
         (MediaLimits(max_tracks=1), "limit_tracks", "clip: 2 tracks, limit is 1"),
-        (MediaLimits(probe_seconds=1e-9), "limit_probe_time", r"clip: took .* s to open, limit is 1e-09 s"),
+        (
+            MediaLimits(probe_seconds=1e-9),
+            "limit_probe_time",
+            r"clip: took .* s to open, limit is 1e-09 s",
+        ),
     ],
 )
 @pytest.mark.parametrize("container", ["mpegts", "mp4", "matroska"])
-def test_each_limit_has_its_kind(limits: MediaLimits, kind: str, message: str, container: str) -> None:
+def test_each_limit_has_its_kind(
+    limits: MediaLimits, kind: str, message: str, container: str
+) -> None:
     with pytest.raises(LimitError, match=message) as refused:
         look(encode(container=container, sound=True), limits=limits)
 
@@ -215,10 +246,15 @@ def test_flipped_bits_never_raise_anything_else(container: str) -> None:
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         try:
             windows = look(bytes(broken))
-        except (InputError, MemoryError):  # a table may claim any size; the sandbox tells it as limit_memory
+        except (
+            InputError,
+            MemoryError,
+        ):  # a table may claim any size; the sandbox tells it as limit_memory
             continue
         assert [w.index for w in windows] == list(range(len(windows)))
-        assert all(0 <= u.span.start <= u.span.end <= w.times.duration for w in windows for u in w.unseen)
+        assert all(
+            0 <= u.span.start <= u.span.end <= w.times.duration for w in windows for u in w.unseen
+        )
 
 
 @pytest.mark.parametrize("container", ["mpegts", "mp4", "matroska", "avi", "flv"])
@@ -239,7 +275,11 @@ def test_flipped_bits_cost_bursts_and_no_more(container: str) -> None:
             made += len(bursts)
             assert all(0 <= burst.at <= window.times.duration for burst in bursts)
             assert [burst.at for burst in bursts] == sorted(burst.at for burst in bursts)
-            assert all(image.shape == spec.shape for burst in bursts for spec, image in burst.images.items())
+            assert all(
+                image.shape == spec.shape
+                for burst in bursts
+                for spec, image in burst.images.items()
+            )
     assert made
 
 

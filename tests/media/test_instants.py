@@ -29,7 +29,9 @@ def test_the_last_one_moves_back_to_the_end_where_that_would_be_left_out() -> No
 
 
 def test_a_short_window_has_one_that_is_spread_over_it() -> None:
-    assert burst_instants(Fraction(7, 10), EIGHT) == (tuple(Fraction(step, 10) for step in range(8)),)
+    assert burst_instants(Fraction(7, 10), EIGHT) == (
+        tuple(Fraction(step, 10) for step in range(8)),
+    )
 
 
 def test_a_window_of_less_than_half_a_burst_has_none() -> None:
@@ -57,7 +59,9 @@ def test_no_hole_is_longer_than_bursts_lie_apart(last: Fraction, burst: Burst) -
 
 
 @given(lengths, bursts)
-def test_the_first_bursts_do_not_depend_on_how_long_the_window_goes_on(last: Fraction, burst: Burst) -> None:
+def test_the_first_bursts_do_not_depend_on_how_long_the_window_goes_on(
+    last: Fraction, burst: Burst
+) -> None:
     if last < burst.length:
         return
     longer = burst_instants(last + 10, burst)

@@ -27,8 +27,21 @@ CORNERS = [(8, 8), (8, 56), (56, 8), (56, 56)]
 def quarters(width: int = 160, height: int = 96) -> Image.Image:
     """Red, blue, green and white, clockwise from the top left less the last two."""
     picture = Image.new("RGB", (width, height))
-    for at, colour in {(0, 0): (240, 20, 20), (1, 0): (20, 20, 240), (0, 1): (20, 240, 20), (1, 1): (240, 240, 240)}.items():
-        picture.paste(colour, (at[0] * width // 2, at[1] * height // 2, (at[0] + 1) * width // 2, (at[1] + 1) * height // 2))
+    for at, colour in {
+        (0, 0): (240, 20, 20),
+        (1, 0): (20, 20, 240),
+        (0, 1): (20, 240, 20),
+        (1, 1): (240, 240, 240),
+    }.items():
+        picture.paste(
+            colour,
+            (
+                at[0] * width // 2,
+                at[1] * height // 2,
+                (at[0] + 1) * width // 2,
+                (at[1] + 1) * height // 2,
+            ),
+        )
     return picture
 
 
@@ -48,11 +61,17 @@ def test_a_picture_is_shown_as_its_exif_says(kind: str, orientation: int) -> Non
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = saved(quarters(), kind, exif=exif, quality=95)
-    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB").resize((64, 64), Image.Resampling.BOX)
+    upright = (
+        ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        .convert("RGB")
+        .resize((64, 64), Image.Resampling.BOX)
+    )
 
     (window,) = look(data, specs=(SQUARE,))
 
-    assert np.allclose(corners(window.samples[0].images[SQUARE]), corners(np.asarray(upright)), atol=12)
+    assert np.allclose(
+        corners(window.samples[0].images[SQUARE]), corners(np.asarray(upright)), atol=12
+    )
     assert (window.info.width, window.info.height) == ((160, 96) if orientation < 5 else (96, 160))
 
 
@@ -68,7 +87,11 @@ def test_a_still_has_no_duration(kind: str) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16", "LA", "CMYK"])
 def test_every_kind_of_pixel_is_shown(mode: str) -> None:
-    picture = Image.new("I;16", (40, 40), 52428) if mode == "I;16" else Image.new("RGB", (40, 40), (204, 204, 204)).convert(mode)
+    picture = (
+        Image.new("I;16", (40, 40), 52428)
+        if mode == "I;16"
+        else Image.new("RGB", (40, 40), (204, 204, 204)).convert(mode)
+    )
 
     (window,) = look(saved(picture, "JPEG" if mode == "CMYK" else "PNG"), specs=(SQUARE,))
 
@@ -92,7 +115,14 @@ def test_a_truncated_picture_is_told() -> None:
 def test_an_animation_is_a_video(kind: str) -> None:
     greys = (20, 120, 220, 70)
     first, *rest = [Image.new("RGB", (48, 32), (grey,) * 3) for grey in greys]
-    data = saved(first, kind, save_all=True, append_images=rest, duration=1000, **({"lossless": True} if kind == "WEBP" else {}))
+    data = saved(
+        first,
+        kind,
+        save_all=True,
+        append_images=rest,
+        duration=1000,
+        **({"lossless": True} if kind == "WEBP" else {}),
+    )
 
     (window,) = look(data, specs=(SQUARE,), sampling=Sampling(max_gap=Fraction(1, 2)))
 
@@ -106,7 +136,15 @@ def test_frames_of_an_animation_lie_over_each_other() -> None:
     base = Image.new("RGBA", (64, 64), (200, 0, 0, 255))
     spot = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     spot.paste((0, 200, 0, 255), (32, 32, 64, 64))
-    data = saved(base, "WEBP", save_all=True, append_images=[spot], duration=1000, lossless=True, minimize_size=True)
+    data = saved(
+        base,
+        "WEBP",
+        save_all=True,
+        append_images=[spot],
+        duration=1000,
+        lossless=True,
+        minimize_size=True,
+    )
     expected = Image.open(io.BytesIO(data))
     expected.seek(1)
 
@@ -114,7 +152,9 @@ def test_frames_of_an_animation_lie_over_each_other() -> None:
 
     black = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
     black.alpha_composite(expected.convert("RGBA"))
-    assert np.allclose(corners(window.samples[1].images[SQUARE]), corners(np.asarray(black.convert("RGB"))), atol=3)
+    assert np.allclose(
+        corners(window.samples[1].images[SQUARE]), corners(np.asarray(black.convert("RGB"))), atol=3
+    )
 
 
 def test_an_animation_is_cut_into_windows() -> None:
@@ -126,20 +166,31 @@ def test_an_animation_is_cut_into_windows() -> None:
     assert [w.times.duration for w in windows] == [10, 10, 4]
     assert [w.last for w in windows] == [False, False, True]
     again = look(data, specs=(SQUARE,), first_window=2)
-    assert [s.images[SQUARE][0, 0, 0] for s in again[0].samples] == [s.images[SQUARE][0, 0, 0] for s in windows[2].samples]
+    assert [s.images[SQUARE][0, 0, 0] for s in again[0].samples] == [
+        s.images[SQUARE][0, 0, 0] for s in windows[2].samples
+    ]
 
 
-@pytest.mark.parametrize(("rotation", "bright"), [(0, "right"), (90, "top"), (180, "left"), (270, "bottom")])
+@pytest.mark.parametrize(
+    ("rotation", "bright"), [(0, "right"), (90, "top"), (180, "left"), (270, "bottom")]
+)
 def test_a_turned_video_is_shown_upright(rotation: int, bright: str) -> None:
     data = encode(container="mp4", rotation=rotation, frames=3, size=(160, 96), values=[200] * 3)
 
     (window,) = look(data, specs=ALL)
 
     image = window.samples[0].images[SQUARE].mean(axis=2)
-    sides = {"left": image[32, 2], "right": image[32, 61], "top": image[2, 32], "bottom": image[61, 32]}
+    sides = {
+        "left": image[32, 2],
+        "right": image[32, 61],
+        "top": image[2, 32],
+        "bottom": image[61, 32],
+    }
     dark = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}[bright]
     assert min(sides, key=lambda side: sides[side]) == dark
-    assert (window.info.width, window.info.height) == ((160, 96) if rotation % 180 == 0 else (96, 160))
+    assert (window.info.width, window.info.height) == (
+        (160, 96) if rotation % 180 == 0 else (96, 160)
+    )
 
 
 def test_pixels_that_are_not_square_count_in_the_shape() -> None:
@@ -158,13 +209,17 @@ def test_a_picture_of_any_shape_fills_its_array(size: tuple[int, int]) -> None:
     (window,) = look(saved(Image.new("RGB", size, (9, 200, 30)), "PNG"), specs=ALL)
 
     images = window.samples[0].images
-    assert all(image.shape == spec.shape and image.flags.c_contiguous for spec, image in images.items())
+    assert all(
+        image.shape == spec.shape and image.flags.c_contiguous for spec, image in images.items()
+    )
     assert np.allclose(images[SQUARE], (9, 200, 30), atol=2)
     assert np.allclose(images[CROP], (9, 200, 30), atol=2)
     assert np.allclose(images[LETTERBOX].max(axis=(0, 1)), (9, 200, 30), atol=2)
 
 
-@pytest.mark.parametrize(("spec", "size"), [(SQUARE, (64, 64)), (LETTERBOX, (64, 36)), (CROP, (114, 64))])
+@pytest.mark.parametrize(
+    ("spec", "size"), [(SQUARE, (64, 64)), (LETTERBOX, (64, 36)), (CROP, (114, 64))]
+)
 def test_a_picture_is_fitted_as_its_spec_says(spec: FrameSpec, size: tuple[int, int]) -> None:
     assert fitted((1920, 1080), spec) == size
 
@@ -173,22 +228,40 @@ BT601, BT709, BT2020, LIMITED, FULL = 5, 1, 9, 1, 2
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
-@pytest.mark.parametrize(("matrix", "spread"), [(BT601, LIMITED), (BT709, LIMITED), (BT709, FULL), (BT2020, LIMITED)])
+@pytest.mark.parametrize(
+    ("matrix", "spread"), [(BT601, LIMITED), (BT709, LIMITED), (BT709, FULL), (BT2020, LIMITED)]
+)
 def test_colours_are_what_the_tags_say(matrix: int, spread: int, pix_fmt: str) -> None:
-    (window,) = look(coloured((200, 40, 90), (320, 240), pix_fmt, matrix, spread, tagged=True), specs=(SQUARE,))
+    (window,) = look(
+        coloured((200, 40, 90), (320, 240), pix_fmt, matrix, spread, tagged=True), specs=(SQUARE,)
+    )
 
     assert np.allclose(window.samples[0].images[SQUARE][30, 30], (200, 40, 90), atol=4)
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((320, 240), BT601), ((1280, 720), BT709)])
-def test_untagged_colours_are_taken_as_players_take_them(size: tuple[int, int], matrix: int) -> None:
-    (window,) = look(coloured((200, 40, 90), size, "yuv420p", matrix, LIMITED, tagged=False), specs=(SQUARE,))
+def test_untagged_colours_are_taken_as_players_take_them(
+    size: tuple[int, int], matrix: int
+) -> None:
+    (window,) = look(
+        coloured((200, 40, 90), size, "yuv420p", matrix, LIMITED, tagged=False), specs=(SQUARE,)
+    )
 
     assert np.allclose(window.samples[0].images[SQUARE][30, 30], (200, 40, 90), atol=4)
 
 
-def coloured(rgb: tuple[int, int, int], size: tuple[int, int], pix_fmt: str, matrix: int, spread: int, *, tagged: bool) -> bytes:
-    plain = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), rgb, np.uint8), format="rgb24")
+def coloured(
+    rgb: tuple[int, int, int],
+    size: tuple[int, int],
+    pix_fmt: str,
+    matrix: int,
+    spread: int,
+    *,
+    tagged: bool,
+) -> bytes:
+    plain = av.VideoFrame.from_ndarray(
+        np.full((size[1], size[0], 3), rgb, np.uint8), format="rgb24"
+    )
     frame = plain.reformat(format=pix_fmt, dst_colorspace=matrix, dst_color_range=spread)
     sink = io.BytesIO()
     with av.open(sink, "w", format="mp4") as out:
@@ -202,8 +275,12 @@ def coloured(rgb: tuple[int, int, int], size: tuple[int, int], pix_fmt: str, mat
 
 
 def test_a_resolution_that_changes_midway_changes_nothing() -> None:
-    data = encode(frames=30, size=(128, 96), values=[200] * 30) + encode(at=range(30, 60), size=(320, 180), values=[100] * 30)
+    data = encode(frames=30, size=(128, 96), values=[200] * 30) + encode(
+        at=range(30, 60), size=(320, 180), values=[100] * 30
+    )
 
     windows = look(data, specs=(SQUARE,))
 
-    assert [int(s.images[SQUARE][32, 50, 0]) for w in windows for s in w.samples] == pytest.approx([200, 100], abs=3)
+    assert [int(s.images[SQUARE][32, 50, 0]) for w in windows for s in w.samples] == pytest.approx(
+        [200, 100], abs=3
+    )

@@ -78,7 +78,9 @@ def test_no_hole_is_longer_than_the_greatest_gap(gops: list[int], gaps: list[int
 
     picks = pick(gops, Sampling(min_gap=least, max_gap=greatest))
 
-    holes = [later - earlier - 1 for earlier, later in zip(picks, [*picks[1:], sum(gops)], strict=True)]
+    holes = [
+        later - earlier - 1 for earlier, later in zip(picks, [*picks[1:], sum(gops)], strict=True)
+    ]
     assert picks[0] == 0
     assert max(holes) <= gaps[1]
 
@@ -94,7 +96,9 @@ def test_no_two_picks_are_closer_than_the_least_gap(gops: list[int]) -> None:
 @pytest.mark.parametrize("start", [1, 17, 60, 133, 200, 239])
 def test_an_event_between_keyframes_is_seen(seconds: int, max_gap: Fraction, start: int) -> None:
     event = range(start, start + seconds * 30)
-    data = encode(frames=300, gop=300, bframes=2, values=[230 if n in event else 30 for n in range(300)])
+    data = encode(
+        frames=300, gop=300, bframes=2, values=[230 if n in event else 30 for n in range(300)]
+    )
 
     windows = look(data, sampling=Sampling(max_gap=max_gap))
 
@@ -107,7 +111,10 @@ def test_a_static_gop_costs_no_more_samples_than_the_gap_asks() -> None:
 
 def test_frames_between_keyframes_are_exact() -> None:
     values = [int(v) for v in np.random.default_rng(0).integers(20, 230, 90)]
-    leaning = {"bf": "8", "x264-params": "b-pyramid=normal:b-adapt=0:ref=6:scenecut=0:keyint=90:weightp=0"}
+    leaning = {
+        "bf": "8",
+        "x264-params": "b-pyramid=normal:b-adapt=0:ref=6:scenecut=0:keyint=90:weightp=0",
+    }
     data = encode(frames=90, gop=90, values=values, options=leaning)
 
     windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)))
@@ -123,7 +130,9 @@ def test_b_frames_are_looked_at_where_nothing_else_is() -> None:
     assert times(windows) == list(range(0, 20, 2))
 
 
-@pytest.mark.parametrize(("min_gap", "max_gap"), [(Fraction(0), Fraction(1)), (Fraction(2), Fraction(1))])
+@pytest.mark.parametrize(
+    ("min_gap", "max_gap"), [(Fraction(0), Fraction(1)), (Fraction(2), Fraction(1))]
+)
 def test_gaps_that_contradict_each_other_are_refused(min_gap: Fraction, max_gap: Fraction) -> None:
     with pytest.raises(ValueError, match="0 < min_gap <= max_gap"):
         Sampling(min_gap=min_gap, max_gap=max_gap)

@@ -11,12 +11,24 @@ from scanner.media.orientation import UPRIGHT
 from scanner.media.scale import Scaler, rgba_of
 from scanner.types import FrameSpec
 
-FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuva420p", "yuva422p", "yuva444p", "rgba", "argb", "gray", "yuv420p10le")
+FORMATS = (
+    "yuv420p",
+    "yuv422p",
+    "yuv444p",
+    "yuva420p",
+    "yuva422p",
+    "yuva444p",
+    "rgba",
+    "argb",
+    "gray",
+    "yuv420p10le",
+)
 HEIGHT = 16
 
 
 def flat(width: int, pixels: str) -> VideoFrame:
-    """One light grey all over, opaque, its padding too; made plane by plane, as swscale leaves odd widths unwritten here as well."""
+    """One light grey all over, opaque, its padding too; made plane by plane, as swscale leaves odd
+    widths unwritten here as well."""
     grey = np.full((HEIGHT, 64, 4), (200, 200, 200, 255), np.uint8)
     model = VideoReformatter().reformat(VideoFrame.from_ndarray(grey, format="rgba"), format=pixels)
     step = {"rgba": 4, "argb": 4, "yuv420p10le": 2}.get(pixels, 1)

@@ -22,7 +22,11 @@ OPEN_GOP = {"x264-params": "open-gop=1:keyint=30:min-keyint=30:bframes=2:b-adapt
 
 def pts_of(data: bytes) -> list[int]:
     with av.open(io.BytesIO(data)) as container:
-        return [packet.pts for packet in container.demux(video=0) if packet.size and packet.pts is not None]
+        return [
+            packet.pts
+            for packet in container.demux(video=0)
+            if packet.size and packet.pts is not None
+        ]
 
 
 def test_a_clock_that_wraps_within_a_file_goes_on() -> None:
@@ -83,7 +87,9 @@ def test_a_source_without_a_keyframe_is_one_unseen_window() -> None:
 
 def test_pictures_that_lead_an_open_gop_are_not_the_first_frame() -> None:
     data = encode(frames=90, bframes=2, options=OPEN_GOP)
-    keyframe = next(n for n, pts in enumerate(pts_of(data)) if n > 0 and pts == pts_of(data)[0] + 90000)
+    keyframe = next(
+        n for n, pts in enumerate(pts_of(data)) if n > 0 and pts == pts_of(data)[0] + 90000
+    )
 
     (window,) = look(remux(data, keep=lambda number, _: number >= keyframe))
 
@@ -93,7 +99,9 @@ def test_pictures_that_lead_an_open_gop_are_not_the_first_frame() -> None:
 
 
 def test_keyframes_of_open_gops_keep_their_times_though_the_decoder_turns_them_round() -> None:
-    data = encode(frames=300, bframes=2, options=OPEN_GOP, values=[16 + n * 2 % 224 for n in range(300)])
+    data = encode(
+        frames=300, bframes=2, options=OPEN_GOP, values=[16 + n * 2 % 224 for n in range(300)]
+    )
 
     windows = look(data)
 
@@ -134,7 +142,10 @@ def edited(mp4: bytes, *, start: Fraction) -> bytes:
 def test_a_packet_without_a_time_stamp_follows_the_one_before() -> None:
     timeline = Timeline(MPEG, wrap_bits=33)
 
-    placed = [timeline.place(pts, duration=3000, keyframe=pts == 9000).ticks for pts in (9000, 12000, None, None, 21000)]
+    placed = [
+        timeline.place(pts, duration=3000, keyframe=pts == 9000).ticks
+        for pts in (9000, 12000, None, None, 21000)
+    ]
 
     assert placed == [9000, 12000, 15000, 18000, 21000]
 
@@ -142,7 +153,10 @@ def test_a_packet_without_a_time_stamp_follows_the_one_before() -> None:
 def test_reordering_is_no_jump() -> None:
     timeline = Timeline(MPEG, wrap_bits=33, running=True)
 
-    placed = [timeline.place(pts, duration=3000, keyframe=pts == 0) for pts in (0, 9000, 3000, 6000, 18000, 12000, 15000)]
+    placed = [
+        timeline.place(pts, duration=3000, keyframe=pts == 0)
+        for pts in (0, 9000, 3000, 6000, 18000, 12000, 15000)
+    ]
 
     assert not any(p.jump for p in placed)
     assert [p.ticks for p in placed] == [0, 9000, 3000, 6000, 18000, 12000, 15000]

@@ -20,9 +20,12 @@ from tests.media.looks import SPEC, look, times
 
 def same(one: Decoded, other: Decoded) -> bool:
     pixels = zip(one.samples, other.samples, strict=True)
-    return (one.times, one.unseen, one.index, one.last) == (other.times, other.unseen, other.index, other.last) and all(
-        a.at == b.at and np.array_equal(a.images[SPEC], b.images[SPEC]) for a, b in pixels
-    )
+    return (one.times, one.unseen, one.index, one.last) == (
+        other.times,
+        other.unseen,
+        other.index,
+        other.last,
+    ) and all(a.at == b.at and np.array_equal(a.images[SPEC], b.images[SPEC]) for a, b in pixels)
 
 
 def test_windows_are_cut_at_keyframes_and_no_longer_than_asked() -> None:
@@ -36,7 +39,9 @@ def test_windows_are_cut_at_keyframes_and_no_longer_than_asked() -> None:
 
 @pytest.mark.parametrize("first_window", [0, 1, 2])
 def test_a_window_knows_where_in_its_source_it_begins(first_window: int) -> None:
-    windows = look(encode(frames=300, gop=45, bframes=2), window=Fraction(4), first_window=first_window)
+    windows = look(
+        encode(frames=300, gop=45, bframes=2), window=Fraction(4), first_window=first_window
+    )
 
     assert [w.begins for w in windows] == [0, 3, 6][first_window:]
 
@@ -65,7 +70,11 @@ def test_a_gop_larger_than_the_limit_is_cut_inside() -> None:
 
 
 def test_the_last_sample_before_a_cut_inside_a_gop_comes_out() -> None:
-    windows = look(encode(frames=300, gop=300, bframes=3), window=Fraction(3), sampling=Sampling(strategy="every", every=Fraction(1, 3)))
+    windows = look(
+        encode(frames=300, gop=300, bframes=3),
+        window=Fraction(3),
+        sampling=Sampling(strategy="every", every=Fraction(1, 3)),
+    )
 
     gaps = [b - a for a, b in pairwise(times(windows))]
     assert max(gaps) <= Fraction(1, 3) + Fraction(1, 30)
@@ -160,7 +169,9 @@ def test_a_short_animation_is_looked_at_twice(sample_media: Callable[[str], Samp
     assert [sample.at for sample in twice.samples] == [0, Fraction(88, 100)]
 
 
-def test_where_only_keyframes_are_wanted_a_short_file_has_no_second_look_and_nothing_undecodable() -> None:
+def test_where_only_keyframes_are_wanted_a_short_file_has_no_second_look_and_nothing_undecodable() -> (
+    None
+):
     data = encode(container="mp4", frames=45, rate=30, gop=250)
 
     (window,) = look(data, second_look=True, sampling=Sampling(strategy="keyframes"))
@@ -184,8 +195,11 @@ OTHER_TRACK = {"mpegts_start_pid": "768", "mpegts_pmt_start_pid": "4112"}
 
 @pytest.mark.parametrize("frames", [10, 600])
 def test_what_goes_on_in_another_track_is_said_to_be_unseen(frames: int) -> None:
-    """Few frames: both tracks are known when the source is opened; many: the second one is added on the way."""
-    before = encode(frames=frames, size=(640, 480), values=[number % 200 for number in range(frames)])
+    """Few frames: both tracks are known when the source is opened; many: the second one is added on
+    the way."""
+    before = encode(
+        frames=frames, size=(640, 480), values=[number % 200 for number in range(frames)]
+    )
     after = encode(frames=90, mux=OTHER_TRACK)
 
     (window,) = look(before + after, window=None)

@@ -23,11 +23,21 @@ def span(start: float | str, end: float | str) -> Span:
     return Span(start=Fraction(start), end=Fraction(end))
 
 
-def clip(sources: Sequence[Path | bytes], pieces: Sequence[ClipPiece], limits: ClipLimits | None = None) -> tuple[ClipInfo, bytes]:
+def clip(
+    sources: Sequence[Path | bytes], pieces: Sequence[ClipPiece], limits: ClipLimits | None = None
+) -> tuple[ClipInfo, bytes]:
     """Cut and give back what was said and what was written."""
-    files = [io.BytesIO(source if isinstance(source, bytes) else source.read_bytes()) for source in sources]
+    files = [
+        io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
+        for source in sources
+    ]
     output = io.BytesIO()
-    info = cut(files, ClipRequest(pieces=tuple(pieces), limits=limits or ClipLimits()), name="test", output=output)
+    info = cut(
+        files,
+        ClipRequest(pieces=tuple(pieces), limits=limits or ClipLimits()),
+        name="test",
+        output=output,
+    )
     return info, output.getvalue()
 
 
@@ -56,11 +66,17 @@ def with_sound(container: str, codec: str) -> bytes:
     """Two seconds of grey pictures with a keyframe each half second, and of silence."""
     sink = io.BytesIO()
     with av.open(sink, "w", format=container) as out:
-        video = out.add_stream("libx264", rate=10, width=64, height=48, options={"g": "5", "preset": "ultrafast"})
+        video = out.add_stream(
+            "libx264", rate=10, width=64, height=48, options={"g": "5", "preset": "ultrafast"}
+        )
         video.codec_context.thread_count = 1
         audio = out.add_stream(codec, rate=48_000, layout="mono")
-        packets = [packet for number in range(20) for packet in video.encode(grey(number))] + video.encode(None)
-        packets += [packet for number in range(94) for packet in audio.encode(silence(number, audio))] + audio.encode(None)
+        packets = [
+            packet for number in range(20) for packet in video.encode(grey(number))
+        ] + video.encode(None)
+        packets += [
+            packet for number in range(94) for packet in audio.encode(silence(number, audio))
+        ] + audio.encode(None)
         for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
             out.mux(packet)
     return sink.getvalue()

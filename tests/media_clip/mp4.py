@@ -41,21 +41,28 @@ def read(source: Path | bytes) -> list[Shown]:
 
 
 def pictures(source: bytes) -> list[Fraction]:
-    """When each picture that can be decoded is shown, strictly: any error of the decoder fails the test."""
+    """When each picture that can be decoded is shown, strictly: any error of the decoder fails the
+    test."""
     with av.open(io.BytesIO(source), options={"err_detect": "explode"}) as container:
         track = container.streams.video[0]
-        return [frame.pts * track.time_base for frame in container.decode(track) if frame.pts is not None and track.time_base is not None]
+        return [
+            frame.pts * track.time_base
+            for frame in container.decode(track)
+            if frame.pts is not None and track.time_base is not None
+        ]
 
 
 def sync_samples(source: bytes) -> list[int]:
-    """The numbers, from 1, of the pictures that an MP4 calls places to begin at (the table ``stss``; demuxers add guesses to it)."""
+    """The numbers, from 1, of the pictures that an MP4 calls places to begin at (the table
+    ``stss``; demuxers add guesses to it)."""
     at = source.index(b"stss") + 8
     count = int.from_bytes(source[at : at + 4], "big")
     return [int.from_bytes(source[at + 4 * n : at + 4 * n + 4], "big") for n in range(1, count + 1)]
 
 
 def nals(data: bytes) -> list[bytes]:
-    """The units of an H.264 packet, whether start codes or lengths part them; delimiters, which only a stream needs, are left out."""
+    """The units of an H.264 packet, whether start codes or lengths part them; delimiters, which
+    only a stream needs, are left out."""
     units = _by_start_code(data) if data.startswith((b"\0\0\1", b"\0\0\0\1")) else _by_length(data)
     return [unit for unit in units if unit[0] & 31 != ACCESS_UNIT_DELIMITER]
 

@@ -1,4 +1,5 @@
-"""Clips: what is copied is the sender's own, what browsers do not play is encoded again, and both play."""
+"""Clips: what is copied is the sender's own, what browsers do not play is encoded again, and both
+play."""
 
 from __future__ import annotations
 
@@ -12,7 +13,15 @@ import pytest
 
 from scanner.media.clip import ClipLimits, ClipPiece
 from scanner.types import Span
-from tests.media_clip.clips import SampleMedia, clip, is_run_of, payloads, rotation_of, span, with_sound
+from tests.media_clip.clips import (
+    SampleMedia,
+    clip,
+    is_run_of,
+    payloads,
+    rotation_of,
+    span,
+    with_sound,
+)
 from tests.media_clip.mp4 import pictures, read, sync_samples
 
 COPIED = [
@@ -37,7 +46,10 @@ def test_packets_of_what_browsers_play_are_copied(sample_media: SampleMedia, nam
     sample = sample_media(name)
     middle = sample.facts.times[len(sample.facts.times) // 2]
 
-    info, data = clip([sample.path], [ClipPiece(span=Span(start=middle, end=middle + 1), first_pts=sample.facts.pts[0])])
+    info, data = clip(
+        [sample.path],
+        [ClipPiece(span=Span(start=middle, end=middle + 1), first_pts=sample.facts.pts[0])],
+    )
 
     assert info.method == "copied"
     assert info.video == sample.facts.codec
@@ -47,12 +59,16 @@ def test_packets_of_what_browsers_play_are_copied(sample_media: SampleMedia, nam
 
 
 @pytest.mark.parametrize("name", COPIED)
-def test_a_copied_clip_begins_at_the_keyframe_at_or_before_its_span_and_reaches_its_end(sample_media: SampleMedia, name: str) -> None:
+def test_a_copied_clip_begins_at_the_keyframe_at_or_before_its_span_and_reaches_its_end(
+    sample_media: SampleMedia, name: str
+) -> None:
     facts = (sample := sample_media(name)).facts
     start = facts.times[len(facts.times) // 2]
     end = start + Fraction(3, 10)
 
-    info, data = clip([sample.path], [ClipPiece(span=Span(start=start, end=end), first_pts=facts.pts[0])])
+    info, data = clip(
+        [sample.path], [ClipPiece(span=Span(start=start, end=end), first_pts=facts.pts[0])]
+    )
 
     keyframe = max(facts.times[index] for index in facts.keyframes if facts.times[index] <= start)
     assert info.span.start == pytest.approx(keyframe, abs=1e-3)
@@ -62,12 +78,16 @@ def test_a_copied_clip_begins_at_the_keyframe_at_or_before_its_span_and_reaches_
 
 
 @pytest.mark.parametrize("name", COPIED)
-def test_a_copied_clip_shows_every_picture_of_its_span_at_its_time(sample_media: SampleMedia, name: str) -> None:
+def test_a_copied_clip_shows_every_picture_of_its_span_at_its_time(
+    sample_media: SampleMedia, name: str
+) -> None:
     facts = (sample := sample_media(name)).facts
     start = facts.times[len(facts.times) // 2]
     end = start + Fraction(3, 10)
 
-    info, data = clip([sample.path], [ClipPiece(span=Span(start=start, end=end), first_pts=facts.pts[0])])
+    info, data = clip(
+        [sample.path], [ClipPiece(span=Span(start=start, end=end), first_pts=facts.pts[0])]
+    )
 
     shown = [at + info.span.start for at in pictures(data)]
     wanted = [at for at in facts.times if start <= at < end]
@@ -77,11 +97,23 @@ def test_a_copied_clip_shows_every_picture_of_its_span_at_its_time(sample_media:
 
 
 @pytest.mark.parametrize(
-    "name", ["ts_long_gop_b_frames", "mp4_long_gop_b_frames", "webm_long_gop", "ts_h264", "mkv_h264_b_frames", "avi_mpeg4"]
+    "name",
+    [
+        "ts_long_gop_b_frames",
+        "mp4_long_gop_b_frames",
+        "webm_long_gop",
+        "ts_h264",
+        "mkv_h264_b_frames",
+        "avi_mpeg4",
+    ],
 )
-def test_seeking_finds_what_reading_from_the_beginning_finds(sample_media: SampleMedia, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeking_finds_what_reading_from_the_beginning_finds(
+    sample_media: SampleMedia, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     facts = (sample := sample_media(name)).facts
-    piece = ClipPiece(span=Span(start=facts.times[-12], end=facts.times[-3]), first_pts=facts.pts[0])
+    piece = ClipPiece(
+        span=Span(start=facts.times[-12], end=facts.times[-3]), first_pts=facts.pts[0]
+    )
     read_through = clip([sample.path], [piece])
 
     monkeypatch.setattr("scanner.media.take.SEEK_ABOVE", 0)
@@ -90,7 +122,9 @@ def test_seeking_finds_what_reading_from_the_beginning_finds(sample_media: Sampl
 
 
 @pytest.mark.parametrize("name", COPIED)
-def test_decode_times_rise_and_never_pass_presentation_times(sample_media: SampleMedia, name: str) -> None:
+def test_decode_times_rise_and_never_pass_presentation_times(
+    sample_media: SampleMedia, name: str
+) -> None:
     sample = sample_media(name)
 
     _, data = clip([sample.path], [ClipPiece(span=span(0, 60), first_pts=sample.facts.pts[0])])
@@ -101,13 +135,27 @@ def test_decode_times_rise_and_never_pass_presentation_times(sample_media: Sampl
 
 
 @pytest.mark.parametrize(
-    "name", ["mp4_mpeg4", "avi_mpeg4", "ts_mpeg2", "ts_hevc", "mp4_hevc_10_bit", "h264_422", "h264_10_bit", "avi_mjpeg"]
+    "name",
+    [
+        "mp4_mpeg4",
+        "avi_mpeg4",
+        "ts_mpeg2",
+        "ts_hevc",
+        "mp4_hevc_10_bit",
+        "h264_422",
+        "h264_10_bit",
+        "avi_mjpeg",
+    ],
 )
-def test_what_browsers_do_not_play_is_encoded_as_h264_within_exactly_the_span(sample_media: SampleMedia, name: str) -> None:
+def test_what_browsers_do_not_play_is_encoded_as_h264_within_exactly_the_span(
+    sample_media: SampleMedia, name: str
+) -> None:
     facts = (sample := sample_media(name)).facts
     start, end = facts.times[5], facts.times[10]
 
-    info, data = clip([sample.path], [ClipPiece(span=Span(start=start, end=end), first_pts=facts.pts[0])])
+    info, data = clip(
+        [sample.path], [ClipPiece(span=Span(start=start, end=end), first_pts=facts.pts[0])]
+    )
 
     with av.open(io.BytesIO(data)) as container:
         context = container.streams.video[0].codec_context
@@ -140,7 +188,9 @@ def test_a_span_between_segments_is_one_clip_on_one_clock(sample_media: SampleMe
     facts = (sample := sample_media("ts_h264_b_frames")).facts
     length = facts.times[-1] + facts.times[1]
     first = ClipPiece(span=Span(start=facts.times[-20], end=length), first_pts=facts.pts[0])
-    second = ClipPiece(span=Span(start=Fraction(0), end=facts.times[10]), first_pts=facts.pts[0], offset=length)
+    second = ClipPiece(
+        span=Span(start=Fraction(0), end=facts.times[10]), first_pts=facts.pts[0], offset=length
+    )
 
     info, data = clip([sample.path, sample.path], [first, second])
 
@@ -175,29 +225,45 @@ def test_segments_that_overlap_are_shown_one_after_the_other(sample_media: Sampl
 def test_segments_that_do_not_fit_together_are_encoded_again(sample_media: SampleMedia) -> None:
     small, other = sample_media("ts_h264"), sample_media("webm_vp9")
 
-    info, data = clip([small.path, other.path], [ClipPiece(span=span(0, 1)), ClipPiece(span=span(0, 1), offset=Fraction(1))])
+    info, data = clip(
+        [small.path, other.path],
+        [ClipPiece(span=span(0, 1)), ClipPiece(span=span(0, 1), offset=Fraction(1))],
+    )
 
     assert (info.method, info.reason) == ("transcoded", "pieces")
-    assert len(pictures(data)) == sum(at < 1 for at in small.facts.times) + sum(at < 1 for at in other.facts.times)
+    assert len(pictures(data)) == sum(at < 1 for at in small.facts.times) + sum(
+        at < 1 for at in other.facts.times
+    )
 
 
-def test_a_gop_that_begins_long_before_the_span_is_encoded_from_the_span_on(sample_media: SampleMedia) -> None:
+def test_a_gop_that_begins_long_before_the_span_is_encoded_from_the_span_on(
+    sample_media: SampleMedia,
+) -> None:
     facts = (sample := sample_media("ts_long_gop_b_frames")).facts
 
-    info, data = clip([sample.path], [ClipPiece(span=span(8, 9), first_pts=facts.pts[0])], ClipLimits(max_lead=Fraction(5)))
+    info, data = clip(
+        [sample.path],
+        [ClipPiece(span=span(8, 9), first_pts=facts.pts[0])],
+        ClipLimits(max_lead=Fraction(5)),
+    )
 
     assert (info.method, info.reason) == ("transcoded", "gop")
     assert len(pictures(data)) == sum(8 <= at < 9 for at in facts.times)
 
 
-@pytest.mark.parametrize(("container", "codec", "kept"), [("mpegts", "aac", "aac"), ("matroska", "libopus", "opus"), ("mp4", "aac", "aac")])
+@pytest.mark.parametrize(
+    ("container", "codec", "kept"),
+    [("mpegts", "aac", "aac"), ("matroska", "libopus", "opus"), ("mp4", "aac", "aac")],
+)
 def test_sound_that_browsers_play_is_copied(container: str, codec: str, kept: str) -> None:
     source = with_sound(container, codec)
 
     info, data = clip([source], [ClipPiece(span=span(1, "1.5"))])
 
     with av.open(io.BytesIO(data)) as written:
-        first, *_, last = [p for p in written.demux(written.streams.audio[0]) if p.pts is not None and p.size]
+        first, *_, last = [
+            p for p in written.demux(written.streams.audio[0]) if p.pts is not None and p.size
+        ]
     assert info.audio == kept
     assert first.pts is not None
     assert last.pts is not None
@@ -218,14 +284,22 @@ def test_an_init_segment_goes_before_its_source(sample_media: SampleMedia, name:
     sample = sample_media(name)
     assert sample.init is not None
 
-    info, data = clip([sample.path], [ClipPiece(span=span(0, 60), init=sample.init.read_bytes(), first_pts=sample.facts.pts[0])])
+    info, data = clip(
+        [sample.path],
+        [ClipPiece(span=span(0, 60), init=sample.init.read_bytes(), first_pts=sample.facts.pts[0])],
+    )
 
     assert info.method == "copied"
     assert len(pictures(data)) == len(sample.facts.pts)
 
 
-@pytest.mark.parametrize(("name", "degrees"), [("mp4_rotated_90", 90), ("mp4_rotated_180", 180), ("mp4_rotated_270", 270)])
-def test_a_copied_clip_stands_upright_as_its_source_does(sample_media: SampleMedia, name: str, degrees: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "degrees"),
+    [("mp4_rotated_90", 90), ("mp4_rotated_180", 180), ("mp4_rotated_270", 270)],
+)
+def test_a_copied_clip_stands_upright_as_its_source_does(
+    sample_media: SampleMedia, name: str, degrees: int
+) -> None:
     sample = sample_media(name)
 
     _, data = clip([sample.path], [ClipPiece(span=span(0, 1))])
@@ -234,16 +308,24 @@ def test_a_copied_clip_stands_upright_as_its_source_does(sample_media: SampleMed
     assert sample.facts.rotation == degrees
 
 
-def test_a_clip_that_was_encoded_again_stands_upright_as_its_source_does(sample_media: SampleMedia) -> None:
+def test_a_clip_that_was_encoded_again_stands_upright_as_its_source_does(
+    sample_media: SampleMedia,
+) -> None:
     sample = sample_media("mp4_rotated_90")
 
-    info, data = clip([sample.path], [ClipPiece(span=span(1, 2), first_pts=sample.facts.pts[0])], ClipLimits(max_lead=Fraction(-1)))
+    info, data = clip(
+        [sample.path],
+        [ClipPiece(span=span(1, 2), first_pts=sample.facts.pts[0])],
+        ClipLimits(max_lead=Fraction(-1)),
+    )
 
     assert info.method == "transcoded"
     assert rotation_of(data) == rotation_of(sample.path.read_bytes())
 
 
-def test_keyframes_with_leading_pictures_are_no_places_to_begin_at(sample_media: SampleMedia) -> None:
+def test_keyframes_with_leading_pictures_are_no_places_to_begin_at(
+    sample_media: SampleMedia,
+) -> None:
     sample = sample_media("ts_h264_open_gop")
 
     _, data = clip([sample.path], [ClipPiece(span=span(0, 60), first_pts=sample.facts.pts[0])])
@@ -252,7 +334,9 @@ def test_keyframes_with_leading_pictures_are_no_places_to_begin_at(sample_media:
     assert sync_samples(data) == [1]
 
 
-def test_keyframes_without_leading_pictures_are_places_to_begin_at(sample_media: SampleMedia) -> None:
+def test_keyframes_without_leading_pictures_are_places_to_begin_at(
+    sample_media: SampleMedia,
+) -> None:
     sample = sample_media("ts_h264_b_frames")
 
     _, data = clip([sample.path], [ClipPiece(span=span(0, 60), first_pts=sample.facts.pts[0])])

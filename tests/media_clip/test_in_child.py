@@ -28,13 +28,26 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize(
-    ("name", "method"), [("ts_h264_b_frames", "copied"), ("mp4_hevc_10_bit", "transcoded"), ("mp4_mpeg4", "transcoded")]
+    ("name", "method"),
+    [
+        ("ts_h264_b_frames", "copied"),
+        ("mp4_hevc_10_bit", "transcoded"),
+        ("mp4_mpeg4", "transcoded"),
+    ],
 )
-def test_a_clip_is_cut_in_the_child(sandbox: Sandbox, sample_media: SampleMedia, tmp_path: Path, name: str, method: str) -> None:
+def test_a_clip_is_cut_in_the_child(
+    sandbox: Sandbox, sample_media: SampleMedia, tmp_path: Path, name: str, method: str
+) -> None:
     piece = ClipPiece(span=Span(start=Fraction(0), end=Fraction(2)))
 
     with (tmp_path / "clip.mp4").open("w+b") as output:
-        said = sandbox.call("cut", [sample_media(name).path], ClipRequest(pieces=(piece,)), output=output, name="test")
+        said = sandbox.call(
+            "cut",
+            [sample_media(name).path],
+            ClipRequest(pieces=(piece,)),
+            output=output,
+            name="test",
+        )
 
     assert ClipInfo.from_json(said).method == method
     assert pictures((tmp_path / "clip.mp4").read_bytes())
@@ -43,7 +56,9 @@ def test_a_clip_is_cut_in_the_child(sandbox: Sandbox, sample_media: SampleMedia,
 def test_stills_are_made_in_the_child(sandbox: Sandbox, sample_media: SampleMedia) -> None:
     request = StillRequest(times=(Fraction(0), Fraction(1)), spec=SPEC)
 
-    (window,) = sandbox.stream("stills", [sample_media("ts_h264").path], request, specs=(SPEC,), name="test")
+    (window,) = sandbox.stream(
+        "stills", [sample_media("ts_h264").path], request, specs=(SPEC,), name="test"
+    )
 
     assert [still.images[SPEC].shape for still in window.samples] == [SPEC.shape, SPEC.shape]
 
@@ -52,4 +67,10 @@ def test_an_error_of_the_source_comes_out_of_the_child(sandbox: Sandbox, tmp_pat
     piece = ClipPiece(span=Span(start=Fraction(0), end=Fraction(2)))
 
     with (tmp_path / "clip.mp4").open("w+b") as output, pytest.raises(FormatError, match="test"):
-        sandbox.call("cut", [b"ffconcat version 1.0\nfile /etc/passwd\n"], ClipRequest(pieces=(piece,)), output=output, name="test")
+        sandbox.call(
+            "cut",
+            [b"ffconcat version 1.0\nfile /etc/passwd\n"],
+            ClipRequest(pieces=(piece,)),
+            output=output,
+            name="test",
+        )

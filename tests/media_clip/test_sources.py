@@ -21,7 +21,10 @@ from tests.media_clip.clips import SampleMedia, clip, is_run_of, payloads, span
 from tests.media_clip.mp4 import pictures, read
 
 
-@pytest.mark.parametrize("name", ["mp4_trimmed", "mp4_delayed", "ts_starts_mid_gop", "ts_resized", "ts_interlaced", "mkv_live"])
+@pytest.mark.parametrize(
+    "name",
+    ["mp4_trimmed", "mp4_delayed", "ts_starts_mid_gop", "ts_resized", "ts_interlaced", "mkv_live"],
+)
 def test_odd_sources_give_a_clip_that_plays(sample_media: SampleMedia, name: str) -> None:
     sample = sample_media(name)
 
@@ -32,7 +35,9 @@ def test_odd_sources_give_a_clip_that_plays(sample_media: SampleMedia, name: str
 
 
 @pytest.mark.parametrize("name", ["ts_jump_back", "ts_jump_forward", "ts_jump_over_wrap"])
-def test_a_clip_ends_where_the_clock_of_its_source_jumps(sample_media: SampleMedia, name: str) -> None:
+def test_a_clip_ends_where_the_clock_of_its_source_jumps(
+    sample_media: SampleMedia, name: str
+) -> None:
     facts = (sample := sample_media(name)).facts
 
     info, data = clip([sample.path], [ClipPiece(span=span(0, 60), first_pts=facts.pts[0])])
@@ -42,7 +47,9 @@ def test_a_clip_ends_where_the_clock_of_its_source_jumps(sample_media: SampleMed
 
 
 @pytest.mark.parametrize("name", ["ts_jump_back", "ts_jump_forward", "ts_jump_over_wrap"])
-def test_a_clip_after_a_jump_is_found_by_the_number_of_jumps_before_it(sample_media: SampleMedia, name: str) -> None:
+def test_a_clip_after_a_jump_is_found_by_the_number_of_jumps_before_it(
+    sample_media: SampleMedia, name: str
+) -> None:
     facts = (sample := sample_media(name)).facts
     jump = facts.jumps[0]
 
@@ -53,7 +60,10 @@ def test_a_clip_after_a_jump_is_found_by_the_number_of_jumps_before_it(sample_me
 
 def test_a_clip_holds_no_more_than_its_seconds(sample_media: SampleMedia) -> None:
     facts = (sample := sample_media("ts_long_gop")).facts
-    pieces = [ClipPiece(span=span(0, 12), first_pts=facts.pts[0]), ClipPiece(span=span(0, 12), first_pts=facts.pts[0], offset=Fraction(22))]
+    pieces = [
+        ClipPiece(span=span(0, 12), first_pts=facts.pts[0]),
+        ClipPiece(span=span(0, 12), first_pts=facts.pts[0], offset=Fraction(22)),
+    ]
 
     info, data = clip([sample.path, sample.path], pieces, ClipLimits(max_seconds=Fraction(5)))
 
@@ -103,7 +113,9 @@ def test_no_pieces_give_no_clip() -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(40), NoVideoError),
     ],
 )
-def test_a_source_that_cannot_be_read_blames_its_sender(source: bytes, error: type[InputError]) -> None:
+def test_a_source_that_cannot_be_read_blames_its_sender(
+    source: bytes, error: type[InputError]
+) -> None:
     with pytest.raises(error, match="test"):
         clip([source], [ClipPiece(span=span(0, 1))])
 
@@ -131,8 +143,13 @@ def test_what_is_said_of_a_clip_survives_json(sample_media: SampleMedia) -> None
     assert ClipInfo.from_json(info.to_json()) == info
 
 
-@pytest.mark.parametrize("change", [{"span": ["1", "0"]}, {"width": "640"}, {"method": 3}, {"span": ["1/0", "2"]}, {"more": 1}])
-def test_a_lie_about_a_clip_is_refused(sample_media: SampleMedia, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [{"span": ["1", "0"]}, {"width": "640"}, {"method": 3}, {"span": ["1/0", "2"]}, {"more": 1}],
+)
+def test_a_lie_about_a_clip_is_refused(
+    sample_media: SampleMedia, change: dict[str, object]
+) -> None:
     info, _ = clip([sample_media("ts_h264").path], [ClipPiece(span=span(0, 1))])
 
     with pytest.raises(ValueError, match=r"clip|span|Fraction"):
@@ -160,15 +177,22 @@ def test_decode_times_fit_any_order_of_pictures(pts: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("name", "seed"), [("gif", 829912909), ("webm_long_gop", 223085455)])
-def test_whatever_a_decoder_says_of_a_broken_packet_it_costs_only_its_own_picture(name: str, seed: int) -> None:
-    """These two make FFmpeg speak of forbidden operations and wrong arguments, and not of invalid data."""
+def test_whatever_a_decoder_says_of_a_broken_packet_it_costs_only_its_own_picture(
+    name: str, seed: int
+) -> None:
+    """These two make FFmpeg speak of forbidden operations and wrong arguments, and not of invalid
+    data."""
     data = damage(good(name), seed)
     piece = ClipPiece(span=Span(start=Fraction(2), end=Fraction(4)))
 
     with contextlib.suppress(InputError):
         list(
             thumbnails(
-                [io.BytesIO(data)], StillRequest(times=(Fraction(17, 10), Fraction(4)), spec=FrameSpec(width=64, height=48)), name="test"
+                [io.BytesIO(data)],
+                StillRequest(
+                    times=(Fraction(17, 10), Fraction(4)), spec=FrameSpec(width=64, height=48)
+                ),
+                name="test",
             )
         )
     with contextlib.suppress(InputError):

@@ -22,14 +22,23 @@ def stills(sample: Sample, *times: Fraction) -> Decoded:
     with sample.path.open("rb") as source:
         init = sample.init.read_bytes() if sample.init is not None else None
         first_pts = sample.facts.pts[0] if sample.facts.pts else None
-        (window,) = thumbnails([source], StillRequest(times=times, spec=SPEC, first_pts=first_pts, init=init), name="test")
+        (window,) = thumbnails(
+            [source],
+            StillRequest(times=times, spec=SPEC, first_pts=first_pts, init=init),
+            name="test",
+        )
     return window
 
 
 def scored(sample: Sample) -> Decoded:
     request = DecodeRequest(specs=(SPEC,), sampling=Sampling(strategy="keyframes"), window=None)
     with sample.path.open("rb") as source:
-        (window,) = decode(source, request, name="test", init=sample.init.read_bytes() if sample.init is not None else None)
+        (window,) = decode(
+            source,
+            request,
+            name="test",
+            init=sample.init.read_bytes() if sample.init is not None else None,
+        )
     return window
 
 
@@ -47,7 +56,9 @@ def scored(sample: Sample) -> Decoded:
         "fmp4_second",
     ],
 )
-def test_a_still_is_the_frame_that_was_scored_at_its_time(sample_media: SampleMedia, name: str) -> None:
+def test_a_still_is_the_frame_that_was_scored_at_its_time(
+    sample_media: SampleMedia, name: str
+) -> None:
     sample = sample_media(name)
     wanted = scored(sample)
 

@@ -17,7 +17,10 @@ from scanner.report import SCHEMA, Clip, RiskPoint, schema, to_document, write_r
 from scanner.report.thin import MOST_POINTS, series
 from tests.report.example import HOSTILE, SEEN, report, with_path
 
-LONG = tuple(RiskPoint(at=at / 2, risk={"fire": (at * 7919 % 10_007) / 10_007}, level={"fire": float(at)}) for at in range(7200))
+LONG = tuple(
+    RiskPoint(at=at / 2, risk={"fire": (at * 7919 % 10_007) / 10_007}, level={"fire": float(at)})
+    for at in range(7200)
+)
 
 
 def test_a_report_keeps_to_its_schema() -> None:
@@ -34,7 +37,9 @@ def test_a_report_keeps_to_its_schema() -> None:
         lambda document: document.pop("risk_is"),
         lambda document: document.update(schema="streamwarden-report/2"),
         lambda document: document["paths"][0].update(coverage=1.2),
-        lambda document: document["paths"][0]["incidents"][0]["clips"][0].update(file="/etc/passwd"),
+        lambda document: document["paths"][0]["incidents"][0]["clips"][0].update(
+            file="/etc/passwd"
+        ),
         lambda document: document["paths"][0].update(unheard_of=1),
     ],
 )
@@ -48,7 +53,9 @@ def test_the_schema_refuses_what_is_no_report(spoil: Any) -> None:
 
 def test_risk_is_an_order_until_every_policy_is_fitted() -> None:
     before = report()
-    after = replace(before, policies=tuple(replace(policy, fitted=True) for policy in before.policies))
+    after = replace(
+        before, policies=tuple(replace(policy, fitted=True) for policy in before.policies)
+    )
 
     assert to_document(before)["risk_is"] == "order"
     assert to_document(after)["risk_is"] == "probability"
@@ -86,7 +93,18 @@ def test_files_are_written_beside_each_other_and_in_ascii(tmp_path: Path) -> Non
     assert text.isprintable() or set(filter(lambda c: not c.isprintable(), text)) == {"\n"}
 
 
-@pytest.mark.parametrize("name", ["../clip.mp4", "/clips/a.mp4", "clips/../a", "clips/a b.mp4", "clips/", "http://x/a.mp4", 'clips/".mp4'])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../clip.mp4",
+        "/clips/a.mp4",
+        "clips/../a",
+        "clips/a b.mp4",
+        "clips/",
+        "http://x/a.mp4",
+        'clips/".mp4',
+    ],
+)
 def test_evidence_is_named_plainly_beside_the_report(name: str) -> None:
     with pytest.raises(ValueError, match="plain name"):
         Clip(file=name, start=0.0, end=1.0)
@@ -100,4 +118,6 @@ def test_a_timeline_out_of_order_is_refused() -> None:
 def test_unseen_spans_are_told_with_their_reasons() -> None:
     document = to_document(report())
 
-    assert document["paths"][0]["unseen"] == [{"start": float(Fraction(40)), "end": 46.0, "reason": "missing"}]
+    assert document["paths"][0]["unseen"] == [
+        {"start": float(Fraction(40)), "end": 46.0, "reason": "missing"}
+    ]

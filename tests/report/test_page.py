@@ -1,4 +1,5 @@
-"""The page needs nothing from anywhere, runs nothing of a stranger's, and shows nothing sharp by itself."""
+"""The page needs nothing from anywhere, runs nothing of a stranger's, and shows nothing sharp by
+itself."""
 
 from __future__ import annotations
 
@@ -16,7 +17,19 @@ from scanner.report.chart import chart, height_of
 from tests.report.example import HOSTILE, POLICY, SEEN, report, with_path
 
 VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
-LINKS = frozenset({"src", "href", "poster", "data-sharp", "data-blurred", "action", "srcset", "data", "formaction"})
+LINKS = frozenset(
+    {
+        "src",
+        "href",
+        "poster",
+        "data-sharp",
+        "data-blurred",
+        "action",
+        "srcset",
+        "data",
+        "formaction",
+    }
+)
 
 
 @dataclass
@@ -28,7 +41,8 @@ class Element:
 
 
 class Page(HTMLParser):
-    """All elements of a page, with the text directly in them; tags that are not closed in order fail."""
+    """All elements of a page, with the text directly in them; tags that are not closed in order
+    fail."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -39,7 +53,11 @@ class Page(HTMLParser):
         assert not self._open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {name: value or "" for name, value in attrs}, inside=[outer.tag for outer in self._open])
+        element = Element(
+            tag,
+            {name: value or "" for name, value in attrs},
+            inside=[outer.tag for outer in self._open],
+        )
         self.elements.append(element)
         if tag not in VOID:
             self._open.append(element)
@@ -59,11 +77,18 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        return "".join(element.text for element in self.elements if element.tag not in {"script", "style"})
+        return "".join(
+            element.text for element in self.elements if element.tag not in {"script", "style"}
+        )
 
     @property
     def links(self) -> Iterator[str]:
-        return (value for element in self.elements for name, value in element.attributes.items() if name in LINKS)
+        return (
+            value
+            for element in self.elements
+            for name, value in element.attributes.items()
+            if name in LINKS
+        )
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +97,26 @@ def page() -> Page:
 
 
 def test_every_link_stays_within_the_page_or_beside_it(page: Page) -> None:
-    assert all(re.fullmatch(r"#[a-z0-9-]+|(clips|sheets)/[\w.-]+|report\.json", link) for link in page.links)
+    assert all(
+        re.fullmatch(r"#[a-z0-9-]+|(clips|sheets)/[\w.-]+|report\.json", link)
+        for link in page.links
+    )
 
 
 def test_nothing_is_fetched_by_style_or_script() -> None:
     html = to_page(report())
 
-    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)|fetch\(|XMLHttpRequest|import\(", html)
+    assert not re.search(
+        r"https?:|//[a-z]|@import|url\((?!#)|fetch\(|XMLHttpRequest|import\(", html
+    )
 
 
 def test_the_policy_of_the_page_allows_its_own_script_and_style_and_no_other(page: Page) -> None:
-    (security,) = (m.attributes["content"] for m in page.all("meta") if m.attributes.get("http-equiv") == "Content-Security-Policy")
+    (security,) = (
+        m.attributes["content"]
+        for m in page.all("meta")
+        if m.attributes.get("http-equiv") == "Content-Security-Policy"
+    )
     allowed = dict(part.split(" ", 1) for part in security.split("; "))
     (script,), (style,) = page.all("script"), page.all("style")
 
@@ -102,14 +136,20 @@ def test_no_element_has_a_style_or_a_handler_of_its_own(page: Page) -> None:
 def test_a_hostile_name_is_text_and_nothing_else(page: Page) -> None:
     assert len(page.all("script")) == 1
     assert not [image for image in page.all("img") if image.attributes["src"] == "x"]
-    assert "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>\\u202egpj.\\udce4\\u001b[2J{{ 7*7 }}.mp4" in page.text
+    assert (
+        "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>\\u202egpj.\\udce4\\u001b[2J{{ 7*7 }}.mp4"
+        in page.text
+    )
 
 
 def test_no_character_turns_the_reading_direction_or_is_invisible() -> None:
     html = to_page(report())
 
     assert HOSTILE not in html
-    assert not re.search("[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", html)
+    assert not re.search(
+        "[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]",
+        html,
+    )
     assert html.encode()
 
 
@@ -126,15 +166,25 @@ def test_pictures_are_blurred_until_asked_for(page: Page) -> None:
 
 
 def test_everything_that_acts_is_reached_by_keyboard_and_has_a_name(page: Page) -> None:
-    assert all(element.tag in {"button", "summary", "a", "video"} for element in page.elements if "tabindex" in element.attributes)
+    assert all(
+        element.tag in {"button", "summary", "a", "video"}
+        for element in page.elements
+        if "tabindex" in element.attributes
+    )
     assert all(image.attributes["alt"] for image in page.all("img"))
     assert all(video.attributes["aria-label"] for video in page.all("video"))
-    assert all(plot.attributes["aria-label"] for plot in page.all("svg") if plot.attributes.get("role") == "img")
+    assert all(
+        plot.attributes["aria-label"]
+        for plot in page.all("svg")
+        if plot.attributes.get("role") == "img"
+    )
     assert page.all("html")[0].attributes["lang"] == "en"
 
 
 def test_the_page_says_that_risk_is_an_order_until_it_is_fitted(page: Page) -> None:
-    fitted = replace(report(), policies=tuple(replace(policy, fitted=True) for policy in report().policies))
+    fitted = replace(
+        report(), policies=tuple(replace(policy, fitted=True) for policy in report().policies)
+    )
 
     assert "an order, not a probability" in page.text
     assert "an order, not a probability" not in Page(to_page(fitted)).text

@@ -20,7 +20,9 @@ def board(width: int = 320, height: int = 180) -> Rgb:
 
 
 def tiles(count: int) -> list[Tile]:
-    return [Tile(at=number * 1.5, image=board(), label="fire", score=0.5) for number in range(count)]
+    return [
+        Tile(at=number * 1.5, image=board(), label="fire", score=0.5) for number in range(count)
+    ]
 
 
 def read(path: Path) -> Rgb:
@@ -37,7 +39,9 @@ def test_both_sheets_are_written_at_the_size_that_is_told(tmp_path: Path) -> Non
         assert read(tmp_path / name).shape == (sheet.height, sheet.width, 3)
 
 
-@pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (4, 4, 1), (5, 4, 2), (12, 4, 3)])
+@pytest.mark.parametrize(
+    ("count", "columns", "rows"), [(1, 1, 1), (4, 4, 1), (5, 4, 2), (12, 4, 3)]
+)
 def test_frames_lie_in_rows_of_four(count: int, columns: int, rows: int) -> None:
     sheet = compose(tiles(count))
 
@@ -48,7 +52,9 @@ def test_frames_lie_in_rows_of_four(count: int, columns: int, rows: int) -> None
 def test_the_blurred_sheet_has_none_of_the_detail(tmp_path: Path) -> None:
     sheet = write_sheet(tiles(4), tmp_path, "incident")
 
-    sharp, soft = (read(tmp_path / name)[20:160, 20:300].astype(float) for name in (sheet.sharp, sheet.blurred))
+    sharp, soft = (
+        read(tmp_path / name)[20:160, 20:300].astype(float) for name in (sheet.sharp, sheet.blurred)
+    )
     assert sharp.std() > 100
     assert soft.std() < 8
 
@@ -63,7 +69,9 @@ def test_a_board_and_its_negative_blur_to_the_same_picture() -> None:
 def test_captions_stay_readable_on_the_blurred_sheet(tmp_path: Path) -> None:
     sheet = write_sheet(tiles(1), tmp_path, "incident")
 
-    captions = [read(tmp_path / name)[190:216, 8:200].astype(int) for name in (sheet.sharp, sheet.blurred)]
+    captions = [
+        read(tmp_path / name)[190:216, 8:200].astype(int) for name in (sheet.sharp, sheet.blurred)
+    ]
     assert captions[0].max() > 180
     assert np.abs(captions[0] - captions[1]).mean() < 4
 
@@ -80,7 +88,9 @@ def test_no_more_is_left_of_a_frame_than_some_cells() -> None:
 def test_a_poster_is_written_blurred_only(tmp_path: Path) -> None:
     name = write_poster(board(), tmp_path, "incident")
 
-    assert [path.name for path in (tmp_path / "sheets").iterdir()] == ["incident_poster_blurred.jpg"]
+    assert [path.name for path in (tmp_path / "sheets").iterdir()] == [
+        "incident_poster_blurred.jpg"
+    ]
     assert read(tmp_path / name)[10:-10, 10:-10].astype(float).std() < 8
 
 

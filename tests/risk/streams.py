@@ -1,4 +1,5 @@
-"""Streams for the tests of the fold: short ways to write observations, and Hypothesis strategies for them."""
+"""Streams for the tests of the fold: short ways to write observations, and Hypothesis strategies
+for them."""
 
 from __future__ import annotations
 
@@ -8,7 +9,21 @@ from fractions import Fraction
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from scanner.risk import METHODS, Closed, Event, Gap, Incident, Observation, Policies, Policy, Sampled, Signal, StreamRisk, Tick, advance
+from scanner.risk import (
+    METHODS,
+    Closed,
+    Event,
+    Gap,
+    Incident,
+    Observation,
+    Policies,
+    Policy,
+    Sampled,
+    Signal,
+    StreamRisk,
+    Tick,
+    advance,
+)
 from scanner.types import Label, Medium, Span, StreamId
 
 FIRE = Label("fire")
@@ -28,7 +43,9 @@ def new() -> StreamRisk:
     return StreamRisk(stream_id=StreamId("s1"))
 
 
-def fold(observations: Iterable[Observation], rules: Policies, risk: StreamRisk | None = None) -> tuple[StreamRisk, list[Event]]:
+def fold(
+    observations: Iterable[Observation], rules: Policies, risk: StreamRisk | None = None
+) -> tuple[StreamRisk, list[Event]]:
     """All observations, one after another."""
     risk, events = risk or new(), list[Event]()
     for observation in observations:
@@ -37,7 +54,13 @@ def fold(observations: Iterable[Observation], rules: Policies, risk: StreamRisk 
     return risk, events
 
 
-def looks(values: Iterable[float], *, start: float | Fraction = 0, step: float | Fraction = 0.5, **more: object) -> list[Sampled]:
+def looks(
+    values: Iterable[float],
+    *,
+    start: float | Fraction = 0,
+    step: float | Fraction = 0.5,
+    **more: object,
+) -> list[Sampled]:
     """Looks at ``fire``, one each ``step`` seconds."""
     at, by = Fraction(start), Fraction(step)
     return [Sampled(at=at + by * k, values={FIRE: value}, **more) for k, value in enumerate(values)]  # type: ignore[arg-type]
@@ -60,8 +83,18 @@ def incidents(events: Sequence[Event]) -> list[Incident]:
 
 def pauses(longest: int) -> st.SearchStrategy[Fraction]:
     """Whole ticks of the time bases that containers use, from a tick to ``longest`` seconds."""
-    bases = st.sampled_from([Fraction(1, 2), Fraction(1001, 30000), Fraction(1, 1000), Fraction(1, 12800), Fraction(1, 90000)])
-    return bases.flatmap(lambda base: st.integers(1, int(longest / base)).map(lambda ticks: ticks * base))
+    bases = st.sampled_from(
+        [
+            Fraction(1, 2),
+            Fraction(1001, 30000),
+            Fraction(1, 1000),
+            Fraction(1, 12800),
+            Fraction(1, 90000),
+        ]
+    )
+    return bases.flatmap(
+        lambda base: st.integers(1, int(longest / base)).map(lambda ticks: ticks * base)
+    )
 
 
 steps, unbroken = pauses(5), pauses(2)
@@ -70,12 +103,18 @@ methods = st.sampled_from(sorted(METHODS))
 
 
 @st.composite
-def sampled_streams(draw: st.DrawFn, *, least: int = 1, most: int = 30, between: st.SearchStrategy[Fraction] = steps) -> list[Sampled]:
+def sampled_streams(
+    draw: st.DrawFn, *, least: int = 1, most: int = 30, between: st.SearchStrategy[Fraction] = steps
+) -> list[Sampled]:
     """Looks at any times, with any scores of two labels, some cuts and some media."""
     at, out = Fraction(0), []
     for _ in range(draw(st.integers(least, most))):
-        values = {FIRE: draw(scores)} if draw(st.booleans()) else {FIRE: draw(scores), GUN: draw(scores)}
-        medium = draw(st.sampled_from([{}, CAMERA, GAME, {Medium.CAMERA: 0.25, Medium.SCREEN: 0.75}]))
+        values = (
+            {FIRE: draw(scores)} if draw(st.booleans()) else {FIRE: draw(scores), GUN: draw(scores)}
+        )
+        medium = draw(
+            st.sampled_from([{}, CAMERA, GAME, {Medium.CAMERA: 0.25, Medium.SCREEN: 0.75}])
+        )
         out.append(Sampled(at=at, values=values, medium=medium, cut=draw(st.booleans())))
         at += draw(between)
     return out
@@ -87,15 +126,29 @@ def observed_streams(draw: st.DrawFn) -> list[Observation]:
     out: list[Observation] = []
     shift = Fraction(0)
     for sampled in draw(sampled_streams()):
-        out.append(Sampled(at=sampled.at + shift, values=sampled.values, medium=sampled.medium, cut=sampled.cut))
-        now, kind = out[-1].at, draw(st.sampled_from(["look", "look", "look", "gap", "tick", "signal"]))
+        out.append(
+            Sampled(
+                at=sampled.at + shift, values=sampled.values, medium=sampled.medium, cut=sampled.cut
+            )
+        )
+        now, kind = (
+            out[-1].at,
+            draw(st.sampled_from(["look", "look", "look", "gap", "tick", "signal"])),
+        )
         length = draw(st.sampled_from([Fraction(1, 3), Fraction(7), Fraction(40)]))
         if kind == "gap":
             out.append(Gap(span=Span(start=now, end=now + length), reason="missing"))
         if kind == "tick":
             out.append(Tick(at=now + length))
         if kind == "signal":
-            out.append(Signal(at=now, name="report", ratio=draw(st.sampled_from([0.1, 20.0])), until=now + length))
+            out.append(
+                Signal(
+                    at=now,
+                    name="report",
+                    ratio=draw(st.sampled_from([0.1, 20.0])),
+                    until=now + length,
+                )
+            )
         shift += length if kind in ("gap", "tick") else 0
     return out
 

@@ -31,13 +31,18 @@ def test_a_sample_covers_back_to_the_one_before_it() -> None:
     assert covered(*looks([LOW] * 5)).recent == (seen(0, 2),)
 
 
-def test_the_first_sample_covers_back_to_the_streams_start_but_no_further_than_the_longest_gap() -> None:
+def test_the_first_sample_covers_back_to_the_streams_start_but_no_further_than_the_longest_gap() -> (
+    None
+):
     assert covered(*looks([LOW], start=1.5)).recent == (seen(0, 1.5),)
     assert covered(*looks([LOW], start=5)).recent == (unseen(0, 3, "between_samples"), seen(3, 5))
 
 
 def test_a_hole_longer_than_the_longest_gap_is_unseen_between_samples() -> None:
-    assert covered(*looks([LOW, LOW], step=5)).recent == (unseen(0, 3, "between_samples"), seen(3, 5))
+    assert covered(*looks([LOW, LOW], step=5)).recent == (
+        unseen(0, 3, "between_samples"),
+        seen(3, 5),
+    )
 
 
 def test_a_gap_is_unseen_for_its_own_reason_and_no_later_sample_covers_it() -> None:
@@ -48,7 +53,10 @@ def test_a_gap_is_unseen_for_its_own_reason_and_no_later_sample_covers_it() -> N
 
 
 def test_what_was_accounted_for_before_a_gap_stays_as_it_was() -> None:
-    assert covered(*looks([LOW] * 3), gap(0.5, 2, "undecodable")).recent == (seen(0, 1), unseen(1, 2, "undecodable"))
+    assert covered(*looks([LOW] * 3), gap(0.5, 2, "undecodable")).recent == (
+        seen(0, 1),
+        unseen(1, 2, "undecodable"),
+    )
 
 
 def test_a_gap_inside_another_changes_nothing() -> None:
@@ -56,11 +64,17 @@ def test_a_gap_inside_another_changes_nothing() -> None:
 
 
 def test_between_two_gaps_without_a_sample_nothing_was_seen() -> None:
-    assert covered(gap(0, 1), gap(2, 3)).recent == (unseen(0, 1, "missing"), unseen(1, 2, "between_samples"), unseen(2, 3, "missing"))
+    assert covered(gap(0, 1), gap(2, 3)).recent == (
+        unseen(0, 1, "missing"),
+        unseen(1, 2, "between_samples"),
+        unseen(2, 3, "missing"),
+    )
 
 
 @pytest.mark.parametrize(("at", "share"), [(1, 1.0), (3, 1.0), (4, 0.25)])
-def test_the_tail_counts_as_seen_when_it_is_no_longer_than_the_longest_gap(at: int, share: float) -> None:
+def test_the_tail_counts_as_seen_when_it_is_no_longer_than_the_longest_gap(
+    at: int, share: float
+) -> None:
     assert covered(*looks([LOW] * 3), end(at)).share(Fraction(at)) == share
 
 
@@ -74,7 +88,10 @@ def test_one_picture_without_a_duration_is_covered() -> None:
 
 
 def test_media_share_the_time_whose_medium_is_known() -> None:
-    stream = [Sampled(at=Fraction(at), values={}, medium={Medium.CAMERA: 0.75, Medium.SCREEN: 0.25}) for at in range(5)]
+    stream = [
+        Sampled(at=Fraction(at), values={}, medium={Medium.CAMERA: 0.75, Medium.SCREEN: 0.25})
+        for at in range(5)
+    ]
     unknown = [Sampled(at=Fraction(5), values={})]
 
     assert covered(*stream, *unknown).medium_share == {Medium.CAMERA: 0.75, Medium.SCREEN: 0.25}
@@ -92,7 +109,9 @@ def test_drained_spans_are_final_and_the_totals_stay() -> None:
 
 
 def test_a_stream_that_nobody_drains_keeps_its_totals_and_its_latest_spans() -> None:
-    pieces: list[list[Observation]] = [[*looks([LOW, LOW], start=at, step=1), gap(at + 1, at + 2)] for at in range(0, 600, 2)]
+    pieces: list[list[Observation]] = [
+        [*looks([LOW, LOW], start=at, step=1), gap(at + 1, at + 2)] for at in range(0, 600, 2)
+    ]
 
     found = covered(*chain.from_iterable(pieces))
 

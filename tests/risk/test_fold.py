@@ -36,7 +36,9 @@ RULES = policies()
 # Opening
 
 
-def test_an_incident_opens_when_the_score_was_kept_up_for_the_floor_and_starts_where_it_was_first_seen() -> None:
+def test_an_incident_opens_when_the_score_was_kept_up_for_the_floor_and_starts_where_it_was_first_seen() -> (
+    None
+):
     events = fold(looks(seconds(LOW, 5) + seconds(HIGH, 5)), RULES)[1]
 
     assert kinds(events) == [Opened]
@@ -59,7 +61,9 @@ def test_a_floor_of_zero_opens_at_the_first_look() -> None:
 
 
 def test_a_floor_of_zero_opens_at_a_look_that_follows_a_gap_at_once() -> None:
-    assert kinds(fold([gap(0, 4), *looks([HIGH], start=4)], policies(dwell=Fraction(0)))[1]) == [Opened]
+    assert kinds(fold([gap(0, 4), *looks([HIGH], start=4)], policies(dwell=Fraction(0)))[1]) == [
+        Opened
+    ]
 
 
 def test_the_calibrations_own_prior_is_taken_off() -> None:
@@ -83,7 +87,9 @@ def test_a_look_inside_a_gap_counts_and_covers_nothing() -> None:
     assert events == []
     assert risk.at == 6
     assert risk.coverage.unseen == {"missing": 4}
-    assert kinds(fold([gap(0, 4), *looks([HIGH], start=3)], policies(dwell=Fraction(0)))[1]) == [Opened]
+    assert kinds(fold([gap(0, 4), *looks([HIGH], start=3)], policies(dwell=Fraction(0)))[1]) == [
+        Opened
+    ]
 
 
 def test_a_label_without_a_policy_is_ignored() -> None:
@@ -102,10 +108,16 @@ def test_an_incident_survives_a_dip_between_the_levels() -> None:
     assert kinds(fold(looks(seconds(HIGH, 5) + seconds(dip, 60)), RULES)[1])[-1] is Extended
 
 
-def test_an_incident_closes_as_quiet_after_ten_seen_seconds_and_ends_where_it_was_last_seen() -> None:
+def test_an_incident_closes_as_quiet_after_ten_seen_seconds_and_ends_where_it_was_last_seen() -> (
+    None
+):
     opened, closed = fold(looks(seconds(HIGH, 5) + seconds(LOW, 30)), RULES)[1]
 
-    assert (opened.incident.start, closed.incident.end, closed.incident.reason) == (0, Fraction(9, 2), Reason.QUIET)
+    assert (opened.incident.start, closed.incident.end, closed.incident.reason) == (
+        0,
+        Fraction(9, 2),
+        Reason.QUIET,
+    )
     assert closed.at == 24  # at 14.5 s fewer than 2.5 of the last 12 seconds were high
 
 
@@ -121,10 +133,17 @@ def test_unseen_time_does_not_close_as_quiet() -> None:
     events = fold([*quiet_for_nine, gap(23, 40)], RULES)[1]
 
     assert kinds(events) == [Opened]
-    assert incidents(fold([*quiet_for_nine, gap(23, 40), *looks(seconds(LOW, 5), start=40)], RULES)[1])[0].reason is Reason.QUIET
+    assert (
+        incidents(
+            fold([*quiet_for_nine, gap(23, 40), *looks(seconds(LOW, 5), start=40)], RULES)[1]
+        )[0].reason
+        is Reason.QUIET
+    )
 
 
-@pytest.mark.parametrize("later", [gap(4.5, 34.5), Tick(at=Fraction(69, 2)), *looks([LOW], start=36.5)])
+@pytest.mark.parametrize(
+    "later", [gap(4.5, 34.5), Tick(at=Fraction(69, 2)), *looks([LOW], start=36.5)]
+)
 def test_an_incident_ends_as_unseen_after_thirty_unseen_seconds(later: Sampled) -> None:
     events = fold([*looks(seconds(HIGH, 5)), later], RULES)[1]
 
@@ -140,7 +159,9 @@ def test_an_incident_survives_less_unseen_time() -> None:
 
 
 def test_after_unseen_time_the_evidence_begins_anew() -> None:
-    events = fold([*looks(seconds(HIGH, 5)), Tick(at=Fraction(60)), *looks([HIGH] * 2, start=60)], RULES)[1]
+    events = fold(
+        [*looks(seconds(HIGH, 5)), Tick(at=Fraction(60)), *looks([HIGH] * 2, start=60)], RULES
+    )[1]
 
     assert kinds(events) == [Opened, Closed, Opened]
     assert events[0].incident.id != events[2].incident.id
@@ -155,7 +176,9 @@ def test_a_level_below_the_prior_is_forgotten_when_its_window_is_unseen() -> Non
     assert waited.risks(RULES)[FIRE] == pytest.approx(1 / 360)
 
 
-def test_the_end_of_the_stream_closes_what_is_open_and_what_the_last_sample_carries_lasts_to_the_end() -> None:
+def test_the_end_of_the_stream_closes_what_is_open_and_what_the_last_sample_carries_lasts_to_the_end() -> (
+    None
+):
     events = fold([*looks(seconds(HIGH, 5)), Ended(at=Fraction(6))], RULES)[1]
 
     assert [(i.end, i.reason) for i in incidents(events)] == [(6, Reason.ENDED)]
@@ -194,7 +217,11 @@ def test_in_a_stream_shorter_than_the_floor_all_that_was_seen_is_the_floor() -> 
     events = fold(short, RULES)[1]
 
     assert kinds(events) == [Opened, Closed]
-    assert (events[0].incident.start, events[0].incident.opened, events[1].incident.end) == (0, Fraction(1, 4), Fraction(1, 2))
+    assert (events[0].incident.start, events[0].incident.opened, events[1].incident.end) == (
+        0,
+        Fraction(1, 4),
+        Fraction(1, 2),
+    )
 
 
 def test_a_short_stream_needs_two_looks_and_all_of_them() -> None:
@@ -203,7 +230,9 @@ def test_a_short_stream_needs_two_looks_and_all_of_them() -> None:
 
 
 def test_a_longer_stream_of_which_too_little_was_seen_stays_unknown() -> None:
-    risk, events = fold([*looks([HIGH, HIGH], step=0.25), gap(0.25, 20), Ended(at=Fraction(20))], RULES)
+    risk, events = fold(
+        [*looks([HIGH, HIGH], step=0.25), gap(0.25, 20), Ended(at=Fraction(20))], RULES
+    )
 
     assert events == []
     assert risk.risks(RULES)[FIRE] == pytest.approx(1 / 360)
@@ -221,9 +250,14 @@ def test_cutting_into_segments_changes_nothing(stream: list[Sampled], borders: s
     for sequence, (begin, end) in enumerate(pairwise(edges)):
         part = stream[begin:end]
         first, last = (int(sampled.at / tick) for sampled in (part[0], part[-1]))
-        times = SegmentTimes(first_pts=first, last_pts=last, duration=part[-1].at - part[0].at, time_base=tick)
+        times = SegmentTimes(
+            first_pts=first, last_pts=last, duration=part[-1].at - part[0].at, time_base=tick
+        )
         clock, offset = place(clock, times, sequence=sequence, discontinuity=False)
-        placed += [Sampled(at=offset + s.at - part[0].at, values=s.values, medium=s.medium, cut=s.cut) for s in part]
+        placed += [
+            Sampled(at=offset + s.at - part[0].at, values=s.values, medium=s.medium, cut=s.cut)
+            for s in part
+        ]
 
     assert fold(placed, two(open=1.0)) == fold(stream, two(open=1.0))
 
@@ -231,14 +265,26 @@ def test_cutting_into_segments_changes_nothing(stream: list[Sampled], borders: s
 def test_a_segment_that_claims_more_than_it_shows_does_not_hold_up_the_next_one() -> None:
     tick = Fraction(1, 1000)
     clock, first = place(
-        Clock(), SegmentTimes(first_pts=0, last_pts=3000, duration=Fraction(5), time_base=tick), sequence=0, discontinuity=False
+        Clock(),
+        SegmentTimes(first_pts=0, last_pts=3000, duration=Fraction(5), time_base=tick),
+        sequence=0,
+        discontinuity=False,
     )
     _, second = place(
-        clock, SegmentTimes(first_pts=4000, last_pts=8000, duration=Fraction(4), time_base=tick), sequence=1, discontinuity=False
+        clock,
+        SegmentTimes(first_pts=4000, last_pts=8000, duration=Fraction(4), time_base=tick),
+        sequence=1,
+        discontinuity=False,
     )
 
     risk, _ = fold(
-        [*looks([LOW] * 7, start=first), gap(3.5, 5, "undecodable"), *looks([LOW] * 9, start=second), Ended(at=Fraction(8))], RULES
+        [
+            *looks([LOW] * 7, start=first),
+            gap(3.5, 5, "undecodable"),
+            *looks([LOW] * 9, start=second),
+            Ended(at=Fraction(8)),
+        ],
+        RULES,
     )
 
     assert second == 4
@@ -252,7 +298,11 @@ def test_the_state_of_an_endless_stream_is_bounded() -> None:
     sizes = []
     risk = new()
     for begin in range(0, 400, 100):
-        risk = fold([both(HIGH if at % 40 < 5 else LOW, LOW, at) for at in range(begin, begin + 100)], two(), risk)[0]
+        risk = fold(
+            [both(HIGH if at % 40 < 5 else LOW, LOW, at) for at in range(begin, begin + 100)],
+            two(),
+            risk,
+        )[0]
         sizes.append(len(json.dumps(risk.to_json())))
 
     assert max(sizes) < 1.2 * sizes[0]

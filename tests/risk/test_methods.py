@@ -20,8 +20,11 @@ from tests.risk.streams import quick
 W, D = Fraction(12), Fraction(5, 2)
 
 
-def seen(method: Method[Any], *llrs: float, step: float = 0.5, weight: int = FULL, cut: bool = False) -> Any:
-    """The state after looks with these llrs, one each ``step`` seconds; the first covers 2 s, as a stream's first one does."""
+def seen(
+    method: Method[Any], *llrs: float, step: float = 0.5, weight: int = FULL, cut: bool = False
+) -> Any:
+    """The state after looks with these llrs, one each ``step`` seconds; the first covers 2 s, as a
+    stream's first one does."""
     state, start = method.empty, Fraction(-2)
     for k, llr in enumerate(llrs):
         at = Fraction(step) * k
@@ -78,7 +81,9 @@ def test_a_look_without_weight_changes_no_level(name: str) -> None:
         ("median", {"n": 2.5}),
     ],
 )
-def test_tuning_that_a_method_does_not_have_or_cannot_work_with_is_refused(name: str, tuning: dict[str, float]) -> None:
+def test_tuning_that_a_method_does_not_have_or_cannot_work_with_is_refused(
+    name: str, tuning: dict[str, float]
+) -> None:
     with pytest.raises(ValueError, match=r"tuning|must be"):
         Policy(category="x", method=name, tuning=tuning).build()
 
@@ -145,7 +150,9 @@ def test_decay_is_the_logit_of_a_fading_mean() -> None:
 
 def test_decay_begins_anew_after_a_hole_of_a_windows_length() -> None:
     method = Decay(window=W, dwell=D)
-    state = method.see(seen(method, *[5.0] * 9), Look(Fraction(100), Fraction(102), -5.0, FULL, False))
+    state = method.see(
+        seen(method, *[5.0] * 9), Look(Fraction(100), Fraction(102), -5.0, FULL, False)
+    )
 
     assert method.level(state) is None
 
@@ -156,12 +163,16 @@ def test_the_filter_agrees_with_its_equation_where_that_does_not_cancel() -> Non
     d = (m * m + rate_in * rate_out) ** 0.5
     t = tanh(d * h) / d
 
-    assert evolved(odds, h, rho, rate_in, rate_out) == pytest.approx((odds * (1 + m * t) + rate_in * t) / (odds * rate_out * t + 1 - m * t))
+    assert evolved(odds, h, rho, rate_in, rate_out) == pytest.approx(
+        (odds * (1 + m * t) + rate_in * t) / (odds * rate_out * t + 1 - m * t)
+    )
 
 
 @quick
 @given(st.floats(1e-6, 1e6), st.floats(0.0, 50.0), st.floats(0.0, 50.0), st.floats(-0.25, 1.5))
-def test_the_filter_composes_exactly_under_any_cutting(odds: float, one: float, other: float, rho: float) -> None:
+def test_the_filter_composes_exactly_under_any_cutting(
+    odds: float, one: float, other: float, rho: float
+) -> None:
     at_once = evolved(odds, one + other, rho, 1 / 3600, 1 / 10)
     in_two = evolved(evolved(odds, one, rho, 1 / 3600, 1 / 10), other, rho, 1 / 3600, 1 / 10)
 
@@ -170,7 +181,9 @@ def test_the_filter_composes_exactly_under_any_cutting(odds: float, one: float, 
 
 def test_the_filter_returns_to_rest_when_nobody_looks() -> None:
     method = TwoState(window=W, dwell=D)
-    state = method.see(seen(method, *[5.0] * 9), Look(Fraction(1000), Fraction(1000), 5.0, FULL, False))
+    state = method.see(
+        seen(method, *[5.0] * 9), Look(Fraction(1000), Fraction(1000), 5.0, FULL, False)
+    )
 
     assert method.level(state) == pytest.approx(0.0, abs=1e-6)
 

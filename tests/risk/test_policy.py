@@ -84,7 +84,9 @@ def test_a_label_in_shadow_is_never_flagged() -> None:
 # What another policy would have made of it
 
 
-def incident(name: str, start: float, end: float | None, label: Label = FIRE, stream: str = "s1") -> Incident:
+def incident(
+    name: str, start: float, end: float | None, label: Label = FIRE, stream: str = "s1"
+) -> Incident:
     return Incident(
         id=name,
         stream_id=StreamId(stream),

@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.risk import Closed, Ended, Observation, Opened, Policies, Policy, Reason, Sampled, StreamRisk, advance
+from scanner.risk import (
+    Closed,
+    Ended,
+    Observation,
+    Opened,
+    Policies,
+    Policy,
+    Reason,
+    Sampled,
+    StreamRisk,
+    advance,
+)
 from scanner.types import Medium
 from tests.risk.streams import (
     FIRE,
@@ -37,15 +48,25 @@ def two_labels(method: str = "dwell") -> Policies:
     camera = frozenset({Medium.CAMERA})
     return Policies(
         labels={
-            FIRE: Policy(category="hazard", severity=2, method=method, may_open_on_signal=True, open=1.0),
-            GUN: Policy(category="violence", method=method, when=camera, open=1.0, close_after=Fraction(3)),
+            FIRE: Policy(
+                category="hazard", severity=2, method=method, may_open_on_signal=True, open=1.0
+            ),
+            GUN: Policy(
+                category="violence", method=method, when=camera, open=1.0, close_after=Fraction(3)
+            ),
         }
     )
 
 
 @quick
-@given(sampled_streams(between=unbroken), st.lists(st.integers(1, 9), max_size=40), st.sampled_from(["dwell", "two_state"]))
-def test_a_score_repeated_inside_its_own_interval_changes_no_level(stream: list[Sampled], parts: list[int], method: str) -> None:
+@given(
+    sampled_streams(between=unbroken),
+    st.lists(st.integers(1, 9), max_size=40),
+    st.sampled_from(["dwell", "two_state"]),
+)
+def test_a_score_repeated_inside_its_own_interval_changes_no_level(
+    stream: list[Sampled], parts: list[int], method: str
+) -> None:
     rules = Policies(labels={FIRE: Policy(category="hazard", method=method)})
     refined: list[Sampled] = []
     before = Fraction(-2)
@@ -66,7 +87,9 @@ def test_a_score_repeated_inside_its_own_interval_changes_no_level(stream: list[
 
 @quick
 @given(observed_streams(), methods, st.data())
-def test_replay_from_json_at_any_point_is_equal_to_the_bit(stream: list[Observation], method: str, data: st.DataObject) -> None:
+def test_replay_from_json_at_any_point_is_equal_to_the_bit(
+    stream: list[Observation], method: str, data: st.DataObject
+) -> None:
     rules = two_labels(method)
     where = data.draw(st.integers(0, len(stream)))
 
@@ -93,12 +116,22 @@ def test_a_look_handed_in_twice_has_no_effect(stream: list[Sampled], method: str
 
 
 @quick
-@given(sampled_streams(least=2), st.sampled_from(["dwell", "two_state", "k_of_n", "median", "decay"]), st.data())
-def test_the_level_is_monotone_in_every_score(stream: list[Sampled], method: str, data: st.DataObject) -> None:
+@given(
+    sampled_streams(least=2),
+    st.sampled_from(["dwell", "two_state", "k_of_n", "median", "decay"]),
+    st.data(),
+)
+def test_the_level_is_monotone_in_every_score(
+    stream: list[Sampled], method: str, data: st.DataObject
+) -> None:
     rules = policies(method)
     raised = data.draw(st.integers(0, len(stream) - 1))
     higher = data.draw(st.floats(stream[raised].values[FIRE], 1.0))
-    changed = [*stream[:raised], Sampled(at=stream[raised].at, values={FIRE: higher}), *stream[raised + 1 :]]
+    changed = [
+        *stream[:raised],
+        Sampled(at=stream[raised].at, values={FIRE: higher}),
+        *stream[raised + 1 :],
+    ]
 
     level, above = fold(stream, rules)[0].levels[FIRE], fold(changed, rules)[0].levels[FIRE]
 
@@ -108,7 +141,9 @@ def test_the_level_is_monotone_in_every_score(stream: list[Sampled], method: str
 
 @quick
 @given(sampled_streams(most=20), sampled_streams(most=20), steps)
-def test_nothing_older_than_the_window_matters(old: list[Sampled], recent: list[Sampled], pause: Fraction) -> None:
+def test_nothing_older_than_the_window_matters(
+    old: list[Sampled], recent: list[Sampled], pause: Fraction
+) -> None:
     rules = policies()
     window = rules.labels[FIRE].window
     begin = old[-1].at + pause
@@ -122,7 +157,9 @@ def test_nothing_older_than_the_window_matters(old: list[Sampled], recent: list[
 
 @quick
 @given(sampled_streams(), st.integers(1, 80), methods)
-def test_a_gap_never_lowers_the_risk_below_the_prior_and_never_closes_as_quiet(stream: list[Sampled], length: int, method: str) -> None:
+def test_a_gap_never_lowers_the_risk_below_the_prior_and_never_closes_as_quiet(
+    stream: list[Sampled], length: int, method: str
+) -> None:
     rules = policies(method)
     prior = rules.labels[FIRE].risk(None)
     before = fold(stream, rules)[0]
@@ -138,7 +175,9 @@ def test_a_gap_never_lowers_the_risk_below_the_prior_and_never_closes_as_quiet(s
 
 @quick
 @given(st.lists(scores, min_size=2, max_size=20))
-def test_the_same_scores_at_half_a_second_and_at_two_seconds_give_the_same_level(values: list[float]) -> None:
+def test_the_same_scores_at_half_a_second_and_at_two_seconds_give_the_same_level(
+    values: list[float],
+) -> None:
     rules = policies()
     sparse = looks(values, step=2)
     dense = looks(values[:1] + [value for value in values[1:] for _ in range(4)], step=0.5)
@@ -148,7 +187,9 @@ def test_the_same_scores_at_half_a_second_and_at_two_seconds_give_the_same_level
 
 @quick
 @given(st.lists(steps, min_size=5, max_size=40), st.data())
-def test_looks_that_cover_less_than_the_floor_never_open(pauses: list[Fraction], data: st.DataObject) -> None:
+def test_looks_that_cover_less_than_the_floor_never_open(
+    pauses: list[Fraction], data: st.DataObject
+) -> None:
     rules = policies()
     floor, hold = rules.labels[FIRE].dwell, rules.labels[FIRE].hold
     stream, at, spent = [Sampled(at=Fraction(0), values={FIRE: LOW})], Fraction(0), Fraction(0)
@@ -171,7 +212,9 @@ def test_what_is_not_a_probability_is_refused(value: float) -> None:
 
 @quick
 @given(observed_streams(), methods)
-def test_incident_ids_are_stable_on_replay_and_every_incident_opens_before_it_closes(stream: list[Observation], method: str) -> None:
+def test_incident_ids_are_stable_on_replay_and_every_incident_opens_before_it_closes(
+    stream: list[Observation], method: str
+) -> None:
     rules = two_labels(method)
 
     first, second = fold(stream, rules)[1], fold(stream, rules)[1]
@@ -180,7 +223,9 @@ def test_incident_ids_are_stable_on_replay_and_every_incident_opens_before_it_cl
     opened = [e.incident.id for e in first if isinstance(e, Opened)]
     assert len(set(opened)) == len(opened)
     assert {i.id for i in incidents(first)} <= set(opened)
-    revisions = {name: [e.incident.revision for e in first if e.incident.id == name] for name in opened}
+    revisions = {
+        name: [e.incident.revision for e in first if e.incident.id == name] for name in opened
+    }
     assert all(found == list(range(1, len(found) + 1)) for found in revisions.values())
 
 

@@ -13,7 +13,9 @@ from tests.risk.streams import quick
 START: Reorder[str] = Reorder()
 
 
-def offered(sequences: Iterable[int], reorder: Reorder[str] = START) -> tuple[Reorder[str], list[Release[str]]]:
+def offered(
+    sequences: Iterable[int], reorder: Reorder[str] = START
+) -> tuple[Reorder[str], list[Release[str]]]:
     """All of them, one after another; each item is its sequence as text."""
     out: list[Release[str]] = []
     for sequence in sequences:
@@ -42,7 +44,13 @@ def test_a_sequence_is_missing_when_three_later_ones_are_there() -> None:
 def test_one_that_comes_after_it_was_given_up_is_late_and_then_a_duplicate() -> None:
     _, released = offered([0, 3, 4, 5, 2, 2, 1])
 
-    assert released == [*ready(0), Missing(first=1, last=2), *ready(3, 4, 5), Late(sequence=2, item="2"), Late(sequence=1, item="1")]
+    assert released == [
+        *ready(0),
+        Missing(first=1, last=2),
+        *ready(3, 4, 5),
+        Late(sequence=2, item="2"),
+        Late(sequence=1, item="1"),
+    ]
 
 
 def test_a_giant_hole_is_one_release() -> None:
@@ -50,7 +58,12 @@ def test_a_giant_hole_is_one_release() -> None:
 
 
 def test_flush_releases_what_waits() -> None:
-    assert list(offered([0, 2, 5])[0].flush()[1]) == [Missing(first=1, last=1), *ready(2), Missing(first=3, last=4), *ready(5)]
+    assert list(offered([0, 2, 5])[0].flush()[1]) == [
+        Missing(first=1, last=1),
+        *ready(2),
+        Missing(first=3, last=4),
+        *ready(5),
+    ]
 
 
 def test_a_stream_whose_first_sequence_is_not_known_begins_with_the_lowest_of_three() -> None:
@@ -66,13 +79,20 @@ def test_patience_is_one_at_least() -> None:
 
 @quick
 @given(st.lists(st.integers(0, 30), max_size=60))
-def test_every_sequence_is_released_once_and_in_order_whatever_is_offered(sequences: list[int]) -> None:
+def test_every_sequence_is_released_once_and_in_order_whatever_is_offered(
+    sequences: list[int],
+) -> None:
     reorder, released = offered(sequences)
     released += reorder.flush()[1]
 
     folded = [release.sequence for release in released if isinstance(release, Ready)]
     late = [release.sequence for release in released if isinstance(release, Late)]
-    missing = [n for release in released if isinstance(release, Missing) for n in range(release.first, release.last + 1)]
+    missing = [
+        n
+        for release in released
+        if isinstance(release, Missing)
+        for n in range(release.first, release.last + 1)
+    ]
     assert sorted([*folded, *late]) == sorted(set(sequences))
     assert sorted([*folded, *missing]) == list(range(max(sequences, default=-1) + 1))
     assert folded == sorted(folded)
@@ -87,7 +107,9 @@ def test_duplicates_have_no_effect_on_the_order(sequences: list[int]) -> None:
 
 @quick
 @given(st.lists(st.integers(0, 30), max_size=40), st.integers(0, 40))
-def test_a_restart_that_hands_everything_in_again_releases_the_rest(sequences: list[int], where: int) -> None:
+def test_a_restart_that_hands_everything_in_again_releases_the_rest(
+    sequences: list[int], where: int
+) -> None:
     before, first = offered(sequences[:where])
 
     restored: Reorder[str] = Reorder.from_json(json.loads(json.dumps(before.to_json())))

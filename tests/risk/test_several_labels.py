@@ -21,8 +21,12 @@ from tests.risk.streams import (
 RULES = policies()
 
 
-def test_labels_that_overlap_are_one_incident_with_the_identity_of_the_first_and_led_by_the_most_severe() -> None:
-    stream = [both(HIGH, LOW if at < 10 else HIGH, at) for at in range(20)] + [both(LOW, LOW, at) for at in range(20, 60)]
+def test_labels_that_overlap_are_one_incident_with_the_identity_of_the_first_and_led_by_the_most_severe() -> (
+    None
+):
+    stream = [both(HIGH, LOW if at < 10 else HIGH, at) for at in range(20)] + [
+        both(LOW, LOW, at) for at in range(20, 60)
+    ]
 
     opened, extended, *_, closed = fold(stream, two())[1]
 
@@ -57,11 +61,19 @@ def test_an_incident_closes_with_the_last_of_its_labels() -> None:
 def test_shadow_and_live_never_merge() -> None:
     events = fold([both(HIGH, HIGH, at) for at in range(5)], two(shadow=True))[1]
 
-    assert [(event.incident.labels, event.incident.shadow) for event in events] == [((FIRE,), False), ((GUN,), True)]
+    assert [(event.incident.labels, event.incident.shadow) for event in events] == [
+        ((FIRE,), False),
+        ((GUN,), True),
+    ]
 
 
 def test_a_running_incident_is_told_again_every_thirty_seconds_while_it_grows() -> None:
     events = fold(looks(seconds(HIGH, 100)), RULES)[1]
 
     assert kinds(events) == [Opened, Extended, Extended, Extended]
-    assert [event.at for event in events] == [Fraction(1, 2), Fraction(61, 2), Fraction(121, 2), Fraction(181, 2)]
+    assert [event.at for event in events] == [
+        Fraction(1, 2),
+        Fraction(61, 2),
+        Fraction(121, 2),
+        Fraction(181, 2),
+    ]

@@ -44,14 +44,29 @@ def test_a_later_signal_of_the_same_name_takes_the_earlier_ones_place() -> None:
     assert len(risk.signals) == 1
 
 
-@pytest.mark.parametrize(("ratio", "until"), [(0.0, 9), (float("nan"), 9), (float("inf"), 9), (2.0, 0)])
-def test_a_signal_without_a_likelihood_ratio_or_a_duration_is_refused(ratio: float, until: int) -> None:
+@pytest.mark.parametrize(
+    ("ratio", "until"), [(0.0, 9), (float("nan"), 9), (float("inf"), 9), (2.0, 0)]
+)
+def test_a_signal_without_a_likelihood_ratio_or_a_duration_is_refused(
+    ratio: float, until: int
+) -> None:
     with pytest.raises(ValueError, match="signal report"):
         report(0, ratio=ratio, until=until)
 
 
 def test_a_signal_speaks_for_the_labels_that_it_names() -> None:
-    risk = fold([Signal(at=Fraction(0), name="report", ratio=20.0, until=Fraction(9), labels=frozenset({GUN}))], two())[0]
+    risk = fold(
+        [
+            Signal(
+                at=Fraction(0),
+                name="report",
+                ratio=20.0,
+                until=Fraction(9),
+                labels=frozenset({GUN}),
+            )
+        ],
+        two(),
+    )[0]
 
     assert (risk.boost(FIRE), risk.boost(GUN)) == (0.0, pytest.approx(math.log(20)))
 

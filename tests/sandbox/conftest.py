@@ -15,7 +15,9 @@ MakeSandbox = Callable[..., Sandbox]
 def make_sandbox() -> Iterator[MakeSandbox]:
     """A sandbox with the tasks of ``hostile_tasks`` and the given limits; closed at the end."""
     with ExitStack() as opened:
-        yield lambda **limits: opened.enter_context(Sandbox(SandboxLimits(**limits), tasks=TASKS, warm_up=None))
+        yield lambda **limits: opened.enter_context(
+            Sandbox(SandboxLimits(**limits), tasks=TASKS, warm_up=None)
+        )
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""What a child does for honest work, and once hostile input has taken it over. All run in a real child behind its walls."""
+"""What a child does for honest work, and once hostile input has taken it over.
+
+All run in a real child behind its walls.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,20 @@ def window(index: int, *, samples: int = 2, last: bool = False) -> Decoded:
     """A window whose every pixel tells which window, sample and spec it is of."""
     return Decoded(
         index=index,
-        times=SegmentTimes(first_pts=1 << 33, last_pts=(1 << 33) + 90, duration=Fraction(7, 3), time_base=Fraction(1, 90), wrap_bits=33),
+        times=SegmentTimes(
+            first_pts=1 << 33,
+            last_pts=(1 << 33) + 90,
+            duration=Fraction(7, 3),
+            time_base=Fraction(1, 90),
+            wrap_bits=33,
+        ),
         samples=tuple(
-            Sample(at=Fraction(n, 3), pts=30 * n, keyframe=n == 0, images={s: _image(s, 10 * index + n) for s in (SMALL, LARGE)})
+            Sample(
+                at=Fraction(n, 3),
+                pts=30 * n,
+                keyframe=n == 0,
+                images={s: _image(s, 10 * index + n) for s in (SMALL, LARGE)},
+            )
             for n in range(samples)
         ),
         unseen=(Unseen(span=Span(start=Fraction(1, 7), end=Fraction(2)), reason="undecodable"),),
@@ -58,7 +72,9 @@ def windows(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterat
         yield window(index, last=index == arguments - 1)
 
 
-def contents(sources: Sequence[BinaryIO], arguments: None, *, name: str, output: BinaryIO) -> list[str]:
+def contents(
+    sources: Sequence[BinaryIO], arguments: None, *, name: str, output: BinaryIO
+) -> list[str]:
     return [source.read().decode() for source in sources]
 
 
@@ -68,15 +84,24 @@ def copy(sources: Sequence[BinaryIO], arguments: int, *, name: str, output: Bina
 
 def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[Decoded]:
     yield window(0)
-    raise {"damaged": DamagedError(f"{name}: torn"), "setup": SetupError("mend me"), "bug": KeyError("bug"), "eof": EOFError("short")}[
-        arguments
-    ]
+    raise {
+        "damaged": DamagedError(f"{name}: torn"),
+        "setup": SetupError("mend me"),
+        "bug": KeyError("bug"),
+        "eof": EOFError("short"),
+    }[arguments]
 
 
 def burst(index: int, number: int, spec: FrameSpec) -> Sample:
     """Burst ``number`` of a window, whose every pixel tells what it is."""
     images = {spec: np.full(spec.shape, 100 + 10 * index + number, np.uint8)}
-    return Sample(at=Fraction(150 + number, 100), pts=number, keyframe=False, images=images, start=Fraction(number, 100))
+    return Sample(
+        at=Fraction(150 + number, 100),
+        pts=number,
+        keyframe=False,
+        images=images,
+        start=Fraction(number, 100),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +118,9 @@ class Moving:
     """What happens as the window after that one is made."""
 
 
-def moving(sources: Sequence[BinaryIO], arguments: Moving, *, name: str) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
+def moving(
+    sources: Sequence[BinaryIO], arguments: Moving, *, name: str
+) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
     """Windows with bursts, of two kinds in turn."""
     for index in range(arguments.windows):
         if index == arguments.at + 1:
@@ -126,18 +153,24 @@ def _come_to_grief(how: str, lie: bytes = b"") -> None:
 # Escapes
 
 
-def escape(sources: Sequence[BinaryIO], arguments: int, *, name: str, output: BinaryIO) -> dict[str, str]:
+def escape(
+    sources: Sequence[BinaryIO], arguments: int, *, name: str, output: BinaryIO
+) -> dict[str, str]:
     """What became of each attempt: the error's name, or ``done``."""
     attempts: dict[str, Callable[[], object]] = {
         "read a file": lambda: open("/etc/passwd").close(),
         "write a file": lambda: open("/tmp/streamwarden-was-here", "w").close(),
         "list a folder": lambda: os.listdir("/"),
-        "open its source again": lambda: open(f"/proc/self/fd/{sources[0].fileno()}", "r+b").close(),
+        "open its source again": lambda: open(
+            f"/proc/self/fd/{sources[0].fileno()}", "r+b"
+        ).close(),
         "write to its source": lambda: os.write(sources[0].fileno(), b"x"),
         "make a folder": lambda: os.mkdir("/tmp/streamwarden-was-here"),
         "remove a file": lambda: os.unlink("/tmp/streamwarden-was-here"),
         "connect by TCP": lambda: socket.create_connection(("127.0.0.1", 9)),
-        "send by UDP": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)),
+        "send by UDP": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(
+            b"x", ("127.0.0.1", 9)
+        ),
         "listen": lambda: socket.create_server(("127.0.0.1", 0)),
         "talk to a local service": lambda: socket.socket(socket.AF_UNIX).connect("/run/x"),
         "run a program": lambda: os.execv("/bin/true", ["true"]),
@@ -193,7 +226,9 @@ def spin(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator
         pass
 
 
-def spin_writing(sources: Sequence[BinaryIO], arguments: None, *, name: str, output: BinaryIO) -> None:
+def spin_writing(
+    sources: Sequence[BinaryIO], arguments: None, *, name: str, output: BinaryIO
+) -> None:
     while True:
         pass
 
@@ -238,7 +273,12 @@ def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Itera
 def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
     """An image of another shape than its spec's."""
     sample = window(0).samples[0]
-    wrong = Sample(at=sample.at, pts=0, keyframe=True, images={SMALL: np.zeros((9, 16, 3), np.uint8), LARGE: sample.images[LARGE]})
+    wrong = Sample(
+        at=sample.at,
+        pts=0,
+        keyframe=True,
+        images={SMALL: np.zeros((9, 16, 3), np.uint8), LARGE: sample.images[LARGE]},
+    )
     yield Decoded(index=0, times=window(0).times, samples=(wrong,), unseen=(), info=window(0).info)
 
 

@@ -1,4 +1,5 @@
-"""Bursts of a window, asked of the child that made the window: what comes back, and what becomes of a child that is lost over it."""
+"""Bursts of a window, asked of the child that made the window: what comes back, and what becomes of
+a child that is lost over it."""
 
 from __future__ import annotations
 
@@ -22,18 +23,28 @@ MakeSandbox = Callable[..., Sandbox]
 
 
 def stream(sandbox: Sandbox, moving: Moving | None = None, *, ahead: bool = True) -> Windows:
-    return sandbox.stream("moving", [b"media"], moving or Moving(), specs=(*SPECS, FOUR, TWO), name="x", ahead=ahead)
+    return sandbox.stream(
+        "moving", [b"media"], moving or Moving(), specs=(*SPECS, FOUR, TWO), name="x", ahead=ahead
+    )
 
 
 def assert_equal(left: Sample, right: Sample) -> None:
-    assert (left.at, left.pts, left.start, left.burst, left.keyframe) == (right.at, right.pts, right.start, right.burst, right.keyframe)
+    assert (left.at, left.pts, left.start, left.burst, left.keyframe) == (
+        right.at,
+        right.pts,
+        right.start,
+        right.burst,
+        right.keyframe,
+    )
     assert set(left.images) == set(right.images)
     for spec, image in left.images.items():
         np.testing.assert_array_equal(image, right.images[spec])
 
 
 @pytest.mark.parametrize("ahead", [True, False])
-def test_bursts_come_back_as_they_were_made_whatever_the_child_works_on_meanwhile(ahead: bool, sandbox: Sandbox) -> None:
+def test_bursts_come_back_as_they_were_made_whatever_the_child_works_on_meanwhile(
+    ahead: bool, sandbox: Sandbox
+) -> None:
     windows = stream(sandbox, Moving(windows=3), ahead=ahead)
 
     for index, decoded in enumerate(windows):
@@ -101,8 +112,12 @@ def test_those_that_do_not_fit_are_left_out(make_sandbox: MakeSandbox) -> None:
     assert sum(image.size for one in made for image in one.images.values()) <= room
 
 
-@pytest.mark.parametrize(("how", "kind"), [("crash", "decoder_died"), ("spin", "limit_cpu"), ("hang", "limit_time")])
-def test_a_child_that_is_lost_over_a_burst_is_replaced(how: str, kind: str, make_sandbox: MakeSandbox) -> None:
+@pytest.mark.parametrize(
+    ("how", "kind"), [("crash", "decoder_died"), ("spin", "limit_cpu"), ("hang", "limit_time")]
+)
+def test_a_child_that_is_lost_over_a_burst_is_replaced(
+    how: str, kind: str, make_sandbox: MakeSandbox
+) -> None:
     sandbox = make_sandbox(cpu_seconds=0.3, wall_seconds=1.0)
     windows = stream(sandbox, Moving(how=how))
     next(windows)
@@ -200,7 +215,10 @@ def test_no_lie_about_a_burst_is_believed(lie: bytes, make_sandbox: MakeSandbox)
 def test_behind_the_walls_bursts_are_what_they_are_before_them() -> None:
     spec = FrameSpec(width=64, height=48, burst=Burst(frames=8, rate=5))
     request = DecodeRequest(specs=(spec.frame, spec))
-    for data in (encode(frames=360, bframes=2), encode(container="webm", codec="libvpx-vp9", frames=60)):
+    for data in (
+        encode(frames=360, bframes=2),
+        encode(container="webm", codec="libvpx-vp9", frames=60),
+    ):
         with Sandbox() as sandbox:
             windows = sandbox.decode(data, request, name="clip")
             behind = [windows.bursts() for _ in windows]

@@ -1,4 +1,5 @@
-"""A child that input has taken over: it gets nothing, tells no lie that is believed, and is replaced."""
+"""A child that input has taken over: it gets nothing, tells no lie that is believed, and is
+replaced."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def assert_works_again(sandbox: Sandbox) -> None:
     assert len(decode(sandbox, 2)) == 2
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="tries system calls by their x86-64 numbers")
+@pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="tries system calls by their x86-64 numbers"
+)
 def test_nothing_outside_can_be_reached_from_the_child(sandbox: Sandbox) -> None:
     assert sandbox.walls.complete
 
@@ -61,7 +64,9 @@ def test_a_child_that_dies_between_tasks_is_nobodys_fault(sandbox: Sandbox) -> N
     assert_works_again(sandbox)
 
 
-@pytest.mark.parametrize(("how", "signal"), [("abort", "SIGABRT"), ("null", "SIGSEGV"), ("real-time", "signal 40")])
+@pytest.mark.parametrize(
+    ("how", "signal"), [("abort", "SIGABRT"), ("null", "SIGSEGV"), ("real-time", "signal 40")]
+)
 def test_a_crash_is_named_by_its_signal(how: str, signal: str, sandbox: Sandbox) -> None:
     with pytest.raises(DecoderDiedError, match=f"x: decoder ended by {signal}"):
         run(sandbox, "crash", how)
@@ -72,7 +77,9 @@ def test_a_crash_is_named_by_its_signal(how: str, signal: str, sandbox: Sandbox)
 def test_a_task_that_spins_is_ended_by_its_processor_time(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(cpu_seconds=0.1)
 
-    with pytest.raises(DecoderDiedError, match=r"x: decoder used more than 0.1 s of processor time") as caught:
+    with pytest.raises(
+        DecoderDiedError, match=r"x: decoder used more than 0.1 s of processor time"
+    ) as caught:
         run(sandbox, "spin")
 
     assert caught.value.kind == "limit_cpu"
@@ -84,7 +91,10 @@ def test_a_written_file_has_a_processor_time_of_its_own(make_sandbox: MakeSandbo
 
     with (
         tempfile.TemporaryFile() as output,
-        pytest.raises(DecoderDiedError, match=r"x: decoder used more than 0\.1 s of processor time for one file"),
+        pytest.raises(
+            DecoderDiedError,
+            match=r"x: decoder used more than 0\.1 s of processor time for one file",
+        ),
     ):
         sandbox.call("spin_writing", [], None, output=output, name="x")
 
@@ -102,7 +112,9 @@ def test_a_task_that_allocates_is_refused_and_its_child_replaced(make_sandbox: M
     sandbox = make_sandbox(memory_bytes=500 << 20)
     child = child_of(sandbox)
 
-    with pytest.raises(LimitError, match="x: needs more memory than its decoder may have, 500 MiB") as caught:
+    with pytest.raises(
+        LimitError, match="x: needs more memory than its decoder may have, 500 MiB"
+    ) as caught:
         run(sandbox, "allocate", 400 << 20)
 
     assert caught.value.kind == "limit_memory"
@@ -111,7 +123,9 @@ def test_a_task_that_allocates_is_refused_and_its_child_replaced(make_sandbox: M
 
 
 @pytest.mark.parametrize(("mistake", "name"), [("bug", "KeyError"), ("eof", "EOFError")])
-def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(mistake: str, name: str, sandbox: Sandbox) -> None:
+def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(
+    mistake: str, name: str, sandbox: Sandbox
+) -> None:
     with pytest.raises(DecoderDiedError, match=rf"x: {name} in hostile_tasks.py:\d+"):
         run(sandbox, "fail", mistake)
 
@@ -169,7 +183,9 @@ def test_a_message_longer_than_any_is_not_waited_for(sandbox: Sandbox) -> None:
         run(sandbox, "lie", b"\xff" * 4)
 
 
-def test_half_a_message_is_waited_for_only_as_long_as_a_whole_one(make_sandbox: MakeSandbox) -> None:
+def test_half_a_message_is_waited_for_only_as_long_as_a_whole_one(
+    make_sandbox: MakeSandbox,
+) -> None:
     sandbox = make_sandbox(wall_seconds=0.1)
 
     with pytest.raises(DecoderDiedError, match=r"x: decoder gave nothing for 0\.1 s"):
@@ -177,12 +193,16 @@ def test_half_a_message_is_waited_for_only_as_long_as_a_whole_one(make_sandbox: 
 
 
 def test_an_image_of_another_shape_never_leaves_the_child(sandbox: Sandbox) -> None:
-    with pytest.raises(DecoderDiedError, match=r"x: ValueError in border.py:\d+: image must be \(8, 16, 3\)"):
+    with pytest.raises(
+        DecoderDiedError, match=r"x: ValueError in border.py:\d+: image must be \(8, 16, 3\)"
+    ):
         run(sandbox, "odd")
 
 
 def test_nothing_follows_the_last_window(sandbox: Sandbox) -> None:
-    with pytest.raises(DecoderDiedError, match=r"x: decoder answered \['window'\] where end belongs"):
+    with pytest.raises(
+        DecoderDiedError, match=r"x: decoder answered \['window'\] where end belongs"
+    ):
         run(sandbox, "beyond")
 
 

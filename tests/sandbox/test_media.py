@@ -1,4 +1,5 @@
-"""Real media behind the walls: what a library loads late, or a thread that it starts, would show here."""
+"""Real media behind the walls: what a library loads late, or a thread that it starts, would show
+here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A child at honest work: what goes in, what comes out, and that it costs its parent nothing lasting."""
+"""A child at honest work: what goes in, what comes out, and that it costs its parent nothing
+lasting."""
 
 from __future__ import annotations
 
@@ -104,16 +105,23 @@ def test_a_child_that_wrote_a_file_cannot_change_it_later(sandbox: Sandbox) -> N
     assert not child.is_running()
 
 
-def test_a_writer_that_writes_too_much_is_stopped(make_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+def test_a_writer_that_writes_too_much_is_stopped(
+    make_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
     sandbox = make_sandbox(output_bytes=10_000)
 
-    with (tmp_path / "clip").open("w+b") as output, pytest.raises(LimitError, match=r"x: .*10000 bytes") as caught:
+    with (
+        (tmp_path / "clip").open("w+b") as output,
+        pytest.raises(LimitError, match=r"x: .*10000 bytes") as caught,
+    ):
         sandbox.call("copy", [b"abc"], 1_000_000, output=output, name="x")
 
     assert caught.value.kind == "limit_bytes"
 
 
-def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_lives_on(sandbox: Sandbox) -> None:
+def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_lives_on(
+    sandbox: Sandbox,
+) -> None:
     child = child_of(sandbox)
     stream = sandbox.stream("fail", [b""], "damaged", specs=SPECS, name="x")
     next(stream)
@@ -124,8 +132,12 @@ def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_lives_on(sa
     assert child_of(sandbox) == child
 
 
-def test_more_samples_than_the_buffer_holds_are_refused(make_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = make_sandbox(buffer_bytes=10 * (SMALL.width * SMALL.height + LARGE.width * LARGE.height) * 3)
+def test_more_samples_than_the_buffer_holds_are_refused(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
+    sandbox = make_sandbox(
+        buffer_bytes=10 * (SMALL.width * SMALL.height + LARGE.width * LARGE.height) * 3
+    )
 
     (decoded,) = sandbox.stream("too_many", [b""], 10, specs=SPECS, name="x")
     with pytest.raises(LimitError, match="11 samples in one window, limit is 10") as caught:
@@ -172,7 +184,9 @@ def test_a_missing_file_is_the_senders_fault(sandbox: Sandbox, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_only_plain_files_are_opened(make: Callable[[Path], None], sandbox: Sandbox, tmp_path: Path) -> None:
+def test_only_plain_files_are_opened(
+    make: Callable[[Path], None], sandbox: Sandbox, tmp_path: Path
+) -> None:
     path = tmp_path / "odd"
     make(path)
 
@@ -188,7 +202,9 @@ def test_a_task_that_cannot_be_imported_is_the_operators_fault() -> None:
         decode(sandbox, 1)
 
 
-def test_a_python_that_cannot_be_run_is_the_operators_fault(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def test_a_python_that_cannot_be_run_is_the_operators_fault(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
 
     with pytest.raises(SetupError, match=r"does not start: .*No such file"):
@@ -212,7 +228,9 @@ def test_closing_twice_is_fine_and_leaves_no_process(sandbox: Sandbox) -> None:
     assert not child.is_running()
 
 
-def test_a_thousand_calls_leave_descriptors_and_memory_flat(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_thousand_calls_leave_descriptors_and_memory_flat(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
     sandbox = make_sandbox(max_tasks=10_000)
     decode(sandbox, 2)
     gc.collect()
@@ -226,7 +244,9 @@ def test_a_thousand_calls_leave_descriptors_and_memory_flat(make_sandbox: Callab
     assert child.memory_info().rss - before[2] < 2 << 20
 
 
-def test_replaced_children_leave_no_descriptors_behind(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_replaced_children_leave_no_descriptors_behind(
+    make_sandbox: Callable[..., Sandbox],
+) -> None:
     sandbox = make_sandbox(max_tasks=1)
     decode(sandbox, 1)
     before = psutil.Process().num_fds()
@@ -241,7 +261,9 @@ def test_each_thread_may_have_its_own_sandbox() -> None:
     counts: list[int] = []
 
     def work() -> None:
-        with Sandbox(tasks={"windows": "tests.sandbox.hostile_tasks:windows"}, warm_up=None) as sandbox:
+        with Sandbox(
+            tasks={"windows": "tests.sandbox.hostile_tasks:windows"}, warm_up=None
+        ) as sandbox:
             counts.append(sum(len(decode(sandbox, 3)) for _ in range(5)))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -253,7 +275,9 @@ def test_each_thread_may_have_its_own_sandbox() -> None:
     assert counts == [15, 15, 15]
 
 
-def test_the_parents_environment_stays_with_the_parent(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def test_the_parents_environment_stays_with_the_parent(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
 
     environment = child_of(sandbox).environ()
@@ -281,7 +305,9 @@ def test_a_child_dies_with_its_parent(task: str, form: str, tmp_path: Path) -> N
     start = [script] if form == "script" else ["-c", PARENT]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
-    with subprocess.Popen([sys.executable, *start, task], stdout=subprocess.PIPE, env=environment) as parent:
+    with subprocess.Popen(
+        [sys.executable, *start, task], stdout=subprocess.PIPE, env=environment
+    ) as parent:
         assert parent.stdout is not None
         child = os.pidfd_open(int(parent.stdout.readline()))
         parent.kill()
@@ -291,7 +317,9 @@ def test_a_child_dies_with_its_parent(task: str, form: str, tmp_path: Path) -> N
     assert ended
 
 
-@pytest.mark.parametrize("name", ["memory_bytes", "cpu_seconds", "wall_seconds", "max_tasks", "buffer_bytes"])
+@pytest.mark.parametrize(
+    "name", ["memory_bytes", "cpu_seconds", "wall_seconds", "max_tasks", "buffer_bytes"]
+)
 def test_limits_must_be_more_than_nothing(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         SandboxLimits(**{name: float("nan")})

@@ -1,4 +1,5 @@
-"""The system call filter, run instruction by instruction for machines that are not at hand, and walls that are missing."""
+"""The system call filter, run instruction by instruction for machines that are not at hand, and
+walls that are missing."""
 
 from __future__ import annotations
 
@@ -18,7 +19,16 @@ ALLOW, KILL = 0x7FFF0000, 0x80000000
 REFUSE, ABSENT = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 NUMBERS = {
-    "x86_64": {"read": 0, "openat": 257, "socket": 41, "execve": 59, "kill": 62, "clone": 56, "clone3": 435, "tgkill": 234},
+    "x86_64": {
+        "read": 0,
+        "openat": 257,
+        "socket": 41,
+        "execve": 59,
+        "kill": 62,
+        "clone": 56,
+        "clone3": 435,
+        "tgkill": 234,
+    },
     "aarch64": {
         "read": 63,
         "openat": 56,
@@ -66,10 +76,14 @@ def verdict(program: Sequence[bytes], *, arch: int, number: int, first_argument:
         ("clone3", 0, ABSENT),
     ],
 )
-def test_the_filter_lets_through_what_decoding_needs(machine: str, name: str, first_argument: int, wanted: int) -> None:
+def test_the_filter_lets_through_what_decoding_needs(
+    machine: str, name: str, first_argument: int, wanted: int
+) -> None:
     program = filter_program(machine, OWN_PID)
 
-    got = verdict(program, arch=ARCH[machine], number=NUMBERS[machine][name], first_argument=first_argument)
+    got = verdict(
+        program, arch=ARCH[machine], number=NUMBERS[machine][name], first_argument=first_argument
+    )
 
     assert got == wanted
 
@@ -78,14 +92,22 @@ def test_the_filter_lets_through_what_decoding_needs(machine: str, name: str, fi
 def test_no_system_call_beyond_the_table_is_let_through(machine: str) -> None:
     program = filter_program(machine, OWN_PID)
 
-    allowed = [number for number in range(600) if verdict(program, arch=ARCH[machine], number=number) == ALLOW]
+    allowed = [
+        number
+        for number in range(600)
+        if verdict(program, arch=ARCH[machine], number=number) == ALLOW
+    ]
 
     assert len(allowed) == 42
-    assert verdict(program, arch=ARCH[machine], number=0x40000000) == REFUSE  # x32, the other numbers of x86-64
+    assert (
+        verdict(program, arch=ARCH[machine], number=0x40000000) == REFUSE
+    )  # x32, the other numbers of x86-64
 
 
 def test_another_machines_system_calls_end_the_process() -> None:
-    assert verdict(filter_program("x86_64", OWN_PID), arch=0x40000003, number=11) == KILL  # execve of 32-bit x86
+    assert (
+        verdict(filter_program("x86_64", OWN_PID), arch=0x40000003, number=11) == KILL
+    )  # execve of 32-bit x86
 
 
 WITHOUT = """
@@ -103,7 +125,9 @@ print(json.dumps([walls.complete, walls.held, walls.missing]))
 def test_a_wall_that_the_kernel_does_not_have_is_named_with_its_reason() -> None:
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
 
-    said = subprocess.run([sys.executable, "-c", WITHOUT], env=environment, capture_output=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT], env=environment, capture_output=True, check=True
+    ).stdout
 
     complete, held, missing = json.loads(said)
     assert not complete

@@ -47,9 +47,11 @@ def segment(
     bursts: Mapping[float, float] | None = None,
     stream: StreamId = STREAM,
 ) -> ScoredSegment:
-    """A segment of ``seconds``, its fire scores by second; unless told otherwise its clock goes on from the one before it.
+    """A segment of ``seconds``, its fire scores by second; unless told otherwise its clock goes on
+    from the one before it.
 
-    ``bursts`` are the scores of a model of bursts, by the second at which each begins; it lasts one second.
+    ``bursts`` are the scores of a model of bursts, by the second at which each begins; it lasts one
+    second.
     """
     start = sequence * seconds * 90_000 if first_pts is None else first_pts
     frames = tuple(
@@ -62,25 +64,37 @@ def segment(
         for at, value in fire.items()
     )
     if bursts:
-        frames = in_motion(frames, [_burst(start, Fraction(at), value) for at, value in bursts.items()])
+        frames = in_motion(
+            frames, [_burst(start, Fraction(at), value) for at, value in bursts.items()]
+        )
     times = SegmentTimes(
-        first_pts=start, last_pts=start + seconds * 90_000 - 3_000, duration=Fraction(seconds), time_base=TICK, wrap_bits=33
+        first_pts=start,
+        last_pts=start + seconds * 90_000 - 3_000,
+        duration=Fraction(seconds),
+        time_base=TICK,
+        wrap_bits=33,
     )
     info = MediaInfo(container="mpegts", codec="h264", width=640, height=360, still=still)
     key = SegmentKey(stream_id=stream, sequence=sequence)
-    return ScoredSegment(key=key, times=times, frames=frames, unseen=(), info=info, discontinuity=discontinuity)
+    return ScoredSegment(
+        key=key, times=times, frames=frames, unseen=(), info=info, discontinuity=discontinuity
+    )
 
 
 def _burst(first_pts: int, start: Fraction, value: float) -> ScoredFrame:
     said = Scores(model=CLIP_MODEL, values={FIRE: value})
     pts = first_pts + round((start + BURST.length) * 90_000)
-    return ScoredFrame(at=start + BURST.length, pts=pts, keyframe=False, scores=(said,), burst=BURST, start=start)
+    return ScoredFrame(
+        at=start + BURST.length, pts=pts, keyframe=False, scores=(said,), burst=BURST, start=start
+    )
 
 
 def arrived(sequence: int = 0, *, stream: StreamId = STREAM, last: bool = False) -> Arrived:
     """One arrival; nobody will read its bytes."""
     key = SegmentKey(stream_id=stream, sequence=sequence)
-    return Arrived(path=stream, segment=Segment(key=key, source=b""), name=f"{stream}/{sequence}", last=last)
+    return Arrived(
+        path=stream, segment=Segment(key=key, source=b""), name=f"{stream}/{sequence}", last=last
+    )
 
 
 class FakeRunner:
@@ -104,4 +118,6 @@ def runner(*outcomes: ScoredSegment | Failed) -> FakeRunner:
 
 def lines(said: Iterable[Said], kind: type[Line] | None = None) -> list[Line]:
     """Only the lines, or only those of a kind."""
-    return [one for one in said if isinstance(one, Line) and (kind is None or isinstance(one, kind))]
+    return [
+        one for one in said if isinstance(one, Line) and (kind is None or isinstance(one, kind))
+    ]

@@ -5,10 +5,28 @@ import json
 import pytest
 
 from scanner.errors import FormatError
-from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine, dumps, loads
+from scanner.lines import (
+    ErrorLine,
+    FrameLine,
+    GapLine,
+    IncidentLine,
+    Line,
+    SummaryLine,
+    dumps,
+    loads,
+)
 
 LINES: list[Line] = [
-    FrameLine(path="a", sequence=0, at=0.5, pts=45000, time_base="1/90000", scores={"gun": 0.5}, medium={"camera": 1.0}, models=("m@1",)),
+    FrameLine(
+        path="a",
+        sequence=0,
+        at=0.5,
+        pts=45000,
+        time_base="1/90000",
+        scores={"gun": 0.5},
+        medium={"camera": 1.0},
+        models=("m@1",),
+    ),
     GapLine(path="a", start=1.0, end=2.0, reason="missing"),
     IncidentLine(
         path="a",
@@ -25,7 +43,15 @@ LINES: list[Line] = [
     ),
     ErrorLine(path="ä\u202e", kind="damaged", message="torn"),
     SummaryLine(
-        path="a", duration=2.0, frames=1, medium={}, coverage=0.5, peak_risk={}, peak_level={"gun": None}, peak_score={}, flagged=("gun",)
+        path="a",
+        duration=2.0,
+        frames=1,
+        medium={},
+        coverage=0.5,
+        peak_risk={},
+        peak_level={"gun": None},
+        peak_score={},
+        flagged=("gun",),
     ),
 ]
 
@@ -40,7 +66,15 @@ def test_a_line_says_its_type_first(line: Line) -> None:
     assert next(iter(json.loads(dumps(line)))) == "type"
 
 
-NAMES = ["\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "\x1b]0;owned\x07", "\x9b31m", "a\nb\u2028c\x85d", "\udcff\udcfe not UTF-8", "\ud800", "影像"]
+NAMES = [
+    "\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe",
+    "\x1b]0;owned\x07",
+    "\x9b31m",
+    "a\nb\u2028c\x85d",
+    "\udcff\udcfe not UTF-8",
+    "\ud800",
+    "影像",
+]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

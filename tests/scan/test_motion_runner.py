@@ -1,4 +1,5 @@
-"""What a worker makes of a job where models look at bursts: whom it asks, and what a death over a burst costs."""
+"""What a worker makes of a job where models look at bursts: whom it asks, and what a death over a
+burst costs."""
 
 from __future__ import annotations
 
@@ -53,29 +54,62 @@ class FakeWindows(Iterator[Decoded]):
     def __next__(self) -> Decoded:
         self._index = next(self._indices)
         self._sandbox.may_die(self._index, "window")
-        times = SegmentTimes(first_pts=0, last_pts=1800, duration=Fraction(2), time_base=Fraction(1, 900))
+        times = SegmentTimes(
+            first_pts=0, last_pts=1800, duration=Fraction(2), time_base=Fraction(1, 900)
+        )
         images = {FRAME: image(FRAME, self._sandbox.levels[self._index])}
-        samples = tuple(Sample(at=Fraction(at), pts=at * 900, keyframe=True, images=images) for at in (0, 1))
+        samples = tuple(
+            Sample(at=Fraction(at), pts=at * 900, keyframe=True, images=images) for at in (0, 1)
+        )
         info = MediaInfo(container="mp4", codec="h264", width=8, height=8)
-        return Decoded(index=self._index, times=times, samples=samples, unseen=(), info=info, last=self._index == WINDOWS - 1)
+        return Decoded(
+            index=self._index,
+            times=times,
+            samples=samples,
+            unseen=(),
+            info=info,
+            last=self._index == WINDOWS - 1,
+        )
 
     def bursts(self) -> tuple[Sample, ...]:
         self._sandbox.asked.append(self._index)
         self._sandbox.may_die(self._index, "burst")
-        return (Sample(at=Fraction(3, 2), pts=1350, keyframe=False, images={BURST: image(BURST, 0.9)}, start=Fraction(0)),)
+        return (
+            Sample(
+                at=Fraction(3, 2),
+                pts=1350,
+                keyframe=False,
+                images={BURST: image(BURST, 0.9)},
+                start=Fraction(0),
+            ),
+        )
 
 
 class FakeSandbox:
-    """Three windows of a brightness each; dies, or raises, as often as it is told, over a window or over its bursts."""
+    """Three windows of a brightness each; dies, or raises, as often as it is told, over a window or
+    over its bursts."""
 
-    def __init__(self, *levels: float, deaths: dict[tuple[int, str], int] | None = None, error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *levels: float,
+        deaths: dict[tuple[int, str], int] | None = None,
+        error: Exception | None = None,
+    ) -> None:
         self.levels = levels or (0.0,) * WINDOWS
         self._deaths = dict(deaths or {})
         self._error = error or DecoderDiedError("clip: decoder died")
         self.asked: list[int] = []
         self.calls: list[tuple[int, bool]] = []
 
-    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None, ahead: bool = True) -> FakeWindows:
+    def decode(
+        self,
+        source: Any,
+        request: DecodeRequest,
+        *,
+        name: str,
+        init: Any = None,
+        ahead: bool = True,
+    ) -> FakeWindows:
         self.calls.append((request.first_window, ahead))
         return FakeWindows(self, request.first_window)
 
@@ -86,7 +120,13 @@ class FakeSandbox:
 
 
 def frames_model(*labels: str, **more: Any) -> FakeScorer:
-    return FakeScorer(*(labels or ("fight", "gun")), spec=FRAME, name="frames", media=(Medium.CAMERA, Medium.SCREEN), **more)
+    return FakeScorer(
+        *(labels or ("fight", "gun")),
+        spec=FRAME,
+        name="frames",
+        media=(Medium.CAMERA, Medium.SCREEN),
+        **more,
+    )
 
 
 def bursts_model(*labels: str, name: str = "bursts", **more: Any) -> FakeScorer:
@@ -94,17 +134,36 @@ def bursts_model(*labels: str, name: str = "bursts", **more: Any) -> FakeScorer:
 
 
 def worked(sandbox: FakeSandbox, *scorers: Scorer, motion: Motion = ALL) -> list[object]:
-    worker = SegmentWorker(sandbox, scorers or (frames_model(), bursts_model()), DecodeRequest(specs=(FRAME, BURST)), Reuse(), motion)  # type: ignore[arg-type]
+    worker = SegmentWorker(
+        sandbox,
+        scorers or (frames_model(), bursts_model()),
+        DecodeRequest(specs=(FRAME, BURST)),
+        Reuse(),
+        motion,
+    )  # type: ignore[arg-type]
     key = SegmentKey(stream_id=StreamId("s"), sequence=0)
-    return list(worker.work(Job(segment=Segment(key=key, source=Path("clip.mp4")), name="clip", windowed=True)))
+    return list(
+        worker.work(
+            Job(segment=Segment(key=key, source=Path("clip.mp4")), name="clip", windowed=True)
+        )
+    )
 
 
 def looks(outcomes: list[object]) -> list[ScoredFrame]:
-    return [frame for outcome in outcomes if isinstance(outcome, ScoredSegment) for frame in outcome.frames]
+    return [
+        frame
+        for outcome in outcomes
+        if isinstance(outcome, ScoredSegment)
+        for frame in outcome.frames
+    ]
 
 
 def told(outcomes: list[object]) -> list[object]:
-    return [o.key.sequence if isinstance(o, ScoredSegment) else o.error.kind for o in outcomes if isinstance(o, ScoredSegment | Failed)]
+    return [
+        o.key.sequence if isinstance(o, ScoredSegment) else o.error.kind
+        for o in outcomes
+        if isinstance(o, ScoredSegment | Failed)
+    ]
 
 
 def test_each_model_is_given_what_it_looks_at() -> None:
@@ -116,11 +175,17 @@ def test_each_model_is_given_what_it_looks_at() -> None:
     assert bursts.looked_at == [Fraction(3, 2)] * 3
 
 
-def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_of_the_frames_label() -> None:
+def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_of_the_frames_label() -> (
+    None
+):
     first, second, burst, *_ = looks(worked(FakeSandbox(0.5, 0.5, 0.5)))
 
     assert [first.at, second.at, burst.at] == [0, 1, Fraction(3, 2)]
-    assert (burst.burst, burst.start, burst.medium) == (BURST.burst, 0, {Medium.CAMERA: 1.0, Medium.SCREEN: 0.0})
+    assert (burst.burst, burst.start, burst.medium) == (
+        BURST.burst,
+        0,
+        {Medium.CAMERA: 1.0, Medium.SCREEN: 0.0},
+    )
     assert burst.values == {FIGHT: pytest.approx(0.9, abs=0.01)}
     assert set(first.values) == {GUN}
     assert first.left_out == {FIGHT: pytest.approx(0.5, abs=0.01)}
@@ -129,10 +194,20 @@ def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_o
 def test_only_segments_that_pass_the_gate_are_asked_for_bursts() -> None:
     sandbox = FakeSandbox(0.1, 0.8, 0.1)
 
-    outcomes = worked(sandbox, frames_model(), bursts_model(gate=Gate(label=FIGHT, above=0.5)), motion=NONE)
+    outcomes = worked(
+        sandbox, frames_model(), bursts_model(gate=Gate(label=FIGHT, above=0.5)), motion=NONE
+    )
 
     assert sandbox.asked == [1]
-    assert [frame.burst is None for frame in looks(outcomes)] == [True, True, True, True, False, True, True]
+    assert [frame.burst is None for frame in looks(outcomes)] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
     assert all(set(frame.values) == {FIGHT, GUN} for frame in looks(outcomes)[:2])
 
 
@@ -145,7 +220,10 @@ def test_without_a_model_of_bursts_nobody_asks_for_any() -> None:
 
 
 def test_a_model_is_asked_by_its_own_gate_only() -> None:
-    early, late = (bursts_model("fight", name=name, gate=Gate(label=FIGHT, above=above)) for name, above in (("early", 0.2), ("late", 0.7)))
+    early, late = (
+        bursts_model("fight", name=name, gate=Gate(label=FIGHT, above=above))
+        for name, above in (("early", 0.2), ("late", 0.7))
+    )
 
     worked(FakeSandbox(0.1, 0.5, 0.9), frames_model(), early, late, motion=NONE)
 
@@ -153,15 +231,25 @@ def test_a_model_is_asked_by_its_own_gate_only() -> None:
 
 
 def test_a_model_in_shadow_is_heard_and_changes_nothing() -> None:
-    first, _, burst, *_ = looks(worked(FakeSandbox(0.5, 0.5, 0.5), frames_model(), bursts_model(shadow=("fight",))))
+    first, _, burst, *_ = looks(
+        worked(FakeSandbox(0.5, 0.5, 0.5), frames_model(), bursts_model(shadow=("fight",)))
+    )
 
     assert set(first.values) == {FIGHT, GUN}
     assert burst.values == {}
     assert [scores.shadow for scores in burst.scores] == [{FIGHT: pytest.approx(0.9, abs=0.01)}]
 
 
-def test_where_every_model_of_a_label_is_in_shadow_its_policy_is_and_the_bursts_count_there() -> None:
-    first, _, burst, *_ = looks(worked(FakeSandbox(0.5, 0.5, 0.5), frames_model(shadow=("fight",)), bursts_model(shadow=("fight",))))
+def test_where_every_model_of_a_label_is_in_shadow_its_policy_is_and_the_bursts_count_there() -> (
+    None
+):
+    first, _, burst, *_ = looks(
+        worked(
+            FakeSandbox(0.5, 0.5, 0.5),
+            frames_model(shadow=("fight",)),
+            bursts_model(shadow=("fight",)),
+        )
+    )
 
     assert set(first.values) == {GUN}
     assert set(burst.values) == {FIGHT}
@@ -170,14 +258,29 @@ def test_where_every_model_of_a_label_is_in_shadow_its_policy_is_and_the_bursts_
 def test_a_frame_model_in_shadow_opens_the_gate_of_one_that_is_live() -> None:
     sandbox = FakeSandbox(0.1, 0.9, 0.1)
 
-    outcomes = worked(sandbox, frames_model(shadow=("fight",)), bursts_model(gate=Gate(label=FIGHT, above=0.5)), motion=NONE)
+    outcomes = worked(
+        sandbox,
+        frames_model(shadow=("fight",)),
+        bursts_model(gate=Gate(label=FIGHT, above=0.5)),
+        motion=NONE,
+    )
 
     assert sandbox.asked == [1]
-    assert [FIGHT in frame.values for frame in looks(outcomes)] == [False, False, False, False, True, False, False]
+    assert [FIGHT in frame.values for frame in looks(outcomes)] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("at", range(WINDOWS))
-def test_a_decoder_that_died_once_over_a_burst_is_resumed_at_its_window_and_waits_from_then_on(at: int) -> None:
+def test_a_decoder_that_died_once_over_a_burst_is_resumed_at_its_window_and_waits_from_then_on(
+    at: int,
+) -> None:
     sandbox = FakeSandbox(deaths={(at, "burst"): 1})
 
     assert told(worked(sandbox)) == [0, 1, 2]
@@ -192,7 +295,8 @@ def test_a_window_whose_bursts_kill_twice_is_set_aside_and_the_file_goes_on() ->
 
 
 def test_a_window_that_dies_while_the_one_before_is_looked_at_is_not_that_ones_fault() -> None:
-    """Working ahead, the child dies of window 1 as the bursts of window 0 are asked for; then it waits, and window 1 is found."""
+    """Working ahead, the child dies of window 1 as the bursts of window 0 are asked for; then it
+    waits, and window 1 is found."""
     sandbox = FakeSandbox(deaths={(0, "burst"): 1, (1, "window"): 2})
 
     assert told(worked(sandbox)) == [0, "decoder_died", 2]
@@ -213,9 +317,18 @@ def test_a_model_that_wants_frames_and_bursts_is_the_operators_to_mend() -> None
         worked(FakeSandbox(), both)
 
 
-def test_a_gate_that_never_opens_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("scanner"), "propagate", True)  # the command line's set-up, in the same process, turns it off
+def test_a_gate_that_never_opens_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        logging.getLogger("scanner"), "propagate", True
+    )  # the command line's set-up, in the same process, turns it off
     with caplog.at_level(logging.WARNING, "scanner"):
-        worked(FakeSandbox(), frames_model("gun"), bursts_model(gate=Gate(label=FIGHT, above=0.5)), motion=NONE)
+        worked(
+            FakeSandbox(),
+            frames_model("gun"),
+            bursts_model(gate=Gate(label=FIGHT, above=0.5)),
+            motion=NONE,
+        )
 
     assert "gate never opens" in caplog.text

@@ -30,7 +30,11 @@ BRIGHT, DARK = 230, 20
 def scanned(folder: Path, video: bytes, **settings: object) -> list[Line]:
     path = folder / "clip.ts"
     path.write_bytes(video)
-    return list(scan_paths([path], Settings.model_validate({"models": {"dir": folder / "models"}, **settings})))
+    return list(
+        scan_paths(
+            [path], Settings.model_validate({"models": {"dir": folder / "models"}, **settings})
+        )
+    )
 
 
 def frames(lines: Sequence[Line]) -> list[FrameLine]:
@@ -72,25 +76,37 @@ def test_the_base_rate_takes_segments_whatever_their_frames_say(models: Path) ->
 
 
 def test_the_operators_gate_stands_in_place_of_the_models(models: Path) -> None:
-    assert bursts(scanned(models, video(value=DARK), bursts={"base_rate": 0.0, "above": {"fight": 0.1}}))
-    assert not bursts(scanned(models, video(value=BRIGHT), bursts={"base_rate": 0.0, "above": {"fight": 1.0}}))
+    assert bursts(
+        scanned(models, video(value=DARK), bursts={"base_rate": 0.0, "above": {"fight": 0.1}})
+    )
+    assert not bursts(
+        scanned(models, video(value=BRIGHT), bursts={"base_rate": 0.0, "above": {"fight": 1.0}})
+    )
 
 
 def test_a_bursts_label_supersedes_that_of_the_frames_beside_it(models: Path) -> None:
     said = scanned(models, video(value=BRIGHT), bursts={"base_rate": 0.0})
 
-    assert all("fight" not in line.scores and line.superseded["fight"] > 0.6 for line in frames(said))
+    assert all(
+        "fight" not in line.scores and line.superseded["fight"] > 0.6 for line in frames(said)
+    )
     assert all("gun" in line.scores for line in frames(said))
     (summary,) = [line for line in said if isinstance(line, SummaryLine)]
     assert summary.peak_score["fight"] == max(line.scores["fight"] for line in bursts(said))
 
 
 def test_a_burst_changes_no_coverage(models: Path) -> None:
-    without, with_bursts = (scanned(models, video(value=DARK), bursts={"base_rate": rate})[-1] for rate in (0.0, 1.0))
+    without, with_bursts = (
+        scanned(models, video(value=DARK), bursts={"base_rate": rate})[-1] for rate in (0.0, 1.0)
+    )
 
     assert isinstance(without, SummaryLine)
     assert isinstance(with_bursts, SummaryLine)
-    assert (without.coverage, without.medium, without.duration) == (with_bursts.coverage, with_bursts.medium, with_bursts.duration)
+    assert (without.coverage, without.medium, without.duration) == (
+        with_bursts.coverage,
+        with_bursts.medium,
+        with_bursts.duration,
+    )
 
 
 def test_lines_come_in_order_of_time(models: Path) -> None:
@@ -101,11 +117,19 @@ def test_lines_come_in_order_of_time(models: Path) -> None:
 
 
 def test_the_lines_replay_to_the_same_incidents(models: Path) -> None:
-    policy = {"fight": {"open": -2.5, "dwell": 0.5}, "gun": {"open": -2.5, "dwell": 0.5, "when": ["camera", "rendered"]}}
-    settings = Settings.model_validate({"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}, "policy": policy})
+    policy = {
+        "fight": {"open": -2.5, "dwell": 0.5},
+        "gun": {"open": -2.5, "dwell": 0.5, "when": ["camera", "rendered"]},
+    }
+    settings = Settings.model_validate(
+        {"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}, "policy": policy}
+    )
 
     said = scanned(models, video(value=BRIGHT), bursts={"base_rate": 1.0}, policy=policy)
-    again = fold(recorded(read_lines(dumps(line) for line in said)), compose_policies(settings, used_models(settings)))
+    again = fold(
+        recorded(read_lines(dumps(line) for line in said)),
+        compose_policies(settings, used_models(settings)),
+    )
 
     incidents = [line for line in said if isinstance(line, IncidentLine)]
     assert any("fight" in line.labels for line in incidents)
@@ -113,31 +137,47 @@ def test_the_lines_replay_to_the_same_incidents(models: Path) -> None:
 
 
 def test_a_model_of_bursts_in_shadow_is_recorded_and_changes_nothing(models: Path) -> None:
-    alone = scanned(models, video(value=BRIGHT), models={"dir": models / "models", "names": ["tiny"]})
+    alone = scanned(
+        models, video(value=BRIGHT), models={"dir": models / "models", "names": ["tiny"]}
+    )
 
     tiny_burst(
         models / "models" / "tiny-clip",
         gate=GATE,
-        edit=lambda text: text.replace("[labels.fight]", "[labels.fight]\npolicy = { shadow = true }"),
+        edit=lambda text: text.replace(
+            "[labels.fight]", "[labels.fight]\npolicy = { shadow = true }"
+        ),
     )
     said = scanned(models, video(value=BRIGHT))
 
     assert bursts(said)
     assert all(not line.scores and set(line.shadow) == {"tiny-clip@1"} for line in bursts(said))
     kept = [line for line in said if not (isinstance(line, FrameLine) and line.burst)]
-    assert [line for line in kept if not isinstance(line, SummaryLine)] == [line for line in alone if not isinstance(line, SummaryLine)]
-    (before,), (after,) = ([line for line in lines if isinstance(line, SummaryLine)] for lines in (alone, kept))
+    assert [line for line in kept if not isinstance(line, SummaryLine)] == [
+        line for line in alone if not isinstance(line, SummaryLine)
+    ]
+    (before,), (after,) = (
+        [line for line in lines if isinstance(line, SummaryLine)] for lines in (alone, kept)
+    )
     assert replace(after, frames=before.frames) == before
 
 
 def test_a_decoder_that_is_killed_between_two_windows_changes_nothing(models: Path) -> None:
     path = models / "long.mkv"
     path.write_bytes(encode(container="matroska", frames=30 * 25, gop=400, bframes=2))
-    settings = Settings.model_validate({"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}})
-    job = Job(segment=Segment(key=SegmentKey(stream_id=StreamId("s"), sequence=0), source=path), name="long", windowed=True)
+    settings = Settings.model_validate(
+        {"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}}
+    )
+    job = Job(
+        segment=Segment(key=SegmentKey(stream_id=StreamId("s"), sequence=0), source=path),
+        name="long",
+        windowed=True,
+    )
     with Sandbox() as sandbox:
         scorers = configured_scorers(settings)
-        worker = SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse, settings.bursts)
+        worker = SegmentWorker(
+            sandbox, scorers, decode_request(settings, scorers), settings.reuse, settings.bursts
+        )
         expected = list(worker.work(job))
 
         for number in range(len(expected) - 1):
@@ -149,4 +189,8 @@ def test_a_decoder_that_is_killed_between_two_windows_changes_nothing(models: Pa
             assert said == expected
 
     assert len(expected) == 5
-    assert all(any(frame.burst for frame in outcome.frames) for outcome in expected if isinstance(outcome, ScoredSegment))
+    assert all(
+        any(frame.burst for frame in outcome.frames)
+        for outcome in expected
+        if isinstance(outcome, ScoredSegment)
+    )

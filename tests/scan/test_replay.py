@@ -17,16 +17,24 @@ SCORES = st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4)
 
 
 @given(st.lists(SCORES, min_size=1, max_size=8), st.sets(st.integers(1, 7)))
-def test_recorded_scores_replay_to_the_same_incidents(streams: list[list[float]], lost: set[int]) -> None:
-    segments = [segment(i, dict(enumerate(scores))) for i, scores in enumerate(streams) if i not in lost]
+def test_recorded_scores_replay_to_the_same_incidents(
+    streams: list[list[float]], lost: set[int]
+) -> None:
+    segments = [
+        segment(i, dict(enumerate(scores))) for i, scores in enumerate(streams) if i not in lost
+    ]
 
     said = lines(scan([arrived(one.key.sequence) for one in segments], POLICIES, runner(*segments)))
     again = fold(recorded(read_lines(dumps(line) for line in said)), POLICIES)
 
-    assert [incident_line("s", incident) for incident in again] == [line for line in said if isinstance(line, IncidentLine)]
+    assert [incident_line("s", incident) for incident in again] == [
+        line for line in said if isinstance(line, IncidentLine)
+    ]
 
 
-MEDIA = st.sampled_from([{}, {Medium.CAMERA: 1.0}, {Medium.SCREEN: 1.0}, {Medium.CAMERA: 0.5, Medium.SCREEN: 0.5}])
+MEDIA = st.sampled_from(
+    [{}, {Medium.CAMERA: 1.0}, {Medium.SCREEN: 1.0}, {Medium.CAMERA: 0.5, Medium.SCREEN: 0.5}]
+)
 Stretch = tuple[list[float], dict[float, float], dict[Medium, float]]
 """Scores of a segment's frames, of its bursts by their start, and its medium."""
 STRETCHES = st.tuples(SCORES, st.dictionaries(st.integers(0, 3), st.floats(0.0, 1.0)), MEDIA)
@@ -34,7 +42,11 @@ STRETCHES = st.tuples(SCORES, st.dictionaries(st.integers(0, 3), st.floats(0.0, 
 
 @given(st.lists(STRETCHES, min_size=1, max_size=8), st.sets(st.integers(1, 7)), st.booleans())
 def test_recorded_bursts_do_too(stretches: list[Stretch], lost: set[int], gated: bool) -> None:
-    policies = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], when=frozenset({Medium.CAMERA}) if gated else None)})
+    policies = Policies(
+        labels={
+            FIRE: replace(POLICIES.labels[FIRE], when=frozenset({Medium.CAMERA}) if gated else None)
+        }
+    )
     segments = [
         segment(i, dict(enumerate(scores)), bursts=bursts, medium=medium)
         for i, (scores, bursts, medium) in enumerate(stretches)
@@ -44,7 +56,9 @@ def test_recorded_bursts_do_too(stretches: list[Stretch], lost: set[int], gated:
     said = lines(scan([arrived(one.key.sequence) for one in segments], policies, runner(*segments)))
     again = fold(recorded(read_lines(dumps(line) for line in said)), policies)
 
-    assert [incident_line("s", incident) for incident in again] == [line for line in said if isinstance(line, IncidentLine)]
+    assert [incident_line("s", incident) for incident in again] == [
+        line for line in said if isinstance(line, IncidentLine)
+    ]
 
 
 def test_a_lower_threshold_gains_an_incident() -> None:
@@ -58,6 +72,8 @@ def test_a_lower_threshold_gains_an_incident() -> None:
 
 
 def test_stills_have_nothing_to_fold() -> None:
-    said = lines(scan([arrived(last=True)], POLICIES, runner(segment(0, {0: 0.99}, seconds=0, still=True))))
+    said = lines(
+        scan([arrived(last=True)], POLICIES, runner(segment(0, {0: 0.99}, seconds=0, still=True)))
+    )
 
     assert recorded(said) == {}

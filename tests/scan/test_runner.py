@@ -9,7 +9,15 @@ from scanner.errors import DamagedError, DecoderDiedError, QuarantinedError
 from scanner.media import DecodeRequest
 from scanner.runner import Failed, Finished, Job, LocalRunner, SegmentWorker
 from scanner.scoring import Reuse
-from scanner.types import Decoded, MediaInfo, ScoredSegment, Segment, SegmentKey, SegmentTimes, StreamId
+from scanner.types import (
+    Decoded,
+    MediaInfo,
+    ScoredSegment,
+    Segment,
+    SegmentKey,
+    SegmentTimes,
+    StreamId,
+)
 
 WINDOWS = 4
 
@@ -22,7 +30,15 @@ class FakeSandbox:
         self._error = error
         self.asked: list[tuple[int, Fraction | None]] = []
 
-    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None, ahead: bool = True) -> Iterator[Decoded]:
+    def decode(
+        self,
+        source: Any,
+        request: DecodeRequest,
+        *,
+        name: str,
+        init: Any = None,
+        ahead: bool = True,
+    ) -> Iterator[Decoded]:
         self.asked.append((request.first_window, request.window))
         for index in range(request.first_window, WINDOWS):
             if self._error is not None:
@@ -30,9 +46,18 @@ class FakeSandbox:
             if self._deaths.get(index, 0) > 0:
                 self._deaths[index] -= 1
                 raise DecoderDiedError(f"{name}: decoder took too long", kind="limit_time")
-            times = SegmentTimes(first_pts=index, last_pts=index, duration=Fraction(1), time_base=Fraction(1))
+            times = SegmentTimes(
+                first_pts=index, last_pts=index, duration=Fraction(1), time_base=Fraction(1)
+            )
             info = MediaInfo(container="mp4", codec="h264", width=2, height=2)
-            yield Decoded(index=index, times=times, samples=(), unseen=(), info=info, last=index == WINDOWS - 1)
+            yield Decoded(
+                index=index,
+                times=times,
+                samples=(),
+                unseen=(),
+                info=info,
+                last=index == WINDOWS - 1,
+            )
 
 
 def worked(sandbox: FakeSandbox, *, windowed: bool = True) -> list[object]:
@@ -56,7 +81,12 @@ def test_windows_of_a_file_count_on_from_its_sequence() -> None:
 
     assert told(outcomes) == [10, 11, 12, 13]
     assert isinstance(outcomes[-1], Finished)
-    assert [outcome.last for outcome in outcomes if isinstance(outcome, ScoredSegment)] == [False, False, False, True]
+    assert [outcome.last for outcome in outcomes if isinstance(outcome, ScoredSegment)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_decoder_that_died_once_is_resumed_at_its_window() -> None:

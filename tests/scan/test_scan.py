@@ -35,16 +35,27 @@ def test_a_stream_that_is_known_to_be_over_is_summed_up_before_the_next_one() ->
 
 def test_streams_that_mix_are_kept_apart() -> None:
     arrivals = [arrived(0), arrived(0, stream=OTHER), arrived(1), arrived(1, stream=OTHER)]
-    outcomes = runner(segment(0, BURNING), segment(1, BURNING), segment(0, QUIET, stream=OTHER), segment(1, QUIET, stream=OTHER))
+    outcomes = runner(
+        segment(0, BURNING),
+        segment(1, BURNING),
+        segment(0, QUIET, stream=OTHER),
+        segment(1, QUIET, stream=OTHER),
+    )
 
     said = list(scan(arrivals, POLICIES, outcomes))
 
     assert [line.path for line in lines(said, IncidentLine)] == ["s"]
-    assert {line.path: line.flagged for line in lines(said, SummaryLine)} == {"s": ("fire",), "other": ()}
+    assert {line.path: line.flagged for line in lines(said, SummaryLine)} == {
+        "s": ("fire",),
+        "other": (),
+    }
 
 
 def test_what_cannot_be_read_is_told_and_the_others_go_on() -> None:
-    arrivals = [Unreadable(path="gone", error=InputError("gone: no such file", kind="not_found")), arrived(last=True)]
+    arrivals = [
+        Unreadable(path="gone", error=InputError("gone: no such file", kind="not_found")),
+        arrived(last=True),
+    ]
 
     said = lines(scan(arrivals, POLICIES, runner(segment(0, QUIET))))
 
@@ -59,7 +70,9 @@ def test_an_error_after_the_last_job_is_told_too() -> None:
 
 
 def test_a_failed_job_leaves_its_streams_other_segments_alone() -> None:
-    failed = Failed(key=SegmentKey(stream_id=STREAM, sequence=0), name="s/0", error=DamagedError("s/0: torn"))
+    failed = Failed(
+        key=SegmentKey(stream_id=STREAM, sequence=0), name="s/0", error=DamagedError("s/0: torn")
+    )
 
     said = lines(scan([arrived(0), arrived(1)], POLICIES, runner(failed, segment(1, QUIET))))
 
@@ -68,7 +81,9 @@ def test_a_failed_job_leaves_its_streams_other_segments_alone() -> None:
 
 
 def test_an_incident_that_closed_is_told_as_a_line_with_its_times() -> None:
-    said = scan([arrived(0), arrived(1)], POLICIES, runner(segment(0, BURNING), segment(1, BURNING)))
+    said = scan(
+        [arrived(0), arrived(1)], POLICIES, runner(segment(0, BURNING), segment(1, BURNING))
+    )
 
     (incident,) = lines(said, IncidentLine)
     assert (incident.label, incident.category, incident.severity) == ("fire", "hazard", 2)
@@ -77,7 +92,16 @@ def test_an_incident_that_closed_is_told_as_a_line_with_its_times() -> None:
 
 def test_the_same_scores_give_the_same_incidents() -> None:
     def once() -> list[object]:
-        return list(lines(scan([arrived(0), arrived(1)], POLICIES, runner(segment(0, BURNING), segment(1, BURNING))), IncidentLine))
+        return list(
+            lines(
+                scan(
+                    [arrived(0), arrived(1)],
+                    POLICIES,
+                    runner(segment(0, BURNING), segment(1, BURNING)),
+                ),
+                IncidentLine,
+            )
+        )
 
     assert once() == once()
 
@@ -85,18 +109,28 @@ def test_the_same_scores_give_the_same_incidents() -> None:
 def test_a_segment_that_is_lost_is_missing_at_once() -> None:
     lost = Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=1))
 
-    said = lines(scan([arrived(0), lost, arrived(2)], POLICIES, runner(segment(0, QUIET), segment(2, QUIET))))
+    said = lines(
+        scan([arrived(0), lost, arrived(2)], POLICIES, runner(segment(0, QUIET), segment(2, QUIET)))
+    )
 
-    assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [(4.0, 8.0, "missing")]
+    assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [
+        (4.0, 8.0, "missing")
+    ]
 
 
 def test_what_is_lost_at_the_end_is_a_gap_as_long_as_the_segment_before_for_each() -> None:
-    lost = [Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=sequence)) for sequence in (1, 2)]
+    lost = [
+        Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=sequence)) for sequence in (1, 2)
+    ]
 
-    said = lines(scan([arrived(0), *lost, NoMore(stream_id=STREAM)], POLICIES, runner(segment(0, QUIET))))
+    said = lines(
+        scan([arrived(0), *lost, NoMore(stream_id=STREAM)], POLICIES, runner(segment(0, QUIET)))
+    )
 
     (summary,) = lines(said, SummaryLine)
-    assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [(4.0, 12.0, "missing")]
+    assert [(line.start, line.end, line.reason) for line in lines(said, GapLine)] == [
+        (4.0, 12.0, "missing")
+    ]
     assert (summary.duration, summary.coverage) == (12.0, 4 / 12)
 
 
@@ -147,8 +181,16 @@ def test_one_that_arrived_is_waited_for_however_many_later_ones_are_done() -> No
 
 def test_a_stream_that_ends_with_a_lost_segment_is_summed_up_while_others_go_on() -> None:
     lost = Lost(path="s", key=SegmentKey(stream_id=STREAM, sequence=1))
-    arrivals = [arrived(0), lost, NoMore(stream_id=STREAM), arrived(0, stream=OTHER), arrived(1, stream=OTHER)]
-    outcomes = runner(segment(0, QUIET), segment(0, QUIET, stream=OTHER), segment(1, QUIET, stream=OTHER))
+    arrivals = [
+        arrived(0),
+        lost,
+        NoMore(stream_id=STREAM),
+        arrived(0, stream=OTHER),
+        arrived(1, stream=OTHER),
+    ]
+    outcomes = runner(
+        segment(0, QUIET), segment(0, QUIET, stream=OTHER), segment(1, QUIET, stream=OTHER)
+    )
 
     said = lines(scan(arrivals, POLICIES, outcomes))
 

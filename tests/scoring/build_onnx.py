@@ -52,8 +52,8 @@ training_prior = 0.25
 calibration = {{ a = 2.0, b = -1.0 }}
 policy = {{ when = ["camera"], still = 0.9 }}
 """
-"""Of ``graph()``: the logits of a picture are its mean red and its mean green, each divided by 255; those of the medium are its mean
-red, green and blue."""
+"""Of ``graph()``: the logits of a picture are its mean red and its mean green, each divided by 255;
+those of the medium are its mean red, green and blue."""
 
 
 def weights(name: str, values: object) -> TensorProto:
@@ -74,7 +74,13 @@ def graph(
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["floats", "white"], ["unit"]),
-        helper.make_node("ReduceMean", ["unit"], ["means"], axes=[1, 2] if layout == "NHWC" else [2, 3], keepdims=0),
+        helper.make_node(
+            "ReduceMean",
+            ["unit"],
+            ["means"],
+            axes=[1, 2] if layout == "NHWC" else [2, 3],
+            keepdims=0,
+        ),
         helper.make_node("MatMul", ["means", "pick_two"], ["logits"]),
         helper.make_node("MatMul", ["means", "pick_all"], ["medium"]),
         *extra,
@@ -84,14 +90,22 @@ def graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("images", dtype, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, width]) for name, width in outputs],
-        [weights("white", 255.0), weights("pick_two", [[1, 0], [0, 1], [0, 0]]), weights("pick_all", np.eye(3).tolist())],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, width])
+            for name, width in outputs
+        ],
+        [
+            weights("white", 255.0),
+            weights("pick_two", [[1, 0], [0, 1], [0, 0]]),
+            weights("pick_all", np.eye(3).tolist()),
+        ],
     )
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
 def burst_graph(*, frames: int = 4, side: int = SIDE, scale: float = 40.0) -> ModelProto:
-    """The logit of a burst is how much its pixels change from frame to frame, 0 to 1 and times ``scale``, less 4."""
+    """The logit of a burst is how much its pixels change from frame to frame, 0 to 1 and times
+    ``scale``, less 4."""
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["floats", "white"], ["unit"]),
@@ -104,15 +118,28 @@ def burst_graph(*, frames: int = 4, side: int = SIDE, scale: float = 40.0) -> Mo
         helper.make_node("Mul", ["movement", "scale"], ["scaled"]),
         helper.make_node("Sub", ["scaled", "four"], ["logits"]),
     ]
-    whole = {"one": [1], "end": [frames], "zero": [0], "last": [frames - 1], "time": [1], "column": [-1, 1]}
+    whole = {
+        "one": [1],
+        "end": [frames],
+        "zero": [0],
+        "last": [frames - 1],
+        "time": [1],
+        "column": [-1, 1],
+    }
     body = helper.make_graph(
         nodes,
         "moving",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", frames, side, side, 3])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1])],
         [
-            *(numpy_helper.from_array(np.array(values, dtype=np.int64), name) for name, values in whole.items()),
-            *(weights(name, value) for name, value in (("white", 255.0), ("scale", scale), ("four", 4.0))),
+            *(
+                numpy_helper.from_array(np.array(values, dtype=np.int64), name)
+                for name, values in whole.items()
+            ),
+            *(
+                weights(name, value)
+                for name, value in (("white", 255.0), ("scale", scale), ("four", 4.0))
+            ),
         ],
     )
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
@@ -131,7 +158,9 @@ training_prior = 0.5
 """Of ``burst_graph()``."""
 
 
-def tiny_burst(folder: Path, *, gate: str = "", edit: Callable[[str], str] = str, scale: float = 40.0) -> Path:
+def tiny_burst(
+    folder: Path, *, gate: str = "", edit: Callable[[str], str] = str, scale: float = 40.0
+) -> Path:
     """A model of bursts in good order: 4 frames, 5 a second."""
     model = burst_graph(scale=scale)
     checker.check_model(model)
@@ -144,12 +173,16 @@ def tiny_burst(folder: Path, *, gate: str = "", edit: Callable[[str], str] = str
     return save(folder, model, edit=edit, manifest=text)
 
 
-def save(folder: Path, model: ModelProto, *, edit: Callable[[str], str] = str, manifest: str = MANIFEST) -> Path:
+def save(
+    folder: Path, model: ModelProto, *, edit: Callable[[str], str] = str, manifest: str = MANIFEST
+) -> Path:
     """A model folder with a manifest that agrees, but for what ``edit`` changes in its text."""
     folder.mkdir(parents=True, exist_ok=True)
     data = model.SerializeToString()
     (folder / "model.onnx").write_bytes(data)
-    text = manifest.format(name=folder.name, sha256=hashlib.sha256(data).hexdigest(), opset=OPSET, side=SIDE)
+    text = manifest.format(
+        name=folder.name, sha256=hashlib.sha256(data).hexdigest(), opset=OPSET, side=SIDE
+    )
     (folder / "model.toml").write_text(edit(text), "utf-8")
     return folder
 

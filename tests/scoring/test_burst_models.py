@@ -72,7 +72,11 @@ def test_without_a_gate_it_has_none(tmp_path: Path) -> None:
         ('label = "fight"\nabove', 'label = "fihgt"\nabove', "fihgt"),
         ("above = 0.3", "above = 1.3", "gate.above"),
         ("above = 0.3", "abov = 0.3", "above"),
-        ("burst = { frames = 4, rate = 5 }\n", "", "gate: only a model whose input has a burst has one"),
+        (
+            "burst = { frames = 4, rate = 5 }\n",
+            "",
+            "gate: only a model whose input has a burst has one",
+        ),
     ],
 )
 def test_a_wrong_manifest_is_told(old: str, new: str, said: str, tmp_path: Path) -> None:
@@ -87,14 +91,21 @@ def test_a_wrong_manifest_is_told(old: str, new: str, said: str, tmp_path: Path)
 
 
 def test_a_graph_of_another_burst_is_refused(tmp_path: Path) -> None:
-    folder = tiny_burst(tmp_path / "clip", edit=lambda text: text.replace("frames = 4", "frames = 5"))
+    folder = tiny_burst(
+        tmp_path / "clip", edit=lambda text: text.replace("frames = 4", "frames = 5")
+    )
 
-    with pytest.raises(SetupError, match=r"input images is tensor\(uint8\) of shape N x 4 x 8 x 8 x 3.*N x 5 x 8 x 8 x 3"):
+    with pytest.raises(
+        SetupError,
+        match=r"input images is tensor\(uint8\) of shape N x 4 x 8 x 8 x 3.*N x 5 x 8 x 8 x 3",
+    ):
         load(folder)
 
 
 def test_a_graph_of_single_frames_is_refused(tmp_path: Path) -> None:
-    folder = tiny_burst(tmp_path / "clip", edit=lambda text: text.replace("burst = { frames = 4, rate = 5 }\n", ""))
+    folder = tiny_burst(
+        tmp_path / "clip", edit=lambda text: text.replace("burst = { frames = 4, rate = 5 }\n", "")
+    )
 
     with pytest.raises(SetupError, match="its manifest says"):
         load(folder)
@@ -120,7 +131,10 @@ def test_it_keeps_the_contract_of_a_scorer(batches: bool, tmp_path: Path) -> Non
 def test_a_fake_of_bursts_keeps_it_too() -> None:
     spec = FrameSpec(width=8, height=8, burst=BURST)
 
-    check_scorer(FakeScorer("fight", spec=spec), [burst(1, flicker(0, 1, 2, 3)), burst(2, flicker(9, 9, 9, 9))])
+    check_scorer(
+        FakeScorer("fight", spec=spec),
+        [burst(1, flicker(0, 1, 2, 3)), burst(2, flicker(9, 9, 9, 9))],
+    )
 
 
 def test_a_sample_of_a_burst_says_which_it_is() -> None:
@@ -149,14 +163,26 @@ def test_golden_scores_are_recorded_and_said_again(tmp_path: Path) -> None:
 
 
 def test_bursts_of_several_kinds_go_to_the_models_that_look_at_them() -> None:
-    four, two = FrameSpec(width=8, height=8, burst=BURST), FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=1))
-    one, other = FakeScorer("fight", spec=four, name="one"), FakeScorer("gun", spec=two, name="other")
-    bursts = [burst(1, flicker(51, 51, 51, 51)), sample(2, flicker(255, 255), rate=1), burst(3, flicker(0, 0, 0, 0))]
+    four, two = (
+        FrameSpec(width=8, height=8, burst=BURST),
+        FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=1)),
+    )
+    one, other = (
+        FakeScorer("fight", spec=four, name="one"),
+        FakeScorer("gun", spec=two, name="other"),
+    )
+    bursts = [
+        burst(1, flicker(51, 51, 51, 51)),
+        sample(2, flicker(255, 255), rate=1),
+        burst(3, flicker(0, 0, 0, 0)),
+    ]
 
     looks = score_bursts([one, other], bursts)
 
     assert [look.values for look in looks] == [{FIGHT: 0.2}, {Label("gun"): 1.0}, {FIGHT: 0.0}]
-    assert [(look.at, look.start, look.burst) for look in looks] == [(b.at, b.start, b.burst) for b in bursts]
+    assert [(look.at, look.start, look.burst) for look in looks] == [
+        (b.at, b.start, b.burst) for b in bursts
+    ]
     assert (one.looked_at, other.looked_at) == ([1, 3], [2])
     assert score_bursts([one], bursts[1:2]) == ()
     assert specs([one, other, one]) == (four, two)
@@ -172,14 +198,19 @@ def test_a_model_wants_bursts_of_one_kind_or_frames() -> None:
 
 
 def test_a_label_in_shadow_is_set_aside_only_where_another_model_has_it_live() -> None:
-    live, shadow = FakeScorer("fight", "gun", name="live"), FakeScorer("fight", "fire", name="shadow", shadow=("fight", "fire"))
+    live, shadow = (
+        FakeScorer("fight", "gun", name="live"),
+        FakeScorer("fight", "fire", name="shadow", shadow=("fight", "fire")),
+    )
 
     assert asides([live, shadow]) == {shadow.model: frozenset({FIGHT})}
     assert asides([shadow]) == {}
 
 
 def test_what_is_set_aside_is_kept_by_model() -> None:
-    said = Scores(model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9, Label("fire"): 0.1})
+    said = Scores(
+        model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9, Label("fire"): 0.1}
+    )
     frame = ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))
 
     (parted,) = set_aside([frame], {said.model: frozenset({FIGHT})})

@@ -30,7 +30,13 @@ class Reverses(FakeScorer):
 class Remembers(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return [
-            replace(scores, values={label: value / (1 + len(self.looked_at)) for label, value in scores.values.items()})
+            replace(
+                scores,
+                values={
+                    label: value / (1 + len(self.looked_at))
+                    for label, value in scores.values.items()
+                },
+            )
             for scores in super().score(batch)
         ]
 
@@ -47,23 +53,35 @@ class Leans(FakeScorer):
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return [
-            replace(scores, values={label: value / len(batch) for label, value in scores.values.items()}) for scores in super().score(batch)
+            replace(
+                scores, values={label: value / len(batch) for label, value in scores.values.items()}
+            )
+            for scores in super().score(batch)
         ]
 
 
 class Invents(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        return [replace(scores, values={**scores.values, Label("fire"): 0.5}) for scores in super().score(batch)]
+        return [
+            replace(scores, values={**scores.values, Label("fire"): 0.5})
+            for scores in super().score(batch)
+        ]
 
 
 class Disguises(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        return [replace(scores, model=ModelRef(name="other", version="1")) for scores in super().score(batch)]
+        return [
+            replace(scores, model=ModelRef(name="other", version="1"))
+            for scores in super().score(batch)
+        ]
 
 
 class Doubts(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        return [replace(scores, medium=dict.fromkeys(self.media, 0.2)) for scores in super().score(batch)]
+        return [
+            replace(scores, medium=dict.fromkeys(self.media, 0.2))
+            for scores in super().score(batch)
+        ]
 
 
 def test_a_scorer_that_keeps_the_contract_passes() -> None:

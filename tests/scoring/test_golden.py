@@ -46,12 +46,16 @@ def test_a_model_that_says_something_else_is_refused(tmp_path: Path) -> None:
     scores = json.loads((folder / "golden.json").read_text())["scores"]
     scores[3]["gun"] += 0.01
 
-    with pytest.raises(SetupError, match=r"golden scores differ by 0\.0100 in fp32, tolerance is 0\.005"):
+    with pytest.raises(
+        SetupError, match=r"golden scores differ by 0\.0100 in fp32, tolerance is 0\.005"
+    ):
         check_model(edited(folder, scores=scores))
 
 
 def test_golden_scores_of_another_version_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"golden.json is of tiny@2, the manifest of tiny@1: record it again"):
+    with pytest.raises(
+        SetupError, match=r"golden.json is of tiny@2, the manifest of tiny@1: record it again"
+    ):
         check_model(edited(shipped(tmp_path / "tiny"), model="tiny@2"))
 
 
@@ -61,7 +65,10 @@ def test_a_model_without_golden_scores_is_refused(tmp_path: Path) -> None:
 
 
 def test_golden_scores_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"golden\.json: tolerance: Input should be less than or equal to 0\.1, got 2\.0"):
+    with pytest.raises(
+        SetupError,
+        match=r"golden\.json: tolerance: Input should be less than or equal to 0\.1, got 2\.0",
+    ):
         check_model(edited(shipped(tmp_path / "tiny"), tolerance=2.0))
 
 
@@ -88,7 +95,9 @@ def test_the_first_picture_is_the_test_card_and_the_others_differ() -> None:
     assert all(picture.dtype == np.uint8 for picture in drawn)
 
 
-def test_a_model_with_an_fp16_file_says_its_golden_scores_in_both_precisions(tmp_path: Path) -> None:
+def test_a_model_with_an_fp16_file_says_its_golden_scores_in_both_precisions(
+    tmp_path: Path,
+) -> None:
     assert check_model(with_half(shipped(tmp_path / "tiny"))) < 1e-6
 
 
@@ -96,5 +105,7 @@ def test_an_fp16_file_that_says_something_else_is_refused(tmp_path: Path) -> Non
     other = graph()
     other.graph.initializer[0].CopyFrom(weights("white", 150.0))
 
-    with pytest.raises(SetupError, match=r"golden scores differ by 0\.\d+ in fp16, tolerance is 0\.02"):
+    with pytest.raises(
+        SetupError, match=r"golden scores differ by 0\.\d+ in fp16, tolerance is 0\.02"
+    ):
         check_model(with_half(shipped(tmp_path / "tiny"), other))

@@ -1,4 +1,5 @@
-"""What only a GPU can answer: the shipped models say there what they say on a CPU, alone and in batches."""
+"""What only a GPU can answer: the shipped models say there what they say on a CPU, alone and in
+batches."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from scanner.types import Sample, Scores
 pytestmark = pytest.mark.gpu
 
 TOLERANCE = 0.02
-"""Of a probability; fp16 where the model has it, TF32 and another order of sums move the last digits."""
+"""Of a probability; fp16 where the model has it, TF32 and another order of sums move the last
+digits."""
 
 
 def pictures(count: int) -> list[Sample]:
@@ -32,7 +34,10 @@ def pictures(count: int) -> list[Sample]:
             at=Fraction(number),
             pts=number,
             keyframe=True,
-            images={spec: random.integers(0, 256, spec.shape, dtype=np.uint8) // (1 + number % 4) for spec in specs},
+            images={
+                spec: random.integers(0, 256, spec.shape, dtype=np.uint8) // (1 + number % 4)
+                for spec in specs
+            },
         )
         for number in range(count)
     ]
@@ -47,26 +52,38 @@ def test_golden_scores_hold_on_the_gpu(gpu: Provider) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 32])
-def test_a_batch_on_the_gpu_says_what_the_cpu_says_picture_by_picture(gpu: Provider, count: int) -> None:
+def test_a_batch_on_the_gpu_says_what_the_cpu_says_picture_by_picture(
+    gpu: Provider, count: int
+) -> None:
     samples = pictures(count)
 
     for on_cpu, on_gpu in zip(load_scorers(), load_scorers(provider=gpu), strict=True):
-        assert values(on_gpu.score(samples)) == pytest.approx(values(on_cpu.score(samples)), abs=TOLERANCE)
+        assert values(on_gpu.score(samples)) == pytest.approx(
+            values(on_cpu.score(samples)), abs=TOLERANCE
+        )
 
 
 def test_a_scan_on_the_gpu_gives_the_scores_of_the_cpu(
     gpu: Provider, sample_media: Callable[[str], MediaSample], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def scores(provider: str) -> list[float]:
-        assert run(["scan", "--json", "--provider", provider, str(sample_media("mp4_h264").path)]) == 0
-        frames = [line for line in map(loads, capsys.readouterr().out.splitlines()) if isinstance(line, FrameLine)]
+        assert (
+            run(["scan", "--json", "--provider", provider, str(sample_media("mp4_h264").path)]) == 0
+        )
+        frames = [
+            line
+            for line in map(loads, capsys.readouterr().out.splitlines())
+            if isinstance(line, FrameLine)
+        ]
         return [value for frame in frames for value in frame.scores.values()]
 
     assert scores(gpu) == pytest.approx(scores("cpu"), abs=TOLERANCE)
 
 
 @pytest.mark.ray
-def test_workers_that_share_a_gpu_give_the_scores_of_the_cpu(gpu: Provider, sample_media: Callable[[str], MediaSample]) -> None:
+def test_workers_that_share_a_gpu_give_the_scores_of_the_cpu(
+    gpu: Provider, sample_media: Callable[[str], MediaSample]
+) -> None:
     def frames(*options: str) -> list[dict[str, float]]:
         command = [
             sys.executable,
@@ -79,7 +96,11 @@ def test_workers_that_share_a_gpu_give_the_scores_of_the_cpu(gpu: Provider, samp
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         rows = [json.loads(row) for row in done.stdout.splitlines()]
-        return [row["scores"] for row in sorted(rows, key=lambda row: (row["path"], row.get("at", 0.0))) if row["type"] == "frame"]
+        return [
+            row["scores"]
+            for row in sorted(rows, key=lambda row: (row["path"], row.get("at", 0.0)))
+            if row["type"] == "frame"
+        ]
 
     one, other = frames("--provider", gpu, "--workers", "2"), frames("--provider", "cpu")
 

@@ -54,8 +54,16 @@ def test_it_cannot_be_changed(tmp_path: Path) -> None:
         ("width = 8", "widht = 8", "input.widht: no such key; did you mean width?"),
         ("still = 0.9", "stil = 0.9", "labels.gun.policy.stil: no such key; did you mean still?"),
         ("width = 8", "width = 4", "input: frame spec must be 8 to 2048 pixels a side, got 4x8"),
-        ("training_prior = 0.25", "training_prior = 1.0", "labels.gun.training_prior: Input should be less than 1"),
-        ("training_prior = 0.25", "training_prior = nan", "labels.gun.training_prior: Input should be"),
+        (
+            "training_prior = 0.25",
+            "training_prior = 1.0",
+            "labels.gun.training_prior: Input should be less than 1",
+        ),
+        (
+            "training_prior = 0.25",
+            "training_prior = nan",
+            "labels.gun.training_prior: Input should be",
+        ),
         ("a = 2.0", "a = -2.0", "labels.gun.calibration.a: Input should be greater than 0"),
         ('file = "model.onnx"', 'file = "../model.onnx"', "file: String should match pattern"),
         (
@@ -63,21 +71,43 @@ def test_it_cannot_be_changed(tmp_path: Path) -> None:
             '"cinema", "rendered"',
             "outputs.1: unknown medium cinema; known are camera, rendered, drawn, screen, mixed",
         ),
-        ('"fight", "gun"', '"gun", "gun"', "outputs.0: labels must differ from each other, got gun, gun"),
-        ('labels = ["fight", "gun"]', "labels = []", "outputs.0: output of kind label must have labels"),
+        (
+            '"fight", "gun"',
+            '"gun", "gun"',
+            "outputs.0: labels must differ from each other, got gun, gun",
+        ),
+        (
+            'labels = ["fight", "gun"]',
+            "labels = []",
+            "outputs.0: output of kind label must have labels",
+        ),
         ('"softmax"', '"sigmoid"', "outputs.1: a medium is one of several"),
         ('"sigmoid"', '"sigmoid"\ntemperature = 2.0', "outputs.0: temperature goes with softmax"),
-        ("[labels.gun]", "[labels.gum]", "labels: label 'gum' is not in the taxonomy; did you mean 'gun'?"),
-        ("[labels.gun]", "[labels.yes_fight]", "labels: 'yes_fight' is another name for fight: use that"),
+        (
+            "[labels.gun]",
+            "[labels.gum]",
+            "labels: label 'gum' is not in the taxonomy; did you mean 'gun'?",
+        ),
+        (
+            "[labels.gun]",
+            "[labels.yes_fight]",
+            "labels: 'yes_fight' is another name for fight: use that",
+        ),
         ('"fight", "gun"', '"gun"', "[labels.fight] is the label of no output"),
         ('"fight", "gun"', '"fight", "gun", "fire"', "no [labels.fire] with its training_prior"),
         ("opset = 17", 'opset = "new"', "opset: Input should be a valid integer"),
         ('licence = "CC0-1.0"', "", "licence: Field required"),
         ("[input]", "[input", "Expected ']'"),
-        ('name = "tiny"', 'name = "small"', "name is small, its folder is called tiny: they must agree"),
+        (
+            'name = "tiny"',
+            'name = "small"',
+            "name is small, its folder is called tiny: they must agree",
+        ),
     ],
 )
-def test_a_mistake_is_told_with_its_file_and_its_full_path(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_a_mistake_is_told_with_its_file_and_its_full_path(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
     said = complaint(tmp_path / "tiny", old, new)
 
     assert str(tmp_path / "tiny" / "model.toml") in said
@@ -85,7 +115,10 @@ def test_a_mistake_is_told_with_its_file_and_its_full_path(tmp_path: Path, old: 
 
 
 def test_a_model_with_nothing_to_score_is_refused() -> None:
-    table = manifest_table() | {"labels": {}, "outputs": [{"name": "features", "kind": "embedding"}]}
+    table = manifest_table() | {
+        "labels": {},
+        "outputs": [{"name": "features", "kind": "embedding"}],
+    }
 
     with pytest.raises(ValidationError, match="one must be of kind label or medium"):
         Manifest.model_validate(table)

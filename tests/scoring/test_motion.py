@@ -9,26 +9,50 @@ from hypothesis import strategies as st
 
 from scanner.scoring import Motion, chance, gates_of, in_motion, taken
 from scanner.testing import FakeScorer
-from scanner.types import BURST_EVERY, Burst, Gate, Label, Medium, ModelRef, ScoredFrame, Scores, SegmentKey, StreamId
+from scanner.types import (
+    BURST_EVERY,
+    Burst,
+    Gate,
+    Label,
+    Medium,
+    ModelRef,
+    ScoredFrame,
+    Scores,
+    SegmentKey,
+    StreamId,
+)
 
 FIGHT, GUN = Label("fight"), Label("gun")
 BURST = Burst(frames=4, rate=2)
 GATE = Gate(label=FIGHT, above=0.5)
 
-keys = st.builds(SegmentKey, stream_id=st.text(max_size=40).map(StreamId), sequence=st.integers(0, 1 << 40))
+keys = st.builds(
+    SegmentKey, stream_id=st.text(max_size=40).map(StreamId), sequence=st.integers(0, 1 << 40)
+)
 probabilities = st.floats(0.0, 1.0)
-gates = st.lists(st.builds(Gate, label=st.sampled_from([FIGHT, GUN]), above=probabilities), max_size=3)
+gates = st.lists(
+    st.builds(Gate, label=st.sampled_from([FIGHT, GUN]), above=probabilities), max_size=3
+)
 values = st.dictionaries(st.sampled_from([FIGHT, GUN]), probabilities)
 
 
-def frame(at: Fraction | int, scores: Mapping[Label, float], medium: Mapping[Medium, float] | None = None) -> ScoredFrame:
+def frame(
+    at: Fraction | int, scores: Mapping[Label, float], medium: Mapping[Medium, float] | None = None
+) -> ScoredFrame:
     said = Scores(model=ModelRef(name="frames", version="1"), values=scores, medium=medium or {})
     return ScoredFrame(at=Fraction(at), pts=0, keyframe=True, scores=(said,))
 
 
 def burst(start: Fraction | int, scores: Mapping[Label, float]) -> ScoredFrame:
     said = Scores(model=ModelRef(name="bursts", version="1"), values=scores)
-    return ScoredFrame(at=start + BURST.length, pts=0, keyframe=False, scores=(said,), burst=BURST, start=Fraction(start))
+    return ScoredFrame(
+        at=start + BURST.length,
+        pts=0,
+        keyframe=False,
+        scores=(said,),
+        burst=BURST,
+        start=Fraction(start),
+    )
 
 
 def key(sequence: int, stream: str = "s") -> SegmentKey:
@@ -64,7 +88,9 @@ def test_streams_are_not_taken_at_the_same_sequences() -> None:
 
 
 @given(keys, st.lists(values, max_size=4), gates)
-def test_all_are_taken_or_none_where_the_rate_says_so(one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate]) -> None:
+def test_all_are_taken_or_none_where_the_rate_says_so(
+    one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate]
+) -> None:
     frames = [frame(at, said) for at, said in enumerate(scores)]
 
     assert taken(frames, one, some, 1.0)
@@ -73,13 +99,20 @@ def test_all_are_taken_or_none_where_the_rate_says_so(one: SegmentKey, scores: l
 
 @given(keys, st.lists(values, max_size=4), gates, probabilities, st.data())
 def test_a_higher_score_a_lower_gate_or_a_higher_rate_never_loses_a_segment(
-    one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate], rate: float, data: st.DataObject
+    one: SegmentKey,
+    scores: list[dict[Label, float]],
+    some: list[Gate],
+    rate: float,
+    data: st.DataObject,
 ) -> None:
     frames = [frame(at, said) for at, said in enumerate(scores)]
     if not taken(frames, one, some, rate):
         return
 
-    raised = [frame(at, {label: data.draw(st.floats(value, 1.0)) for label, value in said.items()}) for at, said in enumerate(scores)]
+    raised = [
+        frame(at, {label: data.draw(st.floats(value, 1.0)) for label, value in said.items()})
+        for at, said in enumerate(scores)
+    ]
     lowered = [Gate(label=gate.label, above=data.draw(st.floats(0.0, gate.above))) for gate in some]
 
     assert taken(raised, one, some, rate)
@@ -88,7 +121,9 @@ def test_a_higher_score_a_lower_gate_or_a_higher_rate_never_loses_a_segment(
 
 
 @given(keys, st.lists(values, max_size=4), gates, probabilities)
-def test_it_follows_from_the_segment_alone(one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate], rate: float) -> None:
+def test_it_follows_from_the_segment_alone(
+    one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate], rate: float
+) -> None:
     frames = [frame(at, said) for at, said in enumerate(scores)]
 
     assert taken(frames, one, some, rate) == taken(frames[::-1], one, some[::-1], rate)
@@ -105,10 +140,14 @@ def test_a_gate_with_media_is_shut_to_frames_of_others() -> None:
     shares = {Medium.CAMERA: 0.3, Medium.MIXED: 0.2, Medium.RENDERED: 0.5}
 
     assert taken([frame(0, {FIGHT: 0.9}, shares)], key(0), [gate], 0.0)
-    assert not taken([frame(0, {FIGHT: 0.9}, {Medium.CAMERA: 0.4, Medium.RENDERED: 0.6})], key(0), [gate], 0.0)
+    assert not taken(
+        [frame(0, {FIGHT: 0.9}, {Medium.CAMERA: 0.4, Medium.RENDERED: 0.6})], key(0), [gate], 0.0
+    )
     assert taken([frame(0, {FIGHT: 0.9})], key(0), [gate], 0.0)  # no model tells the medium
     assert taken([frame(0, {FIGHT: 0.9}, {Medium.RENDERED: 1.0})], key(0), [GATE], 0.0)
-    assert gates_of(FakeScorer("fight", gate=gate), Motion(above={GUN: 0.2})) == (Gate(label=GUN, above=0.2, when=gate.when),)
+    assert gates_of(FakeScorer("fight", gate=gate), Motion(above={GUN: 0.2})) == (
+        Gate(label=GUN, above=0.2, when=gate.when),
+    )
 
 
 def test_the_operators_gates_stand_in_place_of_a_models() -> None:
@@ -120,33 +159,53 @@ def test_the_operators_gates_stand_in_place_of_a_models() -> None:
     assert gates_of(FakeScorer("fight"), Motion()) == ()
 
 
-@pytest.mark.parametrize("wrong", [{"base_rate": 1.5}, {"base_rate": float("nan")}, {"above": {FIGHT: -0.1}}])
+@pytest.mark.parametrize(
+    "wrong", [{"base_rate": 1.5}, {"base_rate": float("nan")}, {"above": {FIGHT: -0.1}}]
+)
 def test_a_share_lies_between_0_and_1(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
         Motion(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_burst_judges_its_labels_in_place_of_the_frames_near_it() -> None:
-    looks = in_motion([frame(at, {FIGHT: 0.2, GUN: 0.1}) for at in (0, 1, 2, 5, 6)], [burst(0, {FIGHT: 0.9})])
+    looks = in_motion(
+        [frame(at, {FIGHT: 0.2, GUN: 0.1}) for at in (0, 1, 2, 5, 6)], [burst(0, {FIGHT: 0.9})]
+    )
 
     assert [look.at for look in looks] == [0, 1, Fraction(3, 2), 2, 5, 6]
-    assert [sorted(look.values) for look in looks if look.burst is None] == [["gun"]] * 3 + [["fight", "gun"]] * 2
+    assert [sorted(look.values) for look in looks if look.burst is None] == [["gun"]] * 3 + [
+        ["fight", "gun"]
+    ] * 2
 
 
 def test_at_one_instant_the_frame_comes_first() -> None:
-    assert [look.burst for look in in_motion([frame(BURST.length, {})], [burst(0, {})])] == [None, BURST]
+    assert [look.burst for look in in_motion([frame(BURST.length, {})], [burst(0, {})])] == [
+        None,
+        BURST,
+    ]
 
 
 def test_a_burst_has_the_medium_of_the_frame_on_screen() -> None:
     screen, camera = {Medium.SCREEN: 1.0}, {Medium.CAMERA: 1.0}
     frames = [frame(0, {}, screen), frame(1, {}, camera), frame(2, {}, screen)]
 
-    assert [look.medium for look in in_motion(frames, [burst(0, {FIGHT: 0.9})]) if look.burst is not None] == [camera]
-    assert [look.medium for look in in_motion(frames[2:], [burst(0, {FIGHT: 0.9})]) if look.burst is not None] == [screen]
+    assert [
+        look.medium
+        for look in in_motion(frames, [burst(0, {FIGHT: 0.9})])
+        if look.burst is not None
+    ] == [camera]
+    assert [
+        look.medium
+        for look in in_motion(frames[2:], [burst(0, {FIGHT: 0.9})])
+        if look.burst is not None
+    ] == [screen]
     assert [look.medium for look in in_motion([], [burst(0, {FIGHT: 0.9})])] == [{}]
 
 
-@given(st.lists(st.fractions(0, 20, max_denominator=30), max_size=8), st.lists(st.integers(0, 9), unique=True, max_size=5))
+@given(
+    st.lists(st.fractions(0, 20, max_denominator=30), max_size=8),
+    st.lists(st.integers(0, 9), unique=True, max_size=5),
+)
 def test_nothing_is_lost_and_time_never_falls(times: list[Fraction], starts: list[int]) -> None:
     frames = [frame(at, {FIGHT: 0.5}) for at in sorted(times)]
     bursts = [burst(2 * start, {FIGHT: 0.5}) for start in sorted(starts)]
@@ -155,5 +214,12 @@ def test_nothing_is_lost_and_time_never_falls(times: list[Fraction], starts: lis
 
     assert sorted(look.at for look in looks) == [look.at for look in looks]
     assert len(looks) == len(frames) + len(bursts)
-    near = [any(one.start - BURST_EVERY <= look.at <= one.at + BURST_EVERY for one in bursts if one.start is not None) for look in frames]
+    near = [
+        any(
+            one.start - BURST_EVERY <= look.at <= one.at + BURST_EVERY
+            for one in bursts
+            if one.start is not None
+        )
+        for look in frames
+    ]
     assert [bool(look.left_out) for look in looks if look.burst is None] == near

@@ -46,10 +46,13 @@ def test_scores_are_what_the_graph_and_the_calibration_come_to(tmp_path: Path) -
     (scores,) = scorer.score([sample(0, colour(255, 51, 0))])
 
     assert str(scores.model) == "tiny@1"
-    assert scores.values == pytest.approx({"fight": sigmoid(1.0), "gun": sigmoid(2.0 * 0.2 - 1.0)}, abs=1e-6)
+    assert scores.values == pytest.approx(
+        {"fight": sigmoid(1.0), "gun": sigmoid(2.0 * 0.2 - 1.0)}, abs=1e-6
+    )
     weights = [math.exp(1.0), math.exp(0.2), math.exp(0.0)]
     assert scores.medium == pytest.approx(
-        {medium: w / sum(weights) for medium, w in zip(map(Medium, MEDIA), weights, strict=True)}, abs=1e-6
+        {medium: w / sum(weights) for medium, w in zip(map(Medium, MEDIA), weights, strict=True)},
+        abs=1e-6,
     )
 
 
@@ -65,7 +68,9 @@ def test_a_batch_at_once_says_what_its_samples_say_one_by_one(tmp_path: Path) ->
     samples = [sample(at, RANDOM.integers(0, 256, (8, 8, 3), np.uint8)) for at in range(4)]
 
     check_scorer(batching, samples)
-    assert [scores.values for scores in batching.score(samples)] == [pytest.approx(scores.values) for scores in alone.score(samples)]
+    assert [scores.values for scores in batching.score(samples)] == [
+        pytest.approx(scores.values) for scores in alone.score(samples)
+    ]
 
 
 def test_an_embedding_is_promised_and_not_scored(tmp_path: Path) -> None:
@@ -74,7 +79,10 @@ def test_an_embedding_is_promised_and_not_scored(tmp_path: Path) -> None:
     save(
         tmp_path / "tiny",
         model,
-        edit=lambda text: text.replace("[labels.fight]", '[[outputs]]\nname = "embedding"\nkind = "embedding"\n\n[labels.fight]'),
+        edit=lambda text: text.replace(
+            "[labels.fight]",
+            '[[outputs]]\nname = "embedding"\nkind = "embedding"\n\n[labels.fight]',
+        ),
     )
 
     (scores,) = load(tmp_path / "tiny").score([sample(0, colour(0, 0, 0))])
@@ -97,7 +105,9 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     data[-3] ^= 1
     (folder / "model.onnx").write_bytes(data)
 
-    with pytest.raises(SetupError, match=r"sha256 of model.onnx is .* its manifest says .*: the file was changed"):
+    with pytest.raises(
+        SetupError, match=r"sha256 of model.onnx is .* its manifest says .*: the file was changed"
+    ):
         load(folder)
 
 
@@ -109,7 +119,9 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load(folder)
 
 
-def test_weights_in_another_file_are_refused_although_they_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_in_another_file_are_refused_although_they_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     model = graph()
     tensor = model.graph.initializer[0]
@@ -118,12 +130,16 @@ def test_weights_in_another_file_are_refused_although_they_are_there(tmp_path: P
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights.bin")
 
-    assert "keeps weights in other files (white): save it with all weights inside" in refusal(tmp_path / "tiny", model)
+    assert "keeps weights in other files (white): save it with all weights inside" in refusal(
+        tmp_path / "tiny", model
+    )
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
-    assert "onnxruntime refuses it on cpu" in refusal(folder, graph(extra=[helper.make_node("NoSuchOperator", ["unit"], ["out"])]))
+    assert "onnxruntime refuses it on cpu" in refusal(
+        folder, graph(extra=[helper.make_node("NoSuchOperator", ["unit"], ["out"])])
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,45 +150,70 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
             graph(extra=[helper.make_node("Evil", ["unit"], ["out"], domain="com.example")]),
             "uses operators that ONNX does not define: com.example.Evil",
         ),
-        (graph(side=16), "input images is tensor(uint8) of shape N x 16 x 16 x 3, its manifest says tensor(uint8) of shape N x 8 x 8 x 3"),
+        (
+            graph(side=16),
+            "input images is tensor(uint8) of shape N x 16 x 16 x 3, its manifest says tensor(uint8) of shape N x 8 x 8 x 3",
+        ),
         (graph(dtype=TensorProto.FLOAT), "input images is tensor(float)"),
         (graph(layout="NCHW"), "of shape N x 3 x 8 x 8"),
         (graph(batch=2), "of shape 2 x 8 x 8 x 3"),
         (graph(outputs=(("logits", 2),)), "outputs are logits, its manifest says logits, medium"),
-        (graph(outputs=(("logits", "k"), ("means", "m"))), "outputs are logits, means, its manifest says logits, medium"),
+        (
+            graph(outputs=(("logits", "k"), ("means", "m"))),
+            "outputs are logits, means, its manifest says logits, medium",
+        ),
     ],
 )
-def test_a_graph_that_breaks_its_manifests_word_is_refused(tmp_path: Path, model: ModelProto, says: str) -> None:
+def test_a_graph_that_breaks_its_manifests_word_is_refused(
+    tmp_path: Path, model: ModelProto, says: str
+) -> None:
     assert says in refusal(tmp_path / "tiny", model)
 
 
 def with_fire(text: str) -> str:
     """The manifest with a label more."""
-    return text.replace('"fight", "gun"', '"fight", "gun", "fire"') + "\n[labels.fire]\ntraining_prior = 0.5\n"
+    return (
+        text.replace('"fight", "gun"', '"fight", "gun", "fire"')
+        + "\n[labels.fire]\ntraining_prior = 0.5\n"
+    )
 
 
 def of_unknown_width() -> ModelProto:
     """The model with an operator whose output's width nobody can tell before it runs."""
-    model = graph(extra=[helper.make_node("Compress", ["means", "keep"], ["logits"], axis=1)], outputs=(("logits", "k"), ("medium", "m")))
+    model = graph(
+        extra=[helper.make_node("Compress", ["means", "keep"], ["logits"], axis=1)],
+        outputs=(("logits", "k"), ("medium", "m")),
+    )
     del model.graph.node[3]
-    model.graph.initializer.append(helper.make_tensor("keep", TensorProto.BOOL, [3], [True, True, False]))
+    model.graph.initializer.append(
+        helper.make_tensor("keep", TensorProto.BOOL, [3], [True, True, False])
+    )
     return model
 
 
 def test_a_label_too_many_is_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path / "tiny", graph(), edit=with_fire)
 
-    assert "output logits is tensor(float) of shape N x 2, its manifest says tensor(float) of shape N x 3" in said
+    assert (
+        "output logits is tensor(float) of shape N x 2, its manifest says tensor(float) of shape N x 3"
+        in said
+    )
 
 
 def test_a_width_that_shows_only_when_it_runs_is_settled_by_a_first_run(tmp_path: Path) -> None:
     assert load(save(tmp_path / "tiny", of_unknown_width())).labels == ("fight", "gun")
-    assert "output logits has shape 1 x 2, wanted 1 x 3" in refusal(tmp_path / "tiny", of_unknown_width(), edit=with_fire)
+    assert "output logits has shape 1 x 2, wanted 1 x 3" in refusal(
+        tmp_path / "tiny", of_unknown_width(), edit=with_fire
+    )
 
 
 def promising(model: ModelProto, activation: str, folder: Path) -> Path:
     """The model saved with a manifest that says of one activation that the graph has applied it."""
-    return save(folder, model, edit=lambda text: text.replace(f'activation = "{activation}"', 'activation = "none"'))
+    return save(
+        folder,
+        model,
+        edit=lambda text: text.replace(f'activation = "{activation}"', 'activation = "none"'),
+    )
 
 
 def test_probabilities_that_are_none_are_refused_when_they_come(tmp_path: Path) -> None:
@@ -180,14 +221,18 @@ def test_probabilities_that_are_none_are_refused_when_they_come(tmp_path: Path) 
     model.graph.node[3].output[0] = "picked"
     scorer = load(promising(model, "sigmoid", tmp_path / "tiny"))
 
-    with pytest.raises(SetupError, match=r"output logits gave 0 to 2, wanted probabilities in \[0, 1\]"):
+    with pytest.raises(
+        SetupError, match=r"output logits gave 0 to 2, wanted probabilities in \[0, 1\]"
+    ):
         scorer.score([sample(0, colour(255, 0, 0))])
 
 
 def test_probabilities_of_media_that_do_not_sum_to_one_are_refused(tmp_path: Path) -> None:
     folder = promising(graph(), "softmax", tmp_path / "tiny")
 
-    with pytest.raises(SetupError, match="output medium sums to 0, probabilities of the media sum to 1"):
+    with pytest.raises(
+        SetupError, match="output medium sums to 0, probabilities of the media sum to 1"
+    ):
         load(folder)
 
 
@@ -195,12 +240,16 @@ def test_not_a_number_is_refused_when_it_comes(tmp_path: Path) -> None:
     model = graph(extra=[helper.make_node("Log", ["means"], ["medium"])])
     del model.graph.node[4]
 
-    assert "output medium gave -inf to -inf, wanted finite numbers" in refusal(tmp_path / "tiny", model)
+    assert "output medium gave -inf to -inf, wanted finite numbers" in refusal(
+        tmp_path / "tiny", model
+    )
 
 
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine may well have CUDA")
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stderr(tmp_path: Path, provider: str) -> None:
+def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stderr(
+    tmp_path: Path, provider: str
+) -> None:
     folder = tiny(tmp_path / "tiny")
     program = (
         "import pathlib, sys\n"
@@ -213,7 +262,9 @@ def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stder
         "sys.exit(5)\n"
     )
 
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
@@ -222,7 +273,9 @@ def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stder
 
 
 def test_a_softmax_has_the_logit_of_its_share() -> None:
-    output = Output(name="o", kind="label", labels=("fight", "gun"), activation="softmax", temperature=2.0)
+    output = Output(
+        name="o", kind="label", labels=("fight", "gun"), activation="softmax", temperature=2.0
+    )
 
     assert shares([4.0, 0.0], output) == pytest.approx([sigmoid(2.0), sigmoid(-2.0)])
     assert logits([4.0, 0.0], output) == pytest.approx([2.0, -2.0])
@@ -231,7 +284,9 @@ def test_a_softmax_has_the_logit_of_its_share() -> None:
 def test_probabilities_of_the_graph_itself_are_calibrated_too() -> None:
     output = Output(name="o", kind="label", labels=("gun", "fire"), activation="none")
 
-    usual, certain = calibrated(logits([0.8, 1.0], output), [Calibration(a=2.0, b=0.5), Calibration()])
+    usual, certain = calibrated(
+        logits([0.8, 1.0], output), [Calibration(a=2.0, b=0.5), Calibration()]
+    )
 
     assert usual == pytest.approx(sigmoid(2.0 * math.log(4.0) + 0.5))
     assert 0.999 < certain < 1.0
@@ -239,4 +294,7 @@ def test_probabilities_of_the_graph_itself_are_calibrated_too() -> None:
 
 def test_no_logit_is_too_large_to_calibrate() -> None:
     assert calibrated([-1e6, 1e6], [Calibration(), Calibration()]) == [0.0, 1.0]
-    assert shares([-1e6, 1e6], Output(name="o", kind="medium", labels=("camera", "screen"), activation="softmax")) == [0.0, 1.0]
+    assert shares(
+        [-1e6, 1e6],
+        Output(name="o", kind="medium", labels=("camera", "screen"), activation="softmax"),
+    ) == [0.0, 1.0]

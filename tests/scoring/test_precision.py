@@ -1,4 +1,5 @@
-"""Which of a model's files is run: fp32 everywhere, fp16 on a GPU where there is one and where it is a must."""
+"""Which of a model's files is run: fp32 everywhere, fp16 on a GPU where there is one and where it
+is a must."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ from scanner.scoring import Precision, Provider, graph_file, load_onnx, load_sco
         ("cpu", "fp16", "half.onnx"),
     ],
 )
-def test_fp16_is_for_gpus_unless_told_otherwise(tmp_path: Path, provider: Provider, precision: Precision, file: str) -> None:
+def test_fp16_is_for_gpus_unless_told_otherwise(
+    tmp_path: Path, provider: Provider, precision: Precision, file: str
+) -> None:
     manifest = read_manifest(with_half(tiny(tmp_path / "tiny")))
 
     assert graph_file(manifest, provider=provider, precision=precision).file == file
@@ -36,7 +39,10 @@ def test_a_model_without_fp16_runs_in_fp32_on_a_gpu(tmp_path: Path) -> None:
 def test_fp16_that_is_a_must_and_is_not_there_is_refused(tmp_path: Path) -> None:
     tiny(tmp_path / "tiny")
 
-    with pytest.raises(SetupError, match=r"model tiny: has no fp16 file and models.precision is fp16: set it to auto"):
+    with pytest.raises(
+        SetupError,
+        match=r"model tiny: has no fp16 file and models.precision is fp16: set it to auto",
+    ):
         load_scorers(tmp_path, precision="fp16")
 
 

@@ -1,4 +1,5 @@
-"""Two models that saw other shares of positives mean the same by their probabilities, once both are told at one prior."""
+"""Two models that saw other shares of positives mean the same by their probabilities, once both are
+told at one prior."""
 
 from __future__ import annotations
 
@@ -15,7 +16,16 @@ from hypothesis import strategies as st
 
 from scanner.config import Settings, compose_policies
 from scanner.risk import Policy
-from scanner.scoring import LabelFacts, Manifest, at_one_prior, leading_facts, load_scorers, read_manifest, set_aside, taken
+from scanner.scoring import (
+    LabelFacts,
+    Manifest,
+    at_one_prior,
+    leading_facts,
+    load_scorers,
+    read_manifest,
+    set_aside,
+    taken,
+)
 from scanner.scoring.calibration import calibrated
 from scanner.testing import check_scorer, sample
 from scanner.types import Gate, Label, ModelRef, ScoredFrame, Scores, SegmentKey, StreamId
@@ -28,7 +38,10 @@ PRIORS = st.floats(0.001, 0.999)
 def manifest(name: str, **labels: Mapping[str, object]) -> Manifest:
     """Of a model of fight and gun, with what is said of them."""
     table = manifest_table()["labels"]
-    facts = {Label(label): LabelFacts.model_validate({**table[label], **labels.get(label, {})}) for label in table}
+    facts = {
+        Label(label): LabelFacts.model_validate({**table[label], **labels.get(label, {})})
+        for label in table
+    }
     return TINY.model_copy(update={"name": name, "labels": facts})
 
 
@@ -37,8 +50,16 @@ def evidence(prior: float, probability: float) -> float:
 
 
 @settings(deadline=None)
-@given(logit=st.floats(-8.0, 8.0), a=st.floats(0.2, 3.0), b=st.floats(-3.0, 3.0), own=PRIORS, leaders=PRIORS)
-def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(logit: float, a: float, b: float, own: float, leaders: float) -> None:
+@given(
+    logit=st.floats(-8.0, 8.0),
+    a=st.floats(0.2, 3.0),
+    b=st.floats(-3.0, 3.0),
+    own=PRIORS,
+    leaders=PRIORS,
+)
+def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(
+    logit: float, a: float, b: float, own: float, leaders: float
+) -> None:
     leader = manifest("leader", fight={"training_prior": leaders})
     other = manifest("other", fight={"training_prior": own, "calibration": {"a": a, "b": b}})
 
@@ -51,16 +72,30 @@ def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(logit: float
     assert moved.labels[FIGHT].training_prior == pytest.approx(leaders, rel=1e-12)
 
 
-@given(own=PRIORS, leaders=PRIORS, logits=st.lists(st.floats(-8.0, 8.0), min_size=2, max_size=2, unique=True))
-def test_moving_keeps_the_order_of_a_models_own_scores(own: float, leaders: float, logits: list[float]) -> None:
-    _, moved = at_one_prior([manifest("leader", fight={"training_prior": leaders}), manifest("other", fight={"training_prior": own})])
+@given(
+    own=PRIORS,
+    leaders=PRIORS,
+    logits=st.lists(st.floats(-8.0, 8.0), min_size=2, max_size=2, unique=True),
+)
+def test_moving_keeps_the_order_of_a_models_own_scores(
+    own: float, leaders: float, logits: list[float]
+) -> None:
+    _, moved = at_one_prior(
+        [
+            manifest("leader", fight={"training_prior": leaders}),
+            manifest("other", fight={"training_prior": own}),
+        ]
+    )
 
     low, high = calibrated(sorted(logits), [moved.labels[FIGHT].calibration] * 2)
     assert low <= high
 
 
 def test_the_higher_of_two_scores_is_the_stronger_evidence() -> None:
-    rare, common = manifest("a", fight={"training_prior": 0.02}), manifest("b", fight={"training_prior": 0.5})
+    rare, common = (
+        manifest("a", fight={"training_prior": 0.02}),
+        manifest("b", fight={"training_prior": 0.5}),
+    )
 
     _, moved = at_one_prior([rare, common])
 
@@ -98,21 +133,28 @@ def test_a_gate_on_a_label_of_its_own_model_moves_with_it(tmp_path: Path) -> Non
 def test_loaded_models_tell_one_prior_and_keep_the_contract(tmp_path: Path) -> None:
     tiny(tmp_path / "a")
     other, fights = tiny(tmp_path / "b") / "model.toml", "[labels.fight]\ntraining_prior = {}"
-    other.write_text(other.read_text("utf-8").replace(fights.format(0.5), fights.format(0.8)), "utf-8")
+    other.write_text(
+        other.read_text("utf-8").replace(fights.format(0.5), fights.format(0.8)), "utf-8"
+    )
     drawn = [sample(at, np.full((8, 8, 3), level, np.uint8)) for at, level in enumerate((20, 200))]
 
     _, leader, moved = load_scorers(tmp_path)
 
     check_scorer(moved, drawn)
     for one, same in zip(leader.score(drawn), moved.score(drawn), strict=True):
-        shift = math.log(same.values[FIGHT] / (1 - same.values[FIGHT])) - math.log(one.values[FIGHT] / (1 - one.values[FIGHT]))
+        shift = math.log(same.values[FIGHT] / (1 - same.values[FIGHT])) - math.log(
+            one.values[FIGHT] / (1 - one.values[FIGHT])
+        )
         assert shift == pytest.approx(-math.log(0.8 / 0.2), abs=1e-5)
         assert same.values[GUN] == one.values[GUN]
 
 
 def test_a_model_in_shadow_opens_a_gate_all_the_same() -> None:
     said = Scores(model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9})
-    (frame,) = set_aside([ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))], {said.model: frozenset({FIGHT})})
+    (frame,) = set_aside(
+        [ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))],
+        {said.model: frozenset({FIGHT})},
+    )
     key = SegmentKey(stream_id=StreamId("s"), sequence=1)
 
     assert taken([frame], key, (Gate(label=FIGHT, above=0.8),), base_rate=0.0)

@@ -6,7 +6,17 @@ import pytest
 from build_onnx import graph, save, tiny
 
 from scanner.errors import SetupError
-from scanner.scoring import check_models, list_models, load_onnx, load_scorers, read_manifest, record, specs, user_models_dir, write_golden
+from scanner.scoring import (
+    check_models,
+    list_models,
+    load_onnx,
+    load_scorers,
+    read_manifest,
+    record,
+    specs,
+    user_models_dir,
+    write_golden,
+)
 from scanner.types import FrameSpec
 
 
@@ -34,7 +44,9 @@ def test_without_models_there_is_the_test_card(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_model_has_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="model 'streamwarden-frme': not found; did you mean streamwarden-frame"):
+    with pytest.raises(
+        SetupError, match="model 'streamwarden-frme': not found; did you mean streamwarden-frame"
+    ):
         load_scorers(models(tmp_path, "streamwarden-frame"), ["streamwarden-frme"])
 
 
@@ -84,7 +96,11 @@ def test_every_model_is_checked_although_one_fails(tmp_path: Path) -> None:
 def test_added_models_follow_the_others(tmp_path: Path) -> None:
     own, added = models(tmp_path / "own", "b"), models(tmp_path / "added", "a")
 
-    assert [scorer.model.name for scorer in load_scorers(own, added=added)] == ["test-card", "b", "a"]
+    assert [scorer.model.name for scorer in load_scorers(own, added=added)] == [
+        "test-card",
+        "b",
+        "a",
+    ]
     assert [manifest.name for manifest in list_models(own, added=added)] == ["b", "a"]
     assert [check.name for check in check_models(own, added=added)] == ["b", "a"]
 
@@ -101,7 +117,9 @@ def test_a_folder_of_added_models_that_is_not_there_is_named(tmp_path: Path) -> 
         list_models(models(tmp_path, "a"), added=tmp_path / "absent")
 
 
-def test_a_users_models_lie_where_the_desktop_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_models_lie_where_the_desktop_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with_it = user_models_dir()
     monkeypatch.delenv("XDG_DATA_HOME")

@@ -16,7 +16,8 @@ TEXTURE = RANDOM.integers(60, 196, (28, 28, 3)).repeat(8, axis=0).repeat(8, axis
 
 
 def screen(*, noise: int = 1) -> Rgb:
-    """A static screen as it comes out of a decoder: every pixel a little off, differently each time."""
+    """A static screen as it comes out of a decoder: every pixel a little off, differently each
+    time."""
     off = RANDOM.integers(-noise, noise, TEXTURE.shape, endpoint=True)
     return (TEXTURE + off).astype(np.uint8)
 
@@ -31,8 +32,12 @@ def with_object(top: int, left: int, contrast: int = 40) -> Rgb:
 def looked_at(*images: Rgb, reuse: Reuse | None = None) -> list[int]:
     """Which of a segment's frames were scored."""
     scorer = FakeScorer(spec=SPEC)
-    frames = score_samples([scorer], [sample(at, image) for at, image in enumerate(images)], reuse=reuse or Reuse())
-    assert [int(at) for at in scorer.looked_at] == [int(frame.at) for frame in frames if not frame.reused]
+    frames = score_samples(
+        [scorer], [sample(at, image) for at, image in enumerate(images)], reuse=reuse or Reuse()
+    )
+    assert [int(at) for at in scorer.looked_at] == [
+        int(frame.at) for frame in frames if not frame.reused
+    ]
     return [int(at) for at in scorer.looked_at]
 
 
@@ -40,9 +45,15 @@ def test_a_static_screen_is_scored_once() -> None:
     assert looked_at(*(screen() for _ in range(8))) == [0]
 
 
-@pytest.mark.parametrize(("top", "left"), [(96, 96), (101, 100), (93, 91), (0, 0), (218, 215), (117, 203)])
-def test_a_small_gun_that_appears_on_a_static_screen_is_scored_wherever_it_is(top: int, left: int) -> None:
-    assert looked_at(screen(), screen(), with_object(top, left), with_object(top, left), screen()) == [0, 2, 4]
+@pytest.mark.parametrize(
+    ("top", "left"), [(96, 96), (101, 100), (93, 91), (0, 0), (218, 215), (117, 203)]
+)
+def test_a_small_gun_that_appears_on_a_static_screen_is_scored_wherever_it_is(
+    top: int, left: int
+) -> None:
+    assert looked_at(
+        screen(), screen(), with_object(top, left), with_object(top, left), screen()
+    ) == [0, 2, 4]
 
 
 def test_a_faint_one_is_scored_too() -> None:
@@ -56,7 +67,9 @@ def test_a_slow_drift_adds_up_until_it_is_scored() -> None:
 
 
 def test_a_reused_frame_has_the_scores_of_the_one_that_it_equals_and_its_own_time() -> None:
-    first, second = score_samples([FakeScorer(spec=SPEC)], [sample(0, screen()), sample(1, screen())], reuse=Reuse())
+    first, second = score_samples(
+        [FakeScorer(spec=SPEC)], [sample(0, screen()), sample(1, screen())], reuse=Reuse()
+    )
 
     assert second.scores == first.scores
     assert (second.at, second.pts, second.reused) == (Fraction(1), 1000, True)
@@ -123,7 +136,9 @@ def test_all_scorers_say_something_of_every_sample_in_their_order() -> None:
 
     frames = score_samples(scorers, unequal(3), reuse=Reuse())
 
-    assert [[str(scores.model) for scores in frame.scores] for frame in frames] == [["one@1", "two@1"]] * 3
+    assert [[str(scores.model) for scores in frame.scores] for frame in frames] == [
+        ["one@1", "two@1"]
+    ] * 3
     assert set(frames[0].values) == {"gun", "fire", "smoke"}
     assert [int(frame.at) for frame in frames] == [0, 1, 2]
 

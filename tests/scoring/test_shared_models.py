@@ -50,7 +50,8 @@ smoke.training_prior = 0.5
 
 
 def mobilenet(original: Path, folder: Path) -> Path:
-    """The network behind its preprocessing, which takes uint8 pictures, with four of its classes as labels."""
+    """The network behind its preprocessing, which takes uint8 pictures, with four of its classes as
+    labels."""
     model = onnx.load(original)
     body = model.graph
     body.initializer.extend(
@@ -66,35 +67,51 @@ def mobilenet(original: Path, folder: Path) -> Path:
         helper.make_node("Sub", ["halves", "one"], ["centred"]),
         helper.make_node("Transpose", ["centred"], [body.input[0].name], perm=[0, 3, 1, 2]),
     ]
-    nodes = [*before, *body.node, helper.make_node("Gather", ["logits", "classes"], ["four"], axis=1)]
+    nodes = [
+        *before,
+        *body.node,
+        helper.make_node("Gather", ["logits", "classes"], ["four"], axis=1),
+    ]
     del body.input[:], body.node[:]
     body.node.extend(nodes)
-    body.input.append(helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 224, 224, 3]))
+    body.input.append(
+        helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 224, 224, 3])
+    )
     body.output.insert(0, helper.make_tensor_value_info("four", TensorProto.FLOAT, ["n", 4]))
     data = model.SerializeToString()
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(data)
-    (folder / "model.toml").write_text(MANIFEST.format(sha256=hashlib.sha256(data).hexdigest()), "utf-8")
+    (folder / "model.toml").write_text(
+        MANIFEST.format(sha256=hashlib.sha256(data).hexdigest()), "utf-8"
+    )
     return folder.parent
 
 
 @pytest.fixture
 def scorer(shared: Path, tmp_path: Path) -> Scorer:
-    return load_scorers(mobilenet(shared / "models" / "mobilenet_v2_imagenet.onnx", tmp_path / "mobilenet"))[1]
+    return load_scorers(
+        mobilenet(shared / "models" / "mobilenet_v2_imagenet.onnx", tmp_path / "mobilenet")
+    )[1]
 
 
 @pytest.mark.shared_data
 def test_its_scores_are_those_of_plain_onnxruntime(shared: Path, scorer: Scorer) -> None:
-    plain = onnxruntime.InferenceSession(shared / "models" / "mobilenet_v2_imagenet.onnx", providers=["CPUExecutionProvider"])
+    plain = onnxruntime.InferenceSession(
+        shared / "models" / "mobilenet_v2_imagenet.onnx", providers=["CPUExecutionProvider"]
+    )
     drawn = pictures(SPEC, seed=0, count=4)
 
     said = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
 
-    floats = np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+    floats = np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(
+        127.5
+    ) - np.float32(1.0)
     expected = 1.0 / (1.0 + np.exp(-plain.run(["logits"], {"input": floats})[0][:, 1:5]))
     assert [list(scores.values.values()) for scores in said] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.shared_data
 def test_it_keeps_the_contract_of_a_scorer(scorer: Scorer) -> None:
-    check_scorer(scorer, [sample(at, picture) for at, picture in enumerate(pictures(SPEC, seed=1, count=3))])
+    check_scorer(
+        scorer, [sample(at, picture) for at, picture in enumerate(pictures(SPEC, seed=1, count=3))]
+    )

@@ -29,7 +29,9 @@ def inside(width: int, height: int, card: Rgb = CARD) -> Rgb:
     size = (round(card.shape[1] * scale), round(card.shape[0] * scale))
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     picture = np.zeros((height, width, 3), np.uint8)
-    picture[top : top + size[1], left : left + size[0]] = cv2.resize(card, size, interpolation=cv2.INTER_AREA)
+    picture[top : top + size[1], left : left + size[0]] = cv2.resize(
+        card, size, interpolation=cv2.INTER_AREA
+    )
     return picture
 
 
@@ -49,7 +51,9 @@ def as_h264(rgb: Rgb, *, crf: int, frames: int = 5) -> Rgb:
     """The last of some frames at a constant quality."""
     data = io.BytesIO()
     with av.open(data, "w", format="mpegts") as container:
-        track = container.add_stream("libx264", rate=30, options={"crf": str(crf), "preset": "ultrafast"})
+        track = container.add_stream(
+            "libx264", rate=30, options={"crf": str(crf), "preset": "ultrafast"}
+        )
         track.width, track.height, track.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv420p"
         for _ in range(frames):
             container.mux(track.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
@@ -67,7 +71,9 @@ def probability(rgb: Rgb) -> float:
     return TestCard().score([sample(0, squashed(rgb))])[0].values[LABEL]
 
 
-@pytest.mark.parametrize(("width", "height"), [(8, 8), (64, 36), (224, 224), (360, 640), (1919, 1079)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(8, 8), (64, 36), (224, 224), (360, 640), (1919, 1079)]
+)
 def test_the_card_fills_any_size_and_is_certain(width: int, height: int) -> None:
     card = draw(width, height)
 
@@ -107,7 +113,12 @@ def test_the_card_is_found_with_a_wide_margin(picture: Rgb) -> None:
 def blocks(levels: np.ndarray) -> Rgb:
     """A grid of colours, 224 x 224."""
     rows, columns = 224 // levels.shape[0], 224 // levels.shape[1]
-    return np.broadcast_to(levels, (*levels.shape[:2], 3)).astype(np.uint8).repeat(rows, axis=0).repeat(columns, axis=1)
+    return (
+        np.broadcast_to(levels, (*levels.shape[:2], 3))
+        .astype(np.uint8)
+        .repeat(rows, axis=0)
+        .repeat(columns, axis=1)
+    )
 
 
 RANDOM = np.random.default_rng(0)
@@ -118,7 +129,9 @@ ORDINARY = {
     "noise": blocks(RANDOM.integers(0, 256, (224, 224, 3))),
     "another colour code": blocks(RANDOM.integers(0, 2, (8, 8, 3)) * 255),
     "chessboard": blocks(np.indices((8, 8)).sum(axis=0)[..., None] % 2 * 255),
-    "colour bars": blocks(np.array([[[191 * (7 - bar >> shift & 1) for shift in (2, 1, 0)] for bar in range(8)]])),
+    "colour bars": blocks(
+        np.array([[[191 * (7 - bar >> shift & 1) for shift in (2, 1, 0)] for bar in range(8)]])
+    ),
 }
 
 
@@ -129,7 +142,14 @@ def test_other_pictures_are_not_taken_for_it(name: str) -> None:
 
 
 def test_it_is_a_scorer() -> None:
-    check_scorer(TestCard(), [sample(0, squashed(CARD)), sample(1, np.zeros(SPEC.shape, np.uint8)), sample(2, squashed(inside(640, 480)))])
+    check_scorer(
+        TestCard(),
+        [
+            sample(0, squashed(CARD)),
+            sample(1, np.zeros(SPEC.shape, np.uint8)),
+            sample(2, squashed(inside(640, 480))),
+        ],
+    )
 
 
 @pytest.mark.shared_data

@@ -13,7 +13,11 @@ ONE_OUTPUT = (("logits", 2),)
 
 
 def event(operator: str, provider: str) -> dict[str, Any]:
-    return {"cat": "Node", "name": f"{operator}_kernel_time", "args": {"op_name": operator, "provider": provider}}
+    return {
+        "cat": "Node",
+        "name": f"{operator}_kernel_time",
+        "args": {"op_name": operator, "provider": provider},
+    }
 
 
 def test_operators_are_counted_by_provider_and_copies_apart() -> None:
@@ -24,7 +28,10 @@ def test_operators_are_counted_by_provider_and_copies_apart() -> None:
         event("Loop", "CPU"),
         event("MemcpyFromHost", "CUDA"),
     ]
-    others = [{"cat": "Session", "name": "model_run"}, {"cat": "Node", "name": "Conv_fence_before", "args": {"op_name": "Conv"}}]
+    others = [
+        {"cat": "Session", "name": "model_run"},
+        {"cat": "Node", "name": "Conv_fence_before", "args": {"op_name": "Conv"}},
+    ]
 
     assert placement([*ran, *others]) == ({"CUDA": 2, "CPU": 1}, 2)
 
@@ -43,11 +50,16 @@ def test_each_picture_is_run_by_itself_and_all_at_once() -> None:
 def test_a_fixed_batch_takes_one_picture() -> None:
     pictures = np.zeros((2, SIDE, SIDE, 3), np.uint8)
 
-    assert not try_graph(graph(batch=1, outputs=ONE_OUTPUT).SerializeToString(), pictures, provider="cpu").batches
+    assert not try_graph(
+        graph(batch=1, outputs=ONE_OUTPUT).SerializeToString(), pictures, provider="cpu"
+    ).batches
 
 
 def test_a_graph_that_fails_on_a_picture_is_named_with_the_reason() -> None:
     with pytest.raises(SetupError, match="model odd: fails on a made-up picture: "):
         try_graph(
-            graph(side=16, outputs=ONE_OUTPUT).SerializeToString(), np.zeros((1, SIDE, SIDE, 3), np.uint8), provider="cpu", name="odd"
+            graph(side=16, outputs=ONE_OUTPUT).SerializeToString(),
+            np.zeros((1, SIDE, SIDE, 3), np.uint8),
+            provider="cpu",
+            name="odd",
         )

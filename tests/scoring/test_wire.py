@@ -29,7 +29,9 @@ def holding(node: NodeProto) -> ModelProto:
 
 def branch(tensor: TensorProto) -> NodeProto:
     """An operator with a graph inside it, which has the tensor."""
-    inner = helper.make_graph([helper.make_node("Identity", [tensor.name], ["inner"])], "inner", [], [], [tensor])
+    inner = helper.make_graph(
+        [helper.make_node("Identity", [tensor.name], ["inner"])], "inner", [], [], [tensor]
+    )
     return helper.make_node("Loop", [], ["chosen"], body=inner)
 
 
@@ -38,7 +40,12 @@ def test_operators_are_counted_and_named() -> None:
 
     assert facts.opsets == {"": 17}
     assert facts.nodes == 5
-    assert facts.operators == {("", "Cast"): 1, ("", "Div"): 1, ("", "ReduceMean"): 1, ("", "MatMul"): 2}
+    assert facts.operators == {
+        ("", "Cast"): 1,
+        ("", "Div"): 1,
+        ("", "ReduceMean"): 1,
+        ("", "MatMul"): 2,
+    }
     assert facts.external == ()
 
 
@@ -57,7 +64,10 @@ def test_the_two_spellings_of_the_domain_of_onnx_are_one() -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        pytest.param(holding(helper.make_node("Constant", [], ["c"], value=kept_elsewhere("w"))), id="a constant"),
+        pytest.param(
+            holding(helper.make_node("Constant", [], ["c"], value=kept_elsewhere("w"))),
+            id="a constant",
+        ),
         pytest.param(holding(branch(kept_elsewhere("w"))), id="a graph within a graph"),
     ],
 )
@@ -76,7 +86,9 @@ def test_data_in_another_file_is_found_among_the_weights() -> None:
 def test_data_in_another_file_is_found_in_a_function() -> None:
     constant = helper.make_node("Constant", [], ["c"], value=kept_elsewhere("w"))
     model = graph()
-    model.functions.append(helper.make_function("own", "F", [], ["c"], [constant], [helper.make_opsetid("", 17)]))
+    model.functions.append(
+        helper.make_function("own", "F", [], ["c"], [constant], [helper.make_opsetid("", 17)])
+    )
 
     assert read_graph(model.SerializeToString()).external == ("w",)
 
@@ -103,7 +115,9 @@ def test_graphs_within_graphs_are_walked_to_a_depth_and_refused_beyond_it() -> N
         read_graph(nested(34))
 
 
-@pytest.mark.parametrize("data", [b"ffconcat version 1.0\nfile a.ts\n", GOOD[:-20], b"\xff" * 12, b"\x0b"])
+@pytest.mark.parametrize(
+    "data", [b"ffconcat version 1.0\nfile a.ts\n", GOOD[:-20], b"\xff" * 12, b"\x0b"]
+)
 def test_what_is_no_model_is_refused(data: bytes) -> None:
     with pytest.raises(SetupError, match="not an ONNX model"):
         read_graph(data)
@@ -123,6 +137,8 @@ def test_any_damage_is_read_or_refused_and_nothing_else(at: int, value: int) -> 
 
 def test_weights_are_passed_over_however_many_there_are() -> None:
     model = graph()
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(1_000_000, np.float32), "large"))
+    model.graph.initializer.append(
+        onnx.numpy_helper.from_array(np.zeros(1_000_000, np.float32), "large")
+    )
 
     assert read_graph(model.SerializeToString()) == read_graph(GOOD)

@@ -15,5 +15,7 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("card")
     make_demo_media(folder, seconds=12)
     path = folder / "card.ts"
-    path.write_bytes(b"".join(segment.read_bytes() for segment in sorted((folder / "test-card").glob("*.ts"))))
+    path.write_bytes(
+        b"".join(segment.read_bytes() for segment in sorted((folder / "test-card").glob("*.ts")))
+    )
     return path

@@ -18,19 +18,37 @@ SECONDS = 60
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, without settings of whoever runs the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMWARDEN_")}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("STREAMWARDEN_")
+    }
     return {**kept, "PYTHONPATH": str(ROOT), **(extra or {})}
 
 
 def run(
-    *arguments: str | bytes | Path, stdout: int = subprocess.PIPE, extra: Mapping[str, str] | None = None, shell: str = 'exec "$@"'
+    *arguments: str | bytes | Path,
+    stdout: int = subprocess.PIPE,
+    extra: Mapping[str, str] | None = None,
+    shell: str = 'exec "$@"',
 ) -> subprocess.CompletedProcess[bytes]:
     """To its end; ``shell`` starts what it is given."""
     command = ["sh", "-c", shell, "sh", *_PROGRAM, *arguments]
-    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=environment(extra), timeout=SECONDS, check=False)
+    return subprocess.run(
+        command,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=environment(extra),
+        timeout=SECONDS,
+        check=False,
+    )
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
     """And let it run; a session leader, as in a terminal of its own."""
     command = [*_PROGRAM, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), start_new_session=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        start_new_session=True,
+    )

@@ -1,4 +1,5 @@
-"""The whole program over all that is hostile, at once: each path ends in an error or a summary, and nothing else is touched."""
+"""The whole program over all that is hostile, at once: each path ends in an error or a summary, and
+nothing else is touched."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, listener: socket.socket) -> dict[str, list[dict[str, Any]]]:
+def told(
+    tmp_path_factory: pytest.TempPathFactory, listener: socket.socket
+) -> dict[str, list[dict[str, Any]]]:
     """The lines of each path, from one run over everything."""
     folder = tmp_path_factory.mktemp("all")
     host = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -78,11 +81,15 @@ def _reaching(folder: Path, host: str) -> Iterator[Path]:
         (home / "link.ts").symlink_to(secret)
         (home / "0.ts").write_bytes(secret.read_bytes())
         body = text.format(there=f"http://{host}/a.ts", host=host, secret=secret)
-        (home / "index.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n{body}#EXT-X-ENDLIST\n")
+        (home / "index.m3u8").write_text(
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n{body}#EXT-X-ENDLIST\n"
+        )
         yield home / "index.m3u8"
 
 
-def test_each_path_ends_with_its_summary_or_has_an_error(told: dict[str, list[dict[str, Any]]]) -> None:
+def test_each_path_ends_with_its_summary_or_has_an_error(
+    told: dict[str, list[dict[str, Any]]],
+) -> None:
     for path, lines in told.items():
         kinds = [line["type"] for line in lines]
 
@@ -91,13 +98,17 @@ def test_each_path_ends_with_its_summary_or_has_an_error(told: dict[str, list[di
         assert "summary" not in kinds[:-1], path
 
 
-def test_nothing_that_was_not_seen_at_all_passes_without_an_error(told: dict[str, list[dict[str, Any]]]) -> None:
+def test_nothing_that_was_not_seen_at_all_passes_without_an_error(
+    told: dict[str, list[dict[str, Any]]],
+) -> None:
     for path, lines in told.items():
         if not any(line["type"] == "frame" for line in lines):
             assert any(line["type"] == "error" for line in lines), path
 
 
-def test_each_error_is_one_short_line_that_begins_with_its_subject(told: dict[str, list[dict[str, Any]]]) -> None:
+def test_each_error_is_one_short_line_that_begins_with_its_subject(
+    told: dict[str, list[dict[str, Any]]],
+) -> None:
     for lines in told.values():
         for line in (line for line in lines if line["type"] == "error"):
             assert line["message"].isprintable()
@@ -106,15 +117,23 @@ def test_each_error_is_one_short_line_that_begins_with_its_subject(told: dict[st
 
 
 @pytest.mark.parametrize("name", REACHING)
-def test_a_playlist_that_names_what_is_not_its_own_is_refused_whole(name: str, told: dict[str, list[dict[str, Any]]]) -> None:
-    (lines,) = (lines for path, lines in told.items() if Path(path).parent.name == name and "reaching" in path)
+def test_a_playlist_that_names_what_is_not_its_own_is_refused_whole(
+    name: str, told: dict[str, list[dict[str, Any]]]
+) -> None:
+    (lines,) = (
+        lines
+        for path, lines in told.items()
+        if Path(path).parent.name == name and "reaching" in path
+    )
 
     (line,) = lines
     assert line["type"] == "error"
     assert line["kind"] in ("refused", "damaged")
 
 
-def test_no_address_was_called(told: dict[str, list[dict[str, Any]]], listener: socket.socket) -> None:
+def test_no_address_was_called(
+    told: dict[str, list[dict[str, Any]]], listener: socket.socket
+) -> None:
     assert told
     with pytest.raises(BlockingIOError):
         listener.accept()

@@ -22,21 +22,34 @@ SECONDS = 3600
 
 
 @pytest.fixture(scope="module", params=[".mp4", ".ts", ".mkv"])
-def hour(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample]) -> Path:
+def hour(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    sample_media: Callable[[str], Sample],
+) -> Path:
     """The packets of one sample again and again, each round later than the one before."""
     path = tmp_path_factory.mktemp("hour") / f"hour{request.param}"
-    with av.open(str(sample_media("mp4_short_gops").path)) as source, av.open(str(path), "w") as file:
+    with (
+        av.open(str(sample_media("mp4_short_gops").path)) as source,
+        av.open(str(path), "w") as file,
+    ):
         track = source.streams.video[0]
         stream = file.add_stream_from_template(track)
         packets = [
-            (packet.pts, packet.dts, packet.duration, packet.is_keyframe, bytes(packet)) for packet in source.demux(track) if packet.size
+            (packet.pts, packet.dts, packet.duration, packet.is_keyframe, bytes(packet))
+            for packet in source.demux(track)
+            if packet.size
         ]
         length = round(26 / (track.time_base or 1))
         for number in range(SECONDS // 26):
             for pts, dts, duration, keyframe, data in packets:
                 packet = av.Packet(data)
                 packet.stream, packet.time_base = stream, track.time_base
-                packet.pts, packet.dts, packet.duration = (pts or 0) + number * length, (dts or 0) + number * length, duration
+                packet.pts, packet.dts, packet.duration = (
+                    (pts or 0) + number * length,
+                    (dts or 0) + number * length,
+                    duration,
+                )
                 packet.is_keyframe = keyframe
                 file.mux(packet)
     return path

@@ -1,4 +1,5 @@
-"""Every limit can be set in a file and in the environment, and says so in a line of its own when it is met."""
+"""Every limit can be set in a file and in the environment, and says so in a line of its own when it
+is met."""
 
 from __future__ import annotations
 
@@ -41,17 +42,38 @@ MET = [
 """What meets it on which sample, and the kind that must be told."""
 ELSEWHERE = {
     "limits": {"max_errors", "max_gop_bytes"},  # they bound work and refuse nothing
-    "sandbox": {"wall_seconds", "write_cpu_seconds", "write_wall_seconds", "output_bytes", "start_seconds", "max_tasks"},  # tests/sandbox
-    "fetch": {"idle_seconds", "request_seconds", "attempts", "stale_seconds", "variant_height"},  # of servers: tests/fetch
+    "sandbox": {
+        "wall_seconds",
+        "write_cpu_seconds",
+        "write_wall_seconds",
+        "output_bytes",
+        "start_seconds",
+        "max_tasks",
+    },  # tests/sandbox
+    "fetch": {
+        "idle_seconds",
+        "request_seconds",
+        "attempts",
+        "stale_seconds",
+        "variant_height",
+    },  # of servers: tests/fetch
 }
 """Limits that no scan of a file meets."""
 
 
 @pytest.fixture
-def tell(tmp_path: Path, sample_media: Media, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    """Scans a sample with one setting, from a file or from the environment: status, lines, and what was said on stderr."""
+def tell(
+    tmp_path: Path,
+    sample_media: Media,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Tell:
+    """Scans a sample with one setting, from a file or from the environment: status, lines, and what
+    was said on stderr."""
 
-    def scan(setting: str, value: str, sample: str, *, by: str) -> tuple[int, list[dict[str, Any]], str]:
+    def scan(
+        setting: str, value: str, sample: str, *, by: str
+    ) -> tuple[int, list[dict[str, Any]], str]:
         section, key = setting.split(".")
         arguments = ["scan", "--json", str(_path(sample, tmp_path, sample_media))]
         if by == "file":
@@ -60,7 +82,9 @@ def tell(tmp_path: Path, sample_media: Media, monkeypatch: pytest.MonkeyPatch, c
         else:
             monkeypatch.setenv(f"STREAMWARDEN_{section.upper()}__{key.upper()}", value)
         monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
-        monkeypatch.setenv("STREAMWARDEN_SAMPLING__MIN_GAP", "0.01")  # work enough for any limit on it
+        monkeypatch.setenv(
+            "STREAMWARDEN_SAMPLING__MIN_GAP", "0.01"
+        )  # work enough for any limit on it
         monkeypatch.setenv("STREAMWARDEN_SAMPLING__MAX_GAP", "0.01")
         status = run(arguments)
         said = capsys.readouterr()
@@ -76,29 +100,45 @@ def _path(sample: str, folder: Path, sample_media: Media) -> Path:
 
 
 @pytest.mark.parametrize("by", ["file", "environment"])
-@pytest.mark.parametrize(("setting", "value", "sample", "kind"), MET, ids=[setting for setting, *_ in MET])
-def test_a_limit_that_is_met_is_an_error_of_its_own_kind(setting: str, value: str, sample: str, kind: str, by: str, tell: Tell) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "sample", "kind"), MET, ids=[setting for setting, *_ in MET]
+)
+def test_a_limit_that_is_met_is_an_error_of_its_own_kind(
+    setting: str, value: str, sample: str, kind: str, by: str, tell: Tell
+) -> None:
     status, lines, err = tell(setting, value, sample, by=by)
 
     errors = [line for line in lines if line["type"] == "error"]
     assert status == 1
     assert {line["kind"] for line in errors} == {kind}
-    assert all(Path(line["path"]).name.split(".")[0] in line["message"] or "hls" in line["message"] for line in errors)
+    assert all(
+        Path(line["path"]).name.split(".")[0] in line["message"] or "hls" in line["message"]
+        for line in errors
+    )
     assert "Traceback" not in err
 
 
 def test_no_limit_is_forgotten_here() -> None:
     told = {setting for setting, *_ in MET}
 
-    for section, limits in (("limits", MediaLimits), ("sandbox", SandboxLimits), ("fetch", FetchLimits)):
+    for section, limits in (
+        ("limits", MediaLimits),
+        ("sandbox", SandboxLimits),
+        ("fetch", FetchLimits),
+    ):
         names = {field.name for field in fields(limits)}
         assert {name for name in names if f"{section}.{name}" not in told} == ELSEWHERE[section]
         assert section in Settings.model_fields
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "1e300", "inf"])
-@pytest.mark.parametrize("setting", ["sandbox.wall_seconds", "sandbox.cpu_seconds", "sandbox.start_seconds", "fetch.idle_seconds"])
-def test_seconds_that_no_clock_has_are_told_in_one_line(setting: str, value: str, tell: Tell) -> None:
+@pytest.mark.parametrize(
+    "setting",
+    ["sandbox.wall_seconds", "sandbox.cpu_seconds", "sandbox.start_seconds", "fetch.idle_seconds"],
+)
+def test_seconds_that_no_clock_has_are_told_in_one_line(
+    setting: str, value: str, tell: Tell
+) -> None:
     status, lines, err = tell(setting, value, "ts_h264", by="file")
 
     assert (status, lines) == (2, [])

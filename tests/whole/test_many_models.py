@@ -1,4 +1,5 @@
-"""However many models look, a source is decoded once, and each size of picture is made once a sample."""
+"""However many models look, a source is decoded once, and each size of picture is made once a
+sample."""
 
 from __future__ import annotations
 
@@ -30,7 +31,15 @@ class Watched(Sandbox):
         self.requests: list[DecodeRequest] = []
         self.made: list[frozenset[FrameSpec]] = []
 
-    def decode(self, source: Any, request: DecodeRequest, *, name: str, init: Any = None, ahead: bool = True) -> Iterator[Decoded]:
+    def decode(
+        self,
+        source: Any,
+        request: DecodeRequest,
+        *,
+        name: str,
+        init: Any = None,
+        ahead: bool = True,
+    ) -> Iterator[Decoded]:
         self.requests.append(request)
         for decoded in super().decode(source, request, name=name, init=init, ahead=ahead):
             self.made += [frozenset(sample.images) for sample in decoded.samples]
@@ -46,19 +55,32 @@ def models(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_three_models_decode_once_and_share_what_is_the_same(models: Path, sample_media: Callable[[str], Sample]) -> None:
+def test_three_models_decode_once_and_share_what_is_the_same(
+    models: Path, sample_media: Callable[[str], Sample]
+) -> None:
     settings = Settings(models=ModelSettings(dir=models), sampling={"max_gap": Fraction(1, 2)})
     scorers = configured_scorers(settings)
     key = SegmentKey(stream_id=StreamId("s"), sequence=0)
-    job = Job(segment=Segment(key=key, source=sample_media("ts_h264").path), name="s", windowed=True)
+    job = Job(
+        segment=Segment(key=key, source=sample_media("ts_h264").path), name="s", windowed=True
+    )
 
     with Watched() as sandbox:
-        outcomes = list(SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse).work(job))
+        outcomes = list(
+            SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse).work(
+                job
+            )
+        )
 
     (scored,) = (outcome for outcome in outcomes if isinstance(outcome, ScoredSegment))
     (request,) = sandbox.requests
     assert len(request.specs) == len(set(request.specs))
     assert {SMALL, LARGE} < set(request.specs)
     assert set(sandbox.made) == {frozenset(request.specs)}
-    assert {str(scores.model) for frame in scored.frames for scores in frame.scores} == {"test-card@1", "one@1", "two@1", "large@1"}
+    assert {str(scores.model) for frame in scored.frames for scores in frame.scores} == {
+        "test-card@1",
+        "one@1",
+        "two@1",
+        "large@1",
+    }
     assert len(sandbox.made) == len(scored.frames) > 4

@@ -38,14 +38,21 @@ def test_a_reader_that_leaves_ends_the_scan_quietly(sample_media: Media) -> None
     path = sample_media("ts_long_gop").path
     command = '("$@"; echo $? >&2) | head -n 1'
 
-    ended = run("scan", "--json", *(f"{path.parent}/{'./' * n}{path.name}" for n in range(40)), shell=command)
+    ended = run(
+        "scan",
+        "--json",
+        *(f"{path.parent}/{'./' * n}{path.name}" for n in range(40)),
+        shell=command,
+    )
 
     assert json.loads(ended.stdout)["at"] == 0.0
     assert ended.stderr == b"1\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii", "latin-1"])
-def test_a_name_of_any_bytes_is_told_in_any_encoding(encoding: str, tmp_path: Path, sample_media: Media) -> None:
+def test_a_name_of_any_bytes_is_told_in_any_encoding(
+    encoding: str, tmp_path: Path, sample_media: Media
+) -> None:
     name = os.path.join(os.fsencode(tmp_path), b"\xff\xfe \xe5\xbd\xb1 \x1b[31m\n.ts")
     shutil.copyfile(sample_media("ts_h264").path, name)
 
@@ -59,7 +66,9 @@ def test_an_incident_of_a_name_of_any_bytes_has_a_report(tmp_path: Path, card: P
     name = os.path.join(os.fsencode(tmp_path), b"\xff<b>.ts")
     shutil.copyfile(card, name)
 
-    ended = run("scan", "--json", "--out", tmp_path / "out", name, extra={"PYTHONIOENCODING": "ascii"})
+    ended = run(
+        "scan", "--json", "--out", tmp_path / "out", name, extra={"PYTHONIOENCODING": "ascii"}
+    )
 
     assert ended.returncode == 3
     assert b"&lt;b&gt;.ts" in (tmp_path / "out" / "report.html").read_bytes()
@@ -67,7 +76,9 @@ def test_an_incident_of_a_name_of_any_bytes_has_a_report(tmp_path: Path, card: P
 
 
 @pytest.mark.parametrize("where", ["", "/below"], ids=["a file", "below a file"])
-def test_a_report_that_cannot_be_written_is_told_before_work_begins(where: str, tmp_path: Path, sample_media: Media) -> None:
+def test_a_report_that_cannot_be_written_is_told_before_work_begins(
+    where: str, tmp_path: Path, sample_media: Media
+) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine")
 

@@ -16,13 +16,18 @@ from samples.facts import Sample
 from .program import run, start
 
 Media = Callable[[str], Sample]
-AS_ANYBODY = 'exec setpriv --bounding-set=-dac_override,-dac_read_search "$@"' if os.geteuid() == 0 else 'exec "$@"'
+AS_ANYBODY = (
+    'exec setpriv --bounding-set=-dac_override,-dac_read_search "$@"'
+    if os.geteuid() == 0
+    else 'exec "$@"'
+)
 """Root may read everything, unless it gives that right away."""
 
 
 @pytest.fixture
 def barred(tmp_path: Path, sample_media: Media) -> Path:
-    """A folder with a readable file, one that is not, a folder that cannot be listed, and one that cannot be entered."""
+    """A folder with a readable file, one that is not, a folder that cannot be listed, and one that
+    cannot be entered."""
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         pytest.skip("root may read everything")
     for name in ("open.ts", "shut.ts", "unlisted/a.ts", "unentered/a.ts"):
@@ -44,12 +49,18 @@ def test_what_nobody_may_open_is_told_one_by_one_and_the_rest_is_scanned(barred:
     told = lines(ended.stdout)
     assert ended.returncode == 1
     assert {Path(line["path"]).name for line in told if line["type"] == "summary"} == {"open.ts"}
-    assert sorted(str(Path(line["path"]).relative_to(barred)) for line in told if line["type"] == "error") == [
+    assert sorted(
+        str(Path(line["path"]).relative_to(barred)) for line in told if line["type"] == "error"
+    ) == [
         "shut.ts",
         "unentered/a.ts",
         "unlisted",
     ]
-    assert all(line["message"].endswith("cannot be opened: Permission denied") for line in told if line["type"] == "error")
+    assert all(
+        line["message"].endswith("cannot be opened: Permission denied")
+        for line in told
+        if line["type"] == "error"
+    )
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "dangling", "loop", "folder"])
@@ -68,11 +79,15 @@ def test_what_is_no_plain_file_is_told_and_not_waited_for(kind: str, tmp_path: P
     (error,) = lines(ended.stdout)
     assert ended.returncode == 1
     assert error["type"] == "error"
-    assert error["kind"] == {"pipe": "refused", "device": "refused", "folder": "no_media"}.get(kind, "not_found")
+    assert error["kind"] == {"pipe": "refused", "device": "refused", "folder": "no_media"}.get(
+        kind, "not_found"
+    )
 
 
 @pytest.mark.parametrize("change", ["truncated", "emptied", "deleted", "grown", "overwritten"])
-def test_a_file_that_changes_while_it_is_read_ends_with_its_summary(change: str, tmp_path: Path, sample_media: Media) -> None:
+def test_a_file_that_changes_while_it_is_read_ends_with_its_summary(
+    change: str, tmp_path: Path, sample_media: Media
+) -> None:
     path = tmp_path / "a.ts"
     path.write_bytes(sample_media("ts_long_gop").path.read_bytes() * 30)
     size = path.stat().st_size

@@ -1,4 +1,5 @@
-"""What the program says of a frame is what the model's file says of it, run by a stranger: plain PyAV, swscale, onnxruntime."""
+"""What the program says of a frame is what the model's file says of it, run by a stranger: plain
+PyAV, swscale, onnxruntime."""
 
 from __future__ import annotations
 
@@ -21,7 +22,17 @@ from .program import run
 
 Media = Callable[[str], Sample]
 MODEL = Path(__file__).resolve().parent.parent.parent / "models" / "streamwarden-frame"
-SAMPLES = ("ts_h264", "ts_h264_b_frames", "mp4_hevc", "mp4_av1", "mkv_with_sound", "webm_vp9", "avi_mpeg4", "ts_mpeg2", "mp4_short_gops")
+SAMPLES = (
+    "ts_h264",
+    "ts_h264_b_frames",
+    "mp4_hevc",
+    "mp4_av1",
+    "mkv_with_sound",
+    "webm_vp9",
+    "avi_mpeg4",
+    "ts_mpeg2",
+    "mp4_short_gops",
+)
 CLOSE = 1e-5
 """Of a probability: the order of additions may differ between builds of onnxruntime."""
 
@@ -32,17 +43,30 @@ def session() -> onnxruntime.InferenceSession:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_scores_are_those_of_an_independent_run_of_the_model(name: str, session: onnxruntime.InferenceSession, sample_media: Media) -> None:
+def test_scores_are_those_of_an_independent_run_of_the_model(
+    name: str, session: onnxruntime.InferenceSession, sample_media: Media
+) -> None:
     path = sample_media(name).path
 
-    ended = run("scan", "--json", "--max-gap", "0.5", path, extra={"STREAMWARDEN_MODELS__NAMES": f'["{MODEL.name}"]'})
+    ended = run(
+        "scan",
+        "--json",
+        "--max-gap",
+        "0.5",
+        path,
+        extra={"STREAMWARDEN_MODELS__NAMES": f'["{MODEL.name}"]'},
+    )
 
-    frames = [line for line in map(json.loads, ended.stdout.splitlines()) if line["type"] == "frame"]
+    frames = [
+        line for line in map(json.loads, ended.stdout.splitlines()) if line["type"] == "frame"
+    ]
     pictures = dict(_pictures(path, {line["pts"] for line in frames}))
     assert len(frames) > 1
     for line in frames:
         labels, media = _scores(session, pictures[line["pts"]])
-        assert {label: line["scores"][label] for label in labels} == pytest.approx(labels, abs=CLOSE)
+        assert {label: line["scores"][label] for label in labels} == pytest.approx(
+            labels, abs=CLOSE
+        )
         assert line["medium"] == pytest.approx(media, abs=CLOSE)
 
 
@@ -53,14 +77,26 @@ def _pictures(path: Path, wanted: set[int]) -> Iterator[tuple[int, VideoFrame]]:
                 yield frame.pts, frame
 
 
-def _scores(session: onnxruntime.InferenceSession, frame: VideoFrame) -> tuple[dict[str, float], dict[str, float]]:
+def _scores(
+    session: onnxruntime.InferenceSession, frame: VideoFrame
+) -> tuple[dict[str, float], dict[str, float]]:
     manifest = tomllib.loads((MODEL / "model.toml").read_text())
-    rgb = VideoReformatter().reformat(frame, width=224, height=224, format="rgb24", interpolation="AREA").to_ndarray()
+    rgb = (
+        VideoReformatter()
+        .reformat(frame, width=224, height=224, format="rgb24", interpolation="AREA")
+        .to_ndarray()
+    )
     outputs = {output["kind"]: output for output in manifest["outputs"]}
-    labels, media = (session.run([outputs[kind]["name"]], {"image": rgb[None]})[0][0] for kind in ("label", "medium"))
+    labels, media = (
+        session.run([outputs[kind]["name"]], {"image": rgb[None]})[0][0]
+        for kind in ("label", "medium")
+    )
     heat = np.exp(media / outputs["medium"].get("temperature", 1.0))
     return (
-        {label: _calibrated(logit, manifest["labels"][label]) for label, logit in zip(outputs["label"]["labels"], labels, strict=True)},
+        {
+            label: _calibrated(logit, manifest["labels"][label])
+            for label, logit in zip(outputs["label"]["labels"], labels, strict=True)
+        },
         dict(zip(outputs["medium"]["labels"], (heat / heat.sum()).tolist(), strict=True)),
     )
 

@@ -20,7 +20,8 @@ Media = Callable[[str], Sample]
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory, sample_media: Media) -> Path:
-    """Takes longer than any of these tests: the same 22 s again and again, so that the clock jumps back each time."""
+    """Takes longer than any of these tests: the same 22 s again and again, so that the clock jumps
+    back each time."""
     path = tmp_path_factory.mktemp("long") / "long.ts"
     path.write_bytes(sample_media("ts_long_gop").path.read_bytes() * 500)
     return path
@@ -41,9 +42,16 @@ def scan(long: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, -signal.SIGHUP), (signal.SIGKILL, -signal.SIGKILL)],
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, -signal.SIGHUP),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
-def test_a_signal_ends_the_scan_and_its_decoder(number: signal.Signals, status: int, scan: subprocess.Popen[bytes]) -> None:
+def test_a_signal_ends_the_scan_and_its_decoder(
+    number: signal.Signals, status: int, scan: subprocess.Popen[bytes]
+) -> None:
     (decoder,) = psutil.Process(scan.pid).children()
 
     os.kill(scan.pid, number)
@@ -54,7 +62,9 @@ def test_a_signal_ends_the_scan_and_its_decoder(number: signal.Signals, status: 
     assert psutil.wait_procs([decoder], timeout=10)[1] == []
 
 
-def test_ctrl_c_in_a_terminal_reaches_the_decoder_too_and_ends_all(scan: subprocess.Popen[bytes]) -> None:
+def test_ctrl_c_in_a_terminal_reaches_the_decoder_too_and_ends_all(
+    scan: subprocess.Popen[bytes],
+) -> None:
     (decoder,) = psutil.Process(scan.pid).children()
 
     os.killpg(scan.pid, signal.SIGINT)

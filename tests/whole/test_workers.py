@@ -1,4 +1,5 @@
-"""With workers on Ray the program says what it says without them, to the bit, whatever is killed meanwhile."""
+"""With workers on Ray the program says what it says without them, to the bit, whatever is killed
+meanwhile."""
 
 from __future__ import annotations
 
@@ -30,17 +31,34 @@ GOOD = (
     "gif_moving",
     "jpeg_420",
 )
-BAD = ("text.mp4", "bomb.png", "cut_ts_h264_b_frames_0.5.bin", "damaged_avi_mpeg4_0.bin", "damaged_mkv_h264_2.bin", "many_times.mp4")
+BAD = (
+    "text.mp4",
+    "bomb.png",
+    "cut_ts_h264_b_frames_0.5.bin",
+    "damaged_avi_mpeg4_0.bin",
+    "damaged_mkv_h264_2.bin",
+    "many_times.mp4",
+)
 PLAYLISTS = ("hls_discontinuity", "hls_wrap_inside", "hls_gap", "hls_fmp4", "hls_other_host")
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample], card: Path) -> list[str]:
+def paths(
+    tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample], card: Path
+) -> list[str]:
     folder = tmp_path_factory.mktemp("workers")
     hostile = make_hostile(folder / "hostile")
     playlists = make_playlists(folder / "playlists", PLAYLISTS)
     good = [sample_media(name).path for name in GOOD]
-    return [str(path) for path in (card, *good, *(hostile[name].path for name in BAD), *(made.path for made in playlists.values()))]
+    return [
+        str(path)
+        for path in (
+            card,
+            *good,
+            *(hostile[name].path for name in BAD),
+            *(made.path for made in playlists.values()),
+        )
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +74,9 @@ def by_path(out: bytes) -> dict[str, list[str]]:
     return dict(lines)
 
 
-def test_workers_say_what_one_process_says_to_the_bit(paths: Sequence[str], wanted: dict[str, list[str]]) -> None:
+def test_workers_say_what_one_process_says_to_the_bit(
+    paths: Sequence[str], wanted: dict[str, list[str]]
+) -> None:
     ended = run("scan", "--json", "--workers", "2", *paths)
 
     assert by_path(ended.stdout) == wanted
@@ -67,7 +87,9 @@ def test_workers_say_the_same_of_bursts(paths: Sequence[str], tmp_path: Path) ->
     tiny(tmp_path / "models" / "tiny")
     tiny_burst(tmp_path / "models" / "tiny-clip")
     config = tmp_path / "bursts.toml"
-    config.write_text(f"[models]\ndir = {json.dumps(str(tmp_path / 'models'))}\n[bursts]\nbase_rate = 0.5\n")
+    config.write_text(
+        f"[models]\ndir = {json.dumps(str(tmp_path / 'models'))}\n[bursts]\nbase_rate = 0.5\n"
+    )
 
     alone = run("scan", "--json", "--config", config, *paths)
     ended = run("scan", "--json", "--config", config, "--workers", "2", *paths)
@@ -78,7 +100,9 @@ def test_workers_say_the_same_of_bursts(paths: Sequence[str], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("victim", ["scanner.sandbox", "ray::_Decode"])
-def test_a_killed_process_changes_no_line(victim: str, paths: Sequence[str], wanted: dict[str, list[str]]) -> None:
+def test_a_killed_process_changes_no_line(
+    victim: str, paths: Sequence[str], wanted: dict[str, list[str]]
+) -> None:
     killed = False
 
     with start("scan", "--json", "--workers", "2", *paths) as process:

@@ -10,7 +10,10 @@ from workers.cluster import ClusterSettings, cluster
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """One Ray for all tests that want one: its start costs ten seconds of processor time. Room for two crews and one worker more."""
+    """One Ray for all tests that want one: its start costs ten seconds of processor time.
+
+    Room for two crews and one worker more.
+    """
     with cluster(ClusterSettings(cpus=5)):
         yield
 
@@ -21,6 +24,10 @@ def ray_pids() -> Callable[[str], list[int]]:
 
     def find(name: str) -> list[int]:
         workers = psutil.Process().children(recursive=True)
-        return [process.pid for process in workers if process.cmdline()[:1] and process.cmdline()[0].startswith(f"ray::{name}")]
+        return [
+            process.pid
+            for process in workers
+            if process.cmdline()[:1] and process.cmdline()[0].startswith(f"ray::{name}")
+        ]
 
     return find

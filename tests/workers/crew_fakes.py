@@ -56,7 +56,8 @@ def scripted(
     damaged_at: int | None = None,
     marks: Path | None = None,
 ) -> Job:
-    """A job of so many windows; on those named its child or its worker dies, the first ``times`` times (counted in ``marks``)."""
+    """A job of so many windows; on those named its child or its worker dies, the first ``times``
+    times (counted in ``marks``)."""
     script = {
         "windows": windows,
         "child": [*child_dies],
@@ -66,7 +67,11 @@ def scripted(
         "marks": str(marks),
     }
     key = SegmentKey(stream_id=StreamId(stream), sequence=sequence)
-    return Job(segment=Segment(key=key, source=json.dumps(script).encode()), name=f"{stream}-{sequence}", windowed=windows > 1)
+    return Job(
+        segment=Segment(key=key, source=json.dumps(script).encode()),
+        name=f"{stream}-{sequence}",
+        windowed=windows > 1,
+    )
 
 
 class WorkerKilledError(Exception):
@@ -90,7 +95,13 @@ class ScriptSandbox:
     die: Callable[[], None]
 
     def decode(
-        self, source: Source, request: DecodeRequest, *, name: str, init: Source | None = None, ahead: bool = True
+        self,
+        source: Source,
+        request: DecodeRequest,
+        *,
+        name: str,
+        init: Source | None = None,
+        ahead: bool = True,
     ) -> Iterator[Decoded]:
         assert isinstance(source, bytes)
         script = json.loads(source)
@@ -102,7 +113,12 @@ class ScriptSandbox:
             if window == script["damaged"]:
                 raise DamagedError(f"{name}: damaged at window {window}")
             yield Decoded(
-                index=window, times=TIMES, samples=_samples(name, window), unseen=(), info=INFO, last=window == script["windows"] - 1
+                index=window,
+                times=TIMES,
+                samples=_samples(name, window),
+                unseen=(),
+                info=INFO,
+                last=window == script["windows"] - 1,
             )
 
 
@@ -118,7 +134,12 @@ def _once_more(script: dict[str, object], name: str, window: int) -> bool:
 
 def _samples(name: str, window: int) -> tuple[Sample, ...]:
     return tuple(
-        Sample(at=Fraction(i), pts=i, keyframe=True, images={SPEC: np.frombuffer(_pixels(name, window, i), np.uint8).reshape(SPEC.shape)})
+        Sample(
+            at=Fraction(i),
+            pts=i,
+            keyframe=True,
+            images={SPEC: np.frombuffer(_pixels(name, window, i), np.uint8).reshape(SPEC.shape)},
+        )
         for i in range(2)
     )
 
@@ -140,7 +161,12 @@ class MeanScorer:
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         self.batches.append(len(batch))
-        return [Scores(model=self.model, values={self.labels[0]: float(sample.images[SPEC].mean()) / 255}) for sample in batch]
+        return [
+            Scores(
+                model=self.model, values={self.labels[0]: float(sample.images[SPEC].mean()) / 255}
+            )
+            for sample in batch
+        ]
 
 
 @contextmanager

@@ -9,7 +9,17 @@ from threading import Barrier
 
 import numpy as np
 import pytest
-from crew_fakes import HERE, REQUEST, SPEC, MeanScorer, ScriptSandbox, killed, mean_scorers, scripted, shifted
+from crew_fakes import (
+    HERE,
+    REQUEST,
+    SPEC,
+    MeanScorer,
+    ScriptSandbox,
+    killed,
+    mean_scorers,
+    scripted,
+    shifted,
+)
 
 from scanner.runner import Finished
 from scanner.scoring import Scorer, gate_of, looks_at_bursts, shadow_of
@@ -21,7 +31,9 @@ from workers.inference import InferenceActor, RemoteScorer, remote_scorers
 
 
 def samples(name: str = "s", window: int = 0) -> tuple[Sample, ...]:
-    (decoded, *_) = ScriptSandbox(killed).decode(scripted(name).segment.source, REQUEST, name=f"{name}{window}")
+    (decoded, *_) = ScriptSandbox(killed).decode(
+        scripted(name).segment.source, REQUEST, name=f"{name}{window}"
+    )
     return decoded.samples
 
 
@@ -34,7 +46,9 @@ def test_a_decode_actor_says_all_windows_of_all_work_in_order() -> None:
 
 
 def test_a_decode_actor_goes_on_from_the_window_asked_for() -> None:
-    news = [one for part in DecodeActor(HERE).work([shifted(scripted(windows=4), 2)]) for one in part]
+    news = [
+        one for part in DecodeActor(HERE).work([shifted(scripted(windows=4), 2)]) for one in part
+    ]
 
     assert [outcome.key.sequence for _, outcome in news] == [2, 3, 0]
 
@@ -54,7 +68,9 @@ def test_short_windows_travel_together_and_slow_ones_at_once() -> None:
 def test_the_last_outcome_never_travels_before_its_finished() -> None:
     ticks = count()
 
-    parts = list(DecodeActor(HERE, clock=lambda: float(next(ticks))).work([shifted(scripted(windows=3), 0)]))
+    parts = list(
+        DecodeActor(HERE, clock=lambda: float(next(ticks))).work([shifted(scripted(windows=3), 0)])
+    )
 
     assert [isinstance(outcome, Finished) for _, outcome in parts[-1]] == [False, True]
 
@@ -111,7 +127,12 @@ def test_a_remote_scorer_is_the_same_scorer() -> None:
     actor.close()
 
     assert scored == local.score(samples())
-    assert (remote.model, remote.inputs, remote.labels, remote.media) == (local.model, local.inputs, local.labels, local.media)
+    assert (remote.model, remote.inputs, remote.labels, remote.media) == (
+        local.model,
+        local.inputs,
+        local.labels,
+        local.media,
+    )
 
 
 def test_only_the_arrays_that_a_model_looks_at_travel_and_nothing_travels_for_nothing() -> None:
@@ -123,7 +144,10 @@ def test_only_the_arrays_that_a_model_looks_at_travel_and_nothing_travels_for_no
 
     (facts,) = InferenceActor(mean_scorers(), Batching()).facts()
     other = FrameSpec(width=16, height=16)
-    two = [Sample(at=s.at, pts=s.pts, keyframe=s.keyframe, images={**s.images, other: s.images[SPEC]}) for s in samples()]
+    two = [
+        Sample(at=s.at, pts=s.pts, keyframe=s.keyframe, images={**s.images, other: s.images[SPEC]})
+        for s in samples()
+    ]
     remote = RemoteScorer(0, facts, ask)
 
     remote.score(two)
@@ -135,12 +159,20 @@ def test_only_the_arrays_that_a_model_looks_at_travel_and_nothing_travels_for_no
 
 def bursts(count: int) -> list[Sample]:
     random = np.random.default_rng(count)
-    return [sample(at + 2, random.integers(0, 256, (4, 8, 8, 3), np.uint8), rate=5) for at in range(count)]
+    return [
+        sample(at + 2, random.integers(0, 256, (4, 8, 8, 3), np.uint8), rate=5)
+        for at in range(count)
+    ]
 
 
 def test_bursts_travel_to_a_desk_of_their_own_and_as_many_pictures_make_a_batch() -> None:
     spec = bursts(1)[0].images.keys()
-    local = FakeScorer("fight", spec=next(iter(spec)), gate=Gate(label=Label("fight"), above=0.5), shadow=("fight",))
+    local = FakeScorer(
+        "fight",
+        spec=next(iter(spec)),
+        gate=Gate(label=Label("fight"), above=0.5),
+        shadow=("fight",),
+    )
     sizes: list[int] = []
     score = local.score
     local.score = lambda batch: (sizes.append(len(batch)), score(batch))[1]  # type: ignore[method-assign]

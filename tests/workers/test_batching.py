@@ -39,7 +39,9 @@ def test_what_does_not_fit_stays_for_the_next_batch() -> None:
 
 
 @given(st.integers(1, 5), st.integers(0, 9), st.lists(st.integers(0, 7), max_size=30))
-def test_no_batch_is_too_large_none_waits_too_long_and_nothing_is_lost(size: int, wait: int, arrivals: list[int]) -> None:
+def test_no_batch_is_too_large_none_waits_too_long_and_nothing_is_lost(
+    size: int, wait: int, arrivals: list[int]
+) -> None:
     batcher: Batcher[tuple[int, int]] = Batcher(Batching(size=size, wait=wait))
     added: list[tuple[int, int]] = []
     taken: list[tuple[int, int]] = []

@@ -65,12 +65,17 @@ def test_the_token_is_for_us_alone() -> None:
     assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
 
 
-def test_ctrl_c_ends_everything_and_neither_it_nor_a_dead_worker_makes_ray_talk(tmp_path: Path) -> None:
+def test_ctrl_c_ends_everything_and_neither_it_nor_a_dead_worker_makes_ray_talk(
+    tmp_path: Path,
+) -> None:
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
         cwd=tmp_path,
-        env={**{name: value for name, value in os.environ.items() if not name.startswith("RAY_")}, "PYTHONPATH": path},
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+            "PYTHONPATH": path,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -94,7 +99,9 @@ def test_what_a_killed_process_left_is_swept_by_the_next_one() -> None:
     (left / "lock").touch()
     with (
         open(held / "lock", "w") as lock,
-        subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={**os.environ, MARK: str(left)}) as orphan,
+        subprocess.Popen(
+            ["cat"], stdin=subprocess.PIPE, env={**os.environ, MARK: str(left)}
+        ) as orphan,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -111,7 +118,9 @@ def processes_of(folder: Path) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == str(folder) or str(folder) in " ".join(process.cmdline()):
+            if process.environ().get(MARK) == str(folder) or str(folder) in " ".join(
+                process.cmdline()
+            ):
                 found.append(process.name())
         except psutil.Error:
             continue

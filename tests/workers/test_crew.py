@@ -17,7 +17,9 @@ from workers.leases import Work
 
 def by_stream(outcomes: Sequence[Outcome]) -> list[str]:
     """To the bit, errors and all. The streams mix; within a stream order is kept."""
-    return [repr(outcome) for outcome in sorted(outcomes, key=lambda outcome: outcome.key.stream_id)]
+    return [
+        repr(outcome) for outcome in sorted(outcomes, key=lambda outcome: outcome.key.stream_id)
+    ]
 
 
 def alone(jobs: Sequence[Job]) -> list[Outcome]:
@@ -27,12 +29,17 @@ def alone(jobs: Sequence[Job]) -> list[Outcome]:
 
 
 def crew_of(hands: int, **bounds: float) -> CrewRunner:
-    return CrewRunner([FakeHand(f"hand-{n}") for n in range(hands)], Bounds(workers=hands, **bounds))  # type: ignore[arg-type]
+    return CrewRunner(
+        [FakeHand(f"hand-{n}") for n in range(hands)], Bounds(workers=hands, **bounds)
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("hands", [1, 3])
 def test_many_hands_say_what_one_process_says(hands: int, tmp_path: Path) -> None:
-    jobs = [scripted(f"s{n % 5}", 10 * n, windows=1 + n % 3, damaged_at=n % 7, marks=tmp_path) for n in range(40)]
+    jobs = [
+        scripted(f"s{n % 5}", 10 * n, windows=1 + n % 3, damaged_at=n % 7, marks=tmp_path)
+        for n in range(40)
+    ]
 
     outcomes = list(crew_of(hands).run(jobs))
 
@@ -41,7 +48,12 @@ def test_many_hands_say_what_one_process_says(hands: int, tmp_path: Path) -> Non
 
 def test_dead_workers_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "crew").mkdir()
-    jobs = [scripted(f"s{n % 4}", 10 * n, windows=1 + n % 3, worker_dies=[n % 3], marks=tmp_path / "crew") for n in range(20)]
+    jobs = [
+        scripted(
+            f"s{n % 4}", 10 * n, windows=1 + n % 3, worker_dies=[n % 3], marks=tmp_path / "crew"
+        )
+        for n in range(20)
+    ]
     calm = [scripted(f"s{n % 4}", 10 * n, windows=1 + n % 3) for n in range(20)]
 
     outcomes = list(crew_of(2, deaths_in_a_row=99).run(jobs))
@@ -50,14 +62,21 @@ def test_dead_workers_change_nothing(tmp_path: Path) -> None:
     assert by_stream(outcomes) == by_stream(alone(calm))
 
 
-def test_a_segment_that_kills_its_worker_again_and_again_is_set_aside_and_its_stream_goes_on(tmp_path: Path) -> None:
-    jobs = [scripted("s", n, worker_dies=[0] if n == 3 else [], times=99, marks=tmp_path) for n in range(8)]
+def test_a_segment_that_kills_its_worker_again_and_again_is_set_aside_and_its_stream_goes_on(
+    tmp_path: Path,
+) -> None:
+    jobs = [
+        scripted("s", n, worker_dies=[0] if n == 3 else [], times=99, marks=tmp_path)
+        for n in range(8)
+    ]
 
     outcomes = list(crew_of(2).run(jobs))
 
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     assert [(one.key.sequence, type(one.error)) for one in failed] == [(3, QuarantinedError)]
-    assert [outcome.key.sequence for outcome in outcomes if isinstance(outcome, Finished)] == [*range(8)]
+    assert [outcome.key.sequence for outcome in outcomes if isinstance(outcome, Finished)] == [
+        *range(8)
+    ]
 
 
 def test_jobs_are_pulled_only_as_there_is_room() -> None:
@@ -147,7 +166,9 @@ def test_a_run_that_is_left_early_ends_its_busy_workers_and_threads() -> None:
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
 
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("streamwarden-")]
+    assert not [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("streamwarden-")
+    ]
 
 
 class LingeringHand(FakeHand):

@@ -51,7 +51,12 @@ def test_outcomes_go_out_in_the_order_of_the_jobs_whoever_is_first() -> None:
     dispatch.hear(first, said(first))
 
     assert early == []
-    assert keys(dispatch.take_ready()) == [("ScoredSegment", 0), ("Finished", 0), ("ScoredSegment", 1), ("Finished", 1)]
+    assert keys(dispatch.take_ready()) == [
+        ("ScoredSegment", 0),
+        ("Finished", 0),
+        ("ScoredSegment", 1),
+        ("Finished", 1),
+    ]
     assert dispatch.idle()
 
 
@@ -88,7 +93,11 @@ def test_what_a_lost_lease_says_has_no_effect() -> None:
     dispatch.hear(retry, said(retry))
 
     assert late == []
-    assert keys(dispatch.take_ready()) == [("ScoredSegment", 0), ("ScoredSegment", 1), ("Finished", 0)]
+    assert keys(dispatch.take_ready()) == [
+        ("ScoredSegment", 0),
+        ("ScoredSegment", 1),
+        ("Finished", 0),
+    ]
 
 
 def test_a_batch_whose_worker_died_is_tried_one_by_one() -> None:
@@ -114,12 +123,19 @@ def test_what_kills_two_workers_alone_is_quarantined_and_its_stream_goes_on() ->
     assert isinstance(outcomes[0], Failed)
     assert isinstance(outcomes[0].error, QuarantinedError)
     assert str(outcomes[0].error) == "s-5: its worker ended 2 times (killed by signal 9); set aside"
-    assert keys(iter(outcomes)) == [("Failed", 5), ("Finished", 5), ("ScoredSegment", 6), ("Finished", 6)]
+    assert keys(iter(outcomes)) == [
+        ("Failed", 5),
+        ("Finished", 5),
+        ("ScoredSegment", 6),
+        ("Finished", 6),
+    ]
     assert dispatch.idle()
 
 
 def test_a_death_in_company_and_one_alone_do_not_quarantine() -> None:
-    dispatch = dispatch_of(*(scripted("s", n) for n in range(4)), bounds=Bounds(workers=1, lease_size=2))
+    dispatch = dispatch_of(
+        *(scripted("s", n) for n in range(4)), bounds=Bounds(workers=1, lease_size=2)
+    )
 
     dispatch.lose(take(dispatch), "killed")
     dispatch.lose(take(dispatch), "killed")
@@ -137,15 +153,25 @@ def test_deaths_at_different_windows_do_not_add_up() -> None:
     lease = take(dispatch)
     dispatch.hear(lease, said(lease))
 
-    assert keys(dispatch.take_ready()) == [("ScoredSegment", 0), ("ScoredSegment", 1), ("ScoredSegment", 2), ("Finished", 0)]
+    assert keys(dispatch.take_ready()) == [
+        ("ScoredSegment", 0),
+        ("ScoredSegment", 1),
+        ("ScoredSegment", 2),
+        ("Finished", 0),
+    ]
 
 
 def test_workers_that_only_die_are_the_operators_to_mend() -> None:
-    dispatch = dispatch_of(*(scripted("s", n) for n in range(4)), bounds=Bounds(workers=1, deaths_in_a_row=3))
+    dispatch = dispatch_of(
+        *(scripted("s", n) for n in range(4)), bounds=Bounds(workers=1, deaths_in_a_row=3)
+    )
     dispatch.lose(take(dispatch), "killed")
     dispatch.lose(take(dispatch), "killed")
 
-    with pytest.raises(SetupError, match="3 workers ended one after another with nothing done, the last one: killed"):
+    with pytest.raises(
+        SetupError,
+        match="3 workers ended one after another with nothing done, the last one: killed",
+    ):
         dispatch.lose(take(dispatch), "killed")
 
 
@@ -183,11 +209,19 @@ def test_senseless_bounds_are_refused(name: str) -> None:
 
 
 class Run(RuleBasedStateMachine):
-    """Any order of offers, takes, news, deaths and ghosts: nothing is lost, nothing is counted twice, bounds hold."""
+    """Any order of offers, takes, news, deaths and ghosts: nothing is lost, nothing is counted
+    twice, bounds hold."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.bounds = Bounds(workers=2, shards=2, lease_size=3, leases_ahead=1, bytes_in_flight=400, deaths_in_a_row=MANY)
+        self.bounds = Bounds(
+            workers=2,
+            shards=2,
+            lease_size=3,
+            leases_ahead=1,
+            bytes_in_flight=400,
+            deaths_in_a_row=MANY,
+        )
         self.dispatch = Dispatch(MemoryLeases(), self.bounds)
         self.jobs: list[Job] = []
         self.living: list[tuple[Lease, list[News]]] = []
@@ -255,7 +289,9 @@ class Run(RuleBasedStateMachine):
     def _check(self, stream: str) -> None:
         out = iter([outcome for outcome in self.out if outcome.key.stream_id == stream])
         for job in (job for job in self.jobs if job.segment.key.stream_id == stream):
-            expected = list(SegmentWorker(ScriptSandbox(killed), mean_scorers(), REQUEST, Reuse()).work(job))  # type: ignore[arg-type]
+            expected = list(
+                SegmentWorker(ScriptSandbox(killed), mean_scorers(), REQUEST, Reuse()).work(job)
+            )  # type: ignore[arg-type]
             for scored in expected:
                 found = next(out)
                 if isinstance(found, Failed):
@@ -276,4 +312,6 @@ def test_finished_names_the_jobs_own_segment() -> None:
 
     dispatch.hear(lease, said(lease))
 
-    assert list(dispatch.take_ready())[-1] == Finished(key=SegmentKey(stream_id=scripted().segment.key.stream_id, sequence=7))
+    assert list(dispatch.take_ready())[-1] == Finished(
+        key=SegmentKey(stream_id=scripted().segment.key.stream_id, sequence=7)
+    )

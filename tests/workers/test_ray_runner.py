@@ -43,15 +43,29 @@ def alone(jobs: list[Job]) -> list[str]:
 
 
 def by_stream(outcomes: list[Outcome]) -> list[str]:
-    return [repr(outcome) for outcome in sorted(outcomes, key=lambda outcome: outcome.key.stream_id)]
+    return [
+        repr(outcome) for outcome in sorted(outcomes, key=lambda outcome: outcome.key.stream_id)
+    ]
 
 
 @pytest.mark.parametrize("placement", ["cpu", "gpu"])
-def test_actors_say_what_one_process_says_to_the_bit(placement: Placement, crew_on: CrewOn, tmp_path: Path) -> None:
+def test_actors_say_what_one_process_says_to_the_bit(
+    placement: Placement, crew_on: CrewOn, tmp_path: Path
+) -> None:
     def jobs(folder: str) -> list[Job]:
         (tmp_path / folder).mkdir()
         marks = tmp_path / folder
-        return [scripted(f"s{n % 5}", 10 * n, windows=1 + n % 3, child_dies=[n % 4], damaged_at=n % 7, marks=marks) for n in range(40)]
+        return [
+            scripted(
+                f"s{n % 5}",
+                10 * n,
+                windows=1 + n % 3,
+                child_dies=[n % 4],
+                damaged_at=n % 7,
+                marks=marks,
+            )
+            for n in range(40)
+        ]
 
     outcomes = list(crew_on(placement).run(jobs("actors")))
 
@@ -59,8 +73,19 @@ def test_actors_say_what_one_process_says_to_the_bit(placement: Placement, crew_
 
 
 @pytest.mark.parametrize("placement", ["cpu", "gpu"])
-def test_a_killed_worker_costs_a_retry_and_changes_nothing(placement: Placement, crew_on: CrewOn, tmp_path: Path) -> None:
-    jobs = [scripted(f"s{n % 4}", 10 * n, windows=3, worker_dies=[n % 3] if n % 5 == 0 else [], marks=tmp_path) for n in range(10)]
+def test_a_killed_worker_costs_a_retry_and_changes_nothing(
+    placement: Placement, crew_on: CrewOn, tmp_path: Path
+) -> None:
+    jobs = [
+        scripted(
+            f"s{n % 4}",
+            10 * n,
+            windows=3,
+            worker_dies=[n % 3] if n % 5 == 0 else [],
+            marks=tmp_path,
+        )
+        for n in range(10)
+    ]
     calm = [scripted(f"s{n % 4}", 10 * n, windows=3) for n in range(10)]
 
     outcomes = list(crew_on(placement).run(jobs))
@@ -69,17 +94,29 @@ def test_a_killed_worker_costs_a_retry_and_changes_nothing(placement: Placement,
     assert by_stream(outcomes) == alone(calm)
 
 
-def test_a_segment_that_kills_every_worker_is_set_aside_and_its_stream_goes_on(crew_on: CrewOn, tmp_path: Path) -> None:
-    jobs = [scripted("s", n, worker_dies=[0] if n == 1 else [], times=99, marks=tmp_path) for n in range(4)]
+def test_a_segment_that_kills_every_worker_is_set_aside_and_its_stream_goes_on(
+    crew_on: CrewOn, tmp_path: Path
+) -> None:
+    jobs = [
+        scripted("s", n, worker_dies=[0] if n == 1 else [], times=99, marks=tmp_path)
+        for n in range(4)
+    ]
 
     outcomes = list(crew_on("cpu").run(jobs))
 
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     assert [(one.key.sequence, type(one.error)) for one in failed] == [(1, QuarantinedError)]
-    assert [outcome.key.sequence for outcome in outcomes if isinstance(outcome, Finished)] == [0, 1, 2, 3]
+    assert [outcome.key.sequence for outcome in outcomes if isinstance(outcome, Finished)] == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
-def test_a_killed_inference_actor_costs_a_retry_and_changes_nothing(crew_on: CrewOn, ray_pids: Callable[[str], list[int]]) -> None:
+def test_a_killed_inference_actor_costs_a_retry_and_changes_nothing(
+    crew_on: CrewOn, ray_pids: Callable[[str], list[int]]
+) -> None:
     jobs = [scripted(f"s{n}", windows=3) for n in range(30)]
     outcomes = crew_on("gpu").run(jobs)
 

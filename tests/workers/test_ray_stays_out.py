@@ -9,9 +9,28 @@ CODE = "import sys; import workers.{module}; print(any(name.split('.')[0] == 'ra
 
 
 @pytest.mark.parametrize(
-    "module", ["sharding", "leases", "order", "dispatch", "batching", "crew", "decode", "inference", "traces", "cluster", "actors", "cli"]
+    "module",
+    [
+        "sharding",
+        "leases",
+        "order",
+        "dispatch",
+        "batching",
+        "crew",
+        "decode",
+        "inference",
+        "traces",
+        "cluster",
+        "actors",
+        "cli",
+    ],
 )
 def test_importing_a_module_does_not_import_ray(module: str) -> None:
-    done = subprocess.run([sys.executable, "-c", CODE.format(module=module)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(module=module)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     assert done.stdout == "False\n"

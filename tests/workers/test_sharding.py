@@ -22,7 +22,12 @@ def test_a_shard_lies_within_the_number_of_shards(stream: str, shards: int) -> N
 def test_a_stream_has_the_same_shard_in_every_process() -> None:
     code = "from workers.sharding import shard_of; print([shard_of(f'stream-{i}', 16) for i in range(20)])"
 
-    printed = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
 
     assert printed == {f"{[shard_of(StreamId(f'stream-{i}'), 16) for i in range(20)]}\n"}
 

@@ -1,4 +1,5 @@
-"""What the frame model says of the same footage, fold by fold: what the clip model must beat, and what opens its gate."""
+"""What the frame model says of the same footage, fold by fold: what the clip model must beat, and
+what opens its gate."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ __all__ = ["Beside", "frame_scores"]
 GAP = Fraction(1, 2)
 """Seconds between the frames that are looked at."""
 RATE = Fraction(10)
-"""Frames a second of the films that variants are made from: of those, single frames are looked at."""
+"""Frames a second of the films that variants are made from: of those, single frames are looked at.
+"""
 LONGEST = 448
 """Longest side of a frame before it is squashed."""
 FIGHT = Label("fight")
@@ -53,20 +55,27 @@ class Beside:
 
     def filmed(self, rows: int) -> NDArray[np.bool_]:
         """Rows most of whose frames are said to be of a camera."""
-        shares = np.bincount(self.row, weights=self.camera, minlength=rows) / np.maximum(np.bincount(self.row, minlength=rows), 1)
+        shares = np.bincount(self.row, weights=self.camera, minlength=rows) / np.maximum(
+            np.bincount(self.row, minlength=rows), 1
+        )
         return shares >= 0.5
 
 
-def frame_scores(models: Path, rows: Sequence[Row], folds: Mapping[str, int], plan: Footage, view: str) -> Beside:
+def frame_scores(
+    models: Path, rows: Sequence[Row], folds: Mapping[str, int], plan: Footage, view: str
+) -> Beside:
     """Scores of one view; cached.
 
     Args:
-        models: what ``train.py --folds-out`` wrote: ``fold-K/streamwarden-frame``, of the same folds.
+        models: what ``train.py --folds-out`` wrote: ``fold-K/streamwarden-frame``, of the same
+        folds.
 
     Raises:
         ValueError: its folds are not these.
     """
-    path = plan.cache / f"frames-{''.join(letter if letter.isalnum() else '-' for letter in view)}.npz"
+    path = (
+        plan.cache / f"frames-{''.join(letter if letter.isalnum() else '-' for letter in view)}.npz"
+    )
     if not path.exists():
         _check_folds(models, rows, folds)
         parts = list(_scored(models, rows, folds, plan, view))
@@ -94,7 +103,9 @@ def _check_folds(models: Path, rows: Sequence[Row], folds: Mapping[str, int]) ->
         theirs = {line["path"]: int(line["fold"]) for line in csv.DictReader(file)}
     for row in rows:
         if theirs.get(row.path) != folds[row.group]:
-            raise ValueError(f"{models}: {row.path} is in fold {theirs.get(row.path)}, here in {folds[row.group]}")
+            raise ValueError(
+                f"{models}: {row.path} is in fold {theirs.get(row.path)}, here in {folds[row.group]}"
+            )
 
 
 def _scored(
@@ -113,12 +124,20 @@ def _open(folder: Path) -> Scorer:
     return load_onnx(folder, read_manifest(folder))
 
 
-def _frames(row: Row, view: str, backdrops: Sequence[Film], scorer: Scorer, plan: Footage) -> Iterator[tuple[Fraction, Rgb]]:
+def _frames(
+    row: Row, view: str, backdrops: Sequence[Film], scorer: Scorer, plan: Footage
+) -> Iterator[tuple[Fraction, Rgb]]:
     side = scorer.inputs[0].width
     if view == PLAIN:
         film = read_film(plan.data / row.path, width=side, height=side, seconds=Fraction(6))
     else:
-        film = changed(row, at_rate(read_small(plan.data / row.path, longest=LONGEST), RATE), view, backdrops, plan)
+        film = changed(
+            row,
+            at_rate(read_small(plan.data / row.path, longest=LONGEST), RATE),
+            view,
+            backdrops,
+            plan,
+        )
     times = [index * GAP for index in range(int(film.at[-1] / GAP) + 1)]
     for at, rgb in zip(times, frames_at(film, times), strict=True):
         yield at, rgb if view == PLAIN else squash(rgb, side)
@@ -127,4 +146,6 @@ def _frames(row: Row, view: str, backdrops: Sequence[Film], scorer: Scorer, plan
 def _said(scorer: Scorer, rgb: Rgb) -> tuple[float, bool]:
     sample = Sample(at=Fraction(0), pts=0, keyframe=True, images={scorer.inputs[0]: rgb})
     (scores,) = scorer.score([sample])
-    return scores.values[FIGHT], max(scores.medium, key=lambda medium: scores.medium[medium]) == Medium.CAMERA
+    return scores.values[FIGHT], max(
+        scores.medium, key=lambda medium: scores.medium[medium]
+    ) == Medium.CAMERA

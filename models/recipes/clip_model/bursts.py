@@ -1,4 +1,5 @@
-"""Bursts out of clips: which instants the scanner would look at, and the frames it would see there, made by its own media."""
+"""Bursts out of clips: which instants the scanner would look at, and the frames it would see there,
+made by its own media."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from scanner.types import Burst, Fit, FrameSpec, Rgb
 __all__ = ["BURST", "SIDE", "Film", "bursts_of", "frames_at", "read_film"]
 
 BURST = Burst(frames=10, rate=5)
-"""Long enough for a blow and what follows; 10 frames a second for 2 s cost twice as much and were worth 0.01 of AUC."""
+"""Long enough for a blow and what follows; 10 frames a second for 2 s cost twice as much and were
+worth 0.01 of AUC."""
 SIDE = 160
 """Pixels of the square that the network gets of each frame."""
 _ALL = Sampling(strategy="every", every=Fraction(1, 240))
@@ -35,8 +37,11 @@ class Film:
     """Seconds to the last frame's end."""
 
 
-def read_film(path: Path, *, width: int = SIDE, height: int = SIDE, seconds: Fraction | None = None) -> Film:
-    """All frames of the first ``seconds`` (all of them where ``None``), squashed to ``width`` x ``height`` as the scanner squashes."""
+def read_film(
+    path: Path, *, width: int = SIDE, height: int = SIDE, seconds: Fraction | None = None
+) -> Film:
+    """All frames of the first ``seconds`` (all of them where ``None``), squashed to ``width`` x
+    ``height`` as the scanner squashes."""
     spec = FrameSpec(width=width, height=height, fit=Fit.SQUASH)
     at: list[Fraction] = []
     frames: list[Rgb] = []

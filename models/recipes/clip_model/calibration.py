@@ -1,4 +1,5 @@
-"""From logits to probabilities that mean what they say, and the policy that follows, by the rules of the frame model."""
+"""From logits to probabilities that mean what they say, and the policy that follows, by the rules
+of the frame model."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ Array = NDArray[np.float64]
 
 
 def calibrate(held: HeldOut, which: NDArray[np.bool_] | None = None) -> Calibrated:
-    """Platt scaling on bursts as filmed, of groups that the heads never saw (of them those at ``which``)."""
+    """Platt scaling on bursts as filmed, of groups that the heads never saw (of them those at
+    ``which``)."""
     row, logits = held.views[PLAIN].row, held.logits[PLAIN]
     chosen = np.ones(len(row), bool) if which is None else which
     weight = _capped([held.rows[index].group for index in row[chosen]])
@@ -62,7 +64,9 @@ def kind_of(row: Row) -> str:
     """What kind of footage a row is, in the card's words."""
     if row.task == "violence_clip":
         return "fights" if row.label == "1" else "ordinary CCTV"
-    return {"benign_video": "ordinary video", "screen": "screens"}.get(row.task if row.task == "benign_video" else row.label, "games")
+    return {"benign_video": "ordinary video", "screen": "screens"}.get(
+        row.task if row.task == "benign_video" else row.label, "games"
+    )
 
 
 def harmless(held: HeldOut) -> dict[str, NDArray[np.bool_]]:
@@ -72,20 +76,34 @@ def harmless(held: HeldOut) -> dict[str, NDArray[np.bool_]]:
 
 
 def advise(held: HeldOut, calibrated: Calibrated, camera: NDArray[np.bool_]) -> Advice:
-    """Thresholds at the stated false positives, the mean over the kinds of harmless footage, and what ordinary CCTV then does.
+    """Thresholds at the stated false positives, the mean over the kinds of harmless footage, and
+    what ordinary CCTV then does.
 
     Args:
-        camera: bursts whose medium is said to be a camera; the others do not count, as the policy's ``when`` says.
+        camera: bursts whose medium is said to be a camera; the others do not count, as the policy's
+        ``when`` says.
     """
     view, logits = held.views[PLAIN], np.where(camera, held.logits[PLAIN], -np.inf)
     kinds = harmless(held)
     ordinary = kinds.pop("ordinary CCTV")
     parts = [logits[which] for which in kinds.values() if which.any()]
-    still = float(np.clip(calibrated.probability(np.array(threshold_over(parts, STILL_FALSE_POSITIVES))), LEAST_STILL, 0.999))
+    still = float(
+        np.clip(
+            calibrated.probability(np.array(threshold_over(parts, STILL_FALSE_POSITIVES))),
+            LEAST_STILL,
+            0.999,
+        )
+    )
     clips = [logits[ordinary & (view.row == row)] for row in np.unique(view.row[ordinary])]
-    lasting = calibrated.evidence(np.array([np.sort(clip)[-min(LOOKS, len(clip))] for clip in clips]))
+    lasting = calibrated.evidence(
+        np.array([np.sort(clip)[-min(LOOKS, len(clip))] for clip in clips])
+    )
     live = calibrated.evidence(np.array(threshold_over(parts, LIVE_FALSE_POSITIVES)))
-    level = max(LEAST_LEVEL, upwards(float(live)), upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))))
+    level = max(
+        LEAST_LEVEL,
+        upwards(float(live)),
+        upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))),
+    )
     shown = truth_of(held.rows)[view.row] == 1
     either = shown | ordinary
     return Advice(

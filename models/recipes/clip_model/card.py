@@ -1,4 +1,5 @@
-"""The model card, in Hugging Face's form: what was measured is filled in, what is not claimed is said."""
+"""The model card, in Hugging Face's form: what was measured is filled in, what is not claimed is
+said."""
 
 from __future__ import annotations
 
@@ -55,5 +56,7 @@ def gate_rows(gates: Mapping[float, Mapping[str, float]]) -> str:
     """Shares of clips that each gate lets through, as Markdown."""
     kinds = list(next(iter(gates.values()), {}))
     rows = [["gate", *kinds], ["---"] * (len(kinds) + 1)]
-    rows += [[f"{gate:g}", *(f"{shares[kind]:.0%}" for kind in kinds)] for gate, shares in gates.items()]
+    rows += [
+        [f"{gate:g}", *(f"{shares[kind]:.0%}" for kind in kinds)] for gate, shares in gates.items()
+    ]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

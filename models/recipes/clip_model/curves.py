@@ -1,4 +1,5 @@
-"""Pictures of how well it goes: detection curves as filmed and under each change, and reliability, from held-out bursts."""
+"""Pictures of how well it goes: detection curves as filmed and under each change, and reliability,
+from held-out bursts."""
 
 from __future__ import annotations
 
@@ -21,11 +22,14 @@ BINS = 10
 
 
 def draw_curves(path: Path, held: HeldOut, calibrated: Calibrated) -> None:
-    """Recall over false positives of clips, for each view; and what came true of what was said of bursts."""
+    """Recall over false positives of clips, for each view; and what came true of what was said of
+    bursts."""
     figure, (detection, reliability) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     for name, view in held.views.items():
         _detection(detection, held, *peaks(held.logits[name], view.row), name)
-    detection.set(xlim=(0, 1), ylim=(0, 1), xlabel="ordinary CCTV clips flagged", ylabel="fight clips found")
+    detection.set(
+        xlim=(0, 1), ylim=(0, 1), xlabel="ordinary CCTV clips flagged", ylabel="fight clips found"
+    )
     detection.legend(fontsize=6)
     row = held.views[PLAIN].row
     _reliability(reliability, calibrated.probability(held.logits[PLAIN]), truth_of(held.rows)[row])
@@ -33,14 +37,20 @@ def draw_curves(path: Path, held: HeldOut, calibrated: Calibrated) -> None:
     plt.close(figure)
 
 
-def _detection(axes: plt.Axes, held: HeldOut, clips: np.ndarray, said: np.ndarray, name: str) -> None:
+def _detection(
+    axes: plt.Axes, held: HeldOut, clips: np.ndarray, said: np.ndarray, name: str
+) -> None:
     own = np.array([held.rows[clip].task == "violence_clip" for clip in clips])
     hits = truth_of(held.rows)[clips[own]][np.argsort(-said[own])] == 1
-    axes.plot(np.cumsum(~hits) / max((~hits).sum(), 1), np.cumsum(hits) / max(hits.sum(), 1), label=name)
+    axes.plot(
+        np.cumsum(~hits) / max((~hits).sum(), 1), np.cumsum(hits) / max(hits.sum(), 1), label=name
+    )
 
 
 def _reliability(axes: plt.Axes, said: np.ndarray, truth: np.ndarray) -> None:
     parts = np.array_split(np.argsort(said), BINS)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
-    axes.plot([said[part].mean() for part in parts], [truth[part].mean() for part in parts], marker="o")
+    axes.plot(
+        [said[part].mean() for part in parts], [truth[part].mean() for part in parts], marker="o"
+    )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="said", ylabel="came true")

@@ -28,7 +28,8 @@ __all__ = ["FILE", "Facts", "compare", "cost_of", "write_model"]
 FILE = "clip.onnx"
 INPUT, OUTPUT = "frames", "label_logits"
 DEEPEST = 1e-3
-"""Largest difference of a logit between torch and the graph that still counts as the same network."""
+"""Largest difference of a logit between torch and the graph that still counts as the same network.
+"""
 REPEATS = 20
 
 
@@ -48,10 +49,13 @@ class Facts:
 
 
 def write_model(folder: Path, facts: Facts, model: ClipModel) -> float:
-    """Graph, manifest and golden scores: the largest difference of a golden score when they are asked again."""
+    """Graph, manifest and golden scores: the largest difference of a golden score when they are
+    asked again."""
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(model, folder / FILE)
-    (folder / "model.toml").write_text(manifest_text(facts, hashlib.sha256((folder / FILE).read_bytes()).hexdigest()), "utf-8")
+    (folder / "model.toml").write_text(
+        manifest_text(facts, hashlib.sha256((folder / FILE).read_bytes()).hexdigest()), "utf-8"
+    )
     write_golden(folder, record(load_onnx(folder, read_manifest(folder))))
     return check_model(folder)
 
@@ -62,7 +66,14 @@ def write_graph(model: ClipModel, path: Path) -> None:
     buffer = io.BytesIO()
     axes = {name: {0: "batch"} for name in (INPUT, OUTPUT)}
     torch.onnx.export(
-        model.eval(), (burst,), buffer, input_names=[INPUT], output_names=[OUTPUT], dynamic_axes=axes, opset_version=OPSET, dynamo=False
+        model.eval(),
+        (burst,),
+        buffer,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        dynamo=False,
     )
     graph = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(graph, full_check=True)
@@ -81,7 +92,9 @@ def compare(model: ClipModel, path: Path, bursts: NDArray[np.uint8]) -> float:
     for burst in bursts:
         with torch.inference_mode():
             wanted = model(torch.from_numpy(burst[None])).numpy()
-        worst = max(worst, float(np.abs(wanted - session.run([OUTPUT], {INPUT: burst[None]})[0]).max()))
+        worst = max(
+            worst, float(np.abs(wanted - session.run([OUTPUT], {INPUT: burst[None]})[0]).max())
+        )
     if not worst <= DEEPEST:
         raise ValueError(f"{path}: logits differ from torch's by {worst}, limit is {DEEPEST}")
     return worst
@@ -90,7 +103,9 @@ def compare(model: ClipModel, path: Path, bursts: NDArray[np.uint8]) -> float:
 def cost_of(path: Path) -> float:
     """CPU milliseconds of one burst at batch 1 on one thread: the median."""
     session, times = open_session(path), []
-    burst = np.random.default_rng(0).integers(0, 256, size=(1, BURST.frames, SIDE, SIDE, 3), dtype=np.uint8)
+    burst = np.random.default_rng(0).integers(
+        0, 256, size=(1, BURST.frames, SIDE, SIDE, 3), dtype=np.uint8
+    )
     for _ in range(REPEATS):
         start = time.process_time()
         session.run(None, {INPUT: burst})
@@ -138,4 +153,8 @@ still = {facts.advice.still:.3f}
 when = ["camera", "mixed"]
 shadow = {str(facts.shadow).lower()}
 """
-    return text + "\n[quality]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in facts.quality.items())
+    return (
+        text
+        + "\n[quality]\n"
+        + "".join(f'"{name}" = "{value}"\n' for name, value in facts.quality.items())
+    )

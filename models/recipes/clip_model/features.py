@@ -1,4 +1,5 @@
-"""Statistics of cached bursts, cached themselves: they depend on ``flow``, ``model`` and ``statistics`` alone."""
+"""Statistics of cached bursts, cached themselves: they depend on ``flow``, ``model`` and
+``statistics`` alone."""
 
 from __future__ import annotations
 
@@ -37,7 +38,10 @@ class Described:
 
 def join(parts: Sequence[Described]) -> Described:
     """Several views, one after the other."""
-    return Described(values=np.concatenate([part.values for part in parts]), row=np.concatenate([part.row for part in parts]))
+    return Described(
+        values=np.concatenate([part.values for part in parts]),
+        row=np.concatenate([part.row for part in parts]),
+    )
 
 
 def describe_view(rows: Sequence[Row], cache: Path, view: str) -> Described:
@@ -46,7 +50,10 @@ def describe_view(rows: Sequence[Row], cache: Path, view: str) -> Described:
     if not path.exists():
         batch = load(rows, cache, view)
         with torch.inference_mode():
-            parts = [_described(batch.luma[start : start + BATCH]) for start in range(0, len(batch.row), BATCH)]
+            parts = [
+                _described(batch.luma[start : start + BATCH])
+                for start in range(0, len(batch.row), BATCH)
+            ]
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, values=np.concatenate(parts), row=batch.row)
         partial.rename(path)

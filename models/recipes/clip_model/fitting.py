@@ -20,7 +20,8 @@ __all__ = ["ELSEWHERE", "RIDGES", "fit_head", "judge", "truth_of", "worth"]
 RIDGES = (0.01, 0.03, 0.1, 0.3)
 """Weights of the squared coefficients beside the mean loss, to choose from."""
 ELSEWHERE = 0.3
-"""What games, screens and ordinary video count together, where the ordinary scenes of the fights' own cameras count 1."""
+"""What games, screens and ordinary video count together, where the ordinary scenes of the fights'
+own cameras count 1."""
 LEAST_SPREAD = 1e-3
 
 Array = NDArray[np.float64]
@@ -32,12 +33,16 @@ def truth_of(rows: Sequence[Row]) -> NDArray[np.int64]:
 
 
 def worth(row: NDArray[np.int64], rows: Sequence[Row]) -> Array:
-    """How much each burst counts, summing to 1: a clip's bursts share what it counts, groups count by the root of their size."""
+    """How much each burst counts, summing to 1: a clip's bursts share what it counts, groups count
+    by the root of their size."""
     clips, place, bursts = np.unique(row, return_inverse=True, return_counts=True)
     groups = np.array([rows[clip].group for clip in clips])
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     chance = (sizes[group] ** -0.5)[place] / bursts[place]
-    fights, kind = truth_of(rows)[row] == 1, np.array([rows[index].task == "violence_clip" for index in row])
+    fights, kind = (
+        truth_of(rows)[row] == 1,
+        np.array([rows[index].task == "violence_clip" for index in row]),
+    )
     for which, total in ((fights, 1.0), (~fights & kind, 1.0), (~kind, ELSEWHERE)):
         if which.any():
             chance[which] *= total / chance[which].sum()
@@ -54,10 +59,15 @@ def fit_head(bursts: Described, rows: Sequence[Row], *, ridge: float) -> Head:
     scale = 1 / ((weight @ (values - centre).square()).sqrt() + LEAST_SPREAD)
     head.centre, head.scale = centre.float(), scale.float()
     standard = head.standard(values.float()).double()
-    coefficients, offset = torch.zeros(values.shape[1], dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    coefficients, offset = (
+        torch.zeros(values.shape[1], dtype=torch.float64),
+        torch.zeros((), dtype=torch.float64),
+    )
 
     def loss() -> Tensor:
-        each = functional.binary_cross_entropy_with_logits(standard @ coefficients + offset, truth, reduction="none")
+        each = functional.binary_cross_entropy_with_logits(
+            standard @ coefficients + offset, truth, reduction="none"
+        )
         return (each * weight).sum() + ridge * coefficients.square().sum()
 
     coefficients, offset = minimise(loss, coefficients, offset)

@@ -1,6 +1,8 @@
-"""Dense optical flow that exports to ONNX: Lucas and Kanade's least squares over a pyramid, and the camera's own motion in it.
+"""Dense optical flow that exports to ONNX: Lucas and Kanade's least squares over a pyramid, and the
+camera's own motion in it.
 
-Everything is written for N x 1 x H x W luma in [0, 1]; flows are N x 2 x H x W in pixels, across and down.
+Everything is written for N x 1 x H x W luma in [0, 1]; flows are N x 2 x H x W in pixels, across
+and down.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ STEP = 2.0
 LEAST_GRADIENT = 3e-4
 """Squared gradient, in luma a pixel, below which a window says nothing."""
 NOISE_GAIN = 4.0
-"""How many times the noise's own squared gradient a window must have to be believed: noise must not look like motion."""
+"""How many times the noise's own squared gradient a window must have to be believed: noise must not
+look like motion."""
 ROBUST_STEPS = 3
 """Steps of reweighted least squares for the camera's motion."""
 LEAST_MISFIT = 0.25
@@ -34,7 +37,8 @@ LEAST_MISFIT = 0.25
 
 
 def flow_between(before: Tensor, after: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """The flow from one frame to the next, and how far each place can be believed (N x 1 x H x W, from 0 to 1).
+    """The flow from one frame to the next, and how far each place can be believed (N x 1 x H x W,
+    from 0 to 1).
 
     Args:
         noise: N, the spread of the noise in luma.
@@ -43,7 +47,9 @@ def flow_between(before: Tensor, after: Tensor, noise: Tensor) -> tuple[Tensor, 
     flow = torch.cat([befores[-1], befores[-1]], dim=1) * 0.0
     for level in range(LEVELS - 1, -1, -1):
         if level < LEVELS - 1:
-            flow = 2 * functional.interpolate(flow, scale_factor=2.0, mode="bilinear", align_corners=False)
+            flow = 2 * functional.interpolate(
+                flow, scale_factor=2.0, mode="bilinear", align_corners=False
+            )
         doubt = (LEAST_GRADIENT + NOISE_GAIN * noise.square() / 4.0**level).view(-1, 1, 1, 1)
         step, trust = _refine(befores[level], warp(afters[level], flow), doubt)
         flow = blur(flow + step, SMOOTH)
@@ -72,24 +78,41 @@ def _refine(before: Tensor, after: Tensor, doubt: Tensor) -> tuple[Tensor, Tenso
 
 def _gradients(luma: Tensor) -> tuple[Tensor, Tensor]:
     padded = functional.pad(luma, (1, 1, 1, 1), mode="replicate")
-    return (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2, (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    return (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2, (
+        padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+    ) / 2
 
 
 def warp(luma: Tensor, flow: Tensor) -> Tensor:
     """``luma`` fetched from where ``flow`` leads."""
     height, width = int(luma.shape[-2]), int(luma.shape[-1])
     x = (torch.arange(width, dtype=torch.float32) + flow[:, 0]) * (2 / (width - 1)) - 1
-    y = (torch.arange(height, dtype=torch.float32).view(-1, 1) + flow[:, 1]) * (2 / (height - 1)) - 1
-    return functional.grid_sample(luma, torch.stack([x, y], dim=-1), mode="bilinear", padding_mode="border", align_corners=True)
+    y = (torch.arange(height, dtype=torch.float32).view(-1, 1) + flow[:, 1]) * (
+        2 / (height - 1)
+    ) - 1
+    return functional.grid_sample(
+        luma,
+        torch.stack([x, y], dim=-1),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=True,
+    )
 
 
 def blur(values: Tensor, spread: float) -> Tensor:
     """A Gaussian blur of each channel, edges repeated."""
     channels, weights = int(values.shape[1]), gaussian(spread)
     reach = len(weights) // 2
-    across, down = (torch.from_numpy(np.tile(weights.reshape(shape), (channels, 1, 1, 1))) for shape in ((1, 1, 1, -1), (1, 1, -1, 1)))
-    values = functional.conv2d(functional.pad(values, (reach, reach, 0, 0), mode="replicate"), across, groups=channels)
-    return functional.conv2d(functional.pad(values, (0, 0, reach, reach), mode="replicate"), down, groups=channels)
+    across, down = (
+        torch.from_numpy(np.tile(weights.reshape(shape), (channels, 1, 1, 1)))
+        for shape in ((1, 1, 1, -1), (1, 1, -1, 1))
+    )
+    values = functional.conv2d(
+        functional.pad(values, (reach, reach, 0, 0), mode="replicate"), across, groups=channels
+    )
+    return functional.conv2d(
+        functional.pad(values, (0, 0, reach, reach), mode="replicate"), down, groups=channels
+    )
 
 
 def gaussian(spread: float) -> NDArray[np.float32]:
@@ -104,7 +127,8 @@ def gaussian(spread: float) -> NDArray[np.float32]:
 
 
 def camera_of(flow: Tensor, trust: Tensor) -> Tensor:
-    """The camera's own motion: the affine flow that most places follow, by reweighted least squares. Shape of ``flow``."""
+    """The camera's own motion: the affine flow that most places follow, by reweighted least
+    squares. Shape of ``flow``."""
     height, width = int(flow.shape[-2]), int(flow.shape[-1])
     places = _places(height, width)
     moved, believed = flow.flatten(2), trust.flatten(2)
@@ -112,7 +136,9 @@ def camera_of(flow: Tensor, trust: Tensor) -> Tensor:
     for _ in range(ROBUST_STEPS):
         fitted = _affine(places, moved, weight, believed.sum(dim=2, keepdim=True))
         misfit = (moved - fitted).square().sum(dim=1, keepdim=True)
-        typical = (misfit * believed).sum(dim=2, keepdim=True) / (believed.sum(dim=2, keepdim=True) + 1e-3)
+        typical = (misfit * believed).sum(dim=2, keepdim=True) / (
+            believed.sum(dim=2, keepdim=True) + 1e-3
+        )
         weight = believed / (1 + misfit / (LEAST_MISFIT * (1 + typical))).square()
     return fitted.reshape(-1, 2, height, width)
 
@@ -135,7 +161,16 @@ def _affine(places: Tensor, moved: Tensor, weight: Tensor, total: Tensor) -> Ten
 def inverse(symmetric: Tensor) -> Tensor:
     """Of symmetric 3 x 3 matrices, by cofactors: ONNX has no operator for it."""
     (a, b, c), (_, d, e), (_, _, f) = (row.unbind(dim=1) for row in symmetric.unbind(dim=1))
-    cofactors: Sequence[Tensor] = (d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b)
+    cofactors: Sequence[Tensor] = (
+        d * f - e * e,
+        c * e - b * f,
+        b * e - c * d,
+        a * f - c * c,
+        b * c - a * e,
+        a * d - b * b,
+    )
     determinant = a * cofactors[0] + b * cofactors[1] + c * cofactors[2]
     order = (0, 1, 2, 1, 3, 4, 2, 4, 5)
-    return (torch.stack([cofactors[index] for index in order], dim=1) / determinant.unsqueeze(1)).reshape(-1, 3, 3)
+    return (
+        torch.stack([cofactors[index] for index in order], dim=1) / determinant.unsqueeze(1)
+    ).reshape(-1, 3, 3)

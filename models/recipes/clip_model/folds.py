@@ -1,4 +1,5 @@
-"""Cross-validation by group: every burst is judged by a head that never saw its camera or game, nor was chosen on it."""
+"""Cross-validation by group: every burst is judged by a head that never saw its camera or game, nor
+was chosen on it."""
 
 from __future__ import annotations
 
@@ -38,11 +39,20 @@ class HeldOut:
         """What was said of the other folds' bursts."""
         kept = {name: self.fold[view.row] != left_out for name, view in self.views.items()}
         views = {name: view.take(kept[name]) for name, view in self.views.items()}
-        return replace(self, views=views, logits={name: logits[kept[name]] for name, logits in self.logits.items()})
+        return replace(
+            self,
+            views=views,
+            logits={name: logits[kept[name]] for name, logits in self.logits.items()},
+        )
 
 
 def cross_validate(
-    views: Mapping[str, Described], learned: Sequence[str], rows: Sequence[Row], fold: NDArray[np.int64], *, ridge: float | None = None
+    views: Mapping[str, Described],
+    learned: Sequence[str],
+    rows: Sequence[Row],
+    fold: NDArray[np.int64],
+    *,
+    ridge: float | None = None,
 ) -> HeldOut:
     """Nested: each fold's head, and the ridge it is fitted with, come from the other folds alone.
 
@@ -62,7 +72,9 @@ def cross_validate(
             which = fold[view.row] == left_out
             if which.any():
                 logits[name][which] = judge(heads[-1], view.take(which))
-    return HeldOut(rows=rows, fold=fold, views=views, logits=logits, heads=heads, ridges=tuple(ridges))
+    return HeldOut(
+        rows=rows, fold=fold, views=views, logits=logits, heads=heads, ridges=tuple(ridges)
+    )
 
 
 def choose_ridge(bursts: Described, rows: Sequence[Row], fold: NDArray[np.int64]) -> float:
@@ -70,7 +82,9 @@ def choose_ridge(bursts: Described, rows: Sequence[Row], fold: NDArray[np.int64]
     return max(RIDGES, key=lambda ridge: _inner_area(bursts, rows, fold, ridge))
 
 
-def _inner_area(bursts: Described, rows: Sequence[Row], fold: NDArray[np.int64], ridge: float) -> float:
+def _inner_area(
+    bursts: Described, rows: Sequence[Row], fold: NDArray[np.int64], ridge: float
+) -> float:
     """AUC of single bursts, as filmed and as streams show them alike."""
     said = np.zeros(len(bursts.row))
     own = fold[bursts.row]

@@ -1,4 +1,5 @@
-"""The cache: the bursts of every clip, as filmed and as live streams show them, written once and shard by shard, so that work resumes."""
+"""The cache: the bursts of every clip, as filmed and as live streams show them, written once and
+shard by shard, so that work resumes."""
 
 from __future__ import annotations
 
@@ -22,7 +23,19 @@ from scanner.types import Fit, FrameSpec, Rgb
 from .bursts import SIDE, Film, bursts_of, read_film
 from .scenes import VARIANTS, at_rate, show
 
-__all__ = ["PLAIN", "Batch", "Footage", "changed", "extract", "load", "luma_of", "moving", "ordinary_films", "read_small", "squash"]
+__all__ = [
+    "PLAIN",
+    "Batch",
+    "Footage",
+    "changed",
+    "extract",
+    "load",
+    "luma_of",
+    "moving",
+    "ordinary_films",
+    "read_small",
+    "squash",
+]
 
 PLAIN = "as filmed"
 SHARD = 16
@@ -72,10 +85,13 @@ def luma_of(rgb: Rgb) -> Luma:
     return np.rint(rgb.astype(np.float32) @ WEIGHTS).clip(0, 255).astype(np.uint8)
 
 
-def extract(rows: Sequence[Row], folds: Mapping[str, int], plan: Footage, views: Sequence[str]) -> None:
+def extract(
+    rows: Sequence[Row], folds: Mapping[str, int], plan: Footage, views: Sequence[str]
+) -> None:
     """Fill the cache with these views of the rows; what is there already stays.
 
-    A view is ``PLAIN``, the name of one of ``VARIANTS``, or a number: one draw of what live streams do.
+    A view is ``PLAIN``, the name of one of ``VARIANTS``, or a number: one draw of what live streams
+    do.
     """
     plan.cache.mkdir(parents=True, exist_ok=True)
     backdrops: dict[int, list[Film]] = {}
@@ -83,9 +99,16 @@ def extract(rows: Sequence[Row], folds: Mapping[str, int], plan: Footage, views:
         missing = [view for view in views if not shard_path(plan.cache, view, start).exists()]
         if missing and not backdrops and missing != [PLAIN]:
             backdrops = ordinary_films(rows, folds, plan.data)
-        films = {index: read_small(plan.data / rows[index].path) for index in _of_shard(rows, start)} if set(missing) - {PLAIN} else {}
+        films = (
+            {index: read_small(plan.data / rows[index].path) for index in _of_shard(rows, start)}
+            if set(missing) - {PLAIN}
+            else {}
+        )
         for view in missing:
-            _write(shard_path(plan.cache, view, start), _shard(rows, start, view, folds, backdrops, films, plan))
+            _write(
+                shard_path(plan.cache, view, start),
+                _shard(rows, start, view, folds, backdrops, films, plan),
+            )
         print(f"{min(start + SHARD, len(rows))}/{len(rows)} clips, {len(views)} views", flush=True)
 
 
@@ -113,9 +136,13 @@ def load(rows: Sequence[Row], cache: Path, view: str) -> Batch:
     return Batch(**{name: np.concatenate(arrays) for name, arrays in parts.items()})
 
 
-def ordinary_films(rows: Sequence[Row], folds: Mapping[str, int], data: Path) -> dict[int, list[Film]]:
+def ordinary_films(
+    rows: Sequence[Row], folds: Mapping[str, int], data: Path
+) -> dict[int, list[Film]]:
     """Fold -> ordinary camera scenes, spread over that fold's clips."""
-    ordinary = [row for row in rows if row.task in {"violence_clip", "benign_video"} and row.label == "0"]
+    ordinary = [
+        row for row in rows if row.task in {"violence_clip", "benign_video"} and row.label == "0"
+    ]
     found: dict[int, list[Film]] = {}
     for row in sorted(ordinary, key=lambda row: hashlib.sha256(row.path.encode()).digest()):
         films = found.setdefault(folds[row.group], [])
@@ -143,16 +170,24 @@ def _shard(
     return {"luma": np.stack(lumas), "row": row, "number": number}
 
 
-def _seen(row: Row, film: Film | None, view: str, backdrops: Sequence[Film], plan: Footage) -> Iterator[list[Rgb]]:
+def _seen(
+    row: Row, film: Film | None, view: str, backdrops: Sequence[Film], plan: Footage
+) -> Iterator[list[Rgb]]:
     """The network's input, burst by burst; the same for ever, given the seed."""
-    whole = read_film(plan.data / row.path, seconds=LIMIT) if film is None or view == PLAIN else changed(row, film, view, backdrops, plan)
+    whole = (
+        read_film(plan.data / row.path, seconds=LIMIT)
+        if film is None or view == PLAIN
+        else changed(row, film, view, backdrops, plan)
+    )
     for frames in bursts_of(whole):
         yield frames if view == PLAIN else [squash(rgb, SIDE) for rgb in frames]
 
 
 def changed(row: Row, film: Film, view: str, backdrops: Sequence[Film], plan: Footage) -> Film:
     """One clip as a variant or a draw shows it, before it is squashed."""
-    rng = np.random.default_rng([plan.seed, zlib.crc32(row.path.encode()), zlib.crc32(view.encode())])
+    rng = np.random.default_rng(
+        [plan.seed, zlib.crc32(row.path.encode()), zlib.crc32(view.encode())]
+    )
     if view in VARIANTS:
         return VARIANTS[view](film, rng, backdrops)
     return show(at_rate(film, COARSE), rng, backdrops)
@@ -163,7 +198,12 @@ def read_small(path: Path, *, longest: int = LONGEST) -> Film:
     with av.open(str(path)) as container:
         size = (container.streams.video[0].width, container.streams.video[0].height)
     ratio = min(1.0, longest / max(size))
-    return read_film(path, width=max(8, round(size[0] * ratio)), height=max(8, round(size[1] * ratio)), seconds=LIMIT)
+    return read_film(
+        path,
+        width=max(8, round(size[0] * ratio)),
+        height=max(8, round(size[1] * ratio)),
+        seconds=LIMIT,
+    )
 
 
 _scalers: dict[int, tuple[FrameSpec, Scaler]] = {}

@@ -13,22 +13,26 @@ from .statistics import describe
 __all__ = ["FIELD", "ClipModel", "Head", "describe_bursts", "names_of"]
 
 FIELD = 64
-"""Pixels of the square in which motion is measured; what is measured is twice as fine before it is averaged."""
+"""Pixels of the square in which motion is measured; what is measured is twice as fine before it is
+averaged."""
 GRID = 20
 """Cells a side in which change is collected to find where the scene moves."""
 CHANGE_POWER = 1.5
-"""Busier cells count by this power: the busiest place is to be seen close, not the middle between two."""
+"""Busier cells count by this power: the busiest place is to be seen close, not the middle between
+two."""
 REACH = 2.0
 """Half the window's side, in spreads of where change is."""
 CLOSEST = 0.17
 """Least half side of the window, in frame sides: beyond, there are no more pixels to see."""
 QUIET_SHARE, QUIET_QUANTILE = 0.3, 0.385
-"""This share of the places changes by noise alone; of a normal spread 1, that share lies within the quantile."""
+"""This share of the places changes by noise alone; of a normal spread 1, that share lies within the
+quantile."""
 CHANGED = 2.5
 """Spreads of the noise that make a change."""
 LEAST_CHANGE = 0.01
 BOUND = 4.0
-"""Spreads beyond which a statistic tells no more: footage unlike any that was learned from must not shout."""
+"""Spreads beyond which a statistic tells no more: footage unlike any that was learned from must not
+shout."""
 WEIGHTS = (0.299, 0.587, 0.114)
 """Of red, green and blue in luma (BT.601)."""
 
@@ -61,7 +65,9 @@ class ClipModel(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """N x T x H x W x 3 uint8 RGB -> N x 1."""
-        red, green, blue = (frames[..., index].float() * weight for index, weight in enumerate(WEIGHTS))
+        red, green, blue = (
+            frames[..., index].float() * weight for index, weight in enumerate(WEIGHTS)
+        )
         return self.head(describe_bursts(torch.round(red + green + blue) * (1 / 255)))
 
 
@@ -90,8 +96,13 @@ def noise_of(differences: Tensor) -> Tensor:
 
 
 def busy_window(differences: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Centre (N x 2, across and down) and half side (N x 1) of a square window on what changes, in frame sides; inside the frame."""
-    change = (differences.abs() - CHANGED * noise.view(-1, 1, 1, 1) - LEAST_CHANGE).clamp(min=0).mean(dim=1, keepdim=True)
+    """Centre (N x 2, across and down) and half side (N x 1) of a square window on what changes, in
+    frame sides; inside the frame."""
+    change = (
+        (differences.abs() - CHANGED * noise.view(-1, 1, 1, 1) - LEAST_CHANGE)
+        .clamp(min=0)
+        .mean(dim=1, keepdim=True)
+    )
     cells = functional.avg_pool2d(change, SIDE // GRID)[:, 0]
     share = (cells / (cells.amax(dim=(1, 2), keepdim=True) + 1e-4)) ** CHANGE_POWER + 1e-4
     share = share / share.sum(dim=(1, 2), keepdim=True)
@@ -104,13 +115,20 @@ def busy_window(differences: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def look(luma: Tensor, centre: Tensor, half: Tensor) -> Tensor:
-    """A square window of each frame, ``FIELD`` pixels a side: N x T x H x W -> N x T x FIELD x FIELD."""
+    """A square window of each frame, ``FIELD`` pixels a side: N x T x H x W -> N x T x FIELD x
+    FIELD."""
     fine = 2 * FIELD
     steps = (torch.arange(fine) + 0.5) * (2 / fine) - 1
     places = 2 * (centre.unsqueeze(2) + half.unsqueeze(2) * steps) - 1
     across = places[:, :1].expand(-1, fine, -1)
     down = places[:, 1:].transpose(1, 2).expand(-1, -1, fine)
-    seen = functional.grid_sample(luma, torch.stack([across, down], dim=-1), mode="bilinear", padding_mode="border", align_corners=False)
+    seen = functional.grid_sample(
+        luma,
+        torch.stack([across, down], dim=-1),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
     return functional.avg_pool2d(seen, 2)
 
 

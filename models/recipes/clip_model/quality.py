@@ -27,25 +27,42 @@ FLAGGED = 0.05
 GATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Frame scores at which the gate's trade is given."""
 HEADLINES = frozenset(
-    {"AUC of clips by their highest burst: as filmed", "AUC of clips, footage of the same size and rate held out", "calibration error"}
+    {
+        "AUC of clips by their highest burst: as filmed",
+        "AUC of clips, footage of the same size and rate held out",
+        "calibration error",
+    }
 )
 
 Array = NDArray[np.float64]
 
 
-def measure(held: HeldOut, stranger: HeldOut, calibrated: Calibrated, level: float, beside: Mapping[str, Beside]) -> tuple[Line, ...]:
+def measure(
+    held: HeldOut,
+    stranger: HeldOut,
+    calibrated: Calibrated,
+    level: float,
+    beside: Mapping[str, Beside],
+) -> tuple[Line, ...]:
     """Every figure, in the card's order.
 
     Args:
         stranger: judged by heads that never saw footage of the same size and frame rate.
-        beside: what the frame model says of the same views; empty where its fold models are not there.
+        beside: what the frame model says of the same views; empty where its fold models are not
+        there.
     """
     return (
         *_areas(held, beside),
         *gains(held, beside).values(),
-        _area("AUC of clips by the mean of their bursts: as filmed", held.rows, *_means(held.logits[PLAIN], held.views[PLAIN].row)),
         _area(
-            "AUC of clips, footage of the same size and rate held out", held.rows, *peaks(stranger.logits[PLAIN], stranger.views[PLAIN].row)
+            "AUC of clips by the mean of their bursts: as filmed",
+            held.rows,
+            *_means(held.logits[PLAIN], held.views[PLAIN].row),
+        ),
+        _area(
+            "AUC of clips, footage of the same size and rate held out",
+            held.rows,
+            *peaks(stranger.logits[PLAIN], stranger.views[PLAIN].row),
         ),
         *_flags(held),
         *_recommended(held, calibrated, level),
@@ -55,11 +72,21 @@ def measure(held: HeldOut, stranger: HeldOut, calibrated: Calibrated, level: flo
 
 def _areas(held: HeldOut, beside: Mapping[str, Beside]) -> Iterator[Line]:
     for name, view in held.views.items():
-        yield _area(f"AUC of clips by their highest burst: {_spoken(name)}", held.rows, *peaks(held.logits[name], view.row))
+        yield _area(
+            f"AUC of clips by their highest burst: {_spoken(name)}",
+            held.rows,
+            *peaks(held.logits[name], view.row),
+        )
         if name in beside:
             highest = beside[name].highest(len(held.rows))
             clips = np.flatnonzero(~np.isnan(highest))
-            yield _area(f"the frame model on the same: {_spoken(name)}", held.rows, clips, highest[clips], subject="fight, frames")
+            yield _area(
+                f"the frame model on the same: {_spoken(name)}",
+                held.rows,
+                clips,
+                highest[clips],
+                subject="fight, frames",
+            )
 
 
 def gains(held: HeldOut, beside: Mapping[str, Beside]) -> dict[str, Line]:
@@ -68,28 +95,43 @@ def gains(held: HeldOut, beside: Mapping[str, Beside]) -> dict[str, Line]:
     for name, frames in beside.items():
         clips, own = peaks(held.logits[name], held.views[name].row)
         theirs = frames.highest(len(held.rows))[clips]
-        which = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & ~np.isnan(theirs)
+        which = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & ~np.isnan(
+            theirs
+        )
         lines[name] = _gain(name, held.rows, clips[which], own[which], theirs[which])
     return lines
 
 
-def _gain(name: str, rows: Sequence[Row], clips: NDArray[np.int64], own: Array, theirs: Array) -> Line:
+def _gain(
+    name: str, rows: Sequence[Row], clips: NDArray[np.int64], own: Array, theirs: Array
+) -> Line:
     truth, groups = truth_of(rows)[clips].astype(float), [rows[clip].group for clip in clips]
-    figure = bootstrap(lambda pick: auc(own[pick], truth[pick]) - auc(theirs[pick], truth[pick]), groups)
-    return Line(subject="fight", what=f"AUC above the frame model's: {name}", figure=figure, examples=len(groups))
+    figure = bootstrap(
+        lambda pick: auc(own[pick], truth[pick]) - auc(theirs[pick], truth[pick]), groups
+    )
+    return Line(
+        subject="fight",
+        what=f"AUC above the frame model's: {name}",
+        figure=figure,
+        examples=len(groups),
+    )
 
 
 def _spoken(view: str) -> str:
     return f"as live streams show them, draw {view}" if view.isdigit() else view
 
 
-def _area(what: str, rows: Sequence[Row], clips: NDArray[np.int64], said: Array, *, subject: str = "fight") -> Line:
+def _area(
+    what: str, rows: Sequence[Row], clips: NDArray[np.int64], said: Array, *, subject: str = "fight"
+) -> Line:
     """Fights against ordinary scenes of the same cameras."""
     own = np.array([rows[clip].task == "violence_clip" for clip in clips])
     scores, truth = said[own], truth_of(rows)[clips[own]].astype(float)
     groups = [rows[clip].group for clip in clips[own]]
     figure = bootstrap(lambda pick: auc(scores[pick], truth[pick]), groups)
-    return Line(subject=subject, what=what, figure=figure, examples=len(groups), headline=what in HEADLINES)
+    return Line(
+        subject=subject, what=what, figure=figure, examples=len(groups), headline=what in HEADLINES
+    )
 
 
 def _means(said: Array, row: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:
@@ -101,12 +143,17 @@ def _flags(held: HeldOut) -> Iterator[Line]:
     """At thresholds that a stated share of the ordinary CCTV clips reach."""
     logits, row = held.logits[PLAIN], held.views[PLAIN].row
     clips, highest = peaks(logits, row)
-    ordinary = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & (truth_of(held.rows)[clips] == 0)
+    ordinary = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & (
+        truth_of(held.rows)[clips] == 0
+    )
     fights, own = truth_of(held.rows)[clips] == 1, [held.rows[clip].group for clip in clips]
     for share in STATED:
         found = highest > threshold_at(highest[ordinary], share)
         yield _share(f"fight clips found at {share:.0%} of ordinary CCTV clips", found, fights, own)
-    threshold, groups = threshold_at(highest[ordinary], FLAGGED), [held.rows[index].group for index in row]
+    threshold, groups = (
+        threshold_at(highest[ordinary], FLAGGED),
+        [held.rows[index].group for index in row],
+    )
     for kind, which in harmless(held).items():
         if kind != "ordinary CCTV":
             yield _share(
@@ -121,33 +168,63 @@ def _recommended(held: HeldOut, calibrated: Calibrated, level: float) -> Iterato
     evident = calibrated.evidence(held.logits[PLAIN]) >= level
     row = held.views[PLAIN].row
     groups = [held.rows[index].group for index in row]
-    yield _share("bursts of fights that reach the recommended level", evident, truth_of(held.rows)[row] == 1, groups)
+    yield _share(
+        "bursts of fights that reach the recommended level",
+        evident,
+        truth_of(held.rows)[row] == 1,
+        groups,
+    )
     for kind, which in harmless(held).items():
         yield _share(f"bursts that reach it: {kind}, whatever the medium", evident, which, groups)
 
 
 def _calibration(held: HeldOut, calibrated: Calibrated) -> Iterator[Line]:
-    """As the frame model's, on the bursts that the calibration was fitted on; and each fold by a calibration of the others."""
+    """As the frame model's, on the bursts that the calibration was fitted on; and each fold by a
+    calibration of the others."""
     row = held.views[PLAIN].row
-    truth, groups = truth_of(held.rows)[row].astype(float), [held.rows[index].group for index in row]
+    truth, groups = (
+        truth_of(held.rows)[row].astype(float),
+        [held.rows[index].group for index in row],
+    )
     for what, said in (
         ("calibration error", calibrated.probability(held.logits[PLAIN])),
         ("the same, each fold calibrated on the others", crossed(held)),
     ):
-        figure = bootstrap(lambda pick, said=said: calibration_error(said[pick], truth[pick]), groups)
-        yield Line(subject="fight", what=what, figure=figure, examples=len(groups), headline=what in HEADLINES)
+        figure = bootstrap(
+            lambda pick, said=said: calibration_error(said[pick], truth[pick]), groups
+        )
+        yield Line(
+            subject="fight",
+            what=what,
+            figure=figure,
+            examples=len(groups),
+            headline=what in HEADLINES,
+        )
 
 
-def _share(what: str, found: NDArray[np.bool_], which: NDArray[np.bool_], groups: Sequence[str]) -> Line:
+def _share(
+    what: str, found: NDArray[np.bool_], which: NDArray[np.bool_], groups: Sequence[str]
+) -> Line:
     hits, own = found[which], [group for group, chosen in zip(groups, which, strict=True) if chosen]
     figure = bootstrap(lambda pick: float(hits[pick].mean()), own)
-    return Line(subject="fight", what=what, figure=figure, examples=len(own), headline=what in HEADLINES)
+    return Line(
+        subject="fight", what=what, figure=figure, examples=len(own), headline=what in HEADLINES
+    )
 
 
-def gate_table(rows: Sequence[Row], frames: Beside, kinds: Sequence[str], prior: float) -> dict[float, dict[str, float]]:
-    """For each gate, the share of clips of each kind that it lets through: a frame that is of a camera scores as much at this prior."""
+def gate_table(
+    rows: Sequence[Row], frames: Beside, kinds: Sequence[str], prior: float
+) -> dict[float, dict[str, float]]:
+    """For each gate, the share of clips of each kind that it lets through: a frame that is of a
+    camera scores as much at this prior."""
     seen, kind = ~np.isnan(frames.highest(len(rows))), np.asarray(kinds)
     filmed = replace(frames, evidence=np.where(frames.camera, frames.evidence, -np.inf))
     peak = np.nan_to_num(filmed.highest(len(rows)), nan=-np.inf)
     highest = 1 / (1 + np.exp(-peak - np.log(prior / (1 - prior))))
-    return {gate: {name: float((highest[seen & (kind == name)] >= gate).mean()) for name in dict.fromkeys(kinds)} for gate in GATES}
+    return {
+        gate: {
+            name: float((highest[seen & (kind == name)] >= gate).mean())
+            for name in dict.fromkeys(kinds)
+        }
+        for gate in GATES
+    }

@@ -1,6 +1,8 @@
-"""What live video does to a moving scene: each function makes one such change to a film, and ``show`` draws a few of them.
+"""What live video does to a moving scene: each function makes one such change to a film, and
+``show`` draws a few of them.
 
-Changes of single pictures are those of ``frame_model.views``, made alike to every frame; those that move are made here.
+Changes of single pictures are those of ``frame_model.views``, made alike to every frame; those that
+move are made here.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from .bursts import Film, frames_at
 __all__ = ["VARIANTS", "Change", "at_rate", "show"]
 
 Backdrops = Sequence[Film]
-"""Ordinary scenes to play behind or beside another one; of the same fold, or footage would leak across it."""
+"""Ordinary scenes to play behind or beside another one; of the same fold, or footage would leak
+across it."""
 Change = Callable[[Film, Generator, Backdrops], Film]
 Still = Callable[[Picture, Generator, Sequence[Rgb]], Picture]
 
@@ -46,7 +49,9 @@ def still(change: Still) -> Change:
     def changed(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
         seed, beside = int(rng.integers(2**32)), [_frame_of(other) for other in backdrops]
         pictures = (Picture(rgb=rgb, guns=_NO_GUNS, lesson=_LESSON) for rgb in film.frames)
-        return _showing(film, (change(picture, np.random.default_rng(seed), beside).rgb for picture in pictures))
+        return _showing(
+            film, (change(picture, np.random.default_rng(seed), beside).rgb for picture in pictures)
+        )
 
     return changed
 
@@ -60,7 +65,8 @@ def _showing(film: Film, frames: Sequence[Rgb] | object) -> Film:
 
 
 def far(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
-    """The scene shrunk into a larger frame: on black, on a blur of itself, or on another camera's scene, still or moving."""
+    """The scene shrunk into a larger frame: on black, on a blur of itself, or on another camera's
+    scene, still or moving."""
     share, place = rng.uniform(0.3, 0.8), rng.uniform(size=2)
     match rng.integers(4):
         case 0:
@@ -89,7 +95,9 @@ def _blank(film: Film) -> Film:
 
 
 def _blurred(film: Film) -> Film:
-    return _showing(film, (cv2.GaussianBlur(rgb, (0, 0), sigmaX=rgb.shape[1] / 30) for rgb in film.frames))
+    return _showing(
+        film, (cv2.GaussianBlur(rgb, (0, 0), sigmaX=rgb.shape[1] / 30) for rgb in film.frames)
+    )
 
 
 def _stopped(other: Film, film: Film) -> Film:
@@ -115,13 +123,16 @@ def _placed(film: Film, canvas: Film, share: float, place: Sequence[float]) -> F
     frames = []
     for rgb, behind in zip(film.frames, canvas.frames, strict=True):
         frame = behind.copy()
-        frame[top : top + size[1], left : left + size[0]] = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        frame[top : top + size[1], left : left + size[0]] = cv2.resize(
+            rgb, size, interpolation=cv2.INTER_AREA
+        )
         frames.append(frame)
     return _showing(film, frames)
 
 
 def dark(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
-    """Night: less light, a deeper curve, noise that is new in every frame, sometimes no colour, sometimes light that flickers."""
+    """Night: less light, a deeper curve, noise that is new in every frame, sometimes no colour,
+    sometimes light that flickers."""
     return _dimmed(
         film,
         rng,
@@ -133,7 +144,16 @@ def dark(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
     )
 
 
-def _dimmed(film: Film, rng: Generator, *, curve: float, light: float, noise: float, flicker: float = 0.0, grey: bool = False) -> Film:
+def _dimmed(
+    film: Film,
+    rng: Generator,
+    *,
+    curve: float,
+    light: float,
+    noise: float,
+    flicker: float = 0.0,
+    grey: bool = False,
+) -> Film:
     table = ((np.arange(256) / 255.0) ** curve * light).astype(np.float32)
     frames = []
     for rgb in film.frames:
@@ -151,20 +171,36 @@ def shake(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
     return _shaken(film, rng, tremble=tremble, pan=pan)
 
 
-def _shaken(film: Film, rng: Generator, *, tremble: float, pan: Sequence[float] = (0.0, 0.0)) -> Film:
-    """Each frame moved by ``tremble`` of its width (spread, at two rates) and ``pan`` widths a second; what runs out is cropped."""
+def _shaken(
+    film: Film, rng: Generator, *, tremble: float, pan: Sequence[float] = (0.0, 0.0)
+) -> Film:
+    """Each frame moved by ``tremble`` of its width (spread, at two rates) and ``pan`` widths a
+    second; what runs out is cropped."""
     height, width = film.frames[0].shape[:2]
     seconds = np.array([float(at) for at in film.at])
     waves = rng.uniform(0.7, 4.0, size=(2, 2)), rng.uniform(0, 2 * np.pi, size=(2, 2))
-    path = sum(np.sin(2 * np.pi * waves[0][i] * seconds[:, None] + waves[1][i]) for i in range(2)) * tremble
+    path = (
+        sum(np.sin(2 * np.pi * waves[0][i] * seconds[:, None] + waves[1][i]) for i in range(2))
+        * tremble
+    )
     path = (path + seconds[:, None] * np.asarray(pan)) * width
     path -= path.mean(axis=0)
     margin = np.minimum(np.abs(path).max(axis=0) + 1, (0.2 * width, 0.2 * height))
     frames = []
     for rgb, (x, y) in zip(film.frames, path.clip(-margin, margin), strict=True):
         zoom = np.array([width / (width - 2 * margin[0]), height / (height - 2 * margin[1])])
-        matrix = np.array([[zoom[0], 0, -zoom[0] * (margin[0] + x)], [0, zoom[1], -zoom[1] * (margin[1] + y)]])
-        frames.append(cv2.warpAffine(rgb, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        matrix = np.array(
+            [[zoom[0], 0, -zoom[0] * (margin[0] + x)], [0, zoom[1], -zoom[1] * (margin[1] + y)]]
+        )
+        frames.append(
+            cv2.warpAffine(
+                rgb,
+                matrix,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        )
     return _showing(film, frames)
 
 
@@ -215,7 +251,11 @@ def _through_h264(frames: Sequence[Rgb], *, crf: int) -> list[Rgb]:
     encoder.options = {"preset": "veryfast", "tune": "zerolatency", "crf": str(crf)}
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
-    packets = [packet for rgb in frames for packet in encoder.encode(as_frame(rgb).reformat(format="yuv420p"))]
+    packets = [
+        packet
+        for rgb in frames
+        for packet in encoder.encode(as_frame(rgb).reformat(format="yuv420p"))
+    ]
     packets += encoder.encode(None)
     shown = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
     return [frame.to_ndarray(format="rgb24") for frame in shown]
@@ -238,11 +278,14 @@ CHANGES: tuple[tuple[float, Change], ...] = (
     (0.1, stutter),
     (0.4, bitrate),
 )
-"""How often each change is made, in the order in which a stream's picture comes about: scene, camera, layout, encoder."""
+"""How often each change is made, in the order in which a stream's picture comes about: scene,
+camera, layout, encoder."""
 
 
 def _overlaid(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
-    return still(facecam)(still(banner)(still(chat)(film, rng, backdrops), rng, backdrops), rng, backdrops)
+    return still(facecam)(
+        still(banner)(still(chat)(film, rng, backdrops), rng, backdrops), rng, backdrops
+    )
 
 
 VARIANTS: dict[str, Change] = {
@@ -253,12 +296,14 @@ VARIANTS: dict[str, Change] = {
     "far: shrunk to 0.35, on another camera's still frame": lambda film, rng, backdrops: _placed(
         film, _stopped(_any(backdrops, rng), film), 0.35, rng.uniform(size=2)
     ),
-    "far: shrunk to 0.5, beside another camera's moving scene": lambda film, rng, backdrops: _placed(
-        film, _beside(_any(backdrops, rng), film), 0.5, rng.uniform(size=2)
+    "far: shrunk to 0.5, beside another camera's moving scene": lambda film, rng, backdrops: (
+        _placed(film, _beside(_any(backdrops, rng), film), 0.5, rng.uniform(size=2))
     ),
     "dark": lambda film, rng, _backdrops: _dimmed(film, rng, curve=1.8, light=0.4, noise=0.02),
     "shaking": lambda film, rng, _backdrops: _shaken(film, rng, tremble=0.01),
-    "low bit rate: 240 lines, crf 40": lambda film, _rng, _backdrops: _encoded(film, lines=240, crf=40),
+    "low bit rate: 240 lines, crf 40": lambda film, _rng, _backdrops: _encoded(
+        film, lines=240, crf=40
+    ),
     "15 frames a second": lambda film, _rng, _backdrops: at_rate(film, Fraction(15)),
     "overlays: chat, banner, face-cam": _overlaid,
 }

@@ -1,4 +1,5 @@
-"""One complete model folder for each fold, so that streams can be judged by a model that never saw their footage."""
+"""One complete model folder for each fold, so that streams can be judged by a model that never saw
+their footage."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ __all__ = ["write_folds"]
 
 
 def write_folds(folder: Path, held: HeldOut, *, name: str, version: str, gate: float) -> None:
-    """``fold-K/NAME`` for each fold, a model that learned and was calibrated without the rows that ``folds.csv`` gives to fold K."""
+    """``fold-K/NAME`` for each fold, a model that learned and was calibrated without the rows that
+    ``folds.csv`` gives to fold K."""
     fold = held.fold[held.views[PLAIN].row]
     for left_out, head in enumerate(held.heads):
         others = held.without(left_out)
@@ -36,4 +38,6 @@ def write_folds(folder: Path, held: HeldOut, *, name: str, version: str, gate: f
     with (folder / "folds.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "fold"])
-        writer.writerows((row.path, int(own)) for row, own in zip(held.rows, held.fold, strict=True))
+        writer.writerows(
+            (row.path, int(own)) for row, own in zip(held.rows, held.fold, strict=True)
+        )

@@ -1,8 +1,10 @@
-"""What is said of a burst's motion: numbers that do not ask how large people are in the picture, nor how bright it is.
+"""What is said of a burst's motion: numbers that do not ask how large people are in the picture,
+nor how bright it is.
 
-Speeds are compared with other speeds of the same burst; strain (how fast neighbours part or turn) and acceleration over speed are
-rates, 1 / s, whatever the distance. What a fight does to them: limbs go several ways at once, change their minds, and stay in place.
-Shapes: N bursts, P pairs of frames, H x W pixels.
+Speeds are compared with other speeds of the same burst; strain (how fast neighbours part or turn)
+and acceleration over speed are rates, 1 / s, whatever the distance. What a fight does to them:
+limbs go several ways at once, change their minds, and stay in place. Shapes: N bursts, P pairs of
+frames, H x W pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ CELLS = (8, 16, 32)
 COHERENCE = (4, 8, 16, 32)
 """Sides, in pixels, of the cells within which motion is asked to be one."""
 BLOCK = 4
-"""Side, in pixels, of the blocks whose mean stands for a place when places are ranked: single pixels may be wrong."""
+"""Side, in pixels, of the blocks whose mean stands for a place when places are ranked: single
+pixels may be wrong."""
 PEAK = 0.995
 """Share of the blocks that are slower than the fastest ones."""
 SLOW = 1e-3
@@ -41,7 +44,13 @@ def describe(motion: Tensor, differences: Tensor, *, rate: int) -> Named:
         rate: pairs a second.
     """
     field = Field(motion, rate)
-    named = summarise(_spread(field) | _strain(field) | _directions(field) | _coherence(field) | _changes(differences))
+    named = summarise(
+        _spread(field)
+        | _strain(field)
+        | _directions(field)
+        | _coherence(field)
+        | _changes(differences)
+    )
     for side in CELLS:
         named |= _cells(field, side)
     return named | _activity(field)
@@ -58,7 +67,9 @@ def summarise(by_pair: Named) -> Named:
         "change": (values[:, 1:] - values[:, :-1]).abs().mean(dim=1),
     }
     return {
-        f"{name} {how}": column for how, summary in summaries.items() for name, column in zip(by_pair, summary.unbind(dim=1), strict=True)
+        f"{name} {how}": column
+        for how, summary in summaries.items()
+        for name, column in zip(by_pair, summary.unbind(dim=1), strict=True)
     }
 
 
@@ -81,10 +92,13 @@ class Field:
         self.divergence = across[:, :, 0] + down[:, :, 1]
         """1 / s, of the inner pixels, as are the two below."""
         self.curl = across[:, :, 1] - down[:, :, 0]
-        shear = (across[:, :, 0] - down[:, :, 1]).square() + (across[:, :, 1] + down[:, :, 0]).square()
+        shear = (across[:, :, 0] - down[:, :, 1]).square() + (
+            across[:, :, 1] + down[:, :, 0]
+        ).square()
         self.shear = (shear + 1e-8).sqrt()
         self.ways = self._ways()
-        """N x P x ``DIRECTIONS`` x H x W: how much of each place's speed goes in each direction, sharply told apart."""
+        """N x P x ``DIRECTIONS`` x H x W: how much of each place's speed goes in each direction,
+        sharply told apart."""
 
     def _ways(self) -> Tensor:
         unit = self.velocity / (self.speed + 1e-4).unsqueeze(2)
@@ -115,14 +129,19 @@ def _spread(field: Field) -> Named:
     energy, mean = field.speed.square().mean(dim=(2, 3)), field.speed.mean(dim=(2, 3))
     count = (field.side // BLOCK) ** 2
     fastest = blocks.topk(count - int(PEAK * count), dim=-1).values[..., -1]
-    return {"peak over typical speed": _log(fastest / (energy.sqrt() + SLOW)), "evenness": _log(mean.square() / (energy + 1e-6), 1e-2)}
+    return {
+        "peak over typical speed": _log(fastest / (energy.sqrt() + SLOW)),
+        "evenness": _log(mean.square() / (energy + 1e-6), 1e-2),
+    }
 
 
 def _strain(field: Field) -> Named:
     weight = field.speed[..., 1:-1, 1:-1]
     total = weight.sum(dim=(2, 3)) + SLOW
     parts = {"divergence": field.divergence.abs(), "curl": field.curl.abs(), "shear": field.shear}
-    return {name: _log((part * weight).sum(dim=(2, 3)) / total, 0.05) for name, part in parts.items()}
+    return {
+        name: _log((part * weight).sum(dim=(2, 3)) / total, 0.05) for name, part in parts.items()
+    }
 
 
 def _directions(field: Field) -> Named:
@@ -134,7 +153,9 @@ def _coherence(field: Field) -> Named:
     for side in COHERENCE:
         together = _pooled_velocity(field, side).square().sum(dim=2).sqrt()
         apart = _pool(field.speed, side)
-        named[f"coherence {side}"] = (together * apart).sum(dim=(2, 3)) / (apart.square().sum(dim=(2, 3)) + STILL)
+        named[f"coherence {side}"] = (together * apart).sum(dim=(2, 3)) / (
+            apart.square().sum(dim=(2, 3)) + STILL
+        )
     return named
 
 
@@ -162,17 +183,28 @@ def _cells(field: Field, side: int) -> Named:
     named: Named = {}
     for how, weight in (("gentle", gentle), ("sharp", sharp)):
         columns = (values * weight.unsqueeze(1)).sum(dim=2).unbind(dim=1)
-        named |= {f"{name} {side} {how}": column for name, column in zip(told, columns, strict=True)}
+        named |= {
+            f"{name} {side} {how}": column for name, column in zip(told, columns, strict=True)
+        }
     named[f"busiest cell {side}"] = _log(flat.amax(dim=-1) / (flat.mean(dim=-1) + 1e-6), 0.1)
-    named[f"busy cells {side}"] = (flat > 0.2 * flat.amax(dim=-1, keepdim=True)).float().mean(dim=-1)
+    named[f"busy cells {side}"] = (
+        (flat > 0.2 * flat.amax(dim=-1, keepdim=True)).float().mean(dim=-1)
+    )
     return named
 
 
 def _told(field: Field, side: int, energy: Tensor) -> Named:
     """What is said of each cell: N x cells x cells each."""
-    strain = (field.divergence.square() + field.curl.square() + field.shear.square()).mean(dim=1, keepdim=True)
+    strain = (field.divergence.square() + field.curl.square() + field.shear.square()).mean(
+        dim=1, keepdim=True
+    )
     strained = _pool(functional.pad(strain, (1, 1, 1, 1)), side)[:, 0]
-    turned = (field.velocity[:, 1:] - field.velocity[:, :-1]).square().sum(dim=2).mean(dim=1, keepdim=True)
+    turned = (
+        (field.velocity[:, 1:] - field.velocity[:, :-1])
+        .square()
+        .sum(dim=2)
+        .mean(dim=1, keepdim=True)
+    )
     moved, speed = _pooled_velocity(field, side), _pool(field.speed, side)
     path = moved.square().sum(dim=2).mean(dim=1)
     swerved = (moved[:, 1:] - moved[:, :-1]).square().sum(dim=2).mean(dim=1)

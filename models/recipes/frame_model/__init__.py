@@ -1,5 +1,6 @@
-"""How ``streamwarden-frame`` is made: from labelled footage to a calibrated ONNX model and its card.
+"""How ``streamwarden-frame`` is made: from labelled footage to a calibrated ONNX model and its
+card.
 
-Data flows corpus -> pictures -> views -> features -> fitting -> folds -> calibration -> policy -> export -> card.
-torch is used here and nowhere else in the project.
+Data flows corpus -> pictures -> views -> features -> fitting -> folds -> calibration -> policy ->
+export -> card. torch is used here and nowhere else in the project.
 """

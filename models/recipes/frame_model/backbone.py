@@ -29,28 +29,58 @@ WIDTH = 1280
 """Numbers in an embedding."""
 SPLIT = 14
 """First block that fine-tuning may change; what the earlier ones say is cached."""
-HINTS = {"gun": (414, 764, 765), "smoke": (472, 821, 975, 981), "screen": (665, 782, 783, 852, 917, 918, 919, 922, 923)}
-"""Telling classes of the ImageNet classifier, as indices of its 1001 outputs (0 is the background): assault rifle,
-revolver, rifle | cannon, steam locomotive, geyser, volcano | monitor, scoreboard, screen, television, web site, comic book,
-crossword, book jacket, menu."""
-ASKS = {"fight": (), "gun": ("gun",), "fire": ("smoke",), "smoke": ("smoke",), "medium": tuple(HINTS)}
-"""Which hints each head may use: one that says nothing of a label only lends it the footage's accidents."""
+HINTS = {
+    "gun": (414, 764, 765),
+    "smoke": (472, 821, 975, 981),
+    "screen": (665, 782, 783, 852, 917, 918, 919, 922, 923),
+}
+"""Telling classes of the ImageNet classifier, as indices of its 1001 outputs (0 is the background):
+assault rifle, revolver, rifle | cannon, steam locomotive, geyser, volcano | monitor, scoreboard,
+screen, television, web site, comic book, crossword, book jacket, menu."""
+ASKS = {
+    "fight": (),
+    "gun": ("gun",),
+    "fire": ("smoke",),
+    "smoke": ("smoke",),
+    "medium": tuple(HINTS),
+}
+"""Which hints each head may use: one that says nothing of a label only lends it the footage's
+accidents."""
 HINT_GAIN = 30.0
 """Standard deviations of a hint; the ridge costs it so much less than an embedding's number."""
 LEAST_SPREAD = 1e-3
 """Keeps numbers of the embedding that hardly ever move from being blown up."""
 TEXTURE = 3 * 96
 """Numbers that describe the texture before block ``SPLIT``."""
-STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 """(expansion, channels, blocks, stride of the first) of each stage, as published."""
 
 
 class Conv(nn.Module):
     """A convolution with bias; stride 2 pads right and bottom only (TensorFlow's SAME)."""
 
-    def __init__(self, channels: int, out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, active: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        active: bool = True,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, out, kernel, stride, 0 if stride == 2 else kernel // 2, groups=groups)
+        self.conv = nn.Conv2d(
+            channels, out, kernel, stride, 0 if stride == 2 else kernel // 2, groups=groups
+        )
         self.stride, self.active = stride, active
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,7 +96,11 @@ class Block(nn.Module):
         super().__init__()
         wide = channels * expansion
         expand = [Conv(channels, wide)] if expansion > 1 else []
-        self.body = nn.Sequential(*expand, Conv(wide, wide, kernel=3, stride=stride, groups=wide), Conv(wide, out, active=False))
+        self.body = nn.Sequential(
+            *expand,
+            Conv(wide, wide, kernel=3, stride=stride, groups=wide),
+            Conv(wide, out, active=False),
+        )
         self.adds = stride == 1 and channels == out
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,7 +114,9 @@ def make_blocks() -> nn.Sequential:
     channels = 32
     for expansion, out, repeats, stride in STAGES:
         for index in range(repeats):
-            blocks.append(Block(channels, out, stride=stride if index == 0 else 1, expansion=expansion))
+            blocks.append(
+                Block(channels, out, stride=stride if index == 0 else 1, expansion=expansion)
+            )
             channels = out
     return nn.Sequential(*blocks, Conv(channels, WIDTH))
 
@@ -90,7 +126,13 @@ def load_blocks(weights: Path) -> nn.Sequential:
     state = torch.load(weights, weights_only=True)
     blocks = make_blocks()
     prefix = "features."
-    blocks.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
+    blocks.load_state_dict(
+        {
+            name.removeprefix(prefix): value
+            for name, value in state.items()
+            if name.startswith(prefix)
+        }
+    )
     return blocks.to(memory_format=torch.channels_last).eval()
 
 
@@ -123,16 +165,21 @@ class Standard(nn.Module):
 class Clues(nn.Module):
     """What the heads judge by.
 
-    Labels: the embedding, and what the ImageNet classifier thinks of a few telling classes. The classifier has seen a
-    million ordinary pictures that this project's footage does not have; its log-probability of "some kind of gun" carries
-    that into a head that was trained beside few kinds of ordinary scene. The medium: also the texture half way up, since
-    games differ from cameras in how surfaces look, not in what is shown.
+    Labels: the embedding, and what the ImageNet classifier thinks of a few telling classes. The
+    classifier has seen a million ordinary pictures that this project's footage does not have; its
+    log-probability of "some kind of gun" carries that into a head that was trained beside few kinds
+    of ordinary scene. The medium: also the texture half way up, since games differ from cameras in
+    how surfaces look, not in what is shown.
     """
 
     def __init__(self, classifier: nn.Linear) -> None:
         super().__init__()
         self.classifier = classifier
-        self.embedding, self.hints, self.texture = Standard(WIDTH), Standard(len(HINTS)), Standard(TEXTURE)
+        self.embedding, self.hints, self.texture = (
+            Standard(WIDTH),
+            Standard(len(HINTS)),
+            Standard(TEXTURE),
+        )
 
     def forward(self, embedding: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
         """N x ``WIDTH``, N x ``TEXTURE`` -> what the labels, what the medium are judged by."""
@@ -143,10 +190,17 @@ class Clues(nn.Module):
     def ask(self, embedding: Tensor) -> Tensor:
         """Log-probability of each group of ``HINTS``: N x hints."""
         classes = functional.log_softmax(self.classifier(embedding), dim=1)
-        return torch.cat([torch.logsumexp(classes[:, list(group)], dim=1, keepdim=True) for group in HINTS.values()], dim=1)
+        return torch.cat(
+            [
+                torch.logsumexp(classes[:, list(group)], dim=1, keepdim=True)
+                for group in HINTS.values()
+            ],
+            dim=1,
+        )
 
     def allowed(self, task: str) -> Tensor:
-        """1 for each clue that the head of a label, or of the medium, may use; 0 for the hints that it may not."""
+        """1 for each clue that the head of a label, or of the medium, may use; 0 for the hints that
+        it may not."""
         hints = torch.tensor([float(name in ASKS[task]) for name in HINTS])
         own = torch.ones(TEXTURE) if task == "medium" else torch.ones(0)
         return torch.cat([torch.ones(WIDTH), hints, own])

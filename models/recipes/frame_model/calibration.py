@@ -15,21 +15,34 @@ from .fitting import minimise
 from .folds import HeldOut
 from .measures import auc
 
-__all__ = ["Advice", "Calibrated", "advise", "calibrate", "calibrate_medium", "harmless", "platt", "threshold_over", "upwards"]
+__all__ = [
+    "Advice",
+    "Calibrated",
+    "advise",
+    "calibrate",
+    "calibrate_medium",
+    "harmless",
+    "platt",
+    "threshold_over",
+    "upwards",
+]
 
 GROUP_CAP = 300
-"""Frames of one group that count in full; a larger group counts no more than this (measured: at 50 the calibration error of
-fights is 0.10, at 300 it is 0.04, for what seldom shows a fight comes in large groups)."""
+"""Frames of one group that count in full; a larger group counts no more than this (measured: at 50
+the calibration error of fights is 0.10, at 300 it is 0.04, for what seldom shows a fight comes in
+large groups)."""
 STILL_FALSE_POSITIVES = 0.01
 """Share of harmless pictures that may lie above a label's still threshold."""
 LIVE_FALSE_POSITIVES = 0.002
-"""Share of harmless pictures that may lie above its opening level: a live stream asks many times an hour."""
+"""Share of harmless pictures that may lie above its opening level: a live stream asks many times an
+hour."""
 LASTING = 0.01
 """Share of ordinary surveillance clips that may last above it."""
 HELD = 5
 """Frames, half a second apart, that make the 2.5 s for which the fold wants the level to last."""
 SHADOW_ABOVE = 0.05
-"""Share of ordinary surveillance clips that may last above the opening level; a label with more is not delivered."""
+"""Share of ordinary surveillance clips that may last above the opening level; a label with more is
+not delivered."""
 SHADOW_BELOW = 0.75
 """AUC of a label's frames against ordinary surveillance frames under which it is not delivered."""
 LEAST_STILL = 0.1
@@ -37,15 +50,17 @@ LEAST_STILL = 0.1
 LEAST_LEVEL = 2.0
 """Log-odds over the prior below which no level is recommended, however clean the footage here."""
 ON_STREAMS: Mapping[str, float] = {"fight": 2.5, "gun": 3.2, "fire": 3.5, "smoke": 3.2}
-"""Level of each label as fitted for dwell on streams (docs/evaluation.md, 0.3.0): the lowest without a false incident on moving
-footage and with at most one harmless photograph in 200, however the pieces stand."""
+"""Level of each label as fitted for dwell on streams (docs/evaluation.md, 0.3.0): the lowest
+without a false incident on moving footage and with at most one harmless photograph in 200, however
+the pieces stand."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """``probability = sigmoid(a * logit + b)``, right where a share ``prior`` of the pictures shows the label."""
+    """``probability = sigmoid(a * logit + b)``, right where a share ``prior`` of the pictures shows
+    the label."""
 
     a: float
     b: float
@@ -73,14 +88,16 @@ class Advice:
     still: float
     """Probability from which a single picture is flagged."""
     ordinary: float
-    """Share of ordinary surveillance clips that stay above the level for as long as the fold asks, or for all of a shorter clip."""
+    """Share of ordinary surveillance clips that stay above the level for as long as the fold asks,
+    or for all of a shorter clip."""
 
     separates: float
     """AUC of its frames against ordinary surveillance frames."""
 
     @property
     def shadow(self) -> bool:
-        """Too many ordinary clips reach it, or too little sets it apart: score and evaluate, deliver nothing."""
+        """Too many ordinary clips reach it, or too little sets it apart: score and evaluate,
+        deliver nothing."""
         return self.ordinary > SHADOW_ABOVE or self.separates < SHADOW_BELOW
 
 
@@ -101,7 +118,8 @@ def platt(logits: Array, truth: Array, weight: Array, *, steps: int = 50) -> tup
 
 
 def calibrate(held: HeldOut, label: str) -> Calibrated:
-    """Platt scaling on what the heads said of groups they never saw, as the scanner sees them (view 0)."""
+    """Platt scaling on what the heads said of groups they never saw, as the scanner sees them (view
+    0)."""
     column = LABELS.index(label)
     values = held.batch.values[:, column]
     which = (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(values)
@@ -112,19 +130,27 @@ def calibrate(held: HeldOut, label: str) -> Calibrated:
 
 
 def calibrate_medium(held: HeldOut) -> tuple[float, Array]:
-    """Temperature, and what to add to each medium's logit before it, so that the three are told apart evenly.
+    """Temperature, and what to add to each medium's logit before it, so that the three are told
+    apart evenly.
 
-    Heads that know some games lean towards the camera on others; the offsets, fitted on games they never saw, undo that.
+    Heads that know some games lean towards the camera on others; the offsets, fitted on games they
+    never saw, undo that.
     """
     which = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.medium >= 0)
     logits, truth = torch.from_numpy(held.medium[which]), torch.from_numpy(held.batch.medium[which])
     weight = torch.from_numpy(_capped(held.group[which]))
     for index in range(len(MEDIA)):
         weight[truth == index] /= weight[truth == index].sum()
-    sharpness, offsets = torch.ones((), dtype=torch.float64), torch.zeros(len(MEDIA), dtype=torch.float64)
+    sharpness, offsets = (
+        torch.ones((), dtype=torch.float64),
+        torch.zeros(len(MEDIA), dtype=torch.float64),
+    )
 
     def loss() -> torch.Tensor:
-        return (functional.cross_entropy(sharpness * (logits + offsets), truth, reduction="none") * weight).sum()
+        return (
+            functional.cross_entropy(sharpness * (logits + offsets), truth, reduction="none")
+            * weight
+        ).sum()
 
     minimise(loss, sharpness, offsets)
     return float(1 / sharpness.detach()), (offsets - offsets.mean()).detach().numpy()
@@ -138,7 +164,9 @@ def _capped(groups: NDArray[np.str_]) -> Array:
 def harmless(held: HeldOut, label: str) -> dict[str, NDArray[np.bool_]]:
     """Kinds of pictures on which ``label`` must not be found: which views they are."""
     plain, stratum = held.batch.view == 0, held.stratum
-    armed = np.isin([name.partition("_")[2].lower() for name in held.label], list(WEAPON_CLASSES)) & (stratum == "benign")
+    armed = np.isin(
+        [name.partition("_")[2].lower() for name in held.label], list(WEAPON_CLASSES)
+    ) & (stratum == "benign")
     return {
         "photographs": plain & (stratum == "benign") & ~(armed & (label == "gun")),
         "ordinary video": plain & (stratum == "benign_video"),
@@ -149,22 +177,39 @@ def harmless(held: HeldOut, label: str) -> dict[str, NDArray[np.bool_]]:
 
 
 def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np.bool_]) -> Advice:
-    """Thresholds at the stated false positives, the mean over the kinds of harmless picture, and what ordinary CCTV then does.
+    """Thresholds at the stated false positives, the mean over the kinds of harmless picture, and
+    what ordinary CCTV then does.
 
     CCTV is asked by clips that last, for it is what the positives of some labels were filmed with.
 
     Args:
-        camera: views whose medium is said to be a camera; the others do not count, as the policy's ``when`` says.
+        camera: views whose medium is said to be a camera; the others do not count, as the policy's
+        ``when`` says.
     """
     logits = np.where(camera, held.labels[:, LABELS.index(label)], -np.inf)
     kinds = harmless(held, label)
     ordinary = kinds.pop("ordinary CCTV")
     pictures = [logits[which] for which in kinds.values() if which.any()]
-    still = float(np.clip(calibrated.probability(np.array(threshold_over(pictures, STILL_FALSE_POSITIVES))), LEAST_STILL, 0.999))
-    clips = [logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])]
-    lasting = calibrated.evidence(np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips]))
+    still = float(
+        np.clip(
+            calibrated.probability(np.array(threshold_over(pictures, STILL_FALSE_POSITIVES))),
+            LEAST_STILL,
+            0.999,
+        )
+    )
+    clips = [
+        logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])
+    ]
+    lasting = calibrated.evidence(
+        np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips])
+    )
     live = calibrated.evidence(np.array(threshold_over(pictures, LIVE_FALSE_POSITIVES)))
-    level = max(LEAST_LEVEL, ON_STREAMS[label], upwards(float(live)), upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))))
+    level = max(
+        LEAST_LEVEL,
+        ON_STREAMS[label],
+        upwards(float(live)),
+        upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))),
+    )
     return Advice(
         level=level,
         still=round(still, 3),

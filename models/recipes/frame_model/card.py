@@ -1,4 +1,5 @@
-"""The model card, in Hugging Face's form: what was measured is filled in, what is not claimed is said."""
+"""The model card, in Hugging Face's form: what was measured is filled in, what is not claimed is
+said."""
 
 from __future__ import annotations
 
@@ -32,7 +33,10 @@ def write_card(folder: Path, facts: Facts, lines: Sequence[Line], half: Strays) 
 def quality_table(lines: Sequence[Line]) -> str:
     """Every figure with its interval, as Markdown."""
     rows = ["| | figure | value [95 %] | groups | examples |", "|---|---|---|---|---|"]
-    rows += [f"| {line.subject} | {line.what} | {spoken(line)} | {line.figure.groups} | {line.examples} |" for line in lines]
+    rows += [
+        f"| {line.subject} | {line.what} | {spoken(line)} | {line.figure.groups} | {line.examples} |"
+        for line in lines
+    ]
     return "\n".join(rows)
 
 
@@ -43,12 +47,26 @@ def spoken(line: Line) -> str:
 
 def policy_table(facts: Facts) -> str:
     """What the manifest recommends, as Markdown."""
-    heads = ("label", "prior", "level", "still", "ordinary CCTV clips that last above the level", "AUC against ordinary CCTV", "shadow")
+    heads = (
+        "label",
+        "prior",
+        "level",
+        "still",
+        "ordinary CCTV clips that last above the level",
+        "AUC against ordinary CCTV",
+        "shadow",
+    )
     rows = [_row(heads), "|---" * len(heads) + "|"]
     for label in LABELS:
         advice, prior = facts.advice[label], facts.calibrated[label].prior
-        shares = (f"{advice.ordinary:.1%}", f"{advice.separates:.2f}", "yes" if advice.shadow else "no")
-        rows.append(_row((label, f"{prior:.3f}", f"{advice.level:.1f}", f"{advice.still:.3f}", *shares)))
+        shares = (
+            f"{advice.ordinary:.1%}",
+            f"{advice.separates:.2f}",
+            "yes" if advice.shadow else "no",
+        )
+        rows.append(
+            _row((label, f"{prior:.3f}", f"{advice.level:.1f}", f"{advice.still:.3f}", *shares))
+        )
     return "\n".join(rows)
 
 
@@ -63,4 +81,14 @@ def write_table(path: Path, lines: Sequence[Line]) -> None:
         writer.writerow(["subject", "what", "value", "low", "high", "groups", "examples"])
         for line in lines:
             figure = line.figure
-            writer.writerow([line.subject, line.what, figure.value, figure.low, figure.high, figure.groups, line.examples])
+            writer.writerow(
+                [
+                    line.subject,
+                    line.what,
+                    figure.value,
+                    figure.low,
+                    figure.high,
+                    figure.groups,
+                    line.examples,
+                ]
+            )

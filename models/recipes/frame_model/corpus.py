@@ -21,28 +21,53 @@ UNKNOWN_MEDIUM = -1
 LABELLED = 1.0
 """Trust in what a person labelled."""
 PRESUMED = 0.5
-"""Trust in a negative that nobody labelled: a picture from a gun set shows, as good as surely, no fire."""
+"""Trust in a negative that nobody labelled: a picture from a gun set shows, as good as surely, no
+fire."""
 FAINT = 0.03
-"""Trust in "no fight" where none could be: told loudly, it teaches what surveillance cameras look like, not what fights do
-(measured: clip AUC 0.68 at 1, 0.72 at 0.1, 0.74 at 0)."""
+"""Trust in "no fight" where none could be: told loudly, it teaches what surveillance cameras look
+like, not what fights do (measured: clip AUC 0.68 at 1, 0.72 at 0.1, 0.74 at 0)."""
 ANY = "*"
 NOTHING = {"fight": (0, FAINT), "gun": (0, LABELLED), "fire": (0, LABELLED), "smoke": (0, LABELLED)}
 CLAIMS: Mapping[tuple[str, str], Mapping[str, tuple[int, float]]] = {
     ("violence_clip", "1"): {"fight": (1, LABELLED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
-    ("violence_clip", "0"): {"fight": (0, LABELLED), "gun": (0, PRESUMED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
+    ("violence_clip", "0"): {
+        "fight": (0, LABELLED),
+        "gun": (0, PRESUMED),
+        "fire": (0, PRESUMED),
+        "smoke": (0, PRESUMED),
+    },
     ("weapon", "1"): {"gun": (1, LABELLED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
     ("weapon", "0"): {"gun": (0, LABELLED), "fire": (0, PRESUMED), "smoke": (0, PRESUMED)},
     ("fire", "fire"): {"fire": (1, LABELLED), "fight": (0, FAINT), "gun": (0, PRESUMED)},
     ("fire", "smoke"): {"smoke": (1, LABELLED), "fight": (0, FAINT), "gun": (0, PRESUMED)},
-    ("fire", "normal"): {"fire": (0, LABELLED), "smoke": (0, LABELLED), "fight": (0, FAINT), "gun": (0, PRESUMED)},
+    ("fire", "normal"): {
+        "fire": (0, LABELLED),
+        "smoke": (0, LABELLED),
+        "fight": (0, FAINT),
+        "gun": (0, PRESUMED),
+    },
     ("benign_video", ANY): NOTHING,
     ("game_video", ANY): NOTHING,
     ("drawn", ANY): NOTHING,
     ("benign", ANY): NOTHING,
 }
-"""(task, label) -> for each label what is said, 1 or 0, and how far that is trusted. What is not there is not known."""
+"""(task, label) -> for each label what is said, 1 or 0, and how far that is trusted.
+
+What is not there is not known.
+"""
 WEAPON_CLASSES = frozenset(
-    {"rifle", "revolver", "assault_rifle", "holster", "cannon", "projectile", "missile", "cleaver", "letter_opener", "bow"}
+    {
+        "rifle",
+        "revolver",
+        "assault_rifle",
+        "holster",
+        "cannon",
+        "projectile",
+        "missile",
+        "cleaver",
+        "letter_opener",
+        "bow",
+    }
 )
 """ImageNet classes that hold weapons; left out of the pictures on which guns must not be found."""
 
@@ -59,7 +84,8 @@ class Row:
 
     @property
     def stratum(self) -> str:
-        """The kind of footage it is; training gives every kind its say, whatever its number of files."""
+        """The kind of footage it is; training gives every kind its say, whatever its number of
+        files."""
         if self.task == "weapon":
             return "weapon_cctv" if self.group.startswith("Cam") else "weapon_web"
         if self.task == "game_video":
@@ -102,7 +128,12 @@ def read_manifest(folder: Path) -> tuple[Row, ...]:
     """
     with (folder / "manifest.csv").open(newline="") as file:
         return tuple(
-            Row(path=line["path"], task=line["task"], label=line["label"], group=_group(line["task"], line["group"]))
+            Row(
+                path=line["path"],
+                task=line["task"],
+                label=line["label"],
+                group=_group(line["task"], line["group"]),
+            )
             for line in csv.DictReader(file)
         )
 
@@ -133,7 +164,9 @@ def teach(row: Row) -> Lesson:
 
 
 def _refuse(row: Row) -> NoReturn:
-    raise ValueError(f"{row.path}: task {row.task!r} with label {row.label!r}, this recipe does not know it")
+    raise ValueError(
+        f"{row.path}: task {row.task!r} with label {row.label!r}, this recipe does not know it"
+    )
 
 
 def _medium(row: Row) -> int:
@@ -143,10 +176,11 @@ def _medium(row: Row) -> int:
 
 
 def assign_folds(rows: Iterable[Row], folds: int) -> dict[str, int]:
-    """Group -> fold, the same on every machine: within a kind of footage, the largest groups first, each to the emptiest fold.
+    """Group -> fold, the same on every machine: within a kind of footage, the largest groups first,
+    each to the emptiest fold.
 
-    A group that spans several kinds follows the kind it has most rows of. Each kind starts at another fold, so that no
-    fold holds out the largest group of every kind at once.
+    A group that spans several kinds follows the kind it has most rows of. Each kind starts at
+    another fold, so that no fold holds out the largest group of every kind at once.
     """
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:

@@ -1,4 +1,5 @@
-"""Pictures of how well it goes: detection curves and reliability, from views that the heads did not learn from."""
+"""Pictures of how well it goes: detection curves and reliability, from views that the heads did not
+learn from."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def draw_curves(path: Path, held: HeldOut, calibrated: Mapping[str, Calibrated])
         which = (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(held.batch.values[:, column])
         truth = held.batch.values[which, column] == 1
         _detection(axes[0, column], held.labels[which, column], truth, label)
-        _reliability(axes[1, column], calibrated[label].probability(held.labels[which, column]), truth)
+        _reliability(
+            axes[1, column], calibrated[label].probability(held.labels[which, column]), truth
+        )
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
@@ -35,11 +38,20 @@ def draw_curves(path: Path, held: HeldOut, calibrated: Mapping[str, Calibrated])
 def _detection(axes: plt.Axes, scores: np.ndarray, truth: np.ndarray, title: str) -> None:
     hits = truth[np.argsort(-scores)]
     axes.plot(np.cumsum(~hits) / max((~hits).sum(), 1), np.cumsum(hits) / max(hits.sum(), 1))
-    axes.set(xscale="log", xlim=(1e-3, 1), ylim=(0, 1), title=title, xlabel="false positives", ylabel="recall")
+    axes.set(
+        xscale="log",
+        xlim=(1e-3, 1),
+        ylim=(0, 1),
+        title=title,
+        xlabel="false positives",
+        ylabel="recall",
+    )
 
 
 def _reliability(axes: plt.Axes, said: np.ndarray, truth: np.ndarray) -> None:
     parts = np.array_split(np.argsort(said), BINS)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
-    axes.plot([said[part].mean() for part in parts], [truth[part].mean() for part in parts], marker="o")
+    axes.plot(
+        [said[part].mean() for part in parts], [truth[part].mean() for part in parts], marker="o"
+    )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="said", ylabel="came true")

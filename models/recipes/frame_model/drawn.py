@@ -1,4 +1,5 @@
-"""Screens and games drawn from a seed: harmless, free of anyone's rights, and of more looks than seven games and a few slides have.
+"""Screens and games drawn from a seed: harmless, free of anyone's rights, and of more looks than
+seven games and a few slides have.
 
 They are only learned from. Every figure is measured on real games and screens.
 """
@@ -23,11 +24,26 @@ Scene = Callable[[Generator], Rgb]
 SCENES: dict[str, tuple[str, Scene]] = {
     **{
         scene.__name__: ("screen", scene)
-        for scene in (screens.slide, screens.code, screens.dashboard, screens.table, screens.page, screens.card, screens.board)
+        for scene in (
+            screens.slide,
+            screens.code,
+            screens.dashboard,
+            screens.table,
+            screens.page,
+            screens.card,
+            screens.board,
+        )
     },
     **{
         scene.__name__: ("rendered_2d", scene)
-        for scene in (games.platform, games.overhead, games.traffic, games.space, games.puzzle, games.blocks)
+        for scene in (
+            games.platform,
+            games.overhead,
+            games.traffic,
+            games.space,
+            games.puzzle,
+            games.blocks,
+        )
     },
     **{scene.__name__: ("rendered_3d", scene) for scene in (games.corridor, games.landscape)},
 }

@@ -24,7 +24,15 @@ from .calibration import Advice, Calibrated
 from .corpus import LABELS, MEDIA
 from .pictures import SIDE
 
-__all__ = ["OUTPUTS", "Facts", "cost_ratio", "open_session", "write_golden_scores", "write_graph", "write_manifest"]
+__all__ = [
+    "OUTPUTS",
+    "Facts",
+    "cost_ratio",
+    "open_session",
+    "write_golden_scores",
+    "write_graph",
+    "write_manifest",
+]
 
 OPSET = 17
 OUTPUTS = ("label_logits", "medium_logits", "embedding")
@@ -54,7 +62,14 @@ def write_graph(model: nn.Module, path: Path) -> None:
     buffer = io.BytesIO()
     axes = {name: {0: "batch"} for name in ("image", *OUTPUTS)}
     torch.onnx.export(
-        model, (picture,), buffer, input_names=["image"], output_names=list(OUTPUTS), dynamic_axes=axes, opset_version=OPSET, dynamo=False
+        model,
+        (picture,),
+        buffer,
+        input_names=["image"],
+        output_names=list(OUTPUTS),
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        dynamo=False,
     )
     graph = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(graph, full_check=True)
@@ -64,14 +79,18 @@ def write_graph(model: nn.Module, path: Path) -> None:
 
 
 def cost_ratio(path: Path, plain: Path) -> float:
-    """CPU time of the graph at batch 1 on one thread, in units of the plain backbone's: the median of paired runs."""
+    """CPU time of the graph at batch 1 on one thread, in units of the plain backbone's: the median
+    of paired runs."""
     ours, theirs = open_session(path), open_session(plain)
     picture = np.random.default_rng(0).integers(0, 256, size=(1, SIDE, SIDE, 3), dtype=np.uint8)
     floats = (picture.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
     name = theirs.get_inputs()[0].name
     ratios = []
     for _ in range(REPEATS):
-        ratios.append(_cpu(lambda: ours.run(None, {"image": picture})) / _cpu(lambda: theirs.run(None, {name: floats})))
+        ratios.append(
+            _cpu(lambda: ours.run(None, {"image": picture}))
+            / _cpu(lambda: theirs.run(None, {name: floats}))
+        )
     return float(np.median(ratios))
 
 
@@ -91,7 +110,9 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
 
 def write_manifest(folder: Path, file: str, half: str, facts: Facts) -> None:
     """``model.toml`` beside the graph and its fp16 twin."""
-    digest, half_digest = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (file, half))
+    digest, half_digest = (
+        hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (file, half)
+    )
     labels = ", ".join(f'"{label}"' for label in LABELS)
     media = ", ".join(f'"{medium}"' for medium in MEDIA)
     text = f"""\
@@ -130,7 +151,9 @@ kind = "embedding"
 """
     for label in LABELS:
         text += _label(label, facts.calibrated[label], facts.advice[label])
-    text += "\n[quality]\n" + "".join(f'"{name}" = "{value}"\n' for name, value in facts.quality.items())
+    text += "\n[quality]\n" + "".join(
+        f'"{name}" = "{value}"\n' for name, value in facts.quality.items()
+    )
     (folder / "model.toml").write_text(text, "utf-8")
 
 
@@ -149,7 +172,8 @@ shadow = {str(advice.shadow).lower()}
 
 
 def write_golden_scores(folder: Path) -> float:
-    """Record what the scanner's own scorer says of made-up pictures, and check it once: the largest difference."""
+    """Record what the scanner's own scorer says of made-up pictures, and check it once: the largest
+    difference."""
     scorer = load_onnx(folder, read_manifest(folder))
     write_golden(folder, record(scorer))
     return check_model(folder)

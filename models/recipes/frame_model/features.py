@@ -1,4 +1,5 @@
-"""The cache: each view's activations at the split and its embedding, written once and shard by shard, so that work resumes."""
+"""The cache: each view's activations at the split and its embedding, written once and shard by
+shard, so that work resumes."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ Shard = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """What to make of the rows: everything that the cache's content depends on, beside code and weights."""
+    """What to make of the rows: everything that the cache's content depends on, beside code and
+    weights."""
 
     data: Path
     cache: Path
@@ -80,13 +82,25 @@ class Batch:
     def followed_by(self, other: Batch, *, rows: int) -> Batch:
         """These views, then ``other``'s, whose rows come after the ``rows`` of these."""
         other = replace(other, row=other.row + rows)
-        return Batch(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in self.__dataclass_fields__})
+        return Batch(
+            **{
+                name: np.concatenate([getattr(self, name), getattr(other, name)])
+                for name in self.__dataclass_fields__
+            }
+        )
 
 
 def extract(
-    rows: Sequence[Row], folds: dict[str, int], blocks: nn.Sequential, plan: Extraction, *, views: int, behind: Sequence[Row]
+    rows: Sequence[Row],
+    folds: dict[str, int],
+    blocks: nn.Sequential,
+    plan: Extraction,
+    *,
+    views: int,
+    behind: Sequence[Row],
 ) -> None:
-    """Fill the cache with view 0 to ``views`` - 1 of every row, before scenes of ``behind``; what is there already stays."""
+    """Fill the cache with view 0 to ``views`` - 1 of every row, before scenes of ``behind``; what
+    is there already stays."""
     plan.cache.mkdir(parents=True, exist_ok=True)
     backdrops: dict[int, list[Rgb]] | None = None
     for view in range(views):
@@ -106,7 +120,9 @@ def load(rows: Sequence[Row], cache: Path, fit: Fit, *, views: int) -> Batch:
     Raises:
         FileNotFoundError: nothing is cached.
     """
-    shards = [path for view in range(views) for path in sorted(cache.glob(f"{fit.value}-{view}-*.npz"))]
+    shards = [
+        path for view in range(views) for path in sorted(cache.glob(f"{fit.value}-{view}-*.npz"))
+    ]
     if not shards:
         raise FileNotFoundError(f"{cache}: no {fit.value} views; run extract first")
     parts: dict[str, list[NDArray[np.generic]]] = {}
@@ -114,15 +130,20 @@ def load(rows: Sequence[Row], cache: Path, fit: Fit, *, views: int) -> Batch:
         with np.load(path) as data:
             for name in KEPT_FIELDS:
                 parts.setdefault(name, []).append(data[name])
-            parts.setdefault("texture", []).append(texture_of(torch.from_numpy(data["middle"]).float()).numpy())
+            parts.setdefault("texture", []).append(
+                texture_of(torch.from_numpy(data["middle"]).float()).numpy()
+            )
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     trust = np.stack([teach(row).trust for row in rows])
     return Batch(**whole, trust=trust[whole["row"]])
 
 
 def ordinary_frames(rows: Sequence[Row], folds: dict[str, int], data: Path) -> dict[int, list[Rgb]]:
-    """Fold -> frames of ordinary camera scenes, spread over that fold's clips; ``OUTSIDE`` -> some of every fold's."""
-    ordinary = [row for row in rows if row.task in {"violence_clip", "benign_video"} and row.label == "0"]
+    """Fold -> frames of ordinary camera scenes, spread over that fold's clips; ``OUTSIDE`` -> some
+    of every fold's."""
+    ordinary = [
+        row for row in rows if row.task in {"violence_clip", "benign_video"} and row.label == "0"
+    ]
     found: dict[int, list[Rgb]] = {}
     for row in sorted(ordinary, key=lambda row: hashlib.sha256(row.path.encode()).digest()):
         frames = found.setdefault(folds[row.group], [])
@@ -145,7 +166,9 @@ def _shard(
         behind = backdrops.get(folds.get(rows[index].group, OUTSIDE), [])
         for frame, (image, shown) in enumerate(_views(rows[index], view, behind, plan)):
             images.append(image)
-            facts.append((shown.lesson.values, shown.lesson.medium, shown.gun_width(), index, frame, view))
+            facts.append(
+                (shown.lesson.values, shown.lesson.medium, shown.gun_width(), index, frame, view)
+            )
     values, medium, gun_width, row, number, views = zip(*facts, strict=True)
     middle, embedding = _activations(np.stack(images), blocks)
     return {
@@ -160,9 +183,14 @@ def _shard(
     }
 
 
-def _views(row: Row, view: int, backdrops: Sequence[Rgb], plan: Extraction) -> Iterator[tuple[Rgb, Picture]]:
-    """The network's input and what it shows, for each frame of a row; the same for ever, given the seed."""
-    for number, (frame, picture) in enumerate(pictures_of(plan.data, row, most=FRAMES.get(row.task, 1))):
+def _views(
+    row: Row, view: int, backdrops: Sequence[Rgb], plan: Extraction
+) -> Iterator[tuple[Rgb, Picture]]:
+    """The network's input and what it shows, for each frame of a row; the same for ever, given the
+    seed."""
+    for number, (frame, picture) in enumerate(
+        pictures_of(plan.data, row, most=FRAMES.get(row.task, 1))
+    ):
         if view == 0:
             yield shrink(frame, plan.fit), settle(picture)
             continue
@@ -171,13 +199,18 @@ def _views(row: Row, view: int, backdrops: Sequence[Rgb], plan: Extraction) -> I
         yield shrink(as_frame(shown.rgb), plan.fit), shown
 
 
-def _activations(images: NDArray[np.uint8], blocks: nn.Sequential) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Where the blocks are: on a GPU if there is one, whose embeddings differ from a CPU's by rounding."""
+def _activations(
+    images: NDArray[np.uint8], blocks: nn.Sequential
+) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """Where the blocks are: on a GPU if there is one, whose embeddings differ from a CPU's by
+    rounding."""
     middles, embeddings = [], []
     device = next(blocks.parameters()).device
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
-            middle = blocks[:SPLIT](normalise(torch.from_numpy(images[start : start + BATCH]).to(device)))
+            middle = blocks[:SPLIT](
+                normalise(torch.from_numpy(images[start : start + BATCH]).to(device))
+            )
             middles.append(middle.half().cpu().numpy())
             embeddings.append(embed(blocks[SPLIT:], middle).cpu().numpy())
     return np.concatenate(middles), np.concatenate(embeddings)

@@ -1,4 +1,5 @@
-"""Heads on the frozen backbone: which views count how much, and the one best answer of a convex problem."""
+"""Heads on the frozen backbone: which views count how much, and the one best answer of a convex
+problem."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from .features import Batch
 __all__ = ["RIDGE", "Logits", "chances", "fit_heads", "minimise", "predict", "worth"]
 
 RIDGE: Mapping[str, float] = {"fight": 0.3, "gun": 1.0, "fire": 0.5, "smoke": 0.5, "medium": 0.003}
-"""Weight of the squared coefficients beside the mean loss, chosen by cross-validation over 0.001 to 3."""
+"""Weight of the squared coefficients beside the mean loss, chosen by cross-validation over 0.001 to
+3."""
 DRAWN_SHARE = 0.5
 """How far a drawn picture counts beside a filmed or played one."""
 STEPS = 80
@@ -36,7 +38,8 @@ class Logits:
 
 
 def chances(batch: Batch, rows: Sequence[Row]) -> NDArray[np.float64]:
-    """How much each view counts, summing to 1: large groups and plentiful kinds of footage by the root of their size."""
+    """How much each view counts, summing to 1: large groups and plentiful kinds of footage by the
+    root of their size."""
     groups = [rows[index].group for index in batch.row]
     strata = [rows[index].stratum for index in batch.row]
     sizes = Counter(groups)
@@ -44,12 +47,15 @@ def chances(batch: Batch, rows: Sequence[Row]) -> NDArray[np.float64]:
     totals: Counter[str] = Counter()
     for stratum, value in zip(strata, chance, strict=True):
         totals[stratum] += value
-    chance *= np.array([totals[stratum] ** -0.5 * (DRAWN_SHARE if stratum == "drawn" else 1) for stratum in strata])
+    chance *= np.array(
+        [totals[stratum] ** -0.5 * (DRAWN_SHARE if stratum == "drawn" else 1) for stratum in strata]
+    )
     return chance / chance.sum()
 
 
 def worth(batch: Batch, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
-    """Loss weights (N x labels, N): every label's two answers count alike, and so does every medium; each sums to 1."""
+    """Loss weights (N x labels, N): every label's two answers count alike, and so does every
+    medium; each sums to 1."""
     chance = chances(batch, rows)
     labels = np.where(np.isnan(batch.values), 0.0, batch.trust) * chance[:, None]
     for column in range(labels.shape[1]):
@@ -63,8 +69,11 @@ def worth(batch: Batch, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(labels).float(), torch.from_numpy(medium).float()
 
 
-def fit_heads(batch: Batch, rows: Sequence[Row], classifier: nn.Linear, ridge: Mapping[str, float] = RIDGE) -> Heads:
-    """The heads of least ridge-penalised loss on these views: no seed, no schedule, the same answer every time."""
+def fit_heads(
+    batch: Batch, rows: Sequence[Row], classifier: nn.Linear, ridge: Mapping[str, float] = RIDGE
+) -> Heads:
+    """The heads of least ridge-penalised loss on these views: no seed, no schedule, the same answer
+    every time."""
     embedding, texture = torch.from_numpy(batch.embedding), torch.from_numpy(batch.texture)
     heads = Heads(Clues(classifier)).requires_grad_(False)
     heads.clues.learn(embedding, texture)
@@ -78,7 +87,9 @@ def fit_heads(batch: Batch, rows: Sequence[Row], classifier: nn.Linear, ridge: M
         heads.labels.weight[column], heads.labels.bias[column] = answer
     said = media >= 0
     seen = for_medium[said] * heads.clues.allowed("medium")
-    heads.medium.weight[:], heads.medium.bias[:] = _fit_medium(seen, media[said], by_medium[said], ridge["medium"])
+    heads.medium.weight[:], heads.medium.bias[:] = _fit_medium(
+        seen, media[said], by_medium[said], ridge["medium"]
+    )
     return heads.eval()
 
 
@@ -86,7 +97,9 @@ def _fit_label(seen: Tensor, truth: Tensor, worth: Tensor, ridge: float) -> tupl
     weight, bias = torch.zeros(seen.shape[1]), torch.zeros(())
 
     def loss() -> Tensor:
-        each = functional.binary_cross_entropy_with_logits(seen @ weight + bias, truth, reduction="none")
+        each = functional.binary_cross_entropy_with_logits(
+            seen @ weight + bias, truth, reduction="none"
+        )
         return (each * worth).sum() + ridge * weight.square().sum()
 
     return minimise(loss, weight, bias)

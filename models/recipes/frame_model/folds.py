@@ -1,4 +1,5 @@
-"""Cross-validation by group: every view is judged by heads that never saw its camera, scene or game."""
+"""Cross-validation by group: every view is judged by heads that never saw its camera, scene or
+game."""
 
 from __future__ import annotations
 
@@ -62,9 +63,14 @@ class HeldOut:
 
 
 def cross_validate(
-    batch: Batch, rows: Sequence[Row], folds: Mapping[str, int], classifier: nn.Linear, ridge: Mapping[str, float] = RIDGE
+    batch: Batch,
+    rows: Sequence[Row],
+    folds: Mapping[str, int],
+    classifier: nn.Linear,
+    ridge: Mapping[str, float] = RIDGE,
 ) -> tuple[HeldOut, tuple[Heads, ...]]:
-    """Fit the heads once for each fold left out and let them judge that fold; also those heads, by fold."""
+    """Fit the heads once for each fold left out and let them judge that fold; also those heads, by
+    fold."""
     fold = np.array([folds.get(rows[index].group, OUTSIDE) for index in batch.row])
     labels, medium = np.zeros((len(batch), len(LABELS))), np.zeros((len(batch), len(MEDIA)))
     outside, said, every = np.flatnonzero(fold == OUTSIDE), [], []
@@ -78,5 +84,12 @@ def cross_validate(
         said.append(strange.labels)
         labels[outside] += strange.labels / FOLDS
         medium[outside] += strange.medium / FOLDS
-    held = HeldOut(batch=batch, rows=rows, fold=fold, labels=labels, medium=medium, strangers=np.stack(said).astype(float))
+    held = HeldOut(
+        batch=batch,
+        rows=rows,
+        fold=fold,
+        labels=labels,
+        medium=medium,
+        strangers=np.stack(said).astype(float),
+    )
     return held, tuple(every)

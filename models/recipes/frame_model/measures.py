@@ -72,7 +72,9 @@ def calibration_error(probabilities: Array, truth: Array, bins: int = 10) -> flo
     return float(sum(gaps) / len(order))
 
 
-def bootstrap(measure: Callable[[NDArray[np.int64]], float], groups: Sequence[str], *, seed: int = 0) -> Figure:
+def bootstrap(
+    measure: Callable[[NDArray[np.int64]], float], groups: Sequence[str], *, seed: int = 0
+) -> Figure:
     """``measure`` on all examples, and on resamples of whole groups; it gets indices of examples.
 
     Resamples on which it is not defined (NaN) are left out of the interval.
@@ -84,5 +86,9 @@ def bootstrap(measure: Callable[[NDArray[np.int64]], float], groups: Sequence[st
     for _ in range(RESAMPLES):
         drawn = rng.integers(len(names), size=len(names))
         values.append(measure(np.concatenate([members[index] for index in drawn])))
-    low, high = np.nanpercentile(values, [2.5, 97.5]) if np.isfinite(values).any() else (np.nan, np.nan)
-    return Figure(value=measure(np.arange(len(place))), low=float(low), high=float(high), groups=len(names))
+    low, high = (
+        np.nanpercentile(values, [2.5, 97.5]) if np.isfinite(values).any() else (np.nan, np.nan)
+    )
+    return Figure(
+        value=measure(np.arange(len(place))), low=float(low), high=float(high), groups=len(names)
+    )

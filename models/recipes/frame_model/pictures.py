@@ -29,7 +29,9 @@ FRAME_GAP = 0.5
 TOLERANCE = 0.01
 """Share of the gap by which a frame may come early: frame times rarely divide it."""
 
-_SCALERS = {fit: (spec := FrameSpec(width=SIDE, height=SIDE, fit=fit), Scaler((spec,))) for fit in Fit}
+_SCALERS = {
+    fit: (spec := FrameSpec(width=SIDE, height=SIDE, fit=fit), Scaler((spec,))) for fit in Fit
+}
 _bounding = VideoReformatter()
 
 
@@ -40,11 +42,13 @@ class Picture:
     rgb: Rgb
     """H x W x 3 uint8, longest side at most ``LONGEST``."""
     guns: NDArray[np.float32]
-    """N x 4: left, top, right, bottom of each labelled gun, in shares of the picture; empty where none is boxed."""
+    """N x 4: left, top, right, bottom of each labelled gun, in shares of the picture; empty where
+    none is boxed."""
     lesson: Lesson
 
     def gun_width(self) -> float:
-        """Pixels that the widest gun has once the picture is ``SIDE`` wide; NaN where none is boxed."""
+        """Pixels that the widest gun has once the picture is ``SIDE`` wide; NaN where none is
+        boxed."""
         if not len(self.guns):
             return float("nan")
         return float((self.guns[:, 2] - self.guns[:, 0]).max() * SIDE)
@@ -55,7 +59,8 @@ class Picture:
 
 
 def open_frames(path: Path, *, most: int) -> Iterator[av.VideoFrame]:
-    """Up to ``most`` frames, ``FRAME_GAP`` apart or spread evenly where the clip is longer; one for a still."""
+    """Up to ``most`` frames, ``FRAME_GAP`` apart or spread evenly where the clip is longer; one for
+    a still."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
@@ -72,13 +77,18 @@ def open_frames(path: Path, *, most: int) -> Iterator[av.VideoFrame]:
 def pictures_of(folder: Path, row: Row, *, most: int) -> Iterator[tuple[av.VideoFrame, Picture]]:
     """Each frame of one row, as decoded and as a ``Picture``."""
     lesson, guns = teach(row), _read_boxes(folder / row.path)
-    frames = (as_frame(draw(row.path)),) if row.task == "drawn" else open_frames(folder / row.path, most=most)
+    frames = (
+        (as_frame(draw(row.path)),)
+        if row.task == "drawn"
+        else open_frames(folder / row.path, most=most)
+    )
     for frame in frames:
         yield frame, Picture(rgb=_bounded(frame), guns=guns, lesson=lesson)
 
 
 def shrink(frame: av.VideoFrame, fit: Fit) -> Rgb:
-    """``SIDE`` x ``SIDE`` x 3 uint8, made by the scanner's own scaler: a network must be served what it was taught."""
+    """``SIDE`` x ``SIDE`` x 3 uint8, made by the scanner's own scaler: a network must be served
+    what it was taught."""
     turn = Compass().turn(frame)
     spec, scaler = _SCALERS[fit]
     return scaler.images(frame, displayed(frame, None, turn), turn)[spec]
@@ -92,7 +102,9 @@ def as_frame(rgb: Rgb) -> av.VideoFrame:
 def _bounded(frame: av.VideoFrame) -> Rgb:
     ratio = min(1.0, LONGEST / max(frame.width, frame.height))
     size = {"width": round(frame.width * ratio), "height": round(frame.height * ratio)}
-    return _bounding.reformat(frame, **size, format="rgb24", interpolation="AREA", threads=1).to_ndarray()
+    return _bounding.reformat(
+        frame, **size, format="rgb24", interpolation="AREA", threads=1
+    ).to_ndarray()
 
 
 def _read_boxes(picture: Path) -> NDArray[np.float32]:
@@ -100,6 +112,8 @@ def _read_boxes(picture: Path) -> NDArray[np.float32]:
     boxes = picture.with_suffix(".txt")
     if not boxes.exists():
         return np.zeros((0, 4), np.float32)
-    lines = np.array([line.split()[1:5] for line in boxes.read_text().splitlines() if line.strip()], np.float32).reshape(-1, 4)
+    lines = np.array(
+        [line.split()[1:5] for line in boxes.read_text().splitlines() if line.strip()], np.float32
+    ).reshape(-1, 4)
     centre, half = lines[:, :2], lines[:, 2:] / 2
     return np.concatenate([centre - half, centre + half], axis=1)

@@ -1,4 +1,5 @@
-"""The same network with 16-bit numbers inside, for GPUs, and how far a written graph strays from what was trained."""
+"""The same network with 16-bit numbers inside, for GPUs, and how far a written graph strays from
+what was trained."""
 
 from __future__ import annotations
 
@@ -18,15 +19,18 @@ from .export import OUTPUTS, Facts, open_session
 __all__ = ["HalfModel", "Strays", "strays"]
 
 DEEPEST = 1e-3
-"""Largest difference of a logit between torch and an fp32 graph that still counts as the same network."""
+"""Largest difference of a logit between torch and an fp32 graph that still counts as the same
+network."""
 
 
 EXACT = 2
-"""Blocks that stay in fp32: their large weights, once rounded, move the embedding by 0.2; all others together by 0.04."""
+"""Blocks that stay in fp32: their large weights, once rounded, move the embedding by 0.2; all
+others together by 0.04."""
 
 
 class HalfModel(nn.Module):
-    """``FrameModel`` whose blocks count in fp16, but for the first ``EXACT``; sums over the picture and the heads stay in fp32."""
+    """``FrameModel`` whose blocks count in fp16, but for the first ``EXACT``; sums over the picture
+    and the heads stay in fp32."""
 
     def __init__(self, model: FrameModel) -> None:
         super().__init__()
@@ -50,7 +54,14 @@ class Strays:
     pictures: int
 
 
-def strays(model: FrameModel, path: Path, pictures: NDArray[np.uint8], facts: Facts, *, limit: float = DEEPEST) -> Strays:
+def strays(
+    model: FrameModel,
+    path: Path,
+    pictures: NDArray[np.uint8],
+    facts: Facts,
+    *,
+    limit: float = DEEPEST,
+) -> Strays:
     """How far the graph says something else of these pictures, N x 224 x 224 x 3.
 
     Raises:
@@ -62,7 +73,10 @@ def strays(model: FrameModel, path: Path, pictures: NDArray[np.uint8], facts: Fa
             wanted = [values.numpy() for values in model(torch.from_numpy(picture[None]))[:2]]
         got = session.run(list(OUTPUTS[:2]), {"image": picture[None]})
         logit = max(logit, *(float(np.abs(a - b).max()) for a, b in zip(wanted, got, strict=True)))
-        probability = max(probability, float(np.abs(_probabilities(wanted, facts) - _probabilities(got, facts)).max()))
+        probability = max(
+            probability,
+            float(np.abs(_probabilities(wanted, facts) - _probabilities(got, facts)).max()),
+        )
     if not logit <= limit:
         raise ValueError(f"{path}: logits differ from torch's by {logit}, limit is {limit}")
     return Strays(logit=logit, probability=probability, pictures=len(pictures))
@@ -70,6 +84,8 @@ def strays(model: FrameModel, path: Path, pictures: NDArray[np.uint8], facts: Fa
 
 def _probabilities(logits: list[NDArray[np.float32]], facts: Facts) -> NDArray[np.float64]:
     labels, medium = (values[0].astype(float) for values in logits)
-    said = [facts.calibrated[label].probability(labels[column]) for column, label in enumerate(LABELS)]
+    said = [
+        facts.calibrated[label].probability(labels[column]) for column, label in enumerate(LABELS)
+    ]
     shares = np.exp((medium - medium.max()) / facts.temperature)
     return np.concatenate([said, shares / shares.sum()])

@@ -47,9 +47,13 @@ class Line:
 
 
 def measure(
-    held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Mapping[str, Advice], offsets: NDArray[np.float64]
+    held: HeldOut,
+    calibrated: Mapping[str, Calibrated],
+    advice: Mapping[str, Advice],
+    offsets: NDArray[np.float64],
 ) -> tuple[Line, ...]:
-    """Every figure, in the card's order; ``offsets`` are added to the medium's logits, as in the shipped model."""
+    """Every figure, in the card's order; ``offsets`` are added to the medium's logits, as in the
+    shipped model."""
     shipped = replace(held, medium=held.medium + offsets)
     return (
         *_fight(held),
@@ -64,47 +68,97 @@ def measure(
 
 def _fight(held: HeldOut) -> Iterator[Line]:
     clips = held.stratum == "violence_clip"
-    for name, plain in (("as filmed", held.batch.view == 0), ("as live streams show them", held.batch.view > 0)):
+    for name, plain in (
+        ("as filmed", held.batch.view == 0),
+        ("as live streams show them", held.batch.view > 0),
+    ):
         scores, truth, groups = _by_clip(held, clips & plain, "fight")
-        yield _line("fight", f"AUC of clips by their highest frame, {name}", lambda pick, s=scores, t=truth: auc(s[pick], t[pick]), groups)
+        yield _line(
+            "fight",
+            f"AUC of clips by their highest frame, {name}",
+            lambda pick, s=scores, t=truth: auc(s[pick], t[pick]),
+            groups,
+        )
 
 
-def _by_clip(held: HeldOut, which: Mask, label: str) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
+def _by_clip(
+    held: HeldOut, which: Mask, label: str
+) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
     clips = np.unique(held.batch.row[which])
     logits = held.labels[:, LABELS.index(label)]
     peaks = np.array([logits[which & (held.batch.row == clip)].max() for clip in clips])
-    return peaks, np.array([int(held.rows[clip].label) for clip in clips]), [held.rows[clip].group for clip in clips]
+    return (
+        peaks,
+        np.array([int(held.rows[clip].label) for clip in clips]),
+        [held.rows[clip].group for clip in clips],
+    )
 
 
 def _guns(held: HeldOut) -> Iterator[Line]:
     found = _found(held, "gun")
     armed = held.label == "1"
     web, plain = (held.stratum == "weapon_web") & armed, held.batch.view == 0
-    yield _share("gun", f"recall on web photographs at {STATED:.0%} false positives on photographs", held, found, web & plain)
+    yield _share(
+        "gun",
+        f"recall on web photographs at {STATED:.0%} false positives on photographs",
+        held,
+        found,
+        web & plain,
+    )
     shown = held.batch.view > 0
-    yield _share("gun", "the same, as live streams show them", held, found, web & shown & (held.batch.values[:, 1] == 1))
+    yield _share(
+        "gun",
+        "the same, as live streams show them",
+        held,
+        found,
+        web & shown & (held.batch.values[:, 1] == 1),
+    )
     for low, high in GUN_WIDTHS:
         wide = (held.batch.gun_width >= low) & (held.batch.gun_width < high)
-        yield _share("gun", f"the same, widest gun {low} to {high} pixels", held, found, web & plain & wide)
+        yield _share(
+            "gun", f"the same, widest gun {low} to {high} pixels", held, found, web & plain & wide
+        )
     cctv = (held.stratum == "weapon_cctv") & plain
     for camera in sorted(set(held.group[cctv])):
         here = cctv & (held.group == camera)
         yield _share("gun", f"recall on unseen camera {camera}", held, found, here & armed)
         yield _share("gun", f"flags on gunless frames of {camera}", held, found, here & ~armed)
-        own = held.labels[:, LABELS.index("gun")] > threshold_at(held.labels[here & ~armed, LABELS.index("gun")], STATED)
-        yield _share("gun", f"recall on {camera} where {STATED:.0%} of its own gunless frames are flagged", held, own, here & armed)
+        own = held.labels[:, LABELS.index("gun")] > threshold_at(
+            held.labels[here & ~armed, LABELS.index("gun")], STATED
+        )
+        yield _share(
+            "gun",
+            f"recall on {camera} where {STATED:.0%} of its own gunless frames are flagged",
+            held,
+            own,
+            here & armed,
+        )
 
 
 def _fire(held: HeldOut) -> Iterator[Line]:
     fire, smoke = _found(held, "fire"), _found(held, "smoke")
     scenes = (held.stratum == "fire") & (held.batch.view == 0)
     burning = scenes & (held.label != "normal")
-    yield _share("fire", f"fire or smoke found at {STATED:.0%} false positives each", held, fire | smoke, burning)
+    yield _share(
+        "fire",
+        f"fire or smoke found at {STATED:.0%} false positives each",
+        held,
+        fire | smoke,
+        burning,
+    )
     streamed = (held.stratum == "fire") & (held.batch.view > 0) & (held.label != "normal")
     yield _share("fire", "the same, as live streams show them", held, fire | smoke, streamed)
     for scene in sorted(set(held.group[burning])):
-        yield _share("fire", f"as filmed, scene {scene}", held, fire | smoke, burning & (held.group == scene))
-    yield _share("fire", "flags on frames of the same scenes without fire", held, fire | smoke, scenes & (held.label == "normal"))
+        yield _share(
+            "fire", f"as filmed, scene {scene}", held, fire | smoke, burning & (held.group == scene)
+        )
+    yield _share(
+        "fire",
+        "flags on frames of the same scenes without fire",
+        held,
+        fire | smoke,
+        scenes & (held.label == "normal"),
+    )
     yield _share("smoke", "smoke found as smoke", held, smoke, burning & (held.label == "smoke"))
 
 
@@ -118,20 +172,35 @@ def _medium(held: HeldOut) -> Iterator[Line]:
         score = camera[which]
         groups = held.group[which].tolist()
         yield _line(
-            "medium", f"AUC camera against {name}, games never trained on", lambda pick, s=score, t=truth: auc(s[pick], t[pick]), groups
+            "medium",
+            f"AUC camera against {name}, games never trained on",
+            lambda pick, s=score, t=truth: auc(s[pick], t[pick]),
+            groups,
         )
     right = held.medium.argmax(axis=1) == held.batch.medium
     for index, name in enumerate(MEDIA):
-        yield _share("medium", f"named right: {name}", held, right, inside & (held.batch.medium == index))
+        yield _share(
+            "medium", f"named right: {name}", held, right, inside & (held.batch.medium == index)
+        )
     for game in sorted(set(held.group[inside & (held.batch.medium == 1)])):
         yield _share("medium", f"named right: {game}", held, right, inside & (held.group == game))
     called = held.medium.argmax(axis=1) == MEDIA.index("camera")
     for index, name in enumerate(MEDIA[1:], start=1):
-        yield _share("medium", f"called camera: {name}", held, called, inside & (held.batch.medium == index))
-    yield _share("medium", "called camera: photographs", held, called, (held.fold < 0) & (held.batch.view == 0))
+        yield _share(
+            "medium", f"called camera: {name}", held, called, inside & (held.batch.medium == index)
+        )
+    yield _share(
+        "medium",
+        "called camera: photographs",
+        held,
+        called,
+        (held.fold < 0) & (held.batch.view == 0),
+    )
 
 
-def _recommended(held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Mapping[str, Advice]) -> Iterator[Line]:
+def _recommended(
+    held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Mapping[str, Advice]
+) -> Iterator[Line]:
     for column, label in enumerate(LABELS):
         shown = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.values[:, column] == 1)
         evident = calibrated[label].evidence(held.labels[:, column]) >= advice[label].level
@@ -142,14 +211,24 @@ def _recommended(held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Ma
 
 def _calibration(held: HeldOut, calibrated: Mapping[str, Calibrated]) -> Iterator[Line]:
     for column, label in enumerate(LABELS):
-        which = np.flatnonzero((held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(held.batch.values[:, column]))
+        which = np.flatnonzero(
+            (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(held.batch.values[:, column])
+        )
         said = calibrated[label].probability(held.labels[which, column])
         truth = held.batch.values[which, column].astype(float)
         groups = held.group[which].tolist()
-        yield _line(label, "calibration error", lambda pick, s=said, t=truth: calibration_error(s[pick], t[pick]), groups)
+        yield _line(
+            label,
+            "calibration error",
+            lambda pick, s=said, t=truth: calibration_error(s[pick], t[pick]),
+            groups,
+        )
         strange = _calibrated_by_others(held, label)[which]
         yield _line(
-            label, "the same, calibrated by the other folds", lambda pick, s=strange, t=truth: calibration_error(s[pick], t[pick]), groups
+            label,
+            "the same, calibrated by the other folds",
+            lambda pick, s=strange, t=truth: calibration_error(s[pick], t[pick]),
+            groups,
         )
 
 
@@ -158,7 +237,9 @@ def _calibrated_by_others(held: HeldOut, label: str) -> NDArray[np.float64]:
     said = np.full(len(held.fold), np.nan)
     for fold in range(FOLDS):
         own = held.fold == fold
-        said[own] = calibrate(held.take(~own), label).probability(held.labels[own, LABELS.index(label)])
+        said[own] = calibrate(held.take(~own), label).probability(
+            held.labels[own, LABELS.index(label)]
+        )
     return said
 
 
@@ -167,11 +248,18 @@ def _flags(held: HeldOut) -> Iterator[Line]:
         found = _found(held, label)
         for kind, which in harmless(held, label).items():
             if kind != "photographs":
-                yield _share(label, f"false positives on {kind}, at {STATED:.0%} on photographs", held, found, which)
+                yield _share(
+                    label,
+                    f"false positives on {kind}, at {STATED:.0%} on photographs",
+                    held,
+                    found,
+                    which,
+                )
 
 
 def _found(held: HeldOut, label: str) -> Mask:
-    """Views above the threshold of their own fold, which lets ``STATED`` of the photographs through."""
+    """Views above the threshold of their own fold, which lets ``STATED`` of the photographs
+    through."""
     column = LABELS.index(label)
     photographs = harmless(held, label)["photographs"][held.fold < 0]
     found = np.zeros(len(held.fold), bool)
@@ -186,5 +274,13 @@ def _share(subject: str, what: str, held: HeldOut, found: Mask, which: Mask) -> 
     return _line(subject, what, lambda pick: float(hits[pick].mean()), held.group[which].tolist())
 
 
-def _line(subject: str, what: str, measured: Callable[[NDArray[np.int64]], float], groups: list[str]) -> Line:
-    return Line(subject=subject, what=what, figure=bootstrap(measured, groups), examples=len(groups), headline=what in HEADLINES)
+def _line(
+    subject: str, what: str, measured: Callable[[NDArray[np.int64]], float], groups: list[str]
+) -> Line:
+    return Line(
+        subject=subject,
+        what=what,
+        figure=bootstrap(measured, groups),
+        examples=len(groups),
+        headline=what in HEADLINES,
+    )

@@ -19,7 +19,11 @@ __all__ = ["board", "card", "code", "dashboard", "page", "slide", "table"]
 def slide(rng: Generator) -> Rgb:
     """A title, points, perhaps a chart."""
     dark = rng.random() < 0.4
-    picture = strokes.gradient(rng, 0, 90) if dark and rng.random() < 0.4 else strokes.ground(rng, dark=dark)
+    picture = (
+        strokes.gradient(rng, 0, 90)
+        if dark and rng.random() < 0.4
+        else strokes.ground(rng, dark=dark)
+    )
     ink: Colour = (235, 235, 235) if dark else (25, 25, 25)
     strokes.write(
         picture,
@@ -44,9 +48,18 @@ def _chart(picture: Rgb, rng: Generator, area: tuple[int, int, int, int]) -> Non
     match rng.integers(3):
         case 0:
             for index, height in enumerate(heights):
-                strokes.box(picture, left + index * step, top + tall * (1 - height), step * 0.7, tall * height, strokes.colour_of(rng))
+                strokes.box(
+                    picture,
+                    left + index * step,
+                    top + tall * (1 - height),
+                    step * 0.7,
+                    tall * height,
+                    strokes.colour_of(rng),
+                )
         case 1:
-            points = np.stack([left + np.arange(len(heights)) * step, top + tall * (1 - heights)], axis=1).astype(np.int32)
+            points = np.stack(
+                [left + np.arange(len(heights)) * step, top + tall * (1 - heights)], axis=1
+            ).astype(np.int32)
             cv2.polylines(picture, [points], False, strokes.colour_of(rng), 2, cv2.LINE_AA)
         case _:
             for start, end in pairwise(np.append(0, np.cumsum(heights) / heights.sum() * 360)):
@@ -67,15 +80,22 @@ def code(rng: Generator) -> Rgb:
     """An editor or a terminal: short coloured words on one colour."""
     dark = rng.random() < 0.75
     picture = strokes.ground(rng, dark=dark)
-    palette = [strokes.colour_of(rng, 110, 256) if dark else strokes.colour_of(rng, 0, 140) for _ in range(int(rng.integers(1, 6)))]
+    palette = [
+        strokes.colour_of(rng, 110, 256) if dark else strokes.colour_of(rng, 0, 140)
+        for _ in range(int(rng.integers(1, 6)))
+    ]
     size, step = rng.uniform(0.3, 0.55), int(rng.integers(11, 19))
     margin = int(rng.integers(0, 120))
     if margin > 50:
-        picture[:, :margin] = np.clip(picture[:, :margin].astype(int) + rng.integers(-20, 25), 0, 255)
+        picture[:, :margin] = np.clip(
+            picture[:, :margin].astype(int) + rng.integers(-20, 25), 0, 255
+        )
     for row in range(14, int(HEIGHT * rng.uniform(0.4, 1.0)), step):
         column = margin + 10 + 18 * int(rng.integers(0, 5))
         for _ in range(int(rng.integers(0, 6))):
-            strokes.write(picture, rng, (column, row), strokes.any_of(palette, rng), size=size, most=1)
+            strokes.write(
+                picture, rng, (column, row), strokes.any_of(palette, rng), size=size, most=1
+            )
             column += int(rng.integers(30, 110))
     return picture
 
@@ -90,13 +110,29 @@ def dashboard(rng: Generator) -> Rgb:
     for row in range(rows):
         for column in range(columns):
             left, top = column * wide + 6, 44 + row * tall
-            card = tuple(int(np.clip(v + (18 if dark else -10), 0, 255)) for v in picture[-1, -1].tolist())
+            card = tuple(
+                int(np.clip(v + (18 if dark else -10), 0, 255)) for v in picture[-1, -1].tolist()
+            )
             strokes.box(picture, left, top, wide - 12, tall - 8, card)
-            strokes.write(picture, rng, (left + 8, top + 18), (200, 200, 200) if dark else (60, 60, 60), size=0.4, most=2)
+            strokes.write(
+                picture,
+                rng,
+                (left + 8, top + 18),
+                (200, 200, 200) if dark else (60, 60, 60),
+                size=0.4,
+                most=2,
+            )
             if rng.random() < 0.7 and tall > 70:
                 _chart(picture, rng, (left + 10, top + 28, wide - 36, tall - 44))
             else:
-                strokes.write(picture, rng, (left + 10, top + tall // 2 + 14), strokes.colour_of(rng), size=1.2, most=1)
+                strokes.write(
+                    picture,
+                    rng,
+                    (left + 10, top + tall // 2 + 14),
+                    strokes.colour_of(rng),
+                    size=1.2,
+                    most=1,
+                )
     return picture
 
 
@@ -128,7 +164,14 @@ def page(rng: Generator) -> Rgb:
         left, row = 14 + column * WIDTH // columns, 80
         while row < HEIGHT:
             if rng.random() < 0.15:
-                strokes.box(picture, left, row - 10, rng.integers(40, 160), rng.integers(20, 90), strokes.colour_of(rng))
+                strokes.box(
+                    picture,
+                    left,
+                    row - 10,
+                    rng.integers(40, 160),
+                    rng.integers(20, 90),
+                    strokes.colour_of(rng),
+                )
                 row += 90
             strokes.write(
                 picture,
@@ -144,13 +187,32 @@ def page(rng: Generator) -> Rgb:
 
 def card(rng: Generator) -> Rgb:
     """A waiting, title or end card: large words on a gradient or on one colour, a few shapes."""
-    picture = strokes.gradient(rng) if rng.random() < 0.7 else np.full((HEIGHT, WIDTH, 3), strokes.colour_of(rng), np.uint8)
+    picture = (
+        strokes.gradient(rng)
+        if rng.random() < 0.7
+        else np.full((HEIGHT, WIDTH, 3), strokes.colour_of(rng), np.uint8)
+    )
     for _ in range(int(rng.integers(0, 14))):
-        place, size = (int(rng.integers(WIDTH)), int(rng.integers(HEIGHT))), int(rng.integers(4, 110))
-        cv2.circle(picture, place, size, strokes.colour_of(rng), -1 if rng.random() < 0.5 else 3, cv2.LINE_AA)
+        place, size = (
+            (int(rng.integers(WIDTH)), int(rng.integers(HEIGHT))),
+            int(rng.integers(4, 110)),
+        )
+        cv2.circle(
+            picture,
+            place,
+            size,
+            strokes.colour_of(rng),
+            -1 if rng.random() < 0.5 else 3,
+            cv2.LINE_AA,
+        )
     for row in range(int(rng.integers(1, 4))):
         strokes.write(
-            picture, rng, (int(rng.integers(20, 240)), 150 + 60 * row), strokes.colour_of(rng), size=rng.uniform(0.8, 2.2), most=3
+            picture,
+            rng,
+            (int(rng.integers(20, 240)), 150 + 60 * row),
+            strokes.colour_of(rng),
+            size=rng.uniform(0.8, 2.2),
+            most=3,
         )
     return picture
 
@@ -161,7 +223,21 @@ def board(rng: Generator) -> Rgb:
     for _ in range(int(rng.integers(2, 14))):
         steps = rng.normal(0, rng.uniform(4, 22), size=(int(rng.integers(5, 60)), 2)).cumsum(axis=0)
         points = (steps + rng.uniform((0, 0), (WIDTH, HEIGHT))).astype(np.int32)
-        cv2.polylines(picture, [points], bool(rng.random() < 0.3), strokes.colour_of(rng), int(rng.integers(1, 7)), cv2.LINE_AA)
+        cv2.polylines(
+            picture,
+            [points],
+            bool(rng.random() < 0.3),
+            strokes.colour_of(rng),
+            int(rng.integers(1, 7)),
+            cv2.LINE_AA,
+        )
     if rng.random() < 0.5:
-        strokes.box(picture, 0, 0, 46 if rng.random() < 0.5 else WIDTH, HEIGHT if rng.random() < 0.3 else 30, strokes.colour_of(rng))
+        strokes.box(
+            picture,
+            0,
+            0,
+            46 if rng.random() < 0.5 else WIDTH,
+            HEIGHT if rng.random() < 0.3 else 30,
+            strokes.colour_of(rng),
+        )
     return picture

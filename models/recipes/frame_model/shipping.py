@@ -1,4 +1,5 @@
-"""A model's folder, from heads and what they said of footage that they never saw: the shipped one, and one for each fold."""
+"""A model's folder, from heads and what they said of footage that they never saw: the shipped one,
+and one for each fold."""
 
 from __future__ import annotations
 
@@ -28,11 +29,21 @@ def judge(held: HeldOut, *, name: str, version: str) -> Facts:
     temperature, offsets = calibrate_medium(held)
     camera = (held.medium + offsets).argmax(axis=1) == MEDIA.index("camera")
     advice = {label: advise(held, label, calibrated[label], camera) for label in LABELS}
-    return Facts(name=name, version=version, calibrated=calibrated, advice=advice, temperature=temperature, offsets=offsets)
+    return Facts(
+        name=name,
+        version=version,
+        calibrated=calibrated,
+        advice=advice,
+        temperature=temperature,
+        offsets=offsets,
+    )
 
 
 def write_model(folder: Path, facts: Facts, model: FrameModel) -> float:
-    """Both graphs, manifest and golden scores; the medium's offsets go into the model. The largest difference of a golden score."""
+    """Both graphs, manifest and golden scores; the medium's offsets go into the model.
+
+    The largest difference of a golden score.
+    """
     model.heads.medium.bias += torch.from_numpy(facts.offsets).float()
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(model, folder / FILE)
@@ -41,9 +52,17 @@ def write_model(folder: Path, facts: Facts, model: FrameModel) -> float:
     return write_golden_scores(folder)
 
 
-def write_folds(folder: Path, held: HeldOut, heads: Sequence[Heads], blocks: nn.Sequential, *, name: str, version: str) -> None:
-    """``fold-K/NAME`` for each fold, a model that learned and was calibrated without the rows that ``folds.csv``
-    gives to fold K: what it says of them, nobody has told it.
+def write_folds(
+    folder: Path,
+    held: HeldOut,
+    heads: Sequence[Heads],
+    blocks: nn.Sequential,
+    *,
+    name: str,
+    version: str,
+) -> None:
+    """``fold-K/NAME`` for each fold, a model that learned and was calibrated without the rows that
+    ``folds.csv`` gives to fold K: what it says of them, nobody has told it.
 
     Pictures that no fold learns from are dealt out in turn.
     """
@@ -56,4 +75,9 @@ def write_folds(folder: Path, held: HeldOut, heads: Sequence[Heads], blocks: nn.
         writer = csv.writer(file)
         writer.writerow(["path", "fold"])
         for index in sorted(fold_of):
-            writer.writerow([held.rows[index].path, index % FOLDS if fold_of[index] == OUTSIDE else fold_of[index]])
+            writer.writerow(
+                [
+                    held.rows[index].path,
+                    index % FOLDS if fold_of[index] == OUTSIDE else fold_of[index],
+                ]
+            )

@@ -1,7 +1,9 @@
-"""What live video does to a picture: each function makes one such change, and ``make_view`` draws a few of them.
+"""What live video does to a picture: each function makes one such change, and ``make_view`` draws a
+few of them.
 
-Labels follow the pixels. A gun that was cropped away or shrunk below ``LEAST_GUN`` pixels is no longer a gun that
-anyone could see, so the picture then says nothing about guns rather than something false.
+Labels follow the pixels. A gun that was cropped away or shrunk below ``LEAST_GUN`` pixels is no
+longer a gun that anyone could see, so the picture then says nothing about guns rather than
+something false.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from .pictures import SIDE, Picture, as_frame
 __all__ = ["LEAST_GUN", "make_view", "settle"]
 
 LEAST_GUN = 12.0
-"""Width in pixels of the network's input below which a gun is not taught (the CCTV guns here are 5 wide)."""
+"""Width in pixels of the network's input below which a gun is not taught (the CCTV guns here are 5
+wide)."""
 WHOLE_GUN = 0.6
 """Share of a gun's box that a crop must keep for the gun to count."""
 
@@ -34,7 +37,8 @@ def make_view(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Pic
     """One way in which a live stream could show ``picture``.
 
     Args:
-        backdrops: ordinary camera frames to stand behind or beside it; of the same fold, or footage would leak across it.
+        backdrops: ordinary camera frames to stand behind or beside it; of the same fold, or footage
+        would leak across it.
     """
     for chance, change in CHANGES:
         if rng.random() < chance:
@@ -57,7 +61,8 @@ def mirror(picture: Picture, _rng: Generator, _backdrops: Sequence[Rgb]) -> Pict
 
 
 def crop(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """A window of most of each side; a smaller one where boxes tell whether the gun is still in it, or nothing can be lost."""
+    """A window of most of each side; a smaller one where boxes tell whether the gun is still in it,
+    or nothing can be lost."""
     height, width = picture.rgb.shape[:2]
     careful = not len(picture.guns) and bool((picture.lesson.values == 1).any())
     share = rng.uniform(0.8 if careful else 0.55, 0.95, size=2)
@@ -69,7 +74,8 @@ def crop(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture
 
 
 def _regun(picture: Picture, boxes: np.ndarray) -> Picture:
-    """The picture with ``boxes`` clipped to it; guns that were cut through make it say nothing about guns."""
+    """The picture with ``boxes`` clipped to it; guns that were cut through make it say nothing
+    about guns."""
     if not len(boxes):
         return picture
     inside = np.clip(boxes, 0, 1)
@@ -84,20 +90,27 @@ def _area(boxes: np.ndarray) -> np.ndarray:
 
 
 def far(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
-    """The picture shrunk into a larger one: on black, on its own blur (upright video) or on another camera's frame."""
+    """The picture shrunk into a larger one: on black, on its own blur (upright video) or on another
+    camera's frame."""
     share, height, width = rng.uniform(0.35, 0.8), *picture.rgb.shape[:2]
     match rng.integers(3):
         case 0:
             return _place(picture, np.zeros_like(picture.rgb), share=share, rng=rng)
         case 1:
-            return _place(picture, cv2.GaussianBlur(picture.rgb, (0, 0), sigmaX=width / 30), share=share, rng=rng)
+            return _place(
+                picture,
+                cv2.GaussianBlur(picture.rgb, (0, 0), sigmaX=width / 30),
+                share=share,
+                rng=rng,
+            )
         case _:
             behind = cv2.resize(_any(backdrops, rng), (width, height), interpolation=cv2.INTER_AREA)
             return _beside_camera(_place(picture, behind, share=share, rng=rng))
 
 
 def _beside_camera(picture: Picture) -> Picture:
-    """The picture shares its frame with another camera's: where it is not of a camera itself, no medium is claimed."""
+    """The picture shares its frame with another camera's: where it is not of a camera itself, no
+    medium is claimed."""
     if picture.lesson.medium == MEDIA.index("camera"):
         return picture
     return replace(picture, lesson=picture.lesson.shown_on(UNKNOWN_MEDIUM))
@@ -110,8 +123,12 @@ def _any(backdrops: Sequence[Rgb], rng: Generator) -> Rgb:
 def _place(picture: Picture, canvas: Rgb, *, share: float, rng: Generator) -> Picture:
     """``picture`` at ``share`` of the canvas's sides, somewhere on it."""
     height, width = canvas.shape[:2]
-    small = cv2.resize(picture.rgb, (int(width * share), int(height * share)), interpolation=cv2.INTER_AREA)
-    left, top = (int(rng.integers(room + 1)) for room in (width - small.shape[1], height - small.shape[0]))
+    small = cv2.resize(
+        picture.rgb, (int(width * share), int(height * share)), interpolation=cv2.INTER_AREA
+    )
+    left, top = (
+        int(rng.integers(room + 1)) for room in (width - small.shape[1], height - small.shape[0])
+    )
     canvas = canvas.copy()
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
     offset = np.tile([left / width, top / height], 2)
@@ -119,13 +136,23 @@ def _place(picture: Picture, canvas: Rgb, *, share: float, rng: Generator) -> Pi
 
 
 def page(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """The picture small inside a page of text: what is looked at is a screen, and nothing on it is known to be real."""
+    """The picture small inside a page of text: what is looked at is a screen, and nothing on it is
+    known to be real."""
     height, width = picture.rgb.shape[:2]
     ground = rng.integers(0, 256, size=3)
     canvas = np.full((height, width, 3), ground, np.uint8)
     ink = (255 - ground).tolist()
     for row in range(8, height, 14):
-        cv2.putText(canvas, _words(rng, 12), (int(rng.integers(40)), row), cv2.FONT_HERSHEY_SIMPLEX, 0.35, ink, 1, cv2.LINE_AA)
+        cv2.putText(
+            canvas,
+            _words(rng, 12),
+            (int(rng.integers(40)), row),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.35,
+            ink,
+            1,
+            cv2.LINE_AA,
+        )
     placed = _place(picture, canvas, share=rng.uniform(0.25, 0.5), rng=rng)
     lesson = picture.lesson.shown_on(MEDIA.index("screen"))
     for label in np.array(LABELS)[picture.lesson.values == 1]:
@@ -138,10 +165,21 @@ def chat(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture
     height, width = picture.rgb.shape[:2]
     wide, rgb = int(width * rng.uniform(0.18, 0.35)), picture.rgb.copy()
     left = 0 if rng.random() < 0.5 else width - wide
-    rgb[:, left : left + wide] = (rgb[:, left : left + wide] * rng.uniform(0.2, 0.6)).astype(np.uint8)
+    rgb[:, left : left + wide] = (rgb[:, left : left + wide] * rng.uniform(0.2, 0.6)).astype(
+        np.uint8
+    )
     for row in range(12, height, int(rng.integers(14, 22))):
         colour = rng.integers(120, 256, size=3).tolist()
-        cv2.putText(rgb, _words(rng, 4), (left + 4, row), cv2.FONT_HERSHEY_SIMPLEX, 0.35, colour, 1, cv2.LINE_AA)
+        cv2.putText(
+            rgb,
+            _words(rng, 4),
+            (left + 4, row),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.35,
+            colour,
+            1,
+            cv2.LINE_AA,
+        )
     rgb[:, :left] = picture.rgb[:, :left]
     rgb[:, left + wide :] = picture.rgb[:, left + wide :]
     return picture.showing(rgb)
@@ -154,16 +192,32 @@ def banner(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Pictu
     top = 0 if rng.random() < 0.4 else height - tall
     rgb[top : top + tall] = rng.integers(0, 256, size=3)
     size = tall / 40
-    cv2.putText(rgb, _words(rng, 8), (6, top + int(tall * 0.7)), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(
+        rgb,
+        _words(rng, 8),
+        (6, top + int(tall * 0.7)),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        size,
+        (255, 255, 255),
+        1,
+        cv2.LINE_AA,
+    )
     return picture.showing(rgb)
 
 
 def facecam(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
-    """Another camera's picture in a corner; at a third of the side or more it is not said which medium that makes."""
+    """Another camera's picture in a corner; at a third of the side or more it is not said which
+    medium that makes."""
     height, width = picture.rgb.shape[:2]
     share = rng.uniform(0.18, 0.36)
-    small = cv2.resize(_any(backdrops, rng), (int(width * share), int(height * share)), interpolation=cv2.INTER_AREA)
-    top, left = (int(rng.integers(2)) * room for room in (height - small.shape[0], width - small.shape[1]))
+    small = cv2.resize(
+        _any(backdrops, rng),
+        (int(width * share), int(height * share)),
+        interpolation=cv2.INTER_AREA,
+    )
+    top, left = (
+        int(rng.integers(2)) * room for room in (height - small.shape[0], width - small.shape[1])
+    )
     rgb = picture.rgb.copy()
     rgb[top : top + small.shape[0], left : left + small.shape[1]] = small
     return picture.showing(rgb) if share < 0.33 else _beside_camera(picture.showing(rgb))
@@ -206,7 +260,9 @@ def shake(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Pictur
 
 def jpeg(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
     """A poor JPEG of it."""
-    _, data = cv2.imencode(".jpg", picture.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 70))])
+    _, data = cv2.imencode(
+        ".jpg", picture.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 70))]
+    )
     return picture.showing(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
 
 
@@ -214,7 +270,10 @@ def bitrate(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Pict
     """A keyframe of a poor stream: fewer lines, H.264 that runs out of bits."""
     height, width = picture.rgb.shape[:2]
     ratio = min(1.0, rng.uniform(144, 400) / min(height, width))
-    size = (max(SIDE // 2, int(width * ratio)) // 2 * 2, max(SIDE // 2, int(height * ratio)) // 2 * 2)
+    size = (
+        max(SIDE // 2, int(width * ratio)) // 2 * 2,
+        max(SIDE // 2, int(height * ratio)) // 2 * 2,
+    )
     small = cv2.resize(picture.rgb, size, interpolation=cv2.INTER_AREA)
     return picture.showing(_through_h264(small, crf=int(rng.integers(26, 44))))
 
@@ -222,18 +281,30 @@ def bitrate(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Pict
 def _through_h264(rgb: Rgb, *, crf: int) -> Rgb:
     height, width = rgb.shape[:2]
     encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt, encoder.thread_count = width, height, "yuv420p", 1
-    encoder.time_base, encoder.options = Fraction(1, 25), {"preset": "ultrafast", "tune": "zerolatency", "crf": str(crf)}
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.thread_count = (
+        width,
+        height,
+        "yuv420p",
+        1,
+    )
+    encoder.time_base, encoder.options = (
+        Fraction(1, 25),
+        {"preset": "ultrafast", "tune": "zerolatency", "crf": str(crf)},
+    )
     packets = [*encoder.encode(as_frame(rgb).reformat(format="yuv420p")), *encoder.encode(None)]
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
-    frames = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
+    frames = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(
+        None
+    )
     return frames[0].to_ndarray(format="rgb24")
 
 
 def _words(rng: Generator, count: int) -> str:
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    return " ".join("".join(rng.choice(letters, size=int(rng.integers(2, 9)))) for _ in range(count))
+    return " ".join(
+        "".join(rng.choice(letters, size=int(rng.integers(2, 9)))) for _ in range(count)
+    )
 
 
 CHANGES: tuple[tuple[float, Change], ...] = (
@@ -251,4 +322,5 @@ CHANGES: tuple[tuple[float, Change], ...] = (
     (0.25, jpeg),
     (0.35, bitrate),
 )
-"""How often each change is made, in the order in which a stream's picture comes about: scene, camera, layout, encoder."""
+"""How often each change is made, in the order in which a stream's picture comes about: scene,
+camera, layout, encoder."""

@@ -1,4 +1,5 @@
-"""One direction of a chart: which values it spans, where each lies, and which are written beside it."""
+"""One direction of a chart: which values it spans, where each lies, and which are written beside
+it."""
 
 from __future__ import annotations
 
@@ -31,7 +32,10 @@ def percents(value: float) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """From ``low`` to ``high``. Values beyond an end lie on it; on a logarithmic axis so does zero."""
+    """From ``low`` to ``high``.
+
+    Values beyond an end lie on it; on a logarithmic axis so does zero.
+    """
 
     title: str
     """With its unit."""
@@ -46,7 +50,9 @@ class Axis:
         if not (isfinite(self.low) and isfinite(self.high) and self.low < self.high):
             raise ValueError(f"axis {self.title!r} must rise, got {self.low} to {self.high}")
         if self.log and not self.low > 0:
-            raise ValueError(f"a logarithmic axis begins above 0, {self.title!r} begins at {self.low}")
+            raise ValueError(
+                f"a logarithmic axis begins above 0, {self.title!r} begins at {self.low}"
+            )
 
     def place(self, value: float) -> float:
         """Where the value lies, 0 at ``low`` and 1 at ``high``.
@@ -69,11 +75,19 @@ class Axis:
         first, last = floor(log10(self.low)), ceil(log10(self.high))
         within = (1.0, 2.0, 5.0) if last - first <= FEW_DECADES else (1.0,)
         for power in range(first, last + 1):
-            yield from (tick for factor in within if self.low <= (tick := float(f"{factor}e{power}")) <= self.high)
+            yield from (
+                tick
+                for factor in within
+                if self.low <= (tick := float(f"{factor}e{power}")) <= self.high
+            )
 
     def _steps(self) -> Iterator[float]:
         rough = (self.high - self.low) / MOST_TICKS
         power = 10.0 ** floor(log10(rough))
-        step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
+        step = next(
+            factor * power
+            for factor in (1.0, 2.0, 2.5, 5.0, 10.0)
+            if factor * power >= rough * (1 - 1e-9)
+        )
         first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
         return (round(index * step, 10) for index in range(first, last + 1))

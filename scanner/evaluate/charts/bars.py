@@ -1,4 +1,5 @@
-"""Values side by side, each with its interval: bars that lie, so that names of any length can be read."""
+"""Values side by side, each with its interval: bars that lie, so that names of any length can be
+read."""
 
 from __future__ import annotations
 
@@ -28,7 +29,10 @@ BELOW = 44.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A value with a name; its interval where ``low`` and ``high`` are finite. A value that is not finite is told as missing."""
+    """A value with a name; its interval where ``low`` and ``high`` are finite.
+
+    A value that is not finite is told as missing.
+    """
 
     name: str
     value: float
@@ -39,16 +43,35 @@ class Bar:
 
 
 def bar_chart(
-    title: str, description: str, axis: Axis, bars: Sequence[Bar], *, base: float | None = None, reference: float | None = None
+    title: str,
+    description: str,
+    axis: Axis,
+    bars: Sequence[Bar],
+    *,
+    base: float | None = None,
+    reference: float | None = None,
 ) -> Markup:
-    """One row for each bar. Bars grow from ``base`` (the axis' low end, else); ``reference`` is a line to compare with."""
+    """One row for each bar.
+
+    Bars grow from ``base`` (the axis' low end, else); ``reference`` is a line to compare with.
+    """
     start = axis.low if base is None else base
     foot = TOP + ROW * max(len(bars), 1)
     parts = chain(
         (text(title, 0, 16, font_size=15, font_weight=600, fill="#18181b", class_="chart-title"),),
         _ground(axis, foot),
-        (part for row, bar in enumerate(bars) for part in _row(axis, bar, start, TOP + ROW * (row + 0.5))),
-        () if reference is None else (_upright(axis, reference, foot, stroke="#18181b", stroke_dasharray="4 3", class_="reference"),),
+        (
+            part
+            for row, bar in enumerate(bars)
+            for part in _row(axis, bar, start, TOP + ROW * (row + 0.5))
+        ),
+        ()
+        if reference is None
+        else (
+            _upright(
+                axis, reference, foot, stroke="#18181b", stroke_dasharray="4 3", class_="reference"
+            ),
+        ),
     )
     return drawing(title, description, NAMES + PLOT + VALUES, foot + BELOW, *parts)
 
@@ -58,7 +81,9 @@ def _across(axis: Axis, value: float) -> float:
 
 
 def _ground(axis: Axis, foot: float) -> Iterator[Markup]:
-    yield element("rect", x=NAMES, y=TOP, width=PLOT, height=foot - TOP, fill="#fafafa", class_="ground")
+    yield element(
+        "rect", x=NAMES, y=TOP, width=PLOT, height=foot - TOP, fill="#fafafa", class_="ground"
+    )
     for tick in axis.marks():
         yield _upright(axis, tick, foot, stroke="#d4d4d8", class_="grid")
         yield text(axis.write(tick), _across(axis, tick), foot + 16, anchor="middle")
@@ -81,7 +106,9 @@ def _row(axis: Axis, bar: Bar, base: float, y: float) -> Iterator[Markup]:
     if isfinite(bar.low) and isfinite(bar.high):
         low, high = _across(axis, bar.low), _across(axis, bar.high)
         whiskers = f"M{low:g} {y - 4:g}v8M{low:g} {y:g}H{high:g}M{high:g} {y - 4:g}v8"
-        yield element("path", d=whiskers, fill="none", stroke="#18181b", stroke_width=1.5, class_="whisker")
+        yield element(
+            "path", d=whiskers, fill="none", stroke="#18181b", stroke_width=1.5, class_="whisker"
+        )
 
 
 def _written(axis: Axis, bar: Bar) -> str:

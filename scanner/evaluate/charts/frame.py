@@ -10,7 +10,17 @@ from markupsafe import Markup
 from scanner.evaluate.charts.axis import Axis
 from scanner.evaluate.charts.svg import element, text
 
-__all__ = ["COLOURS", "DASHES", "Plot", "axes", "colour", "halo", "legend", "legend_height", "stroke"]
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "Plot",
+    "axes",
+    "colour",
+    "halo",
+    "legend",
+    "legend_height",
+    "stroke",
+]
 
 COLOURS = ("#0072b2", "#c44e00", "#007a5a", "#a3487f", "#7a5c00", "#5b3fa8", "#3f3f46")
 """After Okabe and Ito, darkened until each stands out from white (contrast 4.5 or more)."""
@@ -55,8 +65,18 @@ class Plot:
 
 def axes(plot: Plot, title: str) -> Iterator[Markup]:
     """The chart's title, its ground, grid, ticks and the axes' titles."""
-    yield text(title, plot.left, 20, font_size=15, font_weight=600, fill="#18181b", class_="chart-title")
-    yield element("rect", x=plot.left, y=plot.top, width=plot.width, height=plot.height, fill="#fafafa", class_="ground")
+    yield text(
+        title, plot.left, 20, font_size=15, font_weight=600, fill="#18181b", class_="chart-title"
+    )
+    yield element(
+        "rect",
+        x=plot.left,
+        y=plot.top,
+        width=plot.width,
+        height=plot.height,
+        fill="#fafafa",
+        class_="ground",
+    )
     for tick in plot.x.marks():
         x = plot.across(tick)
         yield _grid(x, plot.top, x, plot.foot)
@@ -65,9 +85,18 @@ def axes(plot: Plot, title: str) -> Iterator[Markup]:
         y = plot.down(tick)
         yield _grid(plot.left, y, plot.right, y)
         yield text(plot.y.write(tick), plot.left - 7, y + 4, anchor="end")
-    yield text(plot.x.title, plot.left + plot.width / 2, plot.foot + 37, anchor="middle", font_size=13)
+    yield text(
+        plot.x.title, plot.left + plot.width / 2, plot.foot + 37, anchor="middle", font_size=13
+    )
     middle = plot.top + plot.height / 2
-    yield text(plot.y.title, 14, middle, anchor="middle", font_size=13, transform=f"rotate(-90 14 {middle:g})")
+    yield text(
+        plot.y.title,
+        14,
+        middle,
+        anchor="middle",
+        font_size=13,
+        transform=f"rotate(-90 14 {middle:g})",
+    )
 
 
 def colour(index: int) -> str:
@@ -78,12 +107,23 @@ def colour(index: int) -> str:
 def stroke(index: int) -> dict[str, str | float]:
     """The attributes of a series' line."""
     dashes = DASHES[(index + index // len(COLOURS)) % len(DASHES)]
-    return {"stroke": colour(index), "stroke_width": 2, "stroke_dasharray": dashes, "class_": f"series series-{index % len(COLOURS) + 1}"}
+    return {
+        "stroke": colour(index),
+        "stroke_width": 2,
+        "stroke_dasharray": dashes,
+        "class_": f"series series-{index % len(COLOURS) + 1}",
+    }
 
 
 def halo() -> dict[str, str | float]:
     """The attributes of words that lie over lines."""
-    return {"paint_order": "stroke", "stroke": "#fafafa", "stroke_width": 4, "stroke_linejoin": "round", "class_": "over"}
+    return {
+        "paint_order": "stroke",
+        "stroke": "#fafafa",
+        "stroke_width": 4,
+        "stroke_linejoin": "round",
+        "class_": "over",
+    }
 
 
 def legend_height(count: int) -> float:

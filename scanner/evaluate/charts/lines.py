@@ -1,4 +1,5 @@
-"""Curves over a plane: one value against another, several series, each with an interval and marked points."""
+"""Curves over a plane: one value against another, several series, each with an interval and marked
+points."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ class Band:
 
     def __post_init__(self) -> None:
         if not len(self.x) == len(self.low) == len(self.high):
-            raise ValueError(f"a band has one low and one high for each x, got {len(self.x)}, {len(self.low)} and {len(self.high)}")
+            raise ValueError(
+                f"a band has one low and one high for each x, got {len(self.x)}, {len(self.low)} and {len(self.high)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +61,28 @@ class Line:
             raise ValueError(f"line {self.name!r} has {len(self.x)} x and {len(self.y)} y")
 
 
-def line_chart(title: str, description: str, x: Axis, y: Axis, lines: Sequence[Line], *, diagonal: bool = False) -> Markup:
-    """All lines over one pair of axes, with a legend below; ``diagonal`` draws what chance would give, corner to corner."""
+def line_chart(
+    title: str, description: str, x: Axis, y: Axis, lines: Sequence[Line], *, diagonal: bool = False
+) -> Markup:
+    """All lines over one pair of axes, with a legend below; ``diagonal`` draws what chance would
+    give, corner to corner."""
     plot = Plot(x=x, y=y)
     foot = plot.foot + BELOW
     parts = chain(
         axes(plot, title),
         _diagonal(plot) if diagonal else (),
-        (_band(plot, line.band, index) for index, line in enumerate(lines) if line.band is not None),
+        (
+            _band(plot, line.band, index)
+            for index, line in enumerate(lines)
+            if line.band is not None
+        ),
         (_curve(plot, line, index) for index, line in enumerate(lines)),
-        (part for index, line in enumerate(lines) for mark in line.marks for part in _mark(plot, mark, index)),
+        (
+            part
+            for index, line in enumerate(lines)
+            for mark in line.marks
+            for part in _mark(plot, mark, index)
+        ),
         legend([line.name for line in lines], plot.left, foot + 4, plot.width),
     )
     return drawing(title, description, plot.right + 20, foot + legend_height(len(lines)), *parts)
@@ -75,11 +90,15 @@ def line_chart(title: str, description: str, x: Axis, y: Axis, lines: Sequence[L
 
 def _diagonal(plot: Plot) -> Iterator[Markup]:
     path = f"M{plot.left:g} {plot.foot:g}L{plot.right:g} {plot.top:g}"
-    yield element("path", d=path, fill="none", stroke="#71717a", stroke_dasharray="4 4", class_="chance")
+    yield element(
+        "path", d=path, fill="none", stroke="#71717a", stroke_dasharray="4 4", class_="chance"
+    )
 
 
 def _curve(plot: Plot, line: Line, index: int) -> Markup:
-    return element("path", d=_path(plot, line), fill="none", stroke_linejoin="round", **stroke(index))
+    return element(
+        "path", d=_path(plot, line), fill="none", stroke_linejoin="round", **stroke(index)
+    )
 
 
 def _path(plot: Plot, line: Line) -> str:
@@ -96,14 +115,32 @@ def _path(plot: Plot, line: Line) -> str:
 
 
 def _band(plot: Plot, band: Band, index: int) -> Markup:
-    there = [(plot.across(x), plot.down(high)) for x, high in zip(band.x, band.high, strict=True) if isfinite(high)]
-    back = [(plot.across(x), plot.down(low)) for x, low in zip(band.x, band.low, strict=True) if isfinite(low)]
+    there = [
+        (plot.across(x), plot.down(high))
+        for x, high in zip(band.x, band.high, strict=True)
+        if isfinite(high)
+    ]
+    back = [
+        (plot.across(x), plot.down(low))
+        for x, low in zip(band.x, band.low, strict=True)
+        if isfinite(low)
+    ]
     points = " ".join(f"{number(x)},{number(y)}" for x, y in [*there, *reversed(back)])
-    return element("polygon", points=points, fill=colour(index), fill_opacity=0.15, class_=f"band band-{index % 7 + 1}")
+    return element(
+        "polygon",
+        points=points,
+        fill=colour(index),
+        fill_opacity=0.15,
+        class_=f"band band-{index % 7 + 1}",
+    )
 
 
 def _mark(plot: Plot, mark: Mark, index: int) -> Iterator[Markup]:
     x, y = plot.across(mark.x), plot.down(mark.y)
     left = x > plot.left + plot.width * 0.6
-    yield element("circle", cx=x, cy=y, r=5, fill="#fafafa", **{**stroke(index), "stroke_dasharray": "none"})
-    yield text(mark.text, x - 9 if left else x + 9, y + 4, anchor="end" if left else "start", **halo())
+    yield element(
+        "circle", cx=x, cy=y, r=5, fill="#fafafa", **{**stroke(index), "stroke_dasharray": "none"}
+    )
+    yield text(
+        mark.text, x - 9 if left else x + 9, y + 4, anchor="end" if left else "start", **halo()
+    )

@@ -37,7 +37,10 @@ class Bin:
 
 
 def reliability_diagram(title: str, description: str, bins: Sequence[Bin]) -> Markup:
-    """Points on the dashed line are honest; above it scores are too low, below it too high. Beneath, how many rows each point has."""
+    """Points on the dashed line are honest; above it scores are too low, below it too high.
+
+    Beneath, how many rows each point has.
+    """
     shares = Axis(title="came true", low=0.0, high=1.0)
     plot = Plot(x=Axis(title="score", low=0.0, high=1.0), y=shares, width=SIDE, height=SIDE)
     filled = [one for one in bins if one.count and isfinite(one.mean)]
@@ -52,7 +55,9 @@ def reliability_diagram(title: str, description: str, bins: Sequence[Bin]) -> Ma
 
 def _diagonal(plot: Plot) -> Markup:
     path = f"M{plot.left:g} {plot.foot:g}L{plot.right:g} {plot.top:g}"
-    return element("path", d=path, fill="none", stroke="#71717a", stroke_dasharray="4 4", class_="chance")
+    return element(
+        "path", d=path, fill="none", stroke="#71717a", stroke_dasharray="4 4", class_="chance"
+    )
 
 
 def _point(plot: Plot, one: Bin) -> Iterator[Markup]:
@@ -60,7 +65,14 @@ def _point(plot: Plot, one: Bin) -> Iterator[Markup]:
     if isfinite(one.share_low) and isfinite(one.share_high):
         low, high = plot.down(one.share_low), plot.down(one.share_high)
         whiskers = f"M{x - 4:g} {low:g}h8M{x:g} {low:g}V{high:g}M{x - 4:g} {high:g}h8"
-        yield element("path", d=whiskers, fill="none", stroke=colour(0), stroke_width=1.5, class_="series series-1")
+        yield element(
+            "path",
+            d=whiskers,
+            fill="none",
+            stroke=colour(0),
+            stroke_width=1.5,
+            class_="series series-1",
+        )
     yield element("circle", cx=x, cy=plot.down(one.share), r=4.5, fill=colour(0), class_="dot")
 
 
@@ -72,7 +84,19 @@ def _counts(plot: Plot, filled: Sequence[Bin]) -> Iterator[Markup]:
         left, right = plot.across(one.low), plot.across(one.high)
         height = max((one.count / most) ** 0.5 * (COUNTS - 22), 1.0)
         yield element(
-            "rect", x=left + 1, y=top + COUNTS - 4 - height, width=right - left - 2, height=height, fill="#a1a1aa", class_="count-bar"
+            "rect",
+            x=left + 1,
+            y=top + COUNTS - 4 - height,
+            width=right - left - 2,
+            height=height,
+            fill="#a1a1aa",
+            class_="count-bar",
         )
-        yield text(str(one.count), (left + right) / 2, top + COUNTS - 8 - height, anchor="middle", **{**halo(), "font_size": 11})
+        yield text(
+            str(one.count),
+            (left + right) / 2,
+            top + COUNTS - 8 - height,
+            anchor="middle",
+            **{**halo(), "font_size": 11},
+        )
     yield text("rows", plot.left - 7, top + COUNTS - 6, anchor="end")

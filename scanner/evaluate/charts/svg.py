@@ -12,24 +12,40 @@ __all__ = ["drawing", "element", "number", "text"]
 
 
 def element(name: str, /, *children: str, **attributes: str | float) -> Markup:
-    """One element. Children that are no ``Markup`` are text; ``stroke_width`` is ``stroke-width``, ``class_`` is ``class``.
+    """One element. Children that are no ``Markup`` are text; ``stroke_width`` is ``stroke-width``,
+    ``class_`` is ``class``.
 
     >>> print(element("text", "a < b", x=1.5, class_="tick"))
     <text x="1.5" class="tick">a &lt; b</text>
     """
-    said = Markup("").join(Markup(' {}="{}"').format(_name(key), _value(value)) for key, value in attributes.items())
-    inner = Markup("").join(child if isinstance(child, Markup) else escape(plain(child)) for child in children)
+    said = Markup("").join(
+        Markup(' {}="{}"').format(_name(key), _value(value)) for key, value in attributes.items()
+    )
+    inner = Markup("").join(
+        child if isinstance(child, Markup) else escape(plain(child)) for child in children
+    )
     return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), said, inner)
 
 
-def text(said: str, x: float, y: float, *, anchor: str = "start", **attributes: str | float) -> Markup:
+def text(
+    said: str, x: float, y: float, *, anchor: str = "start", **attributes: str | float
+) -> Markup:
     """Words at a place; ``anchor`` is ``start``, ``middle`` or ``end``."""
-    return element("text", said, x=x, y=y, text_anchor=anchor, **{"font_size": 12, "fill": "#52525b", **attributes})
+    return element(
+        "text",
+        said,
+        x=x,
+        y=y,
+        text_anchor=anchor,
+        **{"font_size": 12, "fill": "#52525b", **attributes},
+    )
 
 
 def drawing(title: str, description: str, width: float, height: float, *parts: Markup) -> Markup:
     """The whole picture, as wide as its place allows and read out as its title and description."""
-    key = hashlib.sha256(f"{title}\n{description}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    key = hashlib.sha256(f"{title}\n{description}".encode("utf-8", "surrogatepass")).hexdigest()[
+        :10
+    ]
     return element(
         "svg",
         element("title", title, id=f"t{key}"),

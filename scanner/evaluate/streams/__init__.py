@@ -1,4 +1,5 @@
-"""Evaluation on streams: long streams put together from scored footage, events at known times, folded as live.
+"""Evaluation on streams: long streams put together from scored footage, events at known times,
+folded as live.
 
 recordings (what models said of files)  ->  footage (pieces, takes)  ->  assemble (streams)
     ->  live (the product's own fold)               -> outcome (delays, misses, false incidents)
@@ -13,7 +14,13 @@ from scanner.evaluate.streams.footage import Footage, collect
 from scanner.evaluate.streams.outcome import Part, Summary
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.recordings import Recording, recordings
-from scanner.evaluate.streams.result import CHOSEN, Compared, LabelResult, StreamsResult, evaluate_streams
+from scanner.evaluate.streams.result import (
+    CHOSEN,
+    Compared,
+    LabelResult,
+    StreamsResult,
+    evaluate_streams,
+)
 from scanner.evaluate.streams.sections import sections
 
 __all__ = [

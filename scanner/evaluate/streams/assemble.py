@@ -1,8 +1,10 @@
-"""Streams with events at known times, put together from scored pieces. Pure, and the same for the same seed.
+"""Streams with events at known times, put together from scored pieces. Pure, and the same for the
+same seed.
 
-A *safe* stream shows each safe piece of one kind and one fold once, so that no second of it is counted twice. A *staged*
-stream shows one event: something before it, the event, something after it. Nothing that happens outside the event is counted
-there, because its surroundings are used many times.
+A *safe* stream shows each safe piece of one kind and one fold once, so that no second of it is
+counted twice. A *staged* stream shows one event: something before it, the event, something after
+it. Nothing that happens outside the event is counted there, because its surroundings are used many
+times.
 """
 
 from __future__ import annotations
@@ -99,14 +101,20 @@ class Stream:
         yield Ended(at=self.length)
 
     def looks(self) -> Iterator[Sampled]:
-        """All looks, less those at the end of a piece that no sampler would have taken so shortly before the next one.
+        """All looks, less those at the end of a piece that no sampler would have taken so shortly
+        before the next one.
 
-        A short file is looked at once more at its end, so that it has two looks; a stream goes on, and its next look comes.
-        A cut is told with the first frame and with the first burst after it, for the labels that each of them judges.
+        A short file is looked at once more at its end, so that it has two looks; a stream goes on,
+        and its next look comes. A cut is told with the first frame and with the first burst after
+        it, for the labels that each of them judges.
         """
         following = (*(one.start + one.piece.looks[0].at for one in self.placed[1:]), None)
         for one, next_at in zip(self.placed, following, strict=True):
-            looks = one.piece.looks if next_at is None else tuple(_taken(one.piece.looks, next_at - one.start))
+            looks = (
+                one.piece.looks
+                if next_at is None
+                else tuple(_taken(one.piece.looks, next_at - one.start))
+            )
             for look in looks:
                 first = next(other for other in looks if other.moving is look.moving)
                 yield replace(look, at=one.start + look.at, cut=one.cut and look is first)
@@ -115,11 +123,14 @@ class Stream:
 def _taken(looks: Sequence[Sampled], next_at: Fraction) -> Iterator[Sampled]:
     """Bursts, and frames that are early enough before the next piece; the first one of them always."""
     first = next((look.at for look in looks if not look.moving), None)
-    return (look for look in looks if look.moving or look.at == first or next_at - look.at >= SOONEST)
+    return (
+        look for look in looks if look.moving or look.at == first or next_at - look.at >= SOONEST
+    )
 
 
 def assemble(footage: Footage, seed: int = 0) -> tuple[Stream, ...]:
-    """All safe and all staged streams of the footage; every stream is of one fold, and so is every group."""
+    """All safe and all staged streams of the footage; every stream is of one fold, and so is every
+    group."""
     folds = fold_of(footage, seed)
     random = Random(seed)
     safe = _safe(footage.safe, folds, random)
@@ -127,7 +138,10 @@ def assemble(footage: Footage, seed: int = 0) -> tuple[Stream, ...]:
 
 
 def fold_of(footage: Footage, seed: int = 0) -> dict[str, int]:
-    """Which fold a group is of. Groups of one label or kind are dealt out in turns, so that every fold has some of each."""
+    """Which fold a group is of.
+
+    Groups of one label or kind are dealt out in turns, so that every fold has some of each.
+    """
     random = Random(seed)
     dealt: dict[str, int] = {}
     for groups in _dealing(footage):
@@ -150,7 +164,9 @@ def _dealing(footage: Footage) -> Iterator[list[str]]:
 
 
 def _safe(pieces: Sequence[Piece], folds: Mapping[str, int], random: Random) -> Iterator[Stream]:
-    together: dict[tuple[int, Kind], dict[str, list[Piece]]] = defaultdict(lambda: defaultdict(list))
+    together: dict[tuple[int, Kind], dict[str, list[Piece]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for piece in pieces:
         together[folds[piece.group], piece.kind][piece.group].append(piece)
     for (fold, kind), groups in sorted(together.items()):
@@ -161,11 +177,16 @@ def _safe(pieces: Sequence[Piece], folds: Mapping[str, int], random: Random) -> 
             yield Stream(name=f"safe/{kind}/{fold}", fold=fold, placed=tuple(_placed(shown)))
             continue
         for piece in shown:  # apart, so that an incident on one never hides another's
-            yield Stream(name=f"safe/{kind}/{piece.name}", fold=fold, placed=tuple(_placed([piece])))
+            yield Stream(
+                name=f"safe/{kind}/{piece.name}", fold=fold, placed=tuple(_placed([piece]))
+            )
 
 
 def _placed(pieces: Iterable[Piece]) -> Iterator[Placed]:
-    """Side by side. What one camera shows goes on without a cut; every clip of a game is a scene of its own."""
+    """Side by side.
+
+    What one camera shows goes on without a cut; every clip of a game is a scene of its own.
+    """
     at = Fraction(0)
     group: str | None = None
     for piece in pieces:
@@ -180,12 +201,25 @@ def _staged(footage: Footage, folds: Mapping[str, int], random: Random) -> Itera
         around[folds[piece.group], piece.kind].append(piece)
     for label in sorted({take.label for take in footage.takes}):
         takes = [take for take in footage.takes if take.label == label]
-        drawn = [take for kind in Kind for take in _drawn([take for take in takes if take.kind is kind], random)]
+        drawn = [
+            take
+            for kind in Kind
+            for take in _drawn([take for take in takes if take.kind is kind], random)
+        ]
         for number, take in enumerate(drawn):
             fold = folds[take.group]
             for lead in Lead:
-                before = take.before if lead is Lead.OWN else _about(around[fold, Kind(lead)], take.group, LED_BY, random)
-                after = _about([*around[fold, Kind.ORDINARY], *around[fold, Kind.GAMES]], take.group, FOLLOWED_BY, random)
+                before = (
+                    take.before
+                    if lead is Lead.OWN
+                    else _about(around[fold, Kind(lead)], take.group, LED_BY, random)
+                )
+                after = _about(
+                    [*around[fold, Kind.ORDINARY], *around[fold, Kind.GAMES]],
+                    take.group,
+                    FOLLOWED_BY,
+                    random,
+                )
                 if before and after:
                     yield _stream(f"{label}/{number}/{lead}", fold, take, lead, before, after)
 
@@ -199,11 +233,18 @@ def _drawn(takes: Sequence[Take], random: Random) -> list[Take]:
         random.shuffle(held)
     order = sorted(groups)
     random.shuffle(order)
-    turns = [groups[group][turn] for turn in range(PER_GROUP) for group in order if turn < len(groups[group])]
+    turns = [
+        groups[group][turn]
+        for turn in range(PER_GROUP)
+        for group in order
+        if turn < len(groups[group])
+    ]
     return turns[:PER_KIND]
 
 
-def _about(pool: Sequence[Piece], group: str, seconds: Fraction, random: Random) -> tuple[Piece, ...]:
+def _about(
+    pool: Sequence[Piece], group: str, seconds: Fraction, random: Random
+) -> tuple[Piece, ...]:
     """Pieces of other groups, at random, until they are so long."""
     others = [piece for piece in pool if piece.group != group]
     random.shuffle(others)
@@ -215,11 +256,19 @@ def _about(pool: Sequence[Piece], group: str, seconds: Fraction, random: Random)
     return tuple(chosen)
 
 
-def _stream(name: str, fold: int, take: Take, lead: Lead, before: Sequence[Piece], after: Sequence[Piece]) -> Stream:
+def _stream(
+    name: str, fold: int, take: Take, lead: Lead, before: Sequence[Piece], after: Sequence[Piece]
+) -> Stream:
     placed = list(_placed([*before, *take.shows, *after]))
     first, following = len(before), len(before) + len(take.shows)
     placed[first] = replace(placed[first], cut=lead.cut)
     placed[following] = replace(placed[following], cut=True)
     onset = placed[first].start
-    event = Event(label=take.label, group=take.group, span=Span(start=onset, end=onset + take.length), lead=lead, shown=take.kind)
+    event = Event(
+        label=take.label,
+        group=take.group,
+        span=Span(start=onset, end=onset + take.length),
+        lead=lead,
+        shown=take.kind,
+    )
     return Stream(name=name, fold=fold, placed=tuple(placed), event=event)

@@ -1,8 +1,10 @@
-"""The course of one label's level over a stream, and when incidents would open at every threshold at once.
+"""The course of one label's level over a stream, and when incidents would open at every threshold
+at once.
 
-Sweeping thresholds through the fold would fold the same looks hundreds of times. Here a method sees each look once, and one
-pass over its levels opens and closes excursions at all thresholds, with the rules of ``scanner.risk.excursion``. Streams of
-this package have times in whole milliseconds, so that sums are exact in integers.
+Sweeping thresholds through the fold would fold the same looks hundreds of times. Here a method sees
+each look once, and one pass over its levels opens and closes excursions at all thresholds, with the
+rules of ``scanner.risk.excursion``. Streams of this package have times in whole milliseconds, so
+that sums are exact in integers.
 """
 
 from __future__ import annotations
@@ -41,13 +43,18 @@ class Course:
 
 
 def looks_at(stream: Stream, label: Label, policy: Policy) -> tuple[Look, ...]:
-    """The looks at one label as the fold makes them of the stream's samples; no matter which method judges them."""
+    """The looks at one label as the fold makes them of the stream's samples; no matter which method
+    judges them."""
     found: list[Look] = []
     recent: tuple[Mapping[Medium, float], ...] = ()
     last: Fraction | None = None
     for sampled in stream.looks():
         if not sampled.moving:
-            recent = (*recent, sampled.medium)[-LOOKS:] if sampled.medium and sampled.at != last else recent
+            recent = (
+                (*recent, sampled.medium)[-LOOKS:]
+                if sampled.medium and sampled.at != last
+                else recent
+            )
             last = sampled.at
         if label not in sampled.values or (found and found[-1].at == sampled.at):
             continue
@@ -73,21 +80,31 @@ def course(looks: Sequence[Look], policy: Policy) -> Course:
     for look in looks:
         state = method.see(state, look)
         levels.append(method.level(state))
-        counted.append(_ticks(look.at) if look.weight >= COUNTS else counted[-1] if counted else NEVER)
+        counted.append(
+            _ticks(look.at) if look.weight >= COUNTS else counted[-1] if counted else NEVER
+        )
     at = tuple(_ticks(look.at) for look in looks)
     covered = tuple(_ticks(look.at - look.start) * look.weight for look in looks)
     return Course(at, covered, tuple(counted), tuple(levels))
 
 
-def opened_at(found: Course, policy: Policy, thresholds: Floats, max_gap: Fraction) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def opened_at(
+    found: Course, policy: Policy, thresholds: Floats, max_gap: Fraction
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     """Each look at which an excursion opens, and at which of the thresholds it does."""
     close = thresholds - policy.close_margin
-    enough, blind, gap = _ticks(policy.close_after) * FULL, _ticks(policy.unseen_end), _ticks(max_gap)
+    enough, blind, gap = (
+        _ticks(policy.close_after) * FULL,
+        _ticks(policy.unseen_end),
+        _ticks(max_gap),
+    )
     is_open = np.zeros(len(thresholds), dtype=np.bool_)
     quiet = np.zeros(len(thresholds), dtype=np.int64)
     since = np.zeros(len(thresholds), dtype=np.int64)
     before = NEVER
-    for at, seconds, counted, level in zip(found.at, found.seconds, found.counted, found.levels, strict=True):
+    for at, seconds, counted, level in zip(
+        found.at, found.seconds, found.counted, found.levels, strict=True
+    ):
         is_open &= at - gap - np.maximum(before, since) < blind
         before = counted
         if level is None:

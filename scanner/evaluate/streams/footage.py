@@ -1,7 +1,9 @@
-"""Footage to put streams together from: pieces that show nothing of what is looked for, and takes of events.
+"""Footage to put streams together from: pieces that show nothing of what is looked for, and takes
+of events.
 
-Moving footage keeps its own times. Still pictures have none: three or more of one scene are taken as its frames in order,
-one each ``RHYTHM``, and any other is held on the screen for ``HELD`` seconds, as a stream does that shows a photograph.
+Moving footage keeps its own times. Still pictures have none: three or more of one scene are taken
+as its frames in order, one each ``RHYTHM``, and any other is held on the screen for ``HELD``
+seconds, as a stream does that shows a photograph.
 """
 
 from __future__ import annotations
@@ -24,12 +26,17 @@ from scanner.types import Label
 __all__ = ["HELD", "LONGEST", "RHYTHM", "Footage", "Kind", "Piece", "Take", "collect"]
 
 TICK: Final = 1000
-"""Times are rounded to so many ticks a second: streams of many time bases then have one, and sums stay small."""
+"""Times are rounded to so many ticks a second: streams of many time bases then have one, and sums
+stay small."""
 RHYTHM: Final = Fraction(1, 2)
-"""Seconds from one frame of a scene to the next: as densely as the sampler ever looks. What it really was is not known."""
+"""Seconds from one frame of a scene to the next: as densely as the sampler ever looks.
+
+What it really was is not known.
+"""
 HELD: Final = Fraction(8)
 LOOKED: Final = Fraction(2)
-"""A held picture is looked at so often, where nothing else is said: the sampler's default ``max_gap``."""
+"""A held picture is looked at so often, where nothing else is said: the sampler's default
+``max_gap``."""
 LONGEST: Final = Fraction(10)
 """Seconds of one event; a longer one is cut into several."""
 SHORTEST: Final = Fraction(1)
@@ -105,7 +112,9 @@ class Footage:
     @property
     def groups(self) -> tuple[str, ...]:
         """Original streams: one camera, one video, one scene."""
-        return tuple(sorted({piece.group for piece in self.safe} | {take.group for take in self.takes}))
+        return tuple(
+            sorted({piece.group for piece in self.safe} | {take.group for take in self.takes})
+        )
 
 
 FIGHT: Final = Label("fight")
@@ -117,7 +126,11 @@ SHOWN: Final[Mapping[tuple[str, str], Label]] = {
     ("fire", "smoke"): Label("smoke"),
 }
 """What a row of this task and label shows."""
-MOVING: Final[Mapping[str, Kind]] = {"benign_video": Kind.ORDINARY, "violence_clip": Kind.ORDINARY, "game_video": Kind.GAMES}
+MOVING: Final[Mapping[str, Kind]] = {
+    "benign_video": Kind.ORDINARY,
+    "violence_clip": Kind.ORDINARY,
+    "game_video": Kind.GAMES,
+}
 
 
 def collect(recordings: Iterable[Recording], looked: Fraction = LOOKED) -> Footage:
@@ -141,7 +154,8 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _moving(group: str, members: Sequence[Recording]) -> Footage:
-    """Video: what is safe of it, and its events, clips of one camera being joined until they are ``LONGEST``."""
+    """Video: what is safe of it, and its events, clips of one camera being joined until they are
+    ``LONGEST``."""
     pieces = [(_shown(one.row), _piece(group, one)) for one in members if not one.still]
     safe = tuple(piece for label, piece in pieces if label is None)
     shown = [(label, piece) for label, piece in pieces if label is not None]
@@ -185,7 +199,9 @@ def _still(group: str, members: Sequence[Recording], looked: Fraction) -> Iterat
 
 def _held(group: str, one: Recording, looked: Fraction) -> Footage:
     label = _shown(one.row)
-    piece = _of_stills(one.row.path.name, group, Kind.PHOTOGRAPHS, [one] * int(HELD / looked), looked)
+    piece = _of_stills(
+        one.row.path.name, group, Kind.PHOTOGRAPHS, [one] * int(HELD / looked), looked
+    )
     if label is not None:
         return Footage(safe=(), takes=(Take(label=label, group=group, shows=(piece,)),))
     unsafe = frozenset({GUN}) if is_armed(one.row) else frozenset()
@@ -210,7 +226,8 @@ def _goes_on(before: Recording, after: Recording) -> bool:
 
 
 def _numbered(name: str) -> tuple[str, int]:
-    """The name up to the number of its frame, and that number; a hash that an annotator's tool added is no part of it."""
+    """The name up to the number of its frame, and that number; a hash that an annotator's tool
+    added is no part of it."""
     found = re.match(r"(.*?)(\d+)(?:_jpg_\w+)?\.\w+$", name)
     return (name, 0) if found is None else (found[1], int(found[2]))
 
@@ -218,12 +235,21 @@ def _numbered(name: str) -> tuple[str, int]:
 def _frames(name: str, group: str, scene: Sequence[Recording]) -> Footage:
     """One scene: its events by label, and what is safe of it."""
     shown = [_shown(one.row) for one in scene]
-    runs = {label: _runs(shown, label) for label in sorted({label for label in shown if label is not None})}
-    takes = [take for label, found in runs.items() for take in _takes(name, group, scene, label, found)]
-    during = {index for found in runs.values() for start, end in found for index in range(start, end)}
+    runs = {
+        label: _runs(shown, label)
+        for label in sorted({label for label in shown if label is not None})
+    }
+    takes = [
+        take for label, found in runs.items() for take in _takes(name, group, scene, label, found)
+    ]
+    during = {
+        index for found in runs.values() for start, end in found for index in range(start, end)
+    }
     safe = [
         _of_stills(f"{name}@{start}", group, Kind.FRAMES, scene[start:end], RHYTHM)
-        for start, end in _stretches([label is None and index not in during for index, label in enumerate(shown)])
+        for start, end in _stretches(
+            [label is None and index not in during for index, label in enumerate(shown)]
+        )
         if (end - start) * RHYTHM >= SHORTEST
     ]
     return Footage(safe=tuple(safe), takes=tuple(takes))
@@ -249,18 +275,29 @@ def _stretches(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:
         at = end
 
 
-def _takes(name: str, group: str, scene: Sequence[Recording], label: Label, runs: Sequence[tuple[int, int]]) -> Iterator[Take]:
+def _takes(
+    name: str, group: str, scene: Sequence[Recording], label: Label, runs: Sequence[tuple[int, int]]
+) -> Iterator[Take]:
     """The events of one label; only the first stretch of a long one has an onset of its own."""
     longest = int(LONGEST / RHYTHM)
     over = 0
     for start, end in runs:
         lead = scene[max(over, start - 2 * longest) : start]
-        before = (_of_stills(f"{name}@{start}-", group, Kind.FRAMES, lead, RHYTHM),) if len(lead) * RHYTHM >= SHORTEST else ()
+        before = (
+            (_of_stills(f"{name}@{start}-", group, Kind.FRAMES, lead, RHYTHM),)
+            if len(lead) * RHYTHM >= SHORTEST
+            else ()
+        )
         for first in range(start, end, longest):
             frames = scene[first : min(first + longest, end)]
             if len(frames) * RHYTHM >= SHORTEST:
                 piece = _of_stills(f"{name}@{first}", group, Kind.FRAMES, frames, RHYTHM)
-                yield Take(label=label, group=group, shows=(piece,), before=before if first == start else ())
+                yield Take(
+                    label=label,
+                    group=group,
+                    shows=(piece,),
+                    before=before if first == start else (),
+                )
         over = end
 
 
@@ -270,10 +307,18 @@ def _shown(row: Row) -> Label | None:
 
 def _piece(group: str, one: Recording) -> Piece:
     looks = tuple(replace(look, at=_tick(look.at)) for look in one.looks)
-    return Piece(name=one.row.path.name, group=group, kind=MOVING[one.row.task], length=max(_tick(one.length), looks[-1].at), looks=looks)
+    return Piece(
+        name=one.row.path.name,
+        group=group,
+        kind=MOVING[one.row.task],
+        length=max(_tick(one.length), looks[-1].at),
+        looks=looks,
+    )
 
 
-def _of_stills(name: str, group: str, kind: Kind, stills: Sequence[Recording], every: Fraction) -> Piece:
+def _of_stills(
+    name: str, group: str, kind: Kind, stills: Sequence[Recording], every: Fraction
+) -> Piece:
     looks = tuple(replace(one.looks[0], at=index * every) for index, one in enumerate(stills))
     return Piece(name=name, group=group, kind=kind, length=len(stills) * every, looks=looks)
 

@@ -39,7 +39,9 @@ def fold_stream(stream: Stream, policies: Policies) -> Folded:
         before = risk
         risk, events = advance(risk, observation, policies)
         openings += [(label, observation.at) for label in risk.labels if _rose(before, risk, label)]
-        incidents += [event.at for event in events if isinstance(event, Opened) and not event.incident.shadow]
+        incidents += [
+            event.at for event in events if isinstance(event, Opened) and not event.incident.shadow
+        ]
     return Folded(stream=stream, openings=tuple(openings), incidents=tuple(incidents))
 
 
@@ -55,7 +57,10 @@ def outcomes(folded: Sequence[Folded], label: Label) -> Outcomes:
     """What became of the label's events, and of all that is safe for it."""
     streams = [one.stream for one in folded]
     met = [
-        Met(event=one.stream.event, delay=delay_of(one.stream.event, [at for said, at in one.openings if said == label]))
+        Met(
+            event=one.stream.event,
+            delay=delay_of(one.stream.event, [at for said, at in one.openings if said == label]),
+        )
         for one in folded
         if one.stream.event is not None and one.stream.event.label == label
     ]
@@ -67,14 +72,17 @@ def outcomes(folded: Sequence[Folded], label: Label) -> Outcomes:
         if said == label
     )
     watched = [
-        Watched(group=piece.group, kind=piece.kind, seconds=piece.length, openings=opened[number, place])
+        Watched(
+            group=piece.group, kind=piece.kind, seconds=piece.length, openings=opened[number, place]
+        )
         for number, place, piece in safe_pieces(streams, label)
     ]
     return Outcomes(label=label, met=tuple(met), watched=tuple(watched))
 
 
 def delay_of(event: Event, openings: Sequence[Fraction]) -> float:
-    """Seconds from the onset to the first opening that can be owed to the event; NaN where there is none.
+    """Seconds from the onset to the first opening that can be owed to the event; NaN where there is
+    none.
 
     An incident that was open before the onset was false, and finds nothing.
     """
@@ -88,15 +96,27 @@ def place_of(stream: Stream, at: Fraction) -> int:
 
 
 def incident_rates(folded: Sequence[Folded]) -> dict[str, Rate]:
-    """False incidents of all labels together, as they would be delivered, for each kind of moving safe footage."""
+    """False incidents of all labels together, as they would be delivered, for each kind of moving
+    safe footage."""
     watched = [
-        Watched(group=placed.piece.group, kind=placed.piece.kind, seconds=placed.piece.length, openings=0)
+        Watched(
+            group=placed.piece.group,
+            kind=placed.piece.kind,
+            seconds=placed.piece.length,
+            openings=0,
+        )
         for one in folded
         if one.stream.event is None
         for placed in one.stream.placed
     ]
     found = Counter(
-        one.stream.placed[place_of(one.stream, at)].piece.kind for one in folded if one.stream.event is None for at in one.incidents
+        one.stream.placed[place_of(one.stream, at)].piece.kind
+        for one in folded
+        if one.stream.event is None
+        for at in one.incidents
     )
-    hours = {kind: rate_of([one for one in watched if one.kind is kind]).hours for kind in (Kind.ORDINARY, Kind.GAMES, Kind.FRAMES)}
+    hours = {
+        kind: rate_of([one for one in watched if one.kind is kind]).hours
+        for kind in (Kind.ORDINARY, Kind.GAMES, Kind.FRAMES)
+    }
     return {kind: Rate(count=found[kind], hours=spent) for kind, spent in hours.items() if spent}

@@ -1,8 +1,11 @@
-"""``a`` and ``b`` of the risk: how much likelier a level is where the label is there, ``ln ratio = a level + b``.
+"""``a`` and ``b`` of the risk: how much likelier a level is where the label is there, ``ln ratio =
+a level + b``.
 
-Fitted on windows of labelled streams by logistic regression, both classes weighing the same and every group within a class too, so
-that the prior of the streams that were put together drops out and the policy's live prior can take its place. Looks of the seconds
-after an event belong to neither class: the level remembers. Neither do held photographs, which say nothing of how a level moves.
+Fitted on windows of labelled streams by logistic regression, both classes weighing the same and
+every group within a class too, so that the prior of the streams that were put together drops out
+and the policy's live prior can take its place. Looks of the seconds after an event belong to
+neither class: the level remembers. Neither do held photographs, which say nothing of how a level
+moves.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ class Odds:
     b: Interval
     """95 % by bootstrap over groups."""
     loss: float
-    """Mean log loss in nats at even odds, on groups that had no part in the fit; ln 2 = 0.693 is a coin."""
+    """Mean log loss in nats at even odds, on groups that had no part in the fit; ln 2 = 0.693 is a
+    coin."""
     plain_loss: float
     """The same of a = 1, b = 0."""
     groups: tuple[int, int]
@@ -49,8 +53,13 @@ class Odds:
 
     @property
     def carried(self) -> bool:
-        """Whether the footage carries the fit: enough groups, a slope that is surely one, a lower loss than without."""
-        return min(self.groups) >= LEAST_GROUPS and self.a.low > LEAST_SLOPE and self.loss < self.plain_loss
+        """Whether the footage carries the fit: enough groups, a slope that is surely one, a lower
+        loss than without."""
+        return (
+            min(self.groups) >= LEAST_GROUPS
+            and self.a.low > LEAST_SLOPE
+            and self.loss < self.plain_loss
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +75,31 @@ class _Windows:
         return _Windows(self.levels[index], self.true[index], self.groups[index], self.folds[index])
 
 
-def fit_odds(material: Material, candidate: Candidate, *, rounds: int = ROUNDS, seed: int = 0) -> Odds:
+def fit_odds(
+    material: Material, candidate: Candidate, *, rounds: int = ROUNDS, seed: int = 0
+) -> Odds:
     """The line of a label under one method."""
     windows = _windows(material, candidate)
-    counts = (len(np.unique(windows.groups[windows.true])), len(np.unique(windows.groups[~windows.true])))
+    counts = (
+        len(np.unique(windows.groups[windows.true])),
+        len(np.unique(windows.groups[~windows.true])),
+    )
     if min(counts) < 2:
         nothing = Interval(value=nan, low=nan, high=nan)
         return Odds(a=nothing, b=nothing, loss=nan, plain_loss=nan, groups=counts)
     line = _line(windows)
     drawn = np.array(list(_drawn(windows, rounds, np.random.default_rng(seed))))
     low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
-    a, b = (Interval(value=float(line[i]), low=float(low[i]), high=float(high[i])) for i in range(2))
-    return Odds(a=a, b=b, loss=_held_out_loss(windows), plain_loss=_loss(windows, np.array([1.0, 0.0])), groups=counts)
+    a, b = (
+        Interval(value=float(line[i]), low=float(low[i]), high=float(high[i])) for i in range(2)
+    )
+    return Odds(
+        a=a,
+        b=b,
+        loss=_held_out_loss(windows),
+        plain_loss=_loss(windows, np.array([1.0, 0.0])),
+        groups=counts,
+    )
 
 
 def _windows(material: Material, candidate: Candidate) -> _Windows:
@@ -102,7 +124,10 @@ def _rows(material: Material, candidate: Candidate) -> Iterator[tuple[float, boo
                 continue
             when = Fraction(at, 1000)
             if stream.event is not None:
-                if stream.event.shown is not Kind.PHOTOGRAPHS and stream.event.span.start <= when < stream.event.span.end:
+                if (
+                    stream.event.shown is not Kind.PHOTOGRAPHS
+                    and stream.event.span.start <= when < stream.event.span.end
+                ):
                     yield level, True, stream.event.group, stream.fold
                 continue
             place = place_of(stream, when)
@@ -112,7 +137,8 @@ def _rows(material: Material, candidate: Candidate) -> Iterator[tuple[float, boo
 
 
 def _line(windows: _Windows) -> Floats:
-    """Logistic regression by Newton's method, a little held back so that separable classes have an end."""
+    """Logistic regression by Newton's method, a little held back so that separable classes have an
+    end."""
     x = np.column_stack([windows.levels, np.ones_like(windows.levels)])
     weights, line = _weights(windows), np.array([1.0, 0.0])
     for _ in range(STEPS):
@@ -139,10 +165,17 @@ def _weights(windows: _Windows) -> Floats:
 
 def _drawn(windows: _Windows, rounds: int, random: np.random.Generator) -> Iterator[Floats]:
     """Lines of resampled groups."""
-    members = [np.flatnonzero(windows.groups == group) for group in range(int(windows.groups.max()) + 1)]
-    both = [[rows for rows in members if len(rows) and windows.true[rows].any() == true] for true in (True, False)]
+    members = [
+        np.flatnonzero(windows.groups == group) for group in range(int(windows.groups.max()) + 1)
+    ]
+    both = [
+        [rows for rows in members if len(rows) and windows.true[rows].any() == true]
+        for true in (True, False)
+    ]
     for _ in range(rounds):
-        index = [rows for of in both for rows in (of[i] for i in random.integers(0, len(of), len(of)))]
+        index = [
+            rows for of in both for rows in (of[i] for i in random.integers(0, len(of), len(of)))
+        ]
         renamed = np.concatenate([np.full(len(rows), number) for number, rows in enumerate(index)])
         drawn = windows.of(np.concatenate(index))
         yield _line(_Windows(drawn.levels, drawn.true, renamed, drawn.folds))

@@ -17,7 +17,18 @@ from scanner.evaluate.streams.footage import Kind, Piece
 from scanner.evaluate.streams.rate import Rate
 from scanner.types import Label
 
-__all__ = ["ROUNDS", "SOON", "Met", "Outcomes", "Part", "Summary", "Watched", "more_missed", "safe_pieces", "summarised"]
+__all__ = [
+    "ROUNDS",
+    "SOON",
+    "Met",
+    "Outcomes",
+    "Part",
+    "Summary",
+    "Watched",
+    "more_missed",
+    "safe_pieces",
+    "summarised",
+]
 
 ROUNDS: Final = 1000
 """Of the bootstrap over groups."""
@@ -76,7 +87,8 @@ class Summary:
     """Original streams that the events are of."""
     missed: Interval
     parts: Mapping[str, Part]
-    """For each ``Lead`` (``after own`` is an onset without a cut), and for each kind of footage that shows the event."""
+    """For each ``Lead`` (``after own`` is an onset without a cut), and for each kind of footage
+    that shows the event."""
     median: Interval
     """Seconds from onset to flag, of those that were found; NaN where none was."""
     p90: float
@@ -86,7 +98,8 @@ class Summary:
     false: Mapping[str, Rate]
     """False incidents for each kind of moving footage, and of it all as ``all``."""
     rate: Interval
-    """False incidents an hour of it all, as resampled; its upper end says less than ``false`` does where there were none."""
+    """False incidents an hour of it all, as resampled; its upper end says less than ``false`` does
+    where there were none."""
     photographs: tuple[int, int]
     """Held pictures that opened an incident, of how many."""
 
@@ -122,8 +135,16 @@ def summarised(outcomes: Outcomes, *, rounds: int = ROUNDS, seed: int = 0) -> Su
         median=resampled(median_delay, delays, groups, rounds=rounds, seed=seed),
         p90=delay_at(delays, 90),
         p99=delay_at(delays, 99),
-        flagged=tuple(float(np.mean(delays <= seconds)) if len(delays) else nan for seconds in range(LAST + 1)),
-        false={**{kind: rate_of([one for one in moving if one.kind is kind]) for kind in _kinds(moving)}, "all": rate_of(moving)},
+        flagged=tuple(
+            float(np.mean(delays <= seconds)) if len(delays) else nan for seconds in range(LAST + 1)
+        ),
+        false={
+            **{
+                kind: rate_of([one for one in moving if one.kind is kind])
+                for kind in _kinds(moving)
+            },
+            "all": rate_of(moving),
+        },
         rate=_resampled_rate(moving, rounds, seed),
         photographs=(sum(one.openings > 0 for one in pictures), len(pictures)),
     )
@@ -134,25 +155,43 @@ def _kinds(watched: Sequence[Watched]) -> list[Kind]:
 
 
 def _parts(met: Sequence[Met]) -> dict[str, Part]:
-    by_lead = {f"after {lead}": [one.delay for one in met if one.event.lead is lead] for lead in Lead}
+    by_lead = {
+        f"after {lead}": [one.delay for one in met if one.event.lead is lead] for lead in Lead
+    }
     by_kind = {f"in {kind}": [one.delay for one in met if one.event.shown is kind] for kind in Kind}
-    return {name: _part(np.array(delays)) for name, delays in {**by_lead, **by_kind}.items() if delays}
+    return {
+        name: _part(np.array(delays)) for name, delays in {**by_lead, **by_kind}.items() if delays
+    }
 
 
 def _part(delays: Floats) -> Part:
     return Part(events=len(delays), missed=int(np.isnan(delays).sum()), median=median_delay(delays))
 
 
-def more_missed(outcomes: Outcomes, than: Outcomes, *, rounds: int = ROUNDS, seed: int = 0) -> Interval:
-    """How much larger a share of the same events one operating point misses than another; below 0, it misses fewer."""
-    ours, theirs = (np.isnan([one.delay for one in of.met]).astype(np.float64) for of in (outcomes, than))
+def more_missed(
+    outcomes: Outcomes, than: Outcomes, *, rounds: int = ROUNDS, seed: int = 0
+) -> Interval:
+    """How much larger a share of the same events one operating point misses than another; below 0,
+    it misses fewer."""
+    ours, theirs = (
+        np.isnan([one.delay for one in of.met]).astype(np.float64) for of in (outcomes, than)
+    )
     groups = [one.event.group for one in outcomes.met]
-    return resampled(lambda values: float(values.mean()) if len(values) else nan, ours - theirs, groups, rounds=rounds, seed=seed)
+    return resampled(
+        lambda values: float(values.mean()) if len(values) else nan,
+        ours - theirs,
+        groups,
+        rounds=rounds,
+        seed=seed,
+    )
 
 
 def rate_of(watched: Sequence[Watched]) -> Rate:
     """False incidents an hour of this footage."""
-    return Rate(count=sum(one.openings for one in watched), hours=float(sum(one.seconds for one in watched)) / HOUR)
+    return Rate(
+        count=sum(one.openings for one in watched),
+        hours=float(sum(one.seconds for one in watched)) / HOUR,
+    )
 
 
 def missed_share(delays: Floats) -> float:
@@ -171,14 +210,25 @@ def delay_at(delays: Floats, percent: float) -> float:
     return float(np.percentile(found, percent)) if len(found) else nan
 
 
-def resampled(measure: Callable[[Floats], float], values: Floats, groups: Sequence[str], *, rounds: int, seed: int) -> Interval:
-    """A measure of values, and its percentile interval when whole groups are drawn; NaN for fewer than two groups."""
+def resampled(
+    measure: Callable[[Floats], float],
+    values: Floats,
+    groups: Sequence[str],
+    *,
+    rounds: int,
+    seed: int,
+) -> Interval:
+    """A measure of values, and its percentile interval when whole groups are drawn; NaN for fewer
+    than two groups."""
     value = measure(values)
     members = _members(groups)
     if len(members) < 2 or isnan(value):
         return Interval(value=value, low=nan, high=nan)
     random = np.random.default_rng(seed)
-    draws = (np.concatenate([members[i] for i in random.integers(0, len(members), len(members))]) for _ in range(rounds))
+    draws = (
+        np.concatenate([members[i] for i in random.integers(0, len(members), len(members))])
+        for _ in range(rounds)
+    )
     drawn = np.array([measure(values[index]) for index in draws])
     known = drawn[~np.isnan(drawn)]
     low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (nan, nan)
@@ -187,11 +237,17 @@ def resampled(measure: Callable[[Floats], float], values: Floats, groups: Sequen
 
 def _members(groups: Sequence[str]) -> list[NDArray[np.intp]]:
     _, member = np.unique(np.asarray(groups), return_inverse=True)
-    return [np.flatnonzero(member == group) for group in range(int(member.max()) + 1)] if len(groups) else []
+    return (
+        [np.flatnonzero(member == group) for group in range(int(member.max()) + 1)]
+        if len(groups)
+        else []
+    )
 
 
 def _resampled_rate(watched: Sequence[Watched], rounds: int, seed: int) -> Interval:
-    counted = np.array([[one.openings, float(one.seconds) / HOUR] for one in watched]).reshape(-1, 2)
+    counted = np.array([[one.openings, float(one.seconds) / HOUR] for one in watched]).reshape(
+        -1, 2
+    )
     return resampled(_ratio, counted, [one.group for one in watched], rounds=rounds, seed=seed)
 
 

@@ -35,7 +35,8 @@ class Rate:
 
 @cache
 def upper_mean(count: int, confidence: float = CONFIDENCE) -> float:
-    """The largest mean at which as few as ``count`` would still be seen once in 20 times: the exact upper bound.
+    """The largest mean at which as few as ``count`` would still be seen once in 20 times: the exact
+    upper bound.
 
     >>> round(upper_mean(0), 3), round(upper_mean(1), 3), round(upper_mean(10), 2)
     (2.996, 4.744, 16.96)
@@ -49,4 +50,8 @@ def upper_mean(count: int, confidence: float = CONFIDENCE) -> float:
 
 def _at_most(count: int, mean: float) -> float:
     """The probability of ``count`` or fewer."""
-    return sum(exp(k * log(mean) - mean - lgamma(k + 1)) for k in range(count + 1)) if mean > 0 else 1.0
+    return (
+        sum(exp(k * log(mean) - mean - lgamma(k + 1)) for k in range(count + 1))
+        if mean > 0
+        else 1.0
+    )

@@ -1,6 +1,7 @@
 """What the models said of each file of a manifest, with its times, from the lines of a scan.
 
-Law 13 makes a score local to its segment: footage is scored once, file by file, and streams are put together from the scores.
+Law 13 makes a score local to its segment: footage is scored once, file by file, and streams are put
+together from the scores.
 """
 
 from __future__ import annotations

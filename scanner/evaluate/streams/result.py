@@ -1,4 +1,5 @@
-"""The whole evaluation of streams: policies in force, every method in nested cross-validation, curves over thresholds, risk."""
+"""The whole evaluation of streams: policies in force, every method in nested cross-validation,
+curves over thresholds, risk."""
 
 from __future__ import annotations
 
@@ -14,12 +15,28 @@ from scanner.evaluate.streams.live import Folded, fold_stream, incident_rates, o
 from scanner.evaluate.streams.odds import Odds, fit_odds
 from scanner.evaluate.streams.outcome import HOUR, Outcomes, Summary, more_missed, summarised
 from scanner.evaluate.streams.rate import Rate
-from scanner.evaluate.streams.sweep import REFERENCES, Candidate, Material, Sweep, families, gather, sweep
+from scanner.evaluate.streams.sweep import (
+    REFERENCES,
+    Candidate,
+    Material,
+    Sweep,
+    families,
+    gather,
+    sweep,
+)
 from scanner.evaluate.streams.tail import Tail, fit_tail
 from scanner.risk import Policies
 from scanner.types import Label
 
-__all__ = ["CHOSEN", "Compared", "InForce", "LabelResult", "Seen", "StreamsResult", "evaluate_streams"]
+__all__ = [
+    "CHOSEN",
+    "Compared",
+    "InForce",
+    "LabelResult",
+    "Seen",
+    "StreamsResult",
+    "evaluate_streams",
+]
 
 BASELINE: Final = "dwell"
 """The default, with which all are compared."""
@@ -50,14 +67,16 @@ class InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One method: what it comes to on groups that had no part in its fit, and what a fit on all groups gives."""
+    """One method: what it comes to on groups that had no part in its fit, and what a fit on all
+    groups gives."""
 
     name: str
     reference: bool
     """Told for comparison; never chosen."""
     summary: Summary
     more_missed: Interval
-    """Share of the events that it misses and ``BASELINE`` does not, less what it finds and that misses."""
+    """Share of the events that it misses and ``BASELINE`` does not, less what it finds and that
+    misses."""
     fitted: Choice
     by_fold: Mapping[int, Choice]
     """What was chosen without each outer fold."""
@@ -93,38 +112,62 @@ class StreamsResult:
 
 
 def evaluate_streams(
-    footage: Footage, policies: Policies, limits: Limits, *, seed: int = 0, rounds: int = 1000, told: Told | None = None
+    footage: Footage,
+    policies: Policies,
+    limits: Limits,
+    *,
+    seed: int = 0,
+    rounds: int = 1000,
+    told: Told | None = None,
 ) -> StreamsResult:
     """Put streams together from the footage and measure them; ``told`` hears what is being done."""
     say = told or (lambda _: None)
     streams = assemble(footage, seed)
     say(f"{len(streams)} streams under the policies in force")
     folded = [fold_stream(stream, policies) for stream in streams]
-    labels = sorted({stream.event.label for stream in streams if stream.event is not None} & set(policies.labels))
+    labels = sorted(
+        {stream.event.label for stream in streams if stream.event is not None}
+        & set(policies.labels)
+    )
     return StreamsResult(
         limits=limits,
         seed=seed,
         safe=tuple(_seen(footage)),
         staged=sum(stream.event is not None for stream in streams),
         incidents=incident_rates(folded),
-        labels=tuple(_label(label, streams, folded, policies, limits, rounds, say) for label in labels),
+        labels=tuple(
+            _label(label, streams, folded, policies, limits, rounds, say) for label in labels
+        ),
     )
 
 
 def _seen(footage: Footage) -> list[Seen]:
     by_kind = {kind: [piece for piece in footage.safe if piece.kind is kind] for kind in Kind}
     return [
-        Seen(kind=kind, pieces=len(of), groups=len({piece.group for piece in of}), hours=float(sum(piece.length for piece in of)) / HOUR)
+        Seen(
+            kind=kind,
+            pieces=len(of),
+            groups=len({piece.group for piece in of}),
+            hours=float(sum(piece.length for piece in of)) / HOUR,
+        )
         for kind, of in by_kind.items()
         if of
     ]
 
 
 def _label(
-    label: Label, streams: Sequence[Stream], folded: Sequence[Folded], policies: Policies, limits: Limits, rounds: int, say: Told
+    label: Label,
+    streams: Sequence[Stream],
+    folded: Sequence[Folded],
+    policies: Policies,
+    limits: Limits,
+    rounds: int,
+    say: Told,
 ) -> LabelResult:
     policy = policies.labels[label]
-    candidate = Candidate(method=policy.method, window=policy.window, dwell=policy.dwell, tuning=policy.tuning)
+    candidate = Candidate(
+        method=policy.method, window=policy.window, dwell=policy.dwell, tuning=policy.tuning
+    )
     summary = summarised(outcomes(folded, label), rounds=rounds)
     material = gather(streams, label, policy, policies.max_gap)
     sweeps: dict[str, list[Sweep]] = {}
@@ -133,16 +176,28 @@ def _label(
         sweeps[name] = [sweep(material, one) for one in candidates]
     eligible = [found for name, of in sweeps.items() if name not in REFERENCES for found in of]
     baseline = nested(material, sweeps[BASELINE], limits)[0]
-    compared = [_compared(name, material, of, limits, baseline, rounds) for name, of in {**sweeps, CHOSEN: eligible}.items()]
+    compared = [
+        _compared(name, material, of, limits, baseline, rounds)
+        for name, of in {**sweeps, CHOSEN: eligible}.items()
+    ]
     return LabelResult(
         label=label,
-        in_force=InForce(method=str(candidate), threshold=policy.open, shadow=policy.shadow, summary=summary),
+        in_force=InForce(
+            method=str(candidate), threshold=policy.open, shadow=policy.shadow, summary=summary
+        ),
         compared=tuple(compared),
         odds=fit_odds(material, compared[-1].fitted.candidate),
     )
 
 
-def _compared(name: str, material: Material, sweeps: Sequence[Sweep], limits: Limits, baseline: Outcomes, rounds: int) -> Compared:
+def _compared(
+    name: str,
+    material: Material,
+    sweeps: Sequence[Sweep],
+    limits: Limits,
+    baseline: Outcomes,
+    rounds: int,
+) -> Compared:
     found, by_fold = nested(material, sweeps, limits)
     fitted = choose(material, sweeps, limits, range(FOLDS))
     best = next(one for one in sweeps if one.candidate == fitted.candidate)

@@ -32,28 +32,61 @@ def sections(result: StreamsResult) -> list[Section]:
 
 def _section(label: LabelResult) -> Section:
     charts = list(_charts(label))
-    body = environment().get_template("streams_label.html").render(label=label, charts=charts, rate=_rate, missed=_missed, delay=_delay)
+    body = (
+        environment()
+        .get_template("streams_label.html")
+        .render(label=label, charts=charts, rate=_rate, missed=_missed, delay=_delay)
+    )
     return Section(title=f"Streams: {label.label}", body=Markup(body))
 
 
 def _charts(label: LabelResult) -> Iterator[Markup]:
-    curves = [(one.name, one.curve, one.fitted.threshold) for one in label.compared if one.curve is not None]
+    curves = [
+        (one.name, one.curve, one.fitted.threshold)
+        for one in label.compared
+        if one.curve is not None
+    ]
     hours = label.in_force.summary.false["all"].hours
-    rates = Axis(title="false incidents an hour; left end: none was seen", low=0.5 / hours if hours > 0 else 1.0, high=MOST_RATE, log=True)
-    lines = [_against(name, curve, curve.false, threshold, rates) for name, curve, threshold in curves]
+    rates = Axis(
+        title="false incidents an hour; left end: none was seen",
+        low=0.5 / hours if hours > 0 else 1.0,
+        high=MOST_RATE,
+        log=True,
+    )
+    lines = [
+        _against(name, curve, curve.false, threshold, rates) for name, curve, threshold in curves
+    ]
     yield line_chart(f"{label.label}: missed against false incidents", ABOUT, rates, MISSED, lines)
     if label.in_force.summary.photographs[1]:
-        shares = Axis(title="harmless held photographs that open an incident", low=LEAST_SHARE, high=1.0, log=True, write=percents)
-        lines = [_against(name, curve, curve.pictures, threshold, shares) for name, curve, threshold in curves]
+        shares = Axis(
+            title="harmless held photographs that open an incident",
+            low=LEAST_SHARE,
+            high=1.0,
+            log=True,
+            write=percents,
+        )
+        lines = [
+            _against(name, curve, curve.pictures, threshold, shares)
+            for name, curve, threshold in curves
+        ]
         yield line_chart(f"{label.label}: missed against photographs", ABOUT, shares, MISSED, lines)
     seconds = Axis(title="seconds from onset to flag", low=0.0, high=float(LAST))
     flagged = Axis(title="events flagged", low=0.0, high=1.0, write=percents)
     held_out = "Share of all events that were flagged within so many seconds, groups that had no part in the fit."
-    yield line_chart(f"{label.label}: delay", held_out, seconds, flagged, [_delays(one) for one in label.compared])
+    yield line_chart(
+        f"{label.label}: delay",
+        held_out,
+        seconds,
+        flagged,
+        [_delays(one) for one in label.compared],
+    )
 
 
-def _against(name: str, curve: Curve, counted: Sequence[float], threshold: float, axis: Axis) -> Line:
-    """Missed events over what was counted at each threshold, from the highest to the lowest; the fitted one is marked."""
+def _against(
+    name: str, curve: Curve, counted: Sequence[float], threshold: float, axis: Axis
+) -> Line:
+    """Missed events over what was counted at each threshold, from the highest to the lowest; the
+    fitted one is marked."""
     x = tuple(max(value, axis.low) for value in reversed(counted))
     y = tuple(reversed(curve.missed))
     at = len(x) - 1 - min(range(len(x)), key=lambda index: abs(curve.thresholds[index] - threshold))
@@ -61,7 +94,12 @@ def _against(name: str, curve: Curve, counted: Sequence[float], threshold: float
 
 
 def _delays(one: Compared) -> Line:
-    return Line(name=one.name, x=tuple(float(second) for second in range(LAST + 1)), y=one.summary.flagged, step=True)
+    return Line(
+        name=one.name,
+        x=tuple(float(second) for second in range(LAST + 1)),
+        y=one.summary.flagged,
+        step=True,
+    )
 
 
 def _rate(rate: Rate) -> str:
@@ -70,18 +108,28 @@ def _rate(rate: Rate) -> str:
     >>> _rate(Rate(count=0, hours=0.5))
     '0 in 0.50 h, < 6.0 / h'
     """
-    return f"{rate.count} in {rate.hours:.2f} h, " + (f"< {rate.upper:.1f} / h" if isfinite(rate.upper) else "not bounded")
+    return f"{rate.count} in {rate.hours:.2f} h, " + (
+        f"< {rate.upper:.1f} / h" if isfinite(rate.upper) else "not bounded"
+    )
 
 
 def _missed(summary: Summary, leads: Sequence[str]) -> str:
     """Missed events after these leads, of how many."""
     parts = [summary.parts[f"after {lead}"] for lead in leads if f"after {lead}" in summary.parts]
-    return f"{sum(part.missed for part in parts)} of {sum(part.events for part in parts)}" if parts else "–"
+    return (
+        f"{sum(part.missed for part in parts)} of {sum(part.events for part in parts)}"
+        if parts
+        else "–"
+    )
 
 
 def _delay(summary: Summary) -> str:
     """Median with its interval, and how long the slowest take."""
     if not isfinite(summary.median.value):
         return "–"
-    interval = f" [{summary.median.low:.1f}, {summary.median.high:.1f}]" if isfinite(summary.median.low) else ""
+    interval = (
+        f" [{summary.median.low:.1f}, {summary.median.high:.1f}]"
+        if isfinite(summary.median.low)
+        else ""
+    )
     return f"{summary.median.value:.1f}{interval}, {summary.p90:.1f}, {summary.p99:.1f} s"

@@ -1,4 +1,5 @@
-"""One label, one way to fold its scores, all thresholds: what every event and every safe piece come to."""
+"""One label, one way to fold its scores, all thresholds: what every event and every safe piece come
+to."""
 
 from __future__ import annotations
 
@@ -21,7 +22,17 @@ from scanner.risk import Policy
 from scanner.risk.method import Look
 from scanner.types import Label
 
-__all__ = ["ONE_LOOK", "REFERENCES", "THRESHOLDS", "Candidate", "Material", "Sweep", "families", "gather", "sweep"]
+__all__ = [
+    "ONE_LOOK",
+    "REFERENCES",
+    "THRESHOLDS",
+    "Candidate",
+    "Material",
+    "Sweep",
+    "families",
+    "gather",
+    "sweep",
+]
 
 THRESHOLDS: Final[Floats] = np.round(np.arange(-40, 141) / 10, 1)
 """Levels at which incidents could open."""
@@ -38,11 +49,19 @@ class Candidate:
 
     def applied(self, policy: Policy) -> Policy:
         """The policy with this method."""
-        return replace(policy, method=self.method, window=self.window, dwell=self.dwell, tuning=self.tuning)
+        return replace(
+            policy, method=self.method, window=self.window, dwell=self.dwell, tuning=self.tuning
+        )
 
     def __str__(self) -> str:
-        said = {"W": float(self.window), "D": float(self.dwell)} if self.method == "dwell" else self.tuning
-        return f"{self.method} {', '.join(f'{key} {value:g}' for key, value in said.items())}".strip()
+        said = (
+            {"W": float(self.window), "D": float(self.dwell)}
+            if self.method == "dwell"
+            else self.tuning
+        )
+        return (
+            f"{self.method} {', '.join(f'{key} {value:g}' for key, value in said.items())}".strip()
+        )
 
 
 def _tuned(method: str, *tunings: Mapping[str, float]) -> tuple[Candidate, ...]:
@@ -51,14 +70,17 @@ def _tuned(method: str, *tunings: Mapping[str, float]) -> tuple[Candidate, ...]:
 
 ONE_LOOK: Final = "dwell, one look"
 REFERENCES: Final = frozenset({"single look", ONE_LOOK})
-"""For comparison only: one picture may be enough for them, and what that costs in a thousand hours cannot be seen in one."""
+"""For comparison only: one picture may be enough for them, and what that costs in a thousand hours
+cannot be seen in one."""
 DWELLS: Final = tuple(
     Candidate(method="dwell", window=Fraction(window), dwell=Fraction(dwell))
     for dwell in ("2.5", "1.5", "2", "3.5", "5", "0.5")
     for window in (12, 8, 20)
 )
 OTHERS: Final[Mapping[str, tuple[Candidate, ...]]] = {
-    "k_of_n": _tuned("k_of_n", {"k": 2, "n": 3}, {"k": 2, "n": 4}, {"k": 3, "n": 5}, {"k": 4, "n": 7}),
+    "k_of_n": _tuned(
+        "k_of_n", {"k": 2, "n": 3}, {"k": 2, "n": 4}, {"k": 3, "n": 5}, {"k": 4, "n": 7}
+    ),
     "median": _tuned("median", {"n": 3}, {"n": 5}),
     "decay": _tuned("decay", {"tau": 2}, {"tau": 4}, {"tau": 8}),
     "two_state": _tuned("two_state", {"tau": 2}, {"tau": 4}, {"tau": 8}),
@@ -68,7 +90,10 @@ OTHERS: Final[Mapping[str, tuple[Candidate, ...]]] = {
 
 
 def families(policy: Policy) -> dict[str, tuple[Candidate, ...]]:
-    """What is compared, by the method's name. Dwell asks for two looks where it asks for more than one can cover."""
+    """What is compared, by the method's name.
+
+    Dwell asks for two looks where it asks for more than one can cover.
+    """
     floor = tuple(one for one in DWELLS if one.dwell > policy.hold)
     return {"dwell": floor, **OTHERS, ONE_LOOK: tuple(one for one in DWELLS if one not in floor)}
 
@@ -112,7 +137,10 @@ class Sweep:
 
 def chosen_outcomes(material: Material, delays: Floats, openings: NDArray[np.int64]) -> Outcomes:
     """Delays of the events and openings on the pieces, as nouns."""
-    met = tuple(Met(event=event, delay=float(delay)) for event, delay in zip(material.events, delays, strict=True))
+    met = tuple(
+        Met(event=event, delay=float(delay))
+        for event, delay in zip(material.events, delays, strict=True)
+    )
     watched = tuple(
         Watched(group=piece.group, kind=piece.kind, seconds=piece.length, openings=int(count))
         for piece, count in zip(material.pieces, openings, strict=True)
@@ -122,7 +150,9 @@ def chosen_outcomes(material: Material, delays: Floats, openings: NDArray[np.int
 
 def gather(streams: Sequence[Stream], label: Label, policy: Policy, max_gap: Fraction) -> Material:
     """A label's events and safe pieces, and the looks at them."""
-    staged = [stream for stream in streams if stream.event is not None and stream.event.label == label]
+    staged = [
+        stream for stream in streams if stream.event is not None and stream.event.label == label
+    ]
     safe = [stream for stream in streams if stream.event is None]
     found = safe_pieces(safe, label)
     pieces = tuple(piece for _, _, piece in found)
@@ -137,7 +167,9 @@ def gather(streams: Sequence[Stream], label: Label, policy: Policy, max_gap: Fra
         still=np.array([piece.kind is Kind.PHOTOGRAPHS for piece in pieces], dtype=np.bool_),
         hours=np.array([float(piece.length) / HOUR for piece in pieces]),
         looks=tuple((stream, looks_at(stream, label, policy)) for stream in (*staged, *safe)),
-        places={(safe[number].name, place): index for index, (number, place, _) in enumerate(found)},
+        places={
+            (safe[number].name, place): index for index, (number, place, _) in enumerate(found)
+        },
     )
 
 
@@ -155,7 +187,9 @@ def sweep(material: Material, candidate: Candidate) -> Sweep:
             place = material.places.get((stream.name, place_of(stream, Fraction(at, 1000))))
             if place is not None:
                 openings[place] += rising
-    return Sweep(candidate=candidate, delays=np.array(delays).reshape(-1, len(THRESHOLDS)), openings=openings)
+    return Sweep(
+        candidate=candidate, delays=np.array(delays).reshape(-1, len(THRESHOLDS)), openings=openings
+    )
 
 
 def _delays(event: Event, risen: Sequence[tuple[int, NDArray[np.bool_]]]) -> Floats:

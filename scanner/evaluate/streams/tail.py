@@ -1,5 +1,6 @@
-"""Beyond what was seen: how the rate of false incidents would go on falling, if the highest levels of safe footage fall off
-exponentially. An estimate and no bound: it says where a threshold for one in ten hours might lie when there is half an hour."""
+"""Beyond what was seen: how the rate of false incidents would go on falling, if the highest levels
+of safe footage fall off exponentially. An estimate and no bound: it says where a threshold for one
+in ten hours might lie when there is half an hour."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ HIGHEST: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """The rate falls by a factor of e with each ``scale`` of the level; NaN where too few pieces have a level."""
+    """The rate falls by a factor of e with each ``scale`` of the level; NaN where too few pieces
+    have a level."""
 
     start: float
     """The level from which on that is so."""
@@ -37,14 +39,21 @@ class Tail:
 
 
 def fit_tail(material: Material, found: Sweep) -> Tail:
-    """From the highest pieces of moving safe footage, each by the highest threshold at which an incident opened on it."""
+    """From the highest pieces of moving safe footage, each by the highest threshold at which an
+    incident opened on it."""
     moving = ~material.still
     opened = found.openings[moving] > 0
-    highest = np.where(opened.any(axis=1), THRESHOLDS[opened.shape[1] - 1 - opened[:, ::-1].argmax(axis=1)], -np.inf)
+    highest = np.where(
+        opened.any(axis=1),
+        THRESHOLDS[opened.shape[1] - 1 - opened[:, ::-1].argmax(axis=1)],
+        -np.inf,
+    )
     ranked = np.sort(highest)[::-1]
     if len(ranked) <= HIGHEST or not np.isfinite(ranked[HIGHEST]):
         return Tail(start=nan, scale=nan, rate=nan)
     start = float(ranked[HIGHEST])
     scale = float(np.mean(ranked[:HIGHEST] - start))
     hours = float(material.hours[moving].sum())
-    return Tail(start=start, scale=max(scale, float(THRESHOLDS[1] - THRESHOLDS[0])), rate=HIGHEST / hours)
+    return Tail(
+        start=start, scale=max(scale, float(THRESHOLDS[1] - THRESHOLDS[0])), rate=HIGHEST / hours
+    )

@@ -1,8 +1,8 @@
 """Cut-aware: the two-state filter, with the evidence for each scene capped.
 
-What a classifier sees in a scene it sees in every picture of it, so one scene may speak only so much, however long it lasts.
-The cap (4 to 8) misses events that begin with a cut and stay in one scene. It needs to be told of cuts (``Sampled.cut``);
-without them the whole stream is one scene.
+What a classifier sees in a scene it sees in every picture of it, so one scene may speak only so
+much, however long it lasts. The cap (4 to 8) misses events that begin with a cut and stay in one
+scene. It needs to be told of cuts (``Sampled.cut``); without them the whole stream is one scene.
 """
 
 from __future__ import annotations
@@ -49,18 +49,27 @@ class CutAware:
         return State(resting(self.rate_in, self.rate_out), 0.0, NEW)
 
     def see(self, state: State, look: Look) -> State:
-        """Let the time before the look pass, then take in what its scene may still say; nothing of the rest."""
+        """Let the time before the look pass, then take in what its scene may still say; nothing of
+        the rest."""
         if not look.weight:
             return state
         unseen = 0.0 if state.run.at is None else float(look.start - state.run.at)
         covered = float(look.at - look.start)
         said = 0.0 if look.cut else state.said
         rho = evidence_rate(look, self.tau)
-        h = min(covered, self.tau) if rho <= 0.0 else min(covered, self.tau, (self.cap - said) / rho)
+        h = (
+            min(covered, self.tau)
+            if rho <= 0.0
+            else min(covered, self.tau, (self.cap - said) / rho)
+        )
         odds = evolved(state.odds, max(unseen, 0.0), 0.0, self.rate_in, self.rate_out)
         odds = evolved(odds, h, rho, self.rate_in, self.rate_out)
         odds = evolved(odds, covered - h, 0.0, self.rate_in, self.rate_out)
-        return State(odds, min(said + rho * h, self.cap), followed(state.run, look, self._level(odds), self.dwell))
+        return State(
+            odds,
+            min(said + rho * h, self.cap),
+            followed(state.run, look, self._level(odds), self.dwell),
+        )
 
     def level(self, state: State) -> float | None:
         """Log-odds above the resting ones."""

@@ -1,6 +1,7 @@
 """Exponential decay: the mean probability of what was seen, recent seconds counting more.
 
-    level = logit(mean of sigmoid(llr)), a second that lies s seen seconds back weighing exp(-s / tau)
+    level = logit(mean of sigmoid(llr)), a second that lies s seen seconds back weighing exp(-s /
+    tau)
 
 Unseen time does not fade anything; a hole as long as the window begins anew.
 """
@@ -62,7 +63,9 @@ class Decay:
 
     def level(self, state: State) -> float | None:
         """Log-odds of the mean."""
-        return log(state.yes / state.no) if state.run.looks and state.run.seen >= self.dwell else None
+        return (
+            log(state.yes / state.no) if state.run.looks and state.run.seen >= self.dwell else None
+        )
 
     def short_level(self, state: State) -> float | None:
         """The same of two looks."""

@@ -2,12 +2,13 @@
 
     level(t) = max { x : looks with llr >= x cover at least D seconds of (t - W, t] }
 
-The level is the score that the picture kept up for D seconds of the window, in whatever pieces. Repeating a look inside its
-own interval changes nothing, so the level depends little on how densely a stream is sampled, and a static picture cannot
-talk the filter into certainty.
+The level is the score that the picture kept up for D seconds of the window, in whatever pieces.
+Repeating a look inside its own interval changes nothing, so the level depends little on how densely
+a stream is sampled, and a static picture cannot talk the filter into certainty.
 
-Times are exact. A window is held as plateaus, stretches of equal looks (about 25 at the default sampling), the oldest one cut where
-the window begins; sums compare as integers over a common denominator, which costs a fifth of adding fractions.
+Times are exact. A window is held as plateaus, stretches of equal looks (about 25 at the default
+sampling), the oldest one cut where the window begins; sums compare as integers over a common
+denominator, which costs a fifth of adding fractions.
 """
 
 from __future__ import annotations
@@ -61,9 +62,16 @@ class Dwell:
         if not look.weight:
             return kept
         before = kept[-1] if kept else None
-        if before is not None and (before.end, before.llr, before.weight) == (look.start, look.llr, look.weight):
+        if before is not None and (before.end, before.llr, before.weight) == (
+            look.start,
+            look.llr,
+            look.weight,
+        ):
             return (*kept[:-1], _measured(before._replace(end=look.at, looks=before.looks + 1)))
-        return (*kept, Plateau(look.start, look.at, look.at, look.llr, look.weight, 1, look.seconds))
+        return (
+            *kept,
+            Plateau(look.start, look.at, look.at, look.llr, look.weight, 1, look.seconds),
+        )
 
     def level(self, state: State) -> float | None:
         """The highest llr that covers ``dwell`` seconds."""
@@ -91,7 +99,10 @@ class Dwell:
     @staticmethod
     def load(data: Any) -> State:
         """See ``dump``."""
-        rows = ((Fraction(start), Fraction(first), Fraction(end), *rest) for start, first, end, *rest in data)
+        rows = (
+            (Fraction(start), Fraction(first), Fraction(end), *rest)
+            for start, first, end, *rest in data
+        )
         return tuple(_measured(Plateau(*row)) for row in rows)
 
 
@@ -120,7 +131,8 @@ def _kept_up(state: Iterable[Plateau], need: Fraction) -> float | None:
 
 
 def _reached(ranked: Iterable[Plateau], need: Fraction) -> Iterator[bool]:
-    """Whether the stretches so far reach ``need`` seconds; exact, in whole numbers over a common denominator."""
+    """Whether the stretches so far reach ``need`` seconds; exact, in whole numbers over a common
+    denominator."""
     wanted, per = need.numerator, need.denominator
     ticks, rate = 0, 1
     for stretch in ranked:

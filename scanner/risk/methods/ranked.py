@@ -1,7 +1,8 @@
 """k-of-n and the median: an order statistic of the last n looks.
 
-Both count looks and not seconds, so they depend on how densely a stream is sampled: n looks are 2 s of one stream and 20 s
-of another. A look counts whole or, where its medium most likely does not count, not at all.
+Both count looks and not seconds, so they depend on how densely a stream is sampled: n looks are 2 s
+of one stream and 20 s of another. A look counts whole or, where its medium most likely does not
+count, not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Seen(NamedTuple):
     at: Fraction
     llr: float
     floor: Fraction
-    """Seconds seen without a hole of a window's length, up to and with it; at most the evidence floor."""
+    """Seconds seen without a hole of a window's length, up to and with it; at most the evidence
+    floor."""
 
 
 State = tuple[Seen, ...]
@@ -52,7 +54,9 @@ class KOfN:
         if look.weight < COUNTS:
             return kept
         floor = kept[-1].floor if kept else Fraction(0)
-        return (*kept, Seen(look.at, look.llr, min(floor + look.seconds, self.dwell)))[-int(self.n) :]
+        return (*kept, Seen(look.at, look.llr, min(floor + look.seconds, self.dwell)))[
+            -int(self.n) :
+        ]
 
     def level(self, state: State) -> float | None:
         """The k-th highest."""
@@ -95,7 +99,11 @@ class Median:
     _majority: KOfN = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_majority", KOfN(window=self.window, dwell=self.dwell, k=self.n // 2 + 1, n=self.n))
+        object.__setattr__(
+            self,
+            "_majority",
+            KOfN(window=self.window, dwell=self.dwell, k=self.n // 2 + 1, n=self.n),
+        )
 
     @property
     def empty(self) -> State:

@@ -1,4 +1,5 @@
-"""What the recursive methods remember beside their number: how much was seen, and since when looks speak for the label."""
+"""What the recursive methods remember beside their number: how much was seen, and since when looks
+speak for the label."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ NEW = Run(None, 0, Fraction(0), None, None)
 
 
 def followed(run: Run, look: Look, level: float, dwell: Fraction) -> Run:
-    """The run after a look that counts and left the level at ``level``. A look against the label ends it once the level is
-    down to 0."""
+    """The run after a look that counts and left the level at ``level``. A look against the label
+    ends it once the level is down to 0."""
     first, last = (run.first or look.at, look.at) if look.llr > 0.0 else (run.first, run.last)
     if look.llr <= 0.0 and level <= 0.0:
         first, last = None, None

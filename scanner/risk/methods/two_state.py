@@ -1,12 +1,14 @@
-"""A tempered two-state filter: the label comes and goes at known rates, and looks are evidence for either.
+"""A tempered two-state filter: the label comes and goes at known rates, and looks are evidence for
+either.
 
-A look is worth ``rho = llr / tau`` a second (llr clipped to [-1, 6]) over ``h = min(covered, tau)`` seconds and nothing over
-the rest, because looks at one scene are not independent. With ``m = (rho - out + in) / 2``, ``D = hypot(m, sqrt(in out))``
-and ``t = tanh(D h) / D`` the odds become
+A look is worth ``rho = llr / tau`` a second (llr clipped to [-1, 6]) over ``h = min(covered, tau)``
+seconds and nothing over the rest, because looks at one scene are not independent. With ``m = (rho -
+out + in) / 2``, ``D = hypot(m, sqrt(in out))`` and ``t = tanh(D h) / D`` the odds become
 
     odds' = (odds (1 + m t) + in t) / (odds out t + 1 - m t)
 
-exactly, so a look that is cut in two gives the same. The level is ``ln(odds out / in)``: evidence above the resting state.
+exactly, so a look that is cut in two gives the same. The level is ``ln(odds out / in)``: evidence
+above the resting state.
 """
 
 from __future__ import annotations
@@ -105,7 +107,8 @@ def above_rest(odds: float, rate_in: float, rate_out: float) -> float:
 
 
 def evidence_rate(look: Look, tau: float) -> float:
-    """What a look is worth a second, weighted, where its whole evidence is spread over ``tau`` seconds."""
+    """What a look is worth a second, weighted, where its whole evidence is spread over ``tau``
+    seconds."""
     return min(max(look.llr, LEAST), MOST) / tau * (look.weight / FULL)
 
 

@@ -22,31 +22,70 @@ def row(task: str, label: str, group: str, name: str) -> Row:
     return Row(path=Path("/footage") / name, task=task, label=label, group=group, name=name)
 
 
-def clip(task: str, label: str, group: str, name: str, scores: Sequence[float], *, said: Label = FIGHT, step: int = 2) -> Recording:
+def clip(
+    task: str,
+    label: str,
+    group: str,
+    name: str,
+    scores: Sequence[float],
+    *,
+    said: Label = FIGHT,
+    step: int = 2,
+) -> Recording:
     """A moving file, looked at every ``step`` seconds."""
-    looks = tuple(Sampled(at=Fraction(step * k), values={said: score}, medium=CAMERA) for k, score in enumerate(scores))
-    return Recording(row=row(task, label, group, name), looks=looks, length=Fraction(step * len(scores)))
+    looks = tuple(
+        Sampled(at=Fraction(step * k), values={said: score}, medium=CAMERA)
+        for k, score in enumerate(scores)
+    )
+    return Recording(
+        row=row(task, label, group, name), looks=looks, length=Fraction(step * len(scores))
+    )
 
 
-def still(task: str, label: str, group: str, name: str, score: float, said: Label = GUN) -> Recording:
+def still(
+    task: str, label: str, group: str, name: str, score: float, said: Label = GUN
+) -> Recording:
     """A picture."""
     look = Sampled(at=Fraction(0), values={said: score}, medium=CAMERA)
     return Recording(row=row(task, label, group, name), looks=(look,), length=Fraction(0))
 
 
-def piece(scores: Sequence[float], *, name: str = "p", group: str = "g", kind: Kind = Kind.ORDINARY, step: int = 2) -> Piece:
+def piece(
+    scores: Sequence[float],
+    *,
+    name: str = "p",
+    group: str = "g",
+    kind: Kind = Kind.ORDINARY,
+    step: int = 2,
+) -> Piece:
     """So many looks at ``fight``."""
-    looks = tuple(Sampled(at=Fraction(step * k), values={FIGHT: score}, medium=CAMERA) for k, score in enumerate(scores))
-    return Piece(name=name, group=group, kind=kind, length=Fraction(step * len(scores)), looks=looks)
+    looks = tuple(
+        Sampled(at=Fraction(step * k), values={FIGHT: score}, medium=CAMERA)
+        for k, score in enumerate(scores)
+    )
+    return Piece(
+        name=name, group=group, kind=kind, length=Fraction(step * len(scores)), looks=looks
+    )
 
 
-def stream(*pieces: Piece, event: Span | None = None, lead: Lead = Lead.OWN, fold: int = 0, name: str = "s", group: str = "g") -> Stream:
+def stream(
+    *pieces: Piece,
+    event: Span | None = None,
+    lead: Lead = Lead.OWN,
+    fold: int = 0,
+    name: str = "s",
+    group: str = "g",
+) -> Stream:
     """Pieces side by side, each a scene of its own."""
     placed, at = [], Fraction(0)
     for one in pieces:
         placed.append(Placed(piece=one, start=at, cut=True))
         at += one.length
-    shown = None if event is None else Event(label=FIGHT, group=group, span=event, lead=lead, shown=Kind.ORDINARY)
+    shown = (
+        None
+        if event is None
+        else Event(label=FIGHT, group=group, span=event, lead=lead, shown=Kind.ORDINARY)
+    )
     return Stream(name=name, fold=fold, placed=tuple(placed), event=shown)
 
 

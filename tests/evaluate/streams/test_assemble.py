@@ -19,7 +19,12 @@ from tests.evaluate.streams.made import clip, footage, piece, still, stream
 def test_every_safe_second_is_shown_once_in_a_safe_stream(seed: int, cameras: int) -> None:
     found = collect(footage(cameras))
 
-    shown = Counter(one.piece.name for made in assemble(found, seed) if made.event is None for one in made.placed)
+    shown = Counter(
+        one.piece.name
+        for made in assemble(found, seed)
+        if made.event is None
+        for one in made.placed
+    )
 
     assert shown == Counter(one.name for one in found.safe)
 
@@ -36,8 +41,12 @@ def test_a_group_is_of_one_fold_wherever_it_is_shown(seed: int, cameras: int) ->
 def test_folds_have_equal_shares_of_every_label_and_kind() -> None:
     folds = fold_of(collect(footage(10)))
 
-    assert Counter(fold for group, fold in folds.items() if "camera" in group) == dict.fromkeys(range(FOLDS), 2)
-    assert Counter(fold for group, fold in folds.items() if "game" in group) == dict.fromkeys(range(FOLDS), 2)
+    assert Counter(fold for group, fold in folds.items() if "camera" in group) == dict.fromkeys(
+        range(FOLDS), 2
+    )
+    assert Counter(fold for group, fold in folds.items() if "game" in group) == dict.fromkeys(
+        range(FOLDS), 2
+    )
 
 
 def test_the_same_seed_gives_the_same_streams_and_another_gives_others() -> None:
@@ -50,7 +59,11 @@ def test_the_same_seed_gives_the_same_streams_and_another_gives_others() -> None
 def test_an_event_is_staged_after_its_own_camera_after_another_and_after_a_game() -> None:
     events = [made.event for made in assemble(collect(footage(10))) if made.event is not None]
 
-    assert Counter(event.lead for event in events) == {Lead.OWN: 10, Lead.ORDINARY: 10, Lead.GAMES: 10}
+    assert Counter(event.lead for event in events) == {
+        Lead.OWN: 10,
+        Lead.ORDINARY: 10,
+        Lead.GAMES: 10,
+    }
 
 
 def test_onset_and_end_are_where_the_event_is_shown() -> None:
@@ -65,27 +78,48 @@ def test_onset_and_end_are_where_the_event_is_shown() -> None:
 def test_photographs_stand_alone_so_that_none_hides_another() -> None:
     pictures = [still("benign", f"n{k}_thing", f"n{k}", f"{k}.jpg", 0.5) for k in range(7)]
 
-    made = [one for one in assemble(collect([*footage(5), *pictures])) if one.placed[0].piece.kind is Kind.PHOTOGRAPHS]
+    made = [
+        one
+        for one in assemble(collect([*footage(5), *pictures]))
+        if one.placed[0].piece.kind is Kind.PHOTOGRAPHS
+    ]
 
     assert [len(one.placed) for one in made] == [1] * 7
 
 
 def test_the_second_look_at_the_end_of_a_short_clip_is_left_out_where_the_stream_goes_on() -> None:
-    short = replace(piece([0.1]), looks=(*piece([0.1]).looks, replace(piece([0.1]).looks[0], at=Fraction(197, 100))))
+    short = replace(
+        piece([0.1]),
+        looks=(*piece([0.1]).looks, replace(piece([0.1]).looks[0], at=Fraction(197, 100))),
+    )
 
     assert [look.at for look in stream(short, short).looks()] == [0, 2, Fraction(397, 100)]
 
 
 def test_a_burst_at_the_end_of_a_clip_stays() -> None:
-    short = replace(piece([0.1]), looks=(*piece([0.1]).looks, replace(piece([0.1]).looks[0], at=Fraction(197, 100), moving=True)))
+    short = replace(
+        piece([0.1]),
+        looks=(
+            *piece([0.1]).looks,
+            replace(piece([0.1]).looks[0], at=Fraction(197, 100), moving=True),
+        ),
+    )
 
-    assert [(look.at, look.cut) for look in stream(short, short).looks()][:3] == [(0, True), (Fraction(197, 100), True), (2, True)]
+    assert [(look.at, look.cut) for look in stream(short, short).looks()][:3] == [
+        (0, True),
+        (Fraction(197, 100), True),
+        (2, True),
+    ]
 
 
 def test_a_camera_with_no_other_footage_has_no_onset_without_a_cut() -> None:
     recordings = [one for one in footage(10) if one.row.name != "calm0.mp4"]
 
-    leads = Counter(made.event.lead for made in assemble(collect(recordings)) if made.event and made.event.group.endswith("camera0"))
+    leads = Counter(
+        made.event.lead
+        for made in assemble(collect(recordings))
+        if made.event and made.event.group.endswith("camera0")
+    )
 
     assert leads == {Lead.ORDINARY: 1, Lead.GAMES: 1}
 

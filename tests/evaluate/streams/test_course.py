@@ -19,13 +19,18 @@ from scanner.types import Medium, StreamId
 from tests.evaluate.streams.made import FIGHT, piece, policies, stream
 
 THRESHOLDS = np.array([-1.0, 0.0, 1.0, 2.3, 4.0])
-steps = st.sampled_from([Fraction(1, 2), Fraction(1), Fraction(1501, 1000), Fraction(2), Fraction(3)])
-media = st.sampled_from([{}, {Medium.CAMERA: 1.0}, {Medium.RENDERED: 1.0}, {Medium.CAMERA: 0.375, Medium.SCREEN: 0.625}])
+steps = st.sampled_from(
+    [Fraction(1, 2), Fraction(1), Fraction(1501, 1000), Fraction(2), Fraction(3)]
+)
+media = st.sampled_from(
+    [{}, {Medium.CAMERA: 1.0}, {Medium.RENDERED: 1.0}, {Medium.CAMERA: 0.375, Medium.SCREEN: 0.625}]
+)
 
 
 @st.composite
 def made_streams(draw: st.DrawFn, most: int = 40) -> Stream:
-    """One long piece: looks at any times, some cuts by joining two, some bursts, some looks that say nothing of the label."""
+    """One long piece: looks at any times, some cuts by joining two, some bursts, some looks that
+    say nothing of the label."""
     return stream(*(draw(_pieces(most // 2)) for _ in range(draw(st.integers(1, 2)))))
 
 
@@ -33,8 +38,14 @@ def made_streams(draw: st.DrawFn, most: int = 40) -> Stream:
 def _pieces(draw: st.DrawFn, most: int) -> object:
     at, looks = Fraction(0), []
     for _ in range(draw(st.integers(1, most))):
-        values = {FIGHT: draw(st.sampled_from([0.0, 0.1, 0.6, 0.8, 0.95, 0.999, 1.0]))} if draw(st.integers(0, 5)) else {}
-        looks.append(Sampled(at=at, values=values, medium=draw(media), moving=draw(st.integers(0, 5)) == 0))
+        values = (
+            {FIGHT: draw(st.sampled_from([0.0, 0.1, 0.6, 0.8, 0.95, 0.999, 1.0]))}
+            if draw(st.integers(0, 5))
+            else {}
+        )
+        looks.append(
+            Sampled(at=at, values=values, medium=draw(media), moving=draw(st.integers(0, 5)) == 0)
+        )
         at += draw(steps)
     return replace(piece([0.0]), looks=tuple(looks), length=at)
 
@@ -53,25 +64,46 @@ def by_the_fold(made: Stream, rules: Policies) -> list[float | None]:
 def openings(made: Stream, rules: Policies, thresholds: Sequence[float]) -> list[list[Fraction]]:
     """When the sweep says that an incident opens, for each threshold."""
     policy = rules.labels[FIGHT]
-    swept = list(opened_at(course(looks_at(made, FIGHT, policy), policy), policy, np.array(thresholds), rules.max_gap))
-    return [[Fraction(at, 1000) for at, rising in swept if rising[index]] for index in range(len(thresholds))]
+    swept = list(
+        opened_at(
+            course(looks_at(made, FIGHT, policy), policy),
+            policy,
+            np.array(thresholds),
+            rules.max_gap,
+        )
+    )
+    return [
+        [Fraction(at, 1000) for at, rising in swept if rising[index]]
+        for index in range(len(thresholds))
+    ]
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 @settings(max_examples=40, deadline=None)
 @given(made=made_streams(), camera_only=st.booleans())
 def test_levels_are_those_of_the_fold(method: str, made: Stream, camera_only: bool) -> None:
-    rules = policies(method=method, open=99.0, when=frozenset({Medium.CAMERA}) if camera_only else None)
+    rules = policies(
+        method=method, open=99.0, when=frozenset({Medium.CAMERA}) if camera_only else None
+    )
 
-    assert list(course(looks_at(made, FIGHT, rules.labels[FIGHT]), rules.labels[FIGHT]).levels) == by_the_fold(made, rules)
+    assert list(
+        course(looks_at(made, FIGHT, rules.labels[FIGHT]), rules.labels[FIGHT]).levels
+    ) == by_the_fold(made, rules)
 
 
 @pytest.mark.parametrize("method", ["dwell", "k_of_n", "median", "decay"])
 @settings(max_examples=40, deadline=None)
 @given(made=made_streams(), camera_only=st.booleans())
-def test_incidents_open_when_they_do_in_the_fold(method: str, made: Stream, camera_only: bool) -> None:
+def test_incidents_open_when_they_do_in_the_fold(
+    method: str, made: Stream, camera_only: bool
+) -> None:
     rules = [
-        policies(method=method, open=float(threshold), when=frozenset({Medium.CAMERA}) if camera_only else None) for threshold in THRESHOLDS
+        policies(
+            method=method,
+            open=float(threshold),
+            when=frozenset({Medium.CAMERA}) if camera_only else None,
+        )
+        for threshold in THRESHOLDS
     ]
 
     by_fold = [[at for _, at in fold_stream(made, one).openings] for one in rules]

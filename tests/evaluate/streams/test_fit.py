@@ -22,11 +22,17 @@ DWELL, MEDIAN = Candidate(method="dwell"), Candidate(method="median", tuning={"n
 def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> Material:
     """Ten cameras, two in each fold, each with an event and safe footage."""
     span = Span(start=Fraction(20), end=Fraction(30))
-    events = tuple(Event(label=FIGHT, group=f"g{k}", span=span, lead=Lead.OWN, shown=Kind.ORDINARY) for k in range(10))
+    events = tuple(
+        Event(label=FIGHT, group=f"g{k}", span=span, lead=Lead.OWN, shown=Kind.ORDINARY)
+        for k in range(10)
+    )
     kinds = [Kind.ORDINARY] * pieces + [Kind.PHOTOGRAPHS] * pictures
     look = Sampled(at=Fraction(0), values={FIGHT: 0.1})
     seconds = Fraction(round(hours * 3600))
-    shown = tuple(Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=seconds, looks=(look,)) for k, kind in enumerate(kinds))
+    shown = tuple(
+        Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=seconds, looks=(look,))
+        for k, kind in enumerate(kinds)
+    )
     return Material(
         label=FIGHT,
         policy=Policy(category="violence"),
@@ -45,7 +51,11 @@ def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> Materia
 def swept(candidate: Candidate, peaks: list[float], safe: list[float], delay: float = 2.0) -> Sweep:
     """Events with these highest levels, and safe pieces with those."""
     delays = np.where(np.array(peaks)[:, None] >= THRESHOLDS, delay, np.nan)
-    return Sweep(candidate=candidate, delays=delays, openings=(np.array(safe)[:, None] >= THRESHOLDS).astype(np.int64))
+    return Sweep(
+        candidate=candidate,
+        delays=delays,
+        openings=(np.array(safe)[:, None] >= THRESHOLDS).astype(np.int64),
+    )
 
 
 def test_with_too_few_hours_the_threshold_is_where_nothing_false_opens() -> None:
@@ -61,13 +71,17 @@ def test_with_enough_hours_so_many_may_open_as_the_upper_bound_allows() -> None:
 
     index = lowest_allowed(material(hours=5.0), found, Limits(rate=0.1), np.ones(10, dtype=bool))
 
-    assert THRESHOLDS[index] == pytest.approx(2.1), "one in 50 h is below 0.1 an hour with 95 %, two are not"
+    assert THRESHOLDS[index] == pytest.approx(2.1), (
+        "one in 50 h is below 0.1 an hour with 95 %, two are not"
+    )
 
 
 def test_a_share_of_the_photographs_may_open() -> None:
     found = swept(DWELL, [5.0] * 10, [0.0] * 10 + [1.0] * 99 + [4.0])
 
-    index = lowest_allowed(material(pictures=100), found, Limits(pictures=0.01), np.ones(110, dtype=bool))
+    index = lowest_allowed(
+        material(pictures=100), found, Limits(pictures=0.01), np.ones(110, dtype=bool)
+    )
 
     assert THRESHOLDS[index] == pytest.approx(1.1)
 
@@ -81,7 +95,10 @@ def test_the_method_that_misses_fewest_is_chosen() -> None:
 
 
 def test_among_equals_the_quicker_is_chosen_and_then_the_first() -> None:
-    slow, quick = swept(DWELL, [3.0] * 10, [1.0] * 10, delay=4.0), swept(MEDIAN, [3.0] * 10, [1.0] * 10, delay=2.0)
+    slow, quick = (
+        swept(DWELL, [3.0] * 10, [1.0] * 10, delay=4.0),
+        swept(MEDIAN, [3.0] * 10, [1.0] * 10, delay=2.0),
+    )
 
     assert choose(material(), [slow, quick], Limits(), range(5)).candidate == MEDIAN
     assert choose(material(), [slow, slow], Limits(), range(5)).candidate == DWELL

@@ -20,12 +20,20 @@ def test_clips_of_one_camera_are_joined_until_they_are_long_enough_for_an_event(
 
     takes = collect(fights).takes
 
-    assert [[piece.name for piece in take.shows] for take in takes] == [["fi0.mp4", "fi1.mp4", "fi2.mp4"], ["fi3.mp4"]]
+    assert [[piece.name for piece in take.shows] for take in takes] == [
+        ["fi0.mp4", "fi1.mp4", "fi2.mp4"],
+        ["fi3.mp4"],
+    ]
     assert takes[0].length >= LONGEST
 
 
 def test_what_the_camera_showed_before_is_an_onset_without_a_cut() -> None:
-    (take,) = collect([clip("violence_clip", "1", "a", "fi.mp4", [0.9]), clip("violence_clip", "0", "a", "nofi.mp4", [0.1])]).takes
+    (take,) = collect(
+        [
+            clip("violence_clip", "1", "a", "fi.mp4", [0.9]),
+            clip("violence_clip", "0", "a", "nofi.mp4", [0.1]),
+        ]
+    ).takes
 
     assert [piece.name for piece in take.before] == ["nofi.mp4"]
 
@@ -33,7 +41,9 @@ def test_what_the_camera_showed_before_is_an_onset_without_a_cut() -> None:
 def test_frames_of_a_scene_stand_in_the_order_of_their_numbers() -> None:
     (take,) = collect(frames("g" * 12)).takes
 
-    assert [look.values[GUN] for look in take.shows[0].looks] == [number / 100 for number in range(1, 13)]
+    assert [look.values[GUN] for look in take.shows[0].looks] == [
+        number / 100 for number in range(1, 13)
+    ]
 
 
 def test_a_gun_that_is_hidden_for_a_moment_is_one_event() -> None:
@@ -52,7 +62,11 @@ def test_frames_around_an_event_are_safe_and_those_within_are_not() -> None:
 def test_a_long_event_is_several_and_only_the_first_has_its_own_onset() -> None:
     takes = collect(frames("....." + "g" * 50)).takes
 
-    assert [(take.length, bool(take.before)) for take in takes] == [(10, True), (10, False), (5, False)]
+    assert [(take.length, bool(take.before)) for take in takes] == [
+        (10, True),
+        (10, False),
+        (5, False),
+    ]
 
 
 def test_frames_whose_numbers_lie_far_apart_are_of_two_scenes() -> None:
@@ -62,7 +76,10 @@ def test_frames_whose_numbers_lie_far_apart_are_of_two_scenes() -> None:
 
 
 def test_a_hash_in_the_name_is_no_frame_number() -> None:
-    stills = [still("fire", "fire", "a", f"img_{n}_jpg_{n * 7919:06x}.jpg", 0.5, FIRE) for n in range(1, 13)]
+    stills = [
+        still("fire", "fire", "a", f"img_{n}_jpg_{n * 7919:06x}.jpg", 0.5, FIRE)
+        for n in range(1, 13)
+    ]
 
     assert [take.length for take in collect(stills).takes] == [6]
 
@@ -86,14 +103,21 @@ def test_a_picture_of_a_rifle_is_safe_for_all_but_guns() -> None:
 
 
 def test_groups_of_two_tasks_are_two_groups() -> None:
-    found = collect([clip("violence_clip", "0", "a", "x.mp4", [0.1]), clip("game_video", "screen", "a", "y.mp4", [0.1])])
+    found = collect(
+        [
+            clip("violence_clip", "0", "a", "x.mp4", [0.1]),
+            clip("game_video", "screen", "a", "y.mp4", [0.1]),
+        ]
+    )
 
     assert found.groups == ("game_video/a", "violence_clip/a")
 
 
 def test_times_are_whole_milliseconds() -> None:
     odd = clip("violence_clip", "0", "a", "x.mp4", [0.1, 0.1])
-    moved = [type(odd)(row=odd.row, looks=odd.looks, length=Fraction(4004, 1001) + Fraction(1, 3000))]
+    moved = [
+        type(odd)(row=odd.row, looks=odd.looks, length=Fraction(4004, 1001) + Fraction(1, 3000))
+    ]
 
     assert collect(moved).safe[0].length == Fraction(4)
     assert FIGHT in collect(moved).safe[0].looks[0].values

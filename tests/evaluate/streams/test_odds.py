@@ -12,18 +12,30 @@ from tests.evaluate.streams.made import FIGHT, clip, footage, policies
 
 def odds_of(recordings: list[Recording]) -> Odds:
     rules = policies()
-    return fit_odds(gather(assemble(collect(recordings)), FIGHT, rules.labels[FIGHT], rules.max_gap), Candidate(method="dwell"))
+    return fit_odds(
+        gather(assemble(collect(recordings)), FIGHT, rules.labels[FIGHT], rules.max_gap),
+        Candidate(method="dwell"),
+    )
 
 
 def test_levels_that_tell_the_label_apart_carry_the_fit() -> None:
     cameras = LEAST_GROUPS + 5
-    mixed = [clip("violence_clip", "1", f"camera{k}", f"fight{k}.mp4", [0.55 + 0.4 * (k % 5) / 5] * 5) for k in range(cameras)]
-    calm = [clip("violence_clip", "0", f"camera{k}", f"calm{k}.mp4", [0.1 + 0.5 * (k % 7) / 7] * 12) for k in range(cameras)]
+    mixed = [
+        clip("violence_clip", "1", f"camera{k}", f"fight{k}.mp4", [0.55 + 0.4 * (k % 5) / 5] * 5)
+        for k in range(cameras)
+    ]
+    calm = [
+        clip("violence_clip", "0", f"camera{k}", f"calm{k}.mp4", [0.1 + 0.5 * (k % 7) / 7] * 12)
+        for k in range(cameras)
+    ]
     games = [one for one in footage(cameras) if one.row.task == "game_video"]
     rules = policies()
 
     odds = fit_odds(
-        gather(assemble(collect([*mixed, *calm, *games])), FIGHT, rules.labels[FIGHT], rules.max_gap), Candidate(method="dwell")
+        gather(
+            assemble(collect([*mixed, *calm, *games])), FIGHT, rules.labels[FIGHT], rules.max_gap
+        ),
+        Candidate(method="dwell"),
     )
 
     assert odds.a.low > 0.0

@@ -8,7 +8,10 @@ from scanner.evaluate.streams import Rate
 from scanner.evaluate.streams.rate import upper_mean
 
 
-@pytest.mark.parametrize(("count", "upper"), [(0, 2.9957), (1, 4.7439), (2, 6.2958), (5, 10.5130), (20, 29.0620), (100, 118.0790)])
+@pytest.mark.parametrize(
+    ("count", "upper"),
+    [(0, 2.9957), (1, 4.7439), (2, 6.2958), (5, 10.5130), (20, 29.0620), (100, 118.0790)],
+)
 def test_the_upper_bound_is_that_of_the_tables(count: int, upper: float) -> None:
     assert upper_mean(count) == pytest.approx(upper, abs=1e-3)
 

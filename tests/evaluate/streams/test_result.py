@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from scanner.cli import run
-from scanner.evaluate.streams import CHOSEN, Limits, Recording, StreamsResult, collect, evaluate_streams
+from scanner.evaluate.streams import (
+    CHOSEN,
+    Limits,
+    Recording,
+    StreamsResult,
+    collect,
+    evaluate_streams,
+)
 from scanner.evaluate.streams.sweep import ONE_LOOK, REFERENCES, families
 from scanner.lines import FrameLine, SummaryLine, dumps
 from scanner.risk import METHODS
@@ -52,8 +59,14 @@ def test_plain_scores_are_found_by_every_method_and_nothing_is_false(result: Str
 
 
 def test_hours_are_those_of_distinct_footage(result: StreamsResult) -> None:
-    assert {one.kind: (one.pieces, round(one.hours * 3600)) for one in result.safe} == {"ordinary": (6, 144), "games": (6, 144)}
-    assert {kind: round(rate.hours * 3600) for kind, rate in result.incidents.items()} == {"ordinary": 144, "games": 144}
+    assert {one.kind: (one.pieces, round(one.hours * 3600)) for one in result.safe} == {
+        "ordinary": (6, 144),
+        "games": (6, 144),
+    }
+    assert {kind: round(rate.hours * 3600) for kind, rate in result.incidents.items()} == {
+        "ordinary": 144,
+        "games": 144,
+    }
 
 
 def written(recordings: Sequence[Recording], folder: Path) -> tuple[Path, Path]:
@@ -101,7 +114,18 @@ def test_recorded_scores_are_measured_without_a_model_being_run_and_a_row_that_t
     with manifest.open("a") as file:
         file.write("gone.mp4,game_video,screen,game99\n")
 
-    status = run(["eval", "--streams", "--json", "--scores", str(scores), "--html", str(tmp_path / "page.html"), str(manifest)])
+    status = run(
+        [
+            "eval",
+            "--streams",
+            "--json",
+            "--scores",
+            str(scores),
+            "--html",
+            str(tmp_path / "page.html"),
+            str(manifest),
+        ]
+    )
 
     captured = capsys.readouterr()
     document = json.loads(captured.out)
@@ -112,7 +136,9 @@ def test_recorded_scores_are_measured_without_a_model_being_run_and_a_row_that_t
     assert "fight: missed against false incidents" in (tmp_path / "page.html").read_text()
 
 
-def test_footage_without_events_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_footage_without_events_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manifest, scores = written([one for one in footage(6) if one.row.label != "1"], tmp_path)
 
     assert run(["eval", "--streams", "--json", "--scores", str(scores), str(manifest)]) == 2
@@ -121,13 +147,20 @@ def test_footage_without_events_is_refused(tmp_path: Path, capsys: pytest.Captur
 
 @pytest.mark.shared_data
 @pytest.mark.slow
-def test_real_clips_make_streams_and_a_table(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_real_clips_make_streams_and_a_table(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with (shared / "data" / "manifest.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["task"] in ("violence_clip", "game_video")]
+        rows = [
+            row for row in csv.DictReader(file) if row["task"] in ("violence_clip", "game_video")
+        ]
     with (tmp_path / "manifest.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
-        table.writerows({**row, "path": shared / "data" / row["path"]} for row in [*rows[:20], *rows[110:130], *rows[206:226]])
+        table.writerows(
+            {**row, "path": shared / "data" / row["path"]}
+            for row in [*rows[:20], *rows[110:130], *rows[206:226]]
+        )
 
     status = run(["eval", "--streams", "--json", str(tmp_path / "manifest.csv")])
 
