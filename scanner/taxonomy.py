@@ -106,10 +106,10 @@ class Taxonomy:
     def entry(self, name: str) -> Entry:
         """The one label that a name means.
 
-        >>> Taxonomy.load().entry("Self-Harm")
+        >>> Taxonomy.load().entry("Self-Harm")  # doctest: +NORMALIZE_WHITESPACE
         Traceback (most recent call last):
         scanner.errors.SetupError: label 'Self-Harm' is ambiguous: name one of cutting,
-        suicide_attempt, noose
+            suicide_attempt, noose
 
         Raises:
             SetupError: nothing has that name, or several labels have; the message names the
