@@ -18,8 +18,9 @@ from typing import Literal
 from benchmarks.bare import SIDE
 from benchmarks.clips import NO_B_FRAMES, SEGMENT, clip
 from benchmarks.turns import Costs, Goal, in_turns, tell_machine
-from scanner.media import DecodeRequest, Sampling
-from scanner.sandbox import Sandbox
+from scanner.media.request import DecodeRequest
+from scanner.media.sampling import Sampling
+from scanner.sandbox.sandbox import Sandbox
 from scanner.types import Burst, FrameSpec
 
 ROUNDS = 7

@@ -18,8 +18,9 @@ from typing import Any, Literal
 from benchmarks.bare import SIDE, dense
 from benchmarks.clips import LONG_GOP, clip
 from benchmarks.turns import Goal, in_turns, tell_machine
-from scanner.media import DecodeRequest, Sampling
-from scanner.sandbox import Sandbox
+from scanner.media.request import DecodeRequest
+from scanner.media.sampling import Sampling
+from scanner.sandbox.sandbox import Sandbox
 from scanner.types import FrameSpec
 
 ROUNDS = 7

@@ -21,9 +21,9 @@ import av
 from benchmarks.clips import clip
 from benchmarks.turns import tell_machine
 from scanner.bench.family import descendants
-from scanner.config import Settings
 from scanner.media.synthetic import Synthetic
 from scanner.runner import Finished, Job, local_runner
+from scanner.settings.sections import Settings
 from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
 
 MINUTE = Synthetic(width=640, height=360, seconds=60, bits=300_000)

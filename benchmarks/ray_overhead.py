@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from scanner.config import ModelSettings, Settings
 from scanner.runner import Job, Runner, configured_scorers, local_runner, open_worker
+from scanner.settings.sections import ModelSettings, Settings
 from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
 from workers.actors import Plan, ray_runner
 from workers.decode import Recipe

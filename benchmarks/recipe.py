@@ -15,8 +15,9 @@ from pathlib import Path
 from benchmarks.bare import SIDE, keyframe_packets, libavcodec, recipe
 from benchmarks.clips import SEGMENT, clip
 from benchmarks.turns import Goal, in_turns, tell_machine
-from scanner.media import DecodeRequest, decode
-from scanner.sandbox import Sandbox
+from scanner.media.decode import decode
+from scanner.media.request import DecodeRequest
+from scanner.sandbox.sandbox import Sandbox
 from scanner.types import FrameSpec
 
 ROUNDS, SEGMENTS = 15, 5

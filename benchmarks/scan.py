@@ -18,13 +18,14 @@ from benchmarks.bare import HALF_SECOND, network, recipe, scored, usual_script
 from benchmarks.clips import SEGMENT, clip
 from benchmarks.turns import Goal, in_turns, tell_machine
 from scanner.arrivals import Arrived
-from scanner.config import ModelSettings, Settings, compose_policies
 from scanner.lines import ErrorLine, FrameLine, Line, dumps
-from scanner.media import Sampling
-from scanner.risk import Policies
+from scanner.media.sampling import Sampling
+from scanner.risk.policy import Policies
 from scanner.runner import Runner, local_runner, used_models
 from scanner.scan import scan
 from scanner.scoring.registry import default_models_dir
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import ModelSettings, Settings
 from scanner.types import Segment, SegmentKey, StreamId
 
 MODEL = "streamwarden-frame"

@@ -27,14 +27,17 @@ from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
 from scanner.arrivals import Arrival, Arrived, NoMore
 from scanner.cli.show import Board
-from scanner.config import compose_policies, read_settings
-from scanner.evidence import Reporter, open_room
-from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
+from scanner.evidence.reporting import Reporter
+from scanner.evidence.room import open_room
+from scanner.fetch.limits import FetchLimits
+from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
 from scanner.lines import ErrorLine, SummaryLine
-from scanner.report import write_report
-from scanner.risk import Opened
+from scanner.report.write import write_report
+from scanner.risk.incident import Opened
 from scanner.runner import used_models
 from scanner.scan import scan
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import read_settings
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Segment, SegmentKey, StreamId
 from workers import on_ray

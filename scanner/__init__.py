@@ -16,10 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scanner.config import Settings, read_settings
     from scanner.errors import InputError, ScannerError, SetupError, TransientError
     from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine
     from scanner.paths import scan_paths
+    from scanner.settings.sections import Settings, read_settings
 else:
 
     def __getattr__(name: str) -> object:
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "scanner.config": ("Settings", "read_settings"),
+    "scanner.settings.sections": ("Settings", "read_settings"),
     "scanner.errors": ("InputError", "ScannerError", "SetupError", "TransientError"),
     "scanner.lines": ("ErrorLine", "FrameLine", "GapLine", "IncidentLine", "Line", "SummaryLine"),
     "scanner.paths": ("scan_paths",),

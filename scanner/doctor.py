@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final, get_args
 
 from scanner.errors import SetupError
-from scanner.scoring import Provider, check_models
 from scanner.scoring.onnx import is_compiled_in, open_session
+from scanner.scoring.options import Provider
+from scanner.scoring.registry import check_models
 
 __all__ = [
     "Finding",

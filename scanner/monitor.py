@@ -14,19 +14,12 @@ from fractions import Fraction
 from scanner.errors import NoVideoError, QuarantinedError, ScannerError
 from scanner.lines import ErrorLine, FrameLine, GapLine, Line, SummaryLine
 from scanner.pts import Clock, place, trailing
-from scanner.risk import (
-    Closed,
-    Ended,
-    Event,
-    Gap,
-    LabelRisk,
-    Observation,
-    Policies,
-    Sampled,
-    StreamRisk,
-    advance,
-    judge_still,
-)
+from scanner.risk.fold import advance
+from scanner.risk.incident import Closed, Event
+from scanner.risk.observation import Ended, Gap, Observation, Sampled
+from scanner.risk.policy import Policies
+from scanner.risk.still import judge_still
+from scanner.risk.stream import LabelRisk, StreamRisk
 from scanner.runner import Failed
 from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, StreamId, Unseen
 

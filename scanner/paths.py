@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from os import PathLike, fspath
 
-from scanner.config import Settings, compose_policies, read_settings
 from scanner.lines import Line
 from scanner.runner import local_runner, used_models
 from scanner.scan import scan
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings, read_settings
 from scanner.targets import arrivals
 
 __all__ = ["scan_paths"]

@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from scanner.arrivals import Arrived, Lost
-from scanner.risk import Late, Ready, Release, Reorder
+from scanner.risk.reorder import Late, Ready, Release, Reorder
 from scanner.runner import Failed, Finished, Outcome
 from scanner.types import ScoredSegment
 

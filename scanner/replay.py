@@ -7,18 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from scanner.lines import FrameLine, GapLine, Line, SummaryLine, exact, exact_at
-from scanner.risk import (
-    Closed,
-    Ended,
-    Gap,
-    Incident,
-    Observation,
-    Policies,
-    Sampled,
-    StreamRisk,
-    advance,
-)
 from scanner.risk.coverage import BETWEEN
+from scanner.risk.fold import advance
+from scanner.risk.incident import Closed, Incident
+from scanner.risk.observation import Ended, Gap, Observation, Sampled
+from scanner.risk.policy import Policies
+from scanner.risk.stream import StreamRisk
 from scanner.types import Label, Medium, Span, StreamId
 
 __all__ = ["fold", "recorded", "sampled_of"]

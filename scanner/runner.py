@@ -13,28 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from scanner.config import Settings, motion_of
 from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
-from scanner.media import DecodeRequest
-from scanner.sandbox import Sandbox, Windows
-from scanner.scoring import (
-    Manifest,
-    Motion,
-    Reuse,
-    Scorer,
-    asides,
-    gates_of,
-    in_motion,
-    list_models,
-    load_scorers,
-    looks_at_bursts,
-    score_bursts,
-    score_samples,
-    set_aside,
-    specs,
-    taken,
-)
-from scanner.types import Decoded, ScoredFrame, ScoredSegment, Segment, SegmentKey
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
+from scanner.sandbox.sandbox import Sandbox, Windows
+from scanner.scoring.manifest import Manifest
+from scanner.scoring.motion import gates_of, in_motion, taken
+from scanner.scoring.options import Motion, Reuse
+from scanner.scoring.registry import list_models, load_scorers
+from scanner.scoring.scorer import Scorer, looks_at_bursts, score_bursts, score_samples, specs
+from scanner.scoring.shadow import asides, set_aside
+from scanner.settings.policies import motion_of
+from scanner.settings.sections import Settings
+from scanner.types import ScoredFrame, ScoredSegment, Segment, SegmentKey
 
 __all__ = [
     "Failed",

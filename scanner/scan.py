@@ -18,7 +18,9 @@ from scanner.lines import ErrorLine, IncidentLine, SummaryLine
 from scanner.monitor import Monitor, Said
 from scanner.pts import Clock
 from scanner.queue import Queue
-from scanner.risk import Closed, Incident, Policies, StreamRisk
+from scanner.risk.incident import Closed, Incident
+from scanner.risk.policy import Policies
+from scanner.risk.stream import StreamRisk
 from scanner.runner import Job, Outcome, Runner
 from scanner.types import ScoredSegment, SegmentKey, StreamId
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from scanner.arrivals import Arrival, Arrived, Lost, NoMore, Unreadable
 from scanner.errors import InputError, NoVideoError, ScannerError
-from scanner.fetch import FetchLimits, segments_of_playlist
+from scanner.fetch.limits import FetchLimits
+from scanner.fetch.stream import segments_of_playlist
 from scanner.types import Segment, SegmentKey, StreamId
 
 __all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "arrivals", "expand"]

@@ -13,8 +13,8 @@ from samples.facts import Sample
 from samples.make_media import make_media
 from scanner.doctor import IDENTITY
 from scanner.errors import SetupError
-from scanner.scoring import Provider
 from scanner.scoring.onnx import open_session
+from scanner.scoring.options import Provider
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

@@ -11,8 +11,8 @@ import pytest
 
 from samples.facts import Sample
 from samples.make_media import make_demo_media
-from scanner.cli import run
-from scanner.report import schema
+from scanner.cli.app import run
+from scanner.report.document import schema
 from tests.scoring.build_onnx import tiny_burst
 
 Media = Callable[[str], Sample]

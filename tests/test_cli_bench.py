@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from scanner.bench import schema
-from scanner.cli import run
+from scanner.bench.document import schema
+from scanner.cli.app import run
 from tests.bench.build import small_clip
 
 QUICK = ("--repeats", "2", "--seconds", "0")

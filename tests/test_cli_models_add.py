@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from samples.facts import Sample
-from scanner.cli import run
-from scanner.config import ModelSettings
-from scanner.scoring import user_models_dir
+from scanner.cli.app import run
+from scanner.scoring.options import user_models_dir
+from scanner.settings.sections import ModelSettings
 from tests.importing.build import network
 
 RECIPE = (

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.media import DecodeRequest, look
+from scanner.media.decode import look
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Rgb
+from scanner.media.samples import Sample as Seen
 from scanner.scoring.golden import check_model
 from scanner.scoring.manifest import read_manifest as read_model
 from scanner.scoring.onnx import load_onnx
-from scanner.types import Fit, FrameSpec, Label, Medium, Rgb
-from scanner.types import Sample as Seen
+from scanner.types import Fit, FrameSpec, Label, Medium
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHIPPED = REPOSITORY / "models" / "streamwarden-clip"

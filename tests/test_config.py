@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from scanner.config import Settings, compose_policies, motion_of, policy_hash, read_settings
 from scanner.errors import SetupError
-from scanner.scoring import Manifest, Motion
+from scanner.scoring.manifest import Manifest
+from scanner.scoring.options import Motion
+from scanner.settings.policies import compose_policies, motion_of, policy_hash
+from scanner.settings.sections import Settings, read_settings
 from scanner.types import Label, Medium
 
 GUN = Label("gun")

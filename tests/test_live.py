@@ -9,8 +9,10 @@ import pytest
 
 from samples.facts import Sample
 from samples.live import cut_into_segments
-from scanner.fetch import FetchLimits, segments_of_playlist
-from scanner.media import DecodeRequest, decode
+from scanner.fetch.limits import FetchLimits
+from scanner.fetch.stream import segments_of_playlist
+from scanner.media.decode import decode
+from scanner.media.request import DecodeRequest
 from scanner.types import FrameSpec
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.media import DecodeRequest, decode
+from scanner.media.decode import decode
+from scanner.media.request import DecodeRequest
 from scanner.scoring.golden import check_model
 from scanner.scoring.manifest import read_manifest as read_model
 from scanner.types import Fit, FrameSpec, Medium

@@ -6,7 +6,7 @@ import pytest
 
 from scanner.arrivals import Arrived, NoMore, Unreadable
 from scanner.errors import InputError
-from scanner.fetch import FetchLimits
+from scanner.fetch.limits import FetchLimits
 from scanner.targets import arrivals, expand
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n0.ts\n#EXTINF:4,\n1.ts\n#EXT-X-ENDLIST\n"

@@ -13,9 +13,10 @@ from functools import partial
 from typing import Any, Literal
 
 from scanner.errors import ScannerError, TransientError
+from scanner.media.samples import Sample
 from scanner.runner import Job, Runner
-from scanner.scoring import Scorer
-from scanner.types import Sample, Scores, Source
+from scanner.scoring.scorer import Scorer
+from scanner.types import Scores, Source
 from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
 from workers.crew import CrewRunner, HandDiedError

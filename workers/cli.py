@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from scanner.cli import run
+from scanner.cli.app import run
 from workers.runner import on_ray
 
 __all__ = ["main"]

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 from scanner.runner import Finished, SegmentWorker
-from scanner.scoring import Scorer
+from scanner.scoring.scorer import Scorer
 from workers.dispatch import News
 from workers.leases import Work
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from scanner.scoring import Scorer, gate_of, shadow_of
-from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Sample, Scores
+from scanner.media.samples import Sample
+from scanner.scoring.scorer import Scorer, gate_of, shadow_of
+from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Scores
 from workers.batching import Batcher, Batching
 
 __all__ = ["Ask", "InferenceActor", "RemoteScorer", "ScorerFacts", "remote_scorers"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from scanner.config import Settings
 from scanner.runner import Runner, configured_scorers, open_worker
+from scanner.settings.sections import Settings
 from workers.actors import Plan, ray_runner
 from workers.decode import Recipe
 

@@ -3,8 +3,3 @@
 Each change is a small noun with a name and a pure function from a picture to a picture; some name
 an encoder's setting beside it. ``Studio`` applies them to a whole source, in a disposable child.
 """
-
-from scanner.altering.changes import CHANGES, Change, Scene, change_named
-from scanner.altering.studio import Studio
-
-__all__ = ["CHANGES", "Change", "Scene", "Studio", "change_named"]

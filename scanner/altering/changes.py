@@ -14,7 +14,7 @@ import numpy as np
 
 from scanner.altering.overlays import draw_banner, draw_chat, fitted_into, placed, resized
 from scanner.errors import SetupError
-from scanner.types import Rgb
+from scanner.media.samples import Rgb
 
 __all__ = ["CHANGES", "COMPANIONS", "Change", "Scene", "change_named"]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from scanner.types import Rgb
+from scanner.media.samples import Rgb
 
 __all__ = ["draw_banner", "draw_chat", "fitted_into", "placed", "resized"]
 

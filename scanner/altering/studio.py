@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, Final
 from scanner.altering.changes import Change
 from scanner.altering.task import Order
 from scanner.errors import DecoderDiedError
-from scanner.media import MediaLimits
-from scanner.sandbox import Sandbox, SandboxLimits
+from scanner.media.limits import MediaLimits
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.sandbox import Sandbox
 
 __all__ = ["Studio"]
 

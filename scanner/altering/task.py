@@ -11,9 +11,10 @@ import numpy as np
 
 from scanner.altering.changes import CHANGES, Change, Scene
 from scanner.errors import InputError
-from scanner.media import MediaLimits, first_picture, redraw
+from scanner.media.limits import MediaLimits
+from scanner.media.redraw import first_picture, redraw
+from scanner.media.samples import Rgb
 from scanner.sandbox.tasks import warm_up as warm_up_media
-from scanner.types import Rgb
 
 __all__ = ["Order", "alter_in_child", "warm_up"]
 

@@ -13,13 +13,15 @@ from scanner.bench.footage import Footage
 from scanner.bench.measure import Amount, Plan, Result, measure
 from scanner.errors import DamagedError
 from scanner.lines import ErrorLine, FrameLine, SummaryLine
-from scanner.media import DecodeRequest
-from scanner.risk import Policies
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Rgb, Sample
+from scanner.risk.policy import Policies
 from scanner.runner import Runner
-from scanner.sandbox import Sandbox
+from scanner.sandbox.sandbox import Sandbox
 from scanner.scan import scan
-from scanner.scoring import OnnxScorer, Scorer
-from scanner.types import FrameSpec, Rgb, Sample, Segment, SegmentKey, StreamId
+from scanner.scoring.onnx import OnnxScorer
+from scanner.scoring.scorer import Scorer
+from scanner.types import FrameSpec, Segment, SegmentKey, StreamId
 
 __all__ = ["bench_decode", "bench_infer", "bench_pipeline"]
 

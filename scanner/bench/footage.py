@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from scanner.errors import NoVideoError, SetupError
-from scanner.media import DecodeRequest
+from scanner.media.request import DecodeRequest
 from scanner.media.synthetic import Synthetic, write_synthetic
-from scanner.sandbox import Sandbox
+from scanner.sandbox.sandbox import Sandbox
 from scanner.types import MediaInfo
 
 __all__ = ["Footage", "drawn", "look_at"]

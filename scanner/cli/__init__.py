@@ -3,7 +3,3 @@
 0: nothing to say. 1: some path failed. 2: wrong usage or set-up. 3: something was flagged, and no
 path failed.
 """
-
-from scanner.cli.app import RunnerFactory, run
-
-__all__ = ["RunnerFactory", "run"]

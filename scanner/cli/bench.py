@@ -14,25 +14,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scanner.bench import (
-    Footage,
-    Plan,
-    Report,
-    Result,
-    Spread,
-    bench_decode,
-    bench_infer,
-    bench_pipeline,
-    look_at,
-    read_machine,
-    to_document,
-)
+from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
+from scanner.bench.document import Report, to_document
+from scanner.bench.footage import Footage, look_at
+from scanner.bench.machine import read_machine
+from scanner.bench.measure import Plan, Result, Spread
 from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
 from scanner.cli.show import harmless, new_table
-from scanner.config import Settings, compose_policies
 from scanner.runner import configured_scorers, decode_request, used_models
-from scanner.sandbox import Sandbox
-from scanner.scoring import TestCard
+from scanner.sandbox.sandbox import Sandbox
+from scanner.scoring.test_card import TestCard
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
 
 __all__ = ["bench_app"]
 

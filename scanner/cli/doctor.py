@@ -13,10 +13,10 @@ from rich.table import Table
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.status import Status
-from scanner.config import read_settings
 from scanner.doctor import Finding, examine
-from scanner.media import available_codecs
-from scanner.sandbox import Sandbox
+from scanner.media.open import available_codecs
+from scanner.sandbox.sandbox import Sandbox
+from scanner.settings.sections import read_settings
 
 __all__ = ["doctor_command"]
 

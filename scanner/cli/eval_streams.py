@@ -16,25 +16,22 @@ from rich.console import Console
 from scanner.cli.options import wants_json
 from scanner.cli.show import new_table
 from scanner.cli.status import Status
-from scanner.config import Settings, compose_policies
 from scanner.errors import SetupError
-from scanner.evaluate import Interval, Row, Section, Unread
-from scanner.evaluate.streams import (
-    Compared,
-    LabelResult,
-    Limits,
-    Part,
-    Rate,
-    Recording,
-    StreamsResult,
-    Summary,
-    collect,
-    evaluate_streams,
-    recordings,
-    sections,
-)
+from scanner.evaluate.measures import Interval
+from scanner.evaluate.page import Section
+from scanner.evaluate.rows import Row
+from scanner.evaluate.streams.fit import Limits
+from scanner.evaluate.streams.footage import collect
+from scanner.evaluate.streams.outcome import Part, Summary
+from scanner.evaluate.streams.rate import Rate
+from scanner.evaluate.streams.recordings import Recording, recordings
+from scanner.evaluate.streams.result import Compared, LabelResult, StreamsResult, evaluate_streams
+from scanner.evaluate.streams.sections import sections
+from scanner.evaluate.tables import Unread
 from scanner.lines import Line, read_lines
 from scanner.runner import used_models
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
 
 __all__ = ["read_scores", "streams_command"]
 

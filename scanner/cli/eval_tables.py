@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from scanner.cli.show import new_table
-from scanner.evaluate import Evaluation, Interval
+from scanner.evaluate.evaluation import Evaluation
+from scanner.evaluate.measures import Interval
 
 __all__ = ["print_evaluation"]
 

@@ -10,9 +10,13 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from scanner.altering import Change, Studio
+from scanner.altering.changes import Change
+from scanner.altering.studio import Studio
 from scanner.errors import SetupError
-from scanner.evaluate import Judged, Row, Score, Unread, altered_by
+from scanner.evaluate.robustness import altered_by
+from scanner.evaluate.rows import Row
+from scanner.evaluate.tables import Judged, Unread
+from scanner.evaluate.work import Score
 from scanner.lines import Line, dumps
 
 __all__ = ["both", "changed", "followed", "read", "saved", "tell_unread"]

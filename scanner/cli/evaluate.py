@@ -13,33 +13,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scanner.altering import CHANGES, Change, change_named
+from scanner.altering.changes import CHANGES, Change, change_named
 from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.eval_tables import print_evaluation
 from scanner.cli.eval_work import both, changed, followed, read, saved, tell_unread
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.status import Status
-from scanner.config import Settings, compose_policies, read_settings
 from scanner.errors import SetupError
-from scanner.evaluate import (
-    Evaluation,
-    Judged,
-    Row,
-    Score,
-    Section,
-    Subject,
-    Unread,
-    evaluate,
-    judge,
-    look_at,
-    read_fold_models,
-    read_rows,
-    sampled,
-    to_json,
-    to_page,
-)
+from scanner.evaluate.evaluation import Evaluation, Subject, evaluate, to_json
+from scanner.evaluate.folds import read_fold_models
+from scanner.evaluate.footage import look_at
+from scanner.evaluate.page import Section, to_page
+from scanner.evaluate.rows import Row, read_rows
+from scanner.evaluate.sampled import sampled
+from scanner.evaluate.tables import Judged, Unread
+from scanner.evaluate.work import Score, judge
 from scanner.lines import Line
 from scanner.runner import used_models
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings, read_settings
 
 __all__ = ["eval_command"]
 

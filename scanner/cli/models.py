@@ -15,9 +15,12 @@ from scanner.cli.models_add import add_command
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import new_table, not_covered
 from scanner.cli.status import Status
-from scanner.config import compose_policies, read_settings
-from scanner.risk import Policies
-from scanner.scoring import Manifest, TestCard, check_models, list_models
+from scanner.risk.policy import Policies
+from scanner.scoring.manifest import Manifest
+from scanner.scoring.registry import check_models, list_models
+from scanner.scoring.test_card import TestCard
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import read_settings
 from scanner.taxonomy import Entry, Taxonomy, uncovered
 from scanner.types import FrameSpec
 

@@ -15,11 +15,14 @@ from rich.console import Console
 from scanner.cli.models_recipe import Asked
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import harmless, new_table
-from scanner.config import ModelSettings, Settings, compose_policies, read_settings
 from scanner.errors import SetupError
-from scanner.importing import Added, add_model, packaged_file, read_catalogue
+from scanner.importing.add import Added, add_model
+from scanner.importing.catalogue import read_catalogue
+from scanner.importing.source import packaged_file
 from scanner.runner import used_models
-from scanner.scoring import list_models
+from scanner.scoring.registry import list_models
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import ModelSettings, Settings, read_settings
 
 __all__ = ["add_command"]
 

@@ -9,7 +9,9 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scanner.errors import SetupError
-from scanner.importing import Known, Recipe, packaged_file, read_catalogue
+from scanner.importing.catalogue import Known, read_catalogue
+from scanner.importing.recipe import Recipe
+from scanner.importing.source import packaged_file
 
 __all__ = ["Asked"]
 

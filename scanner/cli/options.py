@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from scanner.config import Settings, read_settings
 from scanner.errors import SetupError
 from scanner.runner import Runner, local_runner
+from scanner.settings.sections import Settings, read_settings
 
 __all__ = [
     "Config",

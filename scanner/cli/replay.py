@@ -14,14 +14,16 @@ from rich.table import Table
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import harmless, new_table
-from scanner.config import compose_policies, read_settings
 from scanner.errors import SetupError
 from scanner.lines import read_lines
 from scanner.replay import fold, recorded
 from scanner.report.text import clock
-from scanner.risk import Incident, Pairing, pair_incidents
+from scanner.risk.incident import Incident
+from scanner.risk.pairing import Pairing, pair_incidents
 from scanner.runner import used_models
 from scanner.scan import incident_line
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import read_settings
 
 __all__ = ["replay_command"]
 

@@ -25,13 +25,15 @@ from scanner.cli.options import (
 )
 from scanner.cli.show import Board, not_covered
 from scanner.cli.status import Status
-from scanner.config import Settings, compose_policies
-from scanner.evidence import EvidenceRoom, Reporter, open_room
+from scanner.evidence.reporting import Reporter
+from scanner.evidence.room import EvidenceRoom, open_room
 from scanner.lines import ErrorLine, Line, SummaryLine, dumps
-from scanner.report import write_report
-from scanner.risk import Policies
+from scanner.report.write import write_report
+from scanner.risk.policy import Policies
 from scanner.runner import used_models
 from scanner.scan import Said, scan
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
 from scanner.targets import arrivals
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
 

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from scanner.importing import known_for
+from scanner.importing.catalogue import known_for
 from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
 from scanner.report.text import clock
-from scanner.risk import Opened
+from scanner.risk.incident import Opened
 from scanner.scan import Said
 from scanner.taxonomy import Uncovered
 

@@ -8,16 +8,10 @@ from typing import Final, Protocol, TypeVar
 
 from markupsafe import Markup
 
-from scanner.evaluate.charts import (
-    Axis,
-    Bar,
-    Line,
-    bar_chart,
-    line_chart,
-    percents,
-    plain_number,
-    reliability_diagram,
-)
+from scanner.evaluate.charts.axis import Axis, percents, plain_number
+from scanner.evaluate.charts.bars import Bar, bar_chart
+from scanner.evaluate.charts.lines import Line, line_chart
+from scanner.evaluate.charts.reliability import reliability_diagram
 from scanner.evaluate.curves import Curve
 from scanner.evaluate.measures import Interval
 from scanner.evaluate.reliability import Reliability

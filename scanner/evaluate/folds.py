@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 from zlib import crc32
 
-from scanner.config import Settings
 from scanner.errors import SetupError
 from scanner.evaluate.rows import Row
+from scanner.settings.sections import Settings
 
 __all__ = ["FoldModels", "Share", "read_fold_models", "shares"]
 

@@ -11,12 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from scanner.config import Settings
 from scanner.errors import ScannerError
 from scanner.evaluate.rows import Row
-from scanner.media import DecodeRequest, Sampling
-from scanner.sandbox import Sandbox
-from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Rgb
+from scanner.media.sampling import Sampling
+from scanner.sandbox.sandbox import Sandbox
+from scanner.settings.sections import Settings
+from scanner.types import FrameSpec, MediaInfo
 
 __all__ = ["Footage", "look_at"]
 

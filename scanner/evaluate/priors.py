@@ -6,8 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from scanner.lines import FrameLine, Line
-from scanner.risk import Policies
-from scanner.risk.policy import logit, sigmoid
+from scanner.risk.policy import Policies, logit, sigmoid
 from scanner.types import Label
 
 __all__ = ["rebased", "rebased_score"]

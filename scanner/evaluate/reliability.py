@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.evaluate.charts import Bin
+from scanner.evaluate.charts.reliability import Bin
 from scanner.evaluate.measures import BINS, Floats, Interval, Truths, bootstrap, calibration_error
 from scanner.evaluate.tables import Judged, contests, shows
 

@@ -12,7 +12,8 @@ from random import Random
 from typing import Final
 from zlib import crc32
 
-from scanner.altering import Change, Studio
+from scanner.altering.changes import Change
+from scanner.altering.studio import Studio
 from scanner.evaluate.measures import Interval, auc, bootstrap, bootstrap_difference, share
 from scanner.evaluate.results import recall_for
 from scanner.evaluate.rows import Row

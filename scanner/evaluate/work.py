@@ -10,16 +10,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from scanner.arrivals import Arrival, Arrived, Unreadable
-from scanner.config import Settings, compose_policies
 from scanner.errors import ScannerError
 from scanner.evaluate.folds import FoldModels, shares
 from scanner.evaluate.priors import rebased, rebased_score
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Judged, Unread
 from scanner.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
-from scanner.risk import Policies, judge_still
+from scanner.risk.policy import Policies
+from scanner.risk.still import judge_still
 from scanner.runner import Runner, used_models
 from scanner.scan import scan
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
 from scanner.types import Label, Medium, Segment, SegmentKey, Source, StreamId
 
 __all__ = ["UNCHANGED", "RunnerOf", "Score", "Versions", "judge", "record"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from scanner.media import ClipPiece
+from scanner.media.clip import ClipPiece
 from scanner.runner import Job
 from scanner.types import ScoredSegment, Source, Span
 

@@ -7,13 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from scanner.config import Settings, policy_hash
 from scanner.evidence.room import EvidenceRoom
 from scanner.lines import ErrorLine, GapLine, SummaryLine
-from scanner.report import Failure, ModelUsed, PathReport, PolicyUsed, Report, UncoveredCategory
-from scanner.risk import Policies, Policy
+from scanner.report.nouns import (
+    Failure,
+    ModelUsed,
+    PathReport,
+    PolicyUsed,
+    Report,
+    UncoveredCategory,
+)
+from scanner.risk.policy import Policies, Policy
 from scanner.scan import Said
-from scanner.scoring import Manifest, graph_file
+from scanner.scoring.manifest import Manifest
+from scanner.scoring.onnx import graph_file
+from scanner.settings.policies import policy_hash
+from scanner.settings.sections import Settings
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Label, Span, Unseen
 

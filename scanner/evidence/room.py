@@ -14,17 +14,22 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final, TypeVar
 
-from scanner.config import EvidenceSettings, Settings
 from scanner.errors import DecoderDiedError, ScannerError, SetupError
 from scanner.evidence.pieces import Shelf, Shelved, piece_of
+from scanner.evidence.sheet import Tile, write_poster, write_sheet
 from scanner.lines import SummaryLine
-from scanner.media import ClipInfo, ClipRequest, StillRequest
+from scanner.media.clip import ClipInfo, ClipRequest
+from scanner.media.samples import Rgb
+from scanner.media.stills import StillRequest
 from scanner.pts import Clock
-from scanner.report import Clip, Finding, RiskPoint, Sheet, Tile, write_poster, write_sheet
-from scanner.risk import Incident, Policies, StreamRisk
+from scanner.report.nouns import Clip, Finding, RiskPoint, Sheet
+from scanner.risk.incident import Incident
+from scanner.risk.policy import Policies
+from scanner.risk.stream import StreamRisk
 from scanner.runner import Job
-from scanner.sandbox import Sandbox
-from scanner.types import Fit, FrameSpec, Label, Rgb, ScoredSegment, Span, StreamId
+from scanner.sandbox.sandbox import Sandbox
+from scanner.settings.sections import EvidenceSettings, Settings
+from scanner.types import Fit, FrameSpec, Label, ScoredSegment, Span, StreamId
 
 __all__ = ["EvidenceRoom", "open_room"]
 

@@ -5,10 +5,3 @@ network.
 and ``origin`` are the two homes that a playlist can have, and decide what it may name. ``download``
 gets one file.
 """
-
-from scanner.fetch.download import download
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.pace import Pace
-from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
-
-__all__ = ["FetchLimits", "Pace", "PlaylistSegment", "download", "segments_of_playlist"]

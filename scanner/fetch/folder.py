@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from scanner.errors import DamagedError, LimitError, RefusedError
 from scanner.fetch.limits import FetchLimits
 from scanner.fetch.playlist import ByteRange
-from scanner.sandbox import opened
+from scanner.sandbox.memory import opened
 from scanner.types import Source
 
 __all__ = ["Folder"]

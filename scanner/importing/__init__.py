@@ -6,21 +6,3 @@ columns mean, ``catalogue`` has the recipes of networks that are known, ``source
 ``wrap`` puts everything that we promise into the graph (the only door of the package ``onnx``),
 ``preflight`` looks at the result, and ``folder`` writes it.
 """
-
-from scanner.importing.add import Added, add_model
-from scanner.importing.catalogue import Known, known_for, read_catalogue
-from scanner.importing.preflight import Preflight
-from scanner.importing.recipe import LabelRecipe, Recipe
-from scanner.importing.source import packaged_file
-
-__all__ = [
-    "Added",
-    "Known",
-    "LabelRecipe",
-    "Preflight",
-    "Recipe",
-    "add_model",
-    "known_for",
-    "packaged_file",
-    "read_catalogue",
-]

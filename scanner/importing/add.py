@@ -15,18 +15,10 @@ from scanner.importing.folder import manifest_text, staged, write_file
 from scanner.importing.preflight import Preflight, check_rows, counted, read_contents
 from scanner.importing.recipe import Recipe
 from scanner.importing.source import read_source
-from scanner.scoring import (
-    Golden,
-    LabelFacts,
-    Manifest,
-    Provider,
-    load_onnx,
-    read_manifest,
-    record,
-    write_golden,
-)
-from scanner.scoring.golden import WITH_WRITING
-from scanner.scoring.manifest import FILENAME, Name
+from scanner.scoring.golden import WITH_WRITING, Golden, record, write_golden
+from scanner.scoring.manifest import FILENAME, LabelFacts, Manifest, Name, read_manifest
+from scanner.scoring.onnx import load_onnx
+from scanner.scoring.options import Provider
 from scanner.scoring.trial import Trial, try_graph
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import SetupError
-from scanner.scoring import Manifest
+from scanner.scoring.manifest import Manifest
 
 __all__ = ["manifest_text", "staged", "write_file"]
 

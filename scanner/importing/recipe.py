@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from scanner.scoring import RecommendedPolicy
+from scanner.scoring.manifest import RecommendedPolicy
 from scanner.taxonomy import Taxonomy
 from scanner.types import Fit, Label
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from zipfile import BadZipFile, ZipFile
 
 from scanner.errors import SetupError
-from scanner.fetch import download
+from scanner.fetch.download import download
 from scanner.fetch.http import without_secrets
 
 __all__ = ["is_address", "packaged_file", "read_source"]

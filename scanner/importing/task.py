@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+# A recipe of the catalogue is unpickled once the sandbox forbids imports.
+import scanner.importing.catalogue  # noqa: F401
 from scanner.errors import SetupError
 from scanner.importing.recipe import Recipe
 from scanner.importing.wrap import Wrapped, fix_batch, smallest, wrap

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from scanner.errors import DecoderDiedError, LimitError, SetupError
 from scanner.importing.task import Order
 from scanner.importing.wrap import Wrapped
-from scanner.sandbox import Sandbox, SandboxLimits
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.sandbox import Sandbox
 
 __all__ = ["Workshop", "limits_for"]
 

@@ -8,35 +8,3 @@
 ``timeline`` has the time of all of it. Everything here takes open files and opens nothing else; it
 runs in the sandbox.
 """
-
-from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut
-from scanner.media.decode import decode, look
-from scanner.media.instants import burst_instants
-from scanner.media.limits import MediaLimits
-from scanner.media.open import available_codecs
-from scanner.media.redraw import first_picture, redraw
-from scanner.media.request import DecodeRequest
-from scanner.media.sampling import Sampling
-from scanner.media.sniff import Container, sniff
-from scanner.media.stills import StillRequest, thumbnails
-
-__all__ = [
-    "ClipInfo",
-    "ClipLimits",
-    "ClipPiece",
-    "ClipRequest",
-    "Container",
-    "DecodeRequest",
-    "MediaLimits",
-    "Sampling",
-    "StillRequest",
-    "available_codecs",
-    "burst_instants",
-    "cut",
-    "decode",
-    "first_picture",
-    "look",
-    "redraw",
-    "sniff",
-    "thumbnails",
-]

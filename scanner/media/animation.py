@@ -18,12 +18,13 @@ from scanner.media.open import check_duration
 from scanner.media.orientation import UPRIGHT
 from scanner.media.picture import decode_bitmap
 from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
 from scanner.media.sampling import Picker
 from scanner.media.scale import Scaler, rgba_of
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Window
-from scanner.types import NEVER_WRAPS, Decoded, MediaInfo
+from scanner.types import NEVER_WRAPS, MediaInfo
 
 __all__ = ["decode_animation", "is_animated"]
 

@@ -21,9 +21,10 @@ from scanner.media.instants import burst_instants
 from scanner.media.open import Media, check_pixels
 from scanner.media.orientation import Turn
 from scanner.media.request import DecodeRequest
+from scanner.media.samples import Rgb, Sample
 from scanner.media.scale import Scaler, displayed
 from scanner.media.window import Window
-from scanner.types import Burst, FrameSpec, Rgb, Sample
+from scanner.types import Burst, FrameSpec
 
 __all__ = ["Darkroom"]
 

@@ -27,9 +27,9 @@ from scanner.media.open import (
 )
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Sample
 from scanner.media.sniff import Container
 from scanner.media.timeline import Timeline
-from scanner.types import Decoded, Sample
 
 __all__ = ["decode", "look"]
 

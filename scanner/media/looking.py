@@ -14,12 +14,13 @@ from scanner.media.gops import Gop
 from scanner.media.open import Media, check_pixels
 from scanner.media.orientation import UPRIGHT, Compass
 from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Rgb, Sample
 from scanner.media.sampling import Picker
 from scanner.media.scale import Scaler, displayed
 from scanner.media.sniff import Container
 from scanner.media.timeline import Placed
 from scanner.media.window import Mark, Window
-from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample
+from scanner.types import FrameSpec, MediaInfo
 
 __all__ = ["Looker", "Seen"]
 

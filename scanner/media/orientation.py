@@ -10,8 +10,8 @@ import numpy as np
 from av.buffer import Buffer
 from av.video.frame import VideoFrame
 
+from scanner.media.samples import Rgb
 from scanner.media.sniff import Container
-from scanner.types import Rgb
 
 __all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn"]
 

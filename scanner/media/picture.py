@@ -15,9 +15,10 @@ from scanner.errors import DamagedError, LimitError
 from scanner.media.open import check_pixels
 from scanner.media.orientation import Turn
 from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Sample
 from scanner.media.scale import Scaler, displayed
 from scanner.media.sniff import Container
-from scanner.types import Decoded, MediaInfo, Sample, SegmentTimes
+from scanner.types import MediaInfo, SegmentTimes
 
 __all__ = ["decode_bitmap", "decode_picture"]
 

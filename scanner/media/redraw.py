@@ -29,8 +29,9 @@ from scanner.media.limits import MediaLimits
 from scanner.media.open import Media, check_pixels, kind_of, open_media
 from scanner.media.orientation import UPRIGHT, Compass, Turn
 from scanner.media.picture import decode_bitmap
+from scanner.media.samples import Rgb
 from scanner.media.scale import Scaler, displayed
-from scanner.types import FrameSpec, Rgb
+from scanner.types import FrameSpec
 
 __all__ = ["FINE", "MOST_SIDE", "Draw", "first_picture", "redraw"]
 

@@ -15,7 +15,8 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from scanner.media.orientation import Turn
-from scanner.types import Fit, FrameSpec, Rgb
+from scanner.media.samples import Rgb
+from scanner.types import Fit, FrameSpec
 
 __all__ = ["Scaler", "displayed", "fitted", "rgba_of"]
 

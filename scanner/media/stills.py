@@ -19,9 +19,10 @@ from scanner.media.collect import Timed
 from scanner.media.decode import decode
 from scanner.media.orientation import Compass
 from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Rgb, Sample
 from scanner.media.scale import Scaler, displayed
 from scanner.media.take import ClipLimits, ClipPiece, Take, base_of, sniffed, take
-from scanner.types import Decoded, FrameSpec, MediaInfo, Rgb, Sample, SegmentTimes, Span
+from scanner.types import FrameSpec, MediaInfo, SegmentTimes, Span
 
 __all__ = ["StillRequest", "thumbnails"]
 

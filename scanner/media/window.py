@@ -8,19 +8,9 @@ from fractions import Fraction
 
 from scanner.errors import LimitError
 from scanner.media.gops import Gop
+from scanner.media.samples import Decoded, Rgb, Sample
 from scanner.media.timeline import Placed
-from scanner.types import (
-    NEVER_WRAPS,
-    Decoded,
-    FrameSpec,
-    GapReason,
-    MediaInfo,
-    Rgb,
-    Sample,
-    SegmentTimes,
-    Span,
-    Unseen,
-)
+from scanner.types import NEVER_WRAPS, FrameSpec, GapReason, MediaInfo, SegmentTimes, Span, Unseen
 
 __all__ = ["Mark", "Window"]
 

@@ -4,10 +4,3 @@
 starts, asks and ends a child; ``channel`` carries messages; ``border`` says and checks them;
 ``child`` serves them behind ``walls``.
 """
-
-from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.memory import opened
-from scanner.sandbox.sandbox import Sandbox, Windows
-from scanner.sandbox.walls import Walls
-
-__all__ = ["Sandbox", "SandboxLimits", "Walls", "Windows", "opened"]

@@ -19,18 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import DecoderDiedError, InputError, LimitError, ScannerError, rebuild
+from scanner.media.samples import Decoded, Rgb, Sample
 from scanner.sandbox.walls import Walls
-from scanner.types import (
-    Decoded,
-    FrameSpec,
-    GapReason,
-    MediaInfo,
-    Rgb,
-    Sample,
-    SegmentTimes,
-    Span,
-    Unseen,
-)
+from scanner.types import FrameSpec, GapReason, MediaInfo, SegmentTimes, Span, Unseen
 
 __all__ = [
     "Frames",

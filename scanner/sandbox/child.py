@@ -21,12 +21,12 @@ from types import TracebackType
 from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
+from scanner.media.samples import Decoded, Sample
 from scanner.sandbox.border import Frames, Rolls, burst_to, dumps, error_to, window_to
 from scanner.sandbox.channel import Channel, HangUpError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.messages import BURSTS, Call, Start
 from scanner.sandbox.walls import die_with, raise_walls
-from scanner.types import Decoded, Sample
 
 __all__ = ["main"]
 

@@ -18,6 +18,7 @@ from mmap import mmap
 from typing import Any
 
 from scanner.errors import DecoderDiedError, SetupError
+from scanner.media.samples import Decoded, Sample
 from scanner.sandbox.border import (
     Frames,
     LieError,
@@ -33,7 +34,6 @@ from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import shared_memory
 from scanner.sandbox.messages import BURSTS, TAKEN, Call, Start
 from scanner.sandbox.walls import Walls
-from scanner.types import Decoded, Sample
 
 __all__ = ["Child"]
 

@@ -11,16 +11,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scanner.errors import LimitError
+from scanner.media.samples import Decoded, Sample
 from scanner.sandbox.channel import MOST_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import Lender
 from scanner.sandbox.messages import Call
 from scanner.sandbox.process import Child
 from scanner.sandbox.walls import Walls
-from scanner.types import Decoded, FrameSpec, Sample, Source
+from scanner.types import FrameSpec, Source
 
 if TYPE_CHECKING:  # who only opens files by this package does not load FFmpeg
-    from scanner.media import DecodeRequest
+    from scanner.media.request import DecodeRequest
 
 __all__ = ["TASKS", "Sandbox", "Windows"]
 

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from scanner.media import DecodeRequest, look
-from scanner.types import Burst, Decoded, FrameSpec, Sample
+from scanner.media.decode import look
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Sample
+from scanner.types import Burst, FrameSpec
 
 __all__ = ["decode", "warm_up"]
 

@@ -15,13 +15,15 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scanner.complaints import complaints
 from scanner.errors import SetupError
+from scanner.media.samples import Rgb, Sample
 from scanner.scoring.manifest import Manifest, read_manifest
-from scanner.scoring.onnx import Precision, Provider, load_onnx
+from scanner.scoring.onnx import load_onnx
+from scanner.scoring.options import Precision, Provider
 from scanner.scoring.scorer import Scorer, looks_at_bursts, specs
 from scanner.scoring.test_card import draw
-from scanner.types import FrameSpec, Rgb, Sample, Scores
+from scanner.types import FrameSpec, Scores
+from scanner.validation import complaints
 
 __all__ = ["Golden", "check_model", "pictures", "record", "worst_difference", "write_golden"]
 

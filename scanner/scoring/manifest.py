@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from scanner.complaints import complaints
 from scanner.errors import SetupError
 from scanner.taxonomy import MAX_SEVERITY, Taxonomy
 from scanner.types import Burst, Fit, FrameSpec, Label, Medium, ModelRef
+from scanner.validation import complaints
 
 __all__ = [
     "FILENAME",

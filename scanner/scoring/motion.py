@@ -9,40 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from scanner.scoring.options import Motion
 from scanner.scoring.scorer import Scorer, gate_of
 from scanner.types import BURST_EVERY, Gate, Label, Medium, ScoredFrame, SegmentKey
 
-__all__ = ["Motion", "chance", "gates_of", "in_motion", "taken"]
+__all__ = ["chance", "gates_of", "in_motion", "taken"]
 
 LIKELY: Final = 0.5
 """Probability of a gate's media from which on a frame counts: in a game no look in motion is paid
 for what no policy would judge."""
 _BITS: Final = 53
 """Of the hash: as many as a float in [0, 1) holds exactly."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Motion:
-    """Which segments are looked at in motion, where a model that looks at bursts is installed."""
-
-    base_rate: float = 0.02
-    """Share of all segments, whatever their frames say: what the gates miss is found and measured
-    there. 1 takes all, 0 none."""
-    above: Mapping[Label, float] | None = None
-    """Probability by label: a segment is taken where a frame of it scores as much.
-
-    In place of the gates that models bring.
-    """
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.base_rate <= 1.0:
-            raise ValueError(f"base_rate must lie in [0, 1], got {self.base_rate}")
-        for label, probability in (self.above or {}).items():
-            if not 0.0 <= probability <= 1.0:
-                raise ValueError(f"above.{label} must lie in [0, 1], got {probability}")
 
 
 def taken(

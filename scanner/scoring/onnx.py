@@ -13,33 +13,29 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from scanner.errors import SetupError
+from scanner.media.samples import Sample
 from scanner.scoring.calibration import calibrated, logits, shares
 from scanner.scoring.manifest import GraphFile, Manifest
+from scanner.scoring.options import Precision, Provider
 from scanner.scoring.promises import check_graph, check_shape, check_signature, check_values
 from scanner.scoring.wire import read_graph
-from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Sample, Scores
+from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Scores
 
 __all__ = [
     "OnnxScorer",
-    "Precision",
-    "Provider",
     "graph_file",
     "is_compiled_in",
     "load_onnx",
     "open_session",
     "run_session",
 ]
-
-Provider = Literal["cpu", "cuda", "tensorrt"]
-Precision = Literal["auto", "fp32", "fp16"]
-"""Of the numbers inside a network; ``auto`` takes fp16 on a GPU where the model has it."""
 
 MAX_BYTES: Final = 1 << 30
 """Of a model file; the runtime itself stops at 2 GiB."""

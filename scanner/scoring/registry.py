@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,7 +11,8 @@ from pathlib import Path
 from scanner.errors import SetupError
 from scanner.scoring.golden import check_model
 from scanner.scoring.manifest import FILENAME, Manifest, read_manifest
-from scanner.scoring.onnx import Precision, Provider, load_onnx
+from scanner.scoring.onnx import load_onnx
+from scanner.scoring.options import Precision, Provider
 from scanner.scoring.priors import at_one_prior
 from scanner.scoring.scorer import Scorer
 from scanner.scoring.test_card import TestCard
@@ -23,7 +23,6 @@ __all__ = [
     "default_models_dir",
     "list_models",
     "load_scorers",
-    "user_models_dir",
 ]
 
 
@@ -102,13 +101,6 @@ def default_models_dir() -> Path:
     package = Path(str(files("scanner")))
     packaged = package / "_models"
     return packaged if packaged.is_dir() else package.parent / "models"
-
-
-def user_models_dir() -> Path:
-    """Where a user's added models lie: ``streamwarden/models`` in the folder that XDG_DATA_HOME
-    names, ~/.local/share without it."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "streamwarden" / "models"
 
 
 def _folders(models_dir: Path | None, added: Path | None) -> dict[str, Path]:

@@ -8,35 +8,19 @@ that was *scored*, so that a slow drift adds up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.types import Rgb, Sample
+from scanner.media.samples import Rgb, Sample
+from scanner.scoring.options import Reuse
 
-__all__ = ["Reuse", "alike", "worst_tile"]
+__all__ = ["alike", "worst_tile"]
 
 TILE = 8
 """Pixels a side.
 
 A 9 x 6 object in a 224 x 224 picture covers at least 15 of some tile's 64, however it lies.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reuse:
-    """How much alike is alike enough."""
-
-    threshold: float = 2.0
-    """Grey levels: the highest mean absolute difference of any tile of 8 x 8 pixels.
-
-    At -1 nothing is ever reused.
-    """
-
-    def __post_init__(self) -> None:
-        if not -1.0 <= self.threshold <= 255.0:
-            raise ValueError(f"reuse threshold must lie in [-1, 255], got {self.threshold}")
 
 
 def alike(scored: Sample, sample: Sample, reuse: Reuse) -> bool:

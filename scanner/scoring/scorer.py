@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from scanner.errors import SetupError
-from scanner.scoring.reuse import Reuse, alike
-from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Sample, ScoredFrame, Scores
+from scanner.media.samples import Sample
+from scanner.scoring.options import Reuse
+from scanner.scoring.reuse import alike
+from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, ScoredFrame, Scores
 
 __all__ = [
     "Advised",

@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.types import FrameSpec, Label, Medium, ModelRef, Rgb, Sample, Scores
+from scanner.media.samples import Rgb, Sample
+from scanner.types import FrameSpec, Label, Medium, ModelRef, Scores
 
 __all__ = ["TestCard", "draw", "likeness"]
 

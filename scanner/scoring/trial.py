@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import SetupError
-from scanner.scoring.onnx import Provider, open_session, run_session
+from scanner.scoring.onnx import open_session, run_session
+from scanner.scoring.options import Provider
 
 __all__ = ["Trial", "placement", "run_alone", "run_together", "try_graph"]
 

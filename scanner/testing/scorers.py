@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from scanner.scoring import Scorer
-from scanner.types import Burst, Fit, FrameSpec, Gate, Label, Medium, ModelRef, Rgb, Sample, Scores
+from scanner.media.samples import Rgb, Sample
+from scanner.scoring.scorer import Scorer
+from scanner.types import Burst, Fit, FrameSpec, Gate, Label, Medium, ModelRef, Scores
 
 __all__ = ["FakeScorer", "check_scorer", "sample"]
 

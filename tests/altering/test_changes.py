@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scanner.altering import CHANGES, Change, Scene, change_named
+from scanner.altering.changes import CHANGES, Change, Scene, change_named
 from scanner.errors import SetupError
-from scanner.types import Rgb
+from scanner.media.samples import Rgb
 
 ALL = pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 

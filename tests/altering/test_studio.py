@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.altering import CHANGES, Studio, change_named
+from scanner.altering.changes import CHANGES, change_named
+from scanner.altering.studio import Studio
 from scanner.errors import FormatError
-from scanner.media import Container, first_picture, redraw, sniff
-from scanner.types import Rgb
+from scanner.media.redraw import first_picture, redraw
+from scanner.media.samples import Rgb
+from scanner.media.sniff import Container, sniff
 
 CALM = [change_named(name) for name in ("encoded again", "mirror", "shrunk x 0.5", "x264 crf 43")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scanner.bench import Amount, Run
+from scanner.bench.measure import Amount, Run
 from scanner.media.synthetic import Synthetic, write_synthetic
 
 SMALL = Synthetic(width=128, height=96, rate=10, seconds=4, gop=20, bits=200_000)

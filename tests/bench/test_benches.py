@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scanner.bench import Footage, Plan, bench_decode, bench_infer, bench_pipeline, look_at
-from scanner.bench.footage import drawn
-from scanner.config import Settings, compose_policies
+from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
+from scanner.bench.footage import Footage, drawn, look_at
+from scanner.bench.measure import Plan
 from scanner.errors import DamagedError, InputError, NoVideoError
-from scanner.media import DecodeRequest
+from scanner.media.request import DecodeRequest
 from scanner.runner import LocalRunner, SegmentWorker
-from scanner.sandbox import Sandbox
-from scanner.scoring import Reuse, TestCard
-from scanner.scoring.test_card import draw
-from scanner.testing import FakeScorer
+from scanner.sandbox.sandbox import Sandbox
+from scanner.scoring.options import Reuse
+from scanner.scoring.test_card import TestCard, draw
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
+from scanner.testing.scorers import FakeScorer
 from tests.bench.build import SMALL, small_clip
 
 ONCE = Plan(repeats=1, seconds=0, warm_up=0)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from scanner.bench import Amount, Plan, Result, Spread, measure
 from scanner.bench.family import cpu_seconds, descendants
+from scanner.bench.measure import Amount, Plan, Result, Spread, measure
 from tests.bench.build import run
 
 BUSY = "import time\nwhile time.process_time() < 0.2: pass\n"

@@ -13,9 +13,12 @@ import numpy as np
 
 from samples.drawing import read_mark, read_patches
 from samples.facts import Facts, Sample
-from scanner.media import DecodeRequest, Sampling, decode
-from scanner.types import Decoded, FrameSpec
-from scanner.types import Sample as Seen
+from scanner.media.decode import decode
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
+from scanner.media.samples import Sample as Seen
+from scanner.media.sampling import Sampling
+from scanner.types import FrameSpec
 
 __all__ = [
     "EVERYTHING",

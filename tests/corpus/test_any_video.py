@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from samples.made import known
 from samples.writing import Recipe, write
-from scanner.media import Sampling
+from scanner.media.sampling import Sampling
 from tests.corpus.seen import EVERYTHING, check_frames, check_holes, check_windows, look_at
 
 CLOCKS = {

@@ -11,10 +11,13 @@ import pytest
 
 from samples.drawing import read_mark, read_patches
 from samples.facts import Facts, Sample
-from scanner.media import DecodeRequest, Sampling, burst_instants
-from scanner.media import look as looks
-from scanner.types import Burst, Decoded, FrameSpec
-from scanner.types import Sample as Seen
+from scanner.media.decode import look as looks
+from scanner.media.instants import burst_instants
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
+from scanner.media.samples import Sample as Seen
+from scanner.media.sampling import Sampling
+from scanner.types import Burst, FrameSpec
 from tests.corpus.names import STILL, VIDEO
 from tests.corpus.seen import B_FRAMES, COLOUR_TOLERANCE, SPEC
 

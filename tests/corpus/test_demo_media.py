@@ -9,9 +9,11 @@ import pytest
 
 from samples.demo import CARD_STREAM, SCENES
 from samples.make_media import make_demo_media
-from scanner.media import DecodeRequest, Sampling, decode
+from scanner.media.decode import decode
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
+from scanner.media.sampling import Sampling
 from scanner.scoring.test_card import SPEC, likeness
-from scanner.types import Decoded
 
 SECONDS = 8
 CARD = range(1, 7)

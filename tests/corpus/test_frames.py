@@ -12,7 +12,7 @@ import pytest
 
 from samples.drawing import read_mark, shows_block, shows_speck
 from samples.facts import Sample
-from scanner.media import Sampling
+from scanner.media.sampling import Sampling
 from scanner.types import Fit, FrameSpec
 from tests.corpus.names import EVENTFUL, STILL, VIDEO
 from tests.corpus.seen import EVERYTHING, SPEC, check_frames, look, rgb

@@ -26,8 +26,11 @@ from samples.make_hostile import (
 )
 from samples.playlists import CANARY_NUMBER
 from scanner.errors import InputError, LimitError
-from scanner.media import DecodeRequest, MediaLimits, decode
-from scanner.sandbox import Sandbox, SandboxLimits
+from scanner.media.decode import decode
+from scanner.media.limits import MediaLimits
+from scanner.media.request import DecodeRequest
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.sandbox import Sandbox
 from tests.corpus.names import REFUSED
 from tests.corpus.seen import SPEC, look, rgb
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.media import Sampling
-from scanner.types import Decoded
+from scanner.media.samples import Decoded
+from scanner.media.sampling import Sampling
 from tests.corpus.names import VIDEO
 from tests.corpus.seen import check_holes, check_windows, look
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import log
 from pathlib import Path
 
-from scanner.evaluate import Judged, Row
+from scanner.evaluate.rows import Row
+from scanner.evaluate.tables import Judged
 
 __all__ = ["judged", "row"]
 

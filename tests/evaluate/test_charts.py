@@ -5,18 +5,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scanner.evaluate.charts import (
-    Axis,
-    Band,
-    Bar,
-    Bin,
-    Line,
-    Mark,
-    bar_chart,
-    line_chart,
-    percents,
-    reliability_diagram,
-)
+from scanner.evaluate.charts.axis import Axis, percents
+from scanner.evaluate.charts.bars import Bar, bar_chart
+from scanner.evaluate.charts.lines import Band, Line, Mark, line_chart
+from scanner.evaluate.charts.reliability import Bin, reliability_diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
 SHARES = Axis(title="recall", low=0.0, high=1.0, write=percents)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.cli import run
+from scanner.cli.app import run
 from scanner.lines import FrameLine, read_lines
 from tests.scoring.build_onnx import tiny, tiny_burst
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scanner.config import Settings
 from scanner.errors import SetupError
-from scanner.evaluate import Row, read_fold_models
-from scanner.evaluate.folds import shares
+from scanner.evaluate.folds import read_fold_models, shares
+from scanner.evaluate.rows import Row
+from scanner.settings.sections import Settings
 from tests.scoring.build_onnx import tiny
 
 

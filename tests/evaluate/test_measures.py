@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.evaluate import auc, average_precision, bootstrap, calibration_error, recall_at
-from scanner.evaluate.measures import bootstrap_difference, threshold_at
+from scanner.evaluate.measures import (
+    auc,
+    average_precision,
+    bootstrap,
+    bootstrap_difference,
+    calibration_error,
+    recall_at,
+    threshold_at,
+)
 
 ROWS = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=2, max_size=40)
 

@@ -8,7 +8,9 @@ from html.parser import HTMLParser
 
 from markupsafe import Markup
 
-from scanner.evaluate import Evaluation, Footage, Section, Subject, evaluate, to_json, to_page
+from scanner.evaluate.evaluation import Evaluation, Subject, evaluate, to_json
+from scanner.evaluate.footage import Footage
+from scanner.evaluate.page import Section, to_page
 from tests.evaluate.build import judged, row
 
 HOSTILE = "<script>alert('x')</script>\u202e"

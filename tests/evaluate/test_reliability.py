@@ -5,8 +5,8 @@ from math import isnan
 import numpy as np
 import pytest
 
-from scanner.evaluate import Judged
 from scanner.evaluate.reliability import reliabilities
+from scanner.evaluate.tables import Judged
 from tests.evaluate.build import judged, row
 
 

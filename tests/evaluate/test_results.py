@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from samples.facts import Sample
-from scanner.cli import run
-from scanner.evaluate import Judged, Row, results
+from scanner.cli.app import run
+from scanner.evaluate.results import results
+from scanner.evaluate.rows import Row
+from scanner.evaluate.tables import Judged
 from scanner.lines import FrameLine, read_lines
 from tests.scoring.build_onnx import tiny
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
-from scanner.altering import Change, change_named
-from scanner.evaluate import Judged, altered_by, robustness
+from scanner.altering.changes import Change, change_named
+from scanner.evaluate.robustness import altered_by, robustness
+from scanner.evaluate.tables import Judged
 from tests.evaluate.build import judged, row
 
 GUNS = [row(f"gun {i}.jpg", label="1") for i in range(4)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import SetupError
-from scanner.evaluate import Row, read_rows
+from scanner.evaluate.rows import Row, read_rows
 
 
 def read(folder: Path, text: str) -> list[Row]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from scanner.evaluate import sampled
+from scanner.evaluate.sampled import sampled
 from tests.evaluate.build import row
 
 ROWS = [row(f"{i}.jpg", "weapon", "1", f"web {i}") for i in range(20)] + [

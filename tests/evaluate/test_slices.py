@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from math import isnan
 
-from scanner.evaluate import Footage, slices
-from scanner.evaluate.slices import FEW, names_of
+from scanner.evaluate.footage import Footage
+from scanner.evaluate.slices import FEW, names_of, slices
 from tests.evaluate.build import judged, row
 
 DAY = Footage(luma=120.0, width=640, height=360, container="mp4", codec="h264", still=False)

@@ -6,9 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from scanner.errors import DamagedError
-from scanner.evaluate import Judged, Row, Unread, judge, record
+from scanner.evaluate.rows import Row
+from scanner.evaluate.tables import Judged, Unread
+from scanner.evaluate.work import judge, record
 from scanner.lines import SummaryLine
-from scanner.risk import Policies, Policy
+from scanner.risk.policy import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
 from scanner.types import (
     Label,

@@ -13,17 +13,18 @@ import pytest
 
 from samples.demo import CARD_STREAM, make_demo_media
 from scanner.arrivals import Arrival, Arrived
-from scanner.config import EvidenceSettings, Settings, compose_policies
-from scanner.evidence import EvidenceRoom, open_room
-from scanner.fetch import FetchLimits
+from scanner.evidence.room import EvidenceRoom, open_room
+from scanner.fetch.limits import FetchLimits
 from scanner.lines import FrameLine, IncidentLine
-from scanner.risk import Policies, Policy
+from scanner.risk.policy import Policies, Policy
 from scanner.runner import LocalRunner, Runner, open_worker
 from scanner.scan import scan
-from scanner.scoring import Motion, TestCard
-from scanner.scoring.test_card import draw
+from scanner.scoring.options import Motion
+from scanner.scoring.test_card import TestCard, draw
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import EvidenceSettings, Settings
 from scanner.targets import arrivals
-from scanner.testing import FakeScorer
+from scanner.testing.scorers import FakeScorer
 from scanner.types import Burst, FrameSpec, Label
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from scanner.fetch import Pace
+from scanner.fetch.pace import Pace
 
 
 @dataclass

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from scanner.errors import InputError, LimitError, RefusedError, TransientError
-from scanner.fetch import Pace, download
 from scanner.fetch.addresses import is_public
+from scanner.fetch.download import download
+from scanner.fetch.pace import Pace
 from tests.fetch.loopback import Answer, Server
 
 MOST = 1000

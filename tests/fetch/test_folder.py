@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import DamagedError, FormatError, InputError, LimitError, RefusedError
-from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
+from scanner.fetch.limits import FetchLimits
+from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
 
 
 def write(folder: Path, *lines: str, name: str = "index.m3u8") -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
-from scanner.fetch import FetchLimits, PlaylistSegment, segments_of_playlist
+from scanner.fetch.limits import FetchLimits
+from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
 from tests.fetch.loopback import Answer, FakeClock, Ranges, Server
 
 

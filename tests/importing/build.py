@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
-from scanner.importing import Recipe
+from scanner.importing.recipe import Recipe
 
 SIDE = 4
 WEIGHTS = np.array([[0.5, -0.25, 0.0], [0.0, 0.75, -0.5], [0.25, 0.0, 1.0]], np.float32)

@@ -14,11 +14,15 @@ from onnx import ModelProto, helper, numpy_helper
 
 import scanner.importing
 from scanner.errors import SetupError
-from scanner.importing import Added, Recipe, add_model, read_catalogue
+from scanner.importing.add import Added, add_model
+from scanner.importing.catalogue import read_catalogue
 from scanner.importing.folder import manifest_text
-from scanner.scoring import Manifest, check_models, load_onnx, load_scorers, read_manifest
+from scanner.importing.recipe import Recipe
 from scanner.scoring.golden import pictures
-from scanner.testing import check_scorer, sample
+from scanner.scoring.manifest import Manifest, read_manifest
+from scanner.scoring.onnx import load_onnx
+from scanner.scoring.registry import check_models, load_scorers
+from scanner.testing.scorers import check_scorer, sample
 from scanner.types import FrameSpec
 from tests.fetch.loopback import Answer, Server
 from tests.importing.build import by_hand, network, recipe, softmax

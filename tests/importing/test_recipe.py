@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from scanner.errors import SetupError
-from scanner.importing import LabelRecipe, read_catalogue
+from scanner.importing.catalogue import read_catalogue
+from scanner.importing.recipe import LabelRecipe
 from scanner.taxonomy import Taxonomy
 from tests.importing.build import recipe
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto
 
 from scanner.errors import DecoderDiedError, LimitError, SetupError
-from scanner.importing import add_model
+from scanner.importing.add import add_model
 from scanner.importing.task import Order
 from scanner.importing.walled import Workshop, _checked, limits_for
 from tests.importing import evil

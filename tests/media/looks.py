@@ -7,8 +7,10 @@ from fractions import Fraction
 
 import av
 
-from scanner.media import DecodeRequest, decode
-from scanner.types import Decoded, FrameSpec
+from scanner.media.decode import decode
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
+from scanner.types import FrameSpec
 
 __all__ = ["SPEC", "greys", "look", "shown", "times"]
 

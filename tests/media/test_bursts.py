@@ -13,9 +13,15 @@ import numpy as np
 import pytest
 
 from scanner.errors import LimitError
-from scanner.media import DecodeRequest, MediaLimits, Sampling, burst_instants, footage, look
+from scanner.media import footage
+from scanner.media.decode import look
 from scanner.media.decoder import Decoder
-from scanner.types import Burst, Decoded, Fit, FrameSpec, Rgb, Sample
+from scanner.media.instants import burst_instants
+from scanner.media.limits import MediaLimits
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Rgb, Sample
+from scanner.media.sampling import Sampling
+from scanner.types import Burst, Fit, FrameSpec
 
 from .build import encode, remux
 

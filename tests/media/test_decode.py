@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from scanner.errors import DamagedError, FormatError, NoVideoError
-from scanner.media import Sampling
+from scanner.media.sampling import Sampling
 from tests.media.build import encode
 from tests.media.looks import greys, look, shown, times
 

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from scanner.errors import DamagedError, FormatError, InputError, LimitError, NoVideoError
-from scanner.media import MediaLimits, Sampling
+from scanner.media.limits import MediaLimits
+from scanner.media.sampling import Sampling
 from tests.media.build import encode
 from tests.media.looks import look, times
 from tests.media.test_bursts import watched

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.media import burst_instants
+from scanner.media.instants import burst_instants
 from scanner.types import BURST_EVERY, Burst
 
 EIGHT = Burst(frames=8, rate=5)

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from scanner.errors import DamagedError
-from scanner.media import Sampling
+from scanner.media.samples import Rgb
+from scanner.media.sampling import Sampling
 from scanner.media.scale import fitted
-from scanner.types import Fit, FrameSpec, Rgb
+from scanner.types import Fit, FrameSpec
 from tests.media.build import encode
 from tests.media.looks import look
 

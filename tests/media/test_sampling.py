@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.media import Sampling
-from scanner.media.sampling import Picker
+from scanner.media.sampling import Picker, Sampling
 from tests.media.build import encode
 from tests.media.looks import greys, look, shown, times
 

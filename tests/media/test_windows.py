@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from samples.facts import Sample
-from scanner.media import MediaLimits, Sampling
-from scanner.types import Decoded
+from scanner.media.limits import MediaLimits
+from scanner.media.samples import Decoded
+from scanner.media.sampling import Sampling
 from tests.media.build import encode
 from tests.media.looks import SPEC, look, times
 

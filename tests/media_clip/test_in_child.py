@@ -12,7 +12,7 @@ from samples.facts import Sample
 from scanner.errors import FormatError
 from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
 from scanner.media.stills import StillRequest
-from scanner.sandbox import Sandbox
+from scanner.sandbox.sandbox import Sandbox
 from scanner.types import FrameSpec, Span
 from tests.media_clip.mp4 import pictures
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from samples.make_hostile import damage, good
 from scanner.errors import FormatError, InputError, LimitError, NoVideoError
-from scanner.media import ClipRequest, StillRequest, cut, thumbnails
-from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, parts
+from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut, parts
 from scanner.media.mux import decode_times
+from scanner.media.stills import StillRequest, thumbnails
 from scanner.types import FrameSpec, Span
 from tests.media_clip.clips import SampleMedia, clip, is_run_of, payloads, span
 from tests.media_clip.mp4 import pictures, read

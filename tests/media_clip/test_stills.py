@@ -10,9 +10,12 @@ import pytest
 
 from samples.facts import Sample
 from scanner.errors import FormatError, NoVideoError
-from scanner.media import DecodeRequest, Sampling, decode
+from scanner.media.decode import decode
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
+from scanner.media.sampling import Sampling
 from scanner.media.stills import StillRequest, thumbnails
-from scanner.types import Decoded, Fit, FrameSpec
+from scanner.types import Fit, FrameSpec
 
 SPEC = FrameSpec(width=96, height=64, fit=Fit.LETTERBOX)
 SampleMedia = Callable[[str], Sample]

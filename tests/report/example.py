@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import sin
 
-from scanner.report import (
+from scanner.report.nouns import (
     Clip,
     Failure,
     Finding,

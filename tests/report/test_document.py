@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from scanner.report import SCHEMA, Clip, RiskPoint, schema, to_document, write_report
+from scanner.report.document import SCHEMA, schema, to_document
+from scanner.report.nouns import Clip, RiskPoint
 from scanner.report.thin import MOST_POINTS, series
+from scanner.report.write import write_report
 from tests.report.example import HOSTILE, SEEN, report, with_path
 
 LONG = tuple(

@@ -12,8 +12,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from scanner.report import to_page
 from scanner.report.chart import chart, height_of
+from scanner.report.page import to_page
 from tests.report.example import HOSTILE, POLICY, SEEN, report, with_path
 
 VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})

@@ -9,21 +9,12 @@ from fractions import Fraction
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from scanner.risk import (
-    METHODS,
-    Closed,
-    Event,
-    Gap,
-    Incident,
-    Observation,
-    Policies,
-    Policy,
-    Sampled,
-    Signal,
-    StreamRisk,
-    Tick,
-    advance,
-)
+from scanner.risk.fold import advance
+from scanner.risk.incident import Closed, Event, Incident
+from scanner.risk.methods import METHODS
+from scanner.risk.observation import Gap, Observation, Sampled, Signal, Tick
+from scanner.risk.policy import Policies, Policy
+from scanner.risk.stream import StreamRisk
 from scanner.types import Label, Medium, Span, StreamId
 
 FIRE = Label("fire")

@@ -6,7 +6,8 @@ from itertools import chain
 
 import pytest
 
-from scanner.risk import Coverage, Ended, Observation, Sampled
+from scanner.risk.coverage import Coverage
+from scanner.risk.observation import Ended, Observation, Sampled
 from scanner.types import Medium, Span, Unseen
 from tests.risk.streams import LOW, fold, gap, looks, policies
 

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.pts import Clock, place
-from scanner.risk import Closed, Ended, Extended, Opened, Policies, Reason, Sampled, Tick, advance
+from scanner.risk.fold import advance
+from scanner.risk.incident import Closed, Extended, Opened, Reason
+from scanner.risk.observation import Ended, Sampled, Tick
+from scanner.risk.policy import Policies
 from scanner.types import SegmentTimes
 from tests.risk.streams import (
     FIRE,

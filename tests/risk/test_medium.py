@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scanner.risk import Opened, Reason
+from scanner.risk.incident import Opened, Reason
 from tests.risk.streams import (
     CAMERA,
     FIRE,

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.risk import METHODS, Policy
 from scanner.risk.method import FULL, Look, Method
+from scanner.risk.methods import METHODS
 from scanner.risk.methods.cut_aware import CutAware
 from scanner.risk.methods.decay import Decay
 from scanner.risk.methods.dwell import Dwell
 from scanner.risk.methods.ranked import KOfN, Median
 from scanner.risk.methods.two_state import TwoState, evolved
+from scanner.risk.policy import Policy
 from tests.risk.streams import quick
 
 W, D = Fraction(12), Fraction(5, 2)

@@ -5,7 +5,10 @@ from math import log
 
 import pytest
 
-from scanner.risk import Incident, Moved, Policies, Policy, judge_still, pair_incidents
+from scanner.risk.incident import Incident
+from scanner.risk.pairing import Moved, pair_incidents
+from scanner.risk.policy import Policies, Policy
+from scanner.risk.still import judge_still
 from scanner.types import Label, Medium, StreamId
 from tests.risk.streams import CAMERA, FIRE, GAME, GUN
 

@@ -10,18 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.risk import (
-    Closed,
-    Ended,
-    Observation,
-    Opened,
-    Policies,
-    Policy,
-    Reason,
-    Sampled,
-    StreamRisk,
-    advance,
-)
+from scanner.risk.fold import advance
+from scanner.risk.incident import Closed, Opened, Reason
+from scanner.risk.observation import Ended, Observation, Sampled
+from scanner.risk.policy import Policies, Policy
+from scanner.risk.stream import StreamRisk
 from scanner.types import Medium
 from tests.risk.streams import (
     FIRE,

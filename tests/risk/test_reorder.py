@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.risk import Late, Missing, Ready, Release, Reorder
+from scanner.risk.reorder import Late, Missing, Ready, Release, Reorder
 from tests.risk.streams import quick
 
 START: Reorder[str] = Reorder()

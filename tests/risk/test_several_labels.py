@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scanner.risk import Ended, Extended, Opened, Reason
+from scanner.risk.incident import Extended, Opened, Reason
+from scanner.risk.observation import Ended
 from tests.risk.streams import (
     FIRE,
     GUN,

@@ -5,7 +5,9 @@ from fractions import Fraction
 
 import pytest
 
-from scanner.risk import Closed, Opened, Signal, Tick, advance
+from scanner.risk.fold import advance
+from scanner.risk.incident import Closed, Opened
+from scanner.risk.observation import Signal, Tick
 from tests.risk.streams import (
     FIRE,
     GUN,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psutil
 
-from scanner.sandbox import Sandbox
-from scanner.types import Decoded
+from scanner.media.samples import Decoded
+from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import LARGE, SMALL
 
 SPECS = (SMALL, LARGE)

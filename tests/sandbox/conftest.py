@@ -5,7 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from scanner.sandbox import Sandbox, SandboxLimits
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import TASKS
 
 MakeSandbox = Callable[..., Sandbox]

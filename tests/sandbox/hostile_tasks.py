@@ -21,7 +21,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from scanner.errors import DamagedError, SetupError
-from scanner.types import Burst, Decoded, FrameSpec, MediaInfo, Sample, SegmentTimes, Span, Unseen
+from scanner.media.samples import Decoded, Sample
+from scanner.types import Burst, FrameSpec, MediaInfo, SegmentTimes, Span, Unseen
 
 FOUR = FrameSpec(width=16, height=8, burst=Burst(frames=4, rate=2))
 TWO = FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=1))

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from scanner.errors import DamagedError, DecoderDiedError
-from scanner.media import DecodeRequest
-from scanner.sandbox import Sandbox, Windows
-from scanner.types import Burst, FrameSpec, Sample
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Sample
+from scanner.sandbox.sandbox import Sandbox, Windows
+from scanner.types import Burst, FrameSpec
 from tests.media.build import encode
 from tests.media.test_bursts import watched
 from tests.sandbox.asking import SPECS, child_of

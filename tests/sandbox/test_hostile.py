@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from scanner.errors import DecoderDiedError, LimitError
-from scanner.sandbox import Sandbox
+from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.asking import SPECS, child_of, decode
 from tests.sandbox.hostile_tasks import framed, said
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.media import DecodeRequest
-from scanner.sandbox import Sandbox
-from scanner.types import Decoded, FrameSpec
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
+from scanner.sandbox.sandbox import Sandbox
+from scanner.types import FrameSpec
 from tests.corpus.names import STILL, VIDEO
 from tests.corpus.seen import look
 

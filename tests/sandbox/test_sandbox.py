@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, SetupError
-from scanner.sandbox import Sandbox, SandboxLimits
-from scanner.types import Decoded
+from scanner.media.samples import Decoded
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.asking import SPECS, child_of, decode
 from tests.sandbox.hostile_tasks import LARGE, SMALL, window
 
@@ -288,7 +289,7 @@ def test_the_parents_environment_stays_with_the_parent(
 PARENT = """
 import sys
 from tests.sandbox.hostile_tasks import SMALL, LARGE, TASKS
-from scanner.sandbox import Sandbox
+from scanner.sandbox.sandbox import Sandbox
 sandbox = Sandbox(tasks=TASKS, warm_up=None)
 stream = sandbox.stream(sys.argv[1], [b""], None, specs=[SMALL, LARGE], name="x")
 next(stream)

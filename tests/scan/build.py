@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from scanner.arrivals import Arrived
 from scanner.lines import Line
-from scanner.risk import Policies, Policy
+from scanner.risk.policy import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
 from scanner.scan import Said
-from scanner.scoring import in_motion
+from scanner.scoring.motion import in_motion
 from scanner.types import (
     Burst,
     Label,

@@ -8,7 +8,8 @@ import pytest
 from scanner.errors import DamagedError, QuarantinedError
 from scanner.lines import ErrorLine, FrameLine, GapLine, SummaryLine
 from scanner.monitor import Monitor
-from scanner.risk import Closed, Opened, Policies
+from scanner.risk.incident import Closed, Opened
+from scanner.risk.policy import Policies
 from scanner.runner import Failed
 from scanner.scan import Said
 from scanner.types import Medium, SegmentKey

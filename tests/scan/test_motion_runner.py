@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 
 from scanner.errors import DamagedError, DecoderDiedError, SetupError
-from scanner.media import DecodeRequest
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Sample
 from scanner.runner import Failed, Finished, Job, SegmentWorker
-from scanner.scoring import Motion, Reuse, Scorer
-from scanner.testing import FakeScorer
+from scanner.scoring.options import Motion, Reuse
+from scanner.scoring.scorer import Scorer
+from scanner.testing.scorers import FakeScorer
 from scanner.types import (
     Burst,
-    Decoded,
     FrameSpec,
     Gate,
     Label,
     MediaInfo,
     Medium,
-    Sample,
     ScoredFrame,
     ScoredSegment,
     Segment,

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from scanner.config import Settings, compose_policies
 from scanner.lines import FrameLine, IncidentLine, Line, SummaryLine, dumps, read_lines
 from scanner.paths import scan_paths
 from scanner.replay import fold, recorded
 from scanner.runner import Job, SegmentWorker, configured_scorers, decode_request, used_models
-from scanner.sandbox import Sandbox
+from scanner.sandbox.sandbox import Sandbox
 from scanner.scan import incident_line
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
 from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
 from tests.media.build import encode
 from tests.scoring.build_onnx import tiny, tiny_burst

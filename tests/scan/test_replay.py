@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scanner.lines import IncidentLine, dumps, read_lines
 from scanner.replay import fold, recorded
-from scanner.risk import Policies
+from scanner.risk.policy import Policies
 from scanner.scan import incident_line, scan
 from scanner.types import Medium
 

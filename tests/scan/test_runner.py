@@ -6,18 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import DamagedError, DecoderDiedError, QuarantinedError
-from scanner.media import DecodeRequest
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
 from scanner.runner import Failed, Finished, Job, LocalRunner, SegmentWorker
-from scanner.scoring import Reuse
-from scanner.types import (
-    Decoded,
-    MediaInfo,
-    ScoredSegment,
-    Segment,
-    SegmentKey,
-    SegmentTimes,
-    StreamId,
-)
+from scanner.scoring.options import Reuse
+from scanner.types import MediaInfo, ScoredSegment, Segment, SegmentKey, SegmentTimes, StreamId
 
 WINDOWS = 4
 

@@ -12,24 +12,15 @@ import pytest
 from build_onnx import tiny_burst
 
 from scanner.errors import SetupError
-from scanner.scoring import (
-    OnnxScorer,
-    asides,
-    check_model,
-    gate_of,
-    list_models,
-    load_onnx,
-    looks_at_bursts,
-    read_manifest,
-    record,
-    score_bursts,
-    set_aside,
-    specs,
-    write_golden,
-)
-from scanner.scoring.golden import pictures
-from scanner.testing import FakeScorer, check_scorer, sample
-from scanner.types import Burst, FrameSpec, Gate, Label, ModelRef, Rgb, Sample, ScoredFrame, Scores
+from scanner.media.samples import Rgb, Sample
+from scanner.scoring.golden import check_model, pictures, record, write_golden
+from scanner.scoring.manifest import read_manifest
+from scanner.scoring.onnx import OnnxScorer, load_onnx
+from scanner.scoring.registry import list_models
+from scanner.scoring.scorer import gate_of, looks_at_bursts, score_bursts, specs
+from scanner.scoring.shadow import asides, set_aside
+from scanner.testing.scorers import FakeScorer, check_scorer, sample
+from scanner.types import Burst, FrameSpec, Gate, Label, ModelRef, ScoredFrame, Scores
 
 RANDOM = np.random.default_rng(0)
 BURST = Burst(frames=4, rate=5)

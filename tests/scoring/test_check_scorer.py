@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scanner.testing import FakeScorer, check_scorer, sample
-from scanner.types import Label, Medium, ModelRef, Sample, Scores
+from scanner.media.samples import Sample
+from scanner.testing.scorers import FakeScorer, check_scorer, sample
+from scanner.types import Label, Medium, ModelRef, Scores
 
 SAMPLES = [sample(at, np.full((8, 8, 3), 40 * at, np.uint8)) for at in range(4)]
 

@@ -9,9 +9,17 @@ import pytest
 from build_onnx import graph, tiny, weights, with_half
 
 from scanner.errors import SetupError
-from scanner.scoring import Golden, check_model, load_onnx, read_manifest, record, write_golden
-from scanner.scoring.golden import pictures, worst_difference
-from scanner.testing import FakeScorer
+from scanner.scoring.golden import (
+    Golden,
+    check_model,
+    pictures,
+    record,
+    worst_difference,
+    write_golden,
+)
+from scanner.scoring.manifest import read_manifest
+from scanner.scoring.onnx import load_onnx
+from scanner.testing.scorers import FakeScorer
 from scanner.types import FrameSpec, Medium
 
 

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample as MediaSample
-from scanner.cli import run
+from scanner.cli.app import run
 from scanner.lines import FrameLine, loads
-from scanner.scoring import Provider, check_models, load_scorers
-from scanner.types import Sample, Scores
+from scanner.media.samples import Sample
+from scanner.scoring.options import Provider
+from scanner.scoring.registry import check_models, load_scorers
+from scanner.types import Scores
 
 pytestmark = pytest.mark.gpu
 

@@ -7,7 +7,7 @@ from build_onnx import graph, manifest_table, save, tiny
 from pydantic import ValidationError
 
 from scanner.errors import SetupError
-from scanner.scoring import Manifest, read_manifest
+from scanner.scoring.manifest import Manifest, read_manifest
 from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
 

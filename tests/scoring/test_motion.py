@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.scoring import Motion, chance, gates_of, in_motion, taken
-from scanner.testing import FakeScorer
+from scanner.scoring.motion import chance, gates_of, in_motion, taken
+from scanner.scoring.options import Motion
+from scanner.testing.scorers import FakeScorer
 from scanner.types import (
     BURST_EVERY,
     Burst,

@@ -12,11 +12,12 @@ from build_onnx import MEDIA, graph, save, tiny
 from onnx import ModelProto, TensorProto, helper
 
 from scanner.errors import SetupError
-from scanner.scoring import OnnxScorer, load_onnx, read_manifest
+from scanner.media.samples import Rgb
 from scanner.scoring.calibration import calibrated, logits, shares
-from scanner.scoring.manifest import Calibration, Output
-from scanner.testing import check_scorer, sample
-from scanner.types import Medium, Rgb
+from scanner.scoring.manifest import Calibration, Output, read_manifest
+from scanner.scoring.onnx import OnnxScorer, load_onnx
+from scanner.testing.scorers import check_scorer, sample
+from scanner.types import Medium
 
 RANDOM = np.random.default_rng(0)
 
@@ -254,7 +255,7 @@ def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stder
     program = (
         "import pathlib, sys\n"
         "from scanner.errors import SetupError\n"
-        "from scanner.scoring import load_scorers\n"
+        "from scanner.scoring.registry import load_scorers\n"
         "try:\n"
         f"    load_scorers(pathlib.Path({str(folder.parent)!r}), provider={provider!r})\n"
         "except SetupError as why:\n"

@@ -9,7 +9,10 @@ import pytest
 from build_onnx import tiny, with_half
 
 from scanner.errors import SetupError
-from scanner.scoring import Precision, Provider, graph_file, load_onnx, load_scorers, read_manifest
+from scanner.scoring.manifest import read_manifest
+from scanner.scoring.onnx import graph_file, load_onnx
+from scanner.scoring.options import Precision, Provider
+from scanner.scoring.registry import load_scorers
 
 
 @pytest.mark.parametrize(

@@ -14,20 +14,16 @@ from build_onnx import manifest_table, tiny, tiny_burst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.config import Settings, compose_policies
-from scanner.risk import Policy
-from scanner.scoring import (
-    LabelFacts,
-    Manifest,
-    at_one_prior,
-    leading_facts,
-    load_scorers,
-    read_manifest,
-    set_aside,
-    taken,
-)
+from scanner.risk.policy import Policy
 from scanner.scoring.calibration import calibrated
-from scanner.testing import check_scorer, sample
+from scanner.scoring.manifest import LabelFacts, Manifest, read_manifest
+from scanner.scoring.motion import taken
+from scanner.scoring.priors import at_one_prior, leading_facts
+from scanner.scoring.registry import load_scorers
+from scanner.scoring.shadow import set_aside
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
+from scanner.testing.scorers import check_scorer, sample
 from scanner.types import Gate, Label, ModelRef, ScoredFrame, Scores, SegmentKey, StreamId
 
 FIGHT, GUN = Label("fight"), Label("gun")

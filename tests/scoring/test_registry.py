@@ -6,17 +6,12 @@ import pytest
 from build_onnx import graph, save, tiny
 
 from scanner.errors import SetupError
-from scanner.scoring import (
-    check_models,
-    list_models,
-    load_onnx,
-    load_scorers,
-    read_manifest,
-    record,
-    specs,
-    user_models_dir,
-    write_golden,
-)
+from scanner.scoring.golden import record, write_golden
+from scanner.scoring.manifest import read_manifest
+from scanner.scoring.onnx import load_onnx
+from scanner.scoring.options import user_models_dir
+from scanner.scoring.registry import check_models, list_models, load_scorers
+from scanner.scoring.scorer import specs
 from scanner.types import FrameSpec
 
 

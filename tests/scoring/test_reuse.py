@@ -5,10 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from scanner.scoring import Reuse, score_samples
+from scanner.media.samples import Rgb, Sample
+from scanner.scoring.options import Reuse
 from scanner.scoring.reuse import alike, worst_tile
-from scanner.testing import FakeScorer, sample
-from scanner.types import FrameSpec, Rgb, Sample
+from scanner.scoring.scorer import score_samples
+from scanner.testing.scorers import FakeScorer, sample
+from scanner.types import FrameSpec
 
 SPEC = FrameSpec(width=224, height=224)
 RANDOM = np.random.default_rng(0)

@@ -11,9 +11,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from scanner.scoring import Scorer, load_scorers
 from scanner.scoring.golden import pictures
-from scanner.testing import check_scorer, sample
+from scanner.scoring.registry import load_scorers
+from scanner.scoring.scorer import Scorer
+from scanner.testing.scorers import check_scorer, sample
 from scanner.types import FrameSpec
 
 SPEC = FrameSpec(width=224, height=224)

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from scanner.media.samples import Rgb
 from scanner.scoring.test_card import LABEL, SPEC, THRESHOLD, TestCard, draw, likeness
-from scanner.testing import check_scorer, sample
-from scanner.types import Rgb
+from scanner.testing.scorers import check_scorer, sample
 
 CARD = draw(640, 360)
 MARGIN = 0.15

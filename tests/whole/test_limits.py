@@ -13,11 +13,11 @@ import pytest
 
 from samples.facts import Sample
 from samples.make_media import make_playlists
-from scanner.cli import run
-from scanner.config import Settings
-from scanner.fetch import FetchLimits
-from scanner.media import MediaLimits
-from scanner.sandbox import SandboxLimits
+from scanner.cli.app import run
+from scanner.fetch.limits import FetchLimits
+from scanner.media.limits import MediaLimits
+from scanner.sandbox.limits import SandboxLimits
+from scanner.settings.sections import Settings
 
 Media = Callable[[str], Sample]
 Tell = Callable[..., tuple[int, list[dict[str, Any]], str]]

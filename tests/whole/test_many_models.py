@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from samples.facts import Sample
-from scanner.config import ModelSettings, Settings
-from scanner.media import DecodeRequest
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded
 from scanner.runner import Job, SegmentWorker, configured_scorers, decode_request
-from scanner.sandbox import Sandbox
-from scanner.types import Decoded, FrameSpec, ScoredSegment, Segment, SegmentKey, StreamId
+from scanner.sandbox.sandbox import Sandbox
+from scanner.settings.sections import ModelSettings, Settings
+from scanner.types import FrameSpec, ScoredSegment, Segment, SegmentKey, StreamId
 
 pytest.importorskip("onnx")
 from tests.scoring.build_onnx import graph, save

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from scanner.errors import DamagedError, DecoderDiedError
-from scanner.media import DecodeRequest
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import Decoded, Sample
 from scanner.runner import Job, SegmentWorker
-from scanner.scoring import Reuse, Scorer
+from scanner.scoring.options import Reuse
+from scanner.scoring.scorer import Scorer
 from scanner.types import (
-    Decoded,
     FrameSpec,
     Label,
     MediaInfo,
     Medium,
     ModelRef,
-    Sample,
     Scores,
     Segment,
     SegmentKey,

@@ -21,10 +21,11 @@ from crew_fakes import (
     shifted,
 )
 
+from scanner.media.samples import Sample
 from scanner.runner import Finished
-from scanner.scoring import Scorer, gate_of, looks_at_bursts, shadow_of
-from scanner.testing import FakeScorer, sample
-from scanner.types import FrameSpec, Gate, Label, Sample, Scores
+from scanner.scoring.scorer import Scorer, gate_of, looks_at_bursts, shadow_of
+from scanner.testing.scorers import FakeScorer, sample
+from scanner.types import FrameSpec, Gate, Label, Scores
 from workers.batching import Batching
 from workers.decode import DecodeActor
 from workers.inference import InferenceActor, RemoteScorer, remote_scorers

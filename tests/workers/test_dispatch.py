@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from scanner.errors import QuarantinedError, SetupError
 from scanner.runner import Failed, Finished, Job, Outcome, SegmentWorker
-from scanner.scoring import Reuse
+from scanner.scoring.options import Reuse
 from scanner.types import SegmentKey
 from workers.decode import DecodeActor
 from workers.dispatch import Bounds, Dispatch, News

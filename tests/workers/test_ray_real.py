@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from samples.facts import Sample
-from scanner.config import ModelSettings, Settings
 from scanner.runner import Job, Outcome, configured_scorers, local_runner, open_worker
-from scanner.scoring import Motion
+from scanner.scoring.options import Motion
+from scanner.settings.sections import ModelSettings, Settings
 from scanner.types import ScoredSegment, Segment, SegmentKey, Source, StreamId
 from tests.scoring.build_onnx import tiny, tiny_burst
 from workers.actors import Placement, Plan, crew

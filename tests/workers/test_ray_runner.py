@@ -15,7 +15,7 @@ from crew_fakes import AWAY, HERE, mean_scorers, scripted
 
 from scanner.errors import QuarantinedError, SetupError
 from scanner.runner import Failed, Finished, Job, LocalRunner, Outcome, Runner
-from scanner.scoring import Scorer
+from scanner.scoring.scorer import Scorer
 from workers.actors import Placement, Plan, crew
 from workers.batching import Batching
 from workers.decode import Recipe

@@ -13,10 +13,11 @@ import numpy as np
 from frame_model.corpus import Row
 from numpy.typing import NDArray
 
+from scanner.media.samples import Rgb, Sample
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.scoring.scorer import Scorer
-from scanner.types import Label, Medium, Rgb, Sample
+from scanner.types import Label, Medium
 
 from .bursts import Film, frames_at, read_film
 from .footage import PLAIN, Footage, changed, ordinary_films, read_small, squash

@@ -12,8 +12,9 @@ from pathlib import Path
 from scanner.media.decode import decode
 from scanner.media.instants import burst_instants
 from scanner.media.request import DecodeRequest
+from scanner.media.samples import Rgb
 from scanner.media.sampling import Sampling
-from scanner.types import Burst, Fit, FrameSpec, Rgb
+from scanner.types import Burst, Fit, FrameSpec
 
 __all__ = ["BURST", "SIDE", "Film", "bursts_of", "frames_at", "read_film"]
 

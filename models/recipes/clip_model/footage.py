@@ -17,8 +17,9 @@ from frame_model.pictures import as_frame
 from numpy.typing import NDArray
 
 from scanner.media.orientation import Compass
+from scanner.media.samples import Rgb
 from scanner.media.scale import Scaler
-from scanner.types import Fit, FrameSpec, Rgb
+from scanner.types import Fit, FrameSpec
 
 from .bursts import SIDE, Film, bursts_of, read_film
 from .scenes import VARIANTS, at_rate, show

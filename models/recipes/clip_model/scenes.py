@@ -19,7 +19,7 @@ from frame_model.pictures import Picture, as_frame
 from frame_model.views import banner, bars, chat, crop, facecam, mirror, tint
 from numpy.random import Generator
 
-from scanner.types import Rgb
+from scanner.media.samples import Rgb
 
 from .bursts import Film, frames_at
 

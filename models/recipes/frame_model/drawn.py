@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from scanner.types import Rgb
+from scanner.media.samples import Rgb
 
 from . import games, screens
 from .corpus import Row

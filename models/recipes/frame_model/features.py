@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from scanner.types import Fit, Rgb
+from scanner.media.samples import Rgb
+from scanner.types import Fit
 
 from .backbone import SPLIT, embed, normalise, texture_of
 from .corpus import Row, teach

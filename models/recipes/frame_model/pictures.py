@@ -12,8 +12,9 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from scanner.media.orientation import Compass
+from scanner.media.samples import Rgb
 from scanner.media.scale import Scaler, displayed
-from scanner.types import Fit, FrameSpec, Rgb
+from scanner.types import Fit, FrameSpec
 
 from .corpus import Lesson, Row, teach
 from .drawn import draw

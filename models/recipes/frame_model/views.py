@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from scanner.types import Rgb
+from scanner.media.samples import Rgb
 
 from .corpus import LABELS, MEDIA, UNKNOWN_MEDIUM
 from .pictures import SIDE, Picture, as_frame

@@ -7,22 +7,3 @@ Each chart has a title and a description that say the same to who cannot see it.
 apart by colour-blind people, lines by their dashes too. Colours stand in attributes, so that a
 chart alone is readable; a page's style may say others for ``.series-1`` and so on.
 """
-
-from scanner.evaluate.charts.axis import Axis, percents, plain_number
-from scanner.evaluate.charts.bars import Bar, bar_chart
-from scanner.evaluate.charts.lines import Band, Line, Mark, line_chart
-from scanner.evaluate.charts.reliability import Bin, reliability_diagram
-
-__all__ = [
-    "Axis",
-    "Band",
-    "Bar",
-    "Bin",
-    "Line",
-    "Mark",
-    "bar_chart",
-    "line_chart",
-    "percents",
-    "plain_number",
-    "reliability_diagram",
-]

@@ -18,8 +18,8 @@ from random import Random
 from typing import Final
 
 from scanner.evaluate.streams.footage import Footage, Kind, Piece, Take
-from scanner.media import Sampling
-from scanner.risk import Ended, Observation, Sampled
+from scanner.media.sampling import Sampling
+from scanner.risk.observation import Ended, Observation, Sampled
 from scanner.types import Label, Span
 
 __all__ = ["FOLDS", "GRACE", "Event", "Lead", "Placed", "Stream", "assemble", "fold_of"]

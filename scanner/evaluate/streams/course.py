@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from scanner.evaluate.measures import Floats
 from scanner.evaluate.streams.assemble import Stream
-from scanner.risk import Policy
 from scanner.risk.medium import COUNTS, LOOKS, weight
 from scanner.risk.method import FULL, Look
+from scanner.risk.policy import Policy
 from scanner.types import Label, Medium
 
 __all__ = ["Course", "course", "looks_at", "opened_at"]

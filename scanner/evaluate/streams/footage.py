@@ -20,7 +20,7 @@ from typing import Final
 from scanner.evaluate.rows import Row
 from scanner.evaluate.streams.recordings import Recording
 from scanner.evaluate.tables import is_armed
-from scanner.risk import Sampled
+from scanner.risk.observation import Sampled
 from scanner.types import Label
 
 __all__ = ["HELD", "LONGEST", "RHYTHM", "Footage", "Kind", "Piece", "Take", "collect"]

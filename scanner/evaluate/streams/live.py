@@ -13,7 +13,10 @@ from scanner.evaluate.streams.assemble import GRACE, Event, Stream
 from scanner.evaluate.streams.footage import Kind
 from scanner.evaluate.streams.outcome import Met, Outcomes, Watched, rate_of, safe_pieces
 from scanner.evaluate.streams.rate import Rate
-from scanner.risk import Opened, Policies, StreamRisk, advance
+from scanner.risk.fold import advance
+from scanner.risk.incident import Opened
+from scanner.risk.policy import Policies
+from scanner.risk.stream import StreamRisk
 from scanner.types import Label, StreamId
 
 __all__ = ["Folded", "delay_of", "fold_stream", "incident_rates", "outcomes"]

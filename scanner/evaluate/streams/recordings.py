@@ -15,7 +15,7 @@ from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Unread
 from scanner.lines import FrameLine, Line, SummaryLine, exact
 from scanner.replay import sampled_of
-from scanner.risk import Sampled
+from scanner.risk.observation import Sampled
 
 __all__ = ["Recording", "recordings"]
 

@@ -25,7 +25,7 @@ from scanner.evaluate.streams.sweep import (
     sweep,
 )
 from scanner.evaluate.streams.tail import Tail, fit_tail
-from scanner.risk import Policies
+from scanner.risk.policy import Policies
 from scanner.types import Label
 
 __all__ = [

@@ -7,7 +7,8 @@ from math import isfinite
 
 from markupsafe import Markup
 
-from scanner.evaluate.charts import Axis, Line, Mark, line_chart, percents
+from scanner.evaluate.charts.axis import Axis, percents
+from scanner.evaluate.charts.lines import Line, Mark, line_chart
 from scanner.evaluate.page import Section, environment
 from scanner.evaluate.streams.fit import Curve
 from scanner.evaluate.streams.outcome import LAST, Summary

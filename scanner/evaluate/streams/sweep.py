@@ -18,8 +18,8 @@ from scanner.evaluate.streams.course import course, looks_at, opened_at
 from scanner.evaluate.streams.footage import Kind, Piece
 from scanner.evaluate.streams.live import delay_of, place_of
 from scanner.evaluate.streams.outcome import HOUR, Met, Outcomes, Watched, safe_pieces
-from scanner.risk import Policy
 from scanner.risk.method import Look
+from scanner.risk.policy import Policy
 from scanner.types import Label
 
 __all__ = [

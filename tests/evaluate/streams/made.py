@@ -7,10 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from scanner.evaluate.rows import Row
-from scanner.evaluate.streams import Recording
 from scanner.evaluate.streams.assemble import Event, Lead, Placed, Stream
 from scanner.evaluate.streams.footage import Kind, Piece
-from scanner.risk import Policies, Policy, Sampled
+from scanner.evaluate.streams.recordings import Recording
+from scanner.risk.observation import Sampled
+from scanner.risk.policy import Policies, Policy
 from scanner.types import Label, Medium, Span
 
 FIGHT, GUN, FIRE = Label("fight"), Label("gun"), Label("fire")

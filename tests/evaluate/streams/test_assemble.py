@@ -7,9 +7,8 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.evaluate.streams import assemble, collect
-from scanner.evaluate.streams.assemble import FOLDS, LED_BY, Lead, fold_of
-from scanner.evaluate.streams.footage import Kind
+from scanner.evaluate.streams.assemble import FOLDS, LED_BY, Lead, assemble, fold_of
+from scanner.evaluate.streams.footage import Kind, collect
 from scanner.types import Span
 from tests.evaluate.streams.made import clip, footage, piece, still, stream
 

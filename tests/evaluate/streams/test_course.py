@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 from scanner.evaluate.streams.assemble import Stream
 from scanner.evaluate.streams.course import course, looks_at, opened_at
 from scanner.evaluate.streams.live import fold_stream
-from scanner.risk import METHODS, Policies, Sampled, StreamRisk, advance
+from scanner.risk.fold import advance
+from scanner.risk.methods import METHODS
+from scanner.risk.observation import Sampled
+from scanner.risk.policy import Policies
+from scanner.risk.stream import StreamRisk
 from scanner.types import Medium, StreamId
 from tests.evaluate.streams.made import FIGHT, piece, policies, stream
 

@@ -12,7 +12,8 @@ from scanner.evaluate.streams.fit import Limits, choose, lowest_allowed, nested
 from scanner.evaluate.streams.footage import Kind, Piece
 from scanner.evaluate.streams.outcome import missed_share
 from scanner.evaluate.streams.sweep import THRESHOLDS, Candidate, Material, Sweep
-from scanner.risk import Policy, Sampled
+from scanner.risk.observation import Sampled
+from scanner.risk.policy import Policy
 from scanner.types import Span
 from tests.evaluate.streams.made import FIGHT
 

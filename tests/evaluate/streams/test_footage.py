@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scanner.evaluate.streams import collect
-from scanner.evaluate.streams.footage import HELD, LONGEST, Kind
+from scanner.evaluate.streams.footage import HELD, LONGEST, Kind, collect
 from tests.evaluate.streams.made import FIGHT, FIRE, GUN, clip, still
 
 

@@ -4,8 +4,10 @@ from math import log
 
 import pytest
 
-from scanner.evaluate.streams import Recording, assemble, collect
+from scanner.evaluate.streams.assemble import assemble
+from scanner.evaluate.streams.footage import collect
 from scanner.evaluate.streams.odds import LEAST_GROUPS, Odds, fit_odds
+from scanner.evaluate.streams.recordings import Recording
 from scanner.evaluate.streams.sweep import Candidate, gather
 from tests.evaluate.streams.made import FIGHT, clip, footage, policies
 

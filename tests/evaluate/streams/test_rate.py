@@ -4,8 +4,7 @@ from math import exp, inf
 
 import pytest
 
-from scanner.evaluate.streams import Rate
-from scanner.evaluate.streams.rate import upper_mean
+from scanner.evaluate.streams.rate import Rate, upper_mean
 
 
 @pytest.mark.parametrize(

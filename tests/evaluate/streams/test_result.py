@@ -11,18 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from scanner.cli import run
-from scanner.evaluate.streams import (
-    CHOSEN,
-    Limits,
-    Recording,
-    StreamsResult,
-    collect,
-    evaluate_streams,
-)
+from scanner.cli.app import run
+from scanner.evaluate.streams.fit import Limits
+from scanner.evaluate.streams.footage import collect
+from scanner.evaluate.streams.recordings import Recording
+from scanner.evaluate.streams.result import CHOSEN, StreamsResult, evaluate_streams
 from scanner.evaluate.streams.sweep import ONE_LOOK, REFERENCES, families
 from scanner.lines import FrameLine, SummaryLine, dumps
-from scanner.risk import METHODS
+from scanner.risk.methods import METHODS
 from tests.evaluate.streams.made import FIGHT, footage, policies
 
 COMPARED = families(policies().labels[FIGHT])

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from scanner.media.samples import Rgb
 from scanner.report.nouns import Sheet
 from scanner.report.text import clock
-from scanner.types import Rgb
 
 __all__ = ["COLUMNS", "Tile", "blurred", "compose", "write_poster", "write_sheet"]
 

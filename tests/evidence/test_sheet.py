@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.report import Tile, write_poster, write_sheet
-from scanner.report.sheet import BLUR_CELLS, blurred, compose
-from scanner.types import Rgb
+from scanner.evidence.sheet import BLUR_CELLS, Tile, blurred, compose, write_poster, write_sheet
+from scanner.media.samples import Rgb
 
 
 def board(width: int = 320, height: int = 180) -> Rgb:

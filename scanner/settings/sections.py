@@ -7,12 +7,10 @@ its full path.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -21,50 +19,23 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from scanner.complaints import complaints, nearest
 from scanner.errors import SetupError
-from scanner.fetch import FetchLimits
-from scanner.media import MediaLimits, Sampling
-from scanner.risk import Policies, Policy
-from scanner.sandbox import SandboxLimits
-from scanner.scoring import (
-    LabelFacts,
-    Manifest,
-    Motion,
-    Precision,
-    Provider,
-    RecommendedPolicy,
-    Reuse,
-    leading_facts,
-    user_models_dir,
-)
-from scanner.taxonomy import Taxonomy
-from scanner.types import Label
+from scanner.fetch.limits import FetchLimits
+from scanner.media.limits import MediaLimits
+from scanner.media.sampling import Sampling
+from scanner.risk.policy import Policy
+from scanner.sandbox.limits import SandboxLimits
+from scanner.scoring.options import Motion, Precision, Provider, Reuse, user_models_dir
+from scanner.validation import complaints, nearest
 
 __all__ = [
     "EvidenceSettings",
     "ModelSettings",
     "Settings",
     "StreamSettings",
-    "compose_policies",
-    "motion_of",
-    "policy_hash",
     "read_settings",
+    "setting_keys",
 ]
-
-EVERY_LABEL: Final = "default"
-"""``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
-TEST_CARD: Final = {
-    Label("test_card"): LabelFacts(
-        training_prior=0.5, policy=RecommendedPolicy(level=2.0, dwell=0.0, still=0.5)
-    ),
-}
-"""The built-in scorer has no manifest. One look is enough: the card is there to be found."""
-FRAME: Final = Fraction(1, 4)
-"""Seconds that a sampled frame is itself shown, at most. The sampler's holes begin where a frame
-ends, the fold's looks and coverage reach back from one frame's start to that of the one before; so
-they reach this much further than ``max_gap``."""
-
 
 ENVIRONMENT: Final = "STREAMWARDEN_"
 NESTED: Final = "__"
@@ -175,69 +146,6 @@ def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
         raise SetupError(f"{where}: {why}") from why
 
 
-def compose_policies(
-    settings: Settings, manifests: Sequence[Manifest], taxonomy: Taxonomy | None = None
-) -> Policies:
-    """The policy of each label that a model can say: defaults, then the model's advice, then the
-    operator's word.
-
-    Raises:
-        SetupError: a policy for a label that is unknown or ambiguous, or a value that none can
-            have.
-    """
-    taxonomy = taxonomy or Taxonomy.load()
-    changes = _by_label(settings.policy, taxonomy)
-    common = changes.pop(EVERY_LABEL, {})
-    reach = settings.sampling.max_gap + FRAME
-    composed = {}
-    for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
-        entry = taxonomy.entry(label)
-        start = {
-            "category": entry.category,
-            "severity": entry.severity,
-            "hold": reach,
-            **_advice(fact),
-        }
-        said = {**common, **changes.get(label, {})}
-        if "method" in said:
-            start.pop("tuning", None)  # the advice is of another method
-        composed[label] = _policy(label, {**start, **said})
-    return Policies(labels=composed, max_gap=reach)
-
-
-def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
-    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator
-    used; a narrower one wins.
-
-    Raises:
-        SetupError: a label that is unknown.
-    """
-    if settings.bursts.above is None:
-        return settings.bursts
-    known = taxonomy or Taxonomy.load()
-    found = sorted(
-        ((known.matching(name), value) for name, value in settings.bursts.above.items()),
-        key=lambda pair: -len(pair[0]),
-    )
-    return replace(
-        settings.bursts, above={entry.label: value for entries, value in found for entry in entries}
-    )
-
-
-def policy_hash(policies: Policies) -> str:
-    """Names the policies in force: equal policies have equal hashes, whoever wrote them (SHA-256 in
-    hex)."""
-    rows = {
-        label: {key: _plain(value) for key, value in asdict(policy).items()}
-        for label, policy in policies.labels.items()
-    }
-    text = json.dumps(
-        {"labels": rows, "max_gap": str(policies.max_gap), "retell": str(policies.retell)},
-        sort_keys=True,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Both trees in one; where both have a value, the upper one's."""
     merged = dict(lower)
@@ -251,63 +159,6 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _advice(fact: LabelFacts) -> dict[str, Any]:
-    advice = fact.policy
-    said = {
-        "open": advice.level,
-        "dwell": advice.dwell,
-        "window": advice.window,
-        "method": advice.method,
-        "tuning": advice.tuning or None,
-        "a": advice.a,
-        "b": advice.b,
-        "still": advice.still,
-        "when": frozenset(advice.when) or None,
-        "severity": advice.severity,
-    }
-    known = {key: value for key, value in said.items() if value is not None}
-    return {**known, "shadow": advice.shadow, "training_prior": fact.training_prior}
-
-
-def _by_label(
-    policy: Mapping[str, Mapping[str, Any]], taxonomy: Taxonomy
-) -> dict[str, Mapping[str, Any]]:
-    """Changes by the taxonomy's own labels; a name that stands for several changes each of them, a
-    narrower one wins."""
-    named = {
-        name: [entry.label for entry in taxonomy.matching(name)]
-        for name in policy
-        if name != EVERY_LABEL
-    }
-    changes: dict[str, Mapping[str, Any]] = {EVERY_LABEL: policy.get(EVERY_LABEL, {})}
-    for name in sorted(named, key=lambda name: -len(named[name])):
-        for label in named[name]:
-            changes[label] = {**changes.get(label, {}), **policy[name]}
-    return changes
-
-
-class _One(_Frozen):
-    """Lends its configuration to the dataclass in it: an unknown key is an error."""
-
-    policy: Policy
-
-
-def _policy(label: Label, values: Mapping[str, Any]) -> Policy:
-    try:
-        return _One.model_validate({"policy": values}).policy
-    except ValidationError as why:
-        found = complaints(why, known=_keys(), noun="setting")
-        raise SetupError(
-            "; ".join(complaint.replace("policy", f"policy.{label}", 1) for complaint in found)
-        ) from why
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return str(value)
-    return sorted(value) if isinstance(value, frozenset) else value
-
-
 def _unknown_variables() -> Iterator[str]:
     """Complaints about variables that look like ours and name no section; those with one are judged
     with it."""
@@ -318,10 +169,19 @@ def _unknown_variables() -> Iterator[str]:
 
 
 def _complaints(why: ValidationError) -> str:
-    return "; ".join(complaints(why, known=_keys(), noun="setting"))
+    return "; ".join(complaints(why, known=setting_keys(), noun="setting"))
 
 
-def _keys() -> Iterator[str]:
+def settingsetting_keys() -> Iterator[str]:
+    """Yield every key that a settings file may have, for hints at a misspelt one."""
+    for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
+        yield from part.model_fields
+    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Motion, Policy):
+        yield from (field.name for field in fields(noun))
+
+
+def setting_keys() -> Iterator[str]:
+    """Yield every key that a settings file may have, for hints at a misspelt one."""
     for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
         yield from part.model_fields
     for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Motion, Policy):
