@@ -10,14 +10,14 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from scanner.altering.changes import Change
-from scanner.altering.studio import Studio
 from scanner.errors import SetupError
-from scanner.evaluate.robustness import altered_by
+from scanner.evaluate.robustness import perturbed_versions
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Judged, Unread
 from scanner.evaluate.work import Score
 from scanner.lines import Line, dumps
+from scanner.perturbations.perturber import Perturber
+from scanner.perturbations.transforms import Perturbation
 
 __all__ = ["both", "changed", "followed", "read", "saved", "tell_unread"]
 
@@ -31,12 +31,17 @@ def followed(items: Iterable[T], total: int, what: str) -> list[T]:
 
 
 def changed(
-    score: Score, some: Sequence[Row], rows: Sequence[Row], changes: Sequence[Change], *, seed: int
+    score: Score,
+    some: Sequence[Row],
+    rows: Sequence[Row],
+    changes: Sequence[Perturbation],
+    *,
+    seed: int,
 ) -> list[Judged | Unread]:
     """Some of the rows, unchanged and after each of the changes."""
-    with Studio(score.settings.sandbox, score.settings.limits) as studio:
+    with Perturber(score.settings.sandbox, score.settings.limits) as perturber:
         return followed(
-            score.rows(some, altered_by(studio, changes, rows, seed=seed)),
+            score.rows(some, perturbed_versions(perturber, changes, rows, seed=seed)),
             len(some) * (len(changes) + 1),
             "changing",
         )

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scanner.altering.changes import CHANGES, Change, change_named
 from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.eval_tables import print_evaluation
 from scanner.cli.eval_work import both, changed, followed, read, saved, tell_unread
@@ -29,6 +28,7 @@ from scanner.evaluate.sampled import sampled
 from scanner.evaluate.tables import Judged, Unread
 from scanner.evaluate.work import Score, judge
 from scanner.lines import Line
+from scanner.perturbations.transforms import PERTURBATIONS, Perturbation, find_perturbation
 from scanner.runner import used_models
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
@@ -174,10 +174,18 @@ def _in_motion(settings: Settings, base_rate: float | None, *, live: bool) -> Se
     return settings.model_copy(update={"bursts": replace(settings.bursts, base_rate=rate)})
 
 
-def _changes(wanted: bool, names: Sequence[str] | None, most: int | None) -> tuple[Change, ...]:
+def _changes(
+    wanted: bool, names: Sequence[str] | None, most: int | None
+) -> tuple[Perturbation, ...]:
     if not wanted and (names or most is not None):
         raise typer.BadParameter("--change and --most go with --robustness")
-    return tuple(change_named(name) for name in names) if names else CHANGES if wanted else ()
+    return (
+        tuple(find_perturbation(name) for name in names)
+        if names
+        else PERTURBATIONS
+        if wanted
+        else ()
+    )
 
 
 def _judged_from(

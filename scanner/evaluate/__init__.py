@@ -2,6 +2,6 @@
 each with its interval.
 
 rows -> folds, work (scored by the real scan, each by models that never saw it) -> tables (contests)
-contests -> results, curves, reliability, slices, robustness (after ``scanner.altering``) ->
+contests -> results, curves, reliability, slices, robustness (after ``scanner.perturbations``) ->
 evaluation -> page, JSON
 """

@@ -12,16 +12,16 @@ from random import Random
 from typing import Final
 from zlib import crc32
 
-from scanner.altering.changes import Change
-from scanner.altering.studio import Studio
 from scanner.evaluate.measures import Interval, auc, bootstrap, bootstrap_difference, share
 from scanner.evaluate.results import recall_for
 from scanner.evaluate.rows import Row
 from scanner.evaluate.tables import Contest, Judged, contests, is_armed
 from scanner.evaluate.work import UNCHANGED, Versions
+from scanner.perturbations.perturber import Perturber
+from scanner.perturbations.transforms import Perturbation
 from scanner.types import Source
 
-__all__ = ["RATE", "Robustness", "altered_by", "robustness"]
+__all__ = ["RATE", "Robustness", "perturbed_versions", "robustness"]
 
 RATE: Final = 0.05
 """Share of false positives at which recall is told: with the rows of a sample, fewer cannot be
@@ -76,8 +76,8 @@ def robustness(versions: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Robu
     return [row for after in pairs for row in _compared(before, after, rounds)]
 
 
-def altered_by(
-    studio: Studio, changes: Sequence[Change], rows: Sequence[Row], *, seed: int = 0
+def perturbed_versions(
+    perturber: Perturber, changes: Sequence[Perturbation], rows: Sequence[Row], *, seed: int = 0
 ) -> Versions:
     """What ``Score.rows`` is to look at: every row as it is and after each of the changes, some of
     which show harmless rows beside it."""
@@ -85,10 +85,10 @@ def altered_by(
 
     def versions(row: Row) -> Mapping[str, Source]:
         own = crc32(f"{seed}/{row.key}".encode("utf-8", "surrogatepass"))
-        altered = studio.altered(
+        perturb = perturber.perturb(
             row.path, changes, seed=own, others=_beside(row, harmless, Random(own))
         )
-        return {UNCHANGED: row.path, **altered}
+        return {UNCHANGED: row.path, **perturb}
 
     return versions
 

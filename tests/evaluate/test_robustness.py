@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
-from scanner.altering.changes import Change, change_named
-from scanner.evaluate.robustness import altered_by, robustness
+from scanner.evaluate.robustness import perturbed_versions, robustness
 from scanner.evaluate.tables import Judged
+from scanner.perturbations.transforms import Perturbation, find_perturbation
 from tests.evaluate.build import judged, row
 
 GUNS = [row(f"gun {i}.jpg", label="1") for i in range(4)]
@@ -52,8 +52,13 @@ def test_nothing_changed_is_nothing_told() -> None:
 class SaysWhatItIsAsked:
     """A studio that writes down its orders in place of media."""
 
-    def altered(
-        self, source: Path, changes: Sequence[Change], *, seed: int, others: Sequence[Path] = ()
+    def perturb(
+        self,
+        source: Path,
+        changes: Sequence[Perturbation],
+        *,
+        seed: int,
+        others: Sequence[Path] = (),
     ) -> Mapping[str, bytes]:
         return {
             change.name: f"{source.name} {seed} {sorted(other.name for other in others)}".encode()
@@ -67,8 +72,8 @@ def test_a_row_is_looked_at_as_it_is_and_changed_the_same_way_each_time_beside_h
     harmless = [row(f"b{i}.jpg", "benign", "n01440764_tench") for i in range(5)]
     armed = row("armed.jpg", "benign", "n04090263_rifle")
     make = [
-        altered_by(
-            SaysWhatItIsAsked(), [change_named("mirror")], [*GUNS, armed, *harmless], seed=seed
+        perturbed_versions(
+            SaysWhatItIsAsked(), [find_perturbation("mirror")], [*GUNS, armed, *harmless], seed=seed
         )
         for seed in (1, 1, 2)
     ]

@@ -1,4 +1,4 @@
-"""What streams draw over their pictures: panels, bars, words that mean nothing."""
+"""Overlays that streams draw over their pictures: panels and banners with meaningless words."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from numpy.random import Generator
 
 from scanner.media.samples import Rgb
 
-__all__ = ["draw_banner", "draw_chat", "fitted_into", "placed", "resized"]
+__all__ = ["draw_banner", "draw_chat", "paste", "paste_scaled", "resize"]
 
-PANEL: Final = 0.28
-"""Of the width, that a chat panel takes."""
-SHADE: Final = 0.35
-"""Of the light, that a panel lets through."""
-LINES: Final = 20
-"""Lines of chat from top to foot."""
-BAR: Final = 0.14
-"""Of the height, that a banner takes."""
+PANEL_WIDTH: Final = 0.28
+"""Width of a chat panel, as a share of the picture's width."""
+PANEL_LIGHT: Final = 0.35
+"""Share of the picture's light that a panel lets through."""
+CHAT_LINES: Final = 20
+"""Lines of chat from top to bottom."""
+BANNER_HEIGHT: Final = 0.14
+"""Height of a banner, as a share of the picture's height."""
 WHITE: Final = (255, 255, 255)
 FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 FONT_PIXELS: Final = 30.0
 """Height of a line of the font at scale 1."""
 
 
-def resized(rgb: Rgb, size: tuple[int, int]) -> Rgb:
-    """So many pixels across and down; the mean of what each covers where it gets smaller."""
+def resize(rgb: Rgb, size: tuple[int, int]) -> Rgb:
+    """Return the picture scaled to ``size`` (width, height), averaging pixels where it gets
+    smaller."""
     smaller = size[0] <= rgb.shape[1] and size[1] <= rgb.shape[0]
     return np.asarray(
         cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR),
@@ -35,40 +36,40 @@ def resized(rgb: Rgb, size: tuple[int, int]) -> Rgb:
     )
 
 
-def placed(canvas: Rgb, picture: Rgb, corner: tuple[int, int]) -> Rgb:
-    """A copy of the canvas with the picture's left upper corner at ``corner`` (across, down)."""
+def paste(canvas: Rgb, picture: Rgb, corner: tuple[int, int]) -> Rgb:
+    """Return a copy of the canvas with the picture's top left corner at ``corner`` (x, y)."""
     left, top = corner
     shown = canvas.copy()
     shown[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return shown
 
 
-def fitted_into(canvas: Rgb, rgb: Rgb, share: float) -> Rgb:
-    """The picture at ``share`` of the canvas's sides, in its middle."""
+def paste_scaled(canvas: Rgb, rgb: Rgb, share: float) -> Rgb:
+    """Return the canvas with the picture at ``share`` of its sides, centred."""
     height, width = canvas.shape[:2]
-    small = resized(rgb, (max(1, round(width * share)), max(1, round(height * share))))
-    return placed(canvas, small, ((width - small.shape[1]) // 2, (height - small.shape[0]) // 2))
+    small = resize(rgb, (max(1, round(width * share)), max(1, round(height * share))))
+    return paste(canvas, small, ((width - small.shape[1]) // 2, (height - small.shape[0]) // 2))
 
 
 def draw_chat(rgb: Rgb, random: Generator) -> Rgb:
-    """A panel along the left or the right side, with lines of several colours."""
+    """Draw a panel with coloured lines of text along the left or the right side."""
     height, width = rgb.shape[:2]
-    wide, line = max(1, int(width * PANEL)), max(1.0, height / LINES)
+    wide, line = max(1, int(width * PANEL_WIDTH)), max(1.0, height / CHAT_LINES)
     left = int(random.integers(2)) * (width - wide)
-    panel = np.ascontiguousarray((rgb[:, left : left + wide] * SHADE).astype(np.uint8))
-    for number in range(LINES):
+    panel = np.ascontiguousarray((rgb[:, left : left + wide] * PANEL_LIGHT).astype(np.uint8))
+    for number in range(CHAT_LINES):
         colour = random.integers(120, 256, 3).tolist()
         foot = (4, int(line * (number + 0.75)))
         cv2.putText(
             panel, _words(random, 4), foot, FONT, 0.6 * line / FONT_PIXELS, colour, 1, cv2.LINE_AA
         )
-    return placed(rgb, panel, (left, 0))
+    return paste(rgb, panel, (left, 0))
 
 
 def draw_banner(rgb: Rgb, random: Generator) -> Rgb:
-    """A bar over the whole width at the foot."""
+    """Draw a bar with a line of text across the bottom."""
     height, width = rgb.shape[:2]
-    tall = max(1, int(height * BAR))
+    tall = max(1, int(height * BANNER_HEIGHT))
     bar = np.full((tall, width, 3), random.integers(0, 256, 3), np.uint8)
     cv2.putText(
         bar,
@@ -80,7 +81,7 @@ def draw_banner(rgb: Rgb, random: Generator) -> Rgb:
         1,
         cv2.LINE_AA,
     )
-    return placed(rgb, bar, (0, height - tall))
+    return paste(rgb, bar, (0, height - tall))
 
 
 def _words(random: Generator, count: int) -> str:

@@ -1,4 +1,4 @@
-"""Changed copies of a source, made where its bytes can do no harm."""
+"""Perturbed copies of a source, made in a sandboxed child process."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
-from scanner.altering.changes import Change
-from scanner.altering.task import Order
 from scanner.errors import DecoderDiedError
 from scanner.media.limits import MediaLimits
+from scanner.perturbations.task import PerturbRequest
+from scanner.perturbations.transforms import Perturbation
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
 
-__all__ = ["Studio"]
+__all__ = ["Perturber"]
 
-TASKS: Final = {"alter": "scanner.altering.task:alter_in_child"}
-WARM_UP: Final = "scanner.altering.task:warm_up"
+TASKS: Final = {"perturb": "scanner.perturbations.task:perturb_in_child"}
+WARM_UP: Final = "scanner.perturbations.task:warm_up"
 CPU_SECONDS: Final = 900.0
-"""For all changes of one source: each decodes and encodes the whole of it."""
+"""Limit for all perturbations of one source; each one decodes and encodes the whole source."""
 WALL_SECONDS: Final = 3600.0
 MEMORY_BYTES: Final = 2 << 30
-"""An encoder looks ahead at many pictures."""
-LONGEST: Final = Fraction(60)
-"""Seconds of a clip: what is longer is refused, or one recording would take as long as all others
+"""An encoder's lookahead holds many pictures."""
+MAX_DURATION: Final = Fraction(60)
+"""Seconds. Longer clips are refused, so that one recording does not take as long as all others
 together."""
 
 
-class Studio:
+class Perturber:
     """Owns a sandbox; close it, or use it in a ``with``."""
 
     def __init__(
         self, limits: SandboxLimits | None = None, media: MediaLimits | None = None
     ) -> None:
         limits = SandboxLimits() if limits is None else limits
-        roomy = replace(
+        raised_limits = replace(
             limits,
             memory_bytes=max(limits.memory_bytes, MEMORY_BYTES),
             write_cpu_seconds=max(limits.write_cpu_seconds, CPU_SECONDS),
             write_wall_seconds=max(limits.write_wall_seconds, WALL_SECONDS),
         )
-        self._sandbox = Sandbox(roomy, tasks=TASKS, warm_up=WARM_UP)
+        self._sandbox = Sandbox(raised_limits, tasks=TASKS, warm_up=WARM_UP)
         media = media or MediaLimits()
-        self._media = replace(media, max_duration=min(media.max_duration, LONGEST))
+        self._media = replace(media, max_duration=min(media.max_duration, MAX_DURATION))
 
-    def __enter__(self) -> Studio:
+    def __enter__(self) -> Perturber:
         return self
 
     def __exit__(
@@ -60,44 +60,50 @@ class Studio:
         self.close()
 
     def close(self) -> None:
-        """End the child."""
+        """End the child process."""
         self._sandbox.close()
 
-    def altered(
-        self, source: Path, changes: Sequence[Change], *, seed: int, others: Sequence[Path] = ()
+    def perturb(
+        self,
+        source: Path,
+        changes: Sequence[Perturbation],
+        *,
+        seed: int,
+        others: Sequence[Path] = (),
     ) -> Mapping[str, bytes]:
-        """The source as each change makes it, by the change's name; the same for the same seed.
+        """Return the encoded result of each perturbation, by name; the same seed gives the same
+        bytes.
 
         Raises:
-            InputError: the source cannot be read, or is longer than ``LONGEST``.
-            DecoderDiedError: the child died of it, or passed a limit.
+            InputError: the source cannot be read, or is longer than ``MAX_DURATION``.
+            DecoderDiedError: the child process died, or exceeded a limit.
         """
-        order = Order(changes=tuple(changes), seed=seed, limits=self._media)
+        request = PerturbRequest(changes=tuple(changes), seed=seed, limits=self._media)
         with TemporaryFile() as output:
             sizes = self._sandbox.call(
-                "alter", (source, *others), order, output=output, name=str(source)
+                "perturb", (source, *others), request, output=output, name=str(source)
             )
             return dict(
                 zip(
                     (change.name for change in changes),
-                    _parts(output, sizes, len(changes), source),
+                    _split_output(output, sizes, len(changes), source),
                     strict=True,
                 )
             )
 
 
-def _parts(output: BinaryIO, sizes: Any, count: int, source: Path) -> list[bytes]:
-    """The output in its parts; what the child says of it is checked."""
+def _split_output(output: BinaryIO, sizes: Any, count: int, source: Path) -> list[bytes]:
+    """Split the output into its parts, after checking the sizes that the child reported."""
     output.seek(0, 2)
     if not (
         isinstance(sizes, list)
         and len(sizes) == count
         and all(type(size) is int and size > 0 for size in sizes)
     ):
-        raise DecoderDiedError(f"{source}: the child says what cannot be of what it wrote")
+        raise DecoderDiedError(f"{source}: the child reported impossible output sizes")
     if sum(sizes) != output.tell():
         raise DecoderDiedError(
-            f"{source}: the child wrote {output.tell()} bytes and says {sum(sizes)}"
+            f"{source}: the child wrote {output.tell()} bytes but reported {sum(sizes)}"
         )
     output.seek(0)
     return [output.read(size) for size in sizes]
