@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from samples.facts import Sample
 from samples.make_media import make_media
@@ -17,6 +18,10 @@ from scanner.scoring.onnx import open_session
 from scanner.scoring.options import Provider
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+# Nothing in the suite is timed: a busy machine must not fail a property.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
