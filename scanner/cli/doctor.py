@@ -45,8 +45,8 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
 
 def _walls() -> Mapping[str, str]:
     with Sandbox() as sandbox:
-        walls = sandbox.walls
-    return {**dict.fromkeys(walls.held, ""), **walls.missing}
+        restrictions = sandbox.restrictions
+    return {**dict.fromkeys(restrictions.active, ""), **restrictions.missing}
 
 
 def _print(findings: tuple[Finding, ...]) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from scanner.errors import DamagedError, LimitError, RefusedError
 from scanner.fetch.limits import FetchLimits
 from scanner.fetch.playlist import ByteRange
-from scanner.sandbox.memory import opened
+from scanner.sandbox.memory import open_readonly
 from scanner.types import Source
 
 __all__ = ["Folder"]
@@ -50,7 +50,7 @@ class Folder:
     def playlist(self, location: str) -> bytes:
         """The whole file."""
         limit = self._limits.playlist_bytes
-        with opened(Path(location), name=location) as descriptor:
+        with open_readonly(Path(location), name=location) as descriptor:
             body = _read(descriptor, ByteRange(start=0, length=limit + 1))
         if len(body) > limit:
             raise LimitError(f"{location}: playlist over {limit} bytes", kind="limit_bytes")
@@ -68,7 +68,7 @@ class Folder:
                 f"{location}: {span.length} bytes, limit is {self._limits.segment_bytes}",
                 kind="limit_bytes",
             )
-        with opened(path, name=location) as descriptor:
+        with open_readonly(path, name=location) as descriptor:
             data = _read(descriptor, span)
         if len(data) < span.length:
             raise DamagedError(f"{location}: ends before byte {span.start + span.length}")

@@ -54,7 +54,7 @@ class Preflight:
     """Between the memories of providers, in one run."""
     walls: tuple[str, ...]
     """Which held around the process that took it apart and tried it first
-    (``scanner.sandbox.Walls``)."""
+    (``scanner.sandbox.restrictions``)."""
     batches: bool
     """Whether it takes any number of pictures at once, tried out; else it is run on one at a time.
     """

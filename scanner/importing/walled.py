@@ -69,7 +69,7 @@ class Workshop:
     @property
     def walls(self) -> tuple[str, ...]:
         """Those that hold around it on this machine."""
-        return self._sandbox.walls.held
+        return self._sandbox.restrictions.active
 
     def made(self, order: Order) -> Wrapped:
         """The network in our form, tried on the CPU.

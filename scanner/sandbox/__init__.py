@@ -1,6 +1,7 @@
-"""Disposable processes, their limits and their clock: where all hostile bytes are opened.
+"""Disposable, unprivileged child processes with limits: the only place where media is opened.
 
-``Sandbox`` is what others use. Beneath it, from the parent's side to the child's: ``process``
-starts, asks and ends a child; ``channel`` carries messages; ``border`` says and checks them;
-``child`` serves them behind ``walls``.
+``sandbox.Sandbox`` is the public entry. Below it, from the parent's side to the child's:
+``process`` starts, calls and kills one child; ``channel`` carries messages and descriptors;
+``protocol`` defines the messages and validates what a child sends; ``buffers`` lays out images in
+shared memory; ``child`` serves tasks after ``restrictions`` has given up the process's rights.
 """

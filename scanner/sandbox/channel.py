@@ -1,4 +1,7 @@
-"""Whole messages and open descriptors between a parent and its child, over one stream socket."""
+"""Messages and open descriptors between a parent and its child, over one stream socket.
+
+Each message is preceded by its length. This module does not interpret messages.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,21 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 
-__all__ = ["MOST_DESCRIPTORS", "Channel", "HangUpError"]
+__all__ = ["MAX_DESCRIPTORS", "Channel", "DisconnectedError"]
 
 _LENGTH = struct.Struct("!I")
-_LONGEST = 8 << 20
-"""Bytes of a message; a window's times and reasons take some hundred bytes a sample."""
-MOST_DESCRIPTORS = 250
-"""With one message; the kernel takes 253."""
+_MAX_MESSAGE_BYTES = 8 << 20
+"""The times and reasons of a window take some hundred bytes a sample."""
+MAX_DESCRIPTORS = 250
+"""Limit for one message; the kernel's own is 253."""
 
 
-class HangUpError(Exception):
-    """The other side is gone."""
+class DisconnectedError(Exception):
+    """The other side has closed the connection or ended."""
 
 
 class Channel:
-    """One end of the connection. A message is bytes; what they mean is not known here."""
+    """One end of the connection."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -31,14 +34,14 @@ class Channel:
     def send(
         self, body: bytes, descriptors: Sequence[int] = (), *, seconds: float | None = None
     ) -> None:
-        """Send one message and copies of open descriptors; ``None`` waits for ever.
+        """Send one message and copies of open descriptors; ``None`` waits without a limit.
 
         Raises:
-            HangUpError: the other side is gone.
+            DisconnectedError: the other side is gone.
             TimeoutError: it does not read within ``seconds``.
         """
-        self._wait_at_most(seconds)
-        with _hanging_up():
+        self._set_timeout(seconds)
+        with _raise_disconnected():
             if descriptors:
                 socket.send_fds(self._end, [_LENGTH.pack(len(body))], list(descriptors))
                 self._end.sendall(body)
@@ -46,60 +49,61 @@ class Channel:
                 self._end.sendall(_LENGTH.pack(len(body)) + body)
 
     def receive(self, *, seconds: float | None = None) -> bytes:
-        """The next message.
+        """Return the next message; ``None`` waits without a limit.
 
         Raises:
-            HangUpError: the other side is gone.
-            TimeoutError: it was not here within ``seconds``.
-            ValueError: it is longer than any honest one.
+            DisconnectedError: the other side is gone.
+            TimeoutError: the whole message did not arrive within ``seconds``.
+            ValueError: the message is longer than any correct one.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
-        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size, deadline))
-        return self._body(length, deadline)
+        (length,) = _LENGTH.unpack(self._receive_exactly(_LENGTH.size, deadline))
+        return self._receive_body(length, deadline)
 
     @contextlib.contextmanager
-    def receive_open(self) -> Iterator[tuple[bytes, list[int]]]:
-        """The next message and the descriptors that came with it, which are closed when the block
-        ends. Waits for ever."""
-        with _hanging_up():
-            header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, MOST_DESCRIPTORS)
+    def receive_with_descriptors(self) -> Iterator[tuple[bytes, list[int]]]:
+        """Wait for the next message and the descriptors that came with it, which are closed when
+        the block ends."""
+        with _raise_disconnected():
+            header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, MAX_DESCRIPTORS)
         try:
-            header += self._exactly(_LENGTH.size - len(header), None) if header else b""
+            header += self._receive_exactly(_LENGTH.size - len(header), None) if header else b""
             if not header:
-                raise HangUpError
-            yield self._body(_LENGTH.unpack(header)[0], None), descriptors
+                raise DisconnectedError
+            yield self._receive_body(_LENGTH.unpack(header)[0], None), descriptors
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """Hang up: the other side gets ``HangUpError``."""
+        """Close this end: the other side gets ``DisconnectedError``."""
         self._end.close()
 
-    def _wait_at_most(self, seconds: float | None) -> None:
-        if seconds is not None:  # a child waits for ever, and may not touch its socket's settings
+    def _set_timeout(self, seconds: float | None) -> None:
+        # a child has no timeout, and its restrictions forbid changing the settings of its socket
+        if seconds is not None:
             self._end.settimeout(seconds)
 
-    def _body(self, length: int, deadline: float | None) -> bytes:
-        if length > _LONGEST:
-            raise ValueError(f"a message of {length} bytes, limit is {_LONGEST}")
-        return self._exactly(length, deadline)
+    def _receive_body(self, length: int, deadline: float | None) -> bytes:
+        if length > _MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {length} bytes, limit is {_MAX_MESSAGE_BYTES}")
+        return self._receive_exactly(length, deadline)
 
-    def _exactly(self, count: int, deadline: float | None) -> bytes:
+    def _receive_exactly(self, count: int, deadline: float | None) -> bytes:
         parts = bytearray()
         while len(parts) < count:
-            self._wait_at_most(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
-            with _hanging_up():
+            self._set_timeout(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
+            with _raise_disconnected():
                 part = self._end.recv(count - len(parts))
             if not part:
-                raise HangUpError
+                raise DisconnectedError
             parts += part
         return bytes(parts)
 
 
 @contextlib.contextmanager
-def _hanging_up() -> Iterator[None]:
+def _raise_disconnected() -> Iterator[None]:
     try:
         yield
-    except ConnectionError as why:
-        raise HangUpError from why
+    except ConnectionError as error:
+        raise DisconnectedError from error

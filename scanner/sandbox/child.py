@@ -1,8 +1,18 @@
-"""The disposable process: ``python -m scanner.sandbox``, its parent on standard input.
+"""The child process: ``python -m scanner.sandbox``, with its parent on standard input.
 
-It imports, warms up, gives up its rights, and then serves one task after another until its parent
-hangs up. Whatever goes wrong in a task is an answer; whatever goes wrong with the process is seen
-by the parent as its death.
+    start --> import tasks, warm up --> apply restrictions --> wait for a task <--+
+                                                                 |                | end, value
+                                                                 v                | or error
+                 +-------------------------------------------- working -----------+
+                 |                                               ^
+                 v                                               |
+        window sent (buffer belongs to the parent) -- RELEASE ---+
+                 ^       |
+                 |       | SEND_BURSTS
+                 +-- send bursts
+
+The process exits when its parent disconnects. An error in a task is an answer; an error of the
+process itself is seen by the parent as its death. The messages are in ``protocol``.
 """
 
 from __future__ import annotations
@@ -22,90 +32,99 @@ from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
 from scanner.media.samples import Decoded, Sample
-from scanner.sandbox.border import Frames, Rolls, burst_to, dumps, error_to, window_to
-from scanner.sandbox.channel import Channel, HangUpError
+from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
+from scanner.sandbox.channel import Channel, DisconnectedError
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.messages import BURSTS, Call, Start
-from scanner.sandbox.walls import die_with, raise_walls
+from scanner.sandbox.protocol import (
+    SEND_BURSTS,
+    StartMessage,
+    TaskCall,
+    burst_to_json,
+    dump_message,
+    error_to_json,
+    window_to_json,
+)
+from scanner.sandbox.restrictions import apply_restrictions, exit_with_parent
 
 __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
-Bursts = Callable[[], Iterator[Sample]]
-"""What a task gives beside a window: makes its bursts, if somebody asks."""
+MakeBursts = Callable[[], Iterator[Sample]]
+"""Makes the bursts of a window; a task may yield it beside the window."""
 
 
 def main() -> None:
-    """Serve until the parent hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to judge
+    """Serve tasks until the parent disconnects."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     channel = Channel(socket.socket(fileno=0))
     try:
-        server = _prepared(channel)
+        server = _start_server(channel)
         while True:
-            with channel.receive_open() as (body, descriptors):
-                answer = server.serve(pickle.loads(body), descriptors)
-            channel.send(dumps(answer))
-    except HangUpError:
+            with channel.receive_with_descriptors() as (body, descriptors):
+                answer = server.run_task(pickle.loads(body), descriptors)
+            channel.send(dump_message(answer))
+    except DisconnectedError:
         return
 
 
-def _prepared(channel: Channel) -> _Server:
-    with channel.receive_open() as (body, (descriptor,)):
-        start: Start = pickle.loads(body)
+def _start_server(channel: Channel) -> _TaskServer:
+    with channel.receive_with_descriptors() as (body, (descriptor,)):
+        start: StartMessage = pickle.loads(body)
         memory = mmap(descriptor, start.limits.buffer_bytes)
-    die_with(start.parent)
+    exit_with_parent(start.parent)
     try:
-        server = _Server(channel, start, memory)
+        server = _TaskServer(channel, start, memory)
         if start.warm_up is not None:
-            _load(start.warm_up)()
-    except (
-        Exception
-    ) as why:  # whatever it is, the parent has to know before this process ends of it
-        channel.send(dumps({"failed": f"{type(why).__name__}: {why}"}))
+            _load_function(start.warm_up)()
+    except Exception as error:  # the parent must learn of any error before this process ends
+        channel.send(dump_message({"failed": f"{type(error).__name__}: {error}"}))
         raise
     gc.collect()
-    gc.freeze()  # a collection later looks only at what a task made, and costs next to nothing
-    walls = raise_walls(start.limits)
-    channel.send(dumps({"held": walls.held, "missing": dict(walls.missing)}))
+    gc.freeze()  # later collections visit only what a task made, and cost next to nothing
+    restrictions = apply_restrictions(start.limits)
+    channel.send(
+        dump_message({"active": restrictions.active, "missing": dict(restrictions.missing)})
+    )
     return server
 
 
-class _Server:
-    """What the child keeps between tasks."""
+class _TaskServer:
+    """Runs tasks, one at a time, and sends their windows and bursts."""
 
-    def __init__(self, channel: Channel, start: Start, memory: mmap) -> None:
+    def __init__(self, channel: Channel, start: StartMessage, memory: mmap) -> None:
         self._channel = channel
         self._memory = memory
         self._limits = start.limits
-        self._tasks = {name: _load(entry) for name, entry in start.tasks.items()}
-        self._untaken: tuple[Call, Bursts] | None = None
-        """The last window still lies in the shared buffer, or the parent may still want its bursts.
-        """
+        self._tasks = {name: _load_function(entry) for name, entry in start.tasks.items()}
+        self._unreleased: tuple[TaskCall, MakeBursts] | None = None
+        """The last window, while the parent may still read the buffer or request its bursts."""
 
-    def serve(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
-        """Do one task, saying its windows on the way; gives the last answer: ``value``, ``end`` or
-        ``error``."""
-        answer = self._tried(call, lambda: self._run(call, descriptors))
+    def run_task(self, call: TaskCall, descriptors: Sequence[int]) -> dict[str, object]:
+        """Run one task, sending its windows on the way, and return the last answer: ``value``,
+        ``end`` or ``error``."""
+        answer = self._catch_errors(call, lambda: self._run(call, descriptors))
         gc.collect()
-        return self._tried(call, lambda: self._finished(answer))
+        return self._catch_errors(call, lambda: self._finish(answer))
 
-    def _tried(self, call: Call, step: Callable[[], dict[str, object]]) -> dict[str, object]:
+    def _catch_errors(
+        self, call: TaskCall, step: Callable[[], dict[str, object]]
+    ) -> dict[str, object]:
         try:
             return step()
-        except HangUpError:
-            raise  # the parent is gone, nobody waits for an answer
-        except Exception as why:  # noqa: BLE001 - whatever it is, it is the answer
-            return {"error": error_to(_blame(why, call.name, self._limits))}
+        except DisconnectedError:
+            raise  # the parent is gone, so there is no receiver for an answer
+        except Exception as error:  # noqa: BLE001 - any error of a task is its answer
+            return {"error": error_to_json(_to_scanner_error(error, call.name, self._limits))}
 
-    def _finished(self, answer: dict[str, object]) -> dict[str, object]:
-        """The last answer, once the parent has all that it wants of the last window."""
-        self._wait_until_taken()
+    def _finish(self, answer: dict[str, object]) -> dict[str, object]:
+        """Return the last answer, after the parent has released the last window."""
+        self._wait_for_release()
         return answer
 
-    def _run(self, call: Call, descriptors: Sequence[int]) -> dict[str, object]:
+    def _run(self, call: TaskCall, descriptors: Sequence[int]) -> dict[str, object]:
         task = self._tasks[call.task]
-        self._allow(self._limits.write_cpu_seconds if call.writes else self._limits.cpu_seconds)
+        self._allow_cpu(self._limits.write_cpu_seconds if call.writes else self._limits.cpu_seconds)
         with ExitStack() as files:
             sources = [
                 files.enter_context(open(fd, "rb", closefd=False))
@@ -114,85 +133,92 @@ class _Server:
             if call.writes:
                 output = files.enter_context(open(descriptors[-1], "r+b", closefd=False))
                 return {"value": task(sources, call.arguments, name=call.name, output=output)}
-            self._stream(task(sources, call.arguments, name=call.name), call)
+            self._send_windows(task(sources, call.arguments, name=call.name), call)
         return {"end": True}
 
-    def _stream(self, windows: Iterable[Decoded | tuple[Decoded, Bursts]], call: Call) -> None:
-        """Say each window; while the parent looks at it, the next one is decoded."""
-        frames = Frames(self._memory, call.specs)
-        for given in windows:
-            window, bursts = given if isinstance(given, tuple) else (given, _none)
-            self._wait_until_taken()
-            frames.write(window.samples, name=call.name)
-            self._channel.send(dumps({"window": window_to(window)}))
-            self._untaken = (call, bursts)
-            del given, window, bursts
-            # frames and packets hang in cycles; megabytes a segment would wait for their turn
+    def _send_windows(
+        self, windows: Iterable[Decoded | tuple[Decoded, MakeBursts]], call: TaskCall
+    ) -> None:
+        """Send each window. The next one is decoded while the parent processes it."""
+        images = SampleBuffer(self._memory, call.specs)
+        for item in windows:
+            window, make_bursts = item if isinstance(item, tuple) else (item, _make_no_bursts)
+            self._wait_for_release()
+            images.write(window.samples, name=call.name)
+            self._channel.send(dump_message({"window": window_to_json(window)}))
+            self._unreleased = (call, make_bursts)
+            del item, window, make_bursts
+            # Frames and packets are in reference cycles: without this, megabytes of each segment
+            # would wait for a collection
             gc.collect()
             if not call.ahead:
-                self._wait_until_taken()
-            self._allow(self._limits.cpu_seconds)
+                self._wait_for_release()
+            self._allow_cpu(self._limits.cpu_seconds)
 
-    def _wait_until_taken(self) -> None:
-        while self._untaken is not None:
-            untaken, self._untaken = self._untaken, None
-            if self._channel.receive() == BURSTS:
-                self._say_bursts(*untaken)
-                self._untaken = untaken
+    def _wait_for_release(self) -> None:
+        while self._unreleased is not None:
+            unreleased, self._unreleased = self._unreleased, None
+            if self._channel.receive() == SEND_BURSTS:
+                self._send_bursts(*unreleased)
+                self._unreleased = unreleased
 
-    def _say_bursts(self, call: Call, bursts: Bursts) -> None:
-        """Each as soon as it is made; each may cost as much as a window."""
-        rolls = Rolls(self._memory, call.specs)
-        self._allow(self._limits.cpu_seconds)
-        for sample in bursts():
-            kind = rolls.write(sample)
+    def _send_bursts(self, call: TaskCall, make_bursts: MakeBursts) -> None:
+        """Send each burst as soon as it is made; each may cost as much as a window."""
+        images = BurstBuffer(self._memory, call.specs)
+        self._allow_cpu(self._limits.cpu_seconds)
+        for sample in make_bursts():
+            kind = images.append(sample)
             if kind is None:
-                log.debug("no room for more bursts of a window", extra={"source": call.name})
+                log.debug(
+                    "buffer too small for all bursts of a window", extra={"source": call.name}
+                )
                 break
-            self._channel.send(dumps({"burst": burst_to(sample, kind)}))
-            self._allow(self._limits.cpu_seconds)
-        self._channel.send(dumps({"made": True}))
+            self._channel.send(dump_message({"burst": burst_to_json(sample, kind)}))
+            self._allow_cpu(self._limits.cpu_seconds)
+        self._channel.send(dump_message({"bursts_end": True}))
         gc.collect()
-        self._allow(self._limits.cpu_seconds)
+        self._allow_cpu(self._limits.cpu_seconds)
 
     @staticmethod
-    def _allow(cpu_seconds: float) -> None:
-        """Give this much processor time from now; then SIGPROF ends the process, even inside native
-        code."""
-        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+    def _allow_cpu(seconds: float) -> None:
+        """Allow this much processor time from now on; then SIGPROF ends the process, even inside
+        native code."""
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def _none() -> Iterator[Sample]:
+def _make_no_bursts() -> Iterator[Sample]:
     return iter(())
 
 
-def _blame(why: Exception, name: str, limits: SandboxLimits) -> ScannerError:
-    """What the parent is told; anything that is not foreseen counts as a death, and the process is
-    replaced."""
-    if isinstance(why, ScannerError):
-        return why
-    if isinstance(why, MemoryError):
+def _to_scanner_error(error: Exception, name: str, limits: SandboxLimits) -> ScannerError:
+    """Return the error to send; an unexpected one counts as a death, and the parent replaces the
+    process."""
+    if isinstance(error, ScannerError):
+        return error
+    if isinstance(error, MemoryError):
         mib = limits.memory_bytes >> 20
         return LimitError(
-            f"{name}: needs more memory than its decoder may have, {mib} MiB", kind="limit_memory"
+            f"{name}: decoding needs more memory than the limit of {mib} MiB", kind="limit_memory"
         )
-    if isinstance(why, OSError) and why.errno == errno.EFBIG:
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return LimitError(
             f"{name}: result is longer than {limits.output_bytes} bytes", kind="limit_bytes"
         )
-    return DecoderDiedError(f"{name}: {type(why).__name__} in {_place(why.__traceback__)}: {why}")
+    line = _innermost_line(error.__traceback__)
+    return DecoderDiedError(f"{name}: {type(error).__name__} in {line}: {error}")
 
 
-def _load(entry: str) -> Callable[..., Any]:
-    module, _, function = entry.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
+def _load_function(entry: str) -> Callable[..., Any]:
+    module, _, name = entry.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
 
 
-def _place(traceback: TracebackType | None) -> str:
-    """File and line of the innermost frame, without reading the file: that is not allowed here."""
-    place = "?"
+def _innermost_line(traceback: TracebackType | None) -> str:
+    """Return file and line of the innermost frame without reading the file, which is forbidden
+    here."""
+    line = "?"
     while traceback is not None:
-        place = f"{traceback.tb_frame.f_code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}"
+        line = f"{traceback.tb_frame.f_code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
-    return place
+    return line

@@ -1,5 +1,5 @@
-"""Landlock with no rule: no path can be opened, no TCP port reached, whatever the process is
-allowed otherwise."""
+"""Landlock with an empty rule set: the process can open no path and reach no TCP port, whatever
+rights it has otherwise."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import os
 __all__ = ["abi", "install"]
 
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446
-"""The same numbers on every architecture."""
+"""System call numbers, the same on every architecture."""
 _VERSION = 1
 
 _FILES = {1: 13, 2: 14, 3: 15, 5: 16}
-"""ABI -> how many file rights it knows; a version between two has those of the older one."""
+"""ABI version -> number of file rights that it defines; a version between two has those of the
+older one."""
 _NETWORK_SINCE, _SCOPE_SINCE = 4, 6
 _BIND_AND_CONNECT = 0b11
 _ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
@@ -28,15 +29,17 @@ class _Ruleset(ctypes.Structure):
 
 
 def abi(libc: ctypes.CDLL) -> int:
-    """The kernel's version of Landlock, 0 where it has none or it is switched off."""
+    """Return the kernel's Landlock version, 0 if it has none or Landlock is disabled."""
     return max(0, int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)))
 
 
 def install(libc: ctypes.CDLL, version: int) -> None:
-    """Take all rights that ``version`` can name from this thread, for ever. Needs NO_NEW_PRIVS.
+    """Irrevocably remove all rights that ``version`` defines from this thread.
+
+    Requires NO_NEW_PRIVS.
 
     Raises:
-        OSError: the kernel refused it.
+        OSError: the kernel refused.
     """
     rights = max(count for since, count in _FILES.items() if since <= version)
     ruleset = _Ruleset(
@@ -54,7 +57,7 @@ def install(libc: ctypes.CDLL, version: int) -> None:
 
 
 def _size(version: int) -> int:
-    """Bytes of the structure that this version knows; it refuses a longer one."""
+    """Return the size in bytes of this version's structure; the kernel refuses a longer one."""
     if version >= _SCOPE_SINCE:
         return 24
     return 16 if version >= _NETWORK_SINCE else 8

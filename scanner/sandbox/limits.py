@@ -1,4 +1,4 @@
-"""How much one disposable process may take before it is ended."""
+"""Limits of one child process."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ __all__ = ["LONGEST_SECONDS", "SandboxLimits"]
 
 
 LONGEST_SECONDS: Final = 1e8
-"""Three years: more is as good as for ever, and the kernel's clocks refuse what is far beyond."""
+"""Three years, in effect no limit; the kernel's clocks refuse much longer times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLimits:
-    """What a child may use; past it the child ends and the source is blamed."""
+    """What a child may use; if it exceeds a limit, it ends and the source is blamed."""
 
     memory_bytes: int = 1 << 30
-    """Address space of the child (``RLIMIT_AS``), some 250 MiB of which are taken before any work:
-    Python, FFmpeg, the shared buffer."""
+    """Address space of the child (``RLIMIT_AS``). Python, FFmpeg and the shared buffer use some
+    250 MiB of it before any work."""
     cpu_seconds: float = 20.0
-    """Processor time of one window, opening included; the child's own timer ends it."""
+    """Processor time for one window, opening included; the child's own timer kills it."""
     wall_seconds: float = 60.0
-    """Longest wait for one window; the parent ends the child."""
+    """Longest wait for one window; then the parent kills the child."""
     write_cpu_seconds: float = 120.0
-    """Processor time of one written file, which may have to be encoded."""
+    """Processor time for one written file, which may have to be encoded."""
     write_wall_seconds: float = 300.0
     """Longest wait for one written file."""
     start_seconds: float = 30.0
     """Longest wait for a fresh child to be ready."""
     max_tasks: int = 500
-    """Tasks after which a child is replaced by a fresh one, so that no leak of a decoder lasts."""
+    """Number of tasks after which a child is replaced, so that leaks of decoders do not add up."""
     buffer_bytes: int = 64 << 20
-    """All images of one window; shared memory that is only taken when it is filled."""
+    """Shared memory for all images of one window; pages are allocated when they are written."""
     output_bytes: int = 1 << 30
     """Longest file that a task may write."""
 

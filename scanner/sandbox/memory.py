@@ -1,4 +1,4 @@
-"""Memory and files as open descriptors: what a parent hands to a child that may open nothing."""
+"""Memory and files as open descriptors, which a parent passes to a child that may open nothing."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 from scanner.errors import InputError, RefusedError
 from scanner.types import Source
 
-__all__ = ["Lender", "opened", "shared_memory"]
+__all__ = ["SourceOpener", "create_shared_memory", "open_readonly"]
 
-_KEPT = 2
-"""Sources whose memory is kept: a segment and its init."""
-_KEPT_BYTES = 16 << 20
-"""Longer sources are files in any sensible setting; their memory is not kept."""
+_REUSED_FILES = 2
+"""Sources whose memory is reused: a segment and its init."""
+_MAX_REUSED_BYTES = 16 << 20
+"""Longer sources are files in any sensible setting; their memory is not reused."""
 _SIZE_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 @contextlib.contextmanager
-def shared_memory(size: int) -> Iterator[int]:
-    """Zeroed memory that two processes can map; pages are taken when they are first written.
+def create_shared_memory(size: int) -> Iterator[int]:
+    """Open zeroed memory that two processes can map; pages are allocated at their first write.
 
-    Its size is sealed: one process cannot shrink it under the other, whose next look would be a
-    SIGBUS.
+    Its size is sealed: neither process can shrink it under the other, whose next access would be
+    a SIGBUS.
     """
     descriptor = os.memfd_create("streamwarden", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -37,44 +37,44 @@ def shared_memory(size: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-class Lender:
-    """Makes sources into descriptors that whoever gets them can only read.
+class SourceOpener:
+    """Opens sources as descriptors that can only be read.
 
-    Bytes are written to memory that is kept and written again: fresh pages for each segment would
-    cost three times the copy.
+    A source given as bytes is written to a memory file that is reused for the next one: fresh
+    pages for each segment would cost three times the copy.
     """
 
     def __init__(self) -> None:
-        self._kept: list[int] = []
+        self._reused: list[int] = []
 
     @contextlib.contextmanager
-    def lend(self, sources: Sequence[Source], *, name: str) -> Iterator[list[int]]:
-        """A descriptor for each source, at its start; closed at the end, when those who got copies
-        may still read.
+    def open_sources(self, sources: Sequence[Source], *, name: str) -> Iterator[list[int]]:
+        """Open a descriptor for each source, at its start, and close them when the block ends.
 
-        What was lent before must be read no more: its memory may be the same.
+        Processes that got copies of the descriptors may still read then, but no longer after the
+        next call, which may write other sources to the same memory.
 
         Raises:
-            InputError, RefusedError: as ``opened``.
+            InputError, RefusedError: as ``open_readonly``.
         """
         with contextlib.ExitStack() as files:
             yield [
                 files.enter_context(
-                    self._written(place, source)
+                    self._open_bytes(index, source)
                     if isinstance(source, bytes)
-                    else opened(source, name=name)
+                    else open_readonly(source, name=name)
                 )
-                for place, source in enumerate(sources)
+                for index, source in enumerate(sources)
             ]
 
     def close(self) -> None:
-        """Give the memory back."""
-        while self._kept:
-            os.close(self._kept.pop())
+        """Free the memory."""
+        while self._reused:
+            os.close(self._reused.pop())
 
     @contextlib.contextmanager
-    def _written(self, place: int, data: bytes) -> Iterator[int]:
-        with self._memory(place, len(data)) as memory:
+    def _open_bytes(self, index: int, data: bytes) -> Iterator[int]:
+        with self._memory_file(index, len(data)) as memory:
             os.ftruncate(memory, len(data))
             _write(memory, data)
             reader = os.open(f"/proc/self/fd/{memory}", os.O_RDONLY | os.O_CLOEXEC)
@@ -84,13 +84,13 @@ class Lender:
             os.close(reader)
 
     @contextlib.contextmanager
-    def _memory(self, place: int, size: int) -> Iterator[int]:
-        """Memory for one source: kept for the first few, which are segments and their init; else
-        only lent."""
-        if place < _KEPT and size <= _KEPT_BYTES:
-            while len(self._kept) <= place:
-                self._kept.append(os.memfd_create("streamwarden", os.MFD_CLOEXEC))
-            yield self._kept[place]
+    def _memory_file(self, index: int, size: int) -> Iterator[int]:
+        """Open memory for one source: a reused file for the first few, which are segments and
+        their init, otherwise a new one."""
+        if index < _REUSED_FILES and size <= _MAX_REUSED_BYTES:
+            while len(self._reused) <= index:
+                self._reused.append(os.memfd_create("streamwarden", os.MFD_CLOEXEC))
+            yield self._reused[index]
             return
         memory = os.memfd_create("streamwarden", os.MFD_CLOEXEC)
         try:
@@ -100,23 +100,23 @@ class Lender:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, name: str) -> Iterator[int]:
-    """A descriptor at the start of a plain file, only for reading.
+def open_readonly(path: Path, *, name: str) -> Iterator[int]:
+    """Open a regular file for reading and give its descriptor.
 
     Raises:
         InputError: there is no such file, or it may not be read.
-        RefusedError: it is something else than a plain file: a folder, pipe or device.
+        RefusedError: it is not a regular file but a folder, pipe or device.
     """
     try:
-        # Without O_NONBLOCK a pipe that nobody writes would hold us for ever
+        # Without O_NONBLOCK, opening a pipe that has no writer would block indefinitely
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-    except (OSError, ValueError) as why:
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"{name}: cannot be opened: {getattr(why, 'strerror', None) or why}"
-        ) from why
+            f"{name}: cannot be opened: {getattr(error, 'strerror', None) or error}"
+        ) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RefusedError(f"{name}: not a plain file")
+            raise RefusedError(f"{name}: not a regular file")
         yield descriptor
     finally:
         os.close(descriptor)

@@ -1,7 +1,15 @@
-"""One child process as its parent sees it: start it, ask it, wait for its answers, end it.
+"""One child process from its parent's side: start it, call a task, receive its answers, kill it.
 
-It is a fresh interpreter and not a fork: threads, locks, open files and secrets of the parent stay
-with the parent.
+    ChildProcess() --> idle -- start_task --> busy -- end, value, most errors --> idle
+                                                |
+                                                +-- death, timeout, protocol violation,
+                                                    out of memory, task abandoned --> kill
+
+A child that is not idle has unread answers in its connection and cannot be used again. The
+messages are in ``protocol``.
+
+The child is a fresh interpreter and not a fork: threads, locks, open files and secrets of the
+parent stay with the parent.
 """
 
 from __future__ import annotations
@@ -19,28 +27,30 @@ from typing import Any
 
 from scanner.errors import DecoderDiedError, SetupError
 from scanner.media.samples import Decoded, Sample
-from scanner.sandbox.border import (
-    Frames,
-    LieError,
-    Rolls,
-    burst_from,
-    error_from,
-    loads,
-    walls_from,
-    window_from,
-)
-from scanner.sandbox.channel import Channel, HangUpError
+from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
+from scanner.sandbox.channel import Channel, DisconnectedError
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.memory import shared_memory
-from scanner.sandbox.messages import BURSTS, TAKEN, Call, Start
-from scanner.sandbox.walls import Walls
+from scanner.sandbox.memory import create_shared_memory
+from scanner.sandbox.protocol import (
+    RELEASE,
+    SEND_BURSTS,
+    ProtocolViolationError,
+    StartMessage,
+    TaskCall,
+    burst_from_json,
+    error_from_json,
+    parse_message,
+    restrictions_from_json,
+    window_from_json,
+)
+from scanner.sandbox.restrictions import Restrictions
 
-__all__ = ["Child"]
+__all__ = ["ChildProcess"]
 
 _CPU_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
-_GRACE_SECONDS = 2.0
-"""Between the end of a connection and the end of its process."""
-_KEPT_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
+_EXIT_SECONDS = 2.0
+"""Longest time between the end of a connection and the end of its process."""
+_PASSED_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
 """All other variables, passwords among them, stay with the parent."""
 
 _TUNING = {
@@ -52,13 +62,13 @@ _TUNING = {
 }
 
 
-class Child:
-    """A process without rights that does one task at a time."""
+class ChildProcess:
+    """An unprivileged sandboxed process that runs one task at a time."""
 
     def __init__(
         self, limits: SandboxLimits, tasks: Mapping[str, str], warm_up: str | None
     ) -> None:
-        """Start it and wait until its walls stand.
+        """Start the process and wait until it has applied its restrictions.
 
         Raises:
             SetupError: it does not start on this machine, with the reason.
@@ -66,160 +76,166 @@ class Child:
         self._limits = limits
         self._process, self._channel = _spawn()
         try:
-            self.walls = self._begin(tasks, warm_up)
+            self.restrictions = self._start(tasks, warm_up)
         except BaseException:
             self.kill()
             raise
-        self.tasks = 0
-        """How many it was asked."""
-        self.idle = True
-        """It waits for a task; otherwise only its answers, or its end, are of use."""
+        self.task_count = 0
+        """Number of tasks that were started."""
+        self.is_idle = True
+        """Whether it waits for a task; otherwise it can only finish the current one or be
+        killed."""
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @property
-    def alive(self) -> bool:
-        """It has not ended yet."""
+    def is_alive(self) -> bool:
+        """Whether the process has not ended yet."""
         return self._process.poll() is None
 
-    def ask(self, call: Call, descriptors: Sequence[int]) -> None:
-        """Hand over one task and copies of the descriptors that it needs.
+    def start_task(self, call: TaskCall, descriptors: Sequence[int]) -> None:
+        """Send one task and copies of the descriptors that it needs.
 
         Raises:
-            DecoderDiedError: nobody takes it.
+            DecoderDiedError: the child does not accept it.
         """
-        self.idle, self.tasks = False, self.tasks + 1
-        with self._blaming(call):
+        self.is_idle, self.task_count = False, self.task_count + 1
+        with self._translate_failures(call):
             self._channel.send(pickle.dumps(call), descriptors, seconds=self._wall_seconds(call))
 
-    def windows(self, call: Call) -> Iterator[Decoded]:
-        """The answer to a stream, window by window; the child works on the next one while the
-        caller looks at this one.
+    def receive_windows(self, call: TaskCall) -> Iterator[Decoded]:
+        """Yield the windows of a stream; the child works on the next one while the caller
+        processes this one.
 
-        Where the call may want bursts, the child keeps what they are made of until the next window
-        is asked for.
+        If the call wants bursts, a window is released only when the next one is requested, so
+        that the child keeps what the bursts are made of.
 
         Raises:
             InputError: the task refused its source.
-            DecoderDiedError: the child died, passed a limit, or lied.
+            DecoderDiedError: the child died, exceeded a limit or violated the protocol.
         """
-        frames = Frames(self._memory, call.specs)
-        expected = 0
-        while (answer := self._answer(call, "window", "end"))[0] == "window":
-            with self._blaming(call):
-                window = window_from(answer[1], frames, least_index=expected)
-            expected = window.index + 1
-            if call.bursts:
+        images = SampleBuffer(self._memory, call.specs)
+        min_index = 0
+        while (answer := self._receive(call, "window", "end"))[0] == "window":
+            with self._translate_failures(call):
+                window = window_from_json(answer[1], images, min_index=min_index)
+            min_index = window.index + 1
+            if call.wants_bursts:
                 yield window
-            with self._blaming(call):
-                self._channel.send(TAKEN, seconds=self._wall_seconds(call))
+            with self._translate_failures(call):
+                self._channel.send(RELEASE, seconds=self._wall_seconds(call))
             if window.last:
-                self._answer(
-                    call, "end"
-                )  # a caller that stops at the last window leaves the child idle
-            if not call.bursts:
+                # received here, so that a caller that stops at the last window leaves it idle
+                self._receive(call, "end")
+            if not call.wants_bursts:
                 yield window
             if window.last:
                 return
 
-    def bursts(self, call: Call, window: Decoded) -> tuple[Sample, ...]:
-        """Those of the window given last, in order of time; no window was asked for since.
+    def receive_bursts(self, call: TaskCall, window: Decoded) -> tuple[Sample, ...]:
+        """Request the bursts of the last window and return them in order of time.
+
+        Valid until the next window is requested.
 
         Raises:
-            InputError, DecoderDiedError: as ``windows``.
+            InputError, DecoderDiedError: as ``receive_windows``.
         """
-        rolls, made = Rolls(self._memory, call.specs), list[Sample]()
-        with self._blaming(call):
-            self._channel.send(BURSTS, seconds=self._wall_seconds(call))
-        while (answer := self._answer(call, "burst", "made"))[0] == "burst":
-            with self._blaming(call):
-                made.append(burst_from(answer[1], rolls, window=window, before=made))
-        return tuple(made)
+        images, bursts = BurstBuffer(self._memory, call.specs), list[Sample]()
+        with self._translate_failures(call):
+            self._channel.send(SEND_BURSTS, seconds=self._wall_seconds(call))
+        while (answer := self._receive(call, "burst", "bursts_end"))[0] == "burst":
+            with self._translate_failures(call):
+                bursts.append(burst_from_json(answer[1], images, window=window, before=bursts))
+        return tuple(bursts)
 
-    def value(self, call: Call) -> Any:
-        """The answer of a writer: JSON, not checked beyond that.
+    def receive_value(self, call: TaskCall) -> Any:
+        """Return the answer of a task that writes: JSON, not validated beyond that.
 
         Raises:
             InputError: the task refused its source.
-            DecoderDiedError: the child died, passed a limit, or lied.
+            DecoderDiedError: the child died, exceeded a limit or violated the protocol.
         """
-        return self._answer(call, "value")[1]
+        return self._receive(call, "value")[1]
 
     def kill(self) -> None:
-        """End it now, whatever it does; it has nothing to lose. Leaves no zombie."""
+        """Kill the process, whatever it does; it has nothing to lose. Leaves no zombie."""
         self._channel.close()
         self._process.kill()
         self._process.wait()
 
-    def _begin(self, tasks: Mapping[str, str], warm_up: str | None) -> Walls:
-        start = Start(parent=os.getpid(), limits=self._limits, tasks=tasks, warm_up=warm_up)
-        with shared_memory(self._limits.buffer_bytes) as buffer:
+    def _start(self, tasks: Mapping[str, str], warm_up: str | None) -> Restrictions:
+        start = StartMessage(parent=os.getpid(), limits=self._limits, tasks=tasks, warm_up=warm_up)
+        with create_shared_memory(self._limits.buffer_bytes) as buffer:
             self._memory = mmap(buffer, self._limits.buffer_bytes)
             try:
                 self._channel.send(
                     pickle.dumps(start), [buffer], seconds=self._limits.start_seconds
                 )
-                said = loads(self._channel.receive(seconds=self._limits.start_seconds))
-            except HangUpError as why:
-                cause = _cause(self._process.wait(_GRACE_SECONDS))
-                raise SetupError(f"the decoder process ends at its start by {cause}") from why
-            except (TimeoutError, ValueError, LieError) as why:
-                raise SetupError(f"the decoder process does not start: {why}") from why
-        if "failed" in said:
-            raise SetupError(f"the decoder process does not start: {said['failed']}")
-        return walls_from(said)
+                message = parse_message(self._channel.receive(seconds=self._limits.start_seconds))
+            except DisconnectedError as error:
+                cause = _describe_exit(self._process.wait(_EXIT_SECONDS))
+                raise SetupError(f"the decoder process ends at its start by {cause}") from error
+            except (TimeoutError, ValueError, ProtocolViolationError) as error:
+                raise SetupError(f"the decoder process does not start: {error}") from error
+        if "failed" in message:
+            raise SetupError(f"the decoder process does not start: {message['failed']}")
+        return restrictions_from_json(message)
 
-    def _answer(self, call: Call, *wanted: str) -> tuple[str, Any]:
-        """The next answer and its kind; an error, ``end`` and ``value`` end the task."""
-        with self._blaming(call):
-            said = loads(self._channel.receive(seconds=self._wall_seconds(call)))
-            if "error" in said:
-                error = error_from(said["error"])
-                self.idle = error.kind not in ("decoder_died", "limit_memory")
+    def _receive(self, call: TaskCall, *kinds: str) -> tuple[str, Any]:
+        """Return the kind and content of the next message, which must be of one of ``kinds``.
+
+        An error, ``end`` and ``value`` end the task.
+        """
+        with self._translate_failures(call):
+            message = parse_message(self._channel.receive(seconds=self._wall_seconds(call)))
+            if "error" in message:
+                error = error_from_json(message["error"])
+                self.is_idle = error.kind not in ("decoder_died", "limit_memory")
                 raise error
-            for kind in wanted:
-                if kind in said:
-                    self.idle = kind in ("end", "value")
-                    return kind, said[kind]
-            raise LieError(f"{sorted(said)[:3]} where {' or '.join(wanted)} belongs")
+            for kind in kinds:
+                if kind in message:
+                    self.is_idle = kind in ("end", "value")
+                    return kind, message[kind]
+            raise ProtocolViolationError(f"{sorted(message)[:3]} instead of {' or '.join(kinds)}")
 
     @contextlib.contextmanager
-    def _blaming(self, call: Call) -> Iterator[None]:
-        """Say what became of the child while it worked on ``call``."""
+    def _translate_failures(self, call: TaskCall) -> Iterator[None]:
+        """Turn each way in which the child can fail at ``call`` into a ``DecoderDiedError``."""
         try:
             yield
-        except TimeoutError as why:
-            message = f"{call.name}: decoder gave nothing for {self._wall_seconds(call):g} s"
-            raise DecoderDiedError(message, kind="limit_time") from why
-        except HangUpError as why:
-            raise self._death(call) from why
-        except (LieError, ValueError) as why:
-            raise DecoderDiedError(f"{call.name}: decoder answered {why}") from why
+        except TimeoutError as error:
+            text = f"{call.name}: decoder sent nothing for {self._wall_seconds(call):g} s"
+            raise DecoderDiedError(text, kind="limit_time") from error
+        except DisconnectedError as error:
+            raise self._death_error(call) from error
+        except (ProtocolViolationError, ValueError) as error:
+            raise DecoderDiedError(f"{call.name}: decoder sent {error}") from error
 
-    def _death(self, call: Call) -> DecoderDiedError:
+    def _death_error(self, call: TaskCall) -> DecoderDiedError:
         try:
-            status = self._process.wait(_GRACE_SECONDS)
+            status = self._process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
-            return DecoderDiedError(f"{call.name}: decoder hung up")
+            return DecoderDiedError(f"{call.name}: decoder closed its connection")
         if -status in _CPU_SIGNALS:
             return DecoderDiedError(
-                f"{call.name}: decoder used more than {self._cpu_limit(call)}", kind="limit_cpu"
+                f"{call.name}: decoder used more than {self._describe_cpu_limit(call)}",
+                kind="limit_cpu",
             )
-        return DecoderDiedError(f"{call.name}: decoder ended by {_cause(status)}")
+        return DecoderDiedError(f"{call.name}: decoder ended by {_describe_exit(status)}")
 
-    def _wall_seconds(self, call: Call) -> float:
+    def _wall_seconds(self, call: TaskCall) -> float:
         return self._limits.write_wall_seconds if call.writes else self._limits.wall_seconds
 
-    def _cpu_limit(self, call: Call) -> str:
+    def _describe_cpu_limit(self, call: TaskCall) -> str:
         if call.writes:
             return f"{self._limits.write_cpu_seconds:g} s of processor time for one file"
         return f"{self._limits.cpu_seconds:g} s of processor time for one window"
 
 
-def _cause(status: int) -> str:
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"status {status}"
     try:
@@ -229,23 +245,24 @@ def _cause(status: int) -> str:
 
 
 def _spawn() -> tuple[subprocess.Popen[bytes], Channel]:
-    """A child that waits for its ``Start``, and our end of the connection."""
-    environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
+    """Start a process that waits for its ``StartMessage``; return it and the parent's end of the
+    connection."""
+    environment = {key: os.environ[key] for key in _PASSED_ENVIRONMENT if key in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     command = [sys.executable, "-P", "-s", "-m", "scanner.sandbox"]
     quiet = subprocess.DEVNULL
-    ours, theirs = socket.socketpair()
+    parent_end, child_end = socket.socketpair()
     try:
-        with theirs:
+        with child_end:
             process = subprocess.Popen(
                 command,
-                stdin=theirs.fileno(),
+                stdin=child_end.fileno(),
                 stdout=quiet,
                 stderr=quiet,
                 env=environment | _TUNING,
                 start_new_session=True,
             )
-    except OSError as why:
-        ours.close()
-        raise SetupError(f"the decoder process does not start: {why}") from why
-    return process, Channel(ours)
+    except OSError as error:
+        parent_end.close()
+        raise SetupError(f"the decoder process does not start: {error}") from error
+    return process, Channel(parent_end)

@@ -1,5 +1,12 @@
-"""Decoding where it can do no harm: a child process that may hang, crash or be taken over, and is
-then replaced."""
+"""Decoding in a child process that may hang, crash or be taken over, and is then replaced.
+
+no child -- first task --> idle -- task --> busy -- task ended --> idle
+   ^                        |                |
+   |  died, or max_tasks    |                |  died, refused by a limit, left half-way,
+   +------------------------+                |  or the task wrote a file
+   ^                                         |
+   +-----------------------------------------+
+"""
 
 from __future__ import annotations
 
@@ -12,15 +19,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scanner.errors import LimitError
 from scanner.media.samples import Decoded, Sample
-from scanner.sandbox.channel import MOST_DESCRIPTORS
+from scanner.sandbox.channel import MAX_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.memory import Lender
-from scanner.sandbox.messages import Call
-from scanner.sandbox.process import Child
-from scanner.sandbox.walls import Walls
+from scanner.sandbox.memory import SourceOpener
+from scanner.sandbox.process import ChildProcess
+from scanner.sandbox.protocol import TaskCall
+from scanner.sandbox.restrictions import Restrictions
 from scanner.types import FrameSpec, Source
 
-if TYPE_CHECKING:  # who only opens files by this package does not load FFmpeg
+if TYPE_CHECKING:  # programs that only open files with this package do not load FFmpeg
     from scanner.media.request import DecodeRequest
 
 __all__ = ["TASKS", "Sandbox", "Windows"]
@@ -32,66 +39,70 @@ TASKS: Mapping[str, str] = {
     "thumbnails": "scanner.media.stills:thumbnails",
     "cut": "scanner.media.clip:cut_in_child",
 }
-"""What a child can be asked, as ``module:function``; it imports them all before it gives up its
+"""The tasks of a child as ``module:function``; it imports all of them before it gives up its
 rights."""
 WARM_UP = "scanner.sandbox.tasks:warm_up"
 
+StartTask = Callable[[], AbstractContextManager[ChildProcess]]
+"""Starts a task in a child; at the end of the block, a child that has not finished is replaced."""
+
 
 class Windows(Iterator[Decoded]):
-    """The windows of one source, one after the other, while a child works on them."""
+    """The windows of one source, in order, while a child decodes them."""
 
-    def __init__(self, call: Call, asked: Callable[[], AbstractContextManager[Child]]) -> None:
-        """``asked`` hands the call to a child; the first window does."""
+    def __init__(self, call: TaskCall, start: StartTask) -> None:
+        """``start`` is called for the first window."""
         self._call = call
-        self._given: Decoded | None = None
-        self._at_work: list[Child] = []
-        self._windows = _all(
-            call, asked, self._at_work
-        )  # it does not know us: dropped half-way, both go at once, and the task ends
+        self._last: Decoded | None = None
+        self._active: list[ChildProcess] = []
+        # The generator holds no reference to this object: dropping the object half-way frees both
+        # at once, which ends the task
+        self._windows = _receive_windows(call, start, self._active)
 
     def __next__(self) -> Decoded:
-        self._given = next(self._windows)
-        return self._given
+        self._last = next(self._windows)
+        return self._last
 
     def bursts(self) -> tuple[Sample, ...]:
-        """The bursts of the window that was given last, in order of time: of each only the images
-        that are of bursts.
+        """Return the bursts of the last window in order of time, each with the images of its
+        burst specs only.
 
-        Ask before the next window. None, where nobody asked for such specs or where the window has
-        none.
+        Call it before the next window is requested. The result is empty if the request has no
+        burst specs or the window has no bursts.
 
         Raises:
             InputError, DecoderDiedError: as for a window; no window follows then.
         """
-        if self._given is None or not self._at_work or not self._call.bursts:
+        if self._last is None or not self._active or not self._call.wants_bursts:
             return ()
         try:
-            return self._at_work[0].bursts(self._call, self._given)
+            return self._active[0].receive_bursts(self._call, self._last)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """No more windows are wanted."""
+        """End the task; no more windows follow."""
         self._windows.close()
 
 
-def _all(
-    call: Call, asked: Callable[[], AbstractContextManager[Child]], at_work: list[Child]
+def _receive_windows(
+    call: TaskCall, start: StartTask, active: list[ChildProcess]
 ) -> Generator[Decoded]:
-    with asked() as child:
-        at_work.append(child)
+    with start() as child:
+        active.append(child)
         try:
-            yield from child.windows(call)
+            yield from child.receive_windows(call)
         finally:
-            at_work.clear()
+            active.clear()
 
 
 class Sandbox:
-    """Owns one child at a time: started at the first task, replaced after a death or ``max_tasks``.
+    """Owns one child at a time: started for the first task, replaced after a death or
+    ``max_tasks``.
 
-    One task at a time, and one thread: the child dies with the thread that started it, so that none
-    is ever left over.
+    It runs one task at a time and belongs to one thread: the child dies with the thread that
+    started it, so that no child outlives its owner.
     """
 
     def __init__(
@@ -104,8 +115,8 @@ class Sandbox:
         self._limits = SandboxLimits() if limits is None else limits
         self._tasks = tasks
         self._warm_up = warm_up
-        self._lender = Lender()
-        self._child: Child | None = None
+        self._opener = SourceOpener()
+        self._child: ChildProcess | None = None
 
     def __enter__(self) -> Sandbox:
         return self
@@ -119,13 +130,13 @@ class Sandbox:
         self.close()
 
     @property
-    def walls(self) -> Walls:
-        """Which walls hold here; starts a child to find out."""
-        return self._ready_child().walls
+    def restrictions(self) -> Restrictions:
+        """The restrictions that are active on this machine; starts a child to find out."""
+        return self._idle_child().restrictions
 
     @property
     def pid(self) -> int | None:
-        """Of the child; None while there is none."""
+        """Process id of the child; None while there is none."""
         return None if self._child is None else self._child.pid
 
     def decode(
@@ -137,17 +148,17 @@ class Sandbox:
         init: Source | None = None,
         ahead: bool = True,
     ) -> Windows:
-        """``scanner.media.look`` in the child: what was seen, window by window, and the bursts of a
-        window where they are asked for.
+        """Run ``scanner.media.look`` in the child: yield the samples window by window, and the
+        bursts of a window on request.
 
-        The child decodes the next window while the caller looks at this one (not so without
-        ``ahead``: then a death is sure to be of the window that was asked for); its wall clock runs
-        only while the caller waits. Images are the caller's own copies.
+        The child decodes the next window while the caller processes this one. Without ``ahead``
+        it does not, so that a death certainly belongs to the window that was requested. Its wall
+        clock runs only while the caller waits. Images are the caller's own copies.
 
         Raises:
             InputError: what ``media`` says of the source, or it cannot be opened.
-            DecoderDiedError: the child died or was ended; ``kind`` says how. The next call starts a
-                fresh one.
+            DecoderDiedError: the child died or was killed; ``kind`` says how. The next call starts
+                a fresh one.
             SetupError: a child cannot be started here.
         """
         sources = (source,) if init is None else (source, init)
@@ -163,10 +174,10 @@ class Sandbox:
         name: str,
         ahead: bool = True,
     ) -> Windows:
-        """Any task that yields windows, as ``decode`` does; ``arguments`` are pickled, ``specs``
-        are the images of each sample."""
-        call = Call(task=task, name=name, arguments=arguments, specs=tuple(specs), ahead=ahead)
-        return Windows(call, lambda: self._asked(call, sources, None))
+        """Run any task that yields windows, as ``decode`` does; ``arguments`` are pickled,
+        ``specs`` are the images of each sample."""
+        call = TaskCall(task=task, name=name, arguments=arguments, specs=tuple(specs), ahead=ahead)
+        return Windows(call, lambda: self._running(call, sources, None))
 
     def call(
         self,
@@ -177,64 +188,68 @@ class Sandbox:
         output: BinaryIO,
         name: str,
     ) -> Any:
-        """Any task that writes a file; gives what the task returned, which is JSON and to be
-        checked by the caller.
+        """Run any task that writes a file and return its result: JSON, which the caller must
+        validate.
 
         ``output`` is an empty file, open for reading and writing. What the child wrote there is as
-        untrusted as its answer, but final: the child ends with the task, or it could keep the file
-        open and change it later.
+        untrusted as its answer, but final: the child is killed after the task, because it could
+        keep the file open and change it later.
 
         Raises:
             InputError, DecoderDiedError, SetupError: as ``decode``.
         """
-        call = Call(task=task, name=name, arguments=arguments, writes=True)
-        with self._asked(call, sources, output) as child:
-            value = child.value(call)
-        self._end_child()
+        call = TaskCall(task=task, name=name, arguments=arguments, writes=True)
+        with self._running(call, sources, output) as child:
+            value = child.receive_value(call)
+        self._kill_child()
         return value
 
     def close(self) -> None:
-        """End the child. A later call would start a fresh one."""
-        self._end_child()
-        self._lender.close()
+        """Kill the child and free its memory. A later call would start a fresh one."""
+        self._kill_child()
+        self._opener.close()
 
     @contextlib.contextmanager
-    def _asked(
-        self, call: Call, sources: Sequence[Source], output: BinaryIO | None
-    ) -> Iterator[Child]:
-        """A child at work on ``call``; one that is not done when the block ends, for whatever
-        reason, is replaced."""
-        if len(sources) >= MOST_DESCRIPTORS:
+    def _running(
+        self, call: TaskCall, sources: Sequence[Source], output: BinaryIO | None
+    ) -> Iterator[ChildProcess]:
+        """Give a child that works on ``call``; kill it if it has not finished when the block
+        ends, for whatever reason."""
+        if len(sources) >= MAX_DESCRIPTORS:
             raise LimitError(
-                f"{call.name}: {len(sources)} sources in one task, limit is {MOST_DESCRIPTORS - 1}",
+                f"{call.name}: {len(sources)} sources in one task, limit is {MAX_DESCRIPTORS - 1}",
                 kind="limit_sources",
             )
-        child = self._ready_child()
+        child = self._idle_child()
         try:
-            with self._lender.lend(sources, name=call.name) as descriptors:
-                child.ask(call, descriptors if output is None else [*descriptors, output.fileno()])
+            with self._opener.open_sources(sources, name=call.name) as descriptors:
+                outputs = [] if output is None else [output.fileno()]
+                child.start_task(call, [*descriptors, *outputs])
             yield child
         finally:
-            if not child.idle:
-                self._end_child()
+            if not child.is_idle:
+                self._kill_child()
 
-    def _end_child(self) -> None:
+    def _kill_child(self) -> None:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
 
-    def _ready_child(self) -> Child:
+    def _idle_child(self) -> ChildProcess:
         child = self._child
-        if child is not None and child.alive and not child.idle:
+        if child is not None and child.is_alive and not child.is_idle:
             raise RuntimeError(
                 "a sandbox does one task at a time; finish or close the stream before it"
             )
-        if child is not None and child.alive and child.tasks < self._limits.max_tasks:
+        if child is not None and child.is_alive and child.task_count < self._limits.max_tasks:
             return child
-        self._end_child()
-        self._child = Child(self._limits, self._tasks, self._warm_up)
+        self._kill_child()
+        self._child = ChildProcess(self._limits, self._tasks, self._warm_up)
         log.debug(
             "decoder started",
-            extra={"pid": self._child.pid, "missing_walls": dict(self._child.walls.missing)},
+            extra={
+                "pid": self._child.pid,
+                "missing_restrictions": dict(self._child.restrictions.missing),
+            },
         )
         return self._child

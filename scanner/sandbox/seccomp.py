@@ -1,9 +1,10 @@
-"""The system calls that a child keeps: memory, its own open descriptors, time and its end. All
+"""The system calls that a child keeps: memory, its own open descriptors, time and exit. All
 others fail with EPERM.
 
-An allow-list, so that nothing has to be foreseen: no open, socket, connect, exec, fork, kill,
-ptrace, ioctl or io_uring, and none of what later kernels add. Failing is gentler than killing: a
-library that asks for too much goes on without it.
+The filter is an allow-list, so that it need not anticipate attacks: no open, socket, connect, exec,
+fork, kill, ptrace, ioctl or io_uring, and none of the calls that later kernels add. A refused call
+fails instead of killing the process, because a library that tries a forbidden call can continue
+without it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["SUPPORTED", "filter_program", "install"]
 class _Machine(NamedTuple):
     audit_arch: int
     column: int
-    """Of its numbers in the tables below."""
+    """Column of its call numbers in the tables below."""
 
 
 _MACHINES = {"x86_64": _Machine(0xC000003E, 0), "aarch64": _Machine(0xC00000B7, 1)}
@@ -67,7 +68,7 @@ _ALLOWED = {
     "clock_gettime": (228, 113),
     "clock_nanosleep": (230, 115),
     "exit_group": (231, 94),
-    "newfstatat": (262, 79),  # what glibc 2.33 to 2.38 makes of fstat
+    "newfstatat": (262, 79),  # glibc 2.33 to 2.38 call it for fstat
     "ppoll": (271, 73),
     "set_robust_list": (273, 99),
     "getrandom": (318, 278),
@@ -95,7 +96,7 @@ def _allow(number: int) -> list[bytes]:
 
 
 def _allow_if(number: int, test: int, value: int) -> list[bytes]:
-    """Allow ``number`` when its first argument passes ``test``, refuse it otherwise."""
+    """Allow ``number`` if its first argument passes ``test``, and refuse it otherwise."""
     return [
         _step(_EQUAL, number, otherwise=4),
         _step(_LOAD, _FIRST_ARGUMENT),
@@ -106,8 +107,10 @@ def _allow_if(number: int, test: int, value: int) -> list[bytes]:
 
 
 def filter_program(machine: str, pid: int) -> list[bytes]:
-    """The filter as BPF instructions of 8 bytes, for a process that may signal only ``pid``, itself
-    (``abort`` does)."""
+    """Return the filter as BPF instructions of 8 bytes.
+
+    The process may send signals only to ``pid``, itself (``abort`` does so).
+    """
     arch, column = _MACHINES[machine]
     program = [
         _step(_LOAD, _ARCH),
@@ -117,8 +120,8 @@ def filter_program(machine: str, pid: int) -> list[bytes]:
     ]
     for numbers in _ALLOWED.values():
         program += _allow(numbers[column])
-    # A thread shares these walls, a process might not. clone3 hides its flags behind a pointer;
-    # told that there is none, glibc takes clone.
+    # clone may start threads, which inherit the filter, but not processes. clone3 passes its flags
+    # behind a pointer, where a filter cannot read them; after ENOSYS glibc falls back to clone.
     program += [_step(_EQUAL, _CLONE3[column], otherwise=1), _step(_RETURN, _ERRNO | errno.ENOSYS)]
     program += _allow_if(_TGKILL[column], _EQUAL, pid)
     program += _allow_if(_CLONE[column], _HAS_BITS, _CLONE_THREAD)
@@ -130,11 +133,12 @@ class _Program(ctypes.Structure):
 
 
 def install(libc: ctypes.CDLL, program: Sequence[bytes]) -> None:
-    """Put the filter on this thread and all that come from it, for ever. Needs NO_NEW_PRIVS or
-    root.
+    """Irrevocably install the filter on this thread and all threads that it starts.
+
+    Requires NO_NEW_PRIVS or root.
 
     Raises:
-        OSError: the kernel refused it, or has no seccomp.
+        OSError: the kernel refused, or has no seccomp.
     """
     raw = b"".join(program)
     fprog = _Program(len(program), raw)

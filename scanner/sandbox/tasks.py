@@ -1,10 +1,8 @@
-"""The child's side of each task. A task looks at nothing but the open files and arguments that it
-is given.
+"""Tasks that run in the child. A task uses only the open files and arguments that it is given.
 
-A stream is ``task(sources, arguments, *, name) -> Iterator[Decoded]``, asked with
-``Sandbox.stream``. One that can make bursts gives pairs instead: a window, and what gives its
-bursts when it is called. A writer is ``task(sources, arguments, *, name, output) -> JSON value``,
-asked with ``Sandbox.call``.
+``Sandbox.stream`` runs ``task(sources, arguments, *, name) -> Iterator[Decoded]``. A task that can
+make bursts yields pairs instead: a window, and a function that returns its bursts.
+``Sandbox.call`` runs ``task(sources, arguments, *, name, output) -> JSON value``.
 """
 
 from __future__ import annotations
@@ -28,13 +26,13 @@ filter_units=remove_types=6``"""
 def decode(
     sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str
 ) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
-    """Windows of the first source; a second one is its init segment."""
+    """Yield the windows of the first source; a second source is its init segment."""
     source, *init = sources
     return look(source, arguments, name=name, init=init[0].read() if init else None)
 
 
 def warm_up() -> None:
-    """Decode two small black frames, so that whatever is loaded at the first use has been loaded."""
+    """Decode two small black frames, so that libraries load what they load at their first use."""
     burst = FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=30))
     with _WARM_UP.open("rb") as file:
         for _, bursts in look(file, DecodeRequest(specs=(burst.frame, burst)), name=_WARM_UP.name):

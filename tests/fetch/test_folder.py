@@ -247,7 +247,7 @@ def test_limits_must_be_more_than_nothing(name: str) -> None:
 def test_a_playlist_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.m3u8")
 
-    with pytest.raises(RefusedError, match="not a plain file"):
+    with pytest.raises(RefusedError, match="not a regular file"):
         read(tmp_path / "pipe.m3u8")
 
 

@@ -14,9 +14,9 @@ MakeSandbox = Callable[..., Sandbox]
 
 @pytest.fixture
 def make_sandbox() -> Iterator[MakeSandbox]:
-    """A sandbox with the tasks of ``hostile_tasks`` and the given limits; closed at the end."""
-    with ExitStack() as opened:
-        yield lambda **limits: opened.enter_context(
+    """Make sandboxes with the tasks of ``hostile_tasks`` and given limits; closed at the end."""
+    with ExitStack() as sandboxes:
+        yield lambda **limits: sandboxes.enter_context(
             Sandbox(SandboxLimits(**limits), tasks=TASKS, warm_up=None)
         )
 

@@ -1,6 +1,6 @@
-"""What a child does for honest work, and once hostile input has taken it over.
+"""Tasks of a child that works correctly, and of one that hostile input has taken over.
 
-All run in a real child behind its walls.
+All run in a real child with its restrictions.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ SMALL = FrameSpec(width=16, height=8)
 LARGE = FrameSpec(width=32, height=32)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-NAMES = "windows contents copy fail escape allocate crash spin spin_writing hang lie too_many odd beyond moving"
+NAMES = (
+    "windows contents copy fail escape allocate crash spin spin_writing hang forge too_many odd "
+    "beyond moving"
+)
 TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
 
 def window(index: int, *, samples: int = 2, last: bool = False) -> Decoded:
-    """A window whose every pixel tells which window, sample and spec it is of."""
+    """Make a window whose pixels identify window, sample and spec."""
     return Decoded(
         index=index,
         times=SegmentTimes(
@@ -65,7 +68,7 @@ def _image(spec: FrameSpec, value: int) -> Any:
     return np.full(spec.shape, value + spec.width, np.uint8)
 
 
-# Honest work
+# Correct tasks
 
 
 def windows(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
@@ -87,14 +90,14 @@ def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[
     yield window(0)
     raise {
         "damaged": DamagedError(f"{name}: torn"),
-        "setup": SetupError("mend me"),
+        "setup": SetupError("fix me"),
         "bug": KeyError("bug"),
         "eof": EOFError("short"),
     }[arguments]
 
 
 def burst(index: int, number: int, spec: FrameSpec) -> Sample:
-    """Burst ``number`` of a window, whose every pixel tells what it is."""
+    """Make burst ``number`` of a window, whose pixels identify window and burst."""
     images = {spec: np.full(spec.shape, 100 + 10 * index + number, np.uint8)}
     return Sample(
         at=Fraction(150 + number, 100),
@@ -107,25 +110,25 @@ def burst(index: int, number: int, spec: FrameSpec) -> Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Moving:
-    """What the task of this name does when it is asked for bursts of a window."""
+    """Behaviour of the task ``moving`` when the bursts of a window are requested."""
 
     windows: int = 2
     bursts: int = 2
     at: int = 0
-    """The window of which ``how`` is true."""
+    """Index of the window to which ``how`` applies."""
     how: str = "well"
-    lie: bytes = b""
+    forged: bytes = b""
     ahead: str = ""
-    """What happens as the window after that one is made."""
+    """What happens while the window after that one is made."""
 
 
 def moving(
     sources: Sequence[BinaryIO], arguments: Moving, *, name: str
 ) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
-    """Windows with bursts, of two kinds in turn."""
+    """Yield windows with bursts of two kinds in turn."""
     for index in range(arguments.windows):
         if index == arguments.at + 1:
-            _come_to_grief(arguments.ahead)
+            _misbehave(arguments.ahead)
         yield window(index, last=index == arguments.windows - 1), partial(_bursts, index, arguments)
 
 
@@ -133,10 +136,10 @@ def _bursts(index: int, arguments: Moving) -> Iterator[Sample]:
     for number in range(arguments.bursts):
         yield burst(index, number, (FOUR, TWO)[number % 2])
     if index == arguments.at:
-        _come_to_grief(arguments.how, arguments.lie)
+        _misbehave(arguments.how, arguments.forged)
 
 
-def _come_to_grief(how: str, lie: bytes = b"") -> None:
+def _misbehave(how: str, forged: bytes = b"") -> None:
     match how:
         case "crash":
             ctypes.string_at(0)
@@ -147,8 +150,8 @@ def _come_to_grief(how: str, lie: bytes = b"") -> None:
             time.sleep(1000)
         case "refuse":
             raise DamagedError("torn")
-        case "lie":
-            os.write(0, lie)
+        case "forge":
+            os.write(0, forged)
 
 
 # Escapes
@@ -157,7 +160,7 @@ def _come_to_grief(how: str, lie: bytes = b"") -> None:
 def escape(
     sources: Sequence[BinaryIO], arguments: int, *, name: str, output: BinaryIO
 ) -> dict[str, str]:
-    """What became of each attempt: the error's name, or ``done``."""
+    """Return the result of each attempt: the error's name, or ``done``."""
     attempts: dict[str, Callable[[], object]] = {
         "read a file": lambda: open("/etc/passwd").close(),
         "write a file": lambda: open("/tmp/streamwarden-was-here", "w").close(),
@@ -189,8 +192,8 @@ def escape(
 def _outcome(act: Callable[[], object]) -> str:
     try:
         act()
-    except OSError as why:
-        return errno.errorcode[why.errno or 0]
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
     return "done"
 
 
@@ -200,7 +203,7 @@ def _child_of_fork(pid: int) -> None:
 
 
 def _system_call(number: int, *arguments: int) -> None:
-    """By its number on x86-64."""
+    """Make a system call by its number on x86-64."""
     if LIBC.syscall(number, *arguments) < 0:
         raise OSError(ctypes.get_errno(), "refused")
 
@@ -239,23 +242,23 @@ def hang(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator
     time.sleep(1000)
 
 
-# Lies
+# Forged messages
 
 
-def lie(sources: Sequence[BinaryIO], arguments: bytes, *, name: str) -> Iterator[Decoded]:
-    """Write to the parent what no honest child writes."""
+def forge(sources: Sequence[BinaryIO], arguments: bytes, *, name: str) -> Iterator[Decoded]:
+    """Send the parent bytes that no correct child sends."""
     os.write(0, arguments)
     return iter(())
 
 
 def framed(body: bytes) -> bytes:
-    """A message as the parent expects it, its length first."""
+    """Return a message as the parent expects it, preceded by its length."""
     return struct.pack("!I", len(body)) + body
 
 
-def said(**changes: object) -> bytes:
-    """An honest window's message with some of its values changed."""
-    honest: dict[str, object] = {
+def window_message(**changes: object) -> bytes:
+    """Return the message of a correct window with some values changed."""
+    correct: dict[str, object] = {
         "index": 0,
         "times": [0, 90, 1, 1, 1, 90, 33],
         "samples": [[0, 1, 0, True]],
@@ -264,7 +267,7 @@ def said(**changes: object) -> bytes:
         "discontinuity": False,
         "last": False,
     }
-    return json.dumps({"window": honest | changes}).encode()
+    return json.dumps({"window": correct | changes}).encode()
 
 
 def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
@@ -272,7 +275,7 @@ def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Itera
 
 
 def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
-    """An image of another shape than its spec's."""
+    """Yield an image of another shape than its spec's."""
     sample = window(0).samples[0]
     wrong = Sample(
         at=sample.at,
@@ -284,6 +287,6 @@ def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[
 
 
 def beyond(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
-    """A window after the last one."""
+    """Yield a window after the last one."""
     yield window(0, last=True)
     yield window(1)

@@ -1,5 +1,5 @@
-"""Bursts of a window, asked of the child that made the window: what comes back, and what becomes of
-a child that is lost over it."""
+"""Bursts of a window, requested from the child that decoded the window: their content, and what
+happens when the child dies."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from scanner.sandbox.sandbox import Sandbox, Windows
 from scanner.types import Burst, FrameSpec
 from tests.media.build import encode
 from tests.media.test_bursts import watched
-from tests.sandbox.asking import SPECS, child_of
 from tests.sandbox.hostile_tasks import FOUR, TWO, Moving, burst, framed, window
+from tests.sandbox.requests import SPECS, child_of
 from tests.sandbox.test_sandbox import assert_same
 
 MakeSandbox = Callable[..., Sandbox]
@@ -55,18 +55,18 @@ def test_bursts_come_back_as_they_were_made_whatever_the_child_works_on_meanwhil
         assert_equal(second, burst(index, 1, TWO))
 
     assert sandbox._child is not None
-    assert sandbox._child.idle
+    assert sandbox._child.is_idle
 
 
-def test_who_asks_for_none_gets_none_and_the_windows_go_on(sandbox: Sandbox) -> None:
+def test_bursts_are_made_on_request_only(sandbox: Sandbox) -> None:
     windows = stream(sandbox, Moving(windows=4))
 
-    asked = [len(windows.bursts()) if decoded.index == 2 else 0 for decoded in windows]
+    counts = [len(windows.bursts()) if decoded.index == 2 else 0 for decoded in windows]
 
-    assert asked == [0, 0, 2, 0]
+    assert counts == [0, 0, 2, 0]
 
 
-def test_they_may_be_asked_for_again(sandbox: Sandbox) -> None:
+def test_bursts_may_be_requested_again(sandbox: Sandbox) -> None:
     windows = stream(sandbox)
     next(windows)
 
@@ -77,7 +77,7 @@ def test_they_may_be_asked_for_again(sandbox: Sandbox) -> None:
     assert [decoded.index for decoded in windows] == [1]
 
 
-def test_before_the_first_window_and_after_the_last_there_are_none(sandbox: Sandbox) -> None:
+def test_there_are_no_bursts_before_the_first_window_and_after_the_last(sandbox: Sandbox) -> None:
     windows = stream(sandbox)
 
     assert windows.bursts() == ()
@@ -101,22 +101,22 @@ def test_arrays_stay_the_callers_own_when_the_buffer_is_used_again(sandbox: Sand
     assert_equal(first, burst(0, 0, FOUR))
 
 
-def test_those_that_do_not_fit_are_left_out(make_sandbox: MakeSandbox) -> None:
-    room = sum(np.prod(spec.shape) for spec in SPECS) * 2
-    sandbox = make_sandbox(buffer_bytes=int(room))
+def test_bursts_that_do_not_fit_are_left_out(make_sandbox: MakeSandbox) -> None:
+    size = sum(np.prod(spec.shape) for spec in SPECS) * 2
+    sandbox = make_sandbox(buffer_bytes=int(size))
     windows = stream(sandbox, Moving(bursts=80))
     next(windows)
 
-    made = windows.bursts()
+    bursts = windows.bursts()
 
-    assert 0 < len(made) < 80
-    assert sum(image.size for one in made for image in one.images.values()) <= room
+    assert 0 < len(bursts) < 80
+    assert sum(image.size for burst in bursts for image in burst.images.values()) <= size
 
 
 @pytest.mark.parametrize(
     ("how", "kind"), [("crash", "decoder_died"), ("spin", "limit_cpu"), ("hang", "limit_time")]
 )
-def test_a_child_that_is_lost_over_a_burst_is_replaced(
+def test_a_child_that_dies_over_a_burst_is_replaced(
     how: str, kind: str, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(cpu_seconds=0.3, wall_seconds=1.0)
@@ -131,7 +131,7 @@ def test_a_child_that_is_lost_over_a_burst_is_replaced(
     assert len(list(stream(sandbox))) == 2
 
 
-def test_what_a_task_raises_over_a_burst_is_raised_and_its_child_lives_on(sandbox: Sandbox) -> None:
+def test_an_error_over_a_burst_is_raised_and_the_child_is_kept(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
     windows = stream(sandbox, Moving(how="refuse"))
     next(windows)
@@ -144,7 +144,7 @@ def test_what_a_task_raises_over_a_burst_is_raised_and_its_child_lives_on(sandbo
     assert child.is_running()
 
 
-def test_a_task_that_raises_over_the_last_windows_bursts_is_heard_too(sandbox: Sandbox) -> None:
+def test_an_error_over_the_bursts_of_the_last_window_is_raised(sandbox: Sandbox) -> None:
     windows = stream(sandbox, Moving(how="refuse", at=1))
     list(zip(range(2), windows, strict=False))
 
@@ -152,7 +152,7 @@ def test_a_task_that_raises_over_the_last_windows_bursts_is_heard_too(sandbox: S
         windows.bursts()
 
 
-def test_what_is_raised_over_the_next_window_is_told_with_it(sandbox: Sandbox) -> None:
+def test_an_error_over_the_next_window_is_raised_with_that_window(sandbox: Sandbox) -> None:
     windows = stream(sandbox, Moving(ahead="refuse"))
     next(windows)
 
@@ -161,7 +161,7 @@ def test_what_is_raised_over_the_next_window_is_told_with_it(sandbox: Sandbox) -
         next(windows)
 
 
-def test_a_child_that_waits_dies_on_the_window_that_was_asked_for(sandbox: Sandbox) -> None:
+def test_without_ahead_a_child_dies_over_the_requested_window(sandbox: Sandbox) -> None:
     windows = stream(sandbox, Moving(ahead="crash"), ahead=False)
     next(windows)
 
@@ -170,7 +170,7 @@ def test_a_child_that_waits_dies_on_the_window_that_was_asked_for(sandbox: Sandb
         next(windows)
 
 
-def test_windows_that_are_left_in_a_burst_do_not_spoil_the_next_ones(sandbox: Sandbox) -> None:
+def test_a_stream_left_after_a_burst_does_not_affect_the_next_one(sandbox: Sandbox) -> None:
     windows = stream(sandbox)
     next(windows)
     windows.bursts()
@@ -179,41 +179,41 @@ def test_windows_that_are_left_in_a_burst_do_not_spoil_the_next_ones(sandbox: Sa
     assert len(list(stream(sandbox))) == 2
 
 
-def said(*values: object) -> bytes:
+def burst_message(*values: object) -> bytes:
     return framed(json.dumps({"burst": values}).encode())
 
 
-LIES = {
-    "a kind that is none": said(0, 1, 3, 2, 0, 2),
-    "a kind below all": said(0, 1, 3, 2, 0, -1),
-    "a kind that is true": said(0, 1, 3, 2, 0, True),
-    "too few words": said(0, 1, 3, 2, 0),
-    "no words": framed(b'{"burst": 4}'),
-    "a time before its window": said(0, 1, -3, 2, 0, 0),
-    "a start before its window": said(-1, 1, 3, 2, 0, 0),
-    "a time after its window": said(0, 1, 30, 2, 0, 0),
-    "a start after its window": said(30, 2, 3, 2, 0, 0),
-    "a time with no denominator": said(0, 1, 3, 0, 0, 0),
-    "an earlier time than the one before": said(0, 1, 1, 2, 0, 0),
+VIOLATIONS = {
+    "an unknown kind": burst_message(0, 1, 3, 2, 0, 2),
+    "a negative kind": burst_message(0, 1, 3, 2, 0, -1),
+    "a kind that is true": burst_message(0, 1, 3, 2, 0, True),
+    "too few values": burst_message(0, 1, 3, 2, 0),
+    "no values": framed(b'{"burst": 4}'),
+    "a time before its window": burst_message(0, 1, -3, 2, 0, 0),
+    "a start before its window": burst_message(-1, 1, 3, 2, 0, 0),
+    "a time after its window": burst_message(0, 1, 30, 2, 0, 0),
+    "a start after its window": burst_message(30, 2, 3, 2, 0, 0),
+    "a time with no denominator": burst_message(0, 1, 3, 0, 0, 0),
+    "an earlier time than the one before": burst_message(0, 1, 1, 2, 0, 0),
     "a window in its place": framed(b'{"window": {}}'),
     "the end in its place": framed(b'{"end": true}'),
-    "more than fit": said(0, 1, 2, 1, 0, 0) * 60,
+    "more than fit": burst_message(0, 1, 2, 1, 0, 0) * 60,
 }
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_no_lie_about_a_burst_is_believed(lie: bytes, make_sandbox: MakeSandbox) -> None:
+@pytest.mark.parametrize("message", VIOLATIONS.values(), ids=VIOLATIONS)
+def test_no_invalid_burst_is_accepted(message: bytes, make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(buffer_bytes=1 << 14)
-    windows = stream(sandbox, Moving(how="lie", lie=lie))
+    windows = stream(sandbox, Moving(how="forge", forged=message))
     next(windows)
 
-    with pytest.raises(DecoderDiedError, match="x: decoder answered"):
+    with pytest.raises(DecoderDiedError, match="x: decoder sent"):
         windows.bursts()
 
     assert sandbox._child is None
 
 
-def test_behind_the_walls_bursts_are_what_they_are_before_them() -> None:
+def test_bursts_in_the_sandbox_equal_bursts_outside_of_it() -> None:
     spec = FrameSpec(width=64, height=48, burst=Burst(frames=8, rate=5))
     request = DecodeRequest(specs=(spec.frame, spec))
     for data in (
@@ -222,8 +222,8 @@ def test_behind_the_walls_bursts_are_what_they_are_before_them() -> None:
     ):
         with Sandbox() as sandbox:
             windows = sandbox.decode(data, request, name="clip")
-            behind = [windows.bursts() for _ in windows]
-        for ours, (_, theirs) in zip(behind, watched(data, specs=request.specs), strict=True):
+            inside = [windows.bursts() for _ in windows]
+        for ours, (_, theirs) in zip(inside, watched(data, specs=request.specs), strict=True):
             assert theirs
             for left, right in zip(ours, theirs, strict=True):
                 assert_equal(left, right)

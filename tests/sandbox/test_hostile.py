@@ -1,5 +1,5 @@
-"""A child that input has taken over: it gets nothing, tells no lie that is believed, and is
-replaced."""
+"""A child that its input has taken over: it reaches nothing, its forged messages are refused, and
+it is replaced."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from scanner.errors import DecoderDiedError, LimitError
 from scanner.sandbox.sandbox import Sandbox
-from tests.sandbox.asking import SPECS, child_of, decode
-from tests.sandbox.hostile_tasks import framed, said
+from tests.sandbox.hostile_tasks import framed, window_message
+from tests.sandbox.requests import SPECS, child_of, decode
 
 MakeSandbox = Callable[..., Sandbox]
 
@@ -32,7 +32,7 @@ def assert_works_again(sandbox: Sandbox) -> None:
     platform.machine() != "x86_64", reason="tries system calls by their x86-64 numbers"
 )
 def test_nothing_outside_can_be_reached_from_the_child(sandbox: Sandbox) -> None:
-    assert sandbox.walls.complete
+    assert sandbox.restrictions.is_complete
 
     with tempfile.TemporaryFile() as output:
         outcomes = sandbox.call("escape", [b"media"], os.getpid(), output=output, name="x")
@@ -56,7 +56,7 @@ def test_a_child_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
     assert_works_again(sandbox)
 
 
-def test_a_child_that_dies_between_tasks_is_nobodys_fault(sandbox: Sandbox) -> None:
+def test_a_child_that_dies_between_tasks_is_replaced_without_an_error(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -74,7 +74,7 @@ def test_a_crash_is_named_by_its_signal(how: str, signal: str, sandbox: Sandbox)
     assert_works_again(sandbox)
 
 
-def test_a_task_that_spins_is_ended_by_its_processor_time(make_sandbox: MakeSandbox) -> None:
+def test_a_busy_loop_is_ended_by_its_processor_time(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(cpu_seconds=0.1)
 
     with pytest.raises(
@@ -86,7 +86,7 @@ def test_a_task_that_spins_is_ended_by_its_processor_time(make_sandbox: MakeSand
     assert_works_again(sandbox)
 
 
-def test_a_written_file_has_a_processor_time_of_its_own(make_sandbox: MakeSandbox) -> None:
+def test_a_task_that_writes_has_its_own_limit_of_processor_time(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(write_cpu_seconds=0.1)
 
     with (
@@ -99,10 +99,10 @@ def test_a_written_file_has_a_processor_time_of_its_own(make_sandbox: MakeSandbo
         sandbox.call("spin_writing", [], None, output=output, name="x")
 
 
-def test_a_task_that_sleeps_is_ended_by_its_parents_clock(make_sandbox: MakeSandbox) -> None:
+def test_a_task_that_sleeps_is_ended_by_the_parents_clock(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(wall_seconds=0.1)
 
-    with pytest.raises(DecoderDiedError, match=r"x: decoder gave nothing for 0.1 s") as caught:
+    with pytest.raises(DecoderDiedError, match=r"x: decoder sent nothing for 0.1 s") as caught:
         run(sandbox, "hang")
 
     assert caught.value.kind == "limit_time"
@@ -113,7 +113,7 @@ def test_a_task_that_allocates_is_refused_and_its_child_replaced(make_sandbox: M
     child = child_of(sandbox)
 
     with pytest.raises(
-        LimitError, match="x: needs more memory than its decoder may have, 500 MiB"
+        LimitError, match="x: decoding needs more memory than the limit of 500 MiB"
     ) as caught:
         run(sandbox, "allocate", 400 << 20)
 
@@ -122,51 +122,51 @@ def test_a_task_that_allocates_is_refused_and_its_child_replaced(make_sandbox: M
     assert_works_again(sandbox)
 
 
-@pytest.mark.parametrize(("mistake", "name"), [("bug", "KeyError"), ("eof", "EOFError")])
-def test_a_mistake_in_a_task_counts_as_a_death_and_says_where(
-    mistake: str, name: str, sandbox: Sandbox
+@pytest.mark.parametrize(("bug", "name"), [("bug", "KeyError"), ("eof", "EOFError")])
+def test_a_bug_in_a_task_counts_as_a_death_and_names_its_line(
+    bug: str, name: str, sandbox: Sandbox
 ) -> None:
     with pytest.raises(DecoderDiedError, match=rf"x: {name} in hostile_tasks.py:\d+"):
-        run(sandbox, "fail", mistake)
+        run(sandbox, "fail", bug)
 
 
 def test_a_child_may_not_blame_the_operator(sandbox: Sandbox) -> None:
-    with pytest.raises(DecoderDiedError, match="SetupError, which is not its to raise"):
+    with pytest.raises(DecoderDiedError, match="SetupError, which a decoder may not raise"):
         run(sandbox, "fail", "setup")
 
 
-LIES = {
+VIOLATIONS = {
     "not JSON": b"\x80\x04K\x01.",
     "a list": b"[]",
     "nested without end": b"[" * 100_000,
     "an unknown answer": b'{"hello": 1}',
-    "a number that is none": said(index=0).replace(b'"index": 0', b'"index": NaN'),
+    "NaN for a number": window_message(index=0).replace(b'"index": 0', b'"index": NaN'),
     "no samples": json.dumps({"window": {"index": 0}}).encode(),
-    "a negative index": said(index=-1),
-    "a true index": said(index=True),
-    "a huge count": said(samples=[[0, 1, 0, True]] * 100_000),
-    "a time before the window": said(samples=[[-1, 1, 0, True]]),
-    "a time with no denominator": said(samples=[[1, 0, 0, True]]),
-    "a time in ages": said(samples=[[1 << 60, 1, 0, True]]),
-    "times out of order": said(samples=[[1, 1, 0, True], [0, 1, 0, True]]),
-    "a time that is a float": said(samples=[[0.5, 1, 0, True]]),
-    "a keyframe of 3": said(samples=[[0, 1, 0, 3]]),
-    "a time stamp beyond 64 bits": said(times=[1 << 64, 0, 1, 1, 1, 90, 33]),
-    "a clock that stands still": said(times=[0, 0, 1, 1, 0, 1, 33]),
-    "a span that ends before it starts": said(unseen=[[2, 1, 1, 1, "undecodable"]]),
-    "a span unseen for a reason that is not its to give": said(unseen=[[1, 1, 2, 1, "late"]]),
-    "a span unseen for a number": said(unseen=[[1, 1, 2, 1, 7]]),
-    "a picture wider than any": said(info=["mpegts", "h264", 1 << 40, 1080, False]),
-    "a codec that is a number": said(info=["mpegts", 4, 1920, 1080, False]),
-    "an error that is none": b'{"error": 5}',
+    "a negative index": window_message(index=-1),
+    "a boolean index": window_message(index=True),
+    "a huge count": window_message(samples=[[0, 1, 0, True]] * 100_000),
+    "a time before the window": window_message(samples=[[-1, 1, 0, True]]),
+    "a time with no denominator": window_message(samples=[[1, 0, 0, True]]),
+    "a time too far away": window_message(samples=[[1 << 60, 1, 0, True]]),
+    "times out of order": window_message(samples=[[1, 1, 0, True], [0, 1, 0, True]]),
+    "a time that is a float": window_message(samples=[[0.5, 1, 0, True]]),
+    "a keyframe of 3": window_message(samples=[[0, 1, 0, 3]]),
+    "a time stamp beyond 64 bits": window_message(times=[1 << 64, 0, 1, 1, 1, 90, 33]),
+    "a clock that stands still": window_message(times=[0, 0, 1, 1, 0, 1, 33]),
+    "a span that ends before it starts": window_message(unseen=[[2, 1, 1, 1, "undecodable"]]),
+    "a reason that no decoder gives": window_message(unseen=[[1, 1, 2, 1, "late"]]),
+    "a number for a reason": window_message(unseen=[[1, 1, 2, 1, 7]]),
+    "a picture wider than any": window_message(info=["mpegts", "h264", 1 << 40, 1080, False]),
+    "a codec that is a number": window_message(info=["mpegts", 4, 1920, 1080, False]),
+    "a number for an error": b'{"error": 5}',
     "an error of two parts": b'{"error": ["InputError", "input"]}',
 }
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_no_lie_is_believed(lie: bytes, sandbox: Sandbox) -> None:
-    with pytest.raises(DecoderDiedError, match="x: decoder answered"):
-        run(sandbox, "lie", framed(lie))
+@pytest.mark.parametrize("message", VIOLATIONS.values(), ids=VIOLATIONS)
+def test_no_invalid_message_is_accepted(message: bytes, sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match="x: decoder sent"):
+        run(sandbox, "forge", framed(message))
 
     assert sandbox._child is None
 
@@ -178,31 +178,29 @@ def test_more_sources_than_can_be_handed_over_are_refused(sandbox: Sandbox) -> N
             sandbox.call("contents", [b"x"] * 250, None, output=output, name="x")
 
 
-def test_a_message_longer_than_any_is_not_waited_for(sandbox: Sandbox) -> None:
-    with pytest.raises(DecoderDiedError, match="x: decoder answered a message of 4294967295 bytes"):
-        run(sandbox, "lie", b"\xff" * 4)
+def test_a_message_over_the_limit_is_not_received(sandbox: Sandbox) -> None:
+    with pytest.raises(DecoderDiedError, match="x: decoder sent a message of 4294967295 bytes"):
+        run(sandbox, "forge", b"\xff" * 4)
 
 
-def test_half_a_message_is_waited_for_only_as_long_as_a_whole_one(
+def test_half_a_message_has_the_timeout_of_a_whole_one(
     make_sandbox: MakeSandbox,
 ) -> None:
     sandbox = make_sandbox(wall_seconds=0.1)
 
-    with pytest.raises(DecoderDiedError, match=r"x: decoder gave nothing for 0\.1 s"):
-        run(sandbox, "lie", framed(b"x" * 1000)[:10])
+    with pytest.raises(DecoderDiedError, match=r"x: decoder sent nothing for 0\.1 s"):
+        run(sandbox, "forge", framed(b"x" * 1000)[:10])
 
 
 def test_an_image_of_another_shape_never_leaves_the_child(sandbox: Sandbox) -> None:
     with pytest.raises(
-        DecoderDiedError, match=r"x: ValueError in border.py:\d+: image must be \(8, 16, 3\)"
+        DecoderDiedError, match=r"x: ValueError in buffers.py:\d+: image must be \(8, 16, 3\)"
     ):
         run(sandbox, "odd")
 
 
 def test_nothing_follows_the_last_window(sandbox: Sandbox) -> None:
-    with pytest.raises(
-        DecoderDiedError, match=r"x: decoder answered \['window'\] where end belongs"
-    ):
+    with pytest.raises(DecoderDiedError, match=r"x: decoder sent \['window'\] instead of end"):
         run(sandbox, "beyond")
 
 
@@ -210,7 +208,7 @@ def test_text_from_the_child_is_printable_and_short(sandbox: Sandbox) -> None:
     error = json.dumps({"error": ["DamagedError", "damaged", "\x1b[31m" + "x" * 10_000]}).encode()
 
     with pytest.raises(Exception, match=r"x+") as caught:
-        run(sandbox, "lie", framed(error))
+        run(sandbox, "forge", framed(error))
 
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) == 2000

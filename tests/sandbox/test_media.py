@@ -1,5 +1,4 @@
-"""Real media behind the walls: what a library loads late, or a thread that it starts, would show
-here."""
+"""Real media in the sandbox: libraries that load something late or start threads fail here."""
 
 from __future__ import annotations
 
@@ -26,28 +25,28 @@ def decoder() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def assert_equal(behind: Decoded, before: Decoded) -> None:
-    assert (behind.index, behind.times, behind.begins, behind.unseen, behind.info, behind.last) == (
-        before.index,
-        before.times,
-        before.begins,
-        before.unseen,
-        before.info,
-        before.last,
+def assert_equal(inside: Decoded, outside: Decoded) -> None:
+    assert (inside.index, inside.times, inside.begins, inside.unseen, inside.info, inside.last) == (
+        outside.index,
+        outside.times,
+        outside.begins,
+        outside.unseen,
+        outside.info,
+        outside.last,
     )
-    for here, there in zip(behind.samples, before.samples, strict=True):
+    for here, there in zip(inside.samples, outside.samples, strict=True):
         assert (here.at, here.pts, here.keyframe) == (there.at, there.pts, there.keyframe)
         np.testing.assert_array_equal(here.images[SPEC], there.images[SPEC])
 
 
 @pytest.mark.parametrize("name", [*VIDEO, *STILL])
-def test_a_sample_decodes_behind_the_walls_as_it_does_before_them(
+def test_a_sample_decodes_in_the_sandbox_as_it_does_outside_of_it(
     name: str, decoder: Sandbox, sample_media: Callable[[str], Sample]
 ) -> None:
     sample = sample_media(name)
     request = DecodeRequest(specs=(SPEC,))
 
-    behind = list(decoder.decode(sample.path, request, name=name, init=sample.init))
+    inside = list(decoder.decode(sample.path, request, name=name, init=sample.init))
 
-    for ours, theirs in zip(behind, look(sample, specs=(SPEC,)), strict=True):
+    for ours, theirs in zip(inside, look(sample, specs=(SPEC,)), strict=True):
         assert_equal(ours, theirs)

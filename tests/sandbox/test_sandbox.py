@@ -1,5 +1,4 @@
-"""A child at honest work: what goes in, what comes out, and that it costs its parent nothing
-lasting."""
+"""A child that works correctly: its input, its output, and that it leaves nothing in its parent."""
 
 from __future__ import annotations
 
@@ -21,8 +20,8 @@ from scanner.errors import DamagedError, InputError, LimitError, RefusedError, S
 from scanner.media.samples import Decoded
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
-from tests.sandbox.asking import SPECS, child_of, decode
 from tests.sandbox.hostile_tasks import LARGE, SMALL, window
+from tests.sandbox.requests import SPECS, child_of, decode
 
 
 def assert_same(left: Decoded, right: Decoded) -> None:
@@ -64,7 +63,7 @@ def test_a_child_is_started_once_and_reused(sandbox: Sandbox) -> None:
     assert child_of(sandbox) == child
 
 
-def test_a_child_is_replaced_after_its_share_of_tasks(make_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_child_is_replaced_after_max_tasks(make_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = make_sandbox(max_tasks=2)
     first = child_of(sandbox)
 
@@ -120,7 +119,7 @@ def test_a_writer_that_writes_too_much_is_stopped(
     assert caught.value.kind == "limit_bytes"
 
 
-def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_lives_on(
+def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_is_kept(
     sandbox: Sandbox,
 ) -> None:
     child = child_of(sandbox)
@@ -148,7 +147,7 @@ def test_more_samples_than_the_buffer_holds_are_refused(
     assert caught.value.kind == "limit_frames"
 
 
-def test_a_stream_left_early_does_not_spoil_the_next_one(sandbox: Sandbox) -> None:
+def test_a_stream_left_early_does_not_affect_the_next_one(sandbox: Sandbox) -> None:
     stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x")
     next(stream)
     stream.close()
@@ -158,7 +157,7 @@ def test_a_stream_left_early_does_not_spoil_the_next_one(sandbox: Sandbox) -> No
     assert [decoded.index for decoded in got] == [0, 1]
 
 
-def test_a_stream_left_at_its_last_window_leaves_the_child_as_it_is(sandbox: Sandbox) -> None:
+def test_a_stream_left_at_its_last_window_keeps_the_child(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
 
     for decoded in sandbox.stream("windows", [b""], 2, specs=SPECS, name="x"):
@@ -169,7 +168,7 @@ def test_a_stream_left_at_its_last_window_leaves_the_child_as_it_is(sandbox: San
     assert len(decode(sandbox, 2)) == 2
 
 
-def test_two_streams_at_once_are_a_mistake(sandbox: Sandbox) -> None:
+def test_two_streams_at_once_are_an_error_of_the_caller(sandbox: Sandbox) -> None:
     stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x")
     next(stream)
 
@@ -185,13 +184,13 @@ def test_a_missing_file_is_the_senders_fault(sandbox: Sandbox, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_only_plain_files_are_opened(
+def test_only_regular_files_are_opened(
     make: Callable[[Path], None], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path = tmp_path / "odd"
     make(path)
 
-    with pytest.raises(RefusedError, match="x: not a plain file"):
+    with pytest.raises(RefusedError, match="x: not a regular file"):
         list(sandbox.stream("windows", [path], 1, specs=SPECS, name="x"))
 
 
@@ -220,7 +219,7 @@ def test_a_child_that_ends_at_its_start_is_the_operators_fault() -> None:
         decode(sandbox, 1)
 
 
-def test_closing_twice_is_fine_and_leaves_no_process(sandbox: Sandbox) -> None:
+def test_closing_twice_is_allowed_and_leaves_no_process(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
 
     sandbox.close()
@@ -321,6 +320,6 @@ def test_a_child_dies_with_its_parent(task: str, form: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "name", ["memory_bytes", "cpu_seconds", "wall_seconds", "max_tasks", "buffer_bytes"]
 )
-def test_limits_must_be_more_than_nothing(name: str) -> None:
+def test_limits_must_be_positive(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         SandboxLimits(**{name: float("nan")})

@@ -1,4 +1,4 @@
-"""What the tests ask of a sandbox again and again."""
+"""Requests to a sandbox that several tests share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SPECS = (SMALL, LARGE)
 
 
 def child_of(sandbox: Sandbox) -> psutil.Process:
-    """The process behind a sandbox, started if need be."""
-    assert sandbox.walls.held
+    """Return the child process of a sandbox; start it if there is none."""
+    assert sandbox.restrictions.active
     return psutil.Process(sandbox.pid)
 
 

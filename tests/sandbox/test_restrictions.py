@@ -1,5 +1,5 @@
-"""The system call filter, run instruction by instruction for machines that are not at hand, and
-walls that are missing."""
+"""The system call filter, interpreted instruction by instruction also for other machines, and
+restrictions that the kernel does not support."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OWN_PID, CLONE_THREAD, CLONE_OF_FORK = 4321, 0x3D0F00, 0x01200011
 
 
 def verdict(program: Sequence[bytes], *, arch: int, number: int, first_argument: int = 0) -> int:
-    """What the kernel would answer: a small machine with one register."""
+    """Interpret the filter as the kernel would: a machine with one register."""
     data = struct.pack("=IIQQ", number, arch, 0, first_argument)
     register, at = 0, 0
     while True:
@@ -76,7 +76,7 @@ def verdict(program: Sequence[bytes], *, arch: int, number: int, first_argument:
         ("clone3", 0, ABSENT),
     ],
 )
-def test_the_filter_lets_through_what_decoding_needs(
+def test_the_filter_allows_what_decoding_needs(
     machine: str, name: str, first_argument: int, wanted: int
 ) -> None:
     program = filter_program(machine, OWN_PID)
@@ -89,7 +89,7 @@ def test_the_filter_lets_through_what_decoding_needs(
 
 
 @pytest.mark.parametrize("machine", ARCH)
-def test_no_system_call_beyond_the_table_is_let_through(machine: str) -> None:
+def test_no_system_call_outside_of_the_table_is_allowed(machine: str) -> None:
     program = filter_program(machine, OWN_PID)
 
     allowed = [
@@ -104,7 +104,7 @@ def test_no_system_call_beyond_the_table_is_let_through(machine: str) -> None:
     )  # x32, the other numbers of x86-64
 
 
-def test_another_machines_system_calls_end_the_process() -> None:
+def test_system_calls_of_another_architecture_kill_the_process() -> None:
     assert (
         verdict(filter_program("x86_64", OWN_PID), arch=0x40000003, number=11) == KILL
     )  # execve of 32-bit x86
@@ -114,23 +114,23 @@ WITHOUT = """
 import json
 from scanner.sandbox import landlock, seccomp
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.walls import raise_walls
+from scanner.sandbox.restrictions import apply_restrictions
 landlock.abi = lambda libc: 0
 seccomp.SUPPORTED = False
-walls = raise_walls(SandboxLimits())
-print(json.dumps([walls.complete, walls.held, walls.missing]))
+found = apply_restrictions(SandboxLimits())
+print(json.dumps([found.is_complete, found.active, found.missing]))
 """
 
 
-def test_a_wall_that_the_kernel_does_not_have_is_named_with_its_reason() -> None:
+def test_a_restriction_that_the_kernel_lacks_is_named_with_its_reason() -> None:
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
 
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", WITHOUT], env=environment, capture_output=True, check=True
     ).stdout
 
-    complete, held, missing = json.loads(said)
-    assert not complete
-    assert held == ["limits", "no_new_privs"]
+    is_complete, active, missing = json.loads(output)
+    assert not is_complete
+    assert active == ["limits", "no_new_privs"]
     assert missing["landlock"].startswith("the kernel has no Landlock")
     assert missing["seccomp"].startswith("no table of system calls")
