@@ -140,7 +140,7 @@ def make_demo_media(out: Path, seconds: int) -> dict[str, Path]:
 
 
 def _interrupted(scene: Callable[[float], Rgb], seconds: int) -> Callable[[float], Rgb]:
-    card = test_card.draw(WIDTH, HEIGHT)
+    card = test_card.draw_card(WIDTH, HEIGHT)
     start = (seconds - SECONDS_OF_CARD) / 2
 
     def draw(t: float) -> Rgb:

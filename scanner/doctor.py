@@ -187,7 +187,9 @@ def check_model_files(
         yield _finding("added models", True, f"read from {added}", "")
     for check in checks:
         shown = (
-            "cannot be used" if check.worst is None else f"golden scores within {check.worst:.5f}"
+            "cannot be used"
+            if check.largest_difference is None
+            else f"golden scores within {check.largest_difference:.5f}"
         )
         yield _finding(f"model {check.name}", check.ok, shown, check.problem)
 

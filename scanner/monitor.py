@@ -202,7 +202,7 @@ class Monitor:
             medium={medium.value: share for medium, share in frame.medium.items()},
             models=tuple(str(scores.model) for scores in frame.scores),
             burst=_burst(frame, offset),
-            superseded={str(label): value for label, value in frame.left_out.items()},
+            superseded={str(label): value for label, value in frame.superseded_values.items()},
             shadow={
                 str(scores.model): {str(k): v for k, v in scores.shadow.items()}
                 for scores in frame.scores

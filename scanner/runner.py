@@ -17,13 +17,18 @@ from scanner.errors import DecoderDiedError, InputError, QuarantinedError, Setup
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Decoded
 from scanner.sandbox.sandbox import Sandbox, Windows
+from scanner.scoring.bursts import burst_gates, merge_bursts, wants_bursts
 from scanner.scoring.manifest import Manifest
-from scanner.scoring.motion import gates_of, in_motion, taken
-from scanner.scoring.options import Motion, Reuse
+from scanner.scoring.options import BurstSelection, Reuse
 from scanner.scoring.registry import list_models, load_scorers
-from scanner.scoring.scorer import Scorer, looks_at_bursts, score_bursts, score_samples, specs
-from scanner.scoring.shadow import asides, set_aside
-from scanner.settings.policies import motion_of
+from scanner.scoring.scorer import Scorer, frame_specs, is_burst_scorer
+from scanner.scoring.segment import (
+    score_bursts,
+    score_samples,
+    separate_shadow,
+    shadowed_labels,
+)
+from scanner.settings.policies import burst_selection
 from scanner.settings.sections import Settings
 from scanner.types import ScoredFrame, ScoredSegment, Segment, SegmentKey
 
@@ -104,7 +109,7 @@ class SegmentWorker:
         scorers: Sequence[Scorer],
         request: DecodeRequest,
         reuse: Reuse,
-        motion: Motion | None = None,
+        motion: BurstSelection | None = None,
     ) -> None:
         """``request`` asks for all that the scorers look at; ``motion`` says which segments those
         of bursts are asked of.
@@ -113,14 +118,14 @@ class SegmentWorker:
             SetupError: a scorer wants to look at frames and at bursts.
         """
         self._sandbox = sandbox
-        self._frames = tuple(scorer for scorer in scorers if not looks_at_bursts(scorer))
-        self._bursts = tuple(scorer for scorer in scorers if looks_at_bursts(scorer))
-        self._asides = asides(scorers)
+        self._frames = tuple(scorer for scorer in scorers if not is_burst_scorer(scorer))
+        self._bursts = tuple(scorer for scorer in scorers if is_burst_scorer(scorer))
+        self._asides = shadowed_labels(scorers)
         for scorer in self._bursts:
-            self._warn_of_shut_gates(scorer, motion or Motion())
+            self._warn_of_shut_gates(scorer, motion or BurstSelection())
         self._request = request
         self._reuse = reuse
-        self._motion = motion or Motion()
+        self._motion = motion or BurstSelection()
 
     def work(self, job: Job, *, first_window: int = 0) -> Iterator[Outcome]:
         """The job's scored segments from ``first_window`` on, and what failed of it.
@@ -181,23 +186,23 @@ class SegmentWorker:
     def _looked_at(
         self, key: SegmentKey, decoded: Decoded, windows: Windows
     ) -> tuple[ScoredFrame, ...]:
-        """The segment's frames and, by the scorers that it is taken for, its bursts."""
-        frames = set_aside(
+        """The segment's frames and, by the burst scorers whose gate it opens, its bursts."""
+        frames = separate_shadow(
             score_samples(self._frames, decoded.samples, reuse=self._reuse), self._asides
         )
         asked = [
             scorer
             for scorer in self._bursts
-            if taken(frames, key, gates_of(scorer, self._motion), self._motion.base_rate)
+            if wants_bursts(frames, key, burst_gates(scorer, self._motion), self._motion.base_rate)
         ]
         if not asked:
             return frames
-        bursts = set_aside(score_bursts(asked, windows.bursts()), self._asides)
-        return in_motion(frames, bursts)
+        bursts = separate_shadow(score_bursts(asked, windows.bursts()), self._asides)
+        return merge_bursts(frames, bursts)
 
-    def _warn_of_shut_gates(self, scorer: Scorer, motion: Motion) -> None:
+    def _warn_of_shut_gates(self, scorer: Scorer, motion: BurstSelection) -> None:
         known = {label for frames in self._frames for label in frames.labels}
-        for gate in gates_of(scorer, motion):
+        for gate in burst_gates(scorer, motion):
             if gate.label not in known:
                 log.warning(
                     "gate never opens: no model of frames says its label",
@@ -227,7 +232,7 @@ class LocalRunner:
 def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeRequest:
     """What these scorers need to see, sampled and limited as the settings say."""
     return DecodeRequest(
-        specs=specs(scorers),
+        specs=frame_specs(scorers),
         sampling=settings.sampling,
         limits=settings.limits,
         window=settings.window,
@@ -245,7 +250,7 @@ def configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
     return load_scorers(
         models.dir,
         models.names,
-        added=models.beside,
+        added=models.added_dir,
         provider=models.provider,
         precision=models.precision,
         threads=models.threads,
@@ -260,7 +265,7 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
     """
     found = {
         manifest.name: manifest
-        for manifest in list_models(settings.models.dir, added=settings.models.beside)
+        for manifest in list_models(settings.models.dir, added=settings.models.added_dir)
     }
     names = found if settings.models.names is None else settings.models.names
     if missing := [name for name in names if name not in found]:
@@ -275,7 +280,11 @@ def open_worker(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[Segme
     """A worker with a sandbox of its own, closed at the end."""
     with Sandbox(settings.sandbox) as sandbox:
         yield SegmentWorker(
-            sandbox, scorers, decode_request(settings, scorers), settings.reuse, motion_of(settings)
+            sandbox,
+            scorers,
+            decode_request(settings, scorers),
+            settings.reuse,
+            burst_selection(settings),
         )
 
 

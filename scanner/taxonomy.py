@@ -1,4 +1,7 @@
-"""What a label means, and what others call it: three levels, one data file (``taxonomy.toml``)."""
+"""The taxonomy: labels in groups in categories, with the names that other services give them.
+
+The data is in ``taxonomy.toml``.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,22 @@ from scanner.types import Label
 __all__ = ["MAX_SEVERITY", "Entry", "Taxonomy", "Uncovered", "uncovered"]
 
 MAX_SEVERITY: Final = 3
-"""Act at once; 0 is nothing to act on."""
+"""The highest severity: act at once. Severity 0 needs no action."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One label, where it is filed, and the names that users know from elsewhere."""
+    """One label with its group, its category and its names at other services."""
 
     label: Label
     group: str
     category: str
     severity: int
-    """0 (nothing to act on) to 3 (act at once); an operator can change it."""
+    """0 (no action) to 3 (act at once); an operator's policy can change it."""
     aws: tuple[str, ...] = ()
-    """Moderation labels of AWS Rekognition, version 7, the label's own before its group's."""
+    """Moderation labels of AWS Rekognition, version 7: those of the label, then those of its group."""
     hive: tuple[str, ...] = ()
-    """Classes of Hive's visual moderation."""
+    """Class names of Hive's visual moderation."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.severity <= MAX_SEVERITY:
@@ -41,70 +44,73 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Taxonomy:
-    """All labels that Streamwarden has a word for, in the file's order."""
+    """All labels that Streamwarden knows, in the order of the file."""
 
     version: str
-    """Of the file; reports carry it."""
+    """The version of the file, which reports state."""
     entries: tuple[Entry, ...]
     _names: Mapping[str, tuple[Entry, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         labels = [entry.label for entry in self.entries]
-        if twice := {label for label in labels if labels.count(label) > 1}:
+        if duplicates := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(
-                f"taxonomy must name each label once, got {', '.join(sorted(twice))} twice"
+                f"taxonomy must list each label once, got {', '.join(sorted(duplicates))} twice"
             )
-        object.__setattr__(self, "_names", _index(self.entries))
+        object.__setattr__(self, "_names", _index_by_name(self.entries))
 
     @classmethod
     def load(cls) -> Taxonomy:
-        """The one that comes with the package."""
+        """Load the taxonomy that is part of the package."""
         return cls.parse(files("scanner").joinpath("taxonomy.toml").read_text("utf-8"))
 
     @classmethod
     def parse(cls, text: str) -> Taxonomy:
-        """From TOML: ``[category.group]`` tables, each with its ``labels`` and the ``aws`` and
-        ``hive`` names of all of them."""
+        """Parse a taxonomy from TOML.
+
+        Each table ``[category.group]`` has its ``labels``, and the ``aws`` and ``hive`` names that
+        apply to all of them.
+        """
         tree = tomllib.loads(text)
         version = tree.pop("version")
-        found = [
-            _entries(category, group, table)
+        entries = tuple(
+            entry
             for category, groups in tree.items()
             for group, table in groups.items()
-        ]
-        return cls(version=version, entries=tuple(entry for entries in found for entry in entries))
+            for entry in _parse_group(category, group, table)
+        )
+        return cls(version=version, entries=entries)
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """In the file's order."""
+        """All labels, in the order of the file."""
         return tuple(entry.label for entry in self.entries)
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """In the file's order, each once."""
+        """All categories without duplicates, in the order of the file."""
         return tuple(dict.fromkeys(entry.category for entry in self.entries))
 
     def __contains__(self, label: object) -> bool:
         return any(entry.label == label for entry in self.entries)
 
     def matching(self, name: str) -> tuple[Entry, ...]:
-        """All that a label, group, category, AWS or Hive name means; the narrowest level that has
-        the name decides.
+        """Return the entries that a label, group, category, AWS or Hive name stands for.
 
-        Upper and lower case do not matter.
+        Case is ignored. If the name exists on several levels, the narrowest one is used.
 
         Raises:
-            SetupError: nothing has that name; the message has the nearest one.
+            SetupError: the name is unknown; the message suggests the nearest one.
         """
-        found = self._names.get(name.casefold(), ())
-        if found:
-            return found
+        entries = self._names.get(name.casefold(), ())
+        if entries:
+            return entries
         near = get_close_matches(name.casefold(), self._names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; see taxonomy.toml for the names"
         raise SetupError(f"label {name!r} is not in the taxonomy{hint}")
 
     def entry(self, name: str) -> Entry:
-        """The one label that a name means.
+        """Return the only entry that a name stands for.
 
         >>> Taxonomy.load().entry("Self-Harm")  # doctest: +NORMALIZE_WHITESPACE
         Traceback (most recent call last):
@@ -112,33 +118,33 @@ class Taxonomy:
             suicide_attempt, noose
 
         Raises:
-            SetupError: nothing has that name, or several labels have; the message names the
-                choices.
+            SetupError: the name is unknown, or it stands for several labels; the message lists
+                them.
         """
-        found = self.matching(name)
-        if len(found) == 1:
-            return found[0]
+        entries = self.matching(name)
+        if len(entries) == 1:
+            return entries[0]
         raise SetupError(
-            f"label {name!r} is ambiguous: name one of {', '.join(entry.label for entry in found)}"
+            f"label {name!r} is ambiguous: name one of "
+            f"{', '.join(entry.label for entry in entries)}"
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncovered:
-    """What nothing installed can say. It has no score: it is not scored as zero."""
+    """The part of the taxonomy that no installed model covers; it has no score, which is not zero."""
 
     categories: tuple[str, ...]
-    """Those of which not one label that anybody would act on is covered: swimwear is not all that
-    is sexual."""
+    """Categories of which no label of severity 1 or more is covered."""
     labels: tuple[Label, ...]
-    """All labels that are not covered, those of partly covered categories too."""
+    """All labels that are not covered, including those of partly covered categories."""
 
 
 def uncovered(taxonomy: Taxonomy, labels: Iterable[Label]) -> Uncovered:
-    """What is left of the taxonomy when these labels have a model."""
+    """Return the part of the taxonomy that a set of labels does not cover."""
     covered = set(labels)
-    left = [entry for entry in taxonomy.entries if entry.label not in covered]
-    seen = {
+    missing = [entry for entry in taxonomy.entries if entry.label not in covered]
+    covered_categories = {
         entry.category
         for entry in taxonomy.entries
         if entry.label in covered and entry.severity > 0
@@ -147,13 +153,13 @@ def uncovered(taxonomy: Taxonomy, labels: Iterable[Label]) -> Uncovered:
         categories=tuple(
             category
             for category in taxonomy.categories
-            if category in {entry.category for entry in left} - seen
+            if category in {entry.category for entry in missing} - covered_categories
         ),
-        labels=tuple(entry.label for entry in left),
+        labels=tuple(entry.label for entry in missing),
     )
 
 
-def _entries(category: str, group: str, table: Mapping[str, Any]) -> list[Entry]:
+def _parse_group(category: str, group: str, table: Mapping[str, Any]) -> list[Entry]:
     return [
         Entry(
             label=Label(label),
@@ -167,9 +173,9 @@ def _entries(category: str, group: str, table: Mapping[str, Any]) -> list[Entry]
     ]
 
 
-def _index(entries: tuple[Entry, ...]) -> Mapping[str, tuple[Entry, ...]]:
-    """Entries by every name that they go by, narrowest level first: a name of a label is never
-    taken for its group's."""
+def _index_by_name(entries: tuple[Entry, ...]) -> Mapping[str, tuple[Entry, ...]]:
+    """Index the entries by all their names; a name that exists on several levels refers to the
+    narrowest one."""
     index: dict[str, tuple[Entry, ...]] = {}
     levels = (
         [(entry.label, entry) for entry in entries],

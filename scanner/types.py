@@ -1,8 +1,8 @@
-"""The nouns that all parts share, in the order in which data meets them.
+"""The values that all parts of the scanner share, in the order in which data passes through them.
 
-Segment -> Decoded (Samples) -> ScoredSegment (Scores) -> StreamRisk -> Incident -> Clip -> Report.
-``StreamRisk`` and ``Incident`` live in ``scanner.risk``, the rest here. Everything is frozen and
-checks itself when made.
+Segment -> Decoded (samples) -> ScoredSegment (scores) -> StreamRisk -> Incident -> Clip -> Report.
+``Decoded`` is in ``scanner.media``, ``StreamRisk`` and ``Incident`` in ``scanner.risk``, clips and
+reports in the packages of their names. All values are frozen and validated when they are created.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal, NewType
 
 __all__ = [
-    "BURST_EVERY",
+    "BURST_INTERVAL",
     "NEVER_WRAPS",
     "Burst",
     "Fit",
@@ -40,11 +40,11 @@ __all__ = [
 
 StreamId = NewType("StreamId", str)
 Label = NewType("Label", str)
-"""What a model can say; the taxonomy files it under a category."""
+"""The name of something that a model can detect; the taxonomy assigns it to a category."""
 
 
 class Medium(StrEnum):
-    """Which kind of picture it is; an axis of its own, not a label."""
+    """The kind of picture that a frame is; independent of the labels."""
 
     CAMERA = "camera"
     RENDERED = "rendered"
@@ -55,7 +55,7 @@ class Medium(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Span:
-    """A half-open stretch of time, ``start <= t < end``, in exact seconds."""
+    """A half-open interval of time, ``start <= t < end``, in exact seconds."""
 
     start: Fraction
     end: Fraction
@@ -66,35 +66,41 @@ class Span:
 
     @property
     def length(self) -> Fraction:
-        """Seconds, zero or more."""
+        """The duration in seconds, zero or more."""
         return self.end - self.start
 
     def shifted(self, by: Fraction) -> Span:
-        """The same span on a clock that is ``by`` seconds ahead."""
+        """Return this span moved ``by`` seconds later."""
         return Span(start=self.start + by, end=self.end + by)
 
 
 GapReason = Literal[
     "undecodable", "no_keyframe", "between_samples", "missing", "quarantined", "late"
 ]
-"""Why nobody looked: it could not be decoded, had no keyframe to begin at, lies between samples,
-never came, was set aside, came late."""
+"""Why a span was not analysed.
+
+``undecodable``: the decoder failed. ``no_keyframe``: there was no keyframe to start at.
+``between_samples``: two samples lie further apart than ``sampling.max_gap``. ``missing``: the
+segment never arrived.
+``quarantined``: the segment ended its decoder twice. ``late``: the segment arrived after its gap
+was recorded.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unseen:
-    """A span that nobody looked at, and why."""
+    """A span that was not analysed, with the reason."""
 
     span: Span
     reason: GapReason
 
 
-# Segments and what media makes of them
+# Segments and their decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class SegmentKey:
-    """The natural key of a segment: counted once, however often it is delivered."""
+    """The natural key of a segment, which counts once however often it is delivered."""
 
     stream_id: StreamId
     sequence: int
@@ -108,40 +114,41 @@ class SegmentKey:
 
 
 Source = bytes | Path
-"""Encoded media: its bytes, or a local file that the worker reads itself (law 8: bytes stay where
-they are)."""
+"""Encoded media: its bytes, or the path of a local file that the worker reads itself, so that bytes
+stay where they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A short piece of one stream, as the ingest system hands it in."""
+    """A short piece of one stream, as the ingest system delivers it."""
 
     key: SegmentKey
     source: Source
     init: Source | None = None
-    """The init segment (fMP4/CMAF) that goes before ``source``, where it is separate."""
+    """The init segment (fMP4/CMAF) to prepend to ``source``; None if the source is complete."""
     discontinuity: bool = False
-    """The sender says that its time does not continue that of the segment before."""
+    """True if the sender declares that timestamps do not continue those of the previous segment."""
 
 
 class Fit(StrEnum):
-    """How a picture of one shape becomes an array of another."""
+    """How a picture is resized to an array of another aspect ratio."""
 
     SQUASH = "squash"
-    """Every pixel kept, the aspect is not."""
+    """The whole picture, stretched to the array's aspect ratio."""
     LETTERBOX = "letterbox"
-    """Every pixel and the aspect kept, black bars added."""
+    """The whole picture at its own aspect ratio, padded with black bars."""
     CROP = "crop"
-    """The aspect kept, the middle only."""
+    """The centre of the picture at its own aspect ratio."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Burst:
-    """Several frames in quick succession: what a clip model looks at to see movement."""
+    """The format of a burst: several frames in quick succession, in which a clip model can see
+    movement."""
 
     frames: int
     rate: int
-    """Frames a second, whatever the source has: one with fewer repeats them."""
+    """Frames per second, independent of the source; frames of a slower source are repeated."""
 
     def __post_init__(self) -> None:
         if self.frames not in range(2, 33):
@@ -151,7 +158,7 @@ class Burst:
 
     @property
     def length(self) -> Fraction:
-        """Seconds from the first frame to the last.
+        """The seconds from the first frame to the last.
 
         >>> Burst(frames=8, rate=5).length
         Fraction(7, 5)
@@ -159,23 +166,26 @@ class Burst:
         return Fraction(self.frames - 1, self.rate)
 
 
-BURST_EVERY: Final = Fraction(2)
-"""Seconds from one burst of a segment to the next: as much as a look covers before it, so that no
-hole is left between them."""
+BURST_INTERVAL: Final = Fraction(2)
+"""Seconds from one burst of a segment to the next.
+
+A sample covers at least the two seconds before it by default (``Policy.hold``), so that bursts at
+this interval leave no gap.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSpec:
-    """What a scorer looks at.
+    """The array that a scorer needs of each sample.
 
-    ``media`` makes each distinct spec once a sample, with swscale AREA.
+    ``scanner.media`` produces each distinct spec once for each sample, with swscale's AREA filter.
     """
 
     width: int
     height: int
     fit: Fit = Fit.SQUASH
     burst: Burst | None = None
-    """None: one frame."""
+    """The burst's format; None for a single frame."""
 
     def __post_init__(self) -> None:
         if not (8 <= self.width <= 2048 and 8 <= self.height <= 2048):
@@ -185,35 +195,35 @@ class FrameSpec:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The array's shape: (height, width, 3), or (frames, height, width, 3) for a burst."""
+        """The shape of the array: (height, width, 3), or (frames, height, width, 3) for a burst."""
         frame = (self.height, self.width, 3)
         return frame if self.burst is None else (self.burst.frames, *frame)
 
     @property
     def frame(self) -> FrameSpec:
-        """What is made of each frame of a burst; for one frame the spec itself."""
+        """The spec of each frame of a burst; of a single frame, the spec itself."""
         return self if self.burst is None else replace(self, burst=None)
 
 
 NEVER_WRAPS: Final = 64
-"""Bits of a counter that is wide enough for ever."""
+"""The width in bits of a timestamp counter that never wraps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTimes:
-    """The raw clock of one segment, from which its stream's owner places it (``scanner.pts``)."""
+    """The raw timestamps of one segment; ``scanner.pts`` places it on the stream's clock by them."""
 
     first_pts: int
-    """Of the first frame shown."""
+    """The PTS of the first frame in presentation order."""
     last_pts: int
-    """Of the last frame shown (its start)."""
+    """The PTS of the last frame in presentation order."""
     duration: Fraction
-    """Exact seconds from the first frame's start to the last one's end, as well as the container
-    tells it."""
+    """Exact seconds from the first frame's start to the last frame's end, as the container states
+    them."""
     time_base: Fraction
     """Seconds per tick."""
     wrap_bits: int = NEVER_WRAPS
-    """Width of the counter: 33 in MPEG-TS, ``NEVER_WRAPS`` in most others."""
+    """The width of the counter: 33 bits in MPEG-TS, ``NEVER_WRAPS`` in most other containers."""
 
     def __post_init__(self) -> None:
         if not self.time_base > 0:
@@ -224,15 +234,16 @@ class SegmentTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
-    """What a source turned out to be."""
+    """The properties of a source, as found when it was opened."""
 
     container: str
     codec: str
     width: int
-    """Displayed pixels: after rotation and sample aspect ratio."""
+    """Displayed width in pixels, after rotation and sample aspect ratio."""
     height: int
+    """Displayed height in pixels."""
     still: bool = False
-    """One picture without a duration."""
+    """True for a single picture without a duration."""
 
 
 # Scores
@@ -240,7 +251,7 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ModelRef:
-    """What said so."""
+    """The name and version of the model that produced a score."""
 
     name: str
     version: str
@@ -251,15 +262,15 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """When a segment is worth a look in motion: where one of its own frames has at least this
+    """The condition under which bursts of a segment are scored: one of its frames has at least this
     score."""
 
     label: Label
     above: float
-    """Probability."""
+    """The lowest probability that opens the gate."""
     when: frozenset[Medium] = frozenset()
-    """Only frames count that are of these media more likely than not; empty for all, and where no
-    model tells the medium."""
+    """The media that count: a frame must more likely than not be one of them. Empty for all media;
+    ignored if no model reports a medium."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.above <= 1.0:
@@ -268,17 +279,17 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """What one model says of one sample: a calibrated probability for each label, and of which
-    medium it is."""
+    """The result of one model for one sample: a calibrated probability for each label, and for each
+    medium if the model has a medium head."""
 
     model: ModelRef
     values: Mapping[Label, float]
-    """Probabilities in [0, 1]; raw network outputs are called logits and never get here."""
+    """Calibrated probabilities in [0, 1]; raw network outputs are called logits."""
     medium: Mapping[Medium, float] = field(default_factory=dict)
-    """Probabilities that sum to 1, or empty where the model has no medium head."""
+    """Probabilities that sum to 1; empty if the model has no medium head."""
     shadow: Mapping[Label, float] = field(default_factory=dict)
-    """Probabilities that are recorded and nothing else: this model is in shadow for labels that
-    another one judges."""
+    """Probabilities that are recorded and not judged: the labels for which this model is in shadow
+    while another model has them live."""
 
     def __post_init__(self) -> None:
         for name, value in (*self.values.items(), *self.medium.items(), *self.shadow.items()):
@@ -288,62 +299,63 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredFrame:
-    """One sample after scoring; the pixels are gone."""
+    """One sample, a frame or a burst, after scoring; its pixels are not kept."""
 
     at: Fraction
     """Exact seconds from the segment's first frame."""
     pts: int
     keyframe: bool
     scores: tuple[Scores, ...]
-    """One for each scorer, in the scorers' order."""
+    """The result of each scorer, in the scorers' order."""
     reused: bool = False
-    """Equal to an earlier frame of its segment within the stated threshold, whose scores it takes.
-    """
+    """True if the scores are those of an earlier, nearly equal frame of the segment
+    (``scanner.scoring.segment``)."""
     burst: Burst | None = None
-    """Which burst it is that ends here; None: it is one frame."""
+    """The format of the burst that ends at ``at``; None for a single frame."""
     start: Fraction | None = None
-    """Of a burst: the instant that its first frame shows, in seconds from the segment's first
-    frame."""
-    beside: Mapping[Medium, float] = field(default_factory=dict)
-    """Of a burst: the medium of the frame beside it, which counts where its own models tell none.
-    """
-    superseded: frozenset[Label] = frozenset()
-    """Labels that a burst beside it judges in its place."""
+    """The time of a burst's first frame, in seconds from the segment's first frame; None for a
+    single frame."""
+    context_medium: Mapping[Medium, float] = field(default_factory=dict)
+    """The medium of the frame on screen when a burst ends, used if the burst's models report none;
+    empty for a single frame."""
+    superseded_labels: frozenset[Label] = frozenset()
+    """Labels of this frame that are judged by a nearby burst instead."""
 
     @property
     def values(self) -> dict[Label, float]:
-        """All labels of all models that count here; where two models know a label, the higher one."""
+        """The score of each label that counts here, the highest where several models report it."""
         return {
             label: value
-            for label, value in _highest(s.values for s in self.scores).items()
-            if label not in self.superseded
+            for label, value in _merge_highest(s.values for s in self.scores).items()
+            if label not in self.superseded_labels
         }
 
     @property
-    def left_out(self) -> dict[Label, float]:
-        """The values of superseded labels."""
+    def superseded_values(self) -> dict[Label, float]:
+        """The scores of the labels that a nearby burst judges instead."""
         return {
             label: value
-            for label, value in _highest(s.values for s in self.scores).items()
-            if label in self.superseded
+            for label, value in _merge_highest(s.values for s in self.scores).items()
+            if label in self.superseded_labels
         }
 
     @property
-    def heard(self) -> dict[Label, float]:
-        """All that any model says of it, whether it counts or not."""
-        return _highest(
+    def all_values(self) -> dict[Label, float]:
+        """The scores of all labels, including superseded labels and models in shadow."""
+        return _merge_highest(
             values for scores in self.scores for values in (scores.values, scores.shadow)
         )
 
     @property
     def medium(self) -> Mapping[Medium, float]:
-        """Of the first model that has a medium head; empty where none has."""
-        return next((s.medium for s in self.scores if s.medium), self.beside)
+        """The probabilities of the first model that has a medium head; without one,
+        ``context_medium``."""
+        return next((s.medium for s in self.scores if s.medium), self.context_medium)
 
 
-def _highest(said: Iterable[Mapping[Label, float]]) -> dict[Label, float]:
+def _merge_highest(scores: Iterable[Mapping[Label, float]]) -> dict[Label, float]:
     merged: dict[Label, float] = {}
-    for values in said:
+    for values in scores:
         for label, value in values.items():
             merged[label] = max(value, merged.get(label, 0.0))
     return merged
@@ -351,18 +363,19 @@ def _highest(said: Iterable[Mapping[Label, float]]) -> dict[Label, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredSegment:
-    """One window or segment after scoring: all that the stream's owner needs to place and fold it."""
+    """One segment, or one window of a file, after scoring: the input for placing and folding it."""
 
     key: SegmentKey
     times: SegmentTimes
     frames: tuple[ScoredFrame, ...]
-    """In order of time, frames and bursts; at one instant the frame first."""
+    """Frames and bursts in order of time; a frame precedes a burst of the same instant."""
     unseen: tuple[Unseen, ...]
-    """Relative to the segment's first frame."""
+    """Spans that were not analysed, relative to the segment's first frame."""
     info: MediaInfo
     begins: Fraction = Fraction(0)
-    """Exact seconds from its source's first frame: where a file's timeline goes on if nothing
-    before it could be seen."""
+    """Exact seconds from the first frame of the source to that of this window: its place on a
+    file's timeline when no earlier window could be decoded."""
     discontinuity: bool = False
+    """True if timestamps do not continue those of the previous segment."""
     last: bool = False
-    """The sender says, or the file's end shows, that no segment of this stream follows."""
+    """True if no segment of this stream follows, by declaration or because the file ends."""

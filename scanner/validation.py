@@ -1,5 +1,5 @@
-"""What pydantic finds wrong, as an operator can mend it: the full path of each key, what is there,
-and the nearest key that would do."""
+"""Validation errors of pydantic as messages for an operator: the full path of each key, the value
+found, and the nearest known key."""
 
 from __future__ import annotations
 
@@ -10,32 +10,38 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-__all__ = ["complaints", "nearest"]
+__all__ = ["describe_errors", "suggest_key"]
 
 UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
-"""Pydantic's words for it, of a model and of a dataclass."""
+"""The error types that pydantic uses for an unknown key, of a model and of a dataclass."""
 
 
-def complaints(why: ValidationError, *, known: Iterable[str], noun: str) -> list[str]:
-    """One for each thing that is wrong; ``known`` are the keys that there are anywhere, ``noun`` is
-    what they are called."""
-    return [_complaint(error, known, noun) for error in why.errors(include_url=False)]
+def describe_errors(error: ValidationError, *, known: Iterable[str], noun: str) -> list[str]:
+    """Return one message for each error.
+
+    Args:
+        error: the exception that pydantic raised.
+        known: all valid keys, from which a misspelt one is corrected.
+        noun: what a key is called in the message, such as "setting".
+    """
+    keys = frozenset(known)
+    return [_describe_error(details, keys, noun) for details in error.errors(include_url=False)]
 
 
-def _complaint(error: ErrorDetails, known: Iterable[str], noun: str) -> str:
+def _describe_error(error: ErrorDetails, known: Iterable[str], noun: str) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] in UNKNOWN_KEY:
-        return f"{where}: no such {noun}{nearest(str(error['loc'][-1]), known)}"
-    said = error["msg"].removeprefix("Value error, ") + _found(error["input"])
-    return f"{where}: {said}" if where else said
+        return f"{where}: no such {noun}{suggest_key(str(error['loc'][-1]), known)}"
+    message = error["msg"].removeprefix("Value error, ") + _describe_value(error["input"])
+    return f"{where}: {message}" if where else message
 
 
-def _found(value: object) -> str:
-    """Where it fits into a sentence."""
+def _describe_value(value: object) -> str:
+    """Return the value found, if it is short enough for a message."""
     return f", got {value!r}" if isinstance(value, str | int | float | Decimal) else ""
 
 
-def nearest(key: str, known: Iterable[str]) -> str:
-    """A hint, or nothing: the known key that is most like this one."""
+def suggest_key(key: str, known: Iterable[str]) -> str:
+    """Return a hint with the known key most similar to ``key``; empty if none is similar."""
     near = get_close_matches(key, sorted(set(known)), n=1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -326,12 +326,12 @@ def test_wrong_usage_is_one_message_and_leaves_nothing(
 
 
 def test_added_models_are_read_only_beside_the_shipped_ones(tmp_path: Path) -> None:
-    assert ModelSettings().beside is None
-    assert ModelSettings(added=tmp_path).beside == tmp_path
-    assert ModelSettings(dir=tmp_path / "own", added=tmp_path).beside is None
+    assert ModelSettings().added_dir is None
+    assert ModelSettings(added=tmp_path).added_dir == tmp_path
+    assert ModelSettings(dir=tmp_path / "own", added=tmp_path).added_dir is None
 
 
 def test_a_new_model_goes_where_it_will_be_found(tmp_path: Path) -> None:
-    assert ModelSettings().target == user_models_dir()
-    assert ModelSettings(added=tmp_path).target == tmp_path
-    assert ModelSettings(dir=tmp_path / "own", added=tmp_path).target == tmp_path / "own"
+    assert ModelSettings().install_dir == user_models_dir()
+    assert ModelSettings(added=tmp_path).install_dir == tmp_path
+    assert ModelSettings(dir=tmp_path / "own", added=tmp_path).install_dir == tmp_path / "own"

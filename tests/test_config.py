@@ -8,8 +8,8 @@ import pytest
 
 from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest
-from scanner.scoring.options import Motion
-from scanner.settings.policies import compose_policies, motion_of, policy_hash
+from scanner.scoring.options import BurstSelection
+from scanner.settings.policies import burst_selection, compose_policies, policy_hash
 from scanner.settings.sections import Settings, read_settings
 from scanner.types import Label, Medium
 
@@ -232,12 +232,12 @@ def test_bursts_are_taken_by_any_name_of_a_label(tmp_path: Path) -> None:
         written(tmp_path, "[bursts]\nbase_rate = 0.5\nabove = { weapons = 0.25, gun = 0.5 }\n")
     )
 
-    motion = motion_of(settings)
+    motion = burst_selection(settings)
 
     assert motion.base_rate == 0.5
     assert motion.above is not None
     assert (motion.above[Label("gun")], motion.above[Label("blade_in_hand")]) == (0.5, 0.25)
-    assert motion_of(Settings()) == Motion()
+    assert burst_selection(Settings()) == BurstSelection()
 
 
 @pytest.mark.parametrize(
@@ -251,4 +251,4 @@ def test_bursts_are_taken_by_any_name_of_a_label(tmp_path: Path) -> None:
 )
 def test_a_wrong_word_on_bursts_is_told(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=said):
-        motion_of(read_settings(written(tmp_path, f"[bursts]\n{text}\n")))
+        burst_selection(read_settings(written(tmp_path, f"[bursts]\n{text}\n")))

@@ -17,8 +17,8 @@ from scanner.doctor import (
     check_walls,
     examine,
 )
+from scanner.scoring.graph_facts import read_graph
 from scanner.scoring.onnx import open_session
-from scanner.scoring.wire import read_graph
 
 ONNX_TWINS = ("onnxruntime", "onnxruntime-gpu")
 
@@ -72,7 +72,7 @@ def test_the_processor_is_tried_with_a_real_session() -> None:
 def test_a_provider_that_does_not_work_is_wrong_only_where_it_is_wanted() -> None:
     assert check_provider("cuda", "cpu").ok
     assert not check_provider("cuda", "cuda").ok
-    assert "set provider to cpu" in check_provider("cuda", "cuda").remedy
+    assert "set models.provider to cpu" in check_provider("cuda", "cuda").remedy
 
 
 def test_the_probe_is_a_model_of_one_operator() -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from scanner.media.samples import Sample
-from scanner.scoring.scorer import Scorer, gate_of, shadow_of
+from scanner.scoring.scorer import Scorer, burst_gate, shadow_labels
 from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Scores
 from workers.batching import Batcher, Batching
 
@@ -36,8 +36,8 @@ class ScorerFacts:
             inputs=scorer.inputs,
             labels=scorer.labels,
             media=scorer.media,
-            gate=gate_of(scorer),
-            shadow=shadow_of(scorer),
+            gate=burst_gate(scorer),
+            shadow=shadow_labels(scorer),
         )
 
     @property

@@ -31,7 +31,7 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
     findings = examine(
         provider=models.provider,
         models_dir=models.dir,
-        added=models.beside,
+        added=models.added_dir,
         codecs=available_codecs,
         walls=_walls,
     )

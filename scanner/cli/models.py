@@ -39,7 +39,7 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
     """The models, with licence and origin, and every label of the taxonomy: who says it, what
     others call it, the policy in force."""
     settings = read_settings(config)
-    manifests = list_models(settings.models.dir, added=settings.models.beside)
+    manifests = list_models(settings.models.dir, added=settings.models.added_dir)
     taxonomy = Taxonomy.load()
     rows = list(_rows(taxonomy, manifests, compose_policies(settings, manifests, taxonomy)))
     if wants_json(as_json):
@@ -62,7 +62,7 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
     """
     settings = read_settings(config)
     checks = check_models(
-        settings.models.dir, added=settings.models.beside, provider=settings.models.provider
+        settings.models.dir, added=settings.models.added_dir, provider=settings.models.provider
     )
     for check in checks:
         if wants_json(as_json):
@@ -72,14 +72,18 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
                         "type": "model",
                         "name": check.name,
                         "ok": check.ok,
-                        "worst": check.worst,
+                        "worst": check.largest_difference,
                         "problem": check.problem,
                     }
                 )
                 + "\n"
             )
         else:
-            said = f"golden scores within {check.worst:.6f}" if check.ok else check.problem
+            said = (
+                f"golden scores within {check.largest_difference:.6f}"
+                if check.ok
+                else check.problem
+            )
             Console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {said}", markup=False)
     if not checks:
         Console(stderr=True).print("no models found; only the test card can be scored")

@@ -123,7 +123,7 @@ def add_command(  # the options are taken from the context, by their names here
         _tell_known(as_json=wants_json(asked.as_json))
         return
     settings = read_settings(asked.config)
-    target = asked.into or settings.models.target
+    target = asked.into or settings.models.install_dir
     added = _add(asked, asked.name, settings.models, target)
     _tell_added(added, tuple(_notes(added, settings, target)), as_json=wants_json(asked.as_json))
 
@@ -146,7 +146,11 @@ def _check_is_free(name: str, settings: ModelSettings, target: Path) -> None:
     Raises:
         SetupError: a scan uses one of that name today.
     """
-    beside = settings.beside if settings.beside is not None and settings.beside.is_dir() else None
+    beside = (
+        settings.added_dir
+        if settings.added_dir is not None and settings.added_dir.is_dir()
+        else None
+    )
     names = {manifest.name for manifest in list_models(settings.dir, added=beside)}
     if name in names and not (target / name).exists():
         raise SetupError(f"model {name}: there is one of that name already; add it under another")
@@ -155,7 +159,7 @@ def _check_is_free(name: str, settings: ModelSettings, target: Path) -> None:
 def _notes(added: Added, settings: Settings, target: Path) -> Iterator[str]:
     """What the operator would else find out late."""
     models, name = settings.models, added.manifest.name
-    if target.resolve() != models.target.resolve():
+    if target.resolve() != models.install_dir.resolve():
         yield f"scans do not read {target}: set models.added (or models.dir) to it"
         return
     if models.names is not None and name not in models.names:

@@ -20,7 +20,7 @@ from scanner.report.nouns import (
 from scanner.risk.policy import Policies, Policy
 from scanner.scan import Said
 from scanner.scoring.manifest import Manifest
-from scanner.scoring.onnx import graph_file
+from scanner.scoring.onnx import select_file
 from scanner.settings.policies import policy_hash
 from scanner.settings.sections import Settings
 from scanner.taxonomy import Taxonomy, uncovered
@@ -137,7 +137,7 @@ def _facts(settings: Settings) -> dict[str, str | float]:
 
 def _model(manifest: Manifest, settings: Settings) -> ModelUsed:
     labels = tuple(str(label) for label in manifest.scored_labels)
-    used = graph_file(
+    used = select_file(
         manifest, provider=settings.models.provider, precision=settings.models.precision
     )
     return ModelUsed(

@@ -15,11 +15,11 @@ from scanner.importing.folder import manifest_text, staged, write_file
 from scanner.importing.preflight import Preflight, check_rows, counted, read_contents
 from scanner.importing.recipe import Recipe
 from scanner.importing.source import read_source
-from scanner.scoring.golden import WITH_WRITING, Golden, record, write_golden
+from scanner.scoring.golden import COUNT_WITH_TEXT, GoldenScores, record_golden, write_golden
+from scanner.scoring.graph_run import GraphRun, run_graph
 from scanner.scoring.manifest import FILENAME, LabelFacts, Manifest, Name, read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.scoring.options import Provider
-from scanner.scoring.trial import Trial, try_graph
 
 if TYPE_CHECKING:
     from scanner.importing.wrap import Wrapped
@@ -36,7 +36,7 @@ class Added:
     folder: Path
     manifest: Manifest
     preflight: Preflight
-    golden: Golden
+    golden: GoldenScores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class _Tried:
     """A network in our form, and what its trial showed."""
 
     wrapped: Wrapped
-    trial: Trial
+    trial: GraphRun
     walls: tuple[str, ...]
 
 
@@ -105,7 +105,7 @@ def _tried(
     with workshop.Workshop(data, name) as walled:
         walls, wrapped = walled.walls, walled.made(Order(recipe=recipe))
         drawn = made_up_pictures(picture_spec(wrapped, recipe, name))
-        trial = try_graph(wrapped.model, drawn, provider=provider, name=name)
+        trial = run_graph(wrapped.model, drawn, provider=provider, name=name)
         check_rows(trial, name)
         if wrapped.batches and not trial.batches:
             wrapped = walled.made(Order(recipe=recipe, alone=True))
@@ -114,12 +114,14 @@ def _tried(
 
 def _written(
     folder: Path, manifest: Manifest, model: bytes, provider: Provider
-) -> tuple[Manifest, Golden]:
+) -> tuple[Manifest, GoldenScores]:
     """The folder's three files; what is said of made-up pictures comes from the model as it lies
     there."""
     write_file(folder / manifest.file, model)
     write_file(folder / FILENAME, manifest_text(manifest, comment=COMMENT).encode())
-    golden = record(load_onnx(folder, read_manifest(folder), provider=provider), count=WITH_WRITING)
+    golden = record_golden(
+        load_onnx(folder, read_manifest(folder), provider=provider), count=COUNT_WITH_TEXT
+    )
     write_golden(folder, golden)
     return manifest, golden
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.errors import SetupError
-from scanner.scoring.promises import SLACK, check_contents
-from scanner.scoring.trial import Trial
-from scanner.scoring.wire import GraphFacts, read_graph
+from scanner.scoring.conformance import SLACK, check_contents
+from scanner.scoring.graph_facts import GraphFacts, read_graph
+from scanner.scoring.graph_run import GraphRun
 
 __all__ = ["Preflight", "check_rows", "counted", "read_contents"]
 
@@ -74,7 +74,7 @@ def read_contents(data: bytes, name: str) -> GraphFacts:
         raise SetupError(
             f"model {name}: defines {facts.functions} operators of its own: onnx.inliner.inline_local_functions undoes that"
         )
-    if facts.texts:
+    if facts.strings:
         raise SetupError(f"model {name}: has texts in it: it is no image classifier")
     if round_and_round := sorted(LOOPS & {operator for _, operator in facts.operators}):
         raise SetupError(
@@ -97,7 +97,7 @@ def counted(facts: GraphFacts) -> dict[str, int]:
     return dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
 
 
-def check_rows(trial: Trial, name: str) -> None:
+def check_rows(trial: GraphRun, name: str) -> None:
     """Hold what came of made-up pictures to probabilities that depend on the picture.
 
     Raises:

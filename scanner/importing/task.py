@@ -15,8 +15,8 @@ import scanner.importing.catalogue  # noqa: F401
 from scanner.errors import SetupError
 from scanner.importing.recipe import Recipe
 from scanner.importing.wrap import Wrapped, fix_batch, smallest, wrap
-from scanner.scoring.golden import WITH_WRITING, pictures
-from scanner.scoring.trial import run_alone, run_together
+from scanner.scoring.golden import COUNT_WITH_TEXT, generate_pictures
+from scanner.scoring.graph_run import run_one_by_one, supports_batches
 from scanner.types import FrameSpec
 
 __all__ = ["Order", "made_up_pictures", "picture_spec", "try_in_child", "warm_up"]
@@ -44,8 +44,8 @@ def try_in_child(
         wrapped = wrap(sources[0].read(), arguments.recipe, name=name)
         model = fix_batch(wrapped.model) if arguments.alone else wrapped.model
         drawn = made_up_pictures(picture_spec(wrapped, arguments.recipe, name))
-        rows = run_alone(model, drawn, provider="cpu", name=name)
-        run_together(model, drawn, rows, provider="cpu", name=name)
+        rows = run_one_by_one(model, drawn, provider="cpu", name=name)
+        supports_batches(model, drawn, rows, provider="cpu", name=name)
     except SetupError as why:
         return {"refused": str(why)}
     output.write(model)
@@ -60,7 +60,7 @@ def try_in_child(
 
 def made_up_pictures(spec: FrameSpec) -> NDArray[np.uint8]:
     """On which a network is tried: N x H x W x 3 uint8."""
-    return np.stack(pictures(spec, seed=SEED, count=WITH_WRITING)[::EVERY])
+    return np.stack(generate_pictures(spec, seed=SEED, count=COUNT_WITH_TEXT)[::EVERY])
 
 
 def picture_spec(wrapped: Wrapped, recipe: Recipe, name: str) -> FrameSpec:
@@ -88,7 +88,7 @@ def warm_up() -> None:
         }
     )
     wrapped = wrap(smallest(), recipe, name="warm_up")
-    run_alone(
+    run_one_by_one(
         wrapped.model,
         made_up_pictures(picture_spec(wrapped, recipe, "warm_up")),
         provider="cpu",

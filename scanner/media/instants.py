@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from scanner.types import BURST_EVERY, Burst
+from scanner.types import BURST_INTERVAL, Burst
 
 __all__ = ["burst_instants"]
 
@@ -19,7 +19,7 @@ def burst_instants(last: Fraction, burst: Burst) -> tuple[Instants, ...]:
     first frame.
 
     ``last`` is where the window's last frame begins: nothing later is asked for, so a burst lies
-    inside its window. Bursts follow each other every ``BURST_EVERY`` seconds, the last one moved
+    inside its window. Bursts follow each other every ``BURST_INTERVAL`` seconds, the last one moved
     back to the end where that would else be left out. A window shorter than one burst gets one that
     is spread over it, if it is half as long at least.
 
@@ -33,9 +33,9 @@ def burst_instants(last: Fraction, burst: Burst) -> tuple[Instants, ...]:
             if last >= burst.length / 2
             else ()
         )
-    whole = int((last - burst.length) // BURST_EVERY)
-    starts = [BURST_EVERY * number for number in range(whole + 1)]
-    if last - (starts[-1] + burst.length) > max(BURST_EVERY - burst.length, Fraction(0)):
+    whole = int((last - burst.length) // BURST_INTERVAL)
+    starts = [BURST_INTERVAL * number for number in range(whole + 1)]
+    if last - (starts[-1] + burst.length) > max(BURST_INTERVAL - burst.length, Fraction(0)):
         starts.append(last - burst.length)
     return tuple(_from(start, burst) for start in starts)
 

@@ -1,2 +1,1 @@
-"""From samples to scores: one model a scorer, calibrated probabilities, every score with its model
-and version."""
+"""From samples to calibrated scores: scorers, models and their manifests."""

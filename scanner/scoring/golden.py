@@ -1,8 +1,8 @@
-"""Golden scores: what a model said of made-up pictures on the day it was shipped, and whether it
-still says so.
+"""Golden scores: the scores of generated pictures, recorded when a model is released and compared
+whenever it is checked.
 
-The pictures are drawn from a seed, so that no footage is stored; the scores are kept with a
-tolerance, never as yes or no.
+The pictures are generated from a seed, so that no media is stored. Scores are compared with a
+tolerance.
 """
 
 from __future__ import annotations
@@ -20,138 +20,151 @@ from scanner.media.samples import Rgb, Sample
 from scanner.scoring.manifest import Manifest, read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.scoring.options import Precision, Provider
-from scanner.scoring.scorer import Scorer, looks_at_bursts, specs
-from scanner.scoring.test_card import draw
+from scanner.scoring.scorer import Scorer, frame_specs, is_burst_scorer
+from scanner.scoring.test_card import draw_card
 from scanner.types import FrameSpec, Scores
-from scanner.validation import complaints
+from scanner.validation import describe_errors
 
-__all__ = ["Golden", "check_model", "pictures", "record", "worst_difference", "write_golden"]
+__all__ = [
+    "GoldenScores",
+    "check_model",
+    "generate_pictures",
+    "largest_difference",
+    "record_golden",
+    "write_golden",
+]
 
 FILENAME: Final = "golden.json"
 COUNT: Final = 8
-"""Pictures: the card, then noise of each coarseness."""
-WITH_WRITING: Final = 12
-"""The same, and writing of four sizes, for networks that may look for text."""
+"""The default number of pictures: the test card, then noise of each coarseness."""
+COUNT_WITH_TEXT: Final = 12
+"""The number of pictures with text of four sizes added, for networks that may detect text."""
 GLYPH: Final = (14, 6)
-"""Rows and columns of strokes that one made-up letter takes, with the gaps below it and beside it.
-"""
+"""Rows and columns of strokes of one generated letter, including the gaps below and beside it."""
 MOST_DRIFT: Final = 16
-"""Pixels a frame by which no made-up picture moves any more."""
+"""The speed, in pixels a frame, that the pictures of a burst stay below."""
 TOLERANCE: Final = 0.005
-"""Of a probability: another processor's rounding moves it by some 1e-5, TF32 on a GPU by some 1e-3.
-"""
+"""The default tolerance of a probability. Rounding on another processor moves it by about 1e-5, TF32
+on a GPU by about 1e-3."""
 FP16_TOLERANCE: Final = 0.02
-"""The same for a file with 16-bit numbers, where the model says less."""
+"""The lowest tolerance for an fp16 file."""
 
 
-class Golden(BaseModel):
+class GoldenScores(BaseModel):
     """The expected scores of one version of a model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str
-    """``name@version``."""
+    """The model as ``name@version``."""
     seed: int = Field(ge=0, lt=1 << 32)
     tolerance: float = Field(gt=0.0, le=0.1)
-    """The largest difference of any probability that still counts as the same."""
+    """The largest accepted difference of any probability."""
     scores: tuple[Mapping[str, float], ...] = Field(min_length=1)
-    """For each picture, every label's and every medium's probability."""
+    """The probabilities of all labels and media, for each picture."""
 
 
-def record(
+def record_golden(
     scorer: Scorer, *, seed: int = 0, count: int = COUNT, tolerance: float = TOLERANCE
-) -> Golden:
-    """What a scorer says today of ``count`` pictures."""
+) -> GoldenScores:
+    """Record the scores of ``count`` generated pictures."""
     scores = scorer.score(_samples(scorer, seed, count))
-    return Golden(
+    return GoldenScores(
         model=str(scorer.model),
         seed=seed,
         tolerance=tolerance,
-        scores=tuple(_flat(said) for said in scores),
+        scores=tuple(_flatten(result) for result in scores),
     )
 
 
-def write_golden(folder: Path, golden: Golden) -> None:
-    """Beside the manifest."""
+def write_golden(folder: Path, golden: GoldenScores) -> None:
+    """Write golden scores to the folder of their model."""
     (folder / FILENAME).write_text(golden.model_dump_json(indent=2) + "\n", "utf-8")
 
 
 def check_model(folder: Path, *, provider: Provider = "cpu") -> float:
-    """Load the model in a folder, in each precision that it has, and let it say its golden scores
-    again: the largest difference found.
+    """Load the model in a folder in each precision that it has, and compare its golden scores.
+
+    Returns:
+        The largest difference of any probability.
 
     Raises:
-        SetupError: it cannot be loaded, has no golden scores, or says something else now.
+        SetupError: the model cannot be loaded, has no golden scores, or exceeds their tolerance.
     """
     manifest, golden = read_manifest(folder), _read_golden(folder)
     if golden.model != str(manifest.ref):
         raise SetupError(
-            f"model {manifest.name}: {FILENAME} is of {golden.model}, the manifest of {manifest.ref}: record it again"
+            f"model {manifest.name}: {FILENAME} is of {golden.model}, wanted {manifest.ref} "
+            "as in the manifest: record it again"
         )
     precisions: tuple[Precision, ...] = ("fp32",) if manifest.fp16 is None else ("fp32", "fp16")
-    return max(_check(folder, manifest, golden, provider, precision) for precision in precisions)
-
-
-def _check(
-    folder: Path, manifest: Manifest, golden: Golden, provider: Provider, precision: Precision
-) -> float:
-    worst = worst_difference(
-        load_onnx(folder, manifest, provider=provider, precision=precision), golden
+    return max(
+        _check_precision(folder, manifest, golden, provider, precision) for precision in precisions
     )
+
+
+def _check_precision(
+    folder: Path, manifest: Manifest, golden: GoldenScores, provider: Provider, precision: Precision
+) -> float:
+    scorer = load_onnx(folder, manifest, provider=provider, precision=precision)
+    difference = largest_difference(scorer, golden)
     tolerance = max(golden.tolerance, FP16_TOLERANCE) if precision == "fp16" else golden.tolerance
-    if not worst <= tolerance:
+    if not difference <= tolerance:
         raise SetupError(
-            f"model {manifest.name}: golden scores differ by {worst:.4f} in {precision}, tolerance is {tolerance}"
+            f"model {manifest.name}: golden scores differ by {difference:.4f} in {precision}, "
+            f"tolerance is {tolerance}"
         )
-    return worst
+    return difference
 
 
-def worst_difference(scorer: Scorer, golden: Golden) -> float:
-    """Of any probability of any picture, now and then; 1 where a label or medium came or went."""
-    now = [_flat(said) for said in scorer.score(_samples(scorer, golden.seed, len(golden.scores)))]
-    return max(_difference(a, b) for a, b in zip(now, golden.scores, strict=True))
+def largest_difference(scorer: Scorer, golden: GoldenScores) -> float:
+    """Return the largest difference of any probability from the golden scores; 1 if the labels or
+    media differ."""
+    scores = scorer.score(_samples(scorer, golden.seed, len(golden.scores)))
+    return max(
+        _difference(_flatten(result), expected)
+        for result, expected in zip(scores, golden.scores, strict=True)
+    )
 
 
-def pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
-    """Made-up pictures: the test card, then layers of coloured noise from coarse to fine, then
-    writing; the same on every machine.
+def generate_pictures(spec: FrameSpec, *, seed: int, count: int) -> list[Rgb]:
+    """Generate pictures: the test card, then coloured noise from coarse to fine, then text.
 
-    For a burst each of them moves, the later ones faster.
-
-    ``RandomState`` is used because its stream is frozen; the newer generators' may change.
+    They are the same on every machine. For a burst each picture moves, the later ones faster.
     """
+    # The sequence of RandomState is frozen; that of newer generators may change (NEP 19).
     random = np.random.RandomState(seed)
     height, width, _ = spec.frame.shape
-    made = [draw(width, height)]
+    drawn = [draw_card(width, height)]
     for index in range(1, min(count, COUNT)):
         cells = 1 << (1 + index % 6)
         levels = random.randint(0, 256, size=(cells, cells, 3)).astype(np.uint8)
-        made.append(
+        drawn.append(
             np.ascontiguousarray(
                 levels[
                     np.arange(height)[:, None] * cells // height, np.arange(width) * cells // width
                 ]
             )
         )
-    made.extend(
-        _writing(random, width, height, stroke=index - COUNT + 1) for index in range(COUNT, count)
+    drawn.extend(
+        _draw_text(random, width, height, stroke=index - COUNT + 1) for index in range(COUNT, count)
     )
     if spec.burst is None:
-        return made[:count]
+        return drawn[:count]
     return [
-        moving(picture, spec.burst.frames, step=index * MOST_DRIFT // count)
-        for index, picture in enumerate(made[:count])
+        drift(picture, spec.burst.frames, step=index * MOST_DRIFT // count)
+        for index, picture in enumerate(drawn[:count])
     ]
 
 
-def moving(picture: Rgb, frames: int, *, step: int) -> Rgb:
-    """A picture that drifts to the right by ``step`` pixels a frame, and comes in again on the
-    left: T x H x W x 3."""
+def drift(picture: Rgb, frames: int, *, step: int) -> Rgb:
+    """Return frames in which a picture moves to the right by ``step`` pixels a frame and wraps
+    around: T x H x W x 3."""
     return np.stack([np.roll(picture, number * step, axis=1) for number in range(frames)])
 
 
-def _writing(random: np.random.RandomState, width: int, height: int, *, stroke: int) -> Rgb:
-    """Lines of letters that nobody knows, in two colours; a stroke is so many pixels wide."""
+def _draw_text(random: np.random.RandomState, width: int, height: int, *, stroke: int) -> Rgb:
+    """Draw lines of random letters in two colours, with strokes of ``stroke`` pixels."""
     ground, ink = random.randint(0, 256, size=(2, 3)).astype(np.uint8)
     tall, wide = GLYPH
     lines, letters = -(-height // (tall * stroke)), -(-width // (wide * stroke))
@@ -163,9 +176,9 @@ def _writing(random: np.random.RandomState, width: int, height: int, *, stroke: 
 
 
 def _samples(scorer: Scorer, seed: int, count: int) -> list[Sample]:
-    wanted = specs([scorer])
-    drawn = {spec: pictures(spec, seed=seed, count=count) for spec in wanted}
-    start = Fraction(0) if looks_at_bursts(scorer) else None
+    wanted = frame_specs([scorer])
+    drawn = {spec: generate_pictures(spec, seed=seed, count=count) for spec in wanted}
+    start = Fraction(0) if is_burst_scorer(scorer) else None
     return [
         Sample(
             at=Fraction(i),
@@ -178,7 +191,7 @@ def _samples(scorer: Scorer, seed: int, count: int) -> list[Sample]:
     ]
 
 
-def _flat(scores: Scores) -> dict[str, float]:
+def _flatten(scores: Scores) -> dict[str, float]:
     labels = {str(label): value for label, value in scores.values.items()}
     return labels | {f"medium.{medium}": value for medium, value in scores.medium.items()}
 
@@ -189,15 +202,14 @@ def _difference(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     return max((abs(one[key] - other[key]) for key in one), default=0.0)
 
 
-def _read_golden(folder: Path) -> Golden:
+def _read_golden(folder: Path) -> GoldenScores:
     path = folder / FILENAME
     try:
-        return Golden.model_validate_json(path.read_bytes())
-    except OSError as why:
+        return GoldenScores.model_validate_json(path.read_bytes())
+    except OSError as error:
         raise SetupError(
-            f"model {folder.name}: cannot read {path}: {why.strerror}; record it with the model"
-        ) from why
-    except ValidationError as why:
-        raise SetupError(
-            f"{path}: {'; '.join(complaints(why, known=Golden.model_fields, noun='key'))}"
-        ) from why
+            f"model {folder.name}: cannot read {path}: {error.strerror}; record golden scores first"
+        ) from error
+    except ValidationError as error:
+        messages = describe_errors(error, known=GoldenScores.model_fields, noun="key")
+        raise SetupError(f"{path}: {'; '.join(messages)}") from error

@@ -1,8 +1,8 @@
-"""What ``models/<name>/model.toml`` says of a model: its file, its input, what its outputs mean,
-and where it comes from.
+"""The manifest of a model, ``models/<name>/model.toml``: its file, its input, the meaning of its
+outputs, and its origin.
 
-A manifest is a promise that ``scanner.scoring.onnx`` holds the graph to. Everything is frozen; an
-unknown key is an error.
+``scanner.scoring.conformance`` checks the graph against it. All values are frozen; an unknown key is
+an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from scanner.errors import SetupError
 from scanner.taxonomy import MAX_SEVERITY, Taxonomy
 from scanner.types import Burst, Fit, FrameSpec, Label, Medium, ModelRef
-from scanner.validation import complaints
+from scanner.validation import describe_errors
 
 __all__ = [
     "FILENAME",
@@ -26,8 +26,8 @@ __all__ = [
     "Input",
     "LabelFacts",
     "Manifest",
-    "MotionGate",
     "Output",
+    "RecommendedGate",
     "RecommendedPolicy",
     "read_manifest",
 ]
@@ -37,7 +37,7 @@ FILENAME = "model.toml"
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
-"""Beside the manifest; a plain name, never a path."""
+"""The name of a file in the manifest's folder; never a path."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -46,61 +46,62 @@ class _Frozen(BaseModel):
 
 
 class Input(_Frozen):
-    """What the graph looks at: one batch of RGB pictures. Normalisation is inside the graph."""
+    """The graph's input: one batch of RGB pictures. The graph normalises them itself."""
 
     name: str
-    """Of the graph's input."""
+    """The name of the graph's input."""
     width: int
     height: int
     fit: Fit = Fit.SQUASH
     burst: Burst | None = None
-    """It looks at so many frames at once, ``rate`` of them a second; without it, at one frame."""
+    """The format of the bursts that the model takes; None for single frames."""
     colour: Literal["rgb"] = "rgb"
     dtype: Literal["uint8"] = "uint8"
     layout: Literal["NHWC"] = "NHWC"
-    """Of each frame; a burst's frames come between N and H: N x T x H x W x 3."""
+    """The layout of single frames; that of bursts is N x T x H x W x 3."""
 
     @model_validator(mode="after")
-    def _checks_its_size(self) -> Self:
-        _ = self.spec
+    def _check_size(self) -> Self:
+        _ = self.spec  # a FrameSpec validates its size
         return self
 
     @property
     def spec(self) -> FrameSpec:
-        """What ``media`` must make."""
+        """The array that ``scanner.media`` must produce."""
         return FrameSpec(width=self.width, height=self.height, fit=self.fit, burst=self.burst)
 
 
-class MotionGate(_Frozen):
-    """When a segment is worth the cost of a look in motion, by a score of its single frames.
+class RecommendedGate(_Frozen):
+    """The condition, on a score of the segment's frames, under which the model's makers recommend
+    scoring bursts.
 
-    Only a start: the operator decides.
+    The operator's ``bursts.above`` overrides it.
     """
 
     label: Label
     above: Probability
-    """A frame of the segment scores as much at least."""
+    """The lowest probability of a frame that opens the gate."""
     when: tuple[Medium, ...] = ()
-    """Media of which the frame must be, more likely than not; empty for all."""
+    """The media of which a frame must more likely than not be; empty for all."""
 
 
 class Output(_Frozen):
-    """One of the graph's outputs: N x len(labels) floats, or an embedding of any width, which
-    nobody scores."""
+    """One of the graph's outputs: N x len(labels) floats, or an embedding of any width, which is
+    not used."""
 
     name: str
-    """Of the graph's output."""
+    """The name of the graph's output."""
     kind: Literal["label", "medium", "embedding"]
     labels: tuple[str, ...] = ()
-    """One for each column, in order: labels of the taxonomy, or media."""
+    """The label or medium of each column, in order."""
     activation: Literal["sigmoid", "softmax", "none"] = "none"
-    """What makes probabilities of it, applied by the scorer; ``none`` where the graph has done so.
-    """
+    """The function that the scorer applies to get probabilities; ``none`` if the graph returns
+    probabilities."""
     temperature: float = Field(default=1.0, gt=0.0)
-    """Divides the logits of a softmax."""
+    """The divisor of the logits of a softmax."""
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Self:
+    def _check_consistency(self) -> Self:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must differ from each other, got {', '.join(self.labels)}")
         if (self.kind == "embedding") != (not self.labels):
@@ -109,102 +110,103 @@ class Output(_Frozen):
             )
         if self.kind == "medium" and self.activation == "sigmoid":
             raise ValueError(
-                "a medium is one of several: its activation must be softmax, or none where the graph has done so"
+                "activation of an output of kind medium must be softmax or none, got sigmoid: "
+                "media exclude each other"
             )
         if self.kind == "medium" and (
-            strange := set(self.labels) - {medium.value for medium in Medium}
+            unknown := set(self.labels) - {medium.value for medium in Medium}
         ):
             raise ValueError(
-                f"unknown medium {', '.join(sorted(strange))}; known are {', '.join(Medium)}"
+                f"unknown medium {', '.join(sorted(unknown))}; known are {', '.join(Medium)}"
             )
         if self.temperature != 1.0 and self.activation != "softmax":
             raise ValueError(
-                "temperature goes with softmax; a sigmoid is calibrated by its labels' a and b"
+                f"temperature must be 1 unless the activation is softmax, got {self.temperature}: "
+                "other outputs are calibrated by a and b of their labels"
             )
         return self
 
 
 class Calibration(_Frozen):
-    """Platt's: probability = sigmoid(a * logit + b), the logit being that of the uncalibrated
-    probability."""
+    """The parameters of Platt scaling: probability = sigmoid(a * logit + b), with the logit of the
+    uncalibrated probability."""
 
     a: float = Field(default=1.0, gt=0.0)
     b: float = 0.0
 
 
 class RecommendedPolicy(_Frozen):
-    """How the model's makers would have the label judged.
+    """The policy that the model's makers recommend for a label.
 
-    Only a start: the operator's policy decides.
+    The operator's settings override it.
     """
 
     level: float | None = None
-    """Opens an incident, in log-odds over the training prior; None leaves the product's default."""
+    """The level that opens an incident, in log-odds over the training prior; None for the default."""
     dwell: float | None = Field(default=None, ge=0.0)
-    """Seconds of evidence that the level must have."""
+    """The seconds of evidence that a level needs."""
     window: float | None = Field(default=None, gt=0.0)
-    """Nothing older counts, in seconds."""
+    """The seconds after which evidence no longer counts."""
     method: str | None = None
-    """How looks become a level, with its ``tuning``; a level of one method is not a level of
-    another."""
+    """The method that computes the level from samples, with the parameters in ``tuning``. Levels of
+    different methods are not comparable."""
     tuning: Mapping[str, float] = {}
     a: float | None = Field(default=None, gt=0.0)
     b: float | None = None
-    """The risk's, as fitted on labelled streams; None as long as nothing carries a fit."""
+    """Slope ``a`` and offset ``b`` of the risk, fitted on labelled streams; None without a fit."""
     still: Probability | None = None
-    """The probability from which a single picture is flagged."""
+    """The probability from which a still picture is flagged."""
     when: tuple[Medium, ...] = ()
-    """Media that count; empty for all."""
+    """The media that count; empty for all."""
     severity: int | None = Field(default=None, ge=0, le=MAX_SEVERITY)
-    """In place of the taxonomy's."""
+    """The severity that replaces the taxonomy's."""
     shadow: bool = False
-    """Scored and evaluated, never delivered."""
+    """True if the label is scored and evaluated, and never delivered."""
 
 
 class LabelFacts(_Frozen):
-    """What must be known of a label to make evidence of its scores."""
+    """The facts that turn scores of a label into evidence, and its recommended policy."""
 
     training_prior: Probability
-    """Share of positives that the calibrated probability assumes."""
+    """The share of positives that the calibrated probability assumes."""
     calibration: Calibration = Calibration()
     policy: RecommendedPolicy = RecommendedPolicy()
 
 
 class GraphFile(_Frozen):
-    """A file that holds the network."""
+    """An ONNX file and its checksum."""
 
     file: FileName
     sha256: Sha256
 
 
 class Manifest(_Frozen):
-    """One model."""
+    """The manifest of one model."""
 
     name: Name
     version: str = Field(min_length=1, max_length=32)
     file: FileName
     sha256: Sha256
     fp16: GraphFile | None = None
-    """The same network with 16-bit numbers inside, for GPUs; its inputs, outputs and opset are
-    those of ``file``."""
+    """The same network in fp16, for GPUs, with the inputs, outputs and opset of ``file``."""
     opset: int = Field(ge=1)
-    """Of ONNX's own operators."""
+    """The version of ONNX's own operator set."""
     input: Input
-    gate: MotionGate | None = None
-    """Of a model of bursts: without one it is asked of the base rate's share of segments only."""
+    gate: RecommendedGate | None = None
+    """The gate of a burst model; without one it scores the share ``bursts.base_rate`` only."""
     outputs: tuple[Output, ...] = Field(min_length=1)
     labels: Mapping[Label, LabelFacts]
-    """For each label of the outputs of kind ``label``."""
+    """The facts of each label of the outputs of kind ``label``."""
     licence: str = Field(min_length=1)
     origin: str = Field(min_length=1)
-    """Where the weights come from."""
+    """The source of the weights."""
     training_data: str = Field(min_length=1)
     quality: Mapping[str, Any] = {}
-    """Measured, free in form; the model card explains it."""
+    """Measured quality, in free form; the model card explains it."""
 
     @field_validator("labels", mode="after")
     @classmethod
-    def _are_in_the_taxonomy(cls, value: Mapping[Label, LabelFacts]) -> Mapping[Label, LabelFacts]:
+    def _check_labels(cls, value: Mapping[Label, LabelFacts]) -> Mapping[Label, LabelFacts]:
         taxonomy = Taxonomy.load()
         for label in value:
             if label not in taxonomy:
@@ -212,50 +214,48 @@ class Manifest(_Frozen):
         return value
 
     @model_validator(mode="after")
-    def _has_a_gate_that_can_open(self) -> Self:
+    def _check_gate(self) -> Self:
         if self.gate is None:
             return self
         if self.input.burst is None:
-            raise ValueError("gate: only a model whose input has a burst has one")
+            raise ValueError("gate: must be absent unless the input has a burst")
         if self.gate.label not in (taxonomy := Taxonomy.load()):
             raise ValueError(f"gate.label: {_explain_label(taxonomy, self.gate.label)}")
         return self
 
     @model_validator(mode="after")
-    def _has_facts_for_each_label(self) -> Self:
-        said = self.scored_labels
-        if len(set(said)) != len(said):
-            raise ValueError("two outputs have the same label")
-        if missing := set(said) - set(self.labels):
+    def _check_outputs(self) -> Self:
+        scored = self.scored_labels
+        if len(set(scored)) != len(scored):
+            raise ValueError("outputs: two have the same label, wanted each label once")
+        if missing := set(scored) - set(self.labels):
             raise ValueError(f"no [labels.{min(missing)}] with its training_prior")
-        if unused := set(self.labels) - set(said):
+        if unused := set(self.labels) - set(scored):
             raise ValueError(f"[labels.{min(unused)}] is the label of no output")
         if all(output.kind == "embedding" for output in self.outputs):
-            raise ValueError(
-                "outputs: one must be of kind label or medium, or there is nothing to score"
-            )
+            raise ValueError("outputs: all are embeddings, wanted one of kind label or medium")
         if sum(output.kind == "medium" for output in self.outputs) > 1:
-            raise ValueError("at most one output may be of kind medium")
+            raise ValueError("outputs: several are of kind medium, wanted at most one")
         return self
 
     @property
     def shadow(self) -> frozenset[Label]:
-        """Labels that its makers would have recorded, and never delivered."""
+        """The labels that the recommended policies have in shadow."""
         return frozenset(label for label, facts in self.labels.items() if facts.policy.shadow)
 
     @property
     def ref(self) -> ModelRef:
-        """What scores carry."""
+        """The name and version that its scores carry."""
         return ModelRef(name=self.name, version=self.version)
 
     @property
     def fp32(self) -> GraphFile:
-        """The file that every model has."""
+        """The fp32 file, which every model has."""
         return GraphFile(file=self.file, sha256=self.sha256)
 
     @property
     def scored_labels(self) -> tuple[Label, ...]:
-        """In the outputs' order."""
+        """The labels of all outputs of kind ``label``, in order."""
         return tuple(
             Label(label)
             for output in self.outputs
@@ -265,7 +265,7 @@ class Manifest(_Frozen):
 
     @property
     def media(self) -> tuple[Medium, ...]:
-        """What the medium head tells apart; empty without one."""
+        """The media that the medium head distinguishes; empty without one."""
         return tuple(
             Medium(name)
             for output in self.outputs
@@ -275,47 +275,47 @@ class Manifest(_Frozen):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the model in a folder.
+    """Read the manifest of the model in a folder.
 
     Raises:
-        SetupError: there is none, or it is wrong; the message has the file and the full path of
-            each wrong key.
+        SetupError: it does not exist or is invalid; the message has the file and the full path of
+            each invalid key.
     """
     path = folder / FILENAME
     try:
         manifest = Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as why:
-        raise SetupError(f"model {folder.name}: cannot read {path}: {why.strerror}") from why
-    except ValidationError as why:
-        raise SetupError(f"{path}: {_complaints(why)}") from why
-    except ValueError as why:
-        raise SetupError(f"{path}: {why}") from why
+    except OSError as error:
+        raise SetupError(f"model {folder.name}: cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise SetupError(f"{path}: {_describe_errors(error)}") from error
+    except ValueError as error:
+        raise SetupError(f"{path}: {error}") from error
     if manifest.name != folder.name:
         raise SetupError(
-            f"{path}: name is {manifest.name}, its folder is called {folder.name}: they must agree"
+            f"{path}: name is {manifest.name}, wanted the name of its folder, {folder.name}"
         )
     return manifest
 
 
 def _explain_label(taxonomy: Taxonomy, label: Label) -> str:
     try:
-        found = taxonomy.matching(label)
-    except SetupError as why:
-        return str(why)
-    return f"{label!r} is another name for {' or '.join(entry.label for entry in found)}: use that"
+        entries = taxonomy.matching(label)
+    except SetupError as error:
+        return str(error)
+    labels = " or ".join(entry.label for entry in entries)
+    return f"{label!r} is not a label, wanted {labels}"
 
 
-def _complaints(why: ValidationError) -> str:
+def _describe_errors(error: ValidationError) -> str:
     models = (
         Manifest,
         GraphFile,
         Input,
-        MotionGate,
+        RecommendedGate,
         Output,
         LabelFacts,
         Calibration,
         RecommendedPolicy,
     )
-    return "; ".join(
-        complaints(why, known=(key for model in models for key in model.model_fields), noun="key")
-    )
+    keys = (key for model in models for key in model.model_fields)
+    return "; ".join(describe_errors(error, known=keys, noun="key"))

@@ -1,8 +1,7 @@
-"""Models as ONNX files: the only door of onnxruntime.
+"""Models as ONNX files; the only module that uses onnxruntime.
 
-A file becomes a session only after its checksum, operators, inputs and outputs were held against
-its manifest, and the session is handed out only after it ran once on the provider that was asked
-for.
+A file becomes a session after its checksum, operators, inputs and outputs were checked against its
+manifest. The session is returned after one run on the provider that was asked for.
 """
 
 from __future__ import annotations
@@ -21,27 +20,26 @@ from numpy.typing import NDArray
 
 from scanner.errors import SetupError
 from scanner.media.samples import Sample
-from scanner.scoring.calibration import calibrated, logits, shares
+from scanner.scoring.calibration import calibrate, class_probabilities, to_logits
+from scanner.scoring.conformance import check_graph, check_shape, check_signature, check_values
+from scanner.scoring.graph_facts import read_graph
 from scanner.scoring.manifest import GraphFile, Manifest
 from scanner.scoring.options import Precision, Provider
-from scanner.scoring.promises import check_graph, check_shape, check_signature, check_values
-from scanner.scoring.wire import read_graph
 from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Scores
 
 __all__ = [
     "OnnxScorer",
-    "graph_file",
     "is_compiled_in",
     "load_onnx",
     "open_session",
     "run_session",
+    "select_file",
 ]
 
 MAX_BYTES: Final = 1 << 30
-"""Of a model file; the runtime itself stops at 2 GiB."""
+"""The largest model file; the runtime's own limit is 2 GiB."""
 FATAL: Final = 4
-"""Of onnxruntime's severities: it would else write what we raise to stderr, in red, a second time.
-"""
+"""The log severity of onnxruntime at which errors that it also raises are not written to stderr."""
 
 _WANTED: Final[dict[Provider, tuple[str, ...]]] = {
     "cpu": ("CPUExecutionProvider",),
@@ -50,13 +48,15 @@ _WANTED: Final[dict[Provider, tuple[str, ...]]] = {
 }
 _REMEDIES: Final[dict[Provider, str]] = {
     "cpu": "",
-    "cuda": ": install streamwarden[cuda] and a driver for its CUDA version, or set provider to cpu; streamwarden doctor tries each",
-    "tensorrt": ": install TensorRT's libraries beside streamwarden[cuda], or set provider to cuda or cpu; streamwarden doctor tries each",
+    "cuda": ": install streamwarden[cuda] and a driver for its CUDA version, or set "
+    "models.provider to cpu; streamwarden doctor tests each provider",
+    "tensorrt": ": install streamwarden[cuda] and TensorRT's libraries, or set "
+    "models.provider to cuda or cpu; streamwarden doctor tests each provider",
 }
 
 
 class OnnxScorer:
-    """A model that was checked, and its session. Made by ``load_onnx``; its memory goes with it."""
+    """A scorer that runs a checked model; created by ``load_onnx``."""
 
     def __init__(
         self, manifest: Manifest, session: onnxruntime.InferenceSession, *, batches: bool
@@ -74,7 +74,7 @@ class OnnxScorer:
         self.shadow: frozenset[Label] = manifest.shadow
         self.manifest = manifest
         self.provider: str = session.get_providers()[0]
-        """Where it runs, in the runtime's own word."""
+        """The provider that runs it, as onnxruntime names it."""
         self._session = session
         self._batches = batches
         self._outputs = tuple(output for output in manifest.outputs if output.kind != "embedding")
@@ -82,12 +82,12 @@ class OnnxScorer:
         self._calibrations = [manifest.labels[label].calibration for label in self.labels]
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        """One for each sample. A GPU takes the batch at once; a CPU takes it one by one, which is
-        faster there.
+        """Score a batch: at once on a GPU, one sample after the other on a CPU, where that is
+        faster.
 
         Raises:
-            SetupError: the graph breaks its manifest's word: not a number, or a probability that is
-                none.
+            SetupError: the graph returns values that its manifest excludes, such as NaN or a
+                probability above 1.
         """
         images = [sample.images[self.inputs[0]] for sample in batch]
         if not self._batches:
@@ -95,26 +95,26 @@ class OnnxScorer:
         return self._run(np.stack(images)) if images else []
 
     def _run(self, images: NDArray[np.uint8]) -> list[Scores]:
-        """N x H x W x 3 uint8 RGB, or N x T x H x W x 3."""
+        """Score images of N x H x W x 3 uint8 RGB, or bursts of N x T x H x W x 3."""
         raw = self._session.run(self._names, {self.manifest.input.name: images})
         for output, values in zip(self._outputs, raw, strict=True):
             check_shape(self.manifest, output, values.shape, rows=len(images))
         columns = [values.tolist() for values in raw]
-        return [self._scores(rows) for rows in zip(*columns, strict=True)]
+        return [self._to_scores(rows) for rows in zip(*columns, strict=True)]
 
-    def _scores(self, rows: Sequence[list[float]]) -> Scores:
-        """Of one picture, from the row that each output has for it."""
-        values: list[float] = []
+    def _to_scores(self, rows: Sequence[list[float]]) -> Scores:
+        """Return the scores of one picture from its row of each output."""
+        logits: list[float] = []
         medium: dict[Medium, float] = {}
         for output, row in zip(self._outputs, rows, strict=True):
             check_values(self.manifest, output, row)
             if output.kind == "label":
-                values.extend(logits(row, output))
+                logits.extend(to_logits(row, output))
             else:
-                medium = dict(zip(self.media, shares(row, output), strict=True))
+                medium = dict(zip(self.media, class_probabilities(row, output), strict=True))
         return Scores(
             model=self.model,
-            values=dict(zip(self.labels, calibrated(values, self._calibrations), strict=True)),
+            values=dict(zip(self.labels, calibrate(logits, self._calibrations), strict=True)),
             medium=medium,
         )
 
@@ -127,19 +127,18 @@ def load_onnx(
     precision: Precision = "auto",
     threads: int = 1,
 ) -> OnnxScorer:
-    """The scorer of a model's folder, ready to run.
+    """Load the model in a folder and return its scorer.
 
     Raises:
-        SetupError: the file is not what its manifest says, or the provider or the precision is not
-            there.
+        SetupError: the file does not conform to its manifest, or the provider or precision is not
+            available.
     """
-    data = _read(
-        folder, graph_file(manifest, provider=provider, precision=precision), manifest.name
-    )
+    file = select_file(manifest, provider=provider, precision=precision)
+    data = _read_file(folder, file, manifest.name)
     check_graph(read_graph(data), manifest)
     session = open_session(data, provider=provider, threads=threads, name=manifest.name)
     check_signature(session.get_inputs(), session.get_outputs(), manifest)
-    _rehearse(session, manifest)
+    _warm_up(session, manifest)
     return OnnxScorer(
         manifest,
         session,
@@ -147,11 +146,11 @@ def load_onnx(
     )
 
 
-def graph_file(manifest: Manifest, *, provider: Provider, precision: Precision) -> GraphFile:
-    """The file that runs on this provider with this precision.
+def select_file(manifest: Manifest, *, provider: Provider, precision: Precision) -> GraphFile:
+    """Return the file of a model for a provider and a precision.
 
     Raises:
-        SetupError: fp16 is a must and the model has none.
+        SetupError: the precision is fp16 and the model has no such file.
     """
     if precision == "fp32" or (
         precision == "auto" and (provider == "cpu" or manifest.fp16 is None)
@@ -159,7 +158,7 @@ def graph_file(manifest: Manifest, *, provider: Provider, precision: Precision) 
         return manifest.fp32
     if manifest.fp16 is None:
         raise SetupError(
-            f"model {manifest.name}: has no fp16 file and models.precision is fp16: set it to auto"
+            f"model {manifest.name}: has no fp16 file, models.precision is fp16: set it to auto"
         )
     return manifest.fp16
 
@@ -172,18 +171,23 @@ def open_session(
     name: str = "model",
     profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
-    """A session that runs on the provider asked for; it writes a file that begins with ``profile``
-    when its profiling ends.
+    """Open a session on a provider.
 
-    onnxruntime falls back to the CPU without an error, many times slower; here that is one.
+    onnxruntime by itself falls back to the CPU without an error; here that is an error.
+
+    Args:
+        name: the model's name for messages.
+        profile: the prefix of the file that the session writes when its profiling ends; None for
+            no profile.
 
     Raises:
-        SetupError: the runtime refuses the model, or gives another provider.
+        SetupError: the runtime refuses the model, or the session runs on another provider.
     """
     wanted = _WANTED[provider]
     if not is_compiled_in(provider):
         raise SetupError(
-            f"model {name}: {provider} was asked for and is not in this onnxruntime{_REMEDIES[provider]}"
+            f"model {name}: provider is {provider}, which this onnxruntime does not contain"
+            f"{_REMEDIES[provider]}"
         )
     onnxruntime.set_default_logger_severity(FATAL)
     if provider != "cpu":
@@ -192,16 +196,16 @@ def open_session(
         session = onnxruntime.InferenceSession(
             model, _options(threads, profile), providers=list(wanted), enable_fallback=0
         )
-    except (
-        Exception
-    ) as why:  # its own dozen classes, RuntimeError and ValueError: nothing narrower holds them all
+    # A dozen classes of its own, RuntimeError and ValueError have no narrower common base.
+    except Exception as error:
         raise SetupError(
-            f"model {name}: onnxruntime refuses it on {provider}: {_first_line(why)}{_REMEDIES[provider]}"
-        ) from why
-    got = session.get_providers()[0]
-    if got != wanted[0]:
+            f"model {name}: onnxruntime refuses it on {provider}: {_first_line(error)}"
+            f"{_REMEDIES[provider]}"
+        ) from error
+    found = session.get_providers()[0]
+    if found != wanted[0]:
         raise SetupError(
-            f"model {name}: {provider} was asked for, the session got {got}{_REMEDIES[provider]}"
+            f"model {name}: session runs on {found}, wanted {provider}{_REMEDIES[provider]}"
         )
     return session
 
@@ -209,24 +213,24 @@ def open_session(
 def run_session(
     session: onnxruntime.InferenceSession, names: Sequence[str], feeds: dict[str, NDArray[np.uint8]]
 ) -> list[NDArray[np.float32]]:
-    """The outputs of one run.
+    """Run a session once and return the named outputs.
 
     Raises:
-        SetupError: the runtime's own words for why it failed.
+        SetupError: the run failed; the message is that of the runtime.
     """
     try:
         return list(session.run(list(names), feeds))
-    except Exception as why:  # its own dozen classes again
-        raise SetupError(_first_line(why)) from why
+    except Exception as error:  # as in open_session
+        raise SetupError(_first_line(error)) from error
 
 
 def is_compiled_in(provider: Provider) -> bool:
-    """Whether this onnxruntime was built with it, which does not say that it works here."""
+    """Return whether this onnxruntime contains a provider, which may still not work on this machine."""
     return _WANTED[provider][0] in onnxruntime.get_available_providers()
 
 
 def _options(threads: int, profile: Path | None) -> onnxruntime.SessionOptions:
-    """One process for each core instead of threads that spin, and every graph optimisation."""
+    """Return options for one process per core: no spinning threads, all graph optimisations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -242,47 +246,47 @@ def _options(threads: int, profile: Path | None) -> onnxruntime.SessionOptions:
 
 
 def _load_gpu_libraries() -> None:
-    """CUDA and cuDNN from their wheels, where they are installed.
+    """Load CUDA and cuDNN from their wheels, if installed.
 
-    What it prints is of no use: the session tells.
+    Its printed output is discarded; opening the session reports what is missing.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         onnxruntime.preload_dlls(directory="")
 
 
-def _read(folder: Path, graph: GraphFile, name: str) -> bytes:
+def _read_file(folder: Path, graph: GraphFile, name: str) -> bytes:
     path = folder / graph.file
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size <= MAX_BYTES else b""
-    except OSError as why:
-        raise SetupError(f"model {name}: cannot read {path}: {why.strerror}") from why
+    except OSError as error:
+        raise SetupError(f"model {name}: cannot read {path}: {error.strerror}") from error
     if size > MAX_BYTES:
         raise SetupError(f"model {name}: {path.name} has {size} bytes, limit is {MAX_BYTES}")
     found = hashlib.sha256(data).hexdigest()
     if found != graph.sha256:
         raise SetupError(
-            f"model {name}: sha256 of {path.name} is {found[:12]}..., its manifest says {graph.sha256[:12]}...: "
-            "the file was changed or not fully copied; get it again"
+            f"model {name}: sha256 of {path.name} is {found[:12]}..., "
+            f"its manifest states {graph.sha256[:12]}...: "
+            "the file was changed or copied incompletely; copy it again"
         )
     return data
 
 
-def _rehearse(session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
-    """One run on a black picture: what open dimensions come to, and the first run's allocations out
-    of the way."""
+def _warm_up(session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
+    """Run a black picture: checks the size of variable dimensions, and allocates memory."""
     names = [output.name for output in manifest.outputs]
     black = np.zeros((1, *manifest.input.spec.shape), dtype=np.uint8)
     try:
         raw = run_session(session, names, {manifest.input.name: black})
-    except SetupError as why:
-        raise SetupError(f"model {manifest.name}: fails on a black picture: {why}") from why
+    except SetupError as error:
+        raise SetupError(f"model {manifest.name}: fails on a black picture: {error}") from error
     for output, values in zip(manifest.outputs, raw, strict=True):
         check_shape(manifest, output, values.shape, rows=1)
         check_values(manifest, output, values[0].tolist())
 
 
-def _first_line(why: Exception) -> str:
-    """Of onnxruntime's own words, without the place in its sources that it begins with."""
-    lines = str(why).strip().splitlines() or [type(why).__name__]
+def _first_line(error: Exception) -> str:
+    """Return the first line of onnxruntime's message, without the position in its sources."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
     return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", lines[0])[:300]

@@ -1,4 +1,4 @@
-"""What an operator can choose about scoring: plain values, without NumPy or a runtime."""
+"""The settings of scoring: plain values, importable without NumPy and the ONNX runtime."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ from typing import Literal
 
 from scanner.types import Label
 
-__all__ = ["Motion", "Precision", "Provider", "Reuse", "user_models_dir"]
+__all__ = ["BurstSelection", "Precision", "Provider", "Reuse", "user_models_dir"]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 Precision = Literal["auto", "fp32", "fp16"]
-"""Of the numbers inside a network; ``auto`` takes fp16 on a GPU where the model has it."""
+"""The precision of inference; ``auto`` is fp16 on a GPU if the model has it, otherwise fp32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Motion:
-    """Which segments are looked at in motion, where a model that looks at bursts is installed."""
+class BurstSelection:
+    """The segments of which bursts are scored, if a burst model is installed (``[bursts]``)."""
 
     base_rate: float = 0.02
-    """Share of all segments, whatever their frames say: what the gates miss is found and measured
-    there. 1 takes all, 0 none."""
+    """The random share of all segments that is scored in bursts whatever their frames score, which
+    shows what the gates miss; 1 for all segments, 0 for none."""
     above: Mapping[Label, float] | None = None
-    """Probability by label: a segment is taken where a frame of it scores as much.
-
-    In place of the gates that models bring.
-    """
+    """Gates by label: bursts are scored if a frame of the segment has at least this probability.
+    None for the gates that the models recommend."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.base_rate <= 1.0:
@@ -40,13 +38,11 @@ class Motion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reuse:
-    """How much alike is alike enough."""
+    """When a frame takes the scores of the last scored frame (``scanner.scoring.segment``)."""
 
     threshold: float = 2.0
-    """Grey levels: the highest mean absolute difference of any tile of 8 x 8 pixels.
-
-    At -1 nothing is ever reused.
-    """
+    """The highest mean absolute difference, in grey levels, of any tile of 8 x 8 pixels; -1 turns
+    reuse off."""
 
     def __post_init__(self) -> None:
         if not -1.0 <= self.threshold <= 255.0:
@@ -54,7 +50,7 @@ class Reuse:
 
 
 def user_models_dir() -> Path:
-    """Where a user's added models lie: ``streamwarden/models`` in the folder that XDG_DATA_HOME
-    names, ~/.local/share without it."""
+    """Return the user's folder of added models: ``streamwarden/models`` in ``$XDG_DATA_HOME``, which
+    defaults to ``~/.local/share``."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "streamwarden" / "models"

@@ -1,10 +1,10 @@
-"""Labels that several models know: whose word holds, and how the others' probabilities come to mean
-the same.
+"""Labels that several models report: which model's facts apply, and how the others' probabilities are
+made comparable.
 
-A probability says something only beside the share of positives that it assumes. Two models that saw
-other shares give other probabilities for the same evidence, so that the higher one of both is no
-comparison. What stays is the evidence, ``logit(p) - logit(prior)``: each model's probabilities are
-moved to one prior, and the evidence of every look is kept.
+A probability is only meaningful with the share of positives (the prior) that it assumes. Models that
+were calibrated at different priors give different probabilities for the same evidence,
+``logit(p) - logit(prior)``, so taking the higher one would be no comparison. Each model's
+probabilities are therefore moved to one prior, which keeps the evidence of each sample.
 """
 
 from __future__ import annotations
@@ -12,58 +12,61 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scanner.scoring.manifest import LabelFacts, Manifest, MotionGate
+from scanner.scoring.manifest import LabelFacts, Manifest, RecommendedGate
 from scanner.types import Label
 
-__all__ = ["at_one_prior", "leading_facts"]
+__all__ = ["leading_facts", "with_common_priors"]
 
 
 def leading_facts(manifests: Sequence[Manifest]) -> Mapping[Label, LabelFacts]:
-    """Of each label the facts of the model whose word holds: the first that has it out of shadow,
-    else the first that knows it."""
-    facts: dict[Label, LabelFacts] = {}
+    """Return for each label the facts of its leading model: the first that has the label live, else
+    the first that reports it."""
+    leading: dict[Label, LabelFacts] = {}
     for manifest in manifests:
-        for label, fact in manifest.labels.items():
-            if label not in facts or (facts[label].policy.shadow and not fact.policy.shadow):
-                facts[label] = fact
-    return facts
+        for label, facts in manifest.labels.items():
+            if label not in leading or (leading[label].policy.shadow and not facts.policy.shadow):
+                leading[label] = facts
+    return leading
 
 
-def at_one_prior(manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:
-    """The same models, calibrated to the training prior of the one whose word holds: ``logit(p') =
-    logit(p) + logit(its) - logit(own)``.
+def with_common_priors(manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:
+    """Return the manifests with each label calibrated to the training prior of its leading model:
+    ``logit(p') = logit(p) + logit(leading prior) - logit(own prior)``.
 
-    A gate's threshold moves with its label, where the model that has the gate knows the label too:
-    it speaks of evidence as well. A model that shares its labels with none is given back as it is.
+    The threshold of a gate moves with its label if the gate's model reports that label too. A
+    manifest that shares no label is returned unchanged.
     """
-    facts = leading_facts(manifests)
+    leading = leading_facts(manifests)
     return tuple(
-        _moved(manifest, {label: facts[label].training_prior for label in manifest.labels})
+        _move_priors(manifest, {label: leading[label].training_prior for label in manifest.labels})
         for manifest in manifests
     )
 
 
-def _moved(manifest: Manifest, priors: Mapping[Label, float]) -> Manifest:
+def _move_priors(manifest: Manifest, priors: Mapping[Label, float]) -> Manifest:
     shifts = {
-        label: _logit(priors[label]) - _logit(fact.training_prior)
-        for label, fact in manifest.labels.items()
+        label: _logit(priors[label]) - _logit(facts.training_prior)
+        for label, facts in manifest.labels.items()
     }
     if not any(shifts.values()):
         return manifest
     labels = {
-        label: _shifted(fact, priors[label], shifts[label])
-        for label, fact in manifest.labels.items()
+        label: _shift_facts(facts, priors[label], shifts[label])
+        for label, facts in manifest.labels.items()
     }
-    return manifest.model_copy(update={"labels": labels, "gate": _at(manifest.gate, shifts)})
+    gate = _shift_gate(manifest.gate, shifts)
+    return manifest.model_copy(update={"labels": labels, "gate": gate})
 
 
-def _shifted(fact: LabelFacts, prior: float, shift: float) -> LabelFacts:
-    """Calibration is a line over logits, so another prior is another intercept."""
-    calibration = fact.calibration.model_copy(update={"b": fact.calibration.b + shift})
-    return fact.model_copy(update={"training_prior": prior, "calibration": calibration})
+def _shift_facts(facts: LabelFacts, prior: float, shift: float) -> LabelFacts:
+    """Platt scaling is linear in the logit, so that a shift of the prior adds to its intercept."""
+    calibration = facts.calibration.model_copy(update={"b": facts.calibration.b + shift})
+    return facts.model_copy(update={"training_prior": prior, "calibration": calibration})
 
 
-def _at(gate: MotionGate | None, shifts: Mapping[Label, float]) -> MotionGate | None:
+def _shift_gate(
+    gate: RecommendedGate | None, shifts: Mapping[Label, float]
+) -> RecommendedGate | None:
     if gate is None or not shifts.get(gate.label):
         return gate
     return gate.model_copy(update={"above": _probability(_logit(gate.above) + shifts[gate.label])})

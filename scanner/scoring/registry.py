@@ -1,4 +1,4 @@
-"""Which models there are, and the ones that a configuration names, ready to score."""
+"""The installed models: listing, loading and checking them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scanner.scoring.golden import check_model
 from scanner.scoring.manifest import FILENAME, Manifest, read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.scoring.options import Precision, Provider
-from scanner.scoring.priors import at_one_prior
+from scanner.scoring.priors import with_common_priors
 from scanner.scoring.scorer import Scorer
 from scanner.scoring.test_card import TestCard
 
 __all__ = [
-    "Check",
+    "ModelCheck",
     "check_models",
     "default_models_dir",
     "list_models",
@@ -27,19 +27,19 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What became of one model's check."""
+class ModelCheck:
+    """The result of checking one model."""
 
     name: str
-    """Of its folder."""
-    worst: float | None
-    """Largest difference from its golden scores; None where it did not get that far."""
+    """The name of the model's folder."""
+    largest_difference: float | None
+    """The largest difference from the golden scores; None if they could not be compared."""
     problem: str
-    """Empty where there is none."""
+    """The reason why the model cannot be used; empty if it can."""
 
     @property
     def ok(self) -> bool:
-        """Whether it can be used."""
+        """True if the model can be used."""
         return not self.problem
 
 
@@ -52,21 +52,23 @@ def load_scorers(
     precision: Precision = "auto",
     threads: int = 1,
 ) -> tuple[Scorer, ...]:
-    """The test card, then the named models in the order of ``names``; None takes all that there
-    are.
+    """Load the scorers: the test card, then the named models in the order of ``names``.
 
-    Models are those of ``models_dir``, or the shipped ones, and after them those of ``added``.
-    Where several know a label, their probabilities are told at one training prior
+    Probabilities of labels that several models report are calibrated to one training prior
     (``scanner.scoring.priors``).
 
+    Args:
+        models_dir: the folder of models; None for the shipped ones.
+        names: the models to load; None for all.
+        added: a further folder of models, which come after those of ``models_dir``.
+
     Raises:
-        SetupError: a name that no model or two models have, or a model that is not what its
-            manifest says.
+        SetupError: a name has no model or two, or a model does not conform to its manifest.
     """
     folders = _folders(models_dir, added)
     chosen = list(folders) if names is None else list(dict.fromkeys(names))
-    found = [_named(folders, name) for name in chosen]
-    manifests = at_one_prior([read_manifest(folder) for folder in found])
+    found = [_find_folder(folders, name) for name in chosen]
+    manifests = with_common_priors([read_manifest(folder) for folder in found])
     loaded = (
         load_onnx(folder, manifest, provider=provider, precision=precision, threads=threads)
         for folder, manifest in zip(found, manifests, strict=True)
@@ -77,52 +79,53 @@ def load_scorers(
 def list_models(
     models_dir: Path | None = None, *, added: Path | None = None
 ) -> tuple[Manifest, ...]:
-    """The manifests of all models in a folder, by name, then those of ``added``.
+    """Return the manifests of all models in ``models_dir`` by name, then those in ``added``.
 
     Raises:
-        SetupError: a folder is not there, a manifest is wrong, or two models have one name.
+        SetupError: a folder does not exist, a manifest is invalid, or two models have one name.
     """
     return tuple(read_manifest(folder) for folder in _folders(models_dir, added).values())
 
 
 def check_models(
     models_dir: Path | None = None, *, added: Path | None = None, provider: Provider = "cpu"
-) -> tuple[Check, ...]:
-    """Load every model and compare its golden scores; one that fails does not stop the others.
+) -> tuple[ModelCheck, ...]:
+    """Load each model and compare its golden scores; all models are checked even if one fails.
 
     Raises:
-        SetupError: a folder is not there, or two models have one name.
+        SetupError: a folder does not exist, or two models have one name.
     """
-    return tuple(_check(folder, provider) for folder in _folders(models_dir, added).values())
+    return tuple(_check_folder(folder, provider) for folder in _folders(models_dir, added).values())
 
 
 def default_models_dir() -> Path:
-    """The models that came with the package, or those of the repository that it runs from."""
+    """Return the folder of the shipped models, in the package or in the repository."""
     package = Path(str(files("scanner")))
     packaged = package / "_models"
     return packaged if packaged.is_dir() else package.parent / "models"
 
 
 def _folders(models_dir: Path | None, added: Path | None) -> dict[str, Path]:
-    """Model folders by name: those that hold a manifest, sorted, the added ones last."""
+    """Return the folders that contain a manifest, by name: sorted, added models last."""
     for setting, folder in (("models_dir", models_dir), ("models.added", added)):
         if folder is not None and not folder.is_dir():
             raise SetupError(f"{setting} {folder}: no such folder")
-    own = _within(models_dir or default_models_dir())
-    others = {} if added is None else _within(added)
-    if twice := sorted(own.keys() & others.keys()):
-        name = twice[0]
+    own = _model_folders(models_dir or default_models_dir())
+    others = {} if added is None else _model_folders(added)
+    if duplicates := sorted(own.keys() & others.keys()):
+        name = duplicates[0]
         raise SetupError(
-            f"model {name}: is both {own[name]} and {others[name]}: take one away, or name one folder in models.dir"
+            f"model {name}: is both {own[name]} and {others[name]}, wanted one: "
+            "remove one, or set models.dir to a single folder"
         )
     return own | others
 
 
-def _within(folder: Path) -> dict[str, Path]:
+def _model_folders(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{FILENAME}"))}
 
 
-def _named(folders: dict[str, Path], name: str) -> Path:
+def _find_folder(folders: dict[str, Path], name: str) -> Path:
     if name in folders:
         return folders[name]
     near = get_close_matches(name, folders, n=1)
@@ -130,8 +133,9 @@ def _named(folders: dict[str, Path], name: str) -> Path:
     raise SetupError(f"model {name!r}: not found; {hint}")
 
 
-def _check(folder: Path, provider: Provider) -> Check:
+def _check_folder(folder: Path, provider: Provider) -> ModelCheck:
     try:
-        return Check(name=folder.name, worst=check_model(folder, provider=provider), problem="")
-    except SetupError as why:
-        return Check(name=folder.name, worst=None, problem=str(why))
+        difference = check_model(folder, provider=provider)
+    except SetupError as error:
+        return ModelCheck(name=folder.name, largest_difference=None, problem=str(error))
+    return ModelCheck(name=folder.name, largest_difference=difference, problem="")

@@ -1,150 +1,98 @@
-"""From samples to scores: what a scorer is, and how one segment's samples go through all of them."""
+"""The ``Scorer`` protocol, and the functions that read a scorer's properties."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from scanner.errors import SetupError
-from scanner.media.samples import Sample
-from scanner.scoring.options import Reuse
-from scanner.scoring.reuse import alike
-from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, ScoredFrame, Scores
+from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Scores
+
+if TYPE_CHECKING:
+    from scanner.media.samples import Sample
 
 __all__ = [
-    "Advised",
     "Scorer",
-    "gate_of",
-    "looks_at_bursts",
-    "score_bursts",
-    "score_samples",
-    "shadow_of",
-    "specs",
+    "ScorerAdvice",
+    "burst_gate",
+    "frame_specs",
+    "is_burst_scorer",
+    "shadow_labels",
 ]
 
 
 class Scorer(Protocol):
     """Turns samples into scores.
 
-    ``check_scorer`` in ``scanner.testing`` holds every implementation to this: one ``Scores`` for
-    each sample with a value for each label, order kept, inputs untouched, nothing remembered.
+    The contract, which ``scanner.testing.scorers.check_scorer`` checks: one ``Scores`` for each
+    sample with a value for each label, in the order of the samples; inputs are not modified; no
+    state is kept between calls.
     """
 
     @property
     def model(self) -> ModelRef:
-        """What its scores carry."""
+        """The model that the scores name."""
 
     @property
     def inputs(self) -> tuple[FrameSpec, ...]:
-        """What ``media`` must make of each instant."""
+        """The arrays that each sample must have."""
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """The labels it can report, fixed for its lifetime."""
+        """The labels that it reports, fixed for its lifetime."""
 
     @property
     def media(self) -> tuple[Medium, ...]:
-        """The media that it tells apart; empty without a medium head."""
+        """The media that it distinguishes; empty without a medium head."""
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        """One for each sample, in order; an empty batch gives an empty list."""
+        """Score a batch of samples.
+
+        Returns:
+            One result for each sample, in order; an empty list for an empty batch.
+        """
 
 
 @runtime_checkable
-class Advised(Protocol):
-    """What the makers of a scorer may say of its use, beside the scorer itself."""
+class ScorerAdvice(Protocol):
+    """The recommendations of a model's makers, which a scorer may carry."""
 
     @property
     def gate(self) -> Gate | None:
-        """Of a scorer of bursts: when a segment is worth one, whatever its share
-        (``scanner.scoring.motion``)."""
+        """The condition under which bursts are scored (``scanner.scoring.bursts``); None for no
+        recommendation."""
 
     @property
     def shadow(self) -> frozenset[Label]:
-        """Labels of which it is only heard as long as another scorer judges them
-        (``scanner.scoring.shadow``)."""
+        """The labels whose scores are only recorded while another scorer has them live
+        (``scanner.scoring.segment``)."""
 
 
-def gate_of(scorer: Scorer) -> Gate | None:
-    """None where its makers say nothing."""
-    return scorer.gate if isinstance(scorer, Advised) else None
+def burst_gate(scorer: Scorer) -> Gate | None:
+    """Return the scorer's recommended gate; None without a recommendation."""
+    return scorer.gate if isinstance(scorer, ScorerAdvice) else None
 
 
-def shadow_of(scorer: Scorer) -> frozenset[Label]:
-    """Empty where its makers say nothing."""
-    return scorer.shadow if isinstance(scorer, Advised) else frozenset()
+def shadow_labels(scorer: Scorer) -> frozenset[Label]:
+    """Return the labels that are in shadow by the scorer's recommendation."""
+    return scorer.shadow if isinstance(scorer, ScorerAdvice) else frozenset()
 
 
-def specs(scorers: Sequence[Scorer]) -> tuple[FrameSpec, ...]:
-    """What all of them look at, each distinct spec once, in the order in which it is first asked
-    for."""
+def frame_specs(scorers: Sequence[Scorer]) -> tuple[FrameSpec, ...]:
+    """Return the inputs of all scorers without duplicates, in the order of first use."""
     return tuple(dict.fromkeys(spec for scorer in scorers for spec in scorer.inputs))
 
 
-def looks_at_bursts(scorer: Scorer) -> bool:
-    """Whether it looks at bursts, or at single frames; none looks at both.
+def is_burst_scorer(scorer: Scorer) -> bool:
+    """Return whether the scorer takes bursts instead of single frames.
 
     Raises:
-        SetupError: it wants both, or bursts of two kinds.
+        SetupError: the scorer takes both, or bursts of several formats.
     """
-    kinds = {spec.burst for spec in scorer.inputs}
-    if len(kinds) > 1:
+    formats = {spec.burst for spec in scorer.inputs}
+    if len(formats) > 1:
         raise SetupError(
-            f"model {scorer.model}: wants frames and bursts, or bursts of several kinds; one scorer has one kind"
+            f"model {scorer.model}: has inputs of several kinds, "
+            "wanted either single frames or bursts of one format"
         )
-    return None not in kinds and bool(kinds)
-
-
-def score_samples(
-    scorers: Sequence[Scorer], samples: Sequence[Sample], *, reuse: Reuse
-) -> tuple[ScoredFrame, ...]:
-    """The samples of one segment, by scorers of frames; each sees those that must be scored in one
-    call, and goes through them as suits it.
-
-    A sample that equals the last scored one within ``reuse``'s threshold takes its scores. Call it
-    once for each segment: nothing is carried from one call to the next, so a segment scores the
-    same whenever and wherever it is scored.
-    """
-    fresh: list[Sample] = []
-    taken: list[tuple[Sample, int, bool]] = []
-    for sample in samples:
-        reused = bool(fresh) and alike(fresh[-1], sample, reuse)
-        if not reused:
-            fresh.append(sample)
-        taken.append((sample, len(fresh) - 1, reused))
-    columns = [scorer.score(fresh) for scorer in scorers]
-    return tuple(
-        ScoredFrame(
-            at=sample.at,
-            pts=sample.pts,
-            keyframe=sample.keyframe,
-            scores=tuple(column[row] for column in columns),
-            reused=reused,
-        )
-        for sample, row, reused in taken
-    )
-
-
-def score_bursts(scorers: Sequence[Scorer], bursts: Sequence[Sample]) -> tuple[ScoredFrame, ...]:
-    """The bursts of one segment, each by the scorers of bursts that look at its kind."""
-    said: list[list[Scores]] = [[] for _ in bursts]
-    for scorer in scorers:
-        places = [
-            place for place, sample in enumerate(bursts) if sample.burst == scorer.inputs[0].burst
-        ]
-        for place, scores in zip(
-            places, scorer.score([bursts[place] for place in places]), strict=True
-        ):
-            said[place].append(scores)
-    return tuple(
-        ScoredFrame(
-            at=sample.at,
-            pts=sample.pts,
-            keyframe=False,
-            scores=tuple(scores),
-            burst=sample.burst,
-            start=sample.start,
-        )
-        for sample, scores in zip(bursts, said, strict=True)
-        if scores
-    )
+    return None not in formats and bool(formats)

@@ -1,13 +1,12 @@
-"""The test card: the EICAR of video.
+"""The test card: a harmless generated picture that the built-in scorer flags as ``test_card``.
 
-A harmless generated picture that the built-in scorer always flags under the label ``test_card``.
-Put it into a stream and every step from ingest to moderator must answer, with nothing harmful
-anywhere.
+It is for content detection what the EICAR file is for virus scanners: shown in a stream, it proves
+every step from ingest to moderator.
 
-The card is a grid of 8 x 8 blocks in eight colours. Each colour channel carries a balanced code of
-64 bits of its own, chosen with little energy at low spatial frequencies (where pictures of the
-world have most of theirs) and little likeness to the other channels and to its own mirror image.
-Blocks that large survive compression, scaling and chroma subsampling.
+The card is a grid of 8 x 8 blocks in eight colours. Each colour channel has a balanced code of 64
+bits of its own. The codes have little energy at low spatial frequencies, where natural pictures have
+most of theirs, and low correlation with each other and with their own mirror images. Blocks of this
+size survive compression, scaling and chroma subsampling.
 """
 
 from __future__ import annotations
@@ -21,40 +20,38 @@ from numpy.typing import NDArray
 from scanner.media.samples import Rgb, Sample
 from scanner.types import FrameSpec, Label, Medium, ModelRef, Scores
 
-__all__ = ["TestCard", "draw", "likeness"]
+__all__ = ["TestCard", "card_correlation", "draw_card"]
 
 LABEL: Final = Label("test_card")
 SPEC: Final = FrameSpec(width=224, height=224)
-"""The size that image models mostly ask for, so that the card seldom needs a scaling of its own."""
+"""The most common input size of image models, so that the test card rarely needs its own array."""
 
 BLOCKS: Final = 8
-"""A side."""
+"""Blocks on each side of the card."""
 CODES: Final = (0x99E834E73F4D5282, 0xF4853C07CE0BA9F2, 0xE83CDCA78356D055)
-"""Red, green and blue, row by row from the top left, highest bit first."""
+"""The codes of red, green and blue: row by row from the top left, highest bit first."""
 DARK: Final = 48
 BRIGHT: Final = 208
-"""Levels of a channel: inside of what studio range and a careless conversion leave."""
+"""The levels of a channel, which survive a conversion to studio range and back."""
 
 STRIDE: Final = 4
-"""The detector looks at every fourth pixel of every fourth row: some 49 for each block of a full
+"""The detector reads every fourth pixel of every fourth row: about 49 per block of a full-frame
 card."""
 SHARES: Final = tuple(0.9**step for step in range(12))
-"""Of the picture's width, and of its height, that a centred card may take: black bars on any side,
-down to 0.31."""
+"""The shares of the picture's width and height that a centred card may fill, between black bars."""
 MIN_CONTRAST: Final = 8.0
-"""Root mean square of the blocks about their mean, in grey levels; a flatter picture is like
-nothing."""
+"""The standard deviation of the block means, in grey levels, below which correlation is reduced."""
 
 THRESHOLD: Final = 0.55
-"""The likeness at which the probability is one half."""
+"""The correlation at which the probability is one half."""
 STEEPNESS: Final = 45.0
-"""Log-odds for one unit of likeness."""
+"""Log-odds per unit of correlation."""
 
 _Floats = NDArray[np.float32]
 
 
-def draw(width: int, height: int) -> Rgb:
-    """The card in any size and shape of at least 8 x 8 pixels, full frame."""
+def draw_card(width: int, height: int) -> Rgb:
+    """Draw the card, full frame, in any size of at least 8 x 8 pixels."""
     if width < BLOCKS or height < BLOCKS:
         raise ValueError(f"test card must be at least {BLOCKS} pixels a side, got {width}x{height}")
     rows = np.arange(height) * BLOCKS // height
@@ -63,11 +60,11 @@ def draw(width: int, height: int) -> Rgb:
     return np.ascontiguousarray(levels[rows[:, None], columns])
 
 
-def likeness(rgb: Rgb) -> float:
-    """How much a picture is like the card or its mirror image: the best correlation of block means,
-    -1 to 1.
+def card_correlation(rgb: Rgb) -> float:
+    """Return the highest correlation, -1 to 1, of a picture's block means with those of the card or
+    its mirror image.
 
-    Brightness and contrast do not matter, nor do bars around the card as long as it is centred.
+    It is independent of brightness and contrast, and of bars around a centred card.
     """
     blocks = _block_means(rgb[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].astype(np.float32))
     energy = np.einsum("bp,bp->p", blocks, blocks)
@@ -76,9 +73,9 @@ def likeness(rgb: Rgb) -> float:
 
 
 class TestCard:
-    """Flags the test card, and nothing else. Built in, always first."""
+    """The built-in scorer, which detects the test card only."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of its name
+    __test__ = False  # the name makes pytest take it for a test class
 
     model: ModelRef = ModelRef(name="test-card", version="1")
     inputs: tuple[FrameSpec, ...] = (SPEC,)
@@ -86,9 +83,12 @@ class TestCard:
     media: tuple[Medium, ...] = ()
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        """One for each sample, in order."""
+        """Return the probability of the test card for each sample."""
         return [
-            Scores(model=self.model, values={LABEL: _probability(likeness(sample.images[SPEC]))})
+            Scores(
+                model=self.model,
+                values={LABEL: _probability(card_correlation(sample.images[SPEC]))},
+            )
             for sample in batch
         ]
 
@@ -98,15 +98,15 @@ def _probability(value: float) -> float:
 
 
 def _bits() -> NDArray[np.int8]:
-    """8 x 8 x 3, ones and zeros."""
+    """Return the codes as ones and zeros, 8 x 8 x 3."""
     shifts = range(BLOCKS * BLOCKS - 1, -1, -1)
     planes = [[code >> shift & 1 for shift in shifts] for code in CODES]
     return np.array(planes, dtype=np.int8).reshape(3, BLOCKS, BLOCKS).transpose(1, 2, 0)
 
 
 def _block_means(pixels: _Floats) -> _Floats:
-    """192 block means, less each channel's mean over the blocks; one column for each place where
-    the card may be."""
+    """Return the 192 block means without each channel's mean; one column for each width and height
+    that the card may have."""
     places = len(SHARES)
     means = _WINDOWS @ pixels.transpose(2, 0, 1) @ _WINDOWS.T
     columns = (
@@ -118,8 +118,7 @@ def _block_means(pixels: _Floats) -> _Floats:
 
 
 def _windows(size: int) -> _Floats:
-    """For each block and each share of ``size`` pixels: the weights that average the block's
-    pixels."""
+    """Return the weights that average the pixels of each block, for each share of ``size``."""
     shares = np.array(SHARES)
     edges = size * (0.5 + shares * (np.arange(BLOCKS + 1)[:, None] / BLOCKS - 0.5))
     pixel = np.arange(size)
@@ -131,7 +130,7 @@ def _windows(size: int) -> _Floats:
 
 
 def _templates() -> _Floats:
-    """2 x 192, each row of length 1: the card and its mirror image."""
+    """Return the card and its mirror image as unit vectors, 2 x 192."""
     signs = (2.0 * _bits() - 1.0).transpose(2, 0, 1)
     rows = np.stack([signs.ravel(), signs[:, :, ::-1].ravel()])
     return np.asarray(rows / np.sqrt(signs.size), dtype=np.float32)

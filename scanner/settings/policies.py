@@ -1,5 +1,5 @@
-"""The policies in force: the product's defaults, then what a model's maker recommends, then the
-operator's own values."""
+"""The policies in force: the defaults, overridden by the recommendations of a model's manifest,
+overridden by the operator's settings."""
 
 from __future__ import annotations
 
@@ -15,83 +15,87 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scanner.errors import SetupError
 from scanner.risk.policy import Policies, Policy
 from scanner.scoring.manifest import LabelFacts, Manifest, RecommendedPolicy
-from scanner.scoring.options import Motion
+from scanner.scoring.options import BurstSelection
 from scanner.scoring.priors import leading_facts
 from scanner.settings.sections import Settings, setting_keys
 from scanner.taxonomy import Taxonomy
 from scanner.types import Label
-from scanner.validation import complaints
+from scanner.validation import describe_errors
 
-__all__ = ["compose_policies", "motion_of", "policy_hash"]
+__all__ = ["burst_selection", "compose_policies", "policy_hash"]
 
 EVERY_LABEL: Final = "default"
-"""``[policy.default]`` changes the policy of all labels; ``[policy.gun]`` that of one, and wins."""
+"""``[policy.default]`` changes the policy of all labels, and is overridden by that of one label."""
 TEST_CARD: Final = {
     Label("test_card"): LabelFacts(
         training_prior=0.5, policy=RecommendedPolicy(level=2.0, dwell=0.0, still=0.5)
     ),
 }
-"""The built-in scorer has no manifest. One look is enough: the card is there to be found."""
+"""The facts of the built-in scorer, which has no manifest. One sample opens an incident."""
 FRAME: Final = Fraction(1, 4)
-"""Seconds that a sampled frame is itself shown, at most. The sampler's holes begin where a frame
-ends, the fold's looks and coverage reach back from one frame's start to that of the one before; so
-they reach this much further than ``max_gap``."""
+"""The longest time, in seconds, that a sampled frame is displayed.
+
+The sampler measures a gap from the end of a frame, the fold from its start. So a sample covers this
+much more than ``sampling.max_gap``.
+"""
 
 
 def compose_policies(
     settings: Settings, manifests: Sequence[Manifest], taxonomy: Taxonomy | None = None
 ) -> Policies:
-    """The policy of each label that a model can say: defaults, then the model's advice, then the
-    operator's word.
+    """Compose the policy of each label that a model reports.
+
+    The defaults are overridden by the manifest's recommendation, and that by the settings.
 
     Raises:
-        SetupError: a policy for a label that is unknown or ambiguous, or a value that none can
-            have.
+        SetupError: the settings have a policy for an unknown or ambiguous label, or an invalid
+            value.
     """
     taxonomy = taxonomy or Taxonomy.load()
-    changes = _by_label(settings.policy, taxonomy)
+    changes = _changes_by_label(settings.policy, taxonomy)
     common = changes.pop(EVERY_LABEL, {})
-    reach = settings.sampling.max_gap + FRAME
+    coverage = settings.sampling.max_gap + FRAME
     composed = {}
-    for label, fact in {**TEST_CARD, **leading_facts(manifests)}.items():
+    for label, facts in {**TEST_CARD, **leading_facts(manifests)}.items():
         entry = taxonomy.entry(label)
-        start = {
+        recommended = {
             "category": entry.category,
             "severity": entry.severity,
-            "hold": reach,
-            **_advice(fact),
+            "hold": coverage,
+            **_recommended_values(facts),
         }
-        said = {**common, **changes.get(label, {})}
-        if "method" in said:
-            start.pop("tuning", None)  # the advice is of another method
-        composed[label] = _policy(label, {**start, **said})
-    return Policies(labels=composed, max_gap=reach)
+        configured = {**common, **changes.get(label, {})}
+        if "method" in configured:
+            recommended.pop("tuning", None)  # it is for the recommended method
+        composed[label] = _validate_policy(label, {**recommended, **configured})
+    return Policies(labels=composed, max_gap=coverage)
 
 
-def motion_of(settings: Settings, taxonomy: Taxonomy | None = None) -> Motion:
-    """``settings.bursts`` with the taxonomy's own labels, whichever of their names the operator
-    used; a narrower one wins.
+def burst_selection(settings: Settings, taxonomy: Taxonomy | None = None) -> BurstSelection:
+    """Return ``settings.bursts`` with the names of ``above`` resolved to labels of the taxonomy.
+
+    A name that stands for fewer labels overrides one that stands for more.
 
     Raises:
-        SetupError: a label that is unknown.
+        SetupError: a label is unknown.
     """
     if settings.bursts.above is None:
         return settings.bursts
     known = taxonomy or Taxonomy.load()
-    found = sorted(
+    resolved = sorted(
         ((known.matching(name), value) for name, value in settings.bursts.above.items()),
         key=lambda pair: -len(pair[0]),
     )
     return replace(
-        settings.bursts, above={entry.label: value for entries, value in found for entry in entries}
+        settings.bursts,
+        above={entry.label: value for entries, value in resolved for entry in entries},
     )
 
 
 def policy_hash(policies: Policies) -> str:
-    """Names the policies in force: equal policies have equal hashes, whoever wrote them (SHA-256 in
-    hex)."""
+    """Return a SHA-256 in hex that identifies the policies; equal policies have equal hashes."""
     rows = {
-        label: {key: _plain(value) for key, value in asdict(policy).items()}
+        label: {key: _to_json(value) for key, value in asdict(policy).items()}
         for label, policy in policies.labels.items()
     }
     text = json.dumps(
@@ -101,60 +105,64 @@ def policy_hash(policies: Policies) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _advice(fact: LabelFacts) -> dict[str, Any]:
-    advice = fact.policy
-    said = {
-        "open": advice.level,
-        "dwell": advice.dwell,
-        "window": advice.window,
-        "method": advice.method,
-        "tuning": advice.tuning or None,
-        "a": advice.a,
-        "b": advice.b,
-        "still": advice.still,
-        "when": frozenset(advice.when) or None,
-        "severity": advice.severity,
+def _recommended_values(facts: LabelFacts) -> dict[str, Any]:
+    """Return the recommendation of a manifest as fields of a ``Policy``."""
+    recommended = facts.policy
+    values = {
+        "open": recommended.level,
+        "dwell": recommended.dwell,
+        "window": recommended.window,
+        "method": recommended.method,
+        "tuning": recommended.tuning or None,
+        "a": recommended.a,
+        "b": recommended.b,
+        "still": recommended.still,
+        "when": frozenset(recommended.when) or None,
+        "severity": recommended.severity,
     }
-    known = {key: value for key, value in said.items() if value is not None}
-    return {**known, "shadow": advice.shadow, "training_prior": fact.training_prior}
+    given = {key: value for key, value in values.items() if value is not None}
+    return {**given, "shadow": recommended.shadow, "training_prior": facts.training_prior}
 
 
-def _by_label(
+def _changes_by_label(
     policy: Mapping[str, Mapping[str, Any]], taxonomy: Taxonomy
 ) -> dict[str, Mapping[str, Any]]:
-    """Changes by the taxonomy's own labels; a name that stands for several changes each of them, a
-    narrower one wins."""
-    named = {
+    """Return the configured changes by label.
+
+    A name that stands for several labels changes each of them; one that stands for fewer labels
+    overrides one that stands for more.
+    """
+    labels = {
         name: [entry.label for entry in taxonomy.matching(name)]
         for name in policy
         if name != EVERY_LABEL
     }
     changes: dict[str, Mapping[str, Any]] = {EVERY_LABEL: policy.get(EVERY_LABEL, {})}
-    for name in sorted(named, key=lambda name: -len(named[name])):
-        for label in named[name]:
+    for name in sorted(labels, key=lambda name: -len(labels[name])):
+        for label in labels[name]:
             changes[label] = {**changes.get(label, {}), **policy[name]}
     return changes
 
 
 class _PolicyModel(BaseModel):
-    """Validates a ``Policy`` with pydantic, so that an unknown key is an error."""
+    """Validates a ``Policy`` with pydantic, which reports unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: Policy
 
 
-def _policy(label: Label, values: Mapping[str, Any]) -> Policy:
+def _validate_policy(label: Label, values: Mapping[str, Any]) -> Policy:
     try:
         return _PolicyModel.model_validate({"policy": values}).policy
-    except ValidationError as why:
-        found = complaints(why, known=setting_keys(), noun="setting")
+    except ValidationError as error:
+        messages = describe_errors(error, known=setting_keys(), noun="setting")
         raise SetupError(
-            "; ".join(complaint.replace("policy", f"policy.{label}", 1) for complaint in found)
-        ) from why
+            "; ".join(message.replace("policy", f"policy.{label}", 1) for message in messages)
+        ) from error
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     return sorted(value) if isinstance(value, frozenset) else value

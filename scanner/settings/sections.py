@@ -1,8 +1,8 @@
-"""Settings: read once, at the edge, and passed down whole or in part.
+"""Settings, read once at the edge of the program and passed down whole or in part.
 
-A file in TOML, then the environment (``STREAMWARDEN_SAMPLING__STRATEGY=keyframes``), then flags;
-the later wins. Every default is a value that we would deploy. An unknown key is an error that names
-its full path.
+A TOML file is overridden by the environment (``STREAMWARDEN_SAMPLING__STRATEGY=keyframes``), which
+is overridden by flags. Every default is suitable for production. An unknown key is an error that
+states its full path.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from scanner.media.limits import MediaLimits
 from scanner.media.sampling import Sampling
 from scanner.risk.policy import Policy
 from scanner.sandbox.limits import SandboxLimits
-from scanner.scoring.options import Motion, Precision, Provider, Reuse, user_models_dir
-from scanner.validation import complaints, nearest
+from scanner.scoring.options import BurstSelection, Precision, Provider, Reuse, user_models_dir
+from scanner.validation import describe_errors, suggest_key
 
 __all__ = [
     "EvidenceSettings",
@@ -46,113 +46,117 @@ class _Frozen(BaseModel):
 
 
 class ModelSettings(_Frozen):
-    """Which models, and where they run."""
+    """The models in use and where they run."""
 
     dir: Path | None = None
-    """Folder of models, the whole set; where it is not given, those that came with the package and
-    then the added ones."""
+    """The folder that holds all models in use; None for the shipped models and the added ones."""
     added: Path | None = None
-    """Folder of added models; the user's own where it is not given. Not read beside ``dir``."""
+    """The folder of added models; None for the user's own. Ignored if ``dir`` is set."""
     names: tuple[str, ...] | None = None
-    """In order; all that there are where it is not given. The test card is always there."""
+    """The models in use, in order; None for all. The test card is always included."""
     provider: Provider = "cpu"
     precision: Precision = "auto"
-    """Of the numbers inside a network; ``auto``: fp16 on a GPU where the model has it."""
+    """The precision of inference; ``auto`` is fp16 on a GPU if the model has it, otherwise fp32."""
     threads: int = Field(default=1, ge=1, le=64)
-    """Of one inference on a CPU; one process for each core uses them better than one inference
-    does."""
+    """Threads of one inference on a CPU; one process per core is faster than several threads."""
 
     @property
-    def target(self) -> Path:
-        """Where a new model goes: where it will be found."""
+    def install_dir(self) -> Path:
+        """The folder that a new model is installed in, which scans read."""
         return self.dir or self.added or user_models_dir()
 
     @property
-    def beside(self) -> Path | None:
-        """Folder of added models that is read after the shipped ones; None beside ``dir``, and as
-        long as nothing was added."""
+    def added_dir(self) -> Path | None:
+        """The folder of added models, read after the shipped ones; None if ``dir`` is set or no
+        such folder is configured or exists."""
         if self.dir is not None:
             return None
         return self.added or (user_models_dir() if user_models_dir().is_dir() else None)
 
 
 class StreamSettings(_Frozen):
-    """How a stream is put together from its segments."""
+    """How a stream is assembled from its segments."""
 
     missing_after: int = Field(default=3, ge=1)
-    """A sequence that never came is a gap when so many later ones did."""
+    """The number of later sequences after which one that has not arrived is a gap."""
 
 
 class EvidenceSettings(_Frozen):
-    """What is cut and drawn of an incident."""
+    """The clips and pictures of an incident."""
 
     clip_seconds: Fraction = Field(default=Fraction(60), gt=0)
-    """A clip is never longer; a longer incident has several, cut while it runs."""
+    """The longest clip; a longer incident has several, cut while it is open."""
     clips: int = Field(default=20, ge=1)
-    """Of one incident, at most."""
+    """The most clips of one incident."""
     frames: int = Field(default=12, ge=1, le=64)
-    """Pictures of one contact sheet."""
+    """The number of pictures of a contact sheet."""
 
 
 class Settings(_Frozen):
-    """Everything that an operator can set.
+    """All settings of an operator.
 
-    Made by itself, it has the defaults; ``read_settings`` asks files and the environment.
+    ``Settings()`` has the defaults; ``read_settings`` reads a file and the environment.
     """
 
     sampling: Sampling = Sampling()
     window: Fraction = Field(default=Fraction(10), gt=0)
-    """Longest window of a file, in seconds."""
+    """The longest window of a file, in seconds."""
     limits: MediaLimits = MediaLimits()
     fetch: FetchLimits = FetchLimits()
     sandbox: SandboxLimits = SandboxLimits()
     models: ModelSettings = ModelSettings()
     reuse: Reuse = Reuse()
-    bursts: Motion = Motion()
+    bursts: BurstSelection = BurstSelection()
     stream: StreamSettings = StreamSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     policy: Mapping[str, Mapping[str, Any]] = {}
-    """Changes to the policy of each label, by any name that the taxonomy knows; see
-    ``scanner.risk.Policy`` for the keys."""
+    """Changes to policies by label, or by another name of the taxonomy; the keys are the fields of
+    ``scanner.risk.policy.Policy``."""
 
 
 class _Environment(Settings, BaseSettings):
-    """Tells which variables there are."""
+    """The environment variables that exist, for ``EnvSettingsSource``."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, env_nested_delimiter=NESTED)
 
 
 def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from a TOML file, the environment and ``flags`` (shaped like the file), the later
-    over the earlier.
+    """Read the settings from a TOML file, the environment and ``flags``, which override each other
+    in this order.
+
+    Args:
+        path: the TOML file; None for none.
+        flags: settings from the command line, in the structure of the file.
 
     Raises:
-        SetupError: the file cannot be read, or something says what no setting is; one message has
-            all complaints.
+        SetupError: the file cannot be read, or a setting is unknown or invalid; one message lists
+            all of them.
     """
     where = str(path) if path is not None else "settings"
     if unknown := list(_unknown_variables()):
         raise SetupError("; ".join(unknown))
     try:
         file = {} if path is None else tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-        return Settings(**_over(_over(file, EnvSettingsSource(_Environment)()), flags or {}))
-    except OSError as why:
+        environment = EnvSettingsSource(_Environment)()
+        return Settings(**_override(_override(file, environment), flags or {}))
+    except OSError as error:
         raise SetupError(
-            f"{where}: {why.strerror}; name a file in TOML, see samples/ for some"
-        ) from why
-    except ValidationError as why:
-        raise SetupError(f"{where}: {_complaints(why)}") from why
-    except ValueError as why:
-        raise SetupError(f"{where}: {why}") from why
+            f"{where}: cannot be read: {error.strerror}; wanted a TOML file such as those in samples/"
+        ) from error
+    except ValidationError as error:
+        messages = describe_errors(error, known=setting_keys(), noun="setting")
+        raise SetupError(f"{where}: {'; '.join(messages)}") from error
+    except ValueError as error:
+        raise SetupError(f"{where}: {error}") from error
 
 
-def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Both trees in one; where both have a value, the upper one's."""
+def _override(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two trees; where both have a value, the upper one's is used."""
     merged = dict(lower)
     for key, value in upper.items():
         below = merged.get(key)
         merged[key] = (
-            _over(below, value)
+            _override(below, value)
             if isinstance(below, Mapping) and isinstance(value, Mapping)
             else value
         )
@@ -160,29 +164,20 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown_variables() -> Iterator[str]:
-    """Complaints about variables that look like ours and name no section; those with one are judged
-    with it."""
+    """Yield a message for each variable ``STREAMWARDEN_SECTION__KEY`` of an unknown section.
+
+    Keys of known sections are validated with the section.
+    """
     for name in sorted(os.environ):
         section, nested, _ = name.removeprefix(ENVIRONMENT).partition(NESTED)
         if name.startswith(ENVIRONMENT) and nested and section.lower() not in Settings.model_fields:
-            yield f"{name}: no such section of the settings{nearest(section.lower(), Settings.model_fields)}"
-
-
-def _complaints(why: ValidationError) -> str:
-    return "; ".join(complaints(why, known=setting_keys(), noun="setting"))
-
-
-def settingsetting_keys() -> Iterator[str]:
-    """Yield every key that a settings file may have, for hints at a misspelt one."""
-    for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
-        yield from part.model_fields
-    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Motion, Policy):
-        yield from (field.name for field in fields(noun))
+            hint = suggest_key(section.lower(), Settings.model_fields)
+            yield f"{name}: no such section of the settings{hint}"
 
 
 def setting_keys() -> Iterator[str]:
-    """Yield every key that a settings file may have, for hints at a misspelt one."""
+    """Yield every key that a settings file may have, to correct misspelt ones."""
     for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
         yield from part.model_fields
-    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, Motion, Policy):
+    for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, BurstSelection, Policy):
         yield from (field.name for field in fields(noun))

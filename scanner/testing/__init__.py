@@ -1,1 +1,1 @@
-"""Fakes, and checkers that anyone can run against an implementation of their own."""
+"""Fakes, and checkers for other implementations of a protocol."""

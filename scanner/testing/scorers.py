@@ -1,5 +1,5 @@
-"""For scorers: samples from arrays, a scorer whose scores are known beforehand, and the contract as
-a checker."""
+"""Tools for testing scorers: samples from arrays, a scorer with predictable scores, and a checker of
+the ``Scorer`` contract."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["FakeScorer", "check_scorer", "sample"]
 _Key = TypeVar("_Key", bound=str)
 
 TOLERANCE = 1e-5
-"""By which a probability may depend on what else is in its batch."""
+"""The largest difference that other samples in its batch may make to a probability."""
 
 
 def sample(
     at: Fraction | int, *images: Rgb, fit: Fit = Fit.SQUASH, rate: int | None = None
 ) -> Sample:
-    """A sample of one instant, with a spec of each image's own size; a tick is a millisecond.
+    """Make a sample of one instant, with one spec of its own size for each image.
 
-    With ``rate`` it is a burst, of images that are T x H x W x 3 and have as many frames as each
-    other.
+    A tick of its PTS is a millisecond. With ``rate`` it is a burst; all images are T x H x W x 3 with
+    the same number of frames.
 
     >>> sample(2, np.zeros((8, 16, 3), np.uint8))
     Sample(at=Fraction(2, 1), pts=2000, keyframe=True, start=None)
@@ -47,8 +47,8 @@ def sample(
 
 
 class FakeScorer:
-    """Gives each label the picture's brightness: its mean over 255; with a spec that has a burst,
-    that of all its frames."""
+    """A scorer that gives each label the mean brightness of the picture, or of all frames of a burst,
+    divided by 255."""
 
     def __init__(
         self,
@@ -65,15 +65,15 @@ class FakeScorer:
         self.inputs = (spec or FrameSpec(width=8, height=8),)
         self.gate = gate
         self.shadow = frozenset(Label(label) for label in shadow)
-        self.looked_at: list[Fraction] = []
-        """The times of the samples that it was given, for tests of who asks it what."""
+        self.scored_times: list[Fraction] = []
+        """The times of all samples that it was given."""
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        """One for each sample, in order; the first medium, if any, is certain."""
-        self.looked_at.extend(sample.at for sample in batch)
-        return [self._one(sample) for sample in batch]
+        """Score a batch; the first medium, if any, has probability 1."""
+        self.scored_times.extend(sample.at for sample in batch)
+        return [self._score_one(sample) for sample in batch]
 
-    def _one(self, sample: Sample) -> Scores:
+    def _score_one(self, sample: Sample) -> Scores:
         brightness = float(sample.images[self.inputs[0]].mean()) / 255.0
         medium = {medium: float(medium == self.media[0]) for medium in self.media}
         return Scores(
@@ -82,14 +82,14 @@ class FakeScorer:
 
 
 def check_scorer(scorer: Scorer, samples: Sequence[Sample]) -> None:
-    """Hold a scorer to its contract on at least two samples that differ.
+    """Check that a scorer keeps the ``Scorer`` contract on at least two different samples.
 
-    One ``Scores`` for each sample, with its model and a value for each of its labels and media;
-    order kept; a batch says what its samples say one by one; inputs untouched; nothing remembered;
-    an empty batch gives an empty list.
+    The contract: one ``Scores`` for each sample, with its model and a value for each of its labels
+    and media, in the order of the samples; a batch gives the same scores as its samples one by one;
+    inputs are not modified; no state is kept; an empty batch gives an empty list.
 
     Raises:
-        AssertionError: it breaks the contract; the message says how.
+        AssertionError: the contract is broken; the message states how.
     """
     before = [{spec: image.copy() for spec, image in sample.images.items()} for sample in samples]
     together = scorer.score(samples)
@@ -97,19 +97,19 @@ def check_scorer(scorer: Scorer, samples: Sequence[Sample]) -> None:
     _require(scorer.score([]) == [], "an empty batch must give an empty list")
     _require(
         len(together) == len(samples),
-        f"{len(samples)} samples must give as many scores, got {len(together)}",
+        f"{len(samples)} samples must give {len(samples)} scores, got {len(together)}",
     )
     for scores in together:
         _check_scores(scorer, scores)
-    _require(_untouched(samples, before), "the samples' images must be left as they are")
+    _require(_unchanged(samples, before), "a scorer must not modify the samples' images")
     alone = [scorer.score([sample])[0] for sample in samples]
     _require(
-        _equal(together, alone), "a batch must say what its samples say one by one, in their order"
+        _equal(together, alone), "a batch must give the scores of its samples one by one, in order"
     )
     backwards = scorer.score(list(reversed(samples)))
     _require(
         _equal(together, list(reversed(backwards))),
-        "nothing may be remembered: another order gave other scores",
+        "a scorer must keep no state: another order gave other scores",
     )
 
 
@@ -130,7 +130,7 @@ def _check_scores(scorer: Scorer, scores: Scores) -> None:
     )
 
 
-def _untouched(samples: Sequence[Sample], before: Sequence[dict[FrameSpec, Rgb]]) -> bool:
+def _unchanged(samples: Sequence[Sample], before: Sequence[dict[FrameSpec, Rgb]]) -> bool:
     return all(
         np.array_equal(sample.images[spec], image)
         for sample, images in zip(samples, before, strict=True)
@@ -149,6 +149,6 @@ def _near(one: Mapping[_Key, float], other: Mapping[_Key, float]) -> bool:
     return all(abs(one[key] - other[key]) <= TOLERANCE for key in one)
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def _require(holds: bool, message: str) -> None:
     if not holds:
-        raise AssertionError(otherwise)
+        raise AssertionError(message)

@@ -15,7 +15,7 @@ from scanner.media.request import DecodeRequest
 from scanner.runner import LocalRunner, SegmentWorker
 from scanner.sandbox.sandbox import Sandbox
 from scanner.scoring.options import Reuse
-from scanner.scoring.test_card import TestCard, draw
+from scanner.scoring.test_card import TestCard, draw_card
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings
 from scanner.testing.scorers import FakeScorer
@@ -76,7 +76,7 @@ def test_inference_counts_batches_and_samples(batch: int) -> None:
         (1, batch),
         (1, batch),
     ]
-    assert len(scorer.looked_at) == 3 * batch
+    assert len(scorer.scored_times) == 3 * batch
 
 
 def test_the_pipeline_counts_the_segments_of_all_streams(
@@ -114,7 +114,7 @@ def test_footage_that_is_no_video_is_refused(tmp_path: Path, sandbox: Sandbox) -
 
 def test_a_still_picture_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
     picture = tmp_path / "card.png"
-    Image.fromarray(draw(64, 64)).save(picture)
+    Image.fromarray(draw_card(64, 64)).save(picture)
 
     with pytest.raises(NoVideoError, match=r"card\.png: no video"):
         look_at(picture, REQUEST, sandbox)

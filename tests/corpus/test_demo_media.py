@@ -13,7 +13,7 @@ from scanner.media.decode import decode
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Decoded
 from scanner.media.sampling import Sampling
-from scanner.scoring.test_card import SPEC, likeness
+from scanner.scoring.test_card import SPEC, card_correlation
 
 SECONDS = 8
 CARD = range(1, 7)
@@ -44,7 +44,7 @@ def test_only_one_stream_shows_the_card_and_only_in_its_middle(streams: dict[str
                 int((s.pts - 126_000) / 90_000)
                 for w in segments(playlist)
                 for s in w.samples
-                if likeness(s.images[SPEC]) > 0.6
+                if card_correlation(s.images[SPEC]) > 0.6
             }
         )
         for name, playlist in streams.items()

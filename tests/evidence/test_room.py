@@ -19,8 +19,8 @@ from scanner.lines import FrameLine, IncidentLine
 from scanner.risk.policy import Policies, Policy
 from scanner.runner import LocalRunner, Runner, open_worker
 from scanner.scan import scan
-from scanner.scoring.options import Motion
-from scanner.scoring.test_card import TestCard, draw
+from scanner.scoring.options import BurstSelection
+from scanner.scoring.test_card import TestCard, draw_card
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import EvidenceSettings, Settings
 from scanner.targets import arrivals
@@ -169,7 +169,7 @@ def test_the_risk_of_every_sample_is_kept_for_the_timeline(
 
 def test_a_still_that_was_flagged_has_its_picture(tmp_path: Path, runner: Runner) -> None:
     picture = tmp_path / "card.png"
-    cv2.imwrite(str(picture), draw(320, 180)[..., ::-1])
+    cv2.imwrite(str(picture), draw_card(320, 180)[..., ::-1])
 
     room, incidents = shown(tmp_path / "out", picture, runner, Settings())
 
@@ -191,7 +191,7 @@ def test_an_incident_of_bursts_that_end_with_sampled_frames_has_its_sheet(
     tmp_path: Path, card_stream: Path
 ) -> None:
     fire, spec = Label("fire"), FrameSpec(width=8, height=8, burst=Burst(frames=3, rate=1))
-    settings = Settings(bursts=Motion(base_rate=1.0))
+    settings = Settings(bursts=BurstSelection(base_rate=1.0))
     policies = Policies(
         labels={fire: Policy(category="hazard", open=-9.0, dwell=Fraction(0))},
         max_gap=Fraction(9, 4),

@@ -18,7 +18,7 @@ from scanner.importing.add import Added, add_model
 from scanner.importing.catalogue import read_catalogue
 from scanner.importing.folder import manifest_text
 from scanner.importing.recipe import Recipe
-from scanner.scoring.golden import pictures
+from scanner.scoring.golden import generate_pictures
 from scanner.scoring.manifest import Manifest, read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.scoring.registry import check_models, load_scorers
@@ -47,7 +47,7 @@ def test_a_strangers_network_scores_beside_the_test_card(tmp_path: Path) -> None
     added(tmp_path, network(side=8))
 
     _, scorer = load_scorers(tmp_path / "models")
-    drawn = pictures(SPEC, seed=5, count=3)
+    drawn = generate_pictures(SPEC, seed=5, count=3)
     said = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
 
     expected = [softmax(by_hand(picture, recipe()))[1:] for picture in drawn]
@@ -62,7 +62,11 @@ def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
     scorer = load_onnx(made.folder, made.manifest)
 
     check_scorer(
-        scorer, [sample(at, picture) for at, picture in enumerate(pictures(SPEC, seed=1, count=3))]
+        scorer,
+        [
+            sample(at, picture)
+            for at, picture in enumerate(generate_pictures(SPEC, seed=1, count=3))
+        ],
     )
 
 
@@ -251,7 +255,7 @@ def test_a_manifest_is_written_as_it_is_read_whatever_people_call_things(tmp_pat
 def test_nsfwjs_says_what_plain_onnxruntime_says(shared: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     path = shared / "models" / "nsfwjs_mobilenet_v2.onnx"
-    drawn = pictures(FrameSpec(width=224, height=224), seed=0, count=4)
+    drawn = generate_pictures(FrameSpec(width=224, height=224), seed=0, count=4)
 
     made = add_model("nsfwjs", read_catalogue()["nsfwjs"], str(path), tmp_path)
     said = load_onnx(made.folder, made.manifest).score(

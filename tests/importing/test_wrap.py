@@ -11,17 +11,17 @@ from onnx import TensorProto, load_from_string
 
 from scanner.errors import SetupError
 from scanner.importing.wrap import Wrapped, fix_batch, wrap
-from scanner.scoring.golden import pictures
-from scanner.scoring.trial import try_graph
+from scanner.scoring.golden import generate_pictures
+from scanner.scoring.graph_run import run_graph
 from scanner.types import FrameSpec
 from tests.importing.build import SIDE, by_hand, mapper, network, recipe, sigmoid, softmax
 
-DRAWN = np.stack(pictures(FrameSpec(width=8, height=8), seed=3, count=4))[:, :SIDE, :SIDE]
+DRAWN = np.stack(generate_pictures(FrameSpec(width=8, height=8), seed=3, count=4))[:, :SIDE, :SIDE]
 NORMAL: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": ("0.229", "0.224", "0.225")}
 
 
 def rows(wrapped: Wrapped) -> NDArray[np.float32]:
-    return try_graph(wrapped.model, DRAWN, provider="cpu").rows
+    return run_graph(wrapped.model, DRAWN, provider="cpu").rows
 
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
@@ -93,7 +93,7 @@ def test_of_a_map_the_share_that_lies_high_counts_by_a_curve() -> None:
     half = with_bright((slice(0, 2), slice(0, 26)))
 
     (line,), (block,), (none,) = (
-        try_graph(wrapped.model, picture, provider="cpu").rows
+        run_graph(wrapped.model, picture, provider="cpu").rows
         for picture in (half, with_bright((slice(4, 20), slice(4, 20))), with_bright())
     )
 
@@ -108,7 +108,7 @@ def test_blobs_that_are_thick_both_ways_do_not_count() -> None:
     line, block = (slice(0, 4), slice(0, 32)), (slice(12, 28), slice(12, 28))
 
     (both,), (alone,) = (
-        try_graph(wrapped.model, with_bright(*boxes), provider="cpu").rows
+        run_graph(wrapped.model, with_bright(*boxes), provider="cpu").rows
         for boxes in ((line, block), (line,))
     )
 
@@ -185,7 +185,7 @@ def test_a_graph_that_was_wrapped_can_be_wrapped_again() -> None:
 def test_a_graph_may_be_made_to_say_that_it_takes_one_picture() -> None:
     fixed = fix_batch(wrap(network().SerializeToString(), recipe(), name="x").model)
 
-    trial = try_graph(fixed, DRAWN, provider="cpu")
+    trial = run_graph(fixed, DRAWN, provider="cpu")
 
     assert not trial.batches
     assert trial.rows == pytest.approx(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.media.instants import burst_instants
-from scanner.types import BURST_EVERY, Burst
+from scanner.types import BURST_INTERVAL, Burst
 
 EIGHT = Burst(frames=8, rate=5)
 
@@ -52,10 +52,10 @@ def test_every_instant_lies_within_its_window_and_they_rise(last: Fraction, burs
 def test_no_hole_is_longer_than_bursts_lie_apart(last: Fraction, burst: Burst) -> None:
     found = burst_instants(last, burst)
 
-    assert all(later[0] - earlier[0] <= BURST_EVERY for earlier, later in pairwise(found))
+    assert all(later[0] - earlier[0] <= BURST_INTERVAL for earlier, later in pairwise(found))
     assert bool(found) == (last >= burst.length / 2)
     if last >= burst.length:
-        assert last - found[-1][-1] <= max(BURST_EVERY - burst.length, 0)
+        assert last - found[-1][-1] <= max(BURST_INTERVAL - burst.length, 0)
 
 
 @given(lengths, bursts)

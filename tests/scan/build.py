@@ -10,7 +10,7 @@ from scanner.lines import Line
 from scanner.risk.policy import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
 from scanner.scan import Said
-from scanner.scoring.motion import in_motion
+from scanner.scoring.bursts import merge_bursts
 from scanner.types import (
     Burst,
     Label,
@@ -64,7 +64,7 @@ def segment(
         for at, value in fire.items()
     )
     if bursts:
-        frames = in_motion(
+        frames = merge_bursts(
             frames, [_burst(start, Fraction(at), value) for at, value in bursts.items()]
         )
     times = SegmentTimes(

@@ -16,7 +16,7 @@ from scanner.errors import DamagedError, DecoderDiedError, SetupError
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Decoded, Sample
 from scanner.runner import Failed, Finished, Job, SegmentWorker
-from scanner.scoring.options import Motion, Reuse
+from scanner.scoring.options import BurstSelection, Reuse
 from scanner.scoring.scorer import Scorer
 from scanner.testing.scorers import FakeScorer
 from scanner.types import (
@@ -38,7 +38,7 @@ FIGHT, GUN = Label("fight"), Label("gun")
 FRAME = FrameSpec(width=8, height=8)
 BURST = FrameSpec(width=8, height=8, burst=Burst(frames=4, rate=2))
 WINDOWS = 3
-ALL, NONE = Motion(base_rate=1.0), Motion(base_rate=0.0)
+ALL, NONE = BurstSelection(base_rate=1.0), BurstSelection(base_rate=0.0)
 
 
 def image(spec: FrameSpec, level: float) -> Any:
@@ -133,7 +133,7 @@ def bursts_model(*labels: str, name: str = "bursts", **more: Any) -> FakeScorer:
     return FakeScorer(*(labels or ("fight",)), spec=BURST, name=name, **more)
 
 
-def worked(sandbox: FakeSandbox, *scorers: Scorer, motion: Motion = ALL) -> list[object]:
+def worked(sandbox: FakeSandbox, *scorers: Scorer, motion: BurstSelection = ALL) -> list[object]:
     worker = SegmentWorker(
         sandbox,
         scorers or (frames_model(), bursts_model()),
@@ -171,8 +171,8 @@ def test_each_model_is_given_what_it_looks_at() -> None:
 
     worked(FakeSandbox(0.1, 0.2, 0.3), frames, bursts)
 
-    assert frames.looked_at == [0, 0, 0]  # the second frame of each window is like its first
-    assert bursts.looked_at == [Fraction(3, 2)] * 3
+    assert frames.scored_times == [0, 0, 0]  # the second frame of each window is like its first
+    assert bursts.scored_times == [Fraction(3, 2)] * 3
 
 
 def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_of_the_frames_label() -> (
@@ -188,7 +188,7 @@ def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_o
     )
     assert burst.values == {FIGHT: pytest.approx(0.9, abs=0.01)}
     assert set(first.values) == {GUN}
-    assert first.left_out == {FIGHT: pytest.approx(0.5, abs=0.01)}
+    assert first.superseded_values == {FIGHT: pytest.approx(0.5, abs=0.01)}
 
 
 def test_only_segments_that_pass_the_gate_are_asked_for_bursts() -> None:
@@ -227,7 +227,7 @@ def test_a_model_is_asked_by_its_own_gate_only() -> None:
 
     worked(FakeSandbox(0.1, 0.5, 0.9), frames_model(), early, late, motion=NONE)
 
-    assert (len(early.looked_at), len(late.looked_at)) == (2, 1)
+    assert (len(early.scored_times), len(late.scored_times)) == (2, 1)
 
 
 def test_a_model_in_shadow_is_heard_and_changes_nothing() -> None:
@@ -313,7 +313,7 @@ def test_a_model_that_wants_frames_and_bursts_is_the_operators_to_mend() -> None
     both = frames_model()
     both.inputs = (FRAME, BURST)  # type: ignore[assignment]
 
-    with pytest.raises(SetupError, match="wants frames and bursts"):
+    with pytest.raises(SetupError, match="has inputs of several kinds"):
         worked(FakeSandbox(), both)
 
 

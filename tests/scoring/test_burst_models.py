@@ -13,12 +13,12 @@ from build_onnx import tiny_burst
 
 from scanner.errors import SetupError
 from scanner.media.samples import Rgb, Sample
-from scanner.scoring.golden import check_model, pictures, record, write_golden
+from scanner.scoring.golden import check_model, generate_pictures, record_golden, write_golden
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import OnnxScorer, load_onnx
 from scanner.scoring.registry import list_models
-from scanner.scoring.scorer import gate_of, looks_at_bursts, score_bursts, specs
-from scanner.scoring.shadow import asides, set_aside
+from scanner.scoring.scorer import burst_gate, frame_specs, is_burst_scorer
+from scanner.scoring.segment import score_bursts, separate_shadow, shadowed_labels
 from scanner.testing.scorers import FakeScorer, check_scorer, sample
 from scanner.types import Burst, FrameSpec, Gate, Label, ModelRef, ScoredFrame, Scores
 
@@ -45,12 +45,12 @@ def test_a_manifest_says_which_burst_it_is_and_when_it_is_worth_one(tmp_path: Pa
 
     assert scorer.inputs == (FrameSpec(width=8, height=8, burst=BURST),)
     assert scorer.inputs[0].shape == (4, 8, 8, 3)
-    assert gate_of(scorer) == Gate(label=FIGHT, above=0.3)
-    assert looks_at_bursts(scorer)
+    assert burst_gate(scorer) == Gate(label=FIGHT, above=0.3)
+    assert is_burst_scorer(scorer)
 
 
 def test_without_a_gate_it_has_none(tmp_path: Path) -> None:
-    assert gate_of(load(tiny_burst(tmp_path / "clip"))) is None
+    assert burst_gate(load(tiny_burst(tmp_path / "clip"))) is None
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_without_a_gate_it_has_none(tmp_path: Path) -> None:
         (
             "burst = { frames = 4, rate = 5 }\n",
             "",
-            "gate: only a model whose input has a burst has one",
+            "gate: must be absent unless the input has a burst",
         ),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_graph_of_single_frames_is_refused(tmp_path: Path) -> None:
         tmp_path / "clip", edit=lambda text: text.replace("burst = { frames = 4, rate = 5 }\n", "")
     )
 
-    with pytest.raises(SetupError, match="its manifest says"):
+    with pytest.raises(SetupError, match="its manifest states"):
         load(folder)
 
 
@@ -136,7 +136,7 @@ def test_a_sample_of_a_burst_says_which_it_is() -> None:
 
 
 def test_golden_pictures_of_a_burst_move_and_are_the_same_for_ever() -> None:
-    drawn = pictures(FrameSpec(width=20, height=12, burst=BURST), seed=7, count=8)
+    drawn = generate_pictures(FrameSpec(width=20, height=12, burst=BURST), seed=7, count=8)
 
     digest = hashlib.sha256(b"".join(picture.tobytes() for picture in drawn)).hexdigest()
 
@@ -147,7 +147,7 @@ def test_golden_pictures_of_a_burst_move_and_are_the_same_for_ever() -> None:
 
 def test_golden_scores_are_recorded_and_said_again(tmp_path: Path) -> None:
     folder = tiny_burst(tmp_path / "clip")
-    write_golden(folder, record(load(folder)))
+    write_golden(folder, record_golden(load(folder)))
 
     assert check_model(folder) < 1e-6
     assert [manifest.input.burst for manifest in list_models(tmp_path)] == [BURST]
@@ -174,18 +174,18 @@ def test_bursts_of_several_kinds_go_to_the_models_that_look_at_them() -> None:
     assert [(look.at, look.start, look.burst) for look in looks] == [
         (b.at, b.start, b.burst) for b in bursts
     ]
-    assert (one.looked_at, other.looked_at) == ([1, 3], [2])
+    assert (one.scored_times, other.scored_times) == ([1, 3], [2])
     assert score_bursts([one], bursts[1:2]) == ()
-    assert specs([one, other, one]) == (four, two)
+    assert frame_specs([one, other, one]) == (four, two)
 
 
 def test_a_model_wants_bursts_of_one_kind_or_frames() -> None:
     mixed = FakeScorer("fight")
     mixed.inputs = (FrameSpec(width=8, height=8), FrameSpec(width=8, height=8, burst=BURST))  # type: ignore[assignment]
 
-    with pytest.raises(SetupError, match="wants frames and bursts, or bursts of several kinds"):
-        looks_at_bursts(mixed)
-    assert not looks_at_bursts(FakeScorer("fight"))
+    with pytest.raises(SetupError, match="has inputs of several kinds"):
+        is_burst_scorer(mixed)
+    assert not is_burst_scorer(FakeScorer("fight"))
 
 
 def test_a_label_in_shadow_is_set_aside_only_where_another_model_has_it_live() -> None:
@@ -194,8 +194,8 @@ def test_a_label_in_shadow_is_set_aside_only_where_another_model_has_it_live() -
         FakeScorer("fight", "fire", name="shadow", shadow=("fight", "fire")),
     )
 
-    assert asides([live, shadow]) == {shadow.model: frozenset({FIGHT})}
-    assert asides([shadow]) == {}
+    assert shadowed_labels([live, shadow]) == {shadow.model: frozenset({FIGHT})}
+    assert shadowed_labels([shadow]) == {}
 
 
 def test_what_is_set_aside_is_kept_by_model() -> None:
@@ -204,8 +204,8 @@ def test_what_is_set_aside_is_kept_by_model() -> None:
     )
     frame = ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))
 
-    (parted,) = set_aside([frame], {said.model: frozenset({FIGHT})})
+    (parted,) = separate_shadow([frame], {said.model: frozenset({FIGHT})})
 
     assert parted.values == {Label("fire"): 0.1}
     assert parted.scores[0].shadow == {FIGHT: 0.9}
-    assert set_aside([frame], {}) == (frame,)
+    assert separate_shadow([frame], {}) == (frame,)

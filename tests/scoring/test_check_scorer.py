@@ -34,7 +34,7 @@ class Remembers(FakeScorer):
             replace(
                 scores,
                 values={
-                    label: value / (1 + len(self.looked_at))
+                    label: value / (1 + len(self.scored_times))
                     for label, value in scores.values.items()
                 },
             )
@@ -92,12 +92,12 @@ def test_a_scorer_that_keeps_the_contract_passes() -> None:
 @pytest.mark.parametrize(
     ("scorer", "says"),
     [
-        (Forgets(), "4 samples must give as many scores, got 3"),
+        (Forgets(), "4 samples must give 4 scores, got 3"),
         (Refuses(), "an empty batch must give an empty list"),
-        (Reverses(), "a batch must say what its samples say one by one"),
-        (Remembers(), "a batch must say what its samples say one by one"),
-        (Paints(), "images must be left as they are"),
-        (Leans(), "a batch must say what its samples say one by one"),
+        (Reverses(), "a batch must give the scores of its samples one by one"),
+        (Remembers(), "a batch must give the scores of its samples one by one"),
+        (Paints(), "must not modify the samples' images"),
+        (Leans(), "a batch must give the scores of its samples one by one"),
         (Invents(), r"scores must have \('gun',\), got \('gun', 'fire'\)"),
         (Disguises(), "scores must carry fake@1, got other@1"),
         (Doubts(media=[Medium.CAMERA, Medium.SCREEN]), "must sum to 1"),

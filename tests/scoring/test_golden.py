@@ -10,11 +10,11 @@ from build_onnx import graph, tiny, weights, with_half
 
 from scanner.errors import SetupError
 from scanner.scoring.golden import (
-    Golden,
+    GoldenScores,
     check_model,
-    pictures,
-    record,
-    worst_difference,
+    generate_pictures,
+    largest_difference,
+    record_golden,
     write_golden,
 )
 from scanner.scoring.manifest import read_manifest
@@ -26,7 +26,7 @@ from scanner.types import FrameSpec, Medium
 def shipped(folder: Path) -> Path:
     """A model folder with its golden scores."""
     tiny(folder)
-    write_golden(folder, record(load_onnx(folder, read_manifest(folder))))
+    write_golden(folder, record_golden(load_onnx(folder, read_manifest(folder))))
     return folder
 
 
@@ -37,7 +37,7 @@ def edited(folder: Path, **changes: object) -> Path:
 
 
 def test_the_pictures_of_a_seed_are_the_same_for_ever() -> None:
-    drawn = pictures(FrameSpec(width=20, height=12), seed=7, count=8)
+    drawn = generate_pictures(FrameSpec(width=20, height=12), seed=7, count=8)
 
     digest = hashlib.sha256(b"".join(picture.tobytes() for picture in drawn)).hexdigest()
 
@@ -62,7 +62,8 @@ def test_a_model_that_says_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_golden_scores_of_another_version_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        SetupError, match=r"golden.json is of tiny@2, the manifest of tiny@1: record it again"
+        SetupError,
+        match=r"golden.json is of tiny@2, wanted tiny@1 as in the manifest: record it again",
     ):
         check_model(edited(shipped(tmp_path / "tiny"), model="tiny@2"))
 
@@ -81,23 +82,23 @@ def test_golden_scores_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_label_or_medium_that_came_or_went_is_the_largest_difference() -> None:
-    golden = record(FakeScorer("gun", media=[Medium.CAMERA]))
+    golden = record_golden(FakeScorer("gun", media=[Medium.CAMERA]))
 
-    assert worst_difference(FakeScorer("gun", media=[Medium.CAMERA]), golden) == 0.0
-    assert worst_difference(FakeScorer("gun"), golden) == 1.0
-    assert worst_difference(FakeScorer("gun", "fire", media=[Medium.CAMERA]), golden) == 1.0
+    assert largest_difference(FakeScorer("gun", media=[Medium.CAMERA]), golden) == 0.0
+    assert largest_difference(FakeScorer("gun"), golden) == 1.0
+    assert largest_difference(FakeScorer("gun", "fire", media=[Medium.CAMERA]), golden) == 1.0
 
 
 def test_golden_scores_survive_being_written(tmp_path: Path) -> None:
-    golden = record(FakeScorer("gun"), seed=3, count=2)
+    golden = record_golden(FakeScorer("gun"), seed=3, count=2)
 
     write_golden(tmp_path, golden)
 
-    assert Golden.model_validate_json((tmp_path / "golden.json").read_bytes()) == golden
+    assert GoldenScores.model_validate_json((tmp_path / "golden.json").read_bytes()) == golden
 
 
 def test_the_first_picture_is_the_test_card_and_the_others_differ() -> None:
-    drawn = pictures(FrameSpec(width=64, height=64), seed=0, count=4)
+    drawn = generate_pictures(FrameSpec(width=64, height=64), seed=0, count=4)
 
     assert len({picture.tobytes() for picture in drawn}) == 4
     assert all(picture.dtype == np.uint8 for picture in drawn)

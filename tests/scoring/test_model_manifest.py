@@ -81,8 +81,16 @@ def test_it_cannot_be_changed(tmp_path: Path) -> None:
             "labels = []",
             "outputs.0: output of kind label must have labels",
         ),
-        ('"softmax"', '"sigmoid"', "outputs.1: a medium is one of several"),
-        ('"sigmoid"', '"sigmoid"\ntemperature = 2.0', "outputs.0: temperature goes with softmax"),
+        (
+            '"softmax"',
+            '"sigmoid"',
+            "outputs.1: activation of an output of kind medium must be softmax or none",
+        ),
+        (
+            '"sigmoid"',
+            '"sigmoid"\ntemperature = 2.0',
+            "outputs.0: temperature must be 1 unless the activation is softmax",
+        ),
         (
             "[labels.gun]",
             "[labels.gum]",
@@ -91,7 +99,7 @@ def test_it_cannot_be_changed(tmp_path: Path) -> None:
         (
             "[labels.gun]",
             "[labels.yes_fight]",
-            "labels: 'yes_fight' is another name for fight: use that",
+            "labels: 'yes_fight' is not a label, wanted fight",
         ),
         ('"fight", "gun"', '"gun"', "[labels.fight] is the label of no output"),
         ('"fight", "gun"', '"fight", "gun", "fire"', "no [labels.fire] with its training_prior"),
@@ -101,7 +109,7 @@ def test_it_cannot_be_changed(tmp_path: Path) -> None:
         (
             'name = "tiny"',
             'name = "small"',
-            "name is small, its folder is called tiny: they must agree",
+            "name is small, wanted the name of its folder, tiny",
         ),
     ],
 )
@@ -120,7 +128,7 @@ def test_a_model_with_nothing_to_score_is_refused() -> None:
         "outputs": [{"name": "features", "kind": "embedding"}],
     }
 
-    with pytest.raises(ValidationError, match="one must be of kind label or medium"):
+    with pytest.raises(ValidationError, match="wanted one of kind label or medium"):
         Manifest.model_validate(table)
 
 

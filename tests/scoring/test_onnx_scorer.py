@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from scanner.errors import SetupError
 from scanner.media.samples import Rgb
-from scanner.scoring.calibration import calibrated, logits, shares
+from scanner.scoring.calibration import calibrate, class_probabilities, to_logits
 from scanner.scoring.manifest import Calibration, Output, read_manifest
 from scanner.scoring.onnx import OnnxScorer, load_onnx
 from scanner.testing.scorers import check_scorer, sample
@@ -107,7 +107,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     (folder / "model.onnx").write_bytes(data)
 
     with pytest.raises(
-        SetupError, match=r"sha256 of model.onnx is .* its manifest says .*: the file was changed"
+        SetupError, match=r"sha256 of model.onnx is .* its manifest states .*: the file was changed"
     ):
         load(folder)
 
@@ -131,8 +131,9 @@ def test_weights_in_another_file_are_refused_although_they_are_there(
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights.bin")
 
-    assert "keeps weights in other files (white): save it with all weights inside" in refusal(
-        tmp_path / "tiny", model
+    assert (
+        "keeps weights in other files (white), wanted a file that contains all weights"
+        in refusal(tmp_path / "tiny", model)
     )
 
 
@@ -146,22 +147,22 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        (graph(opset=13), "uses opset 13, its manifest says 17"),
+        (graph(opset=13), "uses opset 13, its manifest states 17"),
         (
             graph(extra=[helper.make_node("Evil", ["unit"], ["out"], domain="com.example")]),
             "uses operators that ONNX does not define: com.example.Evil",
         ),
         (
             graph(side=16),
-            "input images is tensor(uint8) of shape N x 16 x 16 x 3, its manifest says tensor(uint8) of shape N x 8 x 8 x 3",
+            "input images is tensor(uint8) of shape N x 16 x 16 x 3, its manifest states tensor(uint8) of shape N x 8 x 8 x 3",
         ),
         (graph(dtype=TensorProto.FLOAT), "input images is tensor(float)"),
         (graph(layout="NCHW"), "of shape N x 3 x 8 x 8"),
         (graph(batch=2), "of shape 2 x 8 x 8 x 3"),
-        (graph(outputs=(("logits", 2),)), "outputs are logits, its manifest says logits, medium"),
+        (graph(outputs=(("logits", 2),)), "outputs are logits, its manifest states logits, medium"),
         (
             graph(outputs=(("logits", "k"), ("means", "m"))),
-            "outputs are logits, means, its manifest says logits, medium",
+            "outputs are logits, means, its manifest states logits, medium",
         ),
     ],
 )
@@ -196,7 +197,7 @@ def test_a_label_too_many_is_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path / "tiny", graph(), edit=with_fire)
 
     assert (
-        "output logits is tensor(float) of shape N x 2, its manifest says tensor(float) of shape N x 3"
+        "output logits is tensor(float) of shape N x 2, its manifest states tensor(float) of shape N x 3"
         in said
     )
 
@@ -232,7 +233,7 @@ def test_probabilities_of_media_that_do_not_sum_to_one_are_refused(tmp_path: Pat
     folder = promising(graph(), "softmax", tmp_path / "tiny")
 
     with pytest.raises(
-        SetupError, match="output medium sums to 0, probabilities of the media sum to 1"
+        SetupError, match="output medium sums to 0, wanted probabilities that sum to 1"
     ):
         load(folder)
 
@@ -278,15 +279,15 @@ def test_a_softmax_has_the_logit_of_its_share() -> None:
         name="o", kind="label", labels=("fight", "gun"), activation="softmax", temperature=2.0
     )
 
-    assert shares([4.0, 0.0], output) == pytest.approx([sigmoid(2.0), sigmoid(-2.0)])
-    assert logits([4.0, 0.0], output) == pytest.approx([2.0, -2.0])
+    assert class_probabilities([4.0, 0.0], output) == pytest.approx([sigmoid(2.0), sigmoid(-2.0)])
+    assert to_logits([4.0, 0.0], output) == pytest.approx([2.0, -2.0])
 
 
 def test_probabilities_of_the_graph_itself_are_calibrated_too() -> None:
     output = Output(name="o", kind="label", labels=("gun", "fire"), activation="none")
 
-    usual, certain = calibrated(
-        logits([0.8, 1.0], output), [Calibration(a=2.0, b=0.5), Calibration()]
+    usual, certain = calibrate(
+        to_logits([0.8, 1.0], output), [Calibration(a=2.0, b=0.5), Calibration()]
     )
 
     assert usual == pytest.approx(sigmoid(2.0 * math.log(4.0) + 0.5))
@@ -294,8 +295,8 @@ def test_probabilities_of_the_graph_itself_are_calibrated_too() -> None:
 
 
 def test_no_logit_is_too_large_to_calibrate() -> None:
-    assert calibrated([-1e6, 1e6], [Calibration(), Calibration()]) == [0.0, 1.0]
-    assert shares(
+    assert calibrate([-1e6, 1e6], [Calibration(), Calibration()]) == [0.0, 1.0]
+    assert class_probabilities(
         [-1e6, 1e6],
         Output(name="o", kind="medium", labels=("camera", "screen"), activation="softmax"),
     ) == [0.0, 1.0]

@@ -10,7 +10,7 @@ from build_onnx import tiny, with_half
 
 from scanner.errors import SetupError
 from scanner.scoring.manifest import read_manifest
-from scanner.scoring.onnx import graph_file, load_onnx
+from scanner.scoring.onnx import load_onnx, select_file
 from scanner.scoring.options import Precision, Provider
 from scanner.scoring.registry import load_scorers
 
@@ -30,13 +30,13 @@ def test_fp16_is_for_gpus_unless_told_otherwise(
 ) -> None:
     manifest = read_manifest(with_half(tiny(tmp_path / "tiny")))
 
-    assert graph_file(manifest, provider=provider, precision=precision).file == file
+    assert select_file(manifest, provider=provider, precision=precision).file == file
 
 
 def test_a_model_without_fp16_runs_in_fp32_on_a_gpu(tmp_path: Path) -> None:
     manifest = read_manifest(tiny(tmp_path / "tiny"))
 
-    assert graph_file(manifest, provider="cuda", precision="auto") == manifest.fp32
+    assert select_file(manifest, provider="cuda", precision="auto") == manifest.fp32
 
 
 def test_fp16_that_is_a_must_and_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_fp16_that_is_a_must_and_is_not_there_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(
         SetupError,
-        match=r"model tiny: has no fp16 file and models.precision is fp16: set it to auto",
+        match=r"model tiny: has no fp16 file, models.precision is fp16: set it to auto",
     ):
         load_scorers(tmp_path, precision="fp16")
 

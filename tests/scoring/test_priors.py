@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.risk.policy import Policy
-from scanner.scoring.calibration import calibrated
+from scanner.scoring.bursts import wants_bursts
+from scanner.scoring.calibration import calibrate
 from scanner.scoring.manifest import LabelFacts, Manifest, read_manifest
-from scanner.scoring.motion import taken
-from scanner.scoring.priors import at_one_prior, leading_facts
+from scanner.scoring.priors import leading_facts, with_common_priors
 from scanner.scoring.registry import load_scorers
-from scanner.scoring.shadow import set_aside
+from scanner.scoring.segment import separate_shadow
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings
 from scanner.testing.scorers import check_scorer, sample
@@ -59,10 +59,10 @@ def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(
     leader = manifest("leader", fight={"training_prior": leaders})
     other = manifest("other", fight={"training_prior": own, "calibration": {"a": a, "b": b}})
 
-    _, moved = at_one_prior([leader, other])
+    _, moved = with_common_priors([leader, other])
 
-    (before,) = calibrated([logit], [other.labels[FIGHT].calibration])
-    (after,) = calibrated([logit], [moved.labels[FIGHT].calibration])
+    (before,) = calibrate([logit], [other.labels[FIGHT].calibration])
+    (after,) = calibrate([logit], [moved.labels[FIGHT].calibration])
     if min(before, after) > 1e-6 and max(before, after) < 1 - 1e-6:
         assert evidence(leaders, after) == pytest.approx(evidence(own, before), abs=1e-6)
     assert moved.labels[FIGHT].training_prior == pytest.approx(leaders, rel=1e-12)
@@ -76,14 +76,14 @@ def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(
 def test_moving_keeps_the_order_of_a_models_own_scores(
     own: float, leaders: float, logits: list[float]
 ) -> None:
-    _, moved = at_one_prior(
+    _, moved = with_common_priors(
         [
             manifest("leader", fight={"training_prior": leaders}),
             manifest("other", fight={"training_prior": own}),
         ]
     )
 
-    low, high = calibrated(sorted(logits), [moved.labels[FIGHT].calibration] * 2)
+    low, high = calibrate(sorted(logits), [moved.labels[FIGHT].calibration] * 2)
     assert low <= high
 
 
@@ -93,17 +93,17 @@ def test_the_higher_of_two_scores_is_the_stronger_evidence() -> None:
         manifest("b", fight={"training_prior": 0.5}),
     )
 
-    _, moved = at_one_prior([rare, common])
+    _, moved = with_common_priors([rare, common])
 
-    unsure = calibrated([0.0], [moved.labels[FIGHT].calibration])[0]
+    unsure = calibrate([0.0], [moved.labels[FIGHT].calibration])[0]
     assert unsure == pytest.approx(0.02)
 
 
 def test_a_model_that_shares_no_label_or_has_the_same_prior_is_left_as_it_is() -> None:
     one, same = manifest("one"), manifest("same")
 
-    assert at_one_prior([one]) == (one,)
-    assert at_one_prior([one, same])[1] is same
+    assert with_common_priors([one]) == (one,)
+    assert with_common_priors([one, same])[1] is same
 
 
 def test_of_a_label_the_first_model_that_has_it_out_of_shadow_leads() -> None:
@@ -112,7 +112,7 @@ def test_of_a_label_the_first_model_that_has_it_out_of_shadow_leads() -> None:
 
     assert leading_facts([shadow, live])[FIGHT].training_prior == 0.2
     assert leading_facts([shadow])[FIGHT].training_prior == 0.1
-    assert at_one_prior([shadow, live])[0].labels[FIGHT].training_prior == 0.2
+    assert with_common_priors([shadow, live])[0].labels[FIGHT].training_prior == 0.2
     assert compose_policies(Settings(), [shadow, live]).labels[FIGHT].training_prior == 0.2
     assert not compose_policies(Settings(), [shadow, live]).labels[FIGHT].shadow
 
@@ -120,7 +120,7 @@ def test_of_a_label_the_first_model_that_has_it_out_of_shadow_leads() -> None:
 def test_a_gate_on_a_label_of_its_own_model_moves_with_it(tmp_path: Path) -> None:
     mover = read_manifest(tiny_burst(tmp_path / "z", gate='[gate]\nlabel = "fight"\nabove = 0.5\n'))
 
-    _, moved = at_one_prior([manifest("a", fight={"training_prior": 0.2}), mover])
+    _, moved = with_common_priors([manifest("a", fight={"training_prior": 0.2}), mover])
 
     assert moved.gate is not None
     assert moved.gate.above == pytest.approx(0.2)
@@ -147,11 +147,11 @@ def test_loaded_models_tell_one_prior_and_keep_the_contract(tmp_path: Path) -> N
 
 def test_a_model_in_shadow_opens_a_gate_all_the_same() -> None:
     said = Scores(model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9})
-    (frame,) = set_aside(
+    (frame,) = separate_shadow(
         [ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))],
         {said.model: frozenset({FIGHT})},
     )
     key = SegmentKey(stream_id=StreamId("s"), sequence=1)
 
-    assert taken([frame], key, (Gate(label=FIGHT, above=0.8),), base_rate=0.0)
-    assert not taken([frame], key, (Gate(label=FIGHT, above=0.95),), base_rate=0.0)
+    assert wants_bursts([frame], key, (Gate(label=FIGHT, above=0.8),), base_rate=0.0)
+    assert not wants_bursts([frame], key, (Gate(label=FIGHT, above=0.95),), base_rate=0.0)

@@ -6,12 +6,12 @@ import pytest
 from build_onnx import graph, save, tiny
 
 from scanner.errors import SetupError
-from scanner.scoring.golden import record, write_golden
+from scanner.scoring.golden import record_golden, write_golden
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.scoring.options import user_models_dir
 from scanner.scoring.registry import check_models, list_models, load_scorers
-from scanner.scoring.scorer import specs
+from scanner.scoring.scorer import frame_specs
 from scanner.types import FrameSpec
 
 
@@ -61,7 +61,7 @@ def test_a_model_that_breaks_its_word_stops_the_start(tmp_path: Path) -> None:
 def test_models_that_look_at_the_same_share_one_spec(tmp_path: Path) -> None:
     scorers = load_scorers(models(tmp_path, "a", "b"))
 
-    assert specs(scorers) == (FrameSpec(width=224, height=224), FrameSpec(width=8, height=8))
+    assert frame_specs(scorers) == (FrameSpec(width=224, height=224), FrameSpec(width=8, height=8))
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -79,11 +79,17 @@ def test_models_are_listed_by_their_manifests_without_being_loaded(tmp_path: Pat
 
 def test_every_model_is_checked_although_one_fails(tmp_path: Path) -> None:
     models(tmp_path, "a", "b")
-    write_golden(tmp_path / "b", record(load_onnx(tmp_path / "b", read_manifest(tmp_path / "b"))))
+    write_golden(
+        tmp_path / "b", record_golden(load_onnx(tmp_path / "b", read_manifest(tmp_path / "b")))
+    )
 
     without_golden, good = check_models(tmp_path)
 
-    assert (without_golden.name, without_golden.ok, without_golden.worst) == ("a", False, None)
+    assert (without_golden.name, without_golden.ok, without_golden.largest_difference) == (
+        "a",
+        False,
+        None,
+    )
     assert "golden.json" in without_golden.problem
     assert (good.name, good.ok, good.problem) == ("b", True, "")
 

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from scanner.scoring.golden import pictures
+from scanner.scoring.golden import generate_pictures
 from scanner.scoring.registry import load_scorers
 from scanner.scoring.scorer import Scorer
 from scanner.testing.scorers import check_scorer, sample
@@ -100,7 +100,7 @@ def test_its_scores_are_those_of_plain_onnxruntime(shared: Path, scorer: Scorer)
     plain = onnxruntime.InferenceSession(
         shared / "models" / "mobilenet_v2_imagenet.onnx", providers=["CPUExecutionProvider"]
     )
-    drawn = pictures(SPEC, seed=0, count=4)
+    drawn = generate_pictures(SPEC, seed=0, count=4)
 
     said = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
 
@@ -114,5 +114,9 @@ def test_its_scores_are_those_of_plain_onnxruntime(shared: Path, scorer: Scorer)
 @pytest.mark.shared_data
 def test_it_keeps_the_contract_of_a_scorer(scorer: Scorer) -> None:
     check_scorer(
-        scorer, [sample(at, picture) for at, picture in enumerate(pictures(SPEC, seed=1, count=3))]
+        scorer,
+        [
+            sample(at, picture)
+            for at, picture in enumerate(generate_pictures(SPEC, seed=1, count=3))
+        ],
     )

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from scanner.media.samples import Rgb
-from scanner.scoring.test_card import LABEL, SPEC, THRESHOLD, TestCard, draw, likeness
+from scanner.scoring.test_card import LABEL, SPEC, THRESHOLD, TestCard, card_correlation, draw_card
 from scanner.testing.scorers import check_scorer, sample
 
-CARD = draw(640, 360)
+CARD = draw_card(640, 360)
 MARGIN = 0.15
-"""Of likeness, that ordinary pictures and damaged cards must keep from the threshold."""
+"""Of card_correlation, that ordinary pictures and damaged cards must keep from the threshold."""
 
 
 def squashed(rgb: Rgb) -> Rgb:
@@ -75,7 +75,7 @@ def probability(rgb: Rgb) -> float:
     ("width", "height"), [(8, 8), (64, 36), (224, 224), (360, 640), (1919, 1079)]
 )
 def test_the_card_fills_any_size_and_is_certain(width: int, height: int) -> None:
-    card = draw(width, height)
+    card = draw_card(width, height)
 
     assert card.shape == (height, width, 3)
     assert card.dtype == np.uint8
@@ -84,7 +84,7 @@ def test_the_card_fills_any_size_and_is_certain(width: int, height: int) -> None
 
 def test_a_card_of_less_than_a_pixel_a_block_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 8 pixels a side, got 7x100"):
-        draw(7, 100)
+        draw_card(7, 100)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_card_of_less_than_a_pixel_a_block_is_refused() -> None:
         pytest.param(inside(640, 480), id="letterbox in 4:3"),
         pytest.param(inside(1280, 360), id="pillarbox in 32:9"),
         pytest.param(inside(360, 640), id="landscape in portrait"),
-        pytest.param(inside(640, 360, draw(360, 640)), id="portrait in landscape"),
+        pytest.param(inside(640, 360, draw_card(360, 640)), id="portrait in landscape"),
         pytest.param(inside(360, 640, inside(480, 640)), id="bars on all sides"),
         pytest.param(np.ascontiguousarray(CARD[:, ::-1]), id="mirrored"),
         pytest.param(covered(0, 0, 160, 290, 235), id="a fifth under a light patch"),
@@ -106,7 +106,7 @@ def test_a_card_of_less_than_a_pixel_a_block_is_refused() -> None:
     ],
 )
 def test_the_card_is_found_with_a_wide_margin(picture: Rgb) -> None:
-    assert likeness(squashed(picture)) > THRESHOLD + MARGIN
+    assert card_correlation(squashed(picture)) > THRESHOLD + MARGIN
     assert probability(picture) > 0.99
 
 
@@ -137,7 +137,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("name", ORDINARY)
 def test_other_pictures_are_not_taken_for_it(name: str) -> None:
-    assert likeness(ORDINARY[name]) < THRESHOLD - MARGIN
+    assert card_correlation(ORDINARY[name]) < THRESHOLD - MARGIN
     assert probability(ORDINARY[name]) < 0.01
 
 
@@ -156,7 +156,7 @@ def test_it_is_a_scorer() -> None:
 def test_no_photograph_is_taken_for_it(shared: Path) -> None:
     paths = sorted((shared / "data" / "benign_imagenet").glob("*.jpg"))
 
-    found = {path.name: likeness(squashed(opened(path))) for path in paths}
+    found = {path.name: card_correlation(squashed(opened(path))) for path in paths}
 
     assert len(found) > 400
     assert max(found.values()) < THRESHOLD - MARGIN
@@ -166,7 +166,7 @@ def test_no_photograph_is_taken_for_it(shared: Path) -> None:
 def test_no_game_or_screen_is_taken_for_it(shared: Path) -> None:
     paths = sorted((shared / "data" / "game_video").glob("*.mp4"))
 
-    found = [likeness(squashed(frame)) for path in paths for frame in keyframes(path)]
+    found = [card_correlation(squashed(frame)) for path in paths for frame in keyframes(path)]
 
     assert len(found) >= len(paths) > 80
     assert max(found) < THRESHOLD - MARGIN

@@ -23,7 +23,7 @@ from crew_fakes import (
 
 from scanner.media.samples import Sample
 from scanner.runner import Finished
-from scanner.scoring.scorer import Scorer, gate_of, looks_at_bursts, shadow_of
+from scanner.scoring.scorer import Scorer, burst_gate, is_burst_scorer, shadow_labels
 from scanner.testing.scorers import FakeScorer, sample
 from scanner.types import FrameSpec, Gate, Label, Scores
 from workers.batching import Batching
@@ -185,8 +185,8 @@ def test_bursts_travel_to_a_desk_of_their_own_and_as_many_pictures_make_a_batch(
 
     assert scored == score(bursts(6))
     assert max(sizes) == 2
-    assert (gate_of(remote), shadow_of(remote)) == (local.gate, local.shadow)
-    assert looks_at_bursts(remote)
+    assert (burst_gate(remote), shadow_labels(remote)) == (local.gate, local.shadow)
+    assert is_burst_scorer(remote)
 
 
 def test_scores_by_way_of_an_inference_actor_equal_those_made_in_place() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from samples.facts import Sample
 from scanner.runner import Job, Outcome, configured_scorers, local_runner, open_worker
-from scanner.scoring.options import Motion
+from scanner.scoring.options import BurstSelection
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.types import ScoredSegment, Segment, SegmentKey, Source, StreamId
 from tests.scoring.build_onnx import tiny, tiny_burst
@@ -83,7 +83,7 @@ def test_so_they_do_with_a_model_of_bursts(
 ) -> None:
     tiny(tmp_path / "tiny")
     tiny_burst(tmp_path / "tiny-clip", gate='[gate]\nlabel = "fight"\nabove = 0.6\n')
-    settings = Settings(models=ModelSettings(dir=tmp_path), bursts=Motion(base_rate=0.5))
+    settings = Settings(models=ModelSettings(dir=tmp_path), bursts=BurstSelection(base_rate=0.5))
     recipe = Recipe(
         scorers=partial(configured_scorers, settings), worker=partial(open_worker, settings)
     )

@@ -16,7 +16,7 @@ from frame_model.calibration import Advice, Calibrated
 from frame_model.export import OPSET, open_session
 from numpy.typing import NDArray
 
-from scanner.scoring.golden import check_model, record, write_golden
+from scanner.scoring.golden import check_model, record_golden, write_golden
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 
@@ -56,7 +56,7 @@ def write_model(folder: Path, facts: Facts, model: ClipModel) -> float:
     (folder / "model.toml").write_text(
         manifest_text(facts, hashlib.sha256((folder / FILE).read_bytes()).hexdigest()), "utf-8"
     )
-    write_golden(folder, record(load_onnx(folder, read_manifest(folder))))
+    write_golden(folder, record_golden(load_onnx(folder, read_manifest(folder))))
     return check_model(folder)
 
 

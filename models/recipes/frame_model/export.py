@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from scanner.scoring.golden import check_model, record, write_golden
+from scanner.scoring.golden import check_model, record_golden, write_golden
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 
@@ -175,5 +175,5 @@ def write_golden_scores(folder: Path) -> float:
     """Record what the scanner's own scorer says of made-up pictures, and check it once: the largest
     difference."""
     scorer = load_onnx(folder, read_manifest(folder))
-    write_golden(folder, record(scorer))
+    write_golden(folder, record_golden(scorer))
     return check_model(folder)

@@ -7,7 +7,7 @@ import pytest
 from build_onnx import SIDE, graph
 
 from scanner.errors import SetupError
-from scanner.scoring.trial import placement, try_graph
+from scanner.scoring.graph_run import read_placement, run_graph
 
 ONE_OUTPUT = (("logits", 2),)
 
@@ -33,13 +33,13 @@ def test_operators_are_counted_by_provider_and_copies_apart() -> None:
         {"cat": "Node", "name": "Conv_fence_before", "args": {"op_name": "Conv"}},
     ]
 
-    assert placement([*ran, *others]) == ({"CUDA": 2, "CPU": 1}, 2)
+    assert read_placement([*ran, *others]) == ({"CUDA": 2, "CPU": 1}, 2)
 
 
 def test_each_picture_is_run_by_itself_and_all_at_once() -> None:
     pictures = np.arange(3 * SIDE * SIDE * 3, dtype=np.uint8).reshape(3, SIDE, SIDE, 3)
 
-    trial = try_graph(graph(outputs=ONE_OUTPUT).SerializeToString(), pictures, provider="cpu")
+    trial = run_graph(graph(outputs=ONE_OUTPUT).SerializeToString(), pictures, provider="cpu")
 
     assert trial.batches
     assert trial.rows == pytest.approx(pictures.mean(axis=(1, 2))[:, :2] / 255, abs=1e-6)
@@ -50,14 +50,14 @@ def test_each_picture_is_run_by_itself_and_all_at_once() -> None:
 def test_a_fixed_batch_takes_one_picture() -> None:
     pictures = np.zeros((2, SIDE, SIDE, 3), np.uint8)
 
-    assert not try_graph(
+    assert not run_graph(
         graph(batch=1, outputs=ONE_OUTPUT).SerializeToString(), pictures, provider="cpu"
     ).batches
 
 
 def test_a_graph_that_fails_on_a_picture_is_named_with_the_reason() -> None:
-    with pytest.raises(SetupError, match="model odd: fails on a made-up picture: "):
-        try_graph(
+    with pytest.raises(SetupError, match="model odd: fails on a generated picture: "):
+        run_graph(
             graph(side=16, outputs=ONE_OUTPUT).SerializeToString(),
             np.zeros((1, SIDE, SIDE, 3), np.uint8),
             provider="cpu",

@@ -7,8 +7,7 @@ import pytest
 
 from scanner.media.samples import Rgb, Sample
 from scanner.scoring.options import Reuse
-from scanner.scoring.reuse import alike, worst_tile
-from scanner.scoring.scorer import score_samples
+from scanner.scoring.segment import is_alike, largest_tile_difference, score_samples
 from scanner.testing.scorers import FakeScorer, sample
 from scanner.types import FrameSpec
 
@@ -31,20 +30,20 @@ def with_object(top: int, left: int, contrast: int = 40) -> Rgb:
     return picture
 
 
-def looked_at(*images: Rgb, reuse: Reuse | None = None) -> list[int]:
-    """Which of a segment's frames were scored."""
+def scored_frames(*images: Rgb, reuse: Reuse | None = None) -> list[int]:
+    """Return the indices of the frames that were scored and did not reuse scores."""
     scorer = FakeScorer(spec=SPEC)
     frames = score_samples(
         [scorer], [sample(at, image) for at, image in enumerate(images)], reuse=reuse or Reuse()
     )
-    assert [int(at) for at in scorer.looked_at] == [
+    assert [int(at) for at in scorer.scored_times] == [
         int(frame.at) for frame in frames if not frame.reused
     ]
-    return [int(at) for at in scorer.looked_at]
+    return [int(at) for at in scorer.scored_times]
 
 
 def test_a_static_screen_is_scored_once() -> None:
-    assert looked_at(*(screen() for _ in range(8))) == [0]
+    assert scored_frames(*(screen() for _ in range(8))) == [0]
 
 
 @pytest.mark.parametrize(
@@ -53,19 +52,19 @@ def test_a_static_screen_is_scored_once() -> None:
 def test_a_small_gun_that_appears_on_a_static_screen_is_scored_wherever_it_is(
     top: int, left: int
 ) -> None:
-    assert looked_at(
+    assert scored_frames(
         screen(), screen(), with_object(top, left), with_object(top, left), screen()
     ) == [0, 2, 4]
 
 
 def test_a_faint_one_is_scored_too() -> None:
-    assert looked_at(screen(noise=0), with_object(101, 100, contrast=12)) == [0, 1]
+    assert scored_frames(screen(noise=0), with_object(101, 100, contrast=12)) == [0, 1]
 
 
 def test_a_slow_drift_adds_up_until_it_is_scored() -> None:
     steps = [np.full((224, 224, 3), 100 + level, np.uint8) for level in range(7)]
 
-    assert looked_at(*steps) == [0, 3, 6]
+    assert scored_frames(*steps) == [0, 3, 6]
 
 
 def test_a_reused_frame_has_the_scores_of_the_one_that_it_equals_and_its_own_time() -> None:
@@ -84,7 +83,7 @@ def test_nothing_is_carried_into_the_next_segment() -> None:
     for _ in range(2):
         score_samples([scorer], [sample(0, picture), sample(1, picture)], reuse=Reuse())
 
-    assert scorer.looked_at == [0, 0]
+    assert scorer.scored_times == [0, 0]
 
 
 @pytest.mark.parametrize("threshold", [-2.0, 256.0, float("nan")])
@@ -96,15 +95,15 @@ def test_a_threshold_that_no_difference_can_have_is_refused(threshold: float) ->
 def test_below_zero_nothing_is_reused() -> None:
     picture = screen()
 
-    assert looked_at(picture, picture, reuse=Reuse(threshold=-1.0)) == [0, 1]
+    assert scored_frames(picture, picture, reuse=Reuse(threshold=-1.0)) == [0, 1]
 
 
 def test_every_image_of_a_sample_must_be_alike() -> None:
     small, large = np.zeros((8, 8, 3), np.uint8), np.zeros((16, 16, 3), np.uint8)
     one, other = sample(0, small, large), sample(1, small, large + np.uint8(9))
 
-    assert alike(one, one, Reuse())
-    assert not alike(one, other, Reuse())
+    assert is_alike(one, one, Reuse())
+    assert not is_alike(one, other, Reuse())
 
 
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (9, 8), (20, 13), (224, 224), (161, 90)])
@@ -114,16 +113,16 @@ def test_the_worst_tile_is_found_at_every_edge_of_every_size(width: int, height:
     corner[-1, -1] = 255
     tile = ((height - 1) % 8 + 1) * ((width - 1) % 8 + 1)
 
-    assert worst_tile(black, corner) == pytest.approx(255 / tile)
-    assert worst_tile(black, black + np.uint8(200)) == 200.0
-    assert worst_tile(black + np.uint8(200), black) == 200.0
+    assert largest_tile_difference(black, corner) == pytest.approx(255 / tile)
+    assert largest_tile_difference(black, black + np.uint8(200)) == 200.0
+    assert largest_tile_difference(black + np.uint8(200), black) == 200.0
 
 
 def test_images_are_left_as_they_are() -> None:
     one, other = screen(), screen()
     before = one.copy(), other.copy()
 
-    worst_tile(one, other)
+    largest_tile_difference(one, other)
 
     assert np.array_equal(one, before[0])
     assert np.array_equal(other, before[1])

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.scoring.motion import chance, gates_of, in_motion, taken
-from scanner.scoring.options import Motion
+from scanner.scoring.bursts import burst_gates, hash_fraction, merge_bursts, wants_bursts
+from scanner.scoring.options import BurstSelection
 from scanner.testing.scorers import FakeScorer
 from scanner.types import (
-    BURST_EVERY,
+    BURST_INTERVAL,
     Burst,
     Gate,
     Label,
@@ -62,13 +62,13 @@ def key(sequence: int, stream: str = "s") -> SegmentKey:
 
 def test_chance_is_the_same_for_ever() -> None:
     """On any machine, in any process, for any retry."""
-    assert [round(chance(key(n)), 6) for n in range(3)] == [0.519909, 0.517189, 0.963229]
-    assert chance(key(1, "\udcff")) == chance(key(1, "\udcff"))
+    assert [round(hash_fraction(key(n)), 6) for n in range(3)] == [0.519909, 0.517189, 0.963229]
+    assert hash_fraction(key(1, "\udcff")) == hash_fraction(key(1, "\udcff"))
 
 
 @given(keys)
 def test_chance_is_a_share(one: SegmentKey) -> None:
-    assert 0.0 <= chance(one) < 1.0
+    assert 0.0 <= hash_fraction(one) < 1.0
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.3, 0.9])
@@ -77,13 +77,16 @@ def test_the_base_rate_is_the_share_that_is_taken(rate: float, named: str) -> No
     count = 20_000
     many = (key(n) if named == "sequences" else key(0, f"stream-{n}") for n in range(count))
 
-    share = sum(taken((), one, (), rate) for one in many) / count
+    share = sum(wants_bursts((), one, (), rate) for one in many) / count
 
     assert abs(share - rate) < 4 * (rate * (1 - rate) / count) ** 0.5
 
 
 def test_streams_are_not_taken_at_the_same_sequences() -> None:
-    both = [taken((), key(n, "a"), (), 0.5) == taken((), key(n, "b"), (), 0.5) for n in range(4000)]
+    both = [
+        wants_bursts((), key(n, "a"), (), 0.5) == wants_bursts((), key(n, "b"), (), 0.5)
+        for n in range(4000)
+    ]
 
     assert 0.45 < sum(both) / len(both) < 0.55
 
@@ -94,8 +97,8 @@ def test_all_are_taken_or_none_where_the_rate_says_so(
 ) -> None:
     frames = [frame(at, said) for at, said in enumerate(scores)]
 
-    assert taken(frames, one, some, 1.0)
-    assert not taken(frames, one, (), 0.0)
+    assert wants_bursts(frames, one, some, 1.0)
+    assert not wants_bursts(frames, one, (), 0.0)
 
 
 @given(keys, st.lists(values, max_size=4), gates, probabilities, st.data())
@@ -107,7 +110,7 @@ def test_a_higher_score_a_lower_gate_or_a_higher_rate_never_loses_a_segment(
     data: st.DataObject,
 ) -> None:
     frames = [frame(at, said) for at, said in enumerate(scores)]
-    if not taken(frames, one, some, rate):
+    if not wants_bursts(frames, one, some, rate):
         return
 
     raised = [
@@ -116,9 +119,9 @@ def test_a_higher_score_a_lower_gate_or_a_higher_rate_never_loses_a_segment(
     ]
     lowered = [Gate(label=gate.label, above=data.draw(st.floats(0.0, gate.above))) for gate in some]
 
-    assert taken(raised, one, some, rate)
-    assert taken(frames, one, lowered, rate)
-    assert taken(frames, one, some, data.draw(st.floats(rate, 1.0)))
+    assert wants_bursts(raised, one, some, rate)
+    assert wants_bursts(frames, one, lowered, rate)
+    assert wants_bursts(frames, one, some, data.draw(st.floats(rate, 1.0)))
 
 
 @given(keys, st.lists(values, max_size=4), gates, probabilities)
@@ -127,26 +130,28 @@ def test_it_follows_from_the_segment_alone(
 ) -> None:
     frames = [frame(at, said) for at, said in enumerate(scores)]
 
-    assert taken(frames, one, some, rate) == taken(frames[::-1], one, some[::-1], rate)
+    assert wants_bursts(frames, one, some, rate) == wants_bursts(
+        frames[::-1], one, some[::-1], rate
+    )
 
 
 def test_a_score_at_the_gate_passes_and_a_label_that_nobody_says_does_not() -> None:
-    assert taken([frame(0, {FIGHT: 0.5})], key(0), [GATE], 0.0)
-    assert not taken([frame(0, {FIGHT: 0.49})], key(0), [GATE], 0.0)
-    assert not taken([frame(0, {GUN: 1.0})], key(0), [Gate(label=FIGHT, above=0.0)], 0.0)
+    assert wants_bursts([frame(0, {FIGHT: 0.5})], key(0), [GATE], 0.0)
+    assert not wants_bursts([frame(0, {FIGHT: 0.49})], key(0), [GATE], 0.0)
+    assert not wants_bursts([frame(0, {GUN: 1.0})], key(0), [Gate(label=FIGHT, above=0.0)], 0.0)
 
 
 def test_a_gate_with_media_is_shut_to_frames_of_others() -> None:
     gate = Gate(label=FIGHT, above=0.5, when=frozenset({Medium.CAMERA, Medium.MIXED}))
     shares = {Medium.CAMERA: 0.3, Medium.MIXED: 0.2, Medium.RENDERED: 0.5}
 
-    assert taken([frame(0, {FIGHT: 0.9}, shares)], key(0), [gate], 0.0)
-    assert not taken(
+    assert wants_bursts([frame(0, {FIGHT: 0.9}, shares)], key(0), [gate], 0.0)
+    assert not wants_bursts(
         [frame(0, {FIGHT: 0.9}, {Medium.CAMERA: 0.4, Medium.RENDERED: 0.6})], key(0), [gate], 0.0
     )
-    assert taken([frame(0, {FIGHT: 0.9})], key(0), [gate], 0.0)  # no model tells the medium
-    assert taken([frame(0, {FIGHT: 0.9}, {Medium.RENDERED: 1.0})], key(0), [GATE], 0.0)
-    assert gates_of(FakeScorer("fight", gate=gate), Motion(above={GUN: 0.2})) == (
+    assert wants_bursts([frame(0, {FIGHT: 0.9})], key(0), [gate], 0.0)  # no model tells the medium
+    assert wants_bursts([frame(0, {FIGHT: 0.9}, {Medium.RENDERED: 1.0})], key(0), [GATE], 0.0)
+    assert burst_gates(FakeScorer("fight", gate=gate), BurstSelection(above={GUN: 0.2})) == (
         Gate(label=GUN, above=0.2, when=gate.when),
     )
 
@@ -154,10 +159,10 @@ def test_a_gate_with_media_is_shut_to_frames_of_others() -> None:
 def test_the_operators_gates_stand_in_place_of_a_models() -> None:
     model = FakeScorer("fight", gate=GATE)
 
-    assert gates_of(model, Motion()) == (GATE,)
-    assert gates_of(model, Motion(above={GUN: 0.2})) == (Gate(label=GUN, above=0.2),)
-    assert gates_of(model, Motion(above={})) == ()
-    assert gates_of(FakeScorer("fight"), Motion()) == ()
+    assert burst_gates(model, BurstSelection()) == (GATE,)
+    assert burst_gates(model, BurstSelection(above={GUN: 0.2})) == (Gate(label=GUN, above=0.2),)
+    assert burst_gates(model, BurstSelection(above={})) == ()
+    assert burst_gates(FakeScorer("fight"), BurstSelection()) == ()
 
 
 @pytest.mark.parametrize(
@@ -165,11 +170,11 @@ def test_the_operators_gates_stand_in_place_of_a_models() -> None:
 )
 def test_a_share_lies_between_0_and_1(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
-        Motion(**wrong)  # type: ignore[arg-type]
+        BurstSelection(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_burst_judges_its_labels_in_place_of_the_frames_near_it() -> None:
-    looks = in_motion(
+    looks = merge_bursts(
         [frame(at, {FIGHT: 0.2, GUN: 0.1}) for at in (0, 1, 2, 5, 6)], [burst(0, {FIGHT: 0.9})]
     )
 
@@ -180,7 +185,7 @@ def test_a_burst_judges_its_labels_in_place_of_the_frames_near_it() -> None:
 
 
 def test_at_one_instant_the_frame_comes_first() -> None:
-    assert [look.burst for look in in_motion([frame(BURST.length, {})], [burst(0, {})])] == [
+    assert [look.burst for look in merge_bursts([frame(BURST.length, {})], [burst(0, {})])] == [
         None,
         BURST,
     ]
@@ -192,15 +197,15 @@ def test_a_burst_has_the_medium_of_the_frame_on_screen() -> None:
 
     assert [
         look.medium
-        for look in in_motion(frames, [burst(0, {FIGHT: 0.9})])
+        for look in merge_bursts(frames, [burst(0, {FIGHT: 0.9})])
         if look.burst is not None
     ] == [camera]
     assert [
         look.medium
-        for look in in_motion(frames[2:], [burst(0, {FIGHT: 0.9})])
+        for look in merge_bursts(frames[2:], [burst(0, {FIGHT: 0.9})])
         if look.burst is not None
     ] == [screen]
-    assert [look.medium for look in in_motion([], [burst(0, {FIGHT: 0.9})])] == [{}]
+    assert [look.medium for look in merge_bursts([], [burst(0, {FIGHT: 0.9})])] == [{}]
 
 
 @given(
@@ -211,16 +216,16 @@ def test_nothing_is_lost_and_time_never_falls(times: list[Fraction], starts: lis
     frames = [frame(at, {FIGHT: 0.5}) for at in sorted(times)]
     bursts = [burst(2 * start, {FIGHT: 0.5}) for start in sorted(starts)]
 
-    looks = in_motion(frames, bursts)
+    looks = merge_bursts(frames, bursts)
 
     assert sorted(look.at for look in looks) == [look.at for look in looks]
     assert len(looks) == len(frames) + len(bursts)
     near = [
         any(
-            one.start - BURST_EVERY <= look.at <= one.at + BURST_EVERY
+            one.start - BURST_INTERVAL <= look.at <= one.at + BURST_INTERVAL
             for one in bursts
             if one.start is not None
         )
         for look in frames
     ]
-    assert [bool(look.left_out) for look in looks if look.burst is None] == near
+    assert [bool(look.superseded_values) for look in looks if look.burst is None] == near

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from scanner.errors import SetupError
-from scanner.scoring.wire import read_graph
+from scanner.scoring.graph_facts import read_graph
 
 GOOD = graph().SerializeToString()
 

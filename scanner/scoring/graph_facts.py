@@ -1,8 +1,10 @@
-"""What an ONNX file is made of, read from its bytes before any runtime touches them.
+"""Facts about an ONNX file, read from its bytes before a runtime parses them.
 
-A walk over protobuf's wire format along the few fields that lead to operators and tensors (field
-numbers from ONNX's ``onnx.proto``). Weights are skipped by their length, so a file of any size
-costs a few milliseconds.
+The file is a protobuf message (field numbers: ``onnx.proto``). Only the fields that lead to
+operators and tensors are decoded; weights are skipped by their length, so that a file of any size
+takes a few milliseconds::
+
+    model -> graph, function -> node -> attribute -> (nested) graph, tensor
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ from scanner.errors import SetupError
 __all__ = ["GraphFacts", "read_graph"]
 
 MAX_DEPTH: Final = 32
-"""Of graphs within graphs."""
+"""The most levels of graphs nested in graphs."""
 MAX_FIELDS: Final = 4_000_000
-"""Of all messages that are walked through: weights are one field a tensor, so the largest models
-have some hundred thousand."""
+"""The most fields of all decoded messages. The weights of a tensor are one field, so that the largest
+models have some hundred thousand."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -35,95 +37,98 @@ _CHILDREN: Final[Mapping[str, Mapping[int, str]]] = {
     "opset": {},
     "tensor": {},
 }
-"""Which fields of which message hold which message."""
+"""By kind of message: the fields that hold a nested message, and its kind."""
 
 _NODE_OP, _NODE_DOMAIN = 4, 7
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
 _TENSOR_NAME, _TENSOR_EXTERNAL_DATA, _TENSOR_LOCATION, _TENSOR_TYPE = 8, 13, 14, 2
-_TEXT = 8
-"""The type of tensors of texts."""
+_STRING = 8
+"""The data type of string tensors."""
 
 _Value = int | memoryview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphFacts:
-    """What must be known of a graph before it is trusted with a session."""
+    """The facts about a graph that are checked before a session is created."""
 
     opsets: Mapping[str, int]
-    """Version of each domain of operators that the file imports; ONNX's own is the empty string."""
+    """The version of each imported operator domain; ONNX's own is the empty string."""
     nodes: int
-    """Graphs within graphs and functions included."""
+    """The number of operators, including those of nested graphs and functions."""
     operators: Mapping[tuple[str, str], int]
-    """How often each (domain, operator) stands in it."""
+    """The number of uses of each operator, by (domain, operator)."""
     external: tuple[str, ...]
-    """Names of tensors whose data lies in another file."""
+    """The names of tensors whose data is in another file."""
     functions: int = 0
-    """Operators that the file defines for itself; each call of one may call others."""
-    texts: int = 0
-    """Tensors of texts."""
+    """The number of operators that the file defines; each of them may call others."""
+    strings: int = 0
+    """The number of string tensors."""
 
 
 def read_graph(data: bytes) -> GraphFacts:
-    """The facts of an ONNX model.
+    """Read the facts about an ONNX model from its bytes.
 
     Raises:
-        SetupError: the bytes are not a protobuf message, or nest without end.
+        SetupError: the bytes are not a protobuf message, or exceed ``MAX_DEPTH`` or ``MAX_FIELDS``.
     """
     opsets: dict[str, int] = {}
     operators: Counter[tuple[str, str]] = Counter()
     external: list[str] = []
-    functions = texts = 0
-    for kind, fields in _walk("model", memoryview(data), 0, _Left(MAX_FIELDS)):
+    functions = strings = 0
+    for kind, fields in _walk("model", memoryview(data), 0, _FieldBudget(MAX_FIELDS)):
         if kind == "opset":
-            opsets[_domain(fields.get(_OPSET_DOMAIN))] = _number(fields.get(_OPSET_VERSION))
+            opsets[_decode_domain(fields.get(_OPSET_DOMAIN))] = _as_int(fields.get(_OPSET_VERSION))
         elif kind == "node":
-            operators[_domain(fields.get(_NODE_DOMAIN)), _text(fields.get(_NODE_OP))] += 1
+            operators[
+                _decode_domain(fields.get(_NODE_DOMAIN)), _decode_text(fields.get(_NODE_OP))
+            ] += 1
         elif kind == "function":
             functions += 1
         elif kind == "tensor":
-            texts += fields.get(_TENSOR_TYPE) == _TEXT
+            strings += fields.get(_TENSOR_TYPE) == _STRING
             if _TENSOR_EXTERNAL_DATA in fields or fields.get(_TENSOR_LOCATION):
-                external.append(_text(fields.get(_TENSOR_NAME)))
+                external.append(_decode_text(fields.get(_TENSOR_NAME)))
     return GraphFacts(
         opsets=opsets,
         nodes=operators.total(),
         operators=operators,
         external=tuple(external),
         functions=functions,
-        texts=texts,
+        strings=strings,
     )
 
 
-class _Left:
-    """How many fields may still come."""
+class _FieldBudget:
+    """Counts down the fields that may still be decoded."""
 
     def __init__(self, fields: int) -> None:
         self._fields = fields
 
-    def take(self) -> None:
+    def spend(self) -> None:
         self._fields -= 1
         if self._fields < 0:
-            raise SetupError(f"not an ONNX model for us: over {MAX_FIELDS} fields")
+            raise SetupError(f"ONNX model has too many fields, limit is {MAX_FIELDS}")
 
 
 def _walk(
-    kind: str, message: memoryview, depth: int, left: _Left
+    kind: str, message: memoryview, depth: int, budget: _FieldBudget
 ) -> Iterator[tuple[str, dict[int, _Value]]]:
-    """Each message on the way, with its fields; of a repeated field the last one."""
-    if depth > MAX_DEPTH * 3:
+    """Yield each nested message with its kind and fields; of a repeated field, the last value."""
+    if depth > MAX_DEPTH * 3:  # a nested graph is three messages down: node, attribute, graph
         raise SetupError(f"not an ONNX model: graphs nest deeper than {MAX_DEPTH}")
     fields: dict[int, _Value] = {}
     for number, value in _fields(message):
-        left.take()
+        budget.spend()
         fields[number] = value
         child = _CHILDREN[kind].get(number)
         if child is not None and isinstance(value, memoryview):
-            yield from _walk(child, value, depth + 1, left)
+            yield from _walk(child, value, depth + 1, budget)
     yield kind, fields
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, _Value]]:
+    """Yield number and value of each field of a message, without decoding nested ones."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -140,14 +145,14 @@ def _fields(message: memoryview) -> Iterator[tuple[int, _Value]]:
             raise SetupError(f"not an ONNX model: wire type {wire} at byte {at}")
         if at + size > len(message):
             raise SetupError(
-                f"not an ONNX model: field {number} has {size} bytes where {len(message) - at} are left"
+                f"not an ONNX model: field {number} has {size} bytes, {len(message) - at} are left"
             )
         yield number, message[at : at + size]
         at += size
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number that starts at a byte, and the byte after it."""
+    """Return the variable-length integer at a position, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):
@@ -157,18 +162,18 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise SetupError(f"not an ONNX model: broken number at byte {at}")
+    raise SetupError(f"not an ONNX model: invalid integer at byte {at}")
 
 
-def _text(value: _Value | None) -> str:
+def _decode_text(value: _Value | None) -> str:
     return bytes(value).decode("utf-8", "replace") if isinstance(value, memoryview) else ""
 
 
-def _domain(value: _Value | None) -> str:
-    """ONNX's own domain has two spellings."""
-    domain = _text(value)
+def _decode_domain(value: _Value | None) -> str:
+    """Return the domain; that of ONNX itself has two spellings."""
+    domain = _decode_text(value)
     return "" if domain == "ai.onnx" else domain
 
 
-def _number(value: _Value | None) -> int:
+def _as_int(value: _Value | None) -> int:
     return value if isinstance(value, int) else 0
