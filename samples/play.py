@@ -29,8 +29,6 @@ from scanner.arrivals import Arrival, Arrived, NoMore
 from scanner.cli.show import Board
 from scanner.evidence.reporting import Reporter
 from scanner.evidence.room import open_room
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
 from scanner.lines import ErrorLine, SummaryLine
 from scanner.report.write import write_report
 from scanner.risk.incident import Opened
@@ -38,6 +36,8 @@ from scanner.runner import used_models
 from scanner.scan import scan
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import read_settings
+from scanner.sources.hls import PlaylistSegment, follow_playlist
+from scanner.sources.limits import FetchLimits
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Segment, SegmentKey, StreamId
 from workers import on_ray
@@ -136,7 +136,7 @@ class Pace:
 
 def _due(name: str, playlist: Path) -> Iterator[Due]:
     at = 0.0
-    pieces = list(segments_of_playlist(playlist, FetchLimits()))
+    pieces = list(follow_playlist(playlist, FetchLimits()))
     for piece in pieces:
         at += float(piece.duration)
         yield Due(at=at, stream=name, piece=piece, last=piece is pieces[-1])

@@ -11,7 +11,7 @@ from scanner.runner import local_runner, used_models
 from scanner.scan import scan
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
-from scanner.targets import arrivals
+from scanner.sources.paths import read_sources
 
 __all__ = ["scan_paths"]
 
@@ -32,7 +32,7 @@ def scan_paths(
     """
     settings = read_settings() if settings is None else settings
     policies = compose_policies(settings, used_models(settings))
-    handed_in = arrivals((fspath(path) for path in paths), settings.fetch)
+    handed_in = read_sources((fspath(path) for path in paths), settings.fetch)
     with local_runner(settings) as runner:
         for said in scan(handed_in, policies, runner, patience=settings.stream.missing_after):
             if isinstance(said, Line):

@@ -9,10 +9,10 @@ import pytest
 
 from samples.facts import Sample
 from samples.live import cut_into_segments
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.stream import segments_of_playlist
 from scanner.media.decode import decode
 from scanner.media.request import DecodeRequest
+from scanner.sources.hls import follow_playlist
+from scanner.sources.limits import FetchLimits
 from scanner.types import FrameSpec
 
 
@@ -28,7 +28,7 @@ def test_every_segment_of_a_file_that_was_cut_can_be_seen(
     (playlist,) = cut_into_segments(folder, tmp_path / "cut").values()
 
     request = DecodeRequest(specs=(FrameSpec(width=32, height=32),), window=None)
-    for piece in segments_of_playlist(playlist, FetchLimits()):
+    for piece in follow_playlist(playlist, FetchLimits()):
         assert isinstance(piece.source, Path)
         with piece.source.open("rb") as file:
             (window,) = decode(file, request, name=piece.name)

@@ -34,7 +34,7 @@ from scanner.runner import used_models
 from scanner.scan import Said, scan
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings
-from scanner.targets import arrivals
+from scanner.sources.paths import read_sources
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
 
 __all__ = ["scan_command"]
@@ -95,7 +95,7 @@ def scan_command(
         reporter = None if room is None else Reporter(room)
         said = _noted(
             scan(
-                arrivals(paths, settings.fetch),
+                read_sources(paths, settings.fetch),
                 policies,
                 runner,
                 evidence=room,

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from zipfile import BadZipFile, ZipFile
 
 from scanner.errors import SetupError
-from scanner.fetch.download import download
-from scanner.fetch.http import without_secrets
+from scanner.sources.download import download
+from scanner.sources.http import redact_url
 
 __all__ = ["is_address", "packaged_file", "read_source"]
 
@@ -49,7 +49,7 @@ def read_source(where: str, *, sha256: str | None, inside: str | None = None) ->
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise SetupError(f"sha256 must be 64 digits of 0 to 9 and a to f, got {sha256!r}")
-    shown = without_secrets(where) if is_address(where) else where
+    shown = redact_url(where) if is_address(where) else where
     if _suffix(where) in PICKLES:
         raise _pickle(shown)
     if is_address(where) and sha256 is None:

@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
-from scanner.fetch.limits import FetchLimits
 from scanner.media.limits import MediaLimits
 from scanner.media.sampling import Sampling
 from scanner.risk.policy import Policy
 from scanner.sandbox.limits import SandboxLimits
 from scanner.scoring.options import BurstSelection, Precision, Provider, Reuse, user_models_dir
+from scanner.sources.limits import FetchLimits
 from scanner.validation import describe_errors, suggest_key
 
 __all__ = [

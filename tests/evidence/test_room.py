@@ -14,7 +14,6 @@ import pytest
 from samples.demo import CARD_STREAM, make_demo_media
 from scanner.arrivals import Arrival, Arrived
 from scanner.evidence.room import EvidenceRoom, open_room
-from scanner.fetch.limits import FetchLimits
 from scanner.lines import FrameLine, IncidentLine
 from scanner.risk.policy import Policies, Policy
 from scanner.runner import LocalRunner, Runner, open_worker
@@ -23,7 +22,8 @@ from scanner.scoring.options import BurstSelection
 from scanner.scoring.test_card import TestCard, draw_card
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import EvidenceSettings, Settings
-from scanner.targets import arrivals
+from scanner.sources.limits import FetchLimits
+from scanner.sources.paths import read_sources
 from scanner.testing.scorers import FakeScorer
 from scanner.types import Burst, FrameSpec, Label
 
@@ -54,7 +54,7 @@ def shown(
 
 
 def _handed(source: Path, lost: int | None) -> Iterator[Arrival]:
-    for arrival in arrivals([str(source)], FetchLimits()):
+    for arrival in read_sources([str(source)], FetchLimits()):
         yield arrival
         if isinstance(arrival, Arrived) and arrival.segment.key.sequence == lost:
             assert isinstance(arrival.segment.source, Path)

@@ -24,8 +24,8 @@ from scanner.scoring.onnx import load_onnx
 from scanner.scoring.registry import check_models, load_scorers
 from scanner.testing.scorers import check_scorer, sample
 from scanner.types import FrameSpec
-from tests.fetch.loopback import Answer, Server
 from tests.importing.build import by_hand, network, recipe, softmax
+from tests.sources.loopback import Answer, Server
 
 SPEC = FrameSpec(width=8, height=8)
 

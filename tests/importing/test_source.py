@@ -12,7 +12,7 @@ import pytest
 from scanner.errors import InputError, LimitError, RefusedError, SetupError
 from scanner.importing import source
 from scanner.importing.source import packaged_file, read_source
-from tests.fetch.loopback import Answer, Server
+from tests.sources.loopback import Answer, Server
 
 DATA = b"\x08\x08 a model"
 SUM = hashlib.sha256(DATA).hexdigest()

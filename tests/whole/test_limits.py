@@ -14,10 +14,10 @@ import pytest
 from samples.facts import Sample
 from samples.make_media import make_playlists
 from scanner.cli.app import run
-from scanner.fetch.limits import FetchLimits
 from scanner.media.limits import MediaLimits
 from scanner.sandbox.limits import SandboxLimits
 from scanner.settings.sections import Settings
+from scanner.sources.limits import FetchLimits
 
 Media = Callable[[str], Sample]
 Tell = Callable[..., tuple[int, list[dict[str, Any]], str]]

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from scanner.errors import DamagedError, LimitError, RefusedError
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.playlist import ByteRange
 from scanner.sandbox.memory import open_readonly
+from scanner.sources.limits import FetchLimits
+from scanner.sources.playlist import ByteRange
 from scanner.types import Source
 
 __all__ = ["Folder"]
@@ -19,7 +19,7 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
 class Folder:
-    """The folder of a playlist file, with what lies below it."""
+    """The folder of a playlist file, which may reference the files below it."""
 
     live = False
 
@@ -28,8 +28,8 @@ class Folder:
         self._root = playlist.parent.resolve()
         self._limits = limits
 
-    def locate(self, name: str, *, base: str) -> str:
-        """The real path of a file, links followed, if it lies in the folder."""
+    def resolve(self, name: str, *, base: str) -> str:
+        """Return the real path of a file, links followed, if it lies in the folder."""
         if _SCHEME.match(name) or name.startswith("//"):
             raise RefusedError(
                 f"{base}: names {name!r}, a playlist on disk may only name files of its own folder"
@@ -37,18 +37,18 @@ class Folder:
         path = Path(unquote(urlsplit(name).path))
         try:
             real = (Path(base).parent / path).resolve()
-        except (OSError, ValueError, RuntimeError) as why:
-            raise RefusedError(f"{base}: names {name!r}, which is no file name: {why}") from why
+        except (OSError, ValueError, RuntimeError) as error:
+            raise RefusedError(f"{base}: names {name!r}, not a file name: {error}") from error
         if ".." in path.parts or not real.is_relative_to(self._root):
             raise RefusedError(f"{base}: names {name!r}, which lies outside of its own folder")
         return str(real)
 
-    def shown(self, location: str) -> str:
-        """The path."""
+    def redact(self, location: str) -> str:
+        """Return the path as it is."""
         return location
 
-    def playlist(self, location: str) -> bytes:
-        """The whole file."""
+    def read_playlist(self, location: str) -> bytes:
+        """Return the whole file."""
         limit = self._limits.playlist_bytes
         with open_readonly(Path(location), name=location) as descriptor:
             body = _read(descriptor, ByteRange(start=0, length=limit + 1))
@@ -56,8 +56,8 @@ class Folder:
             raise LimitError(f"{location}: playlist over {limit} bytes", kind="limit_bytes")
         return body
 
-    def source(self, location: str, span: ByteRange | None) -> Source | None:
-        """The path itself, or the bytes of a range."""
+    def read_media(self, location: str, span: ByteRange | None) -> Source | None:
+        """Return the path itself, or the bytes of a range."""
         path = Path(location)
         if not path.exists():
             return None
@@ -76,7 +76,7 @@ class Folder:
 
 
 def _read(descriptor: int, span: ByteRange) -> bytes:
-    """The bytes of a range, fewer where the file ends in it."""
+    """Return the bytes of a range, fewer if the file ends in it."""
     length = max(0, min(span.length, os.fstat(descriptor).st_size - span.start))
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(span.start)

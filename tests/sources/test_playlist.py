@@ -1,5 +1,5 @@
-"""The text of a playlist is hostile input like any other: whatever it says, it is nouns or one of
-our errors."""
+"""The text of a playlist is hostile input like any other: parsing it gives nouns or one of our
+errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.errors import InputError
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.playlist import Playlist, Variants, parse
+from scanner.sources.limits import FetchLimits
+from scanner.sources.playlist import MasterPlaylist, MediaPlaylist, parse_playlist
 
 TAGS = [
     *(
@@ -81,35 +81,35 @@ VALUES = st.one_of(
 LINES = st.lists(st.builds(str.__add__, st.sampled_from(TAGS), VALUES), max_size=12)
 
 
-def outcome(body: bytes) -> Playlist | Variants | InputError:
-    """What becomes of a text; any other exception fails the test."""
+def parse_or_error(body: bytes) -> MediaPlaylist | MasterPlaylist | InputError:
+    """Return the result of the parser; any other exception fails the test."""
     try:
-        return parse(body, FetchLimits(), name="x")
-    except InputError as why:
-        return why
+        return parse_playlist(body, FetchLimits(), name="x")
+    except InputError as error:
+        return error
 
 
 @given(LINES)
 def test_any_text_is_a_playlist_or_one_of_our_errors(lines: list[str]) -> None:
-    said = outcome("\n".join(["#EXTM3U", *lines]).encode("utf-8", "surrogatepass"))
+    parsed = parse_or_error("\n".join(["#EXTM3U", *lines]).encode("utf-8", "surrogatepass"))
 
-    if isinstance(said, InputError):
-        assert str(said).startswith("x: ")
-    if isinstance(said, Playlist):
-        assert all(entry.duration >= 0 and entry.sequence >= 0 for entry in said.entries)
-        assert said.target_duration > 0
+    if isinstance(parsed, InputError):
+        assert str(parsed).startswith("x: ")
+    if isinstance(parsed, MediaPlaylist):
+        assert all(entry.duration >= 0 and entry.sequence >= 0 for entry in parsed.entries)
+        assert parsed.target_duration > 0
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_playlist_or_one_of_our_errors(body: bytes) -> None:
-    said = outcome(b"#EXTM3U\n" + body)
+    parsed = parse_or_error(b"#EXTM3U\n" + body)
 
-    assert isinstance(said, Playlist | Variants) or str(said).startswith("x: ")
+    assert isinstance(parsed, MediaPlaylist | MasterPlaylist) or str(parsed).startswith("x: ")
 
 
 def test_an_unbalanced_line_is_read_in_little_time() -> None:
     line = "#EXT-X-STREAM-INF:" + "'\"" * 4000
 
-    said = outcome(f"#EXTM3U\n{line}\na.m3u8".encode())
+    parsed = parse_or_error(f"#EXTM3U\n{line}\na.m3u8".encode())
 
-    assert isinstance(said, Variants | InputError)
+    assert isinstance(parsed, MasterPlaylist | InputError)

@@ -1,4 +1,4 @@
-"""A server on loopback and a clock, both of which do what a test tells them to."""
+"""A server on loopback and a clock, both controlled by a test."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from scanner.fetch.pace import Pace
+from scanner.sources.http import WallClock
 
 
 @dataclass
 class Answer:
-    """What a server says to one request."""
+    """Response of the server to one request."""
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     promised: int | None = None
-    """Content-Length, where it is not the truth."""
+    """Content-Length, if it is not that of the body."""
 
 
 @dataclass
 class Server:
-    """A server on loopback that says what a test tells it to."""
+    """Responses of a server on loopback, and the requests that it got."""
 
     origin: str
     pages: dict[str, Answer | list[Answer]] = field(default_factory=dict)
-    """Path -> its answer, or its answers in turn, the last one for ever."""
+    """Path -> its answer, or its answers in turn, the last one repeatedly."""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range header of each, in order."""
 
@@ -39,10 +39,10 @@ class Server:
 
 
 class Ranges(Answer):
-    """A file whose ranges can be asked for."""
+    """A file whose ranges can be requested."""
 
 
-def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
+def make_handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             span = self.headers.get("Range")
@@ -69,14 +69,14 @@ def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
 
 @dataclass
 class FakeClock:
-    """Time that only passes by sleeping."""
+    """Time that passes only by sleeping."""
 
     seconds: float = 0.0
     slept: list[float] = field(default_factory=list)
 
     @property
-    def pace(self) -> Pace:
-        return Pace(now=lambda: self.seconds, sleep=self._sleep)
+    def wall_clock(self) -> WallClock:
+        return WallClock(now=lambda: self.seconds, sleep=self._sleep)
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

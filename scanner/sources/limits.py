@@ -1,4 +1,4 @@
-"""How much a playlist may ask for."""
+"""Limits on what is read from a playlist."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ __all__ = ["FetchLimits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """What is read at most, and how long it is waited for."""
+    """Sizes and times that a playlist and its segments may not exceed."""
 
     playlist_bytes: int = 4 << 20
     line_bytes: int = 8 << 10
     segments: int = 50_000
-    """In one version of a playlist."""
+    """Segments in one version of a playlist."""
     segment_bytes: int = 256 << 20
     idle_seconds: float = 10.0
-    """For a connection, and between two parts of an answer."""
+    """Timeout for a connection, and between two parts of a response."""
     request_seconds: float = 60.0
-    """For one whole answer."""
+    """Timeout for one whole response."""
     attempts: int = 3
-    """Of one request, before it counts as failed."""
+    """Attempts of one request before it counts as failed."""
     stale_seconds: float = 60.0
-    """For a live playlist to grow."""
+    """Longest time in which a live playlist may not grow."""
     stream_seconds: float = 24 * 3600.0
-    """For a whole stream, from the first look at its playlist to its last segment."""
+    """Longest duration of a whole stream, from the first request of its playlist to its last
+    segment."""
     variant_height: int = 1080
-    """Of a master playlist, the variant with the most bits a second that is no taller is taken."""
+    """Of a master playlist, the variant with the highest bandwidth that is not taller is used."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):

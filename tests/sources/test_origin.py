@@ -1,4 +1,4 @@
-"""Playlists on a server: live ones, redirects, ranges, and servers that fail or cheat."""
+"""Playlists on a server: live ones, redirects, ranges, and servers that fail or are hostile."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
-from tests.fetch.loopback import Answer, FakeClock, Ranges, Server
+from scanner.sources.hls import PlaylistSegment, follow_playlist
+from scanner.sources.limits import FetchLimits
+from tests.sources.loopback import Answer, FakeClock, Ranges, Server
 
 
 def playlist(*lines: str, first: int = 0, ended: bool = True) -> Answer:
@@ -25,7 +25,7 @@ def entries(*names: str) -> tuple[str, ...]:
 def read(
     server: Server, clock: FakeClock, limits: FetchLimits | None = None
 ) -> list[PlaylistSegment]:
-    return list(segments_of_playlist(f"{server.origin}/live/index.m3u8", limits, pace=clock.pace))
+    return list(follow_playlist(f"{server.origin}/live/index.m3u8", limits, clock=clock.wall_clock))
 
 
 def test_segments_are_read_from_the_origin_of_the_playlist(
@@ -81,7 +81,7 @@ def test_a_live_playlist_that_stops_growing_is_given_up(server: Server, clock: F
         read(server, clock)
 
 
-def test_a_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
+def test_a_stream_is_ended_after_stream_seconds(server: Server, clock: FakeClock) -> None:
     server.pages["/live/index.m3u8"] = [
         playlist(*entries("s.ts"), first=n, ended=False) for n in range(100)
     ]
@@ -92,7 +92,7 @@ def test_a_stream_has_a_last_moment(server: Server, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize(("target", "pause"), [(0, 0.5), (3, 1.5), (86_400, 10.0)])
-def test_a_playlist_does_not_choose_any_pause(
+def test_the_pause_of_a_playlist_is_bounded(
     target: int, pause: float, server: Server, clock: FakeClock
 ) -> None:
     first = b"#EXTM3U\n#EXT-X-TARGETDURATION:%d\n#EXTINF:0.25,\ns.ts\n" % target
@@ -106,7 +106,7 @@ def test_a_playlist_does_not_choose_any_pause(
     assert clock.slept == [pause]
 
 
-def test_ranges_are_asked_for_and_cut_from_servers_that_ignore_them(
+def test_ranges_are_requested_and_cut_from_servers_that_ignore_them(
     server: Server, clock: FakeClock
 ) -> None:
     lines = (
@@ -146,7 +146,7 @@ def test_another_range_than_the_wanted_one_is_damage(server: Server, clock: Fake
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_segment_that_the_server_has_no_more_is_missing(
+def test_a_segment_that_the_server_no_longer_has_is_missing(
     status: int, server: Server, clock: FakeClock
 ) -> None:
     server.pages |= {
@@ -177,7 +177,9 @@ def test_a_playlist_that_is_not_there_is_the_senders_fault(
         "ftp://x/a",
     ],
 )
-def test_another_origin_may_not_be_named(name: str, server: Server, clock: FakeClock) -> None:
+def test_a_playlist_may_not_reference_another_origin(
+    name: str, server: Server, clock: FakeClock
+) -> None:
     server.pages |= {
         "/live/index.m3u8": playlist(*entries("a.ts", name)),
         "/live/a.ts": Answer(b"a"),
@@ -214,14 +216,16 @@ def test_redirects_to_another_origin_are_refused(
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "", "http://[/"])
-def test_redirects_to_nowhere_are_refused(target: str, server: Server, clock: FakeClock) -> None:
+def test_redirects_without_a_valid_target_are_refused(
+    target: str, server: Server, clock: FakeClock
+) -> None:
     server.pages["/live/index.m3u8"] = Answer(status=302, headers={"Location": target})
 
-    with pytest.raises(RefusedError, match=r"own origin|no address|redirects"):
+    with pytest.raises(RefusedError, match=r"own origin|not a URL|redirects"):
         read(server, clock)
 
 
-def test_a_server_that_fails_for_a_moment_is_asked_again(server: Server, clock: FakeClock) -> None:
+def test_a_request_that_fails_for_a_moment_is_retried(server: Server, clock: FakeClock) -> None:
     server.pages |= {
         "/live/index.m3u8": playlist(*entries("a.ts")),
         "/live/a.ts": [Answer(status=503), Answer(status=500), Answer(b"a")],
@@ -233,7 +237,7 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(server: Server, clock: 
     assert clock.slept == [0.5, 1.0]
 
 
-def test_a_segment_that_cannot_be_had_costs_only_itself(server: Server, clock: FakeClock) -> None:
+def test_a_segment_that_cannot_be_read_is_only_missing(server: Server, clock: FakeClock) -> None:
     server.pages |= {
         "/live/index.m3u8": playlist(*entries("a.ts", "b.ts", "c.ts")),
         "/live/b.ts": Answer(status=500),
@@ -250,7 +254,7 @@ def test_a_segment_that_cannot_be_had_costs_only_itself(server: Server, clock: F
     ]
 
 
-def test_a_stream_is_given_up_when_segments_in_a_row_cannot_be_had(
+def test_a_stream_is_given_up_when_consecutive_segments_cannot_be_read(
     server: Server, clock: FakeClock
 ) -> None:
     names = [f"{number}.ts" for number in range(9)]
@@ -261,7 +265,7 @@ def test_a_stream_is_given_up_when_segments_in_a_row_cannot_be_had(
         read(server, clock)
 
 
-def test_a_server_that_fails_for_good_is_a_matter_of_time(server: Server, clock: FakeClock) -> None:
+def test_a_server_that_keeps_failing_is_a_transient_error(server: Server, clock: FakeClock) -> None:
     server.pages["/live/index.m3u8"] = Answer(status=503)
 
     with pytest.raises(TransientError, match="the server answers 503"):
@@ -270,12 +274,12 @@ def test_a_server_that_fails_for_good_is_a_matter_of_time(server: Server, clock:
     assert len(server.requests) == 3
 
 
-def test_no_server_at_all_is_a_matter_of_time(clock: FakeClock) -> None:
+def test_an_unreachable_server_is_a_transient_error(clock: FakeClock) -> None:
     with pytest.raises(TransientError, match=r"127\.0\.0\.1:9"):
-        list(segments_of_playlist("http://127.0.0.1:9/index.m3u8", pace=clock.pace))
+        list(follow_playlist("http://127.0.0.1:9/index.m3u8", clock=clock.wall_clock))
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, clock: FakeClock) -> None:
+def test_a_truncated_response_is_requested_again(server: Server, clock: FakeClock) -> None:
     server.pages |= {
         "/live/index.m3u8": playlist(*entries("a.ts")),
         "/live/a.ts": [Answer(b"ab", promised=9), Answer(b"abc")],
@@ -286,7 +290,9 @@ def test_an_answer_that_breaks_off_is_asked_for_again(server: Server, clock: Fak
     assert segment.source == b"abc"
 
 
-def test_what_is_too_long_is_not_read_to_its_end(server: Server, clock: FakeClock) -> None:
+def test_a_response_that_is_too_long_is_not_read_to_its_end(
+    server: Server, clock: FakeClock
+) -> None:
     server.pages |= {
         "/live/index.m3u8": playlist(*entries("a.ts")),
         "/live/a.ts": Answer(bytes(1_000_000), promised=1 << 40),
@@ -298,7 +304,7 @@ def test_what_is_too_long_is_not_read_to_its_end(server: Server, clock: FakeCloc
     assert "a.ts: over 1000 bytes" in str(segment.problem)
 
 
-def test_a_compressed_answer_is_not_unpacked(server: Server, clock: FakeClock) -> None:
+def test_a_compressed_response_is_not_unpacked(server: Server, clock: FakeClock) -> None:
     server.pages["/live/index.m3u8"] = Answer(b"bomb", headers={"Content-Encoding": "gzip"})
 
     with pytest.raises(DamagedError, match="compressed"):
@@ -309,7 +315,7 @@ def test_passwords_and_tokens_are_not_in_messages(server: Server, clock: FakeClo
     address = f"{server.origin}/index.m3u8?token=secret".replace("http://", "http://user:secret@")
 
     with pytest.raises(InputError, match="the server answers 404") as caught:
-        list(segments_of_playlist(address, pace=clock.pace))
+        list(follow_playlist(address, clock=clock.wall_clock))
 
     assert "secret" not in str(caught.value)
 
@@ -327,7 +333,7 @@ def test_proxies_of_the_environment_are_not_used(
 @pytest.mark.parametrize("address", ["ftp://127.0.0.1/a.m3u8", "file:///etc/passwd", "http://"])
 def test_other_schemes_are_refused(address: str) -> None:
     with pytest.raises(RefusedError, match="only http and https"):
-        next(segments_of_playlist(address))
+        next(follow_playlist(address))
 
 
 def test_a_variant_at_another_origin_is_refused(server: Server, clock: FakeClock) -> None:
@@ -341,4 +347,4 @@ def test_a_variant_at_another_origin_is_refused(server: Server, clock: FakeClock
 
 def test_a_path_with_a_scheme_in_its_name_is_still_a_path(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be opened"):
-        next(segments_of_playlist(tmp_path / "http:" / "x.m3u8"))
+        next(follow_playlist(tmp_path / "http:" / "x.m3u8"))

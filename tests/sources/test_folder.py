@@ -1,4 +1,4 @@
-"""Playlists on disk: what they give, and what they may not name."""
+"""Playlists on disk: their segments, and what they may not reference."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import DamagedError, FormatError, InputError, LimitError, RefusedError
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.stream import PlaylistSegment, segments_of_playlist
+from scanner.sources.hls import PlaylistSegment, follow_playlist
+from scanner.sources.limits import FetchLimits
 
 
 def write(folder: Path, *lines: str, name: str = "index.m3u8") -> Path:
@@ -21,7 +21,7 @@ def write(folder: Path, *lines: str, name: str = "index.m3u8") -> Path:
 
 
 def read(path: Path, limits: FetchLimits | None = None) -> list[PlaylistSegment]:
-    return list(segments_of_playlist(path, limits))
+    return list(follow_playlist(path, limits))
 
 
 def test_segments_come_in_order_with_their_numbers_and_paths(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_byte_ranges_follow_each_other(tmp_path: Path) -> None:
     assert second.source == bytes(range(30, 35))
 
 
-def test_a_range_beyond_the_file_is_damage(tmp_path: Path) -> None:
+def test_a_range_beyond_the_file_is_an_error_of_its_segment(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"short")
 
     (segment,) = read(write(tmp_path, "#EXTINF:4,", "#EXT-X-BYTERANGE:10@2", "a.mp4"))
@@ -107,7 +107,7 @@ def test_names_are_decoded_and_queries_dropped(tmp_path: Path) -> None:
     assert segment.source == tmp_path / "an odd name.ts"
 
 
-def test_a_master_playlist_leads_to_its_best_variant_that_is_not_too_tall(tmp_path: Path) -> None:
+def test_the_best_variant_that_is_not_too_tall_is_followed(tmp_path: Path) -> None:
     (tmp_path / "mid").mkdir()
     (tmp_path / "mid" / "a.ts").write_bytes(b"media")
     write(tmp_path, "#EXTINF:4,", "a.ts", name="mid/index.m3u8")
@@ -147,7 +147,9 @@ def test_a_master_playlist_leads_to_its_best_variant_that_is_not_too_tall(tmp_pa
         "#EXT-X-STREAM-INF:BANDWIDTH=1\n{}",
     ],
 )
-def test_nothing_outside_of_its_folder_may_be_named(form: str, name: str, tmp_path: Path) -> None:
+def test_a_playlist_may_not_reference_files_outside_of_its_folder(
+    form: str, name: str, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "a.ts").write_bytes(b"media")
@@ -159,11 +161,9 @@ def test_nothing_outside_of_its_folder_may_be_named(form: str, name: str, tmp_pa
         read(write(home, form.format(name)))
 
 
-def test_a_playlist_that_names_one_thing_elsewhere_gives_nothing_at_all(tmp_path: Path) -> None:
+def test_a_playlist_that_references_one_file_elsewhere_yields_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_bytes(b"media")
-    stream = segments_of_playlist(
-        write(tmp_path, "#EXTINF:4,", "a.ts", "#EXTINF:4,", "/etc/passwd")
-    )
+    stream = follow_playlist(write(tmp_path, "#EXTINF:4,", "a.ts", "#EXTINF:4,", "/etc/passwd"))
 
     with pytest.raises(RefusedError, match="/etc/passwd"):
         next(stream)
@@ -185,7 +185,7 @@ def test_encrypted_segments_are_refused(tmp_path: Path) -> None:
         read(playlist)
 
 
-def test_a_key_that_says_none_is_no_key(tmp_path: Path) -> None:
+def test_a_key_with_method_none_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "a.ts").write_bytes(b"media")
 
     (segment,) = read(write(tmp_path, "#EXT-X-KEY:METHOD=NONE", "#EXTINF:4,", "a.ts"))
@@ -193,7 +193,7 @@ def test_a_key_that_says_none_is_no_key(tmp_path: Path) -> None:
     assert segment.source == tmp_path / "a.ts"
 
 
-def test_what_is_not_a_playlist_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
+def test_another_format_and_a_broken_playlist_are_different_errors(tmp_path: Path) -> None:
     (tmp_path / "text.m3u8").write_text("hello")
 
     with pytest.raises(FormatError, match="not a playlist"):
@@ -202,7 +202,7 @@ def test_what_is_not_a_playlist_is_told_apart_from_a_broken_one(tmp_path: Path) 
         read(write(tmp_path, "#EXTINF:four,", "a.ts"))
 
 
-def test_a_master_playlist_inside_a_master_playlist_is_damage(tmp_path: Path) -> None:
+def test_a_master_playlist_inside_a_master_playlist_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, "#EXT-X-STREAM-INF:BANDWIDTH=1", "b.m3u8", name="a.m3u8")
 
     with pytest.raises(DamagedError, match="a master playlist where a media playlist belongs"):
@@ -239,12 +239,12 @@ def test_a_segment_over_its_limit_is_missing_and_the_others_are_read(tmp_path: P
 @pytest.mark.parametrize(
     "name", ["segments", "segment_bytes", "attempts", "stale_seconds", "variant_height"]
 )
-def test_limits_must_be_more_than_nothing(name: str) -> None:
+def test_limits_must_be_positive(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         FetchLimits(**{name: 0})
 
 
-def test_a_playlist_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_playlist_that_is_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.m3u8")
 
     with pytest.raises(RefusedError, match="not a regular file"):

@@ -6,7 +6,7 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
-from tests.fetch.loopback import FakeClock, Server, handler_of
+from tests.sources.loopback import FakeClock, Server, make_handler
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def make_server() -> Iterator[Callable[[], Server]]:
 
     def start() -> Server:
         server = Server(origin="")
-        http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(server))
+        http = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
         server.origin = f"http://127.0.0.1:{http.server_port}"
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -1,4 +1,4 @@
-"""What a user names, made into arrivals: files, folders, playlists, and addresses of playlists."""
+"""What a user names, as arrivals: files, folders, playlists, and URLs of playlists."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 
 from scanner.arrivals import Arrival, Arrived, Lost, NoMore, Unreadable
 from scanner.errors import InputError, NoVideoError, ScannerError
-from scanner.fetch.limits import FetchLimits
-from scanner.fetch.stream import segments_of_playlist
+from scanner.sources.hls import follow_playlist
+from scanner.sources.limits import FetchLimits
 from scanner.types import Segment, SegmentKey, StreamId
 
-__all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "arrivals", "expand"]
+__all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "expand_path", "read_sources"]
 
 PLAYLIST_SUFFIXES: Final = frozenset({".m3u8", ".m3u"})
 MEDIA_SUFFIXES: Final = frozenset(
@@ -35,41 +35,42 @@ MEDIA_SUFFIXES: Final = frozenset(
     | {".gif", ".jpg", ".jpeg", ".png", ".webp"}
     | PLAYLIST_SUFFIXES
 )
-"""What a folder is searched for. A file that is named itself is tried whatever it is called."""
-ADDRESSES: Final = ("http://", "https://")
-"""How a name begins that is read from the network."""
+"""Suffixes that a folder is searched for. A file that is named itself is read whatever its name."""
+URL_PREFIXES: Final = ("http://", "https://")
 
 
-def arrivals(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
-    """All that the names stand for, in their order, each once; what stands for nothing is told and
-    the others go on."""
-    told: set[str] = set()
+def read_sources(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
+    """Yield the arrivals of everything that is named, in order, each path once.
+
+    A name that stands for nothing gives an ``Unreadable``, and the others are read.
+    """
+    seen: set[str] = set()
     for name in names:
         try:
-            paths = [path for path in expand(name) if path not in told]
-        except InputError as why:
-            yield Unreadable(path=name, error=why)
+            paths = [path for path in expand_path(name) if path not in seen]
+        except InputError as error:
+            yield Unreadable(path=name, error=error)
             continue
-        told.update(paths)
+        seen.update(paths)
         for path in paths:
-            yield from _playlist(path, limits) if _is_playlist(path) else (_file(path),)
+            yield from _read_playlist(path, limits) if _is_playlist(path) else (_read_file(path),)
 
 
-def expand(name: str) -> list[str]:
-    """The files of a folder, sorted, or the name itself.
+def expand_path(name: str) -> list[str]:
+    """Return the files of a folder, sorted, or the name itself.
 
-    A folder that holds playlists is those streams: the segments beside them are not scanned a
-    second time.
+    A folder that holds playlists stands for those streams: the segments beside the playlists are
+    not read a second time.
 
     Raises:
-        InputError: nothing is there, or nobody may look.
+        InputError: there is no such file or folder, or it may not be read.
     """
-    if name.startswith(ADDRESSES):
+    if name.startswith(URL_PREFIXES):
         return [name]
     try:
         return _expand(name)
-    except OSError as why:
-        raise InputError(f"{name}: cannot be opened: {why.strerror}") from why
+    except OSError as error:
+        raise InputError(f"{name}: cannot be opened: {error.strerror}") from error
 
 
 def _expand(name: str) -> list[str]:
@@ -78,7 +79,7 @@ def _expand(name: str) -> list[str]:
         raise InputError(f"{name or repr(name)}: no such file or folder", kind="not_found")
     if not path.is_dir():
         return [name]
-    found = sorted(_media_below(path))
+    found = sorted(_find_media(path))
     streams = {inner.parent for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES}
     kept = [
         inner
@@ -94,19 +95,20 @@ def _expand(name: str) -> list[str]:
     return [str(inner) for inner in kept]
 
 
-def _media_below(folder: Path) -> Iterator[Path]:
-    """Files by their names.
+def _find_media(folder: Path) -> Iterator[Path]:
+    """Yield files by their suffix.
 
-    What nobody may look into is among them: whoever opens it is told so, and the others go on.
+    Folders that may not be listed are included: opening them gives an error, and the others are
+    read.
     """
-    closed: list[OSError] = []
-    for place, _, names in os.walk(folder, onerror=closed.append):
+    denied: list[OSError] = []
+    for place, _, names in os.walk(folder, onerror=denied.append):
         yield from (
             file
             for name in names
             if (file := Path(place, name)).suffix.lower() in MEDIA_SUFFIXES and _may_be_file(file)
         )
-    yield from (Path(why.filename) for why in closed)
+    yield from (Path(error.filename) for error in denied)
 
 
 def _may_be_file(path: Path) -> bool:
@@ -117,22 +119,21 @@ def _may_be_file(path: Path) -> bool:
 
 
 def _is_playlist(name: str) -> bool:
-    path = name.split("?", 1)[0] if name.startswith(ADDRESSES) else name
-    return name.startswith(ADDRESSES) or Path(path).suffix.lower() in PLAYLIST_SUFFIXES
+    return name.startswith(URL_PREFIXES) or Path(name).suffix.lower() in PLAYLIST_SUFFIXES
 
 
-def _file(name: str) -> Arrived:
+def _read_file(name: str) -> Arrived:
     key = SegmentKey(stream_id=StreamId(name), sequence=0)
     return Arrived(
         path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True
     )
 
 
-def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
-    stream_id, empty = StreamId(name), True
+def _read_playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
+    stream_id, is_empty = StreamId(name), True
     try:
-        for piece in segments_of_playlist(name, limits):
-            empty = False
+        for piece in follow_playlist(name, limits):
+            is_empty = False
             key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
             if piece.source is None:
                 yield Lost(path=name, key=key, error=piece.problem)
@@ -141,9 +142,9 @@ def _playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
                 key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity
             )
             yield Arrived(path=name, segment=segment, name=piece.name)
-    except ScannerError as why:
-        yield Unreadable(path=name, error=why)
+    except ScannerError as error:
+        yield Unreadable(path=name, error=error)
     else:
-        if empty:
+        if is_empty:
             yield Unreadable(path=name, error=NoVideoError(f"{name}: a playlist without a segment"))
     yield NoMore(stream_id=stream_id)

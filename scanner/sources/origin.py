@@ -1,0 +1,170 @@
+"""Playlists on a server: one origin, which is scheme, host and port."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import httpx
+
+from scanner.errors import DamagedError, LimitError, RefusedError, TransientError
+from scanner.sources.http import (
+    PORTS,
+    REDIRECTS,
+    AbsentError,
+    WallClock,
+    check_status,
+    open_client,
+    origin_of,
+    parse_url,
+    redact_url,
+)
+from scanner.sources.limits import FetchLimits
+from scanner.sources.playlist import ByteRange
+
+__all__ = ["Origin"]
+
+_MAX_REDIRECTS = 3
+_FIRST_PAUSE_SECONDS = 0.5
+"""Pause before the second attempt of a request; each further pause is twice as long."""
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
+
+
+class Origin:
+    """One origin, read over one persistent connection.
+
+    Proxies, cookies and passwords from the environment are not used.
+    """
+
+    live = True
+
+    def __init__(self, url: str, limits: FetchLimits, clock: WallClock) -> None:
+        self._url = parse_url(url, name_in="playlist")
+        if self._url.scheme not in PORTS or not self._url.host:
+            raise RefusedError(f"{url}: only http and https playlists are read")
+        self.start = str(self._url)
+        self._limits = limits
+        self._clock = clock
+        self._client = open_client(limits.idle_seconds)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def __enter__(self) -> Origin:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def resolve(self, name: str, *, base: str) -> str:
+        """Return the absolute URL, if it is at this origin."""
+        return str(self._allowed_url(httpx.URL(base), name))
+
+    def redact(self, location: str) -> str:
+        """Return the URL without password and query."""
+        return redact_url(location)
+
+    def read_playlist(self, location: str) -> bytes:
+        """Return the body of the response."""
+        return self._get(location, None, self._limits.playlist_bytes)
+
+    def read_media(self, location: str, span: ByteRange | None) -> bytes | None:
+        """Return the body of the response, or the range of it."""
+        try:
+            return self._get(location, span, self._limits.segment_bytes)
+        except AbsentError:
+            return None
+
+    def _get(self, location: str, span: ByteRange | None, most: int) -> bytes:
+        """Return the body; transient failures are retried a few times."""
+        if span is not None and span.length > most:
+            raise LimitError(
+                f"{redact_url(location)}: {span.length} bytes, limit is {most}",
+                kind="limit_bytes",
+            )
+        for attempt in range(1, self._limits.attempts):
+            try:
+                return self._get_once(location, span, most)
+            except TransientError:
+                self._clock.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+        return self._get_once(location, span, most)
+
+    def _get_once(self, location: str, span: ByteRange | None, most: int) -> bytes:
+        shown, deadline = redact_url(location), self._clock.now() + self._limits.request_seconds
+        try:
+            with self._request(httpx.URL(location), span) as response:
+                check_status(response, shown)
+                return self._read_body(response, span, most, deadline)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TransientError(f"{shown}: {str(error) or type(error).__name__}") from error
+
+    @contextmanager
+    def _request(self, url: httpx.URL, span: ByteRange | None) -> Iterator[httpx.Response]:
+        """Give the last response of a chain of redirects that never leaves the origin."""
+        headers = (
+            {} if span is None else {"Range": f"bytes={span.start}-{span.start + span.length - 1}"}
+        )
+        for _ in range(_MAX_REDIRECTS + 1):
+            with self._client.stream("GET", url, headers=headers) as response:
+                if response.status_code not in REDIRECTS:
+                    yield response
+                    return
+                url = self._allowed_url(url, response.headers.get("Location", ""))
+        raise RefusedError(f"{redact_url(str(url))}: over {_MAX_REDIRECTS} redirects")
+
+    def _read_body(
+        self, response: httpx.Response, span: ByteRange | None, most: int, deadline: float
+    ) -> bytes:
+        shown = redact_url(str(response.url))
+        first, last = _slice_of_body(response, span, shown)
+        body = bytearray()
+        for part in response.iter_raw():
+            body += part
+            if len(body) > most:
+                raise LimitError(f"{shown}: over {most} bytes", kind="limit_bytes")
+            if self._clock.now() > deadline:
+                raise TransientError(
+                    f"{shown}: not complete after {self._limits.request_seconds:g} s"
+                )
+            if last is not None and len(body) >= last:
+                break
+        if last is not None and len(body) < last:
+            raise DamagedError(f"{shown}: ends before byte {last} of its range")
+        return bytes(body[first:last])
+
+    def _allowed_url(self, base: httpx.URL, name: str) -> httpx.URL:
+        shown_base = redact_url(str(base))
+        url = parse_url(name, name_in=shown_base, base=base)
+        if origin_of(url) != origin_of(self._url):
+            raise RefusedError(
+                f"{shown_base}: names {redact_url(str(url))!r}, "
+                "a playlist may only name what is at its own origin"
+            )
+        return url
+
+
+def _slice_of_body(
+    response: httpx.Response, span: ByteRange | None, shown: str
+) -> tuple[int, int | None]:
+    """Return the slice of the body that was requested: a server may respond with the range or with
+    the whole file."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise DamagedError(f"{shown}: compressed, which was not requested")
+    if span is None:
+        return 0, None
+    if response.status_code != httpx.codes.PARTIAL_CONTENT:
+        return span.start, span.start + span.length
+    match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != span.start:
+        raise DamagedError(
+            f"{shown}: the server answers with another range than bytes {span.start}-"
+        )
+    return 0, span.length
