@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 export UV_PYTHON_DOWNLOADS := never
 PYTEST_ARGS ?=
 
-.PHONY: help install demo test check lint types imports docker-lint lock bench clean
+.PHONY: help install demo test fault check lint types imports docker-lint lock bench clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,8 +29,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## Live streams through Ray to a flagged clip and an HTML report (ONCE=1: end by itself; DEMO_MEDIA=folder: your footage)
 	@$(BIN)/python -m samples.play $(if $(ONCE),--once) $(if $(DEMO_MEDIA),--media "$(DEMO_MEDIA)")
 
-test: $(STAMP) ## All tests but those for a GPU and the slow ones
-	@$(BIN)/python -m pytest -m "not gpu and not slow" $(PYTEST_ARGS)
+test: $(STAMP) ## All tests but those marked gpu, slow or fault
+	@$(BIN)/python -m pytest -m "not gpu and not slow and not fault" $(PYTEST_ARGS)
+
+fault: $(STAMP) ## The tests that kill processes, cut the power or slow clients down
+	@$(BIN)/python -m pytest -m "fault and not gpu" $(PYTEST_ARGS) || { s=$$?; [ $$s -eq 5 ] || exit $$s; } # 5: there is none
 
 check: lint types imports docker-lint ## Everything that needs no test run
 

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import settings
 
 from samples.facts import Sample
-from samples.make_media import make_media
+from samples.make_media import make_demo_media, make_media
 from scanner.doctor import IDENTITY
 from scanner.errors import SetupError
 from scanner.scoring.onnx import open_session
 from scanner.scoring.options import Provider
+from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -24,11 +27,24 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what checks a machine without a GPU on a machine that has one."""
+    if item.get_closest_marker("no_gpu") is not None and Path("/dev/nvidiactl").exists():
+        pytest.skip("this machine has an NVIDIA GPU")
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _no_added_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What whoever runs the tests has added for themselves is not read."""
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the models that the developer has added, and let child processes cache bytecode.
+
+    Compiling our modules and their libraries anew takes 0.5 s of each start of the program, so
+    where ``PYTHONDONTWRITEBYTECODE`` is set, as in many images, the cache is a temporary folder.
+    """
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            environment.delenv("PYTHONDONTWRITEBYTECODE")
+            environment.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
         yield
 
 
@@ -48,6 +64,15 @@ def sample_media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sa
     when it is first asked for."""
     folder = tmp_path_factory.mktemp("media")
     return cache(lambda name: make_media(folder, [name])[name])
+
+
+@pytest.fixture(scope="session")
+def demo_media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the demo's streams, 18 s each: ``test-card/index.m3u8`` shows the test card
+    from 6 s to 12 s. A test that changes a file works on a copy."""
+    folder = tmp_path_factory.mktemp("demo")
+    make_demo_media(folder, seconds=18)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import pytest
 
 from samples.facts import Sample
-from samples.make_media import make_demo_media
 from scanner.cli.app import run
 from scanner.report.document import schema
 from tests.scoring.build_onnx import tiny_burst
@@ -19,10 +19,11 @@ Media = Callable[[str], Sample]
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Streams, one of them with the test card."""
+def live(tmp_path_factory: pytest.TempPathFactory, demo_media: Path) -> Path:
+    """Two streams, one of them with the test card."""
     folder = tmp_path_factory.mktemp("live")
-    make_demo_media(folder, seconds=12)
+    for name in ("plasma", "test-card"):
+        shutil.copytree(demo_media / name, folder / name)
     return folder
 
 

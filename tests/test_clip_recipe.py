@@ -186,6 +186,7 @@ def luma_pair(torch: ModuleType, across: float, down: float) -> tuple[object, ob
     return picture(x, y), picture(x - across, y - down)
 
 
+@pytest.mark.train
 def test_flow_finds_how_far_a_picture_moved(torch: ModuleType) -> None:
     from clip_model.flow import flow_between
 
@@ -196,6 +197,7 @@ def test_flow_finds_how_far_a_picture_moved(torch: ModuleType) -> None:
     assert inner[1].median().item() == pytest.approx(-1.0, abs=0.2)
 
 
+@pytest.mark.train
 def test_what_the_camera_does_is_no_motion(torch: ModuleType) -> None:
     from clip_model.flow import camera_of, flow_between
 
@@ -205,6 +207,7 @@ def test_what_the_camera_does_is_no_motion(torch: ModuleType) -> None:
     assert rest.abs().mean().item() < 0.15
 
 
+@pytest.mark.train
 def test_inverses_are_those_of_linear_algebra(torch: ModuleType) -> None:
     from clip_model.flow import inverse
 
@@ -214,6 +217,7 @@ def test_inverses_are_those_of_linear_algebra(torch: ModuleType) -> None:
     assert torch.allclose(inverse(matrices), torch.linalg.inv(matrices), atol=1e-4)
 
 
+@pytest.mark.train
 def test_the_window_closes_in_on_the_place_that_changes(torch: ModuleType) -> None:
     from clip_model.model import busy_window
 
@@ -226,6 +230,7 @@ def test_the_window_closes_in_on_the_place_that_changes(torch: ModuleType) -> No
     assert half.item() < 0.25
 
 
+@pytest.mark.train
 def test_clips_count_alike_whatever_their_number_of_bursts(torch: ModuleType) -> None:
     from clip_model.fitting import worth
     from frame_model.corpus import Row

@@ -68,7 +68,7 @@ def test_the_processor_is_tried_with_a_real_session() -> None:
     assert check_provider("cpu", "cpu").found == "works"
 
 
-@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine may well have CUDA")
+@pytest.mark.no_gpu
 def test_a_provider_that_does_not_work_is_wrong_only_where_it_is_wanted() -> None:
     assert check_provider("cuda", "cpu").ok
     assert not check_provider("cuda", "cuda").ok

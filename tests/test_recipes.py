@@ -241,6 +241,7 @@ def torch() -> ModuleType:
     )
 
 
+@pytest.mark.train
 def test_large_groups_and_plentiful_footage_count_by_the_root_of_their_size(
     torch: ModuleType,
 ) -> None:
@@ -254,6 +255,7 @@ def test_large_groups_and_plentiful_footage_count_by_the_root_of_their_size(
     assert chance[:9].sum() / chance[9] == pytest.approx(3)
 
 
+@pytest.mark.train
 def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(
     torch: ModuleType,
 ) -> None:
@@ -270,6 +272,7 @@ def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(
     assert ((predict(heads, batch).labels[:, 1] > 0) == (batch.values[:, 1] == 1)).all()
 
 
+@pytest.mark.train
 def test_the_blocks_in_fp16_come_to_nearly_the_same_and_end_in_fp32(torch: ModuleType) -> None:
     from frame_model.backbone import WIDTH, Clues, FrameModel, Heads, make_blocks
     from frame_model.precision import HalfModel
@@ -285,6 +288,7 @@ def test_the_blocks_in_fp16_come_to_nearly_the_same_and_end_in_fp32(torch: Modul
     assert float((full[2] - half[2]).abs().max()) < 0.01
 
 
+@pytest.mark.train
 def test_one_cache_follows_another_with_rows_of_its_own(torch: ModuleType) -> None:
     both = batch_of([0, 1, 1]).followed_by(batch_of([0, 2]), rows=2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from samples.demo import CARD_STREAM, make_demo_media
+from samples.demo import CARD_STREAM
 from scanner.arrivals import Arrival, Arrived
 from scanner.evidence.room import EvidenceRoom, open_room
 from scanner.lines import FrameLine, IncidentLine
@@ -28,10 +29,10 @@ from scanner.testing.scorers import FakeScorer
 from scanner.types import Burst, FrameSpec, Label
 
 
-@pytest.fixture(scope="module")
-def card_stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def card_stream(demo_media: Path) -> Path:
     """The playlist of a stream of 18 s that shows the test card from 6 to 12."""
-    return make_demo_media(tmp_path_factory.mktemp("live"), seconds=18)[CARD_STREAM]
+    return demo_media / CARD_STREAM / "index.m3u8"
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +132,9 @@ def test_clips_beyond_the_limit_are_left_out_and_the_finding_says_so(
 
 
 def test_a_source_that_is_gone_when_the_clip_is_cut_is_said_and_the_incident_stands(
-    tmp_path: Path, runner: Runner
+    tmp_path: Path, card_stream: Path, runner: Runner
 ) -> None:
-    stream = make_demo_media(tmp_path / "live", seconds=18)[CARD_STREAM]
+    stream = shutil.copytree(card_stream.parent, tmp_path / "live") / card_stream.name
 
     room, (incident,) = shown(tmp_path / "out", stream, runner, Settings(), lost=3)
 

@@ -247,7 +247,7 @@ def test_not_a_number_is_refused_when_it_comes(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine may well have CUDA")
+@pytest.mark.no_gpu
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stderr(
     tmp_path: Path, provider: str

@@ -12,7 +12,7 @@ import pytest
 
 from samples.facts import Sample
 
-from .program import run
+from .program import WITHOUT_MODELS, run
 
 Media = Callable[[str], Sample]
 
@@ -20,7 +20,9 @@ Media = Callable[[str], Sample]
 @pytest.mark.parametrize("arguments", [("scan", "--json"), ("scan",)], ids=" ".join)
 def test_a_full_disk_is_told_in_one_line(arguments: tuple[str, ...], sample_media: Media) -> None:
     with open("/dev/full", "wb") as full:
-        ended = run(*arguments, sample_media("ts_h264").path, stdout=full.fileno())
+        ended = run(
+            *arguments, sample_media("ts_h264").path, stdout=full.fileno(), extra=WITHOUT_MODELS
+        )
 
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1] == b"streamwarden: No space left on device"
@@ -28,7 +30,7 @@ def test_a_full_disk_is_told_in_one_line(arguments: tuple[str, ...], sample_medi
 
 
 def test_a_closed_output_is_told_before_work_begins(sample_media: Media) -> None:
-    ended = run("scan", sample_media("ts_h264").path, shell='exec "$@" >&-')
+    ended = run("scan", sample_media("ts_h264").path, shell='exec "$@" >&-', extra=WITHOUT_MODELS)
 
     assert ended.returncode == 2
     assert ended.stderr == b"streamwarden: standard output is closed; direct it somewhere\n"
@@ -43,6 +45,7 @@ def test_a_reader_that_leaves_ends_the_scan_quietly(sample_media: Media) -> None
         "--json",
         *(f"{path.parent}/{'./' * n}{path.name}" for n in range(40)),
         shell=command,
+        extra=WITHOUT_MODELS,
     )
 
     assert json.loads(ended.stdout)["at"] == 0.0
@@ -56,7 +59,7 @@ def test_a_name_of_any_bytes_is_told_in_any_encoding(
     name = os.path.join(os.fsencode(tmp_path), b"\xff\xfe \xe5\xbd\xb1 \x1b[31m\n.ts")
     shutil.copyfile(sample_media("ts_h264").path, name)
 
-    ended = run("scan", "--json", name, extra={"PYTHONIOENCODING": encoding})
+    ended = run("scan", "--json", name, extra={**WITHOUT_MODELS, "PYTHONIOENCODING": encoding})
 
     assert ended.returncode == 0
     assert {os.fsencode(json.loads(row)["path"]) for row in ended.stdout.splitlines()} == {name}
@@ -67,7 +70,12 @@ def test_an_incident_of_a_name_of_any_bytes_has_a_report(tmp_path: Path, card: P
     shutil.copyfile(card, name)
 
     ended = run(
-        "scan", "--json", "--out", tmp_path / "out", name, extra={"PYTHONIOENCODING": "ascii"}
+        "scan",
+        "--json",
+        "--out",
+        tmp_path / "out",
+        name,
+        extra={**WITHOUT_MODELS, "PYTHONIOENCODING": "ascii"},
     )
 
     assert ended.returncode == 3
@@ -82,7 +90,14 @@ def test_a_report_that_cannot_be_written_is_told_before_work_begins(
     taken = tmp_path / "taken"
     taken.write_text("mine")
 
-    ended = run("scan", "--json", "--out", f"{taken}{where}", sample_media("ts_h264").path)
+    ended = run(
+        "scan",
+        "--json",
+        "--out",
+        f"{taken}{where}",
+        sample_media("ts_h264").path,
+        extra=WITHOUT_MODELS,
+    )
 
     assert ended.returncode == 2
     assert ended.stdout == b""

@@ -13,7 +13,7 @@ import pytest
 
 from samples.facts import Sample
 
-from .program import run, start
+from .program import WITHOUT_MODELS, run, start
 
 Media = Callable[[str], Sample]
 AS_ANYBODY = (
@@ -44,7 +44,7 @@ def lines(out: bytes) -> list[dict[str, Any]]:
 
 
 def test_what_nobody_may_open_is_told_one_by_one_and_the_rest_is_scanned(barred: Path) -> None:
-    ended = run("scan", "--json", barred, shell=AS_ANYBODY)
+    ended = run("scan", "--json", barred, shell=AS_ANYBODY, extra=WITHOUT_MODELS)
 
     told = lines(ended.stdout)
     assert ended.returncode == 1
@@ -74,7 +74,7 @@ def test_what_is_no_plain_file_is_told_and_not_waited_for(kind: str, tmp_path: P
         "folder": path.mkdir,
     }[kind]()
 
-    ended = run("scan", "--json", path)
+    ended = run("scan", "--json", path, extra=WITHOUT_MODELS)
 
     (error,) = lines(ended.stdout)
     assert ended.returncode == 1
@@ -92,7 +92,7 @@ def test_a_file_that_changes_while_it_is_read_ends_with_its_summary(
     path.write_bytes(sample_media("ts_long_gop").path.read_bytes() * 30)
     size = path.stat().st_size
 
-    with start("scan", "--json", "--max-gap", "0.5", path) as process:
+    with start("scan", "--json", "--max-gap", "0.5", path, extra=WITHOUT_MODELS) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()

@@ -42,24 +42,35 @@ def session() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(MODEL / "frame.onnx", providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_scores_are_those_of_an_independent_run_of_the_model(
-    name: str, session: onnxruntime.InferenceSession, sample_media: Media
-) -> None:
-    path = sample_media(name).path
-
+@pytest.fixture(scope="module")
+def lines(sample_media: Media) -> dict[Path, list[dict[str, Any]]]:
+    """The frames of each sample, from one run over all of them."""
+    paths = [sample_media(name).path for name in SAMPLES]
     ended = run(
         "scan",
         "--json",
         "--max-gap",
         "0.5",
-        path,
+        *paths,
         extra={"STREAMWARDEN_MODELS__NAMES": f'["{MODEL.name}"]'},
     )
+    frames: dict[Path, list[dict[str, Any]]] = {path: [] for path in paths}
+    for line in map(json.loads, ended.stdout.splitlines()):
+        if line["type"] == "frame":
+            frames[Path(line["path"])].append(line)
+    return frames
 
-    frames = [
-        line for line in map(json.loads, ended.stdout.splitlines()) if line["type"] == "frame"
-    ]
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_scores_are_those_of_an_independent_run_of_the_model(
+    name: str,
+    session: onnxruntime.InferenceSession,
+    sample_media: Media,
+    lines: dict[Path, list[dict[str, Any]]],
+) -> None:
+    path = sample_media(name).path
+    frames = lines[path]
+
     pictures = dict(_pictures(path, {line["pts"] for line in frames}))
     assert len(frames) > 1
     for line in frames:

@@ -13,7 +13,7 @@ import pytest
 
 from samples.facts import Sample
 
-from .program import start
+from .program import WITHOUT_MODELS, start
 
 Media = Callable[[str], Sample]
 
@@ -30,7 +30,8 @@ def long(tmp_path_factory: pytest.TempPathFactory, sample_media: Media) -> Path:
 @pytest.fixture
 def scan(long: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A scan that is at work: its first lines were read."""
-    with start("scan", "--json", "--max-gap", "0.1", "--min-gap", "0.1", str(long)) as process:
+    arguments = ("scan", "--json", "--max-gap", "0.1", "--min-gap", "0.1", str(long))
+    with start(*arguments, extra=WITHOUT_MODELS) as process:
         assert process.stdout is not None
         for _ in range(5):
             process.stdout.readline()
@@ -79,10 +80,10 @@ def test_a_decoder_that_is_killed_costs_no_frame(sample_media: Media, tmp_path: 
     path = tmp_path / "long.ts"
     path.write_bytes(sample_media("ts_long_gop").path.read_bytes() * 20)
     arguments = ("scan", "--json", "--max-gap", "0.5", str(path))
-    with start(*arguments) as undisturbed:
+    with start(*arguments, extra=WITHOUT_MODELS) as undisturbed:
         wanted, _ = undisturbed.communicate(timeout=60)
 
-    with start(*arguments) as process:
+    with start(*arguments, extra=WITHOUT_MODELS) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         (decoder,) = psutil.Process(process.pid).children()
