@@ -31,7 +31,7 @@ class Entry:
     severity: int
     """0 (no action) to 3 (act at once); an operator's policy can change it."""
     aws: tuple[str, ...] = ()
-    """Moderation labels of AWS Rekognition, version 7: those of the label, then those of its group."""
+    """Moderation labels of AWS Rekognition, version 7, those of the label before its group's."""
     hive: tuple[str, ...] = ()
     """Class names of Hive's visual moderation."""
 
@@ -132,7 +132,7 @@ class Taxonomy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncovered:
-    """The part of the taxonomy that no installed model covers; it has no score, which is not zero."""
+    """The part of the taxonomy that no model covers; it has no score, which differs from zero."""
 
     categories: tuple[str, ...]
     """Categories of which no label of severity 1 or more is covered."""

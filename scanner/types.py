@@ -211,7 +211,7 @@ NEVER_WRAPS: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTimes:
-    """The raw timestamps of one segment; ``scanner.pts`` places it on the stream's clock by them."""
+    """The raw timestamps of one segment; ``scanner.pts`` maps them to the stream's clock."""
 
     first_pts: int
     """The PTS of the first frame in presentation order."""

@@ -13,7 +13,7 @@ from samples.facts import Sample
 from scanner.cli.app import run
 from scanner.scoring.options import user_models_dir
 from scanner.settings.sections import ModelSettings
-from tests.importing.build import network
+from tests.model_import.build import network
 
 RECIPE = (
     "--columns",
@@ -301,9 +301,12 @@ def test_a_name_that_a_shipped_model_has_is_refused(
         (["drinks", "--from", "NET", "--label", "b=alcohol", "--mean", "1,2", *RECIPE], "--mean"),
         (
             ["Not A Name", "--from", "NET", "--label", "b=alcohol", *RECIPE],
-            "a name is made of a to z",
+            "is not a valid name, wanted up to 64 of a to z",
         ),
-        (["../x", "--from", "NET", "--label", "b=alcohol", *RECIPE], "a name is made of a to z"),
+        (
+            ["../x", "--from", "NET", "--label", "b=alcohol", *RECIPE],
+            "is not a valid name, wanted up to 64 of a to z",
+        ),
     ],
 )
 def test_wrong_usage_is_one_message_and_leaves_nothing(

@@ -63,7 +63,7 @@ def test_the_wheel_carries_what_the_program_reads(wheel: Path) -> None:
 
     assert {
         "scanner/taxonomy.toml",
-        "scanner/importing/catalogue.toml",
+        "scanner/model_import/catalogue.toml",
         "scanner/report/report.schema.json",
         "scanner/py.typed",
         "workers/py.typed",

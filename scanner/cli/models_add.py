@@ -16,9 +16,9 @@ from scanner.cli.models_recipe import Asked
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import harmless, new_table
 from scanner.errors import SetupError
-from scanner.importing.add import Added, add_model
-from scanner.importing.catalogue import read_catalogue
-from scanner.importing.source import packaged_file
+from scanner.model_import.add import AddedModel, add_model
+from scanner.model_import.catalogue import read_catalogue
+from scanner.model_import.source import packaged_file
 from scanner.runner import used_models
 from scanner.scoring.registry import list_models
 from scanner.settings.policies import compose_policies
@@ -128,7 +128,7 @@ def add_command(  # the options are taken from the context, by their names here
     _tell_added(added, tuple(_notes(added, settings, target)), as_json=wants_json(asked.as_json))
 
 
-def _add(asked: Asked, name: str, models: ModelSettings, target: Path) -> Added:
+def _add(asked: Asked, name: str, models: ModelSettings, target: Path) -> AddedModel:
     known = read_catalogue().get(name)
     recipe = asked.recipe(name, known)
     where, pinned = asked.where(name, known)
@@ -156,7 +156,7 @@ def _check_is_free(name: str, settings: ModelSettings, target: Path) -> None:
         raise SetupError(f"model {name}: there is one of that name already; add it under another")
 
 
-def _notes(added: Added, settings: Settings, target: Path) -> Iterator[str]:
+def _notes(added: AddedModel, settings: Settings, target: Path) -> Iterator[str]:
     """What the operator would else find out late."""
     models, name = settings.models, added.manifest.name
     if target.resolve() != models.install_dir.resolve():
@@ -223,7 +223,7 @@ def _tell_known(*, as_json: bool) -> None:
         Console().print(table)
 
 
-def _tell_added(added: Added, notes: tuple[str, ...], *, as_json: bool) -> None:
+def _tell_added(added: AddedModel, notes: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         document = {
             "type": "added",
@@ -231,6 +231,7 @@ def _tell_added(added: Added, notes: tuple[str, ...], *, as_json: bool) -> None:
             "folder": str(added.folder),
             **asdict(added.preflight),
         }
+        document["walls"] = document.pop("restrictions")  # its key in version 0.1
         more = {
             "golden": len(added.golden.scores),
             "labels": list(added.manifest.labels),
@@ -244,7 +245,7 @@ def _tell_added(added: Added, notes: tuple[str, ...], *, as_json: bool) -> None:
         Console().print(harmless(line), highlight=False)
 
 
-def _facts(added: Added) -> Iterator[str]:
+def _facts(added: AddedModel) -> Iterator[str]:
     said, manifest = added.preflight, added.manifest
     yield f"file       {said.size} bytes, sha256 {said.sha256}"
     opsets = [f"{domain or 'onnx'} {version}" for domain, version in said.opsets.items()]
@@ -258,7 +259,7 @@ def _facts(added: Added) -> Iterator[str]:
     yield f"pictures   {'any number at once' if said.batches else 'one at a time'}"
     placed = ", ".join(f"{count} on {provider}" for provider, count in said.nodes.items())
     yield f"placement  {placed}, once fused; {said.copies} copies between memories"
-    yield f"tried      in a process of its own behind {', '.join(said.walls)}"
+    yield f"tried      in a process of its own behind {', '.join(said.restrictions)}"
     scores = [value for picture in added.golden.scores for value in picture.values()]
     stored = f"scores of {len(added.golden.scores)} made-up pictures, {min(scores):.4f} to {max(scores):.4f}"
     yield f"golden     {stored}; models check runs them again"

@@ -9,9 +9,9 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scanner.errors import SetupError
-from scanner.importing.catalogue import Known, read_catalogue
-from scanner.importing.recipe import Recipe
-from scanner.importing.source import packaged_file
+from scanner.model_import.catalogue import CatalogueEntry, read_catalogue
+from scanner.model_import.classifier import ClassifierSpec
+from scanner.model_import.source import packaged_file
 
 __all__ = ["Asked"]
 
@@ -61,7 +61,7 @@ class Asked(BaseModel):
     config: Path | None
     as_json: bool
 
-    def recipe(self, name: str, known: Known | None) -> Recipe:
+    def recipe(self, name: str, known: CatalogueEntry | None) -> ClassifierSpec:
         """How the network is used: as the catalogue says, or as was said here.
 
         Raises:
@@ -79,11 +79,13 @@ class Asked(BaseModel):
                 f"{name} is not in the catalogue ({', '.join(read_catalogue())}): say what its columns mean, --label COLUMN=LABEL"
             )
         try:
-            return Recipe.model_validate({**said, "labels": _labels(labels, self._judged())})
+            return ClassifierSpec.model_validate(
+                {**said, "labels": _labels(labels, self._judged())}
+            )
         except ValidationError as why:
             raise SetupError("; ".join(_complaints(why))) from why
 
-    def where(self, name: str, known: Known | None) -> tuple[str, str | None]:
+    def where(self, name: str, known: CatalogueEntry | None) -> tuple[str, str | None]:
         """The file, and the checksum that it must have.
 
         Raises:

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from scanner.importing.catalogue import known_for
 from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
+from scanner.model_import.catalogue import recommended_for
 from scanner.report.text import clock
 from scanner.risk.incident import Opened
 from scanner.scan import Said
@@ -44,7 +44,7 @@ def not_covered(missing: Uncovered) -> str:
     known = [
         f" For {category}: streamwarden models add {name}."
         for category in missing.categories
-        if (name := known_for(category))
+        if (name := recommended_for(category))
     ]
     return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}.{''.join(known)}"
 

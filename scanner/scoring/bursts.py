@@ -103,7 +103,7 @@ def _labels_of_nearby_bursts(frame: ScoredFrame, bursts: Iterable[ScoredFrame]) 
 
 
 def _medium_at(burst: ScoredFrame, frames: Sequence[ScoredFrame]) -> Mapping[Medium, float]:
-    """Return the medium of the last frame up to the burst's end; without one, of the first frame."""
+    """Return the medium of the last frame up to the burst's end, else of the first frame."""
     before = [frame for frame in frames if frame.at <= burst.at]
     on_screen = before[-1:] or list(frames[:1])
     return on_screen[0].medium if on_screen else {}

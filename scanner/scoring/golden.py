@@ -44,8 +44,8 @@ GLYPH: Final = (14, 6)
 MOST_DRIFT: Final = 16
 """The speed, in pixels a frame, that the pictures of a burst stay below."""
 TOLERANCE: Final = 0.005
-"""The default tolerance of a probability. Rounding on another processor moves it by about 1e-5, TF32
-on a GPU by about 1e-3."""
+"""The default tolerance of a probability. Rounding on another processor moves it by about 1e-5,
+TF32 on a GPU by about 1e-3."""
 FP16_TOLERANCE: Final = 0.02
 """The lowest tolerance for an fp16 file."""
 

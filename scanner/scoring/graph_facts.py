@@ -21,8 +21,8 @@ __all__ = ["GraphFacts", "read_graph"]
 MAX_DEPTH: Final = 32
 """The most levels of graphs nested in graphs."""
 MAX_FIELDS: Final = 4_000_000
-"""The most fields of all decoded messages. The weights of a tensor are one field, so that the largest
-models have some hundred thousand."""
+"""The most fields of all decoded messages. The weights of a tensor are one field, so that the
+largest models have some hundred thousand."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 

@@ -1,8 +1,8 @@
 """The manifest of a model, ``models/<name>/model.toml``: its file, its input, the meaning of its
 outputs, and its origin.
 
-``scanner.scoring.conformance`` checks the graph against it. All values are frozen; an unknown key is
-an error.
+``scanner.scoring.conformance`` checks the graph against it. All values are frozen; an unknown key
+is an error.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class RecommendedPolicy(_Frozen):
     """
 
     level: float | None = None
-    """The level that opens an incident, in log-odds over the training prior; None for the default."""
+    """The level that opens an incident, in log-odds over the training prior; None: the default."""
     dwell: float | None = Field(default=None, ge=0.0)
     """The seconds of evidence that a level needs."""
     window: float | None = Field(default=None, gt=0.0)

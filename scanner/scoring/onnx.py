@@ -225,7 +225,7 @@ def run_session(
 
 
 def is_compiled_in(provider: Provider) -> bool:
-    """Return whether this onnxruntime contains a provider, which may still not work on this machine."""
+    """Return whether this onnxruntime contains a provider, which may still not work here."""
     return _WANTED[provider][0] in onnxruntime.get_available_providers()
 
 

@@ -50,7 +50,7 @@ class Reuse:
 
 
 def user_models_dir() -> Path:
-    """Return the user's folder of added models: ``streamwarden/models`` in ``$XDG_DATA_HOME``, which
-    defaults to ``~/.local/share``."""
+    """Return the user's folder of added models: ``streamwarden/models`` in ``$XDG_DATA_HOME``,
+    which defaults to ``~/.local/share``."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "streamwarden" / "models"

@@ -1,8 +1,8 @@
-"""Labels that several models report: which model's facts apply, and how the others' probabilities are
-made comparable.
+"""Labels that several models report: which model's facts apply, and how the others' probabilities
+are made comparable.
 
-A probability is only meaningful with the share of positives (the prior) that it assumes. Models that
-were calibrated at different priors give different probabilities for the same evidence,
+A probability is only meaningful with the share of positives (the prior) that it assumes. Models
+that were calibrated at different priors give different probabilities for the same evidence,
 ``logit(p) - logit(prior)``, so taking the higher one would be no comparison. Each model's
 probabilities are therefore moved to one prior, which keeps the evidence of each sample.
 """

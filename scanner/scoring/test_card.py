@@ -4,9 +4,9 @@ It is for content detection what the EICAR file is for virus scanners: shown in 
 every step from ingest to moderator.
 
 The card is a grid of 8 x 8 blocks in eight colours. Each colour channel has a balanced code of 64
-bits of its own. The codes have little energy at low spatial frequencies, where natural pictures have
-most of theirs, and low correlation with each other and with their own mirror images. Blocks of this
-size survive compression, scaling and chroma subsampling.
+bits of its own. The codes have little energy at low spatial frequencies, where natural pictures
+have most of theirs, and low correlation with each other and with their own mirror images. Blocks of
+this size survive compression, scaling and chroma subsampling.
 """
 
 from __future__ import annotations

@@ -141,7 +141,8 @@ def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
         return Settings(**_override(_override(file, environment), flags or {}))
     except OSError as error:
         raise SetupError(
-            f"{where}: cannot be read: {error.strerror}; wanted a TOML file such as those in samples/"
+            f"{where}: cannot be read: {error.strerror}; "
+            "wanted a TOML file such as those in samples/"
         ) from error
     except ValidationError as error:
         messages = describe_errors(error, known=setting_keys(), noun="setting")

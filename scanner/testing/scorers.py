@@ -1,5 +1,5 @@
-"""Tools for testing scorers: samples from arrays, a scorer with predictable scores, and a checker of
-the ``Scorer`` contract."""
+"""Tools for testing scorers: samples from arrays, a scorer with predictable scores, and a checker
+of the ``Scorer`` contract."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def sample(
 ) -> Sample:
     """Make a sample of one instant, with one spec of its own size for each image.
 
-    A tick of its PTS is a millisecond. With ``rate`` it is a burst; all images are T x H x W x 3 with
-    the same number of frames.
+    A tick of its PTS is a millisecond. With ``rate`` it is a burst; all images are T x H x W x 3
+    with the same number of frames.
 
     >>> sample(2, np.zeros((8, 16, 3), np.uint8))
     Sample(at=Fraction(2, 1), pts=2000, keyframe=True, start=None)
@@ -47,8 +47,8 @@ def sample(
 
 
 class FakeScorer:
-    """A scorer that gives each label the mean brightness of the picture, or of all frames of a burst,
-    divided by 255."""
+    """A scorer that gives each label the mean brightness of the picture, or of all frames of a
+    burst, divided by 255."""
 
     def __init__(
         self,

@@ -154,7 +154,8 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
         ),
         (
             graph(side=16),
-            "input images is tensor(uint8) of shape N x 16 x 16 x 3, its manifest states tensor(uint8) of shape N x 8 x 8 x 3",
+            "input images is tensor(uint8) of shape N x 16 x 16 x 3, "
+            "its manifest states tensor(uint8) of shape N x 8 x 8 x 3",
         ),
         (graph(dtype=TensorProto.FLOAT), "input images is tensor(float)"),
         (graph(layout="NCHW"), "of shape N x 3 x 8 x 8"),
@@ -197,9 +198,9 @@ def test_a_label_too_many_is_refused(tmp_path: Path) -> None:
     said = refusal(tmp_path / "tiny", graph(), edit=with_fire)
 
     assert (
-        "output logits is tensor(float) of shape N x 2, its manifest states tensor(float) of shape N x 3"
-        in said
-    )
+        "output logits is tensor(float) of shape N x 2, "
+        "its manifest states tensor(float) of shape N x 3"
+    ) in said
 
 
 def test_a_width_that_shows_only_when_it_runs_is_settled_by_a_first_run(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def screen(*, noise: int = 1) -> Rgb:
 
 
 def with_object(top: int, left: int, contrast: int = 40) -> Rgb:
-    """The same screen with a thing of 9 x 6 pixels on it, the size of a pistol on a CCTV picture."""
+    """Return the screen with an object of 9 x 6 pixels, the size of a pistol in a CCTV picture."""
     picture = screen()
     picture[top : top + 6, left : left + 9] += np.uint8(contrast)
     return picture

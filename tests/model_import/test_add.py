@@ -1,4 +1,4 @@
-"""From a stranger's file to a model folder that keeps every promise, or to nothing at all."""
+"""Adding a public network gives a complete model folder, or none."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ import numpy as np
 import pytest
 from onnx import ModelProto, helper, numpy_helper
 
-import scanner.importing
+import scanner.model_import
 from scanner.errors import SetupError
-from scanner.importing.add import Added, add_model
-from scanner.importing.catalogue import read_catalogue
-from scanner.importing.folder import manifest_text
-from scanner.importing.recipe import Recipe
+from scanner.model_import.add import AddedModel, add_model
+from scanner.model_import.catalogue import read_catalogue
+from scanner.model_import.classifier import ClassifierSpec
+from scanner.model_import.folder import manifest_text
 from scanner.scoring.golden import generate_pictures
 from scanner.scoring.manifest import Manifest, read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.scoring.registry import check_models, load_scorers
 from scanner.testing.scorers import check_scorer, sample
 from scanner.types import FrameSpec
-from tests.importing.build import by_hand, network, recipe, softmax
+from tests.model_import.build import classifier, expected_columns, network, softmax
 from tests.sources.loopback import Answer, Server
 
 SPEC = FrameSpec(width=8, height=8)
 
 
-def saved(folder: Path, model: ModelProto) -> str:
+def save_network(folder: Path, model: ModelProto) -> str:
     folder.mkdir(exist_ok=True)
     path = folder / "net.onnx"
     path.write_bytes(model.SerializeToString())
     return str(path)
 
 
-def added(
-    tmp_path: Path, model: ModelProto, made: Recipe | None = None, name: str = "stranger"
-) -> Added:
-    return add_model(name, made or recipe(), saved(tmp_path, model), tmp_path / "models")
+def add(
+    tmp_path: Path, model: ModelProto, spec: ClassifierSpec | None = None, name: str = "stranger"
+) -> AddedModel:
+    return add_model(name, spec or classifier(), save_network(tmp_path, model), tmp_path / "models")
 
 
-def test_a_strangers_network_scores_beside_the_test_card(tmp_path: Path) -> None:
-    added(tmp_path, network(side=8))
+def test_an_added_network_scores_beside_the_test_card(tmp_path: Path) -> None:
+    add(tmp_path, network(side=8))
 
     _, scorer = load_scorers(tmp_path / "models")
     drawn = generate_pictures(SPEC, seed=5, count=3)
-    said = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
+    scores = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
 
-    expected = [softmax(by_hand(picture, recipe()))[1:] for picture in drawn]
-    assert [list(scores.values.values()) for scores in said] == pytest.approx(
+    expected = [softmax(expected_columns(picture, classifier()))[1:] for picture in drawn]
+    assert [list(result.values.values()) for result in scores] == pytest.approx(
         np.array(expected), abs=1e-5
     )
 
 
 def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
-    made = added(tmp_path, network(side=8))
+    model = add(tmp_path, network(side=8))
 
-    scorer = load_onnx(made.folder, made.manifest)
+    scorer = load_onnx(model.folder, model.manifest)
 
     check_scorer(
         scorer,
@@ -71,35 +71,35 @@ def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
 
 
 def test_its_folder_is_complete_and_checked(tmp_path: Path) -> None:
-    made = added(tmp_path, network(side=8))
+    model = add(tmp_path, network(side=8))
 
     (check,) = check_models(tmp_path / "models")
 
     assert (check.name, check.ok) == ("stranger", True)
-    assert sorted(path.name for path in made.folder.iterdir()) == [
+    assert sorted(path.name for path in model.folder.iterdir()) == [
         "golden.json",
         "model.toml",
         "stranger.onnx",
     ]
-    assert list((tmp_path / "models").iterdir()) == [made.folder]
-    assert read_manifest(made.folder) == made.manifest
+    assert list((tmp_path / "models").iterdir()) == [model.folder]
+    assert read_manifest(model.folder) == model.manifest
 
 
 def test_its_manifest_says_what_is_assumed_and_keeps_it_in_shadow(tmp_path: Path) -> None:
     labels = {"gun": {"columns": ["b"], "prior": 0.2, "threshold": 0.9}}
 
-    made = added(tmp_path, network(side=8), recipe(labels=labels))
+    model = add(tmp_path, network(side=8), classifier(labels=labels))
 
-    facts = made.manifest.labels[made.manifest.scored_labels[0]]
+    facts = model.manifest.labels[model.manifest.scored_labels[0]]
     assert facts.training_prior == 0.2
     assert (facts.policy.shadow, facts.policy.still) == (True, 0.9)
-    assert made.manifest.quality["training_prior"] == "assumed"
-    assert "assumed" in (made.folder / "model.toml").read_text().splitlines()[0]
+    assert model.manifest.quality["training_prior"] == "assumed"
+    assert "assumed" in (model.folder / "model.toml").read_text().splitlines()[0]
 
 
-def test_another_recipe_is_another_version(tmp_path: Path) -> None:
-    first = added(tmp_path, network(side=8), name="first")
-    second = added(tmp_path, network(side=8), recipe(colour="bgr"), name="second")
+def test_another_description_gives_another_version(tmp_path: Path) -> None:
+    first = add(tmp_path, network(side=8), name="first")
+    second = add(tmp_path, network(side=8), classifier(colour="bgr"), name="second")
 
     assert first.manifest.version != second.manifest.version
     assert (
@@ -107,28 +107,31 @@ def test_another_recipe_is_another_version(tmp_path: Path) -> None:
     )
 
 
-def test_what_was_looked_at_is_told(tmp_path: Path) -> None:
-    said = added(tmp_path, network(side=8)).preflight
+def test_the_preflight_has_the_facts_of_the_file_and_the_run(tmp_path: Path) -> None:
+    preflight = add(tmp_path, network(side=8)).preflight
 
-    assert said.sha256 == hashlib.sha256((tmp_path / "net.onnx").read_bytes()).hexdigest()
-    assert said.opsets == {"": 17}
-    assert list(said.operators.items()) == [("Reshape", 2), ("MatMul", 1), ("ReduceMean", 1)]
-    assert (said.input, said.output) == ("pixels: float n x 3 x 8 x 8", "scores: float n x 3")
-    assert set(said.nodes) == {"CPUExecutionProvider"}
-    assert (said.copies, said.batches) == (0, True)
+    assert preflight.sha256 == hashlib.sha256((tmp_path / "net.onnx").read_bytes()).hexdigest()
+    assert preflight.opsets == {"": 17}
+    assert list(preflight.operators.items()) == [("Reshape", 2), ("MatMul", 1), ("ReduceMean", 1)]
+    assert (preflight.input, preflight.output) == (
+        "pixels: float n x 3 x 8 x 8",
+        "scores: float n x 3",
+    )
+    assert set(preflight.nodes) == {"CPUExecutionProvider"}
+    assert (preflight.copies, preflight.batches) == (0, True)
 
 
 @pytest.mark.parametrize(
     ("model", "batches"),
     [(network(side=8), True), (network(side=8, batch=1), False), (network(side=8, inner=1), False)],
 )
-def test_a_batch_may_vary_where_it_was_tried_and_not_where_it_is_only_said(
+def test_a_batch_may_vary_if_the_trial_succeeds_and_not_if_it_is_only_declared(
     model: ModelProto, batches: bool, tmp_path: Path
 ) -> None:
-    made = added(tmp_path, model)
+    added = add(tmp_path, model)
 
-    session_shape = load_onnx(made.folder, made.manifest)._session.get_inputs()[0].shape
-    assert made.preflight.batches is batches
+    session_shape = load_onnx(added.folder, added.manifest)._session.get_inputs()[0].shape
+    assert added.preflight.batches is batches
     assert session_shape[0] == ("N" if batches else 1)
 
 
@@ -157,52 +160,52 @@ def with_weights(values: float) -> ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("model", "changes", "said"),
+    ("model", "changes", "message"),
     [
         (with_external_data(), {}, "keeps weights in other files"),
         (with_foreign_operator(), {}, r"operators that ONNX does not define: com\.stranger\.Shell"),
         (
             network(side=8),
             {"activation": "none", "scale": 1},
-            "wanted probabilities in .0, 1.: another --activation",
+            "wanted probabilities in .0, 1.: check --activation",
         ),
-        (with_weights(np.inf), {}, "infinite numbers or none at all"),
-        (with_weights(0.0), {}, "of every picture, whatever is on it"),
-        (network(side=8), {"layout": "nhwc"}, "is not nhwc"),
+        (with_weights(np.inf), {}, "infinite numbers or NaN"),
+        (with_weights(0.0), {}, "for every picture"),
+        (network(side=8), {"layout": "nhwc"}, "wanted nhwc"),
     ],
 )
-def test_what_is_refused_leaves_nothing_behind(
-    model: ModelProto, changes: dict[str, Any], said: str, tmp_path: Path
+def test_a_refused_network_leaves_nothing_behind(
+    model: ModelProto, changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(SetupError, match=said):
-        added(tmp_path, model, recipe(**changes))
+    with pytest.raises(SetupError, match=message):
+        add(tmp_path, model, classifier(**changes))
 
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_what_is_no_model_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_text("<html>not found</html>")
 
     with pytest.raises(SetupError, match="not an ONNX model"):
-        add_model("stranger", recipe(), str(path), tmp_path / "models")
+        add_model("stranger", classifier(), str(path), tmp_path / "models")
 
 
-def test_a_model_that_is_there_is_not_written_over(tmp_path: Path) -> None:
-    made = added(tmp_path, network(side=8))
-    before = {path: path.read_bytes() for path in made.folder.iterdir()}
+def test_an_existing_model_is_not_overwritten(tmp_path: Path) -> None:
+    model = add(tmp_path, network(side=8))
+    before = {path: path.read_bytes() for path in model.folder.iterdir()}
 
-    with pytest.raises(SetupError, match="is there already"):
-        added(tmp_path, network(side=8), recipe(colour="bgr"))
+    with pytest.raises(SetupError, match="exists already"):
+        add(tmp_path, network(side=8), classifier(colour="bgr"))
 
-    assert {path: path.read_bytes() for path in made.folder.iterdir()} == before
+    assert {path: path.read_bytes() for path in model.folder.iterdir()} == before
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
 
     with pytest.raises(SetupError, match="name another folder with --into"):
-        added(tmp_path, network(side=8))
+        add(tmp_path, network(side=8))
 
 
 def test_a_network_from_an_address_is_added_if_it_is_the_pinned_one(
@@ -212,10 +215,10 @@ def test_a_network_from_an_address_is_added_if_it_is_the_pinned_one(
     server.pages["/net.onnx"] = Answer(data)
 
     with pytest.raises(SetupError, match="another file"):
-        add_model("net", recipe(), f"{server.origin}/net.onnx", tmp_path, sha256="0" * 64)
+        add_model("net", classifier(), f"{server.origin}/net.onnx", tmp_path, sha256="0" * 64)
     add_model(
         "net",
-        recipe(),
+        classifier(),
         f"{server.origin}/net.onnx",
         tmp_path,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -224,20 +227,20 @@ def test_a_network_from_an_address_is_added_if_it_is_the_pinned_one(
     assert [check.problem for check in check_models(tmp_path)] == [""]
 
 
-def test_without_the_package_onnx_the_remedy_is_told(
+def test_without_the_package_onnx_the_error_names_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    for module in ("walled", "task", "wrap"):
-        monkeypatch.delitem(sys.modules, f"scanner.importing.{module}", raising=False)
-        monkeypatch.delattr(scanner.importing, module, raising=False)
+    for module in ("sandboxed", "task", "wrap"):
+        monkeypatch.delitem(sys.modules, f"scanner.model_import.{module}", raising=False)
+        monkeypatch.delattr(scanner.model_import, module, raising=False)
 
     with pytest.raises(SetupError, match=r"pip install streamwarden\[import\]"):
-        added(tmp_path, network(side=8))
+        add(tmp_path, network(side=8))
 
 
-def test_a_manifest_is_written_as_it_is_read_whatever_people_call_things(tmp_path: Path) -> None:
-    manifest = added(tmp_path, network(side=8)).manifest
+def test_a_manifest_survives_writing_whatever_its_strings_contain(tmp_path: Path) -> None:
+    manifest = add(tmp_path, network(side=8)).manifest
     strange = manifest.model_copy(
         update={
             "origin": 'a "quoted"\nline \\ with \x7f, \x01, é and 🦊',
@@ -252,13 +255,13 @@ def test_a_manifest_is_written_as_it_is_read_whatever_people_call_things(tmp_pat
 
 
 @pytest.mark.shared_data
-def test_nsfwjs_says_what_plain_onnxruntime_says(shared: Path, tmp_path: Path) -> None:
+def test_nsfwjs_scores_as_with_plain_onnxruntime(shared: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     path = shared / "models" / "nsfwjs_mobilenet_v2.onnx"
     drawn = generate_pictures(FrameSpec(width=224, height=224), seed=0, count=4)
 
-    made = add_model("nsfwjs", read_catalogue()["nsfwjs"], str(path), tmp_path)
-    said = load_onnx(made.folder, made.manifest).score(
+    model = add_model("nsfwjs", read_catalogue()["nsfwjs"], str(path), tmp_path)
+    scores = load_onnx(model.folder, model.manifest).score(
         [sample(at, picture) for at, picture in enumerate(drawn)]
     )
 
@@ -267,4 +270,4 @@ def test_nsfwjs_says_what_plain_onnxruntime_says(shared: Path, tmp_path: Path) -
         None, {"input": np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / 255}
     )
     expected = np.stack([probabilities[:, 1] + probabilities[:, 3], probabilities[:, 4]], axis=1)
-    assert [list(scores.values.values()) for scores in said] == pytest.approx(expected, abs=1e-4)
+    assert [list(result.values.values()) for result in scores] == pytest.approx(expected, abs=1e-4)
