@@ -6,19 +6,19 @@ import tempfile
 from pathlib import Path
 
 from scanner.bench.footage import drawn
-from scanner.media.synthetic import Synthetic
+from scanner.media.synthetic import SyntheticClip
 
 __all__ = ["LONG_GOP", "NO_B_FRAMES", "SEGMENT", "clip"]
 
-SEGMENT = Synthetic()
+SEGMENT = SyntheticClip()
 """1080p30, 6 Mb/s, 4 s, a keyframe each 2 s."""
-NO_B_FRAMES = Synthetic(bframes=0)
+NO_B_FRAMES = SyntheticClip(bframes=0)
 """As most live encoders send it: every frame leans on the one before."""
-LONG_GOP = Synthetic(seconds=20, gop=300)
+LONG_GOP = SyntheticClip(seconds=20, gop=300)
 """The same with a keyframe each 10 s."""
 
 
-def clip(what: Synthetic) -> Path:
+def clip(what: SyntheticClip) -> Path:
     """Its file."""
     folder = Path(tempfile.gettempdir()) / "streamwarden-benchmarks"
     folder.mkdir(exist_ok=True)

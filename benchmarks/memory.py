@@ -21,13 +21,13 @@ import av
 from benchmarks.clips import clip
 from benchmarks.turns import tell_machine
 from scanner.bench.family import descendants
-from scanner.media.synthetic import Synthetic
+from scanner.media.synthetic import SyntheticClip
 from scanner.runner import Finished, Job, local_runner
 from scanner.settings.sections import Settings
 from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
 
-MINUTE = Synthetic(width=640, height=360, seconds=60, bits=300_000)
-SHORT = Synthetic(width=640, height=360, seconds=2, bits=300_000)
+MINUTE = SyntheticClip(width=640, height=360, seconds=60, bits=300_000)
+SHORT = SyntheticClip(width=640, height=360, seconds=2, bits=300_000)
 REPEATS = 60
 MOST_MIB = 600
 SEGMENTS, EACH = 1000, 100

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.bare import SIDE, keyframe_packets, libavcodec, recipe
 from benchmarks.clips import SEGMENT, clip
 from benchmarks.turns import Goal, in_turns, tell_machine
-from scanner.media.decode import decode
+from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import FrameSpec
@@ -39,7 +39,9 @@ def main() -> None:
                 "bare libavcodec": _often(lambda: libavcodec(packets)),
                 "bare loop, with the file": _often(lambda: list(recipe(path.read_bytes()))),
                 "product, without a child": _often(
-                    lambda: list(decode(io.BytesIO(path.read_bytes()), request, name=path.name))
+                    lambda: list(
+                        decode_windows(io.BytesIO(path.read_bytes()), request, name=path.name)
+                    )
                 ),
                 "product": _often(lambda: list(sandbox.decode(path, request, name=path.name))),
             },

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from scanner.errors import DecoderDiedError, InputError, QuarantinedError, SetupError
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.sandbox.sandbox import Sandbox, Windows
 from scanner.scoring.bursts import burst_gates, merge_bursts, wants_bursts
 from scanner.scoring.manifest import Manifest
@@ -162,13 +162,13 @@ class SegmentWorker:
     def _decode(self, job: Job, *, first_window: int, again: bool) -> Windows:
         window = self._request.window if job.windowed else None
         request = replace(
-            self._request, first_window=first_window, window=window, second_look=job.windowed
+            self._request, first_window=first_window, window=window, second_sample=job.windowed
         )
         return self._sandbox.decode(
             job.segment.source, request, name=job.name, init=job.segment.init, ahead=not again
         )
 
-    def _score(self, job: Job, decoded: Decoded, windows: Windows) -> ScoredSegment:
+    def _score(self, job: Job, decoded: DecodedWindow, windows: Windows) -> ScoredSegment:
         first = job.segment.key
         key = SegmentKey(stream_id=first.stream_id, sequence=first.sequence + decoded.index)
         return ScoredSegment(
@@ -184,7 +184,7 @@ class SegmentWorker:
         )
 
     def _looked_at(
-        self, key: SegmentKey, decoded: Decoded, windows: Windows
+        self, key: SegmentKey, decoded: DecodedWindow, windows: Windows
     ) -> tuple[ScoredFrame, ...]:
         """The segment's frames and, by the burst scorers whose gate it opens, its bursts."""
         frames = separate_shadow(

@@ -1,8 +1,11 @@
 """The values that all parts of the scanner share, in the order in which data passes through them.
 
-Segment -> Decoded (samples) -> ScoredSegment (scores) -> StreamRisk -> Incident -> Clip -> Report.
-``Decoded`` is in ``scanner.media``, ``StreamRisk`` and ``Incident`` in ``scanner.risk``, clips and
-reports in the packages of their names. All values are frozen and validated when they are created.
+    Segment -> DecodedWindow (samples) -> ScoredSegment (scores) -> StreamRisk -> Incident
+    -> Clip -> Report
+
+``DecodedWindow`` is in ``scanner.media``, ``StreamRisk`` and ``Incident`` in ``scanner.risk``,
+clips and reports in the packages of their names. All values are frozen and validated when they
+are created.
 """
 
 from __future__ import annotations

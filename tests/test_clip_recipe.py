@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.media.decode import look
+from scanner.media.decode import decode_windows_with_bursts
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Rgb
 from scanner.media.samples import Sample as Seen
@@ -91,7 +91,9 @@ def test_training_sees_the_bursts_that_the_scanner_will_see(
     request = DecodeRequest(specs=(spec,), window=None)
     served = [
         burst.images[spec]
-        for _, make in look(BytesIO(sample.path.read_bytes()), request, name="sample")
+        for _, make in decode_windows_with_bursts(
+            BytesIO(sample.path.read_bytes()), request, name="sample"
+        )
         for burst in make()
     ]
     assert taught

@@ -1,5 +1,4 @@
-"""Drawn screens and games: made from a seed, the same for ever, of the medium that they are said to
-be."""
+"""Drawn screens and games are always the same and have the declared medium."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ def recipes() -> None:
     sys.path.insert(0, str(REPOSITORY / "models" / "recipes"))
 
 
-def test_every_scene_is_drawn_alike_from_its_number_and_differs_from_the_next() -> None:
+def test_a_scene_is_always_drawn_the_same_and_differs_from_the_next() -> None:
     from frame_model.drawn import draw, drawn_rows
 
     for first, second in zip(*[iter(drawn_rows(2))] * 2, strict=True):
@@ -29,7 +28,7 @@ def test_every_scene_is_drawn_alike_from_its_number_and_differs_from_the_next() 
         assert not np.array_equal(picture, draw(second.path))
 
 
-def test_a_drawn_picture_is_a_screen_or_rendered_and_shows_nothing_that_is_looked_for() -> None:
+def test_a_drawn_picture_is_a_screen_or_rendered_and_has_no_label() -> None:
     from frame_model.corpus import MEDIA, teach
     from frame_model.drawn import drawn_rows
 

@@ -1,4 +1,4 @@
-"""Footage that is played as if it were live shows the same frames as the file it was cut from."""
+"""A file that is cut into live segments can be decoded segment by segment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from samples.facts import Sample
 from samples.live import cut_into_segments
-from scanner.media.decode import decode
+from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.sources.hls import follow_playlist
 from scanner.sources.limits import FetchLimits
@@ -17,7 +17,7 @@ from scanner.types import FrameSpec
 
 
 @pytest.mark.parametrize("name", ["mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "ts_h264"])
-def test_every_segment_of_a_file_that_was_cut_can_be_seen(
+def test_every_segment_of_a_file_that_was_cut_can_be_decoded(
     name: str, sample_media: Callable[[str], Sample], tmp_path: Path
 ) -> None:
     sample = sample_media(name)
@@ -31,7 +31,7 @@ def test_every_segment_of_a_file_that_was_cut_can_be_seen(
     for piece in follow_playlist(playlist, FetchLimits()):
         assert isinstance(piece.source, Path)
         with piece.source.open("rb") as file:
-            (window,) = decode(file, request, name=piece.name)
+            (window,) = decode_windows(file, request, name=piece.name)
         assert window.samples
         assert window.unseen == ()
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.media.decode import decode
+from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.scoring.golden import check_model
 from scanner.scoring.manifest import read_manifest as read_model
@@ -206,7 +206,11 @@ def test_training_sees_the_pixels_that_the_scanner_will_see(
     taught = shrink(next(open_frames(sample.path, most=1)), Fit.SQUASH)
 
     served = (
-        next(decode(BytesIO(sample.path.read_bytes()), DecodeRequest(specs=(spec,)), name="sample"))
+        next(
+            decode_windows(
+                BytesIO(sample.path.read_bytes()), DecodeRequest(specs=(spec,)), name="sample"
+            )
+        )
         .samples[0]
         .images[spec]
     )

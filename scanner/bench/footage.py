@@ -10,13 +10,13 @@ from typing import Final
 
 from scanner.errors import NoVideoError, SetupError
 from scanner.media.request import DecodeRequest
-from scanner.media.synthetic import Synthetic, write_synthetic
+from scanner.media.synthetic import SyntheticClip, write_synthetic
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import MediaInfo
 
 __all__ = ["Footage", "drawn", "look_at"]
 
-DRAWN: Final = Synthetic()
+DRAWN: Final = SyntheticClip()
 """1080p30, 6 Mb/s, 4 s, a keyframe each 2 s: the segment of an ordinary live stream."""
 KEPT_AS: Final = "1080p30-6M-4s-gop2s-v1.ts"
 """Another version for another drawing."""
@@ -61,7 +61,7 @@ def look_at(path: Path | None, request: DecodeRequest, sandbox: Sandbox) -> Foot
     )
 
 
-def drawn(folder: Path, clip: Synthetic = DRAWN, name: str = KEPT_AS) -> Path:
+def drawn(folder: Path, clip: SyntheticClip = DRAWN, name: str = KEPT_AS) -> Path:
     """The clip in ``folder``, drawn if it is not there yet."""
     path = folder / name
     if path.exists():

@@ -14,7 +14,7 @@ from rich.table import Table
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.status import Status
 from scanner.doctor import Finding, examine
-from scanner.media.open import available_codecs
+from scanner.media.open import list_available_codecs
 from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import read_settings
 
@@ -32,7 +32,7 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
         provider=models.provider,
         models_dir=models.dir,
         added=models.added_dir,
-        codecs=available_codecs,
+        codecs=list_available_codecs,
         walls=_walls,
     )
     if wants_json(as_json):

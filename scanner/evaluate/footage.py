@@ -14,7 +14,7 @@ import numpy as np
 from scanner.errors import ScannerError
 from scanner.evaluate.rows import Row
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded, Rgb
+from scanner.media.samples import DecodedWindow, Rgb
 from scanner.media.sampling import Sampling
 from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import Settings
@@ -57,7 +57,7 @@ def look_at(rows: Iterable[Row], settings: Settings) -> Iterator[tuple[str, Foot
                 yield row.key, found
 
 
-def _footage(windows: list[Decoded]) -> Footage | None:
+def _footage(windows: list[DecodedWindow]) -> Footage | None:
     lumas = [_luma(sample.images[SPEC]) for window in windows for sample in window.samples]
     if not lumas:
         return None

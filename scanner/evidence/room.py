@@ -20,7 +20,7 @@ from scanner.evidence.sheet import Tile, write_poster, write_sheet
 from scanner.lines import SummaryLine
 from scanner.media.clip import ClipInfo, ClipRequest
 from scanner.media.samples import Rgb
-from scanner.media.stills import StillRequest
+from scanner.media.thumbnails import ThumbnailRequest
 from scanner.pts import Clock
 from scanner.report.nouns import Clip, Finding, RiskPoint, Sheet
 from scanner.risk.incident import Incident
@@ -233,7 +233,7 @@ class EvidenceRoom:
         """What one source showed at some of its own seconds."""
         try:
             piece = piece_of(placed, placed.span)
-            request = StillRequest(
+            request = ThumbnailRequest(
                 times=times,
                 spec=PICTURE,
                 first_pts=piece.first_pts,

@@ -1,10 +1,11 @@
-"""Encoded media to samples: the only package that knows FFmpeg. Read ``decode`` first.
+"""Decode media to samples and cut clips: the only package that uses FFmpeg. Read ``decode`` first.
 
-    sniff -> open -> gops -> sampling -> decoder -> scale -> window      samples of a source, window by window
-    instants -> footage -> bursts                                        bursts of a window, where somebody asks for them
-    take (collect) -> clip (mux) and stills                              pictures for people, of the same sources
-    redraw                                                               a source with every picture changed, to measure with
+    sniff -> open -> gops -> window_sampler -> window          samples of a source, by window
+    sampling, gop_decoder, decoder, scale, orientation         which frames, decoded, converted
+    packet_buffer -> bursts                                    bursts of a window, on demand
+    span_reader -> span_packets -> clip (mux), thumbnails      clips and pictures of a source
+    redraw                                                     a source with every picture changed
 
-``timeline`` has the time of all of it. Everything here takes open files and opens nothing else; it
-runs in the sandbox.
+``timeline`` gives each packet its time. Everything here takes open files and opens nothing else; it
+runs in the sandbox. ``sniff``, ``limits``, ``sampling`` and ``request`` load no media library.
 """

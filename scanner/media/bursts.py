@@ -1,5 +1,16 @@
-"""Bursts of a window, made when somebody asks: its packets are decoded once more, by a decoder of
-their own."""
+"""Decode the bursts of a window on demand: its packets are decoded once more, by another decoder.
+
+A burst is planned, waits for its frames, and is then made or left out:
+
+    planned     each instant is given the last frame that has begun by then and can be decoded; a
+                burst with a frame that is more than ``MAX_STALE_STEPS`` too old is not planned
+    waiting     frames come out of the decoder and are kept until no waiting burst needs them
+    complete    all its frames are there: it is made
+    overdue     its GOPs are decoded and frames are missing: each is replaced by the one before, or
+                the burst is left out if that one is too old
+
+Bursts leave in the order of their last frames, so that the first waiting one is always the next.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +26,23 @@ from av.codec import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from scanner.media.decoder import Decoder
-from scanner.media.footage import Footage, Shot, runs
-from scanner.media.instants import burst_instants
-from scanner.media.open import Media, check_pixels
+from scanner.media.decoder import PacketDecoder
+from scanner.media.open import OpenMedia, check_pixels
 from scanner.media.orientation import Turn
+from scanner.media.packet_buffer import BufferedGop, PacketBuffer, group_dependent_gops
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Rgb, Sample
-from scanner.media.scale import Scaler, displayed
+from scanner.media.scale import Scaler, displayed_size
 from scanner.media.window import Window
-from scanner.types import Burst, FrameSpec
+from scanner.types import BURST_INTERVAL, Burst, FrameSpec
 
-__all__ = ["Darkroom"]
+__all__ = ["BurstDecoder", "plan_burst_instants"]
 
-PATIENCE: Final = 2
-"""Steps of a burst that the frame on screen may be older than it should be, where what came after
-it cannot be decoded."""
+MAX_STALE_STEPS: Final = 2
+"""Steps of a burst by which a frame may be older than it should be, where the frames after it
+cannot be decoded."""
 
-_TOLD: Final = (
+_CONTAINER_SETTINGS: Final = (
     "extradata",
     "codec_tag",
     "colorspace",
@@ -40,42 +50,80 @@ _TOLD: Final = (
     "color_primaries",
     "color_trc",
 )
-"""What the container says, and a decoder by itself would not know."""
+"""Settings of the codec that come from the container and that a new decoder would not know."""
 
 Images = Mapping[FrameSpec, Rgb]
+Instants = tuple[Fraction, ...]
+
+
+def plan_burst_instants(last: Fraction, burst: Burst) -> tuple[Instants, ...]:
+    """Return for each burst of a window the instants of its frames, in seconds from the window's
+    first frame.
+
+    ``last`` is where the window's last frame begins; a burst has no later instant, so that it lies
+    inside its window. Bursts follow each other every ``BURST_INTERVAL`` seconds, and the last one is
+    moved back to the end where the end would otherwise be left out. A window that is shorter than
+    one burst gets one that is spread over it, if it is at least half as long.
+
+    >>> [instants[0] for instants in plan_burst_instants(Fraction(5), Burst(frames=8, rate=5))]
+    [Fraction(0, 1), Fraction(2, 1), Fraction(18, 5)]
+    """
+    if last < burst.length:
+        steps = burst.frames - 1
+        return (
+            (tuple(last * step / steps for step in range(burst.frames)),)
+            if last >= burst.length / 2
+            else ()
+        )
+    whole = int((last - burst.length) // BURST_INTERVAL)
+    starts = [BURST_INTERVAL * number for number in range(whole + 1)]
+    if last - (starts[-1] + burst.length) > max(BURST_INTERVAL - burst.length, Fraction(0)):
+        starts.append(last - burst.length)
+    return tuple(
+        tuple(start + Fraction(step, burst.rate) for step in range(burst.frames))
+        for start in starts
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class _PlannedBurst:
     """One burst that is to be made."""
 
     burst: Burst
     start: Fraction
-    """What its first frame shows, in seconds from the window's first frame."""
+    """Instant of its first frame, in seconds from the window's first frame."""
     frames: tuple[int, ...]
     """Starts of the frames that its instants show, in ticks; they never fall, and one may come
     several times."""
 
 
-class Darkroom:
-    """All that is needed to make the bursts of one window."""
+class BurstDecoder:
+    """Makes the bursts of one window."""
 
     def __init__(
-        self, media: Media, request: DecodeRequest, window: Window, footage: Footage, turn: Turn
+        self,
+        media: OpenMedia,
+        request: DecodeRequest,
+        window: Window,
+        buffer: PacketBuffer,
+        turn: Turn,
     ) -> None:
-        """``turn``: of the window's samples; only the track's own decoder knows what the container
-        says of it."""
+        """Copy from ``media`` what is needed, as it may be closed when the bursts are made.
+
+        ``turn`` is the orientation of the window's samples: only the track's own decoder knows what
+        the container says of it.
+        """
         codec = media.codec
         self._name = media.name
         self._codec = codec.codec.name
-        self._told = {name: getattr(codec, name) for name in _TOLD}  # it may be closed by then
-        self._spares_much = request.sampling.between == "fast" and codec.name == "h264"
-        """What others lean on is left out too, so that only frames which come in the order of time
-        are whole."""
+        self._settings = {name: getattr(codec, name) for name in _CONTAINER_SETTINGS}
+        self._skips_referenced = request.sampling.between == "fast" and codec.name == "h264"
+        """True if frames that others reference are skipped too, so that only frames which come in
+        the order of time are whole."""
         self._aspect = media.track.sample_aspect_ratio or codec.sample_aspect_ratio
         self._request = request
         self._window = window
-        self._footage = footage
+        self._buffer = buffer
         self._turn = turn
         self._specs: dict[Burst, list[FrameSpec]] = {}
         for spec in request.burst_specs:
@@ -83,153 +131,165 @@ class Darkroom:
                 self._specs.setdefault(spec.burst, []).append(spec)
         self._scaler = Scaler(tuple(dict.fromkeys(spec.frame for spec in request.burst_specs)))
 
-    def samples(self) -> Iterator[Sample]:
-        """Every burst that can be made, in order of time."""
-        wishes, images, told = self._wishes(), dict[int, Images](), dict[Burst, int]()
-        wanted = frozenset(chain.from_iterable(wish.frames for wish in wishes))
-        decoder = self._decoder()
-        for run in runs(self._footage.shots, wanted):
-            for ticks, made in self._developed(run, wanted, decoder):
-                images[ticks] = made
-                while wishes and all(frame in images for frame in wishes[0].frames):
-                    yield from self._printed(wishes.pop(0), images, told)
-                _forget(images, wishes)
-            while wishes and wishes[0].frames[-1] <= max(
-                run[-1].frames, default=0
-            ):  # what is not here by now does not come
-                yield from self._printed(wishes.pop(0), images, told)
+    def make_bursts(self) -> Iterator[Sample]:
+        """Yield every burst that can be made, in order of time."""
+        waiting, images, last_frames = self._plan(), dict[int, Images](), dict[Burst, int]()
+        wanted = frozenset(chain.from_iterable(planned.frames for planned in waiting))
+        decoder = self._create_decoder()
+        for group in group_dependent_gops(self._buffer.gops, wanted):
+            for ticks, converted in self._decode_group(group, wanted, decoder):
+                images[ticks] = converted
+                while waiting and all(frame in images for frame in waiting[0].frames):
+                    yield from self._assemble(waiting.pop(0), images, last_frames)
+                _discard_unneeded(images, waiting)
+            end = max(group[-1].frames, default=0)
+            while waiting and waiting[0].frames[-1] <= end:  # overdue
+                yield from self._assemble(waiting.pop(0), images, last_frames)
 
-    def _wishes(self) -> list[_Wish]:
-        frames, seen = sorted(self._footage.frames), self._footage.seen
-        if not seen:
+    def _plan(self) -> list[_PlannedBurst]:
+        frames, decodable = sorted(self._buffer.frames), self._buffer.decodable_frames
+        if not decodable:
             return []
-        last = self._window.at(frames[-1])
+        last = self._window.to_seconds(frames[-1])
         anchors = (
-            sorted(chain.from_iterable(shot.anchors for shot in self._footage.shots))
-            if self._spares_much
+            sorted(chain.from_iterable(gop.anchors for gop in self._buffer.gops))
+            if self._skips_referenced
             else []
         )
         planned = (
-            (burst, instants) for burst in self._specs for instants in burst_instants(last, burst)
+            self._plan_burst(burst, instants, frames, decodable, anchors)
+            for burst in self._specs
+            for instants in plan_burst_instants(last, burst)
         )
-        wishes = (self._wish(burst, instants, frames, seen, anchors) for burst, instants in planned)
         return sorted(
-            (wish for wish in wishes if wish is not None),
-            key=lambda wish: (wish.frames[-1], wish.burst),
+            (one for one in planned if one is not None),
+            key=lambda one: (one.frames[-1], one.burst),
         )
 
-    def _wish(
+    def _plan_burst(
         self,
         burst: Burst,
         instants: Sequence[Fraction],
         frames: Sequence[int],
-        seen: Sequence[int],
+        decodable: Sequence[int],
         anchors: Sequence[int],
-    ) -> _Wish | None:
-        """None where too much of it cannot be decoded."""
+    ) -> _PlannedBurst | None:
+        """Return None if too much of the burst cannot be decoded."""
         step = 1 / (burst.rate * self._window.time_base)
         wanted: list[int] = []
         for instant in instants:
             ticks = self._window.start + instant // self._window.time_base
             shown, able, anchor = (
                 _latest(frames, ticks),
-                _latest(seen, ticks),
+                _latest(decodable, ticks),
                 _latest(anchors, ticks),
             )
-            if shown is None or able is None or shown - able > PATIENCE * step:
+            if shown is None or able is None or shown - able > MAX_STALE_STEPS * step:
                 return None
             wanted.append(anchor if anchor is not None and able - anchor <= step else able)
-        return _Wish(burst=burst, start=instants[0], frames=tuple(wanted))
+        return _PlannedBurst(burst=burst, start=instants[0], frames=tuple(wanted))
 
-    def _decoder(self) -> Decoder:
+    def _create_decoder(self) -> PacketDecoder:
         codec = CodecContext.create(self._codec, "r")
         assert isinstance(codec, VideoCodecContext)
-        for name, value in self._told.items():
+        for name, value in self._settings.items():
             setattr(codec, name, value)
-        return Decoder(codec, self._request.sampling.between, self._request.limits)
+        return PacketDecoder(codec, self._request.sampling.between, self._request.limits)
 
-    def _developed(
-        self, run: Sequence[Shot], wanted: frozenset[int], decoder: Decoder
+    def _decode_group(
+        self, group: Sequence[BufferedGop], wanted: frozenset[int], decoder: PacketDecoder
     ) -> Iterator[tuple[int, Images]]:
-        """The wanted frames of shots that follow each other, as they come out."""
-        left = set(wanted.intersection(chain.from_iterable(shot.starts for shot in run)))
-        for sparing in (True, False):
+        """Yield the wanted frames of GOPs that follow each other, as they come out.
+
+        If some are missing although no packet failed, the group is decoded once more in full.
+        """
+        left = set(wanted.intersection(chain.from_iterable(gop.starts for gop in group)))
+        for skipping in (True, False):
             errors = decoder.errors
-            for frame in _decoded(run, frozenset(left), decoder, sparing=sparing):
+            for frame in _decode_gops(group, frozenset(left), decoder, skipping=skipping):
                 if frame.pts in left and not frame.is_corrupt:
                     left.remove(frame.pts)
-                    yield frame.pts, self._images(frame)
+                    yield frame.pts, self._convert(frame)
             if not left or decoder.errors != errors:
                 return
 
-    def _images(self, frame: VideoFrame) -> Images:
+    def _convert(self, frame: VideoFrame) -> Images:
         check_pixels(frame.width, frame.height, self._request.limits, self._name)
-        return self._scaler.images(frame, displayed(frame, self._aspect, self._turn), self._turn)
+        size = displayed_size(frame, self._aspect, self._turn)
+        return self._scaler.images(frame, size, self._turn)
 
-    def _printed(
-        self, wish: _Wish, images: Mapping[int, Images], told: dict[Burst, int]
+    def _assemble(
+        self, planned: _PlannedBurst, images: Mapping[int, Images], last_frames: dict[Burst, int]
     ) -> Iterator[Sample]:
-        """The burst, unless a hole in it is too long, or it ends on the frame on which the one
-        before it did."""
-        frames = _filled(wish, images, PATIENCE / (wish.burst.rate * self._window.time_base))
-        if frames is None or told.get(wish.burst) == frames[-1]:
+        """Yield the burst, unless a hole in it is too long, or it ends on the same frame as the
+        burst before it."""
+        max_age = MAX_STALE_STEPS / (planned.burst.rate * self._window.time_base)
+        frames = _fill_holes(planned, images, max_age)
+        if frames is None or last_frames.get(planned.burst) == frames[-1]:
             return
-        last = told[wish.burst] = frames[-1]
+        last = last_frames[planned.burst] = frames[-1]
         arrays = {
             spec: np.stack([images[ticks][spec.frame] for ticks in frames])
-            for spec in self._specs[wish.burst]
+            for spec in self._specs[planned.burst]
         }
-        epoch = next((shot.epoch for shot in self._footage.shots if last in shot.starts), None)
+        epoch = next((gop.epoch for gop in self._buffer.gops if last in gop.starts), None)
         yield Sample(
-            at=self._window.at(last),
-            pts=self._window.raw(last, epoch),
+            at=self._window.to_seconds(last),
+            pts=self._window.to_pts(last, epoch),
             keyframe=False,
             images=arrays,
-            start=wish.start,
+            start=planned.start,
         )
 
 
-def _decoded(
-    run: Sequence[Shot], wanted: frozenset[int], decoder: Decoder, *, sparing: bool
+def _decode_gops(
+    group: Sequence[BufferedGop],
+    wanted: frozenset[int],
+    decoder: PacketDecoder,
+    *,
+    skipping: bool,
 ) -> Iterator[VideoFrame]:
-    """All frames of the run that come out up to its last wanted one; those that nobody needs are
-    left out if ``sparing``."""
-    for number, shot in enumerate(run):
-        first, *rest = shot.packets
-        left = set(wanted.intersection(shot.starts))
-        for packet in (first, *(shot.leading if number else ()), *rest):
-            if sparing and packet.pts not in wanted:
-                decoder.spare_most()
+    """Yield all frames of the group that come out up to its last wanted one; if ``skipping``, those
+    that are neither wanted nor referenced are left out."""
+    for number, gop in enumerate(group):
+        first, *rest = gop.packets
+        left = set(wanted.intersection(gop.starts))
+        for packet in (first, *(gop.leading if number else ()), *rest):
+            if skipping and packet.pts not in wanted:
+                decoder.skip_unreferenced()
             else:
-                decoder.spare_nothing()
+                decoder.skip_nothing()
             yield from decoder.feed(packet)
             left.discard(packet.pts or 0)
-            if not left and shot is run[-1]:
+            if not left and gop is group[-1]:
                 break
     yield from decoder.drain()
 
 
 def _latest(frames: Sequence[int], ticks: int) -> int | None:
-    """The last of the frames that has begun by then."""
+    """Return the last of the frames that has begun by then."""
     index = bisect_right(frames, ticks) - 1
     return frames[index] if index >= 0 else None
 
 
-def _filled(wish: _Wish, images: Mapping[int, Images], patience: Fraction) -> list[int] | None:
-    """The frames that are there in the places of those that are wanted; None where one is too old."""
+def _fill_holes(
+    planned: _PlannedBurst, images: Mapping[int, Images], max_age: Fraction
+) -> list[int] | None:
+    """Return the frames to show, each missing one replaced by the one before; None if that one is
+    older than ``max_age`` ticks."""
     filled: list[int] = []
-    for ticks in wish.frames:
+    for ticks in planned.frames:
         shown = ticks if ticks in images else filled[-1] if filled else None
-        if shown is None or ticks - shown > patience:
+        if shown is None or ticks - shown > max_age:
             return None
         filled.append(shown)
     return filled
 
 
-def _forget(images: dict[int, Images], wishes: Sequence[_Wish]) -> None:
-    """Drop what no burst wants any more."""
-    if not wishes:
+def _discard_unneeded(images: dict[int, Images], waiting: Sequence[_PlannedBurst]) -> None:
+    """Delete the images that no waiting burst needs."""
+    if not waiting:
         return
-    first = min(wish.frames[0] for wish in wishes)
+    first = min(planned.frames[0] for planned in waiting)
     for ticks in [ticks for ticks in images if ticks < first]:
         del images[ticks]

@@ -1,4 +1,4 @@
-"""From a source to the windows of it that were looked at."""
+"""Decode a source window by window."""
 
 from __future__ import annotations
 
@@ -10,79 +10,79 @@ from av.error import FFmpegError
 
 from scanner.errors import FormatError, LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
-from scanner.media.gops import GopRule, VideoPacket, gather
-from scanner.media.handover import unfollowed
+from scanner.media.gops import GopRule, VideoPacket, assemble_gops
 from scanner.media.header import read_header
 from scanner.media.limits import MediaLimits
-from scanner.media.looking import Looker, Seen
 from scanner.media.open import (
     WRAP_BITS,
-    Media,
+    OpenMedia,
     check_duration,
     check_pixels,
-    joined,
-    kind_of,
+    measure_size,
     open_media,
-    size_of,
+    prepend_init,
+    sniff_source,
 )
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.sniff import Container
 from scanner.media.timeline import Timeline
+from scanner.media.transport_stream import measure_later_tracks
+from scanner.media.window_sampler import WindowSampler, WindowWithBursts
 
-__all__ = ["decode", "look"]
+__all__ = ["decode_windows", "decode_windows_with_bursts"]
 
 log = logging.getLogger(__name__)
 
 
-def decode(
+def decode_windows(
     source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None
-) -> Iterator[Decoded]:
-    """The windows of ``look``, without their bursts."""
-    for decoded, _ in look(source, request, name=name, init=init):
-        yield decoded
+) -> Iterator[DecodedWindow]:
+    """Yield the windows of ``decode_windows_with_bursts`` without their bursts."""
+    for window, _ in decode_windows_with_bursts(source, request, name=name, init=init):
+        yield window
 
 
-def look(
+def decode_windows_with_bursts(
     source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None
-) -> Iterator[Seen]:
-    """The source's windows in order, from ``request.first_window`` on, each with what makes its
-    bursts.
+) -> Iterator[WindowWithBursts]:
+    """Yield the source's windows in order, from ``request.first_window`` on, each with the function
+    that makes its bursts.
 
     ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened.
-    ``name`` is what messages call it; ``init`` goes before it. Memory is bounded by one window's
-    samples and one GOP's packets; where bursts are wanted, by the packets of two windows, as many
-    bytes each as a GOP may have.
+    ``name`` is what messages call it; ``init`` is the init segment that goes before it. Memory is
+    bounded by one window's samples and one GOP's packets; where bursts are wanted, by the packets
+    of two windows, each with as many bytes as a GOP may have.
 
     Raises:
-        FormatError: not a container or codec that we open.
+        FormatError: the container or codec is not one that we open.
         DamagedError: it is one, but nothing of it can be read.
-        NoVideoError: nothing to look at.
-        LimitError: over one of ``request.limits``.
+        NoVideoError: there is no picture in it.
+        LimitError: it is over one of ``request.limits``.
         MemoryError: the source asks for more than the process may have.
     """
     limits = request.limits
-    size = size_of(source) + len(init or b"")
+    size = measure_size(source) + len(init or b"")
     if size > limits.max_bytes:
         raise LimitError(f"{name}: {size} bytes, limit is {limits.max_bytes}", kind="limit_bytes")
-    whole = joined(source, init)
-    kind = kind_of(whole, name)
-    if kind.picture:
-        yield from ((decoded, _no_bursts) for decoded in _pictures(whole, kind, request, name))
+    whole = prepend_init(source, init)
+    kind = sniff_source(whole, name)
+    if kind.is_picture:
+        yield from ((window, _no_bursts) for window in _decode_picture(whole, kind, request, name))
         return
     with open_media(whole, kind, limits, name) as media:
-        yield from _windows(media, whole, request)
+        yield from _decode_track(media, whole, request)
 
 
 def _no_bursts() -> Iterator[Sample]:
-    """Of pictures and animations."""
+    """Yield nothing: pictures and animations have no bursts."""
     return iter(())
 
 
-def _pictures(
+def _decode_picture(
     source: BinaryIO, kind: Container, request: DecodeRequest, name: str
-) -> Iterator[Decoded]:
+) -> Iterator[DecodedWindow]:
     limits = request.limits
     data = source.read(limits.max_still_bytes + 1)
     if len(data) > limits.max_still_bytes:
@@ -92,60 +92,76 @@ def _pictures(
         )
     header = read_header(data, kind, name)
     check_pixels(header.width, header.height, limits, name)
-    if header.moving:
+    if header.animated:
         raise FormatError(
-            f"{name}: an animated PNG, of which only the first picture could be read; GIF and WebP may move"
+            f"{name}: an animated PNG, of which only the first picture could be read; "
+            "animations are read from GIF and WebP"
         )
     if kind is Container.WEBP and is_animated(data):
         return decode_animation(data, (header.width, header.height), request, name)
     return decode_picture(data, kind, header.turn, request, name)
 
 
-def _windows(media: Media, source: BinaryIO, request: DecodeRequest) -> Iterator[Seen]:
-    packets = _Packets(media, request.limits)
-    looker = Looker(media, request)
+def _decode_track(
+    media: OpenMedia, source: BinaryIO, request: DecodeRequest
+) -> Iterator[WindowWithBursts]:
+    packets = _PacketReader(media, request.limits)
+    sampler = WindowSampler(media, request)
     longest = request.window // media.time_base if request.window is not None else None
-    timeline = Timeline(media.time_base, wrap_bits=media.wrap_bits, running=media.kind in WRAP_BITS)
-    keep = request.sampling.strategy != "keyframes" or bool(request.burst_specs)
-    rule = GopRule(keep=keep, longest=longest, max_bytes=request.limits.max_gop_bytes)
-    index, frames, begun, end = 0, 0, None, 0
-    for gop in gather(packets, timeline, rule):
-        begun, end = gop.start if begun is None else begun, gop.end
+    index, frames, begin, end = 0, 0, None, 0
+    for gop in assemble_gops(packets, _timeline(media), _gop_rule(request, longest)):
+        begin, end = gop.start if begin is None else begin, gop.end
         frames += len(gop.shown)
-        check_duration((end - begun) * media.time_base, request.limits, media.name)
-        window = looker.window
+        check_duration((end - begin) * media.time_base, request.limits, media.name)
+        window = sampler.window
         if (
             window is not None
             and longest is not None
             and (gop.first.jump or end - window.start > longest)
         ):
-            yield from looker.close(following=gop)
+            finished = sampler.close(following=gop)
+            if finished is not None:
+                yield finished
             index += 1
-        looker.look(gop, index)
-    if begun is None:
+        sampler.add(gop, index)
+    if begin is None:
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
     promised = media.track.duration if frames < media.track.frames else None
-    missing = begun + promised - end if promised else 0
-    if media.kind is Container.MPEGTS and (
-        packets.others or len(media.container.streams.video) > 1
-    ):
-        missing = min(
-            unfollowed(source, media.track.id), int(request.limits.max_duration / media.time_base)
-        )
-    yield from looker.close(following=None, missing=missing)
+    missing = begin + promised - end if promised else 0
+    if packets.may_have_later_tracks:
+        longest_missing = int(request.limits.max_duration / media.time_base)
+        missing = min(measure_later_tracks(source, media.track.id), longest_missing)
+    finished = sampler.close(following=None, missing=missing)
+    if finished is not None:
+        yield finished
 
 
-class _Packets:
-    """Whatever can be demuxed of the track.
+def _timeline(media: OpenMedia) -> Timeline:
+    return Timeline(media.time_base, wrap_bits=media.wrap_bits, running=media.kind in WRAP_BITS)
 
-    What cannot is stepped over, a bounded number of times in a row.
+
+def _gop_rule(request: DecodeRequest, longest: int | None) -> GopRule:
+    keep = request.sampling.strategy != "keyframes" or bool(request.burst_specs)
+    return GopRule(keep=keep, longest=longest, max_bytes=request.limits.max_gop_bytes)
+
+
+class _PacketReader:
+    """Reads all packets of the track that can be demuxed.
+
+    Packets that cannot are skipped, a bounded number of times in a row.
     """
 
-    def __init__(self, media: Media, limits: MediaLimits) -> None:
+    def __init__(self, media: OpenMedia, limits: MediaLimits) -> None:
         self._media = media
         self._limits = limits
-        self.others = False
-        """Tracks were added on the way."""
+        self._tracks_were_added = False
+
+    @property
+    def may_have_later_tracks(self) -> bool:
+        """Whether the picture may continue in another track of a transport stream."""
+        return self._media.kind is Container.MPEGTS and (
+            self._tracks_were_added or len(self._media.container.streams.video) > 1
+        )
 
     def __iter__(self) -> Iterator[VideoPacket]:
         failures = 0
@@ -157,10 +173,10 @@ class _Packets:
                         yield packet
                 return
             except IndexError:  # PyAV's last step, where tracks were added; all packets have come
-                self.others = True
+                self._tracks_were_added = True
                 return
-            except FFmpegError as why:
+            except FFmpegError as error:
                 failures += 1
                 log.debug(
-                    "packet not readable", extra={"source": self._media.name, "why": str(why)}
+                    "packet not readable", extra={"source": self._media.name, "error": str(error)}
                 )

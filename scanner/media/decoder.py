@@ -1,4 +1,4 @@
-"""The codec, fed packet by packet, with its errors counted."""
+"""Feed a codec packet by packet and count its errors."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from av.video.frame import VideoFrame
 from scanner.media.gops import VideoPacket
 from scanner.media.limits import MediaLimits
 
-__all__ = ["Decoder"]
+__all__ = ["PacketDecoder"]
 
-_Sparing: TypeAlias = Literal["DEFAULT", "BIDIR", "NONREF"]
+_SkipFrame: TypeAlias = Literal["DEFAULT", "BIDIR", "NONREF"]
 
-_EXACT: dict[str, _Sparing] = {
+_EXACT: dict[str, _SkipFrame] = {
     "h264": "NONREF",
     "hevc": "NONREF",
     "mpeg4": "BIDIR",
     "mpeg1video": "BIDIR",
     "mpeg2video": "BIDIR",
 }
-"""Frames that no other leans on, by codec.
+"""FFmpeg's ``skip_frame`` that leaves out the frames which no other references, by codec.
 
-The other codecs have none, or their decoders would leave out what we want to see.
+The other codecs have no such frames, or their decoders would leave out frames that we want.
 """
-_SPARED: dict[str, dict[str, _Sparing]] = {"exact": _EXACT, "fast": {**_EXACT, "h264": "BIDIR"}}
-"""HEVC's decoder shows nothing more once a reference is missing, so there is no faster way."""
+_SKIPPABLE: dict[str, dict[str, _SkipFrame]] = {
+    "exact": _EXACT,
+    "fast": {**_EXACT, "h264": "BIDIR"},
+}
+"""``skip_frame`` by ``Sampling.between`` and codec. HEVC's decoder returns nothing more once a
+reference is missing, so there is no faster setting for it."""
 
 log = logging.getLogger(__name__)
 
 
-class Decoder:
-    """One thread, no frames that nobody needs, nothing raised for a broken packet."""
+class PacketDecoder:
+    """Decodes on one thread, can skip unreferenced frames, and counts broken packets."""
 
     def __init__(
         self, codec: VideoCodecContext, between: Literal["fast", "exact"], limits: MediaLimits
@@ -42,25 +46,25 @@ class Decoder:
         codec.thread_count = 1  # frame threads that are dropped undrained deadlock
         codec.options = {"max_pixels": str(limits.max_pixels)}
         self._codec = codec
-        self._spared: _Sparing = _SPARED[between].get(codec.name, "DEFAULT")
-        self._patience = limits.max_errors
-        self._failures = 0
+        self._skippable: _SkipFrame = _SKIPPABLE[between].get(codec.name, "DEFAULT")
+        self._max_errors = limits.max_errors
+        self._errors_in_a_row = 0
         self.errors = 0
-        """Packets that failed so far."""
+        """Number of packets that failed so far."""
 
     @property
-    def given_up(self) -> bool:
-        """So many packets in a row failed that the rest is not tried."""
-        return self._failures >= self._patience
+    def has_given_up(self) -> bool:
+        """Whether too many packets in a row failed, so that the rest is not tried."""
+        return self._errors_in_a_row >= self._max_errors
 
     def feed(self, packet: VideoPacket) -> list[VideoFrame]:
-        """The frames that came out, in order of time; often those of earlier packets."""
-        if self.given_up:
+        """Return the frames that came out, in order of time; often those of earlier packets."""
+        if self.has_given_up:
             return []
         return self._decode(packet)
 
     def drain(self) -> list[VideoFrame]:
-        """The frames still inside; the next packet fed must be a keyframe's."""
+        """Return the frames still inside; the next packet fed must be a keyframe's."""
         if not self._codec.is_open:
             return []
         frames = self._decode(None)
@@ -68,25 +72,28 @@ class Decoder:
         return frames
 
     @property
-    def spares(self) -> bool:
-        """Some frames are left out, as no other that we want depends on them."""
+    def is_skipping(self) -> bool:
+        """Whether some frames are left out because no other wanted frame references them."""
         return self._codec.skip_frame != "DEFAULT"
 
-    def spare_most(self) -> None:
-        """From here on leave out the frames that others do not need, where the codec has such."""
-        self._codec.skip_frame = self._spared
+    def skip_unreferenced(self) -> None:
+        """From here on leave out the frames that no other references, if the codec has such."""
+        self._codec.skip_frame = self._skippable
 
-    def spare_nothing(self) -> None:
+    def skip_nothing(self) -> None:
         """From here on leave out no frame."""
         self._codec.skip_frame = "DEFAULT"
 
     def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:
         try:
             frames = self._codec.decode(packet)
-        except FFmpegError as why:
-            self._failures += 1
+        except FFmpegError as error:
+            self._errors_in_a_row += 1
             self.errors += 1
-            log.debug("packet not decodable", extra={"why": str(why), "failures": self._failures})
+            log.debug(
+                "packet not decodable",
+                extra={"error": str(error), "in_a_row": self._errors_in_a_row},
+            )
             return []
-        self._failures = 0
+        self._errors_in_a_row = 0
         return frames

@@ -1,4 +1,24 @@
-"""Packets gathered into GOPs, with the time that each one shows."""
+"""Assemble packets into GOPs, with the time that each one shows.
+
+A GOP passes through three states. It is yielded late because only the packets after it tell where
+it ends, and which of its frames come after the next keyframe:
+
+    open ---(a packet begins the next GOP)---> pending ---(second anchor of the next)---> yielded
+      `-----(the source ends)----> yielded
+
+What becomes of a packet, by the first line that applies:
+
+    packet                                   condition                    action
+    -------------------------------------    -------------------------    -----------------------
+    keyframe, first packet, or clock jump                                 begin a GOP
+    anchor (later than all before it)        GOP too long or too large    begin a continuation
+    shown before the GOP's first frame       GOP is decodable             a leading frame, which
+                                                                          the pending GOP shows
+    any other                                                             append to the open GOP
+
+Before an anchor or a beginning, an open GOP that turns out to be too long is split before its last
+anchor: how long that one is shown is known only now.
+"""
 
 from __future__ import annotations
 
@@ -9,195 +29,199 @@ from typing import TypeAlias
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from scanner.media.timeline import Placed, Timeline
+from scanner.media.timeline import PacketTime, Timeline
 
-__all__ = ["Gop", "GopRule", "VideoPacket", "gather"]
+__all__ = ["Gop", "GopRule", "VideoPacket", "assemble_gops"]
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GopRule:
-    """How much of a GOP is kept, and when it is cut inside."""
+    """How much of a GOP is kept, and when it is cut."""
 
     keep: bool
-    """All packets, and not only the keyframe's."""
+    """True to keep all packets, false to keep only the keyframe's."""
     longest: int | None
-    """In ticks; ``None``: never cut for its length."""
+    """Longest GOP in ticks; ``None``: never cut for its length."""
     max_bytes: int
+    """Bytes of packets above which a GOP is cut."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Gop:
     """A keyframe and what follows it, in ticks of the timeline."""
 
-    first: Placed
-    """Its first frame in the order of decoding; the keyframe where ``keyed``."""
+    first: PacketTime
+    """First frame in the order of decoding; the keyframe if the GOP is ``keyed``."""
     keyed: bool
-    """It begins with a keyframe."""
+    """True if it begins with a keyframe."""
     continues: bool
-    """It is the rest of a GOP that was cut for its length: decoding goes on from the piece before.
+    """True if it is a later piece of a GOP that was cut: decoding continues from the piece before.
     """
     continued: bool = False
-    """Another piece follows."""
+    """True if another piece of the same GOP follows."""
     end: int = 0
-    """Where the next frame after it begins, or its last frame ends."""
+    """Start of the next frame after it, or the end of its last frame."""
     anchors: list[int] = field(default_factory=list)
-    """Frames that come in order of time; the others are shown before one that came earlier."""
+    """Starts of the frames that come in order of time; each other frame is shown before one that
+    came earlier."""
     shown: list[int] = field(default_factory=list)
-    """Every frame's start, in the order of decoding."""
-    led: list[int] = field(default_factory=list)
+    """Starts of all frames, in the order of decoding."""
+    overhang: list[int] = field(default_factory=list)
     """Starts of frames that come after the next keyframe and are shown before it."""
     packets: list[VideoPacket] = field(default_factory=list)
-    """In order of decoding, their ``pts`` in ticks; what leads a keyframe needs the GOP before and
-    is left out."""
+    """Packets in the order of decoding, ``pts`` in ticks, without the leading ones."""
     leading: list[VideoPacket] = field(default_factory=list)
-    """What is left out so: it comes right after the keyframe, in order of decoding."""
+    """Packets right after the keyframe whose frames are shown before it and need the GOP before, in
+    the order of decoding."""
     fed: int = 0
-    """So many of the packets are in the decoder already."""
+    """Number of packets that are in the decoder already."""
     size: int = 0
-    """Bytes of those packets."""
-    border: int = 0
-    """Where among the packets the last anchor's is."""
+    """Bytes of ``packets``."""
+    last_anchor: int = 0
+    """Index of the last anchor's packet in ``packets``."""
 
     @property
     def last(self) -> int:
-        """Ticks of the last frame shown."""
-        return max((*self.shown, *self.led), default=self.first.ticks)
+        """Tick of the last frame shown."""
+        return max((*self.shown, *self.overhang), default=self.first.ticks)
 
     @property
     def start(self) -> int:
-        """Ticks of the first frame shown."""
+        """Tick of the first frame shown."""
         return min(self.shown, default=self.first.ticks)
 
     @property
-    def decodable(self) -> bool:
-        """A keyframe leads into it."""
+    def is_decodable(self) -> bool:
+        """Whether a keyframe comes before its frames."""
         return self.keyed or self.continues
 
     @property
-    def opens(self) -> bool:
-        """Its first frame to be shown is a keyframe; an edit list may keep that one for decoding
-        only."""
+    def shows_keyframe(self) -> bool:
+        """Whether its first frame to be shown is its keyframe.
+
+        An edit list may keep the keyframe for decoding only.
+        """
         return self.keyed and self.anchors[:1] == [self.first.ticks]
 
-    def take(self, packet: VideoPacket, placed: Placed) -> None:
+    def append(self, packet: VideoPacket, time: PacketTime) -> None:
         """Keep a packet for decoding."""
-        packet.pts = placed.ticks
+        packet.pts = time.ticks
         self.packets.append(packet)
         self.size += packet.size
 
     def split(self) -> Gop:
-        """Cut before the last anchor; what is from there on comes back."""
-        border = self.anchors.pop()
-        first = Placed(border, self.first.raw + border - self.first.ticks, False)
-        rest = Gop(first=first, keyed=False, continues=self.decodable, anchors=[border])
-        rest.shown = [ticks for ticks in self.shown if ticks >= border]
-        rest.packets, self.packets = self.packets[self.border :], self.packets[: self.border]
+        """Cut before the last anchor and return the rest from there on."""
+        cut = self.anchors.pop()
+        first = PacketTime(cut, self.first.raw + cut - self.first.ticks, False)
+        rest = Gop(first=first, keyed=False, continues=self.is_decodable, anchors=[cut])
+        rest.shown = [ticks for ticks in self.shown if ticks >= cut]
+        rest.packets = self.packets[self.last_anchor :]
+        self.packets = self.packets[: self.last_anchor]
         rest.size = sum(packet.size for packet in rest.packets)
-        self.shown = [ticks for ticks in self.shown if ticks < border]
-        self.continued, self.end = self.decodable, border
+        self.shown = [ticks for ticks in self.shown if ticks < cut]
+        self.continued, self.end = self.is_decodable, cut
         return rest
 
     def close(self, end: int) -> Gop:
-        """Itself, with its end known."""
+        """Set the end and return the GOP itself."""
         self.end = end
         return self
 
 
-def gather(packets: Iterable[VideoPacket], timeline: Timeline, rule: GopRule) -> Iterator[Gop]:
-    """GOPs in order, each one packet late: its end is then known, and the leading frames that it
-    shows have come."""
-    gatherer = _Gatherer(rule)
+def assemble_gops(
+    packets: Iterable[VideoPacket], timeline: Timeline, rule: GopRule
+) -> Iterator[Gop]:
+    """Yield GOPs in order, each one late: its end is then known, and so are the leading frames of
+    the next GOP that it shows."""
+    assembler = _GopAssembler(rule)
     for packet in packets:
         pts = packet.dts if packet.pts is None else packet.pts
-        placed = timeline.place(pts, duration=packet.duration or 0, keyframe=packet.is_keyframe)
-        yield from gatherer.add(packet, placed)
-    yield from gatherer.finish(timeline.end)
+        time = timeline.place(pts, duration=packet.duration or 0, keyframe=packet.is_keyframe)
+        yield from assembler.add(packet, time)
+    yield from assembler.finish(timeline.end)
 
 
-class _Gatherer:
-    """At most one open GOP, and the one before it until its leading frames have come."""
+class _GopAssembler:
+    """Holds at most one open and one pending GOP (see the module's table)."""
 
     def __init__(self, rule: GopRule) -> None:
         self._rule = rule
         self._open: Gop | None = None
-        self._held: Gop | None = None
+        self._pending: Gop | None = None
 
-    def add(self, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
-        """Take one packet; GOPs that are complete now come back."""
-        begins = self._open is None or packet.is_keyframe or placed.jump
-        anchor = (
-            self._open is None or not self._open.anchors or placed.ticks > self._open.anchors[-1]
-        )
+    def add(self, packet: VideoPacket, time: PacketTime) -> Iterator[Gop]:
+        """Add one packet and yield the GOPs that are complete now."""
+        begins = self._open is None or packet.is_keyframe or time.jump
+        anchor = self._open is None or not self._open.anchors or time.ticks > self._open.anchors[-1]
         if anchor or begins:
-            yield from self._shorten(placed)
+            yield from self._shorten(time)
         gop = self._open
-        if gop is None or begins or (anchor and self._is_over(gop, placed)):
-            yield from self._begin(packet, placed)
-        elif placed.ticks < gop.first.ticks and gop.decodable:
-            self._lead(gop, packet, placed)
+        if gop is None or begins or (anchor and self._is_over(gop, time)):
+            yield from self._begin(packet, time)
+        elif time.ticks < gop.first.ticks and gop.is_decodable:
+            self._add_leading(gop, packet, time)
         else:
-            yield from self._follow(gop, packet, placed)
+            yield from self._append(gop, packet, time)
 
     def finish(self, end: int) -> Iterator[Gop]:
-        """What is left when the source ends."""
+        """Yield what is left when the source ends."""
         yield from self._release()
         if self._open is not None:
             yield self._open.close(end)
 
-    def _is_over(self, gop: Gop, placed: Placed) -> bool:
-        """With the next frame at ``placed``, the piece is too long or too large."""
-        too_long = self._rule.longest is not None and placed.ticks - gop.start > self._rule.longest
+    def _is_over(self, gop: Gop, time: PacketTime) -> bool:
+        """Return whether the GOP is too long or too large if its next frame begins at ``time``."""
+        too_long = self._rule.longest is not None and time.ticks - gop.start > self._rule.longest
         return too_long or gop.size > self._rule.max_bytes
 
-    def _shorten(self, placed: Placed) -> Iterator[Gop]:
-        """Only now is it known how long the last frame is shown: the piece may have to end before
-        it."""
+    def _shorten(self, time: PacketTime) -> Iterator[Gop]:
         gop = self._open
-        if gop is not None and len(gop.anchors) > 1 and self._is_over(gop, placed):
+        if gop is not None and len(gop.anchors) > 1 and self._is_over(gop, time):
             yield from self._release()
             self._open = gop.split()
             yield gop
 
     def _release(self) -> Iterator[Gop]:
-        held, self._held = self._held, None
-        if held is not None:
-            yield held
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            yield pending
 
-    def _begin(self, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
+    def _begin(self, packet: VideoPacket, time: PacketTime) -> Iterator[Gop]:
         yield from self._release()
         before = self._open
         continues = (
-            before is not None and before.decodable and not (packet.is_keyframe or placed.jump)
+            before is not None and before.is_decodable and not (packet.is_keyframe or time.jump)
         )
-        self._open = Gop(first=placed, keyed=packet.is_keyframe, continues=continues)
+        self._open = Gop(first=time, keyed=packet.is_keyframe, continues=continues)
         if before is not None:
             before.continued = continues
-            self._held = before.close(placed.ticks)
-        yield from self._follow(self._open, packet, placed)
+            self._pending = before.close(time.ticks)
+        yield from self._append(self._open, packet, time)
 
-    def _lead(self, gop: Gop, packet: VideoPacket, placed: Placed) -> None:
-        """A frame before the keyframe it follows is shown in the GOP before, if there is one.
+    def _add_leading(self, gop: Gop, packet: VideoPacket, time: PacketTime) -> None:
+        """Add a frame that is shown before the keyframe it follows.
 
-        After a cut inside a GOP it can be decoded, and others may depend on it.
+        The pending GOP shows it, if there is one. After a cut inside a GOP it can be decoded, and
+        other frames may depend on it.
         """
         if gop.continues:
-            gop.take(packet, placed)
+            gop.append(packet, time)
         elif self._rule.keep:
-            packet.pts = placed.ticks
+            packet.pts = time.ticks
             gop.leading.append(packet)
-        if self._held is not None and not gop.first.jump:
-            self._held.led.append(placed.ticks)
+        if self._pending is not None and not gop.first.jump:
+            self._pending.overhang.append(time.ticks)
 
-    def _follow(self, gop: Gop, packet: VideoPacket, placed: Placed) -> Iterator[Gop]:
-        anchor = not packet.is_discard and (not gop.anchors or placed.ticks > gop.anchors[-1])
+    def _append(self, gop: Gop, packet: VideoPacket, time: PacketTime) -> Iterator[Gop]:
+        anchor = not packet.is_discard and (not gop.anchors or time.ticks > gop.anchors[-1])
         if anchor:
-            gop.anchors.append(placed.ticks)
-            gop.border = len(gop.packets)
+            gop.anchors.append(time.ticks)
+            gop.last_anchor = len(gop.packets)
         if not packet.is_discard:
-            gop.shown.append(placed.ticks)
-        if packet.is_keyframe or (self._rule.keep and gop.decodable):
-            gop.take(packet, placed)
+            gop.shown.append(time.ticks)
+        if packet.is_keyframe or (self._rule.keep and gop.is_decodable):
+            gop.append(packet, time)
         if anchor and len(gop.anchors) > 1:
             yield from self._release()

@@ -1,4 +1,4 @@
-"""Size and orientation of a picture, read from its header before a decoder allocates anything.
+"""Read a picture's size and orientation from its header, before a decoder allocates memory.
 
 Pure.
 """
@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scanner.errors import DamagedError
-from scanner.media.orientation import UPRIGHT, Turn, exif_turn
+from scanner.media.orientation import UPRIGHT, Turn, turn_from_exif
 from scanner.media.sniff import Container
 
-__all__ = ["Header", "chunks", "read_header"]
+__all__ = ["PictureHeader", "iterate_chunks", "read_header"]
 
 _ORIENTATION = 0x0112
 _NO_PICTURE_STARTS = frozenset({0xC4, 0xC8, 0xCC})
@@ -21,33 +21,33 @@ _NO_PICTURE_STARTS = frozenset({0xC4, 0xC8, 0xCC})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What a picture says of itself."""
+class PictureHeader:
+    """Size and orientation that a picture declares."""
 
     width: int
-    """Stored pixels, before it is turned."""
+    """Stored pixels, before the picture is turned."""
     height: int
     turn: Turn = UPRIGHT
-    moving: bool = False
-    """It says that more pictures follow the first one."""
+    animated: bool = False
+    """True if it declares that more pictures follow the first one."""
 
 
-def read_header(data: bytes, kind: Container, name: str) -> Header:
-    """The header of a JPEG, PNG or WebP.
+def read_header(data: bytes, kind: Container, name: str) -> PictureHeader:
+    """Read the header of a JPEG, PNG or WebP.
 
     Raises:
-        DamagedError: it ends, or does not say a size, before its picture begins.
+        DamagedError: the header is incomplete or has no size.
     """
     try:
         return _READERS[kind](data)
-    except (struct.error, IndexError) as why:
+    except (struct.error, IndexError) as error:
         raise DamagedError(
             f"{name}: {len(data)} bytes of {kind.name}, its header is incomplete"
-        ) from why
+        ) from error
 
 
-def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Identifier and content of each RIFF chunk, the last one as long as there is data."""
+def iterate_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield identifier and content of each RIFF chunk; the last one ends with the data."""
     at = 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
@@ -55,7 +55,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + size + size % 2
 
 
-def _jpeg(data: bytes) -> Header:
+def _read_jpeg(data: bytes) -> PictureHeader:
     turn, at = UPRIGHT, 2
     while True:
         while data[at] == 0xFF and data[at + 1] == 0xFF:
@@ -65,30 +65,30 @@ def _jpeg(data: bytes) -> Header:
             raise IndexError
         if 0xC0 <= marker <= 0xCF and marker not in _NO_PICTURE_STARTS:
             height, width = struct.unpack_from(">HH", data, at + 5)
-            return Header(width=width, height=height, turn=turn)
+            return PictureHeader(width=width, height=height, turn=turn)
         if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            turn = _exif(data[at + 10 : at + 2 + size])
+            turn = _read_exif(data[at + 10 : at + 2 + size])
         at += 2 + size
 
 
-def _png(data: bytes) -> Header:
+def _read_png(data: bytes) -> PictureHeader:
     width, height = struct.unpack_from(">II", data, 16)
-    turn, moving, at = UPRIGHT, False, 8
+    turn, animated, at = UPRIGHT, False, 8
     while at + 8 <= len(data):
         (size,) = struct.unpack_from(">I", data, at)
         if data[at + 4 : at + 8] == b"acTL":
-            moving = struct.unpack_from(">I", data, at + 8)[0] > 1
+            animated = struct.unpack_from(">I", data, at + 8)[0] > 1
         if data[at + 4 : at + 8] == b"eXIf":
-            turn = _exif(data[at + 8 : at + 8 + size])
+            turn = _read_exif(data[at + 8 : at + 8 + size])
         at += 12 + size
-    return Header(width=width, height=height, turn=turn, moving=moving)
+    return PictureHeader(width=width, height=height, turn=turn, animated=animated)
 
 
-def _webp(data: bytes) -> Header:
+def _read_webp(data: bytes) -> PictureHeader:
     turn = next(
         (
-            _exif(body.removeprefix(b"Exif\0\0"))
-            for name, body in chunks(data[12:])
+            _read_exif(body.removeprefix(b"Exif\0\0"))
+            for name, body in iterate_chunks(data[12:])
             if name == b"EXIF"
         ),
         UPRIGHT,
@@ -104,11 +104,11 @@ def _webp(data: bytes) -> Header:
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     else:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", body, 6))
-    return Header(width=width, height=height, turn=turn)
+    return PictureHeader(width=width, height=height, turn=turn)
 
 
-def _exif(tiff: bytes) -> Turn:
-    """Upright where the block is broken: a picture is shown all the same."""
+def _read_exif(tiff: bytes) -> Turn:
+    """Return the turn that EXIF declares; a broken block counts as upright."""
     order = "<" if tiff[:2] == b"II" else ">"
     try:
         (at,) = struct.unpack_from(order + "I", tiff, 4)
@@ -116,10 +116,10 @@ def _exif(tiff: bytes) -> Turn:
         for entry in range(at + 2, at + 2 + 12 * count, 12):
             tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
             if tag == _ORIENTATION:
-                return exif_turn(value)
+                return turn_from_exif(value)
     except struct.error:
         pass
     return UPRIGHT
 
 
-_READERS = {Container.JPEG: _jpeg, Container.PNG: _png, Container.WEBP: _webp}
+_READERS = {Container.JPEG: _read_jpeg, Container.PNG: _read_png, Container.WEBP: _read_webp}

@@ -1,4 +1,4 @@
-"""How much of a source is looked at before it is refused."""
+"""Limits above which a source is refused."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ __all__ = ["MediaLimits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaLimits:
-    """Bounds on one source; each is told as a ``LimitError`` with a kind of its own.
+    """Bounds on one source; each one raises a ``LimitError`` with a kind of its own.
 
-    They refuse what is too large on its face. What is small and costs much is ended by the sandbox.
+    They refuse a source that declares itself too large. A small source that costs much is ended by
+    the sandbox.
     """
 
     max_bytes: int = 2 << 30
-    """``limit_bytes``: the source, with its init segment."""
+    """``limit_bytes``: bytes of the source with its init segment."""
     max_still_bytes: int = 64 << 20
-    """``limit_bytes``: a still picture, which is read into memory whole."""
+    """``limit_bytes``: bytes of a still picture, which is read into memory whole."""
     max_duration: Fraction = Fraction(12 * 3600)
     """``limit_duration``: seconds from the first frame to the last one's end."""
     max_pixels: int = 8192 * 4320
@@ -26,14 +27,14 @@ class MediaLimits:
     max_frames: int = 2000
     """``limit_frames``: samples of one window."""
     max_tracks: int = 32
-    """``limit_tracks``: of all kinds."""
+    """``limit_tracks``: tracks of all kinds."""
     probe_seconds: float = 5.0
-    """``limit_probe_time``: seconds on the wall that opening may take."""
+    """``limit_probe_time``: seconds of wall-clock time that opening may take."""
     max_errors: int = 100
     """Packets in a row that cannot be read or decoded before the rest of the source counts as
-    unseen."""
+    undecodable."""
     max_gop_bytes: int = 64 << 20
-    """A longer GOP is cut into windows inside, as one is that outlasts a window."""
+    """Bytes above which a GOP is cut, as one is that is longer than a window."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -18,62 +18,61 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, NoVideoError
-from scanner.media.collect import Timed
-from scanner.media.take import Take, base_of
+from scanner.media.span_packets import SpanPackets, TimedPacket, time_base_of
 from scanner.types import Span
 
-__all__ = ["ClipInfo", "decode_times", "remux", "transcode"]
+__all__ = ["ClipInfo", "compute_decode_times", "remux", "transcode"]
 
 INDEX_BYTES, INDEX_BYTES_A_PACKET = 1 << 16, 64
-"""Room for the index before the pictures: sizes, times, offsets and keyframes of every packet, at
-their widest."""
+"""Bytes reserved for the index before the pictures: sizes, times, offsets and keyframe flags of
+every packet, at their widest."""
 TICK = Fraction(1, 90_000)
-"""Of what is encoded again."""
+"""Time base of a clip that is encoded again, in seconds."""
 ENCODER = {"preset": "veryfast", "crf": "23"}
-"""Of x264: nobody looks at a transcoded clip for its beauty, and somebody waits for it."""
+"""Options of x264: speed matters more than quality, as a person waits for the clip."""
 KEYFRAME_EVERY = 60
-"""Frames: a browser seeks to within two seconds of most videos."""
+"""Frames between keyframes, so that a browser seeks to within two seconds of most videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipInfo:
-    """What a clip turned out to be."""
+    """Description of a clip that was written."""
 
     span: Span
-    """On the stream clock; as whole GOPs it may begin before and end after what was asked for."""
+    """Span on the stream clock; of whole GOPs, it may begin before and end after the request."""
     method: Literal["copied", "transcoded"]
     reason: str | None
-    """Why it was encoded again: ``codec``, ``pixels``, ``pieces``, ``gop`` or ``timing``."""
+    """Reason for encoding again: ``codec``, ``pixels``, ``pieces``, ``gop`` or ``timing``."""
     video: str
-    """The codec within the clip."""
+    """Video codec within the clip."""
     audio: str | None
-    """None where there is none, or none that browsers play."""
+    """Audio codec; None if there is no sound that browsers play."""
     width: int
-    """Coded pixels, before rotation."""
+    """Coded pixels before rotation."""
     height: int
     truncated: bool
-    """Less than asked for: a limit was reached."""
+    """True if a limit made it shorter than the request."""
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes."""
+        """Return a value that ``json.dumps`` accepts."""
         return {**asdict(self), "span": [str(self.span.start), str(self.span.end)]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ClipInfo:
-        """The info that ``to_json`` wrote, perhaps in a process that is not to be believed.
+        """Read what ``to_json`` returned, perhaps in an untrusted process.
 
         Raises:
-            ValueError: it cannot be one.
+            ValueError: it is not a valid description.
         """
         try:
             start, end = (Fraction(edge) for edge in data["span"])
-            said = cls(**{**data, "span": Span(start=start, end=end)})
-        except (TypeError, KeyError, ZeroDivisionError) as why:
-            raise ValueError(f"not what is said of a clip: {why}") from why
+            info = cls(**{**data, "span": Span(start=start, end=end)})
+        except (TypeError, KeyError, ZeroDivisionError) as error:
+            raise ValueError(f"not a description of a clip: {error}") from error
         for name, kinds in _KINDS.items():
-            if not isinstance(getattr(said, name), kinds):
-                raise ValueError(f"{name} of a clip cannot be {getattr(said, name)!r}")
-        return said
+            if not isinstance(getattr(info, name), kinds):
+                raise ValueError(f"{name} of a clip cannot be {getattr(info, name)!r}")
+        return info
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -87,11 +86,11 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def decode_times(pts: Sequence[int]) -> list[int]:
-    """Strictly rising decode times for distinct presentation times in decode order, none later than
-    its picture is shown.
+def compute_decode_times(pts: Sequence[int]) -> list[int]:
+    """Return strictly rising decode times for distinct presentation times in the order of decoding,
+    none later than its presentation time.
 
-    >>> decode_times([0, 3, 1, 2])
+    >>> compute_decode_times([0, 3, 1, 2])
     [-1, 0, 1, 2]
     """
     shown = sorted(pts)
@@ -99,20 +98,20 @@ def decode_times(pts: Sequence[int]) -> list[int]:
     return [at - delay for at in shown]
 
 
-def remux(takes: Sequence[Take], out: BinaryIO) -> ClipInfo:
-    """The takes' packets, byte for byte, as one MP4."""
-    takes = _in_line(takes)
-    first, pictures = takes[0], [picture for taken in takes for picture in taken.pictures]
-    span = Span(start=first.start, end=takes[-1].end)
-    with _mp4(out, takes) as container:
+def remux(pieces: Sequence[SpanPackets], out: BinaryIO) -> ClipInfo:
+    """Write the packets of the pieces, byte for byte, as one MP4."""
+    pieces = _remove_overlaps(pieces)
+    first, pictures = pieces[0], [picture for piece in pieces for picture in piece.pictures]
+    span = Span(start=first.start, end=pieces[-1].end)
+    with _mp4(out, pieces) as container:
         video = container.add_stream_from_template(first.video, opaque=True)
-        base = base_of(first.video)
+        base = time_base_of(first.video)
         pts = [round((picture.at - span.start) / base) for picture in pictures]
-        for picture, shown, decoded in zip(pictures, pts, decode_times(pts), strict=True):
+        for picture, shown, decoded in zip(pictures, pts, compute_decode_times(pts), strict=True):
             _stamp(picture.packet, video, shown, decoded, base)
-        for picture in _open_keyframes(pictures):
+        for picture in _find_open_keyframes(pictures):
             picture.packet.is_keyframe = False
-        audio, sounds = _sounds(container, takes, span)
+        audio, sounds = _add_sound(container, pieces, span)
         _write(container, [picture.packet for picture in pictures] + sounds)
     return ClipInfo(
         span=span,
@@ -122,27 +121,28 @@ def remux(takes: Sequence[Take], out: BinaryIO) -> ClipInfo:
         audio=audio,
         width=first.video.width,
         height=first.video.height,
-        truncated=any(taken.truncated for taken in takes),
+        truncated=any(piece.truncated for piece in pieces),
     )
 
 
-def transcode(takes: Sequence[Take], out: BinaryIO, *, reason: str, max_side: int) -> ClipInfo:
-    """The takes' pictures within their spans, exactly, as H.264 in 4:2:0; sound is copied.
+def transcode(
+    pieces: Sequence[SpanPackets], out: BinaryIO, *, reason: str, max_side: int
+) -> ClipInfo:
+    """Write exactly the pictures within the spans of the pieces as H.264 in 4:2:0; sound is copied.
 
-    Sizes differ: all are scaled to the first one's. High dynamic range is not mapped to what a
-    screen without it shows.
+    All pictures are scaled to the size of the first one. High dynamic range is not tone-mapped.
     """
-    takes = _in_line(takes)
-    frames = _frames(takes)
+    pieces = _remove_overlaps(pieces)
+    frames = _select_frames(pieces)
     first = next(frames, None)
     if first is None:
         raise NoVideoError("clip: no picture within its span can be decoded")
-    size = _even_size(first.frame, takes[0].video.sample_aspect_ratio, max_side)
-    with _mp4(out, takes) as container:
-        video = _encoder(container, first.frame, size, takes[0].video.guessed_rate)
-        packets = _encoded(video, chain([first], frames), first.at, size)
-        span = Span(start=first.at, end=max(first.at, min(takes[-1].span.end, takes[-1].end)))
-        audio, sounds = _sounds(container, takes, span)
+    size = _even_size(first.frame, pieces[0].video.sample_aspect_ratio, max_side)
+    with _mp4(out, pieces) as container:
+        video = _add_encoder(container, first.frame, size, pieces[0].video.guessed_rate)
+        packets = _encode(video, chain([first], frames), first.at, size)
+        span = Span(start=first.at, end=max(first.at, min(pieces[-1].span.end, pieces[-1].end)))
+        audio, sounds = _add_sound(container, pieces, span)
         _write(container, packets + sounds)
     return ClipInfo(
         span=span,
@@ -152,34 +152,34 @@ def transcode(takes: Sequence[Take], out: BinaryIO, *, reason: str, max_side: in
         audio=audio,
         width=size[0],
         height=size[1],
-        truncated=any(taken.truncated for taken in takes),
+        truncated=any(piece.truncated for piece in pieces),
     )
 
 
 def _even_size(frame: VideoFrame, aspect: Fraction | None, max_side: int) -> tuple[int, int]:
-    """Even width and height with square pixels, the longer one at most ``max_side``."""
+    """Return even width and height with square pixels, the longer one at most ``max_side``."""
     width, height = frame.width * (aspect or Fraction(1)), Fraction(frame.height)
     scale = min(Fraction(1), max_side / max(width, height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-class _Shown(NamedTuple):
+class _TimedFrame(NamedTuple):
     at: Fraction
     frame: VideoFrame
 
 
-def _in_line(takes: Sequence[Take]) -> list[Take]:
-    """Each take moved so that it begins after the last picture of the one before."""
-    moved: list[Take] = []
-    for taken in takes:
-        early = bool(moved) and taken.start <= max(picture.at for picture in moved[-1].pictures)
-        moved.append(taken.shifted(moved[-1].end - taken.start) if early else taken)
+def _remove_overlaps(pieces: Sequence[SpanPackets]) -> list[SpanPackets]:
+    """Return the pieces, each moved to begin after the last picture of the one before."""
+    moved: list[SpanPackets] = []
+    for piece in pieces:
+        early = bool(moved) and piece.start <= max(picture.at for picture in moved[-1].pictures)
+        moved.append(piece.shift(moved[-1].end - piece.start) if early else piece)
     return moved
 
 
 @contextmanager
-def _mp4(out: BinaryIO, takes: Sequence[Take]) -> Iterator[OutputContainer]:
-    packets = sum(len(taken.pictures) + len(taken.sounds) for taken in takes)
+def _mp4(out: BinaryIO, pieces: Sequence[SpanPackets]) -> Iterator[OutputContainer]:
+    packets = sum(len(piece.pictures) + len(piece.sounds) for piece in pieces)
     options = {
         "moov_size": str(INDEX_BYTES + INDEX_BYTES_A_PACKET * packets),
         "fflags": "+bitexact",
@@ -187,8 +187,8 @@ def _mp4(out: BinaryIO, takes: Sequence[Take]) -> Iterator[OutputContainer]:
     try:
         with av.open(out, "w", format="mp4", options=options) as container:
             yield container
-    except (av.error.FFmpegError, ValueError) as why:
-        raise DamagedError(f"clip: cannot be written as MP4: {why}") from why
+    except (av.error.FFmpegError, ValueError) as error:
+        raise DamagedError(f"clip: cannot be written as MP4: {error}") from error
 
 
 def _stamp(packet: Packet[Stream], stream: Stream, pts: int, dts: int, base: Fraction) -> None:
@@ -196,25 +196,28 @@ def _stamp(packet: Packet[Stream], stream: Stream, pts: int, dts: int, base: Fra
     packet.stream, packet.time_base, packet.pts, packet.dts = stream, base, pts, dts
 
 
-def _open_keyframes(pictures: Sequence[Timed]) -> list[Timed]:
-    """Keyframes that are followed by pictures shown before them: in an MP4 they are no place to
-    begin at."""
+def _find_open_keyframes(pictures: Sequence[TimedPacket]) -> list[TimedPacket]:
+    """Return the keyframes that are followed by pictures shown before them: an MP4 does not list
+    them as points to start from."""
     return [
         now for now, after in pairwise(pictures) if now.packet.is_keyframe and after.at < now.at
     ]
 
 
-def _sounds(
-    container: OutputContainer, takes: Sequence[Take], span: Span
+def _add_sound(
+    container: OutputContainer, pieces: Sequence[SpanPackets], span: Span
 ) -> tuple[str | None, list[Packet[Stream]]]:
-    """The codec and packets of the sound within the span; none unless all takes have the same kind."""
-    track = takes[0].audio
-    if track is None or any(taken.sound != takes[0].sound for taken in takes):
+    """Add an audio track and return its codec and the packets within the span; none unless the
+    sound of all pieces has equal parameters."""
+    track = pieces[0].audio
+    if track is None or any(
+        piece.audio_parameters != pieces[0].audio_parameters for piece in pieces
+    ):
         return None, []
     stream = container.add_stream_from_template(track, opaque=True)
-    base, last, packets = base_of(track), -1, []
+    base, last, packets = time_base_of(track), -1, []
     for sound in (
-        sound for taken in takes for sound in taken.sounds if span.start <= sound.at < span.end
+        sound for piece in pieces for sound in piece.sounds if span.start <= sound.at < span.end
     ):
         ticks = round((sound.at - span.start) / base)
         if ticks > last:
@@ -229,19 +232,19 @@ def _write(container: OutputContainer, packets: list[Packet[Stream]]) -> None:
         container.mux(packet)
 
 
-def _frames(takes: Sequence[Take]) -> Iterator[_Shown]:
-    last = takes[0].span.start - 1
-    for taken in takes:
-        for frame in _decoded(taken):
-            at = taken.when(frame)
-            if at is not None and taken.span.start <= at < taken.span.end and at > last:
-                yield _Shown(at, frame)
+def _select_frames(pieces: Sequence[SpanPackets]) -> Iterator[_TimedFrame]:
+    last = pieces[0].span.start - 1
+    for piece in pieces:
+        for frame in _decode(piece):
+            at = piece.time_of(frame)
+            if at is not None and piece.span.start <= at < piece.span.end and at > last:
+                yield _TimedFrame(at, frame)
                 last = at
 
 
-def _decoded(taken: Take) -> Iterator[VideoFrame]:
-    decoder = taken.video.codec_context
-    for packet in (*(picture.packet for picture in taken.pictures), None):
+def _decode(piece: SpanPackets) -> Iterator[VideoFrame]:
+    decoder = piece.video.codec_context
+    for packet in (*(picture.packet for picture in piece.pictures), None):
         try:
             yield from decoder.decode(packet)
         except MemoryError:  # FFmpeg's own is an FFmpegError too
@@ -250,7 +253,7 @@ def _decoded(taken: Take) -> Iterator[VideoFrame]:
             continue
 
 
-def _encoder(
+def _add_encoder(
     container: OutputContainer, frame: VideoFrame, size: tuple[int, int], rate: Fraction | None
 ) -> VideoStream:
     stream = container.add_stream(
@@ -264,8 +267,8 @@ def _encoder(
     return stream
 
 
-def _encoded(
-    stream: VideoStream, frames: Iterable[_Shown], start: Fraction, size: tuple[int, int]
+def _encode(
+    stream: VideoStream, frames: Iterable[_TimedFrame], start: Fraction, size: tuple[int, int]
 ) -> list[Packet[Stream]]:
     reformatter, packets = VideoReformatter(), []
     for at, frame in frames:

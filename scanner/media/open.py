@@ -1,4 +1,4 @@
-"""One way in: the allow-lists, the fast open, the first checks, and everything closed again."""
+"""Open a source: the allow-lists, the fast open, the first checks, and closing."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = [
     "CODECS",
     "FORMATS",
     "WRAP_BITS",
-    "Media",
-    "available_codecs",
+    "OpenMedia",
     "check_duration",
     "check_pixels",
-    "joined",
-    "kind_of",
+    "list_available_codecs",
+    "measure_size",
     "open_media",
-    "size_of",
-    "video_track",
+    "prepend_init",
+    "select_video_track",
+    "sniff_source",
 ]
 
 CODECS = frozenset(
@@ -57,13 +57,12 @@ CODECS = frozenset(
         "gif",
     }
 )
-"""The decoders that we let run, of the several hundred that are compiled in."""
+"""Decoders that may run, of the several hundred that are compiled in."""
 
 FORMATS = "mpegts,mov,mp4,matroska,webm,avi,flv,gif"
-"""The demuxers that we let run, as FFmpeg takes them."""
+"""Demuxers that may run, in the form of FFmpeg's ``format_whitelist``."""
 WRAP_BITS: Mapping[str, int] = {Container.MPEGTS: 33, Container.FLV: 32}
-"""Containers, by their demuxer, whose clock runs on from before the source, and how wide its
-counter is."""
+"""Width of the counter, by demuxer, of containers whose clock runs on from before the source."""
 
 _FAST_OPEN = {
     # probing would decode the first keyframe, which is decoded again later
@@ -74,22 +73,21 @@ _FAST_OPEN = {
     "analyzeduration": "0",
     "fpsprobesize": "0",
     "skip_estimate_duration_from_pts": "1",
-    "correct_ts_overflow": "0",  # wraps are ours to see
+    "correct_ts_overflow": "0",  # wraps are handled by Timeline
 }
 _THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
 _READ_BYTES = 1 << 18
-"""At a time; PyAV's own 32 KiB would come back to Python eight times as often."""
+"""Bytes read at a time; PyAV's own 32 KiB would call back into Python eight times as often."""
 
 
-def available_codecs() -> dict[str, bool]:
-    """Whether this FFmpeg has each decoder that we let run."""
+def list_available_codecs() -> dict[str, bool]:
+    """Return for each decoder that may run whether this FFmpeg has it."""
     return {name: name in av.codecs_available for name in sorted(CODECS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
-    """An open source and the track that is looked at; it lives as long as the ``with`` that made
-    it."""
+class OpenMedia:
+    """An open source and the track that is decoded, valid within the ``with`` that opened it."""
 
     name: str
     kind: Container
@@ -100,55 +98,56 @@ class Media:
 
     @property
     def codec(self) -> VideoCodecContext:
-        """The track's decoder."""
+        """Codec context of the track."""
         return self.track.codec_context
 
     @property
-    def ordered(self) -> bool:
-        """Packets tell when they are shown.
+    def has_timed_packets(self) -> bool:
+        """Whether packets have the time at which their frame is shown.
 
-        AVI counts them as they are decoded, off by a few frames where H.264 or HEVC reorders.
+        AVI numbers them as they are decoded, which is off by a few frames where H.264 or HEVC
+        reorders.
         """
         return self.kind is not Container.AVI or self.codec.name not in {"h264", "hevc"}
 
     @property
     def declared(self) -> Fraction | None:
-        """Seconds that the container says the track lasts; ``None`` where it does not say."""
+        """Duration in seconds that the container declares, or ``None``."""
         return self.track.duration * self.time_base if self.track.duration else None
 
 
-def size_of(source: BinaryIO) -> int:
-    """Bytes, the position set to the first one."""
+def measure_size(source: BinaryIO) -> int:
+    """Return the size in bytes and set the position to the first byte."""
     size = source.seek(0, SEEK_END)
     source.seek(0)
     return size
 
 
-def joined(source: BinaryIO, init: bytes | None) -> BinaryIO:
-    """The source behind its init segment."""
+def prepend_init(source: BinaryIO, init: bytes | None) -> BinaryIO:
+    """Return the source with its init segment before it."""
     return source if init is None else BytesIO(init + source.read())
 
 
-def kind_of(source: BinaryIO, name: str) -> Container:
-    """What the source is, by its first bytes; the position is set to the first one.
+def sniff_source(source: BinaryIO, name: str) -> Container:
+    """Identify the source's container and set the position to the first byte.
 
     Raises:
-        FormatError, NoVideoError: nothing that we open.
+        FormatError, NoVideoError: it is not a container that we open.
     """
     source.seek(0)
     head = source.read(HEAD_BYTES)
     source.seek(0)
     try:
         return sniff(head)
-    except (FormatError, NoVideoError) as why:
-        raise type(why)(f"{name}: {why}") from why
+    except (FormatError, NoVideoError) as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 @contextmanager
 def open_media(
     source: BinaryIO, kind: Container, limits: MediaLimits, name: str
-) -> Iterator[Media]:
-    """The source's video track, checked and ready to be demuxed.
+) -> Iterator[OpenMedia]:
+    """Open the source's video track, checked and ready to be demuxed.
 
     Raises:
         DamagedError: the container cannot be read.
@@ -156,17 +155,19 @@ def open_media(
         FormatError: its video codec is not one that we decode.
         LimitError: too many tracks or pixels, too long, or too slow to open.
     """
-    with _opened(source, kind, limits, name, _FAST_OPEN) as container:
+    with _open_container(source, kind, limits, name, _FAST_OPEN) as container:
         if container.streams.video or kind is not Container.MPEGTS:
-            yield _checked(container, kind, limits, name)
+            yield _check(container, kind, limits, name)
             return
     source.seek(0)
-    with _opened(source, kind, limits, name, _THOROUGH_OPEN) as container:  # its tables come late
-        yield _checked(container, kind, limits, name)
+    with _open_container(
+        source, kind, limits, name, _THOROUGH_OPEN
+    ) as container:  # its tables come late
+        yield _check(container, kind, limits, name)
 
 
 @contextmanager
-def _opened(
+def _open_container(
     source: BinaryIO, kind: Container, limits: MediaLimits, name: str, options: dict[str, str]
 ) -> Iterator[InputContainer]:
     begun = time.monotonic()
@@ -179,12 +180,12 @@ def _opened(
             metadata_errors="replace",
             buffer_size=_READ_BYTES,
         )
-    except MemoryError as why:  # FFmpeg's own is an FFmpegError too
+    except MemoryError as error:  # FFmpeg's own is an FFmpegError too
         raise LimitError(
             f"{name}: asks for more memory than there is", kind="limit_memory"
-        ) from why
-    except FFmpegError as why:
-        raise DamagedError(f"{name}: cannot be opened as {kind.name} ({why.strerror})") from why
+        ) from error
+    except FFmpegError as error:
+        raise DamagedError(f"{name}: cannot be opened as {kind.name} ({error.strerror})") from error
     with container:
         if (took := time.monotonic() - begun) > limits.probe_seconds:
             raise LimitError(
@@ -194,17 +195,17 @@ def _opened(
         yield container
 
 
-def _checked(container: InputContainer, kind: Container, limits: MediaLimits, name: str) -> Media:
+def _check(container: InputContainer, kind: Container, limits: MediaLimits, name: str) -> OpenMedia:
     if (tracks := len(container.streams)) > limits.max_tracks:
         raise LimitError(
             f"{name}: {tracks} tracks, limit is {limits.max_tracks}", kind="limit_tracks"
         )
-    track = video_track(container, name)
+    track = select_video_track(container, name)
     for stream in container.streams:
         stream.discard = Discard.default if stream is track else Discard.all
     assert track.time_base is not None  # every demuxer sets it
     bits = WRAP_BITS.get(kind, NEVER_WRAPS)
-    media = Media(
+    media = OpenMedia(
         name=name,
         kind=kind,
         container=container,
@@ -217,16 +218,17 @@ def _checked(container: InputContainer, kind: Container, limits: MediaLimits, na
     return media
 
 
-def video_track(container: InputContainer, name: str) -> VideoStream:
-    """The track that players show: the default one, else the first; cover pictures are none.
+def select_video_track(container: InputContainer, name: str) -> VideoStream:
+    """Return the track that players show: the default one, otherwise the first; cover pictures do
+    not count.
 
     Raises:
         NoVideoError: there is none.
-        FormatError: its codec is not one that we decode, or it is no movie but a picture of the
-            HEIF family.
+        FormatError: its codec is not one that we decode, or the file is a picture of the HEIF
+            family.
     """
     shown = [t for t in container.streams.video if not t.disposition & Disposition.attached_pic]
-    tracks = [t for t in shown if not _is_item(t)]
+    tracks = [t for t in shown if not _is_heif_item(t)]
     if shown and not tracks:
         raise FormatError(
             f"{name}: a HEIF or AVIF picture; of pictures JPEG, PNG, WebP and GIF are read"
@@ -243,10 +245,10 @@ def video_track(container: InputContainer, name: str) -> VideoStream:
     return track
 
 
-def _is_item(track: VideoStream) -> bool:
-    """A picture that HEIF keeps beside the tracks.
+def _is_heif_item(track: VideoStream) -> bool:
+    """Return whether the track is a picture that HEIF stores beside the tracks.
 
-    FFmpeg tells it as one, without a clock; a large one is a tile of many.
+    FFmpeg presents it as a track without a clock; a large picture is many such tiles.
     """
     return track.frames == 1 and track.duration is None and track.time_base == 1
 

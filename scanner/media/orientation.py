@@ -1,4 +1,4 @@
-"""Which way up a picture is shown."""
+"""Determine which way up a picture is shown."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from av.video.frame import VideoFrame
 from scanner.media.samples import Rgb
 from scanner.media.sniff import Container
 
-__all__ = ["UPRIGHT", "Compass", "Turn", "exif_turn"]
+__all__ = ["UPRIGHT", "OrientationReader", "Turn", "turn_from_exif"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """First mirrored left to right, or not, then turned counterclockwise."""
+    """How a stored picture is made upright: mirrored left to right or not, then turned."""
 
     quarters: int = 0
-    """0 to 3 quarter turns."""
+    """Quarter turns counterclockwise, 0 to 3."""
     mirrored: bool = False
 
     @property
-    def swaps(self) -> bool:
-        """Width becomes height."""
+    def swaps_sides(self) -> bool:
+        """Whether width becomes height."""
         return self.quarters % 2 == 1
 
     def apply(self, rgb: Rgb) -> Rgb:
-        """The picture as it is shown."""
+        """Return the picture as it is shown."""
         if self.mirrored:
             rgb = rgb[:, ::-1]
         return np.ascontiguousarray(np.rot90(rgb, self.quarters))
@@ -53,37 +53,37 @@ _EXIF = {
 }
 
 
-def exif_turn(orientation: int) -> Turn:
-    """Of EXIF's tag 0x0112, 1 to 8; what is not in the standard is upright.
+def turn_from_exif(orientation: int) -> Turn:
+    """Return the turn of EXIF's tag 0x0112, 1 to 8; other values count as upright.
 
-    >>> exif_turn(6)
+    >>> turn_from_exif(6)
     Turn(quarters=3, mirrored=False)
     """
     return _EXIF.get(orientation, UPRIGHT)
 
 
-class Compass:
-    """Turns of one source's frames, from their display matrix to the nearest quarter.
+class OrientationReader:
+    """Reads the turns of one source's frames from their display matrix, to the nearest quarter.
 
-    A frame whose side data was asked for lives until the next garbage collection, so it is asked
-    once for each angle, and for the angle 0 (a picture mirrored top to bottom has it) only where
-    the container may have such a matrix.
+    A frame whose side data was read lives until the next garbage collection. So it is read once for
+    each angle, and for the angle 0 (which a picture mirrored top to bottom has) only where the
+    container may have such a matrix.
     """
 
     def __init__(self, kind: Container = Container.MP4) -> None:
         self._turns = {} if kind in _MIRRORING else {0: UPRIGHT}
 
-    def turn(self, frame: VideoFrame) -> Turn:
-        """How this frame is shown."""
+    def read(self, frame: VideoFrame) -> Turn:
+        """Return the turn of this frame."""
         angle = frame.rotation
         if angle not in self._turns:
-            self._turns[angle] = _turn(frame)
+            self._turns[angle] = _read_turn(frame)
         return self._turns[angle]
 
 
-def _turn(frame: VideoFrame) -> Turn:
-    """By the whole matrix where it can be read, else by its angle alone."""
-    matrix = _matrix(frame)
+def _read_turn(frame: VideoFrame) -> Turn:
+    """Return the turn by the whole matrix if it can be read, otherwise by its angle alone."""
+    matrix = _read_matrix(frame)
     if matrix is None:
         return Turn(quarters=round(frame.rotation / 90) % 4)
     a, b, c, d = matrix
@@ -92,9 +92,9 @@ def _turn(frame: VideoFrame) -> Turn:
     return Turn(quarters=round(atan2(up, across) / (pi / 2)) % 4, mirrored=mirrored)
 
 
-def _matrix(frame: VideoFrame) -> tuple[float, float, float, float] | None:
-    """``None`` where there is none, or where PyAV cannot read it beside side data of a kind it does
-    not know."""
+def _read_matrix(frame: VideoFrame) -> tuple[float, float, float, float] | None:
+    """Return the display matrix, or None if there is none or PyAV cannot read it, because other
+    side data is of a kind that it does not know."""
     try:
         side = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:

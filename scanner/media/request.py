@@ -1,4 +1,4 @@
-"""What a caller wants to see of a source."""
+"""The request that says how to decode a source."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["DecodeRequest"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeRequest:
-    """Which instants, made into which arrays, within which limits."""
+    """Instants to sample, arrays to make of them, and limits on the source."""
 
     specs: tuple[FrameSpec, ...]
-    """Each distinct one is made once a sample; none at all gives samples without images.
+    """Arrays to make of each sample; without any, samples have no images.
 
-    Those with a burst are made on demand.
+    Specs with a burst are made on demand.
     """
     sampling: Sampling = field(default_factory=Sampling)
     limits: MediaLimits = field(default_factory=MediaLimits)
     window: Fraction | None = Fraction(10)
-    """The longest window in seconds; ``None``: the whole source is one segment."""
-    second_look: bool = False
-    """A source that is over before a second sample is due gets one at its end: of a short file, one
-    look proves nothing."""
+    """Longest window in seconds; ``None``: the whole source is one segment."""
+    second_sample: bool = False
+    """True to sample the last frame of a source that ends before its second sample is due: one
+    sample proves little about a short file."""
     first_window: int = 0
-    """Earlier windows are demuxed and not looked at, so that work goes on where it stopped."""
+    """First window to return, so that work can be resumed; earlier ones are only demuxed."""
 
     def __post_init__(self) -> None:
         if self.window is not None and not self.window > 0:
@@ -39,10 +39,10 @@ class DecodeRequest:
 
     @property
     def frame_specs(self) -> tuple[FrameSpec, ...]:
-        """Those of one frame."""
+        """Specs of a single frame."""
         return tuple(spec for spec in self.specs if spec.burst is None)
 
     @property
     def burst_specs(self) -> tuple[FrameSpec, ...]:
-        """Those of several."""
+        """Specs of a burst."""
         return tuple(spec for spec in self.specs if spec.burst is not None)

@@ -1,6 +1,6 @@
-"""Which frames of a GOP are looked at. Pure: times in, times out.
+"""Pick the frames of a GOP that become samples. Pure: times in and out.
 
-A sample shows its own frame until the next one is due, so a hole runs from the end of one sampled
+A sample covers its frame until the next frame is due, so a hole extends from the end of one sampled
 frame to the start of the next: keyframes 2.002 s apart at 29.97 frames a second leave a hole of
 1.969 s, and nothing that is shown for 2 s falls into it.
 """
@@ -18,7 +18,7 @@ __all__ = ["Picker", "Sampling"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """Which instants of a window become samples."""
+    """Rule for the instants of a window that become samples."""
 
     strategy: Literal["adaptive", "keyframes", "every"] = "adaptive"
     """``adaptive``: keyframes at least ``min_gap`` apart, and frames between them where a hole
@@ -29,8 +29,8 @@ class Sampling:
     every: Fraction = Fraction(1)
     between: Literal["fast", "exact"] = "exact"
     """How frames between keyframes of H.264 are decoded. ``exact``: with every frame that others
-    lean on. ``fast``: without the bidirectional ones; where others do lean on those (x264 does by
-    default), the picture is off, and late in a long GOP broken."""
+    reference. ``fast``: without the bidirectional ones; where others do reference those (x264 does
+    by default), the picture is inexact, and late in a long GOP broken."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_gap <= self.max_gap:
@@ -42,14 +42,14 @@ class Sampling:
 
     @property
     def gaps(self) -> tuple[Fraction, Fraction]:
-        """The least and the greatest gap that the strategy keeps to, in seconds."""
+        """Least and greatest gap that the strategy keeps, in seconds."""
         return (
             (self.every, self.every) if self.strategy == "every" else (self.min_gap, self.max_gap)
         )
 
 
 class Picker:
-    """Chooses frames GOP by GOP; its memory is the last choice and starts anew with each window."""
+    """Picks frames GOP by GOP; its state is the last pick of the window."""
 
     def __init__(self, sampling: Sampling, time_base: Fraction) -> None:
         least, greatest = sampling.gaps
@@ -57,43 +57,43 @@ class Picker:
         self._max_gap = greatest / time_base
         self._keyframes_only = sampling.strategy == "keyframes"
         self._last: int | None = None
-        self._seen_to = 0
+        self._covered_to = 0
 
     def restart(self) -> None:
-        """Forget the last choice: a window begins."""
+        """Forget the last pick, as a window begins."""
         self._last = None
 
     def pick(
         self, anchors: Sequence[int], frames: Sequence[int], end: int, *, keyed: bool
     ) -> tuple[int, ...]:
-        """The ticks of the frames to look at, in order of time.
+        """Return the ticks of the frames to sample, in order of time.
 
-        ``frames`` are the starts of all frames in order of time, ``anchors`` those of them that
-        come in this order, which are preferred: others need not be decoded for them. The first one
-        is the keyframe where ``keyed``; the next GOP begins at ``end``.
+        ``frames`` are the starts of all frames in order of time. ``anchors`` are those of them that
+        are stored in this order; they are preferred, as no others need to be decoded for them. The
+        first one is the keyframe if ``keyed``; the next GOP begins at ``end``.
         """
         if self._keyframes_only:
             return tuple(anchors[:1]) if keyed else ()
         picks: list[int] = []
         if self._last is None or (keyed and anchors[0] - self._last >= self._min_gap):
-            picks.append(self._take(anchors[0], frames, end))
-        while (pick := self._fill(anchors, frames, end)) is not None:
-            picks.append(self._take(pick, frames, end))
+            picks.append(self._record(anchors[0], frames, end))
+        while (pick := self._next_pick(anchors, frames, end)) is not None:
+            picks.append(self._record(pick, frames, end))
         return tuple(picks)
 
-    def _take(self, pick: int, frames: Sequence[int], end: int) -> int:
+    def _record(self, pick: int, frames: Sequence[int], end: int) -> int:
         following = bisect_right(frames, pick)
         self._last = pick
-        self._seen_to = frames[following] if following < len(frames) else end
+        self._covered_to = frames[following] if following < len(frames) else end
         return pick
 
-    def _fill(self, anchors: Sequence[int], frames: Sequence[int], end: int) -> int | None:
-        """Where the hole to ``end`` is too long: the last anchor within ``max_gap``, early enough
-        to leave ``min_gap`` before ``end``.
+    def _next_pick(self, anchors: Sequence[int], frames: Sequence[int], end: int) -> int | None:
+        """Return the next frame to sample, or None if the hole to ``end`` is short enough.
 
-        Where no anchor is, any frame will do, and where there is none at all, the next one.
+        It is the last anchor within ``max_gap`` that leaves ``min_gap`` before ``end``; without
+        such an anchor the last such frame, and without any the next frame.
         """
-        if self._last is None or end - self._seen_to <= self._max_gap:
+        if self._last is None or end - self._covered_to <= self._max_gap:
             return None
         limit = min(
             self._last + self._max_gap, max(end - self._min_gap, self._last + self._min_gap)

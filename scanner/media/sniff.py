@@ -1,6 +1,6 @@
-"""Which container it is, by its first bytes: FFmpeg is told the demuxer and never guesses one.
+"""Identify a container by its first bytes, so that FFmpeg is told the demuxer and never guesses.
 
-FFmpeg's own prober would take a text for a playlist or a concat script and open what it names.
+FFmpeg's own prober would accept a text as a playlist or a concat script and open what it names.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from enum import StrEnum
 
 from scanner.errors import FormatError, NoVideoError
 
-__all__ = ["HEAD_BYTES", "Container", "sniff", "transport_packets"]
+__all__ = ["HEAD_BYTES", "Container", "find_transport_packets", "sniff"]
 
 HEAD_BYTES = 8192
-"""How much ``sniff`` wants to see: forty transport packets, and room for what a broken recorder
-left before them."""
+"""Bytes that ``sniff`` needs: forty transport packets, and the remains that a broken recorder may
+have left before them."""
 
 _PACKET_SIZES = (188, 192, 204)
 """Bytes of a transport packet: plain, with a time code before it (Blu-ray), with error correction
 after it (DVB)."""
 _SYNC = 0x47
-"""The first byte of each."""
-_SYNCS_WANTED = 3
-_SYNCS_LOOKED_AT = 8
-"""So many in a row are no coincidence."""
+"""First byte of each transport packet."""
+_MIN_SYNCS = 3
+_MAX_SYNCS = 8
+"""Sync bytes in a row that are checked; this many are no coincidence."""
 _MP4_BOXES = frozenset(
     {
         b"ftyp",
@@ -42,7 +42,8 @@ _MP4_BOXES = frozenset(
 
 
 class Container(StrEnum):
-    """A kind of file that we open; the value is the demuxer's or, for a still, the decoder's name."""
+    """A kind of file that we open; the value is the name of its demuxer or, for a still picture, of
+    its decoder."""
 
     MPEGTS = "mpegts"
     MP4 = "mp4"
@@ -55,17 +56,17 @@ class Container(StrEnum):
     WEBP = "webp"
 
     @property
-    def picture(self) -> bool:
-        """A single picture without a track or a time."""
+    def is_picture(self) -> bool:
+        """Whether it is a picture or animation without tracks, which FFmpeg does not demux."""
         return self in (Container.JPEG, Container.PNG, Container.WEBP)
 
 
 def sniff(head: bytes) -> Container:
-    """The container that begins with ``head`` (``HEAD_BYTES`` of it, or all there is).
+    """Return the container that begins with ``head``, its first ``HEAD_BYTES`` or all there is.
 
     Raises:
-        NoVideoError: no bytes at all.
-        FormatError: none that we open.
+        NoVideoError: there are no bytes.
+        FormatError: it is not a container that we open.
 
     >>> sniff(b"GIF89a")
     <Container.GIF: 'gif'>
@@ -75,14 +76,15 @@ def sniff(head: bytes) -> Container:
     if head[4:8] in _MP4_BOXES:
         return Container.MP4
     if head[:4] == b"RIFF":
-        return _riff(head)
+        return _sniff_riff(head)
     for magic, container in _MAGIC:
         if head.startswith(magic):
             return container
-    if transport_packets(head) is not None:
+    if find_transport_packets(head) is not None:
         return Container.MPEGTS
     raise FormatError(
-        f"begins with {head[:12]!r}, a media file is wanted (MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)"
+        f"begins with {head[:12]!r}, a media file is wanted "
+        "(MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)"
     )
 
 
@@ -96,7 +98,7 @@ _MAGIC = (
 )
 
 
-def _riff(head: bytes) -> Container:
+def _sniff_riff(head: bytes) -> Container:
     if head[8:12] == b"WEBP":
         return Container.WEBP
     if head[8:12] == b"AVI ":
@@ -104,13 +106,14 @@ def _riff(head: bytes) -> Container:
     raise FormatError(f"a RIFF file of kind {head[8:12]!r}, AVI or WebP is wanted")
 
 
-def transport_packets(head: bytes) -> tuple[int, int] | None:
-    """Where the first transport packet begins and how long each is; ``None`` where there are none."""
+def find_transport_packets(head: bytes) -> tuple[int, int] | None:
+    """Return where the first transport packet begins and how long each is, or ``None``."""
     places = ((start, size) for size in _PACKET_SIZES for start in range(min(len(head), 2 * size)))
-    return next(((start, size) for start, size in places if _keeps_time(head, start, size)), None)
+    return next(((start, size) for start, size in places if _has_syncs(head, start, size)), None)
 
 
-def _keeps_time(head: bytes, start: int, size: int) -> bool:
-    """Sync bytes follow at every packet, at least three of them: tables and a picture take no less."""
-    syncs = head[start::size][:_SYNCS_LOOKED_AT]
-    return len(syncs) >= _SYNCS_WANTED and syncs.count(_SYNC) == len(syncs)
+def _has_syncs(head: bytes, start: int, size: int) -> bool:
+    """Return whether every packet has a sync byte, at least three of them: tables and a picture
+    need no fewer."""
+    syncs = head[start::size][:_MAX_SYNCS]
+    return len(syncs) >= _MIN_SYNCS and syncs.count(_SYNC) == len(syncs)

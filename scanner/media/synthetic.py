@@ -1,5 +1,5 @@
-"""A drawn clip that costs as much to decode as footage of its size and bit rate: texture that
-drifts, under grain."""
+"""Draw a clip that costs as much to decode as camera video of its size and bit rate: a drifting
+texture under grain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scanner.errors import SetupError
 
-__all__ = ["Synthetic", "write_synthetic"]
+__all__ = ["SyntheticClip", "write_synthetic"]
 
 _OCTAVES = (240, 120, 60, 30, 15)
 """Pixels of the texture's patches, from clouds to detail; each octave is half as strong as the one
@@ -23,30 +23,31 @@ before."""
 _GRAINS = 8
 _GRAIN_LEVELS = 6
 _DRIFT = (4, 2)
-"""Pixels a frame, across and down."""
+"""Pixels per frame, across and down."""
 _CHROMA = 128
 _SEED = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synthetic:
-    """What the clip is: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most
+class SyntheticClip:
+    """Parameters of the clip: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most
     ``bframes`` B-frames in a row."""
 
     width: int = 1920
     height: int = 1080
     rate: int = 30
-    """Frames a second."""
+    """Frames per second."""
     seconds: int = 4
     gop: int = 60
     bits: int = 6_000_000
-    """A second."""
+    """Bits per second."""
     bframes: int = 2
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 64 or self.width % 2 or self.height % 2:
             raise ValueError(
-                f"synthetic clip must be even and at least 64 pixels a side, got {self.width}x{self.height}"
+                "sides of a synthetic clip must be even and at least 64 pixels, "
+                f"got {self.width}x{self.height}"
             )
         for name in ("rate", "seconds", "gop", "bits"):
             if getattr(self, name) < 1:
@@ -55,39 +56,41 @@ class Synthetic:
                 )
 
 
-def write_synthetic(path: Path, clip: Synthetic) -> None:
-    """Draw and encode it; the same clip each time with the same encoder.
+def write_synthetic(path: Path, clip: SyntheticClip) -> None:
+    """Draw and encode the clip; the same encoder writes the same clip each time.
 
     Raises:
         SetupError: this FFmpeg has no encoder for H.264.
     """
     if "libx264" not in av.codecs_available:
         raise SetupError(
-            "this FFmpeg cannot encode H.264; install the wheel of av, or name a file to measure with"
+            "this FFmpeg cannot encode H.264; install the wheel of av, "
+            "or name a file to measure with"
         )
     with av.open(str(path), "w", format="mpegts") as container:
-        stream = container.add_stream("libx264", rate=clip.rate, options=_encoding(clip))
+        stream = container.add_stream("libx264", rate=clip.rate, options=_encoder_options(clip))
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
         stream.codec_context.thread_count = 1
-        for number, frame in enumerate(_frames(clip)):
+        for number, frame in enumerate(_draw_frames(clip)):
             frame.pts, frame.time_base = number, Fraction(1, clip.rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def _encoding(clip: Synthetic) -> dict[str, str]:
+def _encoder_options(clip: SyntheticClip) -> dict[str, str]:
     rate = f"vbv-maxrate={clip.bits // 1000}:vbv-bufsize={clip.bits // 1000}"
     return {
         "preset": "veryfast",
         "b": str(clip.bits),
-        "x264-params": f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:bframes={clip.bframes}:threads=1:{rate}",
+        "x264-params": f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:"
+        f"bframes={clip.bframes}:threads=1:{rate}",
     }
 
 
-def _frames(clip: Synthetic) -> Iterator[VideoFrame]:
+def _draw_frames(clip: SyntheticClip) -> Iterator[VideoFrame]:
     random = np.random.default_rng(_SEED)
     size = (clip.height, clip.width)
-    texture = _texture(random, size)
+    texture = _draw_texture(random, size)
     grains = random.normal(0.0, _GRAIN_LEVELS, (_GRAINS, *size)).astype(np.int16)
     planes = np.full((clip.height * 3 // 2, clip.width), _CHROMA, np.uint8)
     for number in range(clip.rate * clip.seconds):
@@ -96,8 +99,8 @@ def _frames(clip: Synthetic) -> Iterator[VideoFrame]:
         yield VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
-def _texture(random: np.random.Generator, size: tuple[int, int]) -> NDArray[np.int16]:
-    """Grey levels, height x width, about 128."""
+def _draw_texture(random: np.random.Generator, size: tuple[int, int]) -> NDArray[np.int16]:
+    """Return grey levels around 128, height x width."""
     texture = np.full(size, 128.0, np.float32)
     for octave, patch in enumerate(_OCTAVES):
         rows, columns = (-(-side // patch) for side in size)

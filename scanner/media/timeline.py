@@ -1,4 +1,17 @@
-"""From a container's time stamps to ticks that only go forward. Pure: integers in, integers out."""
+"""Convert a container's time stamps to ticks that only move forward. Pure: integers in and out.
+
+The cases in the order in which they are tested. ``newest`` is the packet that is shown last so far,
+``delta`` the signed distance of a time stamp from that of ``newest``, modulo the counter's width:
+
+    packet                                  its ticks                 becomes newest
+    ------------------------------------    ----------------------    --------------
+    the first one                           its own time stamp        yes
+    no time stamp                           end of newest             yes
+    keyframe, delta < 0                     end of newest, a jump     yes
+    running clock, abs(delta) > 10 s        end of newest, a jump     yes
+    delta > 0                               newest + delta            yes
+    delta <= 0 (reordered, a B-frame)       newest + delta            no
+"""
 
 from __future__ import annotations
 
@@ -7,7 +20,7 @@ from fractions import Fraction
 
 from scanner.types import NEVER_WRAPS
 
-__all__ = ["Placed", "Timeline"]
+__all__ = ["PacketTime", "Timeline"]
 
 _SILENCE_SECONDS = 10
 """Where the container has a running clock, a longer step either way is a jump (FFmpeg's
@@ -15,16 +28,16 @@ _SILENCE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Where one packet lies."""
+class PacketTime:
+    """Time of one packet, as the container has it and on the timeline."""
 
     ticks: int
-    """On a line that wraps and jumps have been taken out of; the source's first packet lies near
-    its own time stamp."""
+    """Ticks on the timeline, without wraps and jumps; the source's first packet lies near its own
+    time stamp."""
     raw: int
-    """The time stamp as the container has it."""
+    """Time stamp as the container has it."""
     jump: bool
-    """The clock does not continue here; the packet follows directly on the last one's end."""
+    """True if the clock does not continue here; the packet then follows the last one's end."""
 
 
 class Timeline:
@@ -37,41 +50,44 @@ class Timeline:
         self._silence = (
             _SILENCE_SECONDS // time_base if running else None
         )  # whole ticks: each packet is compared, and fractions are slow
-        self._newest: Placed | None = None
+        self._newest: PacketTime | None = None
         self._before = 0
         self._duration = 0
 
     @property
     def end(self) -> int:
-        """Where the newest frame ends, in ticks; one that does not say lasts as long as the one
-        before it."""
+        """Tick at which the newest frame ends.
+
+        A frame without a duration lasts as long as the one before it.
+        """
         if self._newest is None:
             return 0
         return self._newest.ticks + (self._duration or self._newest.ticks - self._before)
 
-    def place(self, pts: int | None, *, duration: int, keyframe: bool) -> Placed:
-        """The packet's place; one without a time stamp follows the newest frame."""
+    def place(self, pts: int | None, *, duration: int, keyframe: bool) -> PacketTime:
+        """Return the packet's time; a packet without a time stamp follows the newest frame."""
         newest = self._newest
         if newest is None:
             return self._advance(self._first(pts), duration)
         if pts is None:
             return self._advance(
-                Placed(self.end, self._raw(newest.raw + self.end - newest.ticks), False), duration
+                PacketTime(self.end, self._wrap(newest.raw + self.end - newest.ticks), False),
+                duration,
             )
         delta = self._difference(pts, newest.raw)
-        if self._jumps(delta, keyframe):
-            return self._advance(Placed(self.end, self._raw(pts), True), duration)
-        placed = Placed(newest.ticks + delta, self._raw(pts), False)
+        if self._is_jump(delta, keyframe):
+            return self._advance(PacketTime(self.end, self._wrap(pts), True), duration)
+        time = PacketTime(newest.ticks + delta, self._wrap(pts), False)
         if delta > 0:
-            return self._advance(placed, duration)
-        self._before = max(self._before, placed.ticks) if delta < 0 else self._before
-        return placed
+            return self._advance(time, duration)
+        self._before = max(self._before, time.ticks) if delta < 0 else self._before
+        return time
 
-    def _first(self, pts: int | None) -> Placed:
-        raw = self._raw(pts or 0)
-        return Placed(raw, raw, False)
+    def _first(self, pts: int | None) -> PacketTime:
+        raw = self._wrap(pts or 0)
+        return PacketTime(raw, raw, False)
 
-    def _raw(self, pts: int) -> int:
+    def _wrap(self, pts: int) -> int:
         return pts % self._modulus if self._modulus else pts
 
     def _difference(self, later: int, earlier: int) -> int:
@@ -80,16 +96,19 @@ class Timeline:
         half = self._modulus // 2
         return (later - earlier + half) % self._modulus - half
 
-    def _jumps(self, delta: int, keyframe: bool) -> bool:
-        """A keyframe is shown after all that came before it; other frames may be shown earlier, but
-        not by much."""
+    def _is_jump(self, delta: int, keyframe: bool) -> bool:
+        """Return whether the clock jumps.
+
+        A keyframe is shown after everything before it; other frames may be shown earlier, but not
+        by much.
+        """
         if delta < 0 and keyframe:
             return True
         return self._silence is not None and abs(delta) > self._silence
 
-    def _advance(self, placed: Placed, duration: int) -> Placed:
+    def _advance(self, time: PacketTime, duration: int) -> PacketTime:
         self._before = (
-            self._newest.ticks if self._newest is not None and not placed.jump else placed.ticks
+            self._newest.ticks if self._newest is not None and not time.jump else time.ticks
         )
-        self._newest, self._duration = placed, max(0, duration)
-        return placed
+        self._newest, self._duration = time, max(0, duration)
+        return time

@@ -1,4 +1,12 @@
-"""One window in the making: its time, its samples, and what could not be seen. Pure."""
+"""One window while it grows: its time, its samples, and what could not be decoded. Pure.
+
+A window records marks, one at each sampled or missing frame. A mark holds up to the next one, and
+the stretches that are not visible become the window's ``undecodable`` spans:
+
+    marks       visible      missing   missing      visible           end of the window
+                |------------|---------|------------|-----------------|
+    span                     [ undecodable          )
+"""
 
 from __future__ import annotations
 
@@ -8,55 +16,64 @@ from fractions import Fraction
 
 from scanner.errors import LimitError
 from scanner.media.gops import Gop
-from scanner.media.samples import Decoded, Rgb, Sample
-from scanner.media.timeline import Placed
+from scanner.media.samples import DecodedWindow, Rgb, Sample
+from scanner.media.timeline import PacketTime
 from scanner.types import NEVER_WRAPS, FrameSpec, GapReason, MediaInfo, SegmentTimes, Span, Unseen
 
-__all__ = ["Mark", "Window"]
+__all__ = ["VisibilityMark", "Window"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mark:
-    """From ``ticks`` on, up to the next mark, the picture can be seen or not."""
+class VisibilityMark:
+    """From ``ticks`` on, up to the next mark, the picture can be decoded or not."""
 
     ticks: int
-    seen: bool
+    visible: bool
 
 
 @dataclass(slots=True, kw_only=True)
 class Window:
-    """Grows GOP by GOP and sample by sample; ticks become seconds when it is closed."""
+    """Grows GOP by GOP and sample by sample; ticks become seconds when it is finished."""
 
     name: str
-    """What messages call the source."""
+    """Name of the source in messages."""
     max_frames: int
+    """Most samples that the window may have."""
     index: int
-    first: Placed
-    """A frame of it whose time stamp is known."""
+    first: PacketTime
+    """A frame of the window whose time stamp is known."""
     start: int
+    """Tick of the first frame."""
     zero: int
-    """Where its source's first window starts."""
+    """Tick at which the first window of the source starts."""
     time_base: Fraction
     wrap_bits: int
     end: int = 0
     last: int = 0
+    """Tick of the last frame."""
     frames: int = 0
     samples: list[Sample] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    unkeyed: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[VisibilityMark] = field(default_factory=list)
+    keyless: list[tuple[int, int]] = field(default_factory=list)
     """Stretches without a keyframe to begin decoding at."""
 
     def extend(self, gop: Gop) -> None:
-        """Its time goes on over one more GOP."""
-        if not gop.decodable:
-            self.unkeyed.append((max(gop.start, self.end if self.frames else self.start), gop.end))
+        """Extend the window's time over one more GOP."""
+        if not gop.is_decodable:
+            self.keyless.append((max(gop.start, self.end if self.frames else self.start), gop.end))
         self.last, self.end = max(self.last, gop.last), gop.end
         self.frames += len(gop.shown)
 
-    def add(
-        self, ticks: int, images: Mapping[FrameSpec, Rgb], *, pts: int, keyframe: bool, seen: bool
+    def add_sample(
+        self,
+        ticks: int,
+        images: Mapping[FrameSpec, Rgb],
+        *,
+        pts: int,
+        keyframe: bool,
+        intact: bool,
     ) -> None:
-        """One sample, whole (``seen``) or damaged.
+        """Add one sample, intact or damaged.
 
         Raises:
             LimitError: ``limit_frames``.
@@ -66,22 +83,34 @@ class Window:
                 f"{self.name}: window {self.index} has more than {self.max_frames} samples",
                 kind="limit_frames",
             )
-        self.marks.append(Mark(ticks, seen))
-        self.samples.append(Sample(at=self.at(ticks), pts=pts, keyframe=keyframe, images=images))
+        self.marks.append(VisibilityMark(ticks, intact))
+        self.samples.append(
+            Sample(at=self.to_seconds(ticks), pts=pts, keyframe=keyframe, images=images)
+        )
 
-    def at(self, ticks: int) -> Fraction:
-        """Seconds from the window's first frame."""
+    def add_missing(self, frames: Iterable[int]) -> None:
+        """Record that the frames that begin at those ticks could not be decoded."""
+        self.marks.extend(VisibilityMark(ticks, False) for ticks in frames)
+
+    def add_missing_end(self, ticks: int) -> None:
+        """Make the window longer by ticks of which nothing can be decoded."""
+        self.add_missing((self.end,))
+        self.end += ticks
+
+    def to_seconds(self, ticks: int) -> Fraction:
+        """Return the seconds from the window's first frame."""
         return (ticks - self.start) * self.time_base
 
-    def raw(self, ticks: int, epoch: Placed | None = None) -> int:
-        """The time stamp as the container has it; ``epoch`` is a frame since the clock's last jump."""
+    def to_pts(self, ticks: int, epoch: PacketTime | None = None) -> int:
+        """Return the time stamp as the container has it; ``epoch`` is a frame since the clock's
+        last jump."""
         near = epoch or self.first
         pts = ticks - near.ticks + near.raw
         return pts % (1 << self.wrap_bits) if self.wrap_bits < NEVER_WRAPS else pts
 
-    def decoded(self, info: MediaInfo, *, last: bool) -> Decoded:
-        """What leaves."""
-        return Decoded(
+    def finish(self, info: MediaInfo, *, last: bool) -> DecodedWindow:
+        """Return the window as the rest of the program sees it."""
+        return DecodedWindow(
             index=self.index,
             times=self._times(info),
             samples=tuple(sorted(self.samples, key=lambda s: s.at)),
@@ -94,34 +123,35 @@ class Window:
 
     def _times(self, info: MediaInfo) -> SegmentTimes:
         return SegmentTimes(
-            first_pts=self.raw(self.start),
-            last_pts=self.raw(self.last),
-            duration=Fraction(0) if info.still else self.at(self.end),
+            first_pts=self.to_pts(self.start),
+            last_pts=self.to_pts(self.last),
+            duration=Fraction(0) if info.still else self.to_seconds(self.end),
             time_base=self.time_base,
             wrap_bits=self.wrap_bits,
         )
 
     def _unseen(self) -> Iterator[Unseen]:
-        yield from self._spans(self.unkeyed, "no_keyframe")
-        yield from self._spans(_dark(sorted(self.marks), self.end), "undecodable")
+        yield from self._spans(self.keyless, "no_keyframe")
+        yield from self._spans(_find_invisible(sorted(self.marks), self.end), "undecodable")
 
     def _spans(self, stretches: Iterable[tuple[int, int]], reason: GapReason) -> Iterator[Unseen]:
         return (
-            Unseen(span=Span(start=self.at(start), end=self.at(end)), reason=reason)
+            Unseen(span=Span(start=self.to_seconds(start), end=self.to_seconds(end)), reason=reason)
             for start, end in stretches
         )
 
 
-def _dark(marks: Iterable[Mark], end: int) -> Iterator[tuple[int, int]]:
-    """Stretches from an unseen mark to the next seen one.
+def _find_invisible(marks: Iterable[VisibilityMark], end: int) -> Iterator[tuple[int, int]]:
+    """Yield the stretches from a mark that is not visible to the next visible one.
 
-    >>> list(_dark([Mark(0, True), Mark(5, False), Mark(7, False), Mark(9, True)], 12))
+    >>> seen, missing = (lambda t: VisibilityMark(t, True)), (lambda t: VisibilityMark(t, False))
+    >>> list(_find_invisible([seen(0), missing(5), missing(7), seen(9)], 12))
     [(5, 9)]
     """
     since: int | None = None
     for mark in marks:
-        if mark.seen and since is not None and mark.ticks > since:
+        if mark.visible and since is not None and mark.ticks > since:
             yield (since, mark.ticks)
-        since = None if mark.seen else mark.ticks if since is None else since
+        since = None if mark.visible else mark.ticks if since is None else since
     if since is not None and end > since:
         yield (since, end)

@@ -12,7 +12,7 @@ import numpy as np
 
 from scanner.errors import InputError
 from scanner.media.limits import MediaLimits
-from scanner.media.redraw import first_picture, redraw
+from scanner.media.redraw import read_first_picture, redraw
 from scanner.media.samples import Rgb
 from scanner.perturbations.transforms import PERTURBATIONS, Perturbation, PerturbationContext
 from scanner.sandbox.tasks import warm_up as warm_up_media
@@ -63,6 +63,6 @@ def warm_up() -> None:
 def _read_picture(source: BinaryIO, limits: MediaLimits) -> Rgb | None:
     """Return the first picture, or None if the source cannot be read."""
     try:
-        return first_picture(source, name="other picture", limits=limits)
+        return read_first_picture(source, name="other picture", limits=limits)
     except InputError:
         return None

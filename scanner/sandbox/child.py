@@ -31,7 +31,7 @@ from types import TracebackType
 from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.channel import Channel, DisconnectedError
 from scanner.sandbox.limits import SandboxLimits
@@ -137,7 +137,7 @@ class _TaskServer:
         return {"end": True}
 
     def _send_windows(
-        self, windows: Iterable[Decoded | tuple[Decoded, MakeBursts]], call: TaskCall
+        self, windows: Iterable[DecodedWindow | tuple[DecodedWindow, MakeBursts]], call: TaskCall
     ) -> None:
         """Send each window. The next one is decoded while the parent processes it."""
         images = SampleBuffer(self._memory, call.specs)

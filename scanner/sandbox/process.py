@@ -26,7 +26,7 @@ from mmap import mmap
 from typing import Any
 
 from scanner.errors import DecoderDiedError, SetupError
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.channel import Channel, DisconnectedError
 from scanner.sandbox.limits import SandboxLimits
@@ -106,7 +106,7 @@ class ChildProcess:
         with self._translate_failures(call):
             self._channel.send(pickle.dumps(call), descriptors, seconds=self._wall_seconds(call))
 
-    def receive_windows(self, call: TaskCall) -> Iterator[Decoded]:
+    def receive_windows(self, call: TaskCall) -> Iterator[DecodedWindow]:
         """Yield the windows of a stream; the child works on the next one while the caller
         processes this one.
 
@@ -135,7 +135,7 @@ class ChildProcess:
             if window.last:
                 return
 
-    def receive_bursts(self, call: TaskCall, window: Decoded) -> tuple[Sample, ...]:
+    def receive_bursts(self, call: TaskCall, window: DecodedWindow) -> tuple[Sample, ...]:
         """Request the bursts of the last window and return them in order of time.
 
         Valid until the next window is requested.

@@ -29,7 +29,7 @@ from itertools import pairwise
 from typing import Any, NoReturn
 
 from scanner.errors import DecoderDiedError, InputError, ScannerError, rebuild
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.restrictions import Restrictions
@@ -106,7 +106,7 @@ class TaskCall:
         return any(spec.burst is not None for spec in self.specs)
 
 
-def window_to_json(decoded: Decoded) -> dict[str, object]:
+def window_to_json(decoded: DecodedWindow) -> dict[str, object]:
     """Return a window without its images, as JSON values."""
     times, info = decoded.times, decoded.info
     return {
@@ -132,7 +132,7 @@ def window_to_json(decoded: Decoded) -> dict[str, object]:
     }
 
 
-def window_from_json(message: Any, images: SampleBuffer, *, min_index: int = 0) -> Decoded:
+def window_from_json(message: Any, images: SampleBuffer, *, min_index: int = 0) -> DecodedWindow:
     """Rebuild a window from a message, with copies of its images from the shared buffer.
 
     Windows below ``min_index`` were received already.
@@ -143,7 +143,7 @@ def window_from_json(message: Any, images: SampleBuffer, *, min_index: int = 0) 
     try:
         first, last, *seconds, wrap_bits = message["times"]
         container, codec, width, height, still = message["info"]
-        return Decoded(
+        return DecodedWindow(
             index=_integer(message["index"], low=min_index),
             times=SegmentTimes(
                 first_pts=_integer(first),
@@ -177,7 +177,7 @@ def burst_to_json(sample: Sample, kind: int) -> list[object]:
 
 
 def burst_from_json(
-    message: Any, images: BurstBuffer, *, window: Decoded, before: Sequence[Sample]
+    message: Any, images: BurstBuffer, *, window: DecodedWindow, before: Sequence[Sample]
 ) -> Sample:
     """Rebuild a burst from a message, with copies of its images from the shared buffer.
 

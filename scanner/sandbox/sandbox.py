@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scanner.errors import LimitError
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.channel import MAX_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import SourceOpener
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 TASKS: Mapping[str, str] = {
     "decode": "scanner.sandbox.tasks:decode",
-    "thumbnails": "scanner.media.stills:thumbnails",
+    "thumbnails": "scanner.media.thumbnails:decode_thumbnails",
     "cut": "scanner.media.clip:cut_in_child",
 }
 """The tasks of a child as ``module:function``; it imports all of them before it gives up its
@@ -47,19 +47,19 @@ StartTask = Callable[[], AbstractContextManager[ChildProcess]]
 """Starts a task in a child; at the end of the block, a child that has not finished is replaced."""
 
 
-class Windows(Iterator[Decoded]):
+class Windows(Iterator[DecodedWindow]):
     """The windows of one source, in order, while a child decodes them."""
 
     def __init__(self, call: TaskCall, start: StartTask) -> None:
         """``start`` is called for the first window."""
         self._call = call
-        self._last: Decoded | None = None
+        self._last: DecodedWindow | None = None
         self._active: list[ChildProcess] = []
         # The generator holds no reference to this object: dropping the object half-way frees both
         # at once, which ends the task
         self._windows = _receive_windows(call, start, self._active)
 
-    def __next__(self) -> Decoded:
+    def __next__(self) -> DecodedWindow:
         self._last = next(self._windows)
         return self._last
 
@@ -88,7 +88,7 @@ class Windows(Iterator[Decoded]):
 
 def _receive_windows(
     call: TaskCall, start: StartTask, active: list[ChildProcess]
-) -> Generator[Decoded]:
+) -> Generator[DecodedWindow]:
     with start() as child:
         active.append(child)
         try:
@@ -148,8 +148,8 @@ class Sandbox:
         init: Source | None = None,
         ahead: bool = True,
     ) -> Windows:
-        """Run ``scanner.media.look`` in the child: yield the samples window by window, and the
-        bursts of a window on request.
+        """Run ``decode_windows_with_bursts`` in the child: yield the samples window by window,
+        and the bursts of a window on request.
 
         The child decodes the next window while the caller processes this one. Without ``ahead``
         it does not, so that a death certainly belongs to the window that was requested. Its wall

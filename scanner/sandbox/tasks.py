@@ -1,6 +1,6 @@
 """Tasks that run in the child. A task uses only the open files and arguments that it is given.
 
-``Sandbox.stream`` runs ``task(sources, arguments, *, name) -> Iterator[Decoded]``. A task that can
+``Sandbox.stream`` runs ``task(sources, arguments, *, name) -> Iterator[DecodedWindow]``. A task that can
 make bursts yields pairs instead: a window, and a function that returns its bursts.
 ``Sandbox.call`` runs ``task(sources, arguments, *, name, output) -> JSON value``.
 """
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from scanner.media.decode import look
+from scanner.media.decode import decode_windows_with_bursts
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.types import Burst, FrameSpec
 
 __all__ = ["decode", "warm_up"]
@@ -25,15 +25,19 @@ filter_units=remove_types=6``"""
 
 def decode(
     sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str
-) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
+) -> Iterator[tuple[DecodedWindow, Callable[[], Iterator[Sample]]]]:
     """Yield the windows of the first source; a second source is its init segment."""
     source, *init = sources
-    return look(source, arguments, name=name, init=init[0].read() if init else None)
+    return decode_windows_with_bursts(
+        source, arguments, name=name, init=init[0].read() if init else None
+    )
 
 
 def warm_up() -> None:
     """Decode two small black frames, so that libraries load what they load at their first use."""
     burst = FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=30))
     with _WARM_UP.open("rb") as file:
-        for _, bursts in look(file, DecodeRequest(specs=(burst.frame, burst)), name=_WARM_UP.name):
+        for _, bursts in decode_windows_with_bursts(
+            file, DecodeRequest(specs=(burst.frame, burst)), name=_WARM_UP.name
+        ):
             list(bursts())

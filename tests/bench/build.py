@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from scanner.bench.measure import Amount, Run
-from scanner.media.synthetic import Synthetic, write_synthetic
+from scanner.media.synthetic import SyntheticClip, write_synthetic
 
-SMALL = Synthetic(width=128, height=96, rate=10, seconds=4, gop=20, bits=200_000)
+SMALL = SyntheticClip(width=128, height=96, rate=10, seconds=4, gop=20, bits=200_000)
 
 
 def small_clip(folder: Path) -> Path:

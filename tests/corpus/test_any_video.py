@@ -1,4 +1,4 @@
-"""Whatever the clock, the GOPs, the B-frames, the windows and the sampling: the laws hold."""
+"""Frames, windows and gaps are right for any clock, GOPs, B-frames, windows and sampling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samples.made import known
 from samples.writing import Recipe, write
 from scanner.media.sampling import Sampling
-from tests.corpus.seen import EVERYTHING, check_frames, check_holes, check_windows, look_at
+from tests.corpus.checks import EVERYTHING, check_frames, check_holes, check_windows, decode_source
 
 CLOCKS = {
     "mpegts": Fraction(1, 90_000),
@@ -27,12 +27,12 @@ STARTS = {
     "mov": [0],
     "matroska": [0, 5000],
 }
-"""Where a clock may begin, in ticks."""
+"""Ticks at which a clock may begin."""
 
 
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
-    """A small video: frames 10 ms to 1.5 s apart, evenly or not."""
+    """Draw a small video with frames 10 ms to 1.5 s apart, evenly or not."""
     container = draw(st.sampled_from(sorted(CLOCKS)))
     step = st.integers(
         int(Fraction(1, 100) / CLOCKS[container]), int(Fraction(3, 2) / CLOCKS[container])
@@ -63,7 +63,7 @@ samplings = st.one_of(
 
 
 def can_keep_its_gaps(recipe: Recipe, sampling: Sampling) -> bool:
-    """Wherever the last sample was, there is a frame between ``min_gap`` and ``max_gap`` after it."""
+    """Return whether any frame has another one between ``min_gap`` and ``max_gap`` after it."""
     steps = [(b - a) * recipe.time_base for a, b in pairwise(recipe.ticks)]
     longest = max([*steps, 1 / recipe.rate])
     return (
@@ -75,13 +75,13 @@ def can_keep_its_gaps(recipe: Recipe, sampling: Sampling) -> bool:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(recipe=recipes(), sampling=samplings, window=st.one_of(st.none(), seconds))
-def test_the_laws_hold_for_any_video(
+def test_frames_windows_and_gaps_are_right_for_any_video(
     recipe: Recipe, sampling: Sampling, window: Fraction | None
 ) -> None:
     modulus = WRAP if recipe.container == "mpegts" else 1 << 64
     facts = known(recipe, pts=tuple(tick % modulus for tick in recipe.ticks))
 
-    windows = look_at(io.BytesIO(write(recipe)), "any", sampling=sampling, window=window)
+    windows = decode_source(io.BytesIO(write(recipe)), "any", sampling=sampling, window=window)
 
     check_frames(facts, windows)
     check_windows(facts, windows, window)
@@ -91,14 +91,14 @@ def test_the_laws_hold_for_any_video(
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(recipe=recipes(), window=seconds, data=st.data())
-def test_any_video_can_be_taken_up_again_at_any_window(
+def test_decoding_of_any_video_can_be_resumed_at_any_window(
     recipe: Recipe, window: Fraction, data: st.DataObject
 ) -> None:
     source = write(recipe)
-    whole = look_at(io.BytesIO(source), "any", window=window)
+    whole = decode_source(io.BytesIO(source), "any", window=window)
     first = data.draw(st.integers(0, len(whole)))
 
-    rest = look_at(io.BytesIO(source), "any", window=window, first_window=first)
+    rest = decode_source(io.BytesIO(source), "any", window=window, first_window=first)
 
     assert [(w.index, w.times, w.unseen, [s.pts for s in w.samples]) for w in rest] == [
         (w.index, w.times, w.unseen, [s.pts for s in w.samples]) for w in whole[first:]

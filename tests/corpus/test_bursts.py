@@ -10,48 +10,52 @@ import numpy as np
 import pytest
 
 from samples.drawing import read_mark, read_patches
-from samples.facts import Facts, Sample
-from scanner.media.decode import look as looks
-from scanner.media.instants import burst_instants
+from samples.facts import Facts
+from samples.facts import Sample as SampleFile
+from scanner.media.bursts import plan_burst_instants
+from scanner.media.decode import decode_windows_with_bursts
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded
-from scanner.media.samples import Sample as Seen
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.sampling import Sampling
 from scanner.types import Burst, FrameSpec
+from tests.corpus.checks import B_FRAMES, COLOUR_TOLERANCE, SPEC
 from tests.corpus.names import STILL, VIDEO
-from tests.corpus.seen import B_FRAMES, COLOUR_TOLERANCE, SPEC
 
 BURST = FrameSpec(width=SPEC.width, height=SPEC.height, burst=Burst(frames=5, rate=6))
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 
 
 def bursts(
-    sample: Sample, sampling: Sampling, window: Fraction | None
-) -> list[tuple[Decoded, tuple[Seen, ...]]]:
-    """Of each window."""
+    sample: SampleFile, sampling: Sampling, window: Fraction | None
+) -> list[tuple[DecodedWindow, tuple[Sample, ...]]]:
+    """Return the bursts of each window."""
     init = sample.init.read_bytes() if sample.init is not None else None
     request = DecodeRequest(specs=(BURST,), sampling=sampling, window=window)
     with sample.path.open("rb") as source:
         return [
             (decoded, tuple(make()))
-            for decoded, make in looks(source, request, name=sample.path.name, init=init)
+            for decoded, make in decode_windows_with_bursts(
+                source, request, name=sample.path.name, init=init
+            )
         ]
 
 
-def wanted(facts: Facts, window: Decoded, burst: Seen) -> list[int]:
-    """The frames, by their number, that are on screen at the instants of a burst."""
+def wanted(facts: Facts, window: DecodedWindow, burst: Sample) -> list[int]:
+    """Return the numbers of the frames that are on screen at the instants of a burst."""
     places = {pts: index for index, pts in enumerate(facts.pts)}
     first, last = places[window.times.first_pts], places[window.times.last_pts]
     start, times = facts.times[first], list(facts.times)
-    found = burst_instants(times[last] - start, burst.burst or BURST.burst)  # type: ignore[arg-type]
+    found = plan_burst_instants(times[last] - start, burst.burst or BURST.burst)  # type: ignore[arg-type]
     instants = next(instants for instants in found if instants[0] == burst.start)
     return [bisect_right(times, start + instant, first, last + 1) - 1 for instant in instants]
 
 
-def late(facts: Facts, window: Decoded, index: int) -> int:
-    """Frames by which an older one may be shown: the last ones of a window may lean on the next
-    window, which is not looked into."""
+def late(facts: Facts, window: DecodedWindow, index: int) -> int:
+    """Return the frames by which an older one may be shown.
+
+    The last frames of a window may reference the next window, which is not decoded.
+    """
     return (
         B_FRAMES
         if facts.pts.index(window.times.last_pts) - index < B_FRAMES and not window.last
@@ -68,7 +72,7 @@ def test_each_frame_is_the_one_on_screen(
 ) -> None:
     facts = sample_media(name).facts
     if window is None and facts.jumps:
-        pytest.skip("a segment's time stamps are told as if its clock went on")
+        pytest.skip("a segment's time stamps are reported as if its clock continued")
 
     for decoded, made in bursts(sample_media(name), Sampling(), window):
         for burst in made:
@@ -85,7 +89,7 @@ def test_each_frame_is_the_one_on_screen(
 
 
 @pytest.mark.parametrize("name", VIDEO)
-def test_what_is_long_enough_has_some(name: str, sample_media: Media) -> None:
+def test_a_video_of_at_least_one_second_has_bursts(name: str, sample_media: Media) -> None:
     facts = sample_media(name).facts
 
     made = [burst for _, some in bursts(sample_media(name), Sampling(), None) for burst in some]
@@ -95,5 +99,5 @@ def test_what_is_long_enough_has_some(name: str, sample_media: Media) -> None:
 
 
 @pytest.mark.parametrize("name", STILL)
-def test_a_still_has_none(name: str, sample_media: Media) -> None:
+def test_a_still_has_no_bursts(name: str, sample_media: Media) -> None:
     assert [made for _, made in bursts(sample_media(name), Sampling(), None)] == [()]

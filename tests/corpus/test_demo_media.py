@@ -1,4 +1,4 @@
-"""The streams of the demonstration: harmless but for the test card in one of them."""
+"""Of the streams of the demonstration only one shows the test card."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from samples.demo import CARD_STREAM, SCENES
 from samples.make_media import make_demo_media
-from scanner.media.decode import decode
+from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.media.sampling import Sampling
 from scanner.scoring.test_card import SPEC, card_correlation
 
 SECONDS = 8
 CARD = range(1, 7)
-"""Seconds that show it: six in the middle."""
+"""Seconds that show the card: six in the middle."""
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +25,15 @@ def streams(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return make_demo_media(tmp_path_factory.mktemp("demo"), SECONDS)
 
 
-def segments(playlist: Path) -> list[Decoded]:
-    """Every segment of a stream, twice a second."""
+def segments(playlist: Path) -> list[DecodedWindow]:
+    """Return every segment of a stream, sampled twice a second."""
     request = DecodeRequest(
         specs=(SPEC,), sampling=Sampling(strategy="every", every=Fraction(1, 2)), window=None
     )
-    seen: list[Decoded] = []
+    seen: list[DecodedWindow] = []
     for path in sorted(playlist.parent.glob("*.ts")):
         with path.open("rb") as source:
-            seen += decode(source, request, name=path.name)
+            seen += decode_windows(source, request, name=path.name)
     return seen
 
 

@@ -1,4 +1,4 @@
-"""The samples are what their facts say: a plain full decode by PyAV, and FFmpeg's own tool, agree."""
+"""The facts of each sample agree with a full decode by PyAV and with FFmpeg's own tool."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROBED = [
 
 
 def upright(frame: av.VideoFrame, facts: Facts) -> NDArray[np.uint8]:
-    """The frame as RGB, as it is shown; its number is black and white in any matrix."""
+    """Return the upright frame as RGB; its number is black and white in any matrix."""
     frame.colorspace = Colorspace.ITU709
     across, down = facts.reflected
     return np.rot90(frame.to_ndarray(format="rgb24")[::down, ::across], -facts.rotation // 90)

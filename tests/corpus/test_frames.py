@@ -1,5 +1,4 @@
-"""Every frame that ``decode`` gives is the one that its time names, upright and in the right
-colours."""
+"""Every sample is the frame that its time names, upright and in the right colours."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ from samples.drawing import read_mark, shows_block, shows_speck
 from samples.facts import Sample
 from scanner.media.sampling import Sampling
 from scanner.types import Fit, FrameSpec
+from tests.corpus.checks import EVERYTHING, SPEC, check_frames, decode_sample, rgb
 from tests.corpus.names import EVENTFUL, STILL, VIDEO
-from tests.corpus.seen import EVERYTHING, SPEC, check_frames, look, rgb
 
 Media = Callable[[str], Sample]
 KEYFRAMES = Sampling(strategy="keyframes")
@@ -30,7 +29,7 @@ def test_each_sample_is_the_frame_that_its_time_names(
 ) -> None:
     sample = sample_media(name)
 
-    windows = look(sample, sampling=sampling)
+    windows = decode_sample(sample, sampling=sampling)
 
     check_frames(sample.facts, windows)
 
@@ -39,7 +38,7 @@ def test_each_sample_is_the_frame_that_its_time_names(
 def test_the_keyframes_strategy_gives_exactly_the_keyframes(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
 
-    windows = look(sample, sampling=KEYFRAMES)
+    windows = decode_sample(sample, sampling=KEYFRAMES)
 
     assert [s.pts for w in windows for s in w.samples] == [
         sample.facts.pts[k] for k in sample.facts.keyframes
@@ -47,22 +46,22 @@ def test_the_keyframes_strategy_gives_exactly_the_keyframes(name: str, sample_me
 
 
 @pytest.mark.parametrize("name", VIDEO)
-def test_every_frame_that_others_need_can_be_had(name: str, sample_media: Media) -> None:
+def test_every_frame_that_others_reference_can_be_sampled(name: str, sample_media: Media) -> None:
     facts = sample_media(name).facts
 
-    windows = look(sample_media(name), sampling=EVERYTHING)
+    windows = decode_sample(sample_media(name), sampling=EVERYTHING)
 
     had, wanted = [s.pts for w in windows for s in w.samples], list(facts.pts[facts.hidden :])
     assert had == wanted or (facts.sparable and set(had) < set(wanted))
 
 
 @pytest.mark.parametrize("name", [name for name in (*VIDEO, *STILL) if name != "ts_resized"])
-def test_what_it_is_is_told(name: str, sample_media: Media) -> None:
+def test_container_codec_and_size_are_reported(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
 
     infos = {
         (w.info.container, w.info.codec, w.info.width, w.info.height, w.info.still)
-        for w in look(sample)
+        for w in decode_sample(sample)
     }
 
     facts = sample.facts
@@ -73,7 +72,7 @@ def test_what_it_is_is_told(name: str, sample_media: Media) -> None:
 def test_a_still_is_one_upright_sample_at_zero(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
 
-    (window,) = look(sample)
+    (window,) = decode_sample(sample)
 
     assert [(s.at, s.keyframe) for s in window.samples] == [(Fraction(0), True)]
     assert window.times.duration == 0
@@ -82,12 +81,12 @@ def test_a_still_is_one_upright_sample_at_zero(name: str, sample_media: Media) -
 
 @pytest.mark.parametrize("name", EVENTFUL)
 @pytest.mark.parametrize(("max_gap", "shortest"), [(Fraction(2), 2), (Fraction(1, 2), 1)])
-def test_what_is_shown_between_keyframes_is_seen(
+def test_events_between_keyframes_are_sampled(
     name: str, max_gap: Fraction, shortest: int, sample_media: Media
 ) -> None:
     sample = sample_media(name)
 
-    windows = look(sample, sampling=Sampling(max_gap=max_gap), window=None)
+    windows = decode_sample(sample, sampling=Sampling(max_gap=max_gap), window=None)
 
     shown = {s.at: shows_block(rgb(s)) for w in windows for s in w.samples}
     assert shown == {at: any(at in event for event in sample.facts.events) for at in shown}
@@ -98,10 +97,10 @@ def test_what_is_shown_between_keyframes_is_seen(
     ] == []
 
 
-def test_a_speck_on_a_still_screen_is_seen(sample_media: Media) -> None:
+def test_a_speck_on_a_still_screen_is_sampled(sample_media: Media) -> None:
     sample = sample_media("ts_still_screen")
 
-    (window,) = look(sample)
+    (window,) = decode_sample(sample)
 
     (event,) = sample.facts.events
     assert [shows_speck(rgb(s)) for s in window.samples] == [s.at in event for s in window.samples]
@@ -111,7 +110,7 @@ def test_a_speck_on_a_still_screen_is_seen(sample_media: Media) -> None:
 def test_a_letterbox_keeps_the_whole_upright_picture(sample_media: Media) -> None:
     spec = FrameSpec(width=160, height=160, fit=Fit.LETTERBOX)
 
-    (window,) = look(sample_media("mp4_rotated_90"), specs=(spec,))
+    (window,) = decode_sample(sample_media("mp4_rotated_90"), specs=(spec,))
 
     image = window.samples[0].images[spec]
     assert read_mark(image[:, 35:125]) == 0
@@ -121,7 +120,7 @@ def test_a_letterbox_keeps_the_whole_upright_picture(sample_media: Media) -> Non
 def test_a_letterbox_keeps_the_aspect_that_is_shown(sample_media: Media) -> None:
     spec = FrameSpec(width=192, height=192, fit=Fit.LETTERBOX)
 
-    (window,) = look(sample_media("mp4_anamorphic"), specs=(spec,))
+    (window,) = decode_sample(sample_media("mp4_anamorphic"), specs=(spec,))
 
     image = window.samples[0].images[spec]
     assert read_mark(image[60:132]) == 0
@@ -131,7 +130,7 @@ def test_a_letterbox_keeps_the_aspect_that_is_shown(sample_media: Media) -> None
 def test_a_crop_keeps_the_middle(sample_media: Media) -> None:
     spec = FrameSpec(width=128, height=128, fit=Fit.CROP)
 
-    (window,) = look(sample_media("mp4_h264"), specs=(spec,))
+    (window,) = decode_sample(sample_media("mp4_h264"), specs=(spec,))
 
     wide = np.zeros((128, 228, 3), np.uint8)
     wide[:, 50:178] = window.samples[0].images[spec]
@@ -141,7 +140,7 @@ def test_a_crop_keeps_the_middle(sample_media: Media) -> None:
 def test_each_spec_is_made_of_the_same_frame(sample_media: Media) -> None:
     specs = (SPEC, FrameSpec(width=64, height=64), FrameSpec(width=300, height=200))
 
-    windows = look(sample_media("ts_h264_b_frames"), specs=specs)
+    windows = decode_sample(sample_media("ts_h264_b_frames"), specs=specs)
 
     for sample in (s for w in windows for s in w.samples):
         assert {spec: image.shape for spec, image in sample.images.items()} == {
@@ -156,7 +155,7 @@ def test_each_spec_is_made_of_the_same_frame(sample_media: Media) -> None:
 def test_a_small_picture_is_the_mean_of_the_full_one(name: str, sample_media: Media) -> None:
     spec, path = FrameSpec(width=160, height=90), sample_media(name).path
 
-    windows = look(sample_media(name), specs=(spec,), sampling=KEYFRAMES)
+    windows = decode_sample(sample_media(name), specs=(spec,), sampling=KEYFRAMES)
 
     with av.open(str(path), "r") as container:
         full = {
@@ -170,9 +169,9 @@ def test_a_small_picture_is_the_mean_of_the_full_one(name: str, sample_media: Me
 
 
 @pytest.mark.parametrize("name", ["ts_starts_mid_gop"])
-def test_what_cannot_be_shown_is_said(name: str, sample_media: Media) -> None:
+def test_spans_that_cannot_be_decoded_are_reported(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
 
-    (window,) = look(sample)
+    (window,) = decode_sample(sample)
 
     assert {unseen.reason for unseen in window.unseen} >= set(sample.facts.unseen)

@@ -11,7 +11,7 @@ from samples.facts import Playlist
 from samples.make_media import PLAYLISTS, make_playlists
 from scanner.pts import Clock, place
 from scanner.types import SegmentTimes
-from tests.corpus.seen import check_frames, check_windows, look_at
+from tests.corpus.checks import check_frames, check_windows, decode_source
 
 CUT = (
     "hls_ts",
@@ -22,7 +22,7 @@ CUT = (
     "hls_fmp4",
     "hls_gap",
 )
-"""Playlists whose segments are files of their own, numbered."""
+"""Playlists whose segments are numbered files."""
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +31,7 @@ def playlists(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Playlist]:
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_segments_lie_on_the_clock_one_after_the_other(
-    name: str, playlists: dict[str, Playlist]
-) -> None:
+def test_segments_follow_each_other_on_the_clock(name: str, playlists: dict[str, Playlist]) -> None:
     clock, placed = Clock(), []
     present = [
         (index, entry) for index, entry in enumerate(playlists[name].entries) if not entry.missing
@@ -49,12 +47,12 @@ def test_segments_lie_on_the_clock_one_after_the_other(
 
 
 def segment_times(playlist: Playlist, index: int) -> SegmentTimes:
-    """Decode one segment, check it against its facts, and give its clock."""
+    """Decode one segment, check it against its facts, and return its times."""
     folder = playlist.path.parent
     (path,) = folder.glob(f"{index}.*")
     init = folder / "init.mp4"
     with path.open("rb") as source:
-        windows = look_at(
+        windows = decode_source(
             source, path.name, init.read_bytes() if init.exists() else None, window=None
         )
     check_frames(playlist.entries[index].facts, windows)

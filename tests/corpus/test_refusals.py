@@ -1,5 +1,5 @@
-"""What cannot be looked at is refused in one line that names it; nothing else is ever opened, and
-nothing is ever raised but ours."""
+"""Unreadable sources are refused with one line that names them, nothing else is opened, and only
+``InputError`` is raised."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from samples.make_hostile import (
 )
 from samples.playlists import CANARY_NUMBER
 from scanner.errors import InputError, LimitError
-from scanner.media.decode import decode
+from scanner.media.decode import decode_windows
 from scanner.media.limits import MediaLimits
 from scanner.media.request import DecodeRequest
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
+from tests.corpus.checks import SPEC, decode_sample, rgb
 from tests.corpus.names import REFUSED
-from tests.corpus.seen import SPEC, look, rgb
 
 Media = Callable[[str], Sample]
-LOOK = DecodeRequest(specs=(SPEC,))
+REQUEST = DecodeRequest(specs=(SPEC,))
 SCRIPTS = tuple(scripts(Targets(canary=Path("canary.ts"), address="127.0.0.1:9")))
 MUTATED = (*TRUNCATED, *PICTURES)
 SEEDS = 10
-"""Mutations of each."""
+"""Mutations of each sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Trap:
 
     @property
     def called(self) -> bool:
-        """Whether anyone connected."""
+        """Whether a client connected."""
         try:
             self.listener.accept()[0].close()
         except BlockingIOError:
@@ -74,22 +74,22 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_looked_at_is_refused(name: str, sample_media: Media) -> None:
+def test_a_source_without_readable_video_is_refused(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
 
     with pytest.raises(InputError) as caught:
-        look(sample)
+        decode_sample(sample)
 
     assert caught.value.kind in sample.facts.refusal
     assert_one_line(caught.value, sample.path.name)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, kinds) in HOSTILE.items() if kinds])
-def test_a_lie_is_refused_with_its_kind(name: str, trap: Trap, sandbox: Sandbox) -> None:
+def test_a_hostile_file_is_refused_with_its_kind(name: str, trap: Trap, sandbox: Sandbox) -> None:
     hostile = trap.files[name]
 
     with pytest.raises(InputError) as caught:
-        list(sandbox.decode(hostile.path, LOOK, name=name))
+        list(sandbox.decode(hostile.path, REQUEST, name=name))
 
     assert caught.value.kind in hostile.kinds
     assert_one_line(caught.value, name)
@@ -100,7 +100,7 @@ def test_damage_is_read_as_far_as_it_goes_or_refused(
     name: str, trap: Trap, sandbox: Sandbox
 ) -> None:
     try:
-        windows = list(sandbox.decode(trap.files[name].path, LOOK, name=name))
+        windows = list(sandbox.decode(trap.files[name].path, REQUEST, name=name))
     except InputError as refusal:
         assert_one_line(refusal, name)
         return
@@ -116,7 +116,7 @@ def test_a_script_opens_nothing(name: str, trap: Trap) -> None:
 
     with pytest.raises(InputError) as caught, hostile.path.open("rb") as source:
         list(
-            decode(source, LOOK, name=name)
+            decode_windows(source, REQUEST, name=name)
         )  # on purpose without the sandbox: nothing else may be what stops it
 
     assert caught.value.kind in hostile.kinds
@@ -129,7 +129,9 @@ def test_a_data_reference_is_not_followed(trap: Trap) -> None:
 
     with trap.files["referring.mp4"].path.open("rb") as source, contextlib.suppress(InputError):
         seen = [
-            read_mark(rgb(s)) for window in decode(source, LOOK, name="a") for s in window.samples
+            read_mark(rgb(s))
+            for window in decode_windows(source, REQUEST, name="a")
+            for s in window.samples
         ]
 
     assert CANARY_NUMBER not in seen
@@ -151,7 +153,7 @@ def test_each_limit_has_an_error_of_its_own(
     sample = sample_media(name)
 
     with pytest.raises(LimitError) as caught:
-        look(sample, limits=limits)
+        decode_sample(sample, limits=limits)
 
     assert caught.value.kind == kind
     assert_one_line(caught.value, sample.path.name)
@@ -160,11 +162,11 @@ def test_each_limit_has_an_error_of_its_own(
 @pytest.mark.parametrize(
     "name", ["ts_h264", "mp4_h264", "mkv_h264", "webm_vp9", "avi_mpeg4", "jpeg_420", "gif"]
 )
-def test_what_is_just_within_the_limits_is_read(name: str, sample_media: Media) -> None:
+def test_a_source_just_within_the_limits_is_read(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
     size = sample.path.stat().st_size
 
-    windows = look(
+    windows = decode_sample(
         sample,
         limits=MediaLimits(
             max_bytes=size,
@@ -179,16 +181,18 @@ def test_what_is_just_within_the_limits_is_read(name: str, sample_media: Media) 
 
 
 @pytest.mark.parametrize("name", MUTATED)
-def test_mutations_raise_nothing_but_ours(name: str, sandbox: Sandbox, sample_media: Media) -> None:
+def test_mutated_files_raise_only_input_errors(
+    name: str, sandbox: Sandbox, sample_media: Media
+) -> None:
     whole = sample_media(name).path.read_bytes()
 
     for seed in range(SEEDS):
         with contextlib.suppress(InputError):
-            list(sandbox.decode(damage(whole, seed), LOOK, name=f"{name}/{seed}"))
+            list(sandbox.decode(damage(whole, seed), REQUEST, name=f"{name}/{seed}"))
 
 
 def assert_one_line(error: InputError, name: str) -> None:
-    """A message names its subject and is short enough to be read."""
+    """Check that a message names its subject and is one short line."""
     message = str(error)
     assert message.startswith(f"{name}: ")
     assert "\n" not in message

@@ -1,4 +1,4 @@
-"""A source is cut into windows without loss, and can be taken up again at any of them."""
+"""A source is cut into windows without loss, and decoding can be resumed at any of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from samples.facts import Sample
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.media.sampling import Sampling
+from tests.corpus.checks import check_holes, check_windows, decode_sample
 from tests.corpus.names import VIDEO
-from tests.corpus.seen import check_holes, check_windows, look
 
 Media = Callable[[str], Sample]
 LENGTHS = [Fraction(1), Fraction(3), Fraction(10)]
@@ -32,7 +32,7 @@ LONG = [
 def test_windows_cover_every_frame_once(name: str, length: Fraction, sample_media: Media) -> None:
     sample = sample_media(name)
 
-    windows = look(sample, window=length, specs=())
+    windows = decode_sample(sample, window=length, specs=())
 
     check_windows(sample.facts, windows, length)
 
@@ -41,7 +41,7 @@ def test_windows_cover_every_frame_once(name: str, length: Fraction, sample_medi
 def test_without_windows_a_source_is_one(name: str, sample_media: Media) -> None:
     facts = sample_media(name).facts
 
-    (window,) = look(sample_media(name), window=None, specs=())
+    (window,) = decode_sample(sample_media(name), window=None, specs=())
 
     assert (window.index, window.last) == (0, True)
     assert window.times.first_pts == facts.pts[0]
@@ -62,24 +62,24 @@ def test_adaptive_sampling_keeps_between_its_gaps(
     sample = sample_media(name)
     sampling = Sampling(min_gap=gaps[0], max_gap=gaps[1])
 
-    windows = look(sample, sampling=sampling, specs=())
+    windows = decode_sample(sample, sampling=sampling, specs=())
 
     check_holes(sample.facts, windows, sampling)
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_a_run_that_is_taken_up_again_gives_the_rest_of_the_whole_one(
-    name: str, sample_media: Media
-) -> None:
+def test_resumed_decoding_gives_the_remaining_windows(name: str, sample_media: Media) -> None:
     sample = sample_media(name)
-    whole = look(sample, window=Fraction(2))
+    whole = decode_sample(sample, window=Fraction(2))
 
     for first in range(len(whole) + 1):
-        assert told(look(sample, window=Fraction(2), first_window=first)) == told(whole[first:])
+        assert summarize(
+            decode_sample(sample, window=Fraction(2), first_window=first)
+        ) == summarize(whole[first:])
 
 
-def told(windows: list[Decoded]) -> list[object]:
-    """Everything that windows say, pictures as bytes."""
+def summarize(windows: list[DecodedWindow]) -> list[object]:
+    """Return all fields of the windows, pictures as bytes."""
     return [
         (
             w.index,
@@ -95,6 +95,6 @@ def told(windows: list[Decoded]) -> list[object]:
 
 
 def pictures(images: object) -> list[bytes]:
-    """The bytes of each array."""
+    """Return the bytes of each array."""
     assert isinstance(images, dict)
     return [np.asarray(image).tobytes() for image in images.values()]

@@ -14,7 +14,7 @@ __all__ = ["encode", "picture", "remux"]
 
 
 def picture(value: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A flat picture with a darker left edge, so that mirrored or turned ones are told apart."""
+    """Return a flat picture with a darker left edge, which shows if it is mirrored or turned."""
     width, height = size
     rgb = np.full((height, width, 3), value, np.uint8)
     rgb[:, : width // 8] //= 2
@@ -40,7 +40,7 @@ def encode(
     sound: bool = False,
     aspect: Fraction | None = None,
 ) -> bytes:
-    """Flat pictures whose grey says their number; ``at`` gives each frame's time in frame units
+    """Encode flat pictures whose grey level is their number; ``at`` has each frame's time in frames
     (variable rate)."""
     sink = io.BytesIO()
     times = list(at) if at is not None else list(range(frames))
@@ -105,8 +105,8 @@ def remux(
     container: str = "mpegts",
     keep: Callable[[int, av.Packet[av.VideoStream]], bool],
 ) -> bytes:
-    """The packets of ``data`` that ``keep(number, packet)`` says, in another file, times as they
-    are."""
+    """Return another file with the packets for which ``keep(number, packet)`` is true, times
+    unchanged."""
     sink = io.BytesIO()
     with av.open(io.BytesIO(data)) as source, av.open(sink, "w", format=container) as out:
         track = source.streams.video[0]

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from scanner.errors import LimitError
-from scanner.media import footage
-from scanner.media.decode import look
-from scanner.media.decoder import Decoder
-from scanner.media.instants import burst_instants
+from scanner.media import packet_buffer
+from scanner.media.bursts import plan_burst_instants
+from scanner.media.decode import decode_windows_with_bursts
+from scanner.media.decoder import PacketDecoder
 from scanner.media.limits import MediaLimits
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded, Rgb, Sample
+from scanner.media.samples import DecodedWindow, Rgb, Sample
 from scanner.media.sampling import Sampling
 from scanner.types import Burst, Fit, FrameSpec
 
@@ -72,25 +72,25 @@ MEDIA = {
     ),
 }
 
-Seen = list[tuple[Decoded, tuple[Sample, ...]]]
+Decodings = list[tuple[DecodedWindow, tuple[Sample, ...]]]
 
 
-def watched(
-    data: bytes, *, specs: tuple[FrameSpec, ...] = (SPEC.frame, SPEC), **wishes: object
-) -> Seen:
-    """Every window and its bursts, made one window late as the sandbox does."""
-    request = DecodeRequest(specs=specs, **wishes)  # type: ignore[arg-type]
-    found: Seen = []
-    held = None
-    for given in look(io.BytesIO(data), request, name="clip"):
-        if held is not None:
-            found.append((held[0], tuple(held[1]())))
-        held = given
-    return [*found, (held[0], tuple(held[1]()))] if held is not None else found
+def decode_with_bursts(
+    data: bytes, *, specs: tuple[FrameSpec, ...] = (SPEC.frame, SPEC), **options: object
+) -> Decodings:
+    """Return every window and its bursts, made one window late as the sandbox does."""
+    request = DecodeRequest(specs=specs, **options)  # type: ignore[arg-type]
+    found: Decodings = []
+    pending = None
+    for pair in decode_windows_with_bursts(io.BytesIO(data), request, name="clip"):
+        if pending is not None:
+            found.append((pending[0], tuple(pending[1]())))
+        pending = pair
+    return [*found, (pending[0], tuple(pending[1]()))] if pending is not None else found
 
 
-def shown(data: bytes, size: tuple[int, int] = (64, 48)) -> dict[Fraction, Rgb]:
-    """What an ordinary PyAV loop shows, each frame by its time, scaled as ``media`` does."""
+def decode_reference(data: bytes, size: tuple[int, int] = (64, 48)) -> dict[Fraction, Rgb]:
+    """Decode with a plain PyAV loop and return each frame by its time, scaled as ``media`` does."""
     frames = {}
     with av.open(io.BytesIO(data)) as container:
         track = container.streams.video[0]
@@ -104,22 +104,24 @@ def shown(data: bytes, size: tuple[int, int] = (64, 48)) -> dict[Fraction, Rgb]:
     return frames
 
 
-def planned(window: Decoded) -> int:
+def planned(window: DecodedWindow) -> int:
     times = window.times
-    return len(burst_instants((times.last_pts - times.first_pts) * times.time_base, BURST))
+    return len(plan_burst_instants((times.last_pts - times.first_pts) * times.time_base, BURST))
 
 
-def instants_of(window: Decoded, burst: Sample) -> tuple[Fraction, ...]:
+def instants_of(window: DecodedWindow, burst: Sample) -> tuple[Fraction, ...]:
     times = window.times
     last = (times.last_pts - times.first_pts) * times.time_base
     assert burst.burst is not None
     return next(
-        instants for instants in burst_instants(last, burst.burst) if instants[0] == burst.start
+        instants
+        for instants in plan_burst_instants(last, burst.burst)
+        if instants[0] == burst.start
     )
 
 
-def differences(seen: Seen, frames: Mapping[Fraction, Rgb]) -> Iterator[int]:
-    """Of each frame of each burst: grey levels between it and what is shown then."""
+def differences(seen: Decodings, frames: Mapping[Fraction, Rgb]) -> Iterator[int]:
+    """Yield for each frame of each burst the grey levels between it and the frame shown then."""
     zero = min(frames)
     for window, bursts in seen:
         for burst in bursts:
@@ -132,8 +134,8 @@ def differences(seen: Seen, frames: Mapping[Fraction, Rgb]) -> Iterator[int]:
 def test_each_frame_is_the_one_on_screen(name: str) -> None:
     data = MEDIA[name]()
 
-    seen = watched(data)
-    found = list(differences(seen, shown(data)))
+    seen = decode_with_bursts(data)
+    found = list(differences(seen, decode_reference(data)))
 
     # AVI counts H.264's frames as they are decoded, so that its times are off by a few
     late = sum(difference > LOSS for difference in found)
@@ -147,9 +149,9 @@ def test_each_frame_is_the_one_on_screen(name: str) -> None:
 @pytest.mark.parametrize("name", ["ts", "ts_b_pyramid", "mp4_variable_rate", "ts_long_gop"])
 def test_a_bursts_time_is_that_of_its_last_frame(name: str) -> None:
     data = MEDIA[name]()
-    frames = sorted(shown(data))
+    frames = sorted(decode_reference(data))
 
-    for window, bursts in watched(data):
+    for window, bursts in decode_with_bursts(data):
         for burst in bursts:
             last = instants_of(window, burst)[-1]
             assert burst.at <= last
@@ -163,10 +165,10 @@ def test_a_bursts_time_is_that_of_its_last_frame(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["ts_b_pyramid", "ts_open_gop", "ts_long_gop", "mp4_variable_rate"]
 )
-def test_where_one_goes_on_from_does_not_matter(name: str) -> None:
+def test_resuming_at_a_later_window_gives_the_same_bursts(name: str) -> None:
     data = MEDIA[name]()
 
-    whole, rest = watched(data)[1:], watched(data, first_window=1)
+    whole, rest = decode_with_bursts(data)[1:], decode_with_bursts(data, first_window=1)
 
     assert [window.index for window, _ in rest] == [window.index for window, _ in whole]
     for (_, wanted), (_, found) in zip(whole, rest, strict=True):
@@ -179,12 +181,12 @@ def test_where_one_goes_on_from_does_not_matter(name: str) -> None:
         )
 
 
-def test_what_follows_a_window_changes_nothing_in_it() -> None:
+def test_bursts_do_not_depend_on_what_follows_the_window() -> None:
     data = MEDIA["ts_open_gop"]()
     with av.open(io.BytesIO(data)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     keyframes = [number for number, packet in enumerate(packets) if packet.is_keyframe]
-    (first, bursts), *_ = watched(data)
+    (first, bursts), *_ = decode_with_bursts(data)
     border = next(
         n
         for n in keyframes
@@ -192,7 +194,7 @@ def test_what_follows_a_window_changes_nothing_in_it() -> None:
         >= first.times.duration + packets[0].pts * Fraction(1, 90_000)
     )
 
-    ((_, alone),) = watched(remux(data, keep=lambda number, _: number < border))
+    ((_, alone),) = decode_with_bursts(remux(data, keep=lambda number, _: number < border))
 
     assert len(alone) == len(bursts)
     assert all(
@@ -201,11 +203,13 @@ def test_what_follows_a_window_changes_nothing_in_it() -> None:
     )
 
 
-def test_bursts_hold_only_what_is_asked_of_bursts_and_samples_only_the_rest() -> None:
+def test_bursts_have_only_burst_specs_and_samples_only_the_others() -> None:
     other = FrameSpec(width=96, height=64, fit=Fit.CROP, burst=Burst(frames=4, rate=10))
     twin = FrameSpec(width=32, height=32, burst=BURST)
 
-    ((window, bursts),) = watched(encode(frames=90), specs=(SPEC.frame, SPEC, other, twin))
+    ((window, bursts),) = decode_with_bursts(
+        encode(frames=90), specs=(SPEC.frame, SPEC, other, twin)
+    )
 
     assert all(
         set(sample.images) == {SPEC.frame} and sample.start is None for sample in window.samples
@@ -220,14 +224,14 @@ def test_bursts_hold_only_what_is_asked_of_bursts_and_samples_only_the_rest() ->
     assert all(earlier.at <= later.at for earlier, later in pairwise(bursts))
 
 
-def test_without_such_a_spec_nothing_is_kept_and_nothing_made() -> None:
-    seen = watched(MEDIA["ts"](), specs=(SPEC.frame,))
+def test_without_a_burst_spec_there_are_no_bursts() -> None:
+    seen = decode_with_bursts(MEDIA["ts"](), specs=(SPEC.frame,))
 
     assert [bursts for _, bursts in seen] == [(), ()]
 
 
 def test_a_segment_that_is_not_cut_has_bursts_to_its_end() -> None:
-    ((_, bursts),) = watched(encode(frames=30 * 25), window=None)
+    ((_, bursts),) = decode_with_bursts(encode(frames=30 * 25), window=None)
 
     assert [burst.start for burst in bursts] == [
         *range(0, 24, 2),
@@ -239,40 +243,41 @@ def test_a_segment_that_is_not_cut_has_bursts_to_its_end() -> None:
 def test_a_short_segment_has_one_burst_that_is_spread_over_it() -> None:
     data = encode(frames=25)
 
-    ((_, bursts),) = watched(data)
+    ((_, bursts),) = decode_with_bursts(data)
 
     assert len(bursts) == 1
-    assert max(differences(watched(data), shown(data))) <= LOSS
+    assert max(differences(decode_with_bursts(data), decode_reference(data))) <= LOSS
 
 
-def test_a_shorter_one_has_none() -> None:
-    assert [bursts for _, bursts in watched(encode(frames=20))] == [()]
+def test_a_segment_shorter_than_half_a_burst_has_none() -> None:
+    assert [bursts for _, bursts in decode_with_bursts(encode(frames=20))] == [()]
 
 
-def test_stills_and_animations_have_none() -> None:
+def test_stills_and_animations_have_no_bursts() -> None:
     gif = encode(container="gif", codec="gif", frames=60, rate=10, pix_fmt="rgb8")
 
-    assert [bursts for _, bursts in watched(gif)] == [()]
+    assert [bursts for _, bursts in decode_with_bursts(gif)] == [()]
     assert [
-        bursts for _, bursts in watched(encode(frames=1, container="mp4"), second_look=True)
+        bursts
+        for _, bursts in decode_with_bursts(encode(frames=1, container="mp4"), second_sample=True)
     ] == [()]
 
 
-def test_a_picture_that_is_turned_is_upright_in_bursts_too() -> None:
+def test_a_rotated_video_is_upright_in_bursts_too() -> None:
     data = encode(container="mp4", frames=60, rotation=90, size=(96, 128))
 
-    ((window, bursts),) = watched(data)
+    ((window, bursts),) = decode_with_bursts(data)
 
     first = window.samples[0].images[SPEC.frame]
     assert np.abs(first.astype(int) - bursts[0].images[SPEC][0]).max() <= LOSS
     assert first[45, 30, 0] < first[24, 30, 0] == first[2, 30, 0]  # its dark edge is below
 
 
-def test_sparing_more_shows_the_last_frame_that_comes_in_order() -> None:
+def test_fast_decoding_shows_the_last_frame_that_comes_in_order() -> None:
     data = MEDIA["ts_b_pyramid"]()
-    frames = shown(data)
+    frames = decode_reference(data)
 
-    seen = watched(data, sampling=Sampling(between="fast"))
+    seen = decode_with_bursts(data, sampling=Sampling(between="fast"))
 
     assert max(differences(seen, frames)) > LOSS
     greys = {int(image[24, 40, 0]) for image in frames.values()}
@@ -285,19 +290,19 @@ def test_sparing_more_shows_the_last_frame_that_comes_in_order() -> None:
     assert all(min(abs(grey - one) for one in greys) <= LOSS for grey in found)
 
 
-def test_only_what_is_needed_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_packets_that_a_burst_needs_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     fed: list[tuple[int, bool]] = []
-    feed = Decoder.feed
+    feed = PacketDecoder.feed
 
-    def watch(self: Decoder, packet: object) -> object:
-        fed.append((packet.pts, self.spares))  # type: ignore[attr-defined]
+    def watch(self: PacketDecoder, packet: object) -> object:
+        fed.append((packet.pts, self.is_skipping))  # type: ignore[attr-defined]
         return feed(self, packet)  # type: ignore[arg-type]
 
     # one burst, of the first 1.4 s of 3 s: two GOPs, the second one up to the burst's end
-    ((_, make),) = look(
+    ((_, make),) = decode_windows_with_bursts(
         io.BytesIO(encode(frames=90, gop=30, bframes=2)), DecodeRequest(specs=(SPEC,)), name="clip"
     )
-    monkeypatch.setattr(Decoder, "feed", watch)
+    monkeypatch.setattr(PacketDecoder, "feed", watch)
     bursts = list(make())
 
     zero = min(pts for pts, _ in fed)
@@ -307,27 +312,29 @@ def test_only_what_is_needed_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(at) < 90
 
 
-def test_a_window_whose_packets_are_too_many_has_none() -> None:
+def test_a_window_with_too_many_packets_has_no_bursts() -> None:
     data = MEDIA["ts"]()
 
-    (_, bursts), *_ = watched(data, limits=MediaLimits(max_gop_bytes=2000))
+    (_, bursts), *_ = decode_with_bursts(data, limits=MediaLimits(max_gop_bytes=2000))
 
     assert bursts == ()
 
 
-def test_a_gop_is_gone_on_from_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gop_that_began_too_long_before_its_window_has_no_bursts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = MEDIA["ts_long_gop"]()
-    assert all(bursts for _, bursts in watched(data))
+    assert all(bursts for _, bursts in decode_with_bursts(data))
 
-    monkeypatch.setattr(footage, "MAX_LEAD", 100 * 128 * 96)
+    monkeypatch.setattr(packet_buffer, "MAX_LEAD", 100 * 128 * 96)
 
-    (_, first), *others = watched(data)
+    (_, first), *others = decode_with_bursts(data)
     assert first
     assert [bursts for _, bursts in others] == [()] * len(others)
 
 
 def blank(data: bytes, lost: range) -> bytes:
-    """With zeros in place of those packets."""
+    """Return the data with zeros in place of those packets."""
     torn = bytearray(data)
     with av.open(io.BytesIO(data)) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
@@ -343,7 +350,7 @@ PICTURES = {"container": "avi", "codec": "mjpeg", "frames": 120, "pix_fmt": "yuv
 def test_a_frame_that_cannot_be_decoded_leaves_the_one_before_on_screen() -> None:
     whole, data = encode(**PICTURES), blank(encode(**PICTURES), range(11, 14))  # type: ignore[arg-type]
 
-    ((_, bursts),), ((_, torn),) = watched(whole), watched(data)
+    ((_, bursts),), ((_, torn),) = decode_with_bursts(whole), decode_with_bursts(data)
 
     before, after = bursts[0].images[SPEC], torn[0].images[SPEC]
     assert [burst.start for burst in torn] == [0, 2]
@@ -354,13 +361,13 @@ def test_a_frame_that_cannot_be_decoded_leaves_the_one_before_on_screen() -> Non
 
 
 def test_a_burst_with_a_longer_hole_is_not_made() -> None:
-    ((_, bursts),) = watched(blank(encode(**PICTURES), range(11, 26)))  # type: ignore[arg-type]
+    ((_, bursts),) = decode_with_bursts(blank(encode(**PICTURES), range(11, 26)))  # type: ignore[arg-type]
 
     assert [burst.start for burst in bursts] == [2]
 
 
-def test_damage_between_keyframes_costs_the_bursts_that_lean_on_it() -> None:
-    seen = watched(blank(encode(container="mp4", frames=300, gop=60), range(65, 110)))
+def test_damage_between_keyframes_costs_the_bursts_that_need_those_frames() -> None:
+    seen = decode_with_bursts(blank(encode(container="mp4", frames=300, gop=60), range(65, 110)))
 
     starts = {burst.start for _, bursts in seen for burst in bursts}
     assert {0, 4, 6, 8} <= starts
@@ -369,7 +376,7 @@ def test_damage_between_keyframes_costs_the_bursts_that_lean_on_it() -> None:
 
 def test_a_frame_that_is_too_large_is_refused_in_a_burst_too() -> None:
     data = encode(frames=60)
-    ((_, make),) = look(
+    ((_, make),) = decode_windows_with_bursts(
         io.BytesIO(data),
         DecodeRequest(specs=(SPEC,), limits=MediaLimits(max_pixels=128 * 96)),
         name="clip",
@@ -377,7 +384,7 @@ def test_a_frame_that_is_too_large_is_refused_in_a_burst_too() -> None:
     assert list(make())
     with pytest.raises(LimitError):
         list(
-            look(
+            decode_windows_with_bursts(
                 io.BytesIO(data),
                 DecodeRequest(specs=(SPEC,), limits=MediaLimits(max_pixels=100)),
                 name="clip",

@@ -1,5 +1,4 @@
-"""``decode`` against an ordinary PyAV loop: the same frames at the same times, whatever the
-container and codec."""
+"""Decoding gives the frames and times of a plain PyAV loop, whatever the container and codec."""
 
 from __future__ import annotations
 
@@ -11,10 +10,10 @@ import pytest
 from scanner.errors import DamagedError, FormatError, NoVideoError
 from scanner.media.sampling import Sampling
 from tests.media.build import encode
-from tests.media.looks import greys, look, shown, times
+from tests.media.decoding import decode_all, decode_reference, greys, times
 
 
-class Kind(NamedTuple):
+class Encoding(NamedTuple):
     container: str
     codec: str
     bframes: int = 0
@@ -31,22 +30,22 @@ VP9 = {
     "auto-alt-ref": "1",
 }
 KINDS = [
-    Kind("mpegts", "libx264", 2),
-    Kind("mpegts", "libx265", 3, X265),
-    Kind("mpegts", "mpeg2video", 2),
-    Kind("mp4", "libx264", 2),
-    Kind("mp4", "libx265", 3, X265),
-    Kind("mp4", "libx264", 2, None, {"movflags": "frag_keyframe+empty_moov+default_base_moof"}),
-    Kind("matroska", "libx264", 2),
-    Kind("webm", "libvpx-vp9", 0, VP9),
-    Kind("avi", "libx264"),
-    Kind("avi", "mpeg4", 2),
-    Kind("flv", "libx264", 2),
+    Encoding("mpegts", "libx264", 2),
+    Encoding("mpegts", "libx265", 3, X265),
+    Encoding("mpegts", "mpeg2video", 2),
+    Encoding("mp4", "libx264", 2),
+    Encoding("mp4", "libx265", 3, X265),
+    Encoding("mp4", "libx264", 2, None, {"movflags": "frag_keyframe+empty_moov+default_base_moof"}),
+    Encoding("matroska", "libx264", 2),
+    Encoding("webm", "libvpx-vp9", 0, VP9),
+    Encoding("avi", "libx264"),
+    Encoding("avi", "mpeg4", 2),
+    Encoding("flv", "libx264", 2),
 ]
 RAMP = [16 + number * 2 % 224 for number in range(180)]
 
 
-def film(kind: Kind) -> bytes:
+def film(kind: Encoding) -> bytes:
     return encode(
         container=kind.container,
         codec=kind.codec,
@@ -60,23 +59,25 @@ def film(kind: Kind) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_keyframes_are_those_of_an_ordinary_loop(kind: Kind) -> None:
+def test_keyframes_are_those_of_an_ordinary_loop(kind: Encoding) -> None:
     data = film(kind)
 
-    windows = look(data, sampling=Sampling(strategy="keyframes"))
+    windows = decode_all(data, sampling=Sampling(strategy="keyframes"))
 
-    assert times(windows) == [at for at, (_, keyframe) in shown(data).items() if keyframe]
+    assert times(windows) == [
+        at for at, (_, keyframe) in decode_reference(data).items() if keyframe
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("window", [Fraction(10), Fraction(2), None], ids=str)
 def test_frames_between_keyframes_are_those_shown_at_their_times(
-    kind: Kind, window: Fraction | None
+    kind: Encoding, window: Fraction | None
 ) -> None:
     data = film(kind)
-    reference = shown(data)
+    reference = decode_reference(data)
 
-    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)), window=window)
+    windows = decode_all(data, sampling=Sampling(max_gap=Fraction(1, 2)), window=window)
 
     assert not any(w.unseen for w in windows)
     assert [reference[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
@@ -86,11 +87,11 @@ def test_frames_between_keyframes_are_those_shown_at_their_times(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_time_runs_from_the_first_frame_to_the_end_of_the_last(kind: Kind) -> None:
+def test_time_runs_from_the_first_frame_to_the_end_of_the_last(kind: Encoding) -> None:
     data = film(kind)
-    reference = shown(data)
+    reference = decode_reference(data)
 
-    (window,) = look(data, sampling=Sampling(strategy="keyframes"))
+    (window,) = decode_all(data, sampling=Sampling(strategy="keyframes"))
 
     assert window.times.first_pts * window.times.time_base == min(reference)
     assert window.times.last_pts * window.times.time_base == max(reference)
@@ -106,9 +107,9 @@ def test_av1_is_decoded_frame_by_frame() -> None:
         options={"preset": "12", "svtav1-params": "keyint=90"},
         values=RAMP,
     )
-    reference = shown(data)
+    reference = decode_reference(data)
 
-    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)))
+    windows = decode_all(data, sampling=Sampling(max_gap=Fraction(1, 2)))
 
     assert windows[0].info.codec == "av1"
     assert [reference[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
@@ -121,17 +122,17 @@ def test_an_init_segment_goes_before_its_media_segment() -> None:
     border = whole.index(b"moof") - 4
     init, segment = whole[:border], whole[border:]
 
-    windows = look(segment, init=init)
+    windows = decode_all(segment, init=init)
 
-    assert times(windows) == times(look(whole))
+    assert times(windows) == times(decode_all(whole))
     with pytest.raises((DamagedError, NoVideoError)):
-        look(segment)
+        decode_all(segment)
 
 
 def test_the_source_is_read_again_from_its_first_byte() -> None:
     data = encode(container="mp4")
 
-    assert times(look(data)) == times(look(data))
+    assert times(decode_all(data)) == times(decode_all(data))
 
 
 def test_metadata_in_an_unknown_encoding_is_no_reason_to_fail() -> None:
@@ -139,14 +140,14 @@ def test_metadata_in_an_unknown_encoding_is_no_reason_to_fail() -> None:
         b"Zaehler", b"Z\xe4\xff\xfe\x80er"
     )
 
-    assert len(look(data)[0].samples) == 2
+    assert len(decode_all(data)[0].samples) == 2
 
 
-def test_sound_alone_is_told() -> None:
+def test_a_source_with_sound_only_is_refused() -> None:
     with pytest.raises(NoVideoError, match="clip: audio, a video track is wanted"):
-        look(encode(container="matroska", sound=True, frames=0))
+        decode_all(encode(container="matroska", sound=True, frames=0))
 
 
-def test_a_codec_that_is_not_on_the_list_is_told() -> None:
+def test_a_codec_that_is_not_on_the_list_is_refused() -> None:
     with pytest.raises(FormatError, match="video codec ffv1"):
-        look(encode(container="matroska", codec="ffv1", frames=3))
+        decode_all(encode(container="matroska", codec="ffv1", frames=3))

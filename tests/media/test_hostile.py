@@ -1,4 +1,4 @@
-"""What a sender must not be able to do, and what a broken source still shows."""
+"""Hostile sources do no harm, and broken sources are decoded as far as possible."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from scanner.errors import DamagedError, FormatError, InputError, LimitError, No
 from scanner.media.limits import MediaLimits
 from scanner.media.sampling import Sampling
 from tests.media.build import encode
-from tests.media.looks import look, times
-from tests.media.test_bursts import watched
+from tests.media.decoding import decode_all, times
+from tests.media.test_bursts import decode_with_bursts
 
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """A readable video beside which nothing may be opened."""
+    """A readable video that must not be opened."""
     path = tmp_path / "canary.ts"
     path.write_bytes(encode(frames=30))
     return path
@@ -43,7 +43,7 @@ LURES = [
 @pytest.mark.parametrize("lure", LURES)
 def test_a_text_that_names_a_file_is_refused(lure: str, canary: Path) -> None:
     with pytest.raises(FormatError, match="begins with"):
-        look(lure.format(path=canary).encode())
+        decode_all(lure.format(path=canary).encode())
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_script_behind_the_first_bytes_of_a_container_is_no_video(
     head: bytes, canary: Path
 ) -> None:
     with pytest.raises((DamagedError, NoVideoError)):
-        look(head + LURES[0].format(path=canary).encode())
+        decode_all(head + LURES[0].format(path=canary).encode())
 
 
 def test_nothing_calls_an_address() -> None:
@@ -71,7 +71,7 @@ def test_nothing_calls_an_address() -> None:
             *(text.format(path=f"http://127.0.0.1:{port}/a") for text in LURES),
         ):
             with pytest.raises(FormatError):
-                look(lure.encode())
+                decode_all(lure.encode())
 
         with pytest.raises(TimeoutError):
             server.accept()
@@ -82,13 +82,13 @@ def test_an_mp4_whose_media_lies_in_another_file_shows_nothing_of_it(tmp_path: P
     other.write_bytes(encode(container="mov", frames=30))
     referring = with_reference(other.read_bytes(), other)
 
-    windows = look(referring)
+    windows = decode_all(referring)
 
     assert not any(w.samples for w in windows)
 
 
 def with_reference(mov: bytes, path: Path) -> bytes:
-    """The tables of ``mov`` with its data reference made an alias of ``path``, and no media."""
+    """Return the tables of ``mov`` without media, its data reference an alias of ``path``."""
     moov = mov[mov.index(b"moov") - 4 :]
     entry = moov.index(b"dref") + 12
     url = path.as_uri().encode() + b"\0"
@@ -101,21 +101,21 @@ def with_reference(mov: bytes, path: Path) -> bytes:
     return mov[: mov.index(b"mdat") - 4] + bytes(body)
 
 
-def test_nothing_is_told() -> None:
+def test_an_empty_source_is_refused() -> None:
     with pytest.raises(NoVideoError, match="clip: 0 bytes"):
-        look(b"")
+        decode_all(b"")
 
 
 @pytest.mark.parametrize(
     "text", [b"hello\n", b"G" + b"ood morning. " * 500, b"\x00" * 4096, b"%PDF-1.7", b"PK\x03\x04"]
 )
-def test_what_is_no_media_is_told(text: bytes) -> None:
+def test_a_source_that_is_no_media_is_refused(text: bytes) -> None:
     with pytest.raises(FormatError, match="a media file is wanted"):
-        look(text)
+        decode_all(text)
 
 
 def png(width: int, height: int) -> bytes:
-    """A header that promises so many pixels, and none of them."""
+    """Return a header that declares that many pixels, and nothing after it."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(
         ">I4s13sI", 13, b"IHDR", head, zlib.crc32(b"IHDR" + head)
@@ -145,7 +145,7 @@ def gif(width: int, height: int) -> bytes:
 )
 def test_too_many_pixels_are_refused_from_the_header(data: bytes) -> None:
     with pytest.raises(LimitError, match="pixels, limit is 35389440") as refused:
-        look(data)
+        decode_all(data)
 
     assert refused.value.kind == "limit_pixels"
 
@@ -178,14 +178,14 @@ def test_each_limit_has_its_kind(
     limits: MediaLimits, kind: str, message: str, container: str
 ) -> None:
     with pytest.raises(LimitError, match=message) as refused:
-        look(encode(container=container, sound=True), limits=limits)
+        decode_all(encode(container=container, sound=True), limits=limits)
 
     assert refused.value.kind == kind
 
 
 def test_a_large_picture_file_is_refused() -> None:
     with pytest.raises(LimitError) as refused:
-        look(png(10, 10) + bytes(2000), limits=MediaLimits(max_still_bytes=1000))
+        decode_all(png(10, 10) + bytes(2000), limits=MediaLimits(max_still_bytes=1000))
 
     assert refused.value.kind == "limit_bytes"
 
@@ -194,15 +194,15 @@ def test_a_large_picture_file_is_refused() -> None:
 def test_a_truncated_file_shows_its_beginning(container: str) -> None:
     data = encode(container=container, frames=300, gop=30)
 
-    windows = look(data[: len(data) // 2])
+    windows = decode_all(data[: len(data) // 2])
 
     assert 3 <= len(times(windows)) <= 6
 
 
-def test_an_mp4_whose_end_is_missing_says_what_was_not_seen() -> None:
+def test_an_mp4_whose_end_is_missing_reports_the_end_as_undecodable() -> None:
     data = faststart(encode(container="mp4", frames=300, gop=30))
 
-    (window,) = look(data[: len(data) - 1200])
+    (window,) = decode_all(data[: len(data) - 1200])
 
     assert window.times.duration == 10
     assert window.unseen[-1].reason == "undecodable"
@@ -210,7 +210,7 @@ def test_an_mp4_whose_end_is_missing_says_what_was_not_seen() -> None:
 
 
 def faststart(mp4: bytes) -> bytes:
-    """Its tables before its media."""
+    """Return the MP4 with its tables before its media."""
     media, tables = mp4.index(b"mdat") - 4, mp4.index(b"moov") - 4
     moov = bytearray(mp4[tables:])
     at = moov.index(b"stco") + 8
@@ -221,7 +221,7 @@ def faststart(mp4: bytes) -> bytes:
 
 def test_an_mp4_without_its_tables_is_damaged() -> None:
     with pytest.raises(DamagedError, match="clip: cannot be opened as MP4"):
-        look(encode(container="mp4", frames=300)[:3000])
+        decode_all(encode(container="mp4", frames=300)[:3000])
 
 
 def test_a_keyframe_that_cannot_be_decoded_is_unseen_and_the_others_are_shown() -> None:
@@ -230,7 +230,7 @@ def test_a_keyframe_that_cannot_be_decoded_is_unseen_and_the_others_are_shown() 
     cluster = middle[1] if len(middle) > 1 else len(data) // 3
     data[cluster + 40 : cluster + 400] = bytes(360)
 
-    windows = look(bytes(data), sampling=Sampling(strategy="keyframes"))
+    windows = decode_all(bytes(data), sampling=Sampling(strategy="keyframes"))
 
     assert len(times(windows)) >= 1
     assert all(w.samples or w.unseen for w in windows)
@@ -246,11 +246,11 @@ def test_flipped_bits_never_raise_anything_else(container: str) -> None:
         for _ in range(rng.randint(1, 40)):
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         try:
-            windows = look(bytes(broken))
+            windows = decode_all(bytes(broken))
         except (
             InputError,
             MemoryError,
-        ):  # a table may claim any size; the sandbox tells it as limit_memory
+        ):  # a table may claim any size; the sandbox reports it as limit_memory
             continue
         assert [w.index for w in windows] == list(range(len(windows)))
         assert all(
@@ -269,7 +269,7 @@ def test_flipped_bits_cost_bursts_and_no_more(container: str) -> None:
         for _ in range(rng.randint(1, 40)):
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         try:
-            seen = watched(bytes(broken))
+            seen = decode_with_bursts(bytes(broken))
         except (InputError, MemoryError):
             continue
         for window, bursts in seen:
@@ -295,6 +295,6 @@ def test_flipped_bits_of_a_picture_never_raise_anything_else(kind: str) -> None:
         for _ in range(rng.randint(1, 20)):
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         try:
-            look(bytes(broken[: rng.randrange(1, len(broken))]))
+            decode_all(bytes(broken[: rng.randrange(1, len(broken))]))
         except InputError:
             continue

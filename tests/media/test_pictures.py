@@ -1,4 +1,4 @@
-"""Stills and animations; which way up, which shape, which colour."""
+"""Stills and animations have the right orientation, shape and colour."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image, ImageOps
 from scanner.errors import DamagedError
 from scanner.media.samples import Rgb
 from scanner.media.sampling import Sampling
-from scanner.media.scale import fitted
+from scanner.media.scale import fit_size
 from scanner.types import Fit, FrameSpec
 from tests.media.build import encode
-from tests.media.looks import look
+from tests.media.decoding import decode_all
 
 SQUARE = FrameSpec(width=64, height=64)
 LETTERBOX = FrameSpec(width=64, height=64, fit=Fit.LETTERBOX)
@@ -26,7 +26,7 @@ CORNERS = [(8, 8), (8, 56), (56, 8), (56, 56)]
 
 
 def quarters(width: int = 160, height: int = 96) -> Image.Image:
-    """Red, blue, green and white, clockwise from the top left less the last two."""
+    """Draw red and blue above green and white."""
     picture = Image.new("RGB", (width, height))
     for at, colour in {
         (0, 0): (240, 20, 20),
@@ -46,9 +46,9 @@ def quarters(width: int = 160, height: int = 96) -> Image.Image:
     return picture
 
 
-def saved(picture: Image.Image, kind: str, **wishes: object) -> bytes:
+def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
     sink = io.BytesIO()
-    picture.save(sink, kind, **wishes)
+    picture.save(sink, kind, **options)
     return sink.getvalue()
 
 
@@ -68,7 +68,7 @@ def test_a_picture_is_shown_as_its_exif_says(kind: str, orientation: int) -> Non
         .resize((64, 64), Image.Resampling.BOX)
     )
 
-    (window,) = look(data, specs=(SQUARE,))
+    (window,) = decode_all(data, specs=(SQUARE,))
 
     assert np.allclose(
         corners(window.samples[0].images[SQUARE]), corners(np.asarray(upright)), atol=12
@@ -78,7 +78,7 @@ def test_a_picture_is_shown_as_its_exif_says(kind: str, orientation: int) -> Non
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_a_still_has_no_duration(kind: str) -> None:
-    (window,) = look(saved(quarters(), kind))
+    (window,) = decode_all(saved(quarters(), kind))
 
     assert window.info.still
     assert window.times.duration == 0
@@ -94,22 +94,22 @@ def test_every_kind_of_pixel_is_shown(mode: str) -> None:
         else Image.new("RGB", (40, 40), (204, 204, 204)).convert(mode)
     )
 
-    (window,) = look(saved(picture, "JPEG" if mode == "CMYK" else "PNG"), specs=(SQUARE,))
+    (window,) = decode_all(saved(picture, "JPEG" if mode == "CMYK" else "PNG"), specs=(SQUARE,))
 
     assert np.allclose(window.samples[0].images[SQUARE], 204, atol=3)
 
 
-def test_what_is_transparent_lies_on_black() -> None:
+def test_transparent_pixels_are_blended_with_black() -> None:
     data = saved(Image.new("RGBA", (40, 40), (255, 255, 255, 128)), "PNG")
 
-    (window,) = look(data, specs=(SQUARE,))
+    (window,) = decode_all(data, specs=(SQUARE,))
 
     assert np.allclose(window.samples[0].images[SQUARE], 128, atol=2)
 
 
-def test_a_truncated_picture_is_told() -> None:
+def test_a_truncated_picture_is_refused() -> None:
     with pytest.raises(DamagedError, match="clip: "):
-        look(saved(quarters(), "PNG")[:40])
+        decode_all(saved(quarters(), "PNG")[:40])
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
@@ -125,7 +125,7 @@ def test_an_animation_is_a_video(kind: str) -> None:
         **({"lossless": True} if kind == "WEBP" else {}),
     )
 
-    (window,) = look(data, specs=(SQUARE,), sampling=Sampling(max_gap=Fraction(1, 2)))
+    (window,) = decode_all(data, specs=(SQUARE,), sampling=Sampling(max_gap=Fraction(1, 2)))
 
     assert not window.info.still
     assert [s.at for s in window.samples] == [0, 1, 2, 3]
@@ -133,7 +133,7 @@ def test_an_animation_is_a_video(kind: str) -> None:
     assert [int(s.images[SQUARE][30, 30, 0]) for s in window.samples] == pytest.approx(greys, abs=3)
 
 
-def test_frames_of_an_animation_lie_over_each_other() -> None:
+def test_frames_of_an_animation_are_drawn_over_each_other() -> None:
     base = Image.new("RGBA", (64, 64), (200, 0, 0, 255))
     spot = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     spot.paste((0, 200, 0, 255), (32, 32, 64, 64))
@@ -149,7 +149,7 @@ def test_frames_of_an_animation_lie_over_each_other() -> None:
     expected = Image.open(io.BytesIO(data))
     expected.seek(1)
 
-    (window,) = look(data, specs=(SQUARE,), sampling=Sampling(max_gap=Fraction(1, 2)))
+    (window,) = decode_all(data, specs=(SQUARE,), sampling=Sampling(max_gap=Fraction(1, 2)))
 
     black = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
     black.alpha_composite(expected.convert("RGBA"))
@@ -162,11 +162,11 @@ def test_an_animation_is_cut_into_windows() -> None:
     first, *rest = [Image.new("RGB", (48, 32), (grey,) * 3) for grey in range(10, 250, 10)]
     data = saved(first, "WEBP", save_all=True, append_images=rest, duration=1000, lossless=True)
 
-    windows = look(data, specs=(SQUARE,))
+    windows = decode_all(data, specs=(SQUARE,))
 
     assert [w.times.duration for w in windows] == [10, 10, 4]
     assert [w.last for w in windows] == [False, False, True]
-    again = look(data, specs=(SQUARE,), first_window=2)
+    again = decode_all(data, specs=(SQUARE,), first_window=2)
     assert [s.images[SQUARE][0, 0, 0] for s in again[0].samples] == [
         s.images[SQUARE][0, 0, 0] for s in windows[2].samples
     ]
@@ -175,10 +175,10 @@ def test_an_animation_is_cut_into_windows() -> None:
 @pytest.mark.parametrize(
     ("rotation", "bright"), [(0, "right"), (90, "top"), (180, "left"), (270, "bottom")]
 )
-def test_a_turned_video_is_shown_upright(rotation: int, bright: str) -> None:
+def test_a_rotated_video_is_shown_upright(rotation: int, bright: str) -> None:
     data = encode(container="mp4", rotation=rotation, frames=3, size=(160, 96), values=[200] * 3)
 
-    (window,) = look(data, specs=ALL)
+    (window,) = decode_all(data, specs=ALL)
 
     image = window.samples[0].images[SQUARE].mean(axis=2)
     sides = {
@@ -197,7 +197,7 @@ def test_a_turned_video_is_shown_upright(rotation: int, bright: str) -> None:
 def test_pixels_that_are_not_square_count_in_the_shape() -> None:
     data = encode(container="mp4", frames=2, size=(96, 96), values=[200] * 2, aspect=Fraction(2))
 
-    (window,) = look(data, specs=ALL)
+    (window,) = decode_all(data, specs=ALL)
 
     images = window.samples[0].images
     assert (window.info.width, window.info.height) == (192, 96)
@@ -207,7 +207,7 @@ def test_pixels_that_are_not_square_count_in_the_shape() -> None:
 
 @pytest.mark.parametrize("size", [(4000, 2), (2, 4000), (4001, 16), (1, 1)])
 def test_a_picture_of_any_shape_fills_its_array(size: tuple[int, int]) -> None:
-    (window,) = look(saved(Image.new("RGB", size, (9, 200, 30)), "PNG"), specs=ALL)
+    (window,) = decode_all(saved(Image.new("RGB", size, (9, 200, 30)), "PNG"), specs=ALL)
 
     images = window.samples[0].images
     assert all(
@@ -222,7 +222,7 @@ def test_a_picture_of_any_shape_fills_its_array(size: tuple[int, int]) -> None:
     ("spec", "size"), [(SQUARE, (64, 64)), (LETTERBOX, (64, 36)), (CROP, (114, 64))]
 )
 def test_a_picture_is_fitted_as_its_spec_says(spec: FrameSpec, size: tuple[int, int]) -> None:
-    assert fitted((1920, 1080), spec) == size
+    assert fit_size((1920, 1080), spec) == size
 
 
 BT601, BT709, BT2020, LIMITED, FULL = 5, 1, 9, 1, 2
@@ -233,7 +233,7 @@ BT601, BT709, BT2020, LIMITED, FULL = 5, 1, 9, 1, 2
     ("matrix", "spread"), [(BT601, LIMITED), (BT709, LIMITED), (BT709, FULL), (BT2020, LIMITED)]
 )
 def test_colours_are_what_the_tags_say(matrix: int, spread: int, pix_fmt: str) -> None:
-    (window,) = look(
+    (window,) = decode_all(
         coloured((200, 40, 90), (320, 240), pix_fmt, matrix, spread, tagged=True), specs=(SQUARE,)
     )
 
@@ -241,10 +241,8 @@ def test_colours_are_what_the_tags_say(matrix: int, spread: int, pix_fmt: str) -
 
 
 @pytest.mark.parametrize(("size", "matrix"), [((320, 240), BT601), ((1280, 720), BT709)])
-def test_untagged_colours_are_taken_as_players_take_them(
-    size: tuple[int, int], matrix: int
-) -> None:
-    (window,) = look(
+def test_untagged_colours_are_read_as_players_read_them(size: tuple[int, int], matrix: int) -> None:
+    (window,) = decode_all(
         coloured((200, 40, 90), size, "yuv420p", matrix, LIMITED, tagged=False), specs=(SQUARE,)
     )
 
@@ -280,7 +278,7 @@ def test_a_resolution_that_changes_midway_changes_nothing() -> None:
         at=range(30, 60), size=(320, 180), values=[100] * 30
     )
 
-    windows = look(data, specs=(SQUARE,))
+    windows = decode_all(data, specs=(SQUARE,))
 
     assert [int(s.images[SQUARE][32, 50, 0]) for w in windows for s in w.samples] == pytest.approx(
         [200, 100], abs=3

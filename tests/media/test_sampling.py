@@ -1,4 +1,4 @@
-"""Which frames are picked: properties of the pure part, and events that must be seen on real files."""
+"""Picking keeps its gaps, and events in real files are sampled."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from scanner.media.sampling import Picker, Sampling
 from tests.media.build import encode
-from tests.media.looks import greys, look, shown, times
+from tests.media.decoding import decode_all, decode_reference, greys, times
 
 TICK = Fraction(1, 30)
-"""One frame at 30 a second: ticks are frame numbers."""
+"""Duration of a frame at 30 per second: ticks are frame numbers."""
 
 
 def pick(gops: list[int], sampling: Sampling) -> list[int]:
-    """The frames picked of consecutive GOPs of so many frames."""
+    """Return the frames picked from consecutive GOPs with those numbers of frames."""
     picker, start, picks = Picker(sampling, TICK), 0, []
     for length in gops:
         frames = range(start, start + length)
@@ -51,7 +51,7 @@ def test_a_frame_before_a_keyframe_leaves_the_least_gap_to_it() -> None:
     assert pick([70, 70], Sampling()) == [0, 55, 70, 125]
 
 
-def test_keyframes_alone_are_picked_where_nothing_else_is_asked_for() -> None:
+def test_the_keyframes_strategy_picks_keyframes_only() -> None:
     assert pick([300, 5, 5], Sampling(strategy="keyframes")) == [0, 300, 305]
 
 
@@ -59,7 +59,7 @@ def test_a_frame_is_picked_in_each_second() -> None:
     assert pick([50, 50, 50], Sampling(strategy="every", every=Fraction(1))) == [0, 30, 60, 90, 120]
 
 
-def test_a_window_begins_anew() -> None:
+def test_picking_restarts_with_each_window() -> None:
     picker = Picker(Sampling(), TICK)
     picker.pick(range(10), range(10), 10, keyed=True)
 
@@ -99,13 +99,13 @@ def test_an_event_between_keyframes_is_seen(seconds: int, max_gap: Fraction, sta
         frames=300, gop=300, bframes=2, values=[230 if n in event else 30 for n in range(300)]
     )
 
-    windows = look(data, sampling=Sampling(max_gap=max_gap))
+    windows = decode_all(data, sampling=Sampling(max_gap=max_gap))
 
     assert max(greys(windows)) > 180
 
 
 def test_a_static_gop_costs_no_more_samples_than_the_gap_asks() -> None:
-    assert len(times(look(encode(frames=300, gop=300, bframes=2)))) == 5
+    assert len(times(decode_all(encode(frames=300, gop=300, bframes=2)))) == 5
 
 
 def test_frames_between_keyframes_are_exact() -> None:
@@ -116,15 +116,17 @@ def test_frames_between_keyframes_are_exact() -> None:
     }
     data = encode(frames=90, gop=90, values=values, options=leaning)
 
-    windows = look(data, sampling=Sampling(max_gap=Fraction(1, 2)))
+    windows = decode_all(data, sampling=Sampling(max_gap=Fraction(1, 2)))
 
-    assert [shown(data)[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
+    assert [decode_reference(data)[at][0] for at in times(windows)] == pytest.approx(
+        greys(windows), abs=3
+    )
 
 
-def test_b_frames_are_looked_at_where_nothing_else_is() -> None:
+def test_b_frames_are_sampled_if_there_are_no_other_frames() -> None:
     data = encode(container="mp4", rate=1, frames=20, gop=20, bframes=3)
 
-    windows = look(data)
+    windows = decode_all(data)
 
     assert times(windows) == list(range(0, 20, 2))
 

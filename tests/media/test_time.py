@@ -12,7 +12,7 @@ from scanner.errors import DamagedError
 from scanner.media.timeline import Timeline
 from scanner.types import Span, Unseen
 from tests.media.build import encode, remux
-from tests.media.looks import greys, look, shown, times
+from tests.media.decoding import decode_all, decode_reference, greys, times
 
 MPEG = Fraction(1, 90000)
 WRAP_FRAME = (1 << 33) // 3000
@@ -29,10 +29,10 @@ def pts_of(data: bytes) -> list[int]:
         ]
 
 
-def test_a_clock_that_wraps_within_a_file_goes_on() -> None:
+def test_a_clock_that_wraps_within_a_file_continues() -> None:
     data = encode(at=range(WRAP_FRAME - 60, WRAP_FRAME + 60), gop=30)
 
-    (window,) = look(data)
+    (window,) = decode_all(data)
 
     assert [s.at for s in window.samples] == [0, 1, 2, 3]
     assert window.times.wrap_bits == 33
@@ -42,7 +42,7 @@ def test_a_clock_that_wraps_within_a_file_goes_on() -> None:
 
 
 def test_a_jump_back_begins_a_new_window() -> None:
-    first, second = look(encode(frames=60) + encode(frames=90))
+    first, second = decode_all(encode(frames=60) + encode(frames=90))
 
     assert (first.discontinuity, second.discontinuity) == (False, True)
     assert [s.at for s in second.samples] == [0, 1, 2]
@@ -51,7 +51,7 @@ def test_a_jump_back_begins_a_new_window() -> None:
 
 
 def test_a_jump_ahead_begins_a_new_window() -> None:
-    first, second = look(encode(frames=60) + encode(at=range(3000, 3060)))
+    first, second = decode_all(encode(frames=60) + encode(at=range(3000, 3060)))
 
     assert second.discontinuity
     assert second.times.first_pts - first.times.first_pts == 3000 * 3000
@@ -59,7 +59,7 @@ def test_a_jump_ahead_begins_a_new_window() -> None:
 
 
 def test_a_segment_is_one_window_even_where_its_clock_jumps() -> None:
-    (window,) = look(encode(frames=60) + encode(frames=90), window=None)
+    (window,) = decode_all(encode(frames=60) + encode(frames=90), window=None)
 
     assert [s.at for s in window.samples] == [0, 1, 2, 3, 4]
     assert [s.pts for s in window.samples] == [0, 90000, 0, 90000, 180000]
@@ -68,7 +68,7 @@ def test_a_segment_is_one_window_even_where_its_clock_jumps() -> None:
 def test_time_before_the_first_keyframe_is_unseen() -> None:
     data = remux(encode(frames=90, gop=30), keep=lambda number, _: number >= 10)
 
-    (window,) = look(data)
+    (window,) = decode_all(data)
 
     lead = Fraction(20, 30)
     assert window.unseen == (Unseen(span=Span(start=Fraction(0), end=lead), reason="no_keyframe"),)
@@ -78,7 +78,7 @@ def test_time_before_the_first_keyframe_is_unseen() -> None:
 
 
 def test_a_source_without_a_keyframe_is_one_unseen_window() -> None:
-    (window,) = look(remux(encode(frames=60, gop=60), keep=lambda number, _: number >= 10))
+    (window,) = decode_all(remux(encode(frames=60, gop=60), keep=lambda number, _: number >= 10))
 
     assert window.samples == ()
     assert [u.reason for u in window.unseen] == ["no_keyframe"]
@@ -91,7 +91,7 @@ def test_pictures_that_lead_an_open_gop_are_not_the_first_frame() -> None:
         n for n, pts in enumerate(pts_of(data)) if n > 0 and pts == pts_of(data)[0] + 90000
     )
 
-    (window,) = look(remux(data, keep=lambda number, _: number >= keyframe))
+    (window,) = decode_all(remux(data, keep=lambda number, _: number >= keyframe))
 
     assert window.times.first_pts == pts_of(data)[0] + 90000
     assert [s.at for s in window.samples] == [0, 1]
@@ -103,10 +103,12 @@ def test_keyframes_of_open_gops_keep_their_times_though_the_decoder_turns_them_r
         frames=300, bframes=2, options=OPEN_GOP, values=[16 + n * 2 % 224 for n in range(300)]
     )
 
-    windows = look(data)
+    windows = decode_all(data)
 
     assert len(times(windows)) == 10
-    assert [shown(data)[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
+    assert [decode_reference(data)[at][0] for at in times(windows)] == pytest.approx(
+        greys(windows), abs=3
+    )
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
@@ -114,24 +116,28 @@ def test_a_variable_frame_rate_keeps_every_time(container: str) -> None:
     at = [0, 1, 5, 60, 61, 150, 151, 152, 290, 291]
     data = encode(container=container, at=at, gop=300)
 
-    (window,) = look(data)
+    (window,) = decode_all(data)
 
-    assert times([window]) == [t for t in shown(data) if round(t * 30) in {0, 60, 61, 150, 152}]
+    assert times([window]) == [
+        t for t in decode_reference(data) if round(t * 30) in {0, 60, 61, 150, 152}
+    ]
 
 
 def test_frames_that_an_edit_list_leaves_out_are_not_shown() -> None:
     source = encode(container="mp4", frames=90, gop=30, bframes=2)
     data = edited(source, start=Fraction(1, 2))
 
-    (window,) = look(data)
+    (window,) = decode_all(data)
 
     assert times([window]) == [0, Fraction(1, 2), Fraction(3, 2)]
-    assert [shown(data)[at][0] for at in times([window])] == pytest.approx(greys([window]), abs=3)
+    assert [decode_reference(data)[at][0] for at in times([window])] == pytest.approx(
+        greys([window]), abs=3
+    )
     assert window.times.duration == Fraction(5, 2)
 
 
 def edited(mp4: bytes, *, start: Fraction) -> bytes:
-    """Its edit list shows the media from ``start`` on."""
+    """Return the MP4 with an edit list that shows it from ``start`` on."""
     at = mp4.index(b"elst") + 4
     length, begin = int.from_bytes(mp4[at + 8 : at + 12]), int.from_bytes(mp4[at + 12 : at + 16])
     scale = int.from_bytes(mp4[mp4.index(b"mdhd") + 16 :][:4])
@@ -170,8 +176,8 @@ def test_a_container_that_counts_every_frame_may_be_silent_for_long() -> None:
     assert not timeline.place(3_600_000, duration=0, keyframe=True).jump
 
 
-def test_tables_without_a_frame_are_told() -> None:
+def test_tables_without_a_frame_are_refused() -> None:
     tables_only = encode(frames=30)[: 2 * 188] * 2
 
     with pytest.raises(DamagedError, match="cannot be opened as MPEGTS"):
-        look(tables_only)
+        decode_all(tables_only)

@@ -1,4 +1,4 @@
-"""Short words for tests of clips."""
+"""Cut clips in memory and read their packets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def span(start: float | str, end: float | str) -> Span:
 def clip(
     sources: Sequence[Path | bytes], pieces: Sequence[ClipPiece], limits: ClipLimits | None = None
 ) -> tuple[ClipInfo, bytes]:
-    """Cut and give back what was said and what was written."""
+    """Cut a clip and return its description and its bytes."""
     files = [
         io.BytesIO(source if isinstance(source, bytes) else source.read_bytes())
         for source in sources
@@ -42,13 +42,13 @@ def clip(
 
 
 def payloads(source: Path | bytes) -> list[tuple[bytes, ...]]:
-    """What each packet says, whichever container frames it."""
+    """Return the payload of each packet, whichever container frames it."""
     split = nals if is_h264(source) else lambda data: [data]
     return [tuple(split(packet.data)) for packet in read(source)]
 
 
 def is_run_of(part: list[tuple[bytes, ...]], whole: list[tuple[bytes, ...]]) -> bool:
-    """Non-empty, and in the same order without a hole."""
+    """Return whether ``part`` is a non-empty run of consecutive packets of ``whole``."""
     return bool(part) and any(whole[at : at + len(part)] == part for at in range(len(whole)))
 
 
@@ -63,7 +63,7 @@ def rotation_of(data: bytes) -> int:
 
 
 def with_sound(container: str, codec: str) -> bytes:
-    """Two seconds of grey pictures with a keyframe each half second, and of silence."""
+    """Encode two seconds of grey pictures, with a keyframe each half second, and of silence."""
     sink = io.BytesIO()
     with av.open(sink, "w", format=container) as out:
         video = out.add_stream(

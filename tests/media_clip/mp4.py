@@ -1,4 +1,4 @@
-"""What a test wants to know of a clip, read by another door than the one that wrote it."""
+"""Read a clip with other code than the code that wrote it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import av
 
-__all__ = ["Shown", "nals", "pictures", "read", "sync_samples"]
+__all__ = ["ReadPacket", "nals", "pictures", "read", "sync_samples"]
 
 ACCESS_UNIT_DELIMITER = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A video packet."""
+class ReadPacket:
+    """A video packet and its times."""
 
     at: Fraction
     decoded_at: Fraction
@@ -25,11 +25,11 @@ class Shown:
     data: bytes
 
 
-def read(source: Path | bytes) -> list[Shown]:
-    """All video packets in the order of decoding."""
+def read(source: Path | bytes) -> list[ReadPacket]:
+    """Return all video packets in the order of decoding."""
     with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as container:
         return [
-            Shown(
+            ReadPacket(
                 at=packet.pts * packet.time_base,
                 decoded_at=(packet.pts if packet.dts is None else packet.dts) * packet.time_base,
                 keyframe=packet.is_keyframe,
@@ -41,8 +41,7 @@ def read(source: Path | bytes) -> list[Shown]:
 
 
 def pictures(source: bytes) -> list[Fraction]:
-    """When each picture that can be decoded is shown, strictly: any error of the decoder fails the
-    test."""
+    """Return when each picture is shown; any error of the decoder fails the test."""
     with av.open(io.BytesIO(source), options={"err_detect": "explode"}) as container:
         track = container.streams.video[0]
         return [
@@ -53,7 +52,7 @@ def pictures(source: bytes) -> list[Fraction]:
 
 
 def sync_samples(source: bytes) -> list[int]:
-    """The numbers, from 1, of the pictures that an MP4 calls places to begin at (the table
+    """Return the numbers, from 1, of the pictures that an MP4 lists as sync samples (the table
     ``stss``; demuxers add guesses to it)."""
     at = source.index(b"stss") + 8
     count = int.from_bytes(source[at : at + 4], "big")
@@ -61,8 +60,8 @@ def sync_samples(source: bytes) -> list[int]:
 
 
 def nals(data: bytes) -> list[bytes]:
-    """The units of an H.264 packet, whether start codes or lengths part them; delimiters, which
-    only a stream needs, are left out."""
+    """Return the NAL units of an H.264 packet, separated by start codes or by lengths; delimiters,
+    which only a byte stream needs, are left out."""
     units = _by_start_code(data) if data.startswith((b"\0\0\1", b"\0\0\0\1")) else _by_length(data)
     return [unit for unit in units if unit[0] & 31 != ACCESS_UNIT_DELIMITER]
 

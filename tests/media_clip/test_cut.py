@@ -1,5 +1,4 @@
-"""Clips: what is copied is the sender's own, what browsers do not play is encoded again, and both
-play."""
+"""Clips copy the sender's packets, or encode what browsers do not play again; both kinds play."""
 
 from __future__ import annotations
 
@@ -116,7 +115,7 @@ def test_seeking_finds_what_reading_from_the_beginning_finds(
     )
     read_through = clip([sample.path], [piece])
 
-    monkeypatch.setattr("scanner.media.take.SEEK_ABOVE", 0)
+    monkeypatch.setattr("scanner.media.span_reader.SEEK_ABOVE", 0)
 
     assert clip([sample.path], [piece]) == read_through
 
@@ -166,7 +165,9 @@ def test_what_browsers_do_not_play_is_encoded_as_h264_within_exactly_the_span(
     assert len(pictures(data)) == 5
 
 
-def test_what_is_encoded_again_is_no_larger_than_asked_for(sample_media: SampleMedia) -> None:
+def test_a_clip_that_is_encoded_again_is_no_larger_than_requested(
+    sample_media: SampleMedia,
+) -> None:
     facts = (sample := sample_media("mp4_mpeg4")).facts
 
     info, data = clip([sample.path], [ClipPiece(span=span(0, 1))], ClipLimits(max_side=64))
@@ -178,7 +179,7 @@ def test_what_is_encoded_again_is_no_larger_than_asked_for(sample_media: SampleM
     assert (info.width, info.height) == (context.width, context.height)
 
 
-def test_the_index_lies_before_the_pictures(sample_media: SampleMedia) -> None:
+def test_the_index_comes_before_the_pictures(sample_media: SampleMedia) -> None:
     _, data = clip([sample_media("ts_h264").path], [ClipPiece(span=span(0, 2))])
 
     assert 0 < data.index(b"moov") < data.index(b"mdat")

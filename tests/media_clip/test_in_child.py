@@ -1,4 +1,4 @@
-"""Cutting and looking work in a process that may do nothing else."""
+"""Cutting clips and decoding thumbnails work in the sandbox."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import pytest
 from samples.facts import Sample
 from scanner.errors import FormatError
 from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
-from scanner.media.stills import StillRequest
+from scanner.media.thumbnails import ThumbnailRequest
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import FrameSpec, Span
 from tests.media_clip.mp4 import pictures
 
 SPEC = FrameSpec(width=96, height=64)
-TASKS = {"cut": "scanner.media.clip:cut_in_child", "stills": "scanner.media.stills:thumbnails"}
+TASKS = {
+    "cut": "scanner.media.clip:cut_in_child",
+    "thumbnails": "scanner.media.thumbnails:decode_thumbnails",
+}
 SampleMedia = Callable[[str], Sample]
 
 
@@ -41,7 +44,7 @@ def test_a_clip_is_cut_in_the_child(
     piece = ClipPiece(span=Span(start=Fraction(0), end=Fraction(2)))
 
     with (tmp_path / "clip.mp4").open("w+b") as output:
-        said = sandbox.call(
+        info = sandbox.call(
             "cut",
             [sample_media(name).path],
             ClipRequest(pieces=(piece,)),
@@ -49,15 +52,15 @@ def test_a_clip_is_cut_in_the_child(
             name="test",
         )
 
-    assert ClipInfo.from_json(said).method == method
+    assert ClipInfo.from_json(info).method == method
     assert pictures((tmp_path / "clip.mp4").read_bytes())
 
 
-def test_stills_are_made_in_the_child(sandbox: Sandbox, sample_media: SampleMedia) -> None:
-    request = StillRequest(times=(Fraction(0), Fraction(1)), spec=SPEC)
+def test_thumbnails_are_decoded_in_the_child(sandbox: Sandbox, sample_media: SampleMedia) -> None:
+    request = ThumbnailRequest(times=(Fraction(0), Fraction(1)), spec=SPEC)
 
     (window,) = sandbox.stream(
-        "stills", [sample_media("ts_h264").path], request, specs=(SPEC,), name="test"
+        "thumbnails", [sample_media("ts_h264").path], request, specs=(SPEC,), name="test"
     )
 
     assert [still.images[SPEC].shape for still in window.samples] == [SPEC.shape, SPEC.shape]

@@ -1,4 +1,4 @@
-"""What clips can be cut of: odd sources, limits, and who is to blame."""
+"""Clips of odd sources, limits, and errors of the sender."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from samples.make_hostile import damage, good
 from scanner.errors import FormatError, InputError, LimitError, NoVideoError
-from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut, parts
-from scanner.media.mux import decode_times
-from scanner.media.stills import StillRequest, thumbnails
+from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut, split_span
+from scanner.media.mux import compute_decode_times
+from scanner.media.thumbnails import ThumbnailRequest, decode_thumbnails
 from scanner.types import FrameSpec, Span
 from tests.media_clip.clips import SampleMedia, clip, is_run_of, payloads, span
 from tests.media_clip.mp4 import pictures, read
@@ -73,12 +73,12 @@ def test_a_clip_holds_no_more_than_its_seconds(sample_media: SampleMedia) -> Non
 
 def test_a_clip_holds_no_more_than_its_bytes(sample_media: SampleMedia) -> None:
     sample = sample_media("ts_h264")
-    room = sample.path.stat().st_size // 3
+    max_bytes = sample.path.stat().st_size // 3
 
-    info, data = clip([sample.path], [ClipPiece(span=span(0, 60))], ClipLimits(max_bytes=room))
+    info, data = clip([sample.path], [ClipPiece(span=span(0, 60))], ClipLimits(max_bytes=max_bytes))
 
     assert info.truncated
-    assert sum(len(packet.data) for packet in read(data)) <= room
+    assert sum(len(packet.data) for packet in read(data)) <= max_bytes
 
 
 def test_a_span_deep_inside_a_gop_that_is_too_large_is_refused(sample_media: SampleMedia) -> None:
@@ -113,14 +113,14 @@ def test_no_pieces_give_no_clip() -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(40), NoVideoError),
     ],
 )
-def test_a_source_that_cannot_be_read_blames_its_sender(
+def test_a_source_that_cannot_be_read_is_an_error_of_its_sender(
     source: bytes, error: type[InputError]
 ) -> None:
     with pytest.raises(error, match="test"):
         clip([source], [ClipPiece(span=span(0, 1))])
 
 
-def test_a_truncated_source_gives_what_there_is_of_it(sample_media: SampleMedia) -> None:
+def test_a_clip_of_a_truncated_source_has_the_part_that_exists(sample_media: SampleMedia) -> None:
     whole = sample_media("ts_h264").path.read_bytes()
 
     info, data = clip([whole[: len(whole) // 2]], [ClipPiece(span=span(0, 60))])
@@ -137,7 +137,7 @@ def test_the_same_source_gives_the_same_clip(sample_media: SampleMedia) -> None:
     assert clip([sample.path], [ClipPiece(span=span(0, 1))]) == first
 
 
-def test_what_is_said_of_a_clip_survives_json(sample_media: SampleMedia) -> None:
+def test_a_clips_description_survives_json(sample_media: SampleMedia) -> None:
     info, _ = clip([sample_media("ts_h264").path], [ClipPiece(span=span(0, 1))])
 
     assert ClipInfo.from_json(info.to_json()) == info
@@ -147,7 +147,7 @@ def test_what_is_said_of_a_clip_survives_json(sample_media: SampleMedia) -> None
     "change",
     [{"span": ["1", "0"]}, {"width": "640"}, {"method": 3}, {"span": ["1/0", "2"]}, {"more": 1}],
 )
-def test_a_lie_about_a_clip_is_refused(
+def test_an_invalid_description_of_a_clip_is_refused(
     sample_media: SampleMedia, change: dict[str, object]
 ) -> None:
     info, _ = clip([sample_media("ts_h264").path], [ClipPiece(span=span(0, 1))])
@@ -158,7 +158,7 @@ def test_a_lie_about_a_clip_is_refused(
 
 @pytest.mark.parametrize("seconds", [1, 60, 61, 150])
 def test_a_long_span_falls_into_equal_parts_that_fit_a_clip(seconds: int) -> None:
-    found = parts(span(5, 5 + seconds))
+    found = split_span(span(5, 5 + seconds))
 
     assert found[0].start == 5
     assert found[-1].end == 5 + seconds
@@ -169,7 +169,7 @@ def test_a_long_span_falls_into_equal_parts_that_fit_a_clip(seconds: int) -> Non
 
 @given(st.lists(st.integers(-(1 << 40), 1 << 40), unique=True, min_size=1, max_size=40))
 def test_decode_times_fit_any_order_of_pictures(pts: list[int]) -> None:
-    decoded = decode_times(pts)
+    decoded = compute_decode_times(pts)
 
     assert all(earlier < later for earlier, later in pairwise(decoded))
     assert all(before <= shown for before, shown in zip(decoded, pts, strict=True))
@@ -177,19 +177,18 @@ def test_decode_times_fit_any_order_of_pictures(pts: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("name", "seed"), [("gif", 829912909), ("webm_long_gop", 223085455)])
-def test_whatever_a_decoder_says_of_a_broken_packet_it_costs_only_its_own_picture(
+def test_any_decoder_error_of_a_broken_packet_costs_only_its_own_picture(
     name: str, seed: int
 ) -> None:
-    """These two make FFmpeg speak of forbidden operations and wrong arguments, and not of invalid
-    data."""
+    """FFmpeg reports forbidden operations and wrong arguments here, and not invalid data."""
     data = damage(good(name), seed)
     piece = ClipPiece(span=Span(start=Fraction(2), end=Fraction(4)))
 
     with contextlib.suppress(InputError):
         list(
-            thumbnails(
+            decode_thumbnails(
                 [io.BytesIO(data)],
-                StillRequest(
+                ThumbnailRequest(
                     times=(Fraction(17, 10), Fraction(4)), spec=FrameSpec(width=64, height=48)
                 ),
                 name="test",

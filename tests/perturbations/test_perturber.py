@@ -10,7 +10,7 @@ import pytest
 
 from samples.facts import Sample
 from scanner.errors import FormatError
-from scanner.media.redraw import first_picture, redraw
+from scanner.media.redraw import read_first_picture, redraw
 from scanner.media.samples import Rgb
 from scanner.media.sniff import Container, sniff
 from scanner.perturbations.perturber import Perturber
@@ -57,10 +57,10 @@ def test_a_still_remains_a_still_and_is_rotated_upright(
     sample = sample_media(name)
     with sample.path.open("rb") as file:
         perturbed = redraw(file, keep, name=name)
-        upright = first_picture(file, name=name)
+        upright = read_first_picture(file, name=name)
 
     assert sniff(perturbed) is Container.PNG
-    assert np.array_equal(first_picture(BytesIO(perturbed), name="again"), upright)
+    assert np.array_equal(read_first_picture(BytesIO(perturbed), name="again"), upright)
     assert upright.shape == (sample.facts.height, sample.facts.width, 3)
 
 
@@ -68,8 +68,10 @@ def test_a_still_at_a_low_bitrate_differs_and_keeps_its_size(
     sample_media: Callable[[str], Sample],
 ) -> None:
     with sample_media("jpeg_420").path.open("rb") as file:
-        degraded = first_picture(BytesIO(redraw(file, keep, crf=50, name="s")), name="low bitrate")
-        fine = first_picture(file, name="fine")
+        degraded = read_first_picture(
+            BytesIO(redraw(file, keep, crf=50, name="s")), name="low bitrate"
+        )
+        fine = read_first_picture(file, name="fine")
 
     assert degraded.shape == fine.shape
     assert 0.5 < np.abs(degraded.astype(int) - fine).mean() < 40

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from scanner.errors import DamagedError, SetupError
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.types import Burst, FrameSpec, MediaInfo, SegmentTimes, Span, Unseen
 
 FOUR = FrameSpec(width=16, height=8, burst=Burst(frames=4, rate=2))
@@ -37,9 +37,9 @@ NAMES = (
 TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
 
-def window(index: int, *, samples: int = 2, last: bool = False) -> Decoded:
+def window(index: int, *, samples: int = 2, last: bool = False) -> DecodedWindow:
     """Make a window whose pixels identify window, sample and spec."""
-    return Decoded(
+    return DecodedWindow(
         index=index,
         times=SegmentTimes(
             first_pts=1 << 33,
@@ -71,7 +71,7 @@ def _image(spec: FrameSpec, value: int) -> Any:
 # Correct tasks
 
 
-def windows(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
+def windows(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
     for index in range(arguments):
         yield window(index, last=index == arguments - 1)
 
@@ -86,7 +86,7 @@ def copy(sources: Sequence[BinaryIO], arguments: int, *, name: str, output: Bina
     return output.write(sources[0].read() * arguments)
 
 
-def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[Decoded]:
+def fail(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[DecodedWindow]:
     yield window(0)
     raise {
         "damaged": DamagedError(f"{name}: torn"),
@@ -124,7 +124,7 @@ class Moving:
 
 def moving(
     sources: Sequence[BinaryIO], arguments: Moving, *, name: str
-) -> Iterator[tuple[Decoded, Callable[[], Iterator[Sample]]]]:
+) -> Iterator[tuple[DecodedWindow, Callable[[], Iterator[Sample]]]]:
     """Yield windows with bursts of two kinds in turn."""
     for index in range(arguments.windows):
         if index == arguments.at + 1:
@@ -211,11 +211,11 @@ def _system_call(number: int, *arguments: int) -> None:
 # Ways to die
 
 
-def allocate(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
+def allocate(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
     yield window(len(bytearray(arguments)) * 0)
 
 
-def crash(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[Decoded]:
+def crash(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator[DecodedWindow]:
     yield window(0)
     if arguments == "abort":
         os.abort()
@@ -224,7 +224,7 @@ def crash(sources: Sequence[BinaryIO], arguments: str, *, name: str) -> Iterator
     ctypes.string_at(0)
 
 
-def spin(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+def spin(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[DecodedWindow]:
     yield window(0)
     while True:
         pass
@@ -237,7 +237,7 @@ def spin_writing(
         pass
 
 
-def hang(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+def hang(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[DecodedWindow]:
     yield window(0)
     time.sleep(1000)
 
@@ -245,7 +245,7 @@ def hang(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator
 # Forged messages
 
 
-def forge(sources: Sequence[BinaryIO], arguments: bytes, *, name: str) -> Iterator[Decoded]:
+def forge(sources: Sequence[BinaryIO], arguments: bytes, *, name: str) -> Iterator[DecodedWindow]:
     """Send the parent bytes that no correct child sends."""
     os.write(0, arguments)
     return iter(())
@@ -270,11 +270,11 @@ def window_message(**changes: object) -> bytes:
     return json.dumps({"window": correct | changes}).encode()
 
 
-def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[Decoded]:
+def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
     yield window(0, samples=arguments)
 
 
-def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[DecodedWindow]:
     """Yield an image of another shape than its spec's."""
     sample = window(0).samples[0]
     wrong = Sample(
@@ -283,10 +283,12 @@ def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[
         keyframe=True,
         images={SMALL: np.zeros((9, 16, 3), np.uint8), LARGE: sample.images[LARGE]},
     )
-    yield Decoded(index=0, times=window(0).times, samples=(wrong,), unseen=(), info=window(0).info)
+    yield DecodedWindow(
+        index=0, times=window(0).times, samples=(wrong,), unseen=(), info=window(0).info
+    )
 
 
-def beyond(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[Decoded]:
+def beyond(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[DecodedWindow]:
     """Yield a window after the last one."""
     yield window(0, last=True)
     yield window(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import LARGE, SMALL
 
@@ -17,5 +17,5 @@ def child_of(sandbox: Sandbox) -> psutil.Process:
     return psutil.Process(sandbox.pid)
 
 
-def decode(sandbox: Sandbox, count: int) -> list[Decoded]:
+def decode(sandbox: Sandbox, count: int) -> list[DecodedWindow]:
     return list(sandbox.stream("windows", [b"media"], count, specs=SPECS, name="x"))

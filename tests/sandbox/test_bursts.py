@@ -15,7 +15,7 @@ from scanner.media.samples import Sample
 from scanner.sandbox.sandbox import Sandbox, Windows
 from scanner.types import Burst, FrameSpec
 from tests.media.build import encode
-from tests.media.test_bursts import watched
+from tests.media.test_bursts import decode_with_bursts
 from tests.sandbox.hostile_tasks import FOUR, TWO, Moving, burst, framed, window
 from tests.sandbox.requests import SPECS, child_of
 from tests.sandbox.test_sandbox import assert_same
@@ -223,7 +223,9 @@ def test_bursts_in_the_sandbox_equal_bursts_outside_of_it() -> None:
         with Sandbox() as sandbox:
             windows = sandbox.decode(data, request, name="clip")
             inside = [windows.bursts() for _ in windows]
-        for ours, (_, theirs) in zip(inside, watched(data, specs=request.specs), strict=True):
+        for ours, (_, theirs) in zip(
+            inside, decode_with_bursts(data, specs=request.specs), strict=True
+        ):
             assert theirs
             for left, right in zip(ours, theirs, strict=True):
                 assert_equal(left, right)

@@ -10,11 +10,11 @@ import pytest
 
 from samples.facts import Sample
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import FrameSpec
+from tests.corpus.checks import decode_sample
 from tests.corpus.names import STILL, VIDEO
-from tests.corpus.seen import look
 
 SPEC = FrameSpec(width=64, height=48)
 
@@ -25,7 +25,7 @@ def decoder() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def assert_equal(inside: Decoded, outside: Decoded) -> None:
+def assert_equal(inside: DecodedWindow, outside: DecodedWindow) -> None:
     assert (inside.index, inside.times, inside.begins, inside.unseen, inside.info, inside.last) == (
         outside.index,
         outside.times,
@@ -48,5 +48,5 @@ def test_a_sample_decodes_in_the_sandbox_as_it_does_outside_of_it(
 
     inside = list(decoder.decode(sample.path, request, name=name, init=sample.init))
 
-    for ours, theirs in zip(inside, look(sample, specs=(SPEC,)), strict=True):
+    for ours, theirs in zip(inside, decode_sample(sample, specs=(SPEC,)), strict=True):
         assert_equal(ours, theirs)

@@ -17,14 +17,14 @@ import psutil
 import pytest
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, SetupError
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import LARGE, SMALL, window
 from tests.sandbox.requests import SPECS, child_of, decode
 
 
-def assert_same(left: Decoded, right: Decoded) -> None:
+def assert_same(left: DecodedWindow, right: DecodedWindow) -> None:
     assert left.times == right.times
     assert (left.index, left.unseen, left.info, left.discontinuity, left.last) == (
         right.index,

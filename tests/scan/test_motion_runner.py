@@ -14,7 +14,7 @@ import pytest
 
 from scanner.errors import DamagedError, DecoderDiedError, SetupError
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.runner import Failed, Finished, Job, SegmentWorker
 from scanner.scoring.options import BurstSelection, Reuse
 from scanner.scoring.scorer import Scorer
@@ -45,13 +45,13 @@ def image(spec: FrameSpec, level: float) -> Any:
     return np.full(spec.shape, round(level * 255), np.uint8)
 
 
-class FakeWindows(Iterator[Decoded]):
+class FakeWindows(Iterator[DecodedWindow]):
     def __init__(self, sandbox: FakeSandbox, first: int) -> None:
         self._sandbox = sandbox
         self._indices = iter(range(first, WINDOWS))
         self._index = first
 
-    def __next__(self) -> Decoded:
+    def __next__(self) -> DecodedWindow:
         self._index = next(self._indices)
         self._sandbox.may_die(self._index, "window")
         times = SegmentTimes(
@@ -62,7 +62,7 @@ class FakeWindows(Iterator[Decoded]):
             Sample(at=Fraction(at), pts=at * 900, keyframe=True, images=images) for at in (0, 1)
         )
         info = MediaInfo(container="mp4", codec="h264", width=8, height=8)
-        return Decoded(
+        return DecodedWindow(
             index=self._index,
             times=times,
             samples=samples,

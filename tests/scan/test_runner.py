@@ -7,7 +7,7 @@ from typing import Any
 
 from scanner.errors import DamagedError, DecoderDiedError, QuarantinedError
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.runner import Failed, Finished, Job, LocalRunner, SegmentWorker
 from scanner.scoring.options import Reuse
 from scanner.types import MediaInfo, ScoredSegment, Segment, SegmentKey, SegmentTimes, StreamId
@@ -31,7 +31,7 @@ class FakeSandbox:
         name: str,
         init: Any = None,
         ahead: bool = True,
-    ) -> Iterator[Decoded]:
+    ) -> Iterator[DecodedWindow]:
         self.asked.append((request.first_window, request.window))
         for index in range(request.first_window, WINDOWS):
             if self._error is not None:
@@ -43,7 +43,7 @@ class FakeSandbox:
                 first_pts=index, last_pts=index, duration=Fraction(1), time_base=Fraction(1)
             )
             info = MediaInfo(container="mp4", codec="h264", width=2, height=2)
-            yield Decoded(
+            yield DecodedWindow(
                 index=index,
                 times=times,
                 samples=(),

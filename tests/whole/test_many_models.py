@@ -12,7 +12,7 @@ import pytest
 
 from samples.facts import Sample
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded
+from scanner.media.samples import DecodedWindow
 from scanner.runner import Job, SegmentWorker, configured_scorers, decode_request
 from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import ModelSettings, Settings
@@ -40,7 +40,7 @@ class Watched(Sandbox):
         name: str,
         init: Any = None,
         ahead: bool = True,
-    ) -> Iterator[Decoded]:
+    ) -> Iterator[DecodedWindow]:
         self.requests.append(request)
         for decoded in super().decode(source, request, name=name, init=init, ahead=ahead):
             self.made += [frozenset(sample.images) for sample in decoded.samples]

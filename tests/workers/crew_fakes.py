@@ -17,7 +17,7 @@ import numpy as np
 
 from scanner.errors import DamagedError, DecoderDiedError
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded, Sample
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.runner import Job, SegmentWorker
 from scanner.scoring.options import Reuse
 from scanner.scoring.scorer import Scorer
@@ -102,7 +102,7 @@ class ScriptSandbox:
         name: str,
         init: Source | None = None,
         ahead: bool = True,
-    ) -> Iterator[Decoded]:
+    ) -> Iterator[DecodedWindow]:
         assert isinstance(source, bytes)
         script = json.loads(source)
         for window in range(request.first_window, script["windows"]):
@@ -112,7 +112,7 @@ class ScriptSandbox:
                 self.die()
             if window == script["damaged"]:
                 raise DamagedError(f"{name}: damaged at window {window}")
-            yield Decoded(
+            yield DecodedWindow(
                 index=window,
                 times=TIMES,
                 samples=_samples(name, window),

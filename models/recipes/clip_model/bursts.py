@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from scanner.media.decode import decode
-from scanner.media.instants import burst_instants
+from scanner.media.bursts import plan_burst_instants
+from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Rgb
 from scanner.media.sampling import Sampling
@@ -48,7 +48,9 @@ def read_film(
     frames: list[Rgb] = []
     end = Fraction(0)
     with path.open("rb") as file:
-        for window in decode(file, DecodeRequest(specs=(spec,), sampling=_ALL), name=path.name):
+        for window in decode_windows(
+            file, DecodeRequest(specs=(spec,), sampling=_ALL), name=path.name
+        ):
             at += [window.begins + sample.at for sample in window.samples]
             frames += [sample.images[spec] for sample in window.samples]
             end = window.begins + window.times.duration
@@ -61,7 +63,7 @@ def read_film(
 
 def bursts_of(film: Film) -> list[list[Rgb]]:
     """The frames of each burst that the scanner makes of a segment like ``film``."""
-    return [frames_at(film, instants) for instants in burst_instants(film.at[-1], BURST)]
+    return [frames_at(film, instants) for instants in plan_burst_instants(film.at[-1], BURST)]
 
 
 def frames_at(film: Film, instants: Sequence[Fraction]) -> list[Rgb]:

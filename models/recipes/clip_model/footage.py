@@ -16,7 +16,7 @@ from frame_model.corpus import Row
 from frame_model.pictures import as_frame
 from numpy.typing import NDArray
 
-from scanner.media.orientation import Compass
+from scanner.media.orientation import OrientationReader
 from scanner.media.samples import Rgb
 from scanner.media.scale import Scaler
 from scanner.types import Fit, FrameSpec
@@ -217,7 +217,7 @@ def squash(rgb: Rgb, side: int) -> Rgb:
         _scalers[side] = (spec, Scaler((spec,)))
     spec, scaler = _scalers[side]
     frame = as_frame(rgb)
-    return scaler.images(frame, (rgb.shape[1], rgb.shape[0]), Compass().turn(frame))[spec]
+    return scaler.images(frame, (rgb.shape[1], rgb.shape[0]), OrientationReader().read(frame))[spec]
 
 
 def _write(path: Path, shard: dict[str, NDArray[np.generic]]) -> None:

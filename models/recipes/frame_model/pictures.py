@@ -11,9 +11,9 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from scanner.media.orientation import Compass
+from scanner.media.orientation import OrientationReader
 from scanner.media.samples import Rgb
-from scanner.media.scale import Scaler, displayed
+from scanner.media.scale import Scaler, displayed_size
 from scanner.types import Fit, FrameSpec
 
 from .corpus import Lesson, Row, teach
@@ -90,9 +90,9 @@ def pictures_of(folder: Path, row: Row, *, most: int) -> Iterator[tuple[av.Video
 def shrink(frame: av.VideoFrame, fit: Fit) -> Rgb:
     """``SIDE`` x ``SIDE`` x 3 uint8, made by the scanner's own scaler: a network must be served
     what it was taught."""
-    turn = Compass().turn(frame)
+    turn = OrientationReader().read(frame)
     spec, scaler = _SCALERS[fit]
-    return scaler.images(frame, displayed(frame, None, turn), turn)[spec]
+    return scaler.images(frame, displayed_size(frame, None, turn), turn)[spec]
 
 
 def as_frame(rgb: Rgb) -> av.VideoFrame:

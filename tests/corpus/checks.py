@@ -1,5 +1,4 @@
-"""What ``decode`` made of a sample, and what must be true of that: the laws that every source is
-held to."""
+"""Decode samples and check the windows against the samples' facts."""
 
 from __future__ import annotations
 
@@ -12,29 +11,29 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from samples.drawing import read_mark, read_patches
-from samples.facts import Facts, Sample
-from scanner.media.decode import decode
+from samples.facts import Facts
+from samples.facts import Sample as SampleFile
+from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Decoded
-from scanner.media.samples import Sample as Seen
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.sampling import Sampling
 from scanner.types import FrameSpec
 
 __all__ = [
     "EVERYTHING",
     "SPEC",
-    "Looked",
+    "LocatedSample",
     "check_frames",
     "check_holes",
     "check_windows",
-    "look",
-    "look_at",
+    "decode_sample",
+    "decode_source",
     "rgb",
 ]
 
 SPEC = FrameSpec(width=160, height=96)
 EVERYTHING = Sampling(strategy="every", every=Fraction(1, 10_000))
-"""As many frames as can be had."""
+"""Sampling of as many frames as possible."""
 COLOUR_TOLERANCE = 6
 """Levels of 255 that compression, rounding and scaling may cost a flat patch."""
 
@@ -43,64 +42,67 @@ B_FRAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """One sample with its window's first frame on the source's own timeline."""
+class LocatedSample:
+    """One decoded sample, its window, and the frame that it shows."""
 
-    window: Decoded
-    sample: Seen
+    window: DecodedWindow
+    sample: Sample
     index: int
-    """Into the facts' frames."""
+    """Index of the frame in the facts."""
 
 
-def look(sample: Sample, **request: Any) -> list[Decoded]:
-    """All windows of a sample file."""
+def decode_sample(sample: SampleFile, **request: Any) -> list[DecodedWindow]:
+    """Return all windows of a sample file."""
     init = sample.init.read_bytes() if sample.init is not None else None
     with sample.path.open("rb") as source:
-        return look_at(source, sample.path.name, init, **request)
+        return decode_source(source, sample.path.name, init, **request)
 
 
-def look_at(
+def decode_source(
     source: BinaryIO, name: str, init: bytes | None = None, **request: Any
-) -> list[Decoded]:
-    """All windows of a source, in the usual spec unless the request names others."""
+) -> list[DecodedWindow]:
+    """Return all windows of a source, in the usual spec unless the request names others."""
     return list(
-        decode(source, DecodeRequest(**{"specs": (SPEC,), **request}), name=name, init=init)
+        decode_windows(source, DecodeRequest(**{"specs": (SPEC,), **request}), name=name, init=init)
     )
 
 
-def rgb(sample: Seen) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Its picture in the usual spec."""
+def rgb(sample: Sample) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return a sample's picture in the usual spec."""
     return sample.images[SPEC]
 
 
-def located(facts: Facts, windows: Iterable[Decoded]) -> list[Looked]:
-    """Every sample with the frame that its pts names."""
+def locate_samples(facts: Facts, windows: Iterable[DecodedWindow]) -> list[LocatedSample]:
+    """Return every sample with the frame that its pts names."""
     places = {pts: index for index, pts in enumerate(facts.pts)}
     return [
-        Looked(window, sample, places[sample.pts])
+        LocatedSample(window, sample, places[sample.pts])
         for window in windows
         for sample in window.samples
     ]
 
 
-def check_frames(facts: Facts, windows: Sequence[Decoded]) -> None:
-    """Each sample's time, number, kind and colours are those of the frame whose pts it bears."""
+def check_frames(facts: Facts, windows: Sequence[DecodedWindow]) -> None:
+    """Check that each sample's time, number, kind and colours are those of the frame whose
+    pts it has."""
     times = facts.times
     starts = dict(zip(facts.pts, times, strict=True))
-    for each in located(facts, windows):
+    for each in locate_samples(facts, windows):
         assert each.sample.at == times[each.index] - starts[each.window.times.first_pts]
         assert each.sample.keyframe == (each.index in facts.keyframes), f"frame {each.index}"
         if facts.marks:
             assert read_mark(rgb(each.sample)) == facts.marks[each.index]
         if facts.patches:
             assert np.abs(read_patches(rgb(each.sample)) - facts.patches).max() <= COLOUR_TOLERANCE
-    assert all(a.index < b.index for a, b in pairwise(located(facts, windows)))
+    assert all(a.index < b.index for a, b in pairwise(locate_samples(facts, windows)))
 
 
-def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | None) -> None:
-    """The windows follow each other without a hole, the last one says that it is, and from its
-    first frame to the start of its last one none is too long, but for the B-frames that are shown
-    before the frame at which it could be cut."""
+def check_windows(facts: Facts, windows: Sequence[DecodedWindow], longest: Fraction | None) -> None:
+    """Check that windows follow each other without a hole and that only the last one is marked.
+
+    No window is too long from its first frame to the start of its last one, except for the B-frames
+    that are shown before the frame at which it could be cut.
+    """
     places = {pts: index for index, pts in enumerate(facts.pts)}
     spans = [(places[w.times.first_pts], places[w.times.last_pts]) for w in windows]
     assert spans[0][0] == 0
@@ -122,22 +124,26 @@ def check_windows(facts: Facts, windows: Sequence[Decoded], longest: Fraction | 
         assert window.discontinuity == (first in facts.jumps)
 
 
-def check_holes(facts: Facts, windows: Sequence[Decoded], sampling: Sampling) -> None:
-    """No two samples of a window are nearer than ``min_gap``, and from the end of a sampled frame
-    (the start of the frame that is shown after it) to the next sample, and to the window's end, it
-    is ``max_gap`` at most; so too from the window's start, or from the first frame that can be
-    decoded."""
+def check_holes(facts: Facts, windows: Sequence[DecodedWindow], sampling: Sampling) -> None:
+    """Check that samples of a window are at least ``min_gap`` apart and holes at most ``max_gap``.
+
+    A hole extends from the end of a sampled frame (the start of the frame that is shown after it)
+    to the next sample or to the window's end; the first one from the window's start, or from the
+    first frame that can be decoded.
+    """
     times = facts.times
     for window in windows:
-        looked = located(facts, [window])
-        assert looked, "a window in which nothing was looked at"
-        assert all(b.sample.at - a.sample.at >= sampling.min_gap for a, b in pairwise(looked))
-        start = times[looked[0].index] - looked[0].sample.at
+        located_samples = locate_samples(facts, [window])
+        assert located_samples, "a window without samples"
+        assert all(
+            b.sample.at - a.sample.at >= sampling.min_gap for a, b in pairwise(located_samples)
+        )
+        start = times[located_samples[0].index] - located_samples[0].sample.at
         ends = [
             times[each.index + 1] - start if each.index + 1 < len(times) else window.times.duration
-            for each in looked
+            for each in located_samples
         ]
-        begins = [*(each.sample.at for each in looked), window.times.duration]
+        begins = [*(each.sample.at for each in located_samples), window.times.duration]
         assert begins[0] - max(times[facts.hidden] - start, Fraction(0)) <= sampling.max_gap
         assert all(
             begin - end <= sampling.max_gap for end, begin in zip(ends, begins[1:], strict=True)
