@@ -1,6 +1,6 @@
-"""What the product costs beside what one would write by hand; ``docs/benchmarks.md`` has the
-figures.
+"""Compares the product's cost with code that one would write by hand; ``docs/benchmarks.md`` has
+the figures.
 
-Machines are shared and clocks of processors move, so every figure is a ratio of processor times,
-measured in turns in one run: A, B, A, B. Wall time is never compared.
+Machines are shared and clock rates vary, so every figure is a ratio of processor times, measured
+alternately in one process: A, B, A, B. Wall times are never compared.
 """

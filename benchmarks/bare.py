@@ -1,4 +1,4 @@
-"""What one would write by hand: PyAV, onnxruntime and OpenCV, without limits, checks or times."""
+"""Minimal loops on PyAV, onnxruntime and OpenCV, without limits, checks or exact times."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 __all__ = [
     "SIDE",
-    "dense",
+    "decode_packets",
+    "dense_frames",
+    "keyframe_frames",
     "keyframe_packets",
-    "libavcodec",
-    "network",
-    "recipe",
-    "scored",
-    "usual_script",
+    "open_session",
+    "opencv_frames",
+    "score_frames",
 ]
 
 SIDE = 224
@@ -39,12 +39,12 @@ FAST_OPEN = {
     "fpsprobesize": "0",
     "skip_estimate_duration_from_pts": "1",
 }
-HALF_SECOND = Fraction(1, 2)
+SAMPLE_STEP = Fraction(1, 2)
 Rgb = NDArray[np.uint8]
 
 
 def keyframe_packets(data: bytes) -> list[bytes]:
-    """The keyframes of an MPEG-TS segment, demuxed."""
+    """Demux the keyframes of an MPEG-TS segment."""
     with av.open(io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN) as container:
         return [
             bytes(packet)
@@ -53,8 +53,9 @@ def keyframe_packets(data: bytes) -> list[bytes]:
         ]
 
 
-def libavcodec(packets: list[bytes]) -> int:
-    """The decoder and swscale alone: no file, no container. Gives the number of pictures."""
+def decode_packets(packets: list[bytes]) -> int:
+    """Run the decoder and swscale alone, without a file or container, and return the number of
+    pictures."""
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
     reformatter, pictures = VideoReformatter(), 0
@@ -65,8 +66,8 @@ def libavcodec(packets: list[bytes]) -> int:
     return pictures
 
 
-def recipe(data: bytes) -> Iterator[Rgb]:
-    """The fastest loop that PyAV allows: nothing is probed, only keyframes are decoded."""
+def keyframe_frames(data: bytes) -> Iterator[Rgb]:
+    """Run the fastest loop that PyAV allows: no probing, only keyframes are decoded."""
     reformatter = VideoReformatter()
     with av.open(
         io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18
@@ -79,8 +80,8 @@ def recipe(data: bytes) -> Iterator[Rgb]:
                 yield _scaled(reformatter, frame)
 
 
-def dense(data: bytes, skip_frame: Literal["BIDIR", "NONREF"]) -> Iterator[Rgb]:
-    """A frame each half second, with as much decoded as ``skip_frame`` leaves."""
+def dense_frames(data: bytes, skip_frame: Literal["BIDIR", "NONREF"]) -> Iterator[Rgb]:
+    """Yield a frame every half second, decoding the frames that ``skip_frame`` leaves."""
     reformatter, due = VideoReformatter(), None
     with av.open(
         io.BytesIO(data), "r", format="mpegts", options=FAST_OPEN, buffer_size=1 << 18
@@ -91,34 +92,34 @@ def dense(data: bytes, skip_frame: Literal["BIDIR", "NONREF"]) -> Iterator[Rgb]:
             for frame in track.codec_context.decode(packet if packet.size else None):
                 at = (frame.pts or 0) * base
                 if due is None or at >= due:
-                    due = at + HALF_SECOND
+                    due = at + SAMPLE_STEP
                     yield _scaled(reformatter, frame)
 
 
-def network(file: Path) -> onnxruntime.InferenceSession:
-    """A session on one thread."""
+def open_session(file: Path) -> onnxruntime.InferenceSession:
+    """Open an ONNX Runtime session on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
-def scored(pictures: Iterator[Rgb], session: onnxruntime.InferenceSession) -> int:
-    """Every picture through the network; gives their number."""
+def score_frames(pictures: Iterator[Rgb], session: onnxruntime.InferenceSession) -> int:
+    """Run every picture through the network, and return their number."""
     name = session.get_inputs()[0].name
     return sum(len(session.run(None, {name: rgb[None]})) > 0 for rgb in pictures)
 
 
-def usual_script(path: Path) -> Iterator[Rgb]:
-    """What most people write: OpenCV decodes every frame, one in each half second is looked at."""
+def opencv_frames(path: Path) -> Iterator[Rgb]:
+    """Decode every frame with OpenCV and yield one every half second: the usual script."""
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, (cv2.CAP_PROP_N_THREADS, 1))
     due = 0.0
     try:
         while True:
-            there, bgr = capture.read()
-            if not there:
+            has_frame, bgr = capture.read()
+            if not has_frame:
                 return
             if capture.get(cv2.CAP_PROP_POS_MSEC) >= due:
-                due += 1000 * float(HALF_SECOND)
+                due += 1000 * float(SAMPLE_STEP)
                 yield np.asarray(
                     cv2.cvtColor(cv2.resize(bgr, (SIDE, SIDE)), cv2.COLOR_BGR2RGB), dtype=np.uint8
                 )

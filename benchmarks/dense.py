@@ -1,10 +1,11 @@
-"""A frame each half second of a 10 s GOP, beside bare loops: ``python -m benchmarks.dense
+"""A frame every half second of a 10 s GOP, compared with bare loops: ``python -m benchmarks.dense
 [FILE.ts]``.
 
-What can be left out of a long GOP depends on who may lean on what. ``skip_frame=BIDIR`` leaves out
-every bidirectional frame; where others lean on those, as in the drawn clip and with x264's
-defaults, pictures are off. ``NONREF`` leaves out what nothing leans on, and every picture is exact.
-The product does either (``sampling.between``), and is compared with the same.
+The frames that can be skipped in a long GOP depend on which frames are references.
+``skip_frame=BIDIR`` skips every bidirectional frame; where other frames reference those, as in the
+generated clip and with x264's defaults, pictures are wrong. ``NONREF`` skips only frames that
+nothing references, and every picture is exact. The product does either (``sampling.between``), and
+is compared with the same loop.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.bare import SIDE, dense
-from benchmarks.clips import LONG_GOP, clip
-from benchmarks.turns import Goal, in_turns, tell_machine
+from benchmarks.bare import SIDE, dense_frames
+from benchmarks.clips import LONG_GOP, get_clip
+from benchmarks.turns import Goal, measure_in_turns, print_machine
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Sampling
 from scanner.sandbox.sandbox import Sandbox
@@ -31,24 +32,23 @@ GOALS = (
 
 
 def main() -> None:
-    """Measure, print, and end with status 1 where a goal is missed."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else clip(LONG_GOP)
-    tell_machine()
+    """Measure, print, and exit with status 1 if a goal is missed."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else get_clip(LONG_GOP)
+    print_machine()
     with Sandbox() as sandbox:
         windows = list(sandbox.decode(path, _request("exact"), name=path.name))
         works: dict[str, Callable[[], list[Any]]] = {
-            "bare loop, BIDIR": lambda: list(dense(path.read_bytes(), "BIDIR")),
+            "bare loop, BIDIR": lambda: list(dense_frames(path.read_bytes(), "BIDIR")),
             "product, fast": lambda: list(sandbox.decode(path, _request("fast"), name=path.name)),
-            "bare loop, NONREF": lambda: list(dense(path.read_bytes(), "NONREF")),
+            "bare loop, NONREF": lambda: list(dense_frames(path.read_bytes(), "NONREF")),
             "product, exact": lambda: list(sandbox.decode(path, _request("exact"), name=path.name)),
         }
-        print(
-            f"{sum(len(window.samples) for window in windows)} frames, in a bare loop {len(works['bare loop, BIDIR']())}"
-        )
-        costs = in_turns(works, ROUNDS)
-    costs.tell("file", 1, float(sum(window.times.duration for window in windows)))
-    print(costs.shown("product, exact", "bare loop, BIDIR"))
-    sys.exit(not costs.judge(GOALS))
+        frames = sum(len(window.samples) for window in windows)
+        print(f"{frames} frames, in a bare loop {len(works['bare loop, BIDIR']())}")
+        costs = measure_in_turns(works, ROUNDS)
+    costs.print_costs("file", 1, float(sum(window.times.duration for window in windows)))
+    print(costs.format_ratio("product, exact", "bare loop, BIDIR"))
+    sys.exit(not costs.check_goals(GOALS))
 
 
 def _request(between: Literal["fast", "exact"]) -> DecodeRequest:

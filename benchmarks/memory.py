@@ -1,8 +1,8 @@
-"""What an hour of video and a thousand segments take in memory: ``python -m benchmarks.memory``.
+"""Memory of an hour of video and of a thousand segments: ``python -m benchmarks.memory``.
 
-The hour is a minute of 640x360 put together sixty times with its clock running on, scanned by the
-command line in a process of its own and its child; both are watched. The segments go through one
-runner, whose child is replaced on the way.
+The hour is a minute of 640x360 repeated sixty times on one clock; the command line scans it in a
+process of its own, which is watched together with its child. The segments go through one runner,
+whose child is replaced on the way.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 
 import av
 
-from benchmarks.clips import clip
-from benchmarks.turns import tell_machine
-from scanner.bench.family import descendants
+from benchmarks.clips import get_clip
+from benchmarks.turns import print_machine
+from scanner.bench.process_tree import descendants
 from scanner.media.synthetic import SyntheticClip
 from scanner.runner import Finished, Job, local_runner
 from scanner.settings.sections import Settings
@@ -29,19 +29,19 @@ from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
 MINUTE = SyntheticClip(width=640, height=360, seconds=60, bits=300_000)
 SHORT = SyntheticClip(width=640, height=360, seconds=2, bits=300_000)
 REPEATS = 60
-MOST_MIB = 600
-SEGMENTS, EACH = 1000, 100
-MOST_GROWTH = 1.05
-"""Of the last hundreds over the first ones after the warm-up."""
+MAX_MIB = 600
+SEGMENTS, READ_EVERY = 1000, 100
+MAX_GROWTH = 1.05
+"""Limit of the last hundreds of segments over the first ones after the warm-up."""
 PAUSE = 0.25
 MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of a process tree, in MiB.
+    """Memory of a process tree in MiB.
 
-    What processes share counts in each for ``rss``, and once for ``pss``.
+    Shared pages count once per process in ``rss``, and once in all in ``pss``.
     """
 
     rss: float
@@ -49,51 +49,52 @@ class Memory:
 
 
 def main() -> None:
-    """Measure, print, and end with status 1 where a goal is missed."""
-    tell_machine()
+    """Measure, print, and exit with status 1 if a goal is missed."""
+    print_machine()
     with tempfile.TemporaryDirectory() as folder:
-        kept = [_flat(), _hour(Path(folder))]
-    sys.exit(not all(kept))
+        met = [_measure_segments(), _measure_hour(Path(folder))]
+    sys.exit(not all(met))
 
 
-def _hour(folder: Path) -> bool:
-    """Scan an hour, and look at the tree a few times a second."""
+def _measure_hour(folder: Path) -> bool:
+    """Scan an hour of video, and read the process tree's memory a few times per second."""
     film = folder / "hour.ts"
-    _loop(clip(MINUTE), film, REPEATS)
+    _repeat_packets(get_clip(MINUTE), film, REPEATS)
     print(f"{REPEATS} minutes, {film.stat().st_size / MIB:.0f} MiB")
     command = [sys.executable, "-m", "workers.cli", "scan", "--json", str(film)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as scan:
-        seen = list(_watched(scan))
-    rss, pss = max(memory.rss for memory in seen), max(memory.pss for memory in seen)
-    kept = scan.returncode in (0, 3) and rss < MOST_MIB
+        readings = list(_watch_memory(scan))
+    rss, pss = max(memory.rss for memory in readings), max(memory.pss for memory in readings)
+    met = scan.returncode in (0, 3) and rss < MAX_MIB
     print(
-        f"highest of {len(seen)} looks: RSS {rss:.0f} MiB, PSS {pss:.0f} MiB, goal < {MOST_MIB}: {_word(kept)}"
+        f"highest of {len(readings)} readings: RSS {rss:.0f} MiB, PSS {pss:.0f} MiB,"
+        f" goal < {MAX_MIB}: {_verdict(met)}"
     )
-    return kept
+    return met
 
 
-def _watched(scan: subprocess.Popen[bytes]) -> Iterator[Memory]:
+def _watch_memory(scan: subprocess.Popen[bytes]) -> Iterator[Memory]:
     while scan.poll() is None:
         yield _memory([scan.pid, *descendants(scan.pid)])
         time.sleep(PAUSE)
 
 
-def _flat() -> bool:
-    """Segments one after another, and the memory after each hundred."""
-    path, scored, seen = clip(SHORT), 0, []
+def _measure_segments() -> bool:
+    """Scan segments one after another, and read the memory after every hundred."""
+    path, scored, readings = get_clip(SHORT), 0, []
     with local_runner(Settings()) as runner:
         for outcome in runner.run(_jobs(path)):
             scored += isinstance(outcome, ScoredSegment)
-            if isinstance(outcome, Finished) and scored % EACH == 0:
-                seen.append(_memory([os.getpid(), *descendants()]).pss)
+            if isinstance(outcome, Finished) and scored % READ_EVERY == 0:
+                readings.append(_memory([os.getpid(), *descendants()]).pss)
+    sizes = ", ".join(f"{mib:.0f}" for mib in readings)
+    print(f"PSS after each {READ_EVERY} of {len(readings) * READ_EVERY} segments: {sizes} MiB")
+    growth = max(readings[-3:]) / max(readings[:3])
     print(
-        f"PSS after each {EACH} of {len(seen) * EACH} segments: {', '.join(f'{mib:.0f}' for mib in seen)} MiB"
+        f"last three over first three: {growth:.3f}, goal <= {MAX_GROWTH}:"
+        f" {_verdict(growth <= MAX_GROWTH)}"
     )
-    growth = max(seen[-3:]) / max(seen[:3])
-    print(
-        f"last three over first three: {growth:.3f}, goal <= {MOST_GROWTH}: {_word(growth <= MOST_GROWTH)}"
-    )
-    return growth <= MOST_GROWTH
+    return growth <= MAX_GROWTH
 
 
 def _jobs(path: Path) -> Iterator[Job]:
@@ -102,8 +103,8 @@ def _jobs(path: Path) -> Iterator[Job]:
         yield Job(segment=Segment(key=key, source=path), name=path.name, windowed=False)
 
 
-def _loop(source: Path, out: Path, times: int) -> None:
-    """The packets of ``source`` so often, one after another on one clock."""
+def _repeat_packets(source: Path, out: Path, times: int) -> None:
+    """Write the packets of ``source`` repeatedly, on one clock."""
     with av.open(str(out), "w", format="mpegts") as container:
         stream = None
         for number in range(times):
@@ -127,7 +128,7 @@ def _memory(processes: list[int]) -> Memory:
 
 
 def _sizes(pid: int) -> dict[str, int]:
-    """KiB by kind; nothing for a process that is gone."""
+    """Return KiB by kind; empty for a process that has ended."""
     try:
         rows = [
             row.split()
@@ -138,8 +139,8 @@ def _sizes(pid: int) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
-def _word(kept: bool) -> str:
-    return "kept" if kept else "MISSED"
+def _verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What the Ray path costs beside the single process: ``python benchmarks/ray_overhead.py SEGMENT
+"""Cost of the Ray path compared with a single process: ``python benchmarks/ray_overhead.py SEGMENT
 [--models FOLDER]``.
 
-The same segment many times, as many streams, through ``LocalRunner`` and through Ray actors, in
-turns. Counted is processor time of this process, the actors and their sandboxed children; Ray's own
-daemons are told apart, because they cost by the second and not by the segment. Both paths are warm:
-imports, models and first children are not counted.
+The same segment is sent many times, as many streams, alternately through ``LocalRunner`` and Ray
+actors. Processor time of this process, the actors and their sandboxed children is counted; Ray's
+own daemons are listed separately, because their cost is per second and not per segment. Both paths
+are warm: imports, models and first children are not counted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from scanner.bench.process_tree import descendants
 from scanner.runner import Job, Runner, configured_scorers, local_runner, open_worker
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
@@ -27,8 +28,8 @@ from workers.decode import Recipe
 STREAMS = 20
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
 ALONE = ("this process", "children")
-"""What works when the single process does; the actors' idle threads, which run meanwhile, are not
-its cost."""
+"""The processes that work in the single-process path; the actors idle at that time, and their
+threads are not part of its cost."""
 ON_RAY = (*ALONE, "actors")
 ALL = (*ON_RAY, "daemons")
 
@@ -56,16 +57,15 @@ def main() -> None:
     for name, costs in zip(
         ("single process", f"{options.workers} workers"), zip(*rounds, strict=True), strict=True
     ):
-        print(
-            f"{name:>16}: "
-            + ", ".join(f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in ALL)
-        )
+        parts = (f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in ALL)
+        print(f"{name:>16}: {', '.join(parts)}")
     ratios = sorted(
         sum(on_ray[part] for part in ON_RAY) / sum(alone[part] for part in ALONE)
         for alone, on_ray in rounds
     )
     print(
-        f"processor time a segment, Ray / single process: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+        f"processor time per segment, Ray / single process: {median(ratios):.3f}"
+        f" ({ratios[0]:.3f} to {ratios[-1]:.3f})"
     )
 
 
@@ -73,7 +73,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("segment", type=Path)
     parser.add_argument(
-        "--models", type=Path, help="folder of models; the shipped ones where it is not given"
+        "--models", type=Path, help="folder of models; the shipped ones if not given"
     )
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
@@ -90,7 +90,7 @@ def _jobs(path: Path, count: int) -> Iterator[Job]:
 
 
 def _cost(runner: Runner, path: Path, count: int) -> dict[str, float]:
-    """Milliseconds of processor time a segment, by kind of process."""
+    """Return milliseconds of processor time per segment, by kind of process."""
     before = _ticks()
     scored = sum(isinstance(outcome, ScoredSegment) for outcome in runner.run(_jobs(path, count)))
     if scored != count:
@@ -100,30 +100,24 @@ def _cost(runner: Runner, path: Path, count: int) -> dict[str, float]:
 
 
 def _ticks() -> Counter[str]:
-    """Of this process and all below it; a process that ended counts with its parent from then on."""
+    """Return the ticks of this process and all its descendants; an ended process counts with its
+    parent."""
     ticks: Counter[str] = Counter()
-    for pid, fields in _family().items():
+    for pid, fields in _process_tree().items():
         ticks[_kind(pid)] += sum(map(int, fields[11:15]))
     return ticks
 
 
-def _family() -> dict[int, list[str]]:
-    """``/proc/PID/stat`` from the state on, of this process and all below it."""
-    stats = {
-        int(entry.name): fields
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and (fields := _stat(entry))
-    }
-    family, size = {os.getpid()}, 0
-    while len(family) > size:
-        size = len(family)
-        family |= {pid for pid, fields in stats.items() if int(fields[1]) in family}
-    return {pid: stats[pid] for pid in family}
+def _process_tree() -> dict[int, list[str]]:
+    """Return the fields of ``/proc/PID/stat`` from the state on, for this process and its
+    descendants."""
+    stats = {pid: _stat(pid) for pid in (os.getpid(), *descendants())}
+    return {pid: fields for pid, fields in stats.items() if fields}
 
 
-def _stat(entry: Path) -> list[str]:
+def _stat(pid: int) -> list[str]:
     try:
-        return (entry / "stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:  # it ended just now
         return []
 
@@ -141,7 +135,7 @@ def _kind(pid: int) -> str:
 
 def _memory() -> str:
     sizes: Counter[str] = Counter()
-    for pid in _family():
+    for pid in _process_tree():
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\n")
         sizes[_kind(pid)] += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
     return ", ".join(f"{kind} {size / 1024:.0f} MiB" for kind, size in sorted(sizes.items()))

@@ -1,10 +1,10 @@
-"""``scan`` on one core beside a hand-written loop and the usual script: ``python -m benchmarks.scan
-[SEGMENT.ts]``.
+"""``scan`` on one core compared with a hand-written loop and the usual script: ``python -m
+benchmarks.scan [SEGMENT.ts]``.
 
-All of them take the same segments from files and run the shipped network, a MobileNetV2. The loop
+All of them read the same segments from files and run the shipped network, a MobileNetV2. The loop
 does nothing else; ``scan`` also sandboxes, scores the test card, calibrates, places, folds and
-writes its lines. The usual script decodes every frame with OpenCV and looks at one in each half
-second, four times as many as there are keyframes: ``scan`` at that density is shown too.
+writes its lines. The usual script decodes every frame with OpenCV and scores one every half second,
+four times as many as there are keyframes: ``scan`` at that density is measured too.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.bare import HALF_SECOND, network, recipe, scored, usual_script
-from benchmarks.clips import SEGMENT, clip
-from benchmarks.turns import Goal, in_turns, tell_machine
+from benchmarks.bare import SAMPLE_STEP, keyframe_frames, open_session, opencv_frames, score_frames
+from benchmarks.clips import SEGMENT, get_clip
+from benchmarks.turns import Goal, measure_in_turns, print_machine
 from scanner.arrivals import Arrived
 from scanner.lines import ErrorLine, FrameLine, Line, dumps
 from scanner.media.sampling import Sampling
@@ -37,17 +37,17 @@ GOALS = (
 
 
 def main() -> None:
-    """Measure, print, and end with status 1 where a goal is missed."""
+    """Measure, print, and exit with status 1 if a goal is missed."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    sys.exit(not _measure(Path(sys.argv[1]) if len(sys.argv) > 1 else clip(SEGMENT)))
+    sys.exit(not _measure(Path(sys.argv[1]) if len(sys.argv) > 1 else get_clip(SEGMENT)))
 
 
 def _measure(path: Path) -> bool:
     settings = Settings(models=ModelSettings(names=(MODEL,)))
-    dense = settings.model_copy(update={"sampling": Sampling(max_gap=HALF_SECOND)})
+    dense = settings.model_copy(update={"sampling": Sampling(max_gap=SAMPLE_STEP)})
     (manifest,) = used_models(settings)
     session, policies = (
-        network(default_models_dir() / MODEL / manifest.file),
+        open_session(default_models_dir() / MODEL / manifest.file),
         compose_policies(settings, (manifest,)),
     )
     with (
@@ -57,32 +57,32 @@ def _measure(path: Path) -> bool:
     ):
         works: dict[str, Callable[[], int]] = {
             "hand-written loop": lambda: sum(
-                scored(recipe(path.read_bytes()), session) for _ in range(SEGMENTS)
+                score_frames(keyframe_frames(path.read_bytes()), session) for _ in range(SEGMENTS)
             ),
             "scan": lambda: _scan(path, policies, runner, out.write),
             "scan, a frame each 0.5 s": lambda: _scan(path, policies, dense_runner, out.write),
             "usual script": lambda: sum(
-                scored(usual_script(path), session) for _ in range(SEGMENTS)
+                score_frames(opencv_frames(path), session) for _ in range(SEGMENTS)
             ),
         }
-        tell_machine()
+        print_machine()
         counted = ", ".join(f"{name} {work() // SEGMENTS}" for name, work in works.items())
         print(f"{manifest.ref}; frames scored of {SEGMENT.seconds} s: {counted}")
-        costs = in_turns(works, ROUNDS)
-    costs.tell("segment", SEGMENTS, SEGMENTS * SEGMENT.seconds)
-    print(costs.shown("usual script", "scan, a frame each 0.5 s"))
-    return costs.judge(GOALS)
+        costs = measure_in_turns(works, ROUNDS)
+    costs.print_costs("segment", SEGMENTS, SEGMENTS * SEGMENT.seconds)
+    print(costs.format_ratio("usual script", "scan, a frame each 0.5 s"))
+    return costs.check_goals(GOALS)
 
 
 def _scan(path: Path, policies: Policies, runner: Runner, write: Callable[[str], object]) -> int:
-    """One stream of segments, its lines written; gives the number of frames."""
+    """Scan one stream of segments and write its lines; returns the number of frames."""
     frames = 0
-    for said in scan(_arrivals(path), policies, runner):
-        if isinstance(said, ErrorLine):
-            raise SystemExit(said.message)
-        if isinstance(said, Line):
-            write(dumps(said) + "\n")
-        frames += isinstance(said, FrameLine)
+    for message in scan(_arrivals(path), policies, runner):
+        if isinstance(message, ErrorLine):
+            raise SystemExit(message.message)
+        if isinstance(message, Line):
+            write(dumps(message) + "\n")
+        frames += isinstance(message, FrameLine)
     return frames
 
 

@@ -1,7 +1,7 @@
-"""What must be right on this machine, looked at one by one, each with what to do about it.
+"""Checks of this machine: each reports what it found and how to fix it.
 
-A check takes what it judges as arguments and returns a ``Finding``; ``examine`` gathers the facts.
-``av`` and the sandbox are asked through the callables that the caller hands in.
+A check takes the facts that it judges as arguments and returns a ``Diagnostic``; ``run_checks``
+collects the facts. The caller passes callables for ``av`` and the sandbox.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scanner.scoring.options import Provider
 from scanner.scoring.registry import check_models
 
 __all__ = [
-    "Finding",
+    "Diagnostic",
     "check_codecs",
     "check_model_files",
     "check_one_of",
@@ -28,13 +28,13 @@ __all__ = [
     "check_package",
     "check_provider",
     "check_python",
+    "check_restrictions",
     "check_shared_memory",
-    "check_walls",
-    "examine",
+    "run_checks",
 ]
 
-OWN: Final = "streamwarden"
-IMPORTS: Final = ("scanner", "workers")
+DISTRIBUTION: Final = "streamwarden"
+IMPORT_NAMES: Final = ("scanner", "workers")
 PACKAGES: Final = (
     "av",
     "numpy",
@@ -47,14 +47,17 @@ PACKAGES: Final = (
     "rich",
     "typer",
 )
-TWINS: Final = (("onnxruntime", "onnxruntime-gpu"), ("opencv-python", "opencv-python-headless"))
-"""Distributions that write the same files: one overwrites the other, and taking either away breaks
+CONFLICTING: Final = (
+    ("onnxruntime", "onnxruntime-gpu"),
+    ("opencv-python", "opencv-python-headless"),
+)
+"""Distributions that install the same files: one overwrites the other, and removing either breaks
 both."""
-PYTHON: Final = ((3, 11), (3, 14))
-"""First version that works, first that does not."""
+PYTHON_RANGE: Final = ((3, 11), (3, 14))
+"""First supported version, first unsupported version."""
 SHARED_MEMORY: Final = Path("/dev/shm")
 MIN_SHARED_BYTES: Final = 64 << 20
-"""Frames come back from the decoder through it, and Ray keeps its objects there."""
+"""The decoder returns frames through shared memory, and Ray keeps its objects there."""
 
 IDENTITY: Final = bytes.fromhex(
     "080812003a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801620f0a0179120a0a08080112040a02080142040a001011"
@@ -63,82 +66,91 @@ IDENTITY: Final = bytes.fromhex(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
+class Diagnostic:
+    """The result of one check."""
 
     name: str
     ok: bool
     found: str
     remedy: str = ""
-    """What to do; empty where nothing needs to be done."""
+    """How to fix the problem; empty if there is none."""
 
 
-def examine(
+def run_checks(
     *,
     provider: Provider = "cpu",
     models_dir: Path | None = None,
     added: Path | None = None,
     codecs: Callable[[], Mapping[str, bool]] | None = None,
-    walls: Callable[[], Mapping[str, str]] | None = None,
-) -> tuple[Finding, ...]:
-    """Everything, in the order in which it should be mended.
+    restrictions: Callable[[], Mapping[str, str]] | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Run all checks, in the order in which problems should be fixed.
 
-    ``codecs`` tells for each codec that may be opened whether this FFmpeg has it, ``walls`` for
-    each wall of the sandbox why it does not hold here, or nothing. Without them these are left out.
+    ``codecs`` returns, for each codec that may be opened, whether this FFmpeg has it.
+    ``restrictions`` returns, for each restriction of the sandbox, why it does not work here, or an
+    empty string. Without these callables their checks are skipped.
     """
-    return tuple(_examine(provider, models_dir, added, codecs, walls))
+    return tuple(_checks(provider, models_dir, added, codecs, restrictions))
 
 
-def _examine(
+def _checks(
     provider: Provider,
     models_dir: Path | None,
     added: Path | None,
     codecs: Callable[[], Mapping[str, bool]] | None,
-    walls: Callable[[], Mapping[str, str]] | None,
-) -> Iterator[Finding]:
+    restrictions: Callable[[], Mapping[str, str]] | None,
+) -> Iterator[Diagnostic]:
     owners = packages_distributions()
     yield check_python(sys.version_info[:3])
     yield from (check_package(name, _version(name)) for name in PACKAGES)
-    yield from (check_one_of(names, {name: _version(name) for name in names}) for names in TWINS)
-    yield from (check_owner(name, owners.get(name, ())) for name in IMPORTS)
+    yield from (
+        check_one_of(names, {name: _version(name) for name in names}) for names in CONFLICTING
+    )
+    yield from (check_owner(name, owners.get(name, ())) for name in IMPORT_NAMES)
     yield from (check_provider(name, provider) for name in get_args(Provider))
     if codecs is not None:
         yield check_codecs(codecs())
     yield from check_model_files(models_dir, provider, added)
-    if walls is not None:
-        yield check_walls(walls())
+    if restrictions is not None:
+        yield check_restrictions(restrictions())
     yield check_shared_memory(SHARED_MEMORY)
 
 
-def check_python(found: tuple[int, int, int]) -> Finding:
-    """The interpreter's version."""
-    first, end = PYTHON
+def check_python(found: tuple[int, int, int]) -> Diagnostic:
+    """Check the interpreter's version."""
+    first, end = PYTHON_RANGE
     shown = ".".join(map(str, found))
     remedy = f"use Python {first[0]}.{first[1]} to {end[0]}.{end[1] - 1}"
-    return _finding("python", first <= found[:2] < end, shown, remedy)
+    return _diagnostic("python", first <= found[:2] < end, shown, remedy)
 
 
-def check_package(name: str, installed: str | None) -> Finding:
-    """A distribution that must be there; ``installed`` is its version."""
-    return _finding(name, installed is not None, installed or "not installed", f"pip install {OWN}")
+def check_package(name: str, installed: str | None) -> Diagnostic:
+    """Check that a required distribution is installed; ``installed`` is its version."""
+    return _diagnostic(
+        name, installed is not None, installed or "not installed", f"pip install {DISTRIBUTION}"
+    )
 
 
-def check_one_of(names: Sequence[str], installed: Mapping[str, str | None]) -> Finding:
-    """Exactly one of several distributions that hold the same files."""
+def check_one_of(names: Sequence[str], installed: Mapping[str, str | None]) -> Diagnostic:
+    """Check that exactly one of several distributions with the same files is installed."""
     present = [name for name in names if installed[name] is not None]
     shown = ", ".join(f"{name} {installed[name]}" for name in present) or "none installed"
     if not present:
-        return _finding(names[0], False, shown, f"pip install {OWN}")
-    remedy = f"pip uninstall {' '.join(names)}, then pip install {OWN}: they overwrite each other's files"
-    return _finding(names[0], len(present) == 1, shown, remedy)
+        return _diagnostic(names[0], False, shown, f"pip install {DISTRIBUTION}")
+    remedy = (
+        f"pip uninstall {' '.join(names)}, then pip install {DISTRIBUTION}:"
+        " they overwrite each other's files"
+    )
+    return _diagnostic(names[0], len(present) == 1, shown, remedy)
 
 
-def check_owner(name: str, owners: Collection[str]) -> Finding:
-    """An import name of ours belongs to us alone; to nobody where we run from the source tree."""
+def check_owner(name: str, owners: Collection[str]) -> Diagnostic:
+    """Check that only our distribution provides one of our import names; none does in a source
+    tree."""
     distinct = sorted(set(owners))
-    strangers = [owner for owner in distinct if owner != OWN]
+    strangers = [owner for owner in distinct if owner != DISTRIBUTION]
     shown = ", ".join(distinct) or "source tree"
-    return _finding(
+    return _diagnostic(
         f"import {name}",
         not strangers,
         shown,
@@ -146,60 +158,66 @@ def check_owner(name: str, owners: Collection[str]) -> Finding:
     )
 
 
-def check_provider(name: Provider, wanted: Provider) -> Finding:
-    """A session on it, not its name in a list: being compiled in does not mean that it works.
+def check_provider(name: Provider, wanted: Provider) -> Diagnostic:
+    """Check an execution provider by running a session on it, because a provider that is compiled
+    in may still not work.
 
-    Only the wanted one must.
+    Only the wanted provider must work.
     """
     try:
         open_session(IDENTITY, provider=name, name="probe")
-    except SetupError as why:
+    except SetupError as error:
         shown = "compiled in, does not work here" if is_compiled_in(name) else "not compiled in"
-        return _finding(f"provider {name}", name != wanted, shown, str(why))
-    return _finding(f"provider {name}", True, "works", "")
+        return _diagnostic(f"provider {name}", name != wanted, shown, str(error))
+    return _diagnostic(f"provider {name}", True, "works", "")
 
 
-def check_codecs(available: Mapping[str, bool]) -> Finding:
-    """Every codec that may be opened is in this FFmpeg."""
+def check_codecs(available: Mapping[str, bool]) -> Diagnostic:
+    """Check that this FFmpeg has every codec that may be opened."""
     missing = sorted(name for name, there in available.items() if not there)
     shown = f"no {', '.join(missing)}" if missing else ", ".join(sorted(available))
-    return _finding(
+    return _diagnostic(
         "codecs",
         not missing,
         shown,
-        "pip install --force-reinstall av: its own wheel has all of them",
+        "pip install --force-reinstall av: its wheel has all of them",
     )
 
 
 def check_model_files(
     models_dir: Path | None, provider: Provider, added: Path | None = None
-) -> Iterator[Finding]:
-    """Each model's checksum, signature and golden scores, on the provider if it is there; and where
-    added ones are read from."""
+) -> Iterator[Diagnostic]:
+    """Check each model's checksum, signature and golden scores, and report where added models are
+    read from."""
     try:
         checks = check_models(models_dir, added=added, provider=provider)
-    except SetupError as why:
-        yield _finding("models", False, "none", str(why))
+    except SetupError as error:
+        yield _diagnostic("models", False, "none", str(error))
         return
     if not checks:
-        yield _finding("models", False, "none", f"pip install {OWN} brings one; or set models_dir")
+        yield _diagnostic(
+            "models",
+            False,
+            "none",
+            f"pip install {DISTRIBUTION} includes models; or set models.dir",
+        )
     if added is not None:
-        yield _finding("added models", True, f"read from {added}", "")
+        yield _diagnostic("added models", True, f"read from {added}", "")
     for check in checks:
         shown = (
             "cannot be used"
             if check.largest_difference is None
             else f"golden scores within {check.largest_difference:.5f}"
         )
-        yield _finding(f"model {check.name}", check.ok, shown, check.problem)
+        yield _diagnostic(f"model {check.name}", check.ok, shown, check.problem)
 
 
-def check_walls(walls: Mapping[str, str]) -> Finding:
-    """What holds around the decoder here; the value is why a wall could not be put up, empty where
-    it stands."""
-    missing = [f"no {name} ({why})" for name, why in walls.items() if why]
-    shown = ", ".join(missing or walls)
-    return _finding(
+def check_restrictions(restrictions: Mapping[str, str]) -> Diagnostic:
+    """Check the sandbox's restrictions; a value is the reason why one cannot be applied, or
+    empty."""
+    missing = [f"no {name} ({error})" for name, error in restrictions.items() if error]
+    shown = ", ".join(missing or restrictions)
+    return _diagnostic(
         "sandbox",
         not missing,
         shown,
@@ -207,18 +225,20 @@ def check_walls(walls: Mapping[str, str]) -> Finding:
     )
 
 
-def check_shared_memory(path: Path, least: int = MIN_SHARED_BYTES) -> Finding:
-    """Free bytes of the file system that shared memory lies on."""
+def check_shared_memory(path: Path, least: int = MIN_SHARED_BYTES) -> Diagnostic:
+    """Check the free space of the file system that holds shared memory."""
     if not path.is_dir():
-        return _finding("shared memory", False, f"{path} is not there", f"mount a tmpfs on {path}")
+        return _diagnostic(
+            "shared memory", False, f"{path} is not there", f"mount a tmpfs on {path}"
+        )
     facts = os.statvfs(path)
     free = facts.f_bavail * facts.f_frsize
-    remedy = f"{least >> 20} MiB are wanted: make {path} larger (docker run --shm-size=1g)"
-    return _finding("shared memory", free >= least, f"{free >> 20} MiB free on {path}", remedy)
+    remedy = f"{least >> 20} MiB are needed: make {path} larger (docker run --shm-size=1g)"
+    return _diagnostic("shared memory", free >= least, f"{free >> 20} MiB free on {path}", remedy)
 
 
-def _finding(name: str, ok: bool, found: str, remedy: str) -> Finding:
-    return Finding(name=name, ok=ok, found=found, remedy="" if ok else remedy)
+def _diagnostic(name: str, ok: bool, found: str, remedy: str) -> Diagnostic:
+    return Diagnostic(name=name, ok=ok, found=found, remedy="" if ok else remedy)
 
 
 def _version(name: str) -> str | None:

@@ -21,11 +21,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the test card scores, whatever models come with the package."""
+    """Leave only the test card as a model."""
     monkeypatch.setenv("STREAMWARDEN_MODELS__DIR", str(tmp_path))
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def read_document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
         document
@@ -33,7 +33,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return document
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(schema())
 
 
@@ -41,7 +41,7 @@ def test_the_schema_is_one() -> None:
 def test_bench_decode_keeps_to_its_schema(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = run(["bench", "decode", "--input", clip, *QUICK])
 
-    document = said(capsys)
+    document = read_document(capsys)
     assert status == 0
     assert (document["bench"], document["input"]["name"], document["input"]["drawn"]) == (
         "decode",
@@ -56,7 +56,7 @@ def test_bench_decode_keeps_to_its_schema(clip: str, capsys: pytest.CaptureFixtu
 def test_bench_infer_measures_every_batch(capsys: pytest.CaptureFixture[str]) -> None:
     status = run(["bench", "infer", "--batch", "1", "--batch", "3", *QUICK])
 
-    document = said(capsys)
+    document = read_document(capsys)
     assert status == 0
     assert [result["name"] for result in document["results"]] == [
         "test-card@1, batch of 1",
@@ -71,17 +71,17 @@ def test_bench_pipeline_runs_streams_side_by_side(
 ) -> None:
     status = run(["bench", "pipeline", "--input", clip, "--streams", "2", *QUICK])
 
-    document = said(capsys)
+    document = read_document(capsys)
     assert status == 0
     assert (document["settings"]["streams"], document["settings"]["workers"]) == (2, 0)
     assert document["results"][0]["runs"][0]["units"] == 2
 
 
 @pytest.mark.usefixtures("no_models")
-def test_the_machine_is_told(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_document_describes_the_machine(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(["bench", "decode", "--input", clip, "--repeats", "1", "--seconds", "0"])
 
-    machine = said(capsys)["machine"]
+    machine = read_document(capsys)["machine"]
     assert machine["cores"] >= 1
     assert {"av", "numpy"} <= machine["versions"].keys()
 
@@ -99,16 +99,14 @@ def test_a_terminal_gets_a_table(
     assert "small.ts: 128x96 h264 in mpegts, 4.0 s" in table
 
 
-def test_workers_need_the_package_that_brings_them(
-    clip: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_workers_need_the_workers_package(clip: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = run(["bench", "pipeline", "--input", clip, "--workers", "1"])
 
     assert status == 2
     assert "--workers needs the package workers" in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     status = run(["bench", "decode", "--input", "gone.mp4"])
 
     assert status == 2

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from scanner import lines
 from scanner.cli.app import _app
-from scanner.doctor import Finding
+from scanner.doctor import Diagnostic
 from scanner.media.samples import Sample
 from scanner.risk.policy import Policy
 from scanner.scoring.manifest import Manifest
@@ -273,7 +273,7 @@ def test_every_line_that_is_shown_is_one_that_the_program_says(page: Path) -> No
     ):
         told = json.loads(row)
         if told["type"] == "finding":
-            assert list(told) == ["type", *(f.name for f in fields(Finding))]
+            assert list(told) == ["type", *(f.name for f in fields(Diagnostic))]
             continue
 
         assert json.loads(lines.dumps(lines.loads(row))) == told

@@ -13,9 +13,9 @@ from scanner.doctor import (
     check_package,
     check_provider,
     check_python,
+    check_restrictions,
     check_shared_memory,
-    check_walls,
-    examine,
+    run_checks,
 )
 from scanner.scoring.graph_facts import read_graph
 from scanner.scoring.onnx import open_session
@@ -27,11 +27,11 @@ ONNX_TWINS = ("onnxruntime", "onnxruntime-gpu")
     ("found", "ok"),
     [((3, 10, 14), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False)],
 )
-def test_python_from_3_11_to_3_13_is_right(found: tuple[int, int, int], ok: bool) -> None:
+def test_python_from_3_11_to_3_13_is_supported(found: tuple[int, int, int], ok: bool) -> None:
     assert check_python(found).ok is ok
 
 
-def test_a_missing_package_is_told_with_the_command_that_brings_it() -> None:
+def test_a_missing_package_is_reported_with_the_command_that_installs_it() -> None:
     finding = check_package("av", None)
 
     assert (finding.ok, finding.found, finding.remedy) == (
@@ -41,18 +41,18 @@ def test_a_missing_package_is_told_with_the_command_that_brings_it() -> None:
     )
 
 
-def test_one_of_two_distributions_with_the_same_files_is_right() -> None:
+def test_one_of_two_distributions_with_the_same_files_is_accepted() -> None:
     assert check_one_of(ONNX_TWINS, {"onnxruntime": None, "onnxruntime-gpu": "1.31.1"}).ok
 
 
-def test_both_of_two_distributions_with_the_same_files_is_wrong() -> None:
+def test_two_distributions_with_the_same_files_fail_the_check() -> None:
     finding = check_one_of(ONNX_TWINS, {"onnxruntime": "1.27.0", "onnxruntime-gpu": "1.31.1"})
 
     assert not finding.ok
     assert finding.remedy.startswith("pip uninstall onnxruntime onnxruntime-gpu")
 
 
-def test_neither_of_two_distributions_is_wrong() -> None:
+def test_neither_of_two_distributions_fails_the_check() -> None:
     assert not check_one_of(ONNX_TWINS, dict.fromkeys(ONNX_TWINS)).ok
 
 
@@ -64,12 +64,12 @@ def test_our_import_names_belong_to_us_alone(owners: tuple[str, ...], ok: bool) 
     assert check_owner("scanner", owners).ok is ok
 
 
-def test_the_processor_is_tried_with_a_real_session() -> None:
+def test_the_cpu_provider_is_checked_with_a_real_session() -> None:
     assert check_provider("cpu", "cpu").found == "works"
 
 
 @pytest.mark.no_gpu
-def test_a_provider_that_does_not_work_is_wrong_only_where_it_is_wanted() -> None:
+def test_a_provider_that_does_not_work_fails_only_if_it_is_wanted() -> None:
     assert check_provider("cuda", "cpu").ok
     assert not check_provider("cuda", "cuda").ok
     assert "set models.provider to cpu" in check_provider("cuda", "cuda").remedy
@@ -88,19 +88,19 @@ def test_a_missing_codec_is_named() -> None:
     assert (finding.ok, finding.found) == (False, "no hevc")
 
 
-def test_a_wall_that_does_not_hold_is_named_with_the_reason() -> None:
-    finding = check_walls({"limits": "", "landlock": "Function not implemented"})
+def test_a_missing_restriction_is_named_with_the_reason() -> None:
+    finding = check_restrictions({"limits": "", "landlock": "Function not implemented"})
 
     assert (finding.ok, finding.found) == (False, "no landlock (Function not implemented)")
 
 
-def test_too_little_shared_memory_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_too_little_shared_memory_is_reported_with_the_remedy(tmp_path: Path) -> None:
     assert check_shared_memory(tmp_path, least=1).ok
     assert "--shm-size" in check_shared_memory(tmp_path, least=1 << 62).remedy
     assert not check_shared_memory(tmp_path / "absent").ok
 
 
-def test_a_folder_without_models_is_a_finding_and_no_error(tmp_path: Path) -> None:
+def test_a_folder_without_models_is_a_failed_check_and_no_error(tmp_path: Path) -> None:
     (empty,) = check_model_files(tmp_path, "cpu")
     (absent,) = check_model_files(tmp_path / "absent", "cpu")
 
@@ -109,9 +109,11 @@ def test_a_folder_without_models_is_a_finding_and_no_error(tmp_path: Path) -> No
     assert "no such folder" in absent.remedy
 
 
-def test_an_examination_says_what_to_do_exactly_where_something_is_wrong(tmp_path: Path) -> None:
-    findings = examine(
-        models_dir=tmp_path, codecs=lambda: {"h264": True}, walls=lambda: {"seccomp": "denied"}
+def test_a_remedy_is_given_exactly_for_failed_checks(tmp_path: Path) -> None:
+    findings = run_checks(
+        models_dir=tmp_path,
+        codecs=lambda: {"h264": True},
+        restrictions=lambda: {"seccomp": "denied"},
     )
 
     assert {

@@ -1,1 +1,1 @@
-"""What the parts cost on this machine: decoding, inference, and the whole path."""
+"""Measures what decoding, inference and the whole pipeline cost on this machine."""

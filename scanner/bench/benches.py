@@ -1,4 +1,4 @@
-"""The three benches: decoding, inference, and the whole path from a source to lines."""
+"""The three benchmarks of ``streamwarden bench``: decoding, inference, and the whole pipeline."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import count
 import numpy as np
 
 from scanner.arrivals import Arrival, Arrived
-from scanner.bench.footage import Footage
-from scanner.bench.measure import Amount, Plan, Result, measure
+from scanner.bench.bench_input import BenchInput
+from scanner.bench.measure import Amount, BenchPlan, BenchResult, measure
 from scanner.errors import DamagedError
 from scanner.lines import ErrorLine, FrameLine, SummaryLine
 from scanner.media.request import DecodeRequest
@@ -25,20 +25,21 @@ from scanner.types import FrameSpec, Segment, SegmentKey, StreamId
 
 __all__ = ["bench_decode", "bench_infer", "bench_pipeline"]
 
-POOL = 64
-"""Pictures beyond one batch that are drawn before the clock runs, so that no batch is the one
-before it."""
+POOL_SIZE = 64
+"""Pictures that are generated beyond one batch, so that consecutive batches differ."""
 
 
-def bench_decode(footage: Footage, request: DecodeRequest, sandbox: Sandbox, plan: Plan) -> Result:
-    """The footage through the sandboxed child, as a scan has it decoded: opening, keyframes,
-    scaling and the way back included."""
+def bench_decode(
+    video: BenchInput, request: DecodeRequest, sandbox: Sandbox, plan: BenchPlan
+) -> BenchResult:
+    """Measure decoding as a scan does it: in the sandboxed child, including opening the file,
+    scaling, and returning the pictures."""
 
     def work(turns: Iterable[None]) -> Amount:
         windows = [
             window
             for _ in turns
-            for window in sandbox.decode(footage.path, request, name=footage.path.name)
+            for window in sandbox.decode(video.path, request, name=video.path.name)
         ]
         samples = sum(len(window.samples) for window in windows)
         return Amount(
@@ -47,14 +48,15 @@ def bench_decode(footage: Footage, request: DecodeRequest, sandbox: Sandbox, pla
             media_seconds=float(sum(window.times.duration for window in windows)),
         )
 
-    return Result(
+    return BenchResult(
         name=request.sampling.strategy, unit="segment", provider=None, runs=measure(work, plan)
     )
 
 
-def bench_infer(scorer: Scorer, batch: int, plan: Plan) -> Result:
-    """One scorer on batches of random pictures that lie ready: MLPerf's offline scenario."""
-    pool = _random_samples(scorer.inputs, POOL + batch)
+def bench_infer(scorer: Scorer, batch: int, plan: BenchPlan) -> BenchResult:
+    """Measure one scorer on batches of random pictures that are ready in memory: MLPerf's offline
+    scenario."""
+    pool = _random_samples(scorer.inputs, POOL_SIZE + batch)
     start = count(step=batch)
 
     def work(turns: Iterable[None]) -> Amount:
@@ -62,22 +64,23 @@ def bench_infer(scorer: Scorer, batch: int, plan: Plan) -> Result:
         return Amount(units=done // batch, samples=done)
 
     name = f"{scorer.model}, batch of {batch}"
-    return Result(name=name, unit="batch", provider=_provider(scorer), runs=measure(work, plan))
+    return BenchResult(
+        name=name, unit="batch", provider=_provider(scorer), runs=measure(work, plan)
+    )
 
 
 def bench_pipeline(
-    footage: Footage, policies: Policies, runner: Runner, streams: int, plan: Plan
-) -> Result:
-    """The footage as segments of several streams, one after another: decoded, scored, placed and
-    folded.
+    video: BenchInput, policies: Policies, runner: Runner, streams: int, plan: BenchPlan
+) -> BenchResult:
+    """Measure the whole pipeline on the video, sent as segments of several streams in turn.
 
     Raises:
-        DamagedError: a part of it could not be scanned.
+        DamagedError: a part of the video could not be scanned.
     """
 
     def work(turns: Iterable[None]) -> Amount:
         frames, seconds = 0, 0.0
-        for line in scan(_arrivals(footage, streams, turns), policies, runner):
+        for line in scan(_arrivals(video, streams, turns), policies, runner):
             match line:
                 case FrameLine():
                     frames += 1
@@ -86,32 +89,32 @@ def bench_pipeline(
                 case ErrorLine():
                     raise DamagedError(line.message, kind=line.kind)
         return Amount(
-            units=round(seconds / footage.seconds * footage.segments),
+            units=round(seconds / video.seconds * video.segments),
             samples=frames,
             media_seconds=seconds,
         )
 
-    return Result(
+    return BenchResult(
         name=f"{streams} streams", unit="segment", provider=None, runs=measure(work, plan)
     )
 
 
-def _arrivals(footage: Footage, streams: int, turns: Iterable[None]) -> Iterator[Arrival]:
+def _arrivals(video: BenchInput, streams: int, turns: Iterable[None]) -> Iterator[Arrival]:
     return (
-        _arrived(footage, number, turn) for turn, _ in enumerate(turns) for number in range(streams)
+        _arrived(video, number, turn) for turn, _ in enumerate(turns) for number in range(streams)
     )
 
 
-def _arrived(footage: Footage, number: int, turn: int) -> Arrived:
-    """One segment goes on in its stream, turn by turn; a file of several is a stream of its own
-    each time."""
-    windowed = footage.segments > 1
+def _arrived(video: BenchInput, number: int, turn: int) -> Arrived:
+    """Return one arrival: a single-segment file continues its stream turn by turn, a longer file is
+    a new stream each time."""
+    windowed = video.segments > 1
     stream_id = StreamId(f"{number}-{turn}" if windowed else f"{number}")
     segment = Segment(
-        key=SegmentKey(stream_id=stream_id, sequence=0 if windowed else turn), source=footage.path
+        key=SegmentKey(stream_id=stream_id, sequence=0 if windowed else turn), source=video.path
     )
     return Arrived(
-        path=stream_id, segment=segment, name=footage.path.name, windowed=windowed, last=windowed
+        path=stream_id, segment=segment, name=video.path.name, windowed=windowed, last=windowed
     )
 
 

@@ -1,4 +1,4 @@
-"""A bench as JSON: figures, and all that they depend on."""
+"""The result of a benchmark as JSON: figures, and everything that they depend on."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from scanner.bench.footage import Footage
+from scanner.bench.bench_input import BenchInput
 from scanner.bench.machine import Machine
-from scanner.bench.measure import Plan, Result, Run
+from scanner.bench.measure import BenchPlan, BenchResult, BenchRun
 
-__all__ = ["SCHEMA", "Report", "schema", "to_document"]
+__all__ = ["SCHEMA", "BenchReport", "schema", "to_document"]
 
 SCHEMA: Final = "streamwarden-bench/1"
 SCENARIO: Final = "offline"
-"""MLPerf's word for work that all lies ready, measured by how much is done in a second."""
+"""MLPerf's name for measuring throughput on input that is all available at the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One bench that was run."""
+class BenchReport:
+    """One benchmark that was run."""
 
     bench: str
     """``decode``, ``infer`` or ``pipeline``."""
     created: str
-    """When, in ISO 8601."""
+    """Time of the run, in ISO 8601."""
     machine: Machine
     settings: Mapping[str, Any]
-    """Those that the figures depend on, as JSON values."""
-    plan: Plan
-    footage: Footage | None
-    """None where no video went in."""
-    results: tuple[Result, ...]
+    """The settings that the figures depend on, as JSON values."""
+    plan: BenchPlan
+    video: BenchInput | None
+    """The input; None for ``infer``, which has none."""
+    results: tuple[BenchResult, ...]
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) that every bench of this version keeps to."""
+    """Return the JSON Schema (2020-12) of this version's documents."""
     loaded: dict[str, Any] = json.loads(
         files("scanner.bench").joinpath("bench.schema.json").read_text("utf-8")
     )
     return loaded
 
 
-def to_document(report: Report) -> dict[str, Any]:
-    """The report as JSON values."""
+def to_document(report: BenchReport) -> dict[str, Any]:
+    """Return the report as JSON values."""
     return {
         "schema": SCHEMA,
         "bench": report.bench,
@@ -54,24 +54,24 @@ def to_document(report: Report) -> dict[str, Any]:
         "machine": asdict(report.machine),
         "settings": dict(report.settings),
         "plan": asdict(report.plan),
-        "input": None if report.footage is None else _input(report.footage),
+        "input": None if report.video is None else _input(report.video),
         "results": [_result(result) for result in report.results],
     }
 
 
-def _input(footage: Footage) -> dict[str, Any]:
+def _input(video: BenchInput) -> dict[str, Any]:
     return {
-        "name": footage.path.name,
-        "drawn": footage.drawn,
-        "bytes": footage.size,
-        "seconds": footage.seconds,
-        "segments": footage.segments,
-        "samples": footage.samples,
-        **asdict(footage.info),
+        "name": video.path.name,
+        "drawn": video.drawn,
+        "bytes": video.size,
+        "seconds": video.seconds,
+        "segments": video.segments,
+        "samples": video.samples,
+        **asdict(video.info),
     }
 
 
-def _result(result: Result) -> dict[str, Any]:
+def _result(result: BenchResult) -> dict[str, Any]:
     streams = result.streams_per_core
     return {
         "name": result.name,
@@ -86,5 +86,5 @@ def _result(result: Result) -> dict[str, Any]:
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: BenchRun) -> dict[str, Any]:
     return {**asdict(run.amount), "wall_seconds": run.wall, "cpu_seconds": run.cpu}

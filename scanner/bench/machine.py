@@ -1,4 +1,4 @@
-"""What a figure was measured on. A figure without it says nothing."""
+"""Facts about the machine that a figure was measured on."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Machine:
     """The facts that a figure depends on."""
 
     cpu: str
-    """The model, as the kernel calls it."""
+    """The processor's model name, from the kernel."""
     cores: int
-    """That this process may use."""
+    """Number of cores that this process may use."""
     memory_bytes: int
     system: str
-    """Kernel, its release and the architecture."""
+    """Kernel, its release, and the architecture."""
     python: str
     versions: Mapping[str, str]
-    """Of the packages that do the work, as far as they are installed."""
+    """Versions of the packages that do the work, if installed."""
 
 
 def read_machine() -> Machine:
-    """This one."""
+    """Return the facts about this machine."""
     versions = {name: found for name in PACKAGES if (found := _version(name))}
     return Machine(
         cpu=_cpu(Path("/proc/cpuinfo")),
@@ -45,7 +45,8 @@ def read_machine() -> Machine:
 
 
 def _cpu(cpuinfo: Path) -> str:
-    """Its model's name; the architecture's where the kernel does not tell (ARM)."""
+    """Return the processor's model name, or the architecture where the kernel gives no name
+    (ARM)."""
     for row in cpuinfo.read_text("utf-8", errors="replace").splitlines():
         key, _, value = row.partition(":")
         if key.strip() == "model name":

@@ -1,5 +1,5 @@
-"""Work, repeated and measured: what it took on the wall and in processor time, the whole process
-tree counted."""
+"""Repeats a piece of work and measures its wall time and the processor time of the whole process
+tree."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from scanner.bench.family import cpu_seconds
+from scanner.bench.process_tree import cpu_seconds
 
-__all__ = ["Amount", "Plan", "Result", "Run", "Spread", "Work", "measure"]
+__all__ = ["Amount", "BenchPlan", "BenchResult", "BenchRun", "BenchWork", "Spread", "measure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How often, and how long."""
+class BenchPlan:
+    """Number and length of the repeats."""
 
     repeats: int = 5
     seconds: float = 1.0
-    """On the wall, of each repeat at least; work that was begun is finished."""
+    """Minimum wall time of each repeat; work that has begun is finished."""
     warm_up: int = 1
-    """Turns before the first repeat, which count for nothing: children start, caches fill."""
+    """Turns before the first repeat that are not measured, to start child processes and fill
+    caches."""
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
@@ -34,37 +35,37 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """What was done."""
+    """The amount of work that was done."""
 
     units: int
-    """Segments, or batches."""
+    """Segments or batches."""
     samples: int
     media_seconds: float = 0.0
-    """Of video; 0 where the input is no video."""
+    """Seconds of video; 0 if the input is no video."""
 
     def __post_init__(self) -> None:
         if self.units < 1:
-            raise ValueError(f"one unit must be done at least, got {self.units}")
+            raise ValueError(f"units must be 1 or more, got {self.units}")
 
 
-Work = Callable[[Iterable[None]], Amount]
-"""Does the same once for each turn that it is given, and says how much it did in all."""
+BenchWork = Callable[[Iterable[None]], Amount]
+"""Does the same work once for each turn that it receives, and returns the total amount."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class BenchRun:
     """One repeat."""
 
     amount: Amount
     wall: float
-    """Seconds."""
+    """Seconds of wall time."""
     cpu: float
-    """Seconds of user and system time of this process and all below it."""
+    """Seconds of user and system time of this process and its descendants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """One figure of several repeats."""
+    """The median and range of one figure over the repeats."""
 
     median: float
     least: float
@@ -72,64 +73,66 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One line of a bench: all repeats of one piece of work."""
+class BenchResult:
+    """All repeats of one piece of work; one row of the table."""
 
     name: str
     unit: str
-    """What was done again and again: ``segment`` or ``batch``."""
+    """The unit of work: ``segment`` or ``batch``."""
     provider: str | None
-    """Where a model ran, as the runtime tells it; None where none did."""
-    runs: tuple[Run, ...]
+    """The execution provider that ran the model, as the runtime reports it; None without a
+    model."""
+    runs: tuple[BenchRun, ...]
 
     @property
     def wall_ms(self) -> Spread:
-        """Of one unit."""
+        """Milliseconds of wall time for one unit."""
         return self._spread(lambda run: 1000 * run.wall / run.amount.units)
 
     @property
     def cpu_ms(self) -> Spread:
-        """Of one unit."""
+        """Milliseconds of processor time for one unit."""
         return self._spread(lambda run: 1000 * run.cpu / run.amount.units)
 
     @property
     def units_per_second(self) -> Spread:
-        """On the wall, on this whole machine."""
+        """Units per second of wall time, on the whole machine."""
         return self._spread(lambda run: run.amount.units / run.wall)
 
     @property
     def samples_per_second(self) -> Spread:
-        """On the wall; the metric of MLPerf's offline scenario."""
+        """Samples per second of wall time; the metric of MLPerf's offline scenario."""
         return self._spread(lambda run: run.amount.samples / run.wall)
 
     @property
     def streams_per_core(self) -> Spread | None:
-        """Seconds of video for each second of one core; None where the input is no video."""
+        """Seconds of video processed per second of processor time; None if the input is no
+        video."""
         if not all(run.amount.media_seconds for run in self.runs):
             return None
         return self._spread(lambda run: run.amount.media_seconds / run.cpu)
 
-    def _spread(self, figure: Callable[[Run], float]) -> Spread:
+    def _spread(self, figure: Callable[[BenchRun], float]) -> Spread:
         figures = [figure(run) for run in self.runs]
         return Spread(median=median(figures), least=min(figures), most=max(figures))
 
 
-def measure(work: Work, plan: Plan) -> tuple[Run, ...]:
-    """The repeats, after the warm-up."""
+def measure(work: BenchWork, plan: BenchPlan) -> tuple[BenchRun, ...]:
+    """Run the warm-up, then return the measured repeats."""
     for _ in range(plan.warm_up):
         work([None])
     return tuple(_run(work, plan.seconds) for _ in range(plan.repeats))
 
 
-def _run(work: Work, seconds: float) -> Run:
+def _run(work: BenchWork, seconds: float) -> BenchRun:
     cpu, wall = cpu_seconds(), time.perf_counter()
     amount = work(_turns(wall + seconds))
     took = time.perf_counter() - wall
-    return Run(amount=amount, wall=took, cpu=cpu_seconds() - cpu)
+    return BenchRun(amount=amount, wall=took, cpu=cpu_seconds() - cpu)
 
 
 def _turns(until: float) -> Iterator[None]:
-    """One, and then more as long as it is not ``until``."""
+    """Yield one turn, then more until ``until``."""
     yield
     while time.perf_counter() < until:
         yield

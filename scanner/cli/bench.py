@@ -14,11 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from scanner.bench.bench_input import BenchInput, probe_input
 from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
-from scanner.bench.document import Report, to_document
-from scanner.bench.footage import Footage, look_at
+from scanner.bench.document import BenchReport, to_document
 from scanner.bench.machine import read_machine
-from scanner.bench.measure import Plan, Result, Spread
+from scanner.bench.measure import BenchPlan, BenchResult, Spread
 from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
 from scanner.cli.show import harmless, new_table
 from scanner.runner import configured_scorers, decode_request, used_models
@@ -33,7 +33,7 @@ BATCHES = [1, 8, 32]
 STREAMS = 4
 
 bench_app = typer.Typer(
-    help="What it costs on this machine, in time on the wall and in processor time of all processes.",
+    help="Measure wall time and processor time of all processes on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -44,11 +44,11 @@ Input = Annotated[
         "--input",
         "-i",
         metavar="FILE",
-        help="Video to measure with; 4 s of 1080p30 are drawn if none is named.",
+        help="Video to measure with; without it, 4 s of 1080p30 are generated.",
     ),
 ]
-Repeats = Annotated[int, typer.Option(min=1, help="How often each figure is measured.")]
-Seconds = Annotated[float, typer.Option(min=0.0, help="How long each time, at least.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Number of repeats of each measurement.")]
+Seconds = Annotated[float, typer.Option(min=0.0, help="Minimum length of each repeat.")]
 ProviderName = Annotated[str | None, typer.Option("--provider", help="cpu, cuda or tensorrt.")]
 ModelsDir = Annotated[
     Path | None,
@@ -64,27 +64,25 @@ def decode_command(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Decode and scale what a scan would look at, in the sandboxed child.
+    """Decode and scale the frames that a scan would sample, in the sandboxed child process.
 
     Examples:
       streamwarden bench decode
       streamwarden bench decode --input recording.mp4 --repeats 9
     """
-    settings, plan = settings_with(config, {}), Plan(repeats=repeats, seconds=seconds)
+    settings, plan = settings_with(config, {}), BenchPlan(repeats=repeats, seconds=seconds)
     request = decode_request(settings, configured_scorers(settings))
     with Sandbox(settings.sandbox) as sandbox:
-        footage = look_at(file, request, sandbox)
-        results = (bench_decode(footage, request, sandbox, plan),)
-    _tell("decode", results, settings, plan, footage, as_json=as_json)
+        video = probe_input(file, request, sandbox)
+        results = (bench_decode(video, request, sandbox, plan),)
+    _write_report("decode", results, settings, plan, video, as_json=as_json)
 
 
 @bench_app.command("infer")
 def infer_command(
     batch: Annotated[
         list[int],
-        typer.Option(
-            min=1, max=1024, help="Samples scored in one call; may be given several times."
-        ),
+        typer.Option(min=1, max=1024, help="Samples scored in one call; may be repeated."),
     ] = BATCHES,
     provider: ProviderName = None,
     repeats: Repeats = 5,
@@ -93,16 +91,19 @@ def infer_command(
     models_dir: ModelsDir = None,
     as_json: Json = False,
 ) -> None:
-    """Score random pictures with each model, batch by batch.
+    """Score batches of random pictures with each model.
 
     Examples:
       streamwarden bench infer
       streamwarden bench infer --provider cuda --batch 1 --batch 64
     """
-    settings, plan = _settings(config, provider, models_dir), Plan(repeats=repeats, seconds=seconds)
+    settings, plan = (
+        _settings(config, provider, models_dir),
+        BenchPlan(repeats=repeats, seconds=seconds),
+    )
     scorers = configured_scorers(settings)
     results = tuple(bench_infer(scorer, size, plan) for scorer in scorers for size in batch)
-    _tell("infer", results, settings, plan, None, as_json=as_json)
+    _write_report("infer", results, settings, plan, None, as_json=as_json)
 
 
 @bench_app.command("pipeline")
@@ -110,7 +111,7 @@ def pipeline_command(
     context: typer.Context,
     file: Input = None,
     streams: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Streams that take turns.")
+        int, typer.Option(min=1, max=10_000, help="Number of interleaved streams.")
     ] = STREAMS,
     workers: Workers = 0,
     provider: ProviderName = None,
@@ -120,24 +121,27 @@ def pipeline_command(
     models_dir: ModelsDir = None,
     as_json: Json = False,
 ) -> None:
-    """Decode, score, place and fold: how many live streams one core keeps up with.
+    """Run the whole pipeline, and report how many live streams one core can process.
 
     Examples:
       streamwarden bench pipeline
       streamwarden bench pipeline --workers 8 --streams 64 --seconds 10
     """
-    settings, plan = _settings(config, provider, models_dir), Plan(repeats=repeats, seconds=seconds)
+    settings, plan = (
+        _settings(config, provider, models_dir),
+        BenchPlan(repeats=repeats, seconds=seconds),
+    )
     policies = compose_policies(settings, used_models(settings))
     with Sandbox(settings.sandbox) as sandbox:
-        footage = look_at(file, decode_request(settings, (TestCard(),)), sandbox)
+        video = probe_input(file, decode_request(settings, (TestCard(),)), sandbox)
     with open_runner(context.obj, settings, workers) as runner:
-        results = (bench_pipeline(footage, policies, runner, streams, plan),)
-    _tell(
+        results = (bench_pipeline(video, policies, runner, streams, plan),)
+    _write_report(
         "pipeline",
         results,
         settings,
         plan,
-        footage,
+        video,
         as_json=as_json,
         more={"streams": streams, "workers": workers},
     )
@@ -147,17 +151,17 @@ def _settings(config: Path | None, provider: str | None, models_dir: Path | None
     return settings_with(config, {"models": {"provider": provider, "dir": models_dir}})
 
 
-def _tell(
+def _write_report(
     bench: str,
-    results: tuple[Result, ...],
+    results: tuple[BenchResult, ...],
     settings: Settings,
-    plan: Plan,
-    footage: Footage | None,
+    plan: BenchPlan,
+    video: BenchInput | None,
     *,
     as_json: bool,
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    report = Report(
+    report = BenchReport(
         bench=bench,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=read_machine(),
@@ -166,39 +170,40 @@ def _tell(
             **(more or {}),
         },
         plan=plan,
-        footage=footage,
+        video=video,
         results=results,
     )
     if wants_json(as_json):
         sys.stdout.write(json.dumps(to_document(report)) + "\n")
         return
-    _print(report)
+    _print_report(report)
 
 
-def _print(report: Report) -> None:
+def _print_report(report: BenchReport) -> None:
     console = Console(highlight=False)
     machine = report.machine
     console.print(
-        f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / (1 << 30):.1f} GiB, {machine.system}"
+        f"{machine.cpu}, {machine.cores} cores, "
+        f"{machine.memory_bytes / (1 << 30):.1f} GiB, {machine.system}"
     )
     console.print(
         ", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim"
     )
-    if report.footage is not None:
-        console.print(_described(report.footage), markup=False)
+    if report.video is not None:
+        console.print(_describe_input(report.video), markup=False)
     console.print(_table(report))
     if providers := sorted({result.provider for result in report.results if result.provider}):
         console.print(f"ran on {', '.join(providers)}", style="dim")
 
 
-def _table(report: Report) -> Table:
+def _table(report: BenchReport) -> Table:
     unit = report.results[0].unit
-    columns: dict[str, Callable[[Result], Spread | None]] = {
+    columns: dict[str, Callable[[BenchResult], Spread | None]] = {
         f"CPU ms a {unit}": lambda result: result.cpu_ms,
         f"wall ms a {unit}": lambda result: result.wall_ms,
         "samples/s": lambda result: result.samples_per_second,
     }
-    if report.footage is not None:
+    if report.video is not None:
         columns["streams a core"] = lambda result: result.streams_per_core
     table = new_table(
         f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range",
@@ -206,20 +211,23 @@ def _table(report: Report) -> Table:
         *columns,
     )
     for result in report.results:
-        table.add_row(result.name, *(_shown(figure(result)) for figure in columns.values()))
+        table.add_row(result.name, *(_format_spread(figure(result)) for figure in columns.values()))
     return table
 
 
-def _described(footage: Footage) -> str:
-    info = footage.info
-    megabits = 8e-6 * footage.size / footage.seconds
-    name = "drawn clip" if footage.drawn else harmless(footage.path.name).plain
-    shape = f"{info.width}x{info.height} {info.codec} in {info.container}, {footage.seconds:.1f} s, {megabits:.1f} Mb/s"
-    return f"{name}: {shape}, {footage.segments} segments, {footage.samples} samples"
+def _describe_input(video: BenchInput) -> str:
+    info = video.info
+    megabits = 8e-6 * video.size / video.seconds
+    name = "generated clip" if video.drawn else harmless(video.path.name).plain
+    return (
+        f"{name}: {info.width}x{info.height} {info.codec} in {info.container},"
+        f" {video.seconds:.1f} s, {megabits:.1f} Mb/s,"
+        f" {video.segments} segments, {video.samples} samples"
+    )
 
 
-def _shown(spread: Spread | None) -> str:
-    """Three digits, and how far the repeats lie apart."""
+def _format_spread(spread: Spread | None) -> str:
+    """Return the median with three digits, and half the range in percent."""
     if spread is None:
         return "-"
     digits = max(0, 2 - math.floor(math.log10(spread.median))) if spread.median else 0

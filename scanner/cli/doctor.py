@@ -13,7 +13,7 @@ from rich.table import Table
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.status import Status
-from scanner.doctor import Finding, examine
+from scanner.doctor import Diagnostic, run_checks
 from scanner.media.open import list_available_codecs
 from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import read_settings
@@ -22,18 +22,18 @@ __all__ = ["doctor_command"]
 
 
 def doctor_command(config: Config = None, as_json: Json = False) -> None:
-    """Look at what must be right on this machine, and say what to do about the rest.
+    """Check this machine, and say how to fix what is wrong.
 
-    Exit status 1 where something is not right.
+    Exit status 1 if a check fails.
     """
     settings = read_settings(config)
     models = settings.models
-    findings = examine(
+    findings = run_checks(
         provider=models.provider,
         models_dir=models.dir,
         added=models.added_dir,
         codecs=list_available_codecs,
-        walls=_walls,
+        restrictions=_probe_restrictions,
     )
     if wants_json(as_json):
         for finding in findings:
@@ -43,13 +43,13 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
     raise typer.Exit(Status.NOTHING if all(finding.ok for finding in findings) else Status.FAILED)
 
 
-def _walls() -> Mapping[str, str]:
+def _probe_restrictions() -> Mapping[str, str]:
     with Sandbox() as sandbox:
         restrictions = sandbox.restrictions
     return {**dict.fromkeys(restrictions.active, ""), **restrictions.missing}
 
 
-def _print(findings: tuple[Finding, ...]) -> None:
+def _print(findings: tuple[Diagnostic, ...]) -> None:
     table = Table(box=None)
     for name in ("", "what", "found", "what to do"):
         table.add_column(name, overflow="fold")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from scanner.bench.bench_input import BenchInput, ensure_clip, probe_input
 from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
-from scanner.bench.footage import Footage, drawn, look_at
-from scanner.bench.measure import Plan
+from scanner.bench.measure import BenchPlan
 from scanner.errors import DamagedError, InputError, NoVideoError
 from scanner.media.request import DecodeRequest
 from scanner.runner import LocalRunner, SegmentWorker
@@ -21,7 +21,7 @@ from scanner.settings.sections import Settings
 from scanner.testing.scorers import FakeScorer
 from tests.bench.build import SMALL, small_clip
 
-ONCE = Plan(repeats=1, seconds=0, warm_up=0)
+ONCE = BenchPlan(repeats=1, seconds=0, warm_up=0)
 REQUEST = DecodeRequest(specs=TestCard.inputs)
 
 
@@ -32,34 +32,34 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def footage(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Footage:
-    return look_at(small_clip(tmp_path_factory.mktemp("clip")), REQUEST, sandbox)
+def video(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> BenchInput:
+    return probe_input(small_clip(tmp_path_factory.mktemp("clip")), REQUEST, sandbox)
 
 
-def test_the_drawn_clip_is_what_it_is_said_to_be(footage: Footage) -> None:
+def test_the_generated_clip_has_the_requested_properties(video: BenchInput) -> None:
     assert (
-        footage.info.width,
-        footage.info.height,
-        footage.info.codec,
-        footage.info.container,
+        video.info.width,
+        video.info.height,
+        video.info.codec,
+        video.info.container,
     ) == (128, 96, "h264", "mpegts")
-    assert (footage.seconds, footage.segments, footage.samples) == (4.0, 1, 2)
-    assert SMALL.bits * 0.8 < footage.size * 8 / footage.seconds < SMALL.bits * 1.5
+    assert (video.seconds, video.segments, video.samples) == (4.0, 1, 2)
+    assert SMALL.bits * 0.8 < video.size * 8 / video.seconds < SMALL.bits * 1.5
 
 
-def test_a_clip_is_drawn_once(tmp_path: Path) -> None:
-    first = drawn(tmp_path, SMALL, "clip.ts")
-    made = first.stat().st_mtime_ns
+def test_a_clip_is_generated_once(tmp_path: Path) -> None:
+    first = ensure_clip(tmp_path, SMALL, "clip.ts")
+    created = first.stat().st_mtime_ns
 
-    again = drawn(tmp_path, SMALL, "clip.ts")
+    again = ensure_clip(tmp_path, SMALL, "clip.ts")
 
     assert again == first
-    assert again.stat().st_mtime_ns == made
+    assert again.stat().st_mtime_ns == created
     assert list(tmp_path.iterdir()) == [first]
 
 
-def test_decoding_counts_segments_samples_and_seconds(footage: Footage, sandbox: Sandbox) -> None:
-    result = bench_decode(footage, REQUEST, sandbox, ONCE)
+def test_decoding_counts_segments_samples_and_seconds(video: BenchInput, sandbox: Sandbox) -> None:
+    result = bench_decode(video, REQUEST, sandbox, ONCE)
 
     (run,) = result.runs
     assert (run.amount.units, run.amount.samples, run.amount.media_seconds) == (1, 2, 4.0)
@@ -70,7 +70,7 @@ def test_decoding_counts_segments_samples_and_seconds(footage: Footage, sandbox:
 def test_inference_counts_batches_and_samples(batch: int) -> None:
     scorer = FakeScorer()
 
-    result = bench_infer(scorer, batch, Plan(repeats=2, seconds=0, warm_up=1))
+    result = bench_infer(scorer, batch, BenchPlan(repeats=2, seconds=0, warm_up=1))
 
     assert [(run.amount.units, run.amount.samples) for run in result.runs] == [
         (1, batch),
@@ -80,36 +80,36 @@ def test_inference_counts_batches_and_samples(batch: int) -> None:
 
 
 def test_the_pipeline_counts_the_segments_of_all_streams(
-    footage: Footage, sandbox: Sandbox
+    video: BenchInput, sandbox: Sandbox
 ) -> None:
     runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
 
-    result = bench_pipeline(footage, compose_policies(Settings(), ()), runner, 3, ONCE)
+    result = bench_pipeline(video, compose_policies(Settings(), ()), runner, 3, ONCE)
 
     (run,) = result.runs
     assert (run.amount.units, run.amount.samples, run.amount.media_seconds) == (3, 6, 12.0)
 
 
 def test_a_file_of_several_segments_is_scanned_window_by_window(
-    footage: Footage, sandbox: Sandbox
+    video: BenchInput, sandbox: Sandbox
 ) -> None:
     request = DecodeRequest(specs=TestCard.inputs, window=Fraction(2))
-    cut = look_at(footage.path, request, sandbox)
+    windowed = probe_input(video.path, request, sandbox)
     runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), request, Reuse()))
 
-    result = bench_pipeline(cut, compose_policies(Settings(), ()), runner, 2, ONCE)
+    result = bench_pipeline(windowed, compose_policies(Settings(), ()), runner, 2, ONCE)
 
     (run,) = result.runs
-    assert cut.segments == 2
+    assert windowed.segments == 2
     assert (run.amount.units, run.amount.media_seconds) == (4, 8.0)
 
 
-def test_footage_that_is_no_video_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_a_file_that_is_no_video_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("no video")
 
     with pytest.raises(InputError, match=r"notes\.mp4"):
-        look_at(text, REQUEST, sandbox)
+        probe_input(text, REQUEST, sandbox)
 
 
 def test_a_still_picture_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -117,22 +117,22 @@ def test_a_still_picture_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
     Image.fromarray(draw_card(64, 64)).save(picture)
 
     with pytest.raises(NoVideoError, match=r"card\.png: no video"):
-        look_at(picture, REQUEST, sandbox)
+        probe_input(picture, REQUEST, sandbox)
 
 
 def test_a_segment_that_fails_ends_the_bench(
-    footage: Footage, sandbox: Sandbox, tmp_path: Path
+    video: BenchInput, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    gone = Footage(
+    missing = BenchInput(
         path=tmp_path / "gone.ts",
         drawn=False,
         size=1,
         seconds=4.0,
         segments=1,
         samples=2,
-        info=footage.info,
+        info=video.info,
     )
     runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
 
     with pytest.raises(DamagedError, match=r"gone\.ts"):
-        bench_pipeline(gone, compose_policies(Settings(), ()), runner, 1, ONCE)
+        bench_pipeline(missing, compose_policies(Settings(), ()), runner, 1, ONCE)

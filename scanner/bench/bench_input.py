@@ -1,4 +1,4 @@
-"""What is measured with: a file that was named, or a clip that is drawn once and kept."""
+"""The video that a benchmark runs on: a named file, or a clip that is generated once and kept."""
 
 from __future__ import annotations
 
@@ -14,43 +14,44 @@ from scanner.media.synthetic import SyntheticClip, write_synthetic
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import MediaInfo
 
-__all__ = ["Footage", "drawn", "look_at"]
+__all__ = ["BenchInput", "ensure_clip", "probe_input"]
 
-DRAWN: Final = SyntheticClip()
-"""1080p30, 6 Mb/s, 4 s, a keyframe each 2 s: the segment of an ordinary live stream."""
-KEPT_AS: Final = "1080p30-6M-4s-gop2s-v1.ts"
-"""Another version for another drawing."""
+DEFAULT_CLIP: Final = SyntheticClip()
+"""1080p30 at 6 Mb/s, 4 s, a keyframe every 2 s: a segment of an ordinary live stream."""
+DEFAULT_CLIP_NAME: Final = "1080p30-6M-4s-gop2s-v1.ts"
+"""The version in the name changes when the clip's content does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footage:
-    """The input, and what it turned out to be."""
+class BenchInput:
+    """The video and its properties."""
 
     path: Path
     drawn: bool
+    """Whether it is the generated clip."""
     size: int
     """Bytes."""
     seconds: float
     segments: int
-    """Windows that it is cut into."""
+    """Number of decoding windows."""
     samples: int
-    """That are looked at."""
+    """Number of frames that are sampled from it."""
     info: MediaInfo
 
 
-def look_at(path: Path | None, request: DecodeRequest, sandbox: Sandbox) -> Footage:
-    """The named file, or the drawn clip where none is named, decoded once in the sandbox.
+def probe_input(path: Path | None, request: DecodeRequest, sandbox: Sandbox) -> BenchInput:
+    """Decode the named file, or the generated clip if none is named, once in the sandbox.
 
     Raises:
-        InputError: it is no video that can be decoded.
-        SetupError: the clip cannot be drawn or kept here.
+        InputError: the file has no video that can be decoded.
+        SetupError: the clip cannot be generated or kept here.
     """
-    source = drawn(_folder()) if path is None else path
+    source = ensure_clip(_clip_folder()) if path is None else path
     windows = list(sandbox.decode(source, request, name=source.name))
     seconds = float(sum(window.times.duration for window in windows))
     if not seconds or not any(window.samples for window in windows):
         raise NoVideoError(f"{source.name}: no video that can be decoded; name one to measure with")
-    return Footage(
+    return BenchInput(
         path=source,
         drawn=path is None,
         size=source.stat().st_size,
@@ -61,8 +62,10 @@ def look_at(path: Path | None, request: DecodeRequest, sandbox: Sandbox) -> Foot
     )
 
 
-def drawn(folder: Path, clip: SyntheticClip = DRAWN, name: str = KEPT_AS) -> Path:
-    """The clip in ``folder``, drawn if it is not there yet."""
+def ensure_clip(
+    folder: Path, clip: SyntheticClip = DEFAULT_CLIP, name: str = DEFAULT_CLIP_NAME
+) -> Path:
+    """Return the path of the clip in ``folder``, generating it if it does not exist."""
     path = folder / name
     if path.exists():
         return path
@@ -72,12 +75,13 @@ def drawn(folder: Path, clip: SyntheticClip = DRAWN, name: str = KEPT_AS) -> Pat
     return path
 
 
-def _folder() -> Path:
-    """Ours among the temporary ones; nobody else may have put anything there."""
+def _clip_folder() -> Path:
+    """Return our folder in the temporary directory, after checking that no other user owns it."""
     folder = Path(tempfile.gettempdir()) / f"streamwarden-bench-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise SetupError(
-            f"{folder} belongs to somebody else; set TMPDIR to a folder of yours, or name a file with --input"
+            f"{folder} belongs to another user; set TMPDIR to a folder of yours,"
+            " or name a file with --input"
         )
     return folder
