@@ -119,9 +119,9 @@ def _checks(
 def check_python(found: tuple[int, int, int]) -> Diagnostic:
     """Check the interpreter's version."""
     first, end = PYTHON_RANGE
-    shown = ".".join(map(str, found))
+    summary = ".".join(map(str, found))
     remedy = f"use Python {first[0]}.{first[1]} to {end[0]}.{end[1] - 1}"
-    return _diagnostic("python", first <= found[:2] < end, shown, remedy)
+    return _diagnostic("python", first <= found[:2] < end, summary, remedy)
 
 
 def check_package(name: str, installed: str | None) -> Diagnostic:
@@ -134,14 +134,14 @@ def check_package(name: str, installed: str | None) -> Diagnostic:
 def check_one_of(names: Sequence[str], installed: Mapping[str, str | None]) -> Diagnostic:
     """Check that exactly one of several distributions with the same files is installed."""
     present = [name for name in names if installed[name] is not None]
-    shown = ", ".join(f"{name} {installed[name]}" for name in present) or "none installed"
+    summary = ", ".join(f"{name} {installed[name]}" for name in present) or "none installed"
     if not present:
-        return _diagnostic(names[0], False, shown, f"pip install {DISTRIBUTION}")
+        return _diagnostic(names[0], False, summary, f"pip install {DISTRIBUTION}")
     remedy = (
         f"pip uninstall {' '.join(names)}, then pip install {DISTRIBUTION}:"
         " they overwrite each other's files"
     )
-    return _diagnostic(names[0], len(present) == 1, shown, remedy)
+    return _diagnostic(names[0], len(present) == 1, summary, remedy)
 
 
 def check_owner(name: str, owners: Collection[str]) -> Diagnostic:
@@ -149,11 +149,11 @@ def check_owner(name: str, owners: Collection[str]) -> Diagnostic:
     tree."""
     distinct = sorted(set(owners))
     strangers = [owner for owner in distinct if owner != DISTRIBUTION]
-    shown = ", ".join(distinct) or "source tree"
+    summary = ", ".join(distinct) or "source tree"
     return _diagnostic(
         f"import {name}",
         not strangers,
-        shown,
+        summary,
         f"pip uninstall {' '.join(strangers)}: it writes into the same folder",
     )
 
@@ -167,19 +167,19 @@ def check_provider(name: Provider, wanted: Provider) -> Diagnostic:
     try:
         open_session(IDENTITY, provider=name, name="probe")
     except SetupError as error:
-        shown = "compiled in, does not work here" if is_compiled_in(name) else "not compiled in"
-        return _diagnostic(f"provider {name}", name != wanted, shown, str(error))
+        summary = "compiled in, does not work here" if is_compiled_in(name) else "not compiled in"
+        return _diagnostic(f"provider {name}", name != wanted, summary, str(error))
     return _diagnostic(f"provider {name}", True, "works", "")
 
 
 def check_codecs(available: Mapping[str, bool]) -> Diagnostic:
     """Check that this FFmpeg has every codec that may be opened."""
     missing = sorted(name for name, there in available.items() if not there)
-    shown = f"no {', '.join(missing)}" if missing else ", ".join(sorted(available))
+    summary = f"no {', '.join(missing)}" if missing else ", ".join(sorted(available))
     return _diagnostic(
         "codecs",
         not missing,
-        shown,
+        summary,
         "pip install --force-reinstall av: its wheel has all of them",
     )
 
@@ -204,23 +204,23 @@ def check_model_files(
     if added is not None:
         yield _diagnostic("added models", True, f"read from {added}", "")
     for check in checks:
-        shown = (
+        summary = (
             "cannot be used"
             if check.largest_difference is None
             else f"golden scores within {check.largest_difference:.5f}"
         )
-        yield _diagnostic(f"model {check.name}", check.ok, shown, check.problem)
+        yield _diagnostic(f"model {check.name}", check.ok, summary, check.problem)
 
 
 def check_restrictions(restrictions: Mapping[str, str]) -> Diagnostic:
     """Check the sandbox's restrictions; a value is the reason why one cannot be applied, or
     empty."""
     missing = [f"no {name} ({error})" for name, error in restrictions.items() if error]
-    shown = ", ".join(missing or restrictions)
+    summary = ", ".join(missing or restrictions)
     return _diagnostic(
         "sandbox",
         not missing,
-        shown,
+        summary,
         "use a Linux kernel of 5.13 or later with Landlock and seccomp, or run in a container",
     )
 

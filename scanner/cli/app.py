@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The application that combines all commands."""
 
 from __future__ import annotations
 
@@ -32,49 +32,50 @@ Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 som
 
 
 def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | None = None) -> int:
-    """One command; its exit status.
+    """Run one command and return its exit status.
 
-    What the user can mend is told in one line, without a traceback.
+    An error that the user can fix is one line without a traceback.
     """
     try:
-        _steady_output()
+        _escape_output()
         _app()(
             args=None if argv is None else list(argv), obj=Context(runner_factory=runner_factory)
         )
-    except SystemExit as why:
-        return why.code if isinstance(why.code, int) else int(why.code is not None)
-    except ScannerError as why:
-        return _complain(str(why))
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except ScannerError as error:
+        return _print_error(str(error))
     except BrokenPipeError:
-        _give_up_output()
+        _discard_output()
         return Status.FAILED
-    except OSError as why:
-        _give_up_output()
-        return _complain(
-            ": ".join(str(part) for part in (why.filename, why.strerror or why) if part is not None)
+    except OSError as error:
+        _discard_output()
+        return _print_error(
+            ": ".join(
+                str(part) for part in (error.filename, error.strerror or error) if part is not None
+            )
         )
     return Status.NOTHING
 
 
-def _steady_output() -> None:
-    """What is said never fails for its characters: those that the reader's encoding lacks are told
-    by their numbers.
+def _escape_output() -> None:
+    """Write characters that the output's encoding lacks as escapes, so that output never fails.
 
     Raises:
-        SetupError: nobody can read it.
+        SetupError: standard output is closed.
     """
     if sys.stdout is None:
-        raise SetupError("standard output is closed; direct it somewhere")
+        raise SetupError("standard output is closed; redirect it")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _give_up_output() -> None:
-    """What is still buffered can no longer be written, and would fail again at the end."""
+def _discard_output() -> None:
+    """Redirect stdout to the null device, because flushing its buffer at exit would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(message: str) -> int:
+def _print_error(message: str) -> int:
     Console(stderr=True, highlight=False).print(
         "streamwarden: ", harmless(message), sep="", soft_wrap=True
     )
@@ -90,7 +91,7 @@ def _app() -> typer.Typer:
         add_completion=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_common)
+    app.callback()(_common_options)
     app.command("scan")(scan_command)
     app.command("replay")(replay_command)
     app.command("eval")(eval_command)
@@ -100,10 +101,10 @@ def _app() -> typer.Typer:
     return app
 
 
-def _common(
+def _common_options(
     verbose: Annotated[
         int,
-        typer.Option("--verbose", "-v", count=True, help="Say what happens; twice: everything."),
+        typer.Option("--verbose", "-v", count=True, help="Log information; twice: everything."),
     ] = 0,
 ) -> None:
     set_up_logs(verbose)

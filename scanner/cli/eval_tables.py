@@ -1,4 +1,4 @@
-"""An evaluation's tables, for people at a terminal."""
+"""Tables of an evaluation, for a terminal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNKNOWN = "-"
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """What there is of it, one table after another."""
+    """Print one table for each part of the evaluation."""
     console = Console()
     console.print(_quality(evaluation))
     if evaluation.reliability:
@@ -57,14 +57,14 @@ def print_evaluation(evaluation: Evaluation) -> None:
 def _quality(evaluation: Evaluation) -> Table:
     table = new_table("Quality, 95 % by bootstrap over groups", *QUALITY)
     for one in evaluation.results:
-        recalls = [_text(recall) for recall in one.recalls.values()]
+        recalls = [_format_interval(recall) for recall in one.recalls.values()]
         n, error = f"{one.positives} / {one.negatives}", f"{one.calibration_error:.3f}"
         table.add_row(
             f"{one.task}: {one.label}",
             one.against,
             n,
             str(one.groups),
-            _text(one.auc),
+            _format_interval(one.auc),
             f"{one.average_precision:.3f}",
             *recalls,
             error,
@@ -81,30 +81,30 @@ def _reliability(evaluation: Evaluation) -> Table:
             one.label,
             f"{one.positives} / {one.negatives}",
             str(one.groups),
-            _text(one.calibration_error),
+            _format_interval(one.calibration_error),
         )
     return table
 
 
 def _robustness(evaluation: Evaluation) -> Table:
     most = evaluation.subject.sampled
-    said = (
+    scope = (
         "all rows"
         if most is None
         else f"at most {most} rows of each task and label, seed {evaluation.subject.seed}"
     )
     table = new_table(
-        f"Robustness, {said}; differences are paired with the unchanged input", *ROBUSTNESS
+        f"Robustness, {scope}; differences are paired with the unchanged input", *ROBUSTNESS
     )
     for one in evaluation.robustness:
         n = f"{one.positives} / {one.negatives}"
         changes = [
-            _text(one.auc),
-            _text(one.auc_difference, signed=True),
-            _text(one.recall),
-            _text(one.recall_difference, signed=True),
+            _format_interval(one.auc),
+            _format_interval(one.auc_difference, format_signed=True),
+            _format_interval(one.recall),
+            _format_interval(one.recall_difference, format_signed=True),
         ]
-        flagged = (_text(one.flagged_positives), _text(one.flagged_negatives))
+        flagged = (_format_interval(one.flagged_positives), _format_interval(one.flagged_negatives))
         table.add_row(
             one.task,
             one.against,
@@ -121,24 +121,24 @@ def _slices(evaluation: Evaluation) -> Table:
     table = new_table("Slices; a side without a row in a slice counts whole", *SLICES)
     for one in evaluation.slices:
         n = f"{one.positives or 'all'} / {one.negatives or 'all'}"
-        found = "too few" if one.few else _text(one.auc)
+        area = "too few" if one.few else _format_interval(one.auc)
         table.add_row(
             one.task,
             one.against,
             one.slice,
             n,
             str(one.groups),
-            found,
-            _text(one.flagged_positives),
-            _text(one.flagged_negatives),
+            area,
+            _format_interval(one.flagged_positives),
+            _format_interval(one.flagged_negatives),
         )
     return table
 
 
-def _text(interval: Interval, *, signed: bool = False) -> str:
+def _format_interval(interval: Interval, *, format_signed: bool = False) -> str:
     if not isfinite(interval.value):
         return UNKNOWN
-    form = "+.3f" if signed else ".3f"
+    form = "+.3f" if format_signed else ".3f"
     if not isfinite(interval.low):
         return f"{interval.value:{form}}"
     short = form.replace("3", "2")

@@ -1,4 +1,4 @@
-"""What the program says of itself, on stderr: nothing but errors unless it is asked for more."""
+"""Logging to stderr: errors only by default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 class _WithFacts(logging.Formatter):
-    """The constant message, then the facts that came with it."""
+    """Appends the record's key-value facts to its constant message."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts = " ".join(
@@ -23,9 +23,9 @@ class _WithFacts(logging.Formatter):
 
 
 def set_up_logs(verbosity: int) -> None:
-    """0: errors, 1: what happens, 2 and more: everything.
+    """Set the level: 0 errors, 1 information, 2 or more everything.
 
-    Only our own loggers; libraries keep quiet.
+    Only our own loggers are configured; libraries stay silent.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(_WithFacts("%(levelname)s %(name)s: %(message)s"))

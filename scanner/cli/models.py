@@ -36,14 +36,14 @@ models_app.command("add")(add_command)
 
 @models_app.command("list")
 def list_command(config: Config = None, as_json: Json = False) -> None:
-    """The models, with licence and origin, and every label of the taxonomy: who says it, what
-    others call it, the policy in force."""
+    """List the models with licence and origin, and every label of the taxonomy with its models,
+    other vendors' names and the policy in force."""
     settings = read_settings(config)
     manifests = list_models(settings.models.dir, added=settings.models.added_dir)
     taxonomy = Taxonomy.load()
-    rows = list(_rows(taxonomy, manifests, compose_policies(settings, manifests, taxonomy)))
+    rows = list(_label_rows(taxonomy, manifests, compose_policies(settings, manifests, taxonomy)))
     if wants_json(as_json):
-        for row in (*map(_model, manifests), *rows):
+        for row in (*map(_model_row, manifests), *rows):
             sys.stdout.write(json.dumps(row) + "\n")
         return
     _print(rows, manifests)
@@ -56,9 +56,9 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
 
 @models_app.command("check")
 def check_command(config: Config = None, as_json: Json = False) -> None:
-    """Load every model, hold it against its manifest, and run its golden scores.
+    """Load every model, check it against its manifest, and compare its golden scores.
 
-    Exit status 1 where one fails.
+    Exit status 1 if a model fails.
     """
     settings = read_settings(config)
     checks = check_models(
@@ -79,18 +79,18 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
                 + "\n"
             )
         else:
-            said = (
+            scores = (
                 f"golden scores within {check.largest_difference:.6f}"
                 if check.ok
                 else check.problem
             )
-            Console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {said}", markup=False)
+            Console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {scores}", markup=False)
     if not checks:
         Console(stderr=True).print("no models found; only the test card can be scored")
     raise typer.Exit(Status.NOTHING if all(check.ok for check in checks) else Status.FAILED)
 
 
-def _rows(
+def _label_rows(
     taxonomy: Taxonomy, manifests: tuple[Manifest, ...], policies: Policies
 ) -> Iterator[dict[str, Any]]:
     for entry in taxonomy.entries:
@@ -101,14 +101,14 @@ def _rows(
             models = [str(TestCard.model)]
         yield {
             "type": "label",
-            **_named(entry),
+            **_names(entry),
             "models": models,
             "policy": _policy(entry, policies),
         }
 
 
-def _model(manifest: Manifest) -> dict[str, Any]:
-    said = {
+def _model_row(manifest: Manifest) -> dict[str, Any]:
+    scores = {
         "labels": list(manifest.scored_labels),
         "media": list(manifest.media),
         "shadow": sorted(manifest.shadow),
@@ -121,14 +121,14 @@ def _model(manifest: Manifest) -> dict[str, Any]:
     return {
         "type": "model",
         "model": str(manifest.ref),
-        **said,
+        **scores,
         **rights,
         "sha256": manifest.sha256,
         "quality": dict(manifest.quality),
     }
 
 
-def _named(entry: Entry) -> dict[str, Any]:
+def _names(entry: Entry) -> dict[str, Any]:
     names = {"label": entry.label, "group": entry.group, "category": entry.category}
     return {**names, "aws": list(entry.aws), "hive": list(entry.hive)}
 
@@ -162,14 +162,14 @@ def _model_table(manifests: tuple[Manifest, ...]) -> Table:
             str(manifest.ref),
             labels,
             media,
-            _looks_at(manifest.input.spec),
+            _describe_input(manifest.input.spec),
             manifest.licence,
             manifest.origin,
         )
     return table
 
 
-def _looks_at(spec: FrameSpec) -> str:
+def _describe_input(spec: FrameSpec) -> str:
     frame = f"{spec.width}x{spec.height} {spec.fit.value}"
     return (
         frame

@@ -1,4 +1,4 @@
-"""What an operator says of a network on the command line, as a recipe."""
+"""The options of ``models add``, and their conversion to a recipe."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from scanner.model_import.catalogue import CatalogueEntry, read_catalogue
 from scanner.model_import.classifier import ClassifierSpec
 from scanner.model_import.source import packaged_file
 
-__all__ = ["Asked"]
+__all__ = ["ModelAddOptions"]
 
-AS_IT_IS: Final = (
+PLAIN_OPTIONS: Final = (
     "fit",
     "colour",
     "layout",
@@ -27,12 +27,12 @@ AS_IT_IS: Final = (
     "origin",
     "training_data",
 )
-BY_COMMAS: Final = ("columns", "mean", "std")
-OF_LABELS: Final = ("prior", "threshold", "dwell")
+COMMA_OPTIONS: Final = ("columns", "mean", "std")
+LABEL_OPTIONS: Final = ("prior", "threshold", "dwell")
 
 
-class Asked(BaseModel):
-    """The options of ``models add``, by their names there; None where nothing was said."""
+class ModelAddOptions(BaseModel):
+    """The options of ``models add``, by their parameter names; None if not given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,35 +61,37 @@ class Asked(BaseModel):
     config: Path | None
     as_json: bool
 
-    def recipe(self, name: str, known: CatalogueEntry | None) -> ClassifierSpec:
-        """How the network is used: as the catalogue says, or as was said here.
+    def to_recipe(self, name: str, known: CatalogueEntry | None) -> ClassifierSpec:
+        """Return the network's recipe, from the catalogue or from the options.
 
         Raises:
-            SetupError: both say something, or neither enough.
+            SetupError: both describe the network, or neither does completely.
         """
-        said, labels = self._said(), self.label or ()
+        values, labels = self._network_values(), self.label or ()
         if known is not None:
-            if said or labels or self._judged():
+            if values or labels or self._label_values():
                 raise SetupError(
-                    f"{name} is in the catalogue, which says how it is used: give another name to say it yourself"
+                    f"{name} is in the catalogue, which says how it is used:"
+                    " give another name to describe it yourself"
                 )
             return known
         if not labels:
             raise SetupError(
-                f"{name} is not in the catalogue ({', '.join(read_catalogue())}): say what its columns mean, --label COLUMN=LABEL"
+                f"{name} is not in the catalogue ({', '.join(read_catalogue())}):"
+                " describe its columns with --label COLUMN=LABEL"
             )
         try:
             return ClassifierSpec.model_validate(
-                {**said, "labels": _labels(labels, self._judged())}
+                {**values, "labels": _labels(labels, self._label_values())}
             )
-        except ValidationError as why:
-            raise SetupError("; ".join(_complaints(why))) from why
+        except ValidationError as error:
+            raise SetupError("; ".join(_messages(error))) from error
 
-    def where(self, name: str, known: CatalogueEntry | None) -> tuple[str, str | None]:
-        """The file, and the checksum that it must have.
+    def source_file(self, name: str, known: CatalogueEntry | None) -> tuple[str, str | None]:
+        """Return the file or address, and the checksum that it must have.
 
         Raises:
-            SetupError: nobody says where it is.
+            SetupError: the source is unknown.
         """
         pinned = self.sha256 or (known.sha256 if known is not None else None)
         if self.source is not None:
@@ -101,29 +103,35 @@ class Asked(BaseModel):
             raise SetupError(f"{name}: {known.hint}")
         return str(found), pinned
 
-    def _said(self) -> dict[str, Any]:
-        """What is given of the network itself, under a recipe's names."""
+    def _network_values(self) -> dict[str, Any]:
+        """Return the given options that describe the network, by the recipe's names."""
         split = {
             key: None if value is None else [part.strip() for part in value.split(",")]
-            for key, value in self._of(BY_COMMAS).items()
+            for key, value in self._values(COMMA_OPTIONS).items()
         }
-        return {**_size(self.size), **_given(self._of(AS_IT_IS)), **_given(split)}
+        return {
+            **_size(self.size),
+            **_without_none(self._values(PLAIN_OPTIONS)),
+            **_without_none(split),
+        }
 
-    def _judged(self) -> dict[str, Any]:
-        """What is given of how far its labels are trusted."""
-        return _given(self._of(OF_LABELS))
+    def _label_values(self) -> dict[str, Any]:
+        """Return the given options that describe how the labels are judged."""
+        return _without_none(self._values(LABEL_OPTIONS))
 
-    def _of(self, names: Sequence[str]) -> dict[str, Any]:
+    def _values(self, names: Sequence[str]) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names}
 
 
-def _labels(given: Sequence[str], judged: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _labels(pairs: Sequence[str], values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     labels: dict[str, dict[str, Any]] = {}
-    for pair in given:
+    for pair in pairs:
         column, equals, label = pair.partition("=")
         if not (column and equals and label):
-            raise SetupError(f"--label {pair!r}: wanted COLUMN=LABEL, such as porn=explicit_nudity")
-        entry = labels.setdefault(label, {"columns": [], **judged})
+            raise SetupError(
+                f"--label {pair!r}: expected COLUMN=LABEL, such as porn=explicit_nudity"
+            )
+        entry = labels.setdefault(label, {"columns": [], **values})
         entry["columns"].append(column)
     return labels
 
@@ -133,15 +141,15 @@ def _size(size: str | None) -> dict[str, int]:
         return {}
     width, _, height = size.partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise SetupError(f"--input {size!r}: wanted WIDTHxHEIGHT, such as 224x224")
+        raise SetupError(f"--input {size!r}: expected WIDTHxHEIGHT, such as 224x224")
     return {"width": int(width), "height": int(height)}
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _complaints(why: ValidationError) -> Iterator[str]:
-    for error in why.errors(include_url=False):
+def _messages(invalid: ValidationError) -> Iterator[str]:
+    for error in invalid.errors(include_url=False):
         option = "--" + str(error["loc"][0]).replace("_", "-") + ": " if error["loc"] else ""
         yield option.replace("--labels", "--label") + error["msg"].removeprefix("Value error, ")

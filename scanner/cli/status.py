@@ -1,4 +1,4 @@
-"""What the exit status says."""
+"""Exit statuses."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["Status"]
 
 
 class Status(IntEnum):
-    """Of any command; where two are true, the lower one of those above 0 is given."""
+    """The exit status of any command; if two apply, the lower one above 0 is returned."""
 
     NOTHING = 0
-    """Nothing to say."""
+    """Nothing to report."""
     FAILED = 1
-    """Some path failed, or something is not as it must be; the rest was done."""
+    """Some path failed, or a check did; the rest was done."""
     WRONG = 2
-    """Wrong usage or set-up: one line says what to do."""
+    """Wrong usage or set-up; one line says what to do."""
     FLAGGED = 3
     """Something was flagged, and no path failed."""

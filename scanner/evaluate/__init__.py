@@ -1,7 +1,7 @@
-"""How good scores are, on labelled footage: areas, recalls at stated false positives, calibration,
-each with its interval.
+"""Measures scores on labelled files: ROC areas, recall at stated false-positive rates and
+calibration, each with a confidence interval.
 
-rows -> folds, work (scored by the real scan, each by models that never saw it) -> tables (contests)
-contests -> results, curves, reliability, slices, robustness (after ``scanner.perturbations``) ->
+rows -> folds, row_scoring (the real scan; held-out fold models) -> comparisons (positives against
+negatives) -> results, curves, reliability, slices, robustness (with ``scanner.perturbations``) ->
 evaluation -> page, JSON
 """

@@ -1,4 +1,4 @@
-"""ROC curves: what share of the positives is found at each share of the negatives that is flagged."""
+"""ROC curves: the share of positives found at each false-positive rate."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Final
 
 import numpy as np
 
-from scanner.evaluate.tables import Contest, Judged, contests
+from scanner.evaluate.comparisons import Comparison, ScoredRow, build_comparisons
 
-__all__ = ["Curve", "curves"]
+__all__ = ["RocCurve", "build_curves"]
 
-MOST_POINTS: Final = 300
-"""Of a curve that is drawn."""
+MAX_POINTS: Final = 300
+"""Limit for one curve that is drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """One contest, from the highest threshold to the lowest."""
+class RocCurve:
+    """One comparison, from the highest threshold to the lowest."""
 
     task: str
     label: str
     against: str
     negatives: int
     false_positives: tuple[float, ...]
-    """Shares of the negatives, rising; a step: it holds until the next."""
+    """Shares of the negatives, rising; each holds until the next (a step function)."""
     recalls: tuple[float, ...]
 
 
-def curves(judged: Sequence[Judged]) -> list[Curve]:
-    """One for each contest."""
-    return [_curve(contest) for contest in contests(judged)]
+def build_curves(scored: Sequence[ScoredRow]) -> list[RocCurve]:
+    """Return one curve for each comparison."""
+    return [_curve(contest) for contest in build_comparisons(scored)]
 
 
-def _curve(contest: Contest) -> Curve:
+def _curve(contest: Comparison) -> RocCurve:
     order = np.argsort(-contest.scores, kind="stable")
     ends = np.flatnonzero(np.diff(contest.scores[order], append=np.nan) != 0)
     found = np.cumsum(contest.truths[order])[ends]
@@ -44,8 +44,8 @@ def _curve(contest: Contest) -> Curve:
     kept = np.append(
         np.flatnonzero(np.diff(false) > 0), len(false) - 1
     )  # the highest recall at each share
-    kept = kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MOST_POINTS)).astype(int))]
-    return Curve(
+    kept = kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MAX_POINTS)).astype(int))]
+    return RocCurve(
         task=contest.task,
         label=contest.label,
         against=contest.against,

@@ -1,4 +1,4 @@
-"""All that was measured, as one noun; and as what JSON takes."""
+"""All measurements of one evaluation, and their form in JSON."""
 
 from __future__ import annotations
 
@@ -7,84 +7,93 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
 
-from scanner.evaluate.curves import Curve, curves
-from scanner.evaluate.footage import Footage
+from scanner.evaluate.comparisons import ScoredRow
+from scanner.evaluate.curves import RocCurve, build_curves
 from scanner.evaluate.measures import ROUNDS
-from scanner.evaluate.reliability import Reliability, reliabilities
-from scanner.evaluate.results import Result, Threshold, results, thresholds
-from scanner.evaluate.robustness import Robustness, robustness
-from scanner.evaluate.slices import Slice, slices
-from scanner.evaluate.tables import Judged
+from scanner.evaluate.properties import MediaProperties
+from scanner.evaluate.reliability import Reliability, measure_reliability
+from scanner.evaluate.results import (
+    ComparisonResult,
+    Threshold,
+    find_thresholds,
+    measure_comparisons,
+)
+from scanner.evaluate.robustness import Robustness, measure_robustness
+from scanner.evaluate.slices import Slice, measure_slices
 
 __all__ = ["Evaluation", "Subject", "evaluate", "to_json"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What was measured, on what."""
+    """The models and rows that were measured."""
 
     models: tuple[str, ...]
     manifest: str
     rows: int
     failed: int
     held_out: bool
-    """Each row was judged by models that never saw it."""
+    """Whether each row was scored by models that were not trained on its group."""
     sampled: int | None = None
-    """Rows of each task and label that were changed, at most; None: all of them, or none were
-    changed."""
+    """Maximum number of perturbed rows for each task and label; None if there was no limit, or no
+    perturbation."""
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The figures."""
+    """The measurements."""
 
     subject: Subject
-    results: tuple[Result, ...]
-    curves: tuple[Curve, ...]
+    results: tuple[ComparisonResult, ...]
+    curves: tuple[RocCurve, ...]
     thresholds: tuple[Threshold, ...]
     reliability: tuple[Reliability, ...]
     robustness: tuple[Robustness, ...]
-    """None where no input was changed."""
+    """Empty if no input was perturbed."""
     slices: tuple[Slice, ...]
-    """None where nobody looked at what the footage is like."""
+    """Empty if the files' properties were not read."""
 
 
 def evaluate(
     subject: Subject,
-    judged: Sequence[Judged],
-    versions: Sequence[Judged] = (),
-    footage: Mapping[str, Footage] | None = None,
+    scored: Sequence[ScoredRow],
+    versions: Sequence[ScoredRow] = (),
+    properties: Mapping[str, MediaProperties] | None = None,
     *,
     rounds: int = ROUNDS,
 ) -> Evaluation:
-    """Everything that can be told of what the models said; ``versions`` are rows unchanged and
-    changed, to be compared.
+    """Measure everything that the scored rows allow; ``versions`` are unperturbed and perturbed
+    rows to compare.
 
-    ``rounds`` of the bootstrap; of the many figures of changes and slices, half as many.
+    ``rounds`` is the number of bootstrap rounds; robustness and slices, which have many figures,
+    use half as many.
     """
     return Evaluation(
         subject=subject,
-        results=tuple(results(judged, rounds=rounds)),
-        curves=tuple(curves(judged)),
-        thresholds=tuple(thresholds(judged)),
-        reliability=tuple(reliabilities(judged, rounds=rounds)),
-        robustness=tuple(robustness(versions, rounds=rounds // 2)),
-        slices=() if footage is None else tuple(slices(judged, footage, rounds=rounds // 2)),
+        results=tuple(measure_comparisons(scored, rounds=rounds)),
+        curves=tuple(build_curves(scored)),
+        thresholds=tuple(find_thresholds(scored)),
+        reliability=tuple(measure_reliability(scored, rounds=rounds)),
+        robustness=tuple(measure_robustness(versions, rounds=rounds // 2)),
+        slices=()
+        if properties is None
+        else tuple(measure_slices(scored, properties, rounds=rounds // 2)),
     )
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """One object, ``type`` first; curves are left out, and what could not be measured is null."""
-    said = asdict(evaluation)
-    subject = said["subject"]
+    """Return one JSON object, ``type`` first; curves are left out, and a figure that could not be
+    measured is null."""
+    document = asdict(evaluation)
+    subject = document["subject"]
     return {
         "type": "evaluation",
         **{
             key: subject[key] for key in ("models", "rows", "failed", "held_out", "sampled", "seed")
         },
         **{
-            key: _finite(said[key])
+            key: _finite(document[key])
             for key in ("results", "thresholds", "reliability", "robustness", "slices")
         },
     }

@@ -1,8 +1,9 @@
-"""Which models judge which row: those of the settings, or for each row the ones that never saw it.
+"""Chooses the models that score each row: those of the settings, or fold models that were not
+trained on the row's group.
 
-A recipe leaves ``folds.csv`` (``path,fold``) and ``fold-K/MODEL/``, the model that learned without
-the rows of fold K. Rows that its table does not name go with their group; groups that it does not
-know are dealt out by a hash of their name.
+A recipe writes ``folds.csv`` (``path,fold``) and ``fold-K/MODEL/``, the model that was trained
+without the rows of fold K. A row that the table does not name belongs to the fold of its group; a
+group that it does not know is assigned a fold by a hash of its name.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from typing import Final
 from zlib import crc32
 
 from scanner.errors import SetupError
-from scanner.evaluate.rows import Row
+from scanner.evaluate.rows import LabelledRow
 from scanner.settings.sections import Settings
 
-__all__ = ["FoldModels", "Share", "read_fold_models", "shares"]
+__all__ = ["FoldModels", "FoldSubset", "read_fold_models", "split_by_fold"]
 
 TABLE: Final = "folds.csv"
 PREFIX: Final = "fold-"
@@ -28,31 +29,31 @@ PREFIX: Final = "fold-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldModels:
-    """Models that were trained without a part of the rows each."""
+    """Models that were each trained without one fold of the rows."""
 
     folder: Path
     fold_of: Mapping[str, int]
-    """By a row's path as the manifest has it."""
+    """The fold of each row, by its path in the manifest."""
     folds: tuple[int, ...]
-    """That there are models of, rising."""
+    """The folds that have models, rising."""
 
     def models(self, fold: int) -> Iterator[Path]:
-        """The model folders of one fold."""
+        """Yield the model folders of one fold."""
         return (
             path for path in sorted((self.folder / f"{PREFIX}{fold}").iterdir()) if path.is_dir()
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """Rows, and the settings that name their models."""
+class FoldSubset:
+    """Rows, and the settings that name the models to score them with."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[LabelledRow, ...]
     settings: Settings
 
 
 def read_fold_models(folder: Path) -> FoldModels:
-    """What a recipe's ``--folds-out`` left.
+    """Read a recipe's ``--folds-out`` folder.
 
     Raises:
         SetupError: the table cannot be read, or a fold that it names has no models.
@@ -60,9 +61,11 @@ def read_fold_models(folder: Path) -> FoldModels:
     table = folder / TABLE
     try:
         with table.open(newline="", encoding="utf-8") as file:
-            fold_of = {said["path"]: int(said["fold"]) for said in csv.DictReader(file)}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError) as why:
-        raise SetupError(f"{table}: cannot be read ({why}); a table path,fold is wanted") from why
+            fold_of = {fields["path"]: int(fields["fold"]) for fields in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
+        raise SetupError(
+            f"{table}: cannot be read ({error}); expected a table with the columns path,fold"
+        ) from error
     found = FoldModels(folder=folder, fold_of=fold_of, folds=tuple(sorted(set(fold_of.values()))))
     for fold in found.folds:
         if not (folder / f"{PREFIX}{fold}").is_dir():
@@ -70,51 +73,53 @@ def read_fold_models(folder: Path) -> FoldModels:
                 f"{table}: names fold {fold}, but there is no {PREFIX}{fold} beside it"
             )
     if not found.folds:
-        raise SetupError(f"{table}: no row")
+        raise SetupError(f"{table}: no rows")
     return found
 
 
-def shares(
-    rows: Sequence[Row], settings: Settings, sets: Sequence[FoldModels] = ()
-) -> Iterator[Share]:
-    """The rows in shares, each with the settings by which it is to be judged; without ``sets`` it
-    is one.
+def split_by_fold(
+    rows: Sequence[LabelledRow], settings: Settings, sets: Sequence[FoldModels] = ()
+) -> Iterator[FoldSubset]:
+    """Split the rows into subsets with the settings to score each; without ``sets`` there is one
+    subset.
 
-    A share's models lie in a folder that is there as long as nobody asks for the next share.
+    The folder of a subset's models exists only until the next subset is requested.
     """
     if not sets:
-        yield Share(rows=tuple(rows), settings=settings)
+        yield FoldSubset(rows=tuple(rows), settings=settings)
         return
-    by_folds: dict[tuple[int, ...], list[Row]] = defaultdict(list)
-    chosen = [_folds(rows, models) for models in sets]
+    by_folds: dict[tuple[int, ...], list[LabelledRow]] = defaultdict(list)
+    fold_maps = [_folds(rows, models) for models in sets]
     for row in rows:
-        by_folds[tuple(folds[row.key] for folds in chosen)].append(row)
+        by_folds[tuple(folds[row.key] for folds in fold_maps)].append(row)
     for folds, members in sorted(by_folds.items()):
         with TemporaryDirectory(prefix="streamwarden-folds-") as scratch:
             for models, fold in zip(sets, folds, strict=True):
-                _lay_out(models, fold, Path(scratch))
-            yield Share(rows=tuple(members), settings=_with_models(settings, Path(scratch)))
+                _link_models(models, fold, Path(scratch))
+            yield FoldSubset(rows=tuple(members), settings=_with_models(settings, Path(scratch)))
 
 
-def _folds(rows: Sequence[Row], models: FoldModels) -> dict[str, int]:
-    """The fold of each row, by its key."""
-    of_group = {row.source: models.fold_of[row.key] for row in rows if row.key in models.fold_of}
+def _folds(rows: Sequence[LabelledRow], models: FoldModels) -> dict[str, int]:
+    """Return the fold of each row, by its key."""
+    group_folds = {row.source: models.fold_of[row.key] for row in rows if row.key in models.fold_of}
     return {
-        row.key: models.fold_of.get(row.key, of_group.get(row.source, _dealt(row, models)))
+        row.key: models.fold_of.get(row.key, group_folds.get(row.source, _hash_fold(row, models)))
         for row in rows
     }
 
 
-def _dealt(row: Row, models: FoldModels) -> int:
+def _hash_fold(row: LabelledRow, models: FoldModels) -> int:
     return models.folds[crc32(row.source.encode()) % len(models.folds)]
 
 
-def _lay_out(models: FoldModels, fold: int, scratch: Path) -> None:
+def _link_models(models: FoldModels, fold: int, scratch: Path) -> None:
     for model in models.models(fold):
         try:
             (scratch / model.name).symlink_to(model.resolve(), target_is_directory=True)
-        except FileExistsError as why:
-            raise SetupError(f"{model}: two sets of fold models have a model of this name") from why
+        except FileExistsError as error:
+            raise SetupError(
+                f"{model}: two sets of fold models have a model of this name"
+            ) from error
 
 
 def _with_models(settings: Settings, folder: Path) -> Settings:

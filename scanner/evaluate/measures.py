@@ -1,4 +1,4 @@
-"""Measures of scores against truths. Pure; arrays in, numbers out.
+"""Measures of scores against ground truth. Pure functions from arrays to numbers.
 
 ``truths`` are booleans, ``scores`` floats of the same length. A measure of too few rows is NaN.
 """
@@ -20,9 +20,10 @@ __all__ = [
     "average_precision",
     "bootstrap",
     "bootstrap_difference",
+    "bootstrap_statistic",
     "calibration_error",
+    "flagged_share",
     "recall_at",
-    "share",
     "threshold_at",
 ]
 
@@ -31,15 +32,15 @@ Floats = NDArray[np.float64]
 Measure = Callable[[Truths, Floats], float]
 
 BINS = 10
-"""Of the calibration error."""
+"""Number of bins of the calibration error."""
 ROUNDS = 1000
-"""Of the bootstrap; from seed to seed, the ends of an interval then move by some fiftieth of its
-width."""
+"""Number of bootstrap rounds; with another seed, the ends of an interval move by about a fiftieth
+of its width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A measure, and where 95 % of its bootstrap lies; NaN where it cannot be had."""
+    """A measure and its 95 % bootstrap interval; NaN where it cannot be computed."""
 
     value: float
     low: float
@@ -47,8 +48,8 @@ class Interval:
 
 
 def auc(truths: Truths, scores: Floats) -> float:
-    """Area under the ROC curve: how often a positive scores above a negative, ties counting half
-    (Mann and Whitney).
+    """Return the area under the ROC curve: how often a positive scores above a negative, with ties
+    counted as half (Mann and Whitney).
 
     >>> auc(np.array([False, True, True]), np.array([0.1, 0.1, 0.9]))
     0.75
@@ -63,7 +64,7 @@ def auc(truths: Truths, scores: Floats) -> float:
 
 
 def average_precision(truths: Truths, scores: Floats) -> float:
-    """The mean of precision over recall, stepwise; rows of equal score count together.
+    """Return the mean of precision over recall, stepwise; rows with equal scores count together.
 
     >>> average_precision(np.array([True, False, True]), np.array([0.9, 0.8, 0.7]))
     0.8333333333333333
@@ -79,7 +80,7 @@ def average_precision(truths: Truths, scores: Floats) -> float:
 
 
 def recall_at(truths: Truths, scores: Floats, false_positives: float) -> float:
-    """The share of positives above the lowest threshold that flags at most this share of the
+    """Return the share of positives above the lowest threshold that flags at most this share of the
     negatives.
 
     >>> recall_at(np.array([False, False, True, True]), np.array([0.1, 0.5, 0.4, 0.9]), 0.0)
@@ -91,8 +92,8 @@ def recall_at(truths: Truths, scores: Floats, false_positives: float) -> float:
 
 
 def calibration_error(truths: Truths, scores: Floats) -> float:
-    """Expected calibration error: how far probabilities lie from what came true, over ``BINS`` bins
-    of equal width."""
+    """Return the expected calibration error: the mean distance of probabilities from observed
+    frequencies, over ``BINS`` bins of equal width."""
     if len(truths) == 0:
         return nan
     bins = np.minimum((scores * BINS).astype(int), BINS - 1)
@@ -103,8 +104,8 @@ def calibration_error(truths: Truths, scores: Floats) -> float:
 
 
 def threshold_at(truths: Truths, scores: Floats, false_positives: float) -> float:
-    """What a score must exceed so that at most this share of the negatives is flagged; NaN without
-    a negative.
+    """Return the value that a score must exceed so that at most this share of the negatives is
+    flagged; NaN without negatives.
 
     >>> threshold_at(np.array([False, False, True]), np.array([0.1, 0.5, 0.9]), 0.5)
     0.1
@@ -116,9 +117,9 @@ def threshold_at(truths: Truths, scores: Floats, false_positives: float) -> floa
     return float(negatives[allowed]) if allowed < len(negatives) else -np.inf
 
 
-def share(truths: Truths, flags: Floats) -> float:
-    """The share of rows that are flagged (1.0, not 0.0), whatever is true of them; a measure like
-    the others."""
+def flagged_share(truths: Truths, flags: Floats) -> float:
+    """Return the share of rows that are flagged (1.0, not 0.0), whatever their truth; it has a
+    measure's signature."""
     return float(flags.mean()) if len(flags) else nan
 
 
@@ -131,9 +132,9 @@ def bootstrap(
     seed: int = 0,
     rounds: int = ROUNDS,
 ) -> Interval:
-    """The measure, and its percentile interval when whole groups are drawn: rows of one video say
-    the same thing many times."""
-    return _resampled(
+    """Return the measure and its percentile interval. Whole groups are resampled, because the rows
+    of one group are not independent."""
+    return bootstrap_statistic(
         lambda index: measure(truths[index], scores[index]), groups, seed=seed, rounds=rounds
     )
 
@@ -148,9 +149,9 @@ def bootstrap_difference(
     seed: int = 0,
     rounds: int = ROUNDS,
 ) -> Interval:
-    """What the measure gains from one score of the same rows to another, paired: the same groups
-    are drawn for both."""
-    return _resampled(
+    """Return how much the measure gains from one score of the same rows to another. The comparison
+    is paired: the same groups are resampled for both."""
+    return bootstrap_statistic(
         lambda index: measure(truths[index], after[index]) - measure(truths[index], before[index]),
         groups,
         seed=seed,
@@ -158,10 +159,11 @@ def bootstrap_difference(
     )
 
 
-def _resampled(
+def bootstrap_statistic(
     statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, seed: int, rounds: int
 ) -> Interval:
-    """A statistic of row numbers: of all, and of those of groups that are drawn with replacement."""
+    """Return a statistic of row indices over all rows, and its percentile interval over groups
+    drawn with replacement; NaN for fewer than two groups."""
     value = statistic(np.arange(len(groups)))
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     rows = (
@@ -185,7 +187,7 @@ def _resampled(
 
 
 def _ranks(scores: Floats) -> Floats:
-    """Ranks from 1, ties sharing the mean of theirs."""
+    """Return ranks from 1; tied scores share their mean rank."""
     _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((last - (counts - 1) / 2)[place])

@@ -1,55 +1,59 @@
-"""An evaluation as one static page that needs nothing from anywhere, and runs nothing."""
+"""An evaluation as one self-contained static page without scripts."""
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from math import isfinite
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from scanner.evaluate.drawn import by_task, change_chart, reliability_charts, roc_charts, signed
 from scanner.evaluate.evaluation import Evaluation
+from scanner.evaluate.figures import (
+    draw_change_chart,
+    draw_reliability_charts,
+    draw_roc_charts,
+    format_signed,
+    group_by_task,
+)
 from scanner.evaluate.measures import Interval
 from scanner.evaluate.robustness import RATE, Robustness
 from scanner.evaluate.slices import DARK, FEW, SMALL
-from scanner.report.text import percent, plain
+from scanner.report.html import content_policy, page_environment, read_asset
+from scanner.report.text import percent
 
-__all__ = ["Section", "environment", "to_page"]
+__all__ = ["PageSection", "environment", "to_page"]
 
+PACKAGE = "scanner.evaluate"
 UNKNOWN = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A part of the page that something else has measured."""
+class PageSection:
+    """A section of the page that another module measured."""
 
     title: str
     body: Markup
-    """Escaped HTML without scripts, styles or addresses; charts of ``scanner.evaluate.charts`` fit
-    in."""
+    """Escaped HTML without scripts, styles or addresses, such as charts of
+    ``scanner.evaluate.charts``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Changed:
-    """One contest of the robustness table."""
+class _RobustnessTable:
+    """The robustness rows of one comparison."""
 
     name: str
     rows: tuple[Robustness, ...]
     charts: tuple[Markup, ...]
 
 
-def to_page(evaluation: Evaluation, sections: Sequence[Section] = ()) -> str:
-    """The page; ``sections`` come after the figures of single rows.
+def to_page(evaluation: Evaluation, sections: Sequence[PageSection] = ()) -> str:
+    """Render the page; ``sections`` follow the figures of single rows.
 
-    Its style is the only one that may apply.
+    Its own style sheet is the only one that the content security policy allows.
     """
-    style = files("scanner.evaluate").joinpath("templates", "evaluation.css").read_text("utf-8")
+    style = read_asset(PACKAGE, "evaluation.css")
     return (
         environment()
         .get_template("evaluation.html")
@@ -57,72 +61,54 @@ def to_page(evaluation: Evaluation, sections: Sequence[Section] = ()) -> str:
             evaluation=evaluation,
             subject=evaluation.subject,
             sections=sections,
-            rocs=tuple(roc_charts(evaluation.curves)),
-            diagrams=tuple(reliability_charts(evaluation.reliability)),
-            changed=_changed(evaluation.robustness),
-            slices=by_task(evaluation.slices),
+            rocs=tuple(draw_roc_charts(evaluation.curves)),
+            diagrams=tuple(draw_reliability_charts(evaluation.reliability)),
+            changed=_robustness_tables(evaluation.robustness),
+            slices=group_by_task(evaluation.slices),
             recall_rate=RATE,
             dark=DARK,
             small=SMALL,
             few=FEW,
             style=Markup(style),
-            security=_security(style),
+            security=content_policy(style=style),
         )
     )
 
 
 def environment() -> Environment:
-    """What fills the templates of this package: everything is escaped, and what is not known is an
-    error."""
-    environment = Environment(
-        loader=PackageLoader("scanner.evaluate", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    """Return the template environment of this package, with its filters."""
+    filters: dict[str, Callable[..., str]] = {
         "share": _share,
         "figure": _figure,
         "interval": _interval,
         "change": _change,
         "shares": _shares,
     }
-    return environment
+    return page_environment(PACKAGE, filters)
 
 
-def _finalized(value: Any) -> Any:
-    """Every text that reaches the page is made plain first; the template engine escapes it
-    afterwards."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
-
-
-def _security(style: str) -> str:
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
-def _changed(rows: Sequence[Robustness]) -> tuple[_Changed, ...]:
-    contests: dict[str, list[Robustness]] = {}
+def _robustness_tables(rows: Sequence[Robustness]) -> tuple[_RobustnessTable, ...]:
+    build_comparisons: dict[str, list[Robustness]] = {}
     for row in rows:
-        contests.setdefault(f"{row.task}: {row.label} against {row.against}", []).append(row)
+        build_comparisons.setdefault(f"{row.task}: {row.label} against {row.against}", []).append(
+            row
+        )
     return tuple(
-        _Changed(name=name, rows=tuple(own), charts=_charts(name, own))
-        for name, own in contests.items()
+        _RobustnessTable(name=name, rows=tuple(own), charts=_charts(name, own))
+        for name, own in build_comparisons.items()
     )
 
 
 def _charts(name: str, rows: Sequence[Robustness]) -> tuple[Markup, ...]:
     recall = f"recall at {percent(RATE)} false positives"
     return (
-        change_chart(rows, lambda row: row.auc_difference, f"{name}: AUC"),
-        change_chart(rows, lambda row: row.recall_difference, f"{name}: {recall}"),
+        draw_change_chart(rows, lambda row: row.auc_difference, f"{name}: AUC"),
+        draw_change_chart(rows, lambda row: row.recall_difference, f"{name}: {recall}"),
     )
 
 
 def _figure(value: float) -> str:
-    """A measure between 0 and 1, or what stands for one that cannot be had."""
+    """Return a measure between 0 and 1, or a dash if it is unknown."""
     return f"{value:.3f}" if isfinite(value) else UNKNOWN
 
 
@@ -131,26 +117,25 @@ def _share(value: float) -> str:
 
 
 def _interval(interval: Interval) -> str:
-    """A measure with its interval."""
+    """Return a measure with its interval."""
     if not isfinite(interval.low):
         return _figure(interval.value)
     return f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def _shares(interval: Interval) -> str:
-    """A share with its interval."""
+    """Return a share with its interval."""
     if not isfinite(interval.low):
         return _share(interval.value)
     return f"{_share(interval.value)} [{percent(interval.low)}, {percent(interval.high)}]"
 
 
 def _change(interval: Interval) -> str:
-    """A difference with its interval."""
+    """Return a difference with its interval."""
     if not isfinite(interval.value):
         return UNKNOWN
-    value = signed(round(interval.value, 3))
-    return (
-        value
-        if not isfinite(interval.low)
-        else f"{value} [{signed(round(interval.low, 2))}, {signed(round(interval.high, 2))}]"
-    )
+    value = format_signed(round(interval.value, 3))
+    if not isfinite(interval.low):
+        return value
+    low, high = (format_signed(round(end, 2)) for end in (interval.low, interval.high))
+    return f"{value} [{low}, {high}]"

@@ -1,8 +1,8 @@
-"""Whether probabilities come true: of each label, in bins, with counts and intervals.
+"""Calibration of each label's probabilities, in bins with counts and intervals.
 
-A model's probability assumes a share of positives, its training prior; footage has another. So
-scores are rebased first: the evidence (log-likelihood ratio), which is what the fold takes, over
-the share of positives among the rows at hand.
+A model's probability assumes a share of positives, its training prior; the labelled files have
+another. So scores are rebased first: the evidence (log-likelihood ratio), which is the fold's
+input, is combined with the share of positives among the rows.
 """
 
 from __future__ import annotations
@@ -15,36 +15,38 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.evaluate.charts.reliability import Bin
+from scanner.evaluate.charts.reliability import CalibrationBin
+from scanner.evaluate.comparisons import ScoredRow, build_comparisons, counts_for
 from scanner.evaluate.measures import BINS, Floats, Interval, Truths, bootstrap, calibration_error
-from scanner.evaluate.tables import Judged, contests, shows
 
-__all__ = ["Reliability", "reliabilities"]
+__all__ = ["Reliability", "measure_reliability"]
 
 ROUNDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """One label: its rows against all that is known to be without it."""
+    """The calibration of one label: its rows against all rows known to be without it."""
 
     label: str
     positives: int
     negatives: int
     groups: int
     calibration_error: Interval
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
 
 
-def reliabilities(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Reliability]:
-    """One for each label that there are rows with and without."""
-    positives: dict[str, dict[str, Judged]] = {}
-    negatives: dict[str, dict[str, Judged]] = {}
-    for contest in contests(judged):
+def measure_reliability(scored: Sequence[ScoredRow], *, rounds: int = ROUNDS) -> list[Reliability]:
+    """Return the calibration of each label that has rows with and without it."""
+    positives: dict[str, dict[str, ScoredRow]] = {}
+    negatives: dict[str, dict[str, ScoredRow]] = {}
+    for contest in build_comparisons(scored):
         for label in contest.labels:
             sides = zip(contest.rows, contest.truths.tolist(), strict=True)
             for one, truth in sides:
-                if label in one.evidence and (not truth or shows(one.row, label, contest.labels)):
+                if label in one.evidence and (
+                    not truth or counts_for(one.row, label, contest.labels)
+                ):
                     (positives if truth else negatives).setdefault(label, {})[one.row.key] = one
     return [
         _measured(
@@ -55,7 +57,7 @@ def reliabilities(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Rel
 
 
 def _measured(
-    label: str, positives: list[Judged], negatives: list[Judged], rounds: int
+    label: str, positives: list[ScoredRow], negatives: list[ScoredRow], rounds: int
 ) -> Reliability:
     rows = [*positives, *negatives]
     truths = np.arange(len(rows)) < len(positives)
@@ -72,19 +74,21 @@ def _measured(
 
 
 def _rebased(evidence: Floats, truths: Truths) -> Floats:
-    """Probabilities where positives are as common as here."""
+    """Return probabilities under the prior of these rows."""
     share = min(max(float(truths.mean()), 1e-6), 1.0 - 1e-6)
     odds = evidence + log(share / (1.0 - share))
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * odds))
 
 
-def _bins(truths: Truths, values: Floats, groups: Sequence[str], rounds: int) -> Iterator[Bin]:
+def _bins(
+    truths: Truths, values: Floats, groups: Sequence[str], rounds: int
+) -> Iterator[CalibrationBin]:
     index = np.minimum((values * BINS).astype(int), BINS - 1)
     lows, highs = _intervals(truths, index, groups, rounds)
     for number in range(BINS):
         inside = index == number
         count = int(inside.sum())
-        yield Bin(
+        yield CalibrationBin(
             low=number / BINS,
             high=(number + 1) / BINS,
             count=count,
@@ -98,8 +102,8 @@ def _bins(truths: Truths, values: Floats, groups: Sequence[str], rounds: int) ->
 def _intervals(
     truths: Truths, index: NDArray[np.intp], groups: Sequence[str], rounds: int
 ) -> tuple[Floats, Floats]:
-    """Where 95 % of each bin's share of positives lies when whole groups are drawn; NaN where one
-    group has them all."""
+    """Return the 95 % interval of each bin's share of positives over resampled groups; NaN if one
+    group has all of a bin's rows."""
     _, members = np.unique(np.asarray(groups), return_inverse=True)
     size = int(members.max()) + 1
     counts, found = np.zeros((size, BINS)), np.zeros((size, BINS))

@@ -1,5 +1,5 @@
-"""How well positives stand out from negatives of each kind, and thresholds for stated false
-positives."""
+"""Separation of positives from each kind of negatives, and thresholds for stated false-positive
+rates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from scanner.evaluate.comparisons import Comparison, ScoredRow, build_comparisons
 from scanner.evaluate.measures import (
     ROUNDS,
     Floats,
@@ -20,19 +21,26 @@ from scanner.evaluate.measures import (
     recall_at,
     threshold_at,
 )
-from scanner.evaluate.tables import Contest, Judged, contests
 
-__all__ = ["FALSE_POSITIVES", "RATES", "Result", "Threshold", "recall_for", "results", "thresholds"]
+__all__ = [
+    "FALSE_POSITIVES",
+    "RATES",
+    "ComparisonResult",
+    "Threshold",
+    "find_thresholds",
+    "measure_comparisons",
+    "recall_for",
+]
 
 FALSE_POSITIVES: Final = (0.01, 0.02, 0.05)
-"""Shares of the negatives at which recall is told."""
+"""Shares of the negatives at which recall is reported."""
 RATES: Final = (0.002, 0.01, 0.02, 0.05)
-"""Shares of the negatives for which thresholds are told."""
+"""Shares of the negatives for which thresholds are reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One task, against one kind of negatives."""
+class ComparisonResult:
+    """One task against one kind of negatives."""
 
     task: str
     label: str
@@ -51,7 +59,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """The score above which a stated share of one kind of negatives lies, and what is found there."""
+    """The score above which a stated share of one kind of negatives lies, and the recall there."""
 
     task: str
     label: str
@@ -59,30 +67,33 @@ class Threshold:
     rate: float
     negatives: int
     allowed: int
-    """Negatives that may lie above it; none where there are too few rows to tell the rate, the
-    threshold then being the highest of them."""
+    """Number of negatives that may lie above the threshold; 0 if there are too few rows to measure
+    the rate, and the threshold is then the highest negative score."""
     threshold: float
-    """A probability; what is flagged lies above it."""
+    """A probability; scores above it are flagged."""
     recall: float
 
 
-def results(judged: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Result]:
-    """A result for each contest."""
-    return [_measured(contest, rounds) for contest in contests(judged)]
+def measure_comparisons(
+    scored: Sequence[ScoredRow], *, rounds: int = ROUNDS
+) -> list[ComparisonResult]:
+    """Return the result of each comparison."""
+    return [_measured(contest, rounds) for contest in build_comparisons(scored)]
 
 
-def thresholds(judged: Sequence[Judged]) -> list[Threshold]:
-    """For each label and kind of negatives (for the medium too) the threshold of each of ``RATES``."""
+def find_thresholds(scored: Sequence[ScoredRow]) -> list[Threshold]:
+    """Return, for each label and kind of negatives (and for the medium), the threshold of each of
+    ``RATES``."""
     alone = (
         one
-        for contest in contests(judged)
+        for contest in build_comparisons(scored)
         for one in ([contest.of_label(label) for label in contest.labels] or [contest])
     )
     return [threshold for contest in alone for threshold in _thresholds(contest)]
 
 
 def recall_for(rate: float) -> partial[float]:
-    """The measure that is the recall at this share of false positives."""
+    """Return the measure that computes recall at this false-positive rate."""
     return partial(_recall, rate)
 
 
@@ -90,12 +101,12 @@ def _recall(rate: float, truths: Truths, scores: Floats) -> float:
     return recall_at(truths, scores, rate)
 
 
-def _measured(contest: Contest, rounds: int) -> Result:
+def _measured(contest: Comparison, rounds: int) -> ComparisonResult:
     truths, scores = contest.truths, contest.scores
     measured = partial(
         bootstrap, truths=truths, scores=scores, groups=contest.groups, rounds=rounds
     )
-    return Result(
+    return ComparisonResult(
         task=contest.task,
         label=contest.label,
         against=contest.against,
@@ -109,7 +120,7 @@ def _measured(contest: Contest, rounds: int) -> Result:
     )
 
 
-def _thresholds(contest: Contest) -> Iterator[Threshold]:
+def _thresholds(contest: Comparison) -> Iterator[Threshold]:
     negatives = int((~contest.truths).sum())
     for rate in RATES:
         yield Threshold(

@@ -1,5 +1,4 @@
-"""The same figures again after a change to the input: what it costs, row by row against the
-unchanged input."""
+"""Effect of perturbed input, row by row against the unperturbed input."""
 
 from __future__ import annotations
 
@@ -12,33 +11,33 @@ from random import Random
 from typing import Final
 from zlib import crc32
 
-from scanner.evaluate.measures import Interval, auc, bootstrap, bootstrap_difference, share
+from scanner.evaluate.comparisons import Comparison, ScoredRow, build_comparisons, is_armed
+from scanner.evaluate.measures import Interval, auc, bootstrap, bootstrap_difference, flagged_share
 from scanner.evaluate.results import recall_for
-from scanner.evaluate.rows import Row
-from scanner.evaluate.tables import Contest, Judged, contests, is_armed
-from scanner.evaluate.work import UNCHANGED, Versions
+from scanner.evaluate.row_scoring import UNCHANGED, SourceVersions
+from scanner.evaluate.rows import LabelledRow
 from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import Perturbation
 from scanner.types import Source
 
-__all__ = ["RATE", "Robustness", "perturbed_versions", "robustness"]
+__all__ = ["RATE", "Robustness", "measure_robustness", "perturbed_versions"]
 
 RATE: Final = 0.05
-"""Share of false positives at which recall is told: with the rows of a sample, fewer cannot be
-told."""
-COMPANIONS: Final = 3
+"""False-positive rate at which recall is reported; a sample of rows is too small for lower
+rates."""
+MAX_OTHERS: Final = 3
 ROUNDS: Final = 500
-"""Of the bootstrap."""
+"""Number of bootstrap rounds."""
 UNKNOWN: Final = Interval(value=nan, low=nan, high=nan)
-_Place = tuple[str, str, str]
-"""A row, whatever was done to it."""
+_RowId = tuple[str, str, str]
+"""Identity of a row, whatever its perturbation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Robustness:
-    """One contest after one change.
+    """One comparison after one perturbation.
 
-    Differences are paired: the same rows, changed less unchanged.
+    Differences are paired: the same rows, perturbed minus unperturbed.
     """
 
     change: str
@@ -51,66 +50,73 @@ class Robustness:
     auc: Interval
     auc_difference: Interval
     recall: Interval
-    """At ``RATE`` of the changed negatives."""
+    """At ``RATE`` of the perturbed negatives."""
     recall_difference: Interval
     flagged_positives: Interval
     """Share of the positives that the policies in force flag."""
     flagged_negatives: Interval
 
 
-def robustness(versions: Sequence[Judged], *, rounds: int = ROUNDS) -> list[Robustness]:
-    """Each contest of the rows as they are, and after each change, in the order in which changes
-    are first met.
+def measure_robustness(versions: Sequence[ScoredRow], *, rounds: int = ROUNDS) -> list[Robustness]:
+    """Measure each comparison without perturbation and after each one, in order of first
+    appearance.
 
-    ``versions`` holds rows unchanged and changed; a row that could not be read after a change is
-    left out of both sides of that one.
+    ``versions`` holds unperturbed and perturbed rows; a row that could not be read after a
+    perturbation is left out of both sides of that comparison.
     """
-    of_change: dict[str, dict[_Place, Judged]] = {UNCHANGED: {}}
+    of_change: dict[str, dict[_RowId, ScoredRow]] = {UNCHANGED: {}}
     for one in versions:
-        of_change.setdefault(one.change, {})[_place(one)] = one
+        of_change.setdefault(one.change, {})[_row_id(one)] = one
     before = of_change[UNCHANGED]
     pairs = (
-        {place: one for place, one in after.items() if place in before}
+        {row_id: one for row_id, one in after.items() if row_id in before}
         for after in of_change.values()
     )
-    return [row for after in pairs for row in _compared(before, after, rounds)]
+    return [row for after in pairs for row in _compare(before, after, rounds)]
 
 
 def perturbed_versions(
-    perturber: Perturber, changes: Sequence[Perturbation], rows: Sequence[Row], *, seed: int = 0
-) -> Versions:
-    """What ``Score.rows`` is to look at: every row as it is and after each of the changes, some of
-    which show harmless rows beside it."""
+    perturber: Perturber,
+    changes: Sequence[Perturbation],
+    rows: Sequence[LabelledRow],
+    *,
+    seed: int = 0,
+) -> SourceVersions:
+    """Return the sources that ``RowScorer.rows`` scores for a row: the file itself, and the result
+    of each perturbation, some of which show other harmless rows as well."""
     harmless = [row for row in rows if row.task in ("benign", "benign_video") and not is_armed(row)]
 
-    def versions(row: Row) -> Mapping[str, Source]:
+    def versions(row: LabelledRow) -> Mapping[str, Source]:
         own = crc32(f"{seed}/{row.key}".encode("utf-8", "surrogatepass"))
         perturb = perturber.perturb(
-            row.path, changes, seed=own, others=_beside(row, harmless, Random(own))
+            row.path, changes, seed=own, others=_choose_others(row, harmless, Random(own))
         )
         return {UNCHANGED: row.path, **perturb}
 
     return versions
 
 
-def _beside(row: Row, harmless: Sequence[Row], random: Random) -> list[Path]:
+def _choose_others(row: LabelledRow, harmless: Sequence[LabelledRow], random: Random) -> list[Path]:
     others = [other.path for other in harmless if other.key != row.key]
-    return random.sample(others, min(COMPANIONS, len(others)))
+    return random.sample(others, min(MAX_OTHERS, len(others)))
 
 
-def _place(one: Judged) -> _Place:
+def _row_id(one: ScoredRow) -> _RowId:
     return (one.row.key, one.row.task, one.row.label)
 
 
-def _compared(
-    before: Mapping[_Place, Judged], after: Mapping[_Place, Judged], rounds: int
+def _compare(
+    before: Mapping[_RowId, ScoredRow], after: Mapping[_RowId, ScoredRow], rounds: int
 ) -> Iterator[Robustness]:
-    own, changed = contests([before[place] for place in after]), contests(list(after.values()))
+    own, changed = (
+        build_comparisons([before[row_id] for row_id in after]),
+        build_comparisons(list(after.values())),
+    )
     for old, new in zip(own, changed, strict=True):
         yield _row(old, new, rounds)
 
 
-def _row(old: Contest, new: Contest, rounds: int) -> Robustness:
+def _row(old: Comparison, new: Comparison, rounds: int) -> Robustness:
     alone: Callable[..., Interval] = partial(
         bootstrap, groups=new.groups, truths=new.truths, scores=new.scores, rounds=rounds
     )
@@ -139,8 +145,9 @@ def _row(old: Contest, new: Contest, rounds: int) -> Robustness:
     )
 
 
-def _flagged(side: Contest, rounds: int) -> Interval:
-    """Nothing is flagged for the medium, nor by a model in shadow."""
+def _flagged(side: Comparison, rounds: int) -> Interval:
+    """Return the flagged share; unknown for the medium and for models in shadow, which flag
+    nothing."""
     if not side.labels:
         return UNKNOWN
-    return bootstrap(share, side.truths, side.flags, side.groups, rounds=rounds)
+    return bootstrap(flagged_share, side.truths, side.flags, side.groups, rounds=rounds)

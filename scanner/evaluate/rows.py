@@ -1,63 +1,65 @@
-"""Labelled footage: a CSV of ``path,task,label,group``, paths relative to its own folder, and what
-else it tells of each."""
+"""The manifest of labelled files: a CSV with the columns ``path,task,label,group``, and optional
+columns; paths are relative to its folder."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Final
 
 from scanner.errors import SetupError
 
-__all__ = ["TASKS", "Row", "read_rows"]
+__all__ = ["TASKS", "LabelledRow", "read_rows", "row_kind", "sample_rows"]
 
 TASKS: Final = ("violence_clip", "weapon", "fire", "benign", "benign_video", "game_video")
-"""What is asked of a row; ``tables`` says which rows stand against which."""
+"""Known tasks; ``comparisons`` defines the positives and negatives of each."""
 COLUMNS: Final = ("path", "task", "label", "group")
 SLICE: Final = "slice"
-"""Optional column: words of the user's own, ``;`` between them."""
+"""Optional column: the user's own words, separated by ``;``."""
 EXTENT: Final = "extent"
-"""Optional column: the width of the widest labelled object, as a share of the picture's."""
+"""Optional column: the width of the widest labelled object, as a share of the picture's width."""
 BOX: Final = 5
-"""Numbers in a line of YOLO boxes: class, centre x, centre y, width, height; shares of the picture.
-"""
+"""Numbers per line of a YOLO box file: class, centre x, centre y, width, height; all but the class
+are shares of the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One labelled file."""
+class LabelledRow:
+    """One row: a file and its label."""
 
     path: Path
     task: str
     label: str
     group: str
-    """One camera, one original video or one scene: rows of a group are not independent."""
+    """One camera, one original video or one scene; rows of a group are not independent."""
     name: str = ""
-    """Its path as the manifest has it, which recorded scores are told under."""
+    """The path as the manifest has it; recorded scores use it."""
     slices: frozenset[str] = frozenset()
     """Words of the column ``slice``."""
     extent: float | None = None
-    """Width of the widest labelled object as a share of the picture's width; None where nothing
-    tells it."""
+    """Width of the widest labelled object as a share of the picture's width; None if unknown."""
 
     @property
     def key(self) -> str:
-        """What lines call it."""
+        """The path that lines of a scan have for this row's file."""
         return self.name or str(self.path)
 
     @property
     def source(self) -> str:
-        """Its group, of its task: groups of two tasks are different ones, whatever they are called."""
+        """The group, qualified by the task: groups of different tasks are different even if their
+        names are equal."""
         return f"{self.task}/{self.group}"
 
 
-def read_rows(manifest: Path) -> list[Row]:
-    """All rows whose task is known, in the file's order.
+def read_rows(manifest: Path) -> list[LabelledRow]:
+    """Return all rows with a known task, in the manifest's order.
 
     Raises:
-        SetupError: it cannot be read, a column is missing, or no row has a known task.
+        SetupError: the manifest cannot be read, a column is missing, or no row has a known task.
     """
     try:
         with manifest.open(newline="", encoding="utf-8") as file:
@@ -65,44 +67,49 @@ def read_rows(manifest: Path) -> list[Row]:
             missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
             if missing:
                 raise SetupError(
-                    f"{manifest}: no column {', '.join(missing)}; {','.join(COLUMNS)} are wanted"
+                    f"{manifest}: no column {', '.join(missing)}; expected {','.join(COLUMNS)}"
                 )
-            rows = [_row(manifest, said) for said in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as why:
-        raise SetupError(f"{manifest}: cannot be read ({why})") from why
+            rows = [_row(manifest, fields) for fields in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SetupError(f"{manifest}: cannot be read ({error})") from error
     known = [row for row in rows if row.task in TASKS]
     if not known:
-        raise SetupError(f"{manifest}: no row of a known task ({', '.join(TASKS)})")
+        raise SetupError(f"{manifest}: no row has a known task ({', '.join(TASKS)})")
     return known
 
 
-def _row(manifest: Path, said: Mapping[str, str | None]) -> Row:
-    path, task, label, group = (said[name] or "" for name in COLUMNS)
+def _row(manifest: Path, fields: Mapping[str, str | None]) -> LabelledRow:
+    path, task, label, group = (fields[name] or "" for name in COLUMNS)
     place = manifest.parent / path
-    words = (said.get(SLICE) or "").split(";")
-    return Row(
+    words = (fields.get(SLICE) or "").split(";")
+    return LabelledRow(
         path=place,
         task=task,
         label=label,
         group=group,
         name=path,
         slices=frozenset(word.strip() for word in words if word.strip()),
-        extent=_extent(manifest, path, said[EXTENT]) if said.get(EXTENT) else _boxed(place),
+        extent=_extent(manifest, path, fields[EXTENT])
+        if fields.get(EXTENT)
+        else _extent_from_boxes(place),
     )
 
 
-def _extent(manifest: Path, path: str, said: str | None) -> float:
+def _extent(manifest: Path, path: str, fields: str | None) -> float:
     try:
-        share = float(said or "")
+        share = float(fields or "")
     except ValueError:
         share = -1.0
     if not 0.0 <= share <= 1.0:
-        raise SetupError(f"{manifest}: extent of {path} is {said!r}, a share from 0 to 1 is wanted")
+        raise SetupError(
+            f"{manifest}: extent of {path} is {fields!r}, expected a share from 0 to 1"
+        )
     return share
 
 
-def _boxed(path: Path) -> float | None:
-    """By the YOLO boxes in a ``.txt`` beside the picture, where there are some."""
+def _extent_from_boxes(path: Path) -> float | None:
+    """Return the width of the widest YOLO box in a ``.txt`` beside the picture; None if there is
+    none."""
     try:
         lines = [
             line.split()
@@ -113,3 +120,45 @@ def _boxed(path: Path) -> float | None:
     except (OSError, ValueError):
         return None
     return max(box[3] for box in boxes) if boxes and len(boxes) == len(lines) else None
+
+
+def sample_rows(
+    rows: Sequence[LabelledRow], most: int | None, *, seed: int = 0
+) -> list[LabelledRow]:
+    """Return at most ``most`` rows of each task and label, taking one per group in turn, in their
+    original order; all rows if ``most`` is None.
+
+    The same seed gives the same rows.
+    """
+    if most is None:
+        return list(rows)
+    by_kind: dict[tuple[str, str], list[LabelledRow]] = defaultdict(list)
+    for row in rows:
+        by_kind[row_kind(row)].append(row)
+    kept = {
+        row.key
+        for kind in sorted(by_kind)
+        for row in _one_per_group(by_kind[kind], Random(f"{seed}/{kind}"), most)
+    }
+    return [row for row in rows if row.key in kept]
+
+
+def row_kind(row: LabelledRow) -> tuple[str, str]:
+    """Return task and label; ordinary pictures are of one kind, whatever they show."""
+    return (row.task, "" if row.task.startswith("benign") else row.label)
+
+
+def _one_per_group(rows: Sequence[LabelledRow], random: Random, most: int) -> list[LabelledRow]:
+    groups: dict[str, list[LabelledRow]] = defaultdict(list)
+    for row in rows:
+        groups[row.group].append(row)
+    for members in groups.values():
+        random.shuffle(members)
+    turns = list(groups.values())
+    random.shuffle(turns)
+    return list(_round_robin(turns))[:most]
+
+
+def _round_robin(groups: Sequence[Sequence[LabelledRow]]) -> Iterator[LabelledRow]:
+    for turn in range(max(map(len, groups))):
+        yield from (group[turn] for group in groups if turn < len(group))

@@ -1,5 +1,5 @@
-"""The same figures for parts of the footage: dark, small, far, by container, by kind of game, and
-by the user's own words."""
+"""The same figures for parts of the files: dark, low resolution, small objects, container, kind of
+game, and the user's own words."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from typing import Final
 
 import numpy as np
 
-from scanner.evaluate.footage import Footage
-from scanner.evaluate.measures import Interval, Truths, auc, bootstrap, share
-from scanner.evaluate.rows import Row
-from scanner.evaluate.tables import Contest, Judged, contests
+from scanner.evaluate.comparisons import Comparison, ScoredRow, build_comparisons
+from scanner.evaluate.measures import Interval, Truths, auc, bootstrap, flagged_share
+from scanner.evaluate.properties import MediaProperties
+from scanner.evaluate.rows import LabelledRow
 
-__all__ = ["DARK", "FEW", "SMALL", "Slice", "names_of", "slices"]
+__all__ = ["DARK", "FEW", "SMALL", "Slice", "measure_slices", "slice_names"]
 
 DARK: Final = 64.0
-"""Mean luma below which footage is dark: a quarter of the scale."""
+"""Mean luma below which a file is dark: a quarter of the scale."""
 SMALL: Final = 300
-"""Pixels of the shorter side below which resolution is low."""
+"""Pixels of the shorter side below which the resolution is low."""
 FEW: Final = 10
-"""Rows of a side, below which nothing is said but how many they are."""
+"""Number of rows of a side below which only the count is reported."""
 EXTENTS: Final = ((0.0, 0.05), (0.05, 0.13), (0.13, 0.27), (0.27, 1.01))
-"""Widths of the widest labelled object as shares of the picture: of 224 pixels 11, 29 and 60."""
+"""Widths of the widest labelled object as shares of the picture's width; the limits are 11, 29 and
+60 of 224 pixels."""
 ROUNDS: Final = 500
 UNKNOWN: Final = Interval(value=nan, low=nan, high=nan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One contest within one slice.
+    """One comparison within one slice.
 
-    A side that has no row in it counts whole: what is sliced is then the other one.
+    A side that has no row in the slice counts completely; only the other side is then sliced.
     """
 
     slice: str
@@ -41,29 +42,32 @@ class Slice:
     label: str
     against: str
     positives: int
-    """In the slice; none where all of them count."""
+    """Number in the slice; 0 if all positives count."""
     negatives: int
-    """The same of the other side."""
+    """Number in the slice; 0 if all negatives count."""
     groups: int
-    """Of the rows in the slice."""
+    """Number of groups of the rows in the slice."""
     few: bool
-    """Fewer than ``FEW`` rows of a side, or one group of it: no figure of that side is told."""
+    """Whether a side has fewer than ``FEW`` rows or only one group; its figures are then
+    unknown."""
     auc: Interval
     flagged_positives: Interval
-    """Share of the positives in the slice that the policies in force flag, those in shadow among
-    them."""
+    """Share of the positives in the slice that the policies in force flag, including labels in
+    shadow."""
     flagged_negatives: Interval
 
 
-def slices(
-    judged: Sequence[Judged], footage: Mapping[str, Footage], *, rounds: int = ROUNDS
+def measure_slices(
+    scored: Sequence[ScoredRow], properties: Mapping[str, MediaProperties], *, rounds: int = ROUNDS
 ) -> list[Slice]:
-    """Each contest in each slice that it has rows in; ``footage`` is known by the rows' keys."""
-    return [one for contest in contests(judged) for one in _sliced(contest, footage, rounds)]
+    """Measure each comparison in each slice that has rows; ``properties`` is keyed by row key."""
+    return [
+        one for contest in build_comparisons(scored) for one in _sliced(contest, properties, rounds)
+    ]
 
 
-def names_of(row: Row, footage: Footage | None) -> Iterator[str]:
-    """The slices that a row is in."""
+def slice_names(row: LabelledRow, properties: MediaProperties | None) -> Iterator[str]:
+    """Yield the names of the slices that a row is in."""
     yield from sorted(row.slices)
     if row.task == "game_video":
         yield row.label
@@ -74,24 +78,26 @@ def names_of(row: Row, footage: Footage | None) -> Iterator[str]:
             if high > 1
             else f"object {low:.0%} to {high:.0%} of the width"
         )
-    if footage is None:
+    if properties is None:
         return
-    if footage.luma < DARK:
+    if properties.luma < DARK:
         yield "dark"
-    if min(footage.width, footage.height) < SMALL:
+    if min(properties.width, properties.height) < SMALL:
         yield "low resolution"
-    yield f"container {footage.container}"
+    yield f"container {properties.container}"
 
 
-def _sliced(contest: Contest, footage: Mapping[str, Footage], rounds: int) -> Iterator[Slice]:
-    members = [set(names_of(one.row, footage.get(one.row.key))) for one in contest.rows]
+def _sliced(
+    contest: Comparison, properties: Mapping[str, MediaProperties], rounds: int
+) -> Iterator[Slice]:
+    members = [set(slice_names(one.row, properties.get(one.row.key))) for one in contest.rows]
     for name in sorted(set().union(*members)):
         inside = np.array([name in names for names in members])
         if not inside.all():
             yield _slice(name, contest, inside, rounds)
 
 
-def _slice(name: str, contest: Contest, inside: Truths, rounds: int) -> Slice:
+def _slice(name: str, contest: Comparison, inside: Truths, rounds: int) -> Slice:
     positives, negatives = (
         contest.only(contest.truths & inside),
         contest.only(~contest.truths & inside),
@@ -116,7 +122,7 @@ def _slice(name: str, contest: Contest, inside: Truths, rounds: int) -> Slice:
     )
 
 
-def _few(side: Contest) -> bool:
+def _few(side: Comparison) -> bool:
     return len(side.rows) < FEW or len(set(side.groups)) < 2
 
 
@@ -128,7 +134,7 @@ def _with_whole_sides(truths: Truths, inside: Truths) -> Truths:
     return kept
 
 
-def _flagged(side: Contest, rounds: int) -> Interval:
+def _flagged(side: Comparison, rounds: int) -> Interval:
     if not side.labels or _few(side):
         return UNKNOWN
-    return bootstrap(share, side.truths, side.flags, side.groups, rounds=rounds)
+    return bootstrap(flagged_share, side.truths, side.flags, side.groups, rounds=rounds)

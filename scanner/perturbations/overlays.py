@@ -39,9 +39,9 @@ def resize(rgb: Rgb, size: tuple[int, int]) -> Rgb:
 def paste(canvas: Rgb, picture: Rgb, corner: tuple[int, int]) -> Rgb:
     """Return a copy of the canvas with the picture's top left corner at ``corner`` (x, y)."""
     left, top = corner
-    shown = canvas.copy()
-    shown[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return shown
+    result = canvas.copy()
+    result[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return result
 
 
 def paste_scaled(canvas: Rgb, rgb: Rgb, share: float) -> Rgb:

@@ -33,7 +33,7 @@ class PerturbRequest:
 def perturb_in_child(
     sources: Sequence[BinaryIO], arguments: PerturbRequest, *, name: str, output: BinaryIO
 ) -> list[int]:
-    """Write the source after each perturbation, in order, and return the number of bytes of each."""
+    """Write the source after each perturbation, in order; returns the size of each in bytes."""
     source, *others = sources
     read = [_read_picture(other, arguments.limits) for other in others]
     pictures = [picture for picture in read if picture is not None]

@@ -67,10 +67,10 @@ class Perturbation(Protocol):
 
     @property
     def crf(self) -> int | None:
-        """The constant rate factor at which x264 encodes the result; None means visually lossless."""
+        """Constant rate factor at which x264 encodes the result; None is visually lossless."""
 
     def apply(self, rgb: Rgb, context: PerturbationContext) -> Rgb:
-        """Return the changed picture; input pictures of one size give output pictures of one size."""
+        """Return the changed picture; inputs of one size give outputs of one size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

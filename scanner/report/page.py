@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
-from importlib.resources import files
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from scanner.report.chart import chart
 from scanner.report.document import SCHEMA
+from scanner.report.html import content_policy, page_environment, read_asset
 from scanner.report.nouns import PathReport, Report
-from scanner.report.text import clock, percent, plain
+from scanner.report.text import clock, percent
 
 __all__ = ["to_page"]
 
+PACKAGE = "scanner.report"
 LITTLE_SEEN = 0.95
 """Below this share of the duration, nothing found is not told without what was not seen."""
 
@@ -24,9 +20,9 @@ LITTLE_SEEN = 0.95
 def to_page(report: Report) -> str:
     """The page; its clips and sheets are looked for beside it, and its style and script are the
     only ones that may run."""
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = read_asset(PACKAGE, "report.css"), read_asset(PACKAGE, "report.js")
     return (
-        _environment()
+        page_environment(PACKAGE, {"clock": clock, "percent": percent})
         .get_template("report.html")
         .render(
             report=report,
@@ -35,50 +31,9 @@ def to_page(report: Report) -> str:
             verdicts=[_verdict(path) for path in report.paths],
             style=Markup(style),
             script=Markup(script),
-            security=_security(style, script),
+            security=content_policy(style=style, script=script, media=True),
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("scanner.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"clock": clock, "percent": percent}
-    return environment
-
-
-def _finalized(value: Any) -> Any:
-    """Every text that reaches the page is made plain first; the template engine escapes it
-    afterwards."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
-
-
-def _security(style: str, script: str) -> str:
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src '{_digest(script)}'",
-            f"style-src '{_digest(style)}'",
-            "img-src 'self'",
-            "media-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _asset(name: str) -> str:
-    return files("scanner.report").joinpath("templates", name).read_text("utf-8")
 
 
 def _verdict(path: PathReport) -> str:

@@ -5,27 +5,33 @@ from __future__ import annotations
 from math import log
 from pathlib import Path
 
-from scanner.evaluate.rows import Row
-from scanner.evaluate.tables import Judged
+from scanner.evaluate.comparisons import ScoredRow
+from scanner.evaluate.rows import LabelledRow
 
-__all__ = ["judged", "row"]
+__all__ = ["row", "scored"]
 
 
-def row(name: str, task: str = "weapon", label: str = "1", group: str = "", **more: object) -> Row:
+def row(
+    name: str, task: str = "weapon", label: str = "1", group: str = "", **more: object
+) -> LabelledRow:
     """A row whose group is its own where none is named."""
-    return Row(
+    return LabelledRow(
         path=Path("/footage", name), task=task, label=label, group=group or name, name=name, **more
     )
 
 
-def judged(
-    of: Row, change: str = "", medium: float = 0.0, flagged: tuple[str, ...] = (), **scores: float
-) -> Judged:
+def scored(
+    of: LabelledRow,
+    change: str = "",
+    medium: float = 0.0,
+    flagged: tuple[str, ...] = (),
+    **scores: float,
+) -> ScoredRow:
     """What a model with a training prior of one half says."""
     evidence = {
         label: log(score) - log(1 - score) for label, score in scores.items() if 0 < score < 1
     }
-    return Judged(
+    return ScoredRow(
         row=of,
         change=change,
         scores=scores,

@@ -7,8 +7,8 @@ import pytest
 
 from scanner.evaluate.charts.axis import Axis, percents
 from scanner.evaluate.charts.bars import Bar, bar_chart
-from scanner.evaluate.charts.lines import Band, Line, Mark, line_chart
-from scanner.evaluate.charts.reliability import Bin, reliability_diagram
+from scanner.evaluate.charts.lines import ChartLine, IntervalBand, PointMark, line_chart
+from scanner.evaluate.charts.reliability import CalibrationBin, reliability_diagram
 
 SVG = "{http://www.w3.org/2000/svg}"
 SHARES = Axis(title="recall", low=0.0, high=1.0, write=percents)
@@ -38,7 +38,7 @@ def test_a_chart_is_read_out_as_its_title_and_description() -> None:
             "Two filters",
             RATES,
             SHARES,
-            [Line(name="dwell", x=(0.1, 1.0), y=(0.5, 0.2))],
+            [ChartLine(name="dwell", x=(0.1, 1.0), y=(0.5, 0.2))],
         )
     )
 
@@ -56,7 +56,9 @@ def test_a_chart_is_read_out_as_its_title_and_description() -> None:
 
 def test_names_from_outside_are_words_and_never_markup() -> None:
     hostile = '<script>alert("1")</script>\u202e'
-    line = Line(name=hostile, x=(0.1,), y=(0.5,), marks=(Mark(x=0.1, y=0.5, text=hostile),))
+    line = ChartLine(
+        name=hostile, x=(0.1,), y=(0.5,), marks=(PointMark(x=0.1, y=0.5, text=hostile),)
+    )
 
     drawn = [
         line_chart(hostile, hostile, RATES, SHARES, [line]),
@@ -69,8 +71,8 @@ def test_names_from_outside_are_words_and_never_markup() -> None:
 
 
 def test_a_step_holds_until_the_next_point_and_what_is_not_known_breaks_a_line() -> None:
-    step = Line(name="step", x=(0.01, 1.0), y=(0.0, 1.0), step=True)
-    broken = Line(name="broken", x=(0.01, 1.0, 100.0), y=(0.0, nan, 1.0))
+    step = ChartLine(name="step", x=(0.01, 1.0), y=(0.0, 1.0), step=True)
+    broken = ChartLine(name="broken", x=(0.01, 1.0, 100.0), y=(0.0, nan, 1.0))
 
     drawn = paths(line_chart("t", "d", RATES, SHARES, [step, broken]))
 
@@ -79,7 +81,7 @@ def test_a_step_holds_until_the_next_point_and_what_is_not_known_breaks_a_line()
 
 
 def test_every_line_is_in_the_legend_and_no_two_look_alike() -> None:
-    lines = [Line(name=f"filter {i}", x=(0.1,), y=(0.5,)) for i in range(9)]
+    lines = [ChartLine(name=f"filter {i}", x=(0.1,), y=(0.5,)) for i in range(9)]
 
     root = parsed(line_chart("t", "d", RATES, SHARES, lines))
 
@@ -89,11 +91,11 @@ def test_every_line_is_in_the_legend_and_no_two_look_alike() -> None:
 
 
 def test_a_band_goes_there_above_and_back_below() -> None:
-    line = Line(
+    line = ChartLine(
         name="a",
         x=(0.01, 100.0),
         y=(0.5, 0.5),
-        band=Band(x=(0.01, 100.0), low=(0.0, 0.0), high=(1.0, 1.0)),
+        band=IntervalBand(x=(0.01, 100.0), low=(0.0, 0.0), high=(1.0, 1.0)),
     )
 
     (band,) = parsed(line_chart("t", "d", RATES, SHARES, [line])).iter(f"{SVG}polygon")
@@ -144,8 +146,12 @@ def test_bars_of_differences_grow_from_zero_to_either_side() -> None:
 
 def test_a_reliability_diagram_tells_how_many_rows_each_point_has() -> None:
     bins = [
-        Bin(low=0.0, high=0.5, count=7, mean=0.2, share=0.1, share_low=0.0, share_high=0.4),
-        Bin(low=0.5, high=1.0, count=0, mean=nan, share=nan, share_low=nan, share_high=nan),
+        CalibrationBin(
+            low=0.0, high=0.5, count=7, mean=0.2, share=0.1, share_low=0.0, share_high=0.4
+        ),
+        CalibrationBin(
+            low=0.5, high=1.0, count=0, mean=nan, share=nan, share_low=nan, share_high=nan
+        ),
     ]
 
     svg = reliability_diagram("t", "d", bins)

@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import SetupError
-from scanner.evaluate.folds import read_fold_models, shares
-from scanner.evaluate.rows import Row
+from scanner.evaluate.folds import read_fold_models, split_by_fold
+from scanner.evaluate.rows import LabelledRow
 from scanner.settings.sections import Settings
 from tests.scoring.build_onnx import tiny
 
 
-def row(name: str, group: str = "g") -> Row:
-    return Row(path=Path("/footage", name), task="weapon", label="1", group=group, name=name)
+def row(name: str, group: str = "g") -> LabelledRow:
+    return LabelledRow(
+        path=Path("/footage", name), task="weapon", label="1", group=group, name=name
+    )
 
 
 def folds(folder: Path, table: str, model: str = "small", count: int = 2) -> Path:
@@ -31,7 +33,7 @@ def test_each_row_is_judged_by_the_models_that_never_saw_it(tmp_path: Path) -> N
             [row.name for row in share.rows],
             (share.settings.models.dir or Path()).joinpath("small").resolve().parent.name,
         )
-        for share in shares([row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [models])
+        for share in split_by_fold([row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [models])
     ]
 
     assert found == [(["b.jpg"], "fold-0"), (["a.jpg"], "fold-1")]
@@ -41,7 +43,9 @@ def test_a_row_that_the_table_does_not_name_goes_with_its_group(tmp_path: Path) 
     models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
     rows = [row("a.jpg", "a"), row("b.jpg", "b"), row("new.jpg", "a")]
 
-    of_fold = [{row.name for row in share.rows} for share in shares(rows, Settings(), [models])]
+    of_fold = [
+        {row.name for row in share.rows} for share in split_by_fold(rows, Settings(), [models])
+    ]
 
     assert of_fold == [{"b.jpg"}, {"a.jpg", "new.jpg"}]
 
@@ -52,7 +56,9 @@ def test_groups_that_nobody_trained_on_are_dealt_out_whole_and_the_same_each_tim
     models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
     rows = [row(f"{i}.jpg", f"group {i // 2}") for i in range(40)]
 
-    first, again = ([share.rows for share in shares(rows, Settings(), [models])] for _ in range(2))
+    first, again = (
+        [share.rows for share in split_by_fold(rows, Settings(), [models])] for _ in range(2)
+    )
 
     assert first == again
     assert len(first) == 2
@@ -67,21 +73,23 @@ def test_two_sets_of_fold_models_judge_together(tmp_path: Path) -> None:
         share.rows[0].name: sorted(
             path.resolve().parent.name for path in (share.settings.models.dir or Path()).iterdir()
         )
-        for share in shares([row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [frames, clips])
+        for share in split_by_fold(
+            [row("a.jpg", "a"), row("b.jpg", "b")], Settings(), [frames, clips]
+        )
     }
 
     assert found == {"a.jpg": ["fold-0", "fold-1"], "b.jpg": ["fold-1", "fold-1"]}
 
 
 def test_without_fold_models_the_settings_hold_for_all() -> None:
-    (share,) = shares([row("a.jpg")], Settings())
+    (share,) = split_by_fold([row("a.jpg")], Settings())
 
     assert share.settings == Settings()
 
 
 @pytest.mark.parametrize(
     ("table", "wanted"),
-    [("a.jpg,7\n", "no fold-7"), ("a.jpg,x\n", "cannot be read"), ("", "no row")],
+    [("a.jpg,7\n", "no fold-7"), ("a.jpg,x\n", "cannot be read"), ("", "no rows")],
 )
 def test_a_table_that_does_not_fit_the_models_is_refused(
     tmp_path: Path, table: str, wanted: str

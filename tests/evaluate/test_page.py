@@ -9,27 +9,27 @@ from html.parser import HTMLParser
 from markupsafe import Markup
 
 from scanner.evaluate.evaluation import Evaluation, Subject, evaluate, to_json
-from scanner.evaluate.footage import Footage
-from scanner.evaluate.page import Section, to_page
-from tests.evaluate.build import judged, row
+from scanner.evaluate.page import PageSection, to_page
+from scanner.evaluate.properties import MediaProperties
+from tests.evaluate.build import row, scored
 
 HOSTILE = "<script>alert('x')</script>\u202e"
 VOID = {"meta", "link", "br"}
-DAY = Footage(luma=120.0, width=640, height=360, container="mp4", codec="h264", still=False)
+DAY = MediaProperties(luma=120.0, width=640, height=360, container="mp4", codec="h264", still=False)
 
 
 @cache
 def measured(word: str = "night") -> Evaluation:
     guns = [
-        judged(
+        scored(
             row(f"gun {i}", label="1", slices=frozenset({word}) if i < 11 else frozenset()),
             gun=0.5 + i / 60,
         )
         for i in range(24)
     ]
-    none = [judged(row(f"none {i}", label="0"), gun=0.3 + i / 60) for i in range(24)]
+    none = [scored(row(f"none {i}", label="0"), gun=0.3 + i / 60) for i in range(24)]
     changed = [
-        judged(one.row, change, gun=one.scores["gun"])
+        scored(one.row, change, gun=one.scores["gun"])
         for change in ("", word)
         for one in (*guns, *none)
     ]
@@ -92,7 +92,9 @@ def test_only_the_pages_own_style_may_apply() -> None:
 
 
 def test_the_page_tells_every_part_and_what_others_measured() -> None:
-    page = to_page(measured(), [Section(title="On streams & live", body=Markup("<p>a curve</p>"))])
+    page = to_page(
+        measured(), [PageSection(title="On streams & live", body=Markup("<p>a curve</p>"))]
+    )
 
     titles = re.findall(r"<h2>(.*?)</h2>", page)
     assert titles == [

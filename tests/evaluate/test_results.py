@@ -10,38 +10,40 @@ import pytest
 
 from samples.facts import Sample
 from scanner.cli.app import run
-from scanner.evaluate.results import results
-from scanner.evaluate.rows import Row
-from scanner.evaluate.tables import Judged
+from scanner.evaluate.comparisons import ScoredRow
+from scanner.evaluate.results import measure_comparisons
+from scanner.evaluate.rows import LabelledRow
 from scanner.lines import FrameLine, read_lines
 from tests.scoring.build_onnx import tiny
 
 
-def judged(task: str, label: str, group: str = "g", medium: float = 0.0, **scores: float) -> Judged:
-    return Judged(
-        row=Row(path=Path("x"), task=task, label=label, group=group),
+def scored(
+    task: str, label: str, group: str = "g", medium: float = 0.0, **scores: float
+) -> ScoredRow:
+    return ScoredRow(
+        row=LabelledRow(path=Path("x"), task=task, label=label, group=group),
         scores=scores,
         medium={"rendered": medium},
     )
 
 
 ROWS = [
-    judged("violence_clip", "1", "a", fight=0.9),
-    judged("violence_clip", "0", "a", fight=0.2),
-    judged("weapon", "1", "b", gun=0.8),
-    judged("benign", "n04090263_rifle", "c", gun=0.95),
-    judged("benign", "n01440764_tench", "c", gun=0.1, fire=0.1),
-    judged("fire", "smoke", "d", smoke=0.7),
-    judged("fire", "normal", "d", smoke=0.1),
-    judged("game_video", "rendered_3d", "e", medium=0.9, gun=0.5),
-    judged("game_video", "screen", "f", medium=0.1, gun=0.1),
+    scored("violence_clip", "1", "a", fight=0.9),
+    scored("violence_clip", "0", "a", fight=0.2),
+    scored("weapon", "1", "b", gun=0.8),
+    scored("benign", "n04090263_rifle", "c", gun=0.95),
+    scored("benign", "n01440764_tench", "c", gun=0.1, fire=0.1),
+    scored("fire", "smoke", "d", smoke=0.7),
+    scored("fire", "normal", "d", smoke=0.1),
+    scored("game_video", "rendered_3d", "e", medium=0.9, gun=0.5),
+    scored("game_video", "screen", "f", medium=0.1, gun=0.1),
 ]
 
 
 def found(task: str, against: str) -> tuple[int, int, float]:
     (one,) = [
         result
-        for result in results(ROWS, rounds=10)
+        for result in measure_comparisons(ROWS, rounds=10)
         if (result.task, result.against) == (task, against)
     ]
     return one.positives, one.negatives, one.auc.value
@@ -64,11 +66,11 @@ def test_games_are_negatives_for_real_weapons() -> None:
 
 
 def test_a_row_of_which_no_model_says_the_label_is_no_negative() -> None:
-    silent = judged("benign", "n01440764_tench", "still")
+    silent = scored("benign", "n01440764_tench", "still")
 
     assert [
         one.negatives
-        for one in results([*ROWS, silent], rounds=5)
+        for one in measure_comparisons([*ROWS, silent], rounds=5)
         if (one.task, one.against) == ("weapon", "benign")
     ] == [1]
 
@@ -80,14 +82,14 @@ def test_media_are_told_apart() -> None:
 def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() -> None:
     said = [
         replace(
-            judged("violence_clip", label, group, fight=0.5), shadow={"clips": {"fight": value}}
+            scored("violence_clip", label, group, fight=0.5), shadow={"clips": {"fight": value}}
         )
         for label, group, value in (("1", "a", 0.9), ("0", "a", 0.1))
     ]
 
     found = {
         one.label: (one.positives, one.negatives, one.auc.value)
-        for one in results([*said, *ROWS[:2]], rounds=5)
+        for one in measure_comparisons([*said, *ROWS[:2]], rounds=5)
         if one.against == "own"
     }
 

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
-from scanner.evaluate.robustness import perturbed_versions, robustness
-from scanner.evaluate.tables import Judged
+from scanner.evaluate.comparisons import ScoredRow
+from scanner.evaluate.robustness import measure_robustness, perturbed_versions
 from scanner.perturbations.transforms import Perturbation, find_perturbation
-from tests.evaluate.build import judged, row
+from tests.evaluate.build import row, scored
 
 GUNS = [row(f"gun {i}.jpg", label="1") for i in range(4)]
 NONE = [row(f"none {i}.jpg", label="0") for i in range(4)]
 
 
-def said(change: str, guns: Sequence[float], none: Sequence[float]) -> list[Judged]:
+def said(change: str, guns: Sequence[float], none: Sequence[float]) -> list[ScoredRow]:
     return [
-        judged(of, change, flagged=("gun",) if p > 0.8 else (), gun=p)
+        scored(of, change, flagged=("gun",) if p > 0.8 else (), gun=p)
         for of, p in zip([*GUNS, *NONE], [*guns, *none], strict=False)
     ]
 
@@ -25,32 +25,36 @@ BLIND = said("dark", [0.5] * 4, [0.5] * 4)
 
 
 def test_what_a_change_costs_is_told_row_by_row_against_the_unchanged_input() -> None:
-    unchanged, dark = robustness([*GOOD, *BLIND], rounds=20)
+    original_source, dark = measure_robustness([*GOOD, *BLIND], rounds=20)
 
-    assert (unchanged.change, unchanged.auc.value, unchanged.auc_difference.value) == ("", 1.0, 0.0)
+    assert (
+        original_source.change,
+        original_source.auc.value,
+        original_source.auc_difference.value,
+    ) == ("", 1.0, 0.0)
     assert (dark.change, dark.auc.value, dark.auc_difference.value) == ("dark", 0.5, -0.5)
-    assert (unchanged.flagged_positives.value, dark.flagged_positives.value) == (0.75, 0.0)
+    assert (original_source.flagged_positives.value, dark.flagged_positives.value) == (0.75, 0.0)
 
 
 def test_a_difference_that_is_the_same_in_every_group_has_no_width() -> None:
-    _, dark = robustness([*GOOD, *BLIND], rounds=50)
+    _, dark = measure_robustness([*GOOD, *BLIND], rounds=50)
 
     assert dark.auc_difference.low == dark.auc_difference.high == -0.5
 
 
 def test_a_row_that_a_change_made_unreadable_is_left_out_of_both_sides() -> None:
-    _, dark = robustness([*GOOD, *BLIND[1:]], rounds=20)
+    _, dark = measure_robustness([*GOOD, *BLIND[1:]], rounds=20)
 
     assert (dark.positives, dark.negatives) == (3, 4)
     assert not isnan(dark.auc_difference.value)
 
 
 def test_nothing_changed_is_nothing_told() -> None:
-    assert robustness([]) == []
+    assert measure_robustness([]) == []
 
 
-class SaysWhatItIsAsked:
-    """A studio that writes down its orders in place of media."""
+class FakePerturber:
+    """Returns its arguments in place of media."""
 
     def perturb(
         self,
@@ -66,14 +70,12 @@ class SaysWhatItIsAsked:
         }
 
 
-def test_a_row_is_looked_at_as_it_is_and_changed_the_same_way_each_time_beside_harmless_rows_only() -> (
-    None
-):
+def test_versions_of_a_row_are_reproducible_and_show_only_harmless_rows() -> None:
     harmless = [row(f"b{i}.jpg", "benign", "n01440764_tench") for i in range(5)]
     armed = row("armed.jpg", "benign", "n04090263_rifle")
     make = [
         perturbed_versions(
-            SaysWhatItIsAsked(), [find_perturbation("mirror")], [*GUNS, armed, *harmless], seed=seed
+            FakePerturber(), [find_perturbation("mirror")], [*GUNS, armed, *harmless], seed=seed
         )
         for seed in (1, 1, 2)
     ]

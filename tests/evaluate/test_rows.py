@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import SetupError
-from scanner.evaluate.rows import Row, read_rows
+from scanner.evaluate.rows import LabelledRow, read_rows
 
 
-def read(folder: Path, text: str) -> list[Row]:
+def read(folder: Path, text: str) -> list[LabelledRow]:
     (folder / "manifest.csv").write_text(text)
     return read_rows(folder / "manifest.csv")
 

@@ -2,44 +2,50 @@ from __future__ import annotations
 
 from math import isnan
 
-from scanner.evaluate.footage import Footage
-from scanner.evaluate.slices import FEW, names_of, slices
-from tests.evaluate.build import judged, row
+from scanner.evaluate.properties import MediaProperties
+from scanner.evaluate.slices import FEW, measure_slices, slice_names
+from tests.evaluate.build import row, scored
 
-DAY = Footage(luma=120.0, width=640, height=360, container="mp4", codec="h264", still=False)
-NIGHT = Footage(luma=30.0, width=320, height=180, container="mpegts", codec="h264", still=False)
+DAY = MediaProperties(luma=120.0, width=640, height=360, container="mp4", codec="h264", still=False)
+NIGHT = MediaProperties(
+    luma=30.0, width=320, height=180, container="mpegts", codec="h264", still=False
+)
 
 
 def test_a_row_is_in_the_slices_that_are_measured_told_and_boxed() -> None:
     said = row("a.mp4", slices=frozenset({"crowd"}), extent=0.04)
 
-    assert list(names_of(said, NIGHT)) == [
+    assert list(slice_names(said, NIGHT)) == [
         "crowd",
         "object 0% to 5% of the width",
         "dark",
         "low resolution",
         "container mpegts",
     ]
-    assert list(names_of(row("g.mp4", "game_video", "rendered_2d"), DAY)) == [
+    assert list(slice_names(row("g.mp4", "game_video", "rendered_2d"), DAY)) == [
         "rendered_2d",
         "container mp4",
     ]
-    assert list(names_of(row("whole.jpg", extent=1.0), None)) == ["object 27% of the width or more"]
+    assert list(slice_names(row("whole.jpg", extent=1.0), None)) == [
+        "object 27% of the width or more"
+    ]
 
 
 def test_a_slice_is_judged_within_itself_and_says_what_the_policies_flag_of_it() -> None:
     guns = [
-        judged(row(f"gun {i}", label="1"), flagged=("gun",), gun=0.9 if i % 2 else 0.2)
+        scored(row(f"gun {i}", label="1"), flagged=("gun",), gun=0.9 if i % 2 else 0.2)
         for i in range(2 * FEW)
     ]
-    none = [judged(row(f"none {i}", label="0"), gun=0.5) for i in range(2 * FEW)]
+    none = [scored(row(f"none {i}", label="0"), gun=0.5) for i in range(2 * FEW)]
     footage = {
         one.row.key: (NIGHT if number % 2 else DAY)
         for side in (guns, none)
         for number, one in enumerate(side)
     }
 
-    dark = next(one for one in slices([*guns, *none], footage, rounds=20) if one.slice == "dark")
+    dark = next(
+        one for one in measure_slices([*guns, *none], footage, rounds=20) if one.slice == "dark"
+    )
 
     assert (dark.positives, dark.negatives, dark.groups, dark.few) == (FEW, FEW, 2 * FEW, False)
     assert (dark.auc.value, dark.flagged_positives.value, dark.flagged_negatives.value) == (
@@ -51,14 +57,14 @@ def test_a_slice_is_judged_within_itself_and_says_what_the_policies_flag_of_it()
 
 def test_a_side_that_has_no_row_in_a_slice_counts_whole() -> None:
     guns = [
-        judged(
+        scored(
             row(f"gun {i}", label="1", extent=0.02 if i < FEW else 0.5), gun=0.4 if i < FEW else 0.9
         )
         for i in range(2 * FEW)
     ]
-    none = [judged(row(f"none {i}", label="0"), gun=0.5) for i in range(2 * FEW)]
+    none = [scored(row(f"none {i}", label="0"), gun=0.5) for i in range(2 * FEW)]
 
-    far, near = slices([*guns, *none], {}, rounds=20)
+    far, near = measure_slices([*guns, *none], {}, rounds=20)
 
     assert (far.positives, far.negatives, far.auc.value) == (FEW, 0, 0.0)
     assert near.auc.value == 1.0
@@ -66,11 +72,11 @@ def test_a_side_that_has_no_row_in_a_slice_counts_whole() -> None:
 
 def test_too_few_rows_are_counted_and_no_figure_is_told() -> None:
     rows = [
-        judged(row("gun", label="1", slices=frozenset({"night"})), gun=0.9),
-        judged(row("none", label="0"), gun=0.5),
+        scored(row("gun", label="1", slices=frozenset({"night"})), gun=0.9),
+        scored(row("none", label="0"), gun=0.5),
     ]
 
-    (one,) = slices(rows, {}, rounds=20)
+    (one,) = measure_slices(rows, {}, rounds=20)
 
     assert (one.few, one.positives) == (True, 1)
     assert isnan(one.auc.value)
@@ -78,6 +84,6 @@ def test_too_few_rows_are_counted_and_no_figure_is_told() -> None:
 
 
 def test_a_slice_that_holds_everything_is_none() -> None:
-    rows = [judged(row("gun", label="1"), gun=0.9), judged(row("none", label="0"), gun=0.5)]
+    rows = [scored(row("gun", label="1"), gun=0.9), scored(row("none", label="0"), gun=0.5)]
 
-    assert slices(rows, {"gun": DAY, "none": DAY}, rounds=5) == []
+    assert measure_slices(rows, {"gun": DAY, "none": DAY}, rounds=5) == []

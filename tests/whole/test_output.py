@@ -33,7 +33,7 @@ def test_a_closed_output_is_told_before_work_begins(sample_media: Media) -> None
     ended = run("scan", sample_media("ts_h264").path, shell='exec "$@" >&-', extra=WITHOUT_MODELS)
 
     assert ended.returncode == 2
-    assert ended.stderr == b"streamwarden: standard output is closed; direct it somewhere\n"
+    assert ended.stderr == b"streamwarden: standard output is closed; redirect it\n"
 
 
 def test_a_reader_that_leaves_ends_the_scan_quietly(sample_media: Media) -> None:

@@ -1,9 +1,9 @@
-"""Charts as SVG: pure functions from nouns to text, without a script, a font or a file of their
-own.
+"""Charts as SVG: pure functions from values to text, without scripts, fonts or external files.
 
-    axis (where a value lies, ticks) + svg (escaped elements) -> frame (plot, axes, legend) -> lines, bars, reliability
+    axis (positions, ticks) + svg (escaped elements) -> frame (plot, axes, legend)
+    -> lines, bars, reliability
 
-Each chart has a title and a description that say the same to who cannot see it. Colours are told
-apart by colour-blind people, lines by their dashes too. Colours stand in attributes, so that a
-chart alone is readable; a page's style may say others for ``.series-1`` and so on.
+Each chart has a title and a description for screen readers. Its colours can be distinguished by
+colour-blind readers, and lines differ in their dashes as well. Colours are set in attributes, so
+that a chart can be shown alone; a page's style sheet may override them by ``.series-1`` and so on.
 """

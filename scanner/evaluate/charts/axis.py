@@ -1,5 +1,4 @@
-"""One direction of a chart: which values it spans, where each lies, and which are written beside
-it."""
+"""One axis of a chart: its range, the position of each value, and the ticks."""
 
 from __future__ import annotations
 
@@ -13,11 +12,11 @@ __all__ = ["Axis", "percents", "plain_number"]
 
 MOST_TICKS = 7
 FEW_DECADES = 3
-"""Up to so many decades, 2 and 5 are written between the powers of ten."""
+"""Up to this number of decades, 2 and 5 are ticks as well as the powers of ten."""
 
 
 def plain_number(value: float) -> str:
-    """A value as it is written beside an axis.
+    """Format a value for an axis.
 
     >>> plain_number(0.1), plain_number(20.0)
     ('0.1', '20')
@@ -26,7 +25,7 @@ def plain_number(value: float) -> str:
 
 
 def percents(value: float) -> str:
-    """A share as it is written beside an axis."""
+    """Format a share for an axis."""
     return percent(value)
 
 
@@ -34,7 +33,7 @@ def percents(value: float) -> str:
 class Axis:
     """From ``low`` to ``high``.
 
-    Values beyond an end lie on it; on a logarithmic axis so does zero.
+    Values beyond an end are drawn at that end, and so is zero on a logarithmic axis.
     """
 
     title: str
@@ -43,7 +42,7 @@ class Axis:
     high: float
     log: bool = False
     ticks: tuple[float, ...] = ()
-    """Chosen where none are given."""
+    """Chosen automatically if empty."""
     write: Callable[[float], str] = plain_number
 
     def __post_init__(self) -> None:
@@ -51,22 +50,22 @@ class Axis:
             raise ValueError(f"axis {self.title!r} must rise, got {self.low} to {self.high}")
         if self.log and not self.low > 0:
             raise ValueError(
-                f"a logarithmic axis begins above 0, {self.title!r} begins at {self.low}"
+                f"a logarithmic axis must begin above 0, {self.title!r} begins at {self.low}"
             )
 
     def place(self, value: float) -> float:
-        """Where the value lies, 0 at ``low`` and 1 at ``high``.
+        """Return the position of the value: 0 at ``low``, 1 at ``high``.
 
         >>> Axis(title="", low=0.01, high=100, log=True).place(1.0)
         0.5
         """
-        held = min(max(value, self.low), self.high)
+        clamped = min(max(value, self.low), self.high)
         if self.log:
-            return log10(held / self.low) / log10(self.high / self.low)
-        return (held - self.low) / (self.high - self.low)
+            return log10(clamped / self.low) / log10(self.high / self.low)
+        return (clamped - self.low) / (self.high - self.low)
 
     def marks(self) -> tuple[float, ...]:
-        """The values that are written, rising."""
+        """Return the values of the ticks, rising."""
         if self.ticks:
             return tuple(tick for tick in sorted(self.ticks) if self.low <= tick <= self.high)
         return tuple(self._decades() if self.log else self._steps())

@@ -1,5 +1,4 @@
-"""Values side by side, each with its interval: bars that lie, so that names of any length can be
-read."""
+"""Horizontal bars with intervals; horizontal, so that long names can be read."""
 
 from __future__ import annotations
 
@@ -17,9 +16,9 @@ from scanner.evaluate.charts.svg import drawing, element, text
 __all__ = ["Bar", "bar_chart"]
 
 NAMES = 190.0
-"""Pixels of the names' column."""
+"""Pixels of the column of names."""
 VALUES = 130.0
-"""Pixels of the written values' column."""
+"""Pixels of the column of values."""
 PLOT = 360.0
 TOP = 36.0
 ROW = 24.0
@@ -29,9 +28,9 @@ BELOW = 44.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A value with a name; its interval where ``low`` and ``high`` are finite.
+    """A named value, with its interval if ``low`` and ``high`` are finite.
 
-    A value that is not finite is told as missing.
+    A value that is not finite is shown as missing.
     """
 
     name: str
@@ -39,7 +38,7 @@ class Bar:
     low: float = float("nan")
     high: float = float("nan")
     note: str = ""
-    """In place of the written value, such as why there is none."""
+    """Replaces the written value, for instance with the reason why there is none."""
 
 
 def bar_chart(
@@ -51,9 +50,9 @@ def bar_chart(
     base: float | None = None,
     reference: float | None = None,
 ) -> Markup:
-    """One row for each bar.
+    """Draw one row for each bar.
 
-    Bars grow from ``base`` (the axis' low end, else); ``reference`` is a line to compare with.
+    Bars grow from ``base`` (by default the axis' low end); ``reference`` is a line for comparison.
     """
     start = axis.low if base is None else base
     foot = TOP + ROW * max(len(bars), 1)

@@ -1,4 +1,4 @@
-"""What charts share: the plot's rectangle, its axes and grid, the legend, the palette."""
+"""Common parts of charts: plot area, axes and grid, legend, palette."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ __all__ = [
     "Plot",
     "axes",
     "colour",
+    "diagonal",
     "halo",
     "legend",
     "legend_height",
@@ -23,19 +24,19 @@ __all__ = [
 ]
 
 COLOURS = ("#0072b2", "#c44e00", "#007a5a", "#a3487f", "#7a5c00", "#5b3fa8", "#3f3f46")
-"""After Okabe and Ito, darkened until each stands out from white (contrast 4.5 or more)."""
+"""After Okabe and Ito, darkened to a contrast of at least 4.5 against white."""
 DASHES = ("none", "8 4", "2 3", "10 3 2 3", "5 2", "14 4", "1 2")
 ROW = 20.0
-"""Pixels of a line of the legend."""
+"""Pixels per line of the legend."""
 SAMPLE = 30.0
 """Pixels of a line's sample in the legend."""
 COLUMNS_FROM = 4
-"""So many entries of the legend stand in two columns."""
+"""Number of entries from which on the legend has two columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """Where values are drawn, in pixels of the picture; y grows downwards."""
+    """The plot area in pixels of the picture; y grows downwards."""
 
     x: Axis
     y: Axis
@@ -55,16 +56,16 @@ class Plot:
         return self.top + self.height
 
     def across(self, value: float) -> float:
-        """The pixel of a value of x."""
+        """Return the pixel of a value of x."""
         return self.left + self.width * self.x.place(value)
 
     def down(self, value: float) -> float:
-        """The pixel of a value of y."""
+        """Return the pixel of a value of y."""
         return self.foot - self.height * self.y.place(value)
 
 
 def axes(plot: Plot, title: str) -> Iterator[Markup]:
-    """The chart's title, its ground, grid, ticks and the axes' titles."""
+    """Yield the chart's title, background, grid, ticks and axis titles."""
     yield text(
         title, plot.left, 20, font_size=15, font_weight=600, fill="#18181b", class_="chart-title"
     )
@@ -99,13 +100,21 @@ def axes(plot: Plot, title: str) -> Iterator[Markup]:
     )
 
 
+def diagonal(plot: Plot) -> Markup:
+    """Draw a dashed line from corner to corner."""
+    path = f"M{plot.left:g} {plot.foot:g}L{plot.right:g} {plot.top:g}"
+    return element(
+        "path", d=path, fill="none", stroke="#71717a", stroke_dasharray="4 4", class_="chance"
+    )
+
+
 def colour(index: int) -> str:
-    """Of a series; the palette repeats, the dashes then differ."""
+    """Return the colour of a series; the palette repeats with other dashes."""
     return COLOURS[index % len(COLOURS)]
 
 
 def stroke(index: int) -> dict[str, str | float]:
-    """The attributes of a series' line."""
+    """Return the attributes of a series' line."""
     dashes = DASHES[(index + index // len(COLOURS)) % len(DASHES)]
     return {
         "stroke": colour(index),
@@ -116,7 +125,7 @@ def stroke(index: int) -> dict[str, str | float]:
 
 
 def halo() -> dict[str, str | float]:
-    """The attributes of words that lie over lines."""
+    """Return the attributes of text that is drawn over lines."""
     return {
         "paint_order": "stroke",
         "stroke": "#fafafa",
@@ -127,12 +136,12 @@ def halo() -> dict[str, str | float]:
 
 
 def legend_height(count: int) -> float:
-    """Pixels that the legend takes."""
+    """Return the height of the legend in pixels."""
     return ROW * (-(-count // 2) if count >= COLUMNS_FROM else count)
 
 
 def legend(names: Sequence[str], left: float, top: float, width: float) -> Iterator[Markup]:
-    """A sample of each line and its name."""
+    """Yield a sample of each line with its name."""
     columns = 2 if len(names) >= COLUMNS_FROM else 1
     rows = -(-len(names) // columns)
     for index, name in enumerate(names):

@@ -1,5 +1,4 @@
-"""Curves over a plane: one value against another, several series, each with an interval and marked
-points."""
+"""Line charts: several series, each with an interval and marked points."""
 
 from __future__ import annotations
 
@@ -11,18 +10,27 @@ from math import isfinite
 from markupsafe import Markup
 
 from scanner.evaluate.charts.axis import Axis
-from scanner.evaluate.charts.frame import Plot, axes, colour, halo, legend, legend_height, stroke
+from scanner.evaluate.charts.frame import (
+    Plot,
+    axes,
+    colour,
+    diagonal,
+    halo,
+    legend,
+    legend_height,
+    stroke,
+)
 from scanner.evaluate.charts.svg import drawing, element, number, text
 
-__all__ = ["Band", "Line", "Mark", "line_chart"]
+__all__ = ["ChartLine", "IntervalBand", "PointMark", "line_chart"]
 
 BELOW = 60.0
-"""Pixels under the plot, for ticks and the axis' title."""
+"""Pixels below the plot, for ticks and the axis title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """A point that is worth a word, such as the threshold in force."""
+class PointMark:
+    """A labelled point, such as the threshold in force."""
 
     x: float
     y: float
@@ -30,8 +38,8 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
-    """Where a line's interval lies: ``low`` and ``high`` of y at each ``x``."""
+class IntervalBand:
+    """The interval of a line: ``low`` and ``high`` of y at each ``x``."""
 
     x: tuple[float, ...]
     low: tuple[float, ...]
@@ -40,21 +48,23 @@ class Band:
     def __post_init__(self) -> None:
         if not len(self.x) == len(self.low) == len(self.high):
             raise ValueError(
-                f"a band has one low and one high for each x, got {len(self.x)}, {len(self.low)} and {len(self.high)}"
+                "a band has one low and one high for each x, got"
+                f" {len(self.x)}, {len(self.low)} and {len(self.high)}"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One series. Points are joined in their order; what is not finite breaks the line."""
+class ChartLine:
+    """One series. Points are joined in their order; a value that is not finite interrupts the
+    line."""
 
     name: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     step: bool = False
-    """Across first, then up or down: a quantity that holds until the next point."""
-    band: Band | None = None
-    marks: tuple[Mark, ...] = ()
+    """Draw a step function: a value holds until the next point."""
+    band: IntervalBand | None = None
+    marks: tuple[PointMark, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y):
@@ -62,15 +72,20 @@ class Line:
 
 
 def line_chart(
-    title: str, description: str, x: Axis, y: Axis, lines: Sequence[Line], *, diagonal: bool = False
+    title: str,
+    description: str,
+    x: Axis,
+    y: Axis,
+    lines: Sequence[ChartLine],
+    *,
+    chance: bool = False,
 ) -> Markup:
-    """All lines over one pair of axes, with a legend below; ``diagonal`` draws what chance would
-    give, corner to corner."""
+    """Draw all lines over one pair of axes with a legend below; ``chance`` adds the diagonal."""
     plot = Plot(x=x, y=y)
     foot = plot.foot + BELOW
     parts = chain(
         axes(plot, title),
-        _diagonal(plot) if diagonal else (),
+        (diagonal(plot),) if chance else (),
         (
             _band(plot, line.band, index)
             for index, line in enumerate(lines)
@@ -88,20 +103,13 @@ def line_chart(
     return drawing(title, description, plot.right + 20, foot + legend_height(len(lines)), *parts)
 
 
-def _diagonal(plot: Plot) -> Iterator[Markup]:
-    path = f"M{plot.left:g} {plot.foot:g}L{plot.right:g} {plot.top:g}"
-    yield element(
-        "path", d=path, fill="none", stroke="#71717a", stroke_dasharray="4 4", class_="chance"
-    )
-
-
-def _curve(plot: Plot, line: Line, index: int) -> Markup:
+def _curve(plot: Plot, line: ChartLine, index: int) -> Markup:
     return element(
         "path", d=_path(plot, line), fill="none", stroke_linejoin="round", **stroke(index)
     )
 
 
-def _path(plot: Plot, line: Line) -> str:
+def _path(plot: Plot, line: ChartLine) -> str:
     drawn, broken = [], True
     for x, y in zip(line.x, line.y, strict=True):
         if not (isfinite(x) and isfinite(y)):
@@ -114,7 +122,7 @@ def _path(plot: Plot, line: Line) -> str:
     return "".join(drawn)
 
 
-def _band(plot: Plot, band: Band, index: int) -> Markup:
+def _band(plot: Plot, band: IntervalBand, index: int) -> Markup:
     there = [
         (plot.across(x), plot.down(high))
         for x, high in zip(band.x, band.high, strict=True)
@@ -135,7 +143,7 @@ def _band(plot: Plot, band: Band, index: int) -> Markup:
     )
 
 
-def _mark(plot: Plot, mark: Mark, index: int) -> Iterator[Markup]:
+def _mark(plot: Plot, mark: PointMark, index: int) -> Iterator[Markup]:
     x, y = plot.across(mark.x), plot.down(mark.y)
     left = x > plot.left + plot.width * 0.6
     yield element(

@@ -1,4 +1,4 @@
-"""How often what was given a probability came true."""
+"""Reliability diagrams: predicted probability against observed frequency."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from math import isfinite
 from markupsafe import Markup
 
 from scanner.evaluate.charts.axis import Axis
-from scanner.evaluate.charts.frame import Plot, axes, colour, halo
+from scanner.evaluate.charts.frame import Plot, axes, colour, diagonal, halo
 from scanner.evaluate.charts.svg import drawing, element, text
 
-__all__ = ["Bin", "reliability_diagram"]
+__all__ = ["CalibrationBin", "reliability_diagram"]
 
 SIDE = 340.0
 BELOW = 60.0
@@ -22,45 +22,38 @@ COUNTS = 64.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
-    """Rows whose scores lie together."""
+class CalibrationBin:
+    """Rows with similar scores."""
 
     low: float
     high: float
     count: int
     mean: float
-    """Mean score; NaN where there is no row."""
+    """Mean score; NaN if there are no rows."""
     share: float
-    """Of positives among them, with its interval."""
+    """Share of positives among them, with its interval."""
     share_low: float
     share_high: float
 
 
-def reliability_diagram(title: str, description: str, bins: Sequence[Bin]) -> Markup:
-    """Points on the dashed line are honest; above it scores are too low, below it too high.
+def reliability_diagram(title: str, description: str, bins: Sequence[CalibrationBin]) -> Markup:
+    """Draw one point for each bin, and the number of its rows below.
 
-    Beneath, how many rows each point has.
+    Points on the dashed line are calibrated; above it scores are too low, below it too high.
     """
     shares = Axis(title="came true", low=0.0, high=1.0)
     plot = Plot(x=Axis(title="score", low=0.0, high=1.0), y=shares, width=SIDE, height=SIDE)
     filled = [one for one in bins if one.count and isfinite(one.mean)]
     parts = chain(
         axes(plot, title),
-        (_diagonal(plot),),
+        (diagonal(plot),),
         (part for one in filled for part in _point(plot, one)),
         (part for part in _counts(plot, filled)),
     )
     return drawing(title, description, plot.right + 20, plot.foot + BELOW + COUNTS, *parts)
 
 
-def _diagonal(plot: Plot) -> Markup:
-    path = f"M{plot.left:g} {plot.foot:g}L{plot.right:g} {plot.top:g}"
-    return element(
-        "path", d=path, fill="none", stroke="#71717a", stroke_dasharray="4 4", class_="chance"
-    )
-
-
-def _point(plot: Plot, one: Bin) -> Iterator[Markup]:
+def _point(plot: Plot, one: CalibrationBin) -> Iterator[Markup]:
     x = plot.across(one.mean)
     if isfinite(one.share_low) and isfinite(one.share_high):
         low, high = plot.down(one.share_low), plot.down(one.share_high)
@@ -76,8 +69,9 @@ def _point(plot: Plot, one: Bin) -> Iterator[Markup]:
     yield element("circle", cx=x, cy=plot.down(one.share), r=4.5, fill=colour(0), class_="dot")
 
 
-def _counts(plot: Plot, filled: Sequence[Bin]) -> Iterator[Markup]:
-    """Square roots, so that a bin of ten is seen beside one of thousands."""
+def _counts(plot: Plot, filled: Sequence[CalibrationBin]) -> Iterator[Markup]:
+    """Yield the bars of counts; their heights are square roots, so that ten rows can be seen beside
+    thousands."""
     top = plot.foot + BELOW
     most = max((one.count for one in filled), default=1)
     for one in filled:

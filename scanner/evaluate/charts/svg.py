@@ -1,4 +1,4 @@
-"""SVG elements whose text and attributes are escaped, because names in them are other people's."""
+"""SVG elements; text and attributes are escaped, because names come from outside."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ __all__ = ["drawing", "element", "number", "text"]
 
 
 def element(name: str, /, *children: str, **attributes: str | float) -> Markup:
-    """One element. Children that are no ``Markup`` are text; ``stroke_width`` is ``stroke-width``,
-    ``class_`` is ``class``.
+    """Return one element. Children that are no ``Markup`` are text; ``stroke_width`` becomes
+    ``stroke-width``, ``class_`` becomes ``class``.
 
     >>> print(element("text", "a < b", x=1.5, class_="tick"))
     <text x="1.5" class="tick">a &lt; b</text>
     """
-    said = Markup("").join(
+    written = Markup("").join(
         Markup(' {}="{}"').format(_name(key), _value(value)) for key, value in attributes.items()
     )
     inner = Markup("").join(
         child if isinstance(child, Markup) else escape(plain(child)) for child in children
     )
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), said, inner)
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inner)
 
 
 def text(
-    said: str, x: float, y: float, *, anchor: str = "start", **attributes: str | float
+    content: str, x: float, y: float, *, anchor: str = "start", **attributes: str | float
 ) -> Markup:
-    """Words at a place; ``anchor`` is ``start``, ``middle`` or ``end``."""
+    """Return text at a position; ``anchor`` is ``start``, ``middle`` or ``end``."""
     return element(
         "text",
-        said,
+        content,
         x=x,
         y=y,
         text_anchor=anchor,
@@ -42,7 +42,8 @@ def text(
 
 
 def drawing(title: str, description: str, width: float, height: float, *parts: Markup) -> Markup:
-    """The whole picture, as wide as its place allows and read out as its title and description."""
+    """Return the whole picture: as wide as its container allows, and read aloud as its title and
+    description."""
     key = hashlib.sha256(f"{title}\n{description}".encode("utf-8", "surrogatepass")).hexdigest()[
         :10
     ]
@@ -63,7 +64,7 @@ def drawing(title: str, description: str, width: float, height: float, *parts: M
 
 
 def number(value: float) -> str:
-    """A coordinate to a hundredth of a pixel.
+    """Return a coordinate rounded to a hundredth of a pixel.
 
     >>> number(2.50001), number(-0.001)
     ('2.5', '0')

@@ -1,7 +1,7 @@
-"""Evaluation on streams: long streams put together from scored footage, events at known times,
-folded as live.
+"""Evaluation on streams: long streams assembled from scored files, with events at known times,
+folded as a live stream is.
 
-recordings (what models said of files)  ->  footage (pieces, takes)  ->  assemble (streams)
-    ->  live (the product's own fold)               -> outcome (delays, misses, false incidents)
-    ->  sweep (every threshold at once)  ->  fit    -> outcome
+recordings (scores of each file) -> pieces (safe pieces, event clips) -> assemble (streams) ->
+folding (the product's own fold) -> outcome (delays, misses, false incidents) -> sweep (all
+thresholds at once) -> fit -> outcome
 """

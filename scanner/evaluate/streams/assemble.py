@@ -1,10 +1,9 @@
-"""Streams with events at known times, put together from scored pieces. Pure, and the same for the
-same seed.
+"""Streams with events at known times, assembled from scored pieces. Pure; the same seed gives the
+same streams.
 
-A *safe* stream shows each safe piece of one kind and one fold once, so that no second of it is
-counted twice. A *staged* stream shows one event: something before it, the event, something after
-it. Nothing that happens outside the event is counted there, because its surroundings are used many
-times.
+A *safe* stream shows each safe piece of one kind and one fold once, so that no second is counted
+twice. A *staged* stream shows one event, with other footage before and after it. Nothing outside
+the event is counted there, because its surroundings are used many times.
 """
 
 from __future__ import annotations
@@ -17,31 +16,40 @@ from fractions import Fraction
 from random import Random
 from typing import Final
 
-from scanner.evaluate.streams.footage import Footage, Kind, Piece, Take
+from scanner.evaluate.streams.pieces import EventClip, FootageKind, FootagePool, Piece
 from scanner.media.sampling import Sampling
 from scanner.risk.observation import Ended, Observation, Sampled
 from scanner.types import Label, Span
 
-__all__ = ["FOLDS", "GRACE", "Event", "Lead", "Placed", "Stream", "assemble", "fold_of"]
+__all__ = [
+    "FOLDS",
+    "GRACE",
+    "AssembledStream",
+    "LeadIn",
+    "PlacedPiece",
+    "StagedEvent",
+    "assemble",
+    "assign_folds",
+]
 
 FOLDS: Final = 5
-LED_BY: Final = Fraction(20)
-"""Seconds of other footage before an event: more than any window in the table."""
+LEAD_SECONDS: Final = Fraction(20)
+"""Seconds of other footage before an event: longer than any window of the methods."""
 GRACE: Final = Fraction(10)
-"""An incident that opens up to so many seconds after an event is over has still found it."""
-FOLLOWED_BY: Final = GRACE + 2
-SOONEST: Final = Sampling().min_gap
-PER_GROUP: Final = 12
-"""Takes of one group and label, at most: an hour of one camera is still one camera."""
-PER_KIND: Final = 120
-"""Takes of one label and one kind of footage, at most, groups taking turns."""
+"""An incident that opens up to this many seconds after the end of an event still detects it."""
+TAIL_SECONDS: Final = GRACE + 2
+MIN_SAMPLE_GAP: Final = Sampling().min_gap
+MAX_PER_GROUP: Final = 12
+"""Event clips of one group and label: an hour of one camera is still one camera."""
+MAX_PER_KIND: Final = 120
+"""Event clips of one label and one kind of footage; groups take turns."""
 
 
-class Lead(StrEnum):
-    """What a stream shows before the event."""
+class LeadIn(StrEnum):
+    """The footage that a stream shows before the event."""
 
     OWN = "own"
-    """The same camera: the onset comes without a cut."""
+    """The same camera: the onset has no cut."""
     ORDINARY = "ordinary"
     """Another camera: the onset is a cut."""
     GAMES = "games"
@@ -49,122 +57,127 @@ class Lead(StrEnum):
 
     @property
     def cut(self) -> bool:
-        """Whether a scene begins with the event."""
-        return self is not Lead.OWN
+        """Whether the event begins with a cut."""
+        return self is not LeadIn.OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A piece on the stream's clock."""
+class PlacedPiece:
+    """A piece with its position on the stream's clock."""
 
     piece: Piece
     start: Fraction
     cut: bool
-    """A scene begins with it."""
+    """Whether it begins with a cut."""
 
     @property
     def end(self) -> Fraction:
-        """Where the next one begins."""
+        """The start of the next piece."""
         return self.start + self.piece.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A label, there for a known time."""
+class StagedEvent:
+    """A label that is present for a known time."""
 
     label: Label
     group: str
     span: Span
-    lead: Lead
-    shown: Kind
-    """What it is shown by: video, frames of a scene, or a held photograph."""
+    lead: LeadIn
+    shown: FootageKind
+    """The footage that shows it: video, frames of a scene, or a photograph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """Pieces side by side from 0."""
+class AssembledStream:
+    """Consecutive pieces, from time 0."""
 
     name: str
     fold: int
-    placed: tuple[Placed, ...]
-    event: Event | None = None
-    """None: a safe stream."""
+    placed: tuple[PlacedPiece, ...]
+    event: StagedEvent | None = None
+    """None in a safe stream."""
 
     @property
     def length(self) -> Fraction:
-        """Seconds."""
+        """Duration in seconds."""
         return self.placed[-1].end
 
     def observations(self) -> Iterator[Observation]:
-        """What the fold is given, in order."""
-        yield from self.looks()
+        """Yield the fold's input, in order."""
+        yield from self.samples()
         yield Ended(at=self.length)
 
-    def looks(self) -> Iterator[Sampled]:
-        """All looks, less those at the end of a piece that no sampler would have taken so shortly
-        before the next one.
+    def samples(self) -> Iterator[Sampled]:
+        """Yield all samples, except those at the end of a piece that a sampler would not take so
+        shortly before the next one.
 
-        A short file is looked at once more at its end, so that it has two looks; a stream goes on,
-        and its next look comes. A cut is told with the first frame and with the first burst after
+        A short file is sampled once more at its end, so that it has two samples; in a stream the
+        next piece follows instead. A cut is reported with the first frame and the first burst after
         it, for the labels that each of them judges.
         """
-        following = (*(one.start + one.piece.looks[0].at for one in self.placed[1:]), None)
+        following = (*(one.start + one.piece.samples[0].at for one in self.placed[1:]), None)
         for one, next_at in zip(self.placed, following, strict=True):
-            looks = (
-                one.piece.looks
+            samples = (
+                one.piece.samples
                 if next_at is None
-                else tuple(_taken(one.piece.looks, next_at - one.start))
+                else tuple(_keep_samples(one.piece.samples, next_at - one.start))
             )
-            for look in looks:
-                first = next(other for other in looks if other.moving is look.moving)
-                yield replace(look, at=one.start + look.at, cut=one.cut and look is first)
+            for sample in samples:
+                first = next(other for other in samples if other.moving is sample.moving)
+                yield replace(sample, at=one.start + sample.at, cut=one.cut and sample is first)
 
 
-def _taken(looks: Sequence[Sampled], next_at: Fraction) -> Iterator[Sampled]:
-    """Bursts, and frames that are early enough before the next piece; the first one of them always."""
-    first = next((look.at for look in looks if not look.moving), None)
+def _keep_samples(samples: Sequence[Sampled], next_at: Fraction) -> Iterator[Sampled]:
+    """Yield bursts, the first frame, and frames that are early enough before the next piece."""
+    first = next((sample.at for sample in samples if not sample.moving), None)
     return (
-        look for look in looks if look.moving or look.at == first or next_at - look.at >= SOONEST
+        sample
+        for sample in samples
+        if sample.moving or sample.at == first or next_at - sample.at >= MIN_SAMPLE_GAP
     )
 
 
-def assemble(footage: Footage, seed: int = 0) -> tuple[Stream, ...]:
-    """All safe and all staged streams of the footage; every stream is of one fold, and so is every
-    group."""
-    folds = fold_of(footage, seed)
+def assemble(pool: FootagePool, seed: int = 0) -> tuple[AssembledStream, ...]:
+    """Return all safe and all staged streams of the pool; every stream and every group belongs to
+    one fold."""
+    folds = assign_folds(pool, seed)
     random = Random(seed)
-    safe = _safe(footage.safe, folds, random)
-    return (*safe, *_staged(footage, folds, random))
+    safe = _safe_streams(pool.safe, folds, random)
+    return (*safe, *_staged_streams(pool, folds, random))
 
 
-def fold_of(footage: Footage, seed: int = 0) -> dict[str, int]:
-    """Which fold a group is of.
+def assign_folds(pool: FootagePool, seed: int = 0) -> dict[str, int]:
+    """Return the fold of each group.
 
-    Groups of one label or kind are dealt out in turns, so that every fold has some of each.
+    Groups of one label or kind are assigned in turn, so that every fold has some of each.
     """
     random = Random(seed)
-    dealt: dict[str, int] = {}
-    for groups in _dealing(footage):
-        new = [group for group in groups if group not in dealt]
+    assigned: dict[str, int] = {}
+    for groups in _groups_to_assign(pool):
+        new = [group for group in groups if group not in assigned]
         random.shuffle(new)
-        held = [sum(dealt.get(group) == fold for group in groups) for fold in range(FOLDS)]
+        counts = [sum(assigned.get(group) == fold for group in groups) for fold in range(FOLDS)]
         for group in new:
-            fold = min(range(FOLDS), key=lambda index: (held[index], index))
-            dealt[group] = fold
-            held[fold] += 1
-    return dealt
+            fold = min(range(FOLDS), key=lambda index: (counts[index], index))
+            assigned[group] = fold
+            counts[fold] += 1
+    return assigned
 
 
-def _dealing(footage: Footage) -> Iterator[list[str]]:
-    """Groups of each label, then those of each kind of safe footage; in a stable order, once each."""
-    for label in sorted({take.label for take in footage.takes}):
-        yield sorted({take.group for take in footage.takes if take.label == label})
-    for kind in Kind:
-        yield sorted({piece.group for piece in footage.safe if piece.kind is kind})
+def _groups_to_assign(pool: FootagePool) -> Iterator[list[str]]:
+    """Yield the groups of each label, then those of each kind of safe footage, in a stable
+    order."""
+    for label in sorted({clip.label for clip in pool.event_clips}):
+        yield sorted({clip.group for clip in pool.event_clips if clip.label == label})
+    for kind in FootageKind:
+        yield sorted({piece.group for piece in pool.safe if piece.kind is kind})
 
 
-def _safe(pieces: Sequence[Piece], folds: Mapping[str, int], random: Random) -> Iterator[Stream]:
-    together: dict[tuple[int, Kind], dict[str, list[Piece]]] = defaultdict(
+def _safe_streams(
+    pieces: Sequence[Piece], folds: Mapping[str, int], random: Random
+) -> Iterator[AssembledStream]:
+    together: dict[tuple[int, FootageKind], dict[str, list[Piece]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for piece in pieces:
@@ -172,80 +185,93 @@ def _safe(pieces: Sequence[Piece], folds: Mapping[str, int], random: Random) -> 
     for (fold, kind), groups in sorted(together.items()):
         order = sorted(groups)
         random.shuffle(order)
-        shown = [piece for group in order for piece in groups[group]]
-        if kind is not Kind.PHOTOGRAPHS:
-            yield Stream(name=f"safe/{kind}/{fold}", fold=fold, placed=tuple(_placed(shown)))
+        members = [piece for group in order for piece in groups[group]]
+        if kind is not FootageKind.PHOTOGRAPHS:
+            yield AssembledStream(
+                name=f"safe/{kind}/{fold}", fold=fold, placed=tuple(_place(members))
+            )
             continue
-        for piece in shown:  # apart, so that an incident on one never hides another's
-            yield Stream(
-                name=f"safe/{kind}/{piece.name}", fold=fold, placed=tuple(_placed([piece]))
+        for piece in members:  # one stream each, so that no incident hides another
+            yield AssembledStream(
+                name=f"safe/{kind}/{piece.name}", fold=fold, placed=tuple(_place([piece]))
             )
 
 
-def _placed(pieces: Iterable[Piece]) -> Iterator[Placed]:
-    """Side by side.
+def _place(pieces: Iterable[Piece]) -> Iterator[PlacedPiece]:
+    """Place the pieces one after another.
 
-    What one camera shows goes on without a cut; every clip of a game is a scene of its own.
+    Consecutive pieces of one camera have no cut between them; every clip of a game begins with a
+    cut.
     """
     at = Fraction(0)
     group: str | None = None
     for piece in pieces:
-        cut = piece.group != group or piece.kind is Kind.GAMES
-        yield Placed(piece=piece, start=at, cut=cut)
+        cut = piece.group != group or piece.kind is FootageKind.GAMES
+        yield PlacedPiece(piece=piece, start=at, cut=cut)
         at, group = at + piece.length, piece.group
 
 
-def _staged(footage: Footage, folds: Mapping[str, int], random: Random) -> Iterator[Stream]:
-    around: dict[tuple[int, Kind], list[Piece]] = defaultdict(list)
-    for piece in footage.safe:
-        around[folds[piece.group], piece.kind].append(piece)
-    for label in sorted({take.label for take in footage.takes}):
-        takes = [take for take in footage.takes if take.label == label]
+def _staged_streams(
+    pool: FootagePool, folds: Mapping[str, int], random: Random
+) -> Iterator[AssembledStream]:
+    surroundings: dict[tuple[int, FootageKind], list[Piece]] = defaultdict(list)
+    for piece in pool.safe:
+        surroundings[folds[piece.group], piece.kind].append(piece)
+    for label in sorted({clip.label for clip in pool.event_clips}):
+        event_clips = [clip for clip in pool.event_clips if clip.label == label]
         drawn = [
-            take
-            for kind in Kind
-            for take in _drawn([take for take in takes if take.kind is kind], random)
+            clip
+            for kind in FootageKind
+            for clip in _draw_clips([clip for clip in event_clips if clip.kind is kind], random)
         ]
-        for number, take in enumerate(drawn):
-            fold = folds[take.group]
-            for lead in Lead:
+        for number, clip in enumerate(drawn):
+            fold = folds[clip.group]
+            for lead in LeadIn:
                 before = (
-                    take.before
-                    if lead is Lead.OWN
-                    else _about(around[fold, Kind(lead)], take.group, LED_BY, random)
+                    clip.before
+                    if lead is LeadIn.OWN
+                    else _draw_pieces(
+                        surroundings[fold, FootageKind(lead)], clip.group, LEAD_SECONDS, random
+                    )
                 )
-                after = _about(
-                    [*around[fold, Kind.ORDINARY], *around[fold, Kind.GAMES]],
-                    take.group,
-                    FOLLOWED_BY,
+                after = _draw_pieces(
+                    [
+                        *surroundings[fold, FootageKind.ORDINARY],
+                        *surroundings[fold, FootageKind.GAMES],
+                    ],
+                    clip.group,
+                    TAIL_SECONDS,
                     random,
                 )
                 if before and after:
-                    yield _stream(f"{label}/{number}/{lead}", fold, take, lead, before, after)
+                    yield _staged_stream(
+                        f"{label}/{number}/{lead}", fold, clip, lead, before, after
+                    )
 
 
-def _drawn(takes: Sequence[Take], random: Random) -> list[Take]:
-    """At most so many of each group and of all; groups take turns."""
-    groups: dict[str, list[Take]] = defaultdict(list)
-    for take in takes:
-        groups[take.group].append(take)
-    for held in groups.values():
-        random.shuffle(held)
+def _draw_clips(event_clips: Sequence[EventClip], random: Random) -> list[EventClip]:
+    """Draw at most ``MAX_PER_GROUP`` clips of each group and ``MAX_PER_KIND`` in all; groups take
+    turns."""
+    groups: dict[str, list[EventClip]] = defaultdict(list)
+    for clip in event_clips:
+        groups[clip.group].append(clip)
+    for members in groups.values():
+        random.shuffle(members)
     order = sorted(groups)
     random.shuffle(order)
     turns = [
         groups[group][turn]
-        for turn in range(PER_GROUP)
+        for turn in range(MAX_PER_GROUP)
         for group in order
         if turn < len(groups[group])
     ]
-    return turns[:PER_KIND]
+    return turns[:MAX_PER_KIND]
 
 
-def _about(
+def _draw_pieces(
     pool: Sequence[Piece], group: str, seconds: Fraction, random: Random
 ) -> tuple[Piece, ...]:
-    """Pieces of other groups, at random, until they are so long."""
+    """Draw random pieces of other groups until they last ``seconds``."""
     others = [piece for piece in pool if piece.group != group]
     random.shuffle(others)
     chosen: list[Piece] = []
@@ -256,19 +282,24 @@ def _about(
     return tuple(chosen)
 
 
-def _stream(
-    name: str, fold: int, take: Take, lead: Lead, before: Sequence[Piece], after: Sequence[Piece]
-) -> Stream:
-    placed = list(_placed([*before, *take.shows, *after]))
-    first, following = len(before), len(before) + len(take.shows)
+def _staged_stream(
+    name: str,
+    fold: int,
+    clip: EventClip,
+    lead: LeadIn,
+    before: Sequence[Piece],
+    after: Sequence[Piece],
+) -> AssembledStream:
+    placed = list(_place([*before, *clip.pieces, *after]))
+    first, following = len(before), len(before) + len(clip.pieces)
     placed[first] = replace(placed[first], cut=lead.cut)
     placed[following] = replace(placed[following], cut=True)
     onset = placed[first].start
-    event = Event(
-        label=take.label,
-        group=take.group,
-        span=Span(start=onset, end=onset + take.length),
+    event = StagedEvent(
+        label=clip.label,
+        group=clip.group,
+        span=Span(start=onset, end=onset + clip.length),
         lead=lead,
-        shown=take.kind,
+        shown=clip.kind,
     )
-    return Stream(name=name, fold=fold, placed=tuple(placed), event=event)
+    return AssembledStream(name=name, fold=fold, placed=tuple(placed), event=event)

@@ -1,11 +1,11 @@
-"""``a`` and ``b`` of the risk: how much likelier a level is where the label is there, ``ln ratio =
-a level + b``.
+"""Fits ``a`` and ``b`` of the risk: how much likelier a level is where the label is present, ``ln
+ratio = a level + b``.
 
-Fitted on windows of labelled streams by logistic regression, both classes weighing the same and
-every group within a class too, so that the prior of the streams that were put together drops out
-and the policy's live prior can take its place. Looks of the seconds after an event belong to
-neither class: the level remembers. Neither do held photographs, which say nothing of how a level
-moves.
+Fitted on samples of labelled streams by logistic regression, with equal weight for both classes and
+for every group within a class, so that the prior of the assembled streams drops out and the
+policy's live prior can take its place. Samples in the seconds after an event belong to neither
+class, because the level has memory. Photographs belong to neither, because they say nothing about
+how a level moves.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.evaluate.measures import Floats, Interval
-from scanner.evaluate.streams.course import course
-from scanner.evaluate.streams.footage import Kind
-from scanner.evaluate.streams.live import place_of
-from scanner.evaluate.streams.sweep import Candidate, Material
+from scanner.evaluate.streams.folding import place_of
+from scanner.evaluate.streams.levels import compute_levels
+from scanner.evaluate.streams.pieces import FootageKind
+from scanner.evaluate.streams.sweep import Candidate, LabelMaterial
 
-__all__ = ["LEAST_GROUPS", "Odds", "fit_odds"]
+__all__ = ["MIN_GROUPS", "Odds", "fit_odds"]
 
-LEAST_GROUPS: Final = 20
-"""Of either class: a line through fewer scenes says what those scenes are."""
-LEAST_SLOPE: Final = 0.1
-"""A line that is flatter says nothing of the level."""
+MIN_GROUPS: Final = 20
+"""Of either class: with fewer scenes, the line describes those scenes."""
+MIN_SLOPE: Final = 0.1
+"""A flatter line says nothing about the level."""
 ROUNDS: Final = 200
 STEPS: Final = 50
 RIDGE: Final = 1e-3
@@ -38,33 +38,33 @@ RIDGE: Final = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Odds:
-    """The line, and whether it is better than none."""
+    """The fitted line, and whether it is better than none."""
 
     a: Interval
     b: Interval
-    """95 % by bootstrap over groups."""
+    """Both with 95 % intervals by bootstrap over groups."""
     loss: float
-    """Mean log loss in nats at even odds, on groups that had no part in the fit; ln 2 = 0.693 is a
-    coin."""
+    """Mean log loss in nats at even odds, on groups that had no part in the fit; chance is ln 2 =
+    0.693."""
     plain_loss: float
-    """The same of a = 1, b = 0."""
+    """The loss of a = 1, b = 0."""
     groups: tuple[int, int]
-    """With the label and without."""
+    """With the label and without it."""
 
     @property
     def carried(self) -> bool:
-        """Whether the footage carries the fit: enough groups, a slope that is surely one, a lower
-        loss than without."""
+        """Whether the footage supports the fit: enough groups, a slope that is surely positive, and
+        a lower loss than without a fit."""
         return (
-            min(self.groups) >= LEAST_GROUPS
-            and self.a.low > LEAST_SLOPE
+            min(self.groups) >= MIN_GROUPS
+            and self.a.low > MIN_SLOPE
             and self.loss < self.plain_loss
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """One level for each look."""
+    """One level for each sample."""
 
     levels: Floats
     true: NDArray[np.bool_]
@@ -76,10 +76,10 @@ class _Windows:
 
 
 def fit_odds(
-    material: Material, candidate: Candidate, *, rounds: int = ROUNDS, seed: int = 0
+    material: LabelMaterial, candidate: Candidate, *, rounds: int = ROUNDS, seed: int = 0
 ) -> Odds:
-    """The line of a label under one method."""
-    windows = _windows(material, candidate)
+    """Fit the line of a label under one method."""
+    windows = _read_windows(material, candidate)
     counts = (
         len(np.unique(windows.groups[windows.true])),
         len(np.unique(windows.groups[~windows.true])),
@@ -87,8 +87,8 @@ def fit_odds(
     if min(counts) < 2:
         nothing = Interval(value=nan, low=nan, high=nan)
         return Odds(a=nothing, b=nothing, loss=nan, plain_loss=nan, groups=counts)
-    line = _line(windows)
-    drawn = np.array(list(_drawn(windows, rounds, np.random.default_rng(seed))))
+    line = _fit_line(windows)
+    drawn = np.array(list(_bootstrap_lines(windows, rounds, np.random.default_rng(seed))))
     low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
     a, b = (
         Interval(value=float(line[i]), low=float(low[i]), high=float(high[i])) for i in range(2)
@@ -97,13 +97,13 @@ def fit_odds(
         a=a,
         b=b,
         loss=_held_out_loss(windows),
-        plain_loss=_loss(windows, np.array([1.0, 0.0])),
+        plain_loss=_line_loss(windows, np.array([1.0, 0.0])),
         groups=counts,
     )
 
 
-def _windows(material: Material, candidate: Candidate) -> _Windows:
-    rows = list(_rows(material, candidate))
+def _read_windows(material: LabelMaterial, candidate: Candidate) -> _Windows:
+    rows = list(_window_rows(material, candidate))
     names = sorted({group for _, _, group, _ in rows})
     number = {name: index for index, name in enumerate(names)}
     return _Windows(
@@ -114,31 +114,37 @@ def _windows(material: Material, candidate: Candidate) -> _Windows:
     )
 
 
-def _rows(material: Material, candidate: Candidate) -> Iterator[tuple[float, bool, str, int]]:
-    """Level, whether the label is there, group, fold: within events, and on moving safe footage."""
+def _window_rows(
+    material: LabelMaterial, candidate: Candidate
+) -> Iterator[tuple[float, bool, str, int]]:
+    """Yield level, presence of the label, group and fold: within events, and on moving safe
+    footage."""
     policy = candidate.applied(material.policy)
-    for stream, looks in material.looks:
-        found = course(looks, policy)
+    for stream, samples in material.samples:
+        found = compute_levels(samples, policy)
         for at, level in zip(found.at, found.levels, strict=True):
             if level is None:
                 continue
             when = Fraction(at, 1000)
             if stream.event is not None:
                 if (
-                    stream.event.shown is not Kind.PHOTOGRAPHS
+                    stream.event.shown is not FootageKind.PHOTOGRAPHS
                     and stream.event.span.start <= when < stream.event.span.end
                 ):
                     yield level, True, stream.event.group, stream.fold
                 continue
             place = place_of(stream, when)
             piece = stream.placed[place].piece
-            if piece.kind is not Kind.PHOTOGRAPHS and (stream.name, place) in material.places:
+            if (
+                piece.kind is not FootageKind.PHOTOGRAPHS
+                and (stream.name, place) in material.places
+            ):
                 yield level, False, piece.group, stream.fold
 
 
-def _line(windows: _Windows) -> Floats:
-    """Logistic regression by Newton's method, a little held back so that separable classes have an
-    end."""
+def _fit_line(windows: _Windows) -> Floats:
+    """Fit a logistic regression by Newton's method, with a small ridge so that separable classes
+    converge."""
     x = np.column_stack([windows.levels, np.ones_like(windows.levels)])
     weights, line = _weights(windows), np.array([1.0, 0.0])
     for _ in range(STEPS):
@@ -153,7 +159,7 @@ def _line(windows: _Windows) -> Floats:
 
 
 def _weights(windows: _Windows) -> Floats:
-    """Every group of a class the same, both classes a half."""
+    """Return weights that are equal for every group of a class and for both classes."""
     weights = np.zeros(len(windows.levels))
     for true in (True, False):
         of = windows.true == true
@@ -163,8 +169,10 @@ def _weights(windows: _Windows) -> Floats:
     return weights
 
 
-def _drawn(windows: _Windows, rounds: int, random: np.random.Generator) -> Iterator[Floats]:
-    """Lines of resampled groups."""
+def _bootstrap_lines(
+    windows: _Windows, rounds: int, random: np.random.Generator
+) -> Iterator[Floats]:
+    """Yield the lines of resampled groups."""
     members = [
         np.flatnonzero(windows.groups == group) for group in range(int(windows.groups.max()) + 1)
     ]
@@ -178,17 +186,17 @@ def _drawn(windows: _Windows, rounds: int, random: np.random.Generator) -> Itera
         ]
         renamed = np.concatenate([np.full(len(rows), number) for number, rows in enumerate(index)])
         drawn = windows.of(np.concatenate(index))
-        yield _line(_Windows(drawn.levels, drawn.true, renamed, drawn.folds))
+        yield _fit_line(_Windows(drawn.levels, drawn.true, renamed, drawn.folds))
 
 
 def _held_out_loss(windows: _Windows) -> float:
     lines = np.zeros((len(windows.levels), 2))
     for fold in np.unique(windows.folds):
-        lines[windows.folds == fold] = _line(windows.of(windows.folds != fold))
+        lines[windows.folds == fold] = _fit_line(windows.of(windows.folds != fold))
     return _mean_loss(windows, lines[:, 0] * windows.levels + lines[:, 1])
 
 
-def _loss(windows: _Windows, line: Floats) -> float:
+def _line_loss(windows: _Windows, line: Floats) -> float:
     return _mean_loss(windows, line[0] * windows.levels + line[1])
 
 

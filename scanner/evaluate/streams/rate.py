@@ -1,4 +1,4 @@
-"""How often something happens that was seen n times: exact Poisson bounds."""
+"""Rates of rare events, with exact Poisson bounds."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from typing import Final
 __all__ = ["CONFIDENCE", "Rate", "upper_mean"]
 
 CONFIDENCE: Final = 0.95
-"""One-sided, of every upper bound."""
+"""One-sided confidence of every upper bound."""
 STEPS: Final = 200
-"""Of a bisection; doubles have no more."""
+"""Steps of a bisection; the precision of a double needs no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Happenings in so many hours."""
+    """A number of events in a number of hours."""
 
     count: int
     hours: float
 
     @property
     def value(self) -> float:
-        """An hour; NaN-free: infinite where nobody looked."""
+        """Events per hour; infinite for zero hours."""
         return self.count / self.hours if self.hours > 0 else inf
 
     @property
     def upper(self) -> float:
-        """The rate is lower than this, with ``CONFIDENCE``."""
+        """The upper bound of the rate, with ``CONFIDENCE``."""
         return upper_mean(self.count) / self.hours if self.hours > 0 else inf
 
 
 @cache
 def upper_mean(count: int, confidence: float = CONFIDENCE) -> float:
-    """The largest mean at which as few as ``count`` would still be seen once in 20 times: the exact
-    upper bound.
+    """Return the exact upper bound: the largest mean at which ``count`` or fewer events have a
+    probability of 1 - ``confidence``.
 
     >>> round(upper_mean(0), 3), round(upper_mean(1), 3), round(upper_mean(10), 2)
     (2.996, 4.744, 16.96)
@@ -49,7 +49,7 @@ def upper_mean(count: int, confidence: float = CONFIDENCE) -> float:
 
 
 def _at_most(count: int, mean: float) -> float:
-    """The probability of ``count`` or fewer."""
+    """Return the probability of ``count`` or fewer events."""
     return (
         sum(exp(k * log(mean) - mean - lgamma(k + 1)) for k in range(count + 1))
         if mean > 0

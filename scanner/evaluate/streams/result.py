@@ -1,5 +1,5 @@
-"""The whole evaluation of streams: policies in force, every method in nested cross-validation,
-curves over thresholds, risk."""
+"""The complete evaluation on streams: policies in force, every method by nested cross-validation,
+curves over thresholds, and risk."""
 
 from __future__ import annotations
 
@@ -8,122 +8,140 @@ from dataclasses import dataclass
 from typing import Final
 
 from scanner.evaluate.measures import Interval
-from scanner.evaluate.streams.assemble import FOLDS, Stream, assemble
-from scanner.evaluate.streams.fit import Choice, Curve, Limits, choose, curve, nested
-from scanner.evaluate.streams.footage import Footage, Kind
-from scanner.evaluate.streams.live import Folded, fold_stream, incident_rates, outcomes
+from scanner.evaluate.streams.assemble import FOLDS, AssembledStream, assemble
+from scanner.evaluate.streams.fit import (
+    FalseIncidentLimits,
+    OperatingPoint,
+    ThresholdCurve,
+    choose_point,
+    cross_validate,
+    threshold_curve,
+)
+from scanner.evaluate.streams.folding import (
+    FoldedStream,
+    fold_stream,
+    incident_rates,
+    label_outcomes,
+)
 from scanner.evaluate.streams.odds import Odds, fit_odds
-from scanner.evaluate.streams.outcome import HOUR, Outcomes, Summary, more_missed, summarised
+from scanner.evaluate.streams.outcome import (
+    HOUR,
+    LabelOutcomes,
+    OutcomeSummary,
+    more_missed,
+    summarize,
+)
+from scanner.evaluate.streams.pieces import FootageKind, FootagePool
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.sweep import (
     REFERENCES,
     Candidate,
-    Material,
-    Sweep,
-    families,
-    gather,
-    sweep,
+    LabelMaterial,
+    ThresholdSweep,
+    candidate_families,
+    gather_material,
+    sweep_thresholds,
 )
 from scanner.evaluate.streams.tail import Tail, fit_tail
 from scanner.risk.policy import Policies
 from scanner.types import Label
 
 __all__ = [
-    "CHOSEN",
-    "Compared",
-    "InForce",
+    "BEST_OF_ALL",
     "LabelResult",
-    "Seen",
+    "MethodResult",
+    "PolicyResult",
+    "SafeFootage",
     "StreamsResult",
     "evaluate_streams",
 ]
 
 BASELINE: Final = "dwell"
-"""The default, with which all are compared."""
-CHOSEN: Final = "chosen"
-"""The row in which inner folds choose among all methods."""
-Told = Callable[[str], None]
+"""The default method, with which all others are compared."""
+BEST_OF_ALL: Final = "chosen"
+"""The row in which inner folds select among all methods."""
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class SafeFootage:
     """Distinct safe footage of one kind."""
 
-    kind: Kind
+    kind: FootageKind
     pieces: int
     groups: int
     hours: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InForce:
-    """The policy that the settings and the models' manifests make, through the product's own fold."""
+class PolicyResult:
+    """The policy in force, from the settings and the models' manifests, through the product's own
+    fold."""
 
     method: str
     threshold: float
     shadow: bool
-    summary: Summary
+    summary: OutcomeSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """One method: what it comes to on groups that had no part in its fit, and what a fit on all
-    groups gives."""
+class MethodResult:
+    """One method: its outcomes on groups that had no part in its fit, and a fit on all groups."""
 
     name: str
     reference: bool
-    """Told for comparison; never chosen."""
-    summary: Summary
+    """Whether it is listed for comparison only, and never selected."""
+    summary: OutcomeSummary
     more_missed: Interval
-    """Share of the events that it misses and ``BASELINE`` does not, less what it finds and that
-    misses."""
-    fitted: Choice
-    by_fold: Mapping[int, Choice]
-    """What was chosen without each outer fold."""
+    """Share of events that it misses, minus the share that ``BASELINE`` misses."""
+    fitted: OperatingPoint
+    by_fold: Mapping[int, OperatingPoint]
+    """The operating point selected without each outer fold."""
     tail: Tail
-    """Of the fitted candidate, and so is the curve."""
-    curve: Curve | None
-    """None in the row of all methods."""
+    """Of the fitted candidate, as the curve is."""
+    curve: ThresholdCurve | None
+    """None in the row that selects among all methods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelResult:
-    """All that streams say of one label."""
+    """The evaluation of one label on streams."""
 
     label: Label
-    in_force: InForce
-    compared: tuple[Compared, ...]
+    in_force: PolicyResult
+    compared: tuple[MethodResult, ...]
     odds: Odds
-    """Of the method that was chosen on all groups."""
+    """Of the method that was selected on all groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamsResult:
-    """All that streams say."""
+    """The complete evaluation on streams."""
 
-    limits: Limits
+    limits: FalseIncidentLimits
     seed: int
-    safe: tuple[Seen, ...]
+    safe: tuple[SafeFootage, ...]
     staged: int
-    """Streams with an event."""
+    """Number of streams with an event."""
     incidents: Mapping[str, Rate]
-    """Of all delivered labels together under the policies in force, by kind of footage."""
+    """False incidents over all delivered labels under the policies in force, by kind of footage."""
     labels: tuple[LabelResult, ...]
 
 
 def evaluate_streams(
-    footage: Footage,
+    pool: FootagePool,
     policies: Policies,
-    limits: Limits,
+    limits: FalseIncidentLimits,
     *,
     seed: int = 0,
     rounds: int = 1000,
-    told: Told | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> StreamsResult:
-    """Put streams together from the footage and measure them; ``told`` hears what is being done."""
-    say = told or (lambda _: None)
-    streams = assemble(footage, seed)
-    say(f"{len(streams)} streams under the policies in force")
+    """Assemble streams from the pool and measure them; ``on_progress`` receives a description of
+    each step."""
+    report = on_progress or (lambda _: None)
+    streams = assemble(pool, seed)
+    report(f"{len(streams)} streams under the policies in force")
     folded = [fold_stream(stream, policies) for stream in streams]
     labels = sorted(
         {stream.event.label for stream in streams if stream.event is not None}
@@ -132,19 +150,20 @@ def evaluate_streams(
     return StreamsResult(
         limits=limits,
         seed=seed,
-        safe=tuple(_seen(footage)),
+        safe=tuple(_safe_footage(pool)),
         staged=sum(stream.event is not None for stream in streams),
         incidents=incident_rates(folded),
         labels=tuple(
-            _label(label, streams, folded, policies, limits, rounds, say) for label in labels
+            _evaluate_label(label, streams, folded, policies, limits, rounds, report)
+            for label in labels
         ),
     )
 
 
-def _seen(footage: Footage) -> list[Seen]:
-    by_kind = {kind: [piece for piece in footage.safe if piece.kind is kind] for kind in Kind}
+def _safe_footage(pool: FootagePool) -> list[SafeFootage]:
+    by_kind = {kind: [piece for piece in pool.safe if piece.kind is kind] for kind in FootageKind}
     return [
-        Seen(
+        SafeFootage(
             kind=kind,
             pieces=len(of),
             groups=len({piece.group for piece in of}),
@@ -155,34 +174,34 @@ def _seen(footage: Footage) -> list[Seen]:
     ]
 
 
-def _label(
+def _evaluate_label(
     label: Label,
-    streams: Sequence[Stream],
-    folded: Sequence[Folded],
+    streams: Sequence[AssembledStream],
+    folded: Sequence[FoldedStream],
     policies: Policies,
-    limits: Limits,
+    limits: FalseIncidentLimits,
     rounds: int,
-    say: Told,
+    report: ProgressCallback,
 ) -> LabelResult:
     policy = policies.labels[label]
     candidate = Candidate(
         method=policy.method, window=policy.window, dwell=policy.dwell, tuning=policy.tuning
     )
-    summary = summarised(outcomes(folded, label), rounds=rounds)
-    material = gather(streams, label, policy, policies.max_gap)
-    sweeps: dict[str, list[Sweep]] = {}
-    for name, candidates in families(policy).items():
-        say(f"{label}: {name}")
-        sweeps[name] = [sweep(material, one) for one in candidates]
+    summary = summarize(label_outcomes(folded, label), rounds=rounds)
+    material = gather_material(streams, label, policy, policies.max_gap)
+    sweeps: dict[str, list[ThresholdSweep]] = {}
+    for name, candidates in candidate_families(policy).items():
+        report(f"{label}: {name}")
+        sweeps[name] = [sweep_thresholds(material, one) for one in candidates]
     eligible = [found for name, of in sweeps.items() if name not in REFERENCES for found in of]
-    baseline = nested(material, sweeps[BASELINE], limits)[0]
+    baseline = cross_validate(material, sweeps[BASELINE], limits)[0]
     compared = [
-        _compared(name, material, of, limits, baseline, rounds)
-        for name, of in {**sweeps, CHOSEN: eligible}.items()
+        _evaluate_method(name, material, of, limits, baseline, rounds)
+        for name, of in {**sweeps, BEST_OF_ALL: eligible}.items()
     ]
     return LabelResult(
         label=label,
-        in_force=InForce(
+        in_force=PolicyResult(
             method=str(candidate), threshold=policy.open, shadow=policy.shadow, summary=summary
         ),
         compared=tuple(compared),
@@ -190,24 +209,24 @@ def _label(
     )
 
 
-def _compared(
+def _evaluate_method(
     name: str,
-    material: Material,
-    sweeps: Sequence[Sweep],
-    limits: Limits,
-    baseline: Outcomes,
+    material: LabelMaterial,
+    sweeps: Sequence[ThresholdSweep],
+    limits: FalseIncidentLimits,
+    baseline: LabelOutcomes,
     rounds: int,
-) -> Compared:
-    found, by_fold = nested(material, sweeps, limits)
-    fitted = choose(material, sweeps, limits, range(FOLDS))
+) -> MethodResult:
+    found, by_fold = cross_validate(material, sweeps, limits)
+    fitted = choose_point(material, sweeps, limits, range(FOLDS))
     best = next(one for one in sweeps if one.candidate == fitted.candidate)
-    return Compared(
+    return MethodResult(
         name=name,
         reference=name in REFERENCES,
-        summary=summarised(found, rounds=rounds),
+        summary=summarize(found, rounds=rounds),
         more_missed=more_missed(found, baseline, rounds=rounds),
         fitted=fitted,
         by_fold=by_fold,
         tail=fit_tail(material, best),
-        curve=None if name == CHOSEN else curve(material, best),
+        curve=None if name == BEST_OF_ALL else threshold_curve(material, best),
     )

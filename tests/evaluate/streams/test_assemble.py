@@ -7,22 +7,28 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.evaluate.streams.assemble import FOLDS, LED_BY, Lead, assemble, fold_of
-from scanner.evaluate.streams.footage import Kind, collect
+from scanner.evaluate.streams.assemble import FOLDS, LEAD_SECONDS, LeadIn, assemble, assign_folds
+from scanner.evaluate.streams.pieces import FootageKind, build_pool
 from scanner.types import Span
-from tests.evaluate.streams.made import clip, footage, piece, still, stream
+from tests.evaluate.streams.build import (
+    piece,
+    recorded_clip,
+    recorded_still,
+    recordings_of_cameras,
+    stream,
+)
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), cameras=st.integers(5, 20))
 def test_every_safe_second_is_shown_once_in_a_safe_stream(seed: int, cameras: int) -> None:
-    found = collect(footage(cameras))
+    found = build_pool(recordings_of_cameras(cameras))
 
     shown = Counter(
         one.piece.name
-        for made in assemble(found, seed)
-        if made.event is None
-        for one in made.placed
+        for assembled in assemble(found, seed)
+        if assembled.event is None
+        for one in assembled.placed
     )
 
     assert shown == Counter(one.name for one in found.safe)
@@ -31,14 +37,14 @@ def test_every_safe_second_is_shown_once_in_a_safe_stream(seed: int, cameras: in
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), cameras=st.integers(5, 20))
 def test_a_group_is_of_one_fold_wherever_it_is_shown(seed: int, cameras: int) -> None:
-    folds = fold_of(collect(footage(cameras)), seed)
+    folds = assign_folds(build_pool(recordings_of_cameras(cameras)), seed)
 
-    for made in assemble(collect(footage(cameras)), seed):
-        assert {folds[one.piece.group] for one in made.placed} == {made.fold}
+    for assembled in assemble(build_pool(recordings_of_cameras(cameras)), seed):
+        assert {folds[one.piece.group] for one in assembled.placed} == {assembled.fold}
 
 
 def test_folds_have_equal_shares_of_every_label_and_kind() -> None:
-    folds = fold_of(collect(footage(10)))
+    folds = assign_folds(build_pool(recordings_of_cameras(10)))
 
     assert Counter(fold for group, fold in folds.items() if "camera" in group) == dict.fromkeys(
         range(FOLDS), 2
@@ -49,62 +55,66 @@ def test_folds_have_equal_shares_of_every_label_and_kind() -> None:
 
 
 def test_the_same_seed_gives_the_same_streams_and_another_gives_others() -> None:
-    found = collect(footage(12))
+    found = build_pool(recordings_of_cameras(12))
 
     assert assemble(found, 1) == assemble(found, 1)
     assert assemble(found, 1) != assemble(found, 2)
 
 
 def test_an_event_is_staged_after_its_own_camera_after_another_and_after_a_game() -> None:
-    events = [made.event for made in assemble(collect(footage(10))) if made.event is not None]
+    events = [
+        assembled.event
+        for assembled in assemble(build_pool(recordings_of_cameras(10)))
+        if assembled.event is not None
+    ]
 
     assert Counter(event.lead for event in events) == {
-        Lead.OWN: 10,
-        Lead.ORDINARY: 10,
-        Lead.GAMES: 10,
+        LeadIn.OWN: 10,
+        LeadIn.ORDINARY: 10,
+        LeadIn.GAMES: 10,
     }
 
 
 def test_onset_and_end_are_where_the_event_is_shown() -> None:
-    for made in assemble(collect(footage(10))):
-        if made.event is not None:
-            shown = [one for one in made.placed if one.piece.name.startswith("fight")]
-            assert made.event.span == Span(start=shown[0].start, end=shown[-1].end)
-            assert shown[0].cut is made.event.lead.cut
-            assert made.event.lead is Lead.OWN or made.event.span.start >= LED_BY
+    for assembled in assemble(build_pool(recordings_of_cameras(10))):
+        if assembled.event is not None:
+            shown = [one for one in assembled.placed if one.piece.name.startswith("fight")]
+            assert assembled.event.span == Span(start=shown[0].start, end=shown[-1].end)
+            assert shown[0].cut is assembled.event.lead.cut
+            assert assembled.event.lead is LeadIn.OWN or assembled.event.span.start >= LEAD_SECONDS
 
 
 def test_photographs_stand_alone_so_that_none_hides_another() -> None:
-    pictures = [still("benign", f"n{k}_thing", f"n{k}", f"{k}.jpg", 0.5) for k in range(7)]
+    pictures = [recorded_still("benign", f"n{k}_thing", f"n{k}", f"{k}.jpg", 0.5) for k in range(7)]
 
-    made = [
+    assembled = [
         one
-        for one in assemble(collect([*footage(5), *pictures]))
-        if one.placed[0].piece.kind is Kind.PHOTOGRAPHS
+        for one in assemble(build_pool([*recordings_of_cameras(5), *pictures]))
+        if one.placed[0].piece.kind is FootageKind.PHOTOGRAPHS
     ]
 
-    assert [len(one.placed) for one in made] == [1] * 7
+    assert [len(one.placed) for one in assembled] == [1] * 7
 
 
 def test_the_second_look_at_the_end_of_a_short_clip_is_left_out_where_the_stream_goes_on() -> None:
     short = replace(
         piece([0.1]),
-        looks=(*piece([0.1]).looks, replace(piece([0.1]).looks[0], at=Fraction(197, 100))),
+        samples=(*piece([0.1]).samples, replace(piece([0.1]).samples[0], at=Fraction(197, 100))),
     )
 
-    assert [look.at for look in stream(short, short).looks()] == [0, 2, Fraction(397, 100)]
+    assert [sample.at for sample in stream(short, short).samples()] == [0, 2, Fraction(397, 100)]
 
 
 def test_a_burst_at_the_end_of_a_clip_stays() -> None:
     short = replace(
         piece([0.1]),
-        looks=(
-            *piece([0.1]).looks,
-            replace(piece([0.1]).looks[0], at=Fraction(197, 100), moving=True),
+        samples=(
+            *piece([0.1]).samples,
+            replace(piece([0.1]).samples[0], at=Fraction(197, 100), moving=True),
         ),
     )
 
-    assert [(look.at, look.cut) for look in stream(short, short).looks()][:3] == [
+    assert [(sample.at, sample.cut) for sample in stream(short, short).samples()][:3] == [
         (0, True),
         (Fraction(197, 100), True),
         (2, True),
@@ -112,19 +122,19 @@ def test_a_burst_at_the_end_of_a_clip_stays() -> None:
 
 
 def test_a_camera_with_no_other_footage_has_no_onset_without_a_cut() -> None:
-    recordings = [one for one in footage(10) if one.row.name != "calm0.mp4"]
+    recordings = [one for one in recordings_of_cameras(10) if one.row.name != "calm0.mp4"]
 
     leads = Counter(
-        made.event.lead
-        for made in assemble(collect(recordings))
-        if made.event and made.event.group.endswith("camera0")
+        assembled.event.lead
+        for assembled in assemble(build_pool(recordings))
+        if assembled.event and assembled.event.group.endswith("camera0")
     )
 
-    assert leads == {Lead.ORDINARY: 1, Lead.GAMES: 1}
+    assert leads == {LeadIn.ORDINARY: 1, LeadIn.GAMES: 1}
 
 
 def test_a_stream_lasts_as_long_as_its_pieces() -> None:
-    made = stream(piece([0.1, 0.1]), piece([0.1]))
+    assembled = stream(piece([0.1, 0.1]), piece([0.1]))
 
-    assert made.length == 6
-    assert clip("violence_clip", "0", "a", "x", [0.1]).length == 2
+    assert assembled.length == 6
+    assert recorded_clip("violence_clip", "0", "a", "x", [0.1]).length == 2

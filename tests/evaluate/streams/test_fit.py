@@ -7,34 +7,41 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from scanner.evaluate.streams.assemble import Event, Lead
-from scanner.evaluate.streams.fit import Limits, choose, lowest_allowed, nested
-from scanner.evaluate.streams.footage import Kind, Piece
+from scanner.evaluate.streams.assemble import LeadIn, StagedEvent
+from scanner.evaluate.streams.fit import (
+    FalseIncidentLimits,
+    choose_point,
+    cross_validate,
+    lowest_allowed,
+)
 from scanner.evaluate.streams.outcome import missed_share
-from scanner.evaluate.streams.sweep import THRESHOLDS, Candidate, Material, Sweep
+from scanner.evaluate.streams.pieces import FootageKind, Piece
+from scanner.evaluate.streams.sweep import THRESHOLDS, Candidate, LabelMaterial, ThresholdSweep
 from scanner.risk.observation import Sampled
 from scanner.risk.policy import Policy
 from scanner.types import Span
-from tests.evaluate.streams.made import FIGHT
+from tests.evaluate.streams.build import FIGHT
 
 DWELL, MEDIAN = Candidate(method="dwell"), Candidate(method="median", tuning={"n": 3})
 
 
-def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> Material:
+def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> LabelMaterial:
     """Ten cameras, two in each fold, each with an event and safe footage."""
     span = Span(start=Fraction(20), end=Fraction(30))
     events = tuple(
-        Event(label=FIGHT, group=f"g{k}", span=span, lead=Lead.OWN, shown=Kind.ORDINARY)
+        StagedEvent(
+            label=FIGHT, group=f"g{k}", span=span, lead=LeadIn.OWN, shown=FootageKind.ORDINARY
+        )
         for k in range(10)
     )
-    kinds = [Kind.ORDINARY] * pieces + [Kind.PHOTOGRAPHS] * pictures
-    look = Sampled(at=Fraction(0), values={FIGHT: 0.1})
+    kinds = [FootageKind.ORDINARY] * pieces + [FootageKind.PHOTOGRAPHS] * pictures
+    sample = Sampled(at=Fraction(0), values={FIGHT: 0.1})
     seconds = Fraction(round(hours * 3600))
     shown = tuple(
-        Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=seconds, looks=(look,))
+        Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=seconds, samples=(sample,))
         for k, kind in enumerate(kinds)
     )
-    return Material(
+    return LabelMaterial(
         label=FIGHT,
         policy=Policy(category="violence"),
         max_gap=Fraction(2),
@@ -42,17 +49,19 @@ def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> Materia
         event_folds=np.arange(10) % 5,
         pieces=shown,
         piece_folds=np.arange(len(shown)) % 5,
-        still=np.array([kind is Kind.PHOTOGRAPHS for kind in kinds]),
+        still=np.array([kind is FootageKind.PHOTOGRAPHS for kind in kinds]),
         hours=np.full(len(shown), float(seconds) / 3600),
-        looks=(),
+        samples=(),
         places={},
     )
 
 
-def swept(candidate: Candidate, peaks: list[float], safe: list[float], delay: float = 2.0) -> Sweep:
+def swept(
+    candidate: Candidate, peaks: list[float], safe: list[float], delay: float = 2.0
+) -> ThresholdSweep:
     """Events with these highest levels, and safe pieces with those."""
     delays = np.where(np.array(peaks)[:, None] >= THRESHOLDS, delay, np.nan)
-    return Sweep(
+    return ThresholdSweep(
         candidate=candidate,
         delays=delays,
         openings=(np.array(safe)[:, None] >= THRESHOLDS).astype(np.int64),
@@ -62,7 +71,9 @@ def swept(candidate: Candidate, peaks: list[float], safe: list[float], delay: fl
 def test_with_too_few_hours_the_threshold_is_where_nothing_false_opens() -> None:
     found = swept(DWELL, [5.0] * 10, [0.0] * 9 + [2.0])
 
-    index = lowest_allowed(material(), found, Limits(rate=0.1), np.ones(10, dtype=bool))
+    index = lowest_allowed(
+        material(), found, FalseIncidentLimits(rate=0.1), np.ones(10, dtype=bool)
+    )
 
     assert THRESHOLDS[index] == pytest.approx(2.1)
 
@@ -70,7 +81,9 @@ def test_with_too_few_hours_the_threshold_is_where_nothing_false_opens() -> None
 def test_with_enough_hours_so_many_may_open_as_the_upper_bound_allows() -> None:
     found = swept(DWELL, [5.0] * 10, [0.0] * 7 + [1.0, 2.0, 3.0])
 
-    index = lowest_allowed(material(hours=5.0), found, Limits(rate=0.1), np.ones(10, dtype=bool))
+    index = lowest_allowed(
+        material(hours=5.0), found, FalseIncidentLimits(rate=0.1), np.ones(10, dtype=bool)
+    )
 
     assert THRESHOLDS[index] == pytest.approx(2.1), (
         "one in 50 h is below 0.1 an hour with 95 %, two are not"
@@ -81,7 +94,7 @@ def test_a_share_of_the_photographs_may_open() -> None:
     found = swept(DWELL, [5.0] * 10, [0.0] * 10 + [1.0] * 99 + [4.0])
 
     index = lowest_allowed(
-        material(pictures=100), found, Limits(pictures=0.01), np.ones(110, dtype=bool)
+        material(pictures=100), found, FalseIncidentLimits(pictures=0.01), np.ones(110, dtype=bool)
     )
 
     assert THRESHOLDS[index] == pytest.approx(1.1)
@@ -90,7 +103,7 @@ def test_a_share_of_the_photographs_may_open() -> None:
 def test_the_method_that_misses_fewest_is_chosen() -> None:
     weak, strong = swept(DWELL, [0.5] * 10, [1.0] * 10), swept(MEDIAN, [3.0] * 10, [1.0] * 10)
 
-    choice = choose(material(), [weak, strong], Limits(), range(5))
+    choice = choose_point(material(), [weak, strong], FalseIncidentLimits(), range(5))
 
     assert (choice.candidate, choice.threshold) == (MEDIAN, pytest.approx(1.1))
 
@@ -101,14 +114,18 @@ def test_among_equals_the_quicker_is_chosen_and_then_the_first() -> None:
         swept(MEDIAN, [3.0] * 10, [1.0] * 10, delay=2.0),
     )
 
-    assert choose(material(), [slow, quick], Limits(), range(5)).candidate == MEDIAN
-    assert choose(material(), [slow, slow], Limits(), range(5)).candidate == DWELL
+    assert (
+        choose_point(material(), [slow, quick], FalseIncidentLimits(), range(5)).candidate == MEDIAN
+    )
+    assert (
+        choose_point(material(), [slow, slow], FalseIncidentLimits(), range(5)).candidate == DWELL
+    )
 
 
 def test_a_margin_is_added_where_other_groups_would_have_opened() -> None:
     found = swept(DWELL, [5.0] * 10, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0])
 
-    choice = choose(material(), [found], Limits(), range(5))
+    choice = choose_point(material(), [found], FalseIncidentLimits(), range(5))
 
     assert choice.margin > 0.0
     assert choice.threshold == pytest.approx(2.1 + choice.margin)
@@ -119,7 +136,9 @@ def test_outer_groups_have_no_part_in_the_choice() -> None:
     usual = swept(DWELL, [5.0] * 10, safe)
     odd = swept(DWELL, [5.0] * 10, [9.0 if fold == 0 else 1.0 for fold in np.arange(10) % 5])
 
-    (_, before), (_, after) = (nested(material(), [one], Limits()) for one in (usual, odd))
+    (_, before), (_, after) = (
+        cross_validate(material(), [one], FalseIncidentLimits()) for one in (usual, odd)
+    )
 
     assert before[0] == after[0], "what fold 0 shows does not move its own threshold"
     assert before[1] != after[1]
@@ -128,8 +147,8 @@ def test_outer_groups_have_no_part_in_the_choice() -> None:
 def test_what_outer_folds_report_is_what_their_own_choice_comes_to() -> None:
     found = swept(DWELL, [5.0] * 5 + [0.0] * 5, [1.0] * 10)
 
-    outcomes, choices = nested(material(), [found], Limits())
+    outcomes, choices = cross_validate(material(), [found], FalseIncidentLimits())
 
     assert set(choices) == set(range(5))
-    assert missed_share(np.array([one.delay for one in outcomes.met])) == 0.5
-    assert sum(one.openings for one in outcomes.watched) == 0
+    assert missed_share(np.array([one.delay for one in outcomes.events])) == 0.5
+    assert sum(one.openings for one in outcomes.pieces_watched) == 0

@@ -8,33 +8,35 @@ from math import isnan, nan
 import numpy as np
 import pytest
 
-from scanner.evaluate.streams.assemble import Event, Lead
-from scanner.evaluate.streams.footage import Kind
-from scanner.evaluate.streams.live import delay_of, fold_stream, incident_rates, outcomes
+from scanner.evaluate.streams.assemble import LeadIn, StagedEvent
+from scanner.evaluate.streams.folding import delay_of, fold_stream, incident_rates, label_outcomes
 from scanner.evaluate.streams.outcome import (
-    Met,
-    Outcomes,
-    Watched,
-    delay_at,
+    EventOutcome,
+    LabelOutcomes,
+    PieceOutcome,
+    delay_percentile,
     more_missed,
-    resampled,
-    summarised,
+    resample,
+    summarize,
 )
+from scanner.evaluate.streams.pieces import FootageKind
 from scanner.types import Span
-from tests.evaluate.streams.made import FIGHT, piece, policies, stream
+from tests.evaluate.streams.build import FIGHT, piece, policies, stream
 
-EVENT = Event(
+EVENT = StagedEvent(
     label=FIGHT,
     group="g",
     span=Span(start=Fraction(20), end=Fraction(26)),
-    lead=Lead.OWN,
-    shown=Kind.ORDINARY,
+    lead=LeadIn.OWN,
+    shown=FootageKind.ORDINARY,
 )
 
 
-def met(*delays: float, group: str = "g", lead: Lead = Lead.OWN) -> tuple[Met, ...]:
-    event = Event(label=FIGHT, group=group, span=EVENT.span, lead=lead, shown=Kind.ORDINARY)
-    return tuple(Met(event=event, delay=delay) for delay in delays)
+def events(*delays: float, group: str = "g", lead: LeadIn = LeadIn.OWN) -> tuple[EventOutcome, ...]:
+    event = StagedEvent(
+        label=FIGHT, group=group, span=EVENT.span, lead=lead, shown=FootageKind.ORDINARY
+    )
+    return tuple(EventOutcome(event=event, delay=delay) for delay in delays)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +67,10 @@ def test_a_fight_is_found_at_the_second_look_and_the_scene_before_is_not_flagged
     )
     safe = stream(piece([0.02] * 10), name="safe")
 
-    found = outcomes([fold_stream(one, policies()) for one in (shown, safe)], FIGHT)
+    found = label_outcomes([fold_stream(one, policies()) for one in (shown, safe)], FIGHT)
 
-    assert [one.delay for one in found.met] == [2.0]
-    assert [(one.seconds, one.openings) for one in found.watched] == [(20, 0)]
+    assert [one.delay for one in found.events] == [2.0]
+    assert [(one.seconds, one.openings) for one in found.pieces_watched] == [(20, 0)]
 
 
 def test_an_incident_that_was_open_before_the_onset_finds_nothing() -> None:
@@ -76,7 +78,7 @@ def test_an_incident_that_was_open_before_the_onset_finds_nothing() -> None:
         piece([0.99] * 10), piece([0.99] * 4), event=Span(start=Fraction(20), end=Fraction(28))
     )
 
-    assert isnan(outcomes([fold_stream(shown, policies())], FIGHT).met[0].delay)
+    assert isnan(label_outcomes([fold_stream(shown, policies())], FIGHT).events[0].delay)
 
 
 def test_a_false_incident_is_owed_to_the_piece_that_is_shown_when_it_opens() -> None:
@@ -84,9 +86,9 @@ def test_a_false_incident_is_owed_to_the_piece_that_is_shown_when_it_opens() -> 
         piece([0.02] * 4, name="a"), piece([0.99] * 4, name="b"), piece([0.02] * 4, name="c")
     )
 
-    watched = outcomes([fold_stream(safe, policies())], FIGHT).watched
+    pieces_watched = label_outcomes([fold_stream(safe, policies())], FIGHT).pieces_watched
 
-    assert [one.openings for one in watched] == [0, 1, 0]
+    assert [one.openings for one in pieces_watched] == [0, 1, 0]
 
 
 def test_labels_in_shadow_deliver_no_incident_and_are_measured_all_the_same() -> None:
@@ -95,62 +97,77 @@ def test_labels_in_shadow_deliver_no_incident_and_are_measured_all_the_same() ->
     folded = [fold_stream(safe, policies(shadow=True))]
 
     assert incident_rates(folded)["ordinary"].count == 0
-    assert sum(one.openings for one in outcomes(folded, FIGHT).watched) == 1
+    assert sum(one.openings for one in label_outcomes(folded, FIGHT).pieces_watched) == 1
 
 
 def test_a_summary_tells_misses_delays_and_rates() -> None:
-    watched = (
-        Watched(group="a", kind=Kind.ORDINARY, seconds=Fraction(1800), openings=1),
-        Watched(group="b", kind=Kind.GAMES, seconds=Fraction(1800), openings=0),
-        Watched(group="c", kind=Kind.PHOTOGRAPHS, seconds=Fraction(8), openings=1),
-        Watched(group="d", kind=Kind.PHOTOGRAPHS, seconds=Fraction(8), openings=0),
+    pieces_watched = (
+        PieceOutcome(group="a", kind=FootageKind.ORDINARY, seconds=Fraction(1800), openings=1),
+        PieceOutcome(group="b", kind=FootageKind.GAMES, seconds=Fraction(1800), openings=0),
+        PieceOutcome(group="c", kind=FootageKind.PHOTOGRAPHS, seconds=Fraction(8), openings=1),
+        PieceOutcome(group="d", kind=FootageKind.PHOTOGRAPHS, seconds=Fraction(8), openings=0),
     )
-    found = Outcomes(
+    found = LabelOutcomes(
         label=FIGHT,
-        met=(*met(1.0, 2.0, 3.0, nan, group="a"), *met(5.0, nan, group="b", lead=Lead.GAMES)),
-        watched=watched,
+        events=(
+            *events(1.0, 2.0, 3.0, nan, group="a"),
+            *events(5.0, nan, group="b", lead=LeadIn.GAMES),
+        ),
+        pieces_watched=pieces_watched,
     )
 
-    told = summarised(found, rounds=50)
+    on_progress = summarize(found, rounds=50)
 
-    assert (told.events, told.groups, told.missed.value) == (6, 2, pytest.approx(1 / 3))
-    assert (told.median.value, told.soon) == (2.5, 0.5)
+    assert (on_progress.events, on_progress.groups, on_progress.missed.value) == (
+        6,
+        2,
+        pytest.approx(1 / 3),
+    )
+    assert (on_progress.median.value, on_progress.soon) == (2.5, 0.5)
     assert (
-        told.parts["after own"].missed,
-        told.parts["after games"].missed,
-        told.parts["after games"].median,
+        on_progress.parts["after own"].missed,
+        on_progress.parts["after games"].missed,
+        on_progress.parts["after games"].median,
     ) == (1, 1, 5.0)
-    assert (told.false["ordinary"].count, told.false["games"].count, told.false["all"].hours) == (
+    assert (
+        on_progress.false["ordinary"].count,
+        on_progress.false["games"].count,
+        on_progress.false["all"].hours,
+    ) == (
         1,
         0,
         1.0,
     )
-    assert told.photographs == (1, 2)
+    assert on_progress.photographs == (1, 2)
 
 
 def test_groups_are_drawn_whole() -> None:
-    found = Outcomes(
-        label=FIGHT, met=(*met(*[1.0] * 50, group="a"), *met(*[nan] * 50, group="b")), watched=()
+    found = LabelOutcomes(
+        label=FIGHT,
+        events=(*events(*[1.0] * 50, group="a"), *events(*[nan] * 50, group="b")),
+        pieces_watched=(),
     )
 
-    missed = summarised(found, rounds=200).missed
+    missed = summarize(found, rounds=200).missed
 
     assert (missed.value, missed.low, missed.high) == (0.5, 0.0, 1.0)
 
 
 def test_one_group_has_no_interval() -> None:
     assert isnan(
-        summarised(Outcomes(label=FIGHT, met=met(1.0, nan), watched=()), rounds=10).missed.low
+        summarize(
+            LabelOutcomes(label=FIGHT, events=events(1.0, nan), pieces_watched=()), rounds=10
+        ).missed.low
     )
 
 
 def test_no_event_found_has_no_delay() -> None:
-    assert isnan(delay_at(np.array([nan, nan]), 50))
+    assert isnan(delay_percentile(np.array([nan, nan]), 50))
 
 
 def test_two_operating_points_are_compared_on_the_same_events() -> None:
     one, other = (
-        Outcomes(label=FIGHT, met=met(*delays), watched=())
+        LabelOutcomes(label=FIGHT, events=events(*delays), pieces_watched=())
         for delays in ((nan, nan, 1.0, 1.0), (nan, 1.0, 1.0, 1.0))
     )
 
@@ -161,7 +178,7 @@ def test_the_bootstrap_is_that_of_its_seed() -> None:
     values, groups = np.array([0.0, 1.0, 1.0, 0.0]), ["a", "b", "c", "d"]
 
     first, second = (
-        resampled(lambda drawn: float(drawn.mean()), values, groups, rounds=100, seed=3)
+        resample(lambda drawn: float(drawn.mean()), values, groups, rounds=100, seed=3)
         for _ in range(2)
     )
 

@@ -12,42 +12,44 @@ from pathlib import Path
 import pytest
 
 from scanner.cli.app import run
-from scanner.evaluate.streams.fit import Limits
-from scanner.evaluate.streams.footage import collect
+from scanner.evaluate.streams.fit import FalseIncidentLimits
+from scanner.evaluate.streams.pieces import build_pool
 from scanner.evaluate.streams.recordings import Recording
-from scanner.evaluate.streams.result import CHOSEN, StreamsResult, evaluate_streams
-from scanner.evaluate.streams.sweep import ONE_LOOK, REFERENCES, families
+from scanner.evaluate.streams.result import BEST_OF_ALL, StreamsResult, evaluate_streams
+from scanner.evaluate.streams.sweep import ONE_SAMPLE, REFERENCES, candidate_families
 from scanner.lines import FrameLine, SummaryLine, dumps
 from scanner.risk.methods import METHODS
-from tests.evaluate.streams.made import FIGHT, footage, policies
+from tests.evaluate.streams.build import FIGHT, policies, recordings_of_cameras
 
-COMPARED = families(policies().labels[FIGHT])
+CANDIDATES = candidate_families(policies().labels[FIGHT])
 
 
 def test_every_method_of_the_product_is_in_the_table() -> None:
-    assert set(METHODS) <= set(COMPARED)
-    assert {one.method for of in COMPARED.values() for one in of} == set(METHODS)
+    assert set(METHODS) <= set(CANDIDATES)
+    assert {one.method for of in CANDIDATES.values() for one in of} == set(METHODS)
 
 
 def test_dwell_asks_for_two_looks_or_is_there_for_comparison_only() -> None:
-    dense = families(replace(policies().labels[FIGHT], hold=Fraction(5, 4)))
+    dense = candidate_families(replace(policies().labels[FIGHT], hold=Fraction(5, 4)))
 
-    assert {float(one.dwell) for one in COMPARED["dwell"]} == {2.5, 3.5, 5.0}
+    assert {float(one.dwell) for one in CANDIDATES["dwell"]} == {2.5, 3.5, 5.0}
     assert {float(one.dwell) for one in dense["dwell"]} == {1.5, 2.0, 2.5, 3.5, 5.0}
-    assert {float(one.dwell) for one in dense[ONE_LOOK]} == {0.5}
+    assert {float(one.dwell) for one in dense[ONE_SAMPLE]} == {0.5}
 
 
 @pytest.fixture(scope="module")
 def result() -> StreamsResult:
     """Of six cameras and as many games."""
-    return evaluate_streams(collect(footage(6)), policies(), Limits(), rounds=20)
+    return evaluate_streams(
+        build_pool(recordings_of_cameras(6)), policies(), FalseIncidentLimits(), rounds=20
+    )
 
 
 def test_plain_scores_are_found_by_every_method_and_nothing_is_false(result: StreamsResult) -> None:
     (label,) = result.labels
     assert label.label == FIGHT
     assert label.in_force.summary.missed.value == 0.0
-    assert {one.name for one in label.compared} == {*COMPARED, CHOSEN}
+    assert {one.name for one in label.compared} == {*CANDIDATES, BEST_OF_ALL}
     assert all(one.summary.missed.value == 0.0 for one in label.compared if one.name != "cut_aware")
     assert all(one.summary.false["all"].count == 0 for one in label.compared)
     assert label.compared[-1].fitted.candidate.method in METHODS
@@ -76,23 +78,23 @@ def written(recordings: Sequence[Recording], folder: Path) -> tuple[Path, Path]:
 
 
 def lines(one: Recording) -> list[FrameLine | SummaryLine]:
-    told: list[FrameLine | SummaryLine] = [
+    on_progress: list[FrameLine | SummaryLine] = [
         FrameLine(
             path=one.row.name,
             sequence=0,
-            at=float(look.at),
-            pts=int(look.at * 1000),
+            at=float(sample.at),
+            pts=int(sample.at * 1000),
             time_base="1/1000",
-            scores=dict(look.values),
-            medium={medium.value: share for medium, share in look.medium.items()},
+            scores=dict(sample.values),
+            medium={medium.value: share for medium, share in sample.medium.items()},
             models=("m@1",),
         )
-        for look in one.looks
+        for sample in one.samples
     ]
     summary = SummaryLine(
         path=one.row.name,
         duration=float(one.length),
-        frames=len(told),
+        frames=len(on_progress),
         medium={},
         coverage=1.0,
         peak_risk={},
@@ -100,13 +102,13 @@ def lines(one: Recording) -> list[FrameLine | SummaryLine]:
         peak_score={},
         flagged=(),
     )
-    return [*told, summary]
+    return [*on_progress, summary]
 
 
-def test_recorded_scores_are_measured_without_a_model_being_run_and_a_row_that_they_do_not_know_is_told(
+def test_recorded_scores_are_measured_without_a_model_and_unknown_rows_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manifest, scores = written(footage(6), tmp_path)
+    manifest, scores = written(recordings_of_cameras(6), tmp_path)
     with manifest.open("a") as file:
         file.write("gone.mp4,game_video,screen,game99\n")
 
@@ -135,7 +137,9 @@ def test_recorded_scores_are_measured_without_a_model_being_run_and_a_row_that_t
 def test_footage_without_events_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manifest, scores = written([one for one in footage(6) if one.row.label != "1"], tmp_path)
+    manifest, scores = written(
+        [one for one in recordings_of_cameras(6) if one.row.label != "1"], tmp_path
+    )
 
     assert run(["eval", "--streams", "--json", "--scores", str(scores), str(manifest)]) == 2
     assert "both events and footage" in " ".join(capsys.readouterr().err.split())
@@ -163,4 +167,4 @@ def test_real_clips_make_streams_and_a_table(
     document = json.loads(capsys.readouterr().out)
     assert (status, document["failed"]) == (0, 0)
     assert Fraction(document["safe"][0]["hours"]) > 0
-    assert {one["name"] for one in document["labels"][0]["compared"]} == {*COMPARED, CHOSEN}
+    assert {one["name"] for one in document["labels"][0]["compared"]} == {*CANDIDATES, BEST_OF_ALL}

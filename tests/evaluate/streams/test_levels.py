@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.evaluate.streams.assemble import Stream
-from scanner.evaluate.streams.course import course, looks_at, opened_at
-from scanner.evaluate.streams.live import fold_stream
+from scanner.evaluate.streams.assemble import AssembledStream
+from scanner.evaluate.streams.folding import fold_stream
+from scanner.evaluate.streams.levels import compute_levels, find_openings, label_samples
 from scanner.risk.fold import advance
 from scanner.risk.methods import METHODS
 from scanner.risk.observation import Sampled
 from scanner.risk.policy import Policies
 from scanner.risk.stream import StreamRisk
 from scanner.types import Medium, StreamId
-from tests.evaluate.streams.made import FIGHT, piece, policies, stream
+from tests.evaluate.streams.build import FIGHT, piece, policies, stream
 
 THRESHOLDS = np.array([-1.0, 0.0, 1.0, 2.3, 4.0])
 steps = st.sampled_from(
@@ -32,7 +32,7 @@ media = st.sampled_from(
 
 
 @st.composite
-def made_streams(draw: st.DrawFn, most: int = 40) -> Stream:
+def made_streams(draw: st.DrawFn, most: int = 40) -> AssembledStream:
     """One long piece: looks at any times, some cuts by joining two, some bursts, some looks that
     say nothing of the label."""
     return stream(*(draw(_pieces(most // 2)) for _ in range(draw(st.integers(1, 2)))))
@@ -40,24 +40,24 @@ def made_streams(draw: st.DrawFn, most: int = 40) -> Stream:
 
 @st.composite
 def _pieces(draw: st.DrawFn, most: int) -> object:
-    at, looks = Fraction(0), []
+    at, samples = Fraction(0), []
     for _ in range(draw(st.integers(1, most))):
         values = (
             {FIGHT: draw(st.sampled_from([0.0, 0.1, 0.6, 0.8, 0.95, 0.999, 1.0]))}
             if draw(st.integers(0, 5))
             else {}
         )
-        looks.append(
+        samples.append(
             Sampled(at=at, values=values, medium=draw(media), moving=draw(st.integers(0, 5)) == 0)
         )
         at += draw(steps)
-    return replace(piece([0.0]), looks=tuple(looks), length=at)
+    return replace(piece([0.0]), samples=tuple(samples), length=at)
 
 
-def by_the_fold(made: Stream, rules: Policies) -> list[float | None]:
+def by_the_fold(assembled: AssembledStream, rules: Policies) -> list[float | None]:
     """The label's level after each look at it."""
     risk, levels = StreamRisk(stream_id=StreamId("s")), []
-    for observation in made.looks():
+    for observation in assembled.samples():
         before = risk.labels[FIGHT].at if FIGHT in risk.labels else None
         risk, _ = advance(risk, observation, rules)
         if FIGHT in risk.labels and risk.labels[FIGHT].at != before:
@@ -65,12 +65,14 @@ def by_the_fold(made: Stream, rules: Policies) -> list[float | None]:
     return levels
 
 
-def openings(made: Stream, rules: Policies, thresholds: Sequence[float]) -> list[list[Fraction]]:
+def openings(
+    assembled: AssembledStream, rules: Policies, thresholds: Sequence[float]
+) -> list[list[Fraction]]:
     """When the sweep says that an incident opens, for each threshold."""
     policy = rules.labels[FIGHT]
     swept = list(
-        opened_at(
-            course(looks_at(made, FIGHT, policy), policy),
+        find_openings(
+            compute_levels(label_samples(assembled, FIGHT, policy), policy),
             policy,
             np.array(thresholds),
             rules.max_gap,
@@ -84,22 +86,26 @@ def openings(made: Stream, rules: Policies, thresholds: Sequence[float]) -> list
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 @settings(max_examples=40, deadline=None)
-@given(made=made_streams(), camera_only=st.booleans())
-def test_levels_are_those_of_the_fold(method: str, made: Stream, camera_only: bool) -> None:
+@given(assembled=made_streams(), camera_only=st.booleans())
+def test_levels_are_those_of_the_fold(
+    method: str, assembled: AssembledStream, camera_only: bool
+) -> None:
     rules = policies(
         method=method, open=99.0, when=frozenset({Medium.CAMERA}) if camera_only else None
     )
 
     assert list(
-        course(looks_at(made, FIGHT, rules.labels[FIGHT]), rules.labels[FIGHT]).levels
-    ) == by_the_fold(made, rules)
+        compute_levels(
+            label_samples(assembled, FIGHT, rules.labels[FIGHT]), rules.labels[FIGHT]
+        ).levels
+    ) == by_the_fold(assembled, rules)
 
 
 @pytest.mark.parametrize("method", ["dwell", "k_of_n", "median", "decay"])
 @settings(max_examples=40, deadline=None)
-@given(made=made_streams(), camera_only=st.booleans())
+@given(assembled=made_streams(), camera_only=st.booleans())
 def test_incidents_open_when_they_do_in_the_fold(
-    method: str, made: Stream, camera_only: bool
+    method: str, assembled: AssembledStream, camera_only: bool
 ) -> None:
     rules = [
         policies(
@@ -110,25 +116,29 @@ def test_incidents_open_when_they_do_in_the_fold(
         for threshold in THRESHOLDS
     ]
 
-    by_fold = [[at for _, at in fold_stream(made, one).openings] for one in rules]
+    by_fold = [[at for _, at in fold_stream(assembled, one).openings] for one in rules]
 
-    assert openings(made, rules[0], THRESHOLDS) == by_fold
+    assert openings(assembled, rules[0], THRESHOLDS) == by_fold
 
 
 def test_an_incident_that_grew_quiet_opens_anew() -> None:
-    made = stream(piece([0.99] * 3 + [0.01] * 15 + [0.99] * 3))
+    assembled = stream(piece([0.99] * 3 + [0.01] * 15 + [0.99] * 3))
 
-    assert openings(made, policies(), [2.0]) == [[2, 38]]
+    assert openings(assembled, policies(), [2.0]) == [[2, 38]]
 
 
 def test_an_incident_opens_at_the_second_look_that_carries_it() -> None:
-    made = stream(piece([0.01] * 4 + [0.9] * 4))
+    assembled = stream(piece([0.01] * 4 + [0.9] * 4))
 
-    assert openings(made, policies(), [2.0, 2.3]) == [[10], []]
+    assert openings(assembled, policies(), [2.0, 2.3]) == [[10], []]
 
 
 def test_times_that_are_not_whole_milliseconds_are_refused() -> None:
-    made = stream(replace(piece([0.9]), looks=(replace(piece([0.9]).looks[0], at=Fraction(1, 3)),)))
+    assembled = stream(
+        replace(piece([0.9]), samples=(replace(piece([0.9]).samples[0], at=Fraction(1, 3)),))
+    )
 
     with pytest.raises(ValueError, match="whole milliseconds"):
-        course(looks_at(made, FIGHT, policies().labels[FIGHT]), policies().labels[FIGHT])
+        compute_levels(
+            label_samples(assembled, FIGHT, policies().labels[FIGHT]), policies().labels[FIGHT]
+        )

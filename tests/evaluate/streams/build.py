@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from scanner.evaluate.rows import Row
-from scanner.evaluate.streams.assemble import Event, Lead, Placed, Stream
-from scanner.evaluate.streams.footage import Kind, Piece
+from scanner.evaluate.rows import LabelledRow
+from scanner.evaluate.streams.assemble import AssembledStream, LeadIn, PlacedPiece, StagedEvent
+from scanner.evaluate.streams.pieces import FootageKind, Piece
 from scanner.evaluate.streams.recordings import Recording
 from scanner.risk.observation import Sampled
 from scanner.risk.policy import Policies, Policy
@@ -19,36 +19,36 @@ CAMERA = {Medium.CAMERA: 1.0}
 GAP = Fraction(9, 4)
 
 
-def row(task: str, label: str, group: str, name: str) -> Row:
-    return Row(path=Path("/footage") / name, task=task, label=label, group=group, name=name)
+def row(task: str, label: str, group: str, name: str) -> LabelledRow:
+    return LabelledRow(path=Path("/footage") / name, task=task, label=label, group=group, name=name)
 
 
-def clip(
+def recorded_clip(
     task: str,
     label: str,
     group: str,
     name: str,
     scores: Sequence[float],
     *,
-    said: Label = FIGHT,
+    scored: Label = FIGHT,
     step: int = 2,
 ) -> Recording:
     """A moving file, looked at every ``step`` seconds."""
-    looks = tuple(
-        Sampled(at=Fraction(step * k), values={said: score}, medium=CAMERA)
+    samples = tuple(
+        Sampled(at=Fraction(step * k), values={scored: score}, medium=CAMERA)
         for k, score in enumerate(scores)
     )
     return Recording(
-        row=row(task, label, group, name), looks=looks, length=Fraction(step * len(scores))
+        row=row(task, label, group, name), samples=samples, length=Fraction(step * len(scores))
     )
 
 
-def still(
-    task: str, label: str, group: str, name: str, score: float, said: Label = GUN
+def recorded_still(
+    task: str, label: str, group: str, name: str, score: float, scored: Label = GUN
 ) -> Recording:
     """A picture."""
-    look = Sampled(at=Fraction(0), values={said: score}, medium=CAMERA)
-    return Recording(row=row(task, label, group, name), looks=(look,), length=Fraction(0))
+    sample = Sampled(at=Fraction(0), values={scored: score}, medium=CAMERA)
+    return Recording(row=row(task, label, group, name), samples=(sample,), length=Fraction(0))
 
 
 def piece(
@@ -56,38 +56,40 @@ def piece(
     *,
     name: str = "p",
     group: str = "g",
-    kind: Kind = Kind.ORDINARY,
+    kind: FootageKind = FootageKind.ORDINARY,
     step: int = 2,
 ) -> Piece:
     """So many looks at ``fight``."""
-    looks = tuple(
+    samples = tuple(
         Sampled(at=Fraction(step * k), values={FIGHT: score}, medium=CAMERA)
         for k, score in enumerate(scores)
     )
     return Piece(
-        name=name, group=group, kind=kind, length=Fraction(step * len(scores)), looks=looks
+        name=name, group=group, kind=kind, length=Fraction(step * len(scores)), samples=samples
     )
 
 
 def stream(
     *pieces: Piece,
     event: Span | None = None,
-    lead: Lead = Lead.OWN,
+    lead: LeadIn = LeadIn.OWN,
     fold: int = 0,
     name: str = "s",
     group: str = "g",
-) -> Stream:
+) -> AssembledStream:
     """Pieces side by side, each a scene of its own."""
     placed, at = [], Fraction(0)
     for one in pieces:
-        placed.append(Placed(piece=one, start=at, cut=True))
+        placed.append(PlacedPiece(piece=one, start=at, cut=True))
         at += one.length
     shown = (
         None
         if event is None
-        else Event(label=FIGHT, group=group, span=event, lead=lead, shown=Kind.ORDINARY)
+        else StagedEvent(
+            label=FIGHT, group=group, span=event, lead=lead, shown=FootageKind.ORDINARY
+        )
     )
-    return Stream(name=name, fold=fold, placed=tuple(placed), event=shown)
+    return AssembledStream(name=name, fold=fold, placed=tuple(placed), event=shown)
 
 
 def policies(**changes: object) -> Policies:
@@ -95,11 +97,15 @@ def policies(**changes: object) -> Policies:
     return Policies(labels={FIGHT: Policy(category="violence", hold=GAP, **changes)}, max_gap=GAP)  # type: ignore[arg-type]
 
 
-def footage(cameras: int = 10, *, fight: float = 0.99, calm: float = 0.02) -> list[Recording]:
+def recordings_of_cameras(
+    cameras: int = 10, *, fight: float = 0.99, calm: float = 0.02
+) -> list[Recording]:
     """So many cameras, each with a calm scene and a fight, and as many games."""
     found: list[Recording] = []
     for k in range(cameras):
-        found.append(clip("violence_clip", "0", f"camera{k}", f"calm{k}.mp4", [calm] * 12))
-        found.append(clip("violence_clip", "1", f"camera{k}", f"fight{k}.mp4", [fight] * 5))
-        found.append(clip("game_video", "screen", f"game{k}", f"game{k}.mp4", [calm] * 12))
+        found.append(recorded_clip("violence_clip", "0", f"camera{k}", f"calm{k}.mp4", [calm] * 12))
+        found.append(
+            recorded_clip("violence_clip", "1", f"camera{k}", f"fight{k}.mp4", [fight] * 5)
+        )
+        found.append(recorded_clip("game_video", "screen", f"game{k}", f"game{k}.mp4", [calm] * 12))
     return found

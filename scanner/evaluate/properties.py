@@ -1,6 +1,6 @@
-"""What footage is like, measured and not told: how bright, how large, in which container.
+"""Measured properties of files: brightness, resolution, container.
 
-Looks at keyframes, in the sandbox.
+Decodes keyframes in the sandbox.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from scanner.errors import ScannerError
-from scanner.evaluate.rows import Row
+from scanner.evaluate.rows import LabelledRow
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Rgb
 from scanner.media.sampling import Sampling
@@ -20,19 +20,19 @@ from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import Settings
 from scanner.types import FrameSpec, MediaInfo
 
-__all__ = ["Footage", "look_at"]
+__all__ = ["MediaProperties", "read_properties"]
 
 SPEC: Final = FrameSpec(width=32, height=32)
 LUMA: Final = np.array([0.299, 0.587, 0.114])
-"""Of red, green and blue (BT.601)."""
+"""Weights of red, green and blue (BT.601)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footage:
-    """One file."""
+class MediaProperties:
+    """Properties of one file."""
 
     luma: float
-    """Mean over its keyframes, 0 (black) to 255."""
+    """Mean over the keyframes, 0 (black) to 255."""
     width: int
     """Displayed pixels."""
     height: int
@@ -41,8 +41,10 @@ class Footage:
     still: bool
 
 
-def look_at(rows: Iterable[Row], settings: Settings) -> Iterator[tuple[str, Footage]]:
-    """Each file that can be read, by its row's key."""
+def read_properties(
+    rows: Iterable[LabelledRow], settings: Settings
+) -> Iterator[tuple[str, MediaProperties]]:
+    """Yield the properties of each readable file with its row's key."""
     request = DecodeRequest(
         specs=(SPEC,), sampling=Sampling(strategy="keyframes"), limits=settings.limits
     )
@@ -50,19 +52,19 @@ def look_at(rows: Iterable[Row], settings: Settings) -> Iterator[tuple[str, Foot
         for row in {row.key: row for row in rows}.values():
             try:
                 windows = list(sandbox.decode(row.path, request, name=str(row.path)))
-            except ScannerError:  # whoever scores it says why
+            except ScannerError:  # scoring reports the reason
                 continue
-            found = _footage(windows)
-            if found is not None:
-                yield row.key, found
+            properties = _summarize(windows)
+            if properties is not None:
+                yield row.key, properties
 
 
-def _footage(windows: list[DecodedWindow]) -> Footage | None:
+def _summarize(windows: list[DecodedWindow]) -> MediaProperties | None:
     lumas = [_luma(sample.images[SPEC]) for window in windows for sample in window.samples]
     if not lumas:
         return None
     info: MediaInfo = windows[0].info
-    return Footage(
+    return MediaProperties(
         luma=float(np.mean(lumas)),
         width=info.width,
         height=info.height,

@@ -1,10 +1,9 @@
-"""The course of one label's level over a stream, and when incidents would open at every threshold
-at once.
+"""The level of one label over a stream, and the openings of incidents at all thresholds at once.
 
-Sweeping thresholds through the fold would fold the same looks hundreds of times. Here a method sees
-each look once, and one pass over its levels opens and closes excursions at all thresholds, with the
-rules of ``scanner.risk.excursion``. Streams of this package have times in whole milliseconds, so
-that sums are exact in integers.
+Running the fold once for each threshold would fold the same samples hundreds of times. Here a
+method processes each sample once, and one pass over its levels opens and closes excursions at all
+thresholds, with the rules of ``scanner.risk.excursion``. Streams of this package have times in
+whole milliseconds, so that sums are exact in integers.
 """
 
 from __future__ import annotations
@@ -18,37 +17,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.evaluate.measures import Floats
-from scanner.evaluate.streams.assemble import Stream
+from scanner.evaluate.streams.assemble import AssembledStream
 from scanner.risk.medium import COUNTS, LOOKS, weight
 from scanner.risk.method import FULL, Look
 from scanner.risk.policy import Policy
 from scanner.types import Label, Medium
 
-__all__ = ["Course", "course", "looks_at", "opened_at"]
+__all__ = ["LevelSeries", "compute_levels", "find_openings", "label_samples"]
 
 TICK: Final = 1000
 NEVER: Final = -(1 << 60)
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """A label's levels, one for each look; times in milliseconds."""
+class LevelSeries:
+    """A label's levels, one for each sample; times in milliseconds."""
 
     at: tuple[int, ...]
     seconds: tuple[int, ...]
-    """Weighted seconds that the look covers, in 1 / (1000 ``FULL``) of one."""
+    """Weighted seconds that the sample covers, in units of 1 / (1000 ``FULL``) seconds."""
     counted: tuple[int, ...]
-    """The last look, up to this one, whose medium counts; ``NEVER`` before the first."""
+    """Time of the latest sample, up to this one, whose medium counts; ``NEVER`` before the
+    first."""
     levels: tuple[float | None, ...]
 
 
-def looks_at(stream: Stream, label: Label, policy: Policy) -> tuple[Look, ...]:
-    """The looks at one label as the fold makes them of the stream's samples; no matter which method
-    judges them."""
+def label_samples(stream: AssembledStream, label: Label, policy: Policy) -> tuple[Look, ...]:
+    """Return the method's input for one label, as the fold derives it from the stream's samples; it
+    is the same for all methods."""
     found: list[Look] = []
     recent: tuple[Mapping[Medium, float], ...] = ()
     last: Fraction | None = None
-    for sampled in stream.looks():
+    for sampled in stream.samples():
         if not sampled.moving:
             recent = (
                 (*recent, sampled.medium)[-LOOKS:]
@@ -71,27 +71,27 @@ def looks_at(stream: Stream, label: Label, policy: Policy) -> tuple[Look, ...]:
     return tuple(found)
 
 
-def course(looks: Sequence[Look], policy: Policy) -> Course:
-    """The levels that the policy's method gives to the looks."""
+def compute_levels(samples: Sequence[Look], policy: Policy) -> LevelSeries:
+    """Return the levels that the policy's method gives to the samples."""
     method = policy.build()
     state = method.empty
     levels: list[float | None] = []
     counted: list[int] = []
-    for look in looks:
-        state = method.see(state, look)
+    for sample in samples:
+        state = method.see(state, sample)
         levels.append(method.level(state))
         counted.append(
-            _ticks(look.at) if look.weight >= COUNTS else counted[-1] if counted else NEVER
+            _ticks(sample.at) if sample.weight >= COUNTS else counted[-1] if counted else NEVER
         )
-    at = tuple(_ticks(look.at) for look in looks)
-    covered = tuple(_ticks(look.at - look.start) * look.weight for look in looks)
-    return Course(at, covered, tuple(counted), tuple(levels))
+    at = tuple(_ticks(sample.at) for sample in samples)
+    covered = tuple(_ticks(sample.at - sample.start) * sample.weight for sample in samples)
+    return LevelSeries(at, covered, tuple(counted), tuple(levels))
 
 
-def opened_at(
-    found: Course, policy: Policy, thresholds: Floats, max_gap: Fraction
+def find_openings(
+    found: LevelSeries, policy: Policy, thresholds: Floats, max_gap: Fraction
 ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """Each look at which an excursion opens, and at which of the thresholds it does."""
+    """Yield each time at which an excursion opens, with the thresholds at which it does."""
     close = thresholds - policy.close_margin
     enough, blind, gap = (
         _ticks(policy.close_after) * FULL,

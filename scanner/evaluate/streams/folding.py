@@ -1,4 +1,4 @@
-"""Streams through the product's own fold: what runs is what is measured."""
+"""Streams through the product's own fold, so that evaluation measures what runs in production."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import nan
 
-from scanner.evaluate.streams.assemble import GRACE, Event, Stream
-from scanner.evaluate.streams.footage import Kind
-from scanner.evaluate.streams.outcome import Met, Outcomes, Watched, rate_of, safe_pieces
+from scanner.evaluate.streams.assemble import GRACE, AssembledStream, StagedEvent
+from scanner.evaluate.streams.outcome import (
+    EventOutcome,
+    LabelOutcomes,
+    PieceOutcome,
+    rate_of,
+    safe_pieces,
+)
+from scanner.evaluate.streams.pieces import FootageKind
 from scanner.evaluate.streams.rate import Rate
 from scanner.risk.fold import advance
 from scanner.risk.incident import Opened
@@ -19,36 +25,38 @@ from scanner.risk.policy import Policies
 from scanner.risk.stream import StreamRisk
 from scanner.types import Label, StreamId
 
-__all__ = ["Folded", "delay_of", "fold_stream", "incident_rates", "outcomes"]
+__all__ = ["FoldedStream", "delay_of", "fold_stream", "incident_rates", "label_outcomes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
-    """What the fold made of one stream."""
+class FoldedStream:
+    """The fold's results for one stream."""
 
-    stream: Stream
+    stream: AssembledStream
     openings: tuple[tuple[Label, Fraction], ...]
-    """When each label rose over its threshold."""
+    """When each label rose above its threshold."""
     incidents: tuple[Fraction, ...]
-    """When incidents opened that would be delivered: labels together, those in shadow left out."""
+    """When incidents opened that would be delivered: over all labels, without those in shadow."""
 
 
-def fold_stream(stream: Stream, policies: Policies) -> Folded:
-    """The stream as it would have been judged live."""
+def fold_stream(stream: AssembledStream, policies: Policies) -> FoldedStream:
+    """Fold the stream as a live one."""
     risk = StreamRisk(stream_id=StreamId(stream.name))
     openings: list[tuple[Label, Fraction]] = []
     incidents: list[Fraction] = []
     for observation in stream.observations():
         before = risk
         risk, events = advance(risk, observation, policies)
-        openings += [(label, observation.at) for label in risk.labels if _rose(before, risk, label)]
+        openings += [
+            (label, observation.at) for label in risk.labels if _has_opened(before, risk, label)
+        ]
         incidents += [
             event.at for event in events if isinstance(event, Opened) and not event.incident.shadow
         ]
-    return Folded(stream=stream, openings=tuple(openings), incidents=tuple(incidents))
+    return FoldedStream(stream=stream, openings=tuple(openings), incidents=tuple(incidents))
 
 
-def _rose(before: StreamRisk, after: StreamRisk, label: Label) -> bool:
+def _has_opened(before: StreamRisk, after: StreamRisk, label: Label) -> bool:
     now = after.labels[label].excursion
     if now is None:
         return False
@@ -56,13 +64,15 @@ def _rose(before: StreamRisk, after: StreamRisk, label: Label) -> bool:
     return was is None or was.opened != now.opened
 
 
-def outcomes(folded: Sequence[Folded], label: Label) -> Outcomes:
-    """What became of the label's events, and of all that is safe for it."""
+def label_outcomes(folded: Sequence[FoldedStream], label: Label) -> LabelOutcomes:
+    """Return the outcome of each of the label's events, and of all footage that is safe for it."""
     streams = [one.stream for one in folded]
-    met = [
-        Met(
+    events = [
+        EventOutcome(
             event=one.stream.event,
-            delay=delay_of(one.stream.event, [at for said, at in one.openings if said == label]),
+            delay=delay_of(
+                one.stream.event, [at for opened_label, at in one.openings if opened_label == label]
+            ),
         )
         for one in folded
         if one.stream.event is not None and one.stream.event.label == label
@@ -71,38 +81,38 @@ def outcomes(folded: Sequence[Folded], label: Label) -> Outcomes:
         (number, place_of(one.stream, at))
         for number, one in enumerate(folded)
         if one.stream.event is None
-        for said, at in one.openings
-        if said == label
+        for opened_label, at in one.openings
+        if opened_label == label
     )
-    watched = [
-        Watched(
+    pieces_watched = [
+        PieceOutcome(
             group=piece.group, kind=piece.kind, seconds=piece.length, openings=opened[number, place]
         )
         for number, place, piece in safe_pieces(streams, label)
     ]
-    return Outcomes(label=label, met=tuple(met), watched=tuple(watched))
+    return LabelOutcomes(label=label, events=tuple(events), pieces_watched=tuple(pieces_watched))
 
 
-def delay_of(event: Event, openings: Sequence[Fraction]) -> float:
-    """Seconds from the onset to the first opening that can be owed to the event; NaN where there is
-    none.
+def delay_of(event: StagedEvent, openings: Sequence[Fraction]) -> float:
+    """Return the seconds from the onset to the first opening that detects the event; NaN if there
+    is none.
 
-    An incident that was open before the onset was false, and finds nothing.
+    An incident that was open before the onset was false, and detects nothing.
     """
     within = [at for at in openings if event.span.start <= at <= event.span.end + GRACE]
     return float(min(within) - event.span.start) if within else nan
 
 
-def place_of(stream: Stream, at: Fraction) -> int:
-    """Which of the stream's pieces is shown."""
+def place_of(stream: AssembledStream, at: Fraction) -> int:
+    """Return the index of the stream's piece at this time."""
     return max(bisect_right([placed.start for placed in stream.placed], at) - 1, 0)
 
 
-def incident_rates(folded: Sequence[Folded]) -> dict[str, Rate]:
-    """False incidents of all labels together, as they would be delivered, for each kind of moving
-    safe footage."""
-    watched = [
-        Watched(
+def incident_rates(folded: Sequence[FoldedStream]) -> dict[str, Rate]:
+    """Return the rate of false incidents over all labels, as they would be delivered, for each kind
+    of moving safe footage."""
+    pieces_watched = [
+        PieceOutcome(
             group=placed.piece.group,
             kind=placed.piece.kind,
             seconds=placed.piece.length,
@@ -119,7 +129,7 @@ def incident_rates(folded: Sequence[Folded]) -> dict[str, Rate]:
         for at in one.incidents
     )
     hours = {
-        kind: rate_of([one for one in watched if one.kind is kind]).hours
-        for kind in (Kind.ORDINARY, Kind.GAMES, Kind.FRAMES)
+        kind: rate_of([one for one in pieces_watched if one.kind is kind]).hours
+        for kind in (FootageKind.ORDINARY, FootageKind.GAMES, FootageKind.FRAMES)
     }
     return {kind: Rate(count=found[kind], hours=spent) for kind, spent in hours.items() if spent}

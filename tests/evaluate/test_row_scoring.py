@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from scanner.errors import DamagedError
-from scanner.evaluate.rows import Row
-from scanner.evaluate.tables import Judged, Unread
-from scanner.evaluate.work import judge, record
+from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
+from scanner.evaluate.row_scoring import collect_rows, scan_rows
+from scanner.evaluate.rows import LabelledRow
 from scanner.lines import SummaryLine
 from scanner.risk.policy import Policies, Policy
 from scanner.runner import Failed, Finished, Job, Outcome
@@ -24,10 +24,10 @@ from scanner.types import (
     Source,
 )
 
-CAMERA = Row(
+CAMERA = LabelledRow(
     path=Path("/footage/camera.mp4"), task="weapon", label="1", group="a", name="camera.mp4"
 )
-BROKEN = Row(
+BROKEN = LabelledRow(
     path=Path("/footage/broken.mp4"), task="weapon", label="0", group="b", name="broken.mp4"
 )
 GUN = Label("gun")
@@ -71,14 +71,14 @@ def frame(at: int, value: float) -> ScoredFrame:
     return ScoredFrame(at=Fraction(at), pts=at, keyframe=True, scores=(said,))
 
 
-def judged(rows: list[Row], runner: SaysOfEachJob) -> list[Judged | Unread]:
-    return list(judge(rows, record(rows, POLICIES, runner), POLICIES))
+def scored(rows: list[LabelledRow], runner: SaysOfEachJob) -> list[ScoredRow | UnscoredRow]:
+    return list(collect_rows(rows, scan_rows(rows, POLICIES, runner), POLICIES))
 
 
 def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
-    (said,) = judged([CAMERA], SaysOfEachJob(camera=[0.25, 0.5]))
+    (said,) = scored([CAMERA], SaysOfEachJob(camera=[0.25, 0.5]))
 
-    assert said == Judged(
+    assert said == ScoredRow(
         row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375}, evidence={"gun": 0.0}
     )
 
@@ -86,17 +86,17 @@ def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
 def test_a_row_that_cannot_be_read_says_why_and_the_others_count() -> None:
     runner = SaysOfEachJob(broken=DamagedError("broken.mp4: cannot be opened"), camera=[0.5, 0.5])
 
-    read, unread = judged([BROKEN, CAMERA], runner)
+    read, unread = scored([BROKEN, CAMERA], runner)
 
-    assert unread == Unread(row=BROKEN, reason="broken.mp4: cannot be opened")
-    assert isinstance(read, Judged)
+    assert unread == UnscoredRow(row=BROKEN, reason="broken.mp4: cannot be opened")
+    assert isinstance(read, ScoredRow)
     assert read.row == CAMERA
 
 
 def test_lines_are_told_under_the_path_of_the_manifest_and_each_file_is_scored_once() -> None:
     runner = SaysOfEachJob(camera=[0.5, 0.5])
 
-    lines = list(record([CAMERA, replace(CAMERA, task="fire")], POLICIES, runner))
+    lines = list(scan_rows([CAMERA, replace(CAMERA, task="fire")], POLICIES, runner))
 
     assert {line.path for line in lines} == {"camera.mp4"}
     assert runner.jobs == 1
@@ -106,38 +106,38 @@ def test_lines_are_told_under_the_path_of_the_manifest_and_each_file_is_scored_o
 def test_rows_of_one_file_are_judged_by_the_same_lines() -> None:
     rows = [CAMERA, replace(CAMERA, task="fire", label="normal")]
 
-    first, second = judged(rows, SaysOfEachJob(camera=[0.5, 0.75]))
+    first, second = scored(rows, SaysOfEachJob(camera=[0.5, 0.75]))
 
-    assert isinstance(first, Judged)
-    assert isinstance(second, Judged)
+    assert isinstance(first, ScoredRow)
+    assert isinstance(second, ScoredRow)
     assert first.scores == second.scores
     assert [first.row, second.row] == rows
 
 
 def test_what_the_policies_would_flag_is_told_though_it_is_in_shadow() -> None:
     still, clip, calm = (
-        judged([CAMERA], SaysOfEachJob(camera=values))[0]
+        scored([CAMERA], SaysOfEachJob(camera=values))[0]
         for values in ([0.7], [0.99] * 6, [0.3] * 6)
     )
 
-    assert isinstance(still, Judged)
-    assert isinstance(clip, Judged)
-    assert isinstance(calm, Judged)
+    assert isinstance(still, ScoredRow)
+    assert isinstance(clip, ScoredRow)
+    assert isinstance(calm, ScoredRow)
     assert (still.flagged, clip.flagged, calm.flagged) == ({"gun"}, {"gun"}, frozenset())
 
 
 def test_versions_of_a_row_are_judged_each_by_itself_and_what_cannot_be_made_is_told() -> None:
-    def versions(row: Row) -> dict[str, Source]:
+    def versions(row: LabelledRow) -> dict[str, Source]:
         if row == BROKEN:
             raise DamagedError("broken.mp4: cannot be drawn anew")
         return {"mirror": b"1", "dark": b"2"}
 
     runner = SaysOfEachJob(camera=[0.5, 0.5])
     rows = [CAMERA, BROKEN]
-    found = list(judge(rows, record(rows, POLICIES, runner, versions), POLICIES))
+    found = list(collect_rows(rows, scan_rows(rows, POLICIES, runner, versions), POLICIES))
 
     assert {(one.row.name, one.change, type(one)) for one in found} == {
-        ("camera.mp4", "mirror", Judged),
-        ("camera.mp4", "dark", Judged),
-        ("broken.mp4", "", Unread),
+        ("camera.mp4", "mirror", ScoredRow),
+        ("camera.mp4", "dark", ScoredRow),
+        ("broken.mp4", "", UnscoredRow),
     }

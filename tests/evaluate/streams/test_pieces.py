@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+from scanner.evaluate.streams.pieces import MAX_EVENT, STILL_DURATION, FootageKind, build_pool
+from tests.evaluate.streams.build import FIGHT, FIRE, GUN, recorded_clip, recorded_still
+
+
+def frames(labels: str, group: str = "cam", stem: str = "frame_", first: int = 1) -> list:
+    """One still for each letter: ``g`` a gun, ``.`` none."""
+    return [
+        recorded_still(
+            "weapon", "1" if letter == "g" else "0", group, f"{stem}{number}.jpg", number / 100
+        )
+        for number, letter in enumerate(labels, first)
+    ]
+
+
+def test_clips_of_one_camera_are_joined_until_they_are_long_enough_for_an_event() -> None:
+    fights = [recorded_clip("violence_clip", "1", "a", f"fi{k}.mp4", [0.9, 0.9]) for k in range(4)]
+
+    event_clips = build_pool(fights).event_clips
+
+    assert [[piece.name for piece in clip.pieces] for clip in event_clips] == [
+        ["fi0.mp4", "fi1.mp4", "fi2.mp4"],
+        ["fi3.mp4"],
+    ]
+    assert event_clips[0].length >= MAX_EVENT
+
+
+def test_what_the_camera_showed_before_is_an_onset_without_a_cut() -> None:
+    (clip,) = build_pool(
+        [
+            recorded_clip("violence_clip", "1", "a", "fi.mp4", [0.9]),
+            recorded_clip("violence_clip", "0", "a", "nofi.mp4", [0.1]),
+        ]
+    ).event_clips
+
+    assert [piece.name for piece in clip.before] == ["nofi.mp4"]
+
+
+def test_frames_of_a_scene_stand_in_the_order_of_their_numbers() -> None:
+    (clip,) = build_pool(frames("g" * 12)).event_clips
+
+    assert [sample.values[GUN] for sample in clip.pieces[0].samples] == [
+        number / 100 for number in range(1, 13)
+    ]
+
+
+def test_a_gun_that_is_hidden_for_a_moment_is_one_event() -> None:
+    event_clips = build_pool(frames("....gggg..gggg....")).event_clips
+
+    assert [(clip.length, len(clip.before)) for clip in event_clips] == [(Fraction(5), 1)]
+
+
+def test_frames_around_an_event_are_safe_and_those_within_are_not() -> None:
+    safe = build_pool(frames("....gggg..gggg....")).safe
+
+    assert [piece.length for piece in safe] == [Fraction(2), Fraction(2)]
+    assert {piece.kind for piece in safe} == {FootageKind.FRAMES}
+
+
+def test_a_long_event_is_several_and_only_the_first_has_its_own_onset() -> None:
+    event_clips = build_pool(frames("....." + "g" * 50)).event_clips
+
+    assert [(clip.length, bool(clip.before)) for clip in event_clips] == [
+        (10, True),
+        (10, False),
+        (5, False),
+    ]
+
+
+def test_frames_whose_numbers_lie_far_apart_are_of_two_scenes() -> None:
+    event_clips = build_pool([*frames("gggggg"), *frames("gggggg", first=70)]).event_clips
+
+    assert [clip.length for clip in event_clips] == [3, 3]
+
+
+def test_a_hash_in_the_name_is_no_frame_number() -> None:
+    stills = [
+        recorded_still("fire", "fire", "a", f"img_{n}_jpg_{n * 7919:06x}.jpg", 0.5, FIRE)
+        for n in range(1, 13)
+    ]
+
+    assert [clip.length for clip in build_pool(stills).event_clips] == [6]
+
+
+def test_a_photograph_is_held() -> None:
+    (clip,) = build_pool([recorded_still("weapon", "1", "web1", "a.jpg", 0.7)]).event_clips
+
+    assert (clip.length, [sample.at for sample in clip.pieces[0].samples]) == (
+        STILL_DURATION,
+        [0, 2, 4, 6],
+    )
+
+
+def test_a_held_picture_is_looked_at_as_often_as_the_sampler_does() -> None:
+    (clip,) = build_pool(
+        [recorded_still("weapon", "1", "web1", "a.jpg", 0.7)], Fraction(1)
+    ).event_clips
+
+    assert (clip.length, len(clip.pieces[0].samples)) == (STILL_DURATION, 8)
+
+
+def test_a_picture_of_a_rifle_is_safe_for_all_but_guns() -> None:
+    (piece,) = build_pool(
+        [recorded_still("benign", "n04090263_rifle", "n04090263", "rifle.jpg", 0.9)]
+    ).safe
+
+    assert piece.unsafe_for == {GUN}
+
+
+def test_groups_of_two_tasks_are_two_groups() -> None:
+    found = build_pool(
+        [
+            recorded_clip("violence_clip", "0", "a", "x.mp4", [0.1]),
+            recorded_clip("game_video", "screen", "a", "y.mp4", [0.1]),
+        ]
+    )
+
+    assert found.groups == ("game_video/a", "violence_clip/a")
+
+
+def test_times_are_whole_milliseconds() -> None:
+    odd = recorded_clip("violence_clip", "0", "a", "x.mp4", [0.1, 0.1])
+    moved = [
+        type(odd)(row=odd.row, samples=odd.samples, length=Fraction(4004, 1001) + Fraction(1, 3000))
+    ]
+
+    assert build_pool(moved).safe[0].length == Fraction(4)
+    assert FIGHT in build_pool(moved).safe[0].samples[0].values
