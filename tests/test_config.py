@@ -73,15 +73,15 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert (sampling.strategy, sampling.min_gap) == ("every", Fraction(1, 4))
 
 
-def test_a_wrong_flag_is_told_in_one_line() -> None:
-    with pytest.raises(SetupError) as caught:
+def test_an_invalid_flag_is_reported_in_one_line() -> None:
+    with pytest.raises(SetupError) as error:
         read_settings(flags={"sampling": {"strategy": "sometimes"}})
 
-    assert "sampling.strategy: Input should be" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert "sampling.strategy: Input should be" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_variable_of_no_section_is_an_error_and_those_of_others_are_not(
+def test_a_variable_of_an_unknown_section_is_an_error_and_other_programs_variables_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(
@@ -97,7 +97,7 @@ def test_a_variable_of_no_section_is_an_error_and_those_of_others_are_not(
         read_settings()
 
 
-def test_settings_made_by_a_program_do_not_read_the_environment(
+def test_settings_created_in_code_do_not_read_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("STREAMWARDEN_SAMPLING__STRATEGY", "keyframes")
@@ -105,14 +105,14 @@ def test_settings_made_by_a_program_do_not_read_the_environment(
     assert Settings().sampling.strategy == "adaptive"
 
 
-def test_settings_travel_to_workers() -> None:
+def test_settings_can_be_pickled() -> None:
     settings = Settings(policy={"gun": {"open": 4.0}})
 
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[sampling]\nmax_gapp = 1\n", "sampling.max_gapp: no such setting; did you mean max_gap?"),
         ("[sampel]\n", "sampel: no such setting"),
@@ -124,20 +124,22 @@ def test_settings_travel_to_workers() -> None:
         ("sampling = [", "settings.toml"),
     ],
 )
-def test_a_wrong_setting_is_told_with_its_full_path(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(SetupError) as caught:
+def test_an_invalid_setting_is_reported_with_its_full_path(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(SetupError) as error:
         read_settings(written(tmp_path, text))
 
-    assert said in str(caught.value)
-    assert "settings.toml" in str(caught.value)
+    assert message in str(error.value)
+    assert "settings.toml" in str(error.value)
 
 
-def test_a_missing_file_is_told() -> None:
+def test_a_missing_settings_file_is_reported() -> None:
     with pytest.raises(SetupError, match=r"nowhere\.toml"):
         read_settings(Path("nowhere.toml"))
 
 
-def test_the_models_advice_stands_where_the_operator_is_silent() -> None:
+def test_a_models_recommendation_applies_unless_the_operator_overrides_it() -> None:
     policies = compose_policies(Settings(), [manifest(level=4.5, when=["camera"], shadow=True)])
 
     policy = policies.labels[GUN]
@@ -149,7 +151,7 @@ def test_the_models_advice_stands_where_the_operator_is_silent() -> None:
     )
 
 
-def test_a_model_may_advise_a_method_and_a_fitted_risk() -> None:
+def test_a_model_may_recommend_a_method_and_a_fitted_risk() -> None:
     policy = compose_policies(
         Settings(), [manifest(method="k_of_n", tuning={"k": 2, "n": 4}, window=8, a=0.8, b=-0.5)]
     ).labels[GUN]
@@ -164,7 +166,7 @@ def test_a_model_may_advise_a_method_and_a_fitted_risk() -> None:
     )
 
 
-def test_the_advice_for_one_method_is_not_given_to_another() -> None:
+def test_tuning_for_one_method_is_not_used_for_another() -> None:
     settings = Settings(policy={"gun": {"method": "median"}})
 
     assert (
@@ -173,7 +175,7 @@ def test_the_advice_for_one_method_is_not_given_to_another() -> None:
     )
 
 
-def test_the_operators_word_wins_and_a_narrower_name_wins_over_a_wider_one() -> None:
+def test_the_operators_policy_overrides_and_a_narrower_name_overrides_a_wider_one() -> None:
     changes = {
         "default": {"open": 1.0, "window": 20},
         "Weapons": {"open": 2.0, "severity": 1},
@@ -185,7 +187,7 @@ def test_the_operators_word_wins_and_a_narrower_name_wins_over_a_wider_one() -> 
     assert (policy.open, policy.severity, policy.window) == (3.0, 1, 20)
 
 
-def test_the_test_card_opens_at_one_look_without_any_model() -> None:
+def test_one_sample_of_the_test_card_opens_an_incident() -> None:
     policy = compose_policies(Settings(), []).labels[Label("test_card")]
 
     assert policy.dwell == 0
@@ -193,7 +195,7 @@ def test_the_test_card_opens_at_one_look_without_any_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"gun": {"opem": 3}}, "policy.gun.opem: no such setting; did you mean open?"),
         ({"gun": {"severity": 9}}, "severity must be 0 to 3, got 9"),
@@ -201,13 +203,13 @@ def test_the_test_card_opens_at_one_look_without_any_model() -> None:
         ({"gun": {"when": ["telly"]}}, "policy.gun.when"),
     ],
 )
-def test_a_wrong_policy_is_told_with_its_label(
-    changes: dict[str, dict[str, object]], said: str
+def test_an_invalid_policy_is_reported_with_its_label(
+    changes: dict[str, dict[str, object]], message: str
 ) -> None:
-    with pytest.raises(SetupError) as caught:
+    with pytest.raises(SetupError) as error:
         compose_policies(Settings(policy=changes), [manifest()])
 
-    assert said in str(caught.value)
+    assert message in str(error.value)
 
 
 def test_equal_policies_have_equal_hashes_and_others_do_not() -> None:
@@ -218,7 +220,7 @@ def test_equal_policies_have_equal_hashes_and_others_do_not() -> None:
     assert policy_hash(one) == policy_hash(same) != policy_hash(other)
 
 
-def test_a_model_in_shadow_leaves_the_word_to_one_that_has_the_label_live() -> None:
+def test_a_model_that_has_a_label_live_leads_one_in_shadow() -> None:
     shadow, live = manifest(level=9.0, shadow=True), manifest(level=4.5)
 
     for both in ([shadow, live], [live, shadow]):
@@ -227,21 +229,21 @@ def test_a_model_in_shadow_leaves_the_word_to_one_that_has_the_label_live() -> N
     assert compose_policies(Settings(), [shadow, shadow]).labels[Label("gun")].shadow
 
 
-def test_bursts_are_taken_by_any_name_of_a_label(tmp_path: Path) -> None:
+def test_bursts_above_accepts_any_name_of_a_label(tmp_path: Path) -> None:
     settings = read_settings(
         written(tmp_path, "[bursts]\nbase_rate = 0.5\nabove = { weapons = 0.25, gun = 0.5 }\n")
     )
 
-    motion = burst_selection(settings)
+    selection = burst_selection(settings)
 
-    assert motion.base_rate == 0.5
-    assert motion.above is not None
-    assert (motion.above[Label("gun")], motion.above[Label("blade_in_hand")]) == (0.5, 0.25)
+    assert selection.base_rate == 0.5
+    assert selection.above is not None
+    assert (selection.above[Label("gun")], selection.above[Label("blade_in_hand")]) == (0.5, 0.25)
     assert burst_selection(Settings()) == BurstSelection()
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("base_rate = 2", "bursts"),
         ("base_rat = 0.5", "bursts.base_rat"),
@@ -249,6 +251,6 @@ def test_bursts_are_taken_by_any_name_of_a_label(tmp_path: Path) -> None:
         ("above = { fight = 2 }", "fight"),
     ],
 )
-def test_a_wrong_word_on_bursts_is_told(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=said):
+def test_an_invalid_burst_setting_is_reported(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=message):
         burst_selection(read_settings(written(tmp_path, f"[bursts]\n{text}\n")))

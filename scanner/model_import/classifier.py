@@ -55,7 +55,7 @@ class LabelSpec(_Frozen):
 
     @property
     def policy(self) -> RecommendedPolicy:
-        """The recommended policy, in shadow until the user has measured the network on own media."""
+        """The recommended policy; in shadow, because the quality on the user's media is unknown."""
         if self.threshold is None:
             return RecommendedPolicy(dwell=self.dwell, shadow=True)
         level = round(_logit(self.threshold) - _logit(self.prior), 3)

@@ -1,4 +1,4 @@
-"""Tiny ONNX models whose scores a test can work out by hand, each with its manifest."""
+"""Tiny ONNX models whose scores a test can compute by hand, with their manifests."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ training_prior = 0.25
 calibration = {{ a = 2.0, b = -1.0 }}
 policy = {{ when = ["camera"], still = 0.9 }}
 """
-"""Of ``graph()``: the logits of a picture are its mean red and its mean green, each divided by 255;
-those of the medium are its mean red, green and blue."""
+"""The manifest of ``graph()``: the logits of a picture are its mean red and green divided by 255,
+those of the medium its mean red, green and blue."""
 
 
 def weights(name: str, values: object) -> TensorProto:
@@ -70,7 +70,7 @@ def graph(
     extra: Sequence[NodeProto] = (),
     outputs: Sequence[tuple[str, int | str]] = (("logits", 2), ("medium", 3)),
 ) -> ModelProto:
-    """Mean of each colour channel over 255, then one matrix for each output."""
+    """Build a graph: the mean of each channel over 255, then one matrix for each output."""
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["floats", "white"], ["unit"]),
@@ -104,8 +104,8 @@ def graph(
 
 
 def burst_graph(*, frames: int = 4, side: int = SIDE, scale: float = 40.0) -> ModelProto:
-    """The logit of a burst is how much its pixels change from frame to frame, 0 to 1 and times
-    ``scale``, less 4."""
+    """Build a graph whose logit is the mean change of pixels from frame to frame, 0 to 1, times
+    ``scale``, minus 4."""
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["floats", "white"], ["unit"]),
@@ -195,7 +195,7 @@ def tiny(folder: Path) -> Path:
 
 
 def with_half(folder: Path, model: ModelProto | None = None) -> Path:
-    """The same model with a file for fp16 beside it; by default one that says the same."""
+    """Add an fp16 file to a model's folder; by default one with the same scores."""
     data = (model or graph()).SerializeToString()
     (folder / "half.onnx").write_bytes(data)
     manifest = folder / "model.toml"

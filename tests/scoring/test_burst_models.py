@@ -1,4 +1,4 @@
-"""A model that looks at bursts, from its manifest to its scores."""
+"""Burst models, from the manifest to the scores."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def burst(at: Fraction | int, images: Rgb) -> Sample:
     return sample(at, images, rate=BURST.rate)
 
 
-def test_a_manifest_says_which_burst_it_is_and_when_it_is_worth_one(tmp_path: Path) -> None:
+def test_a_manifest_states_the_burst_format_and_the_gate(tmp_path: Path) -> None:
     scorer = load(tiny_burst(tmp_path / "clip", gate=GATE))
 
     assert scorer.inputs == (FrameSpec(width=8, height=8, burst=BURST),)
@@ -49,12 +49,12 @@ def test_a_manifest_says_which_burst_it_is_and_when_it_is_worth_one(tmp_path: Pa
     assert is_burst_scorer(scorer)
 
 
-def test_without_a_gate_it_has_none(tmp_path: Path) -> None:
+def test_a_manifest_may_have_no_gate(tmp_path: Path) -> None:
     assert burst_gate(load(tiny_burst(tmp_path / "clip"))) is None
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("frames = 4", "frames = 1", "burst must have 2 to 32 frames, got 1"),
         ("frames = 4", "frames = 33", "burst must have 2 to 32 frames, got 33"),
@@ -70,14 +70,14 @@ def test_without_a_gate_it_has_none(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_manifest_is_told(old: str, new: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
     def edit(text: str) -> str:
         assert old in text
         return text.replace(old, new, 1)
 
     folder = tiny_burst(tmp_path / "clip", gate=GATE, edit=edit)
 
-    with pytest.raises(SetupError, match=said):
+    with pytest.raises(SetupError, match=message):
         read_manifest(folder)
 
 
@@ -102,7 +102,7 @@ def test_a_graph_of_single_frames_is_refused(tmp_path: Path) -> None:
         load(folder)
 
 
-def test_scores_are_what_the_graph_comes_to(tmp_path: Path) -> None:
+def test_scores_are_what_the_graph_computes(tmp_path: Path) -> None:
     scorer = load(tiny_burst(tmp_path / "clip"))
 
     still, moving = scorer.score([burst(1, flicker(0, 0, 0, 0)), burst(2, flicker(0, 51, 0, 51))])
@@ -119,7 +119,7 @@ def test_it_keeps_the_contract_of_a_scorer(batches: bool, tmp_path: Path) -> Non
     check_scorer(OnnxScorer(loaded.manifest, loaded._session, batches=batches), bursts)
 
 
-def test_a_fake_of_bursts_keeps_it_too() -> None:
+def test_a_fake_burst_scorer_keeps_the_contract() -> None:
     spec = FrameSpec(width=8, height=8, burst=BURST)
 
     check_scorer(
@@ -128,14 +128,14 @@ def test_a_fake_of_bursts_keeps_it_too() -> None:
     )
 
 
-def test_a_sample_of_a_burst_says_which_it_is() -> None:
-    made = burst(2, flicker(0, 0, 0, 0))
+def test_a_burst_sample_states_its_format_and_start() -> None:
+    sampled = burst(2, flicker(0, 0, 0, 0))
 
-    assert (made.burst, made.start, made.at) == (BURST, Fraction(7, 5), 2)
+    assert (sampled.burst, sampled.start, sampled.at) == (BURST, Fraction(7, 5), 2)
     assert sample(2, np.zeros((8, 8, 3), np.uint8)).burst is None
 
 
-def test_golden_pictures_of_a_burst_move_and_are_the_same_for_ever() -> None:
+def test_golden_pictures_of_a_burst_move_and_never_change() -> None:
     drawn = generate_pictures(FrameSpec(width=20, height=12, burst=BURST), seed=7, count=8)
 
     digest = hashlib.sha256(b"".join(picture.tobytes() for picture in drawn)).hexdigest()
@@ -145,7 +145,7 @@ def test_golden_pictures_of_a_burst_move_and_are_the_same_for_ever() -> None:
     assert [bool((picture[0] == picture[1]).all()) for picture in drawn] == [True] + [False] * 7
 
 
-def test_golden_scores_are_recorded_and_said_again(tmp_path: Path) -> None:
+def test_golden_scores_of_a_burst_model_are_recorded_and_compared(tmp_path: Path) -> None:
     folder = tiny_burst(tmp_path / "clip")
     write_golden(folder, record_golden(load(folder)))
 
@@ -153,7 +153,7 @@ def test_golden_scores_are_recorded_and_said_again(tmp_path: Path) -> None:
     assert [manifest.input.burst for manifest in list_models(tmp_path)] == [BURST]
 
 
-def test_bursts_of_several_kinds_go_to_the_models_that_look_at_them() -> None:
+def test_bursts_go_to_the_scorers_of_their_format() -> None:
     four, two = (
         FrameSpec(width=8, height=8, burst=BURST),
         FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=1)),
@@ -168,10 +168,10 @@ def test_bursts_of_several_kinds_go_to_the_models_that_look_at_them() -> None:
         burst(3, flicker(0, 0, 0, 0)),
     ]
 
-    looks = score_bursts([one, other], bursts)
+    frames = score_bursts([one, other], bursts)
 
-    assert [look.values for look in looks] == [{FIGHT: 0.2}, {Label("gun"): 1.0}, {FIGHT: 0.0}]
-    assert [(look.at, look.start, look.burst) for look in looks] == [
+    assert [frame.values for frame in frames] == [{FIGHT: 0.2}, {Label("gun"): 1.0}, {FIGHT: 0.0}]
+    assert [(frame.at, frame.start, frame.burst) for frame in frames] == [
         (b.at, b.start, b.burst) for b in bursts
     ]
     assert (one.scored_times, other.scored_times) == ([1, 3], [2])
@@ -179,7 +179,7 @@ def test_bursts_of_several_kinds_go_to_the_models_that_look_at_them() -> None:
     assert frame_specs([one, other, one]) == (four, two)
 
 
-def test_a_model_wants_bursts_of_one_kind_or_frames() -> None:
+def test_a_scorer_takes_bursts_of_one_format_or_frames() -> None:
     mixed = FakeScorer("fight")
     mixed.inputs = (FrameSpec(width=8, height=8), FrameSpec(width=8, height=8, burst=BURST))  # type: ignore[assignment]
 
@@ -188,7 +188,7 @@ def test_a_model_wants_bursts_of_one_kind_or_frames() -> None:
     assert not is_burst_scorer(FakeScorer("fight"))
 
 
-def test_a_label_in_shadow_is_set_aside_only_where_another_model_has_it_live() -> None:
+def test_a_label_is_shadowed_only_if_another_model_has_it_live() -> None:
     live, shadow = (
         FakeScorer("fight", "gun", name="live"),
         FakeScorer("fight", "fire", name="shadow", shadow=("fight", "fire")),
@@ -198,14 +198,14 @@ def test_a_label_in_shadow_is_set_aside_only_where_another_model_has_it_live() -
     assert shadowed_labels([shadow]) == {}
 
 
-def test_what_is_set_aside_is_kept_by_model() -> None:
-    said = Scores(
+def test_shadowed_scores_are_kept_by_model() -> None:
+    scores = Scores(
         model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9, Label("fire"): 0.1}
     )
-    frame = ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))
+    frame = ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(scores,))
 
-    (parted,) = separate_shadow([frame], {said.model: frozenset({FIGHT})})
+    (separated,) = separate_shadow([frame], {scores.model: frozenset({FIGHT})})
 
-    assert parted.values == {Label("fire"): 0.1}
-    assert parted.scores[0].shadow == {FIGHT: 0.9}
+    assert separated.values == {Label("fire"): 0.1}
+    assert separated.scores[0].shadow == {FIGHT: 0.9}
     assert separate_shadow([frame], {}) == (frame,)

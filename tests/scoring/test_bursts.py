@@ -40,17 +40,17 @@ values = st.dictionaries(st.sampled_from([FIGHT, GUN]), probabilities)
 def frame(
     at: Fraction | int, scores: Mapping[Label, float], medium: Mapping[Medium, float] | None = None
 ) -> ScoredFrame:
-    said = Scores(model=ModelRef(name="frames", version="1"), values=scores, medium=medium or {})
-    return ScoredFrame(at=Fraction(at), pts=0, keyframe=True, scores=(said,))
+    result = Scores(model=ModelRef(name="frames", version="1"), values=scores, medium=medium or {})
+    return ScoredFrame(at=Fraction(at), pts=0, keyframe=True, scores=(result,))
 
 
 def burst(start: Fraction | int, scores: Mapping[Label, float]) -> ScoredFrame:
-    said = Scores(model=ModelRef(name="bursts", version="1"), values=scores)
+    result = Scores(model=ModelRef(name="bursts", version="1"), values=scores)
     return ScoredFrame(
         at=start + BURST.length,
         pts=0,
         keyframe=False,
-        scores=(said,),
+        scores=(result,),
         burst=BURST,
         start=Fraction(start),
     )
@@ -60,20 +60,19 @@ def key(sequence: int, stream: str = "s") -> SegmentKey:
     return SegmentKey(stream_id=StreamId(stream), sequence=sequence)
 
 
-def test_chance_is_the_same_for_ever() -> None:
-    """On any machine, in any process, for any retry."""
+def test_the_hash_fraction_never_changes() -> None:
     assert [round(hash_fraction(key(n)), 6) for n in range(3)] == [0.519909, 0.517189, 0.963229]
     assert hash_fraction(key(1, "\udcff")) == hash_fraction(key(1, "\udcff"))
 
 
 @given(keys)
-def test_chance_is_a_share(one: SegmentKey) -> None:
+def test_the_hash_fraction_lies_in_0_to_1(one: SegmentKey) -> None:
     assert 0.0 <= hash_fraction(one) < 1.0
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.3, 0.9])
 @pytest.mark.parametrize("named", ["sequences", "streams"])
-def test_the_base_rate_is_the_share_that_is_taken(rate: float, named: str) -> None:
+def test_the_base_rate_is_the_share_of_selected_segments(rate: float, named: str) -> None:
     count = 20_000
     many = (key(n) if named == "sequences" else key(0, f"stream-{n}") for n in range(count))
 
@@ -82,7 +81,7 @@ def test_the_base_rate_is_the_share_that_is_taken(rate: float, named: str) -> No
     assert abs(share - rate) < 4 * (rate * (1 - rate) / count) ** 0.5
 
 
-def test_streams_are_not_taken_at_the_same_sequences() -> None:
+def test_streams_are_not_selected_at_the_same_sequences() -> None:
     both = [
         wants_bursts((), key(n, "a"), (), 0.5) == wants_bursts((), key(n, "b"), (), 0.5)
         for n in range(4000)
@@ -92,10 +91,10 @@ def test_streams_are_not_taken_at_the_same_sequences() -> None:
 
 
 @given(keys, st.lists(values, max_size=4), gates)
-def test_all_are_taken_or_none_where_the_rate_says_so(
+def test_a_rate_of_1_selects_all_and_a_rate_of_0_none(
     one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate]
 ) -> None:
-    frames = [frame(at, said) for at, said in enumerate(scores)]
+    frames = [frame(at, values) for at, values in enumerate(scores)]
 
     assert wants_bursts(frames, one, some, 1.0)
     assert not wants_bursts(frames, one, (), 0.0)
@@ -109,13 +108,13 @@ def test_a_higher_score_a_lower_gate_or_a_higher_rate_never_loses_a_segment(
     rate: float,
     data: st.DataObject,
 ) -> None:
-    frames = [frame(at, said) for at, said in enumerate(scores)]
+    frames = [frame(at, values) for at, values in enumerate(scores)]
     if not wants_bursts(frames, one, some, rate):
         return
 
     raised = [
-        frame(at, {label: data.draw(st.floats(value, 1.0)) for label, value in said.items()})
-        for at, said in enumerate(scores)
+        frame(at, {label: data.draw(st.floats(value, 1.0)) for label, value in values.items()})
+        for at, values in enumerate(scores)
     ]
     lowered = [Gate(label=gate.label, above=data.draw(st.floats(0.0, gate.above))) for gate in some]
 
@@ -125,17 +124,17 @@ def test_a_higher_score_a_lower_gate_or_a_higher_rate_never_loses_a_segment(
 
 
 @given(keys, st.lists(values, max_size=4), gates, probabilities)
-def test_it_follows_from_the_segment_alone(
+def test_the_selection_depends_on_the_segment_alone(
     one: SegmentKey, scores: list[dict[Label, float]], some: list[Gate], rate: float
 ) -> None:
-    frames = [frame(at, said) for at, said in enumerate(scores)]
+    frames = [frame(at, values) for at, values in enumerate(scores)]
 
     assert wants_bursts(frames, one, some, rate) == wants_bursts(
         frames[::-1], one, some[::-1], rate
     )
 
 
-def test_a_score_at_the_gate_passes_and_a_label_that_nobody_says_does_not() -> None:
+def test_a_score_at_the_gate_opens_it_and_a_label_without_scores_does_not() -> None:
     assert wants_bursts([frame(0, {FIGHT: 0.5})], key(0), [GATE], 0.0)
     assert not wants_bursts([frame(0, {FIGHT: 0.49})], key(0), [GATE], 0.0)
     assert not wants_bursts([frame(0, {GUN: 1.0})], key(0), [Gate(label=FIGHT, above=0.0)], 0.0)
@@ -156,7 +155,7 @@ def test_a_gate_with_media_is_shut_to_frames_of_others() -> None:
     )
 
 
-def test_the_operators_gates_stand_in_place_of_a_models() -> None:
+def test_the_operators_gates_replace_those_of_a_model() -> None:
     model = FakeScorer("fight", gate=GATE)
 
     assert burst_gates(model, BurstSelection()) == (GATE,)
@@ -174,18 +173,18 @@ def test_a_share_lies_between_0_and_1(wrong: dict[str, object]) -> None:
 
 
 def test_a_burst_judges_its_labels_in_place_of_the_frames_near_it() -> None:
-    looks = merge_bursts(
+    merged = merge_bursts(
         [frame(at, {FIGHT: 0.2, GUN: 0.1}) for at in (0, 1, 2, 5, 6)], [burst(0, {FIGHT: 0.9})]
     )
 
-    assert [look.at for look in looks] == [0, 1, Fraction(3, 2), 2, 5, 6]
-    assert [sorted(look.values) for look in looks if look.burst is None] == [["gun"]] * 3 + [
+    assert [sample.at for sample in merged] == [0, 1, Fraction(3, 2), 2, 5, 6]
+    assert [sorted(sample.values) for sample in merged if sample.burst is None] == [["gun"]] * 3 + [
         ["fight", "gun"]
     ] * 2
 
 
 def test_at_one_instant_the_frame_comes_first() -> None:
-    assert [look.burst for look in merge_bursts([frame(BURST.length, {})], [burst(0, {})])] == [
+    assert [sample.burst for sample in merge_bursts([frame(BURST.length, {})], [burst(0, {})])] == [
         None,
         BURST,
     ]
@@ -196,36 +195,38 @@ def test_a_burst_has_the_medium_of_the_frame_on_screen() -> None:
     frames = [frame(0, {}, screen), frame(1, {}, camera), frame(2, {}, screen)]
 
     assert [
-        look.medium
-        for look in merge_bursts(frames, [burst(0, {FIGHT: 0.9})])
-        if look.burst is not None
+        sample.medium
+        for sample in merge_bursts(frames, [burst(0, {FIGHT: 0.9})])
+        if sample.burst is not None
     ] == [camera]
     assert [
-        look.medium
-        for look in merge_bursts(frames[2:], [burst(0, {FIGHT: 0.9})])
-        if look.burst is not None
+        sample.medium
+        for sample in merge_bursts(frames[2:], [burst(0, {FIGHT: 0.9})])
+        if sample.burst is not None
     ] == [screen]
-    assert [look.medium for look in merge_bursts([], [burst(0, {FIGHT: 0.9})])] == [{}]
+    assert [sample.medium for sample in merge_bursts([], [burst(0, {FIGHT: 0.9})])] == [{}]
 
 
 @given(
     st.lists(st.fractions(0, 20, max_denominator=30), max_size=8),
     st.lists(st.integers(0, 9), unique=True, max_size=5),
 )
-def test_nothing_is_lost_and_time_never_falls(times: list[Fraction], starts: list[int]) -> None:
+def test_merging_keeps_all_samples_in_order_of_time(
+    times: list[Fraction], starts: list[int]
+) -> None:
     frames = [frame(at, {FIGHT: 0.5}) for at in sorted(times)]
     bursts = [burst(2 * start, {FIGHT: 0.5}) for start in sorted(starts)]
 
-    looks = merge_bursts(frames, bursts)
+    merged = merge_bursts(frames, bursts)
 
-    assert sorted(look.at for look in looks) == [look.at for look in looks]
-    assert len(looks) == len(frames) + len(bursts)
+    assert sorted(sample.at for sample in merged) == [sample.at for sample in merged]
+    assert len(merged) == len(frames) + len(bursts)
     near = [
         any(
-            one.start - BURST_INTERVAL <= look.at <= one.at + BURST_INTERVAL
+            one.start - BURST_INTERVAL <= sample.at <= one.at + BURST_INTERVAL
             for one in bursts
             if one.start is not None
         )
-        for look in frames
+        for sample in frames
     ]
-    assert [bool(look.superseded_values) for look in looks if look.burst is None] == near
+    assert [bool(sample.superseded_values) for sample in merged if sample.burst is None] == near

@@ -13,22 +13,22 @@ from scanner.types import Label, Medium, ModelRef, Scores
 SAMPLES = [sample(at, np.full((8, 8, 3), 40 * at, np.uint8)) for at in range(4)]
 
 
-class Forgets(FakeScorer):
+class DropsOneScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return super().score(batch)[:-1]
 
 
-class Refuses(FakeScorer):
+class ScoresEmptyBatchScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return super().score(batch) or super().score(SAMPLES[:1])
 
 
-class Reverses(FakeScorer):
+class ReversingScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return super().score(batch)[::-1]
 
 
-class Remembers(FakeScorer):
+class StatefulScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return [
             replace(
@@ -42,14 +42,14 @@ class Remembers(FakeScorer):
         ]
 
 
-class Paints(FakeScorer):
+class ModifyingScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         for one in batch:
             one.images[self.inputs[0]][0, 0] += np.uint8(1)
         return super().score(batch)
 
 
-class Leans(FakeScorer):
+class BatchDependentScorer(FakeScorer):
     """Its scores depend on what else is in the batch."""
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
@@ -61,7 +61,7 @@ class Leans(FakeScorer):
         ]
 
 
-class Invents(FakeScorer):
+class ExtraLabelScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return [
             replace(scores, values={**scores.values, Label("fire"): 0.5})
@@ -69,7 +69,7 @@ class Invents(FakeScorer):
         ]
 
 
-class Disguises(FakeScorer):
+class OtherModelScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return [
             replace(scores, model=ModelRef(name="other", version="1"))
@@ -77,7 +77,7 @@ class Disguises(FakeScorer):
         ]
 
 
-class Doubts(FakeScorer):
+class WrongSumScorer(FakeScorer):
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
         return [
             replace(scores, medium=dict.fromkeys(self.media, 0.2))
@@ -90,21 +90,23 @@ def test_a_scorer_that_keeps_the_contract_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scorer", "says"),
+    ("scorer", "message"),
     [
-        (Forgets(), "4 samples must give 4 scores, got 3"),
-        (Refuses(), "an empty batch must give an empty list"),
-        (Reverses(), "a batch must give the scores of its samples one by one"),
-        (Remembers(), "a batch must give the scores of its samples one by one"),
-        (Paints(), "must not modify the samples' images"),
-        (Leans(), "a batch must give the scores of its samples one by one"),
-        (Invents(), r"scores must have \('gun',\), got \('gun', 'fire'\)"),
-        (Disguises(), "scores must carry fake@1, got other@1"),
-        (Doubts(media=[Medium.CAMERA, Medium.SCREEN]), "must sum to 1"),
+        (DropsOneScorer(), "4 samples must give 4 scores, got 3"),
+        (ScoresEmptyBatchScorer(), "an empty batch must give an empty list"),
+        (ReversingScorer(), "a batch must give the scores of its samples one by one"),
+        (StatefulScorer(), "a batch must give the scores of its samples one by one"),
+        (ModifyingScorer(), "must not modify the samples' images"),
+        (BatchDependentScorer(), "a batch must give the scores of its samples one by one"),
+        (ExtraLabelScorer(), r"scores must have \('gun',\), got \('gun', 'fire'\)"),
+        (OtherModelScorer(), "scores must carry fake@1, got other@1"),
+        (WrongSumScorer(media=[Medium.CAMERA, Medium.SCREEN]), "must sum to 1"),
     ],
 )
-def test_a_scorer_that_breaks_the_contract_is_told_how(scorer: FakeScorer, says: str) -> None:
+def test_the_checker_states_how_a_scorer_breaks_the_contract(
+    scorer: FakeScorer, message: str
+) -> None:
     fresh = [sample(one.at, one.images[scorer.inputs[0]].copy()) for one in SAMPLES]
 
-    with pytest.raises(AssertionError, match=says):
+    with pytest.raises(AssertionError, match=message):
         check_scorer(scorer, fresh)

@@ -24,7 +24,7 @@ from scanner.types import FrameSpec, Medium
 
 
 def shipped(folder: Path) -> Path:
-    """A model folder with its golden scores."""
+    """Make a model folder with its golden scores."""
     tiny(folder)
     write_golden(folder, record_golden(load_onnx(folder, read_manifest(folder))))
     return folder
@@ -36,7 +36,7 @@ def edited(folder: Path, **changes: object) -> Path:
     return folder
 
 
-def test_the_pictures_of_a_seed_are_the_same_for_ever() -> None:
+def test_the_pictures_of_a_seed_never_change() -> None:
     drawn = generate_pictures(FrameSpec(width=20, height=12), seed=7, count=8)
 
     digest = hashlib.sha256(b"".join(picture.tobytes() for picture in drawn)).hexdigest()
@@ -45,11 +45,11 @@ def test_the_pictures_of_a_seed_are_the_same_for_ever() -> None:
     assert [picture.shape for picture in drawn] == [(12, 20, 3)] * 8
 
 
-def test_a_shipped_model_says_its_golden_scores_again(tmp_path: Path) -> None:
+def test_a_released_model_reproduces_its_golden_scores(tmp_path: Path) -> None:
     assert check_model(shipped(tmp_path / "tiny")) < 1e-6
 
 
-def test_a_model_that_says_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_model_with_other_scores_is_refused(tmp_path: Path) -> None:
     folder = shipped(tmp_path / "tiny")
     scores = json.loads((folder / "golden.json").read_text())["scores"]
     scores[3]["gun"] += 0.01
@@ -81,7 +81,7 @@ def test_golden_scores_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
         check_model(edited(shipped(tmp_path / "tiny"), tolerance=2.0))
 
 
-def test_a_label_or_medium_that_came_or_went_is_the_largest_difference() -> None:
+def test_a_difference_in_labels_or_media_counts_as_1() -> None:
     golden = record_golden(FakeScorer("gun", media=[Medium.CAMERA]))
 
     assert largest_difference(FakeScorer("gun", media=[Medium.CAMERA]), golden) == 0.0
@@ -104,13 +104,13 @@ def test_the_first_picture_is_the_test_card_and_the_others_differ() -> None:
     assert all(picture.dtype == np.uint8 for picture in drawn)
 
 
-def test_a_model_with_an_fp16_file_says_its_golden_scores_in_both_precisions(
+def test_a_model_with_an_fp16_file_reproduces_its_golden_scores_in_both_precisions(
     tmp_path: Path,
 ) -> None:
     assert check_model(with_half(shipped(tmp_path / "tiny"))) < 1e-6
 
 
-def test_an_fp16_file_that_says_something_else_is_refused(tmp_path: Path) -> None:
+def test_an_fp16_file_with_other_scores_is_refused(tmp_path: Path) -> None:
     other = graph()
     other.graph.initializer[0].CopyFrom(weights("white", 150.0))
 

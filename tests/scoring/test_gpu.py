@@ -1,5 +1,4 @@
-"""What only a GPU can answer: the shipped models say there what they say on a CPU, alone and in
-batches."""
+"""On a GPU the shipped models have the scores of the CPU, for single pictures and batches."""
 
 from __future__ import annotations
 
@@ -23,12 +22,11 @@ from scanner.types import Scores
 pytestmark = pytest.mark.gpu
 
 TOLERANCE = 0.02
-"""Of a probability; fp16 where the model has it, TF32 and another order of sums move the last
-digits."""
+"""The tolerance of a probability, for fp16, TF32 and another order of sums."""
 
 
 def pictures(count: int) -> list[Sample]:
-    """Noise, gradients and blocks from a seed, as every spec of the shipped models wants them."""
+    """Return random samples from a seed, with the specs of all shipped models."""
     random = np.random.default_rng(7)
     specs = {spec for scorer in load_scorers() for spec in scorer.inputs}
     return [
@@ -54,9 +52,7 @@ def test_golden_scores_hold_on_the_gpu(gpu: Provider) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 32])
-def test_a_batch_on_the_gpu_says_what_the_cpu_says_picture_by_picture(
-    gpu: Provider, count: int
-) -> None:
+def test_a_batch_on_the_gpu_scores_as_single_pictures_on_the_cpu(gpu: Provider, count: int) -> None:
     samples = pictures(count)
 
     for on_cpu, on_gpu in zip(load_scorers(), load_scorers(provider=gpu), strict=True):

@@ -20,7 +20,7 @@ def event(operator: str, provider: str) -> dict[str, Any]:
     }
 
 
-def test_operators_are_counted_by_provider_and_copies_apart() -> None:
+def test_operators_are_counted_by_provider_without_copies() -> None:
     ran = [
         event("Conv", "CUDA"),
         event("Conv", "CUDA"),
@@ -36,7 +36,7 @@ def test_operators_are_counted_by_provider_and_copies_apart() -> None:
     assert read_placement([*ran, *others]) == ({"CUDA": 2, "CPU": 1}, 2)
 
 
-def test_each_picture_is_run_by_itself_and_all_at_once() -> None:
+def test_pictures_are_run_one_by_one_and_as_a_batch() -> None:
     pictures = np.arange(3 * SIDE * SIDE * 3, dtype=np.uint8).reshape(3, SIDE, SIDE, 3)
 
     trial = run_graph(graph(outputs=ONE_OUTPUT).SerializeToString(), pictures, provider="cpu")
@@ -55,7 +55,7 @@ def test_a_fixed_batch_takes_one_picture() -> None:
     ).batches
 
 
-def test_a_graph_that_fails_on_a_picture_is_named_with_the_reason() -> None:
+def test_a_graph_that_fails_on_a_picture_is_reported_with_the_reason() -> None:
     with pytest.raises(SetupError, match="model odd: fails on a generated picture: "):
         run_graph(
             graph(side=16, outputs=ONE_OUTPUT).SerializeToString(),

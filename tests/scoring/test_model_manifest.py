@@ -11,20 +11,20 @@ from scanner.scoring.manifest import Manifest, read_manifest
 from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
 
 
-def complaint(folder: Path, old: str, new: str) -> str:
-    """What is said of a manifest in which one piece of text was changed."""
+def error_after(folder: Path, old: str, new: str) -> str:
+    """Return the error for a manifest in which one piece of text was replaced."""
 
     def edit(text: str) -> str:
         assert old in text
         return text.replace(old, new, 1)
 
     save(folder, graph(), edit=edit)
-    with pytest.raises(SetupError) as caught:
+    with pytest.raises(SetupError) as error:
         read_manifest(folder)
-    return str(caught.value)
+    return str(error.value)
 
 
-def test_a_manifest_says_what_a_scorer_says(tmp_path: Path) -> None:
+def test_a_manifest_has_the_properties_of_its_scorer(tmp_path: Path) -> None:
     manifest = read_manifest(tiny(tmp_path / "tiny"))
 
     assert manifest.ref == ModelRef(name="tiny", version="1")
@@ -33,7 +33,7 @@ def test_a_manifest_says_what_a_scorer_says(tmp_path: Path) -> None:
     assert manifest.media == (Medium.CAMERA, Medium.RENDERED, Medium.SCREEN)
 
 
-def test_what_it_leaves_out_has_a_default_that_changes_nothing(tmp_path: Path) -> None:
+def test_omitted_values_have_neutral_defaults(tmp_path: Path) -> None:
     facts = read_manifest(tiny(tmp_path / "tiny")).labels
 
     assert (facts[Label("fight")].calibration.a, facts[Label("fight")].calibration.b) == (1.0, 0.0)
@@ -41,7 +41,7 @@ def test_what_it_leaves_out_has_a_default_that_changes_nothing(tmp_path: Path) -
     assert facts[Label("gun")].policy.when == (Medium.CAMERA,)
 
 
-def test_it_cannot_be_changed(tmp_path: Path) -> None:
+def test_a_manifest_is_immutable(tmp_path: Path) -> None:
     manifest = read_manifest(tiny(tmp_path / "tiny"))
 
     with pytest.raises(ValidationError, match="frozen"):
@@ -49,7 +49,7 @@ def test_it_cannot_be_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("width = 8", "widht = 8", "input.widht: no such key; did you mean width?"),
         ("still = 0.9", "stil = 0.9", "labels.gun.policy.stil: no such key; did you mean still?"),
@@ -113,13 +113,13 @@ def test_it_cannot_be_changed(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_file_and_its_full_path(
-    tmp_path: Path, old: str, new: str, says: str
+def test_an_error_states_the_file_and_the_full_path_of_the_key(
+    tmp_path: Path, old: str, new: str, message: str
 ) -> None:
-    said = complaint(tmp_path / "tiny", old, new)
+    error = error_after(tmp_path / "tiny", old, new)
 
-    assert str(tmp_path / "tiny" / "model.toml") in said
-    assert says in said
+    assert str(tmp_path / "tiny" / "model.toml") in error
+    assert message in error
 
 
 def test_a_model_with_nothing_to_score_is_refused() -> None:
@@ -132,12 +132,12 @@ def test_a_model_with_nothing_to_score_is_refused() -> None:
         Manifest.model_validate(table)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    said = complaint(tmp_path / "tiny", "width = 8\nheight = 8", "widht = 8\nheight = 8.5")
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
+    error = error_after(tmp_path / "tiny", "width = 8\nheight = 8", "widht = 8\nheight = 8.5")
 
-    assert "input.width: Field required" in said
-    assert "input.widht: no such key" in said
-    assert "input.height: Input should be a valid integer" in said
+    assert "input.width: Field required" in error
+    assert "input.widht: no such key" in error
+    assert "input.height: Input should be a valid integer" in error
 
 
 def test_a_folder_without_a_manifest_is_named(tmp_path: Path) -> None:

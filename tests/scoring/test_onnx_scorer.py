@@ -36,12 +36,12 @@ def load(folder: Path) -> OnnxScorer:
 
 def refusal(folder: Path, model: ModelProto, *, edit: Callable[[str], str] = str) -> str:
     save(folder, model, edit=edit)
-    with pytest.raises(SetupError) as caught:
+    with pytest.raises(SetupError) as error:
         load(folder)
-    return str(caught.value)
+    return str(error.value)
 
 
-def test_scores_are_what_the_graph_and_the_calibration_come_to(tmp_path: Path) -> None:
+def test_scores_are_what_graph_and_calibration_compute(tmp_path: Path) -> None:
     scorer = load(tiny(tmp_path / "tiny"))
 
     (scores,) = scorer.score([sample(0, colour(255, 51, 0))])
@@ -63,7 +63,7 @@ def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
     check_scorer(load(tiny(tmp_path / "tiny")), samples)
 
 
-def test_a_batch_at_once_says_what_its_samples_say_one_by_one(tmp_path: Path) -> None:
+def test_a_batch_scores_as_its_samples_one_by_one(tmp_path: Path) -> None:
     alone = load(tiny(tmp_path / "tiny"))
     batching = OnnxScorer(alone.manifest, alone._session, batches=True)
     samples = [sample(at, RANDOM.integers(0, 256, (8, 8, 3), np.uint8)) for at in range(4)]
@@ -74,7 +74,7 @@ def test_a_batch_at_once_says_what_its_samples_say_one_by_one(tmp_path: Path) ->
     ]
 
 
-def test_an_embedding_is_promised_and_not_scored(tmp_path: Path) -> None:
+def test_an_embedding_is_checked_and_not_scored(tmp_path: Path) -> None:
     extra = [helper.make_node("Identity", ["means"], ["embedding"])]
     model = graph(extra=extra, outputs=(("logits", 2), ("medium", 3), ("embedding", 3)))
     save(
@@ -97,7 +97,7 @@ def test_a_graph_that_takes_one_picture_at_a_time_is_given_one_at_a_time(tmp_pat
     assert len(scorer.score([sample(0, colour(1, 2, 3)), sample(1, colour(4, 5, 6))])) == 2
 
 
-# What is refused
+# Refused models
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_weights_in_another_file_are_refused_although_they_are_there(
     )
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_the_runtime_refuses_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     assert "onnxruntime refuses it on cpu" in refusal(
         folder, graph(extra=[helper.make_node("NoSuchOperator", ["unit"], ["out"])])
@@ -145,7 +145,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "says"),
+    ("model", "message"),
     [
         (graph(opset=13), "uses opset 13, its manifest states 17"),
         (
@@ -167,22 +167,22 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_graph_that_breaks_its_manifests_word_is_refused(
-    tmp_path: Path, model: ModelProto, says: str
+def test_a_graph_that_differs_from_its_manifest_is_refused(
+    tmp_path: Path, model: ModelProto, message: str
 ) -> None:
-    assert says in refusal(tmp_path / "tiny", model)
+    assert message in refusal(tmp_path / "tiny", model)
 
 
 def with_fire(text: str) -> str:
-    """The manifest with a label more."""
+    """Add a label to a manifest."""
     return (
         text.replace('"fight", "gun"', '"fight", "gun", "fire"')
         + "\n[labels.fire]\ntraining_prior = 0.5\n"
     )
 
 
-def of_unknown_width() -> ModelProto:
-    """The model with an operator whose output's width nobody can tell before it runs."""
+def graph_of_variable_width() -> ModelProto:
+    """Build a graph with an output whose width is known only after it ran."""
     model = graph(
         extra=[helper.make_node("Compress", ["means", "keep"], ["logits"], axis=1)],
         outputs=(("logits", "k"), ("medium", "m")),
@@ -194,24 +194,24 @@ def of_unknown_width() -> ModelProto:
     return model
 
 
-def test_a_label_too_many_is_refused(tmp_path: Path) -> None:
-    said = refusal(tmp_path / "tiny", graph(), edit=with_fire)
+def test_a_label_without_a_column_is_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "tiny", graph(), edit=with_fire)
 
     assert (
         "output logits is tensor(float) of shape N x 2, "
         "its manifest states tensor(float) of shape N x 3"
-    ) in said
+    ) in message
 
 
-def test_a_width_that_shows_only_when_it_runs_is_settled_by_a_first_run(tmp_path: Path) -> None:
-    assert load(save(tmp_path / "tiny", of_unknown_width())).labels == ("fight", "gun")
+def test_a_variable_width_is_checked_by_a_first_run(tmp_path: Path) -> None:
+    assert load(save(tmp_path / "tiny", graph_of_variable_width())).labels == ("fight", "gun")
     assert "output logits has shape 1 x 2, wanted 1 x 3" in refusal(
-        tmp_path / "tiny", of_unknown_width(), edit=with_fire
+        tmp_path / "tiny", graph_of_variable_width(), edit=with_fire
     )
 
 
-def promising(model: ModelProto, activation: str, folder: Path) -> Path:
-    """The model saved with a manifest that says of one activation that the graph has applied it."""
+def save_without_activation(model: ModelProto, activation: str, folder: Path) -> Path:
+    """Save the model with a manifest that states that the graph applies one of the activations."""
     return save(
         folder,
         model,
@@ -219,10 +219,10 @@ def promising(model: ModelProto, activation: str, folder: Path) -> Path:
     )
 
 
-def test_probabilities_that_are_none_are_refused_when_they_come(tmp_path: Path) -> None:
+def test_values_outside_0_to_1_are_refused_as_probabilities(tmp_path: Path) -> None:
     model = graph(extra=[helper.make_node("Add", ["picked", "picked"], ["logits"])])
     model.graph.node[3].output[0] = "picked"
-    scorer = load(promising(model, "sigmoid", tmp_path / "tiny"))
+    scorer = load(save_without_activation(model, "sigmoid", tmp_path / "tiny"))
 
     with pytest.raises(
         SetupError, match=r"output logits gave 0 to 2, wanted probabilities in \[0, 1\]"
@@ -231,7 +231,7 @@ def test_probabilities_that_are_none_are_refused_when_they_come(tmp_path: Path) 
 
 
 def test_probabilities_of_media_that_do_not_sum_to_one_are_refused(tmp_path: Path) -> None:
-    folder = promising(graph(), "softmax", tmp_path / "tiny")
+    folder = save_without_activation(graph(), "softmax", tmp_path / "tiny")
 
     with pytest.raises(
         SetupError, match="output medium sums to 0, wanted probabilities that sum to 1"
@@ -239,7 +239,7 @@ def test_probabilities_of_media_that_do_not_sum_to_one_are_refused(tmp_path: Pat
         load(folder)
 
 
-def test_not_a_number_is_refused_when_it_comes(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     model = graph(extra=[helper.make_node("Log", ["means"], ["medium"])])
     del model.graph.node[4]
 
@@ -250,7 +250,7 @@ def test_not_a_number_is_refused_when_it_comes(tmp_path: Path) -> None:
 
 @pytest.mark.no_gpu
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stderr(
+def test_a_fallback_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stderr(
     tmp_path: Path, provider: str
 ) -> None:
     folder = tiny(tmp_path / "tiny")
@@ -260,8 +260,8 @@ def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stder
         "from scanner.scoring.registry import load_scorers\n"
         "try:\n"
         f"    load_scorers(pathlib.Path({str(folder.parent)!r}), provider={provider!r})\n"
-        "except SetupError as why:\n"
-        "    sys.exit(0 if 'streamwarden[cuda]' in str(why) else 4)\n"
+        "except SetupError as error:\n"
+        "    sys.exit(0 if 'streamwarden[cuda]' in str(error) else 4)\n"
         "sys.exit(5)\n"
     )
 
@@ -275,7 +275,7 @@ def test_a_silent_fall_to_the_cpu_is_an_error_with_a_remedy_and_nothing_on_stder
 # Calibration
 
 
-def test_a_softmax_has_the_logit_of_its_share() -> None:
+def test_the_logit_of_a_softmax_is_that_of_its_probability() -> None:
     output = Output(
         name="o", kind="label", labels=("fight", "gun"), activation="softmax", temperature=2.0
     )
@@ -284,7 +284,7 @@ def test_a_softmax_has_the_logit_of_its_share() -> None:
     assert to_logits([4.0, 0.0], output) == pytest.approx([2.0, -2.0])
 
 
-def test_probabilities_of_the_graph_itself_are_calibrated_too() -> None:
+def test_probabilities_that_the_graph_computes_are_calibrated_too() -> None:
     output = Output(name="o", kind="label", labels=("gun", "fire"), activation="none")
 
     usual, certain = calibrate(

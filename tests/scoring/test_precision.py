@@ -1,5 +1,4 @@
-"""Which of a model's files is run: fp32 everywhere, fp16 on a GPU where there is one and where it
-is a must."""
+"""The selection of a model's file: fp32 on a CPU, fp16 on a GPU if it exists, or as configured."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from scanner.scoring.registry import load_scorers
         ("cpu", "fp16", "half.onnx"),
     ],
 )
-def test_fp16_is_for_gpus_unless_told_otherwise(
+def test_fp16_is_used_on_gpus_unless_configured_otherwise(
     tmp_path: Path, provider: Provider, precision: Precision, file: str
 ) -> None:
     manifest = read_manifest(with_half(tiny(tmp_path / "tiny")))
@@ -39,7 +38,7 @@ def test_a_model_without_fp16_runs_in_fp32_on_a_gpu(tmp_path: Path) -> None:
     assert select_file(manifest, provider="cuda", precision="auto") == manifest.fp32
 
 
-def test_fp16_that_is_a_must_and_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_fp16_file_is_an_error_if_fp16_is_configured(tmp_path: Path) -> None:
     tiny(tmp_path / "tiny")
 
     with pytest.raises(
@@ -49,7 +48,7 @@ def test_fp16_that_is_a_must_and_is_not_there_is_refused(tmp_path: Path) -> None
         load_scorers(tmp_path, precision="fp16")
 
 
-def test_the_fp16_file_is_held_to_its_own_checksum(tmp_path: Path) -> None:
+def test_the_fp16_file_has_its_own_checksum(tmp_path: Path) -> None:
     folder = with_half(tiny(tmp_path / "tiny"))
     (folder / "half.onnx").write_bytes(b"something else")
     manifest = read_manifest(folder)

@@ -1,5 +1,4 @@
-"""Two models that saw other shares of positives mean the same by their probabilities, once both are
-told at one prior."""
+"""Probabilities of models that were calibrated at different priors become comparable at one prior."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ PRIORS = st.floats(0.001, 0.999)
 
 
 def manifest(name: str, **labels: Mapping[str, object]) -> Manifest:
-    """Of a model of fight and gun, with what is said of them."""
+    """Return the manifest of a model of fight and gun, with the given facts."""
     table = manifest_table()["labels"]
     facts = {
         Label(label): LabelFacts.model_validate({**table[label], **labels.get(label, {})})
@@ -53,7 +52,7 @@ def evidence(prior: float, probability: float) -> float:
     own=PRIORS,
     leaders=PRIORS,
 )
-def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(
+def test_a_move_to_another_prior_keeps_the_evidence_of_a_score(
     logit: float, a: float, b: float, own: float, leaders: float
 ) -> None:
     leader = manifest("leader", fight={"training_prior": leaders})
@@ -73,7 +72,7 @@ def test_the_evidence_of_a_score_stays_whatever_prior_it_is_told_at(
     leaders=PRIORS,
     logits=st.lists(st.floats(-8.0, 8.0), min_size=2, max_size=2, unique=True),
 )
-def test_moving_keeps_the_order_of_a_models_own_scores(
+def test_a_move_to_another_prior_keeps_the_order_of_scores(
     own: float, leaders: float, logits: list[float]
 ) -> None:
     _, moved = with_common_priors(
@@ -99,14 +98,14 @@ def test_the_higher_of_two_scores_is_the_stronger_evidence() -> None:
     assert unsure == pytest.approx(0.02)
 
 
-def test_a_model_that_shares_no_label_or_has_the_same_prior_is_left_as_it_is() -> None:
+def test_a_model_that_shares_no_label_or_has_the_same_prior_is_unchanged() -> None:
     one, same = manifest("one"), manifest("same")
 
     assert with_common_priors([one]) == (one,)
     assert with_common_priors([one, same])[1] is same
 
 
-def test_of_a_label_the_first_model_that_has_it_out_of_shadow_leads() -> None:
+def test_the_first_model_that_has_a_label_live_leads() -> None:
     shadow = manifest("a", fight={"training_prior": 0.1, "policy": {"shadow": True}})
     live = manifest("b", fight={"training_prior": 0.2})
 
@@ -126,7 +125,7 @@ def test_a_gate_on_a_label_of_its_own_model_moves_with_it(tmp_path: Path) -> Non
     assert moved.gate.above == pytest.approx(0.2)
 
 
-def test_loaded_models_tell_one_prior_and_keep_the_contract(tmp_path: Path) -> None:
+def test_loaded_models_have_one_prior_and_keep_the_contract(tmp_path: Path) -> None:
     tiny(tmp_path / "a")
     other, fights = tiny(tmp_path / "b") / "model.toml", "[labels.fight]\ntraining_prior = {}"
     other.write_text(
@@ -145,11 +144,11 @@ def test_loaded_models_tell_one_prior_and_keep_the_contract(tmp_path: Path) -> N
         assert same.values[GUN] == one.values[GUN]
 
 
-def test_a_model_in_shadow_opens_a_gate_all_the_same() -> None:
-    said = Scores(model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9})
+def test_a_model_in_shadow_opens_a_gate() -> None:
+    scores = Scores(model=ModelRef(name="shadow", version="1"), values={FIGHT: 0.9})
     (frame,) = separate_shadow(
-        [ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(said,))],
-        {said.model: frozenset({FIGHT})},
+        [ScoredFrame(at=Fraction(0), pts=0, keyframe=True, scores=(scores,))],
+        {scores.model: frozenset({FIGHT})},
     )
     key = SegmentKey(stream_id=StreamId("s"), sequence=1)
 

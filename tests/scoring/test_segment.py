@@ -17,8 +17,7 @@ TEXTURE = RANDOM.integers(60, 196, (28, 28, 3)).repeat(8, axis=0).repeat(8, axis
 
 
 def screen(*, noise: int = 1) -> Rgb:
-    """A static screen as it comes out of a decoder: every pixel a little off, differently each
-    time."""
+    """Return a static screen with the noise of a decoder."""
     off = RANDOM.integers(-noise, noise, TEXTURE.shape, endpoint=True)
     return (TEXTURE + off).astype(np.uint8)
 
@@ -57,7 +56,7 @@ def test_a_small_gun_that_appears_on_a_static_screen_is_scored_wherever_it_is(
     ) == [0, 2, 4]
 
 
-def test_a_faint_one_is_scored_too() -> None:
+def test_a_faint_object_is_scored_too() -> None:
     assert scored_frames(screen(noise=0), with_object(101, 100, contrast=12)) == [0, 1]
 
 
@@ -87,7 +86,7 @@ def test_nothing_is_carried_into_the_next_segment() -> None:
 
 
 @pytest.mark.parametrize("threshold", [-2.0, 256.0, float("nan")])
-def test_a_threshold_that_no_difference_can_have_is_refused(threshold: float) -> None:
+def test_an_impossible_threshold_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match="must lie in"):
         Reuse(threshold=threshold)
 
@@ -118,7 +117,7 @@ def test_the_worst_tile_is_found_at_every_edge_of_every_size(width: int, height:
     assert largest_tile_difference(black + np.uint8(200), black) == 200.0
 
 
-def test_images_are_left_as_they_are() -> None:
+def test_images_are_not_modified() -> None:
     one, other = screen(), screen()
     before = one.copy(), other.copy()
 
@@ -132,7 +131,7 @@ def unequal(count: int) -> list[Sample]:
     return [sample(at, RANDOM.integers(0, 256, (8, 8, 3), np.uint8)) for at in range(count)]
 
 
-def test_all_scorers_say_something_of_every_sample_in_their_order() -> None:
+def test_every_sample_has_a_result_of_each_scorer_in_order() -> None:
     scorers = [FakeScorer("gun", name="one"), FakeScorer("fire", "smoke", name="two")]
 
     frames = score_samples(scorers, unequal(3), reuse=Reuse())

@@ -1,4 +1,4 @@
-"""A network of real size, held to what plain onnxruntime says of it."""
+"""A network of real size has the scores that plain onnxruntime computes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scanner.types import FrameSpec
 
 SPEC = FrameSpec(width=224, height=224)
 LABELS = ("fight", "gun", "fire", "smoke")
-"""Stand for four of its 1001 classes."""
+"""The labels of four of its 1001 classes."""
 
 MANIFEST = """
 name = "mobilenet"
@@ -51,8 +51,7 @@ smoke.training_prior = 0.5
 
 
 def mobilenet(original: Path, folder: Path) -> Path:
-    """The network behind its preprocessing, which takes uint8 pictures, with four of its classes as
-    labels."""
+    """Save the network with preprocessing of uint8 pictures, and four of its classes as labels."""
     model = onnx.load(original)
     body = model.graph
     body.initializer.extend(
@@ -102,13 +101,13 @@ def test_its_scores_are_those_of_plain_onnxruntime(shared: Path, scorer: Scorer)
     )
     drawn = generate_pictures(SPEC, seed=0, count=4)
 
-    said = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
+    scores = scorer.score([sample(at, picture) for at, picture in enumerate(drawn)])
 
     floats = np.stack(drawn).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(
         127.5
     ) - np.float32(1.0)
     expected = 1.0 / (1.0 + np.exp(-plain.run(["logits"], {"input": floats})[0][:, 1:5]))
-    assert [list(scores.values.values()) for scores in said] == pytest.approx(expected, abs=1e-5)
+    assert [list(result.values.values()) for result in scores] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.shared_data

@@ -15,16 +15,16 @@ from scanner.testing.scorers import check_scorer, sample
 
 CARD = draw_card(640, 360)
 MARGIN = 0.15
-"""Of card_correlation, that ordinary pictures and damaged cards must keep from the threshold."""
+"""The distance from the threshold that ordinary pictures and damaged cards must keep."""
 
 
 def squashed(rgb: Rgb) -> Rgb:
-    """As ``media`` makes it for the card's spec."""
+    """Scale a picture as ``scanner.media`` does for the card's spec."""
     return np.asarray(cv2.resize(rgb, (SPEC.width, SPEC.height), interpolation=cv2.INTER_AREA))
 
 
 def inside(width: int, height: int, card: Rgb = CARD) -> Rgb:
-    """The card as large as it goes into a black picture of another shape."""
+    """Return the card, as large as possible, in a black picture of another shape."""
     scale = min(width / card.shape[1], height / card.shape[0])
     size = (round(card.shape[1] * scale), round(card.shape[0] * scale))
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
@@ -36,7 +36,7 @@ def inside(width: int, height: int, card: Rgb = CARD) -> Rgb:
 
 
 def covered(top: int, left: int, height: int, width: int, level: int) -> Rgb:
-    """The card under an opaque patch."""
+    """Return the card with an opaque patch."""
     picture = CARD.copy()
     picture[top : top + height, left : left + width] = level
     return picture
@@ -48,7 +48,7 @@ def as_jpeg(rgb: Rgb, quality: int) -> Rgb:
 
 
 def as_h264(rgb: Rgb, *, crf: int, frames: int = 5) -> Rgb:
-    """The last of some frames at a constant quality."""
+    """Return the last of some frames encoded at a constant quality."""
     data = io.BytesIO()
     with av.open(data, "w", format="mpegts") as container:
         track = container.add_stream(
@@ -74,7 +74,7 @@ def probability(rgb: Rgb) -> float:
 @pytest.mark.parametrize(
     ("width", "height"), [(8, 8), (64, 36), (224, 224), (360, 640), (1919, 1079)]
 )
-def test_the_card_fills_any_size_and_is_certain(width: int, height: int) -> None:
+def test_the_card_is_detected_in_any_size(width: int, height: int) -> None:
     card = draw_card(width, height)
 
     assert card.shape == (height, width, 3)
@@ -105,13 +105,13 @@ def test_a_card_of_less_than_a_pixel_a_block_is_refused() -> None:
         pytest.param((CARD * 0.4 + 140).astype(np.uint8), id="pale"),
     ],
 )
-def test_the_card_is_found_with_a_wide_margin(picture: Rgb) -> None:
+def test_the_card_is_detected_with_a_wide_margin(picture: Rgb) -> None:
     assert card_correlation(squashed(picture)) > THRESHOLD + MARGIN
     assert probability(picture) > 0.99
 
 
 def blocks(levels: np.ndarray) -> Rgb:
-    """A grid of colours, 224 x 224."""
+    """Draw a grid of colours, 224 x 224."""
     rows, columns = 224 // levels.shape[0], 224 // levels.shape[1]
     return (
         np.broadcast_to(levels, (*levels.shape[:2], 3))
@@ -136,7 +136,7 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("name", ORDINARY)
-def test_other_pictures_are_not_taken_for_it(name: str) -> None:
+def test_other_pictures_are_not_detected(name: str) -> None:
     assert card_correlation(ORDINARY[name]) < THRESHOLD - MARGIN
     assert probability(ORDINARY[name]) < 0.01
 
@@ -153,7 +153,7 @@ def test_it_is_a_scorer() -> None:
 
 
 @pytest.mark.shared_data
-def test_no_photograph_is_taken_for_it(shared: Path) -> None:
+def test_no_photograph_is_detected(shared: Path) -> None:
     paths = sorted((shared / "data" / "benign_imagenet").glob("*.jpg"))
 
     found = {path.name: card_correlation(squashed(opened(path))) for path in paths}
@@ -163,7 +163,7 @@ def test_no_photograph_is_taken_for_it(shared: Path) -> None:
 
 
 @pytest.mark.shared_data
-def test_no_game_or_screen_is_taken_for_it(shared: Path) -> None:
+def test_no_game_or_screen_is_detected(shared: Path) -> None:
     paths = sorted((shared / "data" / "game_video").glob("*.mp4"))
 
     found = [card_correlation(squashed(frame)) for path in paths for frame in keyframes(path)]
