@@ -30,13 +30,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel in it, and its dependencies lent from this one; its ``bin``."""
     folder = tmp_path_factory.mktemp("clean") / "venv"
-    venv.create(folder, with_pip=True)
+    venv.create(folder, with_pip=False)
     binaries = folder / "bin"
     ran(
         [
-            str(binaries / "python"),
+            sys.executable,
             "-m",
             "pip",
+            "--python",
+            str(binaries / "python"),
             "install",
             "--quiet",
             "--no-deps",

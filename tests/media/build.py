@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import wraps
+from typing import ParamSpec
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["encode", "picture", "remux"]
+
+P = ParamSpec("P")
 
 
 def picture(value: int, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -21,6 +25,21 @@ def picture(value: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     return rgb
 
 
+def remembered(make: Callable[P, bytes]) -> Callable[P, bytes]:
+    """Encode once what several tests ask for with the same arguments."""
+    made: dict[str, bytes] = {}
+
+    @wraps(make)
+    def look_up(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        key = repr((args, kwargs))
+        if key not in made:
+            made[key] = make(*args, **kwargs)
+        return made[key]
+
+    return look_up
+
+
+@remembered
 def encode(
     *,
     container: str = "mpegts",
@@ -34,7 +53,7 @@ def encode(
     mux: dict[str, str] | None = None,
     pix_fmt: str = "yuv420p",
     values: Sequence[int] | None = None,
-    at: Iterable[int] | None = None,
+    at: Sequence[int] | None = None,
     rotation: int | None = None,
     metadata: dict[str, str] | None = None,
     sound: bool = False,

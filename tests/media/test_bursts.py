@@ -4,6 +4,7 @@ container, codec and GOPs."""
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import pairwise
@@ -122,11 +123,11 @@ def instants_of(window: DecodedWindow, burst: Sample) -> tuple[Fraction, ...]:
 
 def differences(seen: Decodings, frames: Mapping[Fraction, Rgb]) -> Iterator[int]:
     """Yield for each frame of each burst the grey levels between it and the frame shown then."""
-    zero = min(frames)
+    times = sorted(frames)
     for window, bursts in seen:
         for burst in bursts:
             for image, instant in zip(burst.images[SPEC], instants_of(window, burst), strict=True):
-                there = frames[max(at for at in frames if at <= zero + window.begins + instant)]
+                there = frames[times[bisect_right(times, times[0] + window.begins + instant) - 1]]
                 yield int(np.abs(there.astype(int) - image).max())
 
 

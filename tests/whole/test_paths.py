@@ -63,25 +63,28 @@ def test_what_nobody_may_open_is_told_one_by_one_and_the_rest_is_scanned(barred:
     )
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device", "dangling", "loop", "folder"])
-def test_what_is_no_plain_file_is_told_and_not_waited_for(kind: str, tmp_path: Path) -> None:
-    path = tmp_path / "x.mp4"
-    {
-        "pipe": lambda: os.mkfifo(path),
-        "device": lambda: path.symlink_to("/dev/zero"),
-        "dangling": lambda: path.symlink_to("nowhere"),
-        "loop": lambda: path.symlink_to(path),
-        "folder": path.mkdir,
-    }[kind]()
+def test_what_is_no_plain_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "device.mp4").symlink_to("/dev/zero")
+    (tmp_path / "dangling.mp4").symlink_to("nowhere")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    names = ("pipe", "device", "dangling", "loop", "folder")
 
-    ended = run("scan", "--json", path, extra=WITHOUT_MODELS)
-
-    (error,) = lines(ended.stdout)
-    assert ended.returncode == 1
-    assert error["type"] == "error"
-    assert error["kind"] == {"pipe": "refused", "device": "refused", "folder": "no_media"}.get(
-        kind, "not_found"
+    ended = run(
+        "scan", "--json", *(tmp_path / f"{name}.mp4" for name in names), extra=WITHOUT_MODELS
     )
+
+    assert ended.returncode == 1
+    assert [
+        (line["type"], Path(line["path"]).stem, line["kind"]) for line in lines(ended.stdout)
+    ] == [
+        ("error", "pipe", "refused"),
+        ("error", "device", "refused"),
+        ("error", "dangling", "not_found"),
+        ("error", "loop", "not_found"),
+        ("error", "folder", "no_media"),
+    ]
 
 
 @pytest.mark.parametrize("change", ["truncated", "emptied", "deleted", "grown", "overwritten"])
