@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 
 from samples.drawing import read_mark, read_patches
 from samples.facts import Facts
@@ -19,11 +20,24 @@ from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.sampling import Sampling
 from scanner.types import Burst, FrameSpec
 from tests.corpus.checks import B_FRAMES, COLOUR_TOLERANCE, SPEC
-from tests.corpus.names import STILL, VIDEO
+from tests.corpus.names import EVENTFUL, STILL, VIDEO
 
 BURST = FrameSpec(width=SPEC.width, height=SPEC.height, burst=Burst(frames=5, rate=6))
 
 Media = Callable[[str], SampleFile]
+VARIED = (
+    *EVENTFUL,
+    "ts_h264_b_frames",
+    "ts_jump_back",
+    "ts_wrap",
+    "mp4_h264",
+    "mp4_hevc",
+    "mkv_h264",
+    "webm_vp9",
+    "avi_mpeg4",
+    "gif_moving",
+)
+"""Each container and codec family, long GOPs, B-frames, and clocks that jump or wrap."""
 
 
 def bursts(
@@ -63,16 +77,25 @@ def late(facts: Facts, window: DecodedWindow, index: int) -> int:
     )
 
 
-@pytest.mark.parametrize(
-    "window", [Fraction(10), Fraction(3, 2), None], ids=["usual", "short", "whole"]
-)
-@pytest.mark.parametrize("name", VIDEO)
+def cases(name: str) -> Iterator[ParameterSet]:
+    """Return a sample with the lengths of windows to try: the usual one in every run, a short one
+    and the whole file in the slow run, but for a varied few in every run.
+
+    As one window, time stamps are reported as if the clock continued, so samples whose clock jumps
+    are not decoded in that way.
+    """
+    marks = () if name in VARIED else (pytest.mark.slow,)
+    yield pytest.param(name, Fraction(10), id=f"{name}-usual")
+    yield pytest.param(name, Fraction(3, 2), id=f"{name}-short", marks=marks)
+    if not name.startswith("ts_jump"):
+        yield pytest.param(name, None, id=f"{name}-whole", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "window"), [case for name in VIDEO for case in cases(name)])
 def test_each_frame_is_the_one_on_screen(
     name: str, window: Fraction | None, sample_media: Media
 ) -> None:
     facts = sample_media(name).facts
-    if window is None and facts.jumps:
-        pytest.skip("a segment's time stamps are reported as if its clock continued")
 
     for decoded, made in bursts(sample_media(name), Sampling(), window):
         for burst in made:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from functools import cache
 
 import av
 
@@ -39,6 +40,7 @@ def greys(windows: list[DecodedWindow]) -> list[int]:
     return [int(sample.images[SPEC][24, 40, 0]) for window in windows for sample in window.samples]
 
 
+@cache
 def decode_reference(data: bytes) -> dict[Fraction, tuple[int, bool]]:
     """Decode with a plain PyAV loop and return the grey level of every frame and whether it is a
     keyframe, by its time."""

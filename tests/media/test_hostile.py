@@ -15,9 +15,10 @@ from PIL import Image
 
 from scanner.errors import DamagedError, FormatError, InputError, LimitError, NoVideoError
 from scanner.media.limits import MediaLimits
+from scanner.media.samples import DecodedWindow
 from scanner.media.sampling import Sampling
 from tests.media.build import encode
-from tests.media.decoding import decode_all, times
+from tests.media.decoding import SPEC, decode_all, times
 from tests.media.test_bursts import decode_with_bursts
 
 
@@ -290,11 +291,18 @@ def test_flipped_bits_of_a_picture_never_raise_anything_else(kind: str) -> None:
     Image.linear_gradient("L").convert("RGB").save(sink, kind)
     rng = random.Random(kind)
 
+    refusals, windows = list[InputError](), list[DecodedWindow]()
     for _ in range(60):
         broken = bytearray(sink.getvalue())
         for _ in range(rng.randint(1, 20)):
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         try:
-            decode_all(bytes(broken[: rng.randrange(1, len(broken))]))
-        except InputError:
-            continue
+            windows += decode_all(bytes(broken[: rng.randrange(1, len(broken))]))
+        except InputError as error:
+            refusals.append(error)
+
+    assert len(refusals) + len(windows) == 60
+    assert all(str(error).startswith("clip: ") for error in refusals)
+    assert all(bool(window.samples) != bool(window.unseen) for window in windows)
+    assert all(s.images[SPEC].shape == SPEC.shape for w in windows for s in w.samples)
+    assert bool(windows) == (kind in {"JPEG", "GIF"})  # the others are read whole or not at all
