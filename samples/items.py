@@ -35,7 +35,7 @@ def avif(picture: bytes) -> bytes:
 
 def _item(picture: bytes, at: int) -> bytes:
     """The boxes of one item that begin at that byte of their file."""
-    with av.open(io.BytesIO(picture)) as source:
+    with av.open(io.BytesIO(picture), "r") as source:
         track = source.streams.video[0]
         data, config = bytes(next(source.demux(track))), track.codec_context.extradata
         size = struct.pack(">II", track.codec_context.width, track.codec_context.height)

@@ -63,9 +63,9 @@ def _cut(file: Path, out: Path) -> Path:
             pictures.height & ~1,
             "yuv420p",
         )
-        encoder.codec_context.time_base = (
-            pictures.time_base
-        )  # a guessed frame rate would round frames onto each other
+        assert pictures.time_base is not None
+        # A guessed frame rate would round frames onto each other.
+        encoder.codec_context.time_base = pictures.time_base
         for frame in source.decode(pictures):
             frame.pict_type = PictureType.NONE
             target.mux(encoder.encode(frame))

@@ -10,6 +10,7 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def recipes() -> None:
     sys.path.insert(0, str(REPOSITORY / "models" / "recipes"))
 
 
-def film(frames: int = 21, rate: int = 10) -> object:
+def film(frames: int = 21, rate: int = 10) -> Any:
     """Coarse grey noise that drifts to the right by two pixels a frame."""
     from clip_model.bursts import Film
 
@@ -52,7 +53,7 @@ def film(frames: int = 21, rate: int = 10) -> object:
     )
 
 
-def numbered(rate: int, seconds: int) -> object:
+def numbered(rate: int, seconds: int) -> Any:
     """Frames whose grey is their number."""
     from clip_model.bursts import Film
 
@@ -177,11 +178,11 @@ def torch() -> ModuleType:
     )
 
 
-def luma_pair(torch: ModuleType, across: float, down: float) -> tuple[object, object]:
+def luma_pair(torch: ModuleType, across: float, down: float) -> tuple[Any, Any]:
     """A smooth picture, and the same picture moved: 1 x 1 x 64 x 64."""
     y, x = np.mgrid[0:64, 0:64].astype(np.float32)
 
-    def picture(x: np.ndarray, y: np.ndarray) -> object:
+    def picture(x: np.ndarray, y: np.ndarray) -> Any:
         waves = np.sin(x / 4) * np.cos(y / 5) + np.sin((x + 2 * y) / 7)
         return torch.from_numpy((waves / 4 + 0.5).astype(np.float32))[None, None]
 
@@ -260,7 +261,7 @@ def test_it_looks_at_bursts_and_its_gate_is_the_frame_models_fight() -> None:
     assert manifest.gate is not None
     assert manifest.gate.label == "fight"
     assert set(manifest.labels) == {"fight"}
-    policy = manifest.labels["fight"].policy
+    policy = manifest.labels[Label("fight")].policy
     assert policy is not None
     assert Medium.CAMERA in policy.when
     assert Medium.RENDERED not in policy.when

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,13 +31,13 @@ def recipes() -> None:
     sys.path.insert(0, str(REPOSITORY / "models" / "recipes"))
 
 
-def row(task: str, label: str, group: str = "g", path: str = "p") -> object:
+def row(task: str, label: str, group: str = "g", path: str = "p") -> Any:
     from frame_model.corpus import Row
 
     return Row(path=path, task=task, label=label, group=group)
 
 
-def gun_picture(left: float, right: float) -> object:
+def gun_picture(left: float, right: float) -> Any:
     from frame_model.corpus import teach
     from frame_model.pictures import Picture
 
@@ -48,7 +49,7 @@ def gun_picture(left: float, right: float) -> object:
     )
 
 
-def known(lesson: object) -> dict[str, float]:
+def known(lesson: Any) -> dict[str, float]:
     from frame_model.corpus import LABELS
 
     return {
@@ -300,7 +301,7 @@ def test_one_cache_follows_another_with_rows_of_its_own(torch: ModuleType) -> No
     assert len(both.embedding) == 5
 
 
-def batch_of(rows: Iterable[int]) -> object:
+def batch_of(rows: Iterable[int]) -> Any:
     from frame_model.features import Batch
 
     indices, rng = np.array(list(rows), np.int64), np.random.default_rng(0)

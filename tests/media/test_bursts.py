@@ -101,7 +101,7 @@ def decode_reference(data: bytes, size: tuple[int, int] = (64, 48)) -> dict[Frac
             small = frame.reformat(
                 *size, format="rgb24", interpolation="AREA", dst_color_range="JPEG"
             )
-            frames[frame.pts * track.time_base] = small.to_ndarray()
+            frames[frame.pts * track.time_base] = np.asarray(small.to_ndarray(), np.uint8)
     return frames
 
 

@@ -20,7 +20,8 @@ TICK = Fraction(1, 30)
 
 def pick(gops: list[int], sampling: Sampling) -> list[int]:
     """Return the frames picked from consecutive GOPs with those numbers of frames."""
-    picker, start, picks = Picker(sampling, TICK), 0, []
+    picks: list[int] = []
+    picker, start = Picker(sampling, TICK), 0
     for length in gops:
         frames = range(start, start + length)
         picks += picker.pick(frames, frames, start + length, keyed=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_onnx import tiny_burst
 
 from scanner.errors import SetupError
 from scanner.media.samples import Rgb, Sample
@@ -21,6 +20,7 @@ from scanner.scoring.scorer import burst_gate, frame_specs, is_burst_scorer
 from scanner.scoring.segment import score_bursts, separate_shadow, shadowed_labels
 from scanner.testing.scorers import FakeScorer, check_scorer, sample
 from scanner.types import Burst, FrameSpec, Gate, Label, ModelRef, ScoredFrame, Scores
+from tests.scoring.build_onnx import tiny_burst
 
 RANDOM = np.random.default_rng(0)
 BURST = Burst(frames=4, rate=5)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_onnx import graph, tiny, weights, with_half
 
 from scanner.errors import SetupError
 from scanner.scoring.golden import (
@@ -21,6 +20,7 @@ from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.testing.scorers import FakeScorer
 from scanner.types import FrameSpec, Medium
+from tests.scoring.build_onnx import graph, tiny, weights, with_half
 
 
 def shipped(folder: Path) -> Path:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from build_onnx import graph, weights
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from scanner.errors import SetupError
 from scanner.scoring.graph_facts import read_graph
+from tests.scoring.build_onnx import graph, weights
 
 GOOD = graph().SerializeToString()
 

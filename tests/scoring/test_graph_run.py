@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from build_onnx import SIDE, graph
 
 from scanner.errors import SetupError
 from scanner.scoring.graph_run import read_placement, run_graph
+from tests.scoring.build_onnx import SIDE, graph
 
 ONE_OUTPUT = (("logits", 2),)
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from build_onnx import graph, manifest_table, save, tiny
 from pydantic import ValidationError
 
 from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest, read_manifest
 from scanner.types import Fit, FrameSpec, Label, Medium, ModelRef
+from tests.scoring.build_onnx import graph, manifest_table, save, tiny
 
 
 def error_after(folder: Path, old: str, new: str) -> str:

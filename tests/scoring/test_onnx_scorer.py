@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_onnx import MEDIA, graph, save, tiny
 from onnx import ModelProto, TensorProto, helper
 
 from scanner.errors import SetupError
@@ -18,6 +17,7 @@ from scanner.scoring.manifest import Calibration, Output, read_manifest
 from scanner.scoring.onnx import OnnxScorer, load_onnx
 from scanner.testing.scorers import check_scorer, sample
 from scanner.types import Medium
+from tests.scoring.build_onnx import MEDIA, graph, save, tiny
 
 RANDOM = np.random.default_rng(0)
 

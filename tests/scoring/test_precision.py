@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from build_onnx import tiny, with_half
 
 from scanner.errors import SetupError
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx, select_file
 from scanner.scoring.options import Precision, Provider
 from scanner.scoring.registry import load_scorers
+from tests.scoring.build_onnx import tiny, with_half
 
 
 @pytest.mark.parametrize(

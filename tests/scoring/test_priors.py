@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_onnx import manifest_table, tiny, tiny_burst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings
 from scanner.testing.scorers import check_scorer, sample
 from scanner.types import Gate, Label, ModelRef, ScoredFrame, Scores, SegmentKey, StreamId
+from tests.scoring.build_onnx import manifest_table, tiny, tiny_burst
 
 FIGHT, GUN = Label("fight"), Label("gun")
 TINY = Manifest.model_validate(manifest_table())

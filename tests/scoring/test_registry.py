@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from build_onnx import graph, save, tiny
 
 from scanner.errors import SetupError
 from scanner.scoring.golden import record_golden, write_golden
@@ -13,6 +12,7 @@ from scanner.scoring.options import user_models_dir
 from scanner.scoring.registry import check_models, list_models, load_scorers
 from scanner.scoring.scorer import frame_specs
 from scanner.types import FrameSpec
+from tests.scoring.build_onnx import graph, save, tiny
 
 
 def models(folder: Path, *names: str) -> Path:

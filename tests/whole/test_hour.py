@@ -40,7 +40,8 @@ def hour(
             for packet in source.demux(track)
             if packet.size
         ]
-        length = round(26 / (track.time_base or 1))
+        assert track.time_base is not None
+        length = round(26 / track.time_base)
         for number in range(SECONDS // 26):
             for pts, dts, duration, keyframe, data in packets:
                 packet = av.Packet(data)

@@ -66,7 +66,8 @@ def test_three_models_decode_once_and_share_what_is_the_same(
         segment=Segment(key=key, source=sample_media("ts_h264").path), name="s", windowed=True
     )
 
-    with Watched() as sandbox:
+    sandbox = Watched()
+    with sandbox:
         outcomes = list(
             SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse).work(
                 job

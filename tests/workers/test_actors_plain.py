@@ -9,7 +9,13 @@ from threading import Barrier
 
 import numpy as np
 import pytest
-from crew_fakes import (
+
+from scanner.media.samples import Sample
+from scanner.runner import Finished
+from scanner.scoring.scorer import Scorer, burst_gate, is_burst_scorer, shadow_labels
+from scanner.testing.scorers import FakeScorer, sample
+from scanner.types import FrameSpec, Gate, Label, Scores
+from tests.workers.crew_fakes import (
     HERE,
     REQUEST,
     SPEC,
@@ -20,12 +26,6 @@ from crew_fakes import (
     scripted,
     shifted,
 )
-
-from scanner.media.samples import Sample
-from scanner.runner import Finished
-from scanner.scoring.scorer import Scorer, burst_gate, is_burst_scorer, shadow_labels
-from scanner.testing.scorers import FakeScorer, sample
-from scanner.types import FrameSpec, Gate, Label, Scores
 from workers.batching import Batching
 from workers.decode import DecodeActor
 from workers.inference import InferenceActor, RemoteScorer, remote_scorers
@@ -176,7 +176,12 @@ def test_bursts_travel_to_a_desk_of_their_own_and_as_many_pictures_make_a_batch(
     )
     sizes: list[int] = []
     score = local.score
-    local.score = lambda batch: (sizes.append(len(batch)), score(batch))[1]  # type: ignore[method-assign]
+
+    def score_and_count(batch: Sequence[Sample]) -> list[Scores]:
+        sizes.append(len(batch))
+        return score(batch)
+
+    local.score = score_and_count  # type: ignore[method-assign]
     actor = InferenceActor([MeanScorer(), local], Batching(size=8, wait=0.01))
     _, remote = remote_scorers(actor.facts(), actor.score)
 

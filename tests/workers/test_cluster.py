@@ -24,7 +24,7 @@ pytestmark = pytest.mark.ray
 INTERRUPTED = """
 import itertools, logging, os, signal, sys
 from pathlib import Path
-from crew_fakes import AWAY, scripted
+from tests.workers.crew_fakes import AWAY, scripted
 from workers.actors import Plan, ray_runner
 
 def ours(signum, frame): ...

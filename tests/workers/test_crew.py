@@ -6,10 +6,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from crew_fakes import HERE, FakeHand, mean_scorers, scripted
 
 from scanner.errors import QuarantinedError, SetupError
 from scanner.runner import Failed, Finished, Job, LocalRunner, Outcome
+from tests.workers.crew_fakes import HERE, FakeHand, mean_scorers, scripted
 from workers.crew import CrewRunner, HandDiedError
 from workers.dispatch import Bounds, News
 from workers.leases import Work

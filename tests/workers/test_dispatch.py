@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from crew_fakes import HERE, REQUEST, ScriptSandbox, killed, mean_scorers, scripted
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -12,6 +11,7 @@ from scanner.errors import QuarantinedError, SetupError
 from scanner.runner import Failed, Finished, Job, Outcome, SegmentWorker
 from scanner.scoring.options import Reuse
 from scanner.types import SegmentKey
+from tests.workers.crew_fakes import HERE, REQUEST, ScriptSandbox, killed, mean_scorers, scripted
 from workers.decode import DecodeActor
 from workers.dispatch import Bounds, Dispatch, News
 from workers.leases import Lease, MemoryLeases

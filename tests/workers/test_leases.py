@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from crew_fakes import scripted
-
 from scanner.types import StreamId
+from tests.workers.crew_fakes import scripted
 from workers.leases import MemoryLeases, Work
 
 

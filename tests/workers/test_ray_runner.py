@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from crew_fakes import AWAY, HERE, mean_scorers, scripted
 
 from scanner.errors import QuarantinedError, SetupError
 from scanner.runner import Failed, Finished, Job, LocalRunner, Outcome, Runner
 from scanner.scoring.scorer import Scorer
+from tests.workers.crew_fakes import AWAY, HERE, mean_scorers, scripted
 from workers.actors import Placement, Plan, crew
 from workers.batching import Batching
 from workers.decode import Recipe

@@ -43,15 +43,15 @@ def flow_between(before: Tensor, after: Tensor, noise: Tensor) -> tuple[Tensor, 
     Args:
         noise: N, the spread of the noise in luma.
     """
-    befores, afters = _pyramid(before), _pyramid(after)
-    flow = torch.cat([befores[-1], befores[-1]], dim=1) * 0.0
+    earlier, afters = _pyramid(before), _pyramid(after)
+    flow = torch.cat([earlier[-1], earlier[-1]], dim=1) * 0.0
     for level in range(LEVELS - 1, -1, -1):
         if level < LEVELS - 1:
             flow = 2 * functional.interpolate(
                 flow, scale_factor=2.0, mode="bilinear", align_corners=False
             )
         doubt = (LEAST_GRADIENT + NOISE_GAIN * noise.square() / 4.0**level).view(-1, 1, 1, 1)
-        step, trust = _refine(befores[level], warp(afters[level], flow), doubt)
+        step, trust = _refine(earlier[level], warp(afters[level], flow), doubt)
         flow = blur(flow + step, SMOOTH)
     return flow, trust
 

@@ -167,8 +167,8 @@ def _shard(
         for number, frames in enumerate(_seen(rows[index], films.get(index), view, behind, plan)):
             lumas.append(np.stack([luma_of(rgb) for rgb in frames]))
             facts.append((index, number))
-    row, number = np.array(facts, np.int64).reshape(-1, 2).T
-    return {"luma": np.stack(lumas), "row": row, "number": number}
+    indices, numbers = np.array(facts, np.int64).reshape(-1, 2).T
+    return {"luma": np.stack(lumas), "row": indices, "number": numbers}
 
 
 def _seen(

@@ -9,7 +9,7 @@ import numpy as np
 from frame_model.calibration import Calibrated
 from frame_model.corpus import Row
 from frame_model.measures import auc, bootstrap, calibration_error, threshold_at
-from frame_model.quality import Line
+from frame_model.quality import Line, resampled
 from numpy.typing import NDArray
 
 from .beside import Beside
@@ -190,9 +190,7 @@ def _calibration(held: HeldOut, calibrated: Calibrated) -> Iterator[Line]:
         ("calibration error", calibrated.probability(held.logits[PLAIN])),
         ("the same, each fold calibrated on the others", crossed(held)),
     ):
-        figure = bootstrap(
-            lambda pick, said=said: calibration_error(said[pick], truth[pick]), groups
-        )
+        figure = bootstrap(resampled(calibration_error, said, truth), groups)
         yield Line(
             subject="fight",
             what=what,

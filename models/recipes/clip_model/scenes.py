@@ -258,7 +258,7 @@ def _through_h264(frames: Sequence[Rgb], *, crf: int) -> list[Rgb]:
     ]
     packets += encoder.encode(None)
     shown = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
-    return [frame.to_ndarray(format="rgb24") for frame in shown]
+    return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in shown]
 
 
 CHANGES: tuple[tuple[float, Change], ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def cost_ratio(path: Path, plain: Path) -> float:
     return float(np.median(ratios))
 
 
-def _cpu(run) -> float:
+def _cpu(run: Callable[[], object]) -> float:
     start = time.process_time()
     for _ in range(4):
         run()

@@ -269,8 +269,8 @@ def _block(
     picture: Rgb, rng: Generator, left: int, bottom: int, size: int, colour: Colour | None = None
 ) -> None:
     """A box with three lit faces, or a tree of two shapes."""
-    colour = np.array(colour or strokes.colour_of(rng, 40, 230))
-    shades = [np.clip(colour * light, 0, 255).astype(int).tolist() for light in (1.1, 0.8, 0.55)]
+    base = np.array(colour or strokes.colour_of(rng, 40, 230))
+    shades = [np.clip(base * light, 0, 255).astype(int).tolist() for light in (1.1, 0.8, 0.55)]
     top = bottom - size
     if rng.random() < 0.4:
         strokes.box(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from .corpus import LABELS, MEDIA
 from .folds import FOLDS, HeldOut
 from .measures import Figure, auc, bootstrap, calibration_error, threshold_at
 
-__all__ = ["Line", "measure"]
+__all__ = ["Line", "measure", "resampled"]
 
 STATED = 0.02
 """False positives on photographs at which recalls are given."""
@@ -76,7 +77,7 @@ def _fight(held: HeldOut) -> Iterator[Line]:
         yield _line(
             "fight",
             f"AUC of clips by their highest frame, {name}",
-            lambda pick, s=scores, t=truth: auc(s[pick], t[pick]),
+            resampled(auc, scores, truth),
             groups,
         )
 
@@ -174,7 +175,7 @@ def _medium(held: HeldOut) -> Iterator[Line]:
         yield _line(
             "medium",
             f"AUC camera against {name}, games never trained on",
-            lambda pick, s=score, t=truth: auc(s[pick], t[pick]),
+            resampled(auc, score, truth),
             groups,
         )
     right = held.medium.argmax(axis=1) == held.batch.medium
@@ -220,14 +221,14 @@ def _calibration(held: HeldOut, calibrated: Mapping[str, Calibrated]) -> Iterato
         yield _line(
             label,
             "calibration error",
-            lambda pick, s=said, t=truth: calibration_error(s[pick], t[pick]),
+            resampled(calibration_error, said, truth),
             groups,
         )
         strange = _calibrated_by_others(held, label)[which]
         yield _line(
             label,
             "the same, calibrated by the other folds",
-            lambda pick, s=strange, t=truth: calibration_error(s[pick], t[pick]),
+            resampled(calibration_error, strange, truth),
             groups,
         )
 
@@ -272,6 +273,15 @@ def _found(held: HeldOut, label: str) -> Mask:
 def _share(subject: str, what: str, held: HeldOut, found: Mask, which: Mask) -> Line:
     hits = found[which]
     return _line(subject, what, lambda pick: float(hits[pick].mean()), held.group[which].tolist())
+
+
+def resampled(
+    measure: Callable[[NDArray[Any], NDArray[Any]], float],
+    scores: NDArray[Any],
+    truth: NDArray[Any],
+) -> Callable[[NDArray[np.int64]], float]:
+    """Return the measure as a function of the rows that a bootstrap round drew."""
+    return lambda pick: measure(scores[pick], truth[pick])
 
 
 def _line(

@@ -25,7 +25,7 @@ __all__ = [
     "FOLDS",
     "GRACE",
     "AssembledStream",
-    "LeadIn",
+    "EventLead",
     "PlacedPiece",
     "StagedEvent",
     "assemble",
@@ -45,7 +45,7 @@ MAX_PER_KIND: Final = 120
 """Event clips of one label and one kind of footage; groups take turns."""
 
 
-class LeadIn(StrEnum):
+class EventLead(StrEnum):
     """The footage that a stream shows before the event."""
 
     OWN = "own"
@@ -58,7 +58,7 @@ class LeadIn(StrEnum):
     @property
     def cut(self) -> bool:
         """Whether the event begins with a cut."""
-        return self is not LeadIn.OWN
+        return self is not EventLead.OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class StagedEvent:
     label: Label
     group: str
     span: Span
-    lead: LeadIn
+    lead: EventLead
     shown: FootageKind
     """The footage that shows it: video, frames of a scene, or a photograph."""
 
@@ -226,10 +226,10 @@ def _staged_streams(
         ]
         for number, clip in enumerate(drawn):
             fold = folds[clip.group]
-            for lead in LeadIn:
+            for lead in EventLead:
                 before = (
                     clip.before
-                    if lead is LeadIn.OWN
+                    if lead is EventLead.OWN
                     else _draw_pieces(
                         surroundings[fold, FootageKind(lead)], clip.group, LEAD_SECONDS, random
                     )
@@ -286,7 +286,7 @@ def _staged_stream(
     name: str,
     fold: int,
     clip: EventClip,
-    lead: LeadIn,
+    lead: EventLead,
     before: Sequence[Piece],
     after: Sequence[Piece],
 ) -> AssembledStream:

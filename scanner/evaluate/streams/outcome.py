@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from scanner.evaluate.measures import Floats, Interval, bootstrap_statistic
-from scanner.evaluate.streams.assemble import AssembledStream, LeadIn, StagedEvent
+from scanner.evaluate.streams.assemble import AssembledStream, EventLead, StagedEvent
 from scanner.evaluate.streams.pieces import FootageKind, Piece
 from scanner.evaluate.streams.rate import Rate
 from scanner.types import Label
@@ -86,7 +86,7 @@ class OutcomeSummary:
     """Number of original streams with events."""
     missed: Interval
     parts: Mapping[str, EventSubset]
-    """By ``LeadIn`` (``after own`` is an onset without a cut), and by the kind of footage that
+    """By ``EventLead`` (``after own`` is an onset without a cut), and by the kind of footage that
     shows the event."""
     median: Interval
     """Seconds from onset to flag of the detected events; NaN if there are none."""
@@ -158,7 +158,8 @@ def _kinds(pieces_watched: Sequence[PieceOutcome]) -> list[FootageKind]:
 
 def _parts(events: Sequence[EventOutcome]) -> dict[str, EventSubset]:
     by_lead = {
-        f"after {lead}": [one.delay for one in events if one.event.lead is lead] for lead in LeadIn
+        f"after {lead}": [one.delay for one in events if one.event.lead is lead]
+        for lead in EventLead
     }
     by_kind = {
         f"in {kind}": [one.delay for one in events if one.event.shown is kind]

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from scanner.evaluate.rows import LabelledRow
-from scanner.evaluate.streams.assemble import AssembledStream, LeadIn, PlacedPiece, StagedEvent
+from scanner.evaluate.streams.assemble import AssembledStream, EventLead, PlacedPiece, StagedEvent
 from scanner.evaluate.streams.pieces import FootageKind, Piece
 from scanner.evaluate.streams.recordings import Recording
 from scanner.risk.observation import Sampled
@@ -72,7 +72,7 @@ def piece(
 def stream(
     *pieces: Piece,
     event: Span | None = None,
-    lead: LeadIn = LeadIn.OWN,
+    lead: EventLead = EventLead.OWN,
     fold: int = 0,
     name: str = "s",
     group: str = "g",

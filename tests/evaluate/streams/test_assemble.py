@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.evaluate.streams.assemble import FOLDS, LEAD_SECONDS, LeadIn, assemble, assign_folds
+from scanner.evaluate.streams.assemble import FOLDS, LEAD_SECONDS, EventLead, assemble, assign_folds
 from scanner.evaluate.streams.pieces import FootageKind, build_pool
 from scanner.types import Span
 from tests.evaluate.streams.build import (
@@ -69,9 +69,9 @@ def test_an_event_is_staged_after_its_own_camera_after_another_and_after_a_game(
     ]
 
     assert Counter(event.lead for event in events) == {
-        LeadIn.OWN: 10,
-        LeadIn.ORDINARY: 10,
-        LeadIn.GAMES: 10,
+        EventLead.OWN: 10,
+        EventLead.ORDINARY: 10,
+        EventLead.GAMES: 10,
     }
 
 
@@ -81,7 +81,9 @@ def test_onset_and_end_are_where_the_event_is_shown() -> None:
             shown = [one for one in assembled.placed if one.piece.name.startswith("fight")]
             assert assembled.event.span == Span(start=shown[0].start, end=shown[-1].end)
             assert shown[0].cut is assembled.event.lead.cut
-            assert assembled.event.lead is LeadIn.OWN or assembled.event.span.start >= LEAD_SECONDS
+            assert (
+                assembled.event.lead is EventLead.OWN or assembled.event.span.start >= LEAD_SECONDS
+            )
 
 
 def test_photographs_stand_alone_so_that_none_hides_another() -> None:
@@ -130,7 +132,7 @@ def test_a_camera_with_no_other_footage_has_no_onset_without_a_cut() -> None:
         if assembled.event and assembled.event.group.endswith("camera0")
     )
 
-    assert leads == {LeadIn.ORDINARY: 1, LeadIn.GAMES: 1}
+    assert leads == {EventLead.ORDINARY: 1, EventLead.GAMES: 1}
 
 
 def test_a_stream_lasts_as_long_as_its_pieces() -> None:

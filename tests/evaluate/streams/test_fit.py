@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from scanner.evaluate.streams.assemble import LeadIn, StagedEvent
+from scanner.evaluate.streams.assemble import EventLead, StagedEvent
 from scanner.evaluate.streams.fit import (
     FalseIncidentLimits,
     choose_point,
@@ -30,7 +30,7 @@ def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> LabelMa
     span = Span(start=Fraction(20), end=Fraction(30))
     events = tuple(
         StagedEvent(
-            label=FIGHT, group=f"g{k}", span=span, lead=LeadIn.OWN, shown=FootageKind.ORDINARY
+            label=FIGHT, group=f"g{k}", span=span, lead=EventLead.OWN, shown=FootageKind.ORDINARY
         )
         for k in range(10)
     )

@@ -8,7 +8,7 @@ from math import isnan, nan
 import numpy as np
 import pytest
 
-from scanner.evaluate.streams.assemble import LeadIn, StagedEvent
+from scanner.evaluate.streams.assemble import EventLead, StagedEvent
 from scanner.evaluate.streams.folding import delay_of, fold_stream, incident_rates, label_outcomes
 from scanner.evaluate.streams.outcome import (
     EventOutcome,
@@ -27,12 +27,14 @@ EVENT = StagedEvent(
     label=FIGHT,
     group="g",
     span=Span(start=Fraction(20), end=Fraction(26)),
-    lead=LeadIn.OWN,
+    lead=EventLead.OWN,
     shown=FootageKind.ORDINARY,
 )
 
 
-def events(*delays: float, group: str = "g", lead: LeadIn = LeadIn.OWN) -> tuple[EventOutcome, ...]:
+def events(
+    *delays: float, group: str = "g", lead: EventLead = EventLead.OWN
+) -> tuple[EventOutcome, ...]:
     event = StagedEvent(
         label=FIGHT, group=group, span=EVENT.span, lead=lead, shown=FootageKind.ORDINARY
     )
@@ -111,7 +113,7 @@ def test_a_summary_tells_misses_delays_and_rates() -> None:
         label=FIGHT,
         events=(
             *events(1.0, 2.0, 3.0, nan, group="a"),
-            *events(5.0, nan, group="b", lead=LeadIn.GAMES),
+            *events(5.0, nan, group="b", lead=EventLead.GAMES),
         ),
         pieces_watched=pieces_watched,
     )

@@ -3,10 +3,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 from scanner.evaluate.streams.pieces import MAX_EVENT, STILL_DURATION, FootageKind, build_pool
+from scanner.evaluate.streams.recordings import Recording
 from tests.evaluate.streams.build import FIGHT, FIRE, GUN, recorded_clip, recorded_still
 
 
-def frames(labels: str, group: str = "cam", stem: str = "frame_", first: int = 1) -> list:
+def frames(
+    labels: str, group: str = "cam", stem: str = "frame_", first: int = 1
+) -> list[Recording]:
     """One still for each letter: ``g`` a gun, ``.`` none."""
     return [
         recorded_still(
