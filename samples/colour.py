@@ -1,7 +1,7 @@
-"""From RGB to the planes of a video frame, by the equations of BT.601, 709 and 2020 and by nobody
-else's code.
+"""Convert RGB to the planes of a video frame by the equations of BT.601, BT.709 and BT.2020.
 
-So a test of a decoder's colours does not compare a library with itself.
+It uses no library for it, so that a test of a decoder's colours does not compare a library with
+itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Coding", "Matrix", "to_frame"]
 
 
 class Matrix(Enum):
-    """Red's and blue's share of luma, and FFmpeg's numbers for matrix, primaries and transfer."""
+    """Share of red and blue in luma, and FFmpeg's numbers for matrix, primaries and transfer."""
 
     BT601 = (0.299, 0.114, Colorspace.ITU601, ColorPrimaries.SMPTE170M, ColorTrc.SMPTE170M)
     BT709 = (0.2126, 0.0722, Colorspace.ITU709, ColorPrimaries.BT709, ColorTrc.BT709)
@@ -27,36 +27,38 @@ class Matrix(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coding:
-    """How the numbers of a picture are stored."""
+    """Pixel format and colour coding of a picture."""
 
     pix_fmt: str = "yuv420p"
     matrix: Matrix = Matrix.BT709
     full: bool = False
-    """All of 0 to 255 rather than 16 to 235."""
+    """True for levels 0 to 255, false for 16 to 235."""
     tagged: bool = True
-    """Whether the stream says so, or leaves it to be guessed."""
-    said: int | None = None
-    """The matrix that the stream names in place of its own, as H.273 numbers them."""
+    """True if the stream declares matrix and range."""
+    declared_matrix: int | None = None
+    """Matrix that the stream declares instead of its own, as numbered in H.273."""
 
     @property
     def range(self) -> ColorRange:
+        """FFmpeg's number of the range."""
         return ColorRange.JPEG if self.full else ColorRange.MPEG
 
 
 def to_frame(rgb: NDArray[np.uint8], coding: Coding) -> av.VideoFrame:
-    """A frame with the planes of H x W x 3 ``rgb``; where the format has alpha, the picture is
-    opaque."""
+    """Return a frame with the planes of H x W x 3 ``rgb``, opaque if the format has alpha."""
     frame = av.VideoFrame(rgb.shape[1], rgb.shape[0], coding.pix_fmt)
     depth = frame.format.components[0].bits
     weights, lift = _equation(coding, depth)
     for plane, row, level in zip(frame.planes, weights, lift, strict=False):
-        _fill(plane, _rounded(_shrunk(rgb, plane.height, plane.width) @ row + level, depth))
+        _fill(plane, _round_levels(_subsample(rgb, plane.height, plane.width) @ row + level, depth))
     return frame
 
 
 def _equation(coding: Coding, depth: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """For each plane (luma, Cb, Cr, alpha; or green, blue, red) the weights of red, green and blue
-    (0 to 255), and what is added."""
+    """Return the weights of red, green and blue (0 to 255) and the level that is added.
+
+    Both are for each plane: luma, Cb, Cr and alpha, or green, blue and red.
+    """
     if coding.pix_fmt.startswith("gbr"):
         return np.roll(np.eye(3, dtype=np.float32), -1, axis=0) * (
             ((1 << depth) - 1) / 255
@@ -73,13 +75,15 @@ def _equation(coding: Coding, depth: int) -> tuple[NDArray[np.float32], NDArray[
     return weights.astype(np.float32), np.array([foot, 128 * step, 128 * step, top], np.float32)
 
 
-def _shrunk(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
-    """Every second pixel where chroma has half the size: patches are flat, and edges are never
-    measured."""
+def _subsample(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
+    """Return every second pixel where chroma has half the size.
+
+    Patches are flat, and edges are never measured.
+    """
     return rgb[:: rgb.shape[0] // height, :: rgb.shape[1] // width].astype(np.float32)
 
 
-def _rounded(levels: NDArray[np.float32], depth: int) -> NDArray[np.generic]:
+def _round_levels(levels: NDArray[np.float32], depth: int) -> NDArray[np.generic]:
     return np.clip(np.rint(levels), 0, (1 << depth) - 1).astype(
         np.uint8 if depth == 8 else np.uint16
     )

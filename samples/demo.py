@@ -1,5 +1,6 @@
-"""Ordinary streams for the demonstration, and one that shows the test card: drawn here, cut into
-segments as an encoder would.
+"""Draw the streams of the demonstration and cut them into segments, as an encoder would.
+
+Most are ordinary; one shows the test card.
 
 Each scene is a function of time alone, so that a segment can be drawn without those before it.
 """
@@ -15,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samples.drawing import paint
+from samples.encoding import VideoRecipe, encode_file
 from samples.videos import TS
-from samples.writing import Recipe, write
 from scanner.scoring import test_card
 
 __all__ = ["CARD_STREAM", "SCENES", "make_demo_media"]
@@ -26,7 +27,7 @@ WIDTH, HEIGHT, RATE = 480, 270, 15
 TICK = 90_000
 SECONDS_OF_CARD = 6
 CUTS = (2, 4, 3)
-"""Seconds of one segment after the other, from the first again at the end."""
+"""Seconds of the segments one after the other, repeated."""
 CARD_STREAM = "test-card"
 """The stream that shows the test card in its middle."""
 X, Y = np.meshgrid(
@@ -35,20 +36,22 @@ X, Y = np.meshgrid(
 )
 
 
-def plasma(t: float) -> Rgb:
-    """Slow waves of colour."""
+def draw_plasma(t: float) -> Rgb:
+    """Draw slow waves of colour."""
     wave = (
         np.sin(4 * X + t)
         + np.sin(3 * (Y + t / 2))
         + np.sin(3 * np.hypot(X + np.sin(t / 3), Y + np.cos(t / 2)))
     )
     phases = np.array([0, 2.1, 4.2], np.float32)
-    return doubled((np.sin(wave[:, :, None] * 1.5 + phases + t / 4) * 90 + 128).astype(np.uint8))
+    return double_size(
+        (np.sin(wave[:, :, None] * 1.5 + phases + t / 4) * 90 + 128).astype(np.uint8)
+    )
 
 
-def shapes(t: float) -> Rgb:
-    """Boxes that bounce about."""
-    rgb = ground((30, 42, 60))
+def draw_shapes(t: float) -> Rgb:
+    """Draw boxes that bounce."""
+    rgb = fill((30, 42, 60))
     for index in range(6):
         left, top = (
             bounce(t * (0.11 + 0.03 * index) + index * 0.37),
@@ -62,8 +65,8 @@ def shapes(t: float) -> Rgb:
     return rgb
 
 
-def arena(t: float) -> Rgb:
-    """The look of a game: a floor that comes nearer, a sky, a cross, bars and a map."""
+def draw_arena(t: float) -> Rgb:
+    """Draw a scene like a game's: a floor that comes nearer, a sky, a cross, bars and a map."""
     depth = 1 / np.maximum(Y, 0.04)
     tiles = (np.floor(depth * 2 + t * 3) + np.floor(X * depth * 2 + np.sin(t / 2))) % 2
     small = np.empty((HEIGHT // 2, WIDTH // 2, 3), np.uint8)
@@ -72,7 +75,7 @@ def arena(t: float) -> Rgb:
         np.where(tiles[:, :, None] > 0, (90, 84, 76), (58, 54, 50)),
         (70, 110, 150),
     )
-    rgb = doubled(small)
+    rgb = double_size(small)
     walker = bounce(t / 7)
     paint(rgb, (walker * 0.8 + 0.05, 0.42, walker * 0.8 + 0.1, 0.62), (150, 60, 160))
     paint(rgb, (0.49, 0.495, 0.51, 0.505), (240, 240, 240))
@@ -82,9 +85,9 @@ def arena(t: float) -> Rgb:
     return rgb
 
 
-def slides(t: float) -> Rgb:
-    """A page of lines that is turned every five seconds."""
-    rgb, page = ground((242, 242, 238)), int(t // 5)
+def draw_slides(t: float) -> Rgb:
+    """Draw a page of lines that changes every five seconds."""
+    rgb, page = fill((242, 242, 238)), int(t // 5)
     paint(rgb, (0.06, 0.08, 0.3 + 0.1 * (page % 4), 0.16), (40, 60, 120))
     for line in range(3 + page % 5):
         paint(
@@ -100,39 +103,39 @@ def slides(t: float) -> Rgb:
     return rgb
 
 
-def ground(colour: tuple[int, int, int]) -> Rgb:
-    """A plain picture."""
+def fill(colour: tuple[int, int, int]) -> Rgb:
+    """Return a picture of one colour."""
     rgb = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     rgb[:] = colour
     return rgb
 
 
-def doubled(small: Rgb) -> Rgb:
-    """Twice as wide and high."""
+def double_size(small: Rgb) -> Rgb:
+    """Return the picture twice as wide and high."""
     return small.repeat(2, axis=0).repeat(2, axis=1)
 
 
 def bounce(t: float) -> float:
-    """From 0 to 1 and back, a period of 2."""
+    """Return a number that goes from 0 to 1 and back with a period of 2."""
     return abs((t % 2) - 1)
 
 
 SCENES: Mapping[str, Callable[[float], Rgb]] = {
-    "plasma": plasma,
-    "shapes": shapes,
-    "arena": arena,
-    "slides": slides,
+    "plasma": draw_plasma,
+    "shapes": draw_shapes,
+    "arena": draw_arena,
+    "slides": draw_slides,
 }
 """The ordinary streams, by name."""
 
 
 def make_demo_media(out: Path, seconds: int) -> dict[str, Path]:
-    """Write five streams as segments of 2 to 4 s, each in its own folder; gives the playlist of
+    """Write five streams as segments of 2 to 4 s, each in its own folder; return the playlist of
     each by its name.
 
     ``CARD_STREAM`` shows the test card for 6 s in its middle, on the scene that ``shapes`` shows.
     """
-    with_card = _interrupted(shapes, seconds)
+    with_card = _interrupted(draw_shapes, seconds)
     return {
         name: _stream(out / name, scene, seconds)
         for name, scene in {**SCENES, CARD_STREAM: with_card}.items()
@@ -159,16 +162,16 @@ def _stream(folder: Path, scene: Callable[[float], Rgb], seconds: int) -> Path:
     ]
     for index, (start, length) in enumerate(_cuts(seconds)):
         name = f"{index:05d}.ts"
-        (folder / name).write_bytes(write(_segment(scene, start, length)))
+        (folder / name).write_bytes(encode_file(_segment(scene, start, length)))
         lines += [f"#EXTINF:{length:.3f},", name]
     playlist = folder / "index.m3u8"
     playlist.write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]), encoding="utf-8")
     return playlist
 
 
-def _segment(scene: Callable[[float], Rgb], start: int, length: int) -> Recipe:
+def _segment(scene: Callable[[float], Rgb], start: int, length: int) -> VideoRecipe:
     step = TICK // RATE
-    return Recipe(
+    return VideoRecipe(
         ticks=tuple(TS.ticks[0] + start * TICK + index * step for index in range(length * RATE)),
         width=WIDTH,
         height=HEIGHT,
@@ -180,7 +183,7 @@ def _segment(scene: Callable[[float], Rgb], start: int, length: int) -> Recipe:
 
 
 def _cuts(seconds: int) -> Iterator[tuple[int, int]]:
-    """Start and length of each segment, in seconds."""
+    """Yield start and length of each segment, in seconds."""
     start = 0
     for length in cycle(CUTS):
         if start >= seconds:

@@ -1,9 +1,9 @@
-"""Pictures with a number that a program can read: which frame is this, which way up, in which
-colours?
+"""Draw pictures with a number that a program can read, and read it.
 
 A picture has four coloured corners (is it upright, are its colours right?), a four by four grid of
 black and white blocks in the middle (its number, 0 to 4095, with a check), a bar that moves along
-the bottom, and what its events draw.
+the bottom, and its events. They show which frame it is, which way up, and in which
+colours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = [
     "MAGENTA",
     "PATCHES",
-    "card",
+    "draw_card",
     "paint",
     "read_mark",
     "read_patches",
@@ -26,7 +26,7 @@ __all__ = [
 
 Rgb = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, as shares of the picture."""
+"""Left, top, right and bottom as shares of the picture."""
 
 PATCHES = ((200, 40, 40), (40, 170, 60), (50, 60, 200), (200, 190, 40))
 MAGENTA = (200, 30, 200)
@@ -38,9 +38,9 @@ _SPECK: Box = (0.1, 0.46, 0.14, 0.53)
 _CHECK = 0b1010
 
 
-def card(number: int, width: int = 320, height: int = 180, events: Iterable[str] = ()) -> Rgb:
-    """Frame ``number`` of the usual scene, H x W x 3, uint8, with the events that it shows."""
-    rgb = screen(width, height, number)
+def draw_card(number: int, width: int = 320, height: int = 180, events: Iterable[str] = ()) -> Rgb:
+    """Draw frame ``number`` of the usual scene, H x W x 3, uint8, with the events that it shows."""
+    rgb = draw_background(width, height, number)
     left = 0.22 + (number % 50) / 50 * 0.5
     paint(rgb, (left, 0.88, left + 0.06, 0.98), (230, 230, 230))
     for name in events:
@@ -48,8 +48,8 @@ def card(number: int, width: int = 320, height: int = 180, events: Iterable[str]
     return rgb
 
 
-def screen(width: int, height: int, number: int) -> Rgb:
-    """The parts that do not move: ground, corners and the number."""
+def draw_background(width: int, height: int, number: int) -> Rgb:
+    """Draw the parts that do not move: ground, corners and the number."""
     rgb = np.empty((height, width, 3), np.uint8)
     rgb[:] = _GREY
     for box, colour in zip(_CORNERS, PATCHES, strict=True):
@@ -65,10 +65,9 @@ def paint(rgb: Rgb, box: Box, colour: tuple[int, int, int]) -> None:
 
 
 def read_mark(rgb: Rgb) -> int | None:
-    """The number drawn on a picture of any size and shape, or None where there is none that passes
-    its check.
+    """Return the number drawn on a picture of any size and shape, or None if none passes its check.
 
-    >>> read_mark(card(1234)[::2, ::3])
+    >>> read_mark(draw_card(1234)[::2, ::3])
     1234
     """
     light = [float(_inside(rgb, box).mean()) for box in _cells()]
@@ -80,18 +79,18 @@ def read_mark(rgb: Rgb) -> int | None:
 
 
 def read_patches(rgb: Rgb) -> NDArray[np.float64]:
-    """The colours of the four corners, 4 x 3, in the order of ``PATCHES``."""
+    """Return the colours of the four corners, 4 x 3, in the order of ``PATCHES``."""
     return np.array([np.median(_inside(rgb, box), axis=(0, 1)) for box in _CORNERS])
 
 
 def shows_block(rgb: Rgb) -> bool:
-    """Whether the large magenta block is there."""
+    """Return whether the large magenta block is there."""
     red, green, blue = np.median(_inside(rgb, _BLOCK), axis=(0, 1))
     return bool(red > green + 60 and blue > green + 60)
 
 
 def shows_speck(rgb: Rgb) -> bool:
-    """Whether the small white one is there."""
+    """Return whether the small white block is there."""
     return bool(np.median(_inside(rgb, _SPECK)) > 170)
 
 
@@ -119,7 +118,7 @@ def _window(rgb: Rgb, box: Box) -> tuple[slice, slice]:
 
 
 def _inside(rgb: Rgb, box: Box) -> Rgb:
-    """The middle of a box, away from edges that scaling and subsampling blur."""
+    """Return the middle of a box, without the edges that scaling and subsampling blur."""
     third_x, third_y = (box[2] - box[0]) / 3, (box[3] - box[1]) / 3
     return rgb[
         _window(rgb, (box[0] + third_x, box[1] + third_y, box[2] - third_x, box[3] - third_y))

@@ -1,4 +1,4 @@
-"""What is known of a sample, because it was made so."""
+"""Facts about samples and playlists, known because the samples were made so."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-__all__ = ["Entry", "Event", "Facts", "Playlist", "Sample"]
+__all__ = ["DrawnEvent", "SampleFacts", "SampleFile", "SamplePlaylist", "SampleSegment"]
 
 Rgb8 = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that is drawn on the frames of a half-open stretch ``start <= at < end``, in
+class DrawnEvent:
+    """An object that is drawn on the frames of a half-open span ``start <= at < end``, in
     seconds from the first frame."""
 
     start: Fraction
@@ -29,23 +29,23 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """The truth about one sample. A source that must be refused has only ``refusal``."""
+class SampleFacts:
+    """Facts about one sample. A sample that must be refused has only ``refusal``."""
 
     container: str = ""
-    """The family that the first bytes tell: ``mpegts``, ``mov``, ``matroska``, ``avi``, or a
+    """Family that the first bytes identify: ``mpegts``, ``mov``, ``matroska``, ``avi``, or a
     still's name."""
     codec: str = ""
-    """FFmpeg's name for it."""
+    """FFmpeg's name of the codec."""
     width: int = 0
     """Displayed pixels, after rotation and sample aspect ratio."""
     height: int = 0
     pts: tuple[int, ...] = ()
-    """Of every frame, in the order shown, in ticks as the container has them."""
+    """PTS of every frame in the order shown, as the container has it."""
     hidden: int = 0
-    """So many of the first ones cannot be decoded: what they refer to is missing."""
+    """Number of first frames that cannot be decoded, as the frames they reference are missing."""
     marks: tuple[int, ...] = ()
-    """The number drawn on each of them; empty where none is drawn."""
+    """Number drawn on each frame; empty if none is drawn."""
     keyframes: tuple[int, ...] = ()
     """Indices into ``pts``."""
     time_base: Fraction = Fraction(1, 90_000)
@@ -53,7 +53,7 @@ class Facts:
     wrap_bits: int = 64
     """Width of the counter: 33 in MPEG-TS."""
     sparable: bool = False
-    """Some frames are referred to by none, so that a decoder may pass over them."""
+    """True if no frame references some of the frames, so that a decoder may skip them."""
     jumps: tuple[int, ...] = ()
     """Indices into ``pts`` of the frames before which the clock jumped."""
     patches: tuple[Rgb8, ...] = ()
@@ -63,12 +63,12 @@ class Facts:
     """Degrees that the stored picture is turned clockwise to stand upright."""
     reflected: tuple[int, int] = (1, 1)
     """-1 where the stored picture is to be mirrored: left to right, top to bottom."""
-    events: tuple[Event, ...] = ()
+    events: tuple[DrawnEvent, ...] = ()
     still: bool = False
     unseen: tuple[str, ...] = ()
-    """Reasons that must be among those of its unseen spans."""
+    """Reasons that its unseen spans must include."""
     refusal: frozenset[str] = frozenset()
-    """The kinds of error of which one must come; empty where it must be read."""
+    """Kinds of error of which one must be raised; empty if it must be read."""
 
     def __post_init__(self) -> None:
         if self.marks and len(self.marks) != len(self.pts):
@@ -80,8 +80,8 @@ class Facts:
 
     @property
     def times(self) -> tuple[Fraction, ...]:
-        """Exact seconds of every frame from the first one; wraps are undone, and after a jump a
-        frame follows as the one before it did."""
+        """Exact seconds of every frame from the first one, without wraps; a jump counts as the step
+        before it."""
         ticks, step = 0, 0
         times = []
         for index, pts in enumerate(self.pts):
@@ -93,35 +93,35 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """A file and what is known of it."""
+class SampleFile:
+    """A sample on disk and its facts."""
 
     name: str
     path: Path
-    facts: Facts
+    facts: SampleFacts
     init: Path | None = field(default=None)
-    """The init segment, where it is separate."""
+    """Init segment, if it is separate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One segment that a playlist names."""
+class SampleSegment:
+    """One segment of a playlist."""
 
-    facts: Facts
+    facts: SampleFacts
     start: Fraction
-    """Seconds on the stream's clock, the playlist's first frame at 0."""
+    """Seconds on the stream's clock, with the playlist's first frame at 0."""
     discontinuity: bool = False
-    """The playlist says that a new clock begins."""
+    """True if the playlist declares that a new clock begins."""
     missing: bool = False
-    """The playlist says that it is not there."""
+    """True if the playlist declares it missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Playlist:
-    """A playlist in its own folder, and what is known of it."""
+class SamplePlaylist:
+    """A playlist in its own folder and its facts."""
 
     name: str
     path: Path
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[SampleSegment, ...] = ()
     refusal: frozenset[str] = frozenset()
-    """The kinds of error of which one must come; empty where all its entries must be read."""
+    """Kinds of error of which one must be raised; empty if all its entries must be read."""

@@ -1,5 +1,4 @@
-"""Files cut into segments, as an encoder would hand them in: for playing real footage as if it were
-live."""
+"""Cut files into segments, as an encoder would send them, to play real video as if it were live."""
 
 from __future__ import annotations
 
@@ -13,22 +12,25 @@ __all__ = ["cut_into_segments"]
 
 SECONDS_OF_SEGMENT = 2
 IN_TS = frozenset({"h264", "hevc", "mpeg2video"})
-"""Copied as they are; other codecs are encoded as H.264, because MPEG-TS does not carry them."""
+"""Codecs that are copied; others are encoded as H.264, because MPEG-TS does not carry them."""
 WITH_DTS = ("mov", "mpegts")
-"""Demuxers that know when each packet is decoded; Matroska does not say, and MPEG-TS has to."""
+"""Demuxers that know when each packet is decoded; Matroska does not store it, and MPEG-TS needs
+it."""
 VIDEO = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".m4v"})
 
 
 def cut_into_segments(folder: Path, out: Path) -> dict[str, Path]:
-    """The playlist of every video in a folder, by the file's name; what cannot be read is told and
-    left out."""
+    """Return the playlist of every video in a folder, by the file's name.
+
+    A file that cannot be read is printed and left out.
+    """
     playlists = {}
     for file in sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO):
         name = file.relative_to(folder).with_suffix("").as_posix().replace("/", "-")
         try:
             playlists[name] = _cut(file, out / name)
-        except FFmpegError as why:
-            print(f"{file}: {why}")
+        except FFmpegError as error:
+            print(f"{file}: {error}")
     return playlists
 
 

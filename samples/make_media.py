@@ -1,7 +1,7 @@
 """Make harmless media with known facts: ``python samples/make_media.py OUT``.
 
-As a library: ``make_media`` and ``make_playlists`` write everything that the tests look at and give
-back what is known of it; ``make_demo_media`` writes the streams that ``make demo`` plays.
+As a library: ``make_media`` and ``make_playlists`` write all samples of the tests and return their
+facts; ``make_demo_media`` writes the streams that ``make demo`` plays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if not __package__:  # run as a script: only this folder is on the path
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from samples.demo import make_demo_media
-from samples.facts import Playlist, Sample
+from samples.facts import SampleFile, SamplePlaylist
 from samples.odd import ODD
 from samples.playlists import PLAYLISTS
 from samples.stills import STILLS
@@ -23,16 +23,16 @@ from samples.videos import VIDEOS
 __all__ = ["MAKERS", "PLAYLISTS", "make_demo_media", "make_media", "make_playlists"]
 
 MAKERS = {**VIDEOS, **ODD, **STILLS}
-"""How to make each sample, by name."""
+"""Function that encodes each sample, by name."""
 
 
-def make_media(out: Path, names: Iterable[str] = tuple(MAKERS)) -> dict[str, Sample]:
-    """Write the named samples into the folder and say what is known of each."""
+def make_media(out: Path, names: Iterable[str] = tuple(MAKERS)) -> dict[str, SampleFile]:
+    """Write the named samples into the folder and return their facts."""
     out.mkdir(parents=True, exist_ok=True)
     return {name: _written(out, name) for name in names}
 
 
-def make_playlists(out: Path, names: Iterable[str] = tuple(PLAYLISTS)) -> dict[str, Playlist]:
+def make_playlists(out: Path, names: Iterable[str] = tuple(PLAYLISTS)) -> dict[str, SamplePlaylist]:
     """Write the named playlists, each into a folder of its own below that one."""
     made = {}
     for name in names:
@@ -42,7 +42,7 @@ def make_playlists(out: Path, names: Iterable[str] = tuple(PLAYLISTS)) -> dict[s
     return made
 
 
-def _written(out: Path, name: str) -> Sample:
+def _written(out: Path, name: str) -> SampleFile:
     made = MAKERS[name]()
     path = out / (name + made.suffix)
     path.write_bytes(made.data)
@@ -50,11 +50,11 @@ def _written(out: Path, name: str) -> Sample:
     if made.init is not None:
         init = out / (name + ".init.mp4")
         init.write_bytes(made.init)
-    return Sample(name=name, path=path, facts=made.facts, init=init)
+    return SampleFile(name=name, path=path, facts=made.facts, init=init)
 
 
 def main() -> None:
-    """Everything, into the folder that the command line names."""
+    """Write everything into the folder that the command line names."""
     if len(sys.argv) != 2:
         sys.exit("usage: python samples/make_media.py OUT")
     out = Path(sys.argv[1])

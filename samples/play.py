@@ -48,8 +48,8 @@ PORT_ANY = 0
 
 
 @dataclass(order=True)
-class Due:
-    """A segment that is complete, as an encoder would have it, so many seconds after its stream
+class DueSegment:
+    """A segment that is complete, as an encoder would have it, ``at`` seconds after its stream
     began."""
 
     at: float
@@ -74,18 +74,19 @@ def main() -> int:
     with on_ray(settings, options.workers) as runner, open_room(folder, settings, policies) as room:
         reporter = Reporter(room)
         console.print(f"{len(playlists)} streams go live")
-        pace = Pace()
+        pace = LivePace()
         flagged = failed = False
         with Board(console) as board:
-            for said in scan(pace.arrivals(playlists), policies, runner, evidence=room):
-                reporter.note(said)
-                board.note(said)
-                if isinstance(said, Opened):
+            for item in scan(pace.arrivals(playlists), policies, runner, evidence=room):
+                reporter.note(item)
+                board.note(item)
+                if isinstance(item, Opened):
                     board.say(
-                        f"        known {pace.since(float(said.at)):.1f} s after it was on screen, {said.incident.stream_id}"
+                        f"        known {pace.since(float(item.at)):.1f} s after it was on screen, "
+                        f"{item.incident.stream_id}"
                     )
-                flagged = flagged or (isinstance(said, SummaryLine) and "test_card" in said.flagged)
-                failed = failed or isinstance(said, ErrorLine)
+                flagged = flagged or (isinstance(item, SummaryLine) and "test_card" in item.flagged)
+                failed = failed or isinstance(item, ErrorLine)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         page = write_report(
             reporter.report(
@@ -106,8 +107,8 @@ def main() -> int:
     return 0
 
 
-class Pace:
-    """Hands out segments when they would be complete."""
+class LivePace:
+    """Yields segments at the time at which an encoder would have completed them."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -134,12 +135,12 @@ class Pace:
                 yield NoMore(stream_id=stream_id)
 
 
-def _due(name: str, playlist: Path) -> Iterator[Due]:
+def _due(name: str, playlist: Path) -> Iterator[DueSegment]:
     at = 0.0
     pieces = list(follow_playlist(playlist, FetchLimits()))
     for piece in pieces:
         at += float(piece.duration)
-        yield Due(at=at, stream=name, piece=piece, last=piece is pieces[-1])
+        yield DueSegment(at=at, stream=name, piece=piece, last=piece is pieces[-1])
 
 
 def _streams(media: Path | None) -> dict[str, Path]:
@@ -151,7 +152,7 @@ def _streams(media: Path | None) -> dict[str, Path]:
 
 
 def _serve(folder: Path) -> None:
-    """The report on loopback until Ctrl-C."""
+    """Serve the report on loopback until Ctrl-C."""
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", PORT_ANY), handler) as server:
         print(f"open http://127.0.0.1:{server.server_port}/report.html   (Ctrl-C ends)")

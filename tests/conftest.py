@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from samples.make_media import make_demo_media, make_media
 from scanner.doctor import IDENTITY
 from scanner.errors import SetupError
@@ -59,7 +59,7 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample_media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sample]:
+def sample_media(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], SampleFile]:
     """Gives a sample of ``samples.make_media.MAKERS`` by its name; each is made once a session,
     when it is first asked for."""
     folder = tmp_path_factory.mktemp("media")

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.cli.app import run
 from scanner.report.document import schema
 from tests.scoring.build_onnx import tiny_burst
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 
 
 @pytest.fixture(scope="module")

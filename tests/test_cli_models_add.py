@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.cli.app import run
 from scanner.scoring.options import user_models_dir
 from scanner.settings.sections import ModelSettings
@@ -85,7 +85,7 @@ def test_an_added_model_is_listed_checked_and_known_to_doctor(
 
 
 def test_a_scan_uses_it_beside_the_shipped_ones_and_flags_nothing_by_it(
-    net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+    net: Path, sample_media: Callable[[str], SampleFile], capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(capsys, net, "--threshold", "0.01")
 
@@ -101,7 +101,7 @@ def test_a_scan_uses_it_beside_the_shipped_ones_and_flags_nothing_by_it(
 def test_a_scan_with_a_folder_of_its_own_leaves_added_models_out(
     net: Path,
     tmp_path: Path,
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     add(capsys, net)
@@ -127,7 +127,7 @@ def test_with_a_folder_in_the_settings_it_goes_there(
 
 
 def test_a_label_that_a_shipped_model_judges_is_recorded_in_shadow_with_a_note(
-    net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+    net: Path, sample_media: Callable[[str], SampleFile], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, (row,), _ = add(capsys, net, label="b=gun")
     _, labels, _ = run_command(capsys, "models", "list", "--json")
@@ -214,7 +214,7 @@ def test_without_a_name_the_catalogue_is_listed(
 
 
 def test_a_scan_names_the_model_to_add_for_an_uncovered_category(
-    net: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+    net: Path, sample_media: Callable[[str], SampleFile], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, _, before = run_command(capsys, "scan", "--json", sample_media("jpeg_420").path)
     run_command(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.decode import decode_windows_with_bursts
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Rgb
@@ -80,7 +80,7 @@ def test_a_burst_shows_the_frame_that_has_begun_last() -> None:
 
 
 def test_training_sees_the_bursts_that_the_scanner_will_see(
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
 ) -> None:
     from clip_model.bursts import BURST, SIDE, bursts_of, read_film
 

@@ -14,7 +14,7 @@ import pytest
 
 import scanner
 import workers
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.lines import FrameLine, IncidentLine, SummaryLine
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "library.md"
@@ -42,7 +42,7 @@ def test_no_other_name_is_there(package: Any) -> None:
 
 def test_the_page_of_the_library_runs_from_top_to_bottom(
     tmp_path: Path,
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

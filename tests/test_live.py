@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from samples.live import cut_into_segments
 from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
@@ -18,7 +18,7 @@ from scanner.types import FrameSpec
 
 @pytest.mark.parametrize("name", ["mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "ts_h264"])
 def test_every_segment_of_a_file_that_was_cut_can_be_decoded(
-    name: str, sample_media: Callable[[str], Sample], tmp_path: Path
+    name: str, sample_media: Callable[[str], SampleFile], tmp_path: Path
 ) -> None:
     sample = sample_media(name)
     folder = tmp_path / "given"

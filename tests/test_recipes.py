@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.scoring.golden import check_model
@@ -197,11 +197,11 @@ def test_every_view_of_a_picture_can_be_made_again_from_its_seed() -> None:
 
 
 def test_training_sees_the_pixels_that_the_scanner_will_see(
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
 ) -> None:
     from frame_model.pictures import open_frames, shrink
 
-    sample: Sample = sample_media("mp4_h264")
+    sample: SampleFile = sample_media("mp4_h264")
     spec = FrameSpec(width=224, height=224, fit=Fit.SQUASH)
 
     taught = shrink(next(open_frames(sample.path, most=1)), Fit.SQUASH)

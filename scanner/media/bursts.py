@@ -61,8 +61,8 @@ def plan_burst_instants(last: Fraction, burst: Burst) -> tuple[Instants, ...]:
     first frame.
 
     ``last`` is where the window's last frame begins; a burst has no later instant, so that it lies
-    inside its window. Bursts follow each other every ``BURST_INTERVAL`` seconds, and the last one is
-    moved back to the end where the end would otherwise be left out. A window that is shorter than
+    inside its window. Bursts follow each other every ``BURST_INTERVAL`` seconds, and the last one
+    is moved back to the end where that would otherwise be left out. A window that is shorter than
     one burst gets one that is spread over it, if it is at least half as long.
 
     >>> [instants[0] for instants in plan_burst_instants(Fraction(5), Burst(frames=8, rate=5))]

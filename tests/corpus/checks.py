@@ -11,8 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from samples.drawing import read_mark, read_patches
-from samples.facts import Facts
-from samples.facts import Sample as SampleFile
+from samples.facts import SampleFacts, SampleFile
 from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
@@ -72,7 +71,7 @@ def rgb(sample: Sample) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return sample.images[SPEC]
 
 
-def locate_samples(facts: Facts, windows: Iterable[DecodedWindow]) -> list[LocatedSample]:
+def locate_samples(facts: SampleFacts, windows: Iterable[DecodedWindow]) -> list[LocatedSample]:
     """Return every sample with the frame that its pts names."""
     places = {pts: index for index, pts in enumerate(facts.pts)}
     return [
@@ -82,7 +81,7 @@ def locate_samples(facts: Facts, windows: Iterable[DecodedWindow]) -> list[Locat
     ]
 
 
-def check_frames(facts: Facts, windows: Sequence[DecodedWindow]) -> None:
+def check_frames(facts: SampleFacts, windows: Sequence[DecodedWindow]) -> None:
     """Check that each sample's time, number, kind and colours are those of the frame whose
     pts it has."""
     times = facts.times
@@ -97,7 +96,9 @@ def check_frames(facts: Facts, windows: Sequence[DecodedWindow]) -> None:
     assert all(a.index < b.index for a, b in pairwise(locate_samples(facts, windows)))
 
 
-def check_windows(facts: Facts, windows: Sequence[DecodedWindow], longest: Fraction | None) -> None:
+def check_windows(
+    facts: SampleFacts, windows: Sequence[DecodedWindow], longest: Fraction | None
+) -> None:
     """Check that windows follow each other without a hole and that only the last one is marked.
 
     No window is too long from its first frame to the start of its last one, except for the B-frames
@@ -124,7 +125,7 @@ def check_windows(facts: Facts, windows: Sequence[DecodedWindow], longest: Fract
         assert window.discontinuity == (first in facts.jumps)
 
 
-def check_holes(facts: Facts, windows: Sequence[DecodedWindow], sampling: Sampling) -> None:
+def check_holes(facts: SampleFacts, windows: Sequence[DecodedWindow], sampling: Sampling) -> None:
     """Check that samples of a window are at least ``min_gap`` apart and holes at most ``max_gap``.
 
     A hole extends from the end of a sampled frame (the start of the frame that is shown after it)

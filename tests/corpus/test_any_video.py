@@ -9,8 +9,8 @@ from itertools import accumulate, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samples.made import known
-from samples.writing import Recipe, write
+from samples.encoded import derive_facts
+from samples.encoding import VideoRecipe, encode_file
 from scanner.media.sampling import Sampling
 from tests.corpus.checks import EVERYTHING, check_frames, check_holes, check_windows, decode_source
 
@@ -31,7 +31,7 @@ STARTS = {
 
 
 @st.composite
-def recipes(draw: st.DrawFn) -> Recipe:
+def recipes(draw: st.DrawFn) -> VideoRecipe:
     """Draw a small video with frames 10 ms to 1.5 s apart, evenly or not."""
     container = draw(st.sampled_from(sorted(CLOCKS)))
     step = st.integers(
@@ -44,7 +44,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
             step.map(lambda each: [each] * (count - 1)),
         )
     )
-    return Recipe(
+    return VideoRecipe(
         container=container,
         width=128,
         height=96,
@@ -62,7 +62,7 @@ samplings = st.one_of(
 )
 
 
-def can_keep_its_gaps(recipe: Recipe, sampling: Sampling) -> bool:
+def can_keep_its_gaps(recipe: VideoRecipe, sampling: Sampling) -> bool:
     """Return whether any frame has another one between ``min_gap`` and ``max_gap`` after it."""
     steps = [(b - a) * recipe.time_base for a, b in pairwise(recipe.ticks)]
     longest = max([*steps, 1 / recipe.rate])
@@ -76,12 +76,14 @@ def can_keep_its_gaps(recipe: Recipe, sampling: Sampling) -> bool:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(recipe=recipes(), sampling=samplings, window=st.one_of(st.none(), seconds))
 def test_frames_windows_and_gaps_are_right_for_any_video(
-    recipe: Recipe, sampling: Sampling, window: Fraction | None
+    recipe: VideoRecipe, sampling: Sampling, window: Fraction | None
 ) -> None:
     modulus = WRAP if recipe.container == "mpegts" else 1 << 64
-    facts = known(recipe, pts=tuple(tick % modulus for tick in recipe.ticks))
+    facts = derive_facts(recipe, pts=tuple(tick % modulus for tick in recipe.ticks))
 
-    windows = decode_source(io.BytesIO(write(recipe)), "any", sampling=sampling, window=window)
+    windows = decode_source(
+        io.BytesIO(encode_file(recipe)), "any", sampling=sampling, window=window
+    )
 
     check_frames(facts, windows)
     check_windows(facts, windows, window)
@@ -92,9 +94,9 @@ def test_frames_windows_and_gaps_are_right_for_any_video(
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(recipe=recipes(), window=seconds, data=st.data())
 def test_decoding_of_any_video_can_be_resumed_at_any_window(
-    recipe: Recipe, window: Fraction, data: st.DataObject
+    recipe: VideoRecipe, window: Fraction, data: st.DataObject
 ) -> None:
-    source = write(recipe)
+    source = encode_file(recipe)
     whole = decode_source(io.BytesIO(source), "any", window=window)
     first = data.draw(st.integers(0, len(whole)))
 

@@ -11,8 +11,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from samples.drawing import read_mark, read_patches
-from samples.facts import Facts
-from samples.facts import Sample as SampleFile
+from samples.facts import SampleFacts, SampleFile
 from scanner.media.bursts import plan_burst_instants
 from scanner.media.decode import decode_windows_with_bursts
 from scanner.media.request import DecodeRequest
@@ -55,7 +54,7 @@ def bursts(
         ]
 
 
-def wanted(facts: Facts, window: DecodedWindow, burst: Sample) -> list[int]:
+def wanted(facts: SampleFacts, window: DecodedWindow, burst: Sample) -> list[int]:
     """Return the numbers of the frames that are on screen at the instants of a burst."""
     places = {pts: index for index, pts in enumerate(facts.pts)}
     first, last = places[window.times.first_pts], places[window.times.last_pts]
@@ -65,7 +64,7 @@ def wanted(facts: Facts, window: DecodedWindow, burst: Sample) -> list[int]:
     return [bisect_right(times, start + instant, first, last + 1) - 1 for instant in instants]
 
 
-def late(facts: Facts, window: DecodedWindow, index: int) -> int:
+def late(facts: SampleFacts, window: DecodedWindow, index: int) -> int:
     """Return the frames by which an older one may be shown.
 
     The last frames of a window may reference the next window, which is not decoded.

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from samples.drawing import card, read_mark
-from samples.facts import Facts, Sample
+from samples.drawing import draw_card, read_mark
+from samples.facts import SampleFacts, SampleFile
 from samples.make_hostile import HOSTILE
 from samples.make_media import MAKERS
 from samples.odd import ODD
@@ -38,7 +38,7 @@ PROBED = [
 ]
 
 
-def upright(frame: av.VideoFrame, facts: Facts) -> NDArray[np.uint8]:
+def upright(frame: av.VideoFrame, facts: SampleFacts) -> NDArray[np.uint8]:
     """Return the upright frame as RGB; its number is black and white in any matrix."""
     frame.colorspace = Colorspace.ITU709
     across, down = facts.reflected
@@ -47,7 +47,7 @@ def upright(frame: av.VideoFrame, facts: Facts) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("name", READABLE)
 def test_a_full_decode_shows_exactly_the_frames_of_the_facts(
-    name: str, sample_media: Callable[[str], Sample]
+    name: str, sample_media: Callable[[str], SampleFile]
 ) -> None:
     sample = sample_media(name)
     head = sample.init.read_bytes() if sample.init is not None else b""
@@ -75,7 +75,7 @@ def test_a_full_decode_shows_exactly_the_frames_of_the_facts(
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
 @pytest.mark.parametrize("name", PROBED)
 def test_ffprobe_reads_the_times_of_the_facts(
-    name: str, sample_media: Callable[[str], Sample]
+    name: str, sample_media: Callable[[str], SampleFile]
 ) -> None:
     sample = sample_media(name)
     show = [
@@ -100,14 +100,14 @@ def test_ffprobe_reads_the_times_of_the_facts(
 
 @given(number=st.integers(0, 4095), width=st.integers(64, 400), height=st.integers(64, 400))
 def test_the_number_on_a_card_can_be_read_in_any_size(number: int, width: int, height: int) -> None:
-    assert read_mark(card(number, width, height)) == number
+    assert read_mark(draw_card(number, width, height)) == number
 
 
 def test_a_turned_card_bears_no_number() -> None:
     assert [
-        read_mark(card(77)[::-1]),
-        read_mark(card(77)[:, ::-1]),
-        read_mark(card(77)[::-1, ::-1]),
+        read_mark(draw_card(77)[::-1]),
+        read_mark(draw_card(77)[:, ::-1]),
+        read_mark(draw_card(77)[::-1, ::-1]),
     ] == [None] * 3
 
 

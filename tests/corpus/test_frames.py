@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from samples.drawing import read_mark, shows_block, shows_speck
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.sampling import Sampling
 from scanner.types import Fit, FrameSpec
 from tests.corpus.checks import EVERYTHING, SPEC, check_frames, decode_sample, rgb
 from tests.corpus.names import EVENTFUL, STILL, VIDEO
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 KEYFRAMES = Sampling(strategy="keyframes")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from samples.facts import Playlist
+from samples.facts import SamplePlaylist
 from samples.make_media import PLAYLISTS, make_playlists
 from scanner.pts import Clock, place
 from scanner.types import SegmentTimes
@@ -26,12 +26,14 @@ CUT = (
 
 
 @pytest.fixture(scope="session")
-def playlists(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Playlist]:
+def playlists(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SamplePlaylist]:
     return make_playlists(tmp_path_factory.mktemp("playlists"))
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_segments_follow_each_other_on_the_clock(name: str, playlists: dict[str, Playlist]) -> None:
+def test_segments_follow_each_other_on_the_clock(
+    name: str, playlists: dict[str, SamplePlaylist]
+) -> None:
     clock, placed = Clock(), []
     present = [
         (index, entry) for index, entry in enumerate(playlists[name].entries) if not entry.missing
@@ -46,7 +48,7 @@ def test_segments_follow_each_other_on_the_clock(name: str, playlists: dict[str,
     assert clock.end - placed[-1] >= Fraction(184, 100)
 
 
-def segment_times(playlist: Playlist, index: int) -> SegmentTimes:
+def segment_times(playlist: SamplePlaylist, index: int) -> SegmentTimes:
     """Decode one segment, check it against its facts, and return its times."""
     folder = playlist.path.parent
     (path,) = folder.glob(f"{index}.*")
@@ -61,7 +63,7 @@ def segment_times(playlist: Playlist, index: int) -> SegmentTimes:
 
 
 def test_a_playlist_that_points_elsewhere_lies_beside_its_canary(
-    playlists: dict[str, Playlist],
+    playlists: dict[str, SamplePlaylist],
 ) -> None:
     pointing = [playlist for playlist in playlists.values() if playlist.refusal == {"refused"}]
 
@@ -69,7 +71,7 @@ def test_a_playlist_that_points_elsewhere_lies_beside_its_canary(
     assert all((playlist.path.parent.parent / "canary.ts").exists() for playlist in pointing)
 
 
-def test_all_playlists_are_made(playlists: dict[str, Playlist]) -> None:
+def test_all_playlists_are_made(playlists: dict[str, SamplePlaylist]) -> None:
     assert set(playlists) == set(PLAYLISTS)
     assert all(
         isinstance(playlist.path, Path) and playlist.path.read_text().startswith("#EXTM3U")

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from samples.drawing import read_mark
-from samples.facts import Sample
+from samples.facts import SampleFile
 from samples.make_hostile import (
     HOSTILE,
     PICTURES,
     TRUNCATED,
-    Hostile,
-    Targets,
+    HostileFile,
+    ScriptTargets,
     damage,
     make_hostile,
-    scripts,
+    write_scripts,
 )
 from samples.playlists import CANARY_NUMBER
 from scanner.errors import InputError, LimitError
@@ -34,9 +34,9 @@ from scanner.sandbox.sandbox import Sandbox
 from tests.corpus.checks import SPEC, decode_sample, rgb
 from tests.corpus.names import REFUSED
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 REQUEST = DecodeRequest(specs=(SPEC,))
-SCRIPTS = tuple(scripts(Targets(canary=Path("canary.ts"), address="127.0.0.1:9")))
+SCRIPTS = tuple(write_scripts(ScriptTargets(canary=Path("canary.ts"), address="127.0.0.1:9")))
 MUTATED = (*TRUNCATED, *PICTURES)
 SEEDS = (
     pytest.param(range(4), id="few"),
@@ -49,7 +49,7 @@ SEEDS = (
 class Trap:
     """The hostile files, and a listener that some of them name."""
 
-    files: dict[str, Hostile]
+    files: dict[str, HostileFile]
     listener: socket.socket
 
     @property

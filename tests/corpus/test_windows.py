@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.samples import DecodedWindow
 from scanner.media.sampling import Sampling
 from tests.corpus.checks import check_holes, check_windows, decode_sample
 from tests.corpus.names import VIDEO
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 LENGTHS = [Fraction(1), Fraction(3), Fraction(10)]
 LONG = [
     "ts_h264_open_gop",

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.cli.app import run
 from scanner.lines import FrameLine, read_lines
 from tests.scoring.build_onnx import tiny, tiny_burst
@@ -20,7 +20,7 @@ COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "grey": (90, 90, 90)}
 
 @pytest.fixture(scope="module")
 def labelled(
-    tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample]
+    tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], SampleFile]
 ) -> Path:
     """Green guns, red and grey harmless pictures, a clip; a tiny model and the settings that name
     it."""
@@ -117,7 +117,7 @@ def test_options_of_robustness_alone_are_wrong_usage(labelled: Path) -> None:
 )
 def test_every_segment_is_looked_at_in_motion(
     tmp_path: Path,
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
     setting: str,
     options: tuple[str, ...],
     moving: bool,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.cli.app import run
 from scanner.evaluate.comparisons import ScoredRow
 from scanner.evaluate.results import measure_comparisons
@@ -98,7 +98,7 @@ def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() ->
 
 
 def test_eval_scores_every_row_and_names_those_it_could_not_read(
-    tmp_path: Path, sample_media: Callable[[str], Sample], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, sample_media: Callable[[str], SampleFile], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [
         ("gone.mp4", "fire", "fire", "a"),
@@ -117,7 +117,7 @@ def test_eval_scores_every_row_and_names_those_it_could_not_read(
 
 
 def test_eval_leaves_the_lines_of_a_scan_with_the_paths_of_the_manifest(
-    tmp_path: Path, sample_media: Callable[[str], Sample]
+    tmp_path: Path, sample_media: Callable[[str], SampleFile]
 ) -> None:
     media = sample_media("mp4_h264").path
     (tmp_path / media.name).symlink_to(media)

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.limits import MediaLimits
 from scanner.media.samples import DecodedWindow
 from scanner.media.sampling import Sampling
@@ -161,7 +161,7 @@ def test_a_short_file_of_many_gops_has_a_second_sample_too() -> None:
     assert [sample.at for sample in window.samples] == [0, Fraction(11, 30)]
 
 
-def test_a_short_animation_has_a_second_sample(sample_media: Callable[[str], Sample]) -> None:
+def test_a_short_animation_has_a_second_sample(sample_media: Callable[[str], SampleFile]) -> None:
     data = sample_media("webp_moving").path.read_bytes()
 
     (once,), (twice,) = decode_all(data), decode_all(data, second_sample=True)

@@ -11,12 +11,12 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, ClipRequest, cut
 from scanner.types import Span
 from tests.media_clip.mp4 import nals, read
 
-SampleMedia = Callable[[str], Sample]
+SampleMedia = Callable[[str], SampleFile]
 
 
 def span(start: float | str, end: float | str) -> Span:

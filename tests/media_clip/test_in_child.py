@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.errors import FormatError
 from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
 from scanner.media.thumbnails import ThumbnailRequest
@@ -21,7 +21,7 @@ TASKS = {
     "cut": "scanner.media.clip:cut_in_child",
     "thumbnails": "scanner.media.thumbnails:decode_thumbnails",
 }
-SampleMedia = Callable[[str], Sample]
+SampleMedia = Callable[[str], SampleFile]
 
 
 @pytest.fixture(scope="module")

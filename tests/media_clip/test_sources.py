@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samples.make_hostile import damage, good
+from samples.make_hostile import damage, read_sample
 from scanner.errors import FormatError, InputError, LimitError, NoVideoError
 from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, split_span
 from scanner.media.mux import compute_decode_times
@@ -186,7 +186,7 @@ def test_any_decoder_error_of_a_broken_packet_costs_only_its_own_picture(
     The broken packet is the first one, from which every other picture is predicted: there is no
     thumbnail, and a clip copies the packets that can be read.
     """
-    data = damage(good(name), seed)
+    data = damage(read_sample(name), seed)
     piece = ClipPiece(span=Span(start=Fraction(2), end=Fraction(4)))
 
     with pytest.raises(NoVideoError, match="test: no picture at the instants asked for"):

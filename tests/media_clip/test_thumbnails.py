@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.errors import FormatError, NoVideoError
 from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
@@ -18,10 +18,10 @@ from scanner.media.thumbnails import ThumbnailRequest, decode_thumbnails
 from scanner.types import Fit, FrameSpec
 
 SPEC = FrameSpec(width=96, height=64, fit=Fit.LETTERBOX)
-SampleMedia = Callable[[str], Sample]
+SampleMedia = Callable[[str], SampleFile]
 
 
-def thumbnails(sample: Sample, *times: Fraction) -> DecodedWindow:
+def thumbnails(sample: SampleFile, *times: Fraction) -> DecodedWindow:
     with sample.path.open("rb") as source:
         init = sample.init.read_bytes() if sample.init is not None else None
         first_pts = sample.facts.pts[0] if sample.facts.pts else None
@@ -33,7 +33,7 @@ def thumbnails(sample: Sample, *times: Fraction) -> DecodedWindow:
     return window
 
 
-def scored(sample: Sample) -> DecodedWindow:
+def scored(sample: SampleFile) -> DecodedWindow:
     request = DecodeRequest(specs=(SPEC,), sampling=Sampling(strategy="keyframes"), window=None)
     with sample.path.open("rb") as source:
         (window,) = decode_windows(

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.errors import FormatError
 from scanner.media.redraw import read_first_picture, redraw
 from scanner.media.samples import Rgb
@@ -36,7 +36,7 @@ def keep(rgb: Rgb, number: int) -> Rgb:
 
 @pytest.mark.parametrize("name", ["mp4_h264", "ts_h264", "webm_vp9", "mp4_rotated_90"])
 def test_a_clip_keeps_the_times_of_its_pictures_and_where_its_keyframes_are(
-    name: str, sample_media: Callable[[str], Sample]
+    name: str, sample_media: Callable[[str], SampleFile]
 ) -> None:
     sample = sample_media(name)
     with sample.path.open("rb") as file:
@@ -52,7 +52,7 @@ def test_a_clip_keeps_the_times_of_its_pictures_and_where_its_keyframes_are(
 
 @pytest.mark.parametrize("name", ["jpeg_420", "png_alpha", "webp", "jpeg_orientation_6"])
 def test_a_still_remains_a_still_and_is_rotated_upright(
-    name: str, sample_media: Callable[[str], Sample]
+    name: str, sample_media: Callable[[str], SampleFile]
 ) -> None:
     sample = sample_media(name)
     with sample.path.open("rb") as file:
@@ -65,7 +65,7 @@ def test_a_still_remains_a_still_and_is_rotated_upright(
 
 
 def test_a_still_at_a_low_bitrate_differs_and_keeps_its_size(
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
 ) -> None:
     with sample_media("jpeg_420").path.open("rb") as file:
         degraded = read_first_picture(
@@ -78,7 +78,7 @@ def test_a_still_at_a_low_bitrate_differs_and_keeps_its_size(
 
 
 def test_every_perturbation_of_stills_and_clips_is_reproducible(
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
 ) -> None:
     still, clip = (sample_media(name).path for name in ("jpeg_420", "mp4_h264"))
     with Perturber() as perturber:
@@ -93,7 +93,7 @@ def test_every_perturbation_of_stills_and_clips_is_reproducible(
 
 
 def test_an_unreadable_source_is_refused_and_the_next_one_still_works(
-    tmp_path: Path, sample_media: Callable[[str], Sample]
+    tmp_path: Path, sample_media: Callable[[str], SampleFile]
 ) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video, " * 100)

@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
 from scanner.sandbox.sandbox import Sandbox
@@ -41,7 +41,7 @@ def assert_equal(inside: DecodedWindow, outside: DecodedWindow) -> None:
 
 @pytest.mark.parametrize("name", [*VIDEO, *STILL])
 def test_a_sample_decodes_in_the_sandbox_as_it_does_outside_of_it(
-    name: str, decoder: Sandbox, sample_media: Callable[[str], Sample]
+    name: str, decoder: Sandbox, sample_media: Callable[[str], SampleFile]
 ) -> None:
     sample = sample_media(name)
     request = DecodeRequest(specs=(SPEC,))

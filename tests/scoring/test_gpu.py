@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from samples.facts import Sample as MediaSample
+from samples.facts import SampleFile
 from scanner.cli.app import run
 from scanner.lines import FrameLine, loads
 from scanner.media.samples import Sample
@@ -62,7 +62,7 @@ def test_a_batch_on_the_gpu_scores_as_single_pictures_on_the_cpu(gpu: Provider, 
 
 
 def test_a_scan_on_the_gpu_gives_the_scores_of_the_cpu(
-    gpu: Provider, sample_media: Callable[[str], MediaSample], capsys: pytest.CaptureFixture[str]
+    gpu: Provider, sample_media: Callable[[str], SampleFile], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def scores(provider: str) -> list[float]:
         assert (
@@ -80,7 +80,7 @@ def test_a_scan_on_the_gpu_gives_the_scores_of_the_cpu(
 
 @pytest.mark.ray
 def test_workers_that_share_a_gpu_give_the_scores_of_the_cpu(
-    gpu: Provider, sample_media: Callable[[str], MediaSample]
+    gpu: Provider, sample_media: Callable[[str], SampleFile]
 ) -> None:
     def frames(*options: str) -> list[dict[str, float]]:
         command = [

@@ -10,7 +10,7 @@ import av
 import psutil
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 
 from .program import start
 
@@ -25,7 +25,7 @@ SECONDS = 3600
 def hour(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    sample_media: Callable[[str], Sample],
+    sample_media: Callable[[str], SampleFile],
 ) -> Path:
     """The packets of one sample again and again, each round later than the one before."""
     path = tmp_path_factory.mktemp("hour") / f"hour{request.param}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from samples.make_media import make_playlists
 from scanner.cli.app import run
 from scanner.media.limits import MediaLimits
@@ -19,7 +19,7 @@ from scanner.sandbox.limits import SandboxLimits
 from scanner.settings.sections import Settings
 from scanner.sources.limits import FetchLimits
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 Tell = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
 MET = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
 from scanner.runner import Job, SegmentWorker, configured_scorers, decode_request
@@ -57,7 +57,7 @@ def models(tmp_path: Path) -> Path:
 
 
 def test_three_models_decode_once_and_share_what_is_the_same(
-    models: Path, sample_media: Callable[[str], Sample]
+    models: Path, sample_media: Callable[[str], SampleFile]
 ) -> None:
     settings = Settings(models=ModelSettings(dir=models), sampling={"max_gap": Fraction(1, 2)})
     scorers = configured_scorers(settings)

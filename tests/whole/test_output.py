@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 
 from .program import WITHOUT_MODELS, run
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 
 
 @pytest.mark.parametrize("arguments", [("scan", "--json"), ("scan",)], ids=" ".join)

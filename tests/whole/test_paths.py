@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 
 from .program import WITHOUT_MODELS, run, start
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 AS_ANYBODY = (
     'exec setpriv --bounding-set=-dac_override,-dac_read_search "$@"'
     if os.geteuid() == 0

@@ -16,11 +16,11 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 
 from .program import run
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 MODEL = Path(__file__).resolve().parent.parent.parent / "models" / "streamwarden-frame"
 SAMPLES = (
     "ts_h264",

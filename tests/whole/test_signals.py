@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 
 from .program import WITHOUT_MODELS, start
 
-Media = Callable[[str], Sample]
+Media = Callable[[str], SampleFile]
 
 
 @pytest.fixture(scope="module")

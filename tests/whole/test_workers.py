@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from samples.make_hostile import make_hostile
 from samples.make_media import make_playlists
 from tests.scoring.build_onnx import tiny, tiny_burst
@@ -44,7 +44,7 @@ PLAYLISTS = ("hls_discontinuity", "hls_wrap_inside", "hls_gap", "hls_fmp4", "hls
 
 @pytest.fixture(scope="module")
 def paths(
-    tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], Sample], card: Path
+    tmp_path_factory: pytest.TempPathFactory, sample_media: Callable[[str], SampleFile], card: Path
 ) -> list[str]:
     folder = tmp_path_factory.mktemp("workers")
     hostile = make_hostile(folder / "hostile")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from samples.facts import Sample
+from samples.facts import SampleFile
 from scanner.runner import Job, Outcome, configured_scorers, local_runner, open_worker
 from scanner.scoring.options import BurstSelection
 from scanner.settings.sections import ModelSettings, Settings
@@ -32,7 +32,7 @@ RECIPE = Recipe(
 
 
 @pytest.fixture
-def jobs(sample_media: Callable[[str], Sample]) -> list[Job]:
+def jobs(sample_media: Callable[[str], SampleFile]) -> list[Job]:
     """Segments by path and in memory, a file of several windows, one that is no video."""
     segment, film = sample_media("ts_h264").path, sample_media("ts_long_gop").path
     sources: list[Source] = [segment, segment.read_bytes(), b"no video at all"]

@@ -1,4 +1,4 @@
-"""A sample before it is a file, and the facts that follow from a recipe alone."""
+"""Encode a sample from its recipe and derive its facts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from samples.drawing import PATCHES
-from samples.facts import Facts
-from samples.writing import Recipe, write
+from samples.encoding import VideoRecipe, encode_file
+from samples.facts import SampleFacts
 
-__all__ = ["FAMILIES", "SUFFIXES", "Made", "known", "made"]
+__all__ = ["FAMILIES", "SUFFIXES", "EncodedSample", "derive_facts", "encode_sample"]
 
 FAMILIES = {
     "mpegts": "mpegts",
@@ -21,7 +21,7 @@ FAMILIES = {
     "avi": "avi",
     "flv": "flv",
 }
-"""The family of containers that each muxer writes."""
+"""Family of containers that each muxer writes."""
 SUFFIXES = {
     "mpegts": ".ts",
     "mp4": ".mp4",
@@ -41,17 +41,17 @@ _NAMES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """The bytes of a sample and what is known of them."""
+class EncodedSample:
+    """Bytes of a sample and its facts."""
 
     data: bytes
-    facts: Facts
+    facts: SampleFacts
     suffix: str
     init: bytes | None = None
 
 
-def known(recipe: Recipe, **more: Any) -> Facts:
-    """What follows from the recipe; ``more`` adds to it or corrects it."""
+def derive_facts(recipe: VideoRecipe, **more: Any) -> SampleFacts:
+    """Return the facts that follow from the recipe; ``more`` adds to them or replaces them."""
     count = len(recipe.ticks)
     facts: dict[str, Any] = {
         "container": FAMILIES[recipe.container],
@@ -67,9 +67,13 @@ def known(recipe: Recipe, **more: Any) -> Facts:
         "patches": PATCHES,
         "events": recipe.events,
     }
-    return Facts(**{**facts, **more})
+    return SampleFacts(**{**facts, **more})
 
 
-def made(recipe: Recipe, **more: Any) -> Made:
-    """The file that the recipe makes, with its facts."""
-    return Made(data=write(recipe), facts=known(recipe, **more), suffix=SUFFIXES[recipe.container])
+def encode_sample(recipe: VideoRecipe, **more: Any) -> EncodedSample:
+    """Encode the recipe's file and return it with its facts."""
+    return EncodedSample(
+        data=encode_file(recipe),
+        facts=derive_facts(recipe, **more),
+        suffix=SUFFIXES[recipe.container],
+    )

@@ -1,4 +1,4 @@
-"""Encode drawn frames and put them into a container, with every time stamp chosen here."""
+"""Encode drawn frames into a container with chosen time stamps."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samples.colour import Coding, to_frame
-from samples.drawing import card
-from samples.facts import Event
+from samples.drawing import draw_card
+from samples.facts import DrawnEvent
 
-__all__ = ["Recipe", "add_track", "encode", "join", "muxing", "write"]
+__all__ = [
+    "VideoRecipe",
+    "add_track",
+    "encode_file",
+    "encode_packets",
+    "encode_tracks",
+    "muxer_options",
+]
 
 Rgb = NDArray[np.uint8]
 Scene = Callable[[int, tuple[str, ...]], Rgb]
-"""Draws frame ``number`` with the events that it shows."""
+"""Function that draws frame ``number`` with the events that it shows."""
 
 _QUICK: Mapping[str, Mapping[str, str]] = {
     "libx264": {"preset": "ultrafast", "qp": "24"},
@@ -42,12 +49,12 @@ _QUICK: Mapping[str, Mapping[str, str]] = {
 }
 
 _COUNTS_FRAMES = ("mpeg2video", "mpeg4")
-"""Encoders whose clock has one tick a frame."""
+"""Encoders whose clock has one tick per frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How one video is made."""
+class VideoRecipe:
+    """Parameters of one video."""
 
     container: str = "mpegts"
     """FFmpeg's muxer."""
@@ -56,65 +63,69 @@ class Recipe:
     height: int = 180
     coding: Coding = field(default_factory=Coding)
     ticks: tuple[int, ...] = tuple(range(0, 48 * 7200, 7200))
-    """The pts of each frame in units of ``time_base``."""
+    """PTS of each frame in units of ``time_base``."""
     time_base: Fraction = Fraction(1, 90_000)
     rate: Fraction = Fraction(25, 2)
-    """Frames a second; most encoders take it for a hint only."""
+    """Frames per second; most encoders use it only as a hint."""
     gop: int = 24
     """Frames from one keyframe to the next."""
     b_frames: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
-    """More for the encoder."""
+    """More options of the encoder."""
     mux: Mapping[str, str] = field(default_factory=dict)
-    """More for the muxer."""
+    """More options of the muxer."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     aspect: Fraction = Fraction(1)
-    """Of one pixel, width by height."""
-    events: tuple[Event, ...] = ()
+    """Width of one pixel by its height."""
+    events: tuple[DrawnEvent, ...] = ()
     first: int = 0
-    """The number drawn on the first frame."""
+    """Number drawn on the first frame."""
     scene: Scene | None = None
-    """Draws a frame in place of the usual card."""
+    """Function that draws a frame in place of the usual card."""
     skip: int = 0
-    """Encoded packets that are thrown away, from the first on."""
+    """Number of packets at the beginning that are left out."""
 
 
-def write(recipe: Recipe) -> bytes:
-    """The whole file."""
-    return join(recipe)
+def encode_file(recipe: VideoRecipe) -> bytes:
+    """Return the encoded file."""
+    return encode_tracks(recipe)
 
 
-def join(*recipes: Recipe) -> bytes:
-    """One file with a track for each recipe, muxed as the first one says."""
+def encode_tracks(*recipes: VideoRecipe) -> bytes:
+    """Return one file with a track for each recipe, muxed with the options of the first one."""
     with (
         tempfile.NamedTemporaryFile() as out
     ):  # a real file, since an index that comes first is moved there by reading it again
         with av.open(
-            out.name, "w", format=recipes[0].container, options=dict(muxing(recipes[0]))
+            out.name, "w", format=recipes[0].container, options=dict(muxer_options(recipes[0]))
         ) as container:
             container.metadata.update(recipes[0].metadata)
             streams = [add_track(container, recipe) for recipe in recipes]
             for stream, recipe in zip(streams, recipes, strict=True):
-                for packet in list(encode(stream, recipe))[recipe.skip :]:
+                for packet in list(encode_packets(stream, recipe))[recipe.skip :]:
                     container.mux(packet)
         return Path(out.name).read_bytes()
 
 
-def encode(stream: av.VideoStream, recipe: Recipe) -> Iterator[av.Packet[av.VideoStream]]:
-    """The packets of a stream that was made from the same recipe, the encoder drained."""
+def encode_packets(
+    stream: av.VideoStream, recipe: VideoRecipe
+) -> Iterator[av.Packet[av.VideoStream]]:
+    """Yield the packets of a stream that was added for the same recipe, and drain the encoder."""
     for index, pts in enumerate(recipe.ticks):
-        frame = _drawn(recipe, index)
+        frame = _draw_frame(recipe, index)
         frame.pts, frame.time_base = pts, recipe.time_base
         yield from stream.encode(frame)
     yield from stream.encode(None)
 
 
-def add_track(container: av.container.OutputContainer, recipe: Recipe) -> av.VideoStream:
-    """A track for the recipe's frames in a container that is being written."""
+def add_track(container: av.container.OutputContainer, recipe: VideoRecipe) -> av.VideoStream:
+    """Add a track for the recipe's frames to a container that is being written."""
     os.environ.setdefault(
         "SVT_LOG", "1"
     )  # it otherwise writes its whole configuration to the terminal
-    stream = container.add_stream(recipe.codec, rate=recipe.rate, options=dict(_encoding(recipe)))
+    stream = container.add_stream(
+        recipe.codec, rate=recipe.rate, options=dict(_encoder_options(recipe))
+    )
     assert isinstance(stream, av.VideoStream)
     context = stream.codec_context
     stream.time_base = recipe.time_base
@@ -132,14 +143,13 @@ def add_track(container: av.container.OutputContainer, recipe: Recipe) -> av.Vid
         context.colorspace, context.color_primaries, context.color_trc = (
             int(value) for value in recipe.coding.matrix.value[2:]
         )
-    if recipe.coding.said is not None:
-        context.colorspace = recipe.coding.said
+    if recipe.coding.declared_matrix is not None:
+        context.colorspace = recipe.coding.declared_matrix
     return stream
 
 
-def _encoding(recipe: Recipe) -> Iterable[tuple[str, str]]:
-    """Options under which keyframes come exactly each ``gop`` frames, on one thread, the same each
-    time."""
+def _encoder_options(recipe: VideoRecipe) -> Iterable[tuple[str, str]]:
+    """Yield options for a keyframe exactly each ``gop`` frames and the same bytes each time."""
     yield from _QUICK.get(recipe.codec, {}).items()
     gop, bees = recipe.gop, recipe.b_frames
     shape = f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes={bees}:b-adapt=0"
@@ -157,25 +167,25 @@ def _encoding(recipe: Recipe) -> Iterable[tuple[str, str]]:
     )
 
 
-def muxing(recipe: Recipe) -> Iterable[tuple[str, str]]:
-    """The muxer's options."""
+def muxer_options(recipe: VideoRecipe) -> Iterable[tuple[str, str]]:
+    """Yield the muxer's options."""
     yield "fflags", "+bitexact"  # no random numbers and no versions
     if recipe.container == "mpegts":
         yield from (("mpegts_copyts", "1"), ("max_delay", "0"))
     yield from recipe.mux.items()
 
 
-def _drawn(recipe: Recipe, index: int) -> av.VideoFrame:
+def _draw_frame(recipe: VideoRecipe, index: int) -> av.VideoFrame:
     since = (recipe.ticks[index] - recipe.ticks[0]) * recipe.time_base
     names = tuple(event.name for event in recipe.events if since in event)
     number = recipe.first + index
     if recipe.scene is not None:
         return to_frame(recipe.scene(number, names), recipe.coding)
-    return _usual(number, names, recipe.width, recipe.height, recipe.coding)
+    return _draw_card(number, names, recipe.width, recipe.height, recipe.coding)
 
 
 @lru_cache(maxsize=128)
-def _usual(
+def _draw_card(
     number: int, names: tuple[str, ...], width: int, height: int, coding: Coding
 ) -> av.VideoFrame:
-    return to_frame(card(number, width, height, names), coding)
+    return to_frame(draw_card(number, width, height, names), coding)
