@@ -32,8 +32,10 @@ def scan_paths(
     """
     settings = read_settings() if settings is None else settings
     policies = compose_policies(settings, used_models(settings))
-    handed_in = read_sources((fspath(path) for path in paths), settings.fetch)
-    with local_runner(settings) as runner:
-        for said in scan(handed_in, policies, runner, patience=settings.stream.missing_after):
+    with (
+        read_sources((fspath(path) for path in paths), settings.fetch) as arrivals,
+        local_runner(settings) as runner,
+    ):
+        for said in scan(arrivals, policies, runner, patience=settings.stream.missing_after):
             if isinstance(said, Line):
                 yield said

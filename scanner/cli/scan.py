@@ -89,13 +89,14 @@ def scan_command(
     manifests = used_models(settings)
     policies = compose_policies(settings, manifests)
     with (
+        read_sources(paths, settings.fetch) as arrivals,
         _room(out, settings, policies) as room,
         open_runner(context.obj, settings, workers) as runner,
     ):
         reporter = None if room is None else Reporter(room)
         said = _noted(
             scan(
-                read_sources(paths, settings.fetch),
+                arrivals,
                 policies,
                 runner,
                 evidence=room,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
+from scanner.sources.cancellation import Cancellation
 from scanner.sources.folder import Folder
 from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
@@ -108,12 +109,14 @@ def follow_playlist(
     limits: FetchLimits | None = None,
     *,
     clock: WallClock | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Iterator[PlaylistSegment]:
     """Yield each segment of the playlist at ``where``, a path or an http(s) URL, once and in order.
 
     A live playlist is read again until it ends; one on disk is a recording and read once. Of a
     master playlist one variant is followed (``FetchLimits.variant_height``). A playlist may
-    reference what lies in its own folder or at its own origin.
+    reference what lies in its own folder or at its own origin. ``cancellation`` interrupts pauses,
+    unless a ``clock`` is given, and requests.
 
     Raises:
         FormatError, DamagedError: not a playlist, or not a readable one.
@@ -122,11 +125,13 @@ def follow_playlist(
         TransientError: the server cannot be reached, or the stream has stopped growing. A segment
             that cannot be read is only missing; the error of the last of
             ``MAX_FAILURES_IN_A_ROW`` is raised.
+        SourceCancelledError: reading was cancelled.
     """
-    limits, clock = limits or FetchLimits(), clock or WallClock()
+    limits, cancellation = limits or FetchLimits(), cancellation or Cancellation()
+    clock = clock or WallClock(sleep=cancellation.sleep)
     with ExitStack() as resources:
         storage: PlaylistStorage = (
-            resources.enter_context(Origin(str(where), limits, clock))
+            resources.enter_context(Origin(str(where), limits, clock, cancellation))
             if _is_url(where)
             else Folder(Path(where), limits)
         )

@@ -11,6 +11,8 @@ from typing import Final
 import httpx
 
 from scanner.errors import InputError, RefusedError, TransientError
+from scanner.sources.cancellation import Cancellation
+from scanner.sources.connections import CancellableTransport
 
 __all__ = [
     "PORTS",
@@ -43,10 +45,11 @@ class WallClock:
     sleep: Callable[[float], None] = time.sleep
 
 
-def open_client(idle_seconds: float) -> httpx.Client:
+def open_client(idle_seconds: float, cancellation: Cancellation | None = None) -> httpx.Client:
     """Open a client that does not follow redirects and does not use proxies, cookies or passwords
-    from the environment."""
+    from the environment; ``cancellation`` shuts its connections down."""
     return httpx.Client(
+        transport=CancellableTransport(cancellation or Cancellation()),
         trust_env=False,
         follow_redirects=False,
         timeout=idle_seconds,

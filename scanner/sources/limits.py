@@ -1,4 +1,4 @@
-"""Limits on what is read from a playlist."""
+"""Limits on what is read from playlists."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class FetchLimits:
     segment."""
     variant_height: int = 1080
     """Of a master playlist, the variant with the highest bandwidth that is not taller is used."""
+    concurrent_sources: int = 16
+    """Number of URLs that are followed at the same time; further ones wait until one has ended."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):

@@ -10,6 +10,7 @@ from types import TracebackType
 import httpx
 
 from scanner.errors import DamagedError, LimitError, RefusedError, TransientError
+from scanner.sources.cancellation import Cancellation
 from scanner.sources.http import (
     PORTS,
     REDIRECTS,
@@ -40,14 +41,20 @@ class Origin:
 
     live = True
 
-    def __init__(self, url: str, limits: FetchLimits, clock: WallClock) -> None:
+    def __init__(
+        self,
+        url: str,
+        limits: FetchLimits,
+        clock: WallClock,
+        cancellation: Cancellation | None = None,
+    ) -> None:
         self._url = parse_url(url, name_in="playlist")
         if self._url.scheme not in PORTS or not self._url.host:
             raise RefusedError(f"{url}: only http and https playlists are read")
         self.start = str(self._url)
         self._limits = limits
         self._clock = clock
-        self._client = open_client(limits.idle_seconds)
+        self._client = open_client(limits.idle_seconds, cancellation)
 
     def close(self) -> None:
         """Close the connection."""

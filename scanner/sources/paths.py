@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from scanner.arrivals import Arrival, Arrived, Lost, NoMore, Unreadable
 from scanner.errors import InputError, NoVideoError, ScannerError
+from scanner.sources.cancellation import Cancellation
 from scanner.sources.hls import follow_playlist
+from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
+from scanner.sources.merge import FollowedSource, MergedArrivals
 from scanner.types import Segment, SegmentKey, StreamId
 
 __all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "expand_path", "read_sources"]
@@ -39,11 +43,27 @@ MEDIA_SUFFIXES: Final = frozenset(
 URL_PREFIXES: Final = ("http://", "https://")
 
 
-def read_sources(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
-    """Yield the arrivals of everything that is named, in order, each path once.
+def read_sources(
+    names: Iterable[str], limits: FetchLimits, *, clock: WallClock | None = None
+) -> MergedArrivals:
+    """Yield the arrivals of everything that is named, each path once.
 
-    A name that stands for nothing gives an ``Unreadable``, and the others are read.
+    URLs are followed side by side, in threads (``FetchLimits.concurrent_sources``). Files, and
+    playlists on disk, are read in their order while no URL has anything ready. A name that stands
+    for nothing gives an ``Unreadable``, and the others are read. Close the result to end early.
     """
+    names = tuple(names)
+    urls = dict.fromkeys(name for name in names if name.startswith(URL_PREFIXES))
+    followed = tuple(
+        FollowedSource(path=url, read=partial(_read_playlist, url, limits, clock)) for url in urls
+    )
+    local = (name for name in names if name not in urls)
+    return MergedArrivals(
+        _read_local(local, limits), followed, concurrent=limits.concurrent_sources
+    )
+
+
+def _read_local(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
     seen: set[str] = set()
     for name in names:
         try:
@@ -53,11 +73,14 @@ def read_sources(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]
             continue
         seen.update(paths)
         for path in paths:
-            yield from _read_playlist(path, limits) if _is_playlist(path) else (_read_file(path),)
+            if Path(path).suffix.lower() in PLAYLIST_SUFFIXES:
+                yield from _read_playlist(path, limits)
+            else:
+                yield _read_file(path)
 
 
 def expand_path(name: str) -> list[str]:
-    """Return the files of a folder, sorted, or the name itself.
+    """Return the files of a folder, sorted, or the path of a file itself.
 
     A folder that holds playlists stands for those streams: the segments beside the playlists are
     not read a second time.
@@ -65,8 +88,6 @@ def expand_path(name: str) -> list[str]:
     Raises:
         InputError: there is no such file or folder, or it may not be read.
     """
-    if name.startswith(URL_PREFIXES):
-        return [name]
     try:
         return _expand(name)
     except OSError as error:
@@ -118,10 +139,6 @@ def _may_be_file(path: Path) -> bool:
         return True
 
 
-def _is_playlist(name: str) -> bool:
-    return name.startswith(URL_PREFIXES) or Path(name).suffix.lower() in PLAYLIST_SUFFIXES
-
-
 def _read_file(name: str) -> Arrived:
     key = SegmentKey(stream_id=StreamId(name), sequence=0)
     return Arrived(
@@ -129,10 +146,15 @@ def _read_file(name: str) -> Arrived:
     )
 
 
-def _read_playlist(name: str, limits: FetchLimits) -> Iterator[Arrival]:
+def _read_playlist(
+    name: str,
+    limits: FetchLimits,
+    clock: WallClock | None = None,
+    cancellation: Cancellation | None = None,
+) -> Generator[Arrival, None, None]:
     stream_id, is_empty = StreamId(name), True
     try:
-        for piece in follow_playlist(name, limits):
+        for piece in follow_playlist(name, limits, clock=clock, cancellation=cancellation):
             is_empty = False
             key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
             if piece.source is None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from scanner.sources.http import WallClock
+
+PATIENCE_SECONDS = 30.0
+"""Longest wait of a response that a test holds back; a test that needs it has failed."""
 
 
 @dataclass
@@ -16,6 +22,8 @@ class Answer:
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    released: threading.Event | None = None
+    """Wait for this before the response."""
     promised: int | None = None
     """Content-Length, if it is not that of the body."""
 
@@ -42,11 +50,29 @@ class Ranges(Answer):
     """A file whose ranges can be requested."""
 
 
+@contextmanager
+def run_server() -> Iterator[Server]:
+    """Serve on a free port of loopback until the block ends."""
+    server = Server(origin="")
+    http = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
+    server.origin = f"http://127.0.0.1:{http.server_port}"
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
 def make_handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             span = self.headers.get("Range")
             answer = server.answer(self.path, span)
+            if answer.released is not None:
+                answer.released.wait(PATIENCE_SECONDS)
             body, status, headers = answer.body, answer.status, dict(answer.headers)
             if isinstance(answer, Ranges) and span is not None:
                 first, last = (int(edge) for edge in span.removeprefix("bytes=").split("-"))
@@ -59,7 +85,8 @@ def make_handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 "Content-Length", str(len(body) if answer.promised is None else answer.promised)
             )
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # a client that was stopped does not wait for it
+                self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from scanner.arrivals import Arrived, NoMore, Unreadable
+from scanner.arrivals import Arrival, Arrived, NoMore, Unreadable
 from scanner.errors import InputError
 from scanner.sources.limits import FetchLimits
 from scanner.sources.paths import expand_path, read_sources
+from tests.sources.loopback import Answer, FakeClock, Server
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n0.ts\n#EXTINF:4,\n1.ts\n#EXT-X-ENDLIST\n"
 
@@ -115,3 +117,106 @@ def test_a_playlist_without_a_segment_is_an_error(tmp_path: Path) -> None:
 def test_the_error_of_a_folder_without_media_names_the_suffixes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mkv"):
         expand_path(str(create_files(tmp_path, "notes.txt")))
+
+
+def live_playlist(first: int, count: int, *, ended: bool = False) -> bytes:
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:4", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+    for sequence in range(first, first + count):
+        lines += ["#EXTINF:4,", f"{sequence}.ts"]
+    return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if ended else [])]).encode()
+
+
+def serve_live(server: Server, name: str, *versions: Answer) -> str:
+    """Serve a playlist in versions, one for each request; return its URL."""
+    server.pages[f"/{name}/index.m3u8"] = list(versions)
+    server.pages |= {f"/{name}/{n}.ts": Answer(f"{name}{n}".encode()) for n in range(9)}
+    return f"{server.origin}/{name}/index.m3u8"
+
+
+def sources_of(arrivals: list[Arrival], url: str) -> list[object]:
+    return [one.segment.source for one in arrivals if isinstance(one, Arrived) and one.path == url]
+
+
+def test_two_live_playlists_are_followed_at_once(server: Server, clock: FakeClock) -> None:
+    """Each playlist grows only after a segment of the other has arrived."""
+    seen = {"a": threading.Event(), "b": threading.Event()}
+    urls = {
+        name: serve_live(
+            server,
+            name,
+            Answer(live_playlist(0, 1)),
+            Answer(live_playlist(0, 2, ended=True), released=seen[other]),
+        )
+        for name, other in (("a", "b"), ("b", "a"))
+    }
+    arrivals = list[Arrival]()
+
+    for arrival in read_sources(urls.values(), FetchLimits(), clock=clock.wall_clock):
+        arrivals.append(arrival)
+        if isinstance(arrival, Arrived):
+            seen["a" if arrival.path == urls["a"] else "b"].set()
+
+    assert sources_of(arrivals, urls["a"]) == [b"a0", b"a1"]
+    assert sources_of(arrivals, urls["b"]) == [b"b0", b"b1"]
+    assert sum(isinstance(arrival, NoMore) for arrival in arrivals) == 2
+    assert not any(isinstance(arrival, Unreadable) for arrival in arrivals)
+
+
+def test_a_live_playlist_and_files_are_read_side_by_side(
+    server: Server, clock: FakeClock, tmp_path: Path
+) -> None:
+    """The playlist grows only after the file that is named after it has arrived."""
+    file, file_seen = str(create_files(tmp_path, "a.mp4") / "a.mp4"), threading.Event()
+    url = serve_live(server, "live", Answer(live_playlist(0, 2, ended=True), released=file_seen))
+    paths = []
+
+    for arrival in read_sources([url, file], FetchLimits(), clock=clock.wall_clock):
+        if isinstance(arrival, Arrived):
+            paths.append(arrival.path)
+            file_seen.set()
+
+    assert paths == [file, url, url]
+
+
+def test_a_source_that_stalls_does_not_hold_back_the_others_and_can_be_closed(
+    server: Server, clock: FakeClock
+) -> None:
+    stalls = threading.Event()
+    stalled = serve_live(server, "stalled", Answer(live_playlist(0, 1), released=stalls))
+    url = serve_live(server, "live", Answer(live_playlist(0, 3, ended=True)))
+    arrivals = read_sources([stalled, url], FetchLimits(idle_seconds=600), clock=clock.wall_clock)
+
+    with arrivals:
+        got = [next(arrivals) for _ in range(4)]
+    stalls.set()
+
+    assert sources_of(got, url) == [b"live0", b"live1", b"live2"]
+    assert list(arrivals) == []
+    assert not any(t.name.startswith("streamwarden-source") for t in threading.enumerate())
+
+
+def test_a_source_that_fails_does_not_affect_the_others(server: Server, clock: FakeClock) -> None:
+    url = serve_live(server, "live", Answer(live_playlist(0, 3, ended=True)))
+    names = [f"{server.origin}/gone.m3u8", url, "http://127.0.0.1:9/a.m3u8", "http:///a.m3u8"]
+
+    arrivals = list(read_sources(names, FetchLimits(), clock=clock.wall_clock))
+
+    assert sources_of(arrivals, url) == [b"live0", b"live1", b"live2"]
+    kinds = {one.path: one.error.kind for one in arrivals if isinstance(one, Unreadable)}
+    assert kinds == {names[0]: "missing", names[2]: "transient", names[3]: "refused"}
+
+
+def test_more_urls_than_are_followed_at_once_are_all_read(server: Server, clock: FakeClock) -> None:
+    urls = [serve_live(server, str(n), Answer(live_playlist(0, 2, ended=True))) for n in range(5)]
+
+    arrivals = list(read_sources(urls, FetchLimits(concurrent_sources=2), clock=clock.wall_clock))
+
+    assert [len(sources_of(arrivals, url)) for url in urls] == [2] * 5
+
+
+def test_a_url_that_is_named_twice_is_followed_once(server: Server, clock: FakeClock) -> None:
+    url = serve_live(server, "live", Answer(live_playlist(0, 1, ended=True)))
+
+    arrivals = list(read_sources([url, url], FetchLimits(), clock=clock.wall_clock))
+
+    assert sources_of(arrivals, url) == [b"live0"]

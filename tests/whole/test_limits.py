@@ -56,7 +56,8 @@ ELSEWHERE = {
         "attempts",
         "stale_seconds",
         "variant_height",
-    },  # of servers: tests/fetch
+        "concurrent_sources",
+    },  # of servers: tests/sources
 }
 """Limits that no scan of a file meets."""
 

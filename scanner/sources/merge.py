@@ -1,0 +1,200 @@
+"""Several sources read side by side: files in order, and between them what live sources have.
+
+                    thread 1: source --> slot --+
+                    thread 2: source --> slot --+--> ready, first come first served --+
+    waiting sources -->  ...                    |                                     +--> arrivals
+                    thread N: source --> slot --+          files, one after another --+
+
+A thread reads one source at a time, and takes the next one that waits when that has ended. It holds
+at most one arrival while another of its source is ready (back-pressure): nothing is read far ahead
+of what is scanned. Files are read by the caller's thread, and only while nothing else is ready.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from scanner.arrivals import Arrival, NoMore, Unreadable
+from scanner.errors import InputError
+from scanner.sources.cancellation import Cancellation, SourceCancelledError
+from scanner.types import StreamId
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["FollowedSource", "MergedArrivals"]
+
+_JOIN_SECONDS = 0.1
+"""Between two attempts to interrupt a thread: a connection that is just being opened may miss the
+first."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedSource:
+    """A source that is followed in a thread of its own."""
+
+    path: str
+    """Path of its arrivals, which is also its stream's id."""
+    read: Callable[[Cancellation], Generator[Arrival, None, None]]
+    """Yields its arrivals, and raises ``SourceCancelledError`` when that is requested. Any other
+    error ends this source and no other."""
+
+
+class MergedArrivals(Iterator[Arrival]):
+    """Arrivals of files and of followed sources; those of one stream stay in order.
+
+    Threads start with the first arrival that is requested. ``close`` ends them and the iteration,
+    and may be called from any thread.
+    """
+
+    def __init__(
+        self, files: Iterator[Arrival], followed: Sequence[FollowedSource], *, concurrent: int
+    ) -> None:
+        """``concurrent`` is the number of sources that are followed at the same time; the others
+        wait until one has ended."""
+        self._files = files
+        self._readers = _Readers(followed, concurrent)
+        # The threads hold no reference to this object: dropping it ends them too
+        self._stop_readers = weakref.finalize(self, self._readers.stop)
+
+    def __next__(self) -> Arrival:
+        self._readers.start()
+        if self._readers.is_stopped:
+            raise StopIteration
+        arrival = self._readers.take()
+        if arrival is None:
+            arrival = next(self._files, None)
+        if arrival is None:
+            arrival = self._readers.wait()
+        if arrival is None:
+            self.close()
+            raise StopIteration
+        return arrival
+
+    def close(self) -> None:
+        """End all threads, and wait for them; requests that hang are interrupted."""
+        self._stop_readers()
+        self._readers.join()
+
+    def __enter__(self) -> MergedArrivals:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Readers:
+    """The threads, and the arrivals that are ready. All state is guarded by ``_changed``."""
+
+    def __init__(self, sources: Sequence[FollowedSource], concurrent: int) -> None:
+        self._changed = threading.Condition()
+        self._cancellation = Cancellation()
+        self._waiting = deque(sources)
+        self._ready: deque[tuple[FollowedSource, Arrival]] = deque()
+        self._unfinished = len(sources)
+        self._threads = tuple(
+            threading.Thread(target=self._run, name=f"streamwarden-source-{number}", daemon=True)
+            for number in range(min(concurrent, len(sources)))
+        )
+        self._is_started = False
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._cancellation.is_cancelled
+
+    def start(self) -> None:
+        """Start the threads at the first call."""
+        with self._changed:
+            if self._is_started or self.is_stopped:
+                return
+            self._is_started = True
+        for thread in self._threads:
+            thread.start()
+        if left := self._unfinished - len(self._threads):
+            log.warning("more sources than are followed at once", extra={"waiting": left})
+
+    def take(self) -> Arrival | None:
+        """Return an arrival that is ready, if there is one."""
+        with self._changed:
+            if not self._ready:
+                return None
+            _, arrival = self._ready.popleft()
+            self._changed.notify_all()
+            return arrival
+
+    def wait(self) -> Arrival | None:
+        """Wait for the next arrival; None when all sources have ended, or after ``stop``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or not self._unfinished or self.is_stopped)
+            return self.take()
+
+    def stop(self) -> None:
+        """Tell the threads to end, without waiting for them."""
+        self._cancellation.cancel()
+        with self._changed:
+            self._waiting.clear()
+            self._ready.clear()
+            self._changed.notify_all()
+
+    def join(self) -> None:
+        """Wait until the threads have ended; after ``stop``."""
+        for thread in self._threads:
+            while thread.is_alive():
+                self._cancellation.cancel()
+                thread.join(_JOIN_SECONDS)
+
+    # In the threads
+
+    def _run(self) -> None:
+        try:
+            while (source := self._next_source()) is not None:
+                self._read(source)
+                with self._changed:
+                    self._unfinished -= 1
+                    self._changed.notify_all()
+        except SourceCancelledError:
+            return
+
+    def _next_source(self) -> FollowedSource | None:
+        with self._changed:
+            return self._waiting.popleft() if self._waiting else None
+
+    def _read(self, source: FollowedSource) -> None:
+        try:
+            with closing(source.read(self._cancellation)) as arrivals:
+                for arrival in arrivals:
+                    self._put(source, arrival)
+        except SourceCancelledError:
+            raise
+        except Exception as error:  # whatever a hostile server causes must not end other sources
+            log.exception("source broke off", extra={"path": source.path})
+            message = f"{source.path}: {type(error).__name__}: {error}"
+            self._put(source, Unreadable(path=source.path, error=InputError(message)))
+            self._put(source, NoMore(stream_id=StreamId(source.path)))
+
+    def _put(self, source: FollowedSource, arrival: Arrival) -> None:
+        """Make an arrival ready, once the one before it has been taken."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_stopped or not self._has_ready(source))
+            if self.is_stopped:
+                raise SourceCancelledError
+            self._ready.append((source, arrival))
+            self._changed.notify_all()
+
+    def _has_ready(self, source: FollowedSource) -> bool:
+        return any(owner is source for owner, _ in self._ready)
