@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { command -v $$p; break; }; done)
 export UV_PYTHON_DOWNLOADS := never
 PYTEST_ARGS ?=
+JOBS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 
 .PHONY: help install demo test fault check lint types imports docker-lint lock bench clean
 
@@ -29,8 +30,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## Live streams through Ray to a flagged clip and an HTML report (ONCE=1: end by itself; DEMO_MEDIA=folder: your footage)
 	@$(BIN)/python -m samples.play $(if $(ONCE),--once) $(if $(DEMO_MEDIA),--media "$(DEMO_MEDIA)")
 
-test: $(STAMP) ## All tests but those marked gpu, slow or fault
-	@$(BIN)/python -m pytest -m "not gpu and not slow and not fault" $(PYTEST_ARGS)
+test: $(STAMP) ## All tests but those marked gpu, slow or fault (JOBS=0: one after another)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not gpu and not slow and not fault" $(PYTEST_ARGS)
 
 fault: $(STAMP) ## The tests that kill processes, cut the power or slow clients down
 	@$(BIN)/python -m pytest -m "fault and not gpu" $(PYTEST_ARGS) || { s=$$?; [ $$s -eq 5 ] || exit $$s; } # 5: there is none

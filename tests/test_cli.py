@@ -27,6 +27,12 @@ def live(tmp_path_factory: pytest.TempPathFactory, demo_media: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the test card only: loading the shipped models takes 0.6 s of each command."""
+    monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
+
+
 def told(
     capsys: pytest.CaptureFixture[str], *arguments: str | Path
 ) -> tuple[int, list[dict[str, Any]], str]:
@@ -68,6 +74,7 @@ def test_the_test_card_is_flagged_with_status_3(
     ] == []
 
 
+@pytest.mark.usefixtures("without_models")
 def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
     tmp_path: Path, sample_media: Media, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +132,7 @@ def test_a_report_has_the_clip_and_keeps_to_its_schema(
     assert "report.html" in err
 
 
+@pytest.mark.usefixtures("without_models")
 def test_what_nobody_looked_for_is_said(
     sample_media: Media, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,6 +141,7 @@ def test_what_nobody_looked_for_is_said(
     assert "self_harm" in err
 
 
+@pytest.mark.usefixtures("without_models")
 def test_recorded_scores_replay_to_the_incidents_of_the_scan(
     live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +155,7 @@ def test_recorded_scores_replay_to_the_incidents_of_the_scan(
     assert [{**row, "clip": None} for row in changes[-1]["incidents"]] == of(rows, "incident")
 
 
+@pytest.mark.usefixtures("without_models")
 def test_a_stricter_policy_loses_the_incident(
     live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

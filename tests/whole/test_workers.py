@@ -18,7 +18,7 @@ from tests.scoring.build_onnx import tiny, tiny_burst
 
 from .program import run, start
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 
 GOOD = (
     "ts_h264",
@@ -74,6 +74,7 @@ def by_path(out: bytes) -> dict[str, list[str]]:
     return dict(lines)
 
 
+@pytest.mark.slow
 def test_workers_say_what_one_process_says_to_the_bit(
     paths: Sequence[str], wanted: dict[str, list[str]]
 ) -> None:
@@ -83,6 +84,7 @@ def test_workers_say_what_one_process_says_to_the_bit(
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_workers_say_the_same_of_bursts(paths: Sequence[str], tmp_path: Path) -> None:
     tiny(tmp_path / "models" / "tiny")
     tiny_burst(tmp_path / "models" / "tiny-clip")
@@ -99,6 +101,7 @@ def test_workers_say_the_same_of_bursts(paths: Sequence[str], tmp_path: Path) ->
     assert b"Traceback" not in ended.stderr
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("victim", ["scanner.sandbox", "ray::_Decode"])
 def test_a_killed_process_changes_no_line(
     victim: str, paths: Sequence[str], wanted: dict[str, list[str]]

@@ -65,6 +65,7 @@ def test_the_token_is_for_us_alone() -> None:
     assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.fault
 def test_ctrl_c_ends_everything_and_neither_it_nor_a_dead_worker_makes_ray_talk(
     tmp_path: Path,
 ) -> None:
