@@ -35,11 +35,11 @@ Probability = Annotated[Number, Field(gt=0.0, lt=1.0)]
 Triple = tuple[Number, Number, Number]
 
 
-class _Frozen(BaseModel):
+class _SpecTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class LabelSpec(_Frozen):
+class LabelSpec(_SpecTable):
     """One label, computed from columns of the network."""
 
     columns: tuple[str, ...] = Field(min_length=1)
@@ -62,7 +62,7 @@ class LabelSpec(_Frozen):
         return RecommendedPolicy(level=level, dwell=self.dwell, still=self.threshold, shadow=True)
 
 
-class AreaCurve(_Frozen):
+class AreaCurve(_SpecTable):
     """How a map of probabilities, one per pixel, becomes one probability of the picture.
 
     It is a function of the share of the picture with a high probability:
@@ -91,7 +91,7 @@ class AreaCurve(_Frozen):
         return self
 
 
-class ClassifierSpec(_Frozen):
+class ClassifierSpec(_SpecTable):
     """The properties of an image classifier that are needed to make a model of it.
 
     None of those that change its scores has a guessed default.

@@ -41,11 +41,11 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Frozen(BaseModel):
+class _ManifestTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Input(_Frozen):
+class Input(_ManifestTable):
     """The graph's input: one batch of RGB pictures. The graph normalises them itself."""
 
     name: str
@@ -71,7 +71,7 @@ class Input(_Frozen):
         return FrameSpec(width=self.width, height=self.height, fit=self.fit, burst=self.burst)
 
 
-class RecommendedGate(_Frozen):
+class RecommendedGate(_ManifestTable):
     """The condition, on a score of the segment's frames, under which the model's makers recommend
     scoring bursts.
 
@@ -85,7 +85,7 @@ class RecommendedGate(_Frozen):
     """The media of which a frame must more likely than not be; empty for all."""
 
 
-class Output(_Frozen):
+class Output(_ManifestTable):
     """One of the graph's outputs: N x len(labels) floats, or an embedding of any width, which is
     not used."""
 
@@ -127,7 +127,7 @@ class Output(_Frozen):
         return self
 
 
-class Calibration(_Frozen):
+class Calibration(_ManifestTable):
     """The parameters of Platt scaling: probability = sigmoid(a * logit + b), with the logit of the
     uncalibrated probability."""
 
@@ -135,7 +135,7 @@ class Calibration(_Frozen):
     b: float = 0.0
 
 
-class RecommendedPolicy(_Frozen):
+class RecommendedPolicy(_ManifestTable):
     """The policy that the model's makers recommend for a label.
 
     The operator's settings override it.
@@ -164,7 +164,7 @@ class RecommendedPolicy(_Frozen):
     """True if the label is scored and evaluated, and never delivered."""
 
 
-class LabelFacts(_Frozen):
+class LabelFacts(_ManifestTable):
     """The facts that turn scores of a label into evidence, and its recommended policy."""
 
     training_prior: Probability
@@ -173,14 +173,14 @@ class LabelFacts(_Frozen):
     policy: RecommendedPolicy = RecommendedPolicy()
 
 
-class GraphFile(_Frozen):
+class GraphFile(_ManifestTable):
     """An ONNX file and its checksum."""
 
     file: FileName
     sha256: Sha256
 
 
-class Manifest(_Frozen):
+class Manifest(_ManifestTable):
     """The manifest of one model."""
 
     name: Name

@@ -41,11 +41,11 @@ ENVIRONMENT: Final = "STREAMWARDEN_"
 NESTED: Final = "__"
 
 
-class _Frozen(BaseModel):
+class _FrozenSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelSettings(_Frozen):
+class ModelSettings(_FrozenSection):
     """The models in use and where they run."""
 
     dir: Path | None = None
@@ -74,14 +74,14 @@ class ModelSettings(_Frozen):
         return self.added or (user_models_dir() if user_models_dir().is_dir() else None)
 
 
-class StreamSettings(_Frozen):
+class StreamSettings(_FrozenSection):
     """How a stream is assembled from its segments."""
 
     missing_after: int = Field(default=3, ge=1)
     """The number of later sequences after which one that has not arrived is a gap."""
 
 
-class EvidenceSettings(_Frozen):
+class EvidenceSettings(_FrozenSection):
     """The clips and pictures of an incident."""
 
     clip_seconds: Fraction = Field(default=Fraction(60), gt=0)
@@ -92,7 +92,7 @@ class EvidenceSettings(_Frozen):
     """The number of pictures of a contact sheet."""
 
 
-class Settings(_Frozen):
+class Settings(_FrozenSection):
     """All settings of an operator.
 
     ``Settings()`` has the defaults; ``read_settings`` reads a file and the environment.
