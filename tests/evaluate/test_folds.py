@@ -25,7 +25,7 @@ def folds(folder: Path, table: str, model: str = "small", count: int = 2) -> Pat
     return folder
 
 
-def test_each_row_is_judged_by_the_models_that_never_saw_it(tmp_path: Path) -> None:
+def test_each_row_is_scored_by_models_that_were_not_trained_on_it(tmp_path: Path) -> None:
     models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
 
     found = [
@@ -39,7 +39,7 @@ def test_each_row_is_judged_by_the_models_that_never_saw_it(tmp_path: Path) -> N
     assert found == [(["b.jpg"], "fold-0"), (["a.jpg"], "fold-1")]
 
 
-def test_a_row_that_the_table_does_not_name_goes_with_its_group(tmp_path: Path) -> None:
+def test_a_row_that_the_table_does_not_name_has_the_fold_of_its_group(tmp_path: Path) -> None:
     models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
     rows = [row("a.jpg", "a"), row("b.jpg", "b"), row("new.jpg", "a")]
 
@@ -50,7 +50,7 @@ def test_a_row_that_the_table_does_not_name_goes_with_its_group(tmp_path: Path) 
     assert of_fold == [{"b.jpg"}, {"a.jpg", "new.jpg"}]
 
 
-def test_groups_that_nobody_trained_on_are_dealt_out_whole_and_the_same_each_time(
+def test_unknown_groups_are_assigned_whole_and_reproducibly(
     tmp_path: Path,
 ) -> None:
     models = read_fold_models(folds(tmp_path / "f", "a.jpg,1\nb.jpg,0\n"))
@@ -65,7 +65,7 @@ def test_groups_that_nobody_trained_on_are_dealt_out_whole_and_the_same_each_tim
     assert not {one.group for one in first[0]} & {one.group for one in first[1]}
 
 
-def test_two_sets_of_fold_models_judge_together(tmp_path: Path) -> None:
+def test_two_sets_of_fold_models_score_together(tmp_path: Path) -> None:
     frames = read_fold_models(folds(tmp_path / "frames", "a.jpg,0\nb.jpg,1\n", "frames"))
     clips = read_fold_models(folds(tmp_path / "clips", "a.jpg,1\nb.jpg,1\n", "clips"))
 

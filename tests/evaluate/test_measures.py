@@ -96,7 +96,7 @@ def test_recall_is_what_lies_above_the_threshold_of_the_same_rate(
         assert recall_at(truths, scores, rate) == np.mean(scores[truths] > threshold)
 
 
-def test_a_paired_difference_is_surer_than_its_two_sides() -> None:
+def test_a_paired_difference_has_a_narrower_interval_than_its_sides() -> None:
     random = np.random.default_rng(2)
     truths = random.random(200) < 0.5
     before = random.random(200) * 0.5 + truths * 0.3

@@ -64,14 +64,14 @@ def checked(page: str) -> Balance:
     return balance
 
 
-def test_the_page_is_whole_and_nothing_in_it_loads_or_runs() -> None:
+def test_the_page_is_well_formed_and_loads_or_runs_nothing() -> None:
     balance = checked(to_page(measured()))
 
     assert balance.open == []
     assert balance.active == []
 
 
-def test_names_from_outside_are_words() -> None:
+def test_names_from_outside_are_escaped_in_the_page() -> None:
     page = to_page(measured(HOSTILE))
 
     assert checked(page).active == []
@@ -79,7 +79,7 @@ def test_names_from_outside_are_words() -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_only_the_pages_own_style_may_apply() -> None:
+def test_only_the_pages_own_style_is_allowed() -> None:
     page = to_page(measured())
 
     style = page[page.index("<style>") + len("<style>") : page.index("</style>")]
@@ -91,7 +91,7 @@ def test_only_the_pages_own_style_may_apply() -> None:
     assert "default-src &#39;none&#39;" in policy[1]
 
 
-def test_the_page_tells_every_part_and_what_others_measured() -> None:
+def test_the_page_has_every_part_and_additional_sections() -> None:
     page = to_page(
         measured(), [PageSection(title="On streams & live", body=Markup("<p>a curve</p>"))]
     )
@@ -110,7 +110,7 @@ def test_the_page_tells_every_part_and_what_others_measured() -> None:
     assert "1 more could not be read" in page
 
 
-def test_an_evaluation_of_nothing_is_a_page_too() -> None:
+def test_an_empty_evaluation_has_a_page() -> None:
     subject = Subject(models=("m",), manifest="m.csv", rows=0, failed=0, held_out=True)
 
     assert "No task has rows on both sides" in to_page(evaluate(subject, []))

@@ -10,7 +10,7 @@ from scanner.evaluate.reliability import measure_reliability
 from tests.evaluate.build import row, scored
 
 
-def drawn(confidence: float, positives: int = 300) -> list[ScoredRow]:
+def generate_rows(confidence: float, positives: int = 300) -> list[ScoredRow]:
     """Evidence that is honest at a confidence of 1, one half of the rows being positive; many more
     rows have the label elsewhere."""
     random = np.random.default_rng(3)
@@ -28,9 +28,9 @@ def drawn(confidence: float, positives: int = 300) -> list[ScoredRow]:
     return found
 
 
-def test_honest_evidence_lies_on_the_diagonal_whatever_its_prior_was() -> None:
-    (honest,) = measure_reliability(drawn(1.0), rounds=50)
-    (boastful,) = measure_reliability(drawn(4.0), rounds=50)
+def test_calibrated_evidence_lies_on_the_diagonal_whatever_its_prior() -> None:
+    (honest,) = measure_reliability(generate_rows(1.0), rounds=50)
+    (boastful,) = measure_reliability(generate_rows(4.0), rounds=50)
 
     assert honest.calibration_error.value < 0.05 < boastful.calibration_error.value
     filled = [one for one in honest.bins if one.count > 30]
@@ -39,7 +39,7 @@ def test_honest_evidence_lies_on_the_diagonal_whatever_its_prior_was() -> None:
 
 
 def test_every_row_is_in_one_bin() -> None:
-    (one,) = measure_reliability(drawn(1.0), rounds=10)
+    (one,) = measure_reliability(generate_rows(1.0), rounds=10)
 
     assert sum(b.count for b in one.bins) == 600 == one.positives + one.negatives
 

@@ -49,11 +49,11 @@ def found(task: str, against: str) -> tuple[int, int, float]:
     return one.positives, one.negatives, one.auc.value
 
 
-def test_fights_stand_against_ordinary_scenes_of_the_same_cameras() -> None:
+def test_fights_are_compared_with_ordinary_scenes_of_the_same_cameras() -> None:
     assert found("violence_clip", "own") == (1, 1, 1.0)
 
 
-def test_pictures_that_do_show_weapons_are_no_negatives_for_guns() -> None:
+def test_pictures_that_show_weapons_are_no_negatives_for_guns() -> None:
     assert found("weapon", "benign") == (1, 1, 1.0)
 
 
@@ -65,7 +65,7 @@ def test_games_are_negatives_for_real_weapons() -> None:
     assert found("weapon", "games") == (1, 2, 1.0)
 
 
-def test_a_row_of_which_no_model_says_the_label_is_no_negative() -> None:
+def test_a_row_without_a_score_for_the_label_is_no_negative() -> None:
     silent = scored("benign", "n01440764_tench", "still")
 
     assert [
@@ -75,12 +75,12 @@ def test_a_row_of_which_no_model_says_the_label_is_no_negative() -> None:
     ] == [1]
 
 
-def test_media_are_told_apart() -> None:
+def test_rendered_games_are_compared_with_camera_footage() -> None:
     assert found("game_video", "camera") == (1, 4, 1.0)
 
 
-def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() -> None:
-    said = [
+def test_a_model_in_shadow_has_its_own_result_over_the_rows_it_scored() -> None:
+    shadow_rows = [
         replace(
             scored("violence_clip", label, group, fight=0.5), shadow={"clips": {"fight": value}}
         )
@@ -89,7 +89,7 @@ def test_a_model_in_shadow_is_measured_by_itself_among_the_rows_that_it_saw() ->
 
     found = {
         one.label: (one.positives, one.negatives, one.auc.value)
-        for one in measure_comparisons([*said, *ROWS[:2]], rounds=5)
+        for one in measure_comparisons([*shadow_rows, *ROWS[:2]], rounds=5)
         if one.against == "own"
     }
 
@@ -116,7 +116,7 @@ def test_eval_scores_every_row_and_names_those_it_could_not_read(
     assert "gone.mp4" in " ".join(captured.err.split())
 
 
-def test_eval_leaves_the_lines_of_a_scan_with_the_paths_of_the_manifest(
+def test_eval_writes_the_lines_of_a_scan_with_the_paths_of_the_manifest(
     tmp_path: Path, sample_media: Callable[[str], SampleFile]
 ) -> None:
     media = sample_media("mp4_h264").path

@@ -13,18 +13,18 @@ GUNS = [row(f"gun {i}.jpg", label="1") for i in range(4)]
 NONE = [row(f"none {i}.jpg", label="0") for i in range(4)]
 
 
-def said(change: str, guns: Sequence[float], none: Sequence[float]) -> list[ScoredRow]:
+def scored_rows(change: str, guns: Sequence[float], none: Sequence[float]) -> list[ScoredRow]:
     return [
         scored(of, change, flagged=("gun",) if p > 0.8 else (), gun=p)
         for of, p in zip([*GUNS, *NONE], [*guns, *none], strict=False)
     ]
 
 
-GOOD = said("", [0.9, 0.9, 0.9, 0.7], [0.1, 0.2, 0.1, 0.3])
-BLIND = said("dark", [0.5] * 4, [0.5] * 4)
+GOOD = scored_rows("", [0.9, 0.9, 0.9, 0.7], [0.1, 0.2, 0.1, 0.3])
+BLIND = scored_rows("dark", [0.5] * 4, [0.5] * 4)
 
 
-def test_what_a_change_costs_is_told_row_by_row_against_the_unchanged_input() -> None:
+def test_each_change_is_compared_row_by_row_with_the_unchanged_input() -> None:
     original_source, dark = measure_robustness([*GOOD, *BLIND], rounds=20)
 
     assert (
@@ -49,7 +49,7 @@ def test_a_row_that_a_change_made_unreadable_is_left_out_of_both_sides() -> None
     assert not isnan(dark.auc_difference.value)
 
 
-def test_nothing_changed_is_nothing_told() -> None:
+def test_without_rows_there_are_no_results() -> None:
     assert measure_robustness([]) == []
 
 

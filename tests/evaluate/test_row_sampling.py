@@ -10,14 +10,14 @@ ROWS = [row(f"{i}.jpg", "weapon", "1", f"web {i}") for i in range(20)] + [
 ]
 
 
-def test_groups_take_turns() -> None:
+def test_rows_are_taken_from_one_group_after_another() -> None:
     groups = Counter(one.group for one in sample_rows(ROWS, 21))
 
     assert len(groups) == 21
     assert set(groups.values()) == {1}
 
 
-def test_the_same_seed_gives_the_same_rows_in_their_old_order_and_another_seed_others() -> None:
+def test_a_seed_determines_the_rows_and_their_order_is_kept() -> None:
     some = sample_rows(ROWS, 10, seed=1)
 
     assert some == sample_rows(ROWS, 10, seed=1)
@@ -25,7 +25,7 @@ def test_the_same_seed_gives_the_same_rows_in_their_old_order_and_another_seed_o
     assert some != sample_rows(ROWS, 10, seed=2)
 
 
-def test_each_task_and_label_has_its_share_and_ordinary_pictures_are_of_one_kind() -> None:
+def test_the_limit_applies_to_each_task_and_label_and_to_ordinary_pictures_together() -> None:
     rows = [
         *ROWS,
         *(row(f"b{i}.jpg", "benign", f"class {i}") for i in range(30)),
@@ -37,5 +37,5 @@ def test_each_task_and_label_has_its_share_and_ordinary_pictures_are_of_one_kind
     assert found == {"weapon": 5, "benign": 5, "game_video": 1}
 
 
-def test_without_a_limit_all_rows_stay() -> None:
+def test_without_a_limit_all_rows_are_kept() -> None:
     assert sample_rows(ROWS, None) == ROWS

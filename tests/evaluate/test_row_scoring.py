@@ -38,21 +38,21 @@ POLICIES = Policies(
 )
 
 
-class SaysOfEachJob:
-    """A runner that knows beforehand what becomes of each file, by its name."""
+class ScriptedRunner:
+    """A runner with a scripted result for each file name."""
 
-    def __init__(self, **said: list[float] | DamagedError) -> None:
-        self._said = said
+    def __init__(self, **result: list[float] | DamagedError) -> None:
+        self._results = result
         self.jobs = 0
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         for job in jobs:
             self.jobs += 1
-            said, key = self._said[Path(job.name).stem], job.segment.key
-            if isinstance(said, DamagedError):
-                yield Failed(key=key, name=job.name, error=said)
+            result, key = self._results[Path(job.name).stem], job.segment.key
+            if isinstance(result, DamagedError):
+                yield Failed(key=key, name=job.name, error=result)
             else:
-                yield segment(job, said)
+                yield segment(job, result)
             yield Finished(key=key)
 
 
@@ -65,26 +65,26 @@ def segment(job: Job, values: list[float]) -> ScoredSegment:
 
 
 def frame(at: int, value: float) -> ScoredFrame:
-    said = Scores(
+    result = Scores(
         model=ModelRef(name="m", version="1"), values={GUN: value}, medium={Medium.CAMERA: value}
     )
-    return ScoredFrame(at=Fraction(at), pts=at, keyframe=True, scores=(said,))
+    return ScoredFrame(at=Fraction(at), pts=at, keyframe=True, scores=(result,))
 
 
-def scored(rows: list[LabelledRow], runner: SaysOfEachJob) -> list[ScoredRow | UnscoredRow]:
+def scored(rows: list[LabelledRow], runner: ScriptedRunner) -> list[ScoredRow | UnscoredRow]:
     return list(collect_rows(rows, scan_rows(rows, POLICIES, runner), POLICIES))
 
 
-def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
-    (said,) = scored([CAMERA], SaysOfEachJob(camera=[0.25, 0.5]))
+def test_a_row_has_its_highest_score_and_its_mean_medium() -> None:
+    (result,) = scored([CAMERA], ScriptedRunner(camera=[0.25, 0.5]))
 
-    assert said == ScoredRow(
+    assert result == ScoredRow(
         row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375}, evidence={"gun": 0.0}
     )
 
 
-def test_a_row_that_cannot_be_read_says_why_and_the_others_count() -> None:
-    runner = SaysOfEachJob(broken=DamagedError("broken.mp4: cannot be opened"), camera=[0.5, 0.5])
+def test_an_unreadable_row_has_its_reason_and_the_others_count() -> None:
+    runner = ScriptedRunner(broken=DamagedError("broken.mp4: cannot be opened"), camera=[0.5, 0.5])
 
     read, unread = scored([BROKEN, CAMERA], runner)
 
@@ -93,8 +93,8 @@ def test_a_row_that_cannot_be_read_says_why_and_the_others_count() -> None:
     assert read.row == CAMERA
 
 
-def test_lines_are_told_under_the_path_of_the_manifest_and_each_file_is_scored_once() -> None:
-    runner = SaysOfEachJob(camera=[0.5, 0.5])
+def test_lines_have_the_paths_of_the_manifest_and_each_file_is_scored_once() -> None:
+    runner = ScriptedRunner(camera=[0.5, 0.5])
 
     lines = list(scan_rows([CAMERA, replace(CAMERA, task="fire")], POLICIES, runner))
 
@@ -103,10 +103,10 @@ def test_lines_are_told_under_the_path_of_the_manifest_and_each_file_is_scored_o
     assert isinstance(lines[-1], SummaryLine)
 
 
-def test_rows_of_one_file_are_judged_by_the_same_lines() -> None:
+def test_rows_of_one_file_have_the_same_scores() -> None:
     rows = [CAMERA, replace(CAMERA, task="fire", label="normal")]
 
-    first, second = scored(rows, SaysOfEachJob(camera=[0.5, 0.75]))
+    first, second = scored(rows, ScriptedRunner(camera=[0.5, 0.75]))
 
     assert isinstance(first, ScoredRow)
     assert isinstance(second, ScoredRow)
@@ -114,9 +114,9 @@ def test_rows_of_one_file_are_judged_by_the_same_lines() -> None:
     assert [first.row, second.row] == rows
 
 
-def test_what_the_policies_would_flag_is_told_though_it_is_in_shadow() -> None:
+def test_flags_include_labels_in_shadow() -> None:
     still, clip, calm = (
-        scored([CAMERA], SaysOfEachJob(camera=values))[0]
+        scored([CAMERA], ScriptedRunner(camera=values))[0]
         for values in ([0.7], [0.99] * 6, [0.3] * 6)
     )
 
@@ -126,13 +126,13 @@ def test_what_the_policies_would_flag_is_told_though_it_is_in_shadow() -> None:
     assert (still.flagged, clip.flagged, calm.flagged) == ({"gun"}, {"gun"}, frozenset())
 
 
-def test_versions_of_a_row_are_judged_each_by_itself_and_what_cannot_be_made_is_told() -> None:
+def test_each_version_of_a_row_has_its_own_scores_or_reason() -> None:
     def versions(row: LabelledRow) -> dict[str, Source]:
         if row == BROKEN:
             raise DamagedError("broken.mp4: cannot be drawn anew")
         return {"mirror": b"1", "dark": b"2"}
 
-    runner = SaysOfEachJob(camera=[0.5, 0.5])
+    runner = ScriptedRunner(camera=[0.5, 0.5])
     rows = [CAMERA, BROKEN]
     found = list(collect_rows(rows, scan_rows(rows, POLICIES, runner, versions), POLICIES))
 

@@ -18,14 +18,14 @@ def test_a_manifest_without_a_column_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "path,task,label\n")
 
 
-def test_a_row_has_the_words_of_its_slices(tmp_path: Path) -> None:
+def test_a_row_has_the_words_of_its_slice_column(tmp_path: Path) -> None:
     (row,) = read(tmp_path, "path,task,label,group,slice\na.mp4,fire,fire,a,night; crowded;\n")
 
     assert row.slices == {"night", "crowded"}
     assert (row.name, row.path) == ("a.mp4", tmp_path / "a.mp4")
 
 
-def test_the_size_of_what_is_shown_comes_from_a_column_or_from_boxes_beside_the_picture(
+def test_the_object_size_comes_from_a_column_or_from_boxes_beside_the_picture(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "b.txt").write_text("0 0.5 0.5 0.1 0.3\n0 0.2 0.2 0.25 0.1\n")
@@ -37,6 +37,6 @@ def test_the_size_of_what_is_shown_comes_from_a_column_or_from_boxes_beside_the_
     assert [row.extent for row in read(tmp_path, table)] == [0.4, 0.25, None]
 
 
-def test_a_size_that_is_no_share_is_refused(tmp_path: Path) -> None:
+def test_an_object_size_that_is_no_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"extent of a\.jpg is '40'"):
         read(tmp_path, "path,task,label,group,extent\na.jpg,weapon,1,a,40\n")

@@ -12,10 +12,10 @@ NIGHT = MediaProperties(
 )
 
 
-def test_a_row_is_in_the_slices_that_are_measured_told_and_boxed() -> None:
-    said = row("a.mp4", slices=frozenset({"crowd"}), extent=0.04)
+def test_a_row_is_in_its_measured_declared_and_object_size_slices() -> None:
+    labelled = row("a.mp4", slices=frozenset({"crowd"}), extent=0.04)
 
-    assert list(slice_names(said, NIGHT)) == [
+    assert list(slice_names(labelled, NIGHT)) == [
         "crowd",
         "object 0% to 5% of the width",
         "dark",
@@ -31,7 +31,7 @@ def test_a_row_is_in_the_slices_that_are_measured_told_and_boxed() -> None:
     ]
 
 
-def test_a_slice_is_judged_within_itself_and_says_what_the_policies_flag_of_it() -> None:
+def test_a_slice_has_figures_of_its_own_rows_and_their_flags() -> None:
     guns = [
         scored(row(f"gun {i}", label="1"), flagged=("gun",), gun=0.9 if i % 2 else 0.2)
         for i in range(2 * FEW)
@@ -55,7 +55,7 @@ def test_a_slice_is_judged_within_itself_and_says_what_the_policies_flag_of_it()
     )
 
 
-def test_a_side_that_has_no_row_in_a_slice_counts_whole() -> None:
+def test_a_side_without_rows_in_a_slice_counts_completely() -> None:
     guns = [
         scored(
             row(f"gun {i}", label="1", extent=0.02 if i < FEW else 0.5), gun=0.4 if i < FEW else 0.9
@@ -70,7 +70,7 @@ def test_a_side_that_has_no_row_in_a_slice_counts_whole() -> None:
     assert near.auc.value == 1.0
 
 
-def test_too_few_rows_are_counted_and_no_figure_is_told() -> None:
+def test_too_few_rows_are_counted_without_a_figure() -> None:
     rows = [
         scored(row("gun", label="1", slices=frozenset({"night"})), gun=0.9),
         scored(row("none", label="0"), gun=0.5),
@@ -83,7 +83,7 @@ def test_too_few_rows_are_counted_and_no_figure_is_told() -> None:
     assert isnan(one.flagged_positives.value)
 
 
-def test_a_slice_that_holds_everything_is_none() -> None:
+def test_a_slice_with_all_rows_is_left_out() -> None:
     rows = [scored(row("gun", label="1"), gun=0.9), scored(row("none", label="0"), gun=0.5)]
 
     assert measure_slices(rows, {"gun": DAY, "none": DAY}, rounds=5) == []

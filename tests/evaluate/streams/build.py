@@ -1,4 +1,4 @@
-"""Recordings with made-up scores, so that streams are put together without a model or a file."""
+"""Recordings with chosen scores, so that streams are assembled without a model or a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def recorded_clip(
     scored: Label = FIGHT,
     step: int = 2,
 ) -> Recording:
-    """A moving file, looked at every ``step`` seconds."""
+    """Return a video that is sampled every ``step`` seconds."""
     samples = tuple(
         Sampled(at=Fraction(step * k), values={scored: score}, medium=CAMERA)
         for k, score in enumerate(scores)

@@ -24,19 +24,19 @@ from tests.evaluate.streams.build import (
 def test_every_safe_second_is_shown_once_in_a_safe_stream(seed: int, cameras: int) -> None:
     found = build_pool(recordings_of_cameras(cameras))
 
-    shown = Counter(
+    event_pieces = Counter(
         one.piece.name
         for assembled in assemble(found, seed)
         if assembled.event is None
         for one in assembled.placed
     )
 
-    assert shown == Counter(one.name for one in found.safe)
+    assert event_pieces == Counter(one.name for one in found.safe)
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), cameras=st.integers(5, 20))
-def test_a_group_is_of_one_fold_wherever_it_is_shown(seed: int, cameras: int) -> None:
+def test_a_group_belongs_to_one_fold_in_all_streams(seed: int, cameras: int) -> None:
     folds = assign_folds(build_pool(recordings_of_cameras(cameras)), seed)
 
     for assembled in assemble(build_pool(recordings_of_cameras(cameras)), seed):
@@ -54,7 +54,7 @@ def test_folds_have_equal_shares_of_every_label_and_kind() -> None:
     )
 
 
-def test_the_same_seed_gives_the_same_streams_and_another_gives_others() -> None:
+def test_a_seed_determines_the_streams() -> None:
     found = build_pool(recordings_of_cameras(12))
 
     assert assemble(found, 1) == assemble(found, 1)
@@ -78,15 +78,17 @@ def test_an_event_is_staged_after_its_own_camera_after_another_and_after_a_game(
 def test_onset_and_end_are_where_the_event_is_shown() -> None:
     for assembled in assemble(build_pool(recordings_of_cameras(10))):
         if assembled.event is not None:
-            shown = [one for one in assembled.placed if one.piece.name.startswith("fight")]
-            assert assembled.event.span == Span(start=shown[0].start, end=shown[-1].end)
-            assert shown[0].cut is assembled.event.lead.cut
+            event_pieces = [one for one in assembled.placed if one.piece.name.startswith("fight")]
+            assert assembled.event.span == Span(
+                start=event_pieces[0].start, end=event_pieces[-1].end
+            )
+            assert event_pieces[0].cut is assembled.event.lead.cut
             assert (
                 assembled.event.lead is EventLead.OWN or assembled.event.span.start >= LEAD_SECONDS
             )
 
 
-def test_photographs_stand_alone_so_that_none_hides_another() -> None:
+def test_each_photograph_has_a_stream_of_its_own() -> None:
     pictures = [recorded_still("benign", f"n{k}_thing", f"n{k}", f"{k}.jpg", 0.5) for k in range(7)]
 
     assembled = [
@@ -98,7 +100,7 @@ def test_photographs_stand_alone_so_that_none_hides_another() -> None:
     assert [len(one.placed) for one in assembled] == [1] * 7
 
 
-def test_the_second_look_at_the_end_of_a_short_clip_is_left_out_where_the_stream_goes_on() -> None:
+def test_the_second_sample_at_the_end_of_a_short_clip_is_left_out_if_the_stream_continues() -> None:
     short = replace(
         piece([0.1]),
         samples=(*piece([0.1]).samples, replace(piece([0.1]).samples[0], at=Fraction(197, 100))),
@@ -107,7 +109,7 @@ def test_the_second_look_at_the_end_of_a_short_clip_is_left_out_where_the_stream
     assert [sample.at for sample in stream(short, short).samples()] == [0, 2, Fraction(397, 100)]
 
 
-def test_a_burst_at_the_end_of_a_clip_stays() -> None:
+def test_a_burst_at_the_end_of_a_clip_is_kept() -> None:
     short = replace(
         piece([0.1]),
         samples=(

@@ -37,7 +37,7 @@ def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> LabelMa
     kinds = [FootageKind.ORDINARY] * pieces + [FootageKind.PHOTOGRAPHS] * pictures
     sample = Sampled(at=Fraction(0), values={FIGHT: 0.1})
     seconds = Fraction(round(hours * 3600))
-    shown = tuple(
+    pieces_shown = tuple(
         Piece(name=str(k), group=f"g{k % 10}", kind=kind, length=seconds, samples=(sample,))
         for k, kind in enumerate(kinds)
     )
@@ -47,16 +47,16 @@ def material(hours: float = 0.1, pictures: int = 0, pieces: int = 10) -> LabelMa
         max_gap=Fraction(2),
         events=events,
         event_folds=np.arange(10) % 5,
-        pieces=shown,
-        piece_folds=np.arange(len(shown)) % 5,
+        pieces=pieces_shown,
+        piece_folds=np.arange(len(pieces_shown)) % 5,
         still=np.array([kind is FootageKind.PHOTOGRAPHS for kind in kinds]),
-        hours=np.full(len(shown), float(seconds) / 3600),
+        hours=np.full(len(pieces_shown), float(seconds) / 3600),
         samples=(),
         places={},
     )
 
 
-def swept(
+def sweep_of(
     candidate: Candidate, peaks: list[float], safe: list[float], delay: float = 2.0
 ) -> ThresholdSweep:
     """Events with these highest levels, and safe pieces with those."""
@@ -68,8 +68,8 @@ def swept(
     )
 
 
-def test_with_too_few_hours_the_threshold_is_where_nothing_false_opens() -> None:
-    found = swept(DWELL, [5.0] * 10, [0.0] * 9 + [2.0])
+def test_with_too_few_hours_the_threshold_allows_no_false_incident() -> None:
+    found = sweep_of(DWELL, [5.0] * 10, [0.0] * 9 + [2.0])
 
     index = lowest_allowed(
         material(), found, FalseIncidentLimits(rate=0.1), np.ones(10, dtype=bool)
@@ -78,8 +78,8 @@ def test_with_too_few_hours_the_threshold_is_where_nothing_false_opens() -> None
     assert THRESHOLDS[index] == pytest.approx(2.1)
 
 
-def test_with_enough_hours_so_many_may_open_as_the_upper_bound_allows() -> None:
-    found = swept(DWELL, [5.0] * 10, [0.0] * 7 + [1.0, 2.0, 3.0])
+def test_with_enough_hours_the_upper_bound_limits_false_incidents() -> None:
+    found = sweep_of(DWELL, [5.0] * 10, [0.0] * 7 + [1.0, 2.0, 3.0])
 
     index = lowest_allowed(
         material(hours=5.0), found, FalseIncidentLimits(rate=0.1), np.ones(10, dtype=bool)
@@ -91,7 +91,7 @@ def test_with_enough_hours_so_many_may_open_as_the_upper_bound_allows() -> None:
 
 
 def test_a_share_of_the_photographs_may_open() -> None:
-    found = swept(DWELL, [5.0] * 10, [0.0] * 10 + [1.0] * 99 + [4.0])
+    found = sweep_of(DWELL, [5.0] * 10, [0.0] * 10 + [1.0] * 99 + [4.0])
 
     index = lowest_allowed(
         material(pictures=100), found, FalseIncidentLimits(pictures=0.01), np.ones(110, dtype=bool)
@@ -101,17 +101,17 @@ def test_a_share_of_the_photographs_may_open() -> None:
 
 
 def test_the_method_that_misses_fewest_is_chosen() -> None:
-    weak, strong = swept(DWELL, [0.5] * 10, [1.0] * 10), swept(MEDIAN, [3.0] * 10, [1.0] * 10)
+    weak, strong = sweep_of(DWELL, [0.5] * 10, [1.0] * 10), sweep_of(MEDIAN, [3.0] * 10, [1.0] * 10)
 
     choice = choose_point(material(), [weak, strong], FalseIncidentLimits(), range(5))
 
     assert (choice.candidate, choice.threshold) == (MEDIAN, pytest.approx(1.1))
 
 
-def test_among_equals_the_quicker_is_chosen_and_then_the_first() -> None:
+def test_ties_go_to_the_shorter_delay_and_then_to_the_first() -> None:
     slow, quick = (
-        swept(DWELL, [3.0] * 10, [1.0] * 10, delay=4.0),
-        swept(MEDIAN, [3.0] * 10, [1.0] * 10, delay=2.0),
+        sweep_of(DWELL, [3.0] * 10, [1.0] * 10, delay=4.0),
+        sweep_of(MEDIAN, [3.0] * 10, [1.0] * 10, delay=2.0),
     )
 
     assert (
@@ -122,8 +122,8 @@ def test_among_equals_the_quicker_is_chosen_and_then_the_first() -> None:
     )
 
 
-def test_a_margin_is_added_where_other_groups_would_have_opened() -> None:
-    found = swept(DWELL, [5.0] * 10, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0])
+def test_a_margin_is_added_if_other_groups_would_have_opened() -> None:
+    found = sweep_of(DWELL, [5.0] * 10, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 2.0])
 
     choice = choose_point(material(), [found], FalseIncidentLimits(), range(5))
 
@@ -131,10 +131,10 @@ def test_a_margin_is_added_where_other_groups_would_have_opened() -> None:
     assert choice.threshold == pytest.approx(2.1 + choice.margin)
 
 
-def test_outer_groups_have_no_part_in_the_choice() -> None:
+def test_outer_groups_have_no_part_in_the_selection() -> None:
     safe = [1.0] * 10
-    usual = swept(DWELL, [5.0] * 10, safe)
-    odd = swept(DWELL, [5.0] * 10, [9.0 if fold == 0 else 1.0 for fold in np.arange(10) % 5])
+    usual = sweep_of(DWELL, [5.0] * 10, safe)
+    odd = sweep_of(DWELL, [5.0] * 10, [9.0 if fold == 0 else 1.0 for fold in np.arange(10) % 5])
 
     (_, before), (_, after) = (
         cross_validate(material(), [one], FalseIncidentLimits()) for one in (usual, odd)
@@ -144,8 +144,8 @@ def test_outer_groups_have_no_part_in_the_choice() -> None:
     assert before[1] != after[1]
 
 
-def test_what_outer_folds_report_is_what_their_own_choice_comes_to() -> None:
-    found = swept(DWELL, [5.0] * 5 + [0.0] * 5, [1.0] * 10)
+def test_outer_folds_report_the_results_of_their_own_selection() -> None:
+    found = sweep_of(DWELL, [5.0] * 5 + [0.0] * 5, [1.0] * 10)
 
     outcomes, choices = cross_validate(material(), [found], FalseIncidentLimits())
 

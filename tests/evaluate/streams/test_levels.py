@@ -1,4 +1,4 @@
-"""The sweep and the product's own fold say the same: what is measured is what runs."""
+"""The sweep gives the same levels and openings as the product's own fold."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def openings(
 @pytest.mark.parametrize("method", sorted(METHODS))
 @settings(max_examples=40, deadline=None)
 @given(assembled=made_streams(), camera_only=st.booleans())
-def test_levels_are_those_of_the_fold(
+def test_levels_equal_those_of_the_fold(
     method: str, assembled: AssembledStream, camera_only: bool
 ) -> None:
     rules = policies(
@@ -104,7 +104,7 @@ def test_levels_are_those_of_the_fold(
 @pytest.mark.parametrize("method", ["dwell", "k_of_n", "median", "decay"])
 @settings(max_examples=40, deadline=None)
 @given(assembled=made_streams(), camera_only=st.booleans())
-def test_incidents_open_when_they_do_in_the_fold(
+def test_incidents_open_at_the_same_times_as_in_the_fold(
     method: str, assembled: AssembledStream, camera_only: bool
 ) -> None:
     rules = [
@@ -121,13 +121,13 @@ def test_incidents_open_when_they_do_in_the_fold(
     assert openings(assembled, rules[0], THRESHOLDS) == by_fold
 
 
-def test_an_incident_that_grew_quiet_opens_anew() -> None:
+def test_an_incident_that_has_closed_opens_again() -> None:
     assembled = stream(piece([0.99] * 3 + [0.01] * 15 + [0.99] * 3))
 
     assert openings(assembled, policies(), [2.0]) == [[2, 38]]
 
 
-def test_an_incident_opens_at_the_second_look_that_carries_it() -> None:
+def test_an_incident_opens_at_the_second_sample_that_supports_it() -> None:
     assembled = stream(piece([0.01] * 4 + [0.9] * 4))
 
     assert openings(assembled, policies(), [2.0, 2.3]) == [[10], []]

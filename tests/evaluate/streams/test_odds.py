@@ -22,7 +22,7 @@ def odds_of(recordings: list[Recording]) -> Odds:
     )
 
 
-def test_levels_that_tell_the_label_apart_carry_the_fit() -> None:
+def test_levels_that_separate_the_label_support_the_fit() -> None:
     cameras = MIN_GROUPS + 5
     mixed = [
         recorded_clip(
@@ -51,14 +51,14 @@ def test_levels_that_tell_the_label_apart_carry_the_fit() -> None:
     assert odds.groups[0] >= MIN_GROUPS
 
 
-def test_scores_that_say_nothing_do_not() -> None:
+def test_uninformative_scores_do_not_support_the_fit() -> None:
     odds = odds_of(recordings_of_cameras(25, fight=0.3, calm=0.3))
 
     assert not odds.carried
     assert odds.loss == pytest.approx(log(2), abs=0.05)
 
 
-def test_few_cameras_carry_no_fit_however_good_it_looks() -> None:
+def test_few_cameras_support_no_fit() -> None:
     odds = odds_of(recordings_of_cameras(6))
 
     assert odds.a.low > 0.0

@@ -54,13 +54,13 @@ def events(
         ([19, 22], 2.0),
     ],
 )
-def test_an_event_is_found_by_what_opens_from_its_onset_to_a_little_after_its_end(
+def test_an_event_is_detected_by_an_opening_from_its_onset_to_shortly_after_its_end(
     openings: list[int], delay: float
 ) -> None:
     assert delay_of(EVENT, [Fraction(at) for at in openings]) == pytest.approx(delay, nan_ok=True)
 
 
-def test_a_fight_is_found_at_the_second_look_and_the_scene_before_is_not_flagged() -> None:
+def test_a_fight_is_detected_at_the_second_sample_and_the_scene_before_is_not_flagged() -> None:
     shown = stream(
         piece([0.02] * 10),
         piece([0.99] * 4),
@@ -75,7 +75,7 @@ def test_a_fight_is_found_at_the_second_look_and_the_scene_before_is_not_flagged
     assert [(one.seconds, one.openings) for one in found.pieces_watched] == [(20, 0)]
 
 
-def test_an_incident_that_was_open_before_the_onset_finds_nothing() -> None:
+def test_an_incident_that_was_open_before_the_onset_detects_nothing() -> None:
     shown = stream(
         piece([0.99] * 10), piece([0.99] * 4), event=Span(start=Fraction(20), end=Fraction(28))
     )
@@ -83,7 +83,7 @@ def test_an_incident_that_was_open_before_the_onset_finds_nothing() -> None:
     assert isnan(label_outcomes([fold_stream(shown, policies())], FIGHT).events[0].delay)
 
 
-def test_a_false_incident_is_owed_to_the_piece_that_is_shown_when_it_opens() -> None:
+def test_a_false_incident_counts_for_the_piece_at_its_opening() -> None:
     safe = stream(
         piece([0.02] * 4, name="a"), piece([0.99] * 4, name="b"), piece([0.02] * 4, name="c")
     )
@@ -93,7 +93,7 @@ def test_a_false_incident_is_owed_to_the_piece_that_is_shown_when_it_opens() -> 
     assert [one.openings for one in pieces_watched] == [0, 1, 0]
 
 
-def test_labels_in_shadow_deliver_no_incident_and_are_measured_all_the_same() -> None:
+def test_labels_in_shadow_deliver_no_incident_and_are_measured() -> None:
     safe = stream(piece([0.99] * 4))
 
     folded = [fold_stream(safe, policies(shadow=True))]
@@ -102,7 +102,7 @@ def test_labels_in_shadow_deliver_no_incident_and_are_measured_all_the_same() ->
     assert sum(one.openings for one in label_outcomes(folded, FIGHT).pieces_watched) == 1
 
 
-def test_a_summary_tells_misses_delays_and_rates() -> None:
+def test_a_summary_has_misses_delays_and_rates() -> None:
     pieces_watched = (
         PieceOutcome(group="a", kind=FootageKind.ORDINARY, seconds=Fraction(1800), openings=1),
         PieceOutcome(group="b", kind=FootageKind.GAMES, seconds=Fraction(1800), openings=0),
@@ -143,7 +143,7 @@ def test_a_summary_tells_misses_delays_and_rates() -> None:
     assert on_progress.photographs == (1, 2)
 
 
-def test_groups_are_drawn_whole() -> None:
+def test_whole_groups_are_resampled() -> None:
     found = LabelOutcomes(
         label=FIGHT,
         events=(*events(*[1.0] * 50, group="a"), *events(*[nan] * 50, group="b")),
@@ -163,7 +163,7 @@ def test_one_group_has_no_interval() -> None:
     )
 
 
-def test_no_event_found_has_no_delay() -> None:
+def test_without_a_detected_event_there_is_no_delay() -> None:
     assert isnan(delay_percentile(np.array([nan, nan]), 50))
 
 
@@ -176,7 +176,7 @@ def test_two_operating_points_are_compared_on_the_same_events() -> None:
     assert more_missed(one, other, rounds=10).value == 0.25
 
 
-def test_the_bootstrap_is_that_of_its_seed() -> None:
+def test_a_seed_determines_the_bootstrap() -> None:
     values, groups = np.array([0.0, 1.0, 1.0, 0.0]), ["a", "b", "c", "d"]
 
     first, second = (

@@ -31,7 +31,7 @@ def test_clips_of_one_camera_are_joined_until_they_are_long_enough_for_an_event(
     assert event_clips[0].length >= MAX_EVENT
 
 
-def test_what_the_camera_showed_before_is_an_onset_without_a_cut() -> None:
+def test_earlier_footage_of_the_camera_gives_an_onset_without_a_cut() -> None:
     (clip,) = build_pool(
         [
             recorded_clip("violence_clip", "1", "a", "fi.mp4", [0.9]),
@@ -42,7 +42,7 @@ def test_what_the_camera_showed_before_is_an_onset_without_a_cut() -> None:
     assert [piece.name for piece in clip.before] == ["nofi.mp4"]
 
 
-def test_frames_of_a_scene_stand_in_the_order_of_their_numbers() -> None:
+def test_frames_of_a_scene_are_in_the_order_of_their_numbers() -> None:
     (clip,) = build_pool(frames("g" * 12)).event_clips
 
     assert [sample.values[GUN] for sample in clip.pieces[0].samples] == [
@@ -56,14 +56,14 @@ def test_a_gun_that_is_hidden_for_a_moment_is_one_event() -> None:
     assert [(clip.length, len(clip.before)) for clip in event_clips] == [(Fraction(5), 1)]
 
 
-def test_frames_around_an_event_are_safe_and_those_within_are_not() -> None:
+def test_frames_around_an_event_are_safe_and_frames_within_it_are_not() -> None:
     safe = build_pool(frames("....gggg..gggg....")).safe
 
     assert [piece.length for piece in safe] == [Fraction(2), Fraction(2)]
     assert {piece.kind for piece in safe} == {FootageKind.FRAMES}
 
 
-def test_a_long_event_is_several_and_only_the_first_has_its_own_onset() -> None:
+def test_a_long_event_is_split_and_only_the_first_part_has_an_onset() -> None:
     event_clips = build_pool(frames("....." + "g" * 50)).event_clips
 
     assert [(clip.length, bool(clip.before)) for clip in event_clips] == [
@@ -73,7 +73,7 @@ def test_a_long_event_is_several_and_only_the_first_has_its_own_onset() -> None:
     ]
 
 
-def test_frames_whose_numbers_lie_far_apart_are_of_two_scenes() -> None:
+def test_frames_with_distant_numbers_belong_to_two_scenes() -> None:
     event_clips = build_pool([*frames("gggggg"), *frames("gggggg", first=70)]).event_clips
 
     assert [clip.length for clip in event_clips] == [3, 3]
@@ -88,7 +88,7 @@ def test_a_hash_in_the_name_is_no_frame_number() -> None:
     assert [clip.length for clip in build_pool(stills).event_clips] == [6]
 
 
-def test_a_photograph_is_held() -> None:
+def test_a_photograph_is_shown_for_some_seconds() -> None:
     (clip,) = build_pool([recorded_still("weapon", "1", "web1", "a.jpg", 0.7)]).event_clips
 
     assert (clip.length, [sample.at for sample in clip.pieces[0].samples]) == (
@@ -97,7 +97,7 @@ def test_a_photograph_is_held() -> None:
     )
 
 
-def test_a_held_picture_is_looked_at_as_often_as_the_sampler_does() -> None:
+def test_a_photograph_is_sampled_at_the_given_step() -> None:
     (clip,) = build_pool(
         [recorded_still("weapon", "1", "web1", "a.jpg", 0.7)], Fraction(1)
     ).event_clips
@@ -105,7 +105,7 @@ def test_a_held_picture_is_looked_at_as_often_as_the_sampler_does() -> None:
     assert (clip.length, len(clip.pieces[0].samples)) == (STILL_DURATION, 8)
 
 
-def test_a_picture_of_a_rifle_is_safe_for_all_but_guns() -> None:
+def test_a_picture_of_a_rifle_is_safe_for_all_labels_but_gun() -> None:
     (piece,) = build_pool(
         [recorded_still("benign", "n04090263_rifle", "n04090263", "rifle.jpg", 0.9)]
     ).safe
@@ -113,7 +113,7 @@ def test_a_picture_of_a_rifle_is_safe_for_all_but_guns() -> None:
     assert piece.unsafe_for == {GUN}
 
 
-def test_groups_of_two_tasks_are_two_groups() -> None:
+def test_equal_group_names_of_two_tasks_are_two_groups() -> None:
     found = build_pool(
         [
             recorded_clip("violence_clip", "0", "a", "x.mp4", [0.1]),

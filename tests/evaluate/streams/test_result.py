@@ -24,12 +24,12 @@ from tests.evaluate.streams.build import FIGHT, policies, recordings_of_cameras
 CANDIDATES = candidate_families(policies().labels[FIGHT])
 
 
-def test_every_method_of_the_product_is_in_the_table() -> None:
+def test_every_risk_method_is_compared() -> None:
     assert set(METHODS) <= set(CANDIDATES)
     assert {one.method for of in CANDIDATES.values() for one in of} == set(METHODS)
 
 
-def test_dwell_asks_for_two_looks_or_is_there_for_comparison_only() -> None:
+def test_dwell_requires_two_samples_or_is_for_comparison_only() -> None:
     dense = candidate_families(replace(policies().labels[FIGHT], hold=Fraction(5, 4)))
 
     assert {float(one.dwell) for one in CANDIDATES["dwell"]} == {2.5, 3.5, 5.0}
@@ -45,7 +45,7 @@ def result() -> StreamsResult:
     )
 
 
-def test_plain_scores_are_found_by_every_method_and_nothing_is_false(result: StreamsResult) -> None:
+def test_every_method_detects_clear_scores_without_false_incidents(result: StreamsResult) -> None:
     (label,) = result.labels
     assert label.label == FIGHT
     assert label.in_force.summary.missed.value == 0.0
@@ -147,7 +147,7 @@ def test_footage_without_events_is_refused(
 
 @pytest.mark.shared_data
 @pytest.mark.slow
-def test_real_clips_make_streams_and_a_table(
+def test_real_clips_give_streams_and_a_table(
     shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (shared / "data" / "manifest.csv").open(newline="") as file:
