@@ -1,7 +1,7 @@
 """Tasks that run in the child. A task uses only the open files and arguments that it is given.
 
-``Sandbox.stream`` runs ``task(sources, arguments, *, name) -> Iterator[DecodedWindow]``. A task that can
-make bursts yields pairs instead: a window, and a function that returns its bursts.
+``Sandbox.stream`` runs ``task(sources, arguments, *, name) -> Iterator[DecodedWindow]``. A task
+that can make bursts yields pairs instead: a window, and a function that returns its bursts.
 ``Sandbox.call`` runs ``task(sources, arguments, *, name, output) -> JSON value``.
 """
 

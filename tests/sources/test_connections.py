@@ -33,8 +33,10 @@ class WatchedCancellation(Cancellation):
 
 
 def follow_until_cancelled(url: str, *, hangs: Callable[[], None]) -> Exception | None:
-    """Follow a playlist in a thread, cancel it when ``hangs`` returns, and return its error; None if
-    it did not end."""
+    """Follow a playlist in a thread, cancel it when ``hangs`` returns, and return its error.
+
+    None if it did not end.
+    """
     cancellation, raised = WatchedCancellation(), list[Exception]()
 
     def follow() -> None:
