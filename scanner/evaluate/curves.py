@@ -31,25 +31,25 @@ class RocCurve:
 
 def build_curves(scored: Sequence[ScoredRow]) -> list[RocCurve]:
     """Return one curve for each comparison."""
-    return [_curve(contest) for contest in build_comparisons(scored)]
+    return [_curve(comparison) for comparison in build_comparisons(scored)]
 
 
-def _curve(contest: Comparison) -> RocCurve:
-    order = np.argsort(-contest.scores, kind="stable")
-    ends = np.flatnonzero(np.diff(contest.scores[order], append=np.nan) != 0)
-    found = np.cumsum(contest.truths[order])[ends]
-    flagged = np.cumsum(~contest.truths[order])[ends]
-    recalls = np.concatenate(([0.0], found / contest.truths.sum()))
-    false = np.concatenate(([0.0], flagged / (~contest.truths).sum()))
+def _curve(comparison: Comparison) -> RocCurve:
+    order = np.argsort(-comparison.scores, kind="stable")
+    ends = np.flatnonzero(np.diff(comparison.scores[order], append=np.nan) != 0)
+    found = np.cumsum(comparison.truths[order])[ends]
+    flagged = np.cumsum(~comparison.truths[order])[ends]
+    recalls = np.concatenate(([0.0], found / comparison.truths.sum()))
+    false = np.concatenate(([0.0], flagged / (~comparison.truths).sum()))
     kept = np.append(
         np.flatnonzero(np.diff(false) > 0), len(false) - 1
     )  # the highest recall at each share
     kept = kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MAX_POINTS)).astype(int))]
     return RocCurve(
-        task=contest.task,
-        label=contest.label,
-        against=contest.against,
-        negatives=int((~contest.truths).sum()),
+        task=comparison.task,
+        label=comparison.label,
+        against=comparison.against,
+        negatives=int((~comparison.truths).sum()),
         false_positives=tuple(false[kept].tolist()),
         recalls=tuple(recalls[kept].tolist()),
     )

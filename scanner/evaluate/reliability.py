@@ -40,12 +40,12 @@ def measure_reliability(scored: Sequence[ScoredRow], *, rounds: int = ROUNDS) ->
     """Return the calibration of each label that has rows with and without it."""
     positives: dict[str, dict[str, ScoredRow]] = {}
     negatives: dict[str, dict[str, ScoredRow]] = {}
-    for contest in build_comparisons(scored):
-        for label in contest.labels:
-            sides = zip(contest.rows, contest.truths.tolist(), strict=True)
+    for comparison in build_comparisons(scored):
+        for label in comparison.labels:
+            sides = zip(comparison.rows, comparison.truths.tolist(), strict=True)
             for one, truth in sides:
                 if label in one.evidence and (
-                    not truth or counts_for(one.row, label, contest.labels)
+                    not truth or counts_for(one.row, label, comparison.labels)
                 ):
                     (positives if truth else negatives).setdefault(label, {})[one.row.key] = one
     return [

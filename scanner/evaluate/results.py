@@ -78,7 +78,7 @@ def measure_comparisons(
     scored: Sequence[ScoredRow], *, rounds: int = ROUNDS
 ) -> list[ComparisonResult]:
     """Return the result of each comparison."""
-    return [_measured(contest, rounds) for contest in build_comparisons(scored)]
+    return [_measured(comparison, rounds) for comparison in build_comparisons(scored)]
 
 
 def find_thresholds(scored: Sequence[ScoredRow]) -> list[Threshold]:
@@ -86,10 +86,10 @@ def find_thresholds(scored: Sequence[ScoredRow]) -> list[Threshold]:
     ``RATES``."""
     alone = (
         one
-        for contest in build_comparisons(scored)
-        for one in ([contest.of_label(label) for label in contest.labels] or [contest])
+        for comparison in build_comparisons(scored)
+        for one in ([comparison.of_label(label) for label in comparison.labels] or [comparison])
     )
-    return [threshold for contest in alone for threshold in _thresholds(contest)]
+    return [threshold for comparison in alone for threshold in _thresholds(comparison)]
 
 
 def recall_for(rate: float) -> partial[float]:
@@ -101,18 +101,18 @@ def _recall(rate: float, truths: Truths, scores: Floats) -> float:
     return recall_at(truths, scores, rate)
 
 
-def _measured(contest: Comparison, rounds: int) -> ComparisonResult:
-    truths, scores = contest.truths, contest.scores
+def _measured(comparison: Comparison, rounds: int) -> ComparisonResult:
+    truths, scores = comparison.truths, comparison.scores
     measured = partial(
-        bootstrap, truths=truths, scores=scores, groups=contest.groups, rounds=rounds
+        bootstrap, truths=truths, scores=scores, groups=comparison.groups, rounds=rounds
     )
     return ComparisonResult(
-        task=contest.task,
-        label=contest.label,
-        against=contest.against,
+        task=comparison.task,
+        label=comparison.label,
+        against=comparison.against,
         positives=int(truths.sum()),
         negatives=int((~truths).sum()),
-        groups=len(set(contest.groups)),
+        groups=len(set(comparison.groups)),
         auc=measured(auc),
         average_precision=average_precision(truths, scores),
         recalls={f"{rate:.0%}": measured(recall_for(rate)) for rate in FALSE_POSITIVES},
@@ -120,16 +120,16 @@ def _measured(contest: Comparison, rounds: int) -> ComparisonResult:
     )
 
 
-def _thresholds(contest: Comparison) -> Iterator[Threshold]:
-    negatives = int((~contest.truths).sum())
+def _thresholds(comparison: Comparison) -> Iterator[Threshold]:
+    negatives = int((~comparison.truths).sum())
     for rate in RATES:
         yield Threshold(
-            task=contest.task,
-            label=contest.label,
-            against=contest.against,
+            task=comparison.task,
+            label=comparison.label,
+            against=comparison.against,
             rate=rate,
             negatives=negatives,
             allowed=int(rate * negatives),
-            threshold=threshold_at(contest.truths, contest.scores, rate),
-            recall=recall_at(contest.truths, contest.scores, rate),
+            threshold=threshold_at(comparison.truths, comparison.scores, rate),
+            recall=recall_at(comparison.truths, comparison.scores, rate),
         )

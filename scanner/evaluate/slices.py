@@ -62,7 +62,9 @@ def measure_slices(
 ) -> list[Slice]:
     """Measure each comparison in each slice that has rows; ``properties`` is keyed by row key."""
     return [
-        one for contest in build_comparisons(scored) for one in _sliced(contest, properties, rounds)
+        one
+        for comparison in build_comparisons(scored)
+        for one in _sliced(comparison, properties, rounds)
     ]
 
 
@@ -88,28 +90,28 @@ def slice_names(row: LabelledRow, properties: MediaProperties | None) -> Iterato
 
 
 def _sliced(
-    contest: Comparison, properties: Mapping[str, MediaProperties], rounds: int
+    comparison: Comparison, properties: Mapping[str, MediaProperties], rounds: int
 ) -> Iterator[Slice]:
-    members = [set(slice_names(one.row, properties.get(one.row.key))) for one in contest.rows]
+    members = [set(slice_names(one.row, properties.get(one.row.key))) for one in comparison.rows]
     for name in sorted(set().union(*members)):
         inside = np.array([name in names for names in members])
         if not inside.all():
-            yield _slice(name, contest, inside, rounds)
+            yield _slice(name, comparison, inside, rounds)
 
 
-def _slice(name: str, contest: Comparison, inside: Truths, rounds: int) -> Slice:
+def _slice(name: str, comparison: Comparison, inside: Truths, rounds: int) -> Slice:
     positives, negatives = (
-        contest.only(contest.truths & inside),
-        contest.only(~contest.truths & inside),
+        comparison.only(comparison.truths & inside),
+        comparison.only(~comparison.truths & inside),
     )
     sides = [side for side in (positives, negatives) if side.rows]
     few = any(_few(side) for side in sides)
-    whole = contest.only(_with_whole_sides(contest.truths, inside))
+    whole = comparison.only(_with_whole_sides(comparison.truths, inside))
     return Slice(
         slice=name,
-        task=contest.task,
-        label=contest.label,
-        against=contest.against,
+        task=comparison.task,
+        label=comparison.label,
+        against=comparison.against,
         positives=len(positives.rows),
         negatives=len(negatives.rows),
         groups=len({*positives.groups, *negatives.groups}),

@@ -55,11 +55,16 @@ def _label_section(label: LabelResult) -> PageSection:
 
 
 def _label_charts(label: LabelResult) -> Iterator[Markup]:
-    curves = [
-        (one.name, one.curve, one.fitted.threshold)
-        for one in label.compared
-        if one.curve is not None
-    ]
+    yield _incident_chart(label)
+    if label.in_force.summary.photographs[1]:
+        yield _photograph_chart(label)
+    seconds = Axis(title="seconds from onset to flag", low=0.0, high=float(MAX_DELAY))
+    flagged = Axis(title="events flagged", low=0.0, high=1.0, write=percents)
+    lines = [_delay_line(one) for one in label.compared]
+    yield line_chart(f"{label.label}: delay", DELAY_NOTE, seconds, flagged, lines)
+
+
+def _incident_chart(label: LabelResult) -> Markup:
     hours = label.in_force.summary.false["all"].hours
     rates = Axis(
         title="false incidents an hour; left end: none was seen",
@@ -68,36 +73,29 @@ def _label_charts(label: LabelResult) -> Iterator[Markup]:
         log=True,
     )
     lines = [
-        _missed_against(name, curve, curve.false, threshold, rates)
-        for name, curve, threshold in curves
+        _missed_against(one.name, one.curve, one.curve.false, one.fitted.threshold, rates)
+        for one in label.compared
+        if one.curve is not None
     ]
-    yield line_chart(
-        f"{label.label}: missed against false incidents", CURVE_NOTE, rates, MISSED_AXIS, lines
+    title = f"{label.label}: missed against false incidents"
+    return line_chart(title, CURVE_NOTE, rates, MISSED_AXIS, lines)
+
+
+def _photograph_chart(label: LabelResult) -> Markup:
+    shares = Axis(
+        title="harmless held photographs that open an incident",
+        low=MIN_SHARE,
+        high=1.0,
+        log=True,
+        write=percents,
     )
-    if label.in_force.summary.photographs[1]:
-        shares = Axis(
-            title="harmless held photographs that open an incident",
-            low=MIN_SHARE,
-            high=1.0,
-            log=True,
-            write=percents,
-        )
-        lines = [
-            _missed_against(name, curve, curve.pictures, threshold, shares)
-            for name, curve, threshold in curves
-        ]
-        yield line_chart(
-            f"{label.label}: missed against photographs", CURVE_NOTE, shares, MISSED_AXIS, lines
-        )
-    seconds = Axis(title="seconds from onset to flag", low=0.0, high=float(MAX_DELAY))
-    flagged = Axis(title="events flagged", low=0.0, high=1.0, write=percents)
-    yield line_chart(
-        f"{label.label}: delay",
-        DELAY_NOTE,
-        seconds,
-        flagged,
-        [_delay_line(one) for one in label.compared],
-    )
+    lines = [
+        _missed_against(one.name, one.curve, one.curve.pictures, one.fitted.threshold, shares)
+        for one in label.compared
+        if one.curve is not None
+    ]
+    title = f"{label.label}: missed against photographs"
+    return line_chart(title, CURVE_NOTE, shares, MISSED_AXIS, lines)
 
 
 def _missed_against(
