@@ -15,14 +15,14 @@ from typing import Any, Final
 from scanner.errors import SetupError
 from scanner.types import Label
 
-__all__ = ["MAX_SEVERITY", "Entry", "Taxonomy", "Uncovered", "uncovered"]
+__all__ = ["MAX_SEVERITY", "Taxonomy", "TaxonomyEntry", "Uncovered", "uncovered"]
 
 MAX_SEVERITY: Final = 3
 """The highest severity: act at once. Severity 0 needs no action."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TaxonomyEntry:
     """One label with its group, its category and its names at other services."""
 
     label: Label
@@ -48,8 +48,8 @@ class Taxonomy:
 
     version: str
     """The version of the file, which reports state."""
-    entries: tuple[Entry, ...]
-    _names: Mapping[str, tuple[Entry, ...]] = field(init=False, repr=False, compare=False)
+    entries: tuple[TaxonomyEntry, ...]
+    _names: Mapping[str, tuple[TaxonomyEntry, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         labels = [entry.label for entry in self.entries]
@@ -94,7 +94,7 @@ class Taxonomy:
     def __contains__(self, label: object) -> bool:
         return any(entry.label == label for entry in self.entries)
 
-    def matching(self, name: str) -> tuple[Entry, ...]:
+    def matching(self, name: str) -> tuple[TaxonomyEntry, ...]:
         """Return the entries that a label, group, category, AWS or Hive name stands for.
 
         Case is ignored. If the name exists on several levels, the narrowest one is used.
@@ -109,7 +109,7 @@ class Taxonomy:
         hint = f"; did you mean {near[0]!r}?" if near else "; see taxonomy.toml for the names"
         raise SetupError(f"label {name!r} is not in the taxonomy{hint}")
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> TaxonomyEntry:
         """Return the only entry that a name stands for.
 
         >>> Taxonomy.load().entry("Self-Harm")  # doctest: +NORMALIZE_WHITESPACE
@@ -159,9 +159,9 @@ def uncovered(taxonomy: Taxonomy, labels: Iterable[Label]) -> Uncovered:
     )
 
 
-def _parse_group(category: str, group: str, table: Mapping[str, Any]) -> list[Entry]:
+def _parse_group(category: str, group: str, table: Mapping[str, Any]) -> list[TaxonomyEntry]:
     return [
-        Entry(
+        TaxonomyEntry(
             label=Label(label),
             group=group,
             category=category,
@@ -173,10 +173,10 @@ def _parse_group(category: str, group: str, table: Mapping[str, Any]) -> list[En
     ]
 
 
-def _index_by_name(entries: tuple[Entry, ...]) -> Mapping[str, tuple[Entry, ...]]:
+def _index_by_name(entries: tuple[TaxonomyEntry, ...]) -> Mapping[str, tuple[TaxonomyEntry, ...]]:
     """Index the entries by all their names; a name that exists on several levels refers to the
     narrowest one."""
-    index: dict[str, tuple[Entry, ...]] = {}
+    index: dict[str, tuple[TaxonomyEntry, ...]] = {}
     levels = (
         [(entry.label, entry) for entry in entries],
         [(name, entry) for entry in entries for name in (*entry.aws, *entry.hive)],

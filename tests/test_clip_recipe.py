@@ -1,5 +1,4 @@
-"""The clip model's recipe: which bursts it learns from, what live streams do to them, how motion is
-measured, and what was shipped."""
+"""The training of streamwarden-clip: bursts, changes, motion statistics, and the released model."""
 
 from __future__ import annotations
 
@@ -35,9 +34,9 @@ def recipes() -> None:
     sys.path.insert(0, str(REPOSITORY / "models" / "recipes"))
 
 
-def film(frames: int = 21, rate: int = 10) -> Any:
+def video(frames: int = 21, rate: int = 10) -> Any:
     """Coarse grey noise that drifts to the right by two pixels a frame."""
-    from clip_model.bursts import Film
+    from clip_model.bursts import Video
 
     cells = np.random.RandomState(0).randint(0, 256, size=(12, 20, 1)).astype(np.uint8)
     picture = np.ascontiguousarray(
@@ -46,7 +45,7 @@ def film(frames: int = 21, rate: int = 10) -> Any:
     shown = tuple(
         np.ascontiguousarray(np.roll(picture, 2 * number, axis=1)) for number in range(frames)
     )
-    return Film(
+    return Video(
         at=tuple(Fraction(number, rate) for number in range(frames)),
         frames=shown,
         end=Fraction(frames, rate),
@@ -55,11 +54,11 @@ def film(frames: int = 21, rate: int = 10) -> Any:
 
 def numbered(rate: int, seconds: int) -> Any:
     """Frames whose grey is their number."""
-    from clip_model.bursts import Film
+    from clip_model.bursts import Video
 
     count = rate * seconds
     frames = tuple(np.full((8, 8, 3), number, np.uint8) for number in range(count))
-    return Film(
+    return Video(
         at=tuple(Fraction(number, rate) for number in range(count)),
         frames=frames,
         end=Fraction(seconds),
@@ -79,15 +78,15 @@ def test_a_burst_shows_the_frame_that_has_begun_last() -> None:
     assert [frame[0, 0, 0] for frame in seen] == [0, 1, 2]
 
 
-def test_training_sees_the_bursts_that_the_scanner_will_see(
+def test_training_and_scan_have_the_same_bursts(
     sample_media: Callable[[str], SampleFile],
 ) -> None:
-    from clip_model.bursts import BURST, SIDE, bursts_of, read_film
+    from clip_model.bursts import BURST, SIDE, extract_bursts, read_video
 
     sample = sample_media("mp4_h264")
     spec = FrameSpec(width=SIDE, height=SIDE, fit=Fit.SQUASH, burst=BURST)
 
-    taught = bursts_of(read_film(sample.path))
+    joined = extract_bursts(read_video(sample.path))
 
     request = DecodeRequest(specs=(spec,), window=None)
     served = [
@@ -97,9 +96,9 @@ def test_training_sees_the_bursts_that_the_scanner_will_see(
         )
         for burst in make()
     ]
-    assert taught
+    assert joined
     assert all(
-        np.array_equal(np.stack(burst), other) for burst, other in zip(taught, served, strict=True)
+        np.array_equal(np.stack(burst), other) for burst, other in zip(joined, served, strict=True)
     )
 
 
@@ -110,7 +109,7 @@ def test_every_draw_of_a_scene_can_be_made_again_from_its_seed() -> None:
     from clip_model.scenes import show
 
     drawn = [
-        show(film(), np.random.default_rng(seed), [film(11)]) for seed in (*range(8), *range(8))
+        show(video(), np.random.default_rng(seed), [video(11)]) for seed in (*range(8), *range(8))
     ]
 
     assert all(
@@ -123,31 +122,31 @@ def test_every_variant_keeps_the_size_and_the_length_of_a_scene() -> None:
     from clip_model.scenes import VARIANTS
 
     for change in VARIANTS.values():
-        changed = change(film(), np.random.default_rng(0), [film(11)])
-        assert {frame.shape for frame in changed.frames} == {(96, 160, 3)}
-        assert len(changed.at) == len(changed.frames)
-        assert changed.end == film().end
+        apply_view = change(video(), np.random.default_rng(0), [video(11)])
+        assert {frame.shape for frame in apply_view.frames} == {(96, 160, 3)}
+        assert len(apply_view.at) == len(apply_view.frames)
+        assert apply_view.end == video().end
 
 
 def test_a_change_of_single_pictures_is_the_same_for_every_frame() -> None:
     from clip_model.scenes import still
     from frame_model.views import chat
 
-    rested = film()
+    rested = video()
     rested = type(rested)(
         at=rested.at, frames=rested.frames[:1] * len(rested.frames), end=rested.end
     )
 
-    changed = still(chat)(rested, np.random.default_rng(0), [])
+    apply_view = still(chat)(rested, np.random.default_rng(0), [])
 
-    assert all(np.array_equal(a, b) for a, b in pairwise(changed.frames))
+    assert all(np.array_equal(a, b) for a, b in pairwise(apply_view.frames))
 
 
 def test_the_noise_of_the_night_is_new_in_every_frame() -> None:
     from clip_model.scenes import dark
 
     rested = numbered(rate=10, seconds=1)
-    changed = dark(
+    apply_view = dark(
         type(rested)(
             at=rested.at, frames=(np.full((64, 64, 3), 128, np.uint8),) * 10, end=rested.end
         ),
@@ -155,10 +154,10 @@ def test_the_noise_of_the_night_is_new_in_every_frame() -> None:
         [],
     )
 
-    assert all(not np.array_equal(a, b) for a, b in pairwise(changed.frames))
+    assert all(not np.array_equal(a, b) for a, b in pairwise(apply_view.frames))
 
 
-def test_fewer_frames_a_second_show_the_same_scene_for_as_long() -> None:
+def test_a_lower_frame_rate_keeps_the_length_of_a_scene() -> None:
     from clip_model.scenes import at_rate
 
     slowed = at_rate(numbered(rate=30, seconds=2), Fraction(5))
@@ -201,12 +200,12 @@ def test_flow_finds_how_far_a_picture_moved(torch: ModuleType) -> None:
 
 
 @pytest.mark.train
-def test_what_the_camera_does_is_no_motion(torch: ModuleType) -> None:
-    from clip_model.flow import camera_of, flow_between
+def test_camera_motion_is_not_counted_as_motion(torch: ModuleType) -> None:
+    from clip_model.flow import camera_motion, flow_between
 
     flow, trust = flow_between(*luma_pair(torch, 1.5, 0.5), torch.zeros(1))
 
-    rest = ((flow - camera_of(flow, trust)) * trust)[..., 12:-12, 12:-12]
+    rest = ((flow - camera_motion(flow, trust)) * trust)[..., 12:-12, 12:-12]
     assert rest.abs().mean().item() < 0.15
 
 
@@ -234,13 +233,15 @@ def test_the_window_closes_in_on_the_place_that_changes(torch: ModuleType) -> No
 
 
 @pytest.mark.train
-def test_clips_count_alike_whatever_their_number_of_bursts(torch: ModuleType) -> None:
-    from clip_model.fitting import worth
-    from frame_model.corpus import Row
+def test_clips_have_equal_weights_whatever_their_number_of_bursts(torch: ModuleType) -> None:
+    from clip_model.fitting import sample_weights
+    from frame_model.corpus import CorpusRow
 
-    rows = [Row(path=f"{index}", task="violence_clip", label="1", group="g") for index in range(2)]
+    rows = [
+        CorpusRow(path=f"{index}", task="violence_clip", label="1", group="g") for index in range(2)
+    ]
 
-    weight = worth(np.array([0, 0, 0, 1]), rows)
+    weight = sample_weights(np.array([0, 0, 0, 1]), rows)
 
     assert weight.sum() == pytest.approx(1)
     assert weight[3] == pytest.approx(weight[:3].sum())
@@ -249,11 +250,11 @@ def test_clips_count_alike_whatever_their_number_of_bursts(torch: ModuleType) ->
 # What was shipped
 
 
-def test_the_shipped_model_is_what_its_manifest_says_and_still_says_its_golden_scores() -> None:
+def test_the_released_model_conforms_to_its_manifest_and_golden_scores() -> None:
     assert check_model(SHIPPED) <= 1e-3
 
 
-def test_it_looks_at_bursts_and_its_gate_is_the_frame_models_fight() -> None:
+def test_it_is_a_burst_model_gated_by_the_frame_models_fight() -> None:
     manifest = read_model(SHIPPED)
 
     assert manifest.input.burst is not None
@@ -267,7 +268,7 @@ def test_it_looks_at_bursts_and_its_gate_is_the_frame_models_fight() -> None:
     assert Medium.RENDERED not in policy.when
 
 
-def test_what_stands_still_is_no_fight_in_any_place_of_a_batch() -> None:
+def test_a_static_burst_is_no_fight_anywhere_in_a_batch() -> None:
     scorer = load_onnx(SHIPPED, read_model(SHIPPED))
     (spec,) = scorer.inputs
     random = np.random.RandomState(0)

@@ -18,24 +18,24 @@ def recipes() -> None:
 
 
 def test_a_scene_is_always_drawn_the_same_and_differs_from_the_next() -> None:
-    from frame_model.drawn import draw, drawn_rows
+    from frame_model.drawn import draw_scene, drawn_rows
 
     for first, second in zip(*[iter(drawn_rows(2))] * 2, strict=True):
-        picture = draw(first.path)
+        picture = draw_scene(first.path)
         assert picture.shape == (360, 640, 3)
         assert picture.dtype == np.uint8
-        assert np.array_equal(picture, draw(first.path))
-        assert not np.array_equal(picture, draw(second.path))
+        assert np.array_equal(picture, draw_scene(first.path))
+        assert not np.array_equal(picture, draw_scene(second.path))
 
 
 def test_a_drawn_picture_is_a_screen_or_rendered_and_has_no_label() -> None:
-    from frame_model.corpus import MEDIA, teach
+    from frame_model.corpus import MEDIA, training_target
     from frame_model.drawn import drawn_rows
 
-    lessons = [teach(row) for row in drawn_rows(1)]
+    lessons = [training_target(row) for row in drawn_rows(1)]
 
-    assert {MEDIA[lesson.medium] for lesson in lessons} == {"screen", "rendered"}
-    assert all((lesson.values == 0).all() for lesson in lessons)
+    assert {MEDIA[target.medium] for target in lessons} == {"screen", "rendered"}
+    assert all((target.values == 0).all() for target in lessons)
 
 
 def test_a_scene_is_a_group_so_that_its_pictures_share_a_fold() -> None:
@@ -48,11 +48,11 @@ def test_a_scene_is_a_group_so_that_its_pictures_share_a_fold() -> None:
 
 
 def test_drawn_pictures_do_not_move_the_folds_of_the_footage() -> None:
-    from frame_model.corpus import Row, assign_folds
+    from frame_model.corpus import CorpusRow, assign_folds
     from frame_model.drawn import drawn_rows
 
     footage = [
-        Row(path=f"{index}.jpg", task="fire", label="fire", group=f"scene{index}")
+        CorpusRow(path=f"{index}.jpg", task="fire", label="fire", group=f"scene{index}")
         for index in range(7)
     ]
     folds = assign_folds(footage, 5)

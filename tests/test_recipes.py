@@ -1,5 +1,4 @@
-"""The training recipe: what footage teaches, how it is held apart, what augmentation does to
-labels, and what was shipped."""
+"""The training of streamwarden-frame: targets, folds, augmentation, and the released model."""
 
 from __future__ import annotations
 
@@ -32,70 +31,70 @@ def recipes() -> None:
 
 
 def row(task: str, label: str, group: str = "g", path: str = "p") -> Any:
-    from frame_model.corpus import Row
+    from frame_model.corpus import CorpusRow
 
-    return Row(path=path, task=task, label=label, group=group)
+    return CorpusRow(path=path, task=task, label=label, group=group)
 
 
 def gun_picture(left: float, right: float) -> Any:
-    from frame_model.corpus import teach
+    from frame_model.corpus import training_target
     from frame_model.pictures import Picture
 
     rgb = np.tile(np.arange(100, dtype=np.uint8)[None, :, None], (100, 1, 3))
     return Picture(
         rgb=rgb,
         guns=np.array([[left, 0.4, right, 0.6]], np.float32),
-        lesson=teach(row("weapon", "1")),
+        target=training_target(row("weapon", "1")),
     )
 
 
-def known(lesson: Any) -> dict[str, float]:
+def known(target: Any) -> dict[str, float]:
     from frame_model.corpus import LABELS
 
     return {
         label: value
-        for label, value in zip(LABELS, lesson.values.tolist(), strict=True)
+        for label, value in zip(LABELS, target.values.tolist(), strict=True)
         if not np.isnan(value)
     }
 
 
-# What footage teaches
+# Training targets
 
 
-def test_a_fight_says_nothing_about_guns() -> None:
-    from frame_model.corpus import teach
+def test_a_fight_leaves_the_label_gun_unknown() -> None:
+    from frame_model.corpus import training_target
 
-    lesson = teach(row("violence_clip", "1"))
+    target = training_target(row("violence_clip", "1"))
 
-    assert known(lesson) == {"fight": 1, "fire": 0, "smoke": 0}
+    assert known(target) == {"fight": 1, "fire": 0, "smoke": 0}
 
 
 def test_a_game_is_a_negative_for_every_label_and_rendered() -> None:
-    from frame_model.corpus import LABELS, MEDIA, teach
+    from frame_model.corpus import LABELS, MEDIA, training_target
 
-    lesson = teach(row("game_video", "rendered_3d"))
+    target = training_target(row("game_video", "rendered_3d"))
 
-    assert known(lesson) == dict.fromkeys(LABELS, 0)
-    assert MEDIA[lesson.medium] == "rendered"
-
-
-def test_what_nobody_labelled_counts_half() -> None:
-    from frame_model.corpus import LABELS, PRESUMED, teach
-
-    lesson = teach(row("weapon", "1"))
-
-    assert lesson.trust[LABELS.index("gun")] == 1
-    assert lesson.trust[LABELS.index("fire")] == PRESUMED
+    assert known(target) == dict.fromkeys(LABELS, 0)
+    assert MEDIA[target.medium] == "rendered"
 
 
-def test_a_task_that_the_recipe_does_not_know_is_refused_by_name() -> None:
-    from frame_model.corpus import teach
+def test_an_assumed_negative_counts_half() -> None:
+    from frame_model.corpus import LABELS, PRESUMED, training_target
+
+    target = training_target(row("weapon", "1"))
+
+    assert target.trust[LABELS.index("gun")] == 1
+    assert target.trust[LABELS.index("fire")] == PRESUMED
+
+
+def test_an_unknown_task_is_refused_by_name() -> None:
+    from frame_model.corpus import training_target
 
     with pytest.raises(ValueError, match="task 'knives' with label '1'"):
-        teach(row("knives", "1"))
+        training_target(row("knives", "1"))
 
 
-# How it is held apart
+# Folds
 
 
 def test_the_levels_of_one_game_are_one_group(tmp_path: Path) -> None:
@@ -142,41 +141,42 @@ def test_a_mirrored_gun_is_on_the_other_side() -> None:
     assert seen.rgb[0, 0, 0] == 99
 
 
-def test_a_gun_too_small_to_be_seen_is_not_taught() -> None:
-    from frame_model.views import LEAST_GUN, settle
+def test_a_gun_too_small_to_be_visible_is_unknown() -> None:
+    from frame_model.views import LEAST_GUN, hide_small_gun
 
     small, large = (
-        settle(gun_picture(0.5, 0.5 + width / 224)) for width in (LEAST_GUN - 1, LEAST_GUN + 1)
+        hide_small_gun(gun_picture(0.5, 0.5 + width / 224))
+        for width in (LEAST_GUN - 1, LEAST_GUN + 1)
     )
 
-    assert "gun" not in known(small.lesson)
-    assert known(large.lesson)["gun"] == 1
+    assert "gun" not in known(small.target)
+    assert known(large.target)["gun"] == 1
 
 
-def test_a_gun_that_was_cropped_away_is_not_taught_as_a_gun_nor_as_none() -> None:
+def test_a_gun_that_was_cropped_away_is_unknown() -> None:
     from frame_model.views import crop
 
     crops = [crop(gun_picture(0.0, 0.1), np.random.default_rng(seed), []) for seed in range(40)]
 
     assert {len(seen.guns) for seen in crops} == {0, 1}
-    assert all(("gun" in known(seen.lesson)) == bool(len(seen.guns)) for seen in crops)
+    assert all(("gun" in known(seen.target)) == bool(len(seen.guns)) for seen in crops)
 
 
 def test_a_game_in_a_page_is_a_screen_and_still_no_fight() -> None:
-    from frame_model.corpus import MEDIA, teach
+    from frame_model.corpus import MEDIA, training_target
     from frame_model.pictures import Picture
     from frame_model.views import page
 
     game = Picture(
         rgb=np.zeros((90, 160, 3), np.uint8),
         guns=np.zeros((0, 4), np.float32),
-        lesson=teach(row("game_video", "rendered_2d")),
+        target=training_target(row("game_video", "rendered_2d")),
     )
 
     seen = page(game, np.random.default_rng(0), [])
 
-    assert MEDIA[seen.lesson.medium] == "screen"
-    assert known(seen.lesson)["fight"] == 0
+    assert MEDIA[seen.target.medium] == "screen"
+    assert known(seen.target)["fight"] == 0
 
 
 def test_every_view_of_a_picture_can_be_made_again_from_its_seed() -> None:
@@ -196,15 +196,15 @@ def test_every_view_of_a_picture_can_be_made_again_from_its_seed() -> None:
     assert all(view.rgb.dtype == np.uint8 and view.rgb.shape[2] == 3 for view in views)
 
 
-def test_training_sees_the_pixels_that_the_scanner_will_see(
+def test_training_and_scan_have_the_same_pixels(
     sample_media: Callable[[str], SampleFile],
 ) -> None:
-    from frame_model.pictures import open_frames, shrink
+    from frame_model.pictures import open_frames, scale_to_input
 
     sample: SampleFile = sample_media("mp4_h264")
     spec = FrameSpec(width=224, height=224, fit=Fit.SQUASH)
 
-    taught = shrink(next(open_frames(sample.path, most=1)), Fit.SQUASH)
+    taught = scale_to_input(next(open_frames(sample.path, most=1)), Fit.SQUASH)
 
     served = (
         next(
@@ -221,7 +221,7 @@ def test_training_sees_the_pixels_that_the_scanner_will_see(
 # Figures
 
 
-def test_recall_counts_what_lies_above_the_threshold_that_lets_the_stated_share_through() -> None:
+def test_recall_is_measured_at_the_threshold_that_the_stated_share_exceeds() -> None:
     from frame_model.measures import recall_at
 
     assert recall_at(np.array([97.5, 98.5, 50.0, 99.5]), np.arange(100.0), 0.02) == 0.75
@@ -247,21 +247,21 @@ def torch() -> ModuleType:
 
 
 @pytest.mark.train
-def test_large_groups_and_plentiful_footage_count_by_the_root_of_their_size(
+def test_groups_and_kinds_of_footage_count_by_the_root_of_their_size(
     torch: ModuleType,
 ) -> None:
-    from frame_model.fitting import chances
+    from frame_model.fitting import sampling_weights
 
     rows = [row("fire", "fire", "large"), row("fire", "fire", "small")]
 
-    chance = chances(batch_of([0] * 9 + [1]), rows)
+    chance = sampling_weights(batch_of([0] * 9 + [1]), rows)
 
     assert chance.sum() == pytest.approx(1)
     assert chance[:9].sum() / chance[9] == pytest.approx(3)
 
 
 @pytest.mark.train
-def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(
+def test_the_heads_learn_a_label_from_one_value_of_the_embedding(
     torch: ModuleType,
 ) -> None:
     from frame_model.backbone import WIDTH
@@ -278,23 +278,23 @@ def test_the_heads_learn_a_label_that_one_number_of_the_embedding_gives_away(
 
 
 @pytest.mark.train
-def test_the_blocks_in_fp16_come_to_nearly_the_same_and_end_in_fp32(torch: ModuleType) -> None:
-    from frame_model.backbone import WIDTH, Clues, FrameModel, Heads, make_blocks
-    from frame_model.precision import HalfModel
+def test_the_blocks_in_fp16_give_nearly_the_same_and_end_in_fp32(torch: ModuleType) -> None:
+    from frame_model.backbone import WIDTH, FrameModel, HeadInputs, Heads, make_blocks
+    from frame_model.fp16 import Fp16Model
 
     torch.manual_seed(0)
-    model = FrameModel(make_blocks(), Heads(Clues(torch.nn.Linear(WIDTH, 1001)))).eval()
+    model = FrameModel(make_blocks(), Heads(HeadInputs(torch.nn.Linear(WIDTH, 1001)))).eval()
     pictures = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
 
     with torch.inference_mode():
-        full, half = model(pictures), HalfModel(model)(pictures)
+        full, half = model(pictures), Fp16Model(model)(pictures)
 
     assert all(values.dtype == torch.float32 for values in half)
     assert float((full[2] - half[2]).abs().max()) < 0.01
 
 
 @pytest.mark.train
-def test_one_cache_follows_another_with_rows_of_its_own(torch: ModuleType) -> None:
+def test_an_appended_batch_has_rows_of_its_own(torch: ModuleType) -> None:
     both = batch_of([0, 1, 1]).followed_by(batch_of([0, 2]), rows=2)
 
     assert both.row.tolist() == [0, 1, 1, 2, 4]
@@ -302,11 +302,11 @@ def test_one_cache_follows_another_with_rows_of_its_own(torch: ModuleType) -> No
 
 
 def batch_of(rows: Iterable[int]) -> Any:
-    from frame_model.features import Batch
+    from frame_model.features import ViewBatch
 
     indices, rng = np.array(list(rows), np.int64), np.random.default_rng(0)
     count = len(indices)
-    return Batch(
+    return ViewBatch(
         embedding=rng.random((count, 1280), dtype=np.float32),
         texture=rng.random((count, 288), dtype=np.float32),
         values=np.full((count, 4), np.nan, np.float32),
@@ -322,7 +322,7 @@ def batch_of(rows: Iterable[int]) -> Any:
 # What was shipped
 
 
-def test_the_shipped_model_is_what_its_manifest_says_and_still_says_its_golden_scores() -> None:
+def test_the_released_model_conforms_to_its_manifest_and_golden_scores() -> None:
     assert check_model(SHIPPED) <= 0.02  # of the fp16 file; check_model is stricter with the other
 
 

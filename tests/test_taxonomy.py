@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scanner.errors import SetupError
-from scanner.taxonomy import Entry, Taxonomy, uncovered
+from scanner.taxonomy import Taxonomy, TaxonomyEntry, uncovered
 from scanner.types import Label
 
 TAXONOMY = Taxonomy.load()
@@ -14,7 +14,7 @@ def labels(*names: str) -> tuple[Label, ...]:
 
 
 def test_every_label_has_its_group_category_and_severity() -> None:
-    assert TAXONOMY.entry("corpse") == Entry(
+    assert TAXONOMY.entry("corpse") == TaxonomyEntry(
         label=Label("corpse"),
         group="death_emaciation",
         category="graphic",

@@ -1,12 +1,11 @@
-"""Make ``streamwarden-frame`` from labelled footage: one command, one seed, resumable.
+"""Train ``streamwarden-frame`` on labelled footage: one command, one seed, resumable.
 
     python models/recipes/train.py --data ../shared/data --backbone
     ../shared/models/mobilenet_v2_imagenet.pt \\
         --out models/streamwarden-frame
 
-The first run spends its time on making views and their activations, which are cached in
-``--cache``; after a cut-off it goes on where it was. Fitting, cross-validation and export take
-minutes.
+The first run computes views and their activations, which are cached in ``--cache``; an interrupted
+run resumes there. Fitting, cross-validation and export take minutes.
 """
 
 from __future__ import annotations
@@ -19,32 +18,32 @@ import numpy as np
 import torch
 from frame_model.backbone import FrameModel, load_blocks, load_classifier
 from frame_model.card import write_card, write_table
-from frame_model.corpus import Row, assign_folds, read_manifest
+from frame_model.corpus import CorpusRow, assign_folds, read_manifest
 from frame_model.curves import draw_curves
 from frame_model.drawn import drawn_rows
 from frame_model.export import cost_ratio
-from frame_model.features import Extraction, extract, load
+from frame_model.features import ViewExtraction, extract, load
 from frame_model.fitting import fit_heads
-from frame_model.folds import FOLDS, HeldOut, cross_validate
-from frame_model.pictures import open_frames, shrink
-from frame_model.precision import strays
+from frame_model.folds import FOLDS, HeldOutViews, cross_validate
+from frame_model.fp16 import compare_graph
+from frame_model.pictures import open_frames, scale_to_input
 from frame_model.quality import measure
-from frame_model.shipping import FILE, HALF, judge, write_folds, write_model
+from frame_model.shipping import FILE, HALF, fit_facts, write_folds, write_model
 
 from scanner.types import Fit
 
 VERSION = "0.3.0"
 DRAWN = 24
-"""Pictures of each drawn scene; learned from, never measured on."""
+"""The number of pictures of each drawn scene, which are used for training only."""
 HALF_LIMIT = 0.3
-"""Largest difference of a logit in fp16 with which the model is still shipped."""
+"""The largest accepted difference of a logit in fp16."""
 COMPARED = 64
-"""Real frames on which the exported graph is compared with torch, beside as many random ones."""
+"""The number of real and of random frames on which the exported graph is compared with torch."""
 
 
 def main() -> None:
     """Parse the command line and run every step."""
-    options = parse()
+    options = parse_arguments()
     if options.threads:
         torch.set_num_threads(options.threads)
     footage, drawn = read_manifest(options.data), drawn_rows(DRAWN)
@@ -53,7 +52,7 @@ def main() -> None:
     )
     blocks, classifier = load_blocks(options.backbone), load_classifier(options.backbone)
     seeing = load_blocks(options.backbone).to("cuda" if torch.cuda.is_available() else "cpu")
-    plan = Extraction(data=options.data, cache=options.cache, fit=Fit.SQUASH, seed=options.seed)
+    plan = ViewExtraction(data=options.data, cache=options.cache, fit=Fit.SQUASH, seed=options.seed)
     extract(footage, folds, seeing, plan, views=options.views, behind=footage)
     extract(
         drawn,
@@ -68,9 +67,9 @@ def main() -> None:
         load(drawn, plan.cache / "drawn", plan.fit, views=options.views), rows=len(footage)
     )
     rows = (*footage, *drawn)
-    told, heads_by_fold = cross_validate(batch, rows, folds, classifier)
-    heads = fit_heads(batch.take(told.fold >= 0), rows, classifier)
-    held = told.take(told.batch.row < len(footage))
+    held_out, heads_by_fold = cross_validate(batch, rows, folds, classifier)
+    heads = fit_heads(batch.take(held_out.fold >= 0), rows, classifier)
+    held = held_out.take(held_out.batch.row < len(footage))
     if options.folds_out:
         write_folds(
             options.folds_out, held, heads_by_fold, blocks, name=options.out.name, version=VERSION
@@ -78,8 +77,8 @@ def main() -> None:
     ship(options, footage, held, FrameModel(blocks, heads))
 
 
-def parse() -> argparse.Namespace:
-    """The command line's options."""
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -115,10 +114,10 @@ def parse() -> argparse.Namespace:
 
 
 def ship(
-    options: argparse.Namespace, rows: tuple[Row, ...], held: HeldOut, model: FrameModel
+    options: argparse.Namespace, rows: tuple[CorpusRow, ...], held: HeldOutViews, model: FrameModel
 ) -> None:
     """Calibrate, measure, export and write the card."""
-    facts = judge(held, name=options.out.name, version=VERSION)
+    facts = fit_facts(held, name=options.out.name, version=VERSION)
     lines = measure(held, facts.calibrated, facts.advice, facts.offsets)
     facts = replace(
         facts,
@@ -128,23 +127,24 @@ def ship(
     )
     worst = write_model(options.out, facts, model)
     pictures = check_pictures(options.data, rows)
-    full = strays(model, options.out / FILE, pictures, facts)
-    half = strays(model, options.out / HALF, pictures, facts, limit=HALF_LIMIT)
+    full = compare_graph(model, options.out / FILE, pictures, facts)
+    half = compare_graph(model, options.out / HALF, pictures, facts, limit=HALF_LIMIT)
     ratio = cost_ratio(options.out / FILE, options.plain) if options.plain else float("nan")
     write_card(options.out, facts, lines, half)
     write_table(options.cache / "quality.csv", lines)
     draw_curves(options.cache / "curves.png", held, facts.calibrated)
     print(
-        f"logits differ from torch's by {full.logit:.2g}; golden scores by {worst:.2g}; cost {ratio:.3f} of the plain backbone"
+        f"logits differ from torch's by {full.logit:.2g}; golden scores by {worst:.2g}; "
+        f"cost {ratio:.3f} of the plain backbone"
     )
 
 
-def check_pictures(data: Path, rows: tuple[Row, ...]) -> np.ndarray:
-    """Random and real inputs, N x 224 x 224 x 3 uint8."""
+def check_pictures(data: Path, rows: tuple[CorpusRow, ...]) -> np.ndarray:
+    """Return real and random inputs, N x 224 x 224 x 3 uint8."""
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(rows), size=COMPARED, replace=False)
     real = [
-        shrink(frame, Fit.SQUASH)
+        scale_to_input(frame, Fit.SQUASH)
         for index in chosen
         for frame in open_frames(data / rows[index].path, most=1)
     ]

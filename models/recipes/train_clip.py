@@ -1,12 +1,11 @@
-"""Make ``streamwarden-clip`` from labelled clips: one command, resumable, the same answer every
-time.
+"""Train ``streamwarden-clip`` on labelled clips: one command, resumable, deterministic.
 
     python models/recipes/train_clip.py --data ../shared/data --out models/streamwarden-clip
 
-The first run spends its time on bursts and on what is measured of them, cached in ``--cache``;
-after a cut-off it goes on where it was. Fitting, cross-validation and export take a minute. With
-``--frame-folds``, what ``train.py --folds-out`` wrote, the card also says what the frame model
-makes of the same footage, and what the gate lets through.
+The first run extracts bursts and computes their statistics, which are cached in ``--cache``; an
+interrupted run resumes there. Fitting, cross-validation and export take a minute. With
+``--frame-folds``, the output of ``train.py --folds-out``, the card also compares with the frame
+model on the same footage, and states what the gate lets through.
 """
 
 from __future__ import annotations
@@ -18,43 +17,42 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from clip_model.beside import Beside, frame_scores
-from clip_model.bursts import BURST, SIDE, bursts_of, read_film
-from clip_model.calibration import advise, calibrate, kind_of
+from clip_model.bursts import BURST, SIDE, extract_bursts, read_video
+from clip_model.calibration import calibrate, fit_policy, footage_kind
 from clip_model.card import write_card
 from clip_model.curves import draw_curves
-from clip_model.export import FILE, Facts, compare, cost_of, write_model
-from clip_model.features import Described, describe_view, join
+from clip_model.export import FILE, ClipModelFacts, compare, measure_cost, write_model
+from clip_model.extraction import PLAIN, BurstExtraction, extract, select_clips
+from clip_model.features import BurstStatistics, compute_statistics, join
 from clip_model.fitting import fit_head
-from clip_model.folds import HeldOut, cross_validate
-from clip_model.footage import PLAIN, Footage, extract, moving
+from clip_model.folds import HeldOutBursts, cross_validate
+from clip_model.frame_evidence import FrameEvidence, score_frames
 from clip_model.model import ClipModel
 from clip_model.quality import gains, gate_table, measure
 from clip_model.scenes import VARIANTS
 from clip_model.shipping import write_folds
 from frame_model.card import write_table
-from frame_model.corpus import Row, assign_folds, read_manifest
+from frame_model.corpus import CorpusRow, assign_folds, read_manifest
 from frame_model.folds import FOLDS
 
 VERSION = "0.1.0"
 GATE = 0.2
-"""Of the frame model's fight score, from the trade in the card's table: read there what it lets
-through."""
+"""The gate's threshold of the frame model's fight score, chosen from the table in the card."""
 ALIKE = {"15 frames a second"}
-"""Variants whose single frames are as filmed."""
+"""Variants that do not change single frames."""
 COMPARED = 12
-"""Real bursts on which the exported graph is compared with torch, beside as many random ones."""
+"""The number of real and of random bursts on which the exported graph is compared with torch."""
 
 
 def main() -> None:
     """Parse the command line and run every step."""
-    options = parse()
+    options = parse_arguments()
     if options.threads:
         torch.set_num_threads(options.threads)
     everything = read_manifest(options.data)
     folds = assign_folds([row for row in everything if row.task != "benign"], FOLDS)
-    rows = tuple(sorted(moving(everything), key=lambda row: row.task != "violence_clip"))
-    plan = Footage(data=options.data, cache=options.cache, seed=options.seed)
+    rows = tuple(sorted(select_clips(everything), key=lambda row: row.task != "violence_clip"))
+    plan = BurstExtraction(data=options.data, cache=options.cache, seed=options.seed)
     views = make_views(rows, folds, plan, draws=options.draws)
     learned = [PLAIN, *(str(draw) for draw in range(1, options.draws + 1))]
     held = cross_validate(views, learned, rows, np.array([folds[row.group] for row in rows]))
@@ -66,15 +64,17 @@ def main() -> None:
         formats(rows, options.data),
         ridge=usual,
     )
-    beside = look_beside(options.frame_folds, rows, folds, plan) if options.frame_folds else {}
+    frame_evidence = (
+        score_variants(options.frame_folds, rows, folds, plan) if options.frame_folds else {}
+    )
     if options.folds_out:
         write_folds(options.folds_out, held, name=options.out.name, version=VERSION, gate=GATE)
-    taught = join([views[name] for name in learned])
-    ship(options, held, stranger, beside, ClipModel(fit_head(taught, rows, ridge=usual)))
+    joined = join([views[name] for name in learned])
+    ship(options, held, stranger, frame_evidence, ClipModel(fit_head(joined, rows, ridge=usual)))
 
 
-def parse() -> argparse.Namespace:
-    """The command line's options."""
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -103,11 +103,11 @@ def parse() -> argparse.Namespace:
 
 
 def make_views(
-    rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage, *, draws: int
-) -> dict[str, Described]:
-    """Each view's statistics, by name.
+    rows: tuple[CorpusRow, ...], folds: Mapping[str, int], plan: BurstExtraction, *, draws: int
+) -> dict[str, BurstStatistics]:
+    """Compute the statistics of each view, by name.
 
-    Games and ordinary video are seen as filmed and in one draw; fights in all of them.
+    Games and ordinary video have the plain view and one random view, fights have all.
     """
     fights = tuple(row for row in rows if row.task == "violence_clip")
     more, variants = (
@@ -116,15 +116,16 @@ def make_views(
     )
     extract(rows, folds, plan, [PLAIN, "1"])
     extract(fights, folds, plan, [*more, *variants])
-    whole = {name: describe_view(rows, plan.cache, name) for name in (PLAIN, "1")}
-    return whole | {name: describe_view(fights, plan.cache, name) for name in (*more, *variants)}
+    whole = {name: compute_statistics(rows, plan.cache, name) for name in (PLAIN, "1")}
+    return whole | {
+        name: compute_statistics(fights, plan.cache, name) for name in (*more, *variants)
+    }
 
 
-def formats(rows: tuple[Row, ...], data: Path) -> np.ndarray:
-    """For each row a number that footage of the same size and frame rate shares: a harder way to
-    hold apart than groups.
+def formats(rows: tuple[CorpusRow, ...], data: Path) -> np.ndarray:
+    """Number the rows by size and frame rate, for stricter folds than those by group.
 
-    Groups that span several formats make these one.
+    Formats that share a group get one number.
     """
     named = []
     for row in rows:
@@ -146,35 +147,39 @@ def _root(united: dict[object, object], key: object) -> object:
     return key
 
 
-def look_beside(
-    models: Path, rows: tuple[Row, ...], folds: Mapping[str, int], plan: Footage
-) -> dict[str, Beside]:
-    """What the frame model says of each variant."""
+def score_variants(
+    models: Path, rows: tuple[CorpusRow, ...], folds: Mapping[str, int], plan: BurstExtraction
+) -> dict[str, FrameEvidence]:
+    """Score the single frames of each variant with the frame model."""
     fights = tuple(row for row in rows if row.task == "violence_clip")
     own = {row.group: folds[row.group] for row in rows}
     differing = (name for name in VARIANTS if name not in ALIKE)
     return {
-        name: frame_scores(models, rows if name == PLAIN else fights, own, plan, name)
+        name: score_frames(models, rows if name == PLAIN else fights, own, plan, name)
         for name in differing
     }
 
 
 def ship(
     options: argparse.Namespace,
-    held: HeldOut,
-    stranger: HeldOut,
-    beside: Mapping[str, Beside],
+    held: HeldOutBursts,
+    stranger: HeldOutBursts,
+    frame_evidence: Mapping[str, FrameEvidence],
     model: ClipModel,
 ) -> None:
     """Calibrate, measure, export and write the card."""
     calibrated, row = calibrate(held), held.views[PLAIN].row
-    camera = beside[PLAIN].filmed(len(held.rows))[row] if beside else np.ones(len(row), bool)
-    advice = advise(held, calibrated, camera)
-    lines = measure(held, stranger, calibrated, advice.level, beside)
+    camera = (
+        frame_evidence[PLAIN].camera_rows(len(held.rows))[row]
+        if frame_evidence
+        else np.ones(len(row), bool)
+    )
+    advice = fit_policy(held, calibrated, camera)
+    lines = measure(held, stranger, calibrated, advice.level, frame_evidence)
     quality = {f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline}
-    surpassed = {name: line.figure.low > 0 for name, line in gains(held, beside).items()}
+    surpassed = {name: line.figure.low > 0 for name, line in gains(held, frame_evidence).items()}
     shadow = advice.shadow or not surpassed or not all(surpassed.values())
-    facts = Facts(
+    facts = ClipModelFacts(
         name=options.out.name,
         version=VERSION,
         calibrated=calibrated,
@@ -186,8 +191,13 @@ def ship(
     worst = write_model(options.out, facts, model)
     difference = compare(model, options.out / FILE, check_bursts(options.data, held.rows))
     gates = (
-        gate_table(held.rows, beside[PLAIN], [kind_of(row) for row in held.rows], calibrated.prior)
-        if beside
+        gate_table(
+            held.rows,
+            frame_evidence[PLAIN],
+            [footage_kind(row) for row in held.rows],
+            calibrated.prior,
+        )
+        if frame_evidence
         else {}
     )
     write_card(
@@ -196,24 +206,25 @@ def ship(
         lines,
         gates,
         difference=difference,
-        cost=cost_of(options.out / FILE),
+        cost=measure_cost(options.out / FILE),
         ridges=held.ridges,
     )
     write_table(options.cache / "quality.csv", lines)
     draw_curves(options.cache / "curves.png", held, calibrated)
     print(
-        f"logits differ from torch's by {difference:.2g}; golden scores by {worst:.2g}; ridges {held.ridges}"
+        f"logits differ from torch's by {difference:.2g}; golden scores by {worst:.2g}; "
+        f"ridges {held.ridges}"
     )
 
 
-def check_bursts(data: Path, rows: tuple[Row, ...]) -> np.ndarray:
-    """Random and real inputs, N x T x H x W x 3 uint8."""
+def check_bursts(data: Path, rows: tuple[CorpusRow, ...]) -> np.ndarray:
+    """Return real and random inputs, N x T x H x W x 3 uint8."""
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(rows), size=COMPARED, replace=False)
     real = [
         np.stack(burst)
         for index in chosen
-        for burst in bursts_of(read_film(data / rows[index].path))[:1]
+        for burst in extract_bursts(read_video(data / rows[index].path))[:1]
     ]
     return np.concatenate(
         [

@@ -21,7 +21,7 @@ from scanner.scoring.registry import check_models, list_models
 from scanner.scoring.test_card import TestCard
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import read_settings
-from scanner.taxonomy import Entry, Taxonomy, uncovered
+from scanner.taxonomy import Taxonomy, TaxonomyEntry, uncovered
 from scanner.types import FrameSpec
 
 __all__ = ["models_app"]
@@ -128,12 +128,12 @@ def _model_row(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _names(entry: Entry) -> dict[str, Any]:
+def _names(entry: TaxonomyEntry) -> dict[str, Any]:
     names = {"label": entry.label, "group": entry.group, "category": entry.category}
     return {**names, "aws": list(entry.aws), "hive": list(entry.hive)}
 
 
-def _policy(entry: Entry, policies: Policies) -> dict[str, Any] | None:
+def _policy(entry: TaxonomyEntry, policies: Policies) -> dict[str, Any] | None:
     policy = policies.labels.get(entry.label)
     if policy is None:
         return None

@@ -1,4 +1,4 @@
-"""Probabilities of models that were calibrated at different priors become comparable at one prior."""
+"""Probabilities of models calibrated at different priors become comparable at one prior."""
 
 from __future__ import annotations
 

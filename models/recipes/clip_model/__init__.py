@@ -1,1 +1,1 @@
-"""How ``streamwarden-clip`` is made."""
+"""The training of ``streamwarden-clip``: bursts -> statistics -> head -> calibration -> export."""

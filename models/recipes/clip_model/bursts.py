@@ -1,5 +1,4 @@
-"""Bursts out of clips: which instants the scanner would look at, and the frames it would see there,
-made by its own media."""
+"""Bursts of clips, at the instants and with the frames that the scanner would use."""
 
 from __future__ import annotations
 
@@ -16,33 +15,33 @@ from scanner.media.samples import Rgb
 from scanner.media.sampling import Sampling
 from scanner.types import Burst, Fit, FrameSpec
 
-__all__ = ["BURST", "SIDE", "Film", "bursts_of", "frames_at", "read_film"]
+__all__ = ["BURST", "SIDE", "Video", "extract_bursts", "frames_at", "read_video"]
 
 BURST = Burst(frames=10, rate=5)
-"""Long enough for a blow and what follows; 10 frames a second for 2 s cost twice as much and were
-worth 0.01 of AUC."""
+"""Long enough for a blow and its consequences; 10 frames per second for 2 s cost twice as much and
+gained 0.01 of AUC."""
 SIDE = 160
-"""Pixels of the square that the network gets of each frame."""
+"""The side in pixels of the network's input."""
 _ALL = Sampling(strategy="every", every=Fraction(1, 240))
-"""Every frame of footage below 240 a second."""
+"""All frames of footage below 240 frames per second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Film:
+class Video:
     """The frames of one clip, in order of time."""
 
     at: tuple[Fraction, ...]
-    """Seconds from the first frame's start to each one's."""
+    """Seconds from the start of the first frame to that of each frame."""
     frames: tuple[Rgb, ...]
     end: Fraction
-    """Seconds to the last frame's end."""
+    """Seconds to the end of the last frame."""
 
 
-def read_film(
+def read_video(
     path: Path, *, width: int = SIDE, height: int = SIDE, seconds: Fraction | None = None
-) -> Film:
-    """All frames of the first ``seconds`` (all of them where ``None``), squashed to ``width`` x
-    ``height`` as the scanner squashes."""
+) -> Video:
+    """Read the frames of the first ``seconds`` (None: of all), squashed to ``width`` x ``height``
+    as the scanner does."""
     spec = FrameSpec(width=width, height=height, fit=Fit.SQUASH)
     at: list[Fraction] = []
     frames: list[Rgb] = []
@@ -58,14 +57,14 @@ def read_film(
                 break
     end = end if seconds is None else min(end, seconds)
     kept = bisect_left(at, end)
-    return Film(at=tuple(at[:kept]), frames=tuple(frames[:kept]), end=end)
+    return Video(at=tuple(at[:kept]), frames=tuple(frames[:kept]), end=end)
 
 
-def bursts_of(film: Film) -> list[list[Rgb]]:
-    """The frames of each burst that the scanner makes of a segment like ``film``."""
-    return [frames_at(film, instants) for instants in plan_burst_instants(film.at[-1], BURST)]
+def extract_bursts(video: Video) -> list[list[Rgb]]:
+    """Return the frames of each burst that the scanner takes from a segment like ``video``."""
+    return [frames_at(video, instants) for instants in plan_burst_instants(video.at[-1], BURST)]
 
 
-def frames_at(film: Film, instants: Sequence[Fraction]) -> list[Rgb]:
-    """The frame shown at each instant: the latest that has begun by then."""
-    return [film.frames[max(0, bisect_right(film.at, instant) - 1)] for instant in instants]
+def frames_at(video: Video, instants: Sequence[Fraction]) -> list[Rgb]:
+    """Return the frame on screen at each instant."""
+    return [video.frames[max(0, bisect_right(video.at, instant) - 1)] for instant in instants]

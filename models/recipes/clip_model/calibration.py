@@ -1,5 +1,4 @@
-"""From logits to probabilities that mean what they say, and the policy that follows, by the rules
-of the frame model."""
+"""Calibration of the clip model and its recommended policy, by the rules of the frame model."""
 
 from __future__ import annotations
 
@@ -13,46 +12,52 @@ from frame_model.calibration import (
     LEAST_STILL,
     LIVE_FALSE_POSITIVES,
     STILL_FALSE_POSITIVES,
-    Advice,
-    Calibrated,
+    FittedPolicy,
+    LabelCalibration,
     platt,
-    threshold_over,
-    upwards,
+    round_up,
+    threshold_above,
 )
-from frame_model.corpus import Row
+from frame_model.corpus import CorpusRow
 from frame_model.measures import auc
 from numpy.typing import NDArray
 
+from .extraction import PLAIN
 from .fitting import truth_of
-from .folds import HeldOut
-from .footage import PLAIN
+from .folds import HeldOutBursts
 
-__all__ = ["LOOKS", "advise", "calibrate", "crossed", "harmless", "kind_of"]
+__all__ = [
+    "LASTING_BURSTS",
+    "calibrate",
+    "cross_calibrate",
+    "fit_policy",
+    "footage_kind",
+    "harmless",
+]
 
-LOOKS = 2
-"""Bursts, 2 s apart, that make the 2.5 s for which the fold wants the level to last."""
+LASTING_BURSTS = 2
+"""The number of bursts, 2 s apart, that cover the 2.5 s that a level must last."""
 
 Array = NDArray[np.float64]
 
 
-def calibrate(held: HeldOut, which: NDArray[np.bool_] | None = None) -> Calibrated:
-    """Platt scaling on bursts as filmed, of groups that the heads never saw (of them those at
-    ``which``)."""
+def calibrate(held: HeldOutBursts, which: NDArray[np.bool_] | None = None) -> LabelCalibration:
+    """Fit Platt scaling on held-out bursts of the plain view (of those in the mask ``which``)."""
     row, logits = held.views[PLAIN].row, held.logits[PLAIN]
     chosen = np.ones(len(row), bool) if which is None else which
     weight = _capped([held.rows[index].group for index in row[chosen]])
     truth = truth_of(held.rows)[row[chosen]].astype(float)
     a, b = platt(logits[chosen], truth, weight)
-    return Calibrated(a=max(a, 1e-3), b=b, prior=float((weight * truth).sum() / weight.sum()))
+    return LabelCalibration(a=max(a, 1e-3), b=b, prior=float((weight * truth).sum() / weight.sum()))
 
 
-def crossed(held: HeldOut) -> Array:
-    """The probability of each burst as filmed, by a calibration that was fitted on the other folds."""
-    fold, said = held.fold[held.views[PLAIN].row], np.zeros(len(held.views[PLAIN].row))
+def cross_calibrate(held: HeldOutBursts) -> Array:
+    """Return the probability of each burst of the plain view, calibrated on the other folds."""
+    fold, probabilities = held.fold[held.views[PLAIN].row], np.zeros(len(held.views[PLAIN].row))
     for left_out in np.unique(fold):
         which = fold == left_out
-        said[which] = calibrate(held, ~which).probability(held.logits[PLAIN][which])
-    return said
+        probabilities[which] = calibrate(held, ~which).probability(held.logits[PLAIN][which])
+    return probabilities
 
 
 def _capped(groups: Sequence[str]) -> Array:
@@ -60,8 +65,8 @@ def _capped(groups: Sequence[str]) -> Array:
     return np.minimum(1.0, GROUP_CAP / counts)[place]
 
 
-def kind_of(row: Row) -> str:
-    """What kind of footage a row is, in the card's words."""
+def footage_kind(row: CorpusRow) -> str:
+    """Return the kind of footage of a row, as the card names it."""
     if row.task == "violence_clip":
         return "fights" if row.label == "1" else "ordinary CCTV"
     return {"benign_video": "ordinary video", "screen": "screens"}.get(
@@ -69,19 +74,21 @@ def kind_of(row: Row) -> str:
     )
 
 
-def harmless(held: HeldOut) -> dict[str, NDArray[np.bool_]]:
-    """Kinds of footage that hold no fight: which bursts, as filmed, they are."""
-    kinds = np.array([kind_of(held.rows[index]) for index in held.views[PLAIN].row])
+def harmless(held: HeldOutBursts) -> dict[str, NDArray[np.bool_]]:
+    """Return the masks of bursts of the plain view, for each kind of footage without fights."""
+    kinds = np.array([footage_kind(held.rows[index]) for index in held.views[PLAIN].row])
     return {kind: kinds == kind for kind in ("ordinary CCTV", "ordinary video", "games", "screens")}
 
 
-def advise(held: HeldOut, calibrated: Calibrated, camera: NDArray[np.bool_]) -> Advice:
-    """Thresholds at the stated false positives, the mean over the kinds of harmless footage, and
-    what ordinary CCTV then does.
+def fit_policy(
+    held: HeldOutBursts, calibrated: LabelCalibration, camera: NDArray[np.bool_]
+) -> FittedPolicy:
+    """Choose thresholds at the stated false positives, averaged over the kinds of harmless footage,
+    and measure them on ordinary CCTV.
 
     Args:
-        camera: bursts whose medium is said to be a camera; the others do not count, as the policy's
-        ``when`` says.
+        camera: the mask of bursts classified as camera; others do not count, as in ``when`` of the
+            policy.
     """
     view, logits = held.views[PLAIN], np.where(camera, held.logits[PLAIN], -np.inf)
     kinds = harmless(held)
@@ -89,24 +96,24 @@ def advise(held: HeldOut, calibrated: Calibrated, camera: NDArray[np.bool_]) -> 
     parts = [logits[which] for which in kinds.values() if which.any()]
     still = float(
         np.clip(
-            calibrated.probability(np.array(threshold_over(parts, STILL_FALSE_POSITIVES))),
+            calibrated.probability(np.array(threshold_above(parts, STILL_FALSE_POSITIVES))),
             LEAST_STILL,
             0.999,
         )
     )
     clips = [logits[ordinary & (view.row == row)] for row in np.unique(view.row[ordinary])]
     lasting = calibrated.evidence(
-        np.array([np.sort(clip)[-min(LOOKS, len(clip))] for clip in clips])
+        np.array([np.sort(clip)[-min(LASTING_BURSTS, len(clip))] for clip in clips])
     )
-    live = calibrated.evidence(np.array(threshold_over(parts, LIVE_FALSE_POSITIVES)))
+    live = calibrated.evidence(np.array(threshold_above(parts, LIVE_FALSE_POSITIVES)))
     level = max(
         LEAST_LEVEL,
-        upwards(float(live)),
-        upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))),
+        round_up(float(live)),
+        round_up(float(np.quantile(lasting, 1 - LASTING, method="higher"))),
     )
     shown = truth_of(held.rows)[view.row] == 1
     either = shown | ordinary
-    return Advice(
+    return FittedPolicy(
         level=level,
         still=round(still, 3),
         ordinary=float((lasting >= level).mean()),

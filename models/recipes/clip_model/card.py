@@ -1,5 +1,4 @@
-"""The model card, in Hugging Face's form: what was measured is filled in, what is not claimed is
-said."""
+"""The model card in Hugging Face's format, with measured figures and limits."""
 
 from __future__ import annotations
 
@@ -8,10 +7,10 @@ from pathlib import Path
 from string import Template
 
 from frame_model.card import quality_table
-from frame_model.quality import Line
+from frame_model.quality import CardRow
 
 from .bursts import BURST, SIDE
-from .export import FILE, Facts
+from .export import FILE, ClipModelFacts
 
 __all__ = ["write_card"]
 
@@ -20,15 +19,15 @@ TEMPLATE = Path(__file__).with_name("card.md")
 
 def write_card(
     folder: Path,
-    facts: Facts,
-    lines: Sequence[Line],
+    facts: ClipModelFacts,
+    lines: Sequence[CardRow],
     gates: Mapping[float, Mapping[str, float]],
     *,
     difference: float,
     cost: float,
     ridges: Sequence[float],
 ) -> None:
-    """``README.md`` beside the model."""
+    """Write the card as ``README.md`` in the model's folder."""
     text = Template(TEMPLATE.read_text("utf-8")).substitute(
         name=facts.name,
         version=facts.version,
@@ -53,7 +52,7 @@ def write_card(
 
 
 def gate_rows(gates: Mapping[float, Mapping[str, float]]) -> str:
-    """Shares of clips that each gate lets through, as Markdown."""
+    """Format the shares of clips that each gate lets through as Markdown."""
     kinds = list(next(iter(gates.values()), {}))
     rows = [["gate", *kinds], ["---"] * (len(kinds) + 1)]
     rows += [

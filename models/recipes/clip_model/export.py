@@ -1,4 +1,4 @@
-"""The shipped files: the ONNX graph, compared with torch, its manifest and its golden scores."""
+"""Export of the clip model: ONNX graph, compared with torch, manifest and golden scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from frame_model.calibration import Advice, Calibrated
+from frame_model.calibration import FittedPolicy, LabelCalibration
 from frame_model.export import OPSET, open_session
 from numpy.typing import NDArray
 
@@ -23,34 +23,43 @@ from scanner.scoring.onnx import load_onnx
 from .bursts import BURST, SIDE
 from .model import ClipModel
 
-__all__ = ["FILE", "Facts", "compare", "cost_of", "write_model"]
+__all__ = ["FILE", "ClipModelFacts", "compare", "measure_cost", "write_model"]
 
 FILE = "clip.onnx"
 INPUT, OUTPUT = "frames", "label_logits"
-DEEPEST = 1e-3
-"""Largest difference of a logit between torch and the graph that still counts as the same network.
-"""
+MAX_DIFFERENCE = 1e-3
+"""The largest accepted difference of a logit between torch and the graph."""
 REPEATS = 20
+ORIGIN = (
+    "Optical-flow statistics and a linear head, by models/recipes/train_clip.py; no foreign weights"
+)
+TRAINING_DATA = (
+    "Surveillance fights (MIT), ordinary video (CC BY 4.0), rendered games and drawn "
+    "screens; see README.md"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the manifest says beside the graph."""
+class ClipModelFacts:
+    """The contents of the manifest."""
 
     name: str
     version: str
-    calibrated: Calibrated
-    advice: Advice
+    calibrated: LabelCalibration
+    advice: FittedPolicy
     shadow: bool
     gate: float
-    """Of the frame model's fight score."""
+    """The gate's threshold of the frame model's fight score."""
     quality: Mapping[str, str]
-    """Name of a figure -> value and interval, in words."""
+    """Name of a figure -> value and interval as text."""
 
 
-def write_model(folder: Path, facts: Facts, model: ClipModel) -> float:
-    """Graph, manifest and golden scores: the largest difference of a golden score when they are
-    asked again."""
+def write_model(folder: Path, facts: ClipModelFacts, model: ClipModel) -> float:
+    """Write graph, manifest and golden scores.
+
+    Returns:
+        The largest difference of a golden score when they are compared again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(model, folder / FILE)
     (folder / "model.toml").write_text(
@@ -61,7 +70,7 @@ def write_model(folder: Path, facts: Facts, model: ClipModel) -> float:
 
 
 def write_graph(model: ClipModel, path: Path) -> None:
-    """Export with a dynamic batch, all weights inside the file."""
+    """Export with a dynamic batch and all weights in the file."""
     burst = torch.zeros(2, BURST.frames, SIDE, SIDE, 3, dtype=torch.uint8)
     buffer = io.BytesIO()
     axes = {name: {0: "batch"} for name in (INPUT, OUTPUT)}
@@ -83,10 +92,10 @@ def write_graph(model: ClipModel, path: Path) -> None:
 
 
 def compare(model: ClipModel, path: Path, bursts: NDArray[np.uint8]) -> float:
-    """Largest difference of any logit between torch and the graph.
+    """Return the largest difference of a logit between torch and the graph.
 
     Raises:
-        ValueError: it is more than ``DEEPEST``.
+        ValueError: it is more than ``MAX_DIFFERENCE``.
     """
     session, worst = open_session(path), 0.0
     for burst in bursts:
@@ -95,13 +104,15 @@ def compare(model: ClipModel, path: Path, bursts: NDArray[np.uint8]) -> float:
         worst = max(
             worst, float(np.abs(wanted - session.run([OUTPUT], {INPUT: burst[None]})[0]).max())
         )
-    if not worst <= DEEPEST:
-        raise ValueError(f"{path}: logits differ from torch's by {worst}, limit is {DEEPEST}")
+    if not worst <= MAX_DIFFERENCE:
+        raise ValueError(
+            f"{path}: logits differ from torch's by {worst}, limit is {MAX_DIFFERENCE}"
+        )
     return worst
 
 
-def cost_of(path: Path) -> float:
-    """CPU milliseconds of one burst at batch 1 on one thread: the median."""
+def measure_cost(path: Path) -> float:
+    """Return the median CPU time of one burst on one thread, in milliseconds."""
     session, times = open_session(path), []
     burst = np.random.default_rng(0).integers(
         0, 256, size=(1, BURST.frames, SIDE, SIDE, 3), dtype=np.uint8
@@ -113,8 +124,8 @@ def cost_of(path: Path) -> float:
     return float(np.median(times))
 
 
-def manifest_text(facts: Facts, digest: str) -> str:
-    """``model.toml``."""
+def manifest_text(facts: ClipModelFacts, digest: str) -> str:
+    """Return the text of ``model.toml``."""
     text = f"""\
 name = "{facts.name}"
 version = "{facts.version}"
@@ -122,8 +133,8 @@ file = "{FILE}"
 sha256 = "{digest}"
 opset = {OPSET}
 licence = "Apache-2.0"
-origin = "Optical-flow statistics and a linear head, by models/recipes/train_clip.py; no foreign weights"
-training_data = "Surveillance fights (MIT), ordinary video (CC BY 4.0), rendered games and drawn screens; see README.md"
+origin = "{ORIGIN}"
+training_data = "{TRAINING_DATA}"
 
 [input]
 name = "{INPUT}"

@@ -1,4 +1,4 @@
-"""The head: which bursts count how much, and the one best answer of a convex problem."""
+"""Fitting the head: weights of bursts, and the minimum of a convex loss."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from frame_model.corpus import Row
+from frame_model.corpus import CorpusRow
 from frame_model.fitting import minimise
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from .features import Described
+from .features import BurstStatistics
 from .model import Head
 
-__all__ = ["ELSEWHERE", "RIDGES", "fit_head", "judge", "truth_of", "worth"]
+__all__ = ["ELSEWHERE", "RIDGES", "fit_head", "judge", "sample_weights", "truth_of"]
 
 RIDGES = (0.01, 0.03, 0.1, 0.3)
-"""Weights of the squared coefficients beside the mean loss, to choose from."""
+"""The candidate weights of the ridge penalty, relative to the mean loss."""
 ELSEWHERE = 0.3
-"""What games, screens and ordinary video count together, where the ordinary scenes of the fights'
-own cameras count 1."""
+"""The total weight of games, screens and ordinary video, relative to that of ordinary scenes of the
+fights' cameras."""
 LEAST_SPREAD = 1e-3
 
 Array = NDArray[np.float64]
 
 
-def truth_of(rows: Sequence[Row]) -> NDArray[np.int64]:
-    """1 for each row that shows a fight."""
+def truth_of(rows: Sequence[CorpusRow]) -> NDArray[np.int64]:
+    """Return 1 for each row that shows a fight, else 0."""
     return np.array([int(row.task == "violence_clip" and row.label == "1") for row in rows])
 
 
-def worth(row: NDArray[np.int64], rows: Sequence[Row]) -> Array:
-    """How much each burst counts, summing to 1: a clip's bursts share what it counts, groups count
-    by the root of their size."""
+def sample_weights(row: NDArray[np.int64], rows: Sequence[CorpusRow]) -> Array:
+    """Return the weight of each burst; weights sum to 1.
+
+    A clip's weight is divided among its bursts; groups count by the root of their size.
+    """
     clips, place, bursts = np.unique(row, return_inverse=True, return_counts=True)
     groups = np.array([rows[clip].group for clip in clips])
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -49,10 +51,10 @@ def worth(row: NDArray[np.int64], rows: Sequence[Row]) -> Array:
     return chance / chance.sum()
 
 
-def fit_head(bursts: Described, rows: Sequence[Row], *, ridge: float) -> Head:
-    """The head of least ridge-penalised loss: no seed, no schedule, the same answer every time."""
+def fit_head(bursts: BurstStatistics, rows: Sequence[CorpusRow], *, ridge: float) -> Head:
+    """Fit the head with the lowest ridge-penalised loss; deterministic."""
     values = torch.from_numpy(bursts.values).double()
-    weight = torch.from_numpy(worth(bursts.row, rows))
+    weight = torch.from_numpy(sample_weights(bursts.row, rows))
     truth = torch.from_numpy(truth_of(rows)[bursts.row]).double()
     head = Head(values.shape[1])
     centre = weight @ values
@@ -75,7 +77,7 @@ def fit_head(bursts: Described, rows: Sequence[Row], *, ridge: float) -> Head:
     return head.eval()
 
 
-def judge(head: Head, bursts: Described) -> Array:
-    """The logit of each burst."""
+def judge(head: Head, bursts: BurstStatistics) -> Array:
+    """Return the logit of each burst."""
     with torch.inference_mode():
         return head(torch.from_numpy(bursts.values))[:, 0].double().numpy()

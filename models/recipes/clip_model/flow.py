@@ -15,33 +15,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["camera_of", "flow_between"]
+__all__ = ["camera_motion", "flow_between"]
 
 LEVELS = 4
-"""Of the pyramid; each has half the side of the one before."""
+"""The number of levels of the pyramid; each has half the side of the one before."""
 WINDOW = 1.5
-"""Spread, in pixels, of the window in which motion is taken to be one."""
+"""The standard deviation, in pixels, of the window in which motion is assumed constant."""
 SMOOTH = 1.0
-"""Spread, in pixels, of the blur between two steps."""
+"""The standard deviation, in pixels, of the blur between two steps."""
 STEP = 2.0
-"""Most pixels that one level may add; the levels above it have found the rest."""
+"""The most pixels that one level may add; coarser levels find larger motion."""
 LEAST_GRADIENT = 3e-4
-"""Squared gradient, in luma a pixel, below which a window says nothing."""
+"""The squared gradient, in luma per pixel, below which a window is not trusted."""
 NOISE_GAIN = 4.0
-"""How many times the noise's own squared gradient a window must have to be believed: noise must not
-look like motion."""
+"""The multiple of the noise's squared gradient from which a window is trusted, so that noise does
+not count as motion."""
 ROBUST_STEPS = 3
 """Steps of reweighted least squares for the camera's motion."""
 LEAST_MISFIT = 0.25
-"""Squared pixels below which a place moves with the camera."""
+"""The squared residual, in pixels, below which a place moves with the camera."""
 
 
 def flow_between(before: Tensor, after: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """The flow from one frame to the next, and how far each place can be believed (N x 1 x H x W,
-    from 0 to 1).
+    """Return the flow from one frame to the next, and the trust in it (N x 1 x H x W, from 0 to 1).
 
     Args:
-        noise: N, the spread of the noise in luma.
+        noise: N, the standard deviation of the noise in luma.
     """
     earlier, afters = _pyramid(before), _pyramid(after)
     flow = torch.cat([earlier[-1], earlier[-1]], dim=1) * 0.0
@@ -64,7 +63,8 @@ def _pyramid(luma: Tensor) -> list[Tensor]:
 
 
 def _refine(before: Tensor, after: Tensor, doubt: Tensor) -> tuple[Tensor, Tensor]:
-    """What is left to move, by least squares in a window around each pixel, and the trust in it."""
+    """Return the remaining flow, by least squares in a window around each pixel, and the trust in
+    it."""
     (bx, by), (ax, ay) = _gradients(before), _gradients(after)
     gx, gy, change = (bx + ax) / 2, (by + ay) / 2, after - before
     products = torch.cat([gx * gx, gx * gy, gy * gy, gx * change, gy * change], dim=1)
@@ -84,7 +84,7 @@ def _gradients(luma: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def warp(luma: Tensor, flow: Tensor) -> Tensor:
-    """``luma`` fetched from where ``flow`` leads."""
+    """Sample ``luma`` at the positions that ``flow`` points to."""
     height, width = int(luma.shape[-2]), int(luma.shape[-1])
     x = (torch.arange(width, dtype=torch.float32) + flow[:, 0]) * (2 / (width - 1)) - 1
     y = (torch.arange(height, dtype=torch.float32).view(-1, 1) + flow[:, 1]) * (
@@ -100,7 +100,7 @@ def warp(luma: Tensor, flow: Tensor) -> Tensor:
 
 
 def blur(values: Tensor, spread: float) -> Tensor:
-    """A Gaussian blur of each channel, edges repeated."""
+    """Blur each channel with a Gaussian, repeating edges."""
     channels, weights = int(values.shape[1]), gaussian(spread)
     reach = len(weights) // 2
     across, down = (
@@ -116,7 +116,7 @@ def blur(values: Tensor, spread: float) -> Tensor:
 
 
 def gaussian(spread: float) -> NDArray[np.float32]:
-    """Weights that sum to 1, out to three spreads.
+    """Return Gaussian weights that sum to 1, up to three standard deviations.
 
     >>> gaussian(0.1).tolist()
     [1.0]
@@ -126,9 +126,9 @@ def gaussian(spread: float) -> NDArray[np.float32]:
     return (weights / weights.sum()).astype(np.float32)
 
 
-def camera_of(flow: Tensor, trust: Tensor) -> Tensor:
-    """The camera's own motion: the affine flow that most places follow, by reweighted least
-    squares. Shape of ``flow``."""
+def camera_motion(flow: Tensor, trust: Tensor) -> Tensor:
+    """Return the camera's motion: the affine flow of most places, by reweighted least squares, in
+    the shape of ``flow``."""
     height, width = int(flow.shape[-2]), int(flow.shape[-1])
     places = _places(height, width)
     moved, believed = flow.flatten(2), trust.flatten(2)
@@ -144,14 +144,14 @@ def camera_of(flow: Tensor, trust: Tensor) -> Tensor:
 
 
 def _places(height: int, width: int) -> Tensor:
-    """1, x and y of each pixel, both from -1 to 1: 1 x 3 x pixels."""
+    """Return 1, x and y of each pixel, from -1 to 1: 1 x 3 x pixels."""
     x = torch.linspace(-1, 1, width).expand(height, width)
     y = torch.linspace(-1, 1, height).view(-1, 1).expand(height, width)
     return torch.stack([torch.ones(height, width), x, y]).reshape(1, 3, -1)
 
 
 def _affine(places: Tensor, moved: Tensor, weight: Tensor, total: Tensor) -> Tensor:
-    """The affine flow of least weighted squares; where little is seen, it leans towards no motion."""
+    """Fit an affine flow by weighted least squares, regularised towards no motion."""
     weighted = places * weight
     lean = torch.diag(torch.tensor([0.01, 1.0, 1.0])) * (1e-3 * total + 1e-3)
     normal, sides = weighted @ places.transpose(1, 2) + lean, weighted @ moved.transpose(1, 2)
@@ -159,7 +159,7 @@ def _affine(places: Tensor, moved: Tensor, weight: Tensor, total: Tensor) -> Ten
 
 
 def inverse(symmetric: Tensor) -> Tensor:
-    """Of symmetric 3 x 3 matrices, by cofactors: ONNX has no operator for it."""
+    """Invert symmetric 3 x 3 matrices by cofactors, because ONNX has no operator for it."""
     (a, b, c), (_, d, e), (_, _, f) = (row.unbind(dim=1) for row in symmetric.unbind(dim=1))
     cofactors: Sequence[Tensor] = (
         d * f - e * e,

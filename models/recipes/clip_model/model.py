@@ -1,4 +1,4 @@
-"""The whole network: from the pixels of a burst to one logit."""
+"""The network: from the pixels of a burst to one logit."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .bursts import BURST, SIDE
-from .flow import camera_of, flow_between
+from .flow import camera_motion, flow_between
 from .statistics import describe
 
-__all__ = ["FIELD", "ClipModel", "Head", "describe_bursts", "names_of"]
+__all__ = ["FIELD", "ClipModel", "Head", "describe_bursts", "statistic_names"]
 
 FIELD = 64
-"""Pixels of the square in which motion is measured; what is measured is twice as fine before it is
-averaged."""
+"""The side in pixels of the square in which motion is measured, after averaging from twice that."""
 GRID = 20
 """Cells a side in which change is collected to find where the scene moves."""
 CHANGE_POWER = 1.5
-"""Busier cells count by this power: the busiest place is to be seen close, not the middle between
+"""The power by which busier cells count, so that the window is on the busiest place and not between
 two."""
 REACH = 2.0
-"""Half the window's side, in spreads of where change is."""
+"""Half the window's side, in standard deviations of the position of change."""
 CLOSEST = 0.17
-"""Least half side of the window, in frame sides: beyond, there are no more pixels to see."""
+"""The lowest half side of the window, in frame sides; a smaller one would magnify pixels."""
 QUIET_SHARE, QUIET_QUANTILE = 0.3, 0.385
-"""This share of the places changes by noise alone; of a normal spread 1, that share lies within the
-quantile."""
+"""The share of places that change by noise alone, and the quantile of a standard normal
+distribution with that share."""
 CHANGED = 2.5
-"""Spreads of the noise that make a change."""
+"""The standard deviations of the noise that count as change."""
 LEAST_CHANGE = 0.01
 BOUND = 4.0
-"""Spreads beyond which a statistic tells no more: footage unlike any that was learned from must not
-shout."""
+"""The standard deviations to which a statistic is clipped, because footage unlike the training data
+must not dominate."""
 WEIGHTS = (0.299, 0.587, 0.114)
 """Of red, green and blue in luma (BT.601)."""
 
@@ -57,7 +56,7 @@ class Head(nn.Module):
 
 
 class ClipModel(nn.Module):
-    """What is shipped: pixels of bursts in, one logit each out."""
+    """The exported network: pixels of bursts in, one logit each out."""
 
     def __init__(self, head: Head) -> None:
         super().__init__()
@@ -73,22 +72,22 @@ class ClipModel(nn.Module):
 
 def describe_bursts(luma: Tensor) -> Tensor:
     """N x T x H x W in [0, 1] -> N x statistics of the window in which most moves."""
-    return torch.stack(list(described(luma).values()), dim=1)
+    return torch.stack(list(compute_named(luma).values()), dim=1)
 
 
-def names_of() -> tuple[str, ...]:
-    """What each statistic is called."""
-    return tuple(described(torch.zeros(1, BURST.frames, SIDE, SIDE)))
+def statistic_names() -> tuple[str, ...]:
+    """Return the names of the statistics."""
+    return tuple(compute_named(torch.zeros(1, BURST.frames, SIDE, SIDE)))
 
 
-def described(luma: Tensor) -> dict[str, Tensor]:
-    """Each statistic of each burst, by name."""
+def compute_named(luma: Tensor) -> dict[str, Tensor]:
+    """Compute the statistics of each burst, by name."""
     differences = luma[:, 1:] - luma[:, :-1]
-    centre, half = busy_window(differences, noise_of(differences))
-    return describe_window(look(luma, centre, half)) | {"closeness": torch.log(half[:, 0])}
+    centre, half = busy_window(differences, estimate_noise(differences))
+    return describe_window(sample_window(luma, centre, half)) | {"closeness": torch.log(half[:, 0])}
 
 
-def noise_of(differences: Tensor) -> Tensor:
+def estimate_noise(differences: Tensor) -> Tensor:
     """N: the spread of the noise, from how little the quietest places change."""
     some = differences[..., 1::5, 1::5].abs().flatten(1)
     rank = int(QUIET_SHARE * int(some.shape[1]))
@@ -114,7 +113,7 @@ def busy_window(differences: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     return torch.maximum(torch.minimum(centre, 1 - half), half), half
 
 
-def look(luma: Tensor, centre: Tensor, half: Tensor) -> Tensor:
+def sample_window(luma: Tensor, centre: Tensor, half: Tensor) -> Tensor:
     """A square window of each frame, ``FIELD`` pixels a side: N x T x H x W -> N x T x FIELD x
     FIELD."""
     fine = 2 * FIELD
@@ -133,11 +132,11 @@ def look(luma: Tensor, centre: Tensor, half: Tensor) -> Tensor:
 
 
 def describe_window(luma: Tensor) -> dict[str, Tensor]:
-    """The statistics of N x T x FIELD x FIELD."""
+    """Compute the statistics of windows, N x T x FIELD x FIELD."""
     pairs = int(luma.shape[1]) - 1
     differences = luma[:, 1:] - luma[:, :-1]
-    noise = noise_of(differences).view(-1, 1).expand(-1, pairs).reshape(-1)
+    noise = estimate_noise(differences).view(-1, 1).expand(-1, pairs).reshape(-1)
     before, after = (part.reshape(-1, 1, FIELD, FIELD) for part in (luma[:, :-1], luma[:, 1:]))
     flow, trust = flow_between(before, after, noise)
-    motion = (flow - camera_of(flow, trust)) * trust
+    motion = (flow - camera_motion(flow, trust)) * trust
     return describe(motion.reshape(-1, pairs, 2, FIELD, FIELD), differences, rate=BURST.rate)

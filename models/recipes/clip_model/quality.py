@@ -1,4 +1,4 @@
-"""The figures of the model card, all from bursts that the heads did not learn from."""
+"""The figures of the model card, measured on held-out bursts."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from frame_model.calibration import Calibrated
-from frame_model.corpus import Row
+from frame_model.calibration import LabelCalibration
+from frame_model.corpus import CorpusRow
 from frame_model.measures import auc, bootstrap, calibration_error, threshold_at
-from frame_model.quality import Line, resampled
+from frame_model.quality import CardRow, resampled
 from numpy.typing import NDArray
 
-from .beside import Beside
-from .calibration import crossed, harmless
+from .calibration import cross_calibrate, harmless
+from .extraction import PLAIN
 from .fitting import truth_of
-from .folds import HeldOut, peaks
-from .footage import PLAIN
+from .folds import HeldOutBursts, peaks
+from .frame_evidence import FrameEvidence
 
 __all__ = ["GATES", "HEADLINES", "gains", "gate_table", "measure"]
 
 STATED = (0.01, 0.05, 0.1)
 """Shares of ordinary surveillance clips above the thresholds at which recall is given."""
 FLAGGED = 0.05
-"""The one at which flags on other footage are given."""
+"""The share at which flags on other footage are given."""
 GATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-"""Frame scores at which the gate's trade is given."""
+"""The gate thresholds in the card's table."""
 HEADLINES = frozenset(
     {
         "AUC of clips by their highest burst: as filmed",
@@ -38,22 +38,21 @@ Array = NDArray[np.float64]
 
 
 def measure(
-    held: HeldOut,
-    stranger: HeldOut,
-    calibrated: Calibrated,
+    held: HeldOutBursts,
+    stranger: HeldOutBursts,
+    calibrated: LabelCalibration,
     level: float,
-    beside: Mapping[str, Beside],
-) -> tuple[Line, ...]:
-    """Every figure, in the card's order.
+    frame_evidence: Mapping[str, FrameEvidence],
+) -> tuple[CardRow, ...]:
+    """Return all figures, in the card's order.
 
     Args:
-        stranger: judged by heads that never saw footage of the same size and frame rate.
-        beside: what the frame model says of the same views; empty where its fold models are not
-        there.
+        stranger: logits by heads that were trained without footage of the same size and rate.
+        frame_evidence: scores of the frame model for the same views; empty without its fold models.
     """
     return (
-        *_areas(held, beside),
-        *gains(held, beside).values(),
+        *_areas(held, frame_evidence),
+        *gains(held, frame_evidence).values(),
         _area(
             "AUC of clips by the mean of their bursts: as filmed",
             held.rows,
@@ -70,18 +69,18 @@ def measure(
     )
 
 
-def _areas(held: HeldOut, beside: Mapping[str, Beside]) -> Iterator[Line]:
+def _areas(held: HeldOutBursts, frame_evidence: Mapping[str, FrameEvidence]) -> Iterator[CardRow]:
     for name, view in held.views.items():
         yield _area(
-            f"AUC of clips by their highest burst: {_spoken(name)}",
+            f"AUC of clips by their highest burst: {_view_name(name)}",
             held.rows,
             *peaks(held.logits[name], view.row),
         )
-        if name in beside:
-            highest = beside[name].highest(len(held.rows))
+        if name in frame_evidence:
+            highest = frame_evidence[name].highest(len(held.rows))
             clips = np.flatnonzero(~np.isnan(highest))
             yield _area(
-                f"the frame model on the same: {_spoken(name)}",
+                f"the frame model on the same: {_view_name(name)}",
                 held.rows,
                 clips,
                 highest[clips],
@@ -89,10 +88,10 @@ def _areas(held: HeldOut, beside: Mapping[str, Beside]) -> Iterator[Line]:
             )
 
 
-def gains(held: HeldOut, beside: Mapping[str, Beside]) -> dict[str, Line]:
-    """For each view how much more of AUC there is than by the frame model, resampled together."""
+def gains(held: HeldOutBursts, frame_evidence: Mapping[str, FrameEvidence]) -> dict[str, CardRow]:
+    """Return the gain of AUC over the frame model for each view, on the same resamples."""
     lines = {}
-    for name, frames in beside.items():
+    for name, frames in frame_evidence.items():
         clips, own = peaks(held.logits[name], held.views[name].row)
         theirs = frames.highest(len(held.rows))[clips]
         which = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & ~np.isnan(
@@ -103,13 +102,13 @@ def gains(held: HeldOut, beside: Mapping[str, Beside]) -> dict[str, Line]:
 
 
 def _gain(
-    name: str, rows: Sequence[Row], clips: NDArray[np.int64], own: Array, theirs: Array
-) -> Line:
+    name: str, rows: Sequence[CorpusRow], clips: NDArray[np.int64], own: Array, theirs: Array
+) -> CardRow:
     truth, groups = truth_of(rows)[clips].astype(float), [rows[clip].group for clip in clips]
     figure = bootstrap(
         lambda pick: auc(own[pick], truth[pick]) - auc(theirs[pick], truth[pick]), groups
     )
-    return Line(
+    return CardRow(
         subject="fight",
         what=f"AUC above the frame model's: {name}",
         figure=figure,
@@ -117,30 +116,35 @@ def _gain(
     )
 
 
-def _spoken(view: str) -> str:
+def _view_name(view: str) -> str:
     return f"as live streams show them, draw {view}" if view.isdigit() else view
 
 
 def _area(
-    what: str, rows: Sequence[Row], clips: NDArray[np.int64], said: Array, *, subject: str = "fight"
-) -> Line:
-    """Fights against ordinary scenes of the same cameras."""
+    what: str,
+    rows: Sequence[CorpusRow],
+    clips: NDArray[np.int64],
+    values: Array,
+    *,
+    subject: str = "fight",
+) -> CardRow:
+    """Return the AUC of fights against ordinary scenes of the same cameras."""
     own = np.array([rows[clip].task == "violence_clip" for clip in clips])
-    scores, truth = said[own], truth_of(rows)[clips[own]].astype(float)
+    scores, truth = values[own], truth_of(rows)[clips[own]].astype(float)
     groups = [rows[clip].group for clip in clips[own]]
     figure = bootstrap(lambda pick: auc(scores[pick], truth[pick]), groups)
-    return Line(
+    return CardRow(
         subject=subject, what=what, figure=figure, examples=len(groups), headline=what in HEADLINES
     )
 
 
-def _means(said: Array, row: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:
+def _means(values: Array, row: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:
     clips, place = np.unique(row, return_inverse=True)
-    return clips, np.bincount(place, weights=said) / np.bincount(place)
+    return clips, np.bincount(place, weights=values) / np.bincount(place)
 
 
-def _flags(held: HeldOut) -> Iterator[Line]:
-    """At thresholds that a stated share of the ordinary CCTV clips reach."""
+def _flags(held: HeldOutBursts) -> Iterator[CardRow]:
+    """Yield figures at thresholds that a stated share of the ordinary CCTV clips reach."""
     logits, row = held.logits[PLAIN], held.views[PLAIN].row
     clips, highest = peaks(logits, row)
     ordinary = np.array([held.rows[clip].task == "violence_clip" for clip in clips]) & (
@@ -157,14 +161,17 @@ def _flags(held: HeldOut) -> Iterator[Line]:
     for kind, which in harmless(held).items():
         if kind != "ordinary CCTV":
             yield _share(
-                f"bursts above what {FLAGGED:.0%} of ordinary CCTV clips reach: {kind}, whatever the medium",
+                f"bursts above what {FLAGGED:.0%} of ordinary CCTV clips reach: {kind}, "
+                "whatever the medium",
                 logits > threshold,
                 which,
                 groups,
             )
 
 
-def _recommended(held: HeldOut, calibrated: Calibrated, level: float) -> Iterator[Line]:
+def _recommended(
+    held: HeldOutBursts, calibrated: LabelCalibration, level: float
+) -> Iterator[CardRow]:
     evident = calibrated.evidence(held.logits[PLAIN]) >= level
     row = held.views[PLAIN].row
     groups = [held.rows[index].group for index in row]
@@ -178,20 +185,20 @@ def _recommended(held: HeldOut, calibrated: Calibrated, level: float) -> Iterato
         yield _share(f"bursts that reach it: {kind}, whatever the medium", evident, which, groups)
 
 
-def _calibration(held: HeldOut, calibrated: Calibrated) -> Iterator[Line]:
-    """As the frame model's, on the bursts that the calibration was fitted on; and each fold by a
-    calibration of the others."""
+def _calibration(held: HeldOutBursts, calibrated: LabelCalibration) -> Iterator[CardRow]:
+    """Yield the calibration error on the bursts of the fit, and with each fold calibrated on the
+    others."""
     row = held.views[PLAIN].row
     truth, groups = (
         truth_of(held.rows)[row].astype(float),
         [held.rows[index].group for index in row],
     )
-    for what, said in (
+    for what, values in (
         ("calibration error", calibrated.probability(held.logits[PLAIN])),
-        ("the same, each fold calibrated on the others", crossed(held)),
+        ("the same, each fold calibrated on the others", cross_calibrate(held)),
     ):
-        figure = bootstrap(resampled(calibration_error, said, truth), groups)
-        yield Line(
+        figure = bootstrap(resampled(calibration_error, values, truth), groups)
+        yield CardRow(
             subject="fight",
             what=what,
             figure=figure,
@@ -202,22 +209,21 @@ def _calibration(held: HeldOut, calibrated: Calibrated) -> Iterator[Line]:
 
 def _share(
     what: str, found: NDArray[np.bool_], which: NDArray[np.bool_], groups: Sequence[str]
-) -> Line:
+) -> CardRow:
     hits, own = found[which], [group for group, chosen in zip(groups, which, strict=True) if chosen]
     figure = bootstrap(lambda pick: float(hits[pick].mean()), own)
-    return Line(
+    return CardRow(
         subject="fight", what=what, figure=figure, examples=len(own), headline=what in HEADLINES
     )
 
 
 def gate_table(
-    rows: Sequence[Row], frames: Beside, kinds: Sequence[str], prior: float
+    rows: Sequence[CorpusRow], frames: FrameEvidence, kinds: Sequence[str], prior: float
 ) -> dict[float, dict[str, float]]:
-    """For each gate, the share of clips of each kind that it lets through: a frame that is of a
-    camera scores as much at this prior."""
+    """Return the share of clips of each kind that each gate lets through at this prior."""
     seen, kind = ~np.isnan(frames.highest(len(rows))), np.asarray(kinds)
-    filmed = replace(frames, evidence=np.where(frames.camera, frames.evidence, -np.inf))
-    peak = np.nan_to_num(filmed.highest(len(rows)), nan=-np.inf)
+    by_camera = replace(frames, evidence=np.where(frames.camera, frames.evidence, -np.inf))
+    peak = np.nan_to_num(by_camera.highest(len(rows)), nan=-np.inf)
     highest = 1 / (1 + np.exp(-peak - np.log(prior / (1 - prior))))
     return {
         gate: {

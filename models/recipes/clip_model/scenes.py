@@ -1,8 +1,7 @@
-"""What live video does to a moving scene: each function makes one such change to a film, and
-``show`` draws a few of them.
+"""Changes that live video undergoes: each function makes one change to a video, and ``show`` makes
+random ones.
 
-Changes of single pictures are those of ``frame_model.views``, made alike to every frame; those that
-move are made here.
+Changes of single pictures are those of ``frame_model.views``, made equally to every frame.
 """
 
 from __future__ import annotations
@@ -14,127 +13,128 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
-from frame_model.corpus import Row, teach
-from frame_model.pictures import Picture, as_frame
+from frame_model.corpus import CorpusRow, training_target
+from frame_model.pictures import Picture, to_video_frame
 from frame_model.views import banner, bars, chat, crop, facecam, mirror, tint
 from numpy.random import Generator
 
 from scanner.media.samples import Rgb
 
-from .bursts import Film, frames_at
+from .bursts import Video, frames_at
 
 __all__ = ["VARIANTS", "Change", "at_rate", "show"]
 
-Backdrops = Sequence[Film]
-"""Ordinary scenes to play behind or beside another one; of the same fold, or footage would leak
-across it."""
-Change = Callable[[Film, Generator, Backdrops], Film]
+Backdrops = Sequence[Video]
+"""Ordinary scenes as backgrounds and insets, of the same fold so that no footage leaks across
+folds."""
+Change = Callable[[Video, Generator, Backdrops], Video]
 Still = Callable[[Picture, Generator, Sequence[Rgb]], Picture]
 
 _NO_GUNS = np.zeros((0, 4), np.float32)
-_LESSON = teach(Row(path="", task="violence_clip", label="1", group=""))
+_TARGET = training_target(CorpusRow(path="", task="violence_clip", label="1", group=""))
 
 
-def show(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
-    """One way in which a live stream could show ``film``."""
+def show(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
+    """Return ``video`` as a live stream could show it."""
     for chance, change in CHANGES:
         if rng.random() < chance:
-            film = change(film, rng, backdrops)
-    return film
+            video = change(video, rng, backdrops)
+    return video
 
 
 def still(change: Still) -> Change:
-    """``change`` made to every frame alike: each is drawn from the same seed."""
+    """Make ``change`` equally to every frame, with the same seed."""
 
-    def changed(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
-        seed, beside = int(rng.integers(2**32)), [_frame_of(other) for other in backdrops]
-        pictures = (Picture(rgb=rgb, guns=_NO_GUNS, lesson=_LESSON) for rgb in film.frames)
+    def apply(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
+        seed, frames = int(rng.integers(2**32)), [_frame_of(other) for other in backdrops]
+        pictures = (Picture(rgb=rgb, guns=_NO_GUNS, target=_TARGET) for rgb in video.frames)
         return _showing(
-            film, (change(picture, np.random.default_rng(seed), beside).rgb for picture in pictures)
+            video,
+            (change(picture, np.random.default_rng(seed), frames).rgb for picture in pictures),
         )
 
-    return changed
+    return apply
 
 
-def _frame_of(film: Film) -> Rgb:
-    return film.frames[len(film.frames) // 2]
+def _frame_of(video: Video) -> Rgb:
+    return video.frames[len(video.frames) // 2]
 
 
-def _showing(film: Film, frames: Sequence[Rgb] | object) -> Film:
-    return replace(film, frames=tuple(np.ascontiguousarray(rgb) for rgb in frames))  # type: ignore[union-attr]
+def _showing(video: Video, frames: Sequence[Rgb] | object) -> Video:
+    return replace(video, frames=tuple(np.ascontiguousarray(rgb) for rgb in frames))  # type: ignore[union-attr]
 
 
-def far(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
-    """The scene shrunk into a larger frame: on black, on a blur of itself, or on another camera's
-    scene, still or moving."""
+def far(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
+    """Shrink the scene into a larger frame: on black, on a blur of itself, or on another scene,
+    still or moving."""
     share, place = rng.uniform(0.3, 0.8), rng.uniform(size=2)
     match rng.integers(4):
         case 0:
-            return _placed(film, _blank(film), share, place)
+            return _placed(video, _blank(video), share, place)
         case 1:
-            return _placed(film, _blurred(film), share, place)
+            return _placed(video, _blurred(video), share, place)
         case 2:
-            return _placed(film, _stopped(_any(backdrops, rng), film), share, place)
+            return _placed(video, _stopped(_any(backdrops, rng), video), share, place)
         case _:
-            return _placed(film, _beside(_any(backdrops, rng), film), share, place)
+            return _placed(video, _synchronised(_any(backdrops, rng), video), share, place)
 
 
-def inset(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
-    """Another camera's moving scene in a corner."""
+def inset(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
+    """Add another camera's moving scene in a corner."""
     share, corner = rng.uniform(0.2, 0.4), rng.integers(2, size=2).astype(float)
-    other = _beside(_any(backdrops, rng), film)
-    return _placed(replace(film, frames=other.frames), film, share, corner)
+    other = _synchronised(_any(backdrops, rng), video)
+    return _placed(replace(video, frames=other.frames), video, share, corner)
 
 
-def _any(backdrops: Backdrops, rng: Generator) -> Film:
+def _any(backdrops: Backdrops, rng: Generator) -> Video:
     return backdrops[rng.integers(len(backdrops))]
 
 
-def _blank(film: Film) -> Film:
-    return _showing(film, [np.zeros_like(film.frames[0])] * len(film.frames))
+def _blank(video: Video) -> Video:
+    return _showing(video, [np.zeros_like(video.frames[0])] * len(video.frames))
 
 
-def _blurred(film: Film) -> Film:
+def _blurred(video: Video) -> Video:
     return _showing(
-        film, (cv2.GaussianBlur(rgb, (0, 0), sigmaX=rgb.shape[1] / 30) for rgb in film.frames)
+        video, (cv2.GaussianBlur(rgb, (0, 0), sigmaX=rgb.shape[1] / 30) for rgb in video.frames)
     )
 
 
-def _stopped(other: Film, film: Film) -> Film:
-    return _showing(film, [_like(_frame_of(other), film)] * len(film.frames))
+def _stopped(other: Video, video: Video) -> Video:
+    return _showing(video, [_like(_frame_of(other), video)] * len(video.frames))
 
 
-def _beside(other: Film, film: Film) -> Film:
-    """``other`` at the times and in the size of ``film``; it begins again where it is shorter."""
-    times = [at % max(other.end, Fraction(1, 100)) for at in film.at]
-    return _showing(film, (_like(rgb, film) for rgb in frames_at(other, times)))
+def _synchronised(other: Video, video: Video) -> Video:
+    """Return ``other`` at the times and in the size of ``video``, repeated if it is shorter."""
+    times = [at % max(other.end, Fraction(1, 100)) for at in video.at]
+    return _showing(video, (_like(rgb, video) for rgb in frames_at(other, times)))
 
 
-def _like(rgb: Rgb, film: Film) -> Rgb:
-    height, width = film.frames[0].shape[:2]
+def _like(rgb: Rgb, video: Video) -> Rgb:
+    height, width = video.frames[0].shape[:2]
     return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _placed(film: Film, canvas: Film, share: float, place: Sequence[float]) -> Film:
-    """``film`` at ``share`` of the canvas's sides; ``place`` says where, each from 0 to 1."""
-    height, width = film.frames[0].shape[:2]
+def _placed(video: Video, canvas: Video, share: float, place: Sequence[float]) -> Video:
+    """Place ``video`` at ``share`` of the canvas's sides, at the position ``place`` from 0 to 1."""
+    height, width = video.frames[0].shape[:2]
     size = (max(8, int(width * share)), max(8, int(height * share)))
     left, top = int((width - size[0]) * place[0]), int((height - size[1]) * place[1])
     frames = []
-    for rgb, behind in zip(film.frames, canvas.frames, strict=True):
+    for rgb, behind in zip(video.frames, canvas.frames, strict=True):
         frame = behind.copy()
         frame[top : top + size[1], left : left + size[0]] = cv2.resize(
             rgb, size, interpolation=cv2.INTER_AREA
         )
         frames.append(frame)
-    return _showing(film, frames)
+    return _showing(video, frames)
 
 
-def dark(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
-    """Night: less light, a deeper curve, noise that is new in every frame, sometimes no colour,
-    sometimes light that flickers."""
+def dark(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
+    """Simulate night: less light, a steeper curve, noise in every frame, sometimes no colour,
+    sometimes flickering light."""
     return _dimmed(
-        film,
+        video,
         rng,
         curve=rng.uniform(1.0, 2.2),
         light=rng.uniform(0.25, 0.8),
@@ -145,7 +145,7 @@ def dark(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
 
 
 def _dimmed(
-    film: Film,
+    video: Video,
     rng: Generator,
     *,
     curve: float,
@@ -153,31 +153,31 @@ def _dimmed(
     noise: float,
     flicker: float = 0.0,
     grey: bool = False,
-) -> Film:
+) -> Video:
     table = ((np.arange(256) / 255.0) ** curve * light).astype(np.float32)
     frames = []
-    for rgb in film.frames:
+    for rgb in video.frames:
         seen = table[rgb] * (1 + flicker * rng.normal())
         if grey:
             seen = np.repeat(seen.mean(axis=2, keepdims=True), 3, axis=2)
         seen = seen + rng.standard_normal(seen.shape, dtype=np.float32) * noise
         frames.append((seen.clip(0, 1) * 255).astype(np.uint8))
-    return _showing(film, frames)
+    return _showing(video, frames)
 
 
-def shake(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
-    """A camera in somebody's hand: it trembles, drifts and sometimes pans."""
+def shake(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
+    """Simulate a hand-held camera, which trembles, drifts and sometimes pans."""
     tremble, pan = rng.uniform(0.002, 0.015), rng.normal(0, 0.06, size=2) * (rng.random() < 0.5)
-    return _shaken(film, rng, tremble=tremble, pan=pan)
+    return _shaken(video, rng, tremble=tremble, pan=pan)
 
 
 def _shaken(
-    film: Film, rng: Generator, *, tremble: float, pan: Sequence[float] = (0.0, 0.0)
-) -> Film:
-    """Each frame moved by ``tremble`` of its width (spread, at two rates) and ``pan`` widths a
-    second; what runs out is cropped."""
-    height, width = film.frames[0].shape[:2]
-    seconds = np.array([float(at) for at in film.at])
+    video: Video, rng: Generator, *, tremble: float, pan: Sequence[float] = (0.0, 0.0)
+) -> Video:
+    """Move each frame by ``tremble`` of its width (standard deviation, at two rates) and ``pan``
+    widths per second, and crop the edges."""
+    height, width = video.frames[0].shape[:2]
+    seconds = np.array([float(at) for at in video.at])
     waves = rng.uniform(0.7, 4.0, size=(2, 2)), rng.uniform(0, 2 * np.pi, size=(2, 2))
     path = (
         sum(np.sin(2 * np.pi * waves[0][i] * seconds[:, None] + waves[1][i]) for i in range(2))
@@ -187,7 +187,7 @@ def _shaken(
     path -= path.mean(axis=0)
     margin = np.minimum(np.abs(path).max(axis=0) + 1, (0.2 * width, 0.2 * height))
     frames = []
-    for rgb, (x, y) in zip(film.frames, path.clip(-margin, margin), strict=True):
+    for rgb, (x, y) in zip(video.frames, path.clip(-margin, margin), strict=True):
         zoom = np.array([width / (width - 2 * margin[0]), height / (height - 2 * margin[1])])
         matrix = np.array(
             [[zoom[0], 0, -zoom[0] * (margin[0] + x)], [0, zoom[1], -zoom[1] * (margin[1] + y)]]
@@ -201,47 +201,47 @@ def _shaken(
                 borderMode=cv2.BORDER_REPLICATE,
             )
         )
-    return _showing(film, frames)
+    return _showing(video, frames)
 
 
-def slower(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
-    """Fewer frames a second."""
-    return at_rate(film, Fraction(int(rng.choice([4, 5, 6, 8]))))
+def slower(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
+    """Reduce the frame rate."""
+    return at_rate(video, Fraction(int(rng.choice([4, 5, 6, 8]))))
 
 
-def at_rate(film: Film, rate: Fraction) -> Film:
-    """The film with so many frames a second: each is the one on screen at its time."""
-    count = max(2, int(film.end * rate))
-    at = tuple(film.at[0] + Fraction(index) / rate for index in range(count))
-    return replace(film, at=at, frames=tuple(frames_at(film, at)))
+def at_rate(video: Video, rate: Fraction) -> Video:
+    """Resample the video to ``rate`` frames per second, each the one on screen at its time."""
+    count = max(2, int(video.end * rate))
+    at = tuple(video.at[0] + Fraction(index) / rate for index in range(count))
+    return replace(video, at=at, frames=tuple(frames_at(video, at)))
 
 
-def stutter(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
-    """Frames that did not arrive: the one before stays."""
-    frames, lost = list(film.frames), rng.uniform(0.05, 0.25)
+def stutter(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
+    """Drop frames; the one before stays on screen."""
+    frames, lost = list(video.frames), rng.uniform(0.05, 0.25)
     for index in range(1, len(frames)):
         if rng.random() < lost:
             frames[index] = frames[index - 1]
-    return replace(film, frames=tuple(frames))
+    return replace(video, frames=tuple(frames))
 
 
-def soft(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
-    """Out of focus, or enlarged from a smaller picture."""
+def soft(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
+    """Blur the video, or enlarge it from a smaller picture."""
     sigma = rng.uniform(0.5, 2.5)
-    return _showing(film, (cv2.GaussianBlur(rgb, (0, 0), sigmaX=sigma) for rgb in film.frames))
+    return _showing(video, (cv2.GaussianBlur(rgb, (0, 0), sigmaX=sigma) for rgb in video.frames))
 
 
-def bitrate(film: Film, rng: Generator, _backdrops: Backdrops) -> Film:
-    """A poor stream: fewer lines, H.264 that runs out of bits."""
-    return _encoded(film, lines=int(rng.uniform(144, 360)), crf=int(rng.integers(26, 44)))
+def bitrate(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
+    """Encode the video with fewer lines and H.264 at a low bit rate."""
+    return _encoded(video, lines=int(rng.uniform(144, 360)), crf=int(rng.integers(26, 44)))
 
 
-def _encoded(film: Film, *, lines: int, crf: int) -> Film:
-    height, width = film.frames[0].shape[:2]
+def _encoded(video: Video, *, lines: int, crf: int) -> Video:
+    height, width = video.frames[0].shape[:2]
     ratio = min(1.0, lines / min(height, width))
     size = (max(64, int(width * ratio)) // 2 * 2, max(64, int(height * ratio)) // 2 * 2)
-    small = [cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) for rgb in film.frames]
-    return _showing(film, _through_h264(small, crf=crf))
+    small = [cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) for rgb in video.frames]
+    return _showing(video, _through_h264(small, crf=crf))
 
 
 def _through_h264(frames: Sequence[Rgb], *, crf: int) -> list[Rgb]:
@@ -254,7 +254,7 @@ def _through_h264(frames: Sequence[Rgb], *, crf: int) -> list[Rgb]:
     packets = [
         packet
         for rgb in frames
-        for packet in encoder.encode(as_frame(rgb).reformat(format="yuv420p"))
+        for packet in encoder.encode(to_video_frame(rgb).reformat(format="yuv420p"))
     ]
     packets += encoder.encode(None)
     shown = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
@@ -278,33 +278,32 @@ CHANGES: tuple[tuple[float, Change], ...] = (
     (0.1, stutter),
     (0.4, bitrate),
 )
-"""How often each change is made, in the order in which a stream's picture comes about: scene,
-camera, layout, encoder."""
+"""The probability of each change, in the order scene, camera, layout, encoder."""
 
 
-def _overlaid(film: Film, rng: Generator, backdrops: Backdrops) -> Film:
+def _overlaid(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
     return still(facecam)(
-        still(banner)(still(chat)(film, rng, backdrops), rng, backdrops), rng, backdrops
+        still(banner)(still(chat)(video, rng, backdrops), rng, backdrops), rng, backdrops
     )
 
 
 VARIANTS: dict[str, Change] = {
-    "as filmed": lambda film, _rng, _backdrops: film,
-    "far: shrunk to 0.5, on another camera's still frame": lambda film, rng, backdrops: _placed(
-        film, _stopped(_any(backdrops, rng), film), 0.5, rng.uniform(size=2)
+    "as filmed": lambda video, _rng, _backdrops: video,
+    "far: shrunk to 0.5, on another camera's still frame": lambda video, rng, backdrops: _placed(
+        video, _stopped(_any(backdrops, rng), video), 0.5, rng.uniform(size=2)
     ),
-    "far: shrunk to 0.35, on another camera's still frame": lambda film, rng, backdrops: _placed(
-        film, _stopped(_any(backdrops, rng), film), 0.35, rng.uniform(size=2)
+    "far: shrunk to 0.35, on another camera's still frame": lambda video, rng, backdrops: _placed(
+        video, _stopped(_any(backdrops, rng), video), 0.35, rng.uniform(size=2)
     ),
-    "far: shrunk to 0.5, beside another camera's moving scene": lambda film, rng, backdrops: (
-        _placed(film, _beside(_any(backdrops, rng), film), 0.5, rng.uniform(size=2))
+    "far: shrunk to 0.5, beside another camera's moving scene": lambda video, rng, backdrops: (
+        _placed(video, _synchronised(_any(backdrops, rng), video), 0.5, rng.uniform(size=2))
     ),
-    "dark": lambda film, rng, _backdrops: _dimmed(film, rng, curve=1.8, light=0.4, noise=0.02),
-    "shaking": lambda film, rng, _backdrops: _shaken(film, rng, tremble=0.01),
-    "low bit rate: 240 lines, crf 40": lambda film, _rng, _backdrops: _encoded(
-        film, lines=240, crf=40
+    "dark": lambda video, rng, _backdrops: _dimmed(video, rng, curve=1.8, light=0.4, noise=0.02),
+    "shaking": lambda video, rng, _backdrops: _shaken(video, rng, tremble=0.01),
+    "low bit rate: 240 lines, crf 40": lambda video, _rng, _backdrops: _encoded(
+        video, lines=240, crf=40
     ),
-    "15 frames a second": lambda film, _rng, _backdrops: at_rate(film, Fraction(15)),
+    "15 frames a second": lambda video, _rng, _backdrops: at_rate(video, Fraction(15)),
     "overlays: chat, banner, face-cam": _overlaid,
 }
-"""Changes that the card measures, each alone; their order is the card's."""
+"""The changes that the card measures one by one, in its order."""

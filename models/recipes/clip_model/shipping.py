@@ -1,4 +1,4 @@
-"""One complete model folder for each fold, so that streams can be judged by a model that never saw
+"""A complete model folder for each fold, to evaluate streams by models that were trained without
 their footage."""
 
 from __future__ import annotations
@@ -8,24 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
-from .calibration import advise, calibrate
-from .export import Facts, write_model
-from .folds import HeldOut
-from .footage import PLAIN
+from .calibration import calibrate, fit_policy
+from .export import ClipModelFacts, write_model
+from .extraction import PLAIN
+from .folds import HeldOutBursts
 from .model import ClipModel
 
 __all__ = ["write_folds"]
 
 
-def write_folds(folder: Path, held: HeldOut, *, name: str, version: str, gate: float) -> None:
-    """``fold-K/NAME`` for each fold, a model that learned and was calibrated without the rows that
-    ``folds.csv`` gives to fold K."""
+def write_folds(folder: Path, held: HeldOutBursts, *, name: str, version: str, gate: float) -> None:
+    """Write ``fold-K/NAME`` for each fold, a model that was trained and calibrated without the rows
+    of fold K in ``folds.csv``."""
     fold = held.fold[held.views[PLAIN].row]
     for left_out, head in enumerate(held.heads):
         others = held.without(left_out)
         calibrated = calibrate(others)
-        advice = advise(others, calibrated, np.ones(int((fold != left_out).sum()), bool))
-        facts = Facts(
+        advice = fit_policy(others, calibrated, np.ones(int((fold != left_out).sum()), bool))
+        facts = ClipModelFacts(
             name=name,
             version=f"{version}-fold{left_out}",
             calibrated=calibrated,

@@ -1,11 +1,10 @@
-"""What is said of a burst's motion: numbers that do not ask how large people are in the picture,
-nor how bright it is.
+"""Statistics of a burst's motion, independent of the size of people in the picture and of
+brightness.
 
 Speeds are compared with other speeds of the same burst; strain (how fast neighbours part or turn)
-and acceleration over speed are rates, 1 / s, whatever the distance. What a fight does to them:
-limbs go several ways at once, change their minds, and stay in place. Shapes: N bursts, P pairs of
-frames, H x W pixels.
-"""
+and acceleration over speed are rates, 1 / s, whatever the distance. In a fight limbs move in
+several directions at once, change direction, and stay in place. Shapes: N bursts, P pairs of
+frames, H x W pixels."""
 
 from __future__ import annotations
 
@@ -21,29 +20,28 @@ DIRECTIONS = 8
 CELLS = (8, 16, 32)
 """Sides, in pixels, of the cells in which motion is described locally."""
 COHERENCE = (4, 8, 16, 32)
-"""Sides, in pixels, of the cells within which motion is asked to be one."""
+"""Sides, in pixels, of the cells in which the coherence of motion is measured."""
 BLOCK = 4
-"""Side, in pixels, of the blocks whose mean stands for a place when places are ranked: single
-pixels may be wrong."""
+"""The side, in pixels, of the blocks whose means are ranked, because single pixels may be wrong."""
 PEAK = 0.995
 """Share of the blocks that are slower than the fastest ones."""
 SLOW = 1e-3
 """Frame widths a second that count as no motion."""
 STILL = 1e-5
-"""Its square, and a bit more, below ratios of energies."""
+"""Its square, and a bit more, added to the denominator of ratios of energies."""
 
 Named = dict[str, Tensor]
 
 
 def describe(motion: Tensor, differences: Tensor, *, rate: int) -> Named:
-    """Each statistic, N numbers, by name.
+    """Compute each statistic, N numbers, by name.
 
     Args:
         motion: N x P x 2 x H x W, in pixels a pair, without the camera's own.
         differences: N x P x H x W, of the luma of the two frames.
         rate: pairs a second.
     """
-    field = Field(motion, rate)
+    field = MotionField(motion, rate)
     named = summarise(
         _spread(field)
         | _strain(field)
@@ -57,7 +55,7 @@ def describe(motion: Tensor, differences: Tensor, *, rate: int) -> Named:
 
 
 def summarise(by_pair: Named) -> Named:
-    """Numbers of each pair, N x P, as numbers of the burst."""
+    """Summarise the values of each pair, N x P, as statistics of the burst."""
     values = torch.stack(list(by_pair.values()), dim=2)
     summaries = {
         "mean": values.mean(dim=1),
@@ -74,11 +72,11 @@ def summarise(by_pair: Named) -> Named:
 
 
 def deviation(values: Tensor) -> Tensor:
-    """The standard deviation along the second axis."""
+    """Return the standard deviation along the second axis."""
     return (values - values.mean(dim=1, keepdim=True)).square().mean(dim=1).add(1e-8).sqrt()
 
 
-class Field:
+class MotionField:
     """A burst's motion and what several statistics need of it."""
 
     def __init__(self, motion: Tensor, rate: int) -> None:
@@ -97,8 +95,7 @@ class Field:
         ).square()
         self.shear = (shear + 1e-8).sqrt()
         self.ways = self._ways()
-        """N x P x ``DIRECTIONS`` x H x W: how much of each place's speed goes in each direction,
-        sharply told apart."""
+        """N x P x ``DIRECTIONS`` x H x W: the share of each place's speed in each direction."""
 
     def _ways(self) -> Tensor:
         unit = self.velocity / (self.speed + 1e-4).unsqueeze(2)
@@ -109,7 +106,7 @@ class Field:
 
 
 def _pool(values: Tensor, side: int) -> Tensor:
-    """The mean of each cell: N x channels x H x W -> N x channels x H / side x W / side."""
+    """Return the mean of each cell: N x channels x H x W -> N x channels x H / side x W / side."""
     return functional.avg_pool2d(values, side)
 
 
@@ -118,13 +115,13 @@ def _log(values: Tensor, least: float = SLOW) -> Tensor:
 
 
 def _entropy(shares: Tensor, axis: int) -> Tensor:
-    """Of non-negative numbers along an axis, as shares of their sum."""
+    """Return the entropy of non-negative numbers along an axis, as shares of their sum."""
     shares = shares / (shares.sum(dim=axis, keepdim=True) + SLOW)
     return -(shares * (shares + 1e-6).log()).sum(dim=axis)
 
 
-def _spread(field: Field) -> Named:
-    """Is the motion in few places, and how much faster are these?"""
+def _spread(field: MotionField) -> Named:
+    """Measure whether the motion is in few places, and how much faster these are."""
     blocks = _pool(field.speed, BLOCK).flatten(2)
     energy, mean = field.speed.square().mean(dim=(2, 3)), field.speed.mean(dim=(2, 3))
     count = (field.side // BLOCK) ** 2
@@ -135,7 +132,7 @@ def _spread(field: Field) -> Named:
     }
 
 
-def _strain(field: Field) -> Named:
+def _strain(field: MotionField) -> Named:
     weight = field.speed[..., 1:-1, 1:-1]
     total = weight.sum(dim=(2, 3)) + SLOW
     parts = {"divergence": field.divergence.abs(), "curl": field.curl.abs(), "shear": field.shear}
@@ -144,11 +141,11 @@ def _strain(field: Field) -> Named:
     }
 
 
-def _directions(field: Field) -> Named:
+def _directions(field: MotionField) -> Named:
     return {"directions": _entropy(field.ways.sum(dim=(3, 4)), 2)}
 
 
-def _coherence(field: Field) -> Named:
+def _coherence(field: MotionField) -> Named:
     named: Named = {}
     for side in COHERENCE:
         together = _pooled_velocity(field, side).square().sum(dim=2).sqrt()
@@ -159,7 +156,7 @@ def _coherence(field: Field) -> Named:
     return named
 
 
-def _pooled_velocity(field: Field, side: int) -> Tensor:
+def _pooled_velocity(field: MotionField, side: int) -> Tensor:
     """N x P x 2 x cells x cells."""
     cells = field.side // side
     pairs = int(field.velocity.shape[1])
@@ -167,16 +164,16 @@ def _pooled_velocity(field: Field, side: int) -> Tensor:
 
 
 def _changes(differences: Tensor) -> Named:
-    """Is what changes in few places? It needs no flow."""
+    """Measure whether the change is in few places, without flow."""
     mean, energy = differences.abs().mean(dim=(2, 3)), differences.square().mean(dim=(2, 3))
     return {"evenness of change": _log(mean.square() / (energy + 1e-6), 1e-2)}
 
 
-def _cells(field: Field, side: int) -> Named:
-    """Local descriptions, averaged over the cells by how much moves there, gently and sharply."""
+def _cells(field: MotionField, side: int) -> Named:
+    """Average local statistics over the cells, weighted by energy and by its square."""
     energy = _pool(field.speed.square().mean(dim=1, keepdim=True), side)[:, 0]
-    told = _told(field, side, energy)
-    values = torch.stack(list(told.values()), dim=1).flatten(2)
+    described = _describe_cells(field, side, energy)
+    values = torch.stack(list(described.values()), dim=1).flatten(2)
     flat = energy.flatten(1)
     gentle = flat / (flat.sum(dim=-1, keepdim=True) + 1e-7)
     sharp = flat.square() / (flat.square().sum(dim=-1, keepdim=True) + 1e-9)
@@ -184,7 +181,7 @@ def _cells(field: Field, side: int) -> Named:
     for how, weight in (("gentle", gentle), ("sharp", sharp)):
         columns = (values * weight.unsqueeze(1)).sum(dim=2).unbind(dim=1)
         named |= {
-            f"{name} {side} {how}": column for name, column in zip(told, columns, strict=True)
+            f"{name} {side} {how}": column for name, column in zip(described, columns, strict=True)
         }
     named[f"busiest cell {side}"] = _log(flat.amax(dim=-1) / (flat.mean(dim=-1) + 1e-6), 0.1)
     named[f"busy cells {side}"] = (
@@ -193,8 +190,8 @@ def _cells(field: Field, side: int) -> Named:
     return named
 
 
-def _told(field: Field, side: int, energy: Tensor) -> Named:
-    """What is said of each cell: N x cells x cells each."""
+def _describe_cells(field: MotionField, side: int, energy: Tensor) -> Named:
+    """Compute the statistics of each cell: N x cells x cells each."""
     strain = (field.divergence.square() + field.curl.square() + field.shear.square()).mean(
         dim=1, keepdim=True
     )
@@ -219,8 +216,8 @@ def _told(field: Field, side: int, energy: Tensor) -> Named:
     }
 
 
-def _activity(field: Field) -> Named:
-    """The highest speed, in lengths of what moves."""
+def _activity(field: MotionField) -> Named:
+    """Compute the highest speed, in lengths of what moves."""
     highest = _pool(field.speed.amax(dim=1, keepdim=True), BLOCK)
     area = _log((highest / (highest + 0.1)).mean(dim=(1, 2, 3)), 1e-2)
     energy = field.speed.square().mean(dim=(2, 3)).amax(dim=1).sqrt()

@@ -1,4 +1,4 @@
-"""How ``streamwarden-frame`` is made: from labelled footage to a calibrated ONNX model and its
+"""The training of ``streamwarden-frame``: from labelled footage to a calibrated ONNX model and its
 card.
 
 Data flows corpus -> pictures -> views -> features -> fitting -> folds -> calibration -> policy ->

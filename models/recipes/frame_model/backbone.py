@@ -1,4 +1,4 @@
-"""MobileNetV2 with its batch norms folded, split where training begins, and the heads on top of it."""
+"""MobileNetV2 with folded batch norms, and the heads on top of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = [
     "HINTS",
     "SPLIT",
     "WIDTH",
-    "Clues",
     "FrameModel",
+    "HeadInputs",
     "Heads",
     "embed",
     "load_blocks",
@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 WIDTH = 1280
-"""Numbers in an embedding."""
+"""The size of an embedding."""
 SPLIT = 14
-"""First block that fine-tuning may change; what the earlier ones say is cached."""
+"""The first block after the cached activations."""
 HINTS = {
     "gun": (414, 764, 765),
     "smoke": (472, 821, 975, 981),
@@ -44,14 +44,13 @@ ASKS = {
     "smoke": ("smoke",),
     "medium": tuple(HINTS),
 }
-"""Which hints each head may use: one that says nothing of a label only lends it the footage's
-accidents."""
+"""The hints that each head may use; unrelated ones would only fit accidents of the footage."""
 HINT_GAIN = 30.0
-"""Standard deviations of a hint; the ridge costs it so much less than an embedding's number."""
+"""The gain of a hint, which reduces its ridge penalty relative to the embedding's."""
 LEAST_SPREAD = 1e-3
-"""Keeps numbers of the embedding that hardly ever move from being blown up."""
+"""Added to standard deviations, so that nearly constant values are not amplified."""
 TEXTURE = 3 * 96
-"""Numbers that describe the texture before block ``SPLIT``."""
+"""The number of texture statistics before block ``SPLIT``."""
 STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -90,7 +89,8 @@ class Conv(nn.Module):
 
 
 class Block(nn.Module):
-    """Expand, filter by channel, project; added to its input where shapes allow."""
+    """An inverted residual block: expand, filter by channel, project, add to the input if shapes
+    allow."""
 
     def __init__(self, channels: int, out: int, *, stride: int, expansion: int) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Block(nn.Module):
 
 
 def make_blocks() -> nn.Sequential:
-    """The 19 blocks, ``features.0`` to ``features.18``, with random weights."""
+    """Build the 19 blocks, ``features.0`` to ``features.18``, with random weights."""
     blocks: list[nn.Module] = [Conv(3, 32, kernel=3, stride=2)]
     channels = 32
     for expansion, out, repeats, stride in STAGES:
@@ -122,7 +122,7 @@ def make_blocks() -> nn.Sequential:
 
 
 def load_blocks(weights: Path) -> nn.Sequential:
-    """The blocks with the ImageNet weights of ``weights`` (a state dict of plain tensors)."""
+    """Load the blocks with the ImageNet weights of ``weights`` (a state dict of plain tensors)."""
     state = torch.load(weights, weights_only=True)
     blocks = make_blocks()
     prefix = "features."
@@ -137,15 +137,15 @@ def load_blocks(weights: Path) -> nn.Sequential:
 
 
 def load_classifier(weights: Path) -> nn.Linear:
-    """The ImageNet classifier that belongs to the blocks: ``WIDTH`` -> 1001 logits."""
+    """Load the ImageNet classifier of the blocks: ``WIDTH`` -> 1001 logits."""
     state = torch.load(weights, weights_only=True)
     classifier = nn.Linear(WIDTH, len(state["fc.bias"]))
     classifier.load_state_dict({"weight": state["fc.weight"], "bias": state["fc.bias"]})
     return classifier.requires_grad_(False)
 
 
-class Standard(nn.Module):
-    """Numbers brought to mean 0 and spread 1, as they were in training."""
+class Standardize(nn.Module):
+    """Standardises values by their mean and standard deviation in training."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class Standard(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     def learn(self, values: Tensor) -> None:
-        """Centre and scale of these values, N x width."""
+        """Compute centre and scale of these values, N x width."""
         self.centre = values.mean(dim=0)
         self.scale = 1 / (values.std(dim=0) + LEAST_SPREAD)
 
@@ -162,33 +162,31 @@ class Standard(nn.Module):
         return (values - self.centre) * self.scale
 
 
-class Clues(nn.Module):
-    """What the heads judge by.
+class HeadInputs(nn.Module):
+    """The inputs of the heads.
 
-    Labels: the embedding, and what the ImageNet classifier thinks of a few telling classes. The
-    classifier has seen a million ordinary pictures that this project's footage does not have; its
-    log-probability of "some kind of gun" carries that into a head that was trained beside few kinds
-    of ordinary scene. The medium: also the texture half way up, since games differ from cameras in
-    how surfaces look, not in what is shown.
-    """
+    Labels: the embedding, and hints: log-probabilities of a few relevant classes by the ImageNet
+    classifier, which was trained on a million ordinary pictures that this footage lacks. The
+    medium: also the texture in the middle of the network, because games differ from cameras in how
+    surfaces look."""
 
     def __init__(self, classifier: nn.Linear) -> None:
         super().__init__()
         self.classifier = classifier
         self.embedding, self.hints, self.texture = (
-            Standard(WIDTH),
-            Standard(len(HINTS)),
-            Standard(TEXTURE),
+            Standardize(WIDTH),
+            Standardize(len(HINTS)),
+            Standardize(TEXTURE),
         )
 
     def forward(self, embedding: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
-        """N x ``WIDTH``, N x ``TEXTURE`` -> what the labels, what the medium are judged by."""
+        """N x ``WIDTH``, N x ``TEXTURE`` -> inputs of the label heads, of the medium head."""
         hints = self.hints(self.ask(embedding)) * HINT_GAIN
         labels = torch.cat([self.embedding(embedding), hints], dim=1)
         return labels, torch.cat([labels, self.texture(texture)], dim=1)
 
     def ask(self, embedding: Tensor) -> Tensor:
-        """Log-probability of each group of ``HINTS``: N x hints."""
+        """Return the log-probability of each group of ``HINTS``: N x hints."""
         classes = functional.log_softmax(self.classifier(embedding), dim=1)
         return torch.cat(
             [
@@ -199,23 +197,22 @@ class Clues(nn.Module):
         )
 
     def allowed(self, task: str) -> Tensor:
-        """1 for each clue that the head of a label, or of the medium, may use; 0 for the hints that
-        it may not."""
+        """Return 1 for each input that a head may use, 0 for the hints that it may not."""
         hints = torch.tensor([float(name in ASKS[task]) for name in HINTS])
         own = torch.ones(TEXTURE) if task == "medium" else torch.ones(0)
         return torch.cat([torch.ones(WIDTH), hints, own])
 
     def learn(self, embedding: Tensor, texture: Tensor) -> None:
-        """Bring these, and what is like them, to mean 0 and spread 1."""
+        """Compute the standardisation of all inputs."""
         self.embedding.learn(embedding)
         self.hints.learn(self.ask(embedding))
         self.texture.learn(texture)
 
 
 class Heads(nn.Module):
-    """One row of logits for each task; a further task is one more line."""
+    """The linear heads of the labels and of the medium."""
 
-    def __init__(self, clues: Clues) -> None:
+    def __init__(self, clues: HeadInputs) -> None:
         super().__init__()
         self.clues = clues
         self.labels = nn.Linear(WIDTH + len(HINTS), len(LABELS))
@@ -228,7 +225,7 @@ class Heads(nn.Module):
 
 
 class FrameModel(nn.Module):
-    """What is shipped: pixels in, logits and embedding out, normalisation inside."""
+    """The exported network: pixels in, logits and embedding out."""
 
     def __init__(self, blocks: nn.Sequential, heads: Heads) -> None:
         super().__init__()
@@ -242,7 +239,7 @@ class FrameModel(nn.Module):
 
 
 def texture_of(middle: Tensor) -> Tensor:
-    """Mean, spread and peak of each channel over the picture: N x 96 x 14 x 14 -> N x ``TEXTURE``."""
+    """Return mean, deviation and peak of each channel: N x 96 x 14 x 14 -> N x ``TEXTURE``."""
     mean = middle.mean(dim=(2, 3))
     spread = ((middle * middle).mean(dim=(2, 3)) - mean * mean).clamp(min=0).sqrt()
     return torch.cat([mean, spread, middle.amax(dim=(2, 3))], dim=1)
@@ -254,5 +251,5 @@ def normalise(image: Tensor) -> Tensor:
 
 
 def embed(blocks: nn.Sequential, x: Tensor) -> Tensor:
-    """The blocks' output, averaged over the picture: N x ``WIDTH``."""
+    """Return the blocks' output, averaged over the picture: N x ``WIDTH``."""
     return blocks(x).mean(dim=(2, 3))

@@ -1,4 +1,4 @@
-"""From logits to probabilities that mean what they say, and the thresholds that follow from them."""
+"""Calibration of logits to probabilities, and the thresholds of the recommended policies."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch.nn import functional
 
 from .corpus import LABELS, MEDIA, WEAPON_CLASSES
 from .fitting import minimise
-from .folds import HeldOut
+from .folds import HeldOutViews
 from .measures import auc
 
 __all__ = [
-    "Advice",
-    "Calibrated",
-    "advise",
+    "FittedPolicy",
+    "LabelCalibration",
     "calibrate",
     "calibrate_medium",
+    "fit_policy",
     "harmless",
     "platt",
-    "threshold_over",
-    "upwards",
+    "round_up",
+    "threshold_above",
 ]
 
 GROUP_CAP = 300
@@ -34,12 +34,12 @@ large groups)."""
 STILL_FALSE_POSITIVES = 0.01
 """Share of harmless pictures that may lie above a label's still threshold."""
 LIVE_FALSE_POSITIVES = 0.002
-"""Share of harmless pictures that may lie above its opening level: a live stream asks many times an
-hour."""
+"""Share of harmless pictures that may lie above its opening level; lower, because a live stream has
+many samples per hour."""
 LASTING = 0.01
 """Share of ordinary surveillance clips that may last above it."""
-HELD = 5
-"""Frames, half a second apart, that make the 2.5 s for which the fold wants the level to last."""
+LASTING_FRAMES = 5
+"""The number of frames, half a second apart, that cover the 2.5 s that a level must last."""
 SHADOW_ABOVE = 0.05
 """Share of ordinary surveillance clips that may last above the opening level; a label with more is
 not delivered."""
@@ -58,30 +58,30 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
-    """``probability = sigmoid(a * logit + b)``, right where a share ``prior`` of the pictures shows
-    the label."""
+class LabelCalibration:
+    """Platt scaling of a label: ``probability = sigmoid(a * logit + b)``, valid for a share of
+    positives of ``prior``."""
 
     a: float
     b: float
     prior: float
 
     def logit(self, logits: Array) -> Array:
-        """The calibrated probability's own logit."""
+        """Return the logits of the calibrated probabilities."""
         return self.a * logits + self.b
 
     def probability(self, logits: Array) -> Array:
-        """In (0, 1)."""
+        """Return the calibrated probabilities, in (0, 1)."""
         return 1 / (1 + np.exp(-self.logit(logits)))
 
     def evidence(self, logits: Array) -> Array:
-        """Log-odds over the prior: what the fold counts."""
+        """Return the evidence, log-odds over the prior, which the fold sums up."""
         return self.logit(logits) - np.log(self.prior / (1 - self.prior))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
-    """A recommended policy."""
+class FittedPolicy:
+    """A recommended policy with the measurements that it is based on."""
 
     level: float
     """Log-odds over the prior at which an incident opens."""
@@ -96,13 +96,13 @@ class Advice:
 
     @property
     def shadow(self) -> bool:
-        """Too many ordinary clips reach it, or too little sets it apart: score and evaluate,
-        deliver nothing."""
+        """True if the label must not be delivered: too many ordinary clips reach the level, or the
+        AUC is too low."""
         return self.ordinary > SHADOW_ABOVE or self.separates < SHADOW_BELOW
 
 
 def platt(logits: Array, truth: Array, weight: Array, *, steps: int = 50) -> tuple[float, float]:
-    """Slope and offset of least weighted log-loss, by Newton's method.
+    """Return slope and offset with the lowest weighted log-loss, by Newton's method.
 
     >>> a, b = platt(np.array([-1.0, -1.0, 1.0, 1.0]), np.array([0.0, 1.0, 0.0, 1.0]), np.ones(4))
     >>> abs(a) < 1e-6 and abs(b) < 1e-6
@@ -117,24 +117,22 @@ def platt(logits: Array, truth: Array, weight: Array, *, steps: int = 50) -> tup
     return float(answer[0]), float(answer[1])
 
 
-def calibrate(held: HeldOut, label: str) -> Calibrated:
-    """Platt scaling on what the heads said of groups they never saw, as the scanner sees them (view
-    0)."""
+def calibrate(held: HeldOutViews, label: str) -> LabelCalibration:
+    """Fit Platt scaling on held-out logits of view 0, which is what the scanner sees."""
     column = LABELS.index(label)
     values = held.batch.values[:, column]
     which = (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(values)
     weight = _capped(held.group[which])
     truth = values[which].astype(float)
     a, b = platt(held.labels[which, column], truth, weight)
-    return Calibrated(a=max(a, 1e-3), b=b, prior=float((weight * truth).sum() / weight.sum()))
+    return LabelCalibration(a=max(a, 1e-3), b=b, prior=float((weight * truth).sum() / weight.sum()))
 
 
-def calibrate_medium(held: HeldOut) -> tuple[float, Array]:
-    """Temperature, and what to add to each medium's logit before it, so that the three are told
-    apart evenly.
+def calibrate_medium(held: HeldOutViews) -> tuple[float, Array]:
+    """Fit a temperature and an offset of each medium's logit.
 
-    Heads that know some games lean towards the camera on others; the offsets, fitted on games they
-    never saw, undo that.
+    Heads favour the camera on games that they were not trained on; the offsets, fitted on held-out
+    games, correct this.
     """
     which = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.medium >= 0)
     logits, truth = torch.from_numpy(held.medium[which]), torch.from_numpy(held.batch.medium[which])
@@ -161,8 +159,8 @@ def _capped(groups: NDArray[np.str_]) -> Array:
     return np.minimum(1.0, GROUP_CAP / counts)[place]
 
 
-def harmless(held: HeldOut, label: str) -> dict[str, NDArray[np.bool_]]:
-    """Kinds of pictures on which ``label`` must not be found: which views they are."""
+def harmless(held: HeldOutViews, label: str) -> dict[str, NDArray[np.bool_]]:
+    """Return the masks of views of each kind of pictures without ``label``."""
     plain, stratum = held.batch.view == 0, held.stratum
     armed = np.isin(
         [name.partition("_")[2].lower() for name in held.label], list(WEAPON_CLASSES)
@@ -176,15 +174,18 @@ def harmless(held: HeldOut, label: str) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np.bool_]) -> Advice:
-    """Thresholds at the stated false positives, the mean over the kinds of harmless picture, and
-    what ordinary CCTV then does.
+def fit_policy(
+    held: HeldOutViews, label: str, calibrated: LabelCalibration, camera: NDArray[np.bool_]
+) -> FittedPolicy:
+    """Choose thresholds at the stated false positives, averaged over the kinds of harmless
+    pictures, and measure them on ordinary CCTV.
 
-    CCTV is asked by clips that last, for it is what the positives of some labels were filmed with.
+    CCTV is measured by clips that stay above the level, because the positives of some labels are
+    CCTV too.
 
     Args:
-        camera: views whose medium is said to be a camera; the others do not count, as the policy's
-        ``when`` says.
+        camera: the mask of views classified as camera; others do not count, as in ``when`` of the
+            policy.
     """
     logits = np.where(camera, held.labels[:, LABELS.index(label)], -np.inf)
     kinds = harmless(held, label)
@@ -192,7 +193,7 @@ def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np
     pictures = [logits[which] for which in kinds.values() if which.any()]
     still = float(
         np.clip(
-            calibrated.probability(np.array(threshold_over(pictures, STILL_FALSE_POSITIVES))),
+            calibrated.probability(np.array(threshold_above(pictures, STILL_FALSE_POSITIVES))),
             LEAST_STILL,
             0.999,
         )
@@ -201,16 +202,16 @@ def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np
         logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])
     ]
     lasting = calibrated.evidence(
-        np.array([np.sort(clip)[-min(HELD, len(clip))] for clip in clips])
+        np.array([np.sort(clip)[-min(LASTING_FRAMES, len(clip))] for clip in clips])
     )
-    live = calibrated.evidence(np.array(threshold_over(pictures, LIVE_FALSE_POSITIVES)))
+    live = calibrated.evidence(np.array(threshold_above(pictures, LIVE_FALSE_POSITIVES)))
     level = max(
         LEAST_LEVEL,
         ON_STREAMS[label],
-        upwards(float(live)),
-        upwards(float(np.quantile(lasting, 1 - LASTING, method="higher"))),
+        round_up(float(live)),
+        round_up(float(np.quantile(lasting, 1 - LASTING, method="higher"))),
     )
-    return Advice(
+    return FittedPolicy(
         level=level,
         still=round(still, 3),
         ordinary=float((lasting >= level).mean()),
@@ -218,20 +219,20 @@ def advise(held: HeldOut, label: str, calibrated: Calibrated, camera: NDArray[np
     )
 
 
-def _separation(held: HeldOut, label: str, ordinary: NDArray[np.bool_]) -> float:
+def _separation(held: HeldOutViews, label: str, ordinary: NDArray[np.bool_]) -> float:
     column = LABELS.index(label)
     shown = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.values[:, column] == 1)
     which = shown | ordinary
     return auc(held.labels[which, column], shown[which].astype(float))
 
 
-def upwards(level: float) -> float:
-    """Above it, to a tenth."""
+def round_up(level: float) -> float:
+    """Round up to the next tenth above ``level``."""
     return float(np.floor(10 * level) + 1) / 10
 
 
-def threshold_over(kinds: Sequence[Array], most: float) -> float:
-    """The lowest logit above which lies at most this share, every kind counting alike."""
+def threshold_above(kinds: Sequence[Array], most: float) -> float:
+    """Return the lowest logit above which at most this share lies; all kinds have equal weight."""
     logits = np.concatenate(kinds)
     share = np.concatenate([np.full(len(kind), 1 / len(kind) / len(kinds)) for kind in kinds])
     order = np.argsort(-logits)

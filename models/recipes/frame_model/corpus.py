@@ -1,4 +1,4 @@
-"""The labelled footage: which rows there are, what each one may teach, and how they are held apart."""
+"""The labelled footage: its rows, their training targets, and the folds."""
 
 from __future__ import annotations
 
@@ -12,20 +12,28 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LABELS", "MEDIA", "Lesson", "Row", "assign_folds", "read_manifest", "teach"]
+__all__ = [
+    "LABELS",
+    "MEDIA",
+    "CorpusRow",
+    "TrainingTarget",
+    "assign_folds",
+    "read_manifest",
+    "training_target",
+]
 
 LABELS = ("fight", "gun", "fire", "smoke")
 MEDIA = ("camera", "rendered", "screen")
 UNKNOWN_MEDIUM = -1
 
 LABELLED = 1.0
-"""Trust in what a person labelled."""
+"""The weight of a value that a person labelled."""
 PRESUMED = 0.5
-"""Trust in a negative that nobody labelled: a picture from a gun set shows, as good as surely, no
+"""The weight of an assumed negative: a picture from a gun data set almost certainly shows no
 fire."""
 FAINT = 0.03
-"""Trust in "no fight" where none could be: told loudly, it teaches what surveillance cameras look
-like, not what fights do (measured: clip AUC 0.68 at 1, 0.72 at 0.1, 0.74 at 0)."""
+"""The weight of "no fight" in footage without people. A higher one makes the model detect
+surveillance cameras instead of fights (measured: clip AUC 0.68 at 1, 0.72 at 0.1, 0.74 at 0)."""
 ANY = "*"
 NOTHING = {"fight": (0, FAINT), "gun": (0, LABELLED), "fire": (0, LABELLED), "smoke": (0, LABELLED)}
 CLAIMS: Mapping[tuple[str, str], Mapping[str, tuple[int, float]]] = {
@@ -51,10 +59,7 @@ CLAIMS: Mapping[tuple[str, str], Mapping[str, tuple[int, float]]] = {
     ("drawn", ANY): NOTHING,
     ("benign", ANY): NOTHING,
 }
-"""(task, label) -> for each label what is said, 1 or 0, and how far that is trusted.
-
-What is not there is not known.
-"""
+"""(task, label) -> for each label its value, 1 or 0, and weight; other labels are unknown."""
 WEAPON_CLASSES = frozenset(
     {
         "rifle",
@@ -69,12 +74,12 @@ WEAPON_CLASSES = frozenset(
         "bow",
     }
 )
-"""ImageNet classes that hold weapons; left out of the pictures on which guns must not be found."""
+"""ImageNet classes that contain weapons, excluded from the pictures without guns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One file of the manifest."""
+class CorpusRow:
+    """One file of the footage, as listed in its manifest."""
 
     path: str
     task: str
@@ -84,8 +89,7 @@ class Row:
 
     @property
     def stratum(self) -> str:
-        """The kind of footage it is; training gives every kind its say, whatever its number of
-        files."""
+        """The kind of footage; training weights kinds independently of their number of files."""
         if self.task == "weapon":
             return "weapon_cctv" if self.group.startswith("Cam") else "weapon_web"
         if self.task == "game_video":
@@ -94,41 +98,41 @@ class Row:
 
     @property
     def clip(self) -> bool:
-        """It moves: several frames are taken from it."""
+        """True for a video, from which several frames are taken."""
         return self.task in {"violence_clip", "benign_video", "game_video"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
-    """What one picture says of each label and of the medium."""
+class TrainingTarget:
+    """The training target of one picture: a value for each label, and the medium."""
 
     values: NDArray[np.float32]
     """1, 0 or NaN (not known) for each of ``LABELS``."""
     trust: NDArray[np.float32]
-    """Weight of each value in the loss: 1 where a person labelled it."""
+    """The weight of each value in the loss; 1 if a person labelled it."""
     medium: int
     """Index into ``MEDIA``, or ``UNKNOWN_MEDIUM``."""
 
-    def without(self, label: str) -> Lesson:
-        """The same, with one label no longer known."""
+    def without(self, label: str) -> TrainingTarget:
+        """Return the target with one label unknown."""
         values = self.values.copy()
         values[LABELS.index(label)] = np.nan
-        return Lesson(values=values, trust=self.trust, medium=self.medium)
+        return TrainingTarget(values=values, trust=self.trust, medium=self.medium)
 
-    def shown_on(self, medium: int) -> Lesson:
-        """The same picture, shown on another medium."""
-        return Lesson(values=self.values, trust=self.trust, medium=medium)
+    def shown_on(self, medium: int) -> TrainingTarget:
+        """Return the target with another medium."""
+        return TrainingTarget(values=self.values, trust=self.trust, medium=medium)
 
 
-def read_manifest(folder: Path) -> tuple[Row, ...]:
-    """All rows of ``manifest.csv``, in its order; the levels of one game are one group.
+def read_manifest(folder: Path) -> tuple[CorpusRow, ...]:
+    """Read the rows of ``manifest.csv``; the levels of one game are one group.
 
     Raises:
-        FileNotFoundError: the folder holds no manifest.
+        FileNotFoundError: the folder has no manifest.
     """
     with (folder / "manifest.csv").open(newline="") as file:
         return tuple(
-            Row(
+            CorpusRow(
                 path=line["path"],
                 task=line["task"],
                 label=line["label"],
@@ -148,11 +152,11 @@ def _group(task: str, group: str) -> str:
     return group.partition("-")[0]
 
 
-def teach(row: Row) -> Lesson:
-    """What a row's label says, directly or by presumption.
+def training_target(row: CorpusRow) -> TrainingTarget:
+    """Return the target of a row, labelled or assumed.
 
     Raises:
-        ValueError: a task or label that this recipe does not know.
+        ValueError: the task or label is unknown.
     """
     claims = CLAIMS.get((row.task, row.label)) or CLAIMS.get((row.task, ANY)) or _refuse(row)
     values = np.full(len(LABELS), np.nan, np.float32)
@@ -160,28 +164,27 @@ def teach(row: Row) -> Lesson:
     for label, (value, weight) in claims.items():
         values[LABELS.index(label)] = value
         trust[LABELS.index(label)] = weight
-    return Lesson(values=values, trust=trust, medium=_medium(row))
+    return TrainingTarget(values=values, trust=trust, medium=_medium(row))
 
 
-def _refuse(row: Row) -> NoReturn:
+def _refuse(row: CorpusRow) -> NoReturn:
     raise ValueError(
         f"{row.path}: task {row.task!r} with label {row.label!r}, this recipe does not know it"
     )
 
 
-def _medium(row: Row) -> int:
+def _medium(row: CorpusRow) -> int:
     if row.task not in {"game_video", "drawn"}:
         return MEDIA.index("camera")
     return MEDIA.index("screen" if row.label == "screen" else "rendered")
 
 
-def assign_folds(rows: Iterable[Row], folds: int) -> dict[str, int]:
-    """Group -> fold, the same on every machine: within a kind of footage, the largest groups first,
-    each to the emptiest fold.
+def assign_folds(rows: Iterable[CorpusRow], folds: int) -> dict[str, int]:
+    """Assign a fold to each group, deterministically.
 
-    A group that spans several kinds follows the kind it has most rows of. Each kind starts at
-    another fold, so that no fold holds out the largest group of every kind at once.
-    """
+    Within a kind of footage, each group goes to the emptiest fold, the largest groups first. A
+    group of several kinds counts as the kind of most of its rows. Each kind starts at another fold,
+    so that the largest groups of all kinds are not in one fold."""
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         members[row.group][{"game_video": "game", "drawn": "drawn"}.get(row.task, row.stratum)] += 1

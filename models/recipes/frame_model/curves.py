@@ -1,5 +1,4 @@
-"""Pictures of how well it goes: detection curves and reliability, from views that the heads did not
-learn from."""
+"""Plots of detection and reliability on held-out views."""
 
 from __future__ import annotations
 
@@ -12,17 +11,17 @@ import numpy as np
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-from .calibration import Calibrated
+from .calibration import LabelCalibration
 from .corpus import LABELS
-from .folds import HeldOut
+from .folds import HeldOutViews
 
 __all__ = ["draw_curves"]
 
 BINS = 10
 
 
-def draw_curves(path: Path, held: HeldOut, calibrated: Mapping[str, Calibrated]) -> None:
-    """For each label: recall over false positives, and what came true of what was said."""
+def draw_curves(path: Path, held: HeldOutViews, calibrated: Mapping[str, LabelCalibration]) -> None:
+    """Plot recall over false positives, and reliability, for each label."""
     figure, axes = plt.subplots(2, len(LABELS), figsize=(4 * len(LABELS), 8), layout="constrained")
     for column, label in enumerate(LABELS):
         which = (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(held.batch.values[:, column])
@@ -48,10 +47,12 @@ def _detection(axes: plt.Axes, scores: np.ndarray, truth: np.ndarray, title: str
     )
 
 
-def _reliability(axes: plt.Axes, said: np.ndarray, truth: np.ndarray) -> None:
-    parts = np.array_split(np.argsort(said), BINS)
+def _reliability(axes: plt.Axes, probabilities: np.ndarray, truth: np.ndarray) -> None:
+    parts = np.array_split(np.argsort(probabilities), BINS)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     axes.plot(
-        [said[part].mean() for part in parts], [truth[part].mean() for part in parts], marker="o"
+        [probabilities[part].mean() for part in parts],
+        [truth[part].mean() for part in parts],
+        marker="o",
     )
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="said", ylabel="came true")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share of positives")

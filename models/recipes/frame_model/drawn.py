@@ -1,7 +1,7 @@
-"""Screens and games drawn from a seed: harmless, free of anyone's rights, and of more looks than
-seven games and a few slides have.
+"""Screens and games drawn from a seed: harmless, free of rights, and more varied than the real ones
+in the footage.
 
-They are only learned from. Every figure is measured on real games and screens.
+They are used for training only; all figures are measured on real games and screens.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numpy.random import Generator
 from scanner.media.samples import Rgb
 
 from . import games, screens
-from .corpus import Row
+from .corpus import CorpusRow
 from .strokes import toned
 
-__all__ = ["draw", "drawn_rows", "parse"]
+__all__ = ["draw_scene", "drawn_rows", "parse_path"]
 
 Scene = Callable[[Generator], Rgb]
 
@@ -47,30 +47,30 @@ SCENES: dict[str, tuple[str, Scene]] = {
     },
     **{scene.__name__: ("rendered_3d", scene) for scene in (games.corridor, games.landscape)},
 }
-"""Name -> what it would be called in the manifest, and what draws it."""
+"""Name -> label in the manifest's form, and the function that draws it."""
 
 
-def draw(path: str) -> Rgb:
-    """The picture of a drawn row, H x W x 3 uint8.
+def draw_scene(path: str) -> Rgb:
+    """Draw the picture of a row, H x W x 3 uint8.
 
     >>> draw("drawn/slide/3").shape
     (360, 640, 3)
     """
-    name, number = parse(path)
+    name, number = parse_path(path)
     rng = np.random.default_rng([list(SCENES).index(name), number])
     return toned(SCENES[name][1](rng), rng)
 
 
-def drawn_rows(each: int) -> tuple[Row, ...]:
-    """``each`` pictures of every scene, in the manifest's form; a scene is a group."""
+def drawn_rows(each: int) -> tuple[CorpusRow, ...]:
+    """Return rows for ``each`` pictures of every scene; a scene is a group."""
     return tuple(
-        Row(path=f"drawn/{name}/{number}", task="drawn", label=label, group=f"drawn-{name}")
+        CorpusRow(path=f"drawn/{name}/{number}", task="drawn", label=label, group=f"drawn-{name}")
         for name, (label, _) in SCENES.items()
         for number in range(each)
     )
 
 
-def parse(path: str) -> tuple[str, int]:
+def parse_path(path: str) -> tuple[str, int]:
     """
     >>> parse("drawn/slide/3")
     ('slide', 3)

@@ -1,4 +1,4 @@
-"""The shipped files: the ONNX graphs, their manifest and its golden scores."""
+"""Export of the frame model: ONNX graphs, manifest and golden scores."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from scanner.scoring.golden import check_model, record_golden, write_golden
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 
-from .calibration import Advice, Calibrated
+from .calibration import FittedPolicy, LabelCalibration
 from .corpus import LABELS, MEDIA
 from .pictures import SIDE
 
 __all__ = [
     "OUTPUTS",
-    "Facts",
+    "FrameModelFacts",
     "cost_ratio",
     "open_session",
     "write_golden_scores",
@@ -37,26 +37,34 @@ __all__ = [
 OPSET = 17
 OUTPUTS = ("label_logits", "medium_logits", "embedding")
 REPEATS = 30
+ORIGIN = (
+    "MobileNetV2 1.0/224 trained on ImageNet (google-coral/test_data, Apache-2.0), "
+    "heads trained by models/recipes/train.py"
+)
+TRAINING_DATA = (
+    "Surveillance fights (MIT), weapons, fire and ordinary video (CC BY 4.0), "
+    "rendered games, drawn pictures; see README.md"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the manifest says beside the graph."""
+class FrameModelFacts:
+    """The contents of the manifest."""
 
     name: str
     version: str
-    calibrated: Mapping[str, Calibrated]
-    advice: Mapping[str, Advice]
+    calibrated: Mapping[str, LabelCalibration]
+    advice: Mapping[str, FittedPolicy]
     temperature: float
-    """Of the medium's softmax."""
+    """The temperature of the medium's softmax."""
     offsets: NDArray[np.float64]
-    """Added to the medium's logits."""
+    """The offsets added to the medium's logits."""
     quality: Mapping[str, str] = field(default_factory=dict)
-    """Name of a figure -> value and interval, in words."""
+    """Name of a figure -> value and interval as text."""
 
 
 def write_graph(model: nn.Module, path: Path) -> None:
-    """Export with a dynamic batch, all weights inside the file."""
+    """Export with a dynamic batch and all weights in the file."""
     model = model.eval().to(memory_format=torch.contiguous_format)
     picture = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     buffer = io.BytesIO()
@@ -79,8 +87,8 @@ def write_graph(model: nn.Module, path: Path) -> None:
 
 
 def cost_ratio(path: Path, plain: Path) -> float:
-    """CPU time of the graph at batch 1 on one thread, in units of the plain backbone's: the median
-    of paired runs."""
+    """Return the CPU time of the graph for one picture on one thread, relative to the plain
+    backbone: the median of paired runs."""
     ours, theirs = open_session(path), open_session(plain)
     picture = np.random.default_rng(0).integers(0, 256, size=(1, SIDE, SIDE, 3), dtype=np.uint8)
     floats = (picture.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
@@ -102,14 +110,14 @@ def _cpu(run: Callable[[], object]) -> float:
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """One thread on the CPU, as the scanner runs it."""
+    """Open a session with one thread on the CPU, as the scanner does."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def write_manifest(folder: Path, file: str, half: str, facts: Facts) -> None:
-    """``model.toml`` beside the graph and its fp16 twin."""
+def write_manifest(folder: Path, file: str, half: str, facts: FrameModelFacts) -> None:
+    """Write ``model.toml`` for the graph and its fp16 version."""
     digest, half_digest = (
         hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (file, half)
     )
@@ -123,8 +131,8 @@ sha256 = "{digest}"
 fp16 = {{ file = "{half}", sha256 = "{half_digest}" }}
 opset = {OPSET}
 licence = "Apache-2.0"
-origin = "MobileNetV2 1.0/224 trained on ImageNet (google-coral/test_data, Apache-2.0), heads trained by models/recipes/train.py"
-training_data = "Surveillance fights (MIT), weapons, fire and ordinary video (CC BY 4.0), rendered games, drawn pictures; see README.md"
+origin = "{ORIGIN}"
+training_data = "{TRAINING_DATA}"
 
 [input]
 name = "image"
@@ -157,7 +165,7 @@ kind = "embedding"
     (folder / "model.toml").write_text(text, "utf-8")
 
 
-def _label(label: str, calibrated: Calibrated, advice: Advice) -> str:
+def _label(label: str, calibrated: LabelCalibration, advice: FittedPolicy) -> str:
     return f"""
 [labels.{label}]
 training_prior = {calibrated.prior:.5f}
@@ -172,7 +180,7 @@ shadow = {str(advice.shadow).lower()}
 
 
 def write_golden_scores(folder: Path) -> float:
-    """Record what the scanner's own scorer says of made-up pictures, and check it once: the largest
+    """Record golden scores with the scanner's scorer, compare them once, and return the largest
     difference."""
     scorer = load_onnx(folder, read_manifest(folder))
     write_golden(folder, record_golden(scorer))

@@ -1,5 +1,5 @@
-"""The cache: each view's activations at the split and its embedding, written once and shard by
-shard, so that work resumes."""
+"""The cache of activations and embeddings of all views, written shard by shard so that a run can
+resume."""
 
 from __future__ import annotations
 
@@ -18,33 +18,32 @@ from scanner.media.samples import Rgb
 from scanner.types import Fit
 
 from .backbone import SPLIT, embed, normalise, texture_of
-from .corpus import Row, teach
-from .pictures import Picture, as_frame, pictures_of, shrink
-from .views import make_view, settle
+from .corpus import CorpusRow, training_target
+from .pictures import Picture, pictures_of, scale_to_input, to_video_frame
+from .views import hide_small_gun, make_view
 
-__all__ = ["OUTSIDE", "Batch", "Extraction", "extract", "load"]
+__all__ = ["OUTSIDE", "ViewBatch", "ViewExtraction", "extract", "load"]
 
 SHARD = 64
 """Rows of the manifest in one file of the cache."""
 BATCH = 4
 FRAMES = {"violence_clip": 8, "benign_video": 12, "game_video": 12}
-"""Most frames taken from a clip of each task."""
+"""The most frames taken from a clip of each task."""
 OUTSIDE = -1
-"""The fold of pictures that are measured on and never learned from."""
+"""The fold of pictures that are used for measuring only."""
 BACKDROPS = 40
-"""Ordinary camera frames kept for each fold, to stand behind or beside its other pictures."""
+"""The number of ordinary camera frames of each fold that serve as backgrounds and insets."""
 
 
 KEPT_FIELDS = ("embedding", "values", "medium", "gun_width", "row", "frame", "view")
-"""Of a shard, what is learned from as it is; the activations are boiled down to their texture."""
+"""The arrays of a shard that are loaded unchanged; activations are reduced to their texture."""
 Shard = dict[str, NDArray[np.generic]]
 """The arrays of one file of the cache: ``KEPT_FIELDS`` and ``middle``, the activations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extraction:
-    """What to make of the rows: everything that the cache's content depends on, beside code and
-    weights."""
+class ViewExtraction:
+    """The parameters of an extraction, which determine the cache together with code and weights."""
 
     data: Path
     cache: Path
@@ -53,17 +52,17 @@ class Extraction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Views, ready to be learned from; all arrays share their first axis."""
+class ViewBatch:
+    """Views as training data; all arrays share their first axis."""
 
     embedding: NDArray[np.float32]
-    """N x 1280 of the untouched backbone."""
+    """N x 1280: the embedding of the frozen backbone."""
     texture: NDArray[np.float32]
     """N x 288: ``texture_of`` the activations before block ``SPLIT``."""
     values: NDArray[np.float32]
     """N x labels: 1, 0 or NaN."""
     trust: NDArray[np.float32]
-    """N x labels: how far each value counts."""
+    """N x labels: the weight of each value."""
     medium: NDArray[np.int64]
     gun_width: NDArray[np.float32]
     row: NDArray[np.int64]
@@ -76,14 +75,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.row)
 
-    def take(self, which: NDArray[np.generic]) -> Batch:
-        """The views at ``which`` (indices or a mask)."""
-        return Batch(**{name: getattr(self, name)[which] for name in self.__dataclass_fields__})
+    def take(self, which: NDArray[np.generic]) -> ViewBatch:
+        """Select the views at ``which`` (indices or a mask)."""
+        return ViewBatch(**{name: getattr(self, name)[which] for name in self.__dataclass_fields__})
 
-    def followed_by(self, other: Batch, *, rows: int) -> Batch:
-        """These views, then ``other``'s, whose rows come after the ``rows`` of these."""
+    def followed_by(self, other: ViewBatch, *, rows: int) -> ViewBatch:
+        """Append the views of ``other``, whose rows follow the ``rows`` of these."""
         other = replace(other, row=other.row + rows)
-        return Batch(
+        return ViewBatch(
             **{
                 name: np.concatenate([getattr(self, name), getattr(other, name)])
                 for name in self.__dataclass_fields__
@@ -92,16 +91,16 @@ class Batch:
 
 
 def extract(
-    rows: Sequence[Row],
+    rows: Sequence[CorpusRow],
     folds: dict[str, int],
     blocks: nn.Sequential,
-    plan: Extraction,
+    plan: ViewExtraction,
     *,
     views: int,
-    behind: Sequence[Row],
+    behind: Sequence[CorpusRow],
 ) -> None:
-    """Fill the cache with view 0 to ``views`` - 1 of every row, before scenes of ``behind``; what
-    is there already stays."""
+    """Add views 0 to ``views`` - 1 of all rows to the cache, unless they exist; ``behind`` has the
+    backgrounds."""
     plan.cache.mkdir(parents=True, exist_ok=True)
     backdrops: dict[int, list[Rgb]] | None = None
     for view in range(views):
@@ -115,8 +114,8 @@ def extract(
             print(f"view {view}: {min(start + SHARD, len(rows))}/{len(rows)} rows", flush=True)
 
 
-def load(rows: Sequence[Row], cache: Path, fit: Fit, *, views: int) -> Batch:
-    """All cached views below ``views`` of these rows.
+def load(rows: Sequence[CorpusRow], cache: Path, fit: Fit, *, views: int) -> ViewBatch:
+    """Load all cached views below ``views`` of these rows.
 
     Raises:
         FileNotFoundError: nothing is cached.
@@ -135,13 +134,15 @@ def load(rows: Sequence[Row], cache: Path, fit: Fit, *, views: int) -> Batch:
                 texture_of(torch.from_numpy(data["middle"]).float()).numpy()
             )
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    trust = np.stack([teach(row).trust for row in rows])
-    return Batch(**whole, trust=trust[whole["row"]])
+    trust = np.stack([training_target(row).trust for row in rows])
+    return ViewBatch(**whole, trust=trust[whole["row"]])
 
 
-def ordinary_frames(rows: Sequence[Row], folds: dict[str, int], data: Path) -> dict[int, list[Rgb]]:
-    """Fold -> frames of ordinary camera scenes, spread over that fold's clips; ``OUTSIDE`` -> some
-    of every fold's."""
+def ordinary_frames(
+    rows: Sequence[CorpusRow], folds: dict[str, int], data: Path
+) -> dict[int, list[Rgb]]:
+    """Return frames of ordinary camera scenes of different clips by fold; ``OUTSIDE`` has those of
+    all folds."""
     ordinary = [
         row for row in rows if row.task in {"violence_clip", "benign_video"} and row.label == "0"
     ]
@@ -154,13 +155,13 @@ def ordinary_frames(rows: Sequence[Row], folds: dict[str, int], data: Path) -> d
 
 
 def _shard(
-    rows: Sequence[Row],
+    rows: Sequence[CorpusRow],
     start: int,
     view: int,
     folds: dict[str, int],
     backdrops: dict[int, list[Rgb]],
     blocks: nn.Sequential,
-    plan: Extraction,
+    plan: ViewExtraction,
 ) -> Shard:
     images, facts = [], []
     for index in range(start, min(start + SHARD, len(rows))):
@@ -168,7 +169,7 @@ def _shard(
         for frame, (image, shown) in enumerate(_views(rows[index], view, behind, plan)):
             images.append(image)
             facts.append(
-                (shown.lesson.values, shown.lesson.medium, shown.gun_width(), index, frame, view)
+                (shown.target.values, shown.target.medium, shown.gun_width(), index, frame, view)
             )
     values, medium, gun_width, row, number, views = zip(*facts, strict=True)
     middle, embedding = _activations(np.stack(images), blocks)
@@ -185,26 +186,25 @@ def _shard(
 
 
 def _views(
-    row: Row, view: int, backdrops: Sequence[Rgb], plan: Extraction
+    row: CorpusRow, view: int, backdrops: Sequence[Rgb], plan: ViewExtraction
 ) -> Iterator[tuple[Rgb, Picture]]:
-    """The network's input and what it shows, for each frame of a row; the same for ever, given the
+    """Yield the network's input and its picture for each frame of a row; deterministic for a
     seed."""
     for number, (frame, picture) in enumerate(
         pictures_of(plan.data, row, most=FRAMES.get(row.task, 1))
     ):
         if view == 0:
-            yield shrink(frame, plan.fit), settle(picture)
+            yield scale_to_input(frame, plan.fit), hide_small_gun(picture)
             continue
         rng = np.random.default_rng([plan.seed, zlib.crc32(row.path.encode()), number, view])
         shown = make_view(picture, rng, backdrops)
-        yield shrink(as_frame(shown.rgb), plan.fit), shown
+        yield scale_to_input(to_video_frame(shown.rgb), plan.fit), shown
 
 
 def _activations(
     images: NDArray[np.uint8], blocks: nn.Sequential
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Where the blocks are: on a GPU if there is one, whose embeddings differ from a CPU's by
-    rounding."""
+    """Compute activations and embeddings on the device of the blocks."""
     middles, embeddings = [], []
     device = next(blocks.parameters()).device
     with torch.inference_mode():
@@ -218,7 +218,7 @@ def _activations(
 
 
 def _write(path: Path, shard: Shard) -> None:
-    """Whole or not at all: a cut-off run leaves no half shard."""
+    """Write a shard atomically, so that an interrupted run leaves no partial one."""
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, **shard)
     partial.rename(path)

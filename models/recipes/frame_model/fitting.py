@@ -1,5 +1,4 @@
-"""Heads on the frozen backbone: which views count how much, and the one best answer of a convex
-problem."""
+"""Fitting the heads on the frozen backbone: weights of views, and the minimum of a convex loss."""
 
 from __future__ import annotations
 
@@ -13,23 +12,31 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .backbone import Clues, Heads
-from .corpus import LABELS, MEDIA, Row
-from .features import Batch
+from .backbone import HeadInputs, Heads
+from .corpus import LABELS, MEDIA, CorpusRow
+from .features import ViewBatch
 
-__all__ = ["RIDGE", "Logits", "chances", "fit_heads", "minimise", "predict", "worth"]
+__all__ = [
+    "RIDGE",
+    "Logits",
+    "fit_heads",
+    "minimise",
+    "predict",
+    "sample_weights",
+    "sampling_weights",
+]
 
 RIDGE: Mapping[str, float] = {"fight": 0.3, "gun": 1.0, "fire": 0.5, "smoke": 0.5, "medium": 0.003}
-"""Weight of the squared coefficients beside the mean loss, chosen by cross-validation over 0.001 to
-3."""
+"""The weight of the ridge penalty relative to the mean loss, chosen by cross-validation from 0.001
+to 3."""
 DRAWN_SHARE = 0.5
-"""How far a drawn picture counts beside a filmed or played one."""
+"""The weight of a drawn picture relative to a real one."""
 STEPS = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logits:
-    """What a model says of a batch."""
+    """The outputs of a model for a batch."""
 
     labels: NDArray[np.float32]
     """N x labels."""
@@ -37,9 +44,9 @@ class Logits:
     """N x media."""
 
 
-def chances(batch: Batch, rows: Sequence[Row]) -> NDArray[np.float64]:
-    """How much each view counts, summing to 1: large groups and plentiful kinds of footage by the
-    root of their size."""
+def sampling_weights(batch: ViewBatch, rows: Sequence[CorpusRow]) -> NDArray[np.float64]:
+    """Return the weight of each view; groups and kinds of footage count by the root of their size,
+    and weights sum to 1."""
     groups = [rows[index].group for index in batch.row]
     strata = [rows[index].stratum for index in batch.row]
     sizes = Counter(groups)
@@ -53,10 +60,10 @@ def chances(batch: Batch, rows: Sequence[Row]) -> NDArray[np.float64]:
     return chance / chance.sum()
 
 
-def worth(batch: Batch, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
-    """Loss weights (N x labels, N): every label's two answers count alike, and so does every
-    medium; each sums to 1."""
-    chance = chances(batch, rows)
+def sample_weights(batch: ViewBatch, rows: Sequence[CorpusRow]) -> tuple[Tensor, Tensor]:
+    """Return the weights in the losses (N x labels, N), balanced over the values of each label and
+    over media; each sums to 1."""
+    chance = sampling_weights(batch, rows)
     labels = np.where(np.isnan(batch.values), 0.0, batch.trust) * chance[:, None]
     for column in range(labels.shape[1]):
         for answer in (0.0, 1.0):
@@ -70,53 +77,59 @@ def worth(batch: Batch, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
 
 
 def fit_heads(
-    batch: Batch, rows: Sequence[Row], classifier: nn.Linear, ridge: Mapping[str, float] = RIDGE
+    batch: ViewBatch,
+    rows: Sequence[CorpusRow],
+    classifier: nn.Linear,
+    ridge: Mapping[str, float] = RIDGE,
 ) -> Heads:
-    """The heads of least ridge-penalised loss on these views: no seed, no schedule, the same answer
-    every time."""
+    """Fit the heads with the lowest ridge-penalised loss on these views; deterministic."""
     embedding, texture = torch.from_numpy(batch.embedding), torch.from_numpy(batch.texture)
-    heads = Heads(Clues(classifier)).requires_grad_(False)
+    heads = Heads(HeadInputs(classifier)).requires_grad_(False)
     heads.clues.learn(embedding, texture)
     for_labels, for_medium = heads.clues(embedding, texture)
     values, media = torch.from_numpy(batch.values), torch.from_numpy(batch.medium)
-    by_label, by_medium = worth(batch, rows)
+    by_label, by_medium = sample_weights(batch, rows)
     for column, label in enumerate(LABELS):
         known = ~values[:, column].isnan()
         seen = for_labels[known] * heads.clues.allowed(label)
         answer = _fit_label(seen, values[known, column], by_label[known, column], ridge[label])
         heads.labels.weight[column], heads.labels.bias[column] = answer
-    said = media >= 0
-    seen = for_medium[said] * heads.clues.allowed("medium")
+    has_medium = media >= 0
+    seen = for_medium[has_medium] * heads.clues.allowed("medium")
     heads.medium.weight[:], heads.medium.bias[:] = _fit_medium(
-        seen, media[said], by_medium[said], ridge["medium"]
+        seen, media[has_medium], by_medium[has_medium], ridge["medium"]
     )
     return heads.eval()
 
 
-def _fit_label(seen: Tensor, truth: Tensor, worth: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+def _fit_label(
+    seen: Tensor, truth: Tensor, sample_weights: Tensor, ridge: float
+) -> tuple[Tensor, Tensor]:
     weight, bias = torch.zeros(seen.shape[1]), torch.zeros(())
 
     def loss() -> Tensor:
         each = functional.binary_cross_entropy_with_logits(
             seen @ weight + bias, truth, reduction="none"
         )
-        return (each * worth).sum() + ridge * weight.square().sum()
+        return (each * sample_weights).sum() + ridge * weight.square().sum()
 
     return minimise(loss, weight, bias)
 
 
-def _fit_medium(seen: Tensor, truth: Tensor, worth: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+def _fit_medium(
+    seen: Tensor, truth: Tensor, sample_weights: Tensor, ridge: float
+) -> tuple[Tensor, Tensor]:
     weight, bias = torch.zeros(len(MEDIA), seen.shape[1]), torch.zeros(len(MEDIA))
 
     def loss() -> Tensor:
         each = functional.cross_entropy(seen @ weight.T + bias, truth, reduction="none")
-        return (each * worth).sum() + ridge * weight.square().sum()
+        return (each * sample_weights).sum() + ridge * weight.square().sum()
 
     return minimise(loss, weight, bias)
 
 
 def minimise(loss: Callable[[], Tensor], weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Where ``loss`` is least, from zero, in ``STEPS`` steps of L-BFGS."""
+    """Minimise ``loss`` from zero in ``STEPS`` steps of L-BFGS."""
     parameters = [weight.requires_grad_(), bias.requires_grad_()]
     optimiser = torch.optim.LBFGS(parameters, max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -130,8 +143,8 @@ def minimise(loss: Callable[[], Tensor], weight: Tensor, bias: Tensor) -> tuple[
     return weight.detach(), bias.detach()
 
 
-def predict(heads: Heads, batch: Batch) -> Logits:
-    """Logits of every view, in order."""
+def predict(heads: Heads, batch: ViewBatch) -> Logits:
+    """Return the logits of all views, in order."""
     with torch.inference_mode():
         labels, medium = heads(torch.from_numpy(batch.embedding), torch.from_numpy(batch.texture))
     return Logits(labels=labels.numpy(), medium=medium.numpy())

@@ -1,5 +1,5 @@
-"""Cross-validation by group: every view is judged by heads that never saw its camera, scene or
-game."""
+"""Cross-validation by group: each view is scored by heads that were trained without its camera,
+scene or game."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .backbone import Heads
-from .corpus import LABELS, MEDIA, Row
-from .features import OUTSIDE, Batch
+from .corpus import LABELS, MEDIA, CorpusRow
+from .features import OUTSIDE, ViewBatch
 from .fitting import RIDGE, fit_heads, predict
 
-__all__ = ["FOLDS", "HeldOut", "cross_validate"]
+__all__ = ["FOLDS", "HeldOutViews", "cross_validate"]
 
 FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
-    """Logits from outside: each view's by the fold that did not learn from its group."""
+class HeldOutViews:
+    """Held-out logits of views, each by heads that were trained without its group."""
 
-    batch: Batch
-    rows: Sequence[Row]
+    batch: ViewBatch
+    rows: Sequence[CorpusRow]
     fold: NDArray[np.int64]
-    """Of each view; ``OUTSIDE`` for pictures that no fold learns from (the ImageNet ones)."""
+    """The fold of each view; ``OUTSIDE`` for pictures that are in no training set (ImageNet)."""
     labels: NDArray[np.float64]
     """N x labels; of views outside the folds, the mean over folds."""
     medium: NDArray[np.float64]
     strangers: NDArray[np.float64]
-    """Folds x M x labels: what each fold says of the M views outside the folds."""
+    """Folds x M x labels: the logits of each fold's heads for the M views outside the folds."""
 
-    def take(self, which: NDArray[np.bool_]) -> HeldOut:
-        """The views of a mask that has all views outside the folds, or none of them."""
+    def take(self, which: NDArray[np.bool_]) -> HeldOutViews:
+        """Select the views of a mask, which has all views outside the folds or none of them."""
         outside = which[self.fold == OUTSIDE]
         return replace(
             self,
@@ -63,17 +63,17 @@ class HeldOut:
 
 
 def cross_validate(
-    batch: Batch,
-    rows: Sequence[Row],
+    batch: ViewBatch,
+    rows: Sequence[CorpusRow],
     folds: Mapping[str, int],
     classifier: nn.Linear,
     ridge: Mapping[str, float] = RIDGE,
-) -> tuple[HeldOut, tuple[Heads, ...]]:
-    """Fit the heads once for each fold left out and let them judge that fold; also those heads, by
+) -> tuple[HeldOutViews, tuple[Heads, ...]]:
+    """Fit heads without each fold and score that fold with them; return the logits and the heads by
     fold."""
     fold = np.array([folds.get(rows[index].group, OUTSIDE) for index in batch.row])
     labels, medium = np.zeros((len(batch), len(LABELS))), np.zeros((len(batch), len(MEDIA)))
-    outside, said, every = np.flatnonzero(fold == OUTSIDE), [], []
+    outside, outside_labels, every = np.flatnonzero(fold == OUTSIDE), [], []
     for left_out in range(FOLDS):
         heads = fit_heads(batch.take((fold >= 0) & (fold != left_out)), rows, classifier, ridge)
         every.append(heads)
@@ -81,15 +81,15 @@ def cross_validate(
         judged = predict(heads, batch.take(inside))
         labels[inside], medium[inside] = judged.labels, judged.medium
         strange = predict(heads, batch.take(outside))
-        said.append(strange.labels)
+        outside_labels.append(strange.labels)
         labels[outside] += strange.labels / FOLDS
         medium[outside] += strange.medium / FOLDS
-    held = HeldOut(
+    held = HeldOutViews(
         batch=batch,
         rows=rows,
         fold=fold,
         labels=labels,
         medium=medium,
-        strangers=np.stack(said).astype(float),
+        strangers=np.stack(outside_labels).astype(float),
     )
     return held, tuple(every)

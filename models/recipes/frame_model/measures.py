@@ -1,4 +1,4 @@
-"""Figures of quality, each with an interval by bootstrap over groups."""
+"""Measures of quality, with intervals by bootstrap over groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A measured value and where 95 % of the resampled ones lie."""
+    """A measured value with its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -29,7 +29,7 @@ class Figure:
 
 
 def auc(scores: Array, truth: Array) -> float:
-    """Chance that a positive scores above a negative, ties counted half.
+    """Return the probability that a positive scores above a negative; ties count half.
 
     >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1]))
     0.875
@@ -44,7 +44,7 @@ def auc(scores: Array, truth: Array) -> float:
 
 
 def threshold_at(negatives: Array, rate: float) -> float:
-    """The lowest threshold that at most a share ``rate`` of the negatives lies above.
+    """Return the lowest threshold that at most a share ``rate`` of the negatives lies above.
 
     >>> threshold_at(np.arange(100.0), 0.02)
     97.0
@@ -54,12 +54,12 @@ def threshold_at(negatives: Array, rate: float) -> float:
 
 
 def recall_at(positives: Array, negatives: Array, rate: float) -> float:
-    """Share of positives above the threshold that lets a share ``rate`` of the negatives through."""
+    """Return the recall at the threshold that a share ``rate`` of the negatives exceeds."""
     return float((positives > threshold_at(negatives, rate)).mean())
 
 
 def calibration_error(probabilities: Array, truth: Array, bins: int = 10) -> float:
-    """Mean gap between what was said and what came true, over bins of equal count.
+    """Return the expected calibration error, over bins of equal count.
 
     >>> calibration_error(np.full(10, 0.2), np.repeat([0, 1], [8, 2]))
     0.0
@@ -75,9 +75,9 @@ def calibration_error(probabilities: Array, truth: Array, bins: int = 10) -> flo
 def bootstrap(
     measure: Callable[[NDArray[np.int64]], float], groups: Sequence[str], *, seed: int = 0
 ) -> Figure:
-    """``measure`` on all examples, and on resamples of whole groups; it gets indices of examples.
+    """Compute ``measure`` on all examples and on resamples of whole groups.
 
-    Resamples on which it is not defined (NaN) are left out of the interval.
+    ``measure`` gets indices of examples. Resamples for which it is NaN are ignored.
     """
     names, place = np.unique(np.asarray(groups), return_inverse=True)
     members = [np.flatnonzero(place == index) for index in range(len(names))]

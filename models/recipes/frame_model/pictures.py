@@ -1,4 +1,4 @@
-"""Pictures out of files, and the small arrays that a network sees, made as the scanner makes them."""
+"""Reading pictures from files, and scaling them to the network's input as the scanner does."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from scanner.media.samples import Rgb
 from scanner.media.scale import Scaler, displayed_size
 from scanner.types import Fit, FrameSpec
 
-from .corpus import Lesson, Row, teach
-from .drawn import draw
+from .corpus import CorpusRow, TrainingTarget, training_target
+from .drawn import draw_scene
 
-__all__ = ["SIDE", "Picture", "as_frame", "open_frames", "pictures_of", "shrink"]
+__all__ = ["SIDE", "Picture", "open_frames", "pictures_of", "scale_to_input", "to_video_frame"]
 
 SIDE = 224
-"""Pixels of the square that the network sees."""
+"""The side in pixels of the network's input."""
 LONGEST = 640
-"""Longest side, in pixels, of a picture before its views are made; most of the footage is 360p."""
+"""The longest side, in pixels, of a picture before changes; most of the footage is 360p."""
 FRAME_GAP = 0.5
 """Seconds between the frames taken from a clip."""
 TOLERANCE = 0.01
-"""Share of the gap by which a frame may come early: frame times rarely divide it."""
+"""The share of the gap by which a frame may be early, because frame times rarely divide it."""
 
 _SCALERS = {
     fit: (spec := FrameSpec(width=SIDE, height=SIDE, fit=fit), Scaler((spec,))) for fit in Fit
@@ -43,25 +43,24 @@ class Picture:
     rgb: Rgb
     """H x W x 3 uint8, longest side at most ``LONGEST``."""
     guns: NDArray[np.float32]
-    """N x 4: left, top, right, bottom of each labelled gun, in shares of the picture; empty where
-    none is boxed."""
-    lesson: Lesson
+    """N x 4: left, top, right, bottom of each gun's box, in shares of the picture; empty without
+    boxes."""
+    target: TrainingTarget
 
     def gun_width(self) -> float:
-        """Pixels that the widest gun has once the picture is ``SIDE`` wide; NaN where none is
-        boxed."""
+        """Return the width of the widest gun in pixels of the network's input; NaN without
+        boxes."""
         if not len(self.guns):
             return float("nan")
         return float((self.guns[:, 2] - self.guns[:, 0]).max() * SIDE)
 
     def showing(self, rgb: Rgb) -> Picture:
-        """The same scene with other pixels at the same places."""
+        """Return the picture with other pixels of the same scene and layout."""
         return replace(self, rgb=rgb)
 
 
 def open_frames(path: Path, *, most: int) -> Iterator[av.VideoFrame]:
-    """Up to ``most`` frames, ``FRAME_GAP`` apart or spread evenly where the clip is longer; one for
-    a still."""
+    """Yield up to ``most`` frames, at least ``FRAME_GAP`` apart and spread over the clip."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
@@ -75,28 +74,30 @@ def open_frames(path: Path, *, most: int) -> Iterator[av.VideoFrame]:
             due = at + gap * (1 - TOLERANCE)
 
 
-def pictures_of(folder: Path, row: Row, *, most: int) -> Iterator[tuple[av.VideoFrame, Picture]]:
-    """Each frame of one row, as decoded and as a ``Picture``."""
-    lesson, guns = teach(row), _read_boxes(folder / row.path)
+def pictures_of(
+    folder: Path, row: CorpusRow, *, most: int
+) -> Iterator[tuple[av.VideoFrame, Picture]]:
+    """Yield each frame of one row, as decoded and as a ``Picture``."""
+    target, guns = training_target(row), _read_boxes(folder / row.path)
     frames = (
-        (as_frame(draw(row.path)),)
+        (to_video_frame(draw_scene(row.path)),)
         if row.task == "drawn"
         else open_frames(folder / row.path, most=most)
     )
     for frame in frames:
-        yield frame, Picture(rgb=_bounded(frame), guns=guns, lesson=lesson)
+        yield frame, Picture(rgb=_bounded(frame), guns=guns, target=target)
 
 
-def shrink(frame: av.VideoFrame, fit: Fit) -> Rgb:
-    """``SIDE`` x ``SIDE`` x 3 uint8, made by the scanner's own scaler: a network must be served
-    what it was taught."""
+def scale_to_input(frame: av.VideoFrame, fit: Fit) -> Rgb:
+    """Scale a frame to ``SIDE`` x ``SIDE`` x 3 uint8 with the scanner's scaler, so that training
+    and scan have equal inputs."""
     turn = OrientationReader().read(frame)
     spec, scaler = _SCALERS[fit]
     return scaler.images(frame, displayed_size(frame, None, turn), turn)[spec]
 
 
-def as_frame(rgb: Rgb) -> av.VideoFrame:
-    """The way back from an array to something that swscale takes."""
+def to_video_frame(rgb: Rgb) -> av.VideoFrame:
+    """Convert an array to a video frame for swscale."""
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
 
 
@@ -109,7 +110,8 @@ def _bounded(frame: av.VideoFrame) -> Rgb:
 
 
 def _read_boxes(picture: Path) -> NDArray[np.float32]:
-    """YOLO lines (class, centre x, centre y, width, height) beside a picture, as corners."""
+    """Read the boxes of a picture from its YOLO file (class, centre x, centre y, width, height), as
+    corners."""
     boxes = picture.with_suffix(".txt")
     if not boxes.exists():
         return np.zeros((0, 4), np.float32)

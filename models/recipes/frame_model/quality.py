@@ -1,4 +1,4 @@
-"""The figures of the model card, all from views that the heads did not learn from."""
+"""The figures of the model card, measured on held-out views."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Advice, Calibrated, calibrate, harmless
+from .calibration import FittedPolicy, LabelCalibration, calibrate, harmless
 from .corpus import LABELS, MEDIA
-from .folds import FOLDS, HeldOut
+from .folds import FOLDS, HeldOutViews
 from .measures import Figure, auc, bootstrap, calibration_error, threshold_at
 
-__all__ = ["Line", "measure", "resampled"]
+__all__ = ["CardRow", "measure", "resampled"]
 
 STATED = 0.02
 """False positives on photographs at which recalls are given."""
@@ -35,26 +35,26 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class CardRow:
     """One row of the card's table."""
 
     subject: str
-    """What is asked: a label or the medium."""
+    """The label, or the medium."""
     what: str
     figure: Figure
     examples: int
     headline: bool = False
-    """Also told in the manifest."""
+    """True if the manifest states it too."""
 
 
 def measure(
-    held: HeldOut,
-    calibrated: Mapping[str, Calibrated],
-    advice: Mapping[str, Advice],
+    held: HeldOutViews,
+    calibrated: Mapping[str, LabelCalibration],
+    advice: Mapping[str, FittedPolicy],
     offsets: NDArray[np.float64],
-) -> tuple[Line, ...]:
-    """Every figure, in the card's order; ``offsets`` are added to the medium's logits, as in the
-    shipped model."""
+) -> tuple[CardRow, ...]:
+    """Return all figures, in the card's order; ``offsets`` are added to the medium's logits, as in
+    the exported model."""
     shipped = replace(held, medium=held.medium + offsets)
     return (
         *_fight(held),
@@ -67,7 +67,7 @@ def measure(
     )
 
 
-def _fight(held: HeldOut) -> Iterator[Line]:
+def _fight(held: HeldOutViews) -> Iterator[CardRow]:
     clips = held.stratum == "violence_clip"
     for name, plain in (
         ("as filmed", held.batch.view == 0),
@@ -83,7 +83,7 @@ def _fight(held: HeldOut) -> Iterator[Line]:
 
 
 def _by_clip(
-    held: HeldOut, which: Mask, label: str
+    held: HeldOutViews, which: Mask, label: str
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
     clips = np.unique(held.batch.row[which])
     logits = held.labels[:, LABELS.index(label)]
@@ -95,8 +95,8 @@ def _by_clip(
     )
 
 
-def _guns(held: HeldOut) -> Iterator[Line]:
-    found = _found(held, "gun")
+def _guns(held: HeldOutViews) -> Iterator[CardRow]:
+    found = _above_threshold(held, "gun")
     armed = held.label == "1"
     web, plain = (held.stratum == "weapon_web") & armed, held.batch.view == 0
     yield _share(
@@ -136,8 +136,8 @@ def _guns(held: HeldOut) -> Iterator[Line]:
         )
 
 
-def _fire(held: HeldOut) -> Iterator[Line]:
-    fire, smoke = _found(held, "fire"), _found(held, "smoke")
+def _fire(held: HeldOutViews) -> Iterator[CardRow]:
+    fire, smoke = _above_threshold(held, "fire"), _above_threshold(held, "smoke")
     scenes = (held.stratum == "fire") & (held.batch.view == 0)
     burning = scenes & (held.label != "normal")
     yield _share(
@@ -163,7 +163,7 @@ def _fire(held: HeldOut) -> Iterator[Line]:
     yield _share("smoke", "smoke found as smoke", held, smoke, burning & (held.label == "smoke"))
 
 
-def _medium(held: HeldOut) -> Iterator[Line]:
+def _medium(held: HeldOutViews) -> Iterator[CardRow]:
     others = np.logaddexp(held.medium[:, 1], held.medium[:, 2])
     camera = held.medium[:, 0] - others
     inside = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.medium >= 0)
@@ -200,8 +200,10 @@ def _medium(held: HeldOut) -> Iterator[Line]:
 
 
 def _recommended(
-    held: HeldOut, calibrated: Mapping[str, Calibrated], advice: Mapping[str, Advice]
-) -> Iterator[Line]:
+    held: HeldOutViews,
+    calibrated: Mapping[str, LabelCalibration],
+    advice: Mapping[str, FittedPolicy],
+) -> Iterator[CardRow]:
     for column, label in enumerate(LABELS):
         shown = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.values[:, column] == 1)
         evident = calibrated[label].evidence(held.labels[:, column]) >= advice[label].level
@@ -210,18 +212,20 @@ def _recommended(
         yield _share(label, "stills that reach the recommended threshold", held, flagged, shown)
 
 
-def _calibration(held: HeldOut, calibrated: Mapping[str, Calibrated]) -> Iterator[Line]:
+def _calibration(
+    held: HeldOutViews, calibrated: Mapping[str, LabelCalibration]
+) -> Iterator[CardRow]:
     for column, label in enumerate(LABELS):
         which = np.flatnonzero(
             (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(held.batch.values[:, column])
         )
-        said = calibrated[label].probability(held.labels[which, column])
+        probabilities = calibrated[label].probability(held.labels[which, column])
         truth = held.batch.values[which, column].astype(float)
         groups = held.group[which].tolist()
         yield _line(
             label,
             "calibration error",
-            resampled(calibration_error, said, truth),
+            resampled(calibration_error, probabilities, truth),
             groups,
         )
         strange = _calibrated_by_others(held, label)[which]
@@ -233,20 +237,20 @@ def _calibration(held: HeldOut, calibrated: Mapping[str, Calibrated]) -> Iterato
         )
 
 
-def _calibrated_by_others(held: HeldOut, label: str) -> NDArray[np.float64]:
-    """Probabilities of each fold's views by a calibration that was fitted without that fold."""
-    said = np.full(len(held.fold), np.nan)
+def _calibrated_by_others(held: HeldOutViews, label: str) -> NDArray[np.float64]:
+    """Return the probabilities of each fold's views, calibrated on the other folds."""
+    probabilities = np.full(len(held.fold), np.nan)
     for fold in range(FOLDS):
         own = held.fold == fold
-        said[own] = calibrate(held.take(~own), label).probability(
+        probabilities[own] = calibrate(held.take(~own), label).probability(
             held.labels[own, LABELS.index(label)]
         )
-    return said
+    return probabilities
 
 
-def _flags(held: HeldOut) -> Iterator[Line]:
+def _flags(held: HeldOutViews) -> Iterator[CardRow]:
     for label in LABELS:
-        found = _found(held, label)
+        found = _above_threshold(held, label)
         for kind, which in harmless(held, label).items():
             if kind != "photographs":
                 yield _share(
@@ -258,9 +262,9 @@ def _flags(held: HeldOut) -> Iterator[Line]:
                 )
 
 
-def _found(held: HeldOut, label: str) -> Mask:
-    """Views above the threshold of their own fold, which lets ``STATED`` of the photographs
-    through."""
+def _above_threshold(held: HeldOutViews, label: str) -> Mask:
+    """Return the mask of views above the threshold of their fold, which ``STATED`` of the
+    photographs exceed."""
     column = LABELS.index(label)
     photographs = harmless(held, label)["photographs"][held.fold < 0]
     found = np.zeros(len(held.fold), bool)
@@ -270,7 +274,7 @@ def _found(held: HeldOut, label: str) -> Mask:
     return found
 
 
-def _share(subject: str, what: str, held: HeldOut, found: Mask, which: Mask) -> Line:
+def _share(subject: str, what: str, held: HeldOutViews, found: Mask, which: Mask) -> CardRow:
     hits = found[which]
     return _line(subject, what, lambda pick: float(hits[pick].mean()), held.group[which].tolist())
 
@@ -286,8 +290,8 @@ def resampled(
 
 def _line(
     subject: str, what: str, measured: Callable[[NDArray[np.int64]], float], groups: list[str]
-) -> Line:
-    return Line(
+) -> CardRow:
+    return CardRow(
         subject=subject,
         what=what,
         figure=bootstrap(measured, groups),

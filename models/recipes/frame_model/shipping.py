@@ -1,5 +1,5 @@
-"""A model's folder, from heads and what they said of footage that they never saw: the shipped one,
-and one for each fold."""
+"""Writing model folders from heads and held-out logits: the released model, and one for each
+fold."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import torch
 from torch import nn
 
 from .backbone import FrameModel, Heads
-from .calibration import advise, calibrate, calibrate_medium
+from .calibration import calibrate, calibrate_medium, fit_policy
 from .corpus import LABELS, MEDIA
-from .export import Facts, write_golden_scores, write_graph, write_manifest
+from .export import FrameModelFacts, write_golden_scores, write_graph, write_manifest
 from .features import OUTSIDE
-from .folds import FOLDS, HeldOut
-from .precision import HalfModel
+from .folds import FOLDS, HeldOutViews
+from .fp16 import Fp16Model
 
-__all__ = ["FILE", "judge", "write_folds", "write_model"]
+__all__ = ["FILE", "fit_facts", "write_folds", "write_model"]
 
 FILE, HALF = "frame.onnx", "frame.fp16.onnx"
 
 
-def judge(held: HeldOut, *, name: str, version: str) -> Facts:
-    """Calibration and advice, fitted on what was said of footage that was held out."""
+def fit_facts(held: HeldOutViews, *, name: str, version: str) -> FrameModelFacts:
+    """Fit calibration and policies on held-out logits."""
     calibrated = {label: calibrate(held, label) for label in LABELS}
     temperature, offsets = calibrate_medium(held)
     camera = (held.medium + offsets).argmax(axis=1) == MEDIA.index("camera")
-    advice = {label: advise(held, label, calibrated[label], camera) for label in LABELS}
-    return Facts(
+    advice = {label: fit_policy(held, label, calibrated[label], camera) for label in LABELS}
+    return FrameModelFacts(
         name=name,
         version=version,
         calibrated=calibrated,
@@ -39,36 +39,36 @@ def judge(held: HeldOut, *, name: str, version: str) -> Facts:
     )
 
 
-def write_model(folder: Path, facts: Facts, model: FrameModel) -> float:
-    """Both graphs, manifest and golden scores; the medium's offsets go into the model.
+def write_model(folder: Path, facts: FrameModelFacts, model: FrameModel) -> float:
+    """Write both graphs, manifest and golden scores; the medium's offsets become part of the model.
 
     The largest difference of a golden score.
     """
     model.heads.medium.bias += torch.from_numpy(facts.offsets).float()
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(model, folder / FILE)
-    write_graph(HalfModel(model), folder / HALF)
+    write_graph(Fp16Model(model), folder / HALF)
     write_manifest(folder, FILE, HALF, facts)
     return write_golden_scores(folder)
 
 
 def write_folds(
     folder: Path,
-    held: HeldOut,
+    held: HeldOutViews,
     heads: Sequence[Heads],
     blocks: nn.Sequential,
     *,
     name: str,
     version: str,
 ) -> None:
-    """``fold-K/NAME`` for each fold, a model that learned and was calibrated without the rows that
-    ``folds.csv`` gives to fold K: what it says of them, nobody has told it.
+    """Write ``fold-K/NAME`` for each fold, a model that was trained and calibrated without the rows
+    of fold K in ``folds.csv``.
 
-    Pictures that no fold learns from are dealt out in turn.
+    Pictures that are in no training set are assigned to the folds in turn.
     """
     for left_out, own in enumerate(heads):
         others = held.take(held.fold != left_out)
-        facts = judge(others, name=name, version=f"{version}-fold{left_out}")
+        facts = fit_facts(others, name=name, version=f"{version}-fold{left_out}")
         write_model(folder / f"fold-{left_out}" / name, facts, FrameModel(blocks, own))
     fold_of = dict(zip(held.batch.row.tolist(), held.fold.tolist(), strict=True))
     with (folder / "folds.csv").open("w", newline="") as file:

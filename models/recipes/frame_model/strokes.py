@@ -1,4 +1,4 @@
-"""Pieces that drawn screens and games are put together from: colours, grounds, words, boxes, tiles,
+"""Drawing functions shared by screens and games: colours, backgrounds, words, boxes, tiles,
 figures."""
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def colour_of(rng: Generator, low: int = 0, high: int = 256) -> Colour:
 
 
 def toned(picture: Rgb, rng: Generator) -> Rgb:
-    """Colours drawn at random are louder than those of a game: most pictures are calmed, some
-    darkened."""
+    """Reduce the saturation of most pictures and darken some, because random colours are brighter
+    than those of games."""
     grey = picture.mean(axis=2, keepdims=True)
     calm = rng.uniform(0.2, 1.0)
     return np.clip((grey + calm * (picture - grey)) * rng.uniform(0.55, 1.05), 0, 255).astype(
@@ -105,7 +105,7 @@ def box(
 
 
 def tile(rng: Generator, side: int, spread: int) -> Rgb:
-    """A small texture: one colour with coarse, fine or striped grain, as games are tiled with."""
+    """Draw a small texture: one colour with coarse, fine or striped grain, as in tiles of games."""
     grain = rng.integers(-spread, spread + 1, size=(side, side, 1))
     if rng.random() < 0.5:
         grain = np.repeat(np.repeat(grain[::4, ::4], 4, axis=0), 4, axis=1)[:side, :side]
@@ -115,7 +115,7 @@ def tile(rng: Generator, side: int, spread: int) -> Rgb:
 
 
 def sprite(picture: Rgb, rng: Generator, left: int, top: int, size: int) -> None:
-    """A small figure of coarse pixels, mirrored about its middle."""
+    """Draw a small symmetric figure of coarse pixels."""
     half = rng.random((8, 4)) < 0.6
     shape = (
         np.kron(
@@ -138,7 +138,7 @@ def sprite(picture: Rgb, rng: Generator, left: int, top: int, size: int) -> None
 
 
 def status(picture: Rgb, rng: Generator) -> Rgb:
-    """What games write over the scene: hearts, bars, numbers, a small map."""
+    """Draw the status display of a game: hearts, bars, numbers, a small map."""
     if rng.random() < 0.3:
         box(picture, 0, HEIGHT - rng.integers(24, 60), WIDTH, 60, colour_of(rng, 20, 120))
     for _ in range(int(rng.integers(0, 4))):

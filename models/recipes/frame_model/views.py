@@ -1,9 +1,8 @@
-"""What live video does to a picture: each function makes one such change, and ``make_view`` draws a
-few of them.
+"""Changes that pictures undergo in live video: each function makes one change, and ``make_view``
+makes random ones.
 
 Labels follow the pixels. A gun that was cropped away or shrunk below ``LEAST_GUN`` pixels is no
-longer a gun that anyone could see, so the picture then says nothing about guns rather than
-something false.
+longer visible, so the label becomes unknown.
 """
 
 from __future__ import annotations
@@ -20,69 +19,69 @@ from numpy.random import Generator
 from scanner.media.samples import Rgb
 
 from .corpus import LABELS, MEDIA, UNKNOWN_MEDIUM
-from .pictures import SIDE, Picture, as_frame
+from .pictures import SIDE, Picture, to_video_frame
 
-__all__ = ["LEAST_GUN", "make_view", "settle"]
+__all__ = ["LEAST_GUN", "hide_small_gun", "make_view"]
 
 LEAST_GUN = 12.0
-"""Width in pixels of the network's input below which a gun is not taught (the CCTV guns here are 5
-wide)."""
+"""The width in pixels of the network's input below which a gun is not a training target (the CCTV
+guns here are 5 wide)."""
 WHOLE_GUN = 0.6
-"""Share of a gun's box that a crop must keep for the gun to count."""
+"""The share of a gun's box that a crop must keep for the gun to count."""
 
 Change = Callable[[Picture, Generator, Sequence[Rgb]], Picture]
 
 
 def make_view(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
-    """One way in which a live stream could show ``picture``.
+    """Return ``picture`` as a live stream could show it.
 
     Args:
-        backdrops: ordinary camera frames to stand behind or beside it; of the same fold, or footage
-        would leak across it.
+        backdrops: ordinary camera frames for backgrounds and insets, of the same fold so that no
+            footage leaks across folds.
     """
     for chance, change in CHANGES:
         if rng.random() < chance:
             picture = change(picture, rng, backdrops)
-    return settle(picture)
+    return hide_small_gun(picture)
 
 
-def settle(picture: Picture) -> Picture:
-    """The picture, with its gun unknown where it is labelled but too small to be seen."""
-    if picture.lesson.values[LABELS.index("gun")] != 1.0 or not picture.gun_width() < LEAST_GUN:
+def hide_small_gun(picture: Picture) -> Picture:
+    """Return the picture, with the label gun unknown if its gun is too small to be visible."""
+    if picture.target.values[LABELS.index("gun")] != 1.0 or not picture.gun_width() < LEAST_GUN:
         return picture
-    return replace(picture, lesson=picture.lesson.without("gun"))
+    return replace(picture, target=picture.target.without("gun"))
 
 
 def mirror(picture: Picture, _rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """Left and right change places."""
+    """Mirror the picture."""
     guns = picture.guns.copy()
     guns[:, [0, 2]] = 1 - picture.guns[:, [2, 0]]
     return replace(picture, rgb=picture.rgb[:, ::-1], guns=guns)
 
 
 def crop(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """A window of most of each side; a smaller one where boxes tell whether the gun is still in it,
-    or nothing can be lost."""
+    """Crop to a window of most of each side; a smaller one if boxes tell what remains visible, or
+    there is nothing to lose."""
     height, width = picture.rgb.shape[:2]
-    careful = not len(picture.guns) and bool((picture.lesson.values == 1).any())
+    careful = not len(picture.guns) and bool((picture.target.values == 1).any())
     share = rng.uniform(0.8 if careful else 0.55, 0.95, size=2)
     start = rng.uniform(0, 1 - share)
     left, top = (start * (width, height)).astype(int)
     right, bottom = ((start + share) * (width, height)).astype(int)
     cut = replace(picture, rgb=picture.rgb[top:bottom, left:right])
-    return _regun(cut, (picture.guns - np.tile(start, 2)) / np.tile(share, 2))
+    return _clip_boxes(cut, (picture.guns - np.tile(start, 2)) / np.tile(share, 2))
 
 
-def _regun(picture: Picture, boxes: np.ndarray) -> Picture:
-    """The picture with ``boxes`` clipped to it; guns that were cut through make it say nothing
-    about guns."""
+def _clip_boxes(picture: Picture, boxes: np.ndarray) -> Picture:
+    """Return the picture with ``boxes`` clipped to it; the label gun is unknown if no box is
+    whole."""
     if not len(boxes):
         return picture
     inside = np.clip(boxes, 0, 1)
     kept = _area(inside) / np.maximum(_area(boxes), 1e-9)
     whole = kept >= WHOLE_GUN
     picture = replace(picture, guns=inside[whole].astype(np.float32))
-    return picture if whole.any() else replace(picture, lesson=picture.lesson.without("gun"))
+    return picture if whole.any() else replace(picture, target=picture.target.without("gun"))
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
@@ -90,8 +89,8 @@ def _area(boxes: np.ndarray) -> np.ndarray:
 
 
 def far(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
-    """The picture shrunk into a larger one: on black, on its own blur (upright video) or on another
-    camera's frame."""
+    """Shrink the picture into a larger one: on black, on its own blur (portrait video) or on
+    another camera's frame."""
     share, height, width = rng.uniform(0.35, 0.8), *picture.rgb.shape[:2]
     match rng.integers(3):
         case 0:
@@ -109,11 +108,11 @@ def far(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
 
 
 def _beside_camera(picture: Picture) -> Picture:
-    """The picture shares its frame with another camera's: where it is not of a camera itself, no
-    medium is claimed."""
-    if picture.lesson.medium == MEDIA.index("camera"):
+    """Return the picture with an unknown medium if it is not of a camera, because it now contains a
+    camera's frame."""
+    if picture.target.medium == MEDIA.index("camera"):
         return picture
-    return replace(picture, lesson=picture.lesson.shown_on(UNKNOWN_MEDIUM))
+    return replace(picture, target=picture.target.shown_on(UNKNOWN_MEDIUM))
 
 
 def _any(backdrops: Sequence[Rgb], rng: Generator) -> Rgb:
@@ -121,7 +120,7 @@ def _any(backdrops: Sequence[Rgb], rng: Generator) -> Rgb:
 
 
 def _place(picture: Picture, canvas: Rgb, *, share: float, rng: Generator) -> Picture:
-    """``picture`` at ``share`` of the canvas's sides, somewhere on it."""
+    """Place the picture at ``share`` of the canvas's sides at a random position."""
     height, width = canvas.shape[:2]
     small = cv2.resize(
         picture.rgb, (int(width * share), int(height * share)), interpolation=cv2.INTER_AREA
@@ -136,8 +135,8 @@ def _place(picture: Picture, canvas: Rgb, *, share: float, rng: Generator) -> Pi
 
 
 def page(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """The picture small inside a page of text: what is looked at is a screen, and nothing on it is
-    known to be real."""
+    """Place the picture in a page of text; the medium becomes screen, and positive labels
+    unknown."""
     height, width = picture.rgb.shape[:2]
     ground = rng.integers(0, 256, size=3)
     canvas = np.full((height, width, 3), ground, np.uint8)
@@ -154,14 +153,14 @@ def page(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture
             cv2.LINE_AA,
         )
     placed = _place(picture, canvas, share=rng.uniform(0.25, 0.5), rng=rng)
-    lesson = picture.lesson.shown_on(MEDIA.index("screen"))
-    for label in np.array(LABELS)[picture.lesson.values == 1]:
-        lesson = lesson.without(str(label))
-    return replace(placed, lesson=lesson)
+    target = picture.target.shown_on(MEDIA.index("screen"))
+    for label in np.array(LABELS)[picture.target.values == 1]:
+        target = target.without(str(label))
+    return replace(placed, target=target)
 
 
 def chat(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """A half transparent panel of chat lines along one side."""
+    """Draw a translucent panel of chat lines along one side."""
     height, width = picture.rgb.shape[:2]
     wide, rgb = int(width * rng.uniform(0.18, 0.35)), picture.rgb.copy()
     left = 0 if rng.random() < 0.5 else width - wide
@@ -186,7 +185,7 @@ def chat(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture
 
 
 def banner(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """A coloured bar with a line of text at the top or the bottom."""
+    """Draw a coloured bar with a line of text at the top or the bottom."""
     height = picture.rgb.shape[0]
     tall, rgb = int(height * rng.uniform(0.07, 0.16)), picture.rgb.copy()
     top = 0 if rng.random() < 0.4 else height - tall
@@ -206,8 +205,8 @@ def banner(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Pictu
 
 
 def facecam(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
-    """Another camera's picture in a corner; at a third of the side or more it is not said which
-    medium that makes."""
+    """Add another camera's picture in a corner; from a third of the side on, the medium is
+    unknown."""
     height, width = picture.rgb.shape[:2]
     share = rng.uniform(0.18, 0.36)
     small = cv2.resize(
@@ -224,7 +223,7 @@ def facecam(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Pictu
 
 
 def bars(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """Black bars above and below or at the sides, as a film or an upright phone leaves them."""
+    """Add black bars above and below or at the sides."""
     height, width = picture.rgb.shape[:2]
     room, across = rng.uniform(0.1, 0.4), bool(rng.random() < 0.5)
     rows, columns = (int(height * room), 0) if across else (0, int(width * room))
@@ -236,7 +235,7 @@ def bars(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture
 
 
 def dark(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """Night: less light, a deeper curve, sensor noise, sometimes no colour."""
+    """Simulate night: less light, a steeper curve, sensor noise, sometimes no colour."""
     light = (picture.rgb / 255.0) ** rng.uniform(1.0, 2.2) * rng.uniform(0.25, 0.8)
     if rng.random() < 0.4:
         light = np.repeat(light.mean(axis=2, keepdims=True), 3, axis=2)
@@ -245,13 +244,13 @@ def dark(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture
 
 
 def tint(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """Another white balance, brightness and contrast."""
+    """Change white balance, brightness and contrast."""
     gain, lift = rng.uniform(0.75, 1.25, size=3), rng.uniform(-20, 20)
     return picture.showing((picture.rgb * gain + lift).clip(0, 255).astype(np.uint8))
 
 
 def shake(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """The blur of a camera that moves."""
+    """Add the blur of a moving camera."""
     length = int(rng.integers(3, 12))
     kernel = np.zeros((length, length), np.float32)
     cv2.line(kernel, (0, int(rng.integers(length))), (length - 1, int(rng.integers(length))), 1.0)
@@ -259,7 +258,7 @@ def shake(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Pictur
 
 
 def jpeg(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """A poor JPEG of it."""
+    """Encode the picture as JPEG of low quality."""
     _, data = cv2.imencode(
         ".jpg", picture.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 70))]
     )
@@ -267,7 +266,7 @@ def jpeg(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture
 
 
 def bitrate(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """A keyframe of a poor stream: fewer lines, H.264 that runs out of bits."""
+    """Encode the picture as a keyframe with fewer lines and H.264 at a low bit rate."""
     height, width = picture.rgb.shape[:2]
     ratio = min(1.0, rng.uniform(144, 400) / min(height, width))
     size = (
@@ -291,7 +290,10 @@ def _through_h264(rgb: Rgb, *, crf: int) -> Rgb:
         Fraction(1, 25),
         {"preset": "ultrafast", "tune": "zerolatency", "crf": str(crf)},
     )
-    packets = [*encoder.encode(as_frame(rgb).reformat(format="yuv420p")), *encoder.encode(None)]
+    packets = [
+        *encoder.encode(to_video_frame(rgb).reformat(format="yuv420p")),
+        *encoder.encode(None),
+    ]
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
     frames = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(
@@ -322,5 +324,4 @@ CHANGES: tuple[tuple[float, Change], ...] = (
     (0.25, jpeg),
     (0.35, bitrate),
 )
-"""How often each change is made, in the order in which a stream's picture comes about: scene,
-camera, layout, encoder."""
+"""The probability of each change, in the order scene, camera, layout, encoder."""

@@ -1,5 +1,4 @@
-"""The same network with 16-bit numbers inside, for GPUs, and how far a written graph strays from
-what was trained."""
+"""The fp16 version of the network for GPUs, and the comparison of exported graphs with torch."""
 
 from __future__ import annotations
 
@@ -14,23 +13,22 @@ from torch import Tensor, nn
 
 from .backbone import FrameModel, normalise, texture_of
 from .corpus import LABELS
-from .export import OUTPUTS, Facts, open_session
+from .export import OUTPUTS, FrameModelFacts, open_session
 
-__all__ = ["HalfModel", "Strays", "strays"]
+__all__ = ["Fp16Model", "GraphDifference", "compare_graph"]
 
-DEEPEST = 1e-3
-"""Largest difference of a logit between torch and an fp32 graph that still counts as the same
-network."""
+MAX_DIFFERENCE = 1e-3
+"""The largest accepted difference of a logit between torch and an fp32 graph."""
 
 
 EXACT = 2
-"""Blocks that stay in fp32: their large weights, once rounded, move the embedding by 0.2; all
-others together by 0.04."""
+"""The number of blocks that stay in fp32, because rounding their large weights moves the embedding
+by 0.2, and that of all others by 0.04."""
 
 
-class HalfModel(nn.Module):
-    """``FrameModel`` whose blocks count in fp16, but for the first ``EXACT``; sums over the picture
-    and the heads stay in fp32."""
+class Fp16Model(nn.Module):
+    """``FrameModel`` with its blocks in fp16, except for the first ``EXACT``; means over the
+    picture and the heads stay in fp32."""
 
     def __init__(self, model: FrameModel) -> None:
         super().__init__()
@@ -45,8 +43,8 @@ class HalfModel(nn.Module):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strays:
-    """The largest difference of a written graph from torch in fp32."""
+class GraphDifference:
+    """The largest difference of an exported graph from torch in fp32."""
 
     logit: float
     probability: float
@@ -54,15 +52,15 @@ class Strays:
     pictures: int
 
 
-def strays(
+def compare_graph(
     model: FrameModel,
     path: Path,
     pictures: NDArray[np.uint8],
-    facts: Facts,
+    facts: FrameModelFacts,
     *,
-    limit: float = DEEPEST,
-) -> Strays:
-    """How far the graph says something else of these pictures, N x 224 x 224 x 3.
+    limit: float = MAX_DIFFERENCE,
+) -> GraphDifference:
+    """Compare the graph with torch on pictures, N x 224 x 224 x 3.
 
     Raises:
         ValueError: a logit differs by more than ``limit``.
@@ -79,13 +77,15 @@ def strays(
         )
     if not logit <= limit:
         raise ValueError(f"{path}: logits differ from torch's by {logit}, limit is {limit}")
-    return Strays(logit=logit, probability=probability, pictures=len(pictures))
+    return GraphDifference(logit=logit, probability=probability, pictures=len(pictures))
 
 
-def _probabilities(logits: list[NDArray[np.float32]], facts: Facts) -> NDArray[np.float64]:
+def _probabilities(
+    logits: list[NDArray[np.float32]], facts: FrameModelFacts
+) -> NDArray[np.float64]:
     labels, medium = (values[0].astype(float) for values in logits)
-    said = [
+    probabilities = [
         facts.calibrated[label].probability(labels[column]) for column, label in enumerate(LABELS)
     ]
     shares = np.exp((medium - medium.max()) / facts.temperature)
-    return np.concatenate([said, shares / shares.sum()])
+    return np.concatenate([probabilities, shares / shares.sum()])
