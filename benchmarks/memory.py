@@ -21,10 +21,12 @@ import av
 from benchmarks.clips import get_clip
 from benchmarks.turns import print_machine
 from scanner.bench.process_tree import descendants
+from scanner.compose import compose, local_runner
 from scanner.media.synthetic import SyntheticClip
-from scanner.runner import Finished, Job, local_runner
 from scanner.settings.sections import Settings
-from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
+from scanner.stream.events import SegmentScored
+from scanner.stream.inputs import Job, SegmentTurn
+from scanner.types import Segment, SegmentKey, StreamId
 
 MINUTE = SyntheticClip(width=640, height=360, seconds=60, bits=300_000)
 SHORT = SyntheticClip(width=640, height=360, seconds=2, bits=300_000)
@@ -82,10 +84,10 @@ def _watch_memory(scan: subprocess.Popen[bytes]) -> Iterator[Memory]:
 def _measure_segments() -> bool:
     """Scan segments one after another, and read the memory after every hundred."""
     path, scored, readings = get_clip(SHORT), 0, []
-    with local_runner(Settings()) as runner:
-        for outcome in runner.run(_jobs(path)):
-            scored += isinstance(outcome, ScoredSegment)
-            if isinstance(outcome, Finished) and scored % READ_EVERY == 0:
+    with local_runner(compose(Settings())) as runner:
+        for progress in runner.run(_turns(path)):
+            scored += sum(isinstance(event, SegmentScored) for event in progress.events)
+            if scored % READ_EVERY == 0:
                 readings.append(_memory([os.getpid(), *descendants()]).pss)
     sizes = ", ".join(f"{mib:.0f}" for mib in readings)
     print(f"PSS after each {READ_EVERY} of {len(readings) * READ_EVERY} segments: {sizes} MiB")
@@ -97,10 +99,11 @@ def _measure_segments() -> bool:
     return growth <= MAX_GROWTH
 
 
-def _jobs(path: Path) -> Iterator[Job]:
+def _turns(path: Path) -> Iterator[SegmentTurn]:
     for number in range(SEGMENTS):
         key = SegmentKey(stream_id=StreamId("stream"), sequence=number)
-        yield Job(segment=Segment(key=key, source=path), name=path.name, windowed=False)
+        segment = Segment(key=key, source=path)
+        yield SegmentTurn(job=Job(segment=segment, name=path.name, windowed=False))
 
 
 def _repeat_packets(source: Path, out: Path, times: int) -> None:

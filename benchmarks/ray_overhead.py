@@ -1,10 +1,10 @@
-"""Cost of the Ray path compared with a single process: ``python benchmarks/ray_overhead.py SEGMENT
+"""What the Ray path costs beside the single process: ``python benchmarks/ray_overhead.py SEGMENT
 [--models FOLDER]``.
 
-The same segment is sent many times, as many streams, alternately through ``LocalRunner`` and Ray
-actors. Processor time of this process, the actors and their sandboxed children is counted; Ray's
-own daemons are listed separately, because their cost is per second and not per segment. Both paths
-are warm: imports, models and first children are not counted.
+The same segment many times, as many streams, through ``LocalRunner`` and through Ray actors, in
+turns. Counted is processor time of this process, the actors and their sandboxed children; Ray's own
+daemons are told apart, because they cost by the second and not by the segment. Both paths are warm:
+imports, models and first children are not counted.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from statistics import median
 
-from scanner.bench.process_tree import descendants
-from scanner.runner import Job, Runner, configured_scorers, local_runner, open_worker
+from scanner.compose import compose, local_runner, worker_parts
 from scanner.settings.sections import ModelSettings, Settings
-from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
-from workers.actors import Plan, ray_runner
-from workers.decode import Recipe
+from scanner.stream.events import SegmentScored
+from scanner.stream.inputs import Job, Runner, SegmentTurn
+from scanner.types import Segment, SegmentKey, StreamId
+from workers.actors import PoolPlan, ray_runner
 
 STREAMS = 20
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
 ALONE = ("this process", "children")
-"""The processes that work in the single-process path; the actors idle at that time, and their
-threads are not part of its cost."""
+"""What works when the single process does; the actors' idle threads, which run meanwhile, are not
+its cost."""
 ON_RAY = (*ALONE, "actors")
 ALL = (*ON_RAY, "daemons")
 
@@ -37,12 +36,10 @@ ALL = (*ON_RAY, "daemons")
 def main() -> None:
     """Measure and print a table."""
     options = _options()
-    settings = Settings(models=ModelSettings(dir=options.models))
-    recipe = Recipe(
-        scorers=partial(configured_scorers, settings), worker=partial(open_worker, settings)
-    )
+    program = compose(Settings(models=ModelSettings(dir=options.models)))
+    parts, plan = worker_parts(program), PoolPlan(workers=options.workers)
     begun = time.perf_counter()
-    with local_runner(settings) as local, ray_runner(recipe, Plan(workers=options.workers)) as ray:
+    with local_runner(program) as local, ray_runner(parts, plan) as ray:
         print(f"Ray started in {time.perf_counter() - begun:.1f} s")
         for runner in (local, ray):
             _cost(runner, options.segment, 32 * options.workers)
@@ -57,15 +54,16 @@ def main() -> None:
     for name, costs in zip(
         ("single process", f"{options.workers} workers"), zip(*rounds, strict=True), strict=True
     ):
-        parts = (f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in ALL)
-        print(f"{name:>16}: {', '.join(parts)}")
+        print(
+            f"{name:>16}: "
+            + ", ".join(f"{part} {median(cost[part] for cost in costs):.2f} ms" for part in ALL)
+        )
     ratios = sorted(
         sum(on_ray[part] for part in ON_RAY) / sum(alone[part] for part in ALONE)
         for alone, on_ray in rounds
     )
     print(
-        f"processor time per segment, Ray / single process: {median(ratios):.3f}"
-        f" ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+        f"processor time a segment, Ray / single process: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
     )
 
 
@@ -73,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("segment", type=Path)
     parser.add_argument(
-        "--models", type=Path, help="folder of models; the shipped ones if not given"
+        "--models", type=Path, help="folder of models; the shipped ones where it is not given"
     )
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
@@ -81,18 +79,23 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _jobs(path: Path, count: int) -> Iterator[Job]:
+def _turns(path: Path, count: int) -> Iterator[SegmentTurn]:
     for number in range(count):
         key = SegmentKey(
             stream_id=StreamId(f"stream-{number % STREAMS}"), sequence=number // STREAMS
         )
-        yield Job(segment=Segment(key=key, source=path), name=str(key), windowed=False)
+        job = Job(segment=Segment(key=key, source=path), name=str(key), windowed=False)
+        yield SegmentTurn(job=job)
 
 
 def _cost(runner: Runner, path: Path, count: int) -> dict[str, float]:
     """Return milliseconds of processor time per segment, by kind of process."""
     before = _ticks()
-    scored = sum(isinstance(outcome, ScoredSegment) for outcome in runner.run(_jobs(path, count)))
+    scored = sum(
+        isinstance(event, SegmentScored)
+        for progress in runner.run(_turns(path, count))
+        for event in progress.events
+    )
     if scored != count:
         raise SystemExit(f"{path}: {count - scored} of {count} segments could not be scored")
     after = _ticks()
@@ -100,24 +103,30 @@ def _cost(runner: Runner, path: Path, count: int) -> dict[str, float]:
 
 
 def _ticks() -> Counter[str]:
-    """Return the ticks of this process and all its descendants; an ended process counts with its
-    parent."""
+    """Of this process and all below it; a process that ended counts with its parent from then on."""
     ticks: Counter[str] = Counter()
-    for pid, fields in _process_tree().items():
+    for pid, fields in _family().items():
         ticks[_kind(pid)] += sum(map(int, fields[11:15]))
     return ticks
 
 
-def _process_tree() -> dict[int, list[str]]:
-    """Return the fields of ``/proc/PID/stat`` from the state on, for this process and its
-    descendants."""
-    stats = {pid: _stat(pid) for pid in (os.getpid(), *descendants())}
-    return {pid: fields for pid, fields in stats.items() if fields}
+def _family() -> dict[int, list[str]]:
+    """``/proc/PID/stat`` from the state on, of this process and all below it."""
+    stats = {
+        int(entry.name): fields
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and (fields := _stat(entry))
+    }
+    family, size = {os.getpid()}, 0
+    while len(family) > size:
+        size = len(family)
+        family |= {pid for pid, fields in stats.items() if int(fields[1]) in family}
+    return {pid: stats[pid] for pid in family}
 
 
-def _stat(pid: int) -> list[str]:
+def _stat(entry: Path) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (entry / "stat").read_text().rpartition(")")[2].split()
     except OSError:  # it ended just now
         return []
 
@@ -135,7 +144,7 @@ def _kind(pid: int) -> str:
 
 def _memory() -> str:
     sizes: Counter[str] = Counter()
-    for pid in _process_tree():
+    for pid in _family():
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\n")
         sizes[_kind(pid)] += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
     return ", ".join(f"{kind} {size / 1024:.0f} MiB" for kind, size in sorted(sizes.items()))

@@ -17,15 +17,12 @@ from pathlib import Path
 from benchmarks.bare import SAMPLE_STEP, keyframe_frames, open_session, opencv_frames, score_frames
 from benchmarks.clips import SEGMENT, get_clip
 from benchmarks.turns import Goal, measure_in_turns, print_machine
-from scanner.arrivals import Arrived
-from scanner.lines import ErrorLine, FrameLine, Line, dumps
+from scanner.compose import Program, compose, local_runner, scan_lines
 from scanner.media.sampling import Sampling
-from scanner.risk.policy import Policies
-from scanner.runner import Runner, local_runner, used_models
-from scanner.scan import scan
+from scanner.report.lines import ErrorLine, FrameLine, dumps
 from scanner.scoring.registry import default_models_dir
-from scanner.settings.policies import compose_policies
 from scanner.settings.sections import ModelSettings, Settings
+from scanner.stream.inputs import Runner, SegmentArrived
 from scanner.types import Segment, SegmentKey, StreamId
 
 MODEL = "streamwarden-frame"
@@ -45,22 +42,20 @@ def main() -> None:
 def _measure(path: Path) -> bool:
     settings = Settings(models=ModelSettings(names=(MODEL,)))
     dense = settings.model_copy(update={"sampling": Sampling(max_gap=SAMPLE_STEP)})
-    (manifest,) = used_models(settings)
-    session, policies = (
-        open_session(default_models_dir() / MODEL / manifest.file),
-        compose_policies(settings, (manifest,)),
-    )
+    program, dense_program = compose(settings), compose(dense)
+    (manifest,) = program.manifests
+    session = open_session(default_models_dir() / MODEL / manifest.file)
     with (
-        local_runner(settings) as runner,
-        local_runner(dense) as dense_runner,
+        local_runner(program) as runner,
+        local_runner(dense_program) as dense_runner,
         open(os.devnull, "w", encoding="utf-8") as out,
     ):
         works: dict[str, Callable[[], int]] = {
             "hand-written loop": lambda: sum(
                 score_frames(keyframe_frames(path.read_bytes()), session) for _ in range(SEGMENTS)
             ),
-            "scan": lambda: _scan(path, policies, runner, out.write),
-            "scan, a frame each 0.5 s": lambda: _scan(path, policies, dense_runner, out.write),
+            "scan": lambda: _scan(path, program, runner, out.write),
+            "scan, a frame each 0.5 s": lambda: _scan(path, dense_program, dense_runner, out.write),
             "usual script": lambda: sum(
                 score_frames(opencv_frames(path), session) for _ in range(SEGMENTS)
             ),
@@ -74,22 +69,21 @@ def _measure(path: Path) -> bool:
     return costs.check_goals(GOALS)
 
 
-def _scan(path: Path, policies: Policies, runner: Runner, write: Callable[[str], object]) -> int:
+def _scan(path: Path, program: Program, runner: Runner, write: Callable[[str], object]) -> int:
     """Scan one stream of segments and write its lines; returns the number of frames."""
     frames = 0
-    for message in scan(_arrivals(path), policies, runner):
-        if isinstance(message, ErrorLine):
-            raise SystemExit(message.message)
-        if isinstance(message, Line):
-            write(dumps(message) + "\n")
-        frames += isinstance(message, FrameLine)
+    for line in scan_lines(program, _arrivals(path), runner):
+        if isinstance(line, ErrorLine):
+            raise SystemExit(line.message)
+        write(dumps(line) + "\n")
+        frames += isinstance(line, FrameLine)
     return frames
 
 
-def _arrivals(path: Path) -> Iterator[Arrived]:
+def _arrivals(path: Path) -> Iterator[SegmentArrived]:
     for sequence in range(SEGMENTS):
         key = SegmentKey(stream_id=StreamId("stream"), sequence=sequence)
-        yield Arrived(
+        yield SegmentArrived(
             path="stream",
             segment=Segment(key=key, source=path),
             name=path.name,

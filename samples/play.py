@@ -17,27 +17,20 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
 from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
-from scanner.arrivals import Arrival, Arrived, NoMore
 from scanner.cli.show import Board
-from scanner.evidence.reporting import Reporter
-from scanner.evidence.room import open_room
-from scanner.lines import ErrorLine, SummaryLine
-from scanner.report.write import write_report
+from scanner.compose import compose, open_scan
+from scanner.report.lines import ErrorLine, SummaryLine
 from scanner.risk.incident import Opened
-from scanner.runner import used_models
-from scanner.scan import scan
-from scanner.settings.policies import compose_policies
 from scanner.settings.sections import read_settings
 from scanner.sources.hls import PlaylistSegment, follow_playlist
 from scanner.sources.limits import FetchLimits
+from scanner.stream.inputs import Arrival, SegmentArrived, StreamEnded
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Segment, SegmentKey, StreamId
 from workers import on_ray
@@ -48,8 +41,8 @@ PORT_ANY = 0
 
 
 @dataclass(order=True)
-class DueSegment:
-    """A segment that is complete, as an encoder would have it, ``at`` seconds after its stream
+class Due:
+    """A segment that is complete, as an encoder would have it, so many seconds after its stream
     began."""
 
     at: float
@@ -67,34 +60,26 @@ def main() -> int:
     playlists = _streams(options.media)
     folder = OUT / "report"
     shutil.rmtree(folder, ignore_errors=True)
-    settings = read_settings()
-    manifests = used_models(settings)
-    policies = compose_policies(settings, manifests)
+    program = compose(read_settings())
     console.print(f"starting Ray on this machine with {options.workers} workers")
-    with on_ray(settings, options.workers) as runner, open_room(folder, settings, policies) as room:
-        reporter = Reporter(room)
+    pace = Pace()
+    flagged = failed = False
+    with (
+        on_ray(program, options.workers) as runner,
+        open_scan(program, pace.arrivals(playlists), runner, out=folder) as running,
+    ):
         console.print(f"{len(playlists)} streams go live")
-        pace = LivePace()
-        flagged = failed = False
         with Board(console) as board:
-            for item in scan(pace.arrivals(playlists), policies, runner, evidence=room):
-                reporter.note(item)
-                board.note(item)
-                if isinstance(item, Opened):
-                    board.say(
-                        f"        known {pace.since(float(item.at)):.1f} s after it was on screen, "
-                        f"{item.incident.stream_id}"
-                    )
-                flagged = flagged or (isinstance(item, SummaryLine) and "test_card" in item.flagged)
-                failed = failed or isinstance(item, ErrorLine)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        page = write_report(
-            reporter.report(
-                settings, policies, manifests, version=version("streamwarden"), created=now
-            ),
-            folder,
-        )
-    board.print_tables(Console(), uncovered(Taxonomy.load(), policies.labels))
+            for event, lines in running:
+                board.receive(event, lines)
+                if isinstance(event.event, Opened):
+                    delay = pace.since(float(event.event.at))
+                    board.say(f"        known {delay:.1f} s after it was on screen, {event.path}")
+                for line in lines:
+                    flagged |= isinstance(line, SummaryLine) and "test_card" in line.flagged
+                    failed |= isinstance(line, ErrorLine)
+        page = running.write_report()
+    board.print_tables(Console(), uncovered(Taxonomy.load(), program.policies.labels))
     print(f"\nclips:  {folder / 'clips'}\nreport: {page}")
     if not flagged or (failed and options.media is None):
         console.print(
@@ -107,8 +92,8 @@ def main() -> int:
     return 0
 
 
-class LivePace:
-    """Yields segments at the time at which an encoder would have completed them."""
+class Pace:
+    """Hands out segments when they would be complete."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -126,21 +111,21 @@ class LivePace:
             piece = due.piece
             if piece.source is not None:
                 key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
-                yield Arrived(
+                yield SegmentArrived(
                     path=due.stream,
                     segment=Segment(key=key, source=piece.source, init=piece.init),
                     name=piece.name,
                 )
             if due.last:
-                yield NoMore(stream_id=stream_id)
+                yield StreamEnded(stream_id=stream_id)
 
 
-def _due(name: str, playlist: Path) -> Iterator[DueSegment]:
+def _due(name: str, playlist: Path) -> Iterator[Due]:
     at = 0.0
     pieces = list(follow_playlist(playlist, FetchLimits()))
     for piece in pieces:
         at += float(piece.duration)
-        yield DueSegment(at=at, stream=name, piece=piece, last=piece is pieces[-1])
+        yield Due(at=at, stream=name, piece=piece, last=piece is pieces[-1])
 
 
 def _streams(media: Path | None) -> dict[str, Path]:
@@ -152,7 +137,7 @@ def _streams(media: Path | None) -> dict[str, Path]:
 
 
 def _serve(folder: Path) -> None:
-    """Serve the report on loopback until Ctrl-C."""
+    """The report on loopback until Ctrl-C."""
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", PORT_ANY), handler) as server:
         print(f"open http://127.0.0.1:{server.server_port}/report.html   (Ctrl-C ends)")

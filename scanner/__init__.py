@@ -7,7 +7,7 @@
 
 What most programs need is here, and is imported when it is first asked for: ``import scanner``
 loads no decoder and no model. The rest has a module each. To read the code, begin with
-``scanner.types`` (the nouns) and ``scanner.scan`` (the whole path); to build on it, with
+``scanner.types`` (the nouns) and ``scanner.pipeline.scan`` (the whole path); to build on it, with
 ``docs/library.md``.
 """
 
@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scanner.compose import scan_paths
     from scanner.errors import InputError, ScannerError, SetupError, TransientError
-    from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine
-    from scanner.paths import scan_paths
+    from scanner.report.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine
     from scanner.settings.sections import Settings, read_settings
 else:
 
@@ -50,6 +50,13 @@ __all__ = [
 _HOMES = {
     "scanner.settings.sections": ("Settings", "read_settings"),
     "scanner.errors": ("InputError", "ScannerError", "SetupError", "TransientError"),
-    "scanner.lines": ("ErrorLine", "FrameLine", "GapLine", "IncidentLine", "Line", "SummaryLine"),
-    "scanner.paths": ("scan_paths",),
+    "scanner.report.lines": (
+        "ErrorLine",
+        "FrameLine",
+        "GapLine",
+        "IncidentLine",
+        "Line",
+        "SummaryLine",
+    ),
+    "scanner.compose": ("scan_paths",),
 }

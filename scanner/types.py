@@ -214,7 +214,7 @@ NEVER_WRAPS: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTimes:
-    """The raw timestamps of one segment; ``scanner.pts`` maps them to the stream's clock."""
+    """The raw timestamps of one segment; ``scanner.stream.clock`` maps them to the stream's clock."""
 
     first_pts: int
     """The PTS of the first frame in presentation order."""
@@ -382,3 +382,6 @@ class ScoredSegment:
     """True if timestamps do not continue those of the previous segment."""
     last: bool = False
     """True if no segment of this stream follows, by declaration or because the file ends."""
+    whole_file: bool = False
+    """True for a window of a file that is a stream by itself: only there a picture is judged as a
+    still."""

@@ -12,7 +12,7 @@ import pytest
 
 from samples.facts import SampleFile
 from scanner.cli.app import run
-from scanner.report.document import schema
+from scanner.report.document import load_schema
 from tests.scoring.build_onnx import tiny_burst
 
 Media = Callable[[str], SampleFile]
@@ -125,7 +125,7 @@ def test_a_report_has_the_clip_and_keeps_to_its_schema(
     )
 
     document = json.loads((tmp_path / "out" / "report.json").read_text())
-    jsonschema.validate(document, schema())
+    jsonschema.validate(document, load_schema())
     assert status == 3
     assert Path(of(rows, "incident")[0]["clip"]).stat().st_size > 1000
     assert (tmp_path / "out" / "report.html").exists()

@@ -22,10 +22,10 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from scanner import lines
 from scanner.cli.app import _app
 from scanner.doctor import Diagnostic
 from scanner.media.samples import Sample
+from scanner.report import lines
 from scanner.risk.policy import Policy
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.registry import list_models

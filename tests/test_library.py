@@ -15,7 +15,7 @@ import pytest
 import scanner
 import workers
 from samples.facts import SampleFile
-from scanner.lines import FrameLine, IncidentLine, SummaryLine
+from scanner.report.lines import FrameLine, IncidentLine, SummaryLine
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "library.md"
 HEAVY = ("av", "onnxruntime", "cv2", "ray", "pydantic", "numpy", "httpx", "typer")

@@ -1,13 +1,13 @@
-"""The scanner's work on many processes and machines, by Ray: it moves data and calls the core, and
+"""The scanner's work on many processes and machines, with Ray: it moves data and calls the core, and
 judges nothing.
 
     from workers import on_ray
 
-    with on_ray(settings, workers=4) as runner: ...
+    with on_ray(program, workers=4) as runner: ...
 
 A program needs no more than this ``Runner``; it is imported when it is first asked for. To read the
-code, begin with ``dispatch`` (what waits, who has it, what is over), then ``crew`` (threads around
-it), then ``actors`` (Ray). Only ``actors`` and ``cluster`` import ray.
+code, begin with ``dispatch`` (which turns wait, who has them, what is committed), then ``pool``
+(threads around it), then ``actors`` (Ray). Only ``actors`` and ``cluster`` import ray.
 """
 
 from __future__ import annotations

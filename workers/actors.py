@@ -1,6 +1,6 @@
 """The plain actors made remote: the one place where work meets Ray.
 
-See ``cluster`` for why ray is imported inside.
+See ``cluster`` for the reason why ray is imported inside functions.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
-from scanner.errors import ScannerError, TransientError
+from scanner.compose import WorkerParts
+from scanner.errors import QuarantinedError, ScannerError, TransientError
 from scanner.media.samples import Sample
-from scanner.runner import Job, Runner
+from scanner.pipeline.worker import quarantine
 from scanner.scoring.scorer import Scorer
+from scanner.stream.inputs import Runner, SegmentTurn, Turn
+from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import Scores, Source
 from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
-from workers.crew import CrewRunner, HandDiedError
-from workers.decode import DecodeActor, Recipe
-from workers.dispatch import Bounds, News
+from workers.decode import DecodeActor
+from workers.dispatch import Bounds, StreamWork
 from workers.inference import InferenceActor, ScorerFacts, remote_scorers
-from workers.leases import Work
+from workers.pool import PoolRunner, WorkerDiedError
 
-__all__ = ["Placement", "Plan", "crew", "ray_runner"]
+__all__ = ["Placement", "PoolPlan", "open_pool", "ray_runner"]
 
 Placement = Literal["cpu", "gpu"]
-"""``cpu``: decode and score in one actor, nothing travels.
-
-``gpu``: decode actors send small arrays to one inference actor.
-"""
+"""``cpu``: decode and score in one actor, nothing travels. ``gpu``: decode actors send small arrays
+to one inference actor."""
 
 Handle = Any
-"""Of a Ray actor: Ray knows its methods only as it runs."""
+"""A Ray actor's handle: Ray knows its methods only at run time."""
 
-NEWS_AHEAD = 4
+REPORTS_AHEAD = 4
 """Messages that a worker may be ahead of us; then it pauses."""
 SCORE_RETRIES = 2
-"""A batch that was with an inference actor when it died is sent again so often."""
+"""How often a batch that was with an inference actor when it died is sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PoolPlan:
     """How many workers there are, and where."""
 
     workers: int
@@ -56,38 +56,42 @@ class Plan:
 
 
 @contextmanager
-def ray_runner(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
-    """A runner whose workers are Ray actors, and the Ray that they need, until the block ends.
+def ray_runner(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
+    """Open a runner whose workers are Ray actors, and the Ray that they need, until the block ends.
 
     Raises:
         SetupError: Ray does not start or the models do not load.
     """
-    with (
-        cluster(ClusterSettings(cpus=plan.workers, gpus=plan.gpus, address=plan.address)),
-        crew(recipe, plan) as runner,
-    ):
+    settings = ClusterSettings(cpus=plan.workers, gpus=plan.gpus, address=plan.address)
+    with cluster(settings), open_pool(parts, plan) as runner:
         yield runner
 
 
 @contextmanager
-def crew(recipe: Recipe, plan: Plan) -> Iterator[Runner]:
-    """The same where this process is connected to Ray already."""
-    inference = None if plan.placement == "cpu" else _start_inference(recipe, plan)
-    hands = [
-        _RayHand(f"decode-{number}", partial(_start_decode, recipe, inference))
+def open_pool(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
+    """Open the same runner where this process is connected to Ray already."""
+    inference = None if plan.placement == "cpu" else _start_inference(parts, plan)
+    workers = [
+        _RayWorker(f"decode-{number}", partial(_start_decode, parts, inference))
         for number in range(plan.workers)
     ]
+
+    def fold_quarantined(
+        state: StreamState, turn: SegmentTurn, error: QuarantinedError
+    ) -> StreamProgress:
+        return quarantine(state, turn, error, parts.policies)
+
     try:
-        yield CrewRunner(hands, Bounds(workers=plan.workers))
+        yield PoolRunner(workers, Bounds(workers=plan.workers), fold_quarantined)
     finally:
-        for hand in hands:
-            hand.end()
+        for worker in workers:
+            worker.end()
         if inference is not None:
             _kill(inference)
 
 
-class _RayHand:
-    """A decode actor, made when there is work and made anew when it died."""
+class _RayWorker:
+    """A decode actor, started when there is work and started anew when it died."""
 
     def __init__(self, name: str, start: Callable[[], Handle]) -> None:
         self._name = name
@@ -99,22 +103,22 @@ class _RayHand:
     def name(self) -> str:
         return self._name
 
-    def work(self, work: Sequence[Work]) -> Iterator[Sequence[News]]:
+    def work(self, work: Sequence[StreamWork]) -> Iterator[Sequence[StreamProgress]]:
         import ray
 
-        actor = self._living()
+        actor = self._running_actor()
         streaming = actor.work.options(
-            num_returns="streaming", _generator_backpressure_num_objects=NEWS_AHEAD
+            num_returns="streaming", _generator_backpressure_num_objects=REPORTS_AHEAD
         )
-        said = streaming.remote([replace(piece, job=_anywhere(piece.job)) for piece in work])
+        reports = streaming.remote([_with_absolute_paths(share) for share in work])
         try:
-            for news in said:
-                yield ray.get(news)
-        except ray.exceptions.RayTaskError as why:
-            raise _as_raised(why) from why
-        except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError) as why:
+            for report in reports:
+                yield ray.get(report)
+        except ray.exceptions.RayTaskError as error:
+            raise _cause_of(error) from error
+        except (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError) as error:
             self.end()
-            raise HandDiedError(f"{self._name} ended") from why
+            raise WorkerDiedError(f"{self._name} ended") from error
 
     def end(self) -> None:
         with self._lock:
@@ -122,7 +126,7 @@ class _RayHand:
         if actor is not None:
             _kill(actor)
 
-    def _living(self) -> Handle:
+    def _running_actor(self) -> Handle:
         with self._lock:
             if self._actor is None:
                 self._actor = self._start()
@@ -135,14 +139,14 @@ class _Decode:
     Opened by the first work, because what a constructor raises does not travel.
     """
 
-    def __init__(self, recipe: Recipe, inference: Handle | None) -> None:
-        self._recipe = recipe
+    def __init__(self, parts: WorkerParts, inference: Handle | None) -> None:
+        self._parts = parts
         self._inference = inference
         self._actor: DecodeActor | None = None
 
-    def work(self, work: Sequence[Work]) -> Iterator[list[News]]:
+    def work(self, work: Sequence[StreamWork]) -> Iterator[list[StreamProgress]]:
         if self._actor is None:
-            self._actor = DecodeActor(self._recipe, self._scorers())
+            self._actor = DecodeActor(self._parts, self._scorers())
         yield from self._actor.work(work)
 
     def _scorers(self) -> Sequence[Scorer] | None:
@@ -174,8 +178,8 @@ class _Inference:
     """An inference actor on its own machine; Ray makes it again after a death, and it loads its
     models again."""
 
-    def __init__(self, recipe: Recipe, batching: Batching) -> None:
-        self._recipe = recipe
+    def __init__(self, parts: WorkerParts, batching: Batching) -> None:
+        self._parts = parts
         self._batching = batching
         self._lock = threading.Lock()
         self._actor: InferenceActor | None = None
@@ -189,30 +193,35 @@ class _Inference:
     def _open(self) -> InferenceActor:
         with self._lock:
             if self._actor is None:
-                self._actor = InferenceActor(self._recipe.scorers(), self._batching)
+                self._actor = InferenceActor(self._parts.load_scorers(), self._batching)
             return self._actor
 
 
-def _anywhere(job: Job) -> Job:
-    """With paths that mean the same in another folder."""
-    source, init = job.segment.source, job.segment.init
-    absolute = replace(
-        job.segment, source=_absolute(source), init=None if init is None else _absolute(init)
-    )
-    return replace(job, segment=absolute)
+def _with_absolute_paths(share: StreamWork) -> StreamWork:
+    """Return the work with paths that mean the same in another folder."""
+    return replace(share, turns=tuple(_absolute_turn(turn) for turn in share.turns))
+
+
+def _absolute_turn(turn: Turn) -> Turn:
+    if not isinstance(turn, SegmentTurn):
+        return turn
+    segment = turn.job.segment
+    init = None if segment.init is None else _absolute(segment.init)
+    absolute = replace(segment, source=_absolute(segment.source), init=init)
+    return replace(turn, job=replace(turn.job, segment=absolute))
 
 
 def _absolute(source: Source) -> Source:
     return source if isinstance(source, bytes) else source.absolute()
 
 
-def _start_decode(recipe: Recipe, inference: Handle | None) -> Handle:
+def _start_decode(parts: WorkerParts, inference: Handle | None) -> Handle:
     import ray
 
-    return ray.remote(_Decode).options(num_cpus=1, max_restarts=0).remote(recipe, inference)
+    return ray.remote(_Decode).options(num_cpus=1, max_restarts=0).remote(parts, inference)
 
 
-def _start_inference(recipe: Recipe, plan: Plan) -> Handle:
+def _start_inference(parts: WorkerParts, plan: PoolPlan) -> Handle:
     import ray
 
     remote = ray.remote(_Inference).options(
@@ -222,7 +231,7 @@ def _start_inference(recipe: Recipe, plan: Plan) -> Handle:
         max_task_retries=SCORE_RETRIES,
         max_concurrency=plan.workers + 1,
     )
-    return remote.remote(recipe, plan.batching)
+    return remote.remote(parts, plan.batching)
 
 
 def _kill(actor: Handle) -> None:
@@ -232,10 +241,10 @@ def _kill(actor: Handle) -> None:
         ray.kill(actor)
 
 
-def _as_raised(why: Any) -> BaseException:
-    """What the code in the actor raised; what passes with time becomes a worker's death, and is
-    tried again."""
-    cause: BaseException = why.cause
+def _cause_of(error: Any) -> BaseException:
+    """Return what the code in the actor raised; a transient error counts as a worker's death, so
+    that the work is tried again."""
+    cause: BaseException = error.cause
     if isinstance(cause, ScannerError) and cause.retryable:
-        return HandDiedError(str(cause))
+        return WorkerDiedError(str(cause))
     return cause

@@ -1,79 +1,77 @@
-"""The decode actor: a key goes in, scores come out; the pixels live and die in its process and its
-sandboxed child."""
+"""The decode actor: streams and their next turns go in, events and new states come out.
+
+The pixels live and die in its process and in its sandboxed child.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import replace
 
-from scanner.runner import Finished, SegmentWorker
+from scanner.compose import WorkerParts
+from scanner.pipeline.worker import StreamWorker
 from scanner.scoring.scorer import Scorer
-from workers.dispatch import News
-from workers.leases import Work
+from scanner.stream.state import StreamProgress
+from workers.dispatch import StreamWork
 
-__all__ = ["DecodeActor", "Recipe"]
+__all__ = ["DecodeActor"]
 
-SAY_EVERY = 0.25
-"""Seconds between two pieces of news at least, so that short windows travel many in a message."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How an actor makes, on its own machine, what it works with.
-
-    Both are pickled, so they hold settings and no sessions.
-    """
-
-    scorers: Callable[[], Sequence[Scorer]]
-    """Load the models; called where they score."""
-    worker: Callable[[Sequence[Scorer]], AbstractContextManager[SegmentWorker]]
-    """Open a sandbox and a worker around it; called where decoding is."""
+REPORT_SECONDS = 0.25
+"""Least time between two reports, so that short windows travel many in a message."""
 
 
 class DecodeActor:
-    """Holds one ``SegmentWorker`` and takes leases, one at a time."""
+    """Owns a sandbox and one ``StreamWorker``, and works on one lease at a time."""
 
     def __init__(
         self,
-        recipe: Recipe,
+        parts: WorkerParts,
         scorers: Sequence[Scorer] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``scorers`` that live elsewhere, or None to load the recipe's own here."""
+        """``scorers`` live elsewhere; None loads those of ``parts`` here."""
         self._clock = clock
         self._open = ExitStack()
-        self._worker = self._open.enter_context(
-            recipe.worker(recipe.scorers() if scorers is None else scorers)
-        )
+        loaded = parts.load_scorers() if scorers is None else scorers
+        score = self._open.enter_context(parts.open_score_job(loaded))
+        self._worker = StreamWorker(score, parts.policies)
 
-    def work(self, work: Sequence[Work]) -> Iterator[list[News]]:
-        """Each piece's outcomes in order, gathered for a moment.
+    def work(self, work: Sequence[StreamWork]) -> Iterator[list[StreamProgress]]:
+        """Yield the progress of each stream's turns, collected for a moment; that of a suspect turn
+        part by part.
 
-        The last outcome of a piece travels with its ``Finished``, so that no retry starts behind
-        the last window.
+        The part that closes a turn travels with the turn's last events, so that no retry starts
+        behind the last window.
         """
-        news: list[News] = []
-        said = self._clock()
-        for ticket, outcome in self._outcomes(work):
-            over = isinstance(outcome, Finished)
-            if news and not over and self._clock() - said >= SAY_EVERY:
-                yield news
-                news, said = [], self._clock()
-            news.append((ticket, outcome))
-            if over and self._clock() - said >= SAY_EVERY:
-                yield news
-                news, said = [], self._clock()
-        if news:
-            yield news
+        collected: list[StreamProgress] = []
+        reported = self._clock()
+        for share in work:
+            for progress in self._turns(share):
+                collected = _merged(collected, progress)
+                if share.suspect or self._clock() - reported >= REPORT_SECONDS:
+                    yield collected
+                    collected, reported = [], self._clock()
+        if collected:
+            yield collected
 
-    def _outcomes(self, work: Sequence[Work]) -> Iterator[News]:
-        for piece in work:
-            for outcome in self._worker.work(piece.job, first_window=piece.first_window):
-                yield piece.ticket, outcome
+    def _turns(self, share: StreamWork) -> Iterator[StreamProgress]:
+        state = share.state
+        for turn in share.turns:
+            for progress in self._worker.run_turn(state, turn):
+                state = progress.state
+                yield progress
 
     def close(self) -> None:
-        """End the child."""
+        """End the sandboxed child."""
         self._open.close()
+
+
+def _merged(collected: list[StreamProgress], new: StreamProgress) -> list[StreamProgress]:
+    """Add progress to a report; of one stream in a row only the last state travels."""
+    if not collected or collected[-1].stream_id != new.stream_id:
+        return [*collected, new]
+    last = collected[-1]
+    return [*collected[:-1], replace(new, events=(*last.events, *new.events))]

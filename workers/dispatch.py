@@ -1,70 +1,89 @@
-"""What waits, who works on it, what is over and may go out: the whole judgement of the Ray layer,
-pure.
+"""Which turns wait, who works on them, what was committed: all decisions of the Ray layer, pure.
 
-One piece of work:
+A stream is in at most one lease, and a lease carries the stream's state and its next turns:
 
-    waiting --take--> leased --all outcomes heard--> over
+    waiting --take--> leased --progress of every leased turn--> waiting for its next turns
        ^                |
-       `----lose--------+--two deaths alone--> quarantined, over
+       `----lose--------+--two deaths alone at the same part--> quarantined; the stream continues
 
-A worker that dies costs a retry. Work that was in hand with others then travels alone, so that a
-piece which kills its worker is found; when it kills two alone, at the same window, it is
-quarantined and its stream goes on.
+Progress is accepted only from the lease that has the stream, and only beyond what is committed, so
+a result that comes twice, or from a worker that was given up, changes nothing. A worker that dies
+costs a retry from the last committed part. Turns that were in flight together with others then
+travel alone, so that the one that kills its worker is found.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from scanner.errors import QuarantinedError, SetupError
-from scanner.runner import Failed, Finished, Job, Outcome
-from scanner.types import Segment
-from workers.leases import Lease, Leases, Work
-from workers.order import InOrder
-from workers.sharding import shard_of
+from scanner.stream.inputs import SegmentTurn, Turn
+from scanner.stream.state import StreamProgress, StreamState
+from scanner.types import StreamId
 
-__all__ = ["Bounds", "Dispatch", "News"]
+__all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork"]
 
 log = logging.getLogger(__name__)
 
-News = tuple[int, Outcome]
-"""What a worker says: the ticket of the work, and one outcome of it."""
-
 DEATHS_ALONE = 2
-"""As many workers may die on one window that was all that they had in hand."""
+"""Workers that may die on one part of a turn that was all they had in hand."""
+
+Quarantine = Callable[[StreamState, SegmentTurn, QuarantinedError], StreamProgress]
+"""Folds a segment that ended its workers as failed: the core's judgement, not this module's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamWork:
+    """One stream's share of a lease."""
+
+    state: StreamState
+    turns: tuple[Turn, ...]
+    """The turns from ``state.turn`` on, one or more."""
+    suspect: bool = False
+    """True where a worker died with the turn: each part is to be reported at once, so that the one
+    that ends the worker is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Work of one or more streams, given to one worker."""
+
+    number: int
+    """Unique and rising; it fences off whoever had the same streams before."""
+    owner: str
+    work: tuple[StreamWork, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much may be under way."""
+    """How much may be in flight."""
 
     workers: int
-    shards: int = 16
     lease_size: int = 16
-    """Jobs in one call at most; fewer when fewer wait, so that live work goes at once and the end
-    is shared evenly."""
+    """Turns of one lease at most; fewer when fewer wait, so that live work goes at once and the
+    end is shared evenly."""
     leases_ahead: int = 4
-    """Full leases for each worker that may be in flight: pulled, and not yet all handed on."""
+    """Full leases per worker that may be in flight: pulled, and not yet handed on."""
     bytes_in_flight: int = 256 << 20
-    """Media held in memory; a single larger segment goes alone."""
-    outcomes_ready: int = 256
-    """Outcomes that nobody has taken yet; workers pause above it."""
+    """Media in memory; a single larger segment goes alone."""
+    progress_ready: int = 256
+    """Results that the consumer has not taken yet; above it workers pause."""
     deaths_in_a_row: int = 20
     """Workers that die with nothing scored between them; then the fault is not in the media."""
     patience: float = 300.0
-    """Seconds in which a worker must say something; above the wall clock that the sandbox allows
-    one window, tried twice."""
+    """Seconds in which a worker must report something; above the time that the sandbox allows one
+    window, tried twice."""
 
     def __post_init__(self) -> None:
         for name in (
             "workers",
-            "shards",
             "lease_size",
             "leases_ahead",
             "bytes_in_flight",
-            "outcomes_ready",
+            "progress_ready",
             "deaths_in_a_row",
         ):
             if getattr(self, name) < 1:
@@ -73,156 +92,230 @@ class Bounds:
             raise ValueError(f"patience must be above 0 s, got {self.patience}")
 
     @property
-    def jobs_in_flight(self) -> int:
-        """Jobs that may be pulled and not yet all handed on."""
+    def turns_in_flight(self) -> int:
+        """Turns that may be pulled and not yet handed on."""
         return self.workers * self.lease_size * self.leases_ahead
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A stream between its first turn and its end."""
+
+    state: StreamState
+    ticket: int
+    """Place of its oldest waiting turn in the order of arrival."""
+    turns: deque[tuple[int, Turn]] = field(default_factory=deque)
+    """Tickets and turns from ``state.turn`` on; the first ``leased`` are with a worker."""
+    leased: int = 0
+    lease: int | None = None
+    suspect_to: int = -1
+    """Turns up to this number travel alone."""
+    deaths: int = 0
+    """Workers that died at ``died_at`` while it was all that they had in hand."""
+    died_at: tuple[int, int] | None = None
+    """Position of the state that the workers which died had last reported."""
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.state.turn <= self.suspect_to
 
 
 class Dispatch:
     """The state of one run. Not thread-safe; time is passed in."""
 
-    def __init__(self, leases: Leases, bounds: Bounds) -> None:
-        self._leases = leases
+    def __init__(self, bounds: Bounds, quarantine: Quarantine) -> None:
         self._bounds = bounds
-        self._order = InOrder()
-        self._windows: dict[int, int] = {}
-        self._weights: dict[int, int] = {}
+        self._quarantine = quarantine
+        self._streams: dict[StreamId, _Stream] = {}
+        self._deadlines: dict[int, tuple[Lease, float]] = {}
+        self._ready: deque[tuple[StreamProgress, tuple[int, ...]]] = deque()
+        """Progress, with the weights of the turns that it closed."""
+        self._turns = 0
+        """Turns in flight: offered, and their progress not taken."""
+        self._bytes = 0
         self._tickets = 0
+        self._leases = 0
         self._deaths = 0
 
-    # Jobs in
+    # Turns in
 
-    def has_room(self) -> bool:
-        """Whether another job may be pulled at all."""
-        return len(self._weights) < self._bounds.jobs_in_flight
+    def has_capacity(self) -> bool:
+        """Return whether another turn may be pulled at all."""
+        return self._turns < self._bounds.turns_in_flight
 
-    def admits(self, job: Job) -> bool:
-        """Whether this job may be offered now.
+    def admits(self, turn: Turn) -> bool:
+        """Return whether this turn may be offered now. One that is over the bound by itself may,
+        once nothing else is in flight."""
+        fits = self._bytes + _weight(turn) <= self._bounds.bytes_in_flight
+        return self.has_capacity() and (fits or not self._turns)
 
-        One that is over the bound by itself may, once nothing else is in flight.
-        """
-        in_flight = sum(self._weights.values())
-        fits = in_flight + _weight(job.segment) <= self._bounds.bytes_in_flight
-        return self.has_room() and (fits or not self._weights)
-
-    def offer(self, job: Job) -> None:
-        """Let a job wait for a worker.
+    def offer(self, turn: Turn) -> None:
+        """Let a turn wait for a worker.
 
         Raises:
             ValueError: it is not admitted now.
         """
-        if not self.admits(job):
-            raise ValueError(f"segment {job.segment.key}: offered beyond what may be in flight")
-        ticket, stream = self._tickets, job.segment.key.stream_id
+        if not self.admits(turn):
+            raise ValueError(f"stream {turn.stream_id}: turn offered beyond what may be in flight")
+        stream = self._streams.get(turn.stream_id)
+        if stream is None:
+            state = StreamState.new(turn.stream_id)
+            stream = self._streams[turn.stream_id] = _Stream(state=state, ticket=self._tickets)
+        if not stream.turns:
+            stream.ticket = self._tickets
+        stream.turns.append((self._tickets, turn))
         self._tickets += 1
-        self._windows[ticket] = 0
-        self._weights[ticket] = _weight(job.segment)
-        self._order.expect(ticket, stream)
-        self._leases.add(Work(ticket=ticket, job=job, shard=shard_of(stream, self._bounds.shards)))
+        self._turns += 1
+        self._bytes += _weight(turn)
 
-    # Work out, news back
+    # Leases out, progress back
 
     def take(self, owner: str, *, now: float) -> Lease | None:
-        """Work for an idle worker; None if nothing waits."""
-        fair_share = -(-self._leases.waiting() // (2 * self._bounds.workers))
-        size = max(1, min(self._bounds.lease_size, fair_share))
-        return self._leases.take(owner, size=size, until=now + self._bounds.patience)
+        """Lease work to an idle worker; None if nothing waits.
 
-    def hear(self, lease: Lease, news: Iterable[News]) -> None:
-        """Count what a worker says, once: what a lost lease says, or what is known already, has no
-        effect."""
-        work = {w.ticket: w for w in lease.work}
-        for ticket, outcome in news:
-            if self._leases.holds(lease, ticket):
-                self._count(lease, work[ticket], outcome)
+        Streams with an open incident go first, then the oldest turn.
+        """
+        waiting = [s for s in self._streams.values() if s.lease is None and s.turns]
+        if not waiting:
+            return None
+        waiting.sort(key=lambda s: (not s.state.risk.running, s.ticket))
+        self._leases += 1
+        lease = Lease(number=self._leases, owner=owner, work=tuple(self._share(waiting)))
+        self._deadlines[lease.number] = (lease, now + self._bounds.patience)
+        return lease
+
+    def _share(self, waiting: list[_Stream]) -> Iterator[StreamWork]:
+        """Choose streams and turns of the next lease: one turn of each stream before a second of
+        any; a suspect stream alone, turn by turn."""
+        if waiting[0].is_suspect:
+            chosen = waiting[:1]
+            counts = [1]
+        else:
+            total = sum(len(stream.turns) for stream in waiting)
+            fair = -(-total // (2 * self._bounds.workers))
+            size = max(1, min(self._bounds.lease_size, fair))
+            chosen = [stream for stream in waiting if not stream.is_suspect][:size]
+            counts = _spread(size, [len(stream.turns) for stream in chosen])
+        for stream, count in zip(chosen, counts, strict=True):
+            stream.lease, stream.leased = self._leases, count
+            turns = tuple(stream.turns[index][1] for index in range(count))
+            yield StreamWork(state=stream.state, turns=turns, suspect=stream.is_suspect)
+
+    def receive(self, lease: Lease, progress: Iterable[StreamProgress]) -> None:
+        """Commit what a worker reports, once; what a lost lease reports has no effect."""
+        for one in progress:
+            stream = self._streams.get(one.stream_id)
+            if stream is None or stream.lease != lease.number:
+                continue
+            if one.state.position > stream.state.position:
+                self._deaths = 0
+                self._commit(stream, one)
+        self._settle(lease)
 
     def renew(self, lease: Lease, *, until: float) -> None:
-        """The worker was heard of, or is kept waiting by us."""
-        self._leases.renew(lease, until=until)
+        """Move the lease's deadline: its worker was heard of, or we keep it waiting."""
+        if lease.number in self._deadlines:
+            self._deadlines[lease.number] = (lease, until)
 
     def overdue(self, now: float) -> tuple[Lease, ...]:
-        """Leases whose workers have said nothing for too long: end the worker, then ``lose`` the
-        lease."""
-        return self._leases.overdue(now)
+        """Return leases whose workers have reported nothing for too long: end the worker, then
+        ``lose`` the lease."""
+        return tuple(lease for lease, until in self._deadlines.values() if until <= now)
 
-    def lose(self, lease: Lease, why: str) -> None:
-        """The worker ended with the lease in hand; whatever it had not said of it is tried again.
+    def lose(self, lease: Lease, reason: str) -> None:
+        """Take in that the worker ended with the lease; what it had not reported is tried again.
 
         Raises:
             SetupError: workers keep dying with nothing done between them.
         """
-        left = [w for w in lease.work if self._leases.holds(lease, w.ticket)]
+        self._deadlines.pop(lease.number, None)
+        left = [s for s in self._streams.values() if s.lease == lease.number]
         if not left:
             return
         self._deaths += 1
-        log.warning(
-            "worker ended",
-            extra={"worker": lease.owner, "why": why, "sources": [w.job.name for w in left]},
-        )
+        log.warning("worker ended", extra={"worker": lease.owner, "reason": reason})
         if self._deaths >= self._bounds.deaths_in_a_row:
             raise SetupError(
-                f"{self._deaths} workers ended one after another with nothing done, the last one: {why}"
+                f"{self._deaths} workers ended one after another with nothing done, the last one:"
+                f" {reason}"
             )
-        tried = [self._after_death(w, alone=len(left) == 1) for w in left]
-        self._leases.release(lease, [w for w in tried if w.deaths < DEATHS_ALONE])
-        for work in tried:
-            if work.deaths >= DEATHS_ALONE:
-                self._quarantine(work, why)
+        alone = sum(stream.leased for stream in left) == 1
+        for stream in left:
+            self._after_death(stream, alone=alone, reason=reason)
 
-    # Outcomes out
+    # Results out
 
     def ready(self) -> int:
-        """How many outcomes may be taken now."""
-        return len(self._order)
+        """Return how many results may be taken now."""
+        return len(self._ready)
 
-    def crowded(self) -> bool:
-        """Whether workers should pause because nobody takes what they say."""
-        return len(self._order) >= self._bounds.outcomes_ready
+    def is_crowded(self) -> bool:
+        """Return whether workers should pause because nobody takes their results."""
+        return len(self._ready) >= self._bounds.progress_ready
 
-    def take_ready(self) -> Iterator[Outcome]:
-        """What may go out now, each stream in the order of its jobs.
+    def take_ready(self) -> Iterator[StreamProgress]:
+        """Yield the results so far, each stream's in order. A turn's capacity is free once the
+        result that closed it is taken."""
+        while self._ready:
+            progress, weights = self._ready.popleft()
+            self._turns -= len(weights)
+            self._bytes -= sum(weights)
+            yield progress
 
-        A job's room is free once its ``Finished`` is taken.
-        """
-        while len(self._order):
-            ticket, outcome = self._order.pop()
-            if isinstance(outcome, Finished):
-                del self._weights[ticket]
-            yield outcome
+    def is_idle(self) -> bool:
+        """Return whether nothing is in flight."""
+        return not self._turns
 
-    def idle(self) -> bool:
-        """Nothing is in flight."""
-        return not self._weights
+    def _commit(self, stream: _Stream, progress: StreamProgress) -> None:
+        closed = progress.state.turn - stream.state.turn
+        weights = tuple(_weight(stream.turns.popleft()[1]) for _ in range(closed))
+        stream.leased -= closed
+        stream.state = progress.state
+        if stream.turns:
+            stream.ticket = stream.turns[0][0]
+        if not stream.leased:
+            stream.lease = None
+        if progress.state.ended:
+            del self._streams[progress.stream_id]
+        self._ready.append((progress, weights))
 
-    def _count(self, lease: Lease, work: Work, outcome: Outcome) -> None:
-        ticket = work.ticket
-        if isinstance(outcome, Finished):
-            del self._windows[ticket]
-            self._leases.settle(lease, ticket)
-        else:
-            window = outcome.key.sequence - work.job.segment.key.sequence
-            if window < self._windows[ticket]:
-                return
-            self._windows[ticket] = window + 1
-        self._deaths = 0
-        self._order.push(ticket, outcome)
+    def _settle(self, lease: Lease) -> None:
+        if not any(stream.lease == lease.number for stream in self._streams.values()):
+            self._deadlines.pop(lease.number, None)
 
-    def _after_death(self, work: Work, *, alone: bool) -> Work:
-        reached = self._windows[work.ticket]
-        before = work.deaths if reached == work.first_window else 0
-        return replace(work, first_window=reached, suspect=True, deaths=before + alone)
-
-    def _quarantine(self, work: Work, why: str) -> None:
-        job, at = work.job, self._windows.pop(work.ticket)
-        key = replace(job.segment.key, sequence=job.segment.key.sequence + at)
+    def _after_death(self, stream: _Stream, *, alone: bool, reason: str) -> None:
+        state, turn = stream.state, stream.turns[0][1]
+        before = stream.deaths if stream.died_at == state.position else 0
+        stream.deaths, stream.died_at = before + alone, state.position
+        stream.suspect_to = max(stream.suspect_to, state.turn + stream.leased - 1)
+        if stream.deaths < DEATHS_ALONE or not isinstance(turn, SegmentTurn):
+            stream.lease, stream.leased = None, 0
+            return
+        name = turn.job.name
         error = QuarantinedError(
-            f"{job.name}: its worker ended {DEATHS_ALONE} times ({why}); set aside"
+            f"{name}: its worker ended {DEATHS_ALONE} times ({reason}); set aside"
         )
-        self._order.push(work.ticket, Failed(key=key, name=job.name, error=error))
-        self._order.push(work.ticket, Finished(key=job.segment.key))
+        self._commit(stream, self._quarantine(state, turn, error))
 
 
-def _weight(segment: Segment) -> int:
-    """Bytes that the segment holds in memory; a path holds none."""
-    held: Sequence[object] = (segment.source, segment.init)
+def _spread(size: int, lengths: list[int]) -> list[int]:
+    """Return how many turns of each stream make ``size`` together, as evenly as they can."""
+    counts = [0] * len(lengths)
+    left = size
+    while left > 0 and any(count < most for count, most in zip(counts, lengths, strict=True)):
+        for index, most in enumerate(lengths):
+            if counts[index] < most and left > 0:
+                counts[index] += 1
+                left -= 1
+    return counts
+
+
+def _weight(turn: Turn) -> int:
+    """Return the bytes that a turn holds in memory; a path holds none."""
+    if not isinstance(turn, SegmentTurn):
+        return 0
+    job = turn.job
+    held = [job.segment.source, job.segment.init]
+    if job.previous is not None:
+        held.append(job.previous.source)
     return sum(len(part) for part in held if isinstance(part, bytes))

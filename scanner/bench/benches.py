@@ -8,19 +8,17 @@ from itertools import count
 
 import numpy as np
 
-from scanner.arrivals import Arrival, Arrived
 from scanner.bench.bench_input import BenchInput
 from scanner.bench.measure import Amount, BenchPlan, BenchResult, measure
+from scanner.compose import Program, scan_lines
 from scanner.errors import DamagedError
-from scanner.lines import ErrorLine, FrameLine, SummaryLine
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import Rgb, Sample
-from scanner.risk.policy import Policies
-from scanner.runner import Runner
+from scanner.report.lines import ErrorLine, FrameLine, SummaryLine
 from scanner.sandbox.sandbox import Sandbox
-from scanner.scan import scan
 from scanner.scoring.onnx import OnnxScorer
 from scanner.scoring.scorer import Scorer
+from scanner.stream.inputs import Arrival, Runner, SegmentArrived
 from scanner.types import FrameSpec, Segment, SegmentKey, StreamId
 
 __all__ = ["bench_decode", "bench_infer", "bench_pipeline"]
@@ -70,7 +68,7 @@ def bench_infer(scorer: Scorer, batch: int, plan: BenchPlan) -> BenchResult:
 
 
 def bench_pipeline(
-    video: BenchInput, policies: Policies, runner: Runner, streams: int, plan: BenchPlan
+    video: BenchInput, program: Program, runner: Runner, streams: int, plan: BenchPlan
 ) -> BenchResult:
     """Measure the whole pipeline on the video, sent as segments of several streams in turn.
 
@@ -80,7 +78,7 @@ def bench_pipeline(
 
     def work(turns: Iterable[None]) -> Amount:
         frames, seconds = 0, 0.0
-        for line in scan(_arrivals(video, streams, turns), policies, runner):
+        for line in scan_lines(program, _arrivals(video, streams, turns), runner):
             match line:
                 case FrameLine():
                     frames += 1
@@ -105,7 +103,7 @@ def _arrivals(video: BenchInput, streams: int, turns: Iterable[None]) -> Iterato
     )
 
 
-def _arrived(video: BenchInput, number: int, turn: int) -> Arrived:
+def _arrived(video: BenchInput, number: int, turn: int) -> SegmentArrived:
     """Return one arrival: a single-segment file continues its stream turn by turn, a longer file is
     a new stream each time."""
     windowed = video.segments > 1
@@ -113,7 +111,7 @@ def _arrived(video: BenchInput, number: int, turn: int) -> Arrived:
     segment = Segment(
         key=SegmentKey(stream_id=stream_id, sequence=0 if windowed else turn), source=video.path
     )
-    return Arrived(
+    return SegmentArrived(
         path=stream_id, segment=segment, name=video.path.name, windowed=windowed, last=windowed
     )
 

@@ -21,10 +21,9 @@ from scanner.bench.machine import read_machine
 from scanner.bench.measure import BenchPlan, BenchResult, Spread
 from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
 from scanner.cli.show import harmless, new_table
-from scanner.runner import configured_scorers, decode_request, used_models
+from scanner.compose import compose, decode_request, load_configured_scorers
 from scanner.sandbox.sandbox import Sandbox
 from scanner.scoring.test_card import TestCard
-from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings
 
 __all__ = ["bench_app"]
@@ -71,7 +70,7 @@ def decode_command(
       streamwarden bench decode --input recording.mp4 --repeats 9
     """
     settings, plan = settings_with(config, {}), BenchPlan(repeats=repeats, seconds=seconds)
-    request = decode_request(settings, configured_scorers(settings))
+    request = decode_request(settings, load_configured_scorers(settings))
     with Sandbox(settings.sandbox) as sandbox:
         video = probe_input(file, request, sandbox)
         results = (bench_decode(video, request, sandbox, plan),)
@@ -101,7 +100,7 @@ def infer_command(
         _settings(config, provider, models_dir),
         BenchPlan(repeats=repeats, seconds=seconds),
     )
-    scorers = configured_scorers(settings)
+    scorers = load_configured_scorers(settings)
     results = tuple(bench_infer(scorer, size, plan) for scorer in scorers for size in batch)
     _write_report("infer", results, settings, plan, None, as_json=as_json)
 
@@ -131,11 +130,11 @@ def pipeline_command(
         _settings(config, provider, models_dir),
         BenchPlan(repeats=repeats, seconds=seconds),
     )
-    policies = compose_policies(settings, used_models(settings))
+    program = compose(settings)
     with Sandbox(settings.sandbox) as sandbox:
         video = probe_input(file, decode_request(settings, (TestCard(),)), sandbox)
-    with open_runner(context.obj, settings, workers) as runner:
-        results = (bench_pipeline(video, policies, runner, streams, plan),)
+    with open_runner(context.obj, program, workers) as runner:
+        results = (bench_pipeline(video, program, runner, streams, plan),)
     _write_report(
         "pipeline",
         results,

@@ -15,9 +15,9 @@ from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
 from scanner.evaluate.robustness import perturbed_versions
 from scanner.evaluate.row_scoring import RowScorer
 from scanner.evaluate.rows import LabelledRow
-from scanner.lines import Line, dumps
 from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import Perturbation
+from scanner.report.lines import Line, dumps
 
 __all__ = [
     "broadcast",

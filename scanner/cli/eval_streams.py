@@ -18,6 +18,7 @@ from scanner.cli.eval_scoring import print_unscored
 from scanner.cli.options import wants_json
 from scanner.cli.show import new_table
 from scanner.cli.status import Status
+from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import UnscoredRow
 from scanner.evaluate.measures import Interval
@@ -34,9 +35,7 @@ from scanner.evaluate.streams.result import (
     evaluate_streams,
 )
 from scanner.evaluate.streams.sections import build_sections
-from scanner.lines import Line, read_lines
-from scanner.runner import used_models
-from scanner.settings.policies import compose_policies
+from scanner.report.lines import Line, read_lines
 from scanner.settings.sections import Settings
 
 __all__ = ["read_scores", "streams_command"]
@@ -85,7 +84,7 @@ def streams_command(
     read = list(read_recordings(rows, lines))
     failed = [one for one in read if isinstance(one, UnscoredRow)]
     print_unscored(failed)
-    manifests = used_models(settings)
+    program = compose(settings)
     pool = build_pool(
         (one for one in read if isinstance(one, Recording)), settings.sampling.max_gap
     )
@@ -94,16 +93,15 @@ def streams_command(
             "--streams needs both events and footage that shows none of them;"
             " the manifest has only one of the two"
         )
-    policies = compose_policies(settings, manifests)
     with Console(stderr=True).status("assembling streams") as status:
         result = evaluate_streams(
-            pool, policies, FalseIncidentLimits(), seed=seed, on_progress=status.update
+            pool, program.policies, FalseIncidentLimits(), seed=seed, on_progress=status.update
         )
     if page is not None:
         page(build_sections(result))
     document = {
         "type": "stream_evaluation",
-        "models": [str(one.ref) for one in manifests],
+        "models": [str(one.ref) for one in program.manifests],
         "failed": len(failed),
         **_to_json(result),
     }

@@ -25,6 +25,7 @@ from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.eval_tables import print_evaluation
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.status import Status
+from scanner.compose import compose, used_models
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
 from scanner.evaluate.evaluation import Evaluation, Subject, evaluate, to_json
@@ -33,10 +34,8 @@ from scanner.evaluate.page import PageSection, to_page
 from scanner.evaluate.properties import read_properties
 from scanner.evaluate.row_scoring import RowScorer, collect_rows
 from scanner.evaluate.rows import LabelledRow, read_rows, sample_rows
-from scanner.lines import Line
 from scanner.perturbations.transforms import PERTURBATIONS, Perturbation, find_perturbation
-from scanner.runner import used_models
-from scanner.settings.policies import compose_policies
+from scanner.report.lines import Line
 from scanner.settings.sections import Settings, read_settings
 
 __all__ = ["eval_command"]
@@ -189,7 +188,7 @@ def _read_scored(
 ) -> tuple[list[ScoredRow | UnscoredRow], list[Line]]:
     """Collect the rows' scores from the lines of earlier scans."""
     lines = list(read_scores(files))
-    return list(collect_rows(rows, lines, compose_policies(settings, used_models(settings)))), lines
+    return list(collect_rows(rows, lines, compose(settings).policies)), lines
 
 
 def _with_bursts(settings: Settings, base_rate: float | None, *, live: bool) -> Settings:

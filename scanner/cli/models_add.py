@@ -15,14 +15,13 @@ from rich.console import Console
 from scanner.cli.models_recipe import ModelAddOptions
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import harmless, new_table
+from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.model_import.add import AddedModel, add_model
 from scanner.model_import.catalogue import CatalogueEntry, read_catalogue
 from scanner.model_import.source import packaged_file
-from scanner.runner import used_models
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.registry import list_models
-from scanner.settings.policies import compose_policies
 from scanner.settings.sections import ModelSettings, Settings, read_settings
 from scanner.types import Label
 
@@ -188,8 +187,8 @@ def _added_notes(added: AddedModel, settings: Settings, target: Path) -> Iterato
     if models.names is not None and name not in models.names:
         yield f"models.names does not name {name}, so scans leave it out"
         return
-    manifests = used_models(settings)
-    policies = compose_policies(settings, manifests)
+    program = compose(settings)
+    manifests, policies = program.manifests, program.policies
     for label in added.manifest.labels:
         yield from _label_notes(label, name, manifests, shadow=policies.labels[label].shadow)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from scanner.compose import Program, RunnerFactory, local_runner
 from scanner.errors import SetupError
-from scanner.runner import Runner, local_runner
 from scanner.settings.sections import Settings, read_settings
+from scanner.stream.inputs import Runner
 
 __all__ = [
     "Config",
@@ -27,9 +28,6 @@ __all__ = [
     "settings_with",
     "wants_json",
 ]
-
-RunnerFactory = Callable[[Settings, int], AbstractContextManager[Runner]]
-"""A runner of so many workers; ``workers`` supplies the one on Ray."""
 
 Config = Annotated[
     Path | None,
@@ -54,19 +52,17 @@ def wants_json(asked: bool) -> bool:
     return asked or not sys.stdout.isatty()
 
 
-def open_runner(
-    context: Context, settings: Settings, workers: int
-) -> AbstractContextManager[Runner]:
-    """In line, or on so many workers.
+def open_runner(context: Context, program: Program, workers: int) -> AbstractContextManager[Runner]:
+    """Open a runner in this process, or one with so many workers.
 
     Raises:
         SetupError: workers are asked for where none can be had.
     """
     if workers == 0:
-        return local_runner(settings)
+        return local_runner(program)
     if context.runner_factory is None:
         raise SetupError("--workers needs the package workers; start the program as `streamwarden`")
-    return context.runner_factory(settings, workers)
+    return context.runner_factory(program, workers)
 
 
 def seconds(text: str) -> Fraction:

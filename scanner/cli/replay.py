@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,16 +15,17 @@ from rich.table import Table
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import harmless, new_table
+from scanner.compose import compose
 from scanner.errors import SetupError
-from scanner.lines import read_lines
-from scanner.replay import fold, recorded
+from scanner.pipeline.replay import fold, inputs_of_lines, inputs_of_record
+from scanner.report.lines import incident_line, read_lines
 from scanner.report.text import clock
 from scanner.risk.incident import Incident
 from scanner.risk.pairing import Pairing, pair_incidents
-from scanner.runner import used_models
-from scanner.scan import incident_line
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import read_settings
+from scanner.stream.inputs import StreamInput
+from scanner.types import StreamId
 
 __all__ = ["replay_command"]
 
@@ -32,7 +34,8 @@ def replay_command(
     scores: Annotated[
         Path,
         typer.Argument(
-            help="Lines that `scan --json` wrote; - for standard input.", show_default=False
+            help="What `scan --record` or `scan --json` wrote; - for standard input.",
+            show_default=False,
         ),
     ],
     policy: Annotated[
@@ -48,19 +51,24 @@ def replay_command(
       streamwarden replay scores.jsonl --policy stricter.toml
     """
     settings = read_settings(config)
-    manifests = used_models(settings)
-    observed = recorded(read_lines(_rows(scores)))
-    before = fold(observed, compose_policies(settings, manifests))
-    after = (
-        before
-        if policy is None
-        else fold(observed, compose_policies(read_settings(policy), manifests))
-    )
+    observed = _read_inputs(_rows(scores))
+    program = compose(settings)
+    before = after = fold(observed, program.policies)
+    if policy is not None:
+        after = fold(observed, compose_policies(read_settings(policy), program.manifests))
     changes = pair_incidents(before, after)
     if wants_json(as_json):
         _tell_json(changes, after)
         return
     _tell_people(changes, after)
+
+
+def _read_inputs(rows: list[str]) -> Mapping[StreamId, Sequence[StreamInput]]:
+    """Return what was folded, from the lines of ``scan --json`` or from a recording."""
+    first = next((row for row in rows if row.strip()), "")
+    if '"event"' in first and '"v"' in first:
+        return inputs_of_record(rows)
+    return inputs_of_lines(read_lines(rows))
 
 
 def _rows(scores: Path) -> list[str]:

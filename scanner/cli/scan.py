@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -25,15 +23,11 @@ from scanner.cli.options import (
 )
 from scanner.cli.show import Board, not_covered
 from scanner.cli.status import Status
-from scanner.evidence.reporting import Reporter
-from scanner.evidence.room import EvidenceRoom, open_room
-from scanner.lines import ErrorLine, Line, SummaryLine, dumps
-from scanner.report.write import write_report
-from scanner.risk.policy import Policies
-from scanner.runner import used_models
-from scanner.scan import Said, scan
-from scanner.settings.policies import compose_policies
-from scanner.settings.sections import Settings
+from scanner.compose import compose, open_scan
+from scanner.errors import SetupError
+from scanner.pipeline.scan import PathFailed, ScanEvent
+from scanner.records import record_line
+from scanner.report.lines import ErrorLine, Line, SummaryLine, dumps
 from scanner.sources.paths import read_sources
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
 
@@ -53,6 +47,10 @@ def scan_command(
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Leave a report with clips here."),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every event here, exact, for `replay`."),
     ] = None,
     workers: Workers = 0,
     sampling: Annotated[str | None, typer.Option(help="adaptive, keyframes or every.")] = None,
@@ -85,62 +83,62 @@ def scan_command(
         "bursts": {"base_rate": base_rate},
         "models": {"provider": provider, "dir": models_dir},
     }
-    settings = settings_with(config, flags)
-    manifests = used_models(settings)
-    policies = compose_policies(settings, manifests)
+    program = compose(settings_with(config, flags))
+    missing = uncovered(Taxonomy.load(), program.policies.labels)
+    show = _print_json if wants_json(as_json) else _show_progress
     with (
-        read_sources(paths, settings.fetch) as arrivals,
-        _room(out, settings, policies) as room,
-        open_runner(context.obj, settings, workers) as runner,
+        read_sources(paths, program.settings.fetch) as arrivals,
+        _open_record(record) as write_record,
+        open_runner(context.obj, program, workers) as runner,
+        open_scan(program, arrivals, runner, out=out) as running,
     ):
-        reporter = None if room is None else Reporter(room)
-        said = _noted(
-            scan(
-                arrivals,
-                policies,
-                runner,
-                evidence=room,
-                patience=settings.stream.missing_after,
-            ),
-            reporter,
-        )
-        missing = uncovered(Taxonomy.load(), policies.labels)
-        status = _tell_json(said, missing) if wants_json(as_json) else _tell_people(said, missing)
-    if reporter is not None and out is not None:
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        page = write_report(
-            reporter.report(
-                settings, policies, manifests, version=version("streamwarden"), created=created
-            ),
-            out,
-        )
+        status = show(_recorded(running, write_record), missing)
+        page = running.write_report()
+    if page is not None:
         Console(stderr=True).print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(status)
 
 
-def _room(
-    out: Path | None, settings: Settings, policies: Policies
-) -> AbstractContextManager[EvidenceRoom | None]:
-    return nullcontext() if out is None else open_room(out, settings, policies)
+Shown = tuple[ScanEvent, tuple[Line, ...]]
 
 
-def _noted(said: Iterable[Said], reporter: Reporter | None) -> Iterator[Said]:
-    for one in said:
-        if reporter is not None:
-            reporter.note(one)
-        yield one
+@contextmanager
+def _open_record(path: Path | None) -> Iterator[Callable[[ScanEvent], None]]:
+    """Yield a function that writes events to the file, or one that does nothing without a file."""
+    if path is None:
+        yield lambda event: None
+        return
+    try:
+        file = path.open("w", encoding="ascii")
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be written: {error.strerror}") from error
+    with file:
+        yield lambda event: _write_record(file, event)
+
+
+def _write_record(file: TextIO, event: ScanEvent) -> None:
+    if event.stream_id is not None and not isinstance(event.event, PathFailed):
+        file.write(record_line(event.path, event.stream_id, event.event) + "\n")
+        file.flush()
+
+
+def _recorded(shown: Iterable[Shown], write: Callable[[ScanEvent], None]) -> Iterator[Shown]:
+    for event, lines in shown:
+        write(event)
+        yield event, lines
 
 
 class _Tally:
-    """What the exit status depends on."""
+    """Counts what the exit status depends on."""
 
     def __init__(self) -> None:
         self.failed = False
         self.flagged = False
 
-    def note(self, line: Line) -> None:
-        self.failed = self.failed or isinstance(line, ErrorLine)
-        self.flagged = self.flagged or (isinstance(line, SummaryLine) and bool(line.flagged))
+    def count(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self.failed = self.failed or isinstance(line, ErrorLine)
+            self.flagged = self.flagged or (isinstance(line, SummaryLine) and bool(line.flagged))
 
     @property
     def status(self) -> Status:
@@ -149,27 +147,22 @@ class _Tally:
         return Status.FLAGGED if self.flagged else Status.NOTHING
 
 
-def _lines(said: Iterable[Said]) -> Iterator[Line]:
-    return (line for line in said if isinstance(line, Line))
-
-
-def _tell_json(said: Iterable[Said], missing: Uncovered) -> Status:
+def _print_json(shown: Iterable[Shown], missing: Uncovered) -> Status:
     tally = _Tally()
-    for line in _lines(said):
-        tally.note(line)
-        sys.stdout.write(dumps(line) + "\n")
-        sys.stdout.flush()
+    for _, lines in shown:
+        tally.count(lines)
+        for line in lines:
+            sys.stdout.write(dumps(line) + "\n")
+            sys.stdout.flush()
     Console(stderr=True).print(not_covered(missing), style="dim", soft_wrap=True)
     return tally.status
 
 
-def _tell_people(said: Iterable[Said], missing: Uncovered) -> Status:
+def _show_progress(shown: Iterable[Shown], missing: Uncovered) -> Status:
     tally = _Tally()
-    console = Console(stderr=True)
-    with Board(console) as board:
-        for one in said:
-            board.note(one)
-            if isinstance(one, Line):
-                tally.note(one)
+    with Board(Console(stderr=True)) as board:
+        for event, lines in shown:
+            tally.count(lines)
+            board.receive(event, lines)
     board.print_tables(Console(), missing)
     return tally.status

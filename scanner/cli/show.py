@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -12,11 +12,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from scanner.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
 from scanner.model_import.catalogue import recommended_for
+from scanner.pipeline.scan import ScanEvent
+from scanner.report.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine
 from scanner.report.text import clock
 from scanner.risk.incident import Opened
-from scanner.scan import Said
 from scanner.taxonomy import Uncovered
 
 __all__ = ["Board", "harmless", "new_table", "not_covered"]
@@ -90,30 +90,38 @@ class Board:
         if self._progress is not None:
             self._progress.stop()
 
-    def note(self, said: Said) -> None:
-        """Take in one thing that the scan said."""
-        match said:
+    def receive(self, event: ScanEvent, lines: Iterable[Line]) -> None:
+        """Show one event of the scan and the lines that tell of it."""
+        if isinstance(event.event, Opened):
+            self._say_opened(event.path, event.event)
+        for line in lines:
+            self._add(line)
+
+    def _say_opened(self, path: str, opened: Opened) -> None:
+        incident = opened.incident
+        self.say(
+            Text.assemble(
+                (f"opened  {incident.label}", SEVERITIES[incident.severity]),
+                f"  at {clock(float(opened.at))} of ",
+                harmless(path),
+            )
+        )
+
+    def _add(self, line: Line) -> None:
+        match line:
             case FrameLine():
                 self._frames += 1
-                self._describe(f"{self._frames} frames · {clock(said.at)} of {harmless(said.path)}")
-            case Opened(at=at, incident=incident):
-                self.say(
-                    Text.assemble(
-                        (f"opened  {incident.label}", SEVERITIES[incident.severity]),
-                        f"  at {clock(float(at))} of ",
-                        harmless(incident.stream_id),
-                    )
-                )
+                self._describe(f"{self._frames} frames · {clock(line.at)} of {harmless(line.path)}")
             case IncidentLine():
-                self.incidents.append(said)
+                self.incidents.append(line)
             case SummaryLine():
-                self.summaries.append(said)
+                self.summaries.append(line)
             case GapLine():
-                self.gaps.append(said)
+                self.gaps.append(line)
             case ErrorLine():
-                self.errors.append(said)
+                self.errors.append(line)
                 self.say(
-                    Text.assemble(("error   ", "red"), f"{said.kind}: ", harmless(said.message))
+                    Text.assemble(("error   ", "red"), f"{line.kind}: ", harmless(line.message))
                 )
 
     def print_tables(self, console: Console, missing: Uncovered) -> None:

@@ -8,23 +8,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from scanner.arrivals import Arrival, Arrived, Unreadable
+from scanner.compose import Program, compose, scan_lines
 from scanner.errors import ScannerError
 from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
 from scanner.evaluate.folds import FoldModels, split_by_fold
 from scanner.evaluate.rows import LabelledRow
-from scanner.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
+from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
 from scanner.risk.policy import Policies, logit, sigmoid
 from scanner.risk.still import judge_still
-from scanner.runner import Runner, used_models
-from scanner.scan import scan
-from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings
+from scanner.stream.inputs import Arrival, Runner, SegmentArrived, SourceFailed
 from scanner.types import Label, Medium, Segment, SegmentKey, Source, StreamId
 
 __all__ = ["UNCHANGED", "OpenRunner", "RowScorer", "SourceVersions", "collect_rows", "scan_rows"]
 
-OpenRunner = Callable[[Settings], AbstractContextManager[Runner]]
+OpenRunner = Callable[[Program], AbstractContextManager[Runner]]
 SourceVersions = Callable[[LabelledRow], Mapping[str, Source]]
 """Returns the sources to scan for a row, keyed by perturbation.
 
@@ -54,11 +52,12 @@ class RowScorer:
     ) -> Iterator[ScoredRow | UnscoredRow]:
         """Yield the scores of each version of each row, in the order in which the runner
         finishes."""
-        own = compose_policies(self.settings, used_models(self.settings))
+        own = compose(self.settings).policies
         for subset in split_by_fold(rows, self.settings, self.fold_models):
-            policies = compose_policies(subset.settings, used_models(subset.settings))
-            with self.open_runner(subset.settings) as runner:
-                lines = scan_rows(subset.rows, policies, runner, versions or original_source)
+            program = compose(subset.settings)
+            policies = program.policies
+            with self.open_runner(program) as runner:
+                lines = scan_rows(subset.rows, program, runner, versions or original_source)
                 scored = collect_rows(subset.rows, self._listen(lines, policies, own), policies)
                 yield from (_rebase(row, policies, own) for row in scored)
 
@@ -76,7 +75,7 @@ def original_source(row: LabelledRow) -> Mapping[str, Source]:
 
 def scan_rows(
     rows: Iterable[LabelledRow],
-    policies: Policies,
+    program: Program,
     runner: Runner,
     versions: SourceVersions = original_source,
 ) -> Iterator[Line]:
@@ -88,7 +87,7 @@ def scan_rows(
     """
     of_file = {row.key: row for row in rows}
     arrivals = (arrival for row in of_file.values() for arrival in _arrivals(row, versions))
-    return (line for line in scan(arrivals, policies, runner) if isinstance(line, Line))
+    return scan_lines(program, arrivals, runner)
 
 
 def collect_rows(
@@ -152,12 +151,12 @@ def _arrivals(row: LabelledRow, versions: SourceVersions) -> Iterator[Arrival]:
     try:
         sources = versions(row)
     except ScannerError as error:
-        yield Unreadable(path=row.key, error=error)
+        yield SourceFailed(path=row.key, error=error)
         return
     for change, source in sources.items():
         path = f"{row.key}{OPEN}{change}{CLOSE}" if change else row.key
         key = SegmentKey(stream_id=StreamId(path), sequence=0)
-        yield Arrived(
+        yield SegmentArrived(
             path=path,
             segment=Segment(key=key, source=source),
             name=str(row.path),

@@ -1,1 +1,7 @@
-"""What people are shown of an incident: clips and contact sheets beside one report."""
+"""Evidence for people: clips and contact sheets of incidents, made from records and sources.
+
+SegmentScored -> SegmentIndex                   (index)    which source shows which second
+Opened, Extended, Closed -> ClipDue, SheetDue   (plan)     what is due; pure
+ClipDue -> Clip, SheetDue -> Sheet              (cut, sheet)   one file each; can be retried
+EvidenceStore                                   (store)    does all of it beside a scan
+"""

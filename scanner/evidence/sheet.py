@@ -1,54 +1,140 @@
-"""Contact sheets: sampled frames in one picture, once sharp and once blurred beyond repair."""
+"""Draw one contact sheet that is due: sampled frames in one picture, once sharp and once blurred
+beyond recovery. Doing it again gives the same files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
 
+from scanner.errors import NoVideoError, ScannerError
+from scanner.evidence.index import SourceSpan
+from scanner.evidence.plan import SheetDue
 from scanner.media.samples import Rgb
+from scanner.media.thumbnails import ThumbnailRequest
 from scanner.report.nouns import Sheet
-from scanner.report.text import clock
+from scanner.sandbox.sandbox import Sandbox
+from scanner.types import Fit, FrameSpec
 
-__all__ = ["COLUMNS", "Tile", "blurred", "compose", "write_poster", "write_sheet"]
+__all__ = [
+    "COLUMNS",
+    "Tile",
+    "blur",
+    "compose",
+    "draw_sheet",
+    "frames_at",
+    "read_init",
+    "write_poster",
+    "write_sheet",
+]
 
-COLUMNS = 4
-GAP = 8
+log = logging.getLogger(__name__)
+
+TILE: Final = FrameSpec(width=320, height=180, fit=Fit.LETTERBOX)
+"""One frame of a sheet: large enough to judge, small enough that twelve fit on a screen."""
+COLUMNS: Final = 4
+GAP: Final = 8
 """Pixels between frames, and around them."""
-CAPTION = 30
-"""Pixels below each frame for its time and score."""
+CAPTION: Final = 30
+"""Pixels below each frame for its caption."""
 GROUND, INK = (24, 24, 27), (228, 228, 231)
 """RGB of the sheet and of its captions."""
-BLUR_CELLS = 14
-"""Cells along the longer side that are left of a blurred frame: its light and colours, no shape of
-a person."""
-QUALITY = 85
-"""Of JPEG, 0 to 100."""
+BLUR_CELLS: Final = 14
+"""Cells along the longer side of a blurred frame: its light and colours stay, but no shape of a
+person."""
+QUALITY: Final = 85
+"""JPEG quality, 0 to 100."""
+
+
+def draw_sheet(
+    due: SheetDue, sources: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
+) -> Sheet:
+    """Draw the frames of a sheet into ``folder/sheets``; those that cannot be decoded are left out.
+
+    ``sources`` are those of the stream, in order; ``name`` is what messages call the stream.
+
+    Raises:
+        NoVideoError: none of the frames can be decoded.
+        OSError: the folder cannot be written to.
+    """
+    frames = frames_at(due.times, sources, sandbox=sandbox, name=name)
+    tiles = [
+        Tile(image=frames[at], caption=caption)
+        for at, caption in zip(due.times, due.captions, strict=True)
+        if at in frames
+    ]
+    if not tiles:
+        raise NoVideoError(f"{name}: no picture at the instants of the contact sheet")
+    return write_sheet(tiles, folder, due.name)
+
+
+def frames_at(
+    times: Sequence[Fraction], sources: Sequence[SourceSpan], *, sandbox: Sandbox, name: str
+) -> dict[Fraction, Rgb]:
+    """Return what was shown at these stream seconds, as far as it can be decoded."""
+    wanted: dict[int, list[Fraction]] = {}
+    for at in times:
+        shown = [number for number, source in enumerate(sources) if source.shows(at)]
+        if shown:  # where sources overlap, the sample is of the later one
+            wanted.setdefault(shown[-1], []).append(at)
+    frames: dict[Fraction, Rgb] = {}
+    for number, instants in wanted.items():
+        try:
+            frames.update(_frames_of(sources[number], instants, sandbox=sandbox, name=name))
+        except (ScannerError, OSError) as error:
+            log.warning("no pictures", extra={"error": type(error).__name__})
+    return frames
+
+
+def _frames_of(
+    source: SourceSpan, times: Sequence[Fraction], *, sandbox: Sandbox, name: str
+) -> Iterator[tuple[Fraction, Rgb]]:
+    """Yield what one source shows at some stream seconds; nothing that was not asked for."""
+    start = source.span.start
+    request = ThumbnailRequest(
+        times=tuple(at - start for at in times),
+        spec=TILE,
+        first_pts=source.first_pts,
+        jumps=source.jumps,
+        init=read_init(source),
+    )
+    windows = sandbox.stream("thumbnails", [source.source], request, specs=(TILE,), name=name)
+    for window in windows:
+        for sample in window.samples:
+            if start + sample.at in times:
+                yield start + sample.at, sample.images[TILE]
+
+
+def read_init(source: SourceSpan) -> bytes | None:
+    """Return the init segment that goes before a source; None where it has none."""
+    if source.init is None or isinstance(source.init, bytes):
+        return source.init
+    return source.init.read_bytes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One frame of a sheet."""
+    """One frame of a sheet and the text below it."""
 
-    at: float
     image: Rgb
-    label: str
-    """The leading one."""
-    score: float | None = None
+    caption: str
 
 
 def write_sheet(tiles: Sequence[Tile], folder: Path, name: str) -> Sheet:
-    """Lay the frames out in ``folder/sheets/NAME.jpg`` and ``NAME_blurred.jpg``; only the frames
-    are blurred, not their captions.
+    """Write the tiles as ``folder/sheets/NAME.jpg`` and ``NAME_blurred.jpg``; only the frames are
+    blurred, not their captions.
 
     Raises:
-        ValueError: no frames, or frames of different sizes.
+        ValueError: there are no frames, or they differ in size.
     """
     sharp = compose(tiles)
-    soft = compose([replace(tile, image=blurred(tile.image)) for tile in tiles])
+    blurred = compose([replace(tile, image=blur(tile.image)) for tile in tiles])
     sheet = Sheet(
         sharp=f"sheets/{name}.jpg",
         blurred=f"sheets/{name}_blurred.jpg",
@@ -56,27 +142,26 @@ def write_sheet(tiles: Sequence[Tile], folder: Path, name: str) -> Sheet:
         height=sharp.shape[0],
     )
     _write(folder / sheet.sharp, sharp)
-    _write(folder / sheet.blurred, soft)
+    _write(folder / sheet.blurred, blurred)
     return sheet
 
 
 def write_poster(image: Rgb, folder: Path, name: str) -> str:
-    """Write the frame, blurred, and return its name beside the report; there is no sharp one."""
+    """Write the frame, blurred only, and return its name relative to the report."""
     file = f"sheets/{name}_poster_blurred.jpg"
-    _write(folder / file, blurred(image))
+    _write(folder / file, blur(image))
     return file
 
 
 def compose(tiles: Sequence[Tile]) -> Rgb:
-    """The frames in rows of ``COLUMNS``, each with its time, label and score below.
+    """Return the frames in rows of ``COLUMNS``, each with its caption below.
 
     Raises:
-        ValueError: no frames, or frames of different sizes.
+        ValueError: there are no frames, or they differ in size.
     """
     if len({tile.image.shape for tile in tiles}) != 1:
-        raise ValueError(
-            f"a sheet takes frames of one size, got {len(tiles)} of {sorted({t.image.shape for t in tiles})}"
-        )
+        sizes = sorted({tile.image.shape for tile in tiles})
+        raise ValueError(f"a sheet takes frames of one size, got {len(tiles)} of {sizes}")
     height, width = tiles[0].image.shape[:2]
     columns, rows = min(COLUMNS, len(tiles)), -(-len(tiles) // COLUMNS)
     step_x, step_y = width + GAP, height + CAPTION + GAP
@@ -85,12 +170,12 @@ def compose(tiles: Sequence[Tile]) -> Rgb:
         row, column = divmod(index, COLUMNS)
         x, y = GAP + column * step_x, GAP + row * step_y
         sheet[y : y + height, x : x + width] = tile.image
-        _caption(sheet, tile, (x + 2, y + height + CAPTION - 9))
+        _draw_caption(sheet, tile, (x + 2, y + height + CAPTION - 9))
     return sheet
 
 
-def blurred(image: Rgb) -> Rgb:
-    """The frame with all detail averaged away: what is thrown away cannot be computed back."""
+def blur(image: Rgb) -> Rgb:
+    """Return the frame with all detail averaged away, so that it cannot be recovered."""
     height, width = image.shape[:2]
     scale = BLUR_CELLS / max(height, width)
     cells = cv2.resize(
@@ -103,9 +188,8 @@ def blurred(image: Rgb) -> Rgb:
     return np.ascontiguousarray(smooth, dtype=np.uint8)
 
 
-def _caption(sheet: Rgb, tile: Tile, corner: tuple[int, int]) -> None:
-    score = "" if tile.score is None else f" {tile.score:.2f}"
-    text = f"{clock(tile.at)}  {tile.label}{score}".encode("ascii", "replace").decode()
+def _draw_caption(sheet: Rgb, tile: Tile, corner: tuple[int, int]) -> None:
+    text = tile.caption.encode("ascii", "replace").decode()
     cv2.putText(sheet, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.55, INK, 1, cv2.LINE_AA)
 
 

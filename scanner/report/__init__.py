@@ -1,5 +1,4 @@
-"""What is delivered: one JSON document, and one page that shows it.
+"""What a scan reports: the lines of ``scan --json``, and one document with a page that shows it.
 
-A report is built of plain values (``scanner.report.nouns``), so that it knows nothing of how risk
-is folded.
+Everything is made from events (``scanner.stream.events``); ``scanner.report.nouns`` are the values.
 """

@@ -1,4 +1,4 @@
-"""A report as JSON: the form that machines read, with its schema beside it."""
+"""A report as JSON: the form that programs read, with its schema in ``report.schema.json``."""
 
 from __future__ import annotations
 
@@ -7,66 +7,91 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any, Final
 
-from scanner.report.nouns import PathReport, Report
-from scanner.report.thin import Series, series
+from scanner.report.lines import incident_values, summary_values
+from scanner.report.nouns import Clip, IncidentReport, PathReport, ScanReport, Unlisted
+from scanner.report.timeline import RiskSeries, thin
 from scanner.types import Unseen
 
-__all__ = ["SCHEMA", "schema", "to_document"]
+__all__ = ["SCHEMA", "load_schema", "to_document"]
 
 SCHEMA: Final = "streamwarden-report/1"
 PROBABILITY, ORDER = "probability", "order"
-"""What a risk is: before a fit to labelled streams it only says which of two is higher."""
+"""The meaning of a risk: before a fit to labelled streams it only says which of two is higher."""
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) that every report of this version keeps to."""
-    loaded: dict[str, Any] = json.loads(
-        files("scanner.report").joinpath("report.schema.json").read_text("utf-8")
-    )
-    return loaded
+def load_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) that every report of this version satisfies."""
+    text = files("scanner.report").joinpath("report.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
-def to_document(report: Report) -> dict[str, Any]:
-    """The report as JSON values; its risk timelines are thinned, their peaks kept."""
+def to_document(report: ScanReport) -> dict[str, Any]:
+    """Return the report as JSON values; its timelines are thinned, their peaks kept."""
     return {
         "schema": SCHEMA,
         "streamwarden": report.version,
         "created": report.created,
         "risk_is": PROBABILITY if report.fitted else ORDER,
         "settings": dict(report.settings),
-        "models": [_plain(model) for model in report.models],
+        "models": [_to_json(model) for model in report.models],
         "policy": {
             "version": report.policy_version,
             "sha256": report.policy_sha256,
-            "labels": [_plain(policy) for policy in report.policies],
+            "labels": [_to_json(policy) for policy in report.policies],
         },
         "taxonomy": report.taxonomy_version,
-        "uncovered": [_plain(category) for category in report.uncovered],
-        "paths": [_path(path) for path in report.paths],
+        "uncovered": [_to_json(category) for category in report.uncovered],
+        "paths": [_path_values(path) for path in report.paths],
     }
 
 
-def _path(path: PathReport) -> dict[str, Any]:
-    labels = sorted({label for point in path.timeline for label in point.risk})
-    return {
+def _path_values(path: PathReport) -> dict[str, Any]:
+    summary = _lists(summary_values(path.summary))
+    values = {
         "path": path.path,
-        "duration": path.duration,
-        "frames": path.frames,
-        "coverage": path.coverage,
-        "unseen": [_unseen(hole) for hole in path.unseen],
-        "picture": None if path.picture is None else _plain(path.picture),
-        "incidents": [_plain(finding) for finding in path.incidents],
-        "timeline": {label: _timeline(series(path.timeline, label)) for label in labels},
-        "peak_risk": dict(path.peak_risk),
-        "peak_level": dict(path.peak_level),
-        "peak_score": dict(path.peak_score),
-        "medium": dict(path.medium),
-        "flagged": list(path.flagged),
-        "errors": [_plain(error) for error in path.errors],
+        "duration": summary["duration"],
+        "frames": summary["frames"],
+        "coverage": summary["coverage"],
+        "unseen": [_unseen_values(unseen) for unseen in path.unseen],
+        "picture": None if path.picture is None else _to_json(path.picture),
+        "incidents": [_incident_values(found) for found in path.incidents],
+        "timeline": {
+            str(label): _series_values(path.timeline[label]) for label in sorted(path.timeline)
+        },
+        **summary,
+        "errors": [_to_json(error) for error in path.errors],
+    }
+    if path.unlisted != Unlisted():
+        values["unlisted"] = _unlisted_values(path.unlisted)
+    return values
+
+
+def _incident_values(found: IncidentReport) -> dict[str, Any]:
+    incident = found.incident
+    return {
+        **_lists(incident_values(incident)),
+        "reason": None if incident.reason is None else incident.reason.value,
+        "shadow": incident.shadow,
+        "clips": [_clip_values(clip) for clip in found.clips],
+        "sheet": None if found.sheet is None else _to_json(found.sheet),
+        "missing": found.missing,
     }
 
 
-def _timeline(shown: Series) -> dict[str, Any]:
+def _clip_values(clip: Clip) -> dict[str, Any]:
+    return {
+        "file": clip.file,
+        "start": float(clip.span.start),
+        "end": float(clip.span.end),
+        "transcoded": clip.transcoded,
+        "truncated": clip.truncated,
+        "poster": clip.poster,
+    }
+
+
+def _series_values(series: RiskSeries) -> dict[str, Any]:
+    shown = thin(series)
     return {
         "at": [round(at, 3) for at in shown.at],
         "risk": [round(risk, 6) for risk in shown.risk],
@@ -74,18 +99,29 @@ def _timeline(shown: Series) -> dict[str, Any]:
     }
 
 
-def _unseen(hole: Unseen) -> dict[str, Any]:
-    return {"start": float(hole.span.start), "end": float(hole.span.end), "reason": hole.reason}
+def _unseen_values(unseen: Unseen) -> dict[str, Any]:
+    start, end = float(unseen.span.start), float(unseen.span.end)
+    return {"start": start, "end": end, "reason": unseen.reason}
 
 
-def _plain(noun: Any) -> Any:
-    """A frozen noun as JSON values."""
-    return _listed(asdict(noun))
+def _unlisted_values(unlisted: Unlisted) -> dict[str, Any]:
+    return {
+        "unseen": unlisted.gaps,
+        "unseen_seconds": float(unlisted.gap_seconds),
+        "errors": unlisted.errors,
+        "incidents": unlisted.incidents,
+    }
 
 
-def _listed(value: Any) -> Any:
+def _to_json(noun: Any) -> Any:
+    """Return a frozen noun without times as JSON values."""
+    return _lists(asdict(noun))
+
+
+def _lists(value: Any) -> Any:
+    """Return the value with lists in place of tuples."""
     if isinstance(value, tuple | list):
-        return [_listed(item) for item in value]
+        return [_lists(item) for item in value]
     if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
+        return {key: _lists(item) for key, item in value.items()}
     return value

@@ -1,30 +1,33 @@
-"""What a report is made of: plain values that whoever scanned fills in.
-
-Times are seconds of the path's own timeline.
-"""
+"""What a report is made of. Times are exact stream seconds; they become floats in the document and
+on the page."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
 
-from scanner.types import Unseen
+from scanner.report.timeline import RiskSeries
+from scanner.risk.incident import Incident
+from scanner.stream.events import StreamSummary
+from scanner.types import Label, Span, Unseen
 
 __all__ = [
     "Clip",
     "Failure",
-    "Finding",
+    "IncidentReport",
     "ModelUsed",
     "PathReport",
     "PolicyUsed",
-    "Report",
-    "RiskPoint",
+    "ScanReport",
     "Sheet",
     "UncoveredCategory",
+    "Unlisted",
 ]
 
-_FILE = re.compile(r"(clips|sheets)/[A-Za-z0-9][A-Za-z0-9._-]*")
+_FILE: Final = re.compile(r"(clips|sheets)/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def _check_file(name: str) -> None:
@@ -34,34 +37,32 @@ def _check_file(name: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A cut piece of evidence beside the report."""
+    """A video file that shows a part of an incident."""
 
     file: str
-    """``clips/NAME``, beside the report."""
-    start: float
-    end: float
+    """``clips/NAME``, relative to the report."""
+    span: Span
+    """On the stream clock; whole GOPs, so it may begin before and end after what was asked for."""
     transcoded: bool = False
-    """Encoded again, because browsers do not play the sender's codec; otherwise the sender's own
-    packets."""
+    """True if it was encoded again, because browsers do not play the sender's codec; False if it
+    holds the sender's own packets."""
     truncated: bool = False
-    """Shorter than asked for, because a limit was reached."""
+    """True if it is shorter than asked for, because a limit was reached."""
     poster: str | None = None
-    """``sheets/NAME``, blurred: what is shown before anyone presses play."""
+    """``sheets/NAME``, a blurred picture that is shown until the clip is played."""
 
     def __post_init__(self) -> None:
         _check_file(self.file)
         if self.poster is not None:
             _check_file(self.poster)
-        if not self.start <= self.end:
-            raise ValueError(f"clip must not end before it starts, got [{self.start}, {self.end})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """Sampled frames in one picture, sharp and blurred, of the same size."""
+    """Sampled frames in one picture, as a sharp and a blurred file of the same size."""
 
     sharp: str
-    """``sheets/NAME``, beside the report."""
+    """``sheets/NAME``, relative to the report."""
     blurred: str
     width: int
     height: int
@@ -72,41 +73,15 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """An incident with its evidence."""
+class IncidentReport:
+    """An incident that is over, with its evidence."""
 
-    id: str
-    label: str
-    """The leading one."""
-    labels: tuple[str, ...]
-    category: str
-    severity: int
-    start: float
-    """Where it began; may lie before it was known."""
-    opened: float
-    """The sample at which it was known."""
-    end: float
-    peak: float
-    """The highest risk of any of its labels."""
-    reason: str | None = None
-    """Why it is over: ``quiet``, ``unseen``, ``ended``; None where it is not known."""
-    shadow: bool = False
+    incident: Incident
     clips: tuple[Clip, ...] = ()
-    """In order of time, each at most a minute of the incident."""
+    """In order of time."""
     sheet: Sheet | None = None
     missing: str | None = None
-    """Why evidence is missing, where it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiskPoint:
-    """The risk of every label just after one sample was folded."""
-
-    at: float
-    risk: Mapping[str, float]
-    """In [0, 1]; a probability only where the label's policy is fitted."""
-    level: Mapping[str, float | None] = field(default_factory=dict)
-    """Log-odds of the evidence; None where too little was seen to know."""
+    """The reason why evidence is missing, where some is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,42 +93,52 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unlisted:
+    """Counts of what a report leaves out because a path has too many of them."""
+
+    gaps: int = 0
+    gap_seconds: Fraction = Fraction(0)
+    errors: int = 0
+    incidents: int = 0
+
+
+NOT_SCANNED: Final = StreamSummary(
+    duration=Fraction(0),
+    frames=0,
+    coverage=0.0,
+    medium={},
+    peak_risk={},
+    peak_level={},
+    peak_score={},
+    flagged=(),
+)
+"""Summary of a path of which nothing could be decoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PathReport:
-    """What a scan found of one path."""
+    """The results of one path."""
 
     path: str
-    duration: float = 0.0
-    """0 for a still and for what could not be read."""
-    frames: int = 0
-    coverage: float = 0.0
-    """Share of the duration that was seen."""
+    summary: StreamSummary = NOT_SCANNED
     unseen: tuple[Unseen, ...] = ()
+    """Spans that were not seen."""
     picture: Sheet | None = None
-    """Of a still that was flagged."""
-    incidents: tuple[Finding, ...] = ()
-    timeline: tuple[RiskPoint, ...] = ()
-    """In order of time, as many as there were samples: the report thins it."""
-    peak_risk: Mapping[str, float] = field(default_factory=dict)
-    peak_level: Mapping[str, float | None] = field(default_factory=dict)
-    peak_score: Mapping[str, float] = field(default_factory=dict)
-    medium: Mapping[str, float] = field(default_factory=dict)
-    """Share of the seen time that each medium took."""
-    flagged: tuple[str, ...] = ()
+    """Set for a still picture that was flagged."""
+    incidents: tuple[IncidentReport, ...] = ()
+    timeline: Mapping[Label, RiskSeries] = field(default_factory=dict)
+    """The risk of each label over time."""
     errors: tuple[Failure, ...] = ()
+    unlisted: Unlisted = Unlisted()
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.coverage <= 1.0:
-            raise ValueError(f"coverage must lie in [0, 1], got {self.coverage}")
-        if any(
-            later.at < earlier.at
-            for earlier, later in zip(self.timeline, self.timeline[1:], strict=False)
-        ):
-            raise ValueError("timeline must be in order of time")
+        if not 0.0 <= self.summary.coverage <= 1.0:
+            raise ValueError(f"coverage must lie in [0, 1], got {self.summary.coverage}")
 
     @property
-    def read(self) -> bool:
-        """Something of it was looked at."""
-        return self.frames > 0
+    def is_read(self) -> bool:
+        """True if a frame of it was scored."""
+        return self.summary.frames > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +154,7 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyUsed:
-    """The thresholds of one label, as they were in force."""
+    """The thresholds of one label that were in force."""
 
     label: str
     category: str
@@ -182,30 +167,30 @@ class PolicyUsed:
     dwell: float
     """Seconds of evidence without which nothing opens."""
     fitted: bool
-    """Whether risk is a probability; before a fit to labelled streams it is an order."""
+    """True if risk is a probability; before a fit to labelled streams it is an order."""
     shadow: bool = False
     when: tuple[str, ...] = ()
-    """The media that count; empty: all."""
+    """The media that count; empty for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncoveredCategory:
-    """A category of which no installed model covers these labels."""
+    """A category with labels that no installed model covers."""
 
     category: str
     labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """All that is delivered of one scan."""
+class ScanReport:
+    """The results of one scan."""
 
     version: str
-    """Of Streamwarden."""
+    """Version of Streamwarden."""
     created: str
-    """When, as RFC 3339 in UTC; the report has no clock of its own."""
+    """RFC 3339 in UTC; passed in, since a report reads no clock."""
     settings: Mapping[str, str | int | float | bool | None]
-    """How it was looked: sampling, limits, provider."""
+    """Settings that change what is seen: sampling, window, provider."""
     models: tuple[ModelUsed, ...]
     policies: tuple[PolicyUsed, ...]
     policy_version: str
@@ -216,5 +201,5 @@ class Report:
 
     @property
     def fitted(self) -> bool:
-        """Every risk in it is a probability."""
+        """True if every risk in it is a probability."""
         return all(policy.fitted for policy in self.policies)

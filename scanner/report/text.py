@@ -1,4 +1,4 @@
-"""Text of unknown origin, made fit for people's eyes."""
+"""Texts for people: untrusted names without hidden characters, times and shares."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import unicodedata
 __all__ = ["clock", "percent", "plain"]
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that show nothing, or change what is shown around them."""
+"""Unicode categories that are invisible, or change how the text around them is displayed."""
 
 
 def plain(text: str) -> str:
-    r"""The text with every character that is invisible or turns the reading direction written out.
+    r"""Return the text with every character that is invisible or turns the reading direction as an
+    escape sequence.
 
-    It is not yet safe in HTML: the template escapes it.
+    The result is not yet safe in HTML; the template escapes it.
 
     >>> plain("a\u202egpj.exe")
     'a\\u202egpj.exe'
@@ -22,7 +23,7 @@ def plain(text: str) -> str:
 
 
 def clock(at: float) -> str:
-    """Seconds as people read them.
+    """Return seconds as hours, minutes and seconds.
 
     >>> clock(3723.46)
     '1:02:03.5'
@@ -35,7 +36,7 @@ def clock(at: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as people read it; what is small keeps its first digit, and nothing but all is 100 %.
+    """Return a share in percent: small ones keep their first digit, and only the whole is 100 %.
 
     >>> percent(0.9999), percent(0.0042), percent(0.25)
     ('99.9 %', '0.4 %', '25 %')

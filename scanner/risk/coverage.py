@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final
 
+from scanner.rational import dump_fraction, dump_optional, load_fraction, load_optional
 from scanner.types import GapReason, Medium, Span, Unseen
 
 __all__ = ["BETWEEN", "Coverage", "Stretch"]
@@ -123,11 +124,11 @@ class Coverage:
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes."""
         return {
-            "until": str(self.until),
-            "blind_until": None if self.blind_until is None else str(self.blind_until),
+            "until": dump_fraction(self.until),
+            "blind_until": dump_optional(self.blind_until),
             "sampled": self.sampled,
-            "seen": str(self.seen),
-            "unseen": {reason: str(seconds) for reason, seconds in self.unseen.items()},
+            "seen": dump_fraction(self.seen),
+            "unseen": {reason: dump_fraction(seconds) for reason, seconds in self.unseen.items()},
             "media": dict(self.media),
             "recent": [_dump(stretch) for stretch in self.recent],
         }
@@ -136,11 +137,11 @@ class Coverage:
     def from_json(cls, data: Mapping[str, Any]) -> Coverage:
         """The coverage that ``to_json`` wrote, equal to the bit."""
         return cls(
-            until=Fraction(data["until"]),
-            blind_until=None if data["blind_until"] is None else Fraction(data["blind_until"]),
+            until=load_fraction(data["until"]),
+            blind_until=load_optional(data["blind_until"]),
             sampled=data["sampled"],
-            seen=Fraction(data["seen"]),
-            unseen={reason: Fraction(seconds) for reason, seconds in data["unseen"].items()},
+            seen=load_fraction(data["seen"]),
+            unseen={reason: load_fraction(seconds) for reason, seconds in data["unseen"].items()},
             media={Medium(name): seconds for name, seconds in data["media"].items()},
             recent=tuple(_load(row) for row in data["recent"]),
         )
@@ -175,12 +176,12 @@ def _appended(recent: tuple[Stretch, ...], new: Stretch) -> tuple[Stretch, ...]:
     return (*recent, new)[-RECENT:]
 
 
-def _dump(stretch: Stretch) -> list[str | None]:
+def _dump(stretch: Stretch) -> list[Any]:
     span, reason = (stretch, None) if isinstance(stretch, Span) else (stretch.span, stretch.reason)
-    return [str(span.start), str(span.end), reason]
+    return [dump_fraction(span.start), dump_fraction(span.end), reason]
 
 
-def _load(row: tuple[str, str, GapReason | None]) -> Stretch:
+def _load(row: tuple[list[int], list[int], GapReason | None]) -> Stretch:
     start, end, reason = row
-    span = Span(start=Fraction(start), end=Fraction(end))
+    span = Span(start=load_fraction(start), end=load_fraction(end))
     return span if reason is None else Unseen(span=span, reason=reason)

@@ -22,7 +22,11 @@ __all__ = ["at_end", "fresh", "looked", "signalled", "unseen"]
 
 def fresh(label: Label, policies: Policies) -> LabelRisk:
     """A label that nobody has looked at."""
-    return LabelRisk(method=policies.labels[label].method, state=policies.method(label).empty)
+    return LabelRisk(
+        method=policies.labels[label].method,
+        basis=policies.basis(label),
+        state=policies.method(label).empty,
+    )
 
 
 def looked(
@@ -34,6 +38,7 @@ def looked(
     level = method.level(state)
     seen = LabelRisk(
         method=before.method,
+        basis=before.basis,
         state=state,
         at=look.at,
         counted=look.at if look.weight >= COUNTS else before.counted,

@@ -9,24 +9,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from typing import Final
 
 from scanner.risk.excursion import at_end, fresh, looked, signalled, unseen
-from scanner.risk.incident import Event, Reason
+from scanner.risk.incident import Reason, RiskEvent
 from scanner.risk.medium import LOOKS, weight
 from scanner.risk.merging import merged
 from scanner.risk.method import FULL, Look
-from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal
+from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, Stalled
 from scanner.risk.policy import Policies, Policy
 from scanner.risk.stream import LabelRisk, StreamRisk
 
-__all__ = ["advance"]
+__all__ = ["fold_observation"]
+
+SIGNALS: Final = 32
+"""Names of signals in force at once; when another comes, the oldest is dropped."""
 
 Step = Callable[[StreamRisk, Policies], StreamRisk]
 
 
-def advance(
+def fold_observation(
     risk: StreamRisk, observation: Observation, policies: Policies
-) -> tuple[StreamRisk, tuple[Event, ...]]:
+) -> tuple[StreamRisk, tuple[RiskEvent, ...]]:
     """Fold one observation into the stream's risk and say what changed.
 
     Time is ``observation.at``. The same observations in the same order give the same events, on any
@@ -46,17 +50,26 @@ def advance(
         raise ValueError(
             f"stream {risk.stream_id}: ended at {risk.at} s, got an observation at {observation.at} s"
         )
-    settled = (
-        max(risk.settled, observation.span.start)
-        if isinstance(observation, Gap)
-        else observation.at
-    )
+    settled = _settled(risk, observation)
     now = replace(risk, at=max(risk.at, observation.at), settled=settled)
-    events: tuple[Event, ...] = ()
+    events: tuple[RiskEvent, ...] = ()
     for reason, step in _steps(observation):
         now, told = merged(now, step(now, policies), policies, reason)
         events += told
     return now, events
+
+
+def _settled(risk: StreamRisk, observation: Observation) -> Fraction:
+    """Return the time before which nothing may be folded any more.
+
+    The frames after a gap may begin a little before its end; a stall says nothing of stream time.
+    """
+    match observation:
+        case Gap(span=span):
+            return max(risk.settled, span.start)
+        case Stalled():
+            return risk.settled
+    return observation.at
 
 
 def _steps(observation: Observation) -> Iterator[tuple[Reason, Step]]:
@@ -71,24 +84,29 @@ def _steps(observation: Observation) -> Iterator[tuple[Reason, Step]]:
             yield Reason.UNSEEN, partial(_blinded, gap=observation)
         case Signal():
             yield Reason.QUIET, partial(_signalled, signal=observation)
+        case Stalled():
+            yield Reason.UNSEEN, _stalled
         case Ended():
             yield Reason.ENDED, _completed
             yield Reason.ENDED, _ended
 
 
 def _kept(risk: StreamRisk, policies: Policies) -> StreamRisk:
-    """Only labels that have a policy, each with its policy's method (one that changed starts anew);
-    signals in force."""
+    """Keep the labels that have a policy, and the signals that are in force.
+
+    A label whose evidence is weighed differently now (another method, window, dwell, prior)
+    starts anew; its open excursion and its peaks stay.
+    """
     signals = tuple(s for s in risk.signals if risk.at < s.until) if risk.signals else ()
     if all(
-        label in policies.labels and state.method == policies.labels[label].method
+        label in policies.labels and state.basis == policies.basis(label)
         for label, state in risk.labels.items()
     ):
         return replace(risk, signals=signals) if signals != risk.signals else risk
     known = {label: state for label, state in risk.labels.items() if label in policies.labels}
     anew = {
         label: state
-        if state.method == policies.labels[label].method
+        if state.basis == policies.basis(label)
         else replace(
             fresh(label, policies),
             excursion=state.excursion,
@@ -167,7 +185,7 @@ def _blinded(risk: StreamRisk, policies: Policies, gap: Gap) -> StreamRisk:
 
 def _signalled(risk: StreamRisk, policies: Policies, signal: Signal) -> StreamRisk:
     others = tuple(s for s in risk.signals if s.name != signal.name)
-    heard = replace(risk, signals=(*others, signal))
+    heard = replace(risk, signals=(*others, signal)[-SIGNALS:])
     spoken = {
         label: signalled(
             heard.labels.get(label) or fresh(label, policies),
@@ -180,6 +198,15 @@ def _signalled(risk: StreamRisk, policies: Policies, signal: Signal) -> StreamRi
         if signal.labels is None or label in signal.labels
     }
     return replace(heard, labels={**heard.labels, **spoken})
+
+
+def _stalled(risk: StreamRisk, policies: Policies) -> StreamRisk:
+    """Every excursion ends, and every level has to be shown anew when the stream resumes."""
+    forgotten = {
+        label: replace(state, state=policies.method(label).empty, level=None, excursion=None)
+        for label, state in risk.labels.items()
+    }
+    return replace(risk, labels=forgotten)
 
 
 def _completed(risk: StreamRisk, policies: Policies) -> StreamRisk:

@@ -14,9 +14,10 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Final
 
+from scanner.rational import dump_fraction, dump_optional, load_fraction, load_optional
 from scanner.types import Label, StreamId
 
-__all__ = ["Closed", "Event", "Extended", "Incident", "Opened", "Reason", "incident_id"]
+__all__ = ["Closed", "Extended", "Incident", "Opened", "Reason", "RiskEvent", "incident_id"]
 
 ID_LENGTH: Final = 16
 """Hexadecimal digits: 64 bits, of which two in four thousand million incidents may be alike."""
@@ -78,9 +79,9 @@ class Incident:
         return {
             **data,
             "labels": list(self.labels),
-            "start": str(self.start),
-            "opened": str(self.opened),
-            "end": None if self.end is None else str(self.end),
+            "start": dump_fraction(self.start),
+            "opened": dump_fraction(self.opened),
+            "end": dump_optional(self.end),
         }
 
     @classmethod
@@ -88,9 +89,9 @@ class Incident:
         """The incident that ``to_json`` wrote."""
         exact = {
             "labels": tuple(data["labels"]),
-            "start": Fraction(data["start"]),
-            "opened": Fraction(data["opened"]),
-            "end": None if data["end"] is None else Fraction(data["end"]),
+            "start": load_fraction(data["start"]),
+            "opened": load_fraction(data["opened"]),
+            "end": load_optional(data["end"]),
             "reason": None if data["reason"] is None else Reason(data["reason"]),
         }
         return cls(**{**data, **exact})
@@ -121,7 +122,7 @@ class Closed:
     incident: Incident
 
 
-Event = Opened | Extended | Closed
+RiskEvent = Opened | Extended | Closed
 
 
 def incident_id(stream_id: StreamId, label: Label, opened: Fraction) -> str:

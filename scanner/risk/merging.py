@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from scanner.risk.incident import Closed, Event, Extended, Incident, Opened, Reason, incident_id
+from scanner.risk.incident import Closed, Extended, Incident, Opened, Reason, RiskEvent, incident_id
 from scanner.risk.policy import Policies
 from scanner.risk.stream import Excursion, LabelRisk, Running, StreamRisk
 from scanner.types import Label
@@ -19,7 +19,7 @@ Excursions = Mapping[Label, Excursion]
 
 def merged(
     before: StreamRisk, after: StreamRisk, policies: Policies, reason: Reason
-) -> tuple[StreamRisk, tuple[Event, ...]]:
+) -> tuple[StreamRisk, tuple[RiskEvent, ...]]:
     """Bring the incidents of ``after`` in line with its excursions and say what changed since
     ``before``.
 
@@ -29,7 +29,7 @@ def merged(
     if not before.running and all(state.excursion is None for state in after.labels.values()):
         return after, ()
     running: list[Running] = []
-    events: list[Event] = []
+    events: list[RiskEvent] = []
     for shadow in (False, True):
         old = next((r for r in before.running if r.incident.shadow is shadow), None)
         was, now = _excursions(before.labels, shadow), _excursions(after.labels, shadow)
@@ -57,7 +57,7 @@ def _excursions(labels: Mapping[Label, LabelRisk], shadow: bool) -> Excursions:
 
 def _opened(
     now: Excursions, stream: StreamRisk, policies: Policies
-) -> tuple[Running, Sequence[Event]]:
+) -> tuple[Running, Sequence[RiskEvent]]:
     labels = tuple(label for label in policies.by_severity() if label in now)
     first = now[labels[0]]
     incident = Incident(
@@ -78,7 +78,7 @@ def _opened(
 
 def _continued(
     old: Running, excursions: Excursions, stream: StreamRisk, policies: Policies
-) -> tuple[Running, Sequence[Event]]:
+) -> tuple[Running, Sequence[RiskEvent]]:
     grown = _grown(old, excursions, policies)
     if not _worth_telling(old, grown, stream.at, policies.retell):
         return grown, ()
@@ -90,7 +90,7 @@ def _continued(
 
 def _closed(
     grown: Running, before: StreamRisk, at: Fraction, policies: Policies, reason: Reason
-) -> Sequence[Event]:
+) -> Sequence[RiskEvent]:
     incident = grown.incident
     end = max(_end(before, grown.last, at, reason, policies), incident.start)
     return (

@@ -8,9 +8,10 @@ from fractions import Fraction
 from math import isfinite, log
 from typing import Any
 
+from scanner.rational import dump_fraction, load_fraction
 from scanner.types import GapReason, Label, Medium, Span
 
-__all__ = ["Ended", "Gap", "Observation", "Sampled", "Signal", "Tick"]
+__all__ = ["Ended", "Gap", "Observation", "Sampled", "Signal", "Stalled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +88,10 @@ class Signal:
         """What ``json.dumps`` takes."""
         labels = None if self.labels is None else sorted(self.labels)
         return {
-            "at": str(self.at),
+            "at": dump_fraction(self.at),
             "name": self.name,
             "ratio": self.ratio,
-            "until": str(self.until),
+            "until": dump_fraction(self.until),
             "labels": labels,
         }
 
@@ -99,19 +100,19 @@ class Signal:
         """The signal that ``to_json`` wrote."""
         labels = None if data["labels"] is None else frozenset(data["labels"])
         return cls(
-            at=Fraction(data["at"]),
+            at=load_fraction(data["at"]),
             name=data["name"],
             ratio=data["ratio"],
-            until=Fraction(data["until"]),
+            until=load_fraction(data["until"]),
             labels=labels,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """Stream time has come this far, and nothing else is known.
+class Stalled:
+    """Nothing usable has arrived for long; ``at`` is how far stream time has come.
 
-    Comes from the journal, never from a clock.
+    Open incidents end as unseen. Stream time does not move: a stall is measured on the wall clock.
     """
 
     at: Fraction
@@ -124,4 +125,4 @@ class Ended:
     at: Fraction
 
 
-Observation = Sampled | Gap | Signal | Tick | Ended
+Observation = Sampled | Gap | Signal | Stalled | Ended

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from hashlib import sha256
 from math import exp, log
 from typing import Any, Final
 
@@ -146,6 +147,13 @@ class Policy:
             return sigmoid(prior + max(boost, 0.0))
         return sigmoid(prior + self.a * (level + boost) + self.b)
 
+    @property
+    def basis(self) -> str:
+        """Name of the method and everything that weighs its evidence, equal for equal values."""
+        tuning = sorted(self.tuning.items())
+        weighed = (self.window, self.dwell, self.hold, self.training_prior, tuning)
+        return f"{self.method}:{sha256(repr(weighed).encode()).hexdigest()[:12]}"
+
     def build(self) -> Method[Any]:
         """The method with this policy's parameters.
 
@@ -183,6 +191,7 @@ class Policies:
     retell: Fraction = Fraction(30)
     """A running incident that grew longer or higher is told again after so many seconds."""
     _methods: Mapping[Label, Method[Any]] = field(init=False, repr=False, compare=False)
+    _bases: Mapping[Label, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("max_gap", "retell"):
@@ -191,6 +200,13 @@ class Policies:
         object.__setattr__(
             self, "_methods", {label: policy.build() for label, policy in self.labels.items()}
         )
+        object.__setattr__(
+            self, "_bases", {label: policy.basis for label, policy in self.labels.items()}
+        )
+
+    def basis(self, label: Label) -> str:
+        """Name what the label's state depends on: a state made under another basis starts anew."""
+        return self._bases[label]
 
     def method(self, label: Label) -> Method[Any]:
         """The label's method, built once."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from scanner.rational import dump_fraction, dump_optional, load_fraction, load_optional
 from scanner.risk.coverage import Coverage
 from scanner.risk.incident import Incident
 from scanner.risk.methods import METHODS
@@ -33,13 +34,16 @@ class Excursion:
 
     def to_json(self) -> dict[str, Any]:
         """What ``json.dumps`` takes."""
-        times = {name: str(getattr(self, name)) for name in ("start", "opened", "last", "quiet")}
+        times = {
+            name: dump_fraction(getattr(self, name))
+            for name in ("start", "opened", "last", "quiet")
+        }
         return {**times, "peak": self.peak, "shadow": self.shadow}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Excursion:
         """The excursion that ``to_json`` wrote."""
-        times = {name: Fraction(data[name]) for name in ("start", "opened", "last", "quiet")}
+        times = {name: load_fraction(data[name]) for name in ("start", "opened", "last", "quiet")}
         return cls(**times, peak=data["peak"], shadow=data["shadow"])
 
 
@@ -48,6 +52,8 @@ class LabelRisk:
     """One label of one stream."""
 
     method: str
+    basis: str
+    """What the state is worth something under: ``Policies.basis``."""
     state: Any
     """The method's own, frozen."""
     at: Fraction | None = None
@@ -66,9 +72,10 @@ class LabelRisk:
         """What ``json.dumps`` takes."""
         return {
             "method": self.method,
+            "basis": self.basis,
             "state": METHODS[self.method].dump(self.state),
-            "at": _text(self.at),
-            "counted": _text(self.counted),
+            "at": dump_optional(self.at),
+            "counted": dump_optional(self.counted),
             "level": self.level,
             "excursion": None if self.excursion is None else self.excursion.to_json(),
             "peak_level": self.peak_level,
@@ -80,9 +87,10 @@ class LabelRisk:
         """The state that ``to_json`` wrote."""
         return cls(
             method=data["method"],
+            basis=data["basis"],
             state=METHODS[data["method"]].load(data["state"]),
-            at=_exact(data["at"]),
-            counted=_exact(data["counted"]),
+            at=load_optional(data["at"]),
+            counted=load_optional(data["counted"]),
             level=data["level"],
             excursion=None if data["excursion"] is None else Excursion.from_json(data["excursion"]),
             peak_level=data["peak_level"],
@@ -105,8 +113,8 @@ class Running:
         """What ``json.dumps`` takes."""
         return {
             "incident": self.incident.to_json(),
-            "last": str(self.last),
-            "told_at": str(self.told_at),
+            "last": dump_fraction(self.last),
+            "told_at": dump_fraction(self.told_at),
         }
 
     @classmethod
@@ -114,8 +122,8 @@ class Running:
         """The running incident that ``to_json`` wrote."""
         return cls(
             incident=Incident.from_json(data["incident"]),
-            last=Fraction(data["last"]),
-            told_at=Fraction(data["told_at"]),
+            last=load_fraction(data["last"]),
+            told_at=load_fraction(data["told_at"]),
         )
 
 
@@ -167,9 +175,9 @@ class StreamRisk:
         """What ``json.dumps`` takes; fractions are strings."""
         return {
             "stream_id": self.stream_id,
-            "at": str(self.at),
-            "settled": str(self.settled),
-            "sampled": _text(self.sampled),
+            "at": dump_fraction(self.at),
+            "settled": dump_fraction(self.settled),
+            "sampled": dump_optional(self.sampled),
             "labels": {label: state.to_json() for label, state in self.labels.items()},
             "media": [dict(medium) for medium in self.media],
             "signals": [signal.to_json() for signal in self.signals],
@@ -184,9 +192,9 @@ class StreamRisk:
         away."""
         return cls(
             stream_id=data["stream_id"],
-            at=Fraction(data["at"]),
-            settled=Fraction(data["settled"]),
-            sampled=_exact(data["sampled"]),
+            at=load_fraction(data["at"]),
+            settled=load_fraction(data["settled"]),
+            sampled=load_optional(data["sampled"]),
             labels={
                 Label(label): LabelRisk.from_json(state) for label, state in data["labels"].items()
             },
@@ -198,11 +206,3 @@ class StreamRisk:
             coverage=Coverage.from_json(data["coverage"]),
             ended=data["ended"],
         )
-
-
-def _text(at: Fraction | None) -> str | None:
-    return None if at is None else str(at)
-
-
-def _exact(text: str | None) -> Fraction | None:
-    return None if text is None else Fraction(text)

@@ -194,7 +194,12 @@ class ChildProcess:
             if "error" in message:
                 error = error_from_json(message["error"])
                 self.is_idle = error.kind not in ("decoder_died", "limit_memory")
-                raise error
+                try:
+                    raise error
+                finally:
+                    # The traceback refers to this frame, and this frame to the error: without the
+                    # cycle, the source's bytes are freed at once.
+                    del error
             for kind in kinds:
                 if kind in message:
                     self.is_idle = kind in ("end", "value")

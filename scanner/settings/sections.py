@@ -90,6 +90,9 @@ class EvidenceSettings(_FrozenSection):
     """The most clips of one incident."""
     frames: int = Field(default=12, ge=1, le=64)
     """The number of pictures of a contact sheet."""
+    memory_bytes: int = Field(default=256 << 20, ge=1)
+    """The most bytes of segments held in memory for clips, over all streams; local files are read
+    where they lie and do not count."""
 
 
 class Settings(_FrozenSection):

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from scanner.arrivals import Arrival, NoMore, Unreadable
 from scanner.errors import InputError
 from scanner.sources.cancellation import Cancellation, SourceCancelledError
+from scanner.stream.inputs import Arrival, SourceFailed, StreamEnded
 from scanner.types import StreamId
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ class _Readers:
         except Exception as error:  # whatever a hostile server causes must not end other sources
             log.exception("source broke off", extra={"path": source.path})
             message = f"{source.path}: {type(error).__name__}: {error}"
-            self._put(source, Unreadable(path=source.path, error=InputError(message)))
-            self._put(source, NoMore(stream_id=StreamId(source.path)))
+            self._put(source, SourceFailed(path=source.path, error=InputError(message)))
+            self._put(source, StreamEnded(stream_id=StreamId(source.path)))
 
     def _put(self, source: FollowedSource, arrival: Arrival) -> None:
         """Make an arrival ready, once the one before it has been taken."""

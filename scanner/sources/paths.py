@@ -8,13 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from scanner.arrivals import Arrival, Arrived, Lost, NoMore, Unreadable
 from scanner.errors import InputError, NoVideoError, ScannerError
 from scanner.sources.cancellation import Cancellation
 from scanner.sources.hls import follow_playlist
 from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.merge import FollowedSource, MergedArrivals
+from scanner.stream.inputs import (
+    Arrival,
+    SegmentArrived,
+    SegmentLost,
+    SourceFailed,
+    StreamEnded,
+    StreamStarted,
+)
 from scanner.types import Segment, SegmentKey, StreamId
 
 __all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "expand_path", "read_sources"]
@@ -50,7 +57,7 @@ def read_sources(
 
     URLs are followed side by side, in threads (``FetchLimits.concurrent_sources``). Files, and
     playlists on disk, are read in their order while no URL has anything ready. A name that stands
-    for nothing gives an ``Unreadable``, and the others are read. Close the result to end early.
+    for nothing gives an ``SourceFailed``, and the others are read. Close the result to end early.
     """
     names = tuple(names)
     urls = dict.fromkeys(name for name in names if name.startswith(URL_PREFIXES))
@@ -69,7 +76,7 @@ def _read_local(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
         try:
             paths = [path for path in expand_path(name) if path not in seen]
         except InputError as error:
-            yield Unreadable(path=name, error=error)
+            yield SourceFailed(path=name, error=error)
             continue
         seen.update(paths)
         for path in paths:
@@ -139,9 +146,9 @@ def _may_be_file(path: Path) -> bool:
         return True
 
 
-def _read_file(name: str) -> Arrived:
+def _read_file(name: str) -> SegmentArrived:
     key = SegmentKey(stream_id=StreamId(name), sequence=0)
-    return Arrived(
+    return SegmentArrived(
         path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True
     )
 
@@ -155,18 +162,22 @@ def _read_playlist(
     stream_id, is_empty = StreamId(name), True
     try:
         for piece in follow_playlist(name, limits, clock=clock, cancellation=cancellation):
+            if is_empty:
+                yield StreamStarted(path=name, stream_id=stream_id, first_sequence=piece.sequence)
             is_empty = False
             key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
             if piece.source is None:
-                yield Lost(path=name, key=key, error=piece.problem)
+                yield SegmentLost(path=name, key=key, error=piece.problem)
                 continue
             segment = Segment(
                 key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity
             )
-            yield Arrived(path=name, segment=segment, name=piece.name)
+            yield SegmentArrived(path=name, segment=segment, name=piece.name)
     except ScannerError as error:
-        yield Unreadable(path=name, error=error)
+        yield SourceFailed(path=name, error=error)
     else:
         if is_empty:
-            yield Unreadable(path=name, error=NoVideoError(f"{name}: a playlist without a segment"))
-    yield NoMore(stream_id=stream_id)
+            yield SourceFailed(
+                path=name, error=NoVideoError(f"{name}: a playlist without a segment")
+            )
+    yield StreamEnded(stream_id=stream_id)

@@ -10,19 +10,30 @@ from PIL import Image
 from scanner.bench.bench_input import BenchInput, ensure_clip, probe_input
 from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
 from scanner.bench.measure import BenchPlan
+from scanner.compose import Program, compose
 from scanner.errors import DamagedError, InputError, NoVideoError
 from scanner.media.request import DecodeRequest
-from scanner.runner import LocalRunner, SegmentWorker
+from scanner.pipeline.worker import LocalRunner, SegmentWorker, StreamWorker
 from scanner.sandbox.sandbox import Sandbox
 from scanner.scoring.options import Reuse
 from scanner.scoring.test_card import TestCard, draw_card
-from scanner.settings.policies import compose_policies
-from scanner.settings.sections import Settings
+from scanner.settings.sections import ModelSettings, Settings
 from scanner.testing.scorers import FakeScorer
 from tests.bench.build import SMALL, small_clip
 
 ONCE = BenchPlan(repeats=1, seconds=0, warm_up=0)
 REQUEST = DecodeRequest(specs=TestCard.inputs)
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """The test card only."""
+    return compose(Settings(models=ModelSettings(names=())))
+
+
+def runner_in(sandbox: Sandbox, program: Program, request: DecodeRequest = REQUEST) -> LocalRunner:
+    worker = SegmentWorker(sandbox, (TestCard(),), request, Reuse())
+    return LocalRunner(StreamWorker(worker.score, program.policies))
 
 
 @pytest.fixture(scope="module")
@@ -80,24 +91,21 @@ def test_inference_counts_batches_and_samples(batch: int) -> None:
 
 
 def test_the_pipeline_counts_the_segments_of_all_streams(
-    video: BenchInput, sandbox: Sandbox
+    video: BenchInput, sandbox: Sandbox, program: Program
 ) -> None:
-    runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
-
-    result = bench_pipeline(video, compose_policies(Settings(), ()), runner, 3, ONCE)
+    result = bench_pipeline(video, program, runner_in(sandbox, program), 3, ONCE)
 
     (run,) = result.runs
     assert (run.amount.units, run.amount.samples, run.amount.media_seconds) == (3, 6, 12.0)
 
 
 def test_a_file_of_several_segments_is_scanned_window_by_window(
-    video: BenchInput, sandbox: Sandbox
+    video: BenchInput, sandbox: Sandbox, program: Program
 ) -> None:
     request = DecodeRequest(specs=TestCard.inputs, window=Fraction(2))
     windowed = probe_input(video.path, request, sandbox)
-    runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), request, Reuse()))
 
-    result = bench_pipeline(windowed, compose_policies(Settings(), ()), runner, 2, ONCE)
+    result = bench_pipeline(windowed, program, runner_in(sandbox, program, request), 2, ONCE)
 
     (run,) = result.runs
     assert windowed.segments == 2
@@ -121,7 +129,7 @@ def test_a_still_picture_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
 
 
 def test_a_segment_that_fails_ends_the_bench(
-    video: BenchInput, sandbox: Sandbox, tmp_path: Path
+    video: BenchInput, sandbox: Sandbox, program: Program, tmp_path: Path
 ) -> None:
     missing = BenchInput(
         path=tmp_path / "gone.ts",
@@ -132,7 +140,6 @@ def test_a_segment_that_fails_ends_the_bench(
         samples=2,
         info=video.info,
     )
-    runner = LocalRunner(SegmentWorker(sandbox, (TestCard(),), REQUEST, Reuse()))
 
     with pytest.raises(DamagedError, match=r"gone\.ts"):
-        bench_pipeline(missing, compose_policies(Settings(), ()), runner, 1, ONCE)
+        bench_pipeline(missing, program, runner_in(sandbox, program), 1, ONCE)

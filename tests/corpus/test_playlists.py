@@ -9,7 +9,7 @@ import pytest
 
 from samples.facts import SamplePlaylist
 from samples.make_media import PLAYLISTS, make_playlists
-from scanner.pts import Clock, place
+from scanner.stream.clock import Clock, place
 from scanner.types import SegmentTimes
 from tests.corpus.checks import check_frames, check_windows, decode_source
 

@@ -11,7 +11,7 @@ import pytest
 
 from samples.facts import SampleFile
 from scanner.cli.app import run
-from scanner.lines import FrameLine, read_lines
+from scanner.report.lines import FrameLine, read_lines
 from tests.scoring.build_onnx import tiny, tiny_burst
 
 COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "grey": (90, 90, 90)}

@@ -5,13 +5,17 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from scanner.compose import Program
 from scanner.errors import DamagedError
 from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
 from scanner.evaluate.row_scoring import collect_rows, scan_rows
 from scanner.evaluate.rows import LabelledRow
-from scanner.lines import SummaryLine
+from scanner.pipeline.worker import LocalRunner, StreamWorker
+from scanner.report.lines import SummaryLine
 from scanner.risk.policy import Policies, Policy
-from scanner.runner import Failed, Finished, Job, Outcome
+from scanner.settings.sections import Settings
+from scanner.stream.inputs import FailedSegment, Job, Outcome, Turn
+from scanner.stream.state import StreamProgress
 from scanner.types import (
     Label,
     MediaInfo,
@@ -36,24 +40,26 @@ POLICIES = Policies(
         GUN: Policy(category="weapon_presence", open=1.0, still=0.6, dwell=Fraction(1), shadow=True)
     }
 )
+PROGRAM = Program(settings=Settings(), manifests=(), policies=POLICIES)
 
 
-class ScriptedRunner:
-    """A runner with a scripted result for each file name."""
+class KnownRunner:
+    """A runner that knows beforehand what becomes of each file, by its name."""
 
-    def __init__(self, **result: list[float] | DamagedError) -> None:
-        self._results = result
+    def __init__(self, **scores: list[float] | DamagedError) -> None:
+        self._scores = scores
         self.jobs = 0
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
-        for job in jobs:
-            self.jobs += 1
-            result, key = self._results[Path(job.name).stem], job.segment.key
-            if isinstance(result, DamagedError):
-                yield Failed(key=key, name=job.name, error=result)
-            else:
-                yield segment(job, result)
-            yield Finished(key=key)
+    def run(self, turns: Iterable[Turn]) -> Iterator[StreamProgress]:
+        return LocalRunner(StreamWorker(self._score, POLICIES)).run(turns)
+
+    def _score(self, job: Job, first_window: int) -> Iterator[Outcome]:
+        self.jobs += 1
+        known = self._scores[Path(job.name).stem]
+        if isinstance(known, DamagedError):
+            yield FailedSegment.from_error(job.segment.key, known)
+        else:
+            yield segment(job, known)
 
 
 def segment(job: Job, values: list[float]) -> ScoredSegment:
@@ -61,30 +67,32 @@ def segment(job: Job, values: list[float]) -> ScoredSegment:
     times = SegmentTimes(first_pts=0, last_pts=0, duration=Fraction(length), time_base=Fraction(1))
     frames = tuple(frame(at, value) for at, value in enumerate(values))
     info = MediaInfo(container="mp4", codec="h264", width=8, height=8, still=not length)
-    return ScoredSegment(key=job.segment.key, times=times, frames=frames, unseen=(), info=info)
+    return ScoredSegment(
+        key=job.segment.key, times=times, frames=frames, unseen=(), info=info, whole_file=True
+    )
 
 
 def frame(at: int, value: float) -> ScoredFrame:
-    result = Scores(
+    said = Scores(
         model=ModelRef(name="m", version="1"), values={GUN: value}, medium={Medium.CAMERA: value}
     )
-    return ScoredFrame(at=Fraction(at), pts=at, keyframe=True, scores=(result,))
+    return ScoredFrame(at=Fraction(at), pts=at, keyframe=True, scores=(said,))
 
 
-def scored(rows: list[LabelledRow], runner: ScriptedRunner) -> list[ScoredRow | UnscoredRow]:
-    return list(collect_rows(rows, scan_rows(rows, POLICIES, runner), POLICIES))
+def scored(rows: list[LabelledRow], runner: KnownRunner) -> list[ScoredRow | UnscoredRow]:
+    return list(collect_rows(rows, scan_rows(rows, PROGRAM, runner), POLICIES))
 
 
-def test_a_row_has_its_highest_score_and_its_mean_medium() -> None:
-    (result,) = scored([CAMERA], ScriptedRunner(camera=[0.25, 0.5]))
+def test_a_row_is_judged_by_its_highest_score_and_its_mean_medium() -> None:
+    (said,) = scored([CAMERA], KnownRunner(camera=[0.25, 0.5]))
 
-    assert result == ScoredRow(
+    assert said == ScoredRow(
         row=CAMERA, scores={"gun": 0.5}, medium={"camera": 0.375}, evidence={"gun": 0.0}
     )
 
 
-def test_an_unreadable_row_has_its_reason_and_the_others_count() -> None:
-    runner = ScriptedRunner(broken=DamagedError("broken.mp4: cannot be opened"), camera=[0.5, 0.5])
+def test_a_row_that_cannot_be_read_says_why_and_the_others_count() -> None:
+    runner = KnownRunner(broken=DamagedError("broken.mp4: cannot be opened"), camera=[0.5, 0.5])
 
     read, unread = scored([BROKEN, CAMERA], runner)
 
@@ -93,20 +101,20 @@ def test_an_unreadable_row_has_its_reason_and_the_others_count() -> None:
     assert read.row == CAMERA
 
 
-def test_lines_have_the_paths_of_the_manifest_and_each_file_is_scored_once() -> None:
-    runner = ScriptedRunner(camera=[0.5, 0.5])
+def test_lines_are_told_under_the_path_of_the_manifest_and_each_file_is_scored_once() -> None:
+    runner = KnownRunner(camera=[0.5, 0.5])
 
-    lines = list(scan_rows([CAMERA, replace(CAMERA, task="fire")], POLICIES, runner))
+    lines = list(scan_rows([CAMERA, replace(CAMERA, task="fire")], PROGRAM, runner))
 
     assert {line.path for line in lines} == {"camera.mp4"}
     assert runner.jobs == 1
     assert isinstance(lines[-1], SummaryLine)
 
 
-def test_rows_of_one_file_have_the_same_scores() -> None:
+def test_rows_of_one_file_are_judged_by_the_same_lines() -> None:
     rows = [CAMERA, replace(CAMERA, task="fire", label="normal")]
 
-    first, second = scored(rows, ScriptedRunner(camera=[0.5, 0.75]))
+    first, second = scored(rows, KnownRunner(camera=[0.5, 0.75]))
 
     assert isinstance(first, ScoredRow)
     assert isinstance(second, ScoredRow)
@@ -114,10 +122,9 @@ def test_rows_of_one_file_have_the_same_scores() -> None:
     assert [first.row, second.row] == rows
 
 
-def test_flags_include_labels_in_shadow() -> None:
+def test_what_the_policies_would_flag_is_told_though_it_is_in_shadow() -> None:
     still, clip, calm = (
-        scored([CAMERA], ScriptedRunner(camera=values))[0]
-        for values in ([0.7], [0.99] * 6, [0.3] * 6)
+        scored([CAMERA], KnownRunner(camera=values))[0] for values in ([0.7], [0.99] * 6, [0.3] * 6)
     )
 
     assert isinstance(still, ScoredRow)
@@ -126,15 +133,15 @@ def test_flags_include_labels_in_shadow() -> None:
     assert (still.flagged, clip.flagged, calm.flagged) == ({"gun"}, {"gun"}, frozenset())
 
 
-def test_each_version_of_a_row_has_its_own_scores_or_reason() -> None:
+def test_versions_of_a_row_are_judged_each_by_itself_and_what_cannot_be_made_is_told() -> None:
     def versions(row: LabelledRow) -> dict[str, Source]:
         if row == BROKEN:
             raise DamagedError("broken.mp4: cannot be drawn anew")
         return {"mirror": b"1", "dark": b"2"}
 
-    runner = ScriptedRunner(camera=[0.5, 0.5])
+    runner = KnownRunner(camera=[0.5, 0.5])
     rows = [CAMERA, BROKEN]
-    found = list(collect_rows(rows, scan_rows(rows, POLICIES, runner, versions), POLICIES))
+    found = list(collect_rows(rows, scan_rows(rows, PROGRAM, runner, versions), POLICIES))
 
     assert {(one.row.name, one.change, type(one)) for one in found} == {
         ("camera.mp4", "mirror", ScoredRow),

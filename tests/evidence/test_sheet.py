@@ -8,20 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.evidence.sheet import BLUR_CELLS, Tile, blurred, compose, write_poster, write_sheet
+from scanner.evidence.sheet import BLUR_CELLS, Tile, blur, compose, write_poster, write_sheet
 from scanner.media.samples import Rgb
 
 
 def board(width: int = 320, height: int = 180) -> Rgb:
-    """Black and white fields of four pixels: nothing but detail."""
+    """Return black and white fields of four pixels: nothing but detail."""
     down, across = np.indices((height, width)) // 4
     return np.repeat(((down + across) % 2 * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def tiles(count: int) -> list[Tile]:
-    return [
-        Tile(at=number * 1.5, image=board(), label="fire", score=0.5) for number in range(count)
-    ]
+    return [Tile(image=board(), caption=f"0:{number:02d}.0  fire 0.50") for number in range(count)]
 
 
 def read(path: Path) -> Rgb:
@@ -30,7 +28,7 @@ def read(path: Path) -> Rgb:
     return np.asarray(image[..., ::-1], dtype=np.uint8)
 
 
-def test_both_sheets_are_written_at_the_size_that_is_told(tmp_path: Path) -> None:
+def test_both_sheets_are_written_at_the_stated_size(tmp_path: Path) -> None:
     sheet = write_sheet(tiles(6), tmp_path, "incident")
 
     assert (sheet.sharp, sheet.blurred) == ("sheets/incident.jpg", "sheets/incident_blurred.jpg")
@@ -62,7 +60,7 @@ def test_a_board_and_its_negative_blur_to_the_same_picture() -> None:
     image = board()
     other = 255 - image
 
-    assert np.abs(blurred(image).astype(int) - blurred(other)).max() <= 8
+    assert np.abs(blur(image).astype(int) - blur(other)).max() <= 8
 
 
 def test_captions_stay_readable_on_the_blurred_sheet(tmp_path: Path) -> None:
@@ -75,10 +73,10 @@ def test_captions_stay_readable_on_the_blurred_sheet(tmp_path: Path) -> None:
     assert np.abs(captions[0] - captions[1]).mean() < 4
 
 
-def test_no_more_is_left_of_a_frame_than_some_cells() -> None:
+def test_a_blurred_frame_has_no_detail_finer_than_its_cells() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (180, 320, 3), dtype=np.uint8)
 
-    spectrum = np.abs(np.fft.fft2(blurred(noise)[..., 0].astype(float)))
+    spectrum = np.abs(np.fft.fft2(blur(noise)[..., 0].astype(float)))
     spectrum[0, 0] = 0
     kept = spectrum[:BLUR_CELLS, :BLUR_CELLS].max()
     assert spectrum[2 * BLUR_CELLS : 90, 2 * BLUR_CELLS : 160].max() < 0.01 * kept
@@ -94,6 +92,6 @@ def test_a_poster_is_written_blurred_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frames", [[], [board(), board(64, 64)]])
-def test_frames_of_different_sizes_make_no_sheet(frames: list[Rgb]) -> None:
+def test_frames_of_different_sizes_are_refused(frames: list[Rgb]) -> None:
     with pytest.raises(ValueError, match="one size"):
-        compose([Tile(at=0.0, image=image, label="fire") for image in frames])
+        compose([Tile(image=image, caption="fire") for image in frames])

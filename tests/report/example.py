@@ -9,72 +9,80 @@ from math import sin
 from scanner.report.nouns import (
     Clip,
     Failure,
-    Finding,
+    IncidentReport,
     ModelUsed,
     PathReport,
     PolicyUsed,
-    Report,
-    RiskPoint,
+    ScanReport,
     Sheet,
     UncoveredCategory,
 )
-from scanner.types import Span, Unseen
+from scanner.report.timeline import RiskSeries
+from scanner.risk.incident import Incident, Reason
+from scanner.stream.events import StreamSummary
+from scanner.types import Label, Medium, Span, StreamId, Unseen
 
-__all__ = ["HOSTILE", "report", "with_path"]
+__all__ = ["FIRE", "HOSTILE", "POLICY", "SEEN", "make_report", "with_path", "with_summary"]
 
-HOSTILE = "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>\u202egpj.\udce4\x1b[2J{{ 7*7 }}.mp4"
-"""HTML, a turned reading direction, a byte that is no text, a terminal's command and a template's.
+HOSTILE = (
+    "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>"
+    "\u202egpj.\udce4\x1b[2J{{ 7*7 }}.mp4"
+)
+"""HTML, a turned reading direction, a byte that is not text, a terminal's command and a template's.
 """
+FIRE, SMOKE, GUN = Label("fire"), Label("smoke"), Label("gun")
 
-FINDING = Finding(
+INCIDENT = Incident(
     id="3f9c2b7a1d4e5f60",
-    label="fire",
-    labels=("fire", "smoke"),
+    stream_id=StreamId("channel-7"),
+    label=FIRE,
+    labels=(FIRE, SMOKE),
     category="hazard",
     severity=2,
-    start=10.0,
-    opened=12.5,
-    end=31.0,
+    start=Fraction(10),
+    opened=Fraction(25, 2),
+    end=Fraction(31),
     peak=0.41,
-    reason="quiet",
+    reason=Reason.QUIET,
+)
+EVIDENCE = IncidentReport(
+    incident=INCIDENT,
     clips=(
-        Clip(file="clips/3f9c.mp4", start=5.0, end=36.0, poster="sheets/3f9c_poster_blurred.jpg"),
+        Clip(
+            file="clips/3f9c.mp4",
+            span=Span(start=Fraction(5), end=Fraction(36)),
+            poster="sheets/3f9c_poster_blurred.jpg",
+        ),
     ),
     sheet=Sheet(sharp="sheets/3f9c.jpg", blurred="sheets/3f9c_blurred.jpg", width=1320, height=450),
 )
-TIMELINE = tuple(
-    RiskPoint(
-        at=at / 2,
-        risk={"fire": 0.2 + 0.2 * sin(at / 9), "smoke": 0.01},
-        level={"fire": None if at < 3 else sin(at), "smoke": -1.0},
-    )
-    for at in range(120)
+IN_SHADOW = IncidentReport(
+    incident=replace(INCIDENT, id="aa", label=GUN, labels=(GUN,), shadow=True),
+    missing="the decoder died",
 )
+TIMES = tuple(at / 2 for at in range(120))
 SEEN = PathReport(
     path="channel-7.ts",
-    duration=60.0,
-    frames=120,
-    coverage=0.9,
-    unseen=(Unseen(span=Span(start=Fraction(40), end=Fraction(46)), reason="missing"),),
-    incidents=(
-        FINDING,
-        replace(
-            FINDING,
-            id="aa",
-            label="gun",
-            labels=("gun",),
-            clips=(),
-            sheet=None,
-            shadow=True,
-            missing="the decoder died",
-        ),
+    summary=StreamSummary(
+        duration=Fraction(60),
+        frames=120,
+        coverage=0.9,
+        medium={Medium.CAMERA: 0.8, Medium.SCREEN: 0.2},
+        peak_risk={FIRE: 0.4, SMOKE: 0.01},
+        peak_level={FIRE: 4.2, SMOKE: None},
+        peak_score={FIRE: 0.97, SMOKE: 0.3},
+        flagged=(FIRE, SMOKE),
     ),
-    timeline=TIMELINE,
-    peak_risk={"fire": 0.4, "smoke": 0.01},
-    peak_level={"fire": 4.2, "smoke": None},
-    peak_score={"fire": 0.97, "smoke": 0.3},
-    medium={"camera": 0.8, "screen": 0.2},
-    flagged=("fire", "smoke"),
+    unseen=(Unseen(span=Span(start=Fraction(40), end=Fraction(46)), reason="missing"),),
+    incidents=(EVIDENCE, IN_SHADOW),
+    timeline={
+        FIRE: RiskSeries(
+            at=TIMES,
+            risk=tuple(0.2 + 0.2 * sin(at / 9) for at in range(120)),
+            level=tuple(None if at < 3 else sin(at) for at in range(120)),
+        ),
+        SMOKE: RiskSeries(at=TIMES, risk=(0.01,) * 120, level=(-1.0,) * 120),
+    },
 )
 POLICY = PolicyUsed(
     label="fire",
@@ -89,10 +97,10 @@ POLICY = PolicyUsed(
 )
 
 
-def report() -> Report:
-    """It has one path with incidents, one that could not be read, one with little seen, and one
-    still."""
-    return Report(
+def make_report() -> ScanReport:
+    """Return a report with a path that has incidents, one that could not be read, one of which
+    little was seen, and a still picture."""
+    return ScanReport(
         version="0.1.0",
         created="2026-11-24T20:40:00Z",
         settings={
@@ -122,18 +130,28 @@ def report() -> Report:
                 path=HOSTILE,
                 errors=(Failure(kind="unsupported", message=f"{HOSTILE}: begins with b'<html>'"),),
             ),
-            PathReport(path="dark.mkv", duration=60.0, frames=9, coverage=0.3),
+            PathReport(
+                path="dark.mkv", summary=_summary(duration=Fraction(60), frames=9, coverage=0.3)
+            ),
             PathReport(
                 path="photo.jpg",
-                frames=1,
-                coverage=1.0,
-                peak_score={"fire": 0.01},
-                peak_level={"fire": None},
+                summary=_summary(
+                    frames=1, coverage=1.0, peak_score={FIRE: 0.01}, peak_level={FIRE: None}
+                ),
             ),
         ),
     )
 
 
-def with_path(path: PathReport) -> Report:
-    """The report with this path alone."""
-    return replace(report(), paths=(path,))
+def with_path(path: PathReport) -> ScanReport:
+    """Return the report with this path alone."""
+    return replace(make_report(), paths=(path,))
+
+
+def with_summary(path: PathReport, **changes: object) -> PathReport:
+    """Return the path with these changes to its summary."""
+    return replace(path, summary=replace(path.summary, **changes))  # type: ignore[arg-type]  # of its fields
+
+
+def _summary(**values: object) -> StreamSummary:
+    return replace(PathReport(path="").summary, **values)  # type: ignore[arg-type]  # of its fields

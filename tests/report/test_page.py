@@ -1,5 +1,4 @@
-"""The page needs nothing from anywhere, runs nothing of a stranger's, and shows nothing sharp by
-itself."""
+"""The page needs no network, runs no foreign script, and shows no sharp picture by itself."""
 
 from __future__ import annotations
 
@@ -8,13 +7,15 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from html.parser import HTMLParser
 
 import pytest
 
-from scanner.report.chart import chart, height_of
+from scanner.report.chart import height_of, make_chart
+from scanner.report.nouns import PathReport, Unlisted
 from scanner.report.page import to_page
-from tests.report.example import HOSTILE, POLICY, SEEN, report, with_path
+from tests.report.example import HOSTILE, POLICY, SEEN, make_report, with_path, with_summary
 
 VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
 LINKS = frozenset(
@@ -93,7 +94,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    return Page(to_page(report()))
+    return Page(to_page(make_report()))
 
 
 def test_every_link_stays_within_the_page_or_beside_it(page: Page) -> None:
@@ -104,7 +105,7 @@ def test_every_link_stays_within_the_page_or_beside_it(page: Page) -> None:
 
 
 def test_nothing_is_fetched_by_style_or_script() -> None:
-    html = to_page(report())
+    html = to_page(make_report())
 
     assert not re.search(
         r"https?:|//[a-z]|@import|url\((?!#)|fetch\(|XMLHttpRequest|import\(", html
@@ -137,13 +138,13 @@ def test_a_hostile_name_is_text_and_nothing_else(page: Page) -> None:
     assert len(page.all("script")) == 1
     assert not [image for image in page.all("img") if image.attributes["src"] == "x"]
     assert (
-        "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>\\u202egpj.\\udce4\\u001b[2J{{ 7*7 }}.mp4"
-        in page.text
+        "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>"
+        "\\u202egpj.\\udce4\\u001b[2J{{ 7*7 }}.mp4" in page.text
     )
 
 
 def test_no_character_turns_the_reading_direction_or_is_invisible() -> None:
-    html = to_page(report())
+    html = to_page(make_report())
 
     assert HOSTILE not in html
     assert not re.search(
@@ -153,7 +154,7 @@ def test_no_character_turns_the_reading_direction_or_is_invisible() -> None:
     assert html.encode()
 
 
-def test_pictures_are_blurred_until_asked_for(page: Page) -> None:
+def test_pictures_are_blurred_until_clicked(page: Page) -> None:
     (button,) = (b for b in page.all("button") if "sheet" in b.attributes["class"])
     (video,) = page.all("video")
 
@@ -165,7 +166,7 @@ def test_pictures_are_blurred_until_asked_for(page: Page) -> None:
     assert "autoplay" not in video.attributes
 
 
-def test_everything_that_acts_is_reached_by_keyboard_and_has_a_name(page: Page) -> None:
+def test_every_control_is_reached_by_keyboard_and_has_a_name(page: Page) -> None:
     assert all(
         element.tag in {"button", "summary", "a", "video"}
         for element in page.elements
@@ -183,7 +184,8 @@ def test_everything_that_acts_is_reached_by_keyboard_and_has_a_name(page: Page) 
 
 def test_the_page_says_that_risk_is_an_order_until_it_is_fitted(page: Page) -> None:
     fitted = replace(
-        report(), policies=tuple(replace(policy, fitted=True) for policy in report().policies)
+        make_report(),
+        policies=tuple(replace(policy, fitted=True) for policy in make_report().policies),
     )
 
     assert "an order, not a probability" in page.text
@@ -191,14 +193,14 @@ def test_the_page_says_that_risk_is_an_order_until_it_is_fitted(page: Page) -> N
 
 
 def test_low_coverage_never_reads_as_nothing_found() -> None:
-    dark = Page(to_page(with_path(replace(SEEN, incidents=(), flagged=(), coverage=0.3))))
-    bright = Page(to_page(with_path(replace(SEEN, incidents=(), flagged=(), coverage=1.0))))
+    dark = Page(to_page(with_path(unflagged(coverage=0.3))))
+    bright = Page(to_page(with_path(unflagged(coverage=1.0))))
 
     assert "Nothing found in the 30 % that was seen" in dark.text
     assert "Nothing found in the" not in bright.text
 
 
-def test_the_page_says_what_was_not_seen_and_what_no_model_covers(page: Page) -> None:
+def test_the_page_names_spans_not_seen_and_labels_that_no_model_covers(page: Page) -> None:
     titles = [title.text for title in page.all("title")]
 
     assert "not seen: missing" in titles
@@ -206,9 +208,19 @@ def test_the_page_says_what_was_not_seen_and_what_no_model_covers(page: Page) ->
     assert "cutting, noose" in page.text
 
 
-def test_models_and_policies_are_told_with_their_hashes(page: Page) -> None:
-    assert report().models[0].sha256 in page.text
-    assert report().policy_sha256 in page.text
+def test_models_and_policies_have_their_hashes(page: Page) -> None:
+    assert make_report().models[0].sha256 in page.text
+    assert make_report().policy_sha256 in page.text
+
+
+def test_the_page_names_what_it_does_not_list() -> None:
+    unlisted = Unlisted(gaps=7, gap_seconds=Fraction(90), errors=8, incidents=9)
+
+    text = Page(to_page(with_path(replace(SEEN, unlisted=unlisted)))).text
+
+    assert "7 further spans of 1:30.0 together are not listed" in text
+    assert "8 further errors are not listed" in text
+    assert "9 further incidents are not listed" in text
 
 
 def test_identities_on_the_page_are_unique(page: Page) -> None:
@@ -219,7 +231,7 @@ def test_identities_on_the_page_are_unique(page: Page) -> None:
 
 
 def test_labels_with_incidents_come_first_and_each_has_its_threshold() -> None:
-    drawn = chart(SEEN, (POLICY,))
+    drawn = make_chart(SEEN, (POLICY,))
 
     assert drawn is not None
     assert [row.label for row in drawn.rows] == ["fire", "smoke"]
@@ -229,14 +241,19 @@ def test_labels_with_incidents_come_first_and_each_has_its_threshold() -> None:
 
 
 def test_a_path_without_a_duration_has_no_timeline() -> None:
-    assert chart(replace(SEEN, duration=0.0), (POLICY,)) is None
-    assert chart(replace(SEEN, timeline=()), (POLICY,)) is None
+    assert make_chart(with_summary(SEEN, duration=Fraction(0)), (POLICY,)) is None
+    assert make_chart(replace(SEEN, timeline={}), (POLICY,)) is None
 
 
 def test_higher_risk_is_drawn_higher() -> None:
     heights = [height_of(risk) for risk in (0.0, 0.001, 0.01, 0.5, 0.9, 1.0)]
 
     assert heights == sorted(heights, reverse=True)
+
+
+def unflagged(coverage: float) -> PathReport:
+    """Return the path without incidents, seen to this share."""
+    return with_summary(replace(SEEN, incidents=()), flagged=(), coverage=coverage)
 
 
 def digest(text: str) -> str:

@@ -9,10 +9,10 @@ from fractions import Fraction
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from scanner.risk.fold import advance
-from scanner.risk.incident import Closed, Event, Incident
+from scanner.risk.fold import fold_observation
+from scanner.risk.incident import Closed, Incident, RiskEvent
 from scanner.risk.methods import METHODS
-from scanner.risk.observation import Gap, Observation, Sampled, Signal, Tick
+from scanner.risk.observation import Gap, Observation, Sampled, Signal, Stalled
 from scanner.risk.policy import Policies, Policy
 from scanner.risk.stream import StreamRisk
 from scanner.types import Label, Medium, Span, StreamId
@@ -36,11 +36,11 @@ def new() -> StreamRisk:
 
 def fold(
     observations: Iterable[Observation], rules: Policies, risk: StreamRisk | None = None
-) -> tuple[StreamRisk, list[Event]]:
+) -> tuple[StreamRisk, list[RiskEvent]]:
     """All observations, one after another."""
-    risk, events = risk or new(), list[Event]()
+    risk, events = risk or new(), list[RiskEvent]()
     for observation in observations:
-        risk, told = advance(risk, observation, rules)
+        risk, told = fold_observation(risk, observation, rules)
         events += told
     return risk, events
 
@@ -67,7 +67,12 @@ def seconds(value: float, duration: float) -> list[float]:
     return [value] * int(duration * 2)
 
 
-def incidents(events: Sequence[Event]) -> list[Incident]:
+def waited(at: Fraction | float) -> Gap:
+    """Unseen time has passed, and nothing else is known."""
+    return Gap(span=Span(start=Fraction(at), end=Fraction(at)), reason="missing")
+
+
+def incidents(events: Sequence[RiskEvent]) -> list[Incident]:
     """Those that closed, as they stood then."""
     return [event.incident for event in events if isinstance(event, Closed)]
 
@@ -124,13 +129,15 @@ def observed_streams(draw: st.DrawFn) -> list[Observation]:
         )
         now, kind = (
             out[-1].at,
-            draw(st.sampled_from(["look", "look", "look", "gap", "tick", "signal"])),
+            draw(st.sampled_from(["look", "look", "look", "gap", "wait", "stall", "signal"])),
         )
         length = draw(st.sampled_from([Fraction(1, 3), Fraction(7), Fraction(40)]))
         if kind == "gap":
             out.append(Gap(span=Span(start=now, end=now + length), reason="missing"))
-        if kind == "tick":
-            out.append(Tick(at=now + length))
+        if kind == "stall":
+            out.append(Stalled(at=now))
+        if kind == "wait":
+            out.append(waited(now + length))
         if kind == "signal":
             out.append(
                 Signal(
@@ -140,11 +147,11 @@ def observed_streams(draw: st.DrawFn) -> list[Observation]:
                     until=now + length,
                 )
             )
-        shift += length if kind in ("gap", "tick") else 0
+        shift += length if kind in ("gap", "wait") else 0
     return out
 
 
-def kinds(events: list[Event]) -> list[type]:
+def kinds(events: list[RiskEvent]) -> list[type]:
     """What each event is, in order."""
     return [type(event) for event in events]
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.pts import Clock, place
-from scanner.risk.fold import advance
+from scanner.risk.fold import fold_observation
 from scanner.risk.incident import Closed, Extended, Opened, Reason
-from scanner.risk.observation import Ended, Sampled, Tick
+from scanner.risk.observation import Ended, Sampled
 from scanner.risk.policy import Policies
+from scanner.stream.clock import Clock, place
 from scanner.types import SegmentTimes
 from tests.risk.streams import (
     FIRE,
@@ -31,6 +31,7 @@ from tests.risk.streams import (
     sampled_streams,
     seconds,
     two,
+    waited,
 )
 
 RULES = policies()
@@ -145,7 +146,7 @@ def test_unseen_time_does_not_close_as_quiet() -> None:
 
 
 @pytest.mark.parametrize(
-    "later", [gap(4.5, 34.5), Tick(at=Fraction(69, 2)), *looks([LOW], start=36.5)]
+    "later", [gap(4.5, 34.5), waited(Fraction(69, 2)), *looks([LOW], start=36.5)]
 )
 def test_an_incident_ends_as_unseen_after_thirty_unseen_seconds(later: Sampled) -> None:
     events = fold([*looks(seconds(HIGH, 5)), later], RULES)[1]
@@ -158,13 +159,11 @@ def test_the_seconds_that_a_look_covers_are_not_unseen() -> None:
 
 
 def test_an_incident_survives_less_unseen_time() -> None:
-    assert kinds(fold([*looks(seconds(HIGH, 5)), Tick(at=Fraction(34))], RULES)[1]) == [Opened]
+    assert kinds(fold([*looks(seconds(HIGH, 5)), waited(34)], RULES)[1]) == [Opened]
 
 
 def test_after_unseen_time_the_evidence_begins_anew() -> None:
-    events = fold(
-        [*looks(seconds(HIGH, 5)), Tick(at=Fraction(60)), *looks([HIGH] * 2, start=60)], RULES
-    )[1]
+    events = fold([*looks(seconds(HIGH, 5)), waited(60), *looks([HIGH] * 6, start=60)], RULES)[1]
 
     assert kinds(events) == [Opened, Closed, Opened]
     assert events[0].incident.id != events[2].incident.id
@@ -173,10 +172,10 @@ def test_after_unseen_time_the_evidence_begins_anew() -> None:
 def test_a_level_below_the_prior_is_forgotten_when_its_window_is_unseen() -> None:
     risk = fold(looks(seconds(LOW, 5)), RULES)[0]
 
-    waited = advance(risk, Tick(at=Fraction(20)), RULES)[0]
+    later = fold_observation(risk, waited(20), RULES)[0]
 
     assert risk.risks(RULES)[FIRE] < 1 / 1000
-    assert waited.risks(RULES)[FIRE] == pytest.approx(1 / 360)
+    assert later.risks(RULES)[FIRE] == pytest.approx(1 / 360)
 
 
 def test_the_end_of_the_stream_closes_what_is_open_and_what_the_last_sample_carries_lasts_to_the_end() -> (
@@ -196,7 +195,7 @@ def test_what_the_last_sample_does_not_carry_ends_before_the_streams_end() -> No
 def test_an_incident_whose_policy_is_withdrawn_ends() -> None:
     risk = fold(looks(seconds(HIGH, 5)), RULES)[0]
 
-    risk, events = advance(risk, Tick(at=Fraction(5)), Policies(labels={}))
+    risk, events = fold_observation(risk, waited(5), Policies(labels={}))
 
     assert [i.reason for i in incidents(list(events))] == [Reason.WITHDRAWN]
     assert risk.labels == {}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.risk.fold import advance
+from scanner.risk.fold import fold_observation
 from scanner.risk.incident import Closed, Opened, Reason
 from scanner.risk.observation import Ended, Observation, Sampled
 from scanner.risk.policy import Policies, Policy
@@ -157,7 +157,7 @@ def test_a_gap_never_lowers_the_risk_below_the_prior_and_never_closes_as_quiet(
     prior = rules.labels[FIRE].risk(None)
     before = fold(stream, rules)[0]
 
-    after, events = advance(before, gap(before.at, before.at + length), rules)
+    after, events = fold_observation(before, gap(before.at, before.at + length), rules)
 
     was, now = before.risks(rules)[FIRE], after.risks(rules)[FIRE]
     assert now >= min(was, prior)
@@ -235,14 +235,14 @@ def test_an_older_observation_is_refused() -> None:
     risk = fold(looks([HIGH, HIGH]), policies())[0]
 
     with pytest.raises(ValueError, match="older than its risk"):
-        advance(risk, looks([HIGH])[0], policies())
+        fold_observation(risk, looks([HIGH])[0], policies())
 
 
 def test_nothing_follows_the_end() -> None:
     risk = fold([Ended(at=Fraction(3))], policies())[0]
 
     with pytest.raises(ValueError, match="ended at 3 s"):
-        advance(risk, Ended(at=Fraction(4)), policies())
+        fold_observation(risk, Ended(at=Fraction(4)), policies())
 
 
 def test_a_new_stream_is_at_the_prior() -> None:

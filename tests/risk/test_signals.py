@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import pytest
 
-from scanner.risk.fold import advance
+from scanner.risk.fold import fold_observation
 from scanner.risk.incident import Closed, Opened
-from scanner.risk.observation import Signal, Tick
+from scanner.risk.observation import Signal
 from tests.risk.streams import (
     FIRE,
     GUN,
@@ -17,6 +17,7 @@ from tests.risk.streams import (
     policies,
     seconds,
     two,
+    waited,
 )
 
 RULES = policies()
@@ -74,12 +75,12 @@ def test_a_signal_speaks_for_the_labels_that_it_names() -> None:
 
 
 def test_a_signal_that_is_over_is_forgotten() -> None:
-    assert fold([report(0, until=2), Tick(at=Fraction(2))], RULES)[0].signals == ()
+    assert fold([report(0, until=2), waited(2)], RULES)[0].signals == ()
 
 
 def test_an_incident_that_a_signal_opened_ends_as_unseen_thirty_seconds_after_that() -> None:
-    opened = fold([*looks(seconds(0.8, 5)), Tick(at=Fraction(20)), report(20)], RULES)[0]
+    opened = fold([*looks(seconds(0.8, 5)), waited(20), report(20)], RULES)[0]
 
     assert len(opened.incidents) == 1
-    assert advance(opened, Tick(at=Fraction(49)), RULES)[1] == ()
-    assert [type(event) for event in advance(opened, Tick(at=Fraction(50)), RULES)[1]] == [Closed]
+    assert fold_observation(opened, waited(49), RULES)[1] == ()
+    assert [type(event) for event in fold_observation(opened, waited(50), RULES)[1]] == [Closed]

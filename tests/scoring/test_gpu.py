@@ -13,8 +13,8 @@ import pytest
 
 from samples.facts import SampleFile
 from scanner.cli.app import run
-from scanner.lines import FrameLine, loads
 from scanner.media.samples import Sample
+from scanner.report.lines import FrameLine, loads
 from scanner.scoring.options import Provider
 from scanner.scoring.registry import check_models, load_scorers
 from scanner.types import Scores

@@ -8,18 +8,18 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pytest
 
-from scanner.arrivals import Arrival, Arrived, NoMore, Unreadable
 from scanner.sources.cancellation import Cancellation
 from scanner.sources.merge import FollowedSource, MergedArrivals
+from scanner.stream.inputs import Arrival, SegmentArrived, SourceFailed, StreamEnded
 from scanner.types import Segment, SegmentKey, StreamId
 
 PATIENCE_SECONDS = 30.0
 Arrivals = Generator[Arrival, None, None]
 
 
-def segment(path: str, sequence: int) -> Arrived:
+def segment(path: str, sequence: int) -> SegmentArrived:
     key = SegmentKey(stream_id=StreamId(path), sequence=sequence)
-    return Arrived(path=path, segment=Segment(key=key, source=b""), name=str(key))
+    return SegmentArrived(path=path, segment=Segment(key=key, source=b""), name=str(key))
 
 
 def followed(path: str, read: Callable[[Cancellation], Arrivals]) -> FollowedSource:
@@ -43,7 +43,7 @@ def endless(path: str, produced: list[str] | None = None) -> FollowedSource:
 def finite(path: str, count: int) -> FollowedSource:
     def read(_: Cancellation) -> Arrivals:
         yield from (segment(path, sequence) for sequence in range(count))
-        yield NoMore(stream_id=StreamId(path))
+        yield StreamEnded(stream_id=StreamId(path))
 
     return followed(path, read)
 
@@ -92,7 +92,7 @@ def sequences(arrivals: Sequence[Arrival], path: str) -> list[int]:
     return [
         arrival.segment.key.sequence
         for arrival in arrivals
-        if isinstance(arrival, Arrived) and arrival.path == path
+        if isinstance(arrival, SegmentArrived) and arrival.path == path
     ]
 
 
@@ -122,7 +122,7 @@ def test_everything_of_every_source_arrives(merge: Merge) -> None:
 
     for name in names:
         assert sequences(got, name) == list(range(5))
-    assert sum(isinstance(arrival, NoMore) for arrival in got) == 7
+    assert sum(isinstance(arrival, StreamEnded) for arrival in got) == 7
     assert sequences(got, "file") == [0]
 
 
@@ -203,10 +203,10 @@ def test_an_unexpected_error_ends_its_own_source_only(error: Exception, merge: M
     got = list(merge(followed("bad", read), finite("good", 3)))
 
     assert sequences(got, "good") == [0, 1, 2]
-    (unreadable,) = (arrival for arrival in got if isinstance(arrival, Unreadable))
+    (unreadable,) = (arrival for arrival in got if isinstance(arrival, SourceFailed))
     assert unreadable.path == "bad"
     assert type(error).__name__ in str(unreadable.error)
-    assert NoMore(stream_id=StreamId("bad")) in got
+    assert StreamEnded(stream_id=StreamId("bad")) in got
 
 
 def test_threads_start_with_the_first_arrival_that_is_requested(merge: Merge) -> None:

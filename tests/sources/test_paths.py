@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from scanner.arrivals import Arrival, Arrived, NoMore, Unreadable
 from scanner.errors import InputError
 from scanner.sources.limits import FetchLimits
 from scanner.sources.paths import expand_path, read_sources
+from scanner.stream.inputs import (
+    Arrival,
+    SegmentArrived,
+    SegmentLost,
+    SourceFailed,
+    StreamEnded,
+    StreamStarted,
+)
 from tests.sources.loopback import Answer, FakeClock, Server
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n0.ts\n#EXTINF:4,\n1.ts\n#EXT-X-ENDLIST\n"
@@ -41,7 +48,7 @@ def test_a_named_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
 
     (arrived,) = read_sources([str(file)], FetchLimits())
 
-    assert isinstance(arrived, Arrived)
+    assert isinstance(arrived, SegmentArrived)
     assert arrived.windowed
     assert arrived.last
 
@@ -50,19 +57,38 @@ def test_a_playlist_is_a_stream_of_segments(tmp_path: Path) -> None:
     folder = create_files(tmp_path, "0.ts", "1.ts")
     (folder / "index.m3u8").write_text(PLAYLIST)
 
-    *segments, ended = read_sources([str(folder)], FetchLimits())
+    started, *segments, ended = read_sources([str(folder)], FetchLimits())
 
-    assert [one.segment.key.sequence for one in segments if isinstance(one, Arrived)] == [0, 1]
-    assert isinstance(ended, NoMore)
+    assert isinstance(started, StreamStarted)
+    assert [one.segment.key.sequence for one in segments if isinstance(one, SegmentArrived)] == [
+        0,
+        1,
+    ]
+    assert isinstance(ended, StreamEnded)
+
+
+def test_a_playlist_begins_with_the_sequence_that_it_names_first(tmp_path: Path) -> None:
+    folder = create_files(tmp_path, "0.ts", "1.ts")
+    numbered = PLAYLIST.replace("#EXTINF", "#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF", 1)
+    (folder / "index.m3u8").write_text(numbered)
+
+    started, *_ = read_sources([str(folder)], FetchLimits())
+
+    assert isinstance(started, StreamStarted)
+    assert started.first_sequence == 7
 
 
 def test_a_segment_that_is_gone_is_missing_and_not_an_error(tmp_path: Path) -> None:
     folder = create_files(tmp_path, "1.ts")
     (folder / "index.m3u8").write_text(PLAYLIST)
 
-    *segments, _ = read_sources([str(folder / "index.m3u8")], FetchLimits())
+    _, *segments, _ = read_sources([str(folder / "index.m3u8")], FetchLimits())
 
-    assert [one.segment.key.sequence for one in segments if isinstance(one, Arrived)] == [1]
+    lost, arrived = segments
+    assert isinstance(lost, SegmentLost)
+    assert (lost.key.sequence, lost.error) == (0, None)
+    assert isinstance(arrived, SegmentArrived)
+    assert arrived.segment.key.sequence == 1
 
 
 def test_a_playlist_that_names_something_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -71,7 +97,7 @@ def test_a_playlist_that_names_something_elsewhere_is_refused(tmp_path: Path) ->
 
     found = list(read_sources([str(playlist)], FetchLimits()))
 
-    assert [one.error.kind for one in found if isinstance(one, Unreadable)] == ["refused"]
+    assert [one.error.kind for one in found if isinstance(one, SourceFailed)] == ["refused"]
 
 
 def test_a_missing_file_is_an_error_and_the_others_are_read(tmp_path: Path) -> None:
@@ -79,8 +105,8 @@ def test_a_missing_file_is_an_error_and_the_others_are_read(tmp_path: Path) -> N
 
     unreadable, arrived = read_sources([str(tmp_path / "gone.mp4"), str(file)], FetchLimits())
 
-    assert isinstance(unreadable, Unreadable)
-    assert isinstance(arrived, Arrived)
+    assert isinstance(unreadable, SourceFailed)
+    assert isinstance(arrived, SegmentArrived)
 
 
 def test_a_path_that_is_named_twice_is_scanned_once(tmp_path: Path) -> None:
@@ -99,7 +125,7 @@ def test_a_file_that_is_named_beside_its_folder_is_scanned_once(tmp_path: Path) 
 def test_a_name_that_no_file_can_have_is_an_error(name: str) -> None:
     (unreadable,) = read_sources([name], FetchLimits())
 
-    assert isinstance(unreadable, Unreadable)
+    assert isinstance(unreadable, SourceFailed)
     assert unreadable.error.kind in ("not_found", "input")
 
 
@@ -109,9 +135,9 @@ def test_a_playlist_without_a_segment_is_an_error(tmp_path: Path) -> None:
 
     unreadable, ended = read_sources([str(playlist)], FetchLimits())
 
-    assert isinstance(unreadable, Unreadable)
+    assert isinstance(unreadable, SourceFailed)
     assert unreadable.error.kind == "no_video"
-    assert isinstance(ended, NoMore)
+    assert isinstance(ended, StreamEnded)
 
 
 def test_the_error_of_a_folder_without_media_names_the_suffixes(tmp_path: Path) -> None:
@@ -134,7 +160,11 @@ def serve_live(server: Server, name: str, *versions: Answer) -> str:
 
 
 def sources_of(arrivals: list[Arrival], url: str) -> list[object]:
-    return [one.segment.source for one in arrivals if isinstance(one, Arrived) and one.path == url]
+    return [
+        one.segment.source
+        for one in arrivals
+        if isinstance(one, SegmentArrived) and one.path == url
+    ]
 
 
 def test_two_live_playlists_are_followed_at_once(server: Server, clock: FakeClock) -> None:
@@ -153,13 +183,13 @@ def test_two_live_playlists_are_followed_at_once(server: Server, clock: FakeCloc
 
     for arrival in read_sources(urls.values(), FetchLimits(), clock=clock.wall_clock):
         arrivals.append(arrival)
-        if isinstance(arrival, Arrived):
+        if isinstance(arrival, SegmentArrived):
             seen["a" if arrival.path == urls["a"] else "b"].set()
 
     assert sources_of(arrivals, urls["a"]) == [b"a0", b"a1"]
     assert sources_of(arrivals, urls["b"]) == [b"b0", b"b1"]
-    assert sum(isinstance(arrival, NoMore) for arrival in arrivals) == 2
-    assert not any(isinstance(arrival, Unreadable) for arrival in arrivals)
+    assert sum(isinstance(arrival, StreamEnded) for arrival in arrivals) == 2
+    assert not any(isinstance(arrival, SourceFailed) for arrival in arrivals)
 
 
 def test_a_live_playlist_and_files_are_read_side_by_side(
@@ -171,7 +201,7 @@ def test_a_live_playlist_and_files_are_read_side_by_side(
     paths = []
 
     for arrival in read_sources([url, file], FetchLimits(), clock=clock.wall_clock):
-        if isinstance(arrival, Arrived):
+        if isinstance(arrival, SegmentArrived):
             paths.append(arrival.path)
             file_seen.set()
 
@@ -202,7 +232,7 @@ def test_a_source_that_fails_does_not_affect_the_others(server: Server, clock: F
     arrivals = list(read_sources(names, FetchLimits(), clock=clock.wall_clock))
 
     assert sources_of(arrivals, url) == [b"live0", b"live1", b"live2"]
-    kinds = {one.path: one.error.kind for one in arrivals if isinstance(one, Unreadable)}
+    kinds = {one.path: one.error.kind for one in arrivals if isinstance(one, SourceFailed)}
     assert kinds == {names[0]: "missing", names[2]: "transient", names[3]: "refused"}
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from samples.facts import SampleFile
+from scanner.compose import decode_request, load_configured_scorers
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
-from scanner.runner import Job, SegmentWorker, configured_scorers, decode_request
+from scanner.pipeline.worker import SegmentWorker
 from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import ModelSettings, Settings
+from scanner.stream.inputs import Job
 from scanner.types import FrameSpec, ScoredSegment, Segment, SegmentKey, StreamId
 
 pytest.importorskip("onnx")
@@ -60,7 +62,7 @@ def test_three_models_decode_once_and_share_what_is_the_same(
     models: Path, sample_media: Callable[[str], SampleFile]
 ) -> None:
     settings = Settings(models=ModelSettings(dir=models), sampling={"max_gap": Fraction(1, 2)})
-    scorers = configured_scorers(settings)
+    scorers = load_configured_scorers(settings)
     key = SegmentKey(stream_id=StreamId("s"), sequence=0)
     job = Job(
         segment=Segment(key=key, source=sample_media("ts_h264").path), name="s", windowed=True
@@ -68,11 +70,8 @@ def test_three_models_decode_once_and_share_what_is_the_same(
 
     sandbox = Watched()
     with sandbox:
-        outcomes = list(
-            SegmentWorker(sandbox, scorers, decode_request(settings, scorers), settings.reuse).work(
-                job
-            )
-        )
+        request = decode_request(settings, scorers)
+        outcomes = list(SegmentWorker(sandbox, scorers, request, settings.reuse).score(job))
 
     (scored,) = (outcome for outcome in outcomes if isinstance(outcome, ScoredSegment))
     (request,) = sandbox.requests

@@ -10,9 +10,9 @@ from workers.cluster import ClusterSettings, cluster
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """One Ray for all tests that want one: its start costs ten seconds of processor time.
+    """One Ray for all tests that use one: its start costs ten seconds of processor time.
 
-    Room for two crews and one worker more.
+    It has room for two pools and one worker more.
     """
     with cluster(ClusterSettings(cpus=5)):
         yield

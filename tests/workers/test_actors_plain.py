@@ -2,78 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from dataclasses import replace
+from itertools import chain, count
 from threading import Barrier
 
 import numpy as np
 import pytest
 
 from scanner.media.samples import Sample
-from scanner.runner import Finished
 from scanner.scoring.scorer import Scorer, burst_gate, is_burst_scorer, shadow_labels
+from scanner.stream.events import SegmentScored
+from scanner.stream.state import StreamProgress
 from scanner.testing.scorers import FakeScorer, sample
 from scanner.types import FrameSpec, Gate, Label, Scores
-from tests.workers.crew_fakes import (
+from tests.workers.pool_fakes import (
     HERE,
     REQUEST,
     SPEC,
     MeanScorer,
     ScriptSandbox,
+    by_stream,
+    end,
     killed,
     mean_scorers,
+    new_work,
     scripted,
-    shifted,
+    stream_worker,
 )
 from workers.batching import Batching
 from workers.decode import DecodeActor
+from workers.dispatch import StreamWork
 from workers.inference import InferenceActor, RemoteScorer, remote_scorers
 
 
 def samples(name: str = "s", window: int = 0) -> tuple[Sample, ...]:
     (decoded, *_) = ScriptSandbox(killed).decode(
-        scripted(name).segment.source, REQUEST, name=f"{name}{window}"
+        scripted(name).job.segment.source, REQUEST, name=f"{name}{window}"
     )
     return decoded.samples
 
 
-def test_a_decode_actor_says_all_windows_of_all_work_in_order() -> None:
-    work = [shifted(scripted("s", 0, windows=2), 0), shifted(scripted("t", 5), 0)]
-
-    news = [one for part in DecodeActor(HERE).work(work) for one in part]
-
-    assert [outcome.key.sequence for _, outcome in news] == [0, 1, 0, 5, 5]
-
-
-def test_a_decode_actor_goes_on_from_the_window_asked_for() -> None:
-    news = [
-        one for part in DecodeActor(HERE).work([shifted(scripted(windows=4), 2)]) for one in part
+def sequences(reports: Iterable[Sequence[StreamProgress]]) -> list[list[int]]:
+    """Return the sequences of the scored segments in each report."""
+    return [
+        [
+            event.segment.key.sequence
+            for progress in report
+            for event in progress.events
+            if isinstance(event, SegmentScored)
+        ]
+        for report in reports
     ]
 
-    assert [outcome.key.sequence for _, outcome in news] == [2, 3, 0]
 
-
-def test_short_windows_travel_together_and_slow_ones_at_once() -> None:
-    work = [shifted(scripted(windows=3), 0), shifted(scripted("t"), 0)]
+def slow_actor() -> DecodeActor:
+    """Return an actor for which a second passes with each look at the clock."""
     ticks = count()
+    return DecodeActor(HERE, clock=lambda: float(next(ticks)))
+
+
+def test_a_decode_actor_reports_all_parts_of_all_turns_in_order() -> None:
+    work = [new_work(scripted("s", 0, windows=2), scripted("s", 4)), new_work(scripted("t", 5))]
+
+    reports = list(DecodeActor(HERE, clock=lambda: 0.0).work(work))
+
+    assert sequences(reports) == [[0, 1, 4, 5]]
+
+
+def test_a_decode_actor_continues_from_the_part_that_the_state_names() -> None:
+    reports = list(slow_actor().work([new_work(scripted(windows=4), part=2)]))
+
+    assert [one for report in sequences(reports) for one in report] == [2, 3]
+
+
+def test_quick_parts_travel_together_and_slow_ones_at_once() -> None:
+    work = [new_work(scripted(windows=3)), new_work(scripted("t"), end("t"))]
 
     quick = list(DecodeActor(HERE, clock=lambda: 0.0).work(work))
-    slow = list(DecodeActor(HERE, clock=lambda: float(next(ticks))).work(work))
+    slow = list(slow_actor().work(work))
 
-    assert [len(part) for part in quick] == [6]
-    assert [len(part) for part in slow] == [1, 1, 2, 2]
-    assert [one for part in slow for one in part] == quick[0]
+    assert sequences(quick) == [[0, 1, 2, 0]]
+    assert sequences(slow) == [[0], [1], [2], [0], []]
+    assert by_stream(chain(*slow)) == by_stream(chain(*quick))
 
 
-def test_the_last_outcome_never_travels_before_its_finished() -> None:
-    ticks = count()
+def test_the_parts_of_one_stream_are_merged_and_only_their_last_state_travels() -> None:
+    work = [new_work(scripted(windows=3), scripted("s", 3)), new_work(scripted("t"))]
 
-    parts = list(
-        DecodeActor(HERE, clock=lambda: float(next(ticks))).work([shifted(scripted(windows=3), 0)])
-    )
+    (report,) = DecodeActor(HERE, clock=lambda: 0.0).work(work)
 
-    assert [isinstance(outcome, Finished) for _, outcome in parts[-1]] == [False, True]
+    assert [(one.stream_id, one.state.turn, one.state.part) for one in report] == [
+        ("s", 2, 0),
+        ("t", 1, 0),
+    ]
+    assert by_stream(report) == by_stream(each_part(work))
+
+
+def each_part(work: Sequence[StreamWork]) -> Iterator[StreamProgress]:
+    worker = stream_worker()
+    for share in work:
+        state = share.state
+        for turn in share.turns:
+            for progress in worker.run_turn(state, turn):
+                state = progress.state
+                yield progress
+
+
+def test_each_part_of_a_suspect_turn_is_reported_before_the_next_is_worked_on() -> None:
+    work = replace(new_work(scripted(windows=3, damaged_at=2)), suspect=True)
+
+    reports = DecodeActor(HERE, clock=lambda: 0.0).work([work])
+
+    assert sequences(reports) == [[0], [1], []]
+
+
+def test_the_last_part_of_a_turn_never_travels_before_the_turn_is_closed() -> None:
+    *earlier, last = slow_actor().work([new_work(scripted(windows=3))])
+
+    assert [(one.state.turn, one.state.part) for report in earlier for one in report] == [
+        (0, 1),
+        (0, 2),
+    ]
+    assert sequences([last]) == [[2]]
+    assert [(one.state.turn, one.state.part) for one in last] == [(1, 0)]
 
 
 def test_samples_of_many_callers_are_scored_in_one_batch_and_each_gets_its_own() -> None:
@@ -197,10 +250,10 @@ def test_bursts_travel_to_a_desk_of_their_own_and_as_many_pictures_make_a_batch(
 def test_scores_by_way_of_an_inference_actor_equal_those_made_in_place() -> None:
     inference = InferenceActor(mean_scorers(), Batching(size=3, wait=0.001))
     scorers: Sequence[Scorer] = remote_scorers(inference.facts(), inference.score)
-    work = [shifted(scripted(windows=3), 0)]
+    work = [new_work(scripted(windows=3), end())]
 
-    near = [one for part in DecodeActor(HERE).work(work) for one in part]
-    far = [one for part in DecodeActor(HERE, scorers).work(work) for one in part]
+    near = list(DecodeActor(HERE, clock=lambda: 0.0).work(work))
+    far = list(DecodeActor(HERE, scorers, clock=lambda: 0.0).work(work))
     inference.close()
 
     assert far == near

@@ -24,18 +24,22 @@ pytestmark = pytest.mark.ray
 INTERRUPTED = """
 import itertools, logging, os, signal, sys
 from pathlib import Path
-from tests.workers.crew_fakes import AWAY, scripted
-from workers.actors import Plan, ray_runner
+from tests.workers.pool_fakes import AWAY, scripted
+from workers.actors import PoolPlan, ray_runner
 
 def ours(signum, frame): ...
 logging.getLogger("workers").addHandler(logging.NullHandler())
 signal.signal(signal.SIGTERM, ours)
 try:
-    with ray_runner(AWAY, Plan(workers=2)) as runner:
-        print(os.environ["RAY_AUTH_TOKEN_PATH"], signal.getsignal(signal.SIGTERM) is ours, flush=True)
-        jobs = (scripted(f"s{n}", worker_dies=[0] if n == 2 else [], marks=Path.cwd()) for n in itertools.count())
-        for number, outcome in enumerate(runner.run(jobs)):
-            if number == 5000:
+    with ray_runner(AWAY, PoolPlan(workers=2)) as runner:
+        same_handler = signal.getsignal(signal.SIGTERM) is ours
+        print(os.environ["RAY_AUTH_TOKEN_PATH"], same_handler, flush=True)
+        turns = (
+            scripted(f"s{n}", worker_dies=[0] if n == 2 else [], marks=Path.cwd())
+            for n in itertools.count()
+        )
+        for number, progress in enumerate(runner.run(turns)):
+            if number == 2500:
                 print("running", flush=True)
 except KeyboardInterrupt:
     print("RAY_AUTH_TOKEN_PATH" in os.environ, flush=True)

@@ -1,12 +1,11 @@
-"""The real sandbox and the test card on Ray actors: what leaves them equals the single process to
-the bit."""
+"""The real sandbox and the test card on Ray actors: their events equal those of one process to the
+bit."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -14,46 +13,37 @@ import psutil
 import pytest
 
 from samples.facts import SampleFile
-from scanner.runner import Job, Outcome, configured_scorers, local_runner, open_worker
+from scanner.compose import compose, local_runner, worker_parts
 from scanner.scoring.options import BurstSelection
 from scanner.settings.sections import ModelSettings, Settings
-from scanner.types import ScoredSegment, Segment, SegmentKey, Source, StreamId
+from scanner.stream.events import SegmentScored
+from scanner.stream.inputs import Job, SegmentTurn, Turn
+from scanner.types import Segment, SegmentKey, Source, StreamId
 from tests.scoring.build_onnx import tiny, tiny_burst
-from workers.actors import Placement, Plan, crew
-from workers.decode import Recipe
+from tests.workers.pool_fakes import by_stream, ended
+from workers.actors import Placement, PoolPlan, open_pool
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
-SETTINGS = Settings(models=ModelSettings(names=()))
+PROGRAM = compose(Settings(models=ModelSettings(names=())))
 """The test card only."""
-RECIPE = Recipe(
-    scorers=partial(configured_scorers, SETTINGS), worker=partial(open_worker, SETTINGS)
-)
+PARTS = worker_parts(PROGRAM)
 
 
 @pytest.fixture
-def jobs(sample_media: Callable[[str], SampleFile]) -> list[Job]:
+def turns(sample_media: Callable[[str], SampleFile]) -> list[Turn]:
     """Segments by path and in memory, a file of several windows, one that is no video."""
     segment, film = sample_media("ts_h264").path, sample_media("ts_long_gop").path
     sources: list[Source] = [segment, segment.read_bytes(), b"no video at all"]
-    key = SegmentKey(stream_id=StreamId("film"), sequence=0)
-    live = [job_of(sources[n % 3], f"live-{n % 4}", n) for n in range(24)]
-    return [
-        *live[:6],
-        Job(segment=Segment(key=key, source=film), name="film", windowed=True),
-        *live[6:],
-    ]
+    live = [turn_of(sources[n % 3], f"live-{n % 4}", n) for n in range(24)]
+    return ended([*live[:6], turn_of(film, "film", 0, windowed=True), *live[6:]])
 
 
-def job_of(source: Source, stream: str, sequence: int) -> Job:
+def turn_of(source: Source, stream: str, sequence: int, *, windowed: bool = False) -> SegmentTurn:
     key = SegmentKey(stream_id=StreamId(stream), sequence=sequence)
-    return Job(segment=Segment(key=key, source=source), name=str(key), windowed=False)
-
-
-def by_stream(outcomes: Iterator[Outcome]) -> list[str]:
-    return [
-        repr(outcome) for outcome in sorted(outcomes, key=lambda outcome: outcome.key.stream_id)
-    ]
+    return SegmentTurn(
+        job=Job(segment=Segment(key=key, source=source), name=str(key), windowed=windowed)
+    )
 
 
 def children() -> set[int]:
@@ -67,65 +57,67 @@ def children() -> set[int]:
 
 
 @pytest.mark.parametrize("placement", ["cpu", "gpu"])
-def test_actors_with_sandboxes_say_what_one_process_says_to_the_bit(
-    placement: Placement, jobs: list[Job]
+def test_actors_with_sandboxes_give_the_events_of_one_process(
+    placement: Placement, turns: list[Turn]
 ) -> None:
     with (
-        local_runner(SETTINGS) as alone,
-        crew(RECIPE, Plan(workers=2, placement=placement)) as actors,
+        local_runner(PROGRAM) as local,
+        open_pool(PARTS, PoolPlan(workers=2, placement=placement)) as pool,
     ):
-        assert by_stream(actors.run(jobs)) == by_stream(alone.run(jobs))
+        assert by_stream(pool.run(turns)) == by_stream(local.run(turns))
 
 
 @pytest.mark.parametrize("placement", ["cpu", "gpu"])
 def test_so_they_do_with_a_model_of_bursts(
-    placement: Placement, jobs: list[Job], tmp_path: Path
+    placement: Placement, turns: list[Turn], tmp_path: Path
 ) -> None:
     tiny(tmp_path / "tiny")
     tiny_burst(tmp_path / "tiny-clip", gate='[gate]\nlabel = "fight"\nabove = 0.6\n')
-    settings = Settings(models=ModelSettings(dir=tmp_path), bursts=BurstSelection(base_rate=0.5))
-    recipe = Recipe(
-        scorers=partial(configured_scorers, settings), worker=partial(open_worker, settings)
+    program = compose(
+        Settings(models=ModelSettings(dir=tmp_path), bursts=BurstSelection(base_rate=0.5))
     )
 
     with (
-        local_runner(settings) as alone,
-        crew(recipe, Plan(workers=2, placement=placement)) as actors,
+        local_runner(program) as local,
+        open_pool(worker_parts(program), PoolPlan(workers=2, placement=placement)) as pool,
     ):
-        expected, said = list(alone.run(jobs)), list(actors.run(jobs))
+        expected, progress = list(local.run(turns)), list(pool.run(turns))
 
-    assert by_stream(iter(said)) == by_stream(iter(expected))
-    taken = [
-        any(frame.burst for frame in outcome.frames)
-        for outcome in said
-        if isinstance(outcome, ScoredSegment)
+    assert by_stream(progress) == by_stream(expected)
+    has_bursts = [
+        any(frame.burst for frame in event.segment.frames)
+        for one in progress
+        for event in one.events
+        if isinstance(event, SegmentScored)
     ]
-    assert {True, False} == set(taken)
+    assert {True, False} == set(has_bursts)
 
 
 def test_a_child_lasts_from_lease_to_lease_and_a_killed_one_changes_nothing(
-    jobs: list[Job],
+    turns: list[Turn],
 ) -> None:
-    with local_runner(SETTINGS) as alone, crew(RECIPE, Plan(workers=2)) as actors:
-        expected = by_stream(alone.run(jobs))
-        list(actors.run(jobs))
+    with local_runner(PROGRAM) as local, open_pool(PARTS, PoolPlan(workers=2)) as pool:
+        expected = by_stream(local.run(turns))
+        list(pool.run(turns))
         first = children()
-        list(actors.run(jobs))
+        list(pool.run(turns))
         second = children()
 
-        outcomes = actors.run(jobs)
-        begun = next(outcomes)
+        results = pool.run(turns)
+        begun = next(results)
         for child in second:
             os.kill(child, signal.SIGKILL)
-        said = by_stream(chain([begun], outcomes))
+        found = by_stream(chain([begun], results))
 
     assert first == second != set()
-    assert said == expected
+    assert found == expected
 
 
-def test_no_child_outlives_its_actor(jobs: list[Job], ray_pids: Callable[[str], list[int]]) -> None:
-    with crew(RECIPE, Plan(workers=2)) as actors:
-        list(actors.run(jobs))
+def test_no_child_outlives_its_actor(
+    turns: list[Turn], ray_pids: Callable[[str], list[int]]
+) -> None:
+    with open_pool(PARTS, PoolPlan(workers=2)) as pool:
+        list(pool.run(turns))
         orphans = [psutil.Process(pid) for pid in children()]
         for pid in ray_pids("_Decode"):
             os.kill(pid, signal.SIGKILL)
@@ -136,12 +128,14 @@ def test_no_child_outlives_its_actor(jobs: list[Job], ray_pids: Callable[[str], 
 
 
 def test_a_relative_path_means_the_same_in_an_actor(
-    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+    sample_media: Callable[[str], SampleFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = jobs[0].segment.source
-    assert isinstance(path, Path)
+    path = sample_media("ts_h264").path
     monkeypatch.chdir(path.parent)
-    relative = [job_of(Path(path.name), "s", 0)]
+    relative = ended([turn_of(Path(path.name), "s", 0)])
 
-    with local_runner(SETTINGS) as alone, crew(RECIPE, Plan(workers=1)) as actors:
-        assert by_stream(actors.run(relative)) == by_stream(alone.run(relative))
+    with local_runner(PROGRAM) as local, open_pool(PARTS, PoolPlan(workers=1)) as pool:
+        found, expected = by_stream(pool.run(relative)), by_stream(local.run(relative))
+
+    assert found == expected
+    assert any('"SegmentScored"' in line for line in found[StreamId("s")])

@@ -19,7 +19,7 @@ from scanner.evaluate.streams.outcome import (
 )
 from scanner.evaluate.streams.pieces import FootageKind
 from scanner.evaluate.streams.rate import Rate
-from scanner.risk.fold import advance
+from scanner.risk.fold import fold_observation
 from scanner.risk.incident import Opened
 from scanner.risk.policy import Policies
 from scanner.risk.stream import StreamRisk
@@ -46,7 +46,7 @@ def fold_stream(stream: AssembledStream, policies: Policies) -> FoldedStream:
     incidents: list[Fraction] = []
     for observation in stream.observations():
         before = risk
-        risk, events = advance(risk, observation, policies)
+        risk, events = fold_observation(risk, observation, policies)
         openings += [
             (label, observation.at) for label in risk.labels if _has_opened(before, risk, label)
         ]

@@ -13,8 +13,8 @@ from fractions import Fraction
 
 from scanner.evaluate.comparisons import UnscoredRow
 from scanner.evaluate.rows import LabelledRow
-from scanner.lines import FrameLine, Line, SummaryLine, exact
-from scanner.replay import sampled_of
+from scanner.pipeline.replay import sample_of_line
+from scanner.report.lines import FrameLine, Line, SummaryLine, exact
 from scanner.risk.observation import Sampled
 
 __all__ = ["Recording", "read_recordings"]
@@ -45,7 +45,7 @@ def read_recordings(
     for line in lines:
         match line:
             case FrameLine(path=path):
-                samples[path].append(sampled_of(line))
+                samples[path].append(sample_of_line(line))
             case SummaryLine(path=path, duration=duration):
                 lengths[path] = exact(duration)
     for row in {row.key: row for row in rows}.values():

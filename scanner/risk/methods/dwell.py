@@ -20,6 +20,7 @@ from math import lcm
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from scanner.rational import dump_fraction, load_fraction
 from scanner.risk.method import Look, Support, weighted
 
 __all__ = ["Dwell"]
@@ -94,13 +95,13 @@ class Dwell:
     @staticmethod
     def dump(state: State) -> Any:
         """``[[start, first, end, llr, weight, looks], ...]``."""
-        return [[str(s.start), str(s.first), str(s.end), s.llr, s.weight, s.looks] for s in state]
+        return [[*(dump_fraction(time) for time in s[:3]), s.llr, s.weight, s.looks] for s in state]
 
     @staticmethod
     def load(data: Any) -> State:
         """See ``dump``."""
         rows = (
-            (Fraction(start), Fraction(first), Fraction(end), *rest)
+            (load_fraction(start), load_fraction(first), load_fraction(end), *rest)
             for start, first, end, *rest in data
         )
         return tuple(_measured(Plateau(*row)) for row in rows)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from scanner.rational import dump_fraction, load_fraction
 from scanner.risk.medium import COUNTS
 from scanner.risk.method import Look, Support
 
@@ -81,12 +82,12 @@ class KOfN:
     @staticmethod
     def dump(state: State) -> Any:
         """``[[at, llr, floor], ...]``."""
-        return [[str(seen.at), seen.llr, str(seen.floor)] for seen in state]
+        return [[dump_fraction(seen.at), seen.llr, dump_fraction(seen.floor)] for seen in state]
 
     @staticmethod
     def load(data: Any) -> State:
         """See ``dump``."""
-        return tuple(Seen(Fraction(at), llr, Fraction(floor)) for at, llr, floor in data)
+        return tuple(Seen(load_fraction(at), llr, load_fraction(floor)) for at, llr, floor in data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

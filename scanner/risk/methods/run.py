@@ -6,6 +6,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from scanner.rational import dump_fraction, dump_optional, load_fraction, load_optional
 from scanner.risk.method import Look, Support
 
 __all__ = ["NEW", "Run", "dump_run", "followed", "load_run"]
@@ -43,12 +44,13 @@ def followed(run: Run, look: Look, level: float, dwell: Fraction) -> Run:
 
 def dump_run(run: Run) -> Any:
     """The run as ``json.dumps`` takes it."""
-    return [value if isinstance(value, int) or value is None else str(value) for value in run]
+    at, looks, seen, first, last = run
+    times = (dump_optional(time) for time in (at, first, last))
+    return [*times, looks, dump_fraction(seen)]
 
 
 def load_run(data: Any) -> Run:
     """The run that ``dump_run`` gave."""
-    at, looks, seen, first, last = data
-    times = (None if text is None else Fraction(text) for text in (at, first, last))
-    at, first, last = times
-    return Run(at, looks, Fraction(seen), first, last)
+    *times, looks, seen = data
+    at, first, last = (load_optional(time) for time in times)
+    return Run(at, looks, load_fraction(seen), first, last)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scanner.evaluate.streams.assemble import AssembledStream
 from scanner.evaluate.streams.folding import fold_stream
 from scanner.evaluate.streams.levels import compute_levels, find_openings, label_samples
-from scanner.risk.fold import advance
+from scanner.risk.fold import fold_observation
 from scanner.risk.methods import METHODS
 from scanner.risk.observation import Sampled
 from scanner.risk.policy import Policies
@@ -59,7 +59,7 @@ def by_the_fold(assembled: AssembledStream, rules: Policies) -> list[float | Non
     risk, levels = StreamRisk(stream_id=StreamId("s")), []
     for observation in assembled.samples():
         before = risk.labels[FIGHT].at if FIGHT in risk.labels else None
-        risk, _ = advance(risk, observation, rules)
+        risk, _ = fold_observation(risk, observation, rules)
         if FIGHT in risk.labels and risk.labels[FIGHT].at != before:
             levels.append(risk.labels[FIGHT].level)
     return levels

@@ -1,0 +1,291 @@
+"""The composition root: builds a running scan from settings.
+
+Commands, the library, the evaluation, the demo and the tests all start here, so that a setting means
+the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from os import PathLike, fspath
+from pathlib import Path
+
+from scanner.errors import SetupError
+from scanner.evidence.store import EvidenceStore, open_evidence
+from scanner.media.request import DecodeRequest
+from scanner.pipeline.scan import PathFailed, ScanEvent, scan
+from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, StreamWorker
+from scanner.report.collect import ReportCollector, model_used
+from scanner.report.lines import ErrorLine, Line, lines_of
+from scanner.report.nouns import ModelUsed
+from scanner.report.page import write_report
+from scanner.risk.policy import Policies
+from scanner.sandbox.sandbox import Sandbox
+from scanner.scoring.manifest import Manifest
+from scanner.scoring.onnx import select_file
+from scanner.scoring.registry import list_models, load_scorers
+from scanner.scoring.scorer import Scorer, frame_specs
+from scanner.settings.policies import burst_selection, compose_policies
+from scanner.settings.sections import Settings, read_settings
+from scanner.sources.paths import read_sources
+from scanner.stream.inputs import Arrival, Runner
+
+__all__ = [
+    "Program",
+    "RunnerFactory",
+    "RunningScan",
+    "WorkerParts",
+    "compose",
+    "decode_request",
+    "event_lines",
+    "load_configured_scorers",
+    "local_runner",
+    "open_scan",
+    "open_score_job",
+    "scan_lines",
+    "scan_paths",
+    "used_models",
+    "worker_parts",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Settings with everything that is derived from them and does not run yet."""
+
+    settings: Settings
+    manifests: tuple[Manifest, ...]
+    """Of the models in use, in order."""
+    policies: Policies
+
+
+RunnerFactory = Callable[[Program, int], AbstractContextManager[Runner]]
+"""Opens a runner with so many workers; ``workers`` supplies the one on Ray."""
+
+
+def compose(settings: Settings) -> Program:
+    """Return the program that the settings describe.
+
+    Raises:
+        SetupError: a model, a manifest or a policy is not as it must be.
+    """
+    manifests = used_models(settings)
+    return Program(
+        settings=settings, manifests=manifests, policies=compose_policies(settings, manifests)
+    )
+
+
+def used_models(settings: Settings) -> tuple[Manifest, ...]:
+    """Return the manifests of the models that the settings name, in their order.
+
+    Raises:
+        SetupError: a manifest is wrong, or a name has no model.
+    """
+    found = {
+        manifest.name: manifest
+        for manifest in list_models(settings.models.dir, added=settings.models.added_dir)
+    }
+    names = found if settings.models.names is None else settings.models.names
+    if missing := [name for name in names if name not in found]:
+        raise SetupError(
+            f"models.names: no model {missing[0]!r}; there are {', '.join(found) or 'none'}"
+        )
+    return tuple(found[name] for name in names)
+
+
+# What a worker is made of
+
+
+def load_configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
+    """Load and check the scorers that the settings name.
+
+    Raises:
+        SetupError: a model is missing or is not what its manifest says, or its provider does not
+            work here.
+    """
+    models = settings.models
+    return load_scorers(
+        models.dir,
+        models.names,
+        added=models.added_dir,
+        provider=models.provider,
+        precision=models.precision,
+        threads=models.threads,
+    )
+
+
+def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeRequest:
+    """Return what these scorers need decoded, sampled and limited as the settings say."""
+    return DecodeRequest(
+        specs=frame_specs(scorers),
+        sampling=settings.sampling,
+        limits=settings.limits,
+        window=settings.window,
+    )
+
+
+@contextmanager
+def open_score_job(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[ScoreJob]:
+    """Open a sandbox and yield the function that decodes and scores a job in it."""
+    with Sandbox(settings.sandbox) as sandbox:
+        worker = SegmentWorker(
+            sandbox,
+            scorers,
+            decode_request(settings, scorers),
+            settings.reuse,
+            burst_selection(settings),
+        )
+        yield worker.score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """How a worker makes, on its own machine, what it works with; it is pickled, so it holds
+    settings and no session."""
+
+    load_scorers: Callable[[], Sequence[Scorer]]
+    """Loads the models; called where they score."""
+    open_score_job: Callable[[Sequence[Scorer]], AbstractContextManager[ScoreJob]]
+    """Opens a sandbox; called where segments are decoded."""
+    policies: Policies
+
+
+def worker_parts(program: Program) -> WorkerParts:
+    """Return the parts of this program's workers."""
+    return WorkerParts(
+        load_scorers=partial(load_configured_scorers, program.settings),
+        open_score_job=partial(open_score_job, program.settings),
+        policies=program.policies,
+    )
+
+
+@contextmanager
+def local_runner(program: Program) -> Iterator[Runner]:
+    """Open a runner in this process: it scores here, and one child process decodes."""
+    scorers = load_configured_scorers(program.settings)
+    with open_score_job(program.settings, scorers) as score:
+        yield LocalRunner(StreamWorker(score, program.policies))
+
+
+# Scans
+
+
+class RunningScan:
+    """A scan at work: iterate over it for its events and lines, then write its report."""
+
+    def __init__(
+        self,
+        program: Program,
+        events: Iterator[ScanEvent],
+        *,
+        folder: Path | None = None,
+        evidence: EvidenceStore | None = None,
+    ) -> None:
+        self._program = program
+        self._events = events
+        self._folder = folder
+        self._evidence = evidence
+        self._report = ReportCollector(program.policies, evidence)
+
+    def __iter__(self) -> Iterator[tuple[ScanEvent, tuple[Line, ...]]]:
+        """Yield each event with the lines of ``scan --json`` that tell of it."""
+        for event in self._events:
+            clip = None if self._evidence is None else self._evidence.receive(event)
+            if self._folder is not None:
+                self._collect(event)
+            yield event, tuple(event_lines(event, clip=clip))
+
+    def write_report(self) -> Path | None:
+        """Write the report of everything so far; its page's path, or None without ``out``."""
+        if self._folder is None:
+            return None
+        settings = self._program.settings
+        models = [_model_used(manifest, settings) for manifest in self._program.manifests]
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        report = self._report.report(
+            settings, models, version=version("streamwarden"), created=created
+        )
+        return write_report(report, self._folder)
+
+    def _collect(self, event: ScanEvent) -> None:
+        if isinstance(event.event, PathFailed):
+            self._report.fail(event.path, event.event.error)
+            return
+        self._report.receive(event.path, event.event)
+
+
+def _model_used(manifest: Manifest, settings: Settings) -> ModelUsed:
+    provider, precision = settings.models.provider, settings.models.precision
+    return model_used(manifest, select_file(manifest, provider=provider, precision=precision))
+
+
+@contextmanager
+def open_scan(
+    program: Program,
+    handed_in: Iterable[Arrival],
+    runner: Runner,
+    *,
+    out: Path | None = None,
+) -> Iterator[RunningScan]:
+    """Open a scan of everything that arrives; with ``out``, clips and a report go there.
+
+    Raises:
+        SetupError: ``out`` cannot be written to.
+    """
+    events = scan(handed_in, runner, missing_after=program.settings.stream.missing_after)
+    if out is None:
+        yield RunningScan(program, events)
+        return
+    with open_evidence(out, program.settings, program.policies) as evidence:
+        yield RunningScan(program, events, folder=out, evidence=evidence)
+
+
+def event_lines(event: ScanEvent, *, clip: str | None = None) -> Iterator[Line]:
+    """Yield the lines of ``scan --json`` that tell of an event."""
+    if isinstance(event.event, PathFailed):
+        error = event.event.error
+        yield ErrorLine(path=event.path, kind=error.kind, message=str(error))
+        return
+    yield from lines_of(event.path, event.event, clip=clip)
+
+
+def scan_lines(program: Program, handed_in: Iterable[Arrival], runner: Runner) -> Iterator[Line]:
+    """Yield the lines of everything that arrives, without evidence."""
+    with open_scan(program, handed_in, runner) as running:
+        for _, lines in running:
+            yield from lines
+
+
+def scan_paths(
+    paths: Iterable[str | PathLike[str]],
+    settings: Settings | None = None,
+    *,
+    out: str | PathLike[str] | None = None,
+) -> Iterator[Line]:
+    """Scan files, folders, stills, playlists and addresses of playlists in this process and one
+    child process that decodes.
+
+    Lines come as they are known, those of one path in order, its ``SummaryLine`` last. A path that
+    cannot be read gives an ``ErrorLine``, and the others continue. The child ends with the
+    iterator. Without ``settings``, those of the environment apply. With ``out``, a report with
+    clips is in that folder when the iterator is exhausted.
+
+    Raises:
+        SetupError: a setting, a model or this machine is not as it must be; raised when the first
+            line is asked for.
+    """
+    program = compose(read_settings() if settings is None else settings)
+    folder = None if out is None else Path(out)
+    with (
+        read_sources((fspath(path) for path in paths), program.settings.fetch) as handed_in,
+        local_runner(program) as runner,
+        open_scan(program, handed_in, runner, out=folder) as running,
+    ):
+        for _, lines in running:
+            yield from lines
+        running.write_report()

@@ -1,0 +1,84 @@
+"""Cut one clip that is due, from records and sources alone; doing it again gives the same files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scanner.errors import DecoderDiedError, NoVideoError
+from scanner.evidence.index import SourceSpan
+from scanner.evidence.plan import ClipDue
+from scanner.evidence.sheet import frames_at, read_init, write_poster
+from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
+from scanner.report.nouns import Clip
+from scanner.sandbox.sandbox import Sandbox
+from scanner.types import Span
+
+__all__ = ["cut"]
+
+
+def cut(
+    due: ClipDue, sources: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
+) -> Clip:
+    """Write ``folder/clips/NAME.mp4`` and, where its middle shows a picture, a blurred poster.
+
+    ``sources`` are those of the stream, in order; ``name`` is what messages call the stream. A file
+    of an earlier attempt is replaced once the new one is complete.
+
+    Raises:
+        ScannerError: no source shows the span, or they cannot be read or joined.
+        OSError: a source is gone, or the folder cannot be written to.
+    """
+    shown = [one for one in sources if one.overlaps(due.span) and not one.is_picture]
+    if not shown:
+        raise NoVideoError(f"{name}: no picture within the span of the clip")
+    request = ClipRequest(pieces=tuple(_piece(one, due.span) for one in shown))
+    file = folder / "clips" / f"{due.name}.mp4"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    try:
+        with part.open("w+b") as output:
+            answer = sandbox.call(
+                "cut", [one.source for one in shown], request, output=output, name=name
+            )
+        info = _check_info(answer)
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return Clip(
+        file=f"clips/{file.name}",
+        span=info.span,
+        transcoded=info.method == "transcoded",
+        truncated=info.truncated,
+        poster=_poster(due, sources, sandbox=sandbox, folder=folder, name=name),
+    )
+
+
+def _piece(source: SourceSpan, span: Span) -> ClipPiece:
+    """Return the part of a span that one source shows, in the source's own seconds."""
+    start, end = max(span.start, source.span.start), min(span.end, source.span.end)
+    return ClipPiece(
+        span=Span(start=start - source.span.start, end=end - source.span.start),
+        offset=source.span.start,
+        first_pts=source.first_pts,
+        jumps=source.jumps,
+        init=read_init(source),
+    )
+
+
+def _poster(
+    due: ClipDue, sources: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
+) -> str | None:
+    middle = due.span.start + due.span.length / 2
+    for image in frames_at((middle,), sources, sandbox=sandbox, name=name).values():
+        return write_poster(image, folder, due.name)
+    return None
+
+
+def _check_info(answer: Any) -> ClipInfo:
+    """Return what the sandboxed process reports of the clip that it wrote."""
+    try:
+        return ClipInfo.from_json(answer)
+    except ValueError as error:
+        raise DecoderDiedError(f"clip: decoder answered {error}") from error

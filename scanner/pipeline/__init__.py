@@ -1,0 +1,1 @@
+"""The main job: arrivals become turns, turns are decoded, scored and folded, events come out."""

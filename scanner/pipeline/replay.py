@@ -1,0 +1,157 @@
+"""Recorded scores, folded again: which incidents other policies would have opened."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from scanner.records import input_of, read_record
+from scanner.report.lines import FrameLine, GapLine, Line, SummaryLine, exact, exact_at
+from scanner.risk.coverage import BETWEEN
+from scanner.risk.incident import Closed, Incident
+from scanner.risk.observation import Sampled
+from scanner.risk.policy import Policies
+from scanner.stream.advance import advance
+from scanner.stream.events import StreamEvent
+from scanner.stream.inputs import EndTurn, StreamInput
+from scanner.stream.state import StreamState
+from scanner.types import (
+    Burst,
+    Label,
+    MediaInfo,
+    Medium,
+    ModelRef,
+    ScoredFrame,
+    ScoredSegment,
+    Scores,
+    SegmentKey,
+    SegmentTimes,
+    Span,
+    StreamId,
+    Unseen,
+)
+
+__all__ = ["fold", "fold_inputs", "inputs_of_lines", "inputs_of_record", "sample_of_line"]
+
+RECORDED = ModelRef(name="recorded", version="0")
+"""Model of scores whose line merged those of several models."""
+NOT_FOLDED = frozenset({BETWEEN, "late"})
+"""Reasons of gaps that follow from the samples, or that were never folded."""
+
+
+def fold_inputs(
+    stream_id: StreamId, inputs: Iterable[StreamInput], policies: Policies
+) -> Iterator[StreamEvent]:
+    """Yield the events of one stream's recorded inputs under these policies."""
+    state = StreamState.new(stream_id)
+    for given in inputs:
+        state, events = advance(state, given, policies)
+        yield from events
+
+
+def fold(
+    recorded: Mapping[StreamId, Sequence[StreamInput]], policies: Policies
+) -> tuple[Incident, ...]:
+    """Return every incident of every stream, closed, in the order in which they closed."""
+    return tuple(
+        event.incident
+        for stream_id, inputs in recorded.items()
+        for event in fold_inputs(stream_id, inputs, policies)
+        if isinstance(event, Closed)
+    )
+
+
+def inputs_of_record(rows: Iterable[str]) -> dict[StreamId, tuple[StreamInput, ...]]:
+    """Return the input of each stream exactly as it was folded, from a file of ``scan --record``.
+
+    A stream whose scan was interrupted has no end and is left open.
+
+    Raises:
+        FormatError: a row is no record.
+    """
+    inputs: dict[StreamId, list[StreamInput]] = defaultdict(list)
+    for path, stream_id, event in read_record(rows):
+        given = input_of(event, path=path)
+        if given is not None:
+            inputs[stream_id].append(given)
+    return {stream_id: tuple(found) for stream_id, found in inputs.items()}
+
+
+def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, tuple[StreamInput, ...]]:
+    """Return the input of each path as the lines of ``scan --json`` tell it.
+
+    A path becomes one segment with all its frames and gaps. A path without a summary (its scan was
+    interrupted) ends with its last frame. Stills have no duration and are left out.
+    """
+    paths: dict[str, _Path] = defaultdict(_Path)
+    for line in lines:
+        match line:
+            case FrameLine():
+                paths[line.path].frames.append(line)
+            case GapLine(reason=reason) if reason not in NOT_FOLDED:
+                span = Span(start=exact(line.start), end=exact(line.end))
+                paths[line.path].gaps.append(Unseen(span=span, reason=reason))
+            case SummaryLine():
+                paths[line.path].summary = line
+    return {
+        StreamId(path): tuple(_inputs(path, found))
+        for path, found in paths.items()
+        if (found.frames or found.gaps) and not found.is_still
+    }
+
+
+@dataclass(slots=True)
+class _Path:
+    frames: list[FrameLine] = field(default_factory=list)
+    gaps: list[Unseen] = field(default_factory=list)
+    summary: SummaryLine | None = None
+
+    @property
+    def is_still(self) -> bool:
+        summary = self.summary
+        return summary is not None and summary.duration == 0.0 and not summary.peak_risk
+
+
+def _inputs(path: str, found: _Path) -> Iterator[StreamInput]:
+    frames = tuple(sorted((_scored(line) for line in found.frames), key=lambda frame: frame.at))
+    last = max((*(frame.at for frame in frames), *(gap.span.end for gap in found.gaps)))
+    end = last if found.summary is None else max(exact(found.summary.duration), last)
+    yield ScoredSegment(
+        key=SegmentKey(stream_id=StreamId(path), sequence=0),
+        times=SegmentTimes(first_pts=0, last_pts=0, duration=end, time_base=Fraction(1)),
+        frames=frames,
+        unseen=tuple(found.gaps),
+        info=MediaInfo(container="", codec="", width=0, height=0),
+    )
+    yield EndTurn(stream_id=StreamId(path), path=path)
+
+
+def _scored(line: FrameLine) -> ScoredFrame:
+    """Return the frame with the scores that were folded when the line was written."""
+    at = exact_at(line)
+    values = {Label(label): value for label, value in line.scores.items()}
+    medium = {Medium(name): share for name, share in line.medium.items()}
+    burst = line.burst
+    return ScoredFrame(
+        at=at,
+        pts=line.pts,
+        keyframe=False,
+        scores=(Scores(model=RECORDED, values=values, medium=medium),),
+        burst=None
+        if burst is None
+        else Burst(frames=int(burst["frames"]), rate=int(burst["rate"])),
+        start=None if burst is None else exact(burst["start"]),
+    )
+
+
+def sample_of_line(line: FrameLine) -> Sampled:
+    """Return the observation that was folded when the line was written, except for scene cuts."""
+    frame = _scored(line)
+    return Sampled(
+        at=frame.at,
+        values=frame.values,
+        medium=frame.medium,
+        moving=frame.burst is not None,
+    )

@@ -1,0 +1,198 @@
+"""From arrivals to events: keeps the streams apart and in order. Read this first.
+
+    arrivals -> TurnOrder -> turns -> Runner (decode, score, fold) -> events
+
+``scan`` neither decodes nor scores nor judges. The runner may be in line or on Ray.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from scanner.errors import InputError, ScannerError
+from scanner.stream.events import (
+    SegmentFailed,
+    SegmentLate,
+    SegmentScored,
+    StreamEvent,
+    StreamFinished,
+)
+from scanner.stream.inputs import (
+    Arrival,
+    EndTurn,
+    Job,
+    LostTurn,
+    MissingTurn,
+    Runner,
+    SegmentArrived,
+    SegmentLost,
+    SegmentTurn,
+    SourceFailed,
+    StreamEnded,
+    StreamStarted,
+    Turn,
+)
+from scanner.stream.order import Late, Missing, Release, TurnOrder
+from scanner.types import ScoredSegment, SegmentKey, StreamId
+
+__all__ = ["PathFailed", "ScanEvent", "scan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathFailed:
+    """A path that could not be opened as a stream, or a stream whose source broke off."""
+
+    error: ScannerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanEvent:
+    """One event of a scan, with what an edge needs to show it."""
+
+    path: str
+    """The name under which the stream's lines are printed."""
+    event: StreamEvent | PathFailed
+    stream_id: StreamId | None = None
+    """None for a path that failed."""
+    job: Job | None = None
+    """The source of a scored segment, from which evidence can be cut; None for other events."""
+
+
+def scan(
+    arrivals: Iterable[Arrival], runner: Runner, *, missing_after: int = 3
+) -> Iterator[ScanEvent]:
+    """Scan everything that arrives; each stream's events end with ``StreamFinished``.
+
+    Events of one stream are in order; those of different streams may mix where the runner works on
+    several at once. A sequence is given up when ``missing_after`` later ones have arrived.
+    """
+    streams = _Streams(missing_after)
+    for progress in runner.run(streams.turns(arrivals)):
+        yield from streams.take_failures()
+        for event in progress.events:
+            yield streams.describe(progress.stream_id, event)
+    yield from streams.take_failures()
+
+
+@dataclass(slots=True)
+class _Stream:
+    path: str
+    order: TurnOrder
+    arrived: dict[int, SegmentTurn | LostTurn] = field(default_factory=dict)
+    """Turns by sequence, until the order releases them."""
+    jobs: dict[int, Job] = field(default_factory=dict)
+    """Jobs by sequence, from their release until their outcome is known."""
+    file: Job | None = None
+    """The one job whose windows have sequences of their own."""
+
+
+class _Streams:
+    """The streams of one scan. ``turns`` may run in another thread than the rest; the two sides
+    share only what one adds and the other removes."""
+
+    def __init__(self, missing_after: int) -> None:
+        self._missing_after = missing_after
+        self._streams: dict[StreamId, _Stream] = {}
+        """Streams of which an event may still come."""
+        self._ended: set[StreamId] = set()
+        """Streams of which no arrival is taken any more."""
+        self._failures: deque[ScanEvent] = deque()
+
+    # The arrival side
+
+    def turns(self, arrivals: Iterable[Arrival]) -> Iterator[Turn]:
+        """Yield turns as arrivals come; streams that are still open end with the arrivals."""
+        for arrival in arrivals:
+            match arrival:
+                case StreamStarted(path=path, stream_id=stream_id, first_sequence=first):
+                    order = TurnOrder.starting_at(first, patience=self._missing_after)
+                    self._open(path, stream_id, order)
+                case SegmentArrived(path=path, segment=segment):
+                    job = Job(segment=segment, name=arrival.name, windowed=arrival.windowed)
+                    yield from self._add(path, segment.key, SegmentTurn(job=job))
+                    if arrival.last:
+                        yield from self._end(segment.key.stream_id)
+                case SegmentLost(path=path, key=key, error=error):
+                    yield from self._add(path, key, _lost_turn(key, error))
+                case StreamEnded(stream_id=stream_id):
+                    yield from self._end(stream_id)
+                case SourceFailed(path=path, error=error):
+                    self._fail(path, error)
+        for stream_id in [*self._streams]:
+            yield from self._end(stream_id)
+
+    def _open(self, path: str, stream_id: StreamId, order: TurnOrder) -> _Stream | None:
+        """Return the stream, opened if it is new; None if it has ended."""
+        if stream_id in self._ended:
+            return None
+        return self._streams.setdefault(stream_id, _Stream(path=path, order=order))
+
+    def _add(
+        self, path: str, key: SegmentKey, turn: SegmentTurn | LostTurn
+    ) -> Iterator[SegmentTurn | LostTurn | MissingTurn]:
+        stream = self._open(path, key.stream_id, TurnOrder(patience=self._missing_after))
+        if stream is None:
+            message = f"segment {key}: arrived after its stream ended; a restart is a new stream"
+            self._fail(path, InputError(message, kind="stream_ended"))
+            return
+        if stream.order.classify(key.sequence) != "new":
+            return
+        stream.arrived[key.sequence] = turn
+        stream.order, released = stream.order.add(key.sequence)
+        yield from self._release(key.stream_id, stream, released)
+
+    def _end(self, stream_id: StreamId) -> Iterator[Turn]:
+        stream = self._streams.get(stream_id)
+        if stream is None or stream_id in self._ended:
+            return
+        self._ended.add(stream_id)
+        stream.order, released = stream.order.end()
+        yield from self._release(stream_id, stream, released)
+        yield EndTurn(stream_id=stream_id, path=stream.path)
+
+    def _release(
+        self, stream_id: StreamId, stream: _Stream, released: Iterable[Release]
+    ) -> Iterator[SegmentTurn | LostTurn | MissingTurn]:
+        for release in released:
+            if isinstance(release, Missing):
+                yield MissingTurn(stream_id=stream_id, first=release.first, last=release.last)
+                continue
+            turn = stream.arrived.pop(release.sequence)
+            if isinstance(turn, SegmentTurn):
+                turn = replace(turn, late=isinstance(release, Late))
+                stream.jobs[release.sequence] = turn.job
+                stream.file = turn.job if turn.job.windowed else None
+            yield turn
+
+    def _fail(self, path: str, error: ScannerError) -> None:
+        self._failures.append(ScanEvent(path=path, event=PathFailed(error=error)))
+
+    # The side of the results
+
+    def take_failures(self) -> Iterator[ScanEvent]:
+        """Yield the failures of paths that were not reported yet."""
+        while self._failures:
+            yield self._failures.popleft()
+
+    def describe(self, stream_id: StreamId, event: StreamEvent) -> ScanEvent:
+        """Return the event with the stream's path and, for a scored segment, its source."""
+        stream = self._streams[stream_id]
+        match event:
+            case SegmentScored(segment=segment):
+                job = stream.file or stream.jobs.pop(segment.key.sequence)
+                return ScanEvent(path=stream.path, event=event, stream_id=stream_id, job=job)
+            case SegmentFailed(key=key) | SegmentLate(outcome=SegmentFailed(key=key)):
+                stream.jobs.pop(key.sequence, None)
+            case SegmentLate(outcome=ScoredSegment(key=key)):
+                stream.jobs.pop(key.sequence, None)
+            case StreamFinished():
+                del self._streams[stream_id]
+        return ScanEvent(path=stream.path, event=event, stream_id=stream_id)
+
+
+def _lost_turn(key: SegmentKey, error: ScannerError | None) -> LostTurn:
+    if error is None:
+        return LostTurn(key=key)
+    return LostTurn(key=key, kind=error.kind, message=str(error))

@@ -1,0 +1,323 @@
+"""The lines of ``streamwarden scan --json``: one object a line, each with its ``type``.
+
+These lines are a public contract: ``replay`` and other programs read them. Times are seconds of the
+stream's clock, on which the first frame of a single file is at 0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from fractions import Fraction
+from typing import Any, ClassVar, Final, TypeVar
+
+from scanner.errors import FormatError
+from scanner.report.nouns import Failure
+from scanner.risk.incident import Closed, Incident
+from scanner.stream.events import (
+    GapFound,
+    NothingDecoded,
+    SegmentFailed,
+    SegmentLate,
+    SegmentScored,
+    SegmentUnavailable,
+    StreamEvent,
+    StreamFinished,
+    StreamSummary,
+)
+from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Unseen
+
+__all__ = [
+    "ErrorLine",
+    "FrameLine",
+    "GapLine",
+    "IncidentLine",
+    "Line",
+    "SummaryLine",
+    "dumps",
+    "exact",
+    "exact_at",
+    "failure_of",
+    "incident_line",
+    "incident_values",
+    "lines_of",
+    "loads",
+    "read_lines",
+    "summary_values",
+    "unseen_of",
+]
+
+T = TypeVar("T")
+
+FINEST: Final = 10_000_000
+"""The largest denominator that ``exact`` gives a time: the ticks of Matroska and Windows are not
+finer."""
+SLACK: Final = 1e-9
+"""Seconds by which a float may differ from the tick that it was made of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameLine:
+    """One sample and its scores."""
+
+    type: ClassVar[str] = "frame"
+    path: str
+    sequence: int
+    at: float
+    pts: int
+    time_base: str
+    """Exact seconds per tick, as ``1/90000``."""
+    scores: Mapping[str, float]
+    medium: Mapping[str, float]
+    """Probability of each medium; empty where no model reports it."""
+    models: tuple[str, ...]
+    """``name@version`` of every model that scored it."""
+    burst: Mapping[str, float] | None = None
+    """Set for a burst: its number of ``frames``, their ``rate`` a second and the time ``start`` of
+    the first one; ``at`` is the time of the last one. Absent for one frame."""
+    superseded: Mapping[str, float] = field(default_factory=dict)
+    """Scores that do not count, because a nearby burst judges their labels; absent if empty."""
+    shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By model, scores of labels that the model is in shadow for, while another model judges them;
+    absent if empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapLine:
+    """A span that was not seen."""
+
+    type: ClassVar[str] = "gap"
+    path: str
+    start: float
+    end: float
+    reason: GapReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentLine:
+    """An incident that closed."""
+
+    type: ClassVar[str] = "incident"
+    path: str
+    id: str
+    label: str
+    """The leading label: the most severe, and among equals the first."""
+    labels: tuple[str, ...]
+    category: str
+    severity: int
+    start: float
+    """When it was first seen; may lie before it was known."""
+    opened: float
+    """The sample at which it was known."""
+    end: float
+    peak: float
+    """The highest risk (not score) of any of its labels."""
+    clip: str | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorLine:
+    """A path, or one segment of it, that could not be scanned."""
+
+    type: ClassVar[str] = "error"
+    path: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryLine:
+    """The last line of each path that could be scanned."""
+
+    type: ClassVar[str] = "summary"
+    path: str
+    duration: float
+    frames: int
+    medium: Mapping[str, float]
+    """Share of the seen time that each medium took."""
+    coverage: float
+    """Share of the duration that was seen."""
+    peak_risk: Mapping[str, float]
+    peak_level: Mapping[str, float | None]
+    """The highest level (log-odds) of each label; null where too little was seen to know."""
+    peak_score: Mapping[str, float]
+    flagged: tuple[str, ...]
+
+
+Line = FrameLine | GapLine | IncidentLine | ErrorLine | SummaryLine
+_TYPES: Mapping[str, type[Line]] = {
+    c.type: c for c in (FrameLine, GapLine, IncidentLine, ErrorLine, SummaryLine)
+}
+_TUPLES = frozenset({"models", "labels", "flagged"})
+_ABSENT = frozenset({"burst", "superseded", "shadow"})
+"""Keys of a frame line that are left out where they are empty."""
+
+
+def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Iterator[Line]:
+    """Yield the lines that tell of one event; times become floats here and nowhere before.
+
+    ``clip`` is the first clip's file of an incident that closed.
+    """
+    failure, unseen = failure_of(event), unseen_of(event)
+    if failure is not None:
+        yield ErrorLine(path=path, kind=failure.kind, message=failure.message)
+    if unseen is not None:
+        start, end = float(unseen.span.start), float(unseen.span.end)
+        yield GapLine(path=path, start=start, end=end, reason=unseen.reason)
+    match event:
+        case SegmentScored(segment=segment, offset=offset):
+            for frame in segment.frames:
+                yield _frame_line(path, segment, frame, offset)
+        case Closed(incident=incident):
+            yield incident_line(path, incident, clip)
+        case StreamFinished(summary=StreamSummary() as summary):
+            yield SummaryLine(path=path, **summary_values(summary))
+
+
+def failure_of(event: StreamEvent) -> Failure | None:
+    """Return the failure that an event reports; None where it reports none."""
+    match event:
+        case (
+            SegmentFailed(kind=kind, message=message)
+            | SegmentLate(outcome=SegmentFailed(kind=kind, message=message))
+            | SegmentUnavailable(kind=str() as kind, message=message)
+            | NothingDecoded(kind=kind, message=message)
+        ):
+            return Failure(kind=kind, message=message)
+    return None
+
+
+def unseen_of(event: StreamEvent) -> Unseen | None:
+    """Return the span that was not seen, as an event reports it; None where it reports none."""
+    match event:
+        case GapFound(unseen=unseen):
+            return unseen
+        case SegmentLate(span=Span() as span):
+            return Unseen(span=span, reason="late")
+    return None
+
+
+def incident_line(path: str, incident: Incident, clip: str | None = None) -> IncidentLine:
+    """Return the incident as a line; the ``end`` of a running one is when it was known last."""
+    values = incident_values(incident)
+    return IncidentLine(path=path, **values, clip=clip, shadow=incident.shadow)
+
+
+def incident_values(incident: Incident) -> dict[str, Any]:
+    """Return the values of an incident that its line and a report share, ``id`` to ``peak``."""
+    return {
+        "id": incident.id,
+        "label": incident.label,
+        "labels": tuple(incident.labels),
+        "category": incident.category,
+        "severity": incident.severity,
+        "start": float(incident.start),
+        "opened": float(incident.opened),
+        "end": float(incident.opened if incident.end is None else incident.end),
+        "peak": incident.peak,
+    }
+
+
+def summary_values(summary: StreamSummary) -> dict[str, Any]:
+    """Return the values of a whole stream that its line and a report share."""
+    return {
+        "duration": float(summary.duration),
+        "frames": summary.frames,
+        "coverage": summary.coverage,
+        "peak_risk": _by_name(summary.peak_risk),
+        "peak_level": _by_name(summary.peak_level),
+        "peak_score": _by_name(summary.peak_score),
+        "medium": {medium.value: share for medium, share in summary.medium.items()},
+        "flagged": tuple(str(label) for label in summary.flagged),
+    }
+
+
+def _frame_line(
+    path: str, segment: ScoredSegment, frame: ScoredFrame, offset: Fraction
+) -> FrameLine:
+    return FrameLine(
+        path=path,
+        sequence=segment.key.sequence,
+        at=float(offset + frame.at),
+        pts=frame.pts,
+        time_base=str(segment.times.time_base),
+        scores=_by_name(frame.values),
+        medium={medium.value: share for medium, share in frame.medium.items()},
+        models=tuple(str(scores.model) for scores in frame.scores),
+        burst=_burst(frame, offset),
+        superseded=_by_name(frame.superseded_values),
+        shadow={
+            str(scores.model): _by_name(scores.shadow) for scores in frame.scores if scores.shadow
+        },
+    )
+
+
+def _burst(frame: ScoredFrame, offset: Fraction) -> Mapping[str, float] | None:
+    if frame.burst is None or frame.start is None:
+        return None
+    start = float(offset + frame.start)
+    return {"frames": frame.burst.frames, "rate": frame.burst.rate, "start": start}
+
+
+def _by_name(values: Mapping[Label, T]) -> dict[str, T]:
+    return {str(label): value for label, value in values.items()}
+
+
+def dumps(line: Line) -> str:
+    """Return the line as JSON in ASCII, ``type`` first.
+
+    A path may hold any bytes: the line stays one line, sends no command to a terminal, and gives
+    the same path again (bytes that are not UTF-8 as lone surrogates, as from ``os.fsdecode``).
+    """
+    values = asdict(line)
+    if isinstance(line, FrameLine):
+        values = {key: value for key, value in values.items() if value or key not in _ABSENT}
+    return json.dumps({"type": line.type, **values}, allow_nan=False)
+
+
+def loads(text: str) -> Line:
+    """Return the line that ``dumps`` wrote.
+
+    Unknown keys are ignored, so that older readers read newer lines.
+
+    Raises:
+        FormatError: not JSON, not an object, an unknown ``type`` or a missing key.
+    """
+    try:
+        raw: Any = json.loads(text)
+        cls = _TYPES[raw["type"]]
+        known = {f.name for f in fields(cls)}
+        values: dict[str, Any] = {
+            k: tuple(v) if k in _TUPLES else v for k, v in raw.items() if k in known
+        }
+        return cls(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"not a line of scan --json: {text[:80]!r} ({error})") from error
+
+
+def read_lines(rows: Iterable[str]) -> Iterator[Line]:
+    """Yield the lines of a recorded scan; blank ones are skipped."""
+    return (loads(row) for row in rows if row.strip())
+
+
+def exact_at(line: FrameLine) -> Fraction:
+    """Return the frame's exact time, restored from its float and its time base.
+
+    >>> exact_at(FrameLine(path="a", sequence=0, at=1/3, pts=30000, time_base="1/90000", scores={},
+    ...     medium={}, models=()))
+    Fraction(1, 3)
+    """
+    tick = Fraction(line.time_base)
+    nearest = round(line.at / tick) * tick
+    return nearest if abs(float(nearest) - line.at) < SLACK else exact(line.at)
+
+
+def exact(seconds: float) -> Fraction:
+    """Return the fraction that a float most likely stands for, where its time base is not known.
+
+    >>> exact(1/3)
+    Fraction(1, 3)
+    """
+    return Fraction(seconds).limit_denominator(FINEST)

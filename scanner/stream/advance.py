@@ -1,0 +1,370 @@
+"""The fold of a whole stream: one input in, the stream's next state and the events it caused out.
+
+    ScoredSegment   placed on the clock; its frames and gaps are folded in order of time
+    FailedSegment   becomes part of the gap before the next segment
+    LateSegment     recorded at its place in the hole it left; not folded
+    LostTurn, MissingTurn, SignalTurn, StallTurn, EndTurn   as their names say
+
+Pure: the same inputs in the same order give the same events, on any machine and from any checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Final
+
+from scanner.errors import NoVideoError
+from scanner.risk.fold import fold_observation
+from scanner.risk.incident import Closed
+from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, Stalled
+from scanner.risk.policy import Policies
+from scanner.risk.still import judge_still
+from scanner.risk.stream import LabelRisk, StreamRisk
+from scanner.stream.clock import place, place_late, place_picture, trailing
+from scanner.stream.events import (
+    FrameRisk,
+    GapFound,
+    NothingDecoded,
+    SegmentFailed,
+    SegmentLate,
+    SegmentScored,
+    SegmentsMissing,
+    SegmentUnavailable,
+    SignalReceived,
+    StreamEvent,
+    StreamFinished,
+    StreamStalled,
+    StreamSummary,
+)
+from scanner.stream.inputs import (
+    EndTurn,
+    FailedSegment,
+    LateSegment,
+    LostTurn,
+    MissingTurn,
+    SignalTurn,
+    StallTurn,
+    StreamInput,
+)
+from scanner.stream.state import Hole, StillScores, StreamState
+from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Unseen
+
+__all__ = ["advance", "close_turn"]
+
+Result = tuple[StreamState, tuple[StreamEvent, ...]]
+
+HOLES_KEPT: Final = 64
+"""Holes whose place is remembered for segments that arrive late."""
+SIGNALS_KEPT: Final = 32
+"""Names of signals that may lie ahead of the clock; the one that expires first goes first."""
+PICTURE_SECONDS: Final = Fraction(2)
+"""A picture among a stream's segments stands for this long where nothing tells its duration."""
+
+
+def advance(state: StreamState, given: StreamInput, policies: Policies) -> Result:
+    """Fold one input into the stream and return its next state and the events it caused.
+
+    Raises:
+        ValueError: the stream has ended, or a segment is not above the last one that was placed.
+    """
+    if state.ended:
+        raise ValueError(f"stream {state.stream_id}: ended, got {type(given).__name__}")
+    match given:
+        case ScoredSegment():
+            after, events = _fold_segment(state, given, policies)
+        case FailedSegment():
+            after, events = _fold_failure(state, given)
+        case LateSegment(outcome=outcome):
+            after, events = _record_late(state, outcome)
+        case LostTurn():
+            after, events = _fold_loss(state, given)
+        case MissingTurn(first=first, last=last):
+            after = replace(state, missing=(*state.missing, (first, last))[-HOLES_KEPT:])
+            events = (SegmentsMissing(stream_id=state.stream_id, first=first, last=last),)
+        case SignalTurn(signal=signal):
+            after, events = _fold_signal(state, signal, policies)
+        case StallTurn():
+            after, events = _fold_stall(state, policies)
+        case EndTurn(path=path):
+            after, events = _finish(state, path, policies)
+    return replace(after, part=state.part + 1), events
+
+
+def close_turn(state: StreamState, *, generation: int = 0) -> StreamState:
+    """Return the state once all parts of its turn are folded."""
+    return replace(state, turn=state.turn + 1, part=0, generation=generation)
+
+
+# Segments
+
+
+def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies) -> Result:
+    sequence = segment.key.sequence
+    is_still = segment.info.still and segment.whole_file
+    before = state.clock
+    if segment.info.still and not segment.whole_file:
+        length = segment.times.duration or before.length or PICTURE_SECONDS
+        clock, offset = place_picture(before, sequence=sequence, length=length)
+    else:
+        stands = before if before.sequence >= 0 else replace(before, end=segment.begins)
+        clock, offset = place(
+            stands, segment.times, sequence=sequence, discontinuity=segment.discontinuity
+        )
+    placed = replace(
+        _count_frames(state, segment.frames),
+        clock=clock,
+        latest=max(state.latest, sequence),
+    )
+    if is_still:
+        first = segment.frames[0] if segment.frames else None
+        still = None if first is None else StillScores(values=first.values, medium=first.medium)
+        scored = SegmentScored(segment=segment, offset=offset, risks=())
+        return replace(placed, still=still), (scored,)
+    hole = Span(start=before.end, end=offset) if offset > before.end else None
+    skipped = hole is not None and sequence > before.sequence + 1
+    remembered = _remember_holes(placed, hole or Span(start=offset, end=offset))
+    observations, later = _observations(remembered, segment, offset, hole if skipped else None)
+    ready = replace(remembered, hole_reason="missing", signals=later)
+    after, caused, risks = _fold_all(ready, observations, policies)
+    after, gaps = _drain_gaps(after)
+    scored = SegmentScored(segment=segment, offset=offset, risks=risks)
+    return after, (scored, *caused, *gaps)
+
+
+def _count_frames(state: StreamState, frames: Iterable[ScoredFrame]) -> StreamState:
+    peaks, count = dict(state.peaks), state.frames
+    for frame in frames:
+        count += 1
+        for label, value in frame.values.items():
+            peaks[label] = max(value, peaks.get(label, 0.0))
+    return replace(state, frames=count, peaks=peaks)
+
+
+def _remember_holes(state: StreamState, hole: Span) -> StreamState:
+    """Give the sequences that were given up their place: before the segment just placed."""
+    if not state.missing:
+        return state
+    new = tuple(
+        Hole(first=first, last=last, span=hole, shift=state.clock.shift)
+        for first, last in state.missing
+    )
+    return replace(state, missing=(), holes=(*state.holes, *new)[-HOLES_KEPT:])
+
+
+def _observations(
+    state: StreamState, segment: ScoredSegment, offset: Fraction, hole: Span | None
+) -> tuple[tuple[Observation, ...], tuple[Signal, ...]]:
+    """Return what a segment shows, in order of time, with the signals of its span merged in; and
+    the signals that lie after it.
+
+    The hole before the segment comes first. Signals are clamped to the first frame or gap, since
+    nothing older than that may be folded.
+    """
+    samples = [
+        Sampled(
+            at=offset + frame.at,
+            values=frame.values,
+            medium=frame.medium,
+            moving=frame.burst is not None,
+        )
+        for frame in segment.frames
+    ]
+    gaps = [Gap(span=gap.span.shifted(offset), reason=gap.reason) for gap in segment.unseen]
+    inside: list[Sampled | Gap | Signal] = [*gaps, *samples]
+    due = [signal for signal in state.signals if signal.at <= state.clock.end]
+    earliest = max(state.risk.settled, offset)
+    inside += [shown for s in due if (shown := _clamped(s, earliest)) is not None]
+    ordered = sorted(inside, key=lambda observation: observation.at)
+    first = () if hole is None else (Gap(span=hole, reason=state.hole_reason),)
+    return (*first, *ordered), tuple(s for s in state.signals if s.at > state.clock.end)
+
+
+def _fold_all(
+    state: StreamState, observations: Iterable[Observation], policies: Policies
+) -> tuple[StreamState, tuple[StreamEvent, ...], tuple[FrameRisk, ...]]:
+    """Fold observations; also return how the stream stood after each sample."""
+    risk, flagged = state.risk, state.flagged
+    events: list[StreamEvent] = []
+    risks: list[FrameRisk] = []
+    for observation in observations:
+        risk, caused = fold_observation(risk, observation, policies)
+        for event in caused:
+            if isinstance(event, Closed) and not event.incident.shadow:
+                flagged |= frozenset(event.incident.labels)
+        events += caused
+        if isinstance(observation, Sampled):
+            risks.append(_frame_risk(risk, policies))
+    return replace(state, risk=risk, flagged=flagged), tuple(events), tuple(risks)
+
+
+def _frame_risk(risk: StreamRisk, policies: Policies) -> FrameRisk:
+    boosts = {label: risk.boost(label) for label in policies.labels} if risk.signals else {}
+    return FrameRisk(levels=risk.levels, boosts=boosts)
+
+
+def _drain_gaps(
+    state: StreamState, *, final: bool = False
+) -> tuple[StreamState, tuple[GapFound, ...]]:
+    coverage, stretches = state.risk.coverage.drain()
+    told = (*stretches, *coverage.recent) if final else stretches
+    gaps = tuple(GapFound(unseen=one) for one in told if isinstance(one, Unseen))
+    return replace(state, risk=replace(state.risk, coverage=coverage)), gaps
+
+
+def _fold_failure(state: StreamState, failed: FailedSegment) -> Result:
+    reason: GapReason = "quarantined" if failed.quarantined else "undecodable"
+    after = replace(
+        state,
+        latest=max(state.latest, failed.key.sequence),
+        hole_reason=reason,
+        failures=state.failures + 1,
+    )
+    return after, (_failed_event(failed),)
+
+
+def _failed_event(failed: FailedSegment) -> SegmentFailed:
+    return SegmentFailed(
+        key=failed.key,
+        kind=failed.kind,
+        message=failed.message,
+        quarantined=failed.quarantined,
+    )
+
+
+def _record_late(state: StreamState, outcome: ScoredSegment | FailedSegment) -> Result:
+    if isinstance(outcome, FailedSegment):
+        failed = _failed_event(outcome)
+        return replace(state, failures=state.failures + 1), (
+            SegmentLate(outcome=failed, span=None),
+        )
+    sequence = outcome.key.sequence
+    hole = next((h for h in reversed(state.holes) if h.first <= sequence <= h.last), None)
+    if hole is None:
+        start = place_late(state.clock.shift, outcome.times, near=state.clock.end)
+        bounds = Span(start=Fraction(0), end=max(state.clock.end, start))
+    else:
+        start = place_late(hole.shift, outcome.times, near=hole.span.start)
+        bounds = hole.span
+    start = min(max(start, bounds.start), bounds.end)
+    span = Span(start=start, end=start + outcome.times.duration)
+    return state, (SegmentLate(outcome=outcome, span=span),)
+
+
+# Other turns
+
+
+def _fold_loss(state: StreamState, lost: LostTurn) -> Result:
+    after = replace(
+        state,
+        latest=max(state.latest, lost.key.sequence),
+        hole_reason="missing",
+        failures=state.failures + (lost.kind is not None),
+    )
+    return after, (SegmentUnavailable(key=lost.key, kind=lost.kind, message=lost.message),)
+
+
+def _fold_signal(state: StreamState, signal: Signal, policies: Policies) -> Result:
+    received = SignalReceived(stream_id=state.stream_id, signal=signal)
+    if signal.at > state.risk.settled:
+        others = [s for s in state.signals if s.name != signal.name]
+        kept = sorted([*others, signal], key=lambda s: s.until)[-SIGNALS_KEPT:]
+        return replace(state, signals=tuple(kept)), (received,)
+    clamped = _clamped(signal, state.risk.settled)
+    if clamped is None:
+        return state, (received,)
+    after, caused, _ = _fold_all(state, [clamped], policies)
+    return after, (received, *caused)
+
+
+def _clamped(signal: Signal, earliest: Fraction) -> Signal | None:
+    """Return the signal no earlier than ``earliest``; None where it is over by then."""
+    if signal.at >= earliest:
+        return signal
+    return replace(signal, at=earliest) if signal.until > earliest else None
+
+
+def _fold_stall(state: StreamState, policies: Policies) -> Result:
+    signals = _pending(state)
+    stalled = Stalled(at=state.risk.at)
+    after, caused, _ = _fold_all(replace(state, signals=()), [*signals, stalled], policies)
+    return after, (StreamStalled(stream_id=state.stream_id), *caused)
+
+
+def _pending(state: StreamState) -> Iterator[Signal]:
+    """Signals ahead of the clock, moved back to where the stream stands: stream time never moves
+    without pictures."""
+    for signal in state.signals:
+        yield replace(signal, at=state.risk.at)
+
+
+def _finish(state: StreamState, path: str, policies: Policies) -> Result:
+    """End the stream: open incidents close, and its summary comes last.
+
+    A stream of which no frame was decoded is never passed over in silence.
+    """
+    events: list[StreamEvent] = []
+    ended = replace(state, ended=True, signals=())
+    if not state.frames and not state.failures:
+        error = NoVideoError(f"{path}: no frame of it could be decoded")
+        events.append(NothingDecoded(kind=error.kind, message=str(error)))
+    if state.clock.sequence < 0:
+        events.append(StreamFinished(stream_id=state.stream_id, summary=None))
+        return ended, tuple(events)
+    if state.still is not None:
+        still = state.still
+        flagged = state.flagged | set(judge_still(still.values, still.medium, policies))
+        summary = _still_summary(state, still, flagged)
+    else:
+        ended, caused = _fold_end(ended, policies)
+        events += caused
+        summary = _summary(ended, policies)
+    events.append(StreamFinished(stream_id=state.stream_id, summary=summary))
+    return ended, tuple(events)
+
+
+def _fold_end(state: StreamState, policies: Policies) -> Result:
+    tail = trailing(state.clock, state.latest)
+    hole = [Gap(span=tail, reason=state.hole_reason)] if tail.length > 0 else []
+    end = Ended(at=max(tail.end, state.risk.at))
+    after, caused, _ = _fold_all(state, [*hole, end], policies)
+    after, gaps = _drain_gaps(after, final=True)
+    return after, (*caused, *gaps)
+
+
+def _still_summary(
+    state: StreamState, still: StillScores, flagged: Iterable[Label]
+) -> StreamSummary:
+    return StreamSummary(
+        duration=Fraction(0),
+        frames=state.frames,
+        coverage=1.0,
+        medium=still.medium,
+        peak_risk={},
+        peak_level={},
+        peak_score=state.peaks,
+        flagged=tuple(sorted(flagged)),
+    )
+
+
+def _summary(state: StreamState, policies: Policies) -> StreamSummary:
+    end, coverage = trailing(state.clock, state.latest).end, state.risk.coverage
+    labels: Mapping[Label, LabelRisk] = state.risk.labels
+    return StreamSummary(
+        duration=end,
+        frames=state.frames,
+        coverage=coverage.share(end),
+        medium=coverage.medium_share,
+        peak_risk={label: _peak_risk(label, one, policies) for label, one in labels.items()},
+        peak_level={label: one.peak_level for label, one in labels.items()},
+        peak_score=state.peaks,
+        flagged=tuple(sorted(state.flagged)),
+    )
+
+
+def _peak_risk(label: Label, risk: LabelRisk, policies: Policies) -> float:
+    """Return the highest risk; of a label that was never known the prior, and never zero."""
+    if risk.peak_level is not None:
+        return risk.peak_risk
+    return max(risk.peak_risk, policies.labels[label].risk(None))

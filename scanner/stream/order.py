@@ -1,0 +1,182 @@
+"""The order of a stream's input, decided from what arrived and from nothing else.
+
+    sequence              state of the sequence
+    next                  expected; the stream waits for it
+    in ``waiting``        arrived early
+    in ``missing``        given up; an arrival is late
+    below next, else      done; an arrival is a duplicate
+
+The sequence that is expected is given up when ``patience`` later ones wait, or when the first that
+waits behind it has waited for ``wait_seconds``; the caller passes the time in. Pure: every method
+returns the next value.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, Self
+
+__all__ = ["Late", "Missing", "Ready", "Release", "TurnOrder"]
+
+RANGES_KEPT: Final = 1024
+"""Missing ranges that are remembered. Below the oldest that was forgotten, whatever arrives counts
+as late: it is recorded, and never dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The sequence is next: decode, score and fold it."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """These sequences are given up and become a gap."""
+
+    first: int
+    last: int
+    """Inclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """The sequence arrived after it was given up: record it, do not fold it."""
+
+    sequence: int
+
+
+Release = Ready | Missing | Late
+Answer = Literal["new", "duplicate", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOrder:
+    """Where a stream stands in its sequence."""
+
+    patience: int = 3
+    """A sequence is given up when this many later ones have arrived."""
+    wait_seconds: float | None = None
+    """A sequence is given up when a later one has waited this long; None: never for that reason."""
+    next: int | None = None
+    """The sequence that is released next; None until the stream's first one is known."""
+    waiting: tuple[tuple[int, float], ...] = ()
+    """Sequences that arrived before their turn, in order, with the time of their arrival."""
+    missing: tuple[tuple[int, int], ...] = ()
+    """Ranges given up and not arrived since, in order; both ends inclusive."""
+    forgotten: int = 0
+    """Ranges below this sequence are no longer remembered."""
+    ended: bool = False
+    """The sender said that no new sequence follows."""
+
+    def __post_init__(self) -> None:
+        if self.patience < 1:
+            raise ValueError(f"patience must be 1 or more, got {self.patience}")
+        if self.wait_seconds is not None and not self.wait_seconds > 0:
+            raise ValueError(f"wait_seconds must be above 0, got {self.wait_seconds}")
+
+    @classmethod
+    def starting_at(cls, first: int, *, patience: int, wait_seconds: float | None = None) -> Self:
+        """Return the order of a stream whose first sequence is known; what lies below it is late."""
+        missing = ((0, first - 1),) if first else ()
+        return cls(patience=patience, wait_seconds=wait_seconds, next=first, missing=missing)
+
+    @property
+    def is_done(self) -> bool:
+        """True once the stream has ended and nothing waits."""
+        return self.ended and not self.waiting
+
+    def classify(self, sequence: int) -> Answer:
+        """Say what an arrival of this sequence would be, before anything is stored for it."""
+        if any(known == sequence for known, _ in self.waiting):
+            return "duplicate"
+        if self.next is not None and sequence < self.next:
+            return "new" if self._is_missing(sequence) else "duplicate"
+        return "ended" if self.ended else "new"
+
+    def add(self, sequence: int, *, now: float = 0.0) -> tuple[Self, tuple[Release, ...]]:
+        """Take in an arrival and return what it releases: nothing for a duplicate, or for one
+        beyond the end of a stream that has ended."""
+        if self.classify(sequence) != "new":
+            return self, ()
+        if self.next is not None and sequence < self.next:
+            return self._without(sequence), (Late(sequence=sequence),)
+        waiting = list(self.waiting)
+        insort(waiting, (sequence, now), key=lambda pair: pair[0])
+        return replace(self, waiting=tuple(waiting))._released(self.patience)
+
+    def expire(self, *, now: float) -> tuple[Self, tuple[Release, ...]]:
+        """Give up what has been waited for too long."""
+        if self.wait_seconds is None or not self.waiting:
+            return self, ()
+        oldest = min(arrived for _, arrived in self.waiting)
+        return self._released(1, once=True) if now - oldest >= self.wait_seconds else (self, ())
+
+    def end(self) -> tuple[Self, tuple[Release, ...]]:
+        """Take in that no new sequence follows: what waits is released, the rest is missing."""
+        ended, released = self._released(1)
+        return replace(ended, ended=True), released
+
+    def _released(self, patience: int, *, once: bool = False) -> tuple[Self, tuple[Release, ...]]:
+        """Release what is in order, and what lies behind a sequence for which ``patience`` later
+        ones wait; with ``once``, only the first such sequence is given up."""
+        following, waiting, missing = self.next, self.waiting, self.missing
+        out: list[Release] = []
+        while waiting:
+            sequence = waiting[0][0]
+            if sequence != (0 if following is None else following):
+                if len(waiting) < patience or (once and out):
+                    break
+                if following is not None:
+                    out.append(Missing(first=following, last=sequence - 1))
+                missing = (*missing, (following or 0, sequence - 1))
+            out.append(Ready(sequence=sequence))
+            following, waiting = sequence + 1, waiting[1:]
+        forgotten = self.forgotten
+        if len(missing) > RANGES_KEPT:
+            forgotten = missing[-RANGES_KEPT - 1][1] + 1
+            missing = missing[-RANGES_KEPT:]
+        after = replace(self, next=following, waiting=waiting, missing=missing, forgotten=forgotten)
+        return after, tuple(out)
+
+    def _is_missing(self, sequence: int) -> bool:
+        return sequence < self.forgotten or any(
+            first <= sequence <= last for first, last in self.missing
+        )
+
+    def _without(self, sequence: int) -> Self:
+        ranges: list[tuple[int, int]] = []
+        for first, last in self.missing:
+            if first <= sequence <= last:
+                parts = ((first, sequence - 1), (sequence + 1, last))
+                ranges += (part for part in parts if part[0] <= part[1])
+            else:
+                ranges.append((first, last))
+        return replace(self, missing=tuple(ranges))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the order as ``json.dumps`` takes it."""
+        return {
+            "patience": self.patience,
+            "wait_seconds": self.wait_seconds,
+            "next": self.next,
+            "waiting": [list(pair) for pair in self.waiting],
+            "missing": [list(pair) for pair in self.missing],
+            "forgotten": self.forgotten,
+            "ended": self.ended,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the order that ``to_json`` wrote."""
+        return cls(
+            patience=data["patience"],
+            wait_seconds=data["wait_seconds"],
+            next=data["next"],
+            waiting=tuple((sequence, arrived) for sequence, arrived in data["waiting"]),
+            missing=tuple((first, last) for first, last in data["missing"]),
+            forgotten=data["forgotten"],
+            ended=data["ended"],
+        )

@@ -1,0 +1,185 @@
+"""A stream as a frozen value: all that is needed to fold its next turn, wherever that happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Final, Self
+
+from scanner.errors import FormatError
+from scanner.rational import dump_fraction, load_fraction
+from scanner.risk.observation import Signal
+from scanner.risk.stream import StreamRisk
+from scanner.stream.clock import Clock
+from scanner.stream.events import StreamEvent
+from scanner.types import GapReason, Label, Medium, Span, StreamId
+
+__all__ = ["Hole", "StillScores", "StreamProgress", "StreamState"]
+
+VERSION: Final = 1
+"""Of the state's JSON; a reader refuses every other one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """Where sequences that were given up belong, for one of them that arrives late."""
+
+    first: int
+    last: int
+    """Inclusive."""
+    span: Span
+    """Stream seconds that the hole was given."""
+    shift: Fraction
+    """Stream seconds less PTS seconds in the epoch that ended the hole."""
+
+    def to_json(self) -> list[Any]:
+        """Return the hole as ``json.dumps`` takes it."""
+        times = (self.span.start, self.span.end, self.shift)
+        return [self.first, self.last, *(dump_fraction(time) for time in times)]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> Self:
+        """Return the hole that ``to_json`` wrote."""
+        first, last, *times = data
+        start, end, shift = (load_fraction(time) for time in times)
+        return cls(first=first, last=last, span=Span(start=start, end=end), shift=shift)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillScores:
+    """The scores of a file that is one picture."""
+
+    values: Mapping[Label, float]
+    medium: Mapping[Medium, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamState:
+    """Everything that is known of one stream; bounded, however long the stream runs.
+
+    A new stream is ``StreamState.new(stream_id)``. ``advance`` gives the next state.
+    """
+
+    stream_id: StreamId
+    turn: int = 0
+    """Number of the turn that comes next, or that is being folded."""
+    part: int = 0
+    """Parts of that turn that are folded: windows of a file."""
+    generation: int = 0
+    """Configuration generation that the last turn was folded with."""
+    clock: Clock = field(default_factory=Clock)
+    risk: StreamRisk
+    hole_reason: GapReason = "missing"
+    """Why a hole before the next segment is there."""
+    latest: int = -1
+    """Highest sequence that anything was heard of."""
+    missing: tuple[tuple[int, int], ...] = ()
+    """Sequences given up since the last segment that was placed: first and last of each range."""
+    holes: tuple[Hole, ...] = ()
+    """The latest holes, oldest first."""
+    signals: tuple[Signal, ...] = ()
+    """Signals that lie ahead of the stream's clock, to be folded with the next segment."""
+    failures: int = 0
+    frames: int = 0
+    peaks: Mapping[Label, float] = field(default_factory=dict)
+    """Highest score of each label."""
+    flagged: frozenset[Label] = frozenset()
+    still: StillScores | None = None
+    """Set where the stream is a file with one picture."""
+    ended: bool = False
+
+    @classmethod
+    def new(cls, stream_id: StreamId) -> Self:
+        """Return the state of a stream of which nothing has arrived."""
+        return cls(stream_id=stream_id, risk=StreamRisk(stream_id=stream_id))
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Turn and part that are folded next; it rises with all progress."""
+        return self.turn, self.part
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as ``json.dumps`` takes it; exact, with a version."""
+        return {
+            "version": VERSION,
+            "stream_id": self.stream_id,
+            "turn": self.turn,
+            "part": self.part,
+            "generation": self.generation,
+            "clock": self.clock.to_json(),
+            "risk": self.risk.to_json(),
+            "hole_reason": self.hole_reason,
+            "latest": self.latest,
+            "missing": [list(pair) for pair in self.missing],
+            "holes": [hole.to_json() for hole in self.holes],
+            "signals": [signal.to_json() for signal in self.signals],
+            "failures": self.failures,
+            "frames": self.frames,
+            "peaks": dict(self.peaks),
+            "flagged": sorted(self.flagged),
+            "still": None
+            if self.still is None
+            else [dict(self.still.values), dict(self.still.medium)],
+            "ended": self.ended,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the state that ``to_json`` wrote, equal to the bit.
+
+        Raises:
+            FormatError: the state has another version, or is not a state.
+        """
+        if data.get("version") != VERSION:
+            raise FormatError(
+                f"stream state: version {data.get('version')!r}, this release reads {VERSION}"
+            )
+        try:
+            return cls(
+                stream_id=StreamId(data["stream_id"]),
+                turn=data["turn"],
+                part=data["part"],
+                generation=data["generation"],
+                clock=Clock.from_json(data["clock"]),
+                risk=StreamRisk.from_json(data["risk"]),
+                hole_reason=data["hole_reason"],
+                latest=data["latest"],
+                missing=tuple((first, last) for first, last in data["missing"]),
+                holes=tuple(Hole.from_json(hole) for hole in data["holes"]),
+                signals=tuple(Signal.from_json(signal) for signal in data["signals"]),
+                failures=data["failures"],
+                frames=data["frames"],
+                peaks={Label(label): value for label, value in data["peaks"].items()},
+                flagged=frozenset(Label(label) for label in data["flagged"]),
+                still=_load_still(data["still"]),
+                ended=data["ended"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FormatError(f"stream state: cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamProgress:
+    """What one or more parts of a stream's turns came to.
+
+    A turn *n* is over once ``state.turn`` is above *n*.
+    """
+
+    state: StreamState
+    events: tuple[StreamEvent, ...]
+
+    @property
+    def stream_id(self) -> StreamId:
+        """The stream that advanced."""
+        return self.state.stream_id
+
+
+def _load_still(data: list[Any] | None) -> StillScores | None:
+    if data is None:
+        return None
+    values, medium = data
+    return StillScores(
+        values={Label(label): value for label, value in values.items()},
+        medium={Medium(name): share for name, share in medium.items()},
+    )

@@ -1,0 +1,329 @@
+"""What a worker makes of a job where models look at bursts: whom it asks, and what a death over a
+burst costs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scanner.errors import DamagedError, DecoderDiedError, SetupError
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import DecodedWindow, Sample
+from scanner.pipeline.worker import SegmentWorker
+from scanner.scoring.options import BurstSelection, Reuse
+from scanner.scoring.scorer import Scorer
+from scanner.stream.inputs import Job, Outcome
+from scanner.testing.scorers import FakeScorer
+from scanner.types import (
+    Burst,
+    FrameSpec,
+    Gate,
+    Label,
+    MediaInfo,
+    Medium,
+    ScoredFrame,
+    ScoredSegment,
+    Segment,
+    SegmentKey,
+    SegmentTimes,
+    StreamId,
+)
+
+FIGHT, GUN = Label("fight"), Label("gun")
+FRAME = FrameSpec(width=8, height=8)
+BURST = FrameSpec(width=8, height=8, burst=Burst(frames=4, rate=2))
+WINDOWS = 3
+ALL, NONE = BurstSelection(base_rate=1.0), BurstSelection(base_rate=0.0)
+
+
+def image(spec: FrameSpec, level: float) -> Any:
+    return np.full(spec.shape, round(level * 255), np.uint8)
+
+
+class FakeWindows(Iterator[DecodedWindow]):
+    def __init__(self, sandbox: FakeSandbox, first: int) -> None:
+        self._sandbox = sandbox
+        self._indices = iter(range(first, WINDOWS))
+        self._index = first
+
+    def __next__(self) -> DecodedWindow:
+        self._index = next(self._indices)
+        self._sandbox.may_die(self._index, "window")
+        times = SegmentTimes(
+            first_pts=0, last_pts=1800, duration=Fraction(2), time_base=Fraction(1, 900)
+        )
+        images = {FRAME: image(FRAME, self._sandbox.levels[self._index])}
+        samples = tuple(
+            Sample(at=Fraction(at), pts=at * 900, keyframe=True, images=images) for at in (0, 1)
+        )
+        info = MediaInfo(container="mp4", codec="h264", width=8, height=8)
+        return DecodedWindow(
+            index=self._index,
+            times=times,
+            samples=samples,
+            unseen=(),
+            info=info,
+            last=self._index == WINDOWS - 1,
+        )
+
+    def bursts(self) -> tuple[Sample, ...]:
+        self._sandbox.asked.append(self._index)
+        self._sandbox.may_die(self._index, "burst")
+        return (
+            Sample(
+                at=Fraction(3, 2),
+                pts=1350,
+                keyframe=False,
+                images={BURST: image(BURST, 0.9)},
+                start=Fraction(0),
+            ),
+        )
+
+
+class FakeSandbox:
+    """Three windows of a brightness each; dies, or raises, as often as it is told, over a window or
+    over its bursts."""
+
+    def __init__(
+        self,
+        *levels: float,
+        deaths: dict[tuple[int, str], int] | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        self.levels = levels or (0.0,) * WINDOWS
+        self._deaths = dict(deaths or {})
+        self._error = error or DecoderDiedError("clip: decoder died")
+        self.asked: list[int] = []
+        self.calls: list[tuple[int, bool]] = []
+
+    def decode(
+        self,
+        source: Any,
+        request: DecodeRequest,
+        *,
+        name: str,
+        init: Any = None,
+        ahead: bool = True,
+    ) -> FakeWindows:
+        self.calls.append((request.first_window, ahead))
+        return FakeWindows(self, request.first_window)
+
+    def may_die(self, index: int, when: str) -> None:
+        if self._deaths.get((index, when), 0) > 0:
+            self._deaths[index, when] -= 1
+            raise self._error
+
+
+def frames_model(*labels: str, **more: Any) -> FakeScorer:
+    return FakeScorer(
+        *(labels or ("fight", "gun")),
+        spec=FRAME,
+        name="frames",
+        media=(Medium.CAMERA, Medium.SCREEN),
+        **more,
+    )
+
+
+def bursts_model(*labels: str, name: str = "bursts", **more: Any) -> FakeScorer:
+    return FakeScorer(*(labels or ("fight",)), spec=BURST, name=name, **more)
+
+
+def worked(
+    sandbox: FakeSandbox, *scorers: Scorer, selection: BurstSelection = ALL
+) -> list[Outcome]:
+    worker = SegmentWorker(
+        sandbox,
+        scorers or (frames_model(), bursts_model()),
+        DecodeRequest(specs=(FRAME, BURST)),
+        Reuse(),
+        selection,
+    )  # type: ignore[arg-type]
+    key = SegmentKey(stream_id=StreamId("s"), sequence=0)
+    job = Job(segment=Segment(key=key, source=Path("clip.mp4")), name="clip", windowed=True)
+    return list(worker.score(job))
+
+
+def looks(outcomes: list[Outcome]) -> list[ScoredFrame]:
+    return [
+        frame
+        for outcome in outcomes
+        if isinstance(outcome, ScoredSegment)
+        for frame in outcome.frames
+    ]
+
+
+def told(outcomes: list[Outcome]) -> list[object]:
+    return [o.key.sequence if isinstance(o, ScoredSegment) else o.kind for o in outcomes]
+
+
+def test_each_model_is_given_what_it_looks_at() -> None:
+    frames, bursts = frames_model(), bursts_model()
+
+    worked(FakeSandbox(0.1, 0.2, 0.3), frames, bursts)
+
+    assert frames.scored_times == [0, 0, 0]  # the second frame of each window is like its first
+    assert bursts.scored_times == [Fraction(3, 2)] * 3
+
+
+def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_of_the_frames_label() -> (
+    None
+):
+    first, second, burst, *_ = looks(worked(FakeSandbox(0.5, 0.5, 0.5)))
+
+    assert [first.at, second.at, burst.at] == [0, 1, Fraction(3, 2)]
+    assert (burst.burst, burst.start, burst.medium) == (
+        BURST.burst,
+        0,
+        {Medium.CAMERA: 1.0, Medium.SCREEN: 0.0},
+    )
+    assert burst.values == {FIGHT: pytest.approx(0.9, abs=0.01)}
+    assert set(first.values) == {GUN}
+    assert first.superseded_values == {FIGHT: pytest.approx(0.5, abs=0.01)}
+
+
+def test_only_segments_that_pass_the_gate_are_asked_for_bursts() -> None:
+    sandbox = FakeSandbox(0.1, 0.8, 0.1)
+
+    outcomes = worked(
+        sandbox, frames_model(), bursts_model(gate=Gate(label=FIGHT, above=0.5)), selection=NONE
+    )
+
+    assert sandbox.asked == [1]
+    assert [frame.burst is None for frame in looks(outcomes)] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert all(set(frame.values) == {FIGHT, GUN} for frame in looks(outcomes)[:2])
+
+
+def test_without_a_model_of_bursts_nobody_asks_for_any() -> None:
+    sandbox = FakeSandbox(0.9, 0.9, 0.9)
+
+    worked(sandbox, frames_model())
+
+    assert sandbox.asked == []
+
+
+def test_a_model_is_asked_by_its_own_gate_only() -> None:
+    early, late = (
+        bursts_model("fight", name=name, gate=Gate(label=FIGHT, above=above))
+        for name, above in (("early", 0.2), ("late", 0.7))
+    )
+
+    worked(FakeSandbox(0.1, 0.5, 0.9), frames_model(), early, late, selection=NONE)
+
+    assert (len(early.scored_times), len(late.scored_times)) == (2, 1)
+
+
+def test_a_model_in_shadow_is_heard_and_changes_nothing() -> None:
+    first, _, burst, *_ = looks(
+        worked(FakeSandbox(0.5, 0.5, 0.5), frames_model(), bursts_model(shadow=("fight",)))
+    )
+
+    assert set(first.values) == {FIGHT, GUN}
+    assert burst.values == {}
+    assert [scores.shadow for scores in burst.scores] == [{FIGHT: pytest.approx(0.9, abs=0.01)}]
+
+
+def test_where_every_model_of_a_label_is_in_shadow_its_policy_is_and_the_bursts_count_there() -> (
+    None
+):
+    first, _, burst, *_ = looks(
+        worked(
+            FakeSandbox(0.5, 0.5, 0.5),
+            frames_model(shadow=("fight",)),
+            bursts_model(shadow=("fight",)),
+        )
+    )
+
+    assert set(first.values) == {GUN}
+    assert set(burst.values) == {FIGHT}
+
+
+def test_a_frame_model_in_shadow_opens_the_gate_of_one_that_is_live() -> None:
+    sandbox = FakeSandbox(0.1, 0.9, 0.1)
+
+    outcomes = worked(
+        sandbox,
+        frames_model(shadow=("fight",)),
+        bursts_model(gate=Gate(label=FIGHT, above=0.5)),
+        selection=NONE,
+    )
+
+    assert sandbox.asked == [1]
+    assert [FIGHT in frame.values for frame in looks(outcomes)] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("at", range(WINDOWS))
+def test_a_decoder_that_died_once_over_a_burst_is_resumed_at_its_window_and_waits_from_then_on(
+    at: int,
+) -> None:
+    sandbox = FakeSandbox(deaths={(at, "burst"): 1})
+
+    assert told(worked(sandbox)) == [0, 1, 2]
+    assert sandbox.calls == [(0, True), (at, False)]
+
+
+def test_a_window_whose_bursts_kill_twice_is_set_aside_and_the_file_goes_on() -> None:
+    outcomes = worked(FakeSandbox(deaths={(1, "burst"): 2}))
+
+    assert told(outcomes) == [0, "decoder_died", 2]
+
+
+def test_a_window_that_dies_while_the_one_before_is_looked_at_is_not_that_ones_fault() -> None:
+    """Working ahead, the child dies of window 1 as the bursts of window 0 are asked for; then it
+    waits, and window 1 is found."""
+    sandbox = FakeSandbox(deaths={(0, "burst"): 1, (1, "window"): 2})
+
+    assert told(worked(sandbox)) == [0, "decoder_died", 2]
+
+
+def test_what_is_wrong_with_the_source_is_never_retried() -> None:
+    sandbox = FakeSandbox(deaths={(1, "burst"): 1}, error=DamagedError("clip: torn"))
+
+    assert told(worked(sandbox)) == [0, "damaged"]
+    assert len(sandbox.calls) == 1
+
+
+def test_a_model_that_wants_frames_and_bursts_is_the_operators_to_mend() -> None:
+    both = frames_model()
+    both.inputs = (FRAME, BURST)  # type: ignore[assignment]
+
+    with pytest.raises(SetupError, match="has inputs of several kinds"):
+        worked(FakeSandbox(), both)
+
+
+def test_a_gate_that_never_opens_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        logging.getLogger("scanner"), "propagate", True
+    )  # the command line's set-up, in the same process, turns it off
+    with caplog.at_level(logging.WARNING, "scanner"):
+        worked(
+            FakeSandbox(),
+            frames_model("gun"),
+            bursts_model(gate=Gate(label=FIGHT, above=0.5)),
+            selection=NONE,
+        )
+
+    assert "gate never opens" in caplog.text

@@ -1,0 +1,61 @@
+"""What a web process or a driver imports loads no media library, runtime, cluster or HTTP client."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("av", "cv2", "numpy", "onnx", "onnxruntime", "ray", "httpx", "jinja2", "m3u8", "torch")
+
+NOUNS = [
+    "scanner.types",
+    "scanner.rational",
+    "scanner.taxonomy",
+    "scanner.risk.fold",
+    "scanner.stream.advance",
+    "scanner.stream.inputs",
+    "scanner.stream.order",
+    "scanner.stream.state",
+    "scanner.records",
+    "scanner.report.lines",
+    "scanner.media.sniff",
+    "workers.dispatch",
+]
+SETTINGS = [
+    "scanner.settings.policies",
+    "scanner.settings.sections",
+    "scanner.sources.limits",
+    "scanner.evidence.plan",
+    "scanner.report.collect",
+]
+
+
+def loaded(modules: list[str]) -> set[str]:
+    """Return the names of all modules that a fresh process has after importing these."""
+    code = f"import sys; import {', '.join(modules)}; print(*sorted(sys.modules))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(run.stdout.split())
+
+
+def test_nouns_events_and_the_fold_load_the_standard_library_only() -> None:
+    assert loaded(NOUNS) & {*HEAVY, "pydantic"} == set()
+
+
+def test_settings_plans_and_reports_load_pydantic_and_nothing_heavy() -> None:
+    modules = loaded([*NOUNS, *SETTINGS])
+
+    assert modules & set(HEAVY) == set()
+    assert "pydantic" in modules
+
+
+@pytest.mark.parametrize(
+    "package", ["media", "sandbox", "scoring", "sources", "model_import", "pipeline", "evidence"]
+)
+def test_importing_a_package_loads_none_of_its_modules(package: str) -> None:
+    own = f"scanner.{package}"
+
+    assert {name for name in loaded([own]) if name.startswith(own)} == {own}

@@ -1,0 +1,282 @@
+"""Turns that are scripts, a sandbox that plays them, and workers that die as the script says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scanner.compose import WorkerParts
+from scanner.errors import DamagedError, DecoderDiedError
+from scanner.media.request import DecodeRequest
+from scanner.media.samples import DecodedWindow, Sample
+from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, StreamWorker
+from scanner.records import record_line
+from scanner.risk.policy import Policies, Policy
+from scanner.scoring.options import Reuse
+from scanner.scoring.scorer import Scorer
+from scanner.stream.inputs import EndTurn, Job, SegmentTurn, Turn
+from scanner.stream.state import StreamProgress, StreamState
+from scanner.types import (
+    FrameSpec,
+    Label,
+    MediaInfo,
+    Medium,
+    ModelRef,
+    Scores,
+    Segment,
+    SegmentKey,
+    SegmentTimes,
+    Source,
+    StreamId,
+)
+from workers.decode import DecodeActor
+from workers.dispatch import StreamWork
+from workers.pool import WorkerDiedError
+
+SPEC = FrameSpec(width=8, height=8)
+INFO = MediaInfo(container="script", codec="script", width=8, height=8)
+WINDOW = 2
+"""Seconds of each window."""
+REQUEST = DecodeRequest(specs=(SPEC,))
+BRIGHT = Label("bright")
+POLICIES = Policies(
+    labels={BRIGHT: Policy(category="fire", open=1.0, dwell=Fraction(3), close_after=Fraction(2))}
+)
+"""Two bright windows open an incident."""
+
+
+def scripted(
+    stream: str = "s",
+    sequence: int = 0,
+    *,
+    windows: int = 1,
+    bright: bool = False,
+    child_dies: Sequence[int] = (),
+    worker_dies: Sequence[int] = (),
+    times: int = 1,
+    damaged_at: int | None = None,
+    marks: Path | None = None,
+    late: bool = False,
+) -> SegmentTurn:
+    """Return the turn of a source with so many windows, a file if there are several.
+
+    On those named, its child or its worker dies the first ``times`` times (counted in ``marks``).
+    """
+    script = {
+        "sequence": sequence,
+        "windows": windows,
+        "bright": bright,
+        "child": [*child_dies],
+        "worker": [*worker_dies],
+        "times": times,
+        "damaged": damaged_at,
+        "marks": str(marks),
+    }
+    key = SegmentKey(stream_id=StreamId(stream), sequence=sequence)
+    job = Job(
+        segment=Segment(key=key, source=json.dumps(script).encode()),
+        name=f"{stream}-{sequence}",
+        windowed=windows > 1,
+    )
+    return SegmentTurn(job=job, late=late)
+
+
+def end(stream: str = "s") -> EndTurn:
+    """Return the last turn of a stream."""
+    return EndTurn(stream_id=StreamId(stream), path=stream)
+
+
+def ended(turns: Iterable[Turn]) -> list[Turn]:
+    """Return the turns, and behind them the end of each of their streams."""
+    given = list(turns)
+    return [*given, *(end(stream) for stream in dict.fromkeys(turn.stream_id for turn in given))]
+
+
+class WorkerKilledError(Exception):
+    """The death of a worker that shares its process with the test."""
+
+
+def killed() -> None:
+    """Die in the same process: an exception in place of the signal."""
+    raise WorkerKilledError
+
+
+def kill_self() -> None:
+    """Die in a process of one's own, as an out-of-memory killer has it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class ScriptSandbox:
+    """Plays scripts where the real one would decode."""
+
+    die: Callable[[], None]
+
+    def decode(
+        self,
+        source: Source,
+        request: DecodeRequest,
+        *,
+        name: str,
+        init: Source | None = None,
+        ahead: bool = True,
+    ) -> Iterator[DecodedWindow]:
+        assert isinstance(source, bytes)
+        script = json.loads(source)
+        for window in range(request.first_window, script["windows"]):
+            if window in script["child"] and _dies_again(script, name, window):
+                raise DecoderDiedError(f"{name}: decoder died")
+            if window in script["worker"] and _dies_again(script, name, window):
+                self.die()
+            if window == script["damaged"]:
+                raise DamagedError(f"{name}: damaged at window {window}")
+            yield DecodedWindow(
+                index=window,
+                times=_times(script["sequence"] + window),
+                samples=_samples(name, window, bright=script["bright"]),
+                unseen=(),
+                info=INFO,
+                last=window == script["windows"] - 1,
+            )
+
+
+def _dies_again(script: dict[str, Any], name: str, window: int) -> bool:
+    """Return whether it dies this time too; each death leaves a mark."""
+    mark = Path(script["marks"]) / f"{name}-{window}"
+    deaths = len(mark.read_text()) if mark.exists() else 0
+    if deaths >= script["times"]:
+        return False
+    mark.write_text("x" * (deaths + 1))
+    return True
+
+
+def _times(sequence: int) -> SegmentTimes:
+    first = WINDOW * sequence
+    return SegmentTimes(
+        first_pts=first, last_pts=first + 1, duration=Fraction(WINDOW), time_base=Fraction(1)
+    )
+
+
+def _samples(name: str, window: int, *, bright: bool) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(
+            at=Fraction(i),
+            pts=i,
+            keyframe=True,
+            images={SPEC: _picture(name, window, i) // 3 + (170 if bright else 0)},
+        )
+        for i in range(WINDOW)
+    )
+
+
+def _picture(*seed: object) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    pixels = hashlib.shake_128(repr(seed).encode()).digest(8 * 8 * 3)
+    return np.frombuffer(pixels, np.uint8).reshape(SPEC.shape)
+
+
+class MeanScorer:
+    """Scores a picture by its mean: cheap, exact, and different for each picture."""
+
+    model = ModelRef(name="mean", version="1")
+    inputs = (SPEC,)
+    labels = (BRIGHT,)
+    media: tuple[Medium, ...] = ()
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def score(self, batch: Sequence[Sample]) -> list[Scores]:
+        self.batches.append(len(batch))
+        return [
+            Scores(model=self.model, values={BRIGHT: float(sample.images[SPEC].mean()) / 255})
+            for sample in batch
+        ]
+
+
+def mean_scorers() -> list[Scorer]:
+    return [MeanScorer()]
+
+
+@contextmanager
+def script_score_job(die: Callable[[], None], scorers: Sequence[Scorer]) -> Iterator[ScoreJob]:
+    sandbox: Any = ScriptSandbox(die)
+    yield SegmentWorker(sandbox, scorers, REQUEST, Reuse()).score
+
+
+HERE = WorkerParts(
+    load_scorers=mean_scorers, open_score_job=partial(script_score_job, killed), policies=POLICIES
+)
+"""Everything in this process."""
+AWAY = WorkerParts(
+    load_scorers=mean_scorers,
+    open_score_job=partial(script_score_job, kill_self),
+    policies=POLICIES,
+)
+"""For an actor with a process of its own."""
+
+
+def stream_worker() -> StreamWorker:
+    """Return the worker that every runner here is compared with."""
+    with HERE.open_score_job(mean_scorers()) as score:
+        return StreamWorker(score, POLICIES)
+
+
+def alone(turns: Iterable[Turn]) -> dict[StreamId, list[str]]:
+    """Return what one process makes of the turns."""
+    return by_stream(LocalRunner(stream_worker()).run(turns))
+
+
+def by_stream(progress: Iterable[StreamProgress]) -> dict[StreamId, list[str]]:
+    """Return each stream's events as exact lines, and its last state behind them.
+
+    Streams may mix and progress may be merged; neither shows here.
+    """
+    events: dict[StreamId, list[str]] = defaultdict(list)
+    states: dict[StreamId, StreamState] = {}
+    for one in progress:
+        stream_id = one.stream_id
+        events[stream_id] += [record_line(stream_id, stream_id, event) for event in one.events]
+        states[stream_id] = one.state
+    return {
+        stream_id: [*events[stream_id], json.dumps(states[stream_id].to_json())]
+        for stream_id in sorted(events)
+    }
+
+
+def new_work(*turns: Turn, part: int = 0) -> StreamWork:
+    """Return the work of a new stream, from a part of its first turn on."""
+    state = StreamState.new(turns[0].stream_id)
+    states = [state, *(one.state for one in stream_worker().run_turn(state, turns[0]))]
+    return StreamWork(state=states[part], turns=turns)
+
+
+class FakeWorker:
+    """A decode actor in this thread that dies and is started anew like a real one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.calls: list[tuple[StreamWork, ...]] = []
+        self._actor = DecodeActor(HERE)
+
+    def work(self, work: Sequence[StreamWork]) -> Iterator[Sequence[StreamProgress]]:
+        self.calls.append(tuple(work))
+        try:
+            yield from self._actor.work(work)
+        except WorkerKilledError as error:
+            self._actor = DecodeActor(HERE)
+            raise WorkerDiedError(f"{self.name} ended") from error
+
+    def end(self) -> None:
+        """Do nothing: this worker holds nothing."""

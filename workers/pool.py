@@ -1,0 +1,214 @@
+"""A ``Runner`` of several workers: one thread for each, one that pulls turns, ``Dispatch`` between.
+
+A worker is in another process. Here it is anything that has ``work`` and ``end``; ``actors`` makes
+it of Ray. Threads only wait and carry: all decisions are made by ``Dispatch``, under one lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from math import inf
+from typing import Protocol
+
+from scanner.errors import TransientError
+from scanner.stream.inputs import Turn
+from scanner.stream.state import StreamProgress
+from workers.dispatch import Bounds, Dispatch, Lease, Quarantine, StreamWork
+
+__all__ = ["PoolRunner", "WorkerDiedError", "WorkerHandle"]
+
+log = logging.getLogger(__name__)
+
+JOIN_SECONDS = 5.0
+"""How long the end of a run waits for its threads; those of ended workers need milliseconds."""
+
+
+class WorkerDiedError(TransientError):
+    """The worker ended before its work did."""
+
+    kind = "worker_died"
+
+
+class WorkerHandle(Protocol):
+    """A worker in another process, started (and after a death started again) when there is work."""
+
+    @property
+    def name(self) -> str:
+        """Unique within its pool."""
+
+    def work(self, work: Sequence[StreamWork]) -> Iterator[Sequence[StreamProgress]]:
+        """Yield the progress of each stream's turns in order, some at a time.
+
+        Raises:
+            WorkerDiedError: it ended, by itself or by ``end``. The next call starts a new one.
+            ScannerError: it cannot work, and no retry will help.
+        """
+
+    def end(self) -> None:
+        """End the worker at once, from any thread; ``work`` then raises."""
+
+
+class PoolRunner:
+    """Runs turns on several workers. Each stream's progress comes in the order of its turns."""
+
+    def __init__(
+        self,
+        workers: Sequence[WorkerHandle],
+        bounds: Bounds,
+        quarantine: Quarantine,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._workers = tuple(workers)
+        self._bounds = bounds
+        self._quarantine = quarantine
+        self._clock = clock
+
+    def run(self, turns: Iterable[Turn]) -> Iterator[StreamProgress]:
+        """Yield each turn's progress once, whichever workers die.
+
+        Raises:
+            ScannerError: the turns could not be pulled, or no worker can work.
+        """
+        dispatch = Dispatch(self._bounds, self._quarantine)
+        run = _Run(self._workers, dispatch, self._bounds, self._clock)
+        try:
+            run.start(turns)
+            yield from run.results()
+        finally:
+            run.end()
+
+
+class _Run:
+    """One run: its threads and what they share."""
+
+    def __init__(
+        self,
+        workers: Sequence[WorkerHandle],
+        dispatch: Dispatch,
+        bounds: Bounds,
+        clock: Callable[[], float],
+    ) -> None:
+        self._workers = {worker.name: worker for worker in workers}
+        self._dispatch = dispatch
+        self._bounds = bounds
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._busy: set[str] = set()
+        self._pulled_all = False
+        self._over = False
+        self._failure: BaseException | None = None
+
+    def start(self, turns: Iterable[Turn]) -> None:
+        self._thread("turns", partial(self._pull, turns))
+        for worker in self._workers.values():
+            self._thread(worker.name, partial(self._serve, worker))
+
+    def results(self) -> Iterator[StreamProgress]:
+        while not self._over:
+            with self._changed:
+                self._changed.wait_for(self._has_news, timeout=self._bounds.patience)
+                ready = list(self._dispatch.take_ready())
+                self._over = self._failure is not None or self._is_done()
+                silent = () if ready else self._dispatch.overdue(self._clock())
+                self._changed.notify_all()
+            for lease in silent:
+                log.warning(
+                    "worker silent",
+                    extra={"worker": lease.owner, "patience": self._bounds.patience},
+                )
+                self._workers[lease.owner].end()
+            yield from ready
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self) -> None:
+        """End the threads, and the workers that are still at work; after a complete run none is."""
+        with self._changed:
+            self._over = True
+            at_work = () if self._is_done() else tuple(self._busy)
+            self._changed.notify_all()
+        for name in at_work:
+            self._workers[name].end()
+        # The first thread may sit in the caller's iterator for as long as that likes.
+        for thread in self._threads[1:]:
+            thread.join(JOIN_SECONDS)
+
+    def _thread(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(
+            target=self._guarded, args=(work,), name=f"streamwarden-{name}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that reads the results
+            with self._changed:
+                self._failure = self._failure or error
+                self._changed.notify_all()
+
+    def _has_news(self) -> bool:
+        return self._dispatch.ready() > 0 or self._is_done() or self._failure is not None
+
+    def _is_done(self) -> bool:
+        return self._pulled_all and self._dispatch.is_idle()
+
+    # The thread that pulls turns
+
+    def _pull(self, turns: Iterable[Turn]) -> None:
+        for turn in turns:
+            with self._changed:
+                while not (self._over or self._dispatch.admits(turn)):
+                    self._changed.wait()
+                if self._over:
+                    return
+                self._dispatch.offer(turn)
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._over or self._dispatch.has_capacity())
+        with self._changed:
+            self._pulled_all = True
+            self._changed.notify_all()
+
+    # The thread of one worker
+
+    def _serve(self, worker: WorkerHandle) -> None:
+        while (lease := self._next_lease(worker)) is not None:
+            try:
+                for progress in worker.work(lease.work):
+                    self._receive(lease, progress)
+                reason = "it left work undone"
+            except WorkerDiedError as error:
+                reason = str(error)
+            self._lose(worker, lease, reason)
+
+    def _next_lease(self, worker: WorkerHandle) -> Lease | None:
+        with self._changed:
+            while not self._over:
+                lease = self._dispatch.take(worker.name, now=self._clock())
+                if lease is not None:
+                    self._busy.add(worker.name)
+                    return lease
+                self._changed.wait()
+        return None
+
+    def _receive(self, lease: Lease, progress: Sequence[StreamProgress]) -> None:
+        with self._changed:
+            self._dispatch.receive(lease, progress)
+            self._changed.notify_all()
+            self._dispatch.renew(lease, until=inf)
+            self._changed.wait_for(lambda: self._over or not self._dispatch.is_crowded())
+            self._dispatch.renew(lease, until=self._clock() + self._bounds.patience)
+
+    def _lose(self, worker: WorkerHandle, lease: Lease, reason: str) -> None:
+        with self._changed:
+            self._busy.discard(worker.name)
+            if not self._over:
+                self._dispatch.lose(lease, reason)
+            self._changed.notify_all()
