@@ -128,7 +128,7 @@ def test_recorded_scores_are_measured_without_a_model_and_unknown_rows_are_repor
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     assert (status, document["type"], document["failed"]) == (1, "stream_evaluation", 1)
-    assert "gone.mp4" in " ".join(captured.err.split())
+    assert "gone.mp4" in "".join(captured.err.split())  # a long path is wrapped
     assert [label["label"] for label in document["labels"]] == ["fight"]
     assert document["labels"][0]["in_force"]["summary"]["false"]["all"]["count"] == 0
     assert "fight: missed against false incidents" in (tmp_path / "page.html").read_text()
