@@ -134,7 +134,7 @@ class Segment:
 
 
 class Fit(StrEnum):
-    """How a picture is resized to an array of another aspect ratio."""
+    """The ways to resize a picture to an array of another aspect ratio."""
 
     SQUASH = "squash"
     """The whole picture, stretched to the array's aspect ratio."""

@@ -57,7 +57,7 @@ def main() -> None:
     learned = [PLAIN, *(str(draw) for draw in range(1, options.draws + 1))]
     held = cross_validate(views, learned, rows, np.array([folds[row.group] for row in rows]))
     usual = float(np.median(held.ridges))
-    stranger = cross_validate(
+    by_format = cross_validate(
         {name: views[name] for name in learned},
         learned,
         rows,
@@ -70,7 +70,7 @@ def main() -> None:
     if options.folds_out:
         write_folds(options.folds_out, held, name=options.out.name, version=VERSION, gate=GATE)
     joined = join([views[name] for name in learned])
-    ship(options, held, stranger, frame_evidence, ClipModel(fit_head(joined, rows, ridge=usual)))
+    ship(options, held, by_format, frame_evidence, ClipModel(fit_head(joined, rows, ridge=usual)))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -163,7 +163,7 @@ def score_variants(
 def ship(
     options: argparse.Namespace,
     held: HeldOutBursts,
-    stranger: HeldOutBursts,
+    by_format: HeldOutBursts,
     frame_evidence: Mapping[str, FrameEvidence],
     model: ClipModel,
 ) -> None:
@@ -175,7 +175,7 @@ def ship(
         else np.ones(len(row), bool)
     )
     advice = fit_policy(held, calibrated, camera)
-    lines = measure(held, stranger, calibrated, advice.level, frame_evidence)
+    lines = measure(held, by_format, calibrated, advice.level, frame_evidence)
     quality = {f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline}
     surpassed = {name: line.figure.low > 0 for name, line in gains(held, frame_evidence).items()}
     shadow = advice.shadow or not surpassed or not all(surpassed.values())

@@ -27,7 +27,7 @@ class CatalogueEntry(ClassifierSpec):
     default_for: tuple[str, ...] = ()
     """The categories of the taxonomy for which this network is recommended."""
     hint: str = Field(min_length=1)
-    """How to get the file."""
+    """Instructions for getting the file."""
 
 
 def recommended_for(category: str) -> str | None:

@@ -63,7 +63,7 @@ class LabelSpec(_SpecTable):
 
 
 class AreaCurve(_SpecTable):
-    """How a map of probabilities, one per pixel, becomes one probability of the picture.
+    """The conversion of a map of probabilities, one per pixel, to one probability of the picture.
 
     It is a function of the share of the picture with a high probability:
     ``p = sigmoid(steepness * ln((share + floor) / (half + floor)))``. Areas that are thick in both
@@ -119,14 +119,14 @@ class ClassifierSpec(_SpecTable):
     area: AreaCurve | None = None
     """The curve for a network whose output is a map, N x 1 x H x W; None for a classifier."""
     combine: Literal["sum", "max"] = "max"
-    """How several columns make one label: their sum if classes exclude each other, otherwise the
+    """The way to merge columns of one label: the sum if classes exclude each other, otherwise the
     highest."""
     labels: Mapping[Label, LabelSpec] = Field(min_length=1)
     licence: str = Field(min_length=1)
     origin: str = Field(min_length=1)
     training_data: str = "not stated"
     quality: str = "nothing was measured of it"
-    """What is known about its quality, in a sentence."""
+    """A sentence about its known quality."""
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

@@ -75,7 +75,7 @@ class ModelSettings(_FrozenSection):
 
 
 class StreamSettings(_FrozenSection):
-    """How a stream is assembled from its segments."""
+    """The settings of assembling a stream from its segments."""
 
     missing_after: int = Field(default=3, ge=1)
     """The number of later sequences after which one that has not arrived is a gap."""

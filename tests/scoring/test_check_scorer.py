@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -110,3 +112,14 @@ def test_the_checker_states_how_a_scorer_breaks_the_contract(
 
     with pytest.raises(AssertionError, match=message):
         check_scorer(scorer, fresh)
+
+
+def test_the_scorer_protocol_and_the_burst_selection_load_no_heavy_library() -> None:
+    code = (
+        "import sys, scanner.scoring.bursts, scanner.scoring.conformance, scanner.scoring.priors\n"
+        "print([name for name in ('numpy', 'av', 'cv2', 'onnxruntime') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -49,7 +49,7 @@ BACKDROPS = 6
 COARSE = Fraction(10)
 """Frames per second of the videos that random views are made from; a burst uses half of them."""
 WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue in luma (BT.601)."""
+"""The weights of red, green and blue in luma (BT.601)."""
 
 Luma = NDArray[np.uint8]
 

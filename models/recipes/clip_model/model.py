@@ -33,7 +33,7 @@ BOUND = 4.0
 """The standard deviations to which a statistic is clipped, because footage unlike the training data
 must not dominate."""
 WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue in luma (BT.601)."""
+"""The weights of red, green and blue in luma (BT.601)."""
 
 
 class Head(nn.Module):

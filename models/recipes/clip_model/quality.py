@@ -39,7 +39,7 @@ Array = NDArray[np.float64]
 
 def measure(
     held: HeldOutBursts,
-    stranger: HeldOutBursts,
+    by_format: HeldOutBursts,
     calibrated: LabelCalibration,
     level: float,
     frame_evidence: Mapping[str, FrameEvidence],
@@ -47,7 +47,7 @@ def measure(
     """Return all figures, in the card's order.
 
     Args:
-        stranger: logits by heads that were trained without footage of the same size and rate.
+        by_format: logits by heads that were trained without footage of the same size and rate.
         frame_evidence: scores of the frame model for the same views; empty without its fold models.
     """
     return (
@@ -61,7 +61,7 @@ def measure(
         _area(
             "AUC of clips, footage of the same size and rate held out",
             held.rows,
-            *peaks(stranger.logits[PLAIN], stranger.views[PLAIN].row),
+            *peaks(by_format.logits[PLAIN], by_format.views[PLAIN].row),
         ),
         *_flags(held),
         *_recommended(held, calibrated, level),
