@@ -101,6 +101,6 @@ def test_a_report_that_cannot_be_written_is_told_before_work_begins(
 
     assert ended.returncode == 2
     assert ended.stdout == b""
-    assert b"nothing can be written there" in ended.stderr
+    assert b"cannot be written to" in ended.stderr
     assert ended.stderr.count(b"\n") == 1
     assert taken.read_text() == "mine"
