@@ -1,8 +1,8 @@
-"""`make demo`: ordinary streams and one that shows the test card, played live through Ray workers
-to a clip and a report.
+"""`make demo`: play drawn streams live through Ray workers; one shows the test card, which gives a
+clip and a report.
 
-python -m samples.play --once                    ends by itself
-python -m samples.play --media FOLDER            plays your own files instead of most drawn ones
+python -m samples.play --once                    exit when the streams have ended
+python -m samples.play --media FOLDER            play your own files beside the test card
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ PORT_ANY = 0
 
 
 @dataclass(order=True)
-class Due:
-    """A segment that is complete, as an encoder would have it, so many seconds after its stream
-    began."""
+class DueSegment:
+    """A segment that its encoder would complete at a certain time."""
 
     at: float
+    """Seconds since its stream began."""
     stream: str
     piece: PlaylistSegment
     last: bool
@@ -55,35 +55,35 @@ def main() -> int:
     options = _options()
     console = Console(stderr=True)
     console.print(
-        "drawing sample streams" + (f" and cutting {options.media}" if options.media else "")
+        "Drawing sample streams" + (f", cutting {options.media}" if options.media else "") + "..."
     )
     playlists = _streams(options.media)
     folder = OUT / "report"
     shutil.rmtree(folder, ignore_errors=True)
     program = compose(read_settings())
-    console.print(f"starting Ray on this machine with {options.workers} workers")
+    console.print(f"Starting Ray on this machine with {options.workers} workers...")
     pace = Pace()
     flagged = failed = False
     with (
         on_ray(program, options.workers) as runner,
         open_scan(program, pace.arrivals(playlists), runner, out=folder) as running,
     ):
-        console.print(f"{len(playlists)} streams go live")
+        console.print(f"{len(playlists)} streams are live.")
         with Board(console) as board:
             for event, lines in running:
                 board.receive(event, lines)
                 if isinstance(event.event, Opened):
                     delay = pace.since(float(event.event.at))
-                    board.say(f"        known {delay:.1f} s after it was on screen, {event.path}")
+                    board.say(f"        detected {delay:.1f} s after it was shown in {event.path}")
                 for line in lines:
                     flagged |= isinstance(line, SummaryLine) and "test_card" in line.flagged
                     failed |= isinstance(line, ErrorLine)
         page = running.write_report()
     board.print_tables(Console(), uncovered(Taxonomy.load(), program.policies.labels))
-    print(f"\nclips:  {folder / 'clips'}\nreport: {page}")
+    print(f"\nClips:  {folder / 'clips'}\nReport: {page}")
     if not flagged or (failed and options.media is None):
         console.print(
-            "the test card was not flagged, or a drawn stream failed: run `streamwarden doctor`",
+            "The test card was not flagged, or a drawn stream failed. Run `streamwarden doctor`.",
             style="red",
         )
         return 1
@@ -93,17 +93,17 @@ def main() -> int:
 
 
 class Pace:
-    """Hands out segments when they would be complete."""
+    """Hands out segments in real time, as live encoders would."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
 
     def since(self, at: float) -> float:
-        """Seconds since the instant ``at`` of a stream was live."""
+        """Return the seconds since the second ``at`` of a stream was live."""
         return time.monotonic() - self._began - at
 
     def arrivals(self, playlists: dict[str, Path]) -> Iterator[Arrival]:
-        """All streams at once, from now on."""
+        """Yield the segments of all streams at once, beginning now."""
         self._began = time.monotonic()
         for due in heapq.merge(*(_due(name, playlist) for name, playlist in playlists.items())):
             time.sleep(max(0.0, self._began + due.at - time.monotonic()))
@@ -120,12 +120,12 @@ class Pace:
                 yield StreamEnded(stream_id=stream_id)
 
 
-def _due(name: str, playlist: Path) -> Iterator[Due]:
+def _due(name: str, playlist: Path) -> Iterator[DueSegment]:
     at = 0.0
     pieces = list(follow_playlist(playlist, FetchLimits()))
     for piece in pieces:
         at += float(piece.duration)
-        yield Due(at=at, stream=name, piece=piece, last=piece is pieces[-1])
+        yield DueSegment(at=at, stream=name, piece=piece, last=piece is pieces[-1])
 
 
 def _streams(media: Path | None) -> dict[str, Path]:
@@ -137,10 +137,10 @@ def _streams(media: Path | None) -> dict[str, Path]:
 
 
 def _serve(folder: Path) -> None:
-    """The report on loopback until Ctrl-C."""
+    """Serve the report on loopback until Ctrl-C."""
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", PORT_ANY), handler) as server:
-        print(f"open http://127.0.0.1:{server.server_port}/report.html   (Ctrl-C ends)")
+        print(f"Open http://127.0.0.1:{server.server_port}/report.html (Ctrl-C stops the server).")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -149,16 +149,21 @@ def _serve(folder: Path) -> None:
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Says nothing."""
+        """Log nothing."""
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--once", action="store_true", help="end by itself")
-    parser.add_argument("--media", type=Path, help="a folder with video files to play")
-    parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--once", action="store_true", help="exit when the streams have ended")
+    parser.add_argument("--media", type=Path, help="folder of video files to play")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(4, os.cpu_count() or 1),
+        help="number of worker processes",
+    )
     return parser.parse_args()
 
 

@@ -7,6 +7,7 @@ hashes, and no others.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +18,20 @@ from scanner.report.document import SCHEMA, to_document
 from scanner.report.html import content_policy, page_environment, read_asset
 from scanner.report.nouns import PathReport, ScanReport
 from scanner.report.text import clock, percent
+from scanner.risk.incident import Reason
 
 __all__ = ["to_page", "write_report"]
 
 PACKAGE: Final = "scanner.report"
 LOW_COVERAGE: Final = 0.95
 """Below this share of the duration, "nothing found" names the share that was seen."""
+REASONS: Final[Mapping[Reason, str]] = {
+    Reason.QUIET: "the level fell",
+    Reason.UNSEEN: "the stream was not seen for too long",
+    Reason.ENDED: "the stream ended",
+    Reason.WITHDRAWN: "its label has no policy any more",
+}
+"""Why an incident closed, in words."""
 
 
 def write_report(report: ScanReport, folder: Path) -> Path:
@@ -50,6 +59,7 @@ def to_page(report: ScanReport) -> str:
             schema=SCHEMA,
             charts=[make_chart(path, report.policies) for path in report.paths],
             verdicts=[_verdict(path) for path in report.paths],
+            reasons=REASONS,
             style=Markup(style),
             script=Markup(script),
             security=content_policy(style=style, script=script, media=True),

@@ -14,7 +14,8 @@ import pytest
 
 from scanner.report.chart import height_of, make_chart
 from scanner.report.nouns import PathReport, Unlisted
-from scanner.report.page import to_page
+from scanner.report.page import REASONS, to_page
+from scanner.risk.incident import Reason
 from tests.report.example import HOSTILE, POLICY, SEEN, make_report, with_path, with_summary
 
 VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
@@ -182,14 +183,14 @@ def test_every_control_is_reached_by_keyboard_and_has_a_name(page: Page) -> None
     assert page.all("html")[0].attributes["lang"] == "en"
 
 
-def test_the_page_says_that_risk_is_an_order_until_it_is_fitted(page: Page) -> None:
+def test_the_page_says_that_risk_is_a_ranking_until_it_is_fitted(page: Page) -> None:
     fitted = replace(
         make_report(),
         policies=tuple(replace(policy, fitted=True) for policy in make_report().policies),
     )
 
-    assert "an order, not a probability" in page.text
-    assert "an order, not a probability" not in Page(to_page(fitted)).text
+    assert "a ranking, not a probability" in page.text
+    assert "a ranking, not a probability" not in Page(to_page(fitted)).text
 
 
 def test_low_coverage_never_reads_as_nothing_found() -> None:
@@ -218,7 +219,7 @@ def test_the_page_names_what_it_does_not_list() -> None:
 
     text = Page(to_page(with_path(replace(SEEN, unlisted=unlisted)))).text
 
-    assert "7 further spans of 1:30.0 together are not listed" in text
+    assert "7 further gaps, 1:30.0 in total, are not listed" in text
     assert "8 further errors are not listed" in text
     assert "9 further incidents are not listed" in text
 
@@ -258,3 +259,13 @@ def unflagged(coverage: float) -> PathReport:
 
 def digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_page_says_in_words_why_an_incident_closed(reason: Reason) -> None:
+    found = SEEN.incidents[0]
+    closed = replace(found, incident=replace(found.incident, reason=reason))
+
+    text = Page(to_page(with_path(replace(SEEN, incidents=(closed,))))).text
+
+    assert f"Closed because{REASONS[reason]}" in re.sub(r"\s*\n\s*", "", text)

@@ -2,7 +2,7 @@
 
 function show(button, sharp) {
   button.querySelector("img").src = sharp ? button.dataset.sharp : button.dataset.blurred;
-  button.querySelector(".hint").textContent = sharp ? "Blur again" : "Show sharp";
+  button.querySelector(".hint").textContent = sharp ? "Blur again" : "Show without blur";
   button.setAttribute("aria-pressed", String(sharp));
 }
 
