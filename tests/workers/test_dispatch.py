@@ -61,6 +61,16 @@ def parts(lease: Lease) -> list[StreamProgress]:
     return progress
 
 
+def merged(progress: Iterable[StreamProgress]) -> list[StreamProgress]:
+    """Return one progress for each stream, as a worker reports quick parts."""
+    last: dict[StreamId, StreamProgress] = {}
+    for one in progress:
+        before = last.get(one.stream_id)
+        events = one.events if before is None else (*before.events, *one.events)
+        last[one.stream_id] = replace(one, events=events)
+    return list(last.values())
+
+
 def finish(dispatch: Dispatch, lease: Lease) -> None:
     dispatch.receive(lease, parts(lease))
 
@@ -526,7 +536,7 @@ class AnyOrder(RuleBasedStateMachine):
     def report(self, data: st.DataObject, count: int, times: int) -> None:
         lease, progress = data.draw(st.sampled_from(self.active))
         for _ in range(times):
-            self.dispatch.receive(lease, progress[:count])
+            self.dispatch.receive(lease, merged(progress[:count]))
         del progress[:count]
         if not progress:
             self.active.remove((lease, progress))
@@ -544,7 +554,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def report_again(self, data: st.DataObject) -> None:
         lease, progress = data.draw(st.sampled_from(self.lost))
-        self.dispatch.receive(lease, progress)
+        self.dispatch.receive(lease, merged(progress))
         self.dispatch.lose(lease, "killed again")
 
     @rule()
