@@ -109,7 +109,13 @@ def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
         case SegmentFailed():
             given = _failed(event)
         case SegmentUnavailable():
-            given = LostTurn(key=event.key, kind=event.kind, message=event.message)
+            given = LostTurn(
+                key=event.key,
+                kind=event.kind,
+                message=event.message,
+                duration=event.duration,
+                discontinuity=event.discontinuity,
+            )
         case SegmentsMissing(stream_id=stream_id, first=first, last=last):
             given = MissingTurn(stream_id=stream_id, first=first, last=last)
         case SegmentLate(outcome=SegmentFailed() as failed):
@@ -145,6 +151,9 @@ def load_event(data: Mapping[str, Any]) -> StreamEvent:
 def dump_segment(segment: ScoredSegment) -> Json:
     """Return a scored segment as ``json.dumps`` takes it."""
     times, info = segment.times, segment.info
+    declared: Json = (
+        {} if segment.declared is None else {"declared": dump_fraction(segment.declared)}
+    )
     return {
         "key": [segment.key.stream_id, segment.key.sequence],
         "times": [
@@ -161,6 +170,7 @@ def dump_segment(segment: ScoredSegment) -> Json:
         "discontinuity": segment.discontinuity,
         "last": segment.last,
         "whole_file": segment.whole_file,
+        **declared,
     }
 
 
@@ -184,6 +194,7 @@ def load_segment(data: Mapping[str, Any]) -> ScoredSegment:
         discontinuity=data["discontinuity"],
         last=data["last"],
         whole_file=data["whole_file"],
+        declared=load_optional(data.get("declared")),
     )
 
 
@@ -241,6 +252,8 @@ def _failed(event: SegmentFailed) -> FailedSegment:
         kind=event.kind,
         message=event.message,
         quarantined=event.quarantined,
+        duration=event.duration,
+        discontinuity=event.discontinuity,
     )
 
 
@@ -304,6 +317,7 @@ def _dump_failed(event: SegmentFailed) -> Json:
         "kind": event.kind,
         "message": event.message,
         "quarantined": event.quarantined,
+        **_dump_declared(event),
     }
 
 
@@ -313,16 +327,37 @@ def _load_failed(data: Mapping[str, Any]) -> SegmentFailed:
         kind=data["kind"],
         message=data["message"],
         quarantined=data["quarantined"],
+        duration=load_optional(data.get("duration")),
+        discontinuity=data.get("discontinuity", False),
     )
 
 
 def _dump_unavailable(event: SegmentUnavailable) -> Json:
-    return {"key": _dump_key(event.key), "kind": event.kind, "message": event.message}
+    return {
+        "key": _dump_key(event.key),
+        "kind": event.kind,
+        "message": event.message,
+        **_dump_declared(event),
+    }
+
+
+def _dump_declared(event: SegmentFailed | SegmentUnavailable) -> Json:
+    """Return what the sender declared of a segment, as far as it did."""
+    row: Json = {}
+    if event.duration is not None:
+        row["duration"] = dump_fraction(event.duration)
+    if event.discontinuity:
+        row["discontinuity"] = True
+    return row
 
 
 def _load_unavailable(data: Mapping[str, Any]) -> SegmentUnavailable:
     return SegmentUnavailable(
-        key=_load_key(data["key"]), kind=data["kind"], message=data["message"]
+        key=_load_key(data["key"]),
+        kind=data["kind"],
+        message=data["message"],
+        duration=load_optional(data.get("duration")),
+        discontinuity=data.get("discontinuity", False),
     )
 
 

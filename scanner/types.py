@@ -131,6 +131,9 @@ class Segment:
     """The init segment (fMP4/CMAF) to prepend to ``source``; None if the source is complete."""
     discontinuity: bool = False
     """True if the sender declares that timestamps do not continue those of the previous segment."""
+    duration: Fraction | None = None
+    """Seconds, as the sender declares them; the length of the hole if the segment cannot be
+    decoded."""
 
 
 class Fit(StrEnum):
@@ -385,3 +388,5 @@ class ScoredSegment:
     whole_file: bool = False
     """True for a window of a file that is a stream by itself: only there a picture is judged as a
     still."""
+    declared: Fraction | None = None
+    """Seconds, as the sender declares them: evidence for the place of the next segment."""

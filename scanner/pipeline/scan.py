@@ -114,8 +114,8 @@ class _Streams:
                     yield from self._add(path, segment.key, SegmentTurn(job=job))
                     if arrival.last:
                         yield from self._end(segment.key.stream_id)
-                case SegmentLost(path=path, key=key, error=error):
-                    yield from self._add(path, key, _lost_turn(key, error))
+                case SegmentLost(path=path, key=key):
+                    yield from self._add(path, key, _lost_turn(arrival))
                 case StreamEnded(stream_id=stream_id):
                     yield from self._end(stream_id)
                 case SourceFailed(path=path, error=error):
@@ -192,7 +192,11 @@ class _Streams:
         return ScanEvent(path=stream.path, event=event, stream_id=stream_id)
 
 
-def _lost_turn(key: SegmentKey, error: ScannerError | None) -> LostTurn:
-    if error is None:
-        return LostTurn(key=key)
-    return LostTurn(key=key, kind=error.kind, message=str(error))
+def _lost_turn(lost: SegmentLost) -> LostTurn:
+    return LostTurn(
+        key=lost.key,
+        kind=None if lost.error is None else lost.error.kind,
+        message="" if lost.error is None else str(lost.error),
+        duration=lost.duration,
+        discontinuity=lost.discontinuity,
+    )

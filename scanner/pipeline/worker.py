@@ -133,6 +133,7 @@ class SegmentWorker:
             or (job.segment.discontinuity and decoded.index == 0),
             last=job.windowed and decoded.last,
             whole_file=job.windowed,
+            declared=None if job.windowed else job.segment.duration,
         )
 
     def _score_window(
@@ -226,9 +227,14 @@ def _has_successor(given: StreamInput) -> bool:
 
 
 def _failed(job: Job, window: int, error: InputError) -> FailedSegment:
-    first = job.segment.key
-    key = replace(first, sequence=first.sequence + window)
-    return FailedSegment.from_error(key, error)
+    segment = job.segment
+    key = replace(segment.key, sequence=segment.key.sequence + window)
+    return FailedSegment.from_error(
+        key,
+        error,
+        duration=None if job.windowed else segment.duration,
+        discontinuity=segment.discontinuity and window == 0,
+    )
 
 
 def quarantine(

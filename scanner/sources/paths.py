@@ -167,10 +167,20 @@ def _read_playlist(
             is_empty = False
             key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
             if piece.source is None:
-                yield SegmentLost(path=name, key=key, error=piece.problem)
+                yield SegmentLost(
+                    path=name,
+                    key=key,
+                    error=piece.problem,
+                    duration=piece.duration or None,
+                    discontinuity=piece.discontinuity,
+                )
                 continue
             segment = Segment(
-                key=key, source=piece.source, init=piece.init, discontinuity=piece.discontinuity
+                key=key,
+                source=piece.source,
+                init=piece.init,
+                discontinuity=piece.discontinuity,
+                duration=piece.duration or None,
             )
             yield SegmentArrived(path=name, segment=segment, name=piece.name)
     except ScannerError as error:

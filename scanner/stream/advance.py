@@ -22,7 +22,7 @@ from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, S
 from scanner.risk.policy import Policies
 from scanner.risk.still import judge_still
 from scanner.risk.stream import LabelRisk, StreamRisk
-from scanner.stream.clock import place, place_late, place_picture, trailing
+from scanner.stream.clock import add_missing, place, place_late, place_picture, trailing
 from scanner.stream.events import (
     FrameRisk,
     GapFound,
@@ -105,12 +105,18 @@ def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies
     is_still = segment.info.still and segment.whole_file
     before = state.clock
     if segment.info.still and not segment.whole_file:
-        length = segment.times.duration or before.length or PICTURE_SECONDS
-        clock, offset = place_picture(before, sequence=sequence, length=length)
+        length = segment.times.duration or segment.declared or before.length or PICTURE_SECONDS
+        clock, offset = place_picture(
+            before, sequence=sequence, length=length, discontinuity=segment.discontinuity
+        )
     else:
         stands = before if before.sequence >= 0 else replace(before, end=segment.begins)
         clock, offset = place(
-            stands, segment.times, sequence=sequence, discontinuity=segment.discontinuity
+            stands,
+            segment.times,
+            sequence=sequence,
+            discontinuity=segment.discontinuity,
+            declared=segment.declared,
         )
     placed = replace(
         _count_frames(state, segment.frames),
@@ -217,6 +223,12 @@ def _fold_failure(state: StreamState, failed: FailedSegment) -> Result:
     reason: GapReason = "quarantined" if failed.quarantined else "undecodable"
     after = replace(
         state,
+        clock=add_missing(
+            state.clock,
+            sequence=failed.key.sequence,
+            duration=failed.duration,
+            discontinuity=failed.discontinuity,
+        ),
         latest=max(state.latest, failed.key.sequence),
         hole_reason=reason,
         failures=state.failures + 1,
@@ -230,6 +242,8 @@ def _failed_event(failed: FailedSegment) -> SegmentFailed:
         kind=failed.kind,
         message=failed.message,
         quarantined=failed.quarantined,
+        duration=failed.duration,
+        discontinuity=failed.discontinuity,
     )
 
 
@@ -258,11 +272,24 @@ def _record_late(state: StreamState, outcome: ScoredSegment | FailedSegment) -> 
 def _fold_loss(state: StreamState, lost: LostTurn) -> Result:
     after = replace(
         state,
+        clock=add_missing(
+            state.clock,
+            sequence=lost.key.sequence,
+            duration=lost.duration,
+            discontinuity=lost.discontinuity,
+        ),
         latest=max(state.latest, lost.key.sequence),
         hole_reason="missing",
         failures=state.failures + (lost.kind is not None),
     )
-    return after, (SegmentUnavailable(key=lost.key, kind=lost.kind, message=lost.message),)
+    unavailable = SegmentUnavailable(
+        key=lost.key,
+        kind=lost.kind,
+        message=lost.message,
+        duration=lost.duration,
+        discontinuity=lost.discontinuity,
+    )
+    return after, (unavailable,)
 
 
 def _fold_signal(state: StreamState, signal: Signal, policies: Policies) -> Result:

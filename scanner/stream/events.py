@@ -93,6 +93,10 @@ class SegmentFailed:
     kind: str
     message: str
     quarantined: bool = False
+    duration: Fraction | None = None
+    """Seconds, as the sender declares them; None where it does not."""
+    discontinuity: bool = False
+    """True if the sender declares that its timestamps would not continue those before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,10 @@ class SegmentUnavailable:
     kind: str | None
     """The kind of the error, where it is worth an error line."""
     message: str
+    duration: Fraction | None = None
+    """Seconds, as the sender declares them; None where it does not."""
+    discontinuity: bool = False
+    """True if the sender declares that its timestamps would not continue those before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from scanner.errors import InputError, QuarantinedError, ScannerError
@@ -77,6 +78,10 @@ class SegmentLost:
     key: SegmentKey
     error: ScannerError | None = None
     """The reason, where it is worth an error line."""
+    duration: Fraction | None = None
+    """Seconds, as the sender declares them; None where it does not."""
+    discontinuity: bool = False
+    """True if the sender declares that its timestamps would not continue those before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +142,10 @@ class LostTurn:
     kind: str | None = None
     """The kind of the error that is printed; None where none is."""
     message: str = ""
+    duration: Fraction | None = None
+    """Seconds, as the sender declares them; None where it does not."""
+    discontinuity: bool = False
+    """True if the sender declares that its timestamps would not continue those before it."""
 
     @property
     def stream_id(self) -> StreamId:
@@ -197,12 +206,29 @@ class FailedSegment:
     message: str
     quarantined: bool = False
     """True if it ended its decoder twice."""
+    duration: Fraction | None = None
+    """Seconds, as the sender declares them; None where it does not."""
+    discontinuity: bool = False
+    """True if the sender declares that its timestamps would not continue those before it."""
 
     @classmethod
-    def from_error(cls, key: SegmentKey, error: InputError) -> FailedSegment:
+    def from_error(
+        cls,
+        key: SegmentKey,
+        error: InputError,
+        *,
+        duration: Fraction | None = None,
+        discontinuity: bool = False,
+    ) -> FailedSegment:
         """Return the outcome of a segment that failed with ``error``."""
-        quarantined = isinstance(error, QuarantinedError)
-        return cls(key=key, kind=error.kind, message=str(error), quarantined=quarantined)
+        return cls(
+            key=key,
+            kind=error.kind,
+            message=str(error),
+            quarantined=isinstance(error, QuarantinedError),
+            duration=duration,
+            discontinuity=discontinuity,
+        )
 
 
 Outcome = ScoredSegment | FailedSegment

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.stream.clock import Clock, place
+from scanner.stream.clock import Clock, add_missing, place, place_picture, trailing
 from scanner.types import SegmentTimes
 
 TICK = Fraction(1, 90000)
@@ -105,6 +105,84 @@ def test_time_stamps_go_on_in_another_time_base() -> None:
     ) == [0, 4]
 
 
+def lost(clock: Clock, *sequences: int, seconds: int | None = 2, broken: int = -1) -> Clock:
+    """The clock after sequences that are missing; ``broken`` begins with a discontinuity."""
+    for sequence in sequences:
+        clock = add_missing(
+            clock,
+            sequence=sequence,
+            duration=None if seconds is None else Fraction(seconds),
+            discontinuity=sequence == broken,
+        )
+    return clock
+
+
+def after(*segments: SegmentTimes) -> Clock:
+    clock = Clock()
+    for sequence, segment in enumerate(segments):
+        clock, _ = place(clock, segment, sequence=sequence, discontinuity=False)
+    return clock
+
+
+def test_many_missing_sequences_in_a_row_keep_their_declared_length() -> None:
+    clock = lost(after(times(0)), *range(1, 31))
+
+    assert trailing(clock, 30).end == 64
+    assert place(clock, times(7, wrap_bits=64), sequence=31, discontinuity=True)[1] == 64
+    assert place(clock, times(0), sequence=31, discontinuity=False)[1] == 64
+
+
+def test_the_discontinuity_of_a_missing_sequence_applies_to_the_next_segment() -> None:
+    clock = lost(after(times(0)), 1, broken=1)
+
+    clock, offset = place(clock, times(62 * 90000), sequence=2, discontinuity=False)
+
+    assert offset == 6
+    assert place(clock, times(66 * 90000), sequence=3, discontinuity=False)[1] == 10
+
+
+def test_time_stamps_are_believed_where_they_agree_with_the_declared_length() -> None:
+    clock = lost(after(times(0)), *range(1, 31))
+
+    _, agreeing = place(clock, times(65 * 90000), sequence=31, discontinuity=False)
+    _, other = place(clock, times(80 * 90000), sequence=31, discontinuity=False)
+
+    assert (agreeing, other) == (65, 64)
+
+
+def test_missing_sequences_without_a_declared_length_are_estimated_beside_the_others() -> None:
+    clock = lost(lost(after(times(0)), 1, 2), 3, seconds=None)
+
+    assert trailing(clock, 4).end == 4 + 2 + 2 + 4 + 4
+
+
+def test_missing_sequences_before_the_first_segment_are_a_hole_of_their_declared_length() -> None:
+    clock = lost(Clock(), 7, 8)
+
+    assert place(clock, times(10**9), sequence=9, discontinuity=False)[1] == 4
+
+
+def test_a_segment_without_pictures_to_its_declared_end_is_a_hole_and_no_jump() -> None:
+    clock, _ = place(Clock(), times(0), sequence=0, discontinuity=False, declared=Fraction(24))
+
+    assert place(clock, times(25 * 90000), sequence=1, discontinuity=False)[1] == 25
+
+
+def test_a_sequence_that_is_reported_missing_after_its_hole_was_placed_changes_nothing() -> None:
+    clock = after(times(0), times(360000))
+
+    assert lost(clock, 1, broken=1) == clock
+
+
+def test_a_picture_stands_behind_the_declared_hole_and_hands_a_discontinuity_on() -> None:
+    clock = lost(after(times(0)), 1)
+
+    clock, start = place_picture(clock, sequence=2, length=Fraction(2), discontinuity=True)
+
+    assert (start, clock.end) == (6, 8)
+    assert place(clock, times(8 * 90000 + 7), sequence=3, discontinuity=False)[1] == 8
+
+
 def test_a_sequence_is_placed_once() -> None:
     clock, _ = place(Clock(), times(0), sequence=4, discontinuity=False)
 
@@ -190,6 +268,8 @@ def test_replay_from_json_is_equal_and_time_never_runs_backwards(
     clock, shown, sequence = Clock(), Fraction(0), -1
     for first, count, every, discontinuity, step in segments:
         raw, sequence = times(first, count, every), sequence + step
+        if step > 2:
+            clock = lost(clock, sequence - 1, seconds=step, broken=first % 7 and sequence - 1)
         restored = Clock.from_json(json.loads(json.dumps(clock.to_json())))
 
         after, offset = place(clock, raw, sequence=sequence, discontinuity=discontinuity)

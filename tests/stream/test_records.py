@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,15 +57,22 @@ def stream_inputs(draw: st.DrawFn) -> list[StreamInput]:
             medium=draw(st.sampled_from([{}, {Medium.CAMERA: 0.25, Medium.SCREEN: 0.75}])),
             discontinuity=draw(st.booleans()),
         )
+        declared: dict[str, Any] = {
+            "duration": draw(st.sampled_from([None, Fraction(2), Fraction(1001, 500)])),
+            "discontinuity": draw(st.booleans()),
+        }
+        scored = replace(scored, declared=declared["duration"])
         match draw(st.sampled_from(kinds)):
             case "scored":
                 inputs.append(scored)
             case "picture":
                 inputs.append(segment(sequence, {0: 0.5}, seconds=0, first_pts=0, still=True))
             case "failed":
-                inputs.append(failed(sequence, DamagedError("s: torn")))
+                torn = failed(sequence, DamagedError("s: torn"))
+                inputs.append(replace(torn, **declared))
             case "lost":
-                inputs.append(LostTurn(key=key, kind=draw(st.sampled_from([None, "transient"]))))
+                kind = draw(st.sampled_from([None, "transient"]))
+                inputs.append(LostTurn(key=key, kind=kind, **declared))
             case "missing":
                 inputs.append(MissingTurn(stream_id=STREAM, first=sequence, last=sequence))
             case "late":
