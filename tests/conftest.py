@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -46,6 +47,17 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             environment.delenv("PYTHONDONTWRITEBYTECODE")
             environment.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _loggers() -> Iterator[None]:
+    """Restore our loggers: a command that runs in this process configures them for good."""
+    loggers = [logging.getLogger(name) for name in ("scanner", "workers")]
+    before = [(log.level, log.handlers, log.propagate) for log in loggers]
+    yield
+    for log, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        log.setLevel(level)
+        log.handlers, log.propagate = handlers, propagate
 
 
 @pytest.fixture(scope="session")
