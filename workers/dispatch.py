@@ -178,7 +178,7 @@ class Dispatch:
         waiting = [s for s in self._streams.values() if s.lease is None and s.turns]
         if not waiting:
             return None
-        waiting.sort(key=lambda s: (not s.state.risk.running, s.ticket))
+        waiting.sort(key=lambda s: (not s.state.risk.open_incidents, s.ticket))
         self._leases += 1
         lease = Lease(number=self._leases, owner=owner, work=tuple(self._share(waiting)))
         self._deadlines[lease.number] = (lease, now + self._bounds.patience)

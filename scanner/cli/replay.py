@@ -17,11 +17,16 @@ from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import harmless, new_table
 from scanner.compose import compose
 from scanner.errors import SetupError
-from scanner.pipeline.replay import fold, inputs_of_lines, inputs_of_record
+from scanner.pipeline.replay import (
+    IncidentChanges,
+    fold,
+    inputs_of_lines,
+    inputs_of_record,
+    pair_incidents,
+)
 from scanner.report.lines import incident_line, read_lines
 from scanner.report.text import clock
 from scanner.risk.incident import Incident
-from scanner.risk.pairing import Pairing, pair_incidents
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import read_settings
 from scanner.stream.inputs import StreamInput
@@ -34,7 +39,7 @@ def replay_command(
     scores: Annotated[
         Path,
         typer.Argument(
-            help="What `scan --record` or `scan --json` wrote; - for standard input.",
+            help="Output of `scan --record` or `scan --json`; - for standard input.",
             show_default=False,
         ),
     ],
@@ -44,27 +49,27 @@ def replay_command(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Fold recorded scores again, and say which incidents another policy gains, loses and moves.
+    """Fold recorded scores again, and list incidents that another policy gains, loses or moves.
 
     Examples:
       streamwarden scan --json recordings/ > scores.jsonl
       streamwarden replay scores.jsonl --policy stricter.toml
     """
     settings = read_settings(config)
-    observed = _read_inputs(_rows(scores))
+    recorded = _read_inputs(_rows(scores))
     program = compose(settings)
-    before = after = fold(observed, program.policies)
+    before = after = fold(recorded, program.policies)
     if policy is not None:
-        after = fold(observed, compose_policies(read_settings(policy), program.manifests))
+        after = fold(recorded, compose_policies(read_settings(policy), program.manifests))
     changes = pair_incidents(before, after)
     if wants_json(as_json):
-        _tell_json(changes, after)
+        _print_json_changes(changes, after)
         return
-    _tell_people(changes, after)
+    _print_change_table(changes, after)
 
 
 def _read_inputs(rows: list[str]) -> Mapping[StreamId, Sequence[StreamInput]]:
-    """Return what was folded, from the lines of ``scan --json`` or from a recording."""
+    """Return the recorded inputs, from a recording or from the lines of ``scan --json``."""
     first = next((row for row in rows if row.strip()), "")
     if '"event"' in first and '"v"' in first:
         return inputs_of_record(rows)
@@ -76,13 +81,13 @@ def _rows(scores: Path) -> list[str]:
         return (
             sys.stdin.readlines() if str(scores) == "-" else scores.read_text("utf-8").split("\n")
         )
-    except (OSError, UnicodeDecodeError) as why:
+    except (OSError, UnicodeDecodeError) as error:
         raise SetupError(
-            f"{scores}: cannot be read ({why}); name a file that `scan --json` wrote"
-        ) from why
+            f"{scores}: cannot be read ({error}); name a file that `scan --json` wrote"
+        ) from error
 
 
-def _tell_json(changes: Pairing, after: tuple[Incident, ...]) -> None:
+def _print_json_changes(changes: IncidentChanges, after: tuple[Incident, ...]) -> None:
     rows: list[dict[str, Any]] = [
         {"change": "gained", **_row(incident)} for incident in changes.gained
     ]
@@ -100,7 +105,7 @@ def _row(incident: Incident) -> dict[str, Any]:
     return {"type": "incident", **asdict(incident_line(incident.stream_id, incident))}
 
 
-def _tell_people(changes: Pairing, after: tuple[Incident, ...]) -> None:
+def _print_change_table(changes: IncidentChanges, after: tuple[Incident, ...]) -> None:
     table = new_table(
         f"{len(after)} incidents with this policy",
         "change",

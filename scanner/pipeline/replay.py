@@ -1,4 +1,4 @@
-"""Recorded scores, folded again: which incidents other policies would have opened."""
+"""Replay: recorded scores folded again under other policies, and how the incidents differ."""
 
 from __future__ import annotations
 
@@ -33,12 +33,21 @@ from scanner.types import (
     Unseen,
 )
 
-__all__ = ["fold", "fold_inputs", "inputs_of_lines", "inputs_of_record", "sample_of_line"]
+__all__ = [
+    "IncidentChanges",
+    "IncidentPair",
+    "fold",
+    "fold_inputs",
+    "inputs_of_lines",
+    "inputs_of_record",
+    "pair_incidents",
+    "sample_of_line",
+]
 
 RECORDED = ModelRef(name="recorded", version="0")
-"""Model of scores whose line merged those of several models."""
+"""Model of recorded scores: a line has those of several models, merged."""
 NOT_FOLDED = frozenset({BETWEEN, "late"})
-"""Reasons of gaps that follow from the samples, or that were never folded."""
+"""Reasons of gaps that follow from the samples or were never folded."""
 
 
 def fold_inputs(
@@ -80,12 +89,12 @@ def inputs_of_record(rows: Iterable[str]) -> dict[StreamId, tuple[StreamInput, .
 
 
 def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, tuple[StreamInput, ...]]:
-    """Return the input of each path as the lines of ``scan --json`` tell it.
+    """Return the input of each path as far as the lines of ``scan --json`` have it.
 
     A path becomes one segment with all its frames and gaps. A path without a summary (its scan was
     interrupted) ends with its last frame. Stills have no duration and are left out.
     """
-    paths: dict[str, _Path] = defaultdict(_Path)
+    paths: dict[str, _RecordedPath] = defaultdict(_RecordedPath)
     for line in lines:
         match line:
             case FrameLine():
@@ -103,7 +112,7 @@ def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, tuple[StreamInput, 
 
 
 @dataclass(slots=True)
-class _Path:
+class _RecordedPath:
     frames: list[FrameLine] = field(default_factory=list)
     gaps: list[Unseen] = field(default_factory=list)
     summary: SummaryLine | None = None
@@ -114,8 +123,10 @@ class _Path:
         return summary is not None and summary.duration == 0.0 and not summary.peak_risk
 
 
-def _inputs(path: str, found: _Path) -> Iterator[StreamInput]:
-    frames = tuple(sorted((_scored(line) for line in found.frames), key=lambda frame: frame.at))
+def _inputs(path: str, found: _RecordedPath) -> Iterator[StreamInput]:
+    frames = tuple(
+        sorted((_frame_of_line(line) for line in found.frames), key=lambda frame: frame.at)
+    )
     last = max((*(frame.at for frame in frames), *(gap.span.end for gap in found.gaps)))
     end = last if found.summary is None else max(exact(found.summary.duration), last)
     yield ScoredSegment(
@@ -128,7 +139,7 @@ def _inputs(path: str, found: _Path) -> Iterator[StreamInput]:
     yield EndTurn(stream_id=StreamId(path), path=path)
 
 
-def _scored(line: FrameLine) -> ScoredFrame:
+def _frame_of_line(line: FrameLine) -> ScoredFrame:
     """Return the frame with the scores that were folded when the line was written."""
     at = exact_at(line)
     values = {Label(label): value for label, value in line.scores.items()}
@@ -148,10 +159,81 @@ def _scored(line: FrameLine) -> ScoredFrame:
 
 def sample_of_line(line: FrameLine) -> Sampled:
     """Return the observation that was folded when the line was written, except for scene cuts."""
-    frame = _scored(line)
+    frame = _frame_of_line(line)
     return Sampled(
         at=frame.at,
         values=frame.values,
         medium=frame.medium,
-        moving=frame.burst is not None,
+        is_burst=frame.burst is not None,
     )
+
+
+# Comparing incidents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentPair:
+    """One incident under two policies."""
+
+    before: Incident
+    after: Incident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentChanges:
+    """How two lists of incidents differ; each field is in order of time."""
+
+    gained: tuple[Incident, ...]
+    lost: tuple[Incident, ...]
+    moved: tuple[IncidentPair, ...]
+    """Pairs with another start or end."""
+    kept: tuple[IncidentPair, ...]
+    """Pairs with the same start and end."""
+
+
+def pair_incidents(before: Iterable[Incident], after: Iterable[Incident]) -> IncidentChanges:
+    """Pair incidents of one stream that share a label and touch in time, and return the changes.
+
+    Pairs that overlap longest are made first, and each incident is paired once. An open incident
+    has no end in time.
+    """
+    old, new = list(before), list(after)
+    candidates = [
+        (_overlap(o, n), i, j)
+        for i, o in enumerate(old)
+        for j, n in enumerate(new)
+        if _share_label(o, n)
+    ]
+    partner: dict[int, int] = {}
+    for overlap, i, j in sorted(candidates, key=lambda pair: (-pair[0], pair[1], pair[2])):
+        if overlap >= 0 and i not in partner and j not in partner.values():
+            partner[i] = j
+    both = sorted(
+        (IncidentPair(before=old[i], after=new[j]) for i, j in partner.items()),
+        key=lambda pair: pair.before.start,
+    )
+    return IncidentChanges(
+        gained=_by_start(one for j, one in enumerate(new) if j not in partner.values()),
+        lost=_by_start(one for i, one in enumerate(old) if i not in partner),
+        moved=tuple(pair for pair in both if _times(pair.before) != _times(pair.after)),
+        kept=tuple(pair for pair in both if _times(pair.before) == _times(pair.after)),
+    )
+
+
+def _share_label(one: Incident, other: Incident) -> bool:
+    return one.stream_id == other.stream_id and bool({*one.labels} & {*other.labels})
+
+
+def _overlap(one: Incident, other: Incident) -> Fraction | float:
+    """Return the seconds in both incidents; below 0 where they do not touch."""
+    ends = [incident.end for incident in (one, other) if incident.end is not None]
+    start = max(one.start, other.start)
+    return min(ends) - start if ends else float("inf")
+
+
+def _times(incident: Incident) -> tuple[Fraction, Fraction | None]:
+    return incident.start, incident.end
+
+
+def _by_start(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    return tuple(sorted(incidents, key=lambda incident: incident.start))

@@ -1,7 +1,8 @@
-"""Risk: a fold over what happens to a stream. Read ``fold.advance`` first.
+"""Risk: a fold over what happens to a stream. Read ``fold.fold_observation`` first.
 
-    Sampled | Gap | Signal | Tick | Ended  ->  advance  ->  StreamRisk, Opened | Extended | Closed
+    StreamRisk, Sampled | Gap | Signal | Stalled | Ended
+        -> fold_observation -> StreamRisk, Opened | Extended | Closed
 
-Pure: no clock, no I/O, times are exact fractions. The equations, the methods and what the defaults
-stand on are in ``docs/risk.md``.
+Pure: no clock and no I/O, and times are exact fractions. ``docs/risk.md`` has the equations, the
+methods and the evidence for the defaults.
 """

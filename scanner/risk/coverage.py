@@ -1,10 +1,10 @@
-"""Coverage: which parts of a stream were seen, and why the others were not. Low coverage never
-reads as low risk.
+"""Coverage: which parts of a stream were seen, and why the others were not (invariant "Coverage is
+reported").
 
-A sample covers backwards to the one before it, to a gap's end, or ``max_gap``, whichever is
-nearest: the seconds that the fold counts. The tail before a gap or the end has no later sample to
-cover it; it counts as seen when it is no longer than ``max_gap``, by which the sampler bounds every
-hole.
+A sample covers the time back to the sample before it, to a gap's end, or ``max_gap`` seconds,
+whichever is nearest: the seconds that the fold counts. The tail before a gap or the end has no
+later sample to cover it. It counts as seen if it is no longer than ``max_gap``, by which the
+sampler bounds every hole.
 """
 
 from __future__ import annotations
@@ -20,59 +20,64 @@ from scanner.types import GapReason, Medium, Span, Unseen
 __all__ = ["BETWEEN", "Coverage", "Stretch"]
 
 BETWEEN: Final = "between_samples"
-"""The reason of a hole that is there because samples lie far apart."""
+"""Reason of a hole between two samples that lie far apart."""
 FINEST: Final = 10**12
-"""A total with a larger denominator is rounded to a nanosecond: hostile time bases cannot make it
-grow for ever."""
+"""A total with a larger denominator is rounded to a nanosecond, so that hostile time bases cannot
+make it grow without limit."""
 RECENT: Final = 256
-"""So many spans are kept where nobody drains them; the totals stay right for ever."""
+"""Spans that are kept where nothing drains them; the totals stay exact."""
 
 Stretch = Span | Unseen
-"""A ``Span`` was seen, an ``Unseen`` was not."""
+"""A part of a stream: a ``Span`` was seen, an ``Unseen`` was not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What of a stream was seen, up to ``until``; bounded, however long the stream."""
+    """Which parts of a stream were seen, up to ``until``; bounded, however long the stream is."""
 
     until: Fraction = Fraction(0)
-    """All before this is accounted for."""
-    blind_until: Fraction | None = None
-    """Where the last gap ended: no later look covers anything before."""
+    """Everything before this is accounted for."""
+    gap_until: Fraction | None = None
+    """End of the last gap: no later sample covers anything before it."""
     sampled: bool = False
-    """``until`` is a sample, so that a short tail after it counts as seen."""
+    """True if ``until`` is the time of a sample, so that a short tail after it counts as seen."""
     seen: Fraction = Fraction(0)
-    """Seconds."""
+    """Seconds that were seen."""
     unseen: Mapping[str, Fraction] = field(default_factory=dict)
-    """Seconds for each reason."""
+    """Seconds that were not seen, by reason."""
     media: Mapping[Medium, float] = field(default_factory=dict)
-    """Seen seconds for each medium."""
+    """Seconds that were seen, by medium."""
     recent: tuple[Stretch, ...] = ()
-    """The latest spans in order, side by side; only the last one can still grow."""
+    """The latest parts, in order and adjacent; only the last one can still grow."""
 
-    def sample(self, at: Fraction, medium: Mapping[Medium, float], max_gap: Fraction) -> Coverage:
-        """Somebody looked at ``at``; inside a gap, that covers nothing."""
+    def add_sample(
+        self, at: Fraction, medium: Mapping[Medium, float], max_gap: Fraction
+    ) -> Coverage:
+        """Return the coverage after a sample at ``at``; one inside a gap covers nothing."""
         if at < self.until:
             return self
         start = max(self.until, at - max_gap)
-        covered = self._missed(start, BETWEEN)._saw(at)
-        return replace(covered, sampled=True, media=_added(self.media, medium, float(at - start)))
-
-    def gap(self, span: Span, reason: GapReason, max_gap: Fraction) -> Coverage:
-        """Nobody could look at the span. What of it was accounted for before stays as it was."""
+        covered = self._mark_unseen(start, BETWEEN)._mark_seen(at)
         return replace(
-            self._tail(span.start, max_gap)._missed(span.end, reason),
-            blind_until=max(span.end, self.until),
+            covered, sampled=True, media=_add_media(self.media, medium, float(at - start))
+        )
+
+    def add_gap(self, span: Span, reason: GapReason, max_gap: Fraction) -> Coverage:
+        """Return the coverage after a gap. A part of it that was accounted for before stays as it
+        was."""
+        return replace(
+            self._add_tail(span.start, max_gap)._mark_unseen(span.end, reason),
+            gap_until=max(span.end, self.until),
             sampled=False,
         )
 
     def end(self, at: Fraction, max_gap: Fraction) -> Coverage:
-        """The stream is over at ``at``."""
-        return self._tail(at, max_gap)
+        """Return the coverage of a stream that ends at ``at``."""
+        return self._add_tail(at, max_gap)
 
     def share(self, duration: Fraction) -> float:
-        """Which part of the duration was seen, 0 to 1; of no duration, all if anything was looked
-        at.
+        """Return the share of the duration that was seen, 0 to 1; of no duration, 1 if there was a
+        sample.
 
         >>> Coverage(until=Fraction(4), seen=Fraction(3)).share(Fraction(4))
         0.75
@@ -83,7 +88,7 @@ class Coverage:
 
     @property
     def medium_share(self) -> dict[Medium, float]:
-        """Which part of the time whose medium is known each medium took; sums to 1, or is empty."""
+        """Share of each medium in the seen time whose medium is known; sums to 1, or is empty."""
         total = sum(self.media.values())
         return (
             {medium: seconds / total for medium, seconds in self.media.items()}
@@ -92,40 +97,40 @@ class Coverage:
         )
 
     def drain(self) -> tuple[Coverage, tuple[Stretch, ...]]:
-        """The spans that are final, and the coverage without them."""
+        """Return the coverage without the parts that are final, and those parts."""
         return replace(self, recent=self.recent[-1:]), self.recent[:-1]
 
-    def _tail(self, to: Fraction, max_gap: Fraction) -> Coverage:
+    def _add_tail(self, to: Fraction, max_gap: Fraction) -> Coverage:
         if self.sampled and to - self.until <= max_gap:
-            return self._saw(to)
-        return self._missed(to, BETWEEN)
+            return self._mark_seen(to)
+        return self._mark_unseen(to, BETWEEN)
 
-    def _saw(self, to: Fraction) -> Coverage:
+    def _mark_seen(self, to: Fraction) -> Coverage:
         if to <= self.until:
             return self
         span = Span(start=self.until, end=to)
         return replace(
-            self, until=to, seen=_total(self.seen, span), recent=_appended(self.recent, span)
+            self, until=to, seen=_add_span(self.seen, span), recent=_append(self.recent, span)
         )
 
-    def _missed(self, to: Fraction, reason: GapReason) -> Coverage:
+    def _mark_unseen(self, to: Fraction, reason: GapReason) -> Coverage:
         if to <= self.until:
             return self
         span = Span(start=self.until, end=to)
-        unseen = {**self.unseen, reason: _total(self.unseen.get(reason, Fraction(0)), span)}
+        unseen = {**self.unseen, reason: _add_span(self.unseen.get(reason, Fraction(0)), span)}
         return replace(
             self,
             until=to,
             unseen=unseen,
-            recent=_appended(self.recent, Unseen(span=span, reason=reason)),
+            recent=_append(self.recent, Unseen(span=span, reason=reason)),
             sampled=False,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes."""
+        """Return the coverage as ``json.dumps`` takes it."""
         return {
             "until": dump_fraction(self.until),
-            "blind_until": dump_optional(self.blind_until),
+            "gap_until": dump_optional(self.gap_until),
             "sampled": self.sampled,
             "seen": dump_fraction(self.seen),
             "unseen": {reason: dump_fraction(seconds) for reason, seconds in self.unseen.items()},
@@ -135,10 +140,10 @@ class Coverage:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Coverage:
-        """The coverage that ``to_json`` wrote, equal to the bit."""
+        """Return the coverage that ``to_json`` wrote, equal to the bit."""
         return cls(
             until=load_fraction(data["until"]),
-            blind_until=load_optional(data["blind_until"]),
+            gap_until=load_optional(data["gap_until"]),
             sampled=data["sampled"],
             seen=load_fraction(data["seen"]),
             unseen={reason: load_fraction(seconds) for reason, seconds in data["unseen"].items()},
@@ -147,12 +152,12 @@ class Coverage:
         )
 
 
-def _total(seconds: Fraction, span: Span) -> Fraction:
+def _add_span(seconds: Fraction, span: Span) -> Fraction:
     total = seconds + span.length
     return total if total.denominator <= FINEST else round(total, 9)
 
 
-def _added(
+def _add_media(
     media: Mapping[Medium, float], medium: Mapping[Medium, float], seconds: float
 ) -> Mapping[Medium, float]:
     if not medium:
@@ -163,8 +168,8 @@ def _added(
     }
 
 
-def _appended(recent: tuple[Stretch, ...], new: Stretch) -> tuple[Stretch, ...]:
-    """With the new stretch, joined to the last one where both are of a kind."""
+def _append(recent: tuple[Stretch, ...], new: Stretch) -> tuple[Stretch, ...]:
+    """Append a part, or extend the last one if both are of the same kind."""
     last = recent[-1] if recent else None
     if isinstance(last, Span) and isinstance(new, Span):
         return (*recent[:-1], Span(start=last.start, end=new.end))

@@ -1,28 +1,45 @@
-"""The fold: one observation in, the stream's new risk and what changed out.
+"""The fold: one observation in, the stream's new risk and the events that it causes out.
+
+An observation is folded in steps, and the excursions that end in a step end for its reason:
+
+    every one   drop labels without a policy, signals that are over     withdrawn
+                let the unseen time before the observation pass         unseen
+    Sampled     fold each score into its label                          quiet
+    Gap         add it to the coverage                                  unseen
+    Signal      add it to the levels                                    quiet
+    Stalled     end every excursion, reset every level                  unseen
+    Ended       complete labels of a short stream, then end it          ended
 
 Pure, so any incident can be replayed and explained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Final
 
-from scanner.risk.excursion import at_end, fresh, looked, signalled, unseen
+from scanner.risk.excursion import (
+    complete_short_stream,
+    fold_label_sample,
+    fold_label_signal,
+    new_label_risk,
+    pass_unseen_time,
+)
 from scanner.risk.incident import Reason, RiskEvent
-from scanner.risk.medium import LOOKS, weight
-from scanner.risk.merging import merged
-from scanner.risk.method import FULL, Look
+from scanner.risk.medium import MEDIA_KEPT, weight_of
+from scanner.risk.merging import merge_excursions
+from scanner.risk.method import FULL, LabelSample
 from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, Stalled
 from scanner.risk.policy import Policies, Policy
 from scanner.risk.stream import LabelRisk, StreamRisk
+from scanner.types import Medium
 
 __all__ = ["fold_observation"]
 
-SIGNALS: Final = 32
+SIGNALS_IN_FORCE: Final = 32
 """Names of signals in force at once; when another comes, the oldest is dropped."""
 
 Step = Callable[[StreamRisk, Policies], StreamRisk]
@@ -31,12 +48,12 @@ Step = Callable[[StreamRisk, Policies], StreamRisk]
 def fold_observation(
     risk: StreamRisk, observation: Observation, policies: Policies
 ) -> tuple[StreamRisk, tuple[RiskEvent, ...]]:
-    """Fold one observation into the stream's risk and say what changed.
+    """Fold one observation into the stream's risk, and return the events that it causes.
 
     Time is ``observation.at``. The same observations in the same order give the same events, on any
-    machine and from any checkpoint. A second look at an instant that was looked at has no effect. A
-    look inside a gap (the next segment may begin a little before the end that the last one claimed)
-    counts, and covers nothing.
+    machine and from any checkpoint. A second sample of the same instant has no effect. A sample
+    inside a gap (a segment may begin a little before the end that the last one claimed) counts, and
+    covers nothing.
 
     Raises:
         ValueError: the observation is older than the risk (reorder segments first), or the stream
@@ -44,25 +61,27 @@ def fold_observation(
     """
     if observation.at < risk.settled:
         raise ValueError(
-            f"stream {risk.stream_id}: observation at {observation.at} s is older than its risk at {risk.settled} s"
+            f"stream {risk.stream_id}: observation at {observation.at} s is older than its risk"
+            f" at {risk.settled} s"
         )
     if risk.ended:
         raise ValueError(
-            f"stream {risk.stream_id}: ended at {risk.at} s, got an observation at {observation.at} s"
+            f"stream {risk.stream_id}: ended at {risk.at} s,"
+            f" got an observation at {observation.at} s"
         )
-    settled = _settled(risk, observation)
+    settled = _settled_time(risk, observation)
     now = replace(risk, at=max(risk.at, observation.at), settled=settled)
     events: tuple[RiskEvent, ...] = ()
     for reason, step in _steps(observation):
-        now, told = merged(now, step(now, policies), policies, reason)
-        events += told
+        now, caused = merge_excursions(now, step(now, policies), policies, reason)
+        events += caused
     return now, events
 
 
-def _settled(risk: StreamRisk, observation: Observation) -> Fraction:
-    """Return the time before which nothing may be folded any more.
+def _settled_time(risk: StreamRisk, observation: Observation) -> Fraction:
+    """Return the time before which no later observation may lie.
 
-    The frames after a gap may begin a little before its end; a stall says nothing of stream time.
+    The frames after a gap may begin a little before its end. A stall does not change stream time.
     """
     match observation:
         case Gap(span=span):
@@ -73,29 +92,29 @@ def _settled(risk: StreamRisk, observation: Observation) -> Fraction:
 
 
 def _steps(observation: Observation) -> Iterator[tuple[Reason, Step]]:
-    """What an observation does, in order; the reason is that of the excursions that end in the
-    step."""
-    yield Reason.WITHDRAWN, _kept
-    yield Reason.UNSEEN, partial(_waited, observation=observation)
+    """Yield the steps of an observation in order, each with the reason of excursions that end in
+    it."""
+    yield Reason.WITHDRAWN, _drop_expired
+    yield Reason.UNSEEN, partial(_pass_time, observation=observation)
     match observation:
         case Sampled():
-            yield Reason.QUIET, partial(_sampled, sampled=observation)
+            yield Reason.QUIET, partial(_fold_sample, sampled=observation)
         case Gap():
-            yield Reason.UNSEEN, partial(_blinded, gap=observation)
+            yield Reason.UNSEEN, partial(_fold_gap, gap=observation)
         case Signal():
-            yield Reason.QUIET, partial(_signalled, signal=observation)
+            yield Reason.QUIET, partial(_fold_signal, signal=observation)
         case Stalled():
-            yield Reason.UNSEEN, _stalled
+            yield Reason.UNSEEN, _fold_stall
         case Ended():
-            yield Reason.ENDED, _completed
-            yield Reason.ENDED, _ended
+            yield Reason.ENDED, _complete_labels
+            yield Reason.ENDED, _end_stream
 
 
-def _kept(risk: StreamRisk, policies: Policies) -> StreamRisk:
-    """Keep the labels that have a policy, and the signals that are in force.
+def _drop_expired(risk: StreamRisk, policies: Policies) -> StreamRisk:
+    """Drop labels without a policy, and signals that are no longer in force.
 
-    A label whose evidence is weighed differently now (another method, window, dwell, prior)
-    starts anew; its open excursion and its peaks stay.
+    A label whose policy has another basis now (method, window, dwell, prior) starts with no
+    evidence; its open excursion and its peaks stay.
     """
     signals = tuple(s for s in risk.signals if risk.at < s.until) if risk.signals else ()
     if all(
@@ -104,121 +123,126 @@ def _kept(risk: StreamRisk, policies: Policies) -> StreamRisk:
     ):
         return replace(risk, signals=signals) if signals != risk.signals else risk
     known = {label: state for label, state in risk.labels.items() if label in policies.labels}
-    anew = {
+    labels = {
         label: state
         if state.basis == policies.basis(label)
         else replace(
-            fresh(label, policies),
+            new_label_risk(label, policies),
             excursion=state.excursion,
             peak_level=state.peak_level,
             peak_risk=state.peak_risk,
         )
         for label, state in known.items()
     }
-    return replace(risk, labels=anew, signals=signals)
+    return replace(risk, labels=labels, signals=signals)
 
 
-def _waited(risk: StreamRisk, policies: Policies, observation: Observation) -> StreamRisk:
-    """After the unseen time that lies before the observation. A look covers ``max_gap`` backwards,
-    so less is unseen then; and it renews its labels' levels, so that only running incidents need to
-    be asked."""
+def _pass_time(risk: StreamRisk, policies: Policies, observation: Observation) -> StreamRisk:
+    """Let the unseen time before the observation pass.
+
+    A sample covers ``max_gap`` seconds before it, so they are not unseen. It also renews the levels
+    of its labels, so only labels with an excursion have to be checked.
+    """
     if not isinstance(observation, Sampled):
         return replace(
             risk,
             labels={
-                label: unseen(state, risk.at, label, policies)
+                label: pass_unseen_time(state, risk.at, label, policies)
                 for label, state in risk.labels.items()
             },
         )
-    if not risk.running:
+    if not risk.open_incidents:
         return risk
     until = observation.at - policies.max_gap
-    waited = {
-        label: unseen(state, until, label, policies)
+    passed = {
+        label: pass_unseen_time(state, until, label, policies)
         for label, state in risk.labels.items()
         if state.excursion is not None
     }
-    return replace(risk, labels={**risk.labels, **waited})
+    return replace(risk, labels={**risk.labels, **passed})
 
 
-def _sampled(risk: StreamRisk, policies: Policies, sampled: Sampled) -> StreamRisk:
-    again = sampled.moving or risk.sampled == sampled.at
-    media = risk.media if again or not sampled.medium else (*risk.media, sampled.medium)[-LOOKS:]
+def _fold_sample(risk: StreamRisk, policies: Policies, sampled: Sampled) -> StreamRisk:
+    media = _recent_media(risk, sampled)
     labels = dict(risk.labels)
     for label, value in sampled.values.items():
         policy = policies.labels.get(label)
         if policy is None:
             continue
-        before = labels.get(label) or fresh(label, policies)
+        before = labels.get(label) or new_label_risk(label, policies)
         if before.at == sampled.at:
             continue
-        look = Look(
-            start=_covered_from(before, sampled.at, risk.coverage.blind_until, policy),
+        sample = LabelSample(
+            start=_coverage_start(before, sampled.at, risk.coverage.gap_until, policy),
             at=sampled.at,
             llr=policy.llr(value),
-            weight=weight(media or (sampled.medium,), policy.when) if sampled.medium else FULL,
+            weight=weight_of(media or (sampled.medium,), policy.when) if sampled.medium else FULL,
             cut=sampled.cut,
         )
-        labels[label] = looked(before, look, risk.boost(label), label, policies)
-    if sampled.moving:
+        labels[label] = fold_label_sample(before, sample, risk.boost(label), label, policies)
+    if sampled.is_burst:
         return replace(risk, labels=labels)
-    coverage = risk.coverage.sample(sampled.at, sampled.medium, policies.max_gap)
+    coverage = risk.coverage.add_sample(sampled.at, sampled.medium, policies.max_gap)
     return replace(risk, labels=labels, media=media, sampled=sampled.at, coverage=coverage)
 
 
-def _covered_from(
-    before: LabelRisk, at: Fraction, blind_until: Fraction | None, policy: Policy
-) -> Fraction:
-    """Back to the look before, a gap's end, or ``hold``.
+def _recent_media(risk: StreamRisk, sampled: Sampled) -> tuple[Mapping[Medium, float], ...]:
+    if sampled.is_burst or risk.sampled == sampled.at or not sampled.medium:
+        return risk.media
+    return (*risk.media, sampled.medium)[-MEDIA_KEPT:]
 
-    The first look of a stream covers ``hold`` too.
-    """
+
+def _coverage_start(
+    before: LabelRisk, at: Fraction, gap_until: Fraction | None, policy: Policy
+) -> Fraction:
+    """Return where the seconds that a sample covers begin: at the sample before it, at a gap's end,
+    or ``hold`` seconds before it, which is also where those of a stream's first sample begin."""
     start = at - policy.hold
     if before.at is not None and before.at > start:
         start = before.at
-    return min(blind_until, at) if blind_until is not None and blind_until > start else start
+    return min(gap_until, at) if gap_until is not None and gap_until > start else start
 
 
-def _blinded(risk: StreamRisk, policies: Policies, gap: Gap) -> StreamRisk:
-    return replace(risk, coverage=risk.coverage.gap(gap.span, gap.reason, policies.max_gap))
+def _fold_gap(risk: StreamRisk, policies: Policies, gap: Gap) -> StreamRisk:
+    return replace(risk, coverage=risk.coverage.add_gap(gap.span, gap.reason, policies.max_gap))
 
 
-def _signalled(risk: StreamRisk, policies: Policies, signal: Signal) -> StreamRisk:
+def _fold_signal(risk: StreamRisk, policies: Policies, signal: Signal) -> StreamRisk:
     others = tuple(s for s in risk.signals if s.name != signal.name)
-    heard = replace(risk, signals=(*others, signal)[-SIGNALS:])
-    spoken = {
-        label: signalled(
-            heard.labels.get(label) or fresh(label, policies),
+    received = replace(risk, signals=(*others, signal)[-SIGNALS_IN_FORCE:])
+    changed = {
+        label: fold_label_signal(
+            received.labels.get(label) or new_label_risk(label, policies),
             risk.at,
-            heard.boost(label),
+            received.boost(label),
             label,
             policies,
         )
         for label in policies.labels
         if signal.labels is None or label in signal.labels
     }
-    return replace(heard, labels={**heard.labels, **spoken})
+    return replace(received, labels={**received.labels, **changed})
 
 
-def _stalled(risk: StreamRisk, policies: Policies) -> StreamRisk:
-    """Every excursion ends, and every level has to be shown anew when the stream resumes."""
-    forgotten = {
+def _fold_stall(risk: StreamRisk, policies: Policies) -> StreamRisk:
+    """End every excursion and reset every level."""
+    reset = {
         label: replace(state, state=policies.method(label).empty, level=None, excursion=None)
         for label, state in risk.labels.items()
     }
-    return replace(risk, labels=forgotten)
+    return replace(risk, labels=reset)
 
 
-def _completed(risk: StreamRisk, policies: Policies) -> StreamRisk:
-    short = {
-        label: at_end(state, risk.at, risk.boost(label), label, policies)
+def _complete_labels(risk: StreamRisk, policies: Policies) -> StreamRisk:
+    completed = {
+        label: complete_short_stream(state, risk.at, risk.boost(label), label, policies)
         for label, state in risk.labels.items()
     }
-    return replace(risk, labels=short)
+    return replace(risk, labels=completed)
 
 
-def _ended(risk: StreamRisk, policies: Policies) -> StreamRisk:
-    over = {label: replace(state, excursion=None) for label, state in risk.labels.items()}
+def _end_stream(risk: StreamRisk, policies: Policies) -> StreamRisk:
+    ended = {label: replace(state, excursion=None) for label, state in risk.labels.items()}
     return replace(
-        risk, labels=over, coverage=risk.coverage.end(risk.at, policies.max_gap), ended=True
+        risk, labels=ended, coverage=risk.coverage.end(risk.at, policies.max_gap), ended=True
     )

@@ -1,8 +1,8 @@
-"""Incidents: lasting excursions of a stream's risk, and the events that tell of them.
+"""Incidents: lasting excursions of a stream's risk, and the events that report them.
 
-A label's *excursion* runs from its opening to its closing. Excursions that overlap are one incident
-with several labels; it keeps the identity of the first and closes with the last. Shadow excursions
-make incidents of their own.
+A label's *excursion* lasts from its opening to its closing. Excursions that overlap are one
+incident with several labels: it keeps the identity of the first and closes with the last.
+Excursions in shadow make incidents of their own.
 """
 
 from __future__ import annotations
@@ -20,53 +20,54 @@ from scanner.types import Label, StreamId
 __all__ = ["Closed", "Extended", "Incident", "Opened", "Reason", "RiskEvent", "incident_id"]
 
 ID_LENGTH: Final = 16
-"""Hexadecimal digits: 64 bits, of which two in four thousand million incidents may be alike."""
+"""Hexadecimal digits of an incident's id: 64 bits, so that a collision is to be expected only among
+four thousand million incidents."""
 
 
 class Reason(StrEnum):
-    """Why an incident is over."""
+    """Reason for which an incident closed."""
 
     QUIET = "quiet"
-    """The level stayed low while people could see it."""
+    """The level stayed low for long enough, in time that was seen."""
     UNSEEN = "unseen"
-    """Nobody could look for too long; what became of it is not known."""
+    """Too much time was not seen; how the incident continued is not known."""
     ENDED = "ended"
-    """The stream is over."""
+    """The stream ended."""
     WITHDRAWN = "withdrawn"
-    """The label has no policy any more."""
+    """The label's policy was removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """What is known of one incident. Delivered by (id, revision)."""
+    """One incident as of one revision; deliveries are identified by (id, revision)."""
 
     id: str
-    """Stable on replay: a hash of the stream, the first label and the opening."""
+    """Hash of the stream, the first label and the opening; the same on replay."""
     stream_id: StreamId
     label: Label
-    """The leading one: the most severe; among equals, the first."""
+    """The leading label: the most severe one, and the first of equals."""
     labels: tuple[Label, ...]
-    """In the order in which they joined."""
+    """All labels, in the order in which they joined."""
     category: str
-    """The leading label's."""
+    """Category of the leading label."""
     severity: int
     start: Fraction
-    """When it was first seen; may lie before it was known."""
+    """Time of the first sample that supports it; may lie before ``opened``."""
     opened: Fraction
-    """The sample at which it was known."""
+    """Time of the sample at which it became known."""
     end: Fraction | None = None
-    """When it was last seen; None while it runs."""
+    """Time at which it was last seen; None while it is open."""
     peak: float
     """The highest risk of any of its labels so far."""
     revision: int = 1
     reason: Reason | None = None
-    """Why it is over; None while it runs."""
+    """Reason for which it closed; None while it is open."""
     shadow: bool = False
 
     def __post_init__(self) -> None:
         if not self.start <= self.opened:
             raise ValueError(
-                f"incident {self.id}: starts at {self.start} s, after it was known at {self.opened} s"
+                f"incident {self.id}: starts at {self.start} s, after it opened at {self.opened} s"
             )
         if self.end is not None and not self.start <= self.end:
             raise ValueError(
@@ -74,7 +75,7 @@ class Incident:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes."""
+        """Return the incident as ``json.dumps`` takes it."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             **data,
@@ -86,7 +87,7 @@ class Incident:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Incident:
-        """The incident that ``to_json`` wrote."""
+        """Return the incident that ``to_json`` wrote."""
         exact = {
             "labels": tuple(data["labels"]),
             "start": load_fraction(data["start"]),
@@ -99,7 +100,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A new incident is known."""
+    """A new incident opened."""
 
     at: Fraction
     incident: Incident
@@ -107,8 +108,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """A running incident has a further label (told at once), or grew longer or higher (told every
-    ``Policies.retell``)."""
+    """An open incident has a further label (reported at once), or grew longer or higher (reported
+    every ``Policies.retell`` seconds)."""
 
     at: Fraction
     incident: Incident
@@ -116,7 +117,7 @@ class Extended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """An incident is over; this revision is its last."""
+    """An incident closed; this revision is its last."""
 
     at: Fraction
     incident: Incident
@@ -126,9 +127,10 @@ RiskEvent = Opened | Extended | Closed
 
 
 def incident_id(stream_id: StreamId, label: Label, opened: Fraction) -> str:
-    """The identity of the incident that a label opens.
+    """Return the identity of the incident that a label opens.
 
-    >>> incident_id(StreamId("s"), Label("fire"), Fraction(5, 2)) == incident_id(StreamId("s"), Label("fire"), Fraction(10, 4))
+    >>> stream, fire = StreamId("s"), Label("fire")
+    >>> incident_id(stream, fire, Fraction(5, 2)) == incident_id(stream, fire, Fraction(10, 4))
     True
     """
     return sha256(f"{stream_id}\0{label}\0{opened}".encode("utf-8", "surrogatepass")).hexdigest()[

@@ -1,8 +1,8 @@
-"""How much a look counts for a policy that names media, decided before the fold.
+"""How much a sample counts for a policy that names media, decided before the fold.
 
-Gating after the fold opened an incident on 299 of 300 harmless switches from game to camera: the
-level of the game was still there when the gate opened. A look that does not count leaves nothing
-behind, so a switch re-arms within D.
+A gate after the fold opened an incident on 299 of 300 harmless switches from game to camera,
+because the level of the game was still there when the gate opened. A sample that does not count
+changes no state, so after a switch the label can open again within the evidence floor.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import Final
 from scanner.risk.method import FULL
 from scanner.types import Medium
 
-__all__ = ["COUNTS", "LOOKS", "mass", "weight"]
+__all__ = ["COUNTS", "MEDIA_KEPT", "probability_of", "weight_of"]
 
-LOOKS: Final = 3
-"""The weight is the median over so many looks: one doubtful picture changes nothing."""
+MEDIA_KEPT: Final = 3
+"""The weight is the median over the latest samples, this many: a single doubtful picture changes
+nothing."""
 COUNTS: Final = FULL // 2
-"""A look with this weight or more is one that saw what the policy asks for."""
+"""A sample with this weight or more counts as one of a medium that the policy names."""
 
 
-def mass(medium: Mapping[Medium, float], when: frozenset[Medium] | None) -> float:
-    """The probability that the picture is of a medium that counts; 1 where the policy or the model
-    does not tell.
+def probability_of(medium: Mapping[Medium, float], when: frozenset[Medium] | None) -> float:
+    """Return the probability that a picture is of one of the media ``when``; 1 where the policy
+    names none or no model tells the medium.
 
-    >>> mass({Medium.CAMERA: 0.75, Medium.SCREEN: 0.25}, frozenset({Medium.CAMERA}))
+    >>> probability_of({Medium.CAMERA: 0.75, Medium.SCREEN: 0.25}, frozenset({Medium.CAMERA}))
     0.75
     """
     if when is None or not medium:
@@ -33,13 +34,14 @@ def mass(medium: Mapping[Medium, float], when: frozenset[Medium] | None) -> floa
     return sum(share for name, share in medium.items() if name in when)
 
 
-def weight(recent: Sequence[Mapping[Medium, float]], when: frozenset[Medium] | None) -> int:
-    """Weight of the latest of the recent looks, 0 to ``FULL``; of two looks the lower one.
+def weight_of(recent: Sequence[Mapping[Medium, float]], when: frozenset[Medium] | None) -> int:
+    """Return the weight of the latest of the recent samples, 0 to ``FULL``: the median, and the
+    lower one of two.
 
-    >>> weight([{Medium.SCREEN: 1.0}, {Medium.CAMERA: 1.0}], frozenset({Medium.CAMERA}))
+    >>> weight_of([{Medium.SCREEN: 1.0}, {Medium.CAMERA: 1.0}], frozenset({Medium.CAMERA}))
     0
     """
     if when is None or not recent:
         return FULL
-    masses = sorted(mass(medium, when) for medium in recent)
-    return min(round(masses[(len(masses) - 1) // 2] * FULL), FULL)
+    probabilities = sorted(probability_of(medium, when) for medium in recent)
+    return min(round(probabilities[(len(probabilities) - 1) // 2] * FULL), FULL)

@@ -1,5 +1,5 @@
-"""Excursions of labels become incidents of the stream: overlapping ones are one, and those in
-shadow stay apart."""
+"""Excursions of labels become incidents of the stream: those that overlap are one incident, and
+those in shadow stay separate."""
 
 from __future__ import annotations
 
@@ -9,42 +9,41 @@ from fractions import Fraction
 
 from scanner.risk.incident import Closed, Extended, Incident, Opened, Reason, RiskEvent, incident_id
 from scanner.risk.policy import Policies
-from scanner.risk.stream import Excursion, LabelRisk, Running, StreamRisk
+from scanner.risk.stream import Excursion, LabelRisk, OpenIncident, StreamRisk
 from scanner.types import Label
 
-__all__ = ["merged"]
+__all__ = ["merge_excursions"]
 
 Excursions = Mapping[Label, Excursion]
 
 
-def merged(
+def merge_excursions(
     before: StreamRisk, after: StreamRisk, policies: Policies, reason: Reason
 ) -> tuple[StreamRisk, tuple[RiskEvent, ...]]:
-    """Bring the incidents of ``after`` in line with its excursions and say what changed since
-    ``before``.
+    """Update the incidents of ``after`` to its excursions, and return the events that this causes.
 
-    ``reason`` is why the excursions that are gone are over. An excursion that begins in the same
-    observation in which the last other one ends carries the incident on.
+    ``reason`` is the reason of excursions that were open in ``before`` and are over. An excursion
+    that opens with the observation that ends the last other one continues the incident.
     """
-    if not before.running and all(state.excursion is None for state in after.labels.values()):
+    if not before.open_incidents and all(
+        state.excursion is None for state in after.labels.values()
+    ):
         return after, ()
-    running: list[Running] = []
+    incidents: list[OpenIncident] = []
     events: list[RiskEvent] = []
     for shadow in (False, True):
-        old = next((r for r in before.running if r.incident.shadow is shadow), None)
+        old = next((one for one in before.open_incidents if one.incident.shadow is shadow), None)
         was, now = _excursions(before.labels, shadow), _excursions(after.labels, shadow)
         if old is None:
-            new, told = _opened(now, after, policies) if now else (None, ())
+            new, caused = _open(now, after, policies) if now else (None, ())
         elif now:
-            new, told = _continued(old, {**was, **now}, after, policies)
+            new, caused = _continue(old, {**was, **now}, after, policies)
         else:
-            new, told = (
-                None,
-                _closed(_grown(old, was, policies), before, after.at, policies, reason),
-            )
-        running += () if new is None else (new,)
-        events += told
-    return replace(after, running=tuple(running)), tuple(events)
+            grown = _grow(old, was, policies)
+            new, caused = None, _close(grown, before, after.at, policies, reason)
+        incidents += () if new is None else (new,)
+        events += caused
+    return replace(after, open_incidents=tuple(incidents)), tuple(events)
 
 
 def _excursions(labels: Mapping[Label, LabelRisk], shadow: bool) -> Excursions:
@@ -55,9 +54,9 @@ def _excursions(labels: Mapping[Label, LabelRisk], shadow: bool) -> Excursions:
     }
 
 
-def _opened(
+def _open(
     now: Excursions, stream: StreamRisk, policies: Policies
-) -> tuple[Running, Sequence[RiskEvent]]:
+) -> tuple[OpenIncident, Sequence[RiskEvent]]:
     labels = tuple(label for label in policies.by_severity() if label in now)
     first = now[labels[0]]
     incident = Incident(
@@ -72,27 +71,27 @@ def _opened(
         peak=max(e.peak for e in now.values()),
         shadow=first.shadow,
     )
-    running = Running(incident=incident, last=max(e.last for e in now.values()), told_at=stream.at)
-    return running, (Opened(at=stream.at, incident=incident),)
+    last = max(e.last for e in now.values())
+    new = OpenIncident(incident=incident, last=last, reported_at=stream.at)
+    return new, (Opened(at=stream.at, incident=incident),)
 
 
-def _continued(
-    old: Running, excursions: Excursions, stream: StreamRisk, policies: Policies
-) -> tuple[Running, Sequence[RiskEvent]]:
-    grown = _grown(old, excursions, policies)
-    if not _worth_telling(old, grown, stream.at, policies.retell):
+def _continue(
+    old: OpenIncident, excursions: Excursions, stream: StreamRisk, policies: Policies
+) -> tuple[OpenIncident, Sequence[RiskEvent]]:
+    grown = _grow(old, excursions, policies)
+    if not _is_worth_reporting(old, grown, stream.at, policies.retell):
         return grown, ()
     incident = replace(grown.incident, revision=grown.incident.revision + 1)
-    return Running(incident=incident, last=grown.last, told_at=stream.at), (
-        Extended(at=stream.at, incident=incident),
-    )
+    new = OpenIncident(incident=incident, last=grown.last, reported_at=stream.at)
+    return new, (Extended(at=stream.at, incident=incident),)
 
 
-def _closed(
-    grown: Running, before: StreamRisk, at: Fraction, policies: Policies, reason: Reason
+def _close(
+    grown: OpenIncident, before: StreamRisk, at: Fraction, policies: Policies, reason: Reason
 ) -> Sequence[RiskEvent]:
     incident = grown.incident
-    end = max(_end(before, grown.last, at, reason, policies), incident.start)
+    end = max(_end_of(before, grown.last, at, reason, policies), incident.start)
     return (
         Closed(
             at=at,
@@ -101,7 +100,8 @@ def _closed(
     )
 
 
-def _grown(old: Running, excursions: Excursions, policies: Policies) -> Running:
+def _grow(old: OpenIncident, excursions: Excursions, policies: Policies) -> OpenIncident:
+    """Add labels, start, end and peak of the excursions to the incident."""
     incident = old.incident
     joined = [
         label
@@ -124,21 +124,23 @@ def _grown(old: Running, excursions: Excursions, policies: Policies) -> Running:
     )
 
 
-def _worth_telling(old: Running, grown: Running, at: Fraction, retell: Fraction) -> bool:
+def _is_worth_reporting(
+    old: OpenIncident, grown: OpenIncident, at: Fraction, retell: Fraction
+) -> bool:
     if grown.incident.labels != old.incident.labels:
         return True
     grew = grown.last > old.last or grown.incident.peak > old.incident.peak
-    return grew and at - old.told_at >= retell
+    return grew and at - old.reported_at >= retell
 
 
-def _end(
+def _end_of(
     old: StreamRisk, last: Fraction, at: Fraction, reason: Reason, policies: Policies
 ) -> Fraction:
-    """When an incident was last seen.
+    """Return when an incident was last seen.
 
-    One that the last sample of a stream still carries lasts to the stream's end.
+    One that the last sample of a stream still supports lasts to the stream's end.
     """
-    carried = old.coverage.sampled and old.coverage.until == last
-    if reason is Reason.ENDED and carried and at - last <= policies.max_gap:
+    supported = old.coverage.sampled and old.coverage.until == last
+    if reason is Reason.ENDED and supported and at - last <= policies.max_gap:
         return at
     return last

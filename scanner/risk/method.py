@@ -1,8 +1,8 @@
-"""The contract of a method: how looks at one label become its level.
+"""The contract of a method: how samples of one label become its level.
 
 A new method is one file in ``scanner.risk.methods`` and one line in its table. Its state is frozen;
-``dump`` gives what ``json.dumps`` takes and ``load`` makes an equal state of it. A method knows
-nothing of thresholds, incidents or other labels.
+``dump`` returns it as ``json.dumps`` takes it, and ``load`` returns an equal state. A method does
+not know thresholds, incidents or other labels.
 """
 
 from __future__ import annotations
@@ -10,95 +10,97 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-__all__ = ["FULL", "Look", "Method", "Support", "weighted"]
+__all__ = ["FULL", "LabelSample", "Method", "Support", "weigh_seconds"]
 
 FULL: Final = 1024
-"""The weight of a look that counts whole.
+"""The weight of a sample that counts in full.
 
 Weights are whole numbers, so that weighted seconds stay exact and cheap.
 """
 
 
-class Look(NamedTuple):
-    """One look at one label (a tuple, because the fold makes many of them)."""
+class LabelSample(NamedTuple):
+    """One sample of a stream, for one label (a tuple, because the fold makes many of them)."""
 
     start: Fraction
-    """It covers ``(start, at]``: back to the look before, a gap's end, or ``hold``, whichever is
-    nearest."""
+    """The sample covers ``(start, at]``: back to the sample before, a gap's end, or ``hold``,
+    whichever is nearest."""
     at: Fraction
     llr: float
-    """Log-likelihood ratio: the score's logit less the training prior's."""
+    """Log-likelihood ratio: the score's logit minus that of the training prior."""
     weight: int
-    """How much it counts, 0 to ``FULL``: the probability that the picture is of a medium that
-    counts."""
+    """How much the sample counts, 0 to ``FULL``: the probability that the picture is of a medium
+    that the policy names."""
     cut: bool
-    """A scene begins with it, as far as anybody knows."""
+    """A scene is known to begin with this sample."""
 
     @property
     def seconds(self) -> Fraction:
-        """Covered seconds, weighted."""
-        return weighted(self.at - self.start, self.weight)
+        """The covered seconds, weighted."""
+        return weigh_seconds(self.at - self.start, self.weight)
 
 
 class Support(NamedTuple):
-    """The looks that carry a level."""
+    """The samples on which a level rests."""
 
     first: Fraction
+    """Time of the first of them."""
     last: Fraction
+    """Time of the last of them."""
 
 
 S = TypeVar("S")
 
 
 class Method(Protocol[S]):
-    """Turns looks into a level.
+    """Turns samples into a level.
 
     A frozen dataclass that holds parameters only: the policy's ``window`` and ``dwell`` (seconds)
-    and the numbers of its own that ``tuning`` may name; it refuses values that it cannot work with
-    (``ValueError``).
+    and the parameters of its own that ``tuning`` may name. It raises ``ValueError`` for values that
+    it cannot work with.
     """
 
     @property
     def empty(self) -> S:
-        """The state of a label that nobody has looked at."""
+        """The state of a label without samples."""
         ...
 
-    def see(self, state: S, look: Look) -> S:
-        """The state after one more look.
+    def update(self, state: S, sample: LabelSample) -> S:
+        """Return the state after one more sample.
 
-        Looks come in order of time, and two never have the same ``at``.
+        Samples come in order of time, and no two have the same ``at``.
         """
         ...
 
     def level(self, state: S) -> float | None:
-        """Log-odds of evidence as of the last look, or None while fewer than ``dwell`` seconds were
-        seen."""
+        """Return the log-odds of evidence as of the latest sample, or None while fewer than
+        ``dwell`` seconds were seen."""
         ...
 
     def short_level(self, state: S) -> float | None:
-        """The level of a stream that ended before ``dwell`` seconds of it could be seen: of two
-        looks at least, else None."""
+        """Return the level of a stream that ended before ``dwell`` seconds of it were seen; None
+        with fewer than two samples."""
         ...
 
     def support(self, state: S) -> Support | None:
-        """First and last of the looks that carry the level; None where there are none."""
+        """Return the first and last sample on which the level rests, or None without samples."""
         ...
 
     @staticmethod
     def dump(state: S) -> Any:
-        """The state as ``json.dumps`` takes it."""
+        """Return the state as ``json.dumps`` takes it."""
         ...
 
     @staticmethod
     def load(data: Any) -> S:
-        """The state that ``dump`` gave, equal to the bit."""
+        """Return the state that ``dump`` wrote, equal to the bit."""
         ...
 
 
-def weighted(seconds: Fraction, weight: int) -> Fraction:
-    """Seconds that count with a weight.
+def weigh_seconds(seconds: Fraction, weight: int) -> Fraction:
+    """Return seconds multiplied by a weight of at most ``FULL``.
 
-    >>> weighted(Fraction(2), FULL // 4)
+    >>> weigh_seconds(Fraction(2), FULL // 4)
     Fraction(1, 2)
     """
     return seconds if weight == FULL else seconds * Fraction(weight, FULL)

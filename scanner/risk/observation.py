@@ -1,4 +1,5 @@
-"""What the fold takes: everything that happens to a stream, each at its time on the stream's clock."""
+"""Observations, the input of the fold: what happens to a stream, each at its time on the stream's
+clock."""
 
 from __future__ import annotations
 
@@ -16,20 +17,19 @@ __all__ = ["Ended", "Gap", "Observation", "Sampled", "Signal", "Stalled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled:
-    """One instant was looked at: all labels, and of which medium the picture is."""
+    """One sample: its score of each label, and the medium of its picture."""
 
     at: Fraction
     values: Mapping[Label, float]
     """Calibrated probabilities in [0, 1]."""
     medium: Mapping[Medium, float] = field(default_factory=dict)
-    """Probabilities that sum to 1; empty where no model tells the medium."""
+    """Probability of each medium, which sum to 1; empty where no model tells the medium."""
     cut: bool = False
-    """A new scene is known to begin with this picture; only the cut-aware method asks."""
-    moving: bool = False
-    """A burst ends here.
+    """A new scene is known to begin with this sample; only the cut-aware method uses it."""
+    is_burst: bool = False
+    """True for a burst, which ends here.
 
-    Only its labels were looked at; the frames beside it tell what was covered, and of which medium
-    it is.
+    It has scores of some labels only; coverage and medium come from the frames around it.
     """
 
     def __post_init__(self) -> None:
@@ -40,34 +40,34 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Nobody could look at a span, and why. It is folded when the span is over."""
+    """A span that could not be seen, with the reason. It is folded when the span is over."""
 
     span: Span
     reason: GapReason
 
     @property
     def at(self) -> Fraction:
-        """The span's end: what lies before it is accounted for."""
+        """End of the span: everything before it is accounted for."""
         return self.span.end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Something other than the picture speaks for or against labels: a viewer's report, the chat, a
+    """Evidence for or against labels that is not in the picture: a viewer's report, the chat, a
     fact about the account."""
 
     at: Fraction
     name: str
-    """Which signal it is; a later one of the same name takes its place."""
+    """Identifies the signal; a later one of the same name replaces it."""
     ratio: float
-    """Likelihood ratio: how many times likelier the signal is where the label is true.
+    """Likelihood ratio: how many times more likely the signal is where the label is true.
 
-    Above 1 speaks for it.
+    Above 1 it is evidence for the label.
     """
     until: Fraction
-    """In force from ``at`` until here."""
+    """The signal is in force from ``at`` until here."""
     labels: frozenset[Label] | None = None
-    """None: all labels."""
+    """The labels that it concerns; None for all."""
 
     def __post_init__(self) -> None:
         if not (self.ratio > 0.0 and isfinite(self.ratio)):
@@ -81,11 +81,11 @@ class Signal:
 
     @property
     def boost(self) -> float:
-        """What it adds to a level."""
+        """Log-odds that the signal adds to a level."""
         return log(self.ratio)
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes."""
+        """Return the signal as ``json.dumps`` takes it."""
         labels = None if self.labels is None else sorted(self.labels)
         return {
             "at": dump_fraction(self.at),
@@ -97,7 +97,7 @@ class Signal:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Signal:
-        """The signal that ``to_json`` wrote."""
+        """Return the signal that ``to_json`` wrote."""
         labels = None if data["labels"] is None else frozenset(data["labels"])
         return cls(
             at=load_fraction(data["at"]),
@@ -110,7 +110,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stalled:
-    """Nothing usable has arrived for long; ``at`` is how far stream time has come.
+    """Nothing usable has arrived for a long time; ``at`` is how far stream time has come.
 
     Open incidents end as unseen. Stream time does not move: a stall is measured on the wall clock.
     """
@@ -120,7 +120,7 @@ class Stalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The stream is over; ``at`` is its duration. Nothing follows."""
+    """The stream is over; ``at`` is its duration. No observation follows."""
 
     at: Fraction
 

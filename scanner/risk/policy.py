@@ -1,7 +1,7 @@
-"""The operator's thresholds: from when on a label is an incident, and when it is over.
+"""The operator's thresholds: when an incident of a label opens, and when it closes.
 
-Defaults come from a simulation; streams of labelled footage confirm the method, and are too few
-hours for the rate (``docs/risk.md``, ``docs/evaluation.md``).
+Defaults come from a simulation. Streams of labelled footage confirm the method, and are too short
+to confirm the rate of false incidents (``docs/risk.md``, ``docs/evaluation.md``).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from scanner.types import Label, Medium
 __all__ = ["Policies", "Policy", "logit", "sigmoid"]
 
 CLIP: Final = 1e-7
-"""Probabilities are held this far from 0 and 1 before their logit is taken."""
+"""Least distance of a probability from 0 and 1 before its logit is taken."""
 
 
 def logit(p: float) -> float:
-    """Log-odds of a probability, clipped away from 0 and 1.
+    """Return the log-odds of a probability, clipped away from 0 and 1.
 
     >>> logit(0.5)
     0.0
@@ -35,7 +35,7 @@ def logit(p: float) -> float:
 
 
 def sigmoid(x: float) -> float:
-    """The probability with these log-odds; never overflows.
+    """Return the probability with these log-odds, without overflow.
 
     >>> sigmoid(0.0), sigmoid(-1e9)
     (0.5, 0.0)
@@ -48,51 +48,53 @@ def sigmoid(x: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an operator wants of one label."""
+    """Thresholds and parameters of one label."""
 
     category: str
-    """Where the taxonomy files the label."""
+    """Category of the label in the taxonomy."""
     severity: int = 1
-    """0 to 3."""
+    """Severity, 0 to 3."""
     open: float = 3.2
-    """The level (log-odds of evidence) at which an incident opens."""
+    """Level (log-odds of evidence) at which an incident opens."""
     close_margin: float = 1.0
-    """It closes when the level stays this far below ``open`` ..."""
+    """An incident closes when the level stays this far below ``open`` ..."""
     close_after: Fraction = Fraction(10)
-    """... for so many seconds that were seen."""
+    """... for this many seconds that were seen."""
     unseen_end: Fraction = Fraction(30)
-    """It ends, for another reason, when nobody looked for so long."""
+    """An incident ends, as ``unseen``, after this many seconds that were not seen."""
     window: Fraction = Fraction(12)
-    """Nothing older counts (seconds; W)."""
+    """Seconds before the latest sample that count (W)."""
     dwell: Fraction = Fraction(5, 2)
-    """The evidence floor: no level is known before so many seconds were seen (D).
+    """The evidence floor: no level is known before this many seconds were seen (D).
 
-    Above ``hold`` it asks for two looks.
+    A value above ``hold`` needs two samples.
     """
     hold: Fraction = Fraction(2)
-    """A look covers at most so many seconds before it; the sampler's ``max_gap``."""
+    """Most seconds that a sample covers before it; the sampler's ``max_gap``."""
     method: str = "dwell"
+    """Name of the method that turns samples into a level."""
     tuning: Mapping[str, float] = field(default_factory=dict)
     """Further parameters of the method."""
     live_prior: float = 1 / 360
-    """How much of the time the label is true on live streams."""
+    """Share of the time in which the label is true on live streams."""
     training_prior: float = 0.5
-    """The prior that the scores' calibration assumes; from the model's manifest."""
+    """Prior that the scores' calibration assumes; from the model's manifest."""
     a: float = 1.0
     b: float = 0.0
     """``risk = sigmoid(logit(live_prior) + a level + b)``, fitted on windows of labelled streams.
-    As long as they are 1 and 0, risk is an order and not a probability."""
+    While they are 1 and 0, risk is an order and not a probability."""
     when: frozenset[Medium] | None = None
-    """The media that count; None: all. A weapon in a rendered game is not a weapon on camera."""
+    """The media that count, None for all: a weapon in a rendered game is not a weapon on camera."""
     may_open_on_signal: bool = False
-    """Whether a signal may open an incident while no level is known."""
+    """True if a signal may open an incident while no level is known."""
     still: float = 0.9
-    """A still picture is flagged at this probability."""
+    """Probability at which a still picture is flagged."""
     pre_roll: Fraction = Fraction(5)
+    """Seconds that a clip shows before the incident."""
     post_roll: Fraction = Fraction(5)
-    """Seconds that a clip shows before and after the incident."""
+    """Seconds that a clip shows after the incident."""
     shadow: bool = False
-    """Scored, recorded and evaluated, never delivered."""
+    """True if incidents of the label are recorded and evaluated, and never delivered."""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -119,28 +121,28 @@ class Policy:
 
     @property
     def fitted(self) -> bool:
-        """Whether ``risk`` is a probability; before, it only orders."""
+        """True if ``risk`` is a probability; before the fit it is only an order."""
         return (self.a, self.b) != (1.0, 0.0)
 
     @property
     def close(self) -> float:
-        """Below this level an incident grows quiet."""
+        """Level below which the time until an incident closes is counted."""
         return self.open - self.close_margin
 
     def llr(self, value: float) -> float:
-        """The log-likelihood ratio that a score stands for."""
+        """Return the log-likelihood ratio of a score."""
         return logit(value) - logit(self.training_prior)
 
     @property
     def unknown(self) -> float:
-        """The level that signals add to while none is known: that of the live prior."""
+        """Level to which signals add while none is known: that of the live prior."""
         return logit(self.live_prior) - logit(self.training_prior)
 
     def risk(self, level: float | None, boost: float = 0.0) -> float:
-        """The probability that the label is true now, given its level and the log-ratio of the
-        signals in force.
+        """Return the probability that the label is true now, given its level and the log-ratio of
+        the signals in force.
 
-        An unknown level is the prior and never lowers it.
+        The risk of an unknown level is the prior, or higher where a signal raises it.
         """
         prior = logit(self.live_prior)
         if level is None:
@@ -149,22 +151,23 @@ class Policy:
 
     @property
     def basis(self) -> str:
-        """Name of the method and everything that weighs its evidence, equal for equal values."""
+        """Name of the method with a hash of all parameters that weigh its evidence."""
         tuning = sorted(self.tuning.items())
-        weighed = (self.window, self.dwell, self.hold, self.training_prior, tuning)
-        return f"{self.method}:{sha256(repr(weighed).encode()).hexdigest()[:12]}"
+        parameters = (self.window, self.dwell, self.hold, self.training_prior, tuning)
+        return f"{self.method}:{sha256(repr(parameters).encode()).hexdigest()[:12]}"
 
     def build(self) -> Method[Any]:
-        """The method with this policy's parameters.
+        """Return the method with this policy's parameters.
 
         Raises:
-            ValueError: ``tuning`` names what the method does not have, or a value that it refuses.
+            ValueError: ``tuning`` has a name that the method does not know, or a value that it does
+                not accept.
         """
         make: Callable[..., Method[Any]] = METHODS[self.method]
         try:
             return make(window=self.window, dwell=self.dwell, **self.tuning)
-        except TypeError as why:
-            raise ValueError(f"tuning of method {self.method!r}: {why}") from why
+        except TypeError as error:
+            raise ValueError(f"tuning of method {self.method!r}: {error}") from error
 
 
 _LEAST: Final[Mapping[str, float]] = {
@@ -180,16 +183,16 @@ _LEAST: Final[Mapping[str, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """The policy of every label that has one, and what a stream has only one of.
+    """The policies of all labels, and the parameters of a whole stream.
 
     A label without a policy is ignored.
     """
 
     labels: Mapping[Label, Policy]
     max_gap: Fraction = Fraction(2)
-    """A sample covers at most so many seconds before it (coverage)."""
+    """Most seconds that a sample covers before it, for coverage."""
     retell: Fraction = Fraction(30)
-    """A running incident that grew longer or higher is told again after so many seconds."""
+    """Seconds after which an open incident that grew longer or higher is reported again."""
     _methods: Mapping[Label, Method[Any]] = field(init=False, repr=False, compare=False)
     _bases: Mapping[Label, str] = field(init=False, repr=False, compare=False)
 
@@ -205,13 +208,13 @@ class Policies:
         )
 
     def basis(self, label: Label) -> str:
-        """Name what the label's state depends on: a state made under another basis starts anew."""
+        """Return the basis of the label's evidence; a state of another basis starts anew."""
         return self._bases[label]
 
     def method(self, label: Label) -> Method[Any]:
-        """The label's method, built once."""
+        """Return the label's method, which is built once."""
         return self._methods[label]
 
     def by_severity(self) -> Iterator[Label]:
-        """Labels, the most severe first, then by name."""
+        """Return the labels, the most severe first, and by name within a severity."""
         return iter(sorted(self.labels, key=lambda label: (-self.labels[label].severity, label)))

@@ -1,10 +1,10 @@
-"""A still picture is judged by its scores alone; there is nothing to fold."""
+"""The judgement of a still picture: by its scores alone, without a fold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scanner.risk.medium import COUNTS, weight
+from scanner.risk.medium import COUNTS, weight_of
 from scanner.risk.policy import Policies
 from scanner.types import Label, Medium
 
@@ -14,10 +14,11 @@ __all__ = ["judge_still"]
 def judge_still(
     values: Mapping[Label, float], medium: Mapping[Medium, float], policies: Policies
 ) -> tuple[Label, ...]:
-    """Labels whose score reaches their policy's ``still`` threshold, the most severe first.
+    """Return the labels whose score reaches their policy's ``still`` threshold, the most severe
+    first.
 
-    Where the policy names media, the picture must be one of them with a probability of a half at
-    least. Labels in shadow and labels without a policy are never flagged.
+    Where the policy names media, the picture must be of one of them with a probability of at least
+    a half. Labels in shadow and labels without a policy are never flagged.
     """
     recent = (medium,) if medium else ()
     return tuple(
@@ -26,5 +27,5 @@ def judge_still(
         if label in values
         and not policies.labels[label].shadow
         and values[label] >= policies.labels[label].still
-        and weight(recent, policies.labels[label].when) >= COUNTS
+        and weight_of(recent, policies.labels[label].when) >= COUNTS
     )

@@ -1,4 +1,4 @@
-"""The state of the fold: frozen, and JSON-able so that it can be checkpointed, moved and replayed."""
+"""The state of the fold: frozen, with an exact JSON form, so that it can be stored and moved."""
 
 from __future__ import annotations
 
@@ -15,67 +15,73 @@ from scanner.risk.observation import Signal
 from scanner.risk.policy import Policies
 from scanner.types import Label, Medium, StreamId
 
-__all__ = ["Excursion", "LabelRisk", "Running", "StreamRisk"]
+__all__ = ["Excursion", "LabelRisk", "OpenIncident", "StreamRisk"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excursion:
-    """One label between its opening and its closing."""
+    """The time in which the level of one label is high, from its opening to its closing."""
 
     start: Fraction
+    """Time of the first sample that supports the level."""
     opened: Fraction
+    """Time of the sample or signal at which it opened."""
     last: Fraction
-    """The last look that carried it."""
-    quiet: Fraction = Fraction(0)
-    """Seen seconds since the level fell below the closing one."""
+    """Time of the latest sample that supports the level."""
+    low_seconds: Fraction = Fraction(0)
+    """Seconds that were seen since the level fell below the closing level."""
     peak: float
-    """Highest risk."""
+    """Highest risk so far."""
     shadow: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes."""
+        """Return the value as ``json.dumps`` takes it."""
         times = {
             name: dump_fraction(getattr(self, name))
-            for name in ("start", "opened", "last", "quiet")
+            for name in ("start", "opened", "last", "low_seconds")
         }
         return {**times, "peak": self.peak, "shadow": self.shadow}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Excursion:
-        """The excursion that ``to_json`` wrote."""
-        times = {name: load_fraction(data[name]) for name in ("start", "opened", "last", "quiet")}
+        """Return the excursion that ``to_json`` wrote."""
+        times = {
+            name: load_fraction(data[name]) for name in ("start", "opened", "last", "low_seconds")
+        }
         return cls(**times, peak=data["peak"], shadow=data["shadow"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelRisk:
-    """One label of one stream."""
+    """The risk of one label of one stream."""
 
     method: str
+    """Name of the method whose state this is."""
     basis: str
-    """What the state is worth something under: ``Policies.basis``."""
+    """``Policies.basis`` of the policy that the state was folded under."""
     state: Any
-    """The method's own, frozen."""
+    """State of the method, frozen."""
     at: Fraction | None = None
-    """Of the last look; None before the first."""
-    counted: Fraction | None = None
-    """Of the last look whose medium counts."""
+    """Time of the latest sample; None before the first."""
+    counted_at: Fraction | None = None
+    """Time of the latest sample whose medium counts."""
     level: float | None = None
-    """As of the last look; None: too little was seen to know."""
+    """Level as of the latest sample; None while too little was seen to know it."""
     excursion: Excursion | None = None
+    """The open excursion, if any."""
     peak_level: float | None = None
-    """Highest so far."""
+    """Highest level so far."""
     peak_risk: float = 0.0
-    """Highest so far, 0 before anything is known."""
+    """Highest risk so far, 0 before a level is known."""
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes."""
+        """Return the value as ``json.dumps`` takes it."""
         return {
             "method": self.method,
             "basis": self.basis,
             "state": METHODS[self.method].dump(self.state),
             "at": dump_optional(self.at),
-            "counted": dump_optional(self.counted),
+            "counted_at": dump_optional(self.counted_at),
             "level": self.level,
             "excursion": None if self.excursion is None else self.excursion.to_json(),
             "peak_level": self.peak_level,
@@ -84,13 +90,13 @@ class LabelRisk:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LabelRisk:
-        """The state that ``to_json`` wrote."""
+        """Return the risk that ``to_json`` wrote."""
         return cls(
             method=data["method"],
             basis=data["basis"],
             state=METHODS[data["method"]].load(data["state"]),
             at=load_optional(data["at"]),
-            counted=load_optional(data["counted"]),
+            counted_at=load_optional(data["counted_at"]),
             level=data["level"],
             excursion=None if data["excursion"] is None else Excursion.from_json(data["excursion"]),
             peak_level=data["peak_level"],
@@ -99,71 +105,72 @@ class LabelRisk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """An incident that is not over."""
+class OpenIncident:
+    """An incident that is open."""
 
     incident: Incident
-    """With its highest peak so far and the revision told last."""
+    """The incident with its peak so far and its last reported revision."""
     last: Fraction
-    """The last look that carried it."""
-    told_at: Fraction
-    """When its last revision was."""
+    """Time of the latest sample that supports it."""
+    reported_at: Fraction
+    """Time of its last reported revision."""
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes."""
+        """Return the value as ``json.dumps`` takes it."""
         return {
             "incident": self.incident.to_json(),
             "last": dump_fraction(self.last),
-            "told_at": dump_fraction(self.told_at),
+            "reported_at": dump_fraction(self.reported_at),
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Running:
-        """The running incident that ``to_json`` wrote."""
+    def from_json(cls, data: Mapping[str, Any]) -> OpenIncident:
+        """Return the open incident that ``to_json`` wrote."""
         return cls(
             incident=Incident.from_json(data["incident"]),
             last=load_fraction(data["last"]),
-            told_at=load_fraction(data["told_at"]),
+            reported_at=load_fraction(data["reported_at"]),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRisk:
-    """All that the fold knows of a stream. A new stream is ``StreamRisk(stream_id=...)``."""
+    """The state of one stream in the fold. A new stream is ``StreamRisk(stream_id=...)``."""
 
     stream_id: StreamId
     at: Fraction = Fraction(0)
-    """How far time has come."""
+    """Time up to which the stream is folded."""
     settled: Fraction = Fraction(0)
-    """Nothing older is taken: of the last look, signal or tick, or the last gap's start."""
+    """Time before which no observation is accepted: that of the latest sample or signal, or the
+    start of the latest gap."""
     sampled: Fraction | None = None
-    """Of the last look."""
+    """Time of the latest sample that is not a burst."""
     labels: Mapping[Label, LabelRisk] = field(default_factory=dict)
     media: tuple[Mapping[Medium, float], ...] = ()
-    """Of the last looks that told their medium, oldest first."""
+    """Media of the latest samples whose medium is known, oldest first."""
     signals: tuple[Signal, ...] = ()
-    """In force."""
-    running: tuple[Running, ...] = ()
-    """At most one that is live and one in shadow."""
+    """The signals in force."""
+    open_incidents: tuple[OpenIncident, ...] = ()
+    """At most one live incident and one in shadow."""
     coverage: Coverage = field(default_factory=Coverage)
     ended: bool = False
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
-        """Those that are open now."""
-        return tuple(r.incident for r in self.running)
+        """The incidents that are open."""
+        return tuple(one.incident for one in self.open_incidents)
 
     @property
     def levels(self) -> dict[Label, float | None]:
-        """Level of each label now; None where too little was seen to know."""
+        """Level of each label now; None where too little was seen to know it."""
         return {label: state.level for label, state in self.labels.items()}
 
     def boost(self, label: Label) -> float:
-        """What the signals in force add to the label's level."""
+        """Return what the signals in force add to the label's level."""
         return sum(s.boost for s in self.signals if s.labels is None or label in s.labels)
 
     def risks(self, policies: Policies) -> dict[Label, float]:
-        """Risk of each label that has a policy; the prior where too little was seen to know."""
+        """Return the risk of each label that has a policy; the prior if its level is not known."""
         states = {label: self.labels.get(label) for label in policies.labels}
         levels = {label: None if state is None else state.level for label, state in states.items()}
         return {
@@ -172,7 +179,7 @@ class StreamRisk:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dumps`` takes; fractions are strings."""
+        """Return the risk as ``json.dumps`` takes it; fractions are pairs of integers."""
         return {
             "stream_id": self.stream_id,
             "at": dump_fraction(self.at),
@@ -181,15 +188,14 @@ class StreamRisk:
             "labels": {label: state.to_json() for label, state in self.labels.items()},
             "media": [dict(medium) for medium in self.media],
             "signals": [signal.to_json() for signal in self.signals],
-            "running": [running.to_json() for running in self.running],
+            "open_incidents": [one.to_json() for one in self.open_incidents],
             "coverage": self.coverage.to_json(),
             "ended": self.ended,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StreamRisk:
-        """The risk that ``to_json`` wrote, equal to the bit; it goes on as if it had never been
-        away."""
+        """Return the risk that ``to_json`` wrote, equal to the bit."""
         return cls(
             stream_id=data["stream_id"],
             at=load_fraction(data["at"]),
@@ -202,7 +208,7 @@ class StreamRisk:
                 {Medium(name): share for name, share in medium.items()} for medium in data["media"]
             ),
             signals=tuple(Signal.from_json(signal) for signal in data["signals"]),
-            running=tuple(Running.from_json(running) for running in data["running"]),
+            open_incidents=tuple(OpenIncident.from_json(one) for one in data["open_incidents"]),
             coverage=Coverage.from_json(data["coverage"]),
             ended=data["ended"],
         )

@@ -173,7 +173,7 @@ def _observations(
             at=offset + frame.at,
             values=frame.values,
             medium=frame.medium,
-            moving=frame.burst is not None,
+            is_burst=frame.burst is not None,
         )
         for frame in segment.frames
     ]

@@ -25,60 +25,60 @@ quick = settings(max_examples=50, deadline=None)
 
 
 def policies(method: str = "dwell", **changes: object) -> Policies:
-    """One policy, for ``fire``."""
+    """Return one policy, for ``fire``."""
     return Policies(labels={FIRE: Policy(category="hazard", method=method, **changes)})  # type: ignore[arg-type]
 
 
 def new() -> StreamRisk:
-    """A stream that has not begun."""
+    """Return the risk of a stream without observations."""
     return StreamRisk(stream_id=StreamId("s1"))
 
 
 def fold(
     observations: Iterable[Observation], rules: Policies, risk: StreamRisk | None = None
 ) -> tuple[StreamRisk, list[RiskEvent]]:
-    """All observations, one after another."""
+    """Fold all observations, one after another."""
     risk, events = risk or new(), list[RiskEvent]()
     for observation in observations:
-        risk, told = fold_observation(risk, observation, rules)
-        events += told
+        risk, caused = fold_observation(risk, observation, rules)
+        events += caused
     return risk, events
 
 
-def looks(
+def samples(
     values: Iterable[float],
     *,
     start: float | Fraction = 0,
     step: float | Fraction = 0.5,
     **more: object,
 ) -> list[Sampled]:
-    """Looks at ``fire``, one each ``step`` seconds."""
+    """Return samples of ``fire``, one every ``step`` seconds."""
     at, by = Fraction(start), Fraction(step)
     return [Sampled(at=at + by * k, values={FIRE: value}, **more) for k, value in enumerate(values)]  # type: ignore[arg-type]
 
 
 def gap(start: float | Fraction, end: float | Fraction, reason: str = "missing") -> Gap:
-    """Nobody looked from start to end."""
+    """Return a gap from start to end."""
     return Gap(span=Span(start=Fraction(start), end=Fraction(end)), reason=reason)
 
 
 def seconds(value: float, duration: float) -> list[float]:
-    """One score kept up at two looks a second."""
+    """Return one score at two samples a second."""
     return [value] * int(duration * 2)
 
 
-def waited(at: Fraction | float) -> Gap:
-    """Unseen time has passed, and nothing else is known."""
+def time_passes(at: Fraction | float) -> Gap:
+    """Return an empty gap: unseen time has passed, and nothing else is known."""
     return Gap(span=Span(start=Fraction(at), end=Fraction(at)), reason="missing")
 
 
 def incidents(events: Sequence[RiskEvent]) -> list[Incident]:
-    """Those that closed, as they stood then."""
+    """Return the incidents that closed, in their last revision."""
     return [event.incident for event in events if isinstance(event, Closed)]
 
 
 def pauses(longest: int) -> st.SearchStrategy[Fraction]:
-    """Whole ticks of the time bases that containers use, from a tick to ``longest`` seconds."""
+    """Draw whole ticks of the time bases of containers, from a tick to ``longest`` seconds."""
     bases = st.sampled_from(
         [
             Fraction(1, 2),
@@ -102,7 +102,7 @@ methods = st.sampled_from(sorted(METHODS))
 def sampled_streams(
     draw: st.DrawFn, *, least: int = 1, most: int = 30, between: st.SearchStrategy[Fraction] = steps
 ) -> list[Sampled]:
-    """Looks at any times, with any scores of two labels, some cuts and some media."""
+    """Draw samples at any times, with any scores of two labels, some cuts and some media."""
     at, out = Fraction(0), []
     for _ in range(draw(st.integers(least, most))):
         values = (
@@ -118,7 +118,7 @@ def sampled_streams(
 
 @st.composite
 def observed_streams(draw: st.DrawFn) -> list[Observation]:
-    """Looks with gaps, ticks and signals between them."""
+    """Draw samples with gaps, unseen time, stalls and signals between them."""
     out: list[Observation] = []
     shift = Fraction(0)
     for sampled in draw(sampled_streams()):
@@ -129,7 +129,7 @@ def observed_streams(draw: st.DrawFn) -> list[Observation]:
         )
         now, kind = (
             out[-1].at,
-            draw(st.sampled_from(["look", "look", "look", "gap", "wait", "stall", "signal"])),
+            draw(st.sampled_from(["sample", "sample", "sample", "gap", "wait", "stall", "signal"])),
         )
         length = draw(st.sampled_from([Fraction(1, 3), Fraction(7), Fraction(40)]))
         if kind == "gap":
@@ -137,7 +137,7 @@ def observed_streams(draw: st.DrawFn) -> list[Observation]:
         if kind == "stall":
             out.append(Stalled(at=now))
         if kind == "wait":
-            out.append(waited(now + length))
+            out.append(time_passes(now + length))
         if kind == "signal":
             out.append(
                 Signal(
@@ -152,16 +152,16 @@ def observed_streams(draw: st.DrawFn) -> list[Observation]:
 
 
 def kinds(events: list[RiskEvent]) -> list[type]:
-    """What each event is, in order."""
+    """Return the class of each event, in order."""
     return [type(event) for event in events]
 
 
 def both(fire: float, gun: float, at: float) -> Sampled:
-    """One look at ``fire`` and ``gun``."""
+    """Return one sample of ``fire`` and ``gun``."""
     return Sampled(at=Fraction(at), values={FIRE: fire, GUN: gun})
 
 
 def two(**gun: object) -> Policies:
-    """A policy for ``fire`` and one, with changes, for ``gun``."""
+    """Return a policy for ``fire`` and one, with changes, for ``gun``."""
     more = Policy(category="violence", severity=3, **gun)  # type: ignore[arg-type]
     return Policies(labels={FIRE: Policy(category="hazard", severity=2), GUN: more})

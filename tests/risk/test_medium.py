@@ -12,8 +12,8 @@ from tests.risk.streams import (
     fold,
     incidents,
     kinds,
-    looks,
     policies,
+    samples,
     seconds,
 )
 
@@ -21,22 +21,22 @@ ON_CAMERA = policies(when=frozenset(CAMERA))
 
 
 def test_a_weapon_in_a_game_is_not_a_weapon_on_camera() -> None:
-    assert fold(looks(seconds(HIGH, 30), medium=GAME), ON_CAMERA)[1] == []
-    assert kinds(fold(looks(seconds(HIGH, 5), medium=CAMERA), ON_CAMERA)[1]) == [Opened]
+    assert fold(samples(seconds(HIGH, 30), medium=GAME), ON_CAMERA)[1] == []
+    assert kinds(fold(samples(seconds(HIGH, 5), medium=CAMERA), ON_CAMERA)[1]) == [Opened]
 
 
 def test_a_harmless_switch_from_game_to_camera_opens_nothing() -> None:
-    stream = looks(seconds(HIGH, 30), medium=GAME) + looks(
+    stream = samples(seconds(HIGH, 30), medium=GAME) + samples(
         seconds(LOW, 30), start=30, medium=CAMERA
     )
 
     assert fold(stream, ON_CAMERA)[1] == []
 
 
-def test_a_switch_from_game_to_camera_rearms_within_the_floor() -> None:
-    """Within D of the first look that counts; that is the second one, because a single picture may
-    be mistaken."""
-    stream = looks(seconds(LOW, 30), medium=GAME) + looks(
+def test_after_a_switch_from_game_to_camera_a_label_opens_within_the_floor() -> None:
+    """It opens within D of the first sample that counts, which is the second one on camera: the
+    weight is a median, so that a single picture changes nothing."""
+    stream = samples(seconds(LOW, 30), medium=GAME) + samples(
         seconds(HIGH, 10), start=30, medium=CAMERA
     )
 
@@ -48,30 +48,30 @@ def test_a_switch_from_game_to_camera_rearms_within_the_floor() -> None:
 
 def test_one_doubtful_picture_changes_no_weight() -> None:
     stream = (
-        looks(seconds(HIGH, 10), medium=GAME)
-        + looks([HIGH], start=10, medium=CAMERA)
-        + looks([HIGH] * 20, start=10.5, medium=GAME)
+        samples(seconds(HIGH, 10), medium=GAME)
+        + samples([HIGH], start=10, medium=CAMERA)
+        + samples([HIGH] * 20, start=10.5, medium=GAME)
     )
 
     assert fold(stream, ON_CAMERA)[0].labels[FIRE].peak_level is None
 
 
-def test_where_no_model_tells_the_medium_everything_counts() -> None:
-    assert kinds(fold(looks(seconds(HIGH, 5)), ON_CAMERA)[1]) == [Opened]
+def test_where_no_model_tells_the_medium_every_sample_counts() -> None:
+    assert kinds(fold(samples(seconds(HIGH, 5)), ON_CAMERA)[1]) == [Opened]
 
 
 def test_time_whose_medium_does_not_count_is_unseen() -> None:
     events = fold(
-        looks(seconds(HIGH, 5), medium=CAMERA) + looks(seconds(LOW, 40), start=5, medium=GAME),
+        samples(seconds(HIGH, 5), medium=CAMERA) + samples(seconds(LOW, 40), start=5, medium=GAME),
         ON_CAMERA,
     )[1]
 
     assert [i.reason for i in incidents(events)] == [Reason.UNSEEN]
 
 
-def test_a_burst_is_weighed_by_the_frames_beside_it_and_tells_no_medium_itself() -> None:
-    frames = looks([LOW] * 4, medium=GAME)
-    bursts = looks(seconds(HIGH, 10), start=2, medium=CAMERA, moving=True)
+def test_a_burst_has_the_weight_of_the_frames_before_it_and_does_not_change_the_medium() -> None:
+    frames = samples([LOW] * 4, medium=GAME)
+    bursts = samples(seconds(HIGH, 10), start=2, medium=CAMERA, is_burst=True)
 
     risk, events = fold([*frames, *bursts], ON_CAMERA)
 
@@ -79,8 +79,8 @@ def test_a_burst_is_weighed_by_the_frames_beside_it_and_tells_no_medium_itself()
     assert risk.media == (GAME,) * 3
 
 
-def test_a_burst_before_any_frame_is_weighed_by_what_it_says() -> None:
-    assert fold(looks(seconds(HIGH, 10), medium=GAME, moving=True), ON_CAMERA)[1] == []
-    assert kinds(fold(looks(seconds(HIGH, 5), medium=CAMERA, moving=True), ON_CAMERA)[1]) == [
+def test_a_burst_before_any_frame_has_the_weight_of_its_own_medium() -> None:
+    assert fold(samples(seconds(HIGH, 10), medium=GAME, is_burst=True), ON_CAMERA)[1] == []
+    assert kinds(fold(samples(seconds(HIGH, 5), medium=CAMERA, is_burst=True), ON_CAMERA)[1]) == [
         Opened
     ]

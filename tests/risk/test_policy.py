@@ -5,8 +5,8 @@ from math import log
 
 import pytest
 
+from scanner.pipeline.replay import IncidentPair, pair_incidents
 from scanner.risk.incident import Incident
-from scanner.risk.pairing import Moved, pair_incidents
 from scanner.risk.policy import Policies, Policy
 from scanner.risk.still import judge_still
 from scanner.types import Label, Medium, StreamId
@@ -84,7 +84,7 @@ def test_a_label_in_shadow_is_never_flagged() -> None:
     assert judge_still({GUN: 1.0}, {}, stills(shadow=True)) == ()
 
 
-# What another policy would have made of it
+# Incidents under another policy
 
 
 def incident(
@@ -110,8 +110,8 @@ def test_incidents_pair_by_label_and_overlap_and_the_rest_is_gained_or_lost() ->
 
     pairing = pair_incidents(before, after)
 
-    assert pairing.kept == (Moved(before=before[0], after=after[0]),)
-    assert pairing.moved == (Moved(before=before[1], after=after[1]),)
+    assert pairing.kept == (IncidentPair(before=before[0], after=after[0]),)
+    assert pairing.moved == (IncidentPair(before=before[1], after=after[1]),)
     assert (pairing.lost, pairing.gained) == ((before[2],), (after[2],))
 
 
@@ -124,7 +124,7 @@ def test_of_two_that_overlap_the_longer_overlap_wins_and_the_other_is_gained() -
     assert [gained.id for gained in pairing.gained] == ["b"]
 
 
-def test_an_open_incident_lasts_for_ever_and_streams_are_kept_apart() -> None:
+def test_an_open_incident_has_no_end_and_streams_are_kept_apart() -> None:
     before = [incident("a", 0, None), incident("b", 0, 5, stream="s2")]
 
     pairing = pair_incidents(before, [incident("c", 1000, 1001)])

@@ -1,4 +1,4 @@
-"""What must hold of every stream. Each name is the sentence."""
+"""Properties of the fold that hold for every stream."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.risk.streams import (
     fold,
     gap,
     incidents,
-    looks,
     methods,
     new,
     observed_streams,
     policies,
     quick,
     sampled_streams,
+    samples,
     scores,
     steps,
     unbroken,
@@ -99,7 +99,7 @@ def test_replay_from_json_at_any_point_is_equal_to_the_bit(
 
 @quick
 @given(sampled_streams(), methods)
-def test_a_look_handed_in_twice_has_no_effect(stream: list[Sampled], method: str) -> None:
+def test_a_sample_that_comes_twice_has_no_effect(stream: list[Sampled], method: str) -> None:
     rules = two_labels(method)
 
     once = fold(stream, rules)
@@ -172,15 +172,15 @@ def test_the_same_scores_at_half_a_second_and_at_two_seconds_give_the_same_level
     values: list[float],
 ) -> None:
     rules = policies()
-    sparse = looks(values, step=2)
-    dense = looks(values[:1] + [value for value in values[1:] for _ in range(4)], step=0.5)
+    sparse = samples(values, step=2)
+    dense = samples(values[:1] + [value for value in values[1:] for _ in range(4)], step=0.5)
 
     assert fold(dense, rules)[0].levels == fold(sparse, rules)[0].levels
 
 
 @quick
 @given(st.lists(steps, min_size=5, max_size=40), st.data())
-def test_looks_that_cover_less_than_the_floor_never_open(
+def test_samples_that_cover_less_than_the_floor_never_open(
     pauses: list[Fraction], data: st.DataObject
 ) -> None:
     rules = policies()
@@ -196,7 +196,7 @@ def test_looks_that_cover_less_than_the_floor_never_open(
 
 
 @pytest.mark.parametrize("value", [math.nan, -0.1, 1.1, math.inf])
-def test_what_is_not_a_probability_is_refused(value: float) -> None:
+def test_a_value_that_is_no_probability_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="must lie in"):
         Sampled(at=Fraction(0), values={FIRE: value})
     with pytest.raises(ValueError, match="must lie in"):
@@ -232,10 +232,10 @@ def test_seen_and_unseen_time_add_up_to_the_stream(stream: list[Observation]) ->
 
 
 def test_an_older_observation_is_refused() -> None:
-    risk = fold(looks([HIGH, HIGH]), policies())[0]
+    risk = fold(samples([HIGH, HIGH]), policies())[0]
 
     with pytest.raises(ValueError, match="older than its risk"):
-        fold_observation(risk, looks([HIGH])[0], policies())
+        fold_observation(risk, samples([HIGH])[0], policies())
 
 
 def test_nothing_follows_the_end() -> None:

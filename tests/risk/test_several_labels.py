@@ -13,8 +13,8 @@ from tests.risk.streams import (
     fold,
     incidents,
     kinds,
-    looks,
     policies,
+    samples,
     seconds,
     two,
 )
@@ -22,9 +22,7 @@ from tests.risk.streams import (
 RULES = policies()
 
 
-def test_labels_that_overlap_are_one_incident_with_the_identity_of_the_first_and_led_by_the_most_severe() -> (
-    None
-):
+def test_overlapping_labels_are_one_incident_named_after_the_first_led_by_the_worst() -> None:
     stream = [both(HIGH, LOW if at < 10 else HIGH, at) for at in range(20)] + [
         both(LOW, LOW, at) for at in range(20, 60)
     ]
@@ -68,8 +66,8 @@ def test_shadow_and_live_never_merge() -> None:
     ]
 
 
-def test_a_running_incident_is_told_again_every_thirty_seconds_while_it_grows() -> None:
-    events = fold(looks(seconds(HIGH, 100)), RULES)[1]
+def test_an_open_incident_is_reported_again_every_thirty_seconds_while_it_grows() -> None:
+    events = fold(samples(seconds(HIGH, 100)), RULES)[1]
 
     assert kinds(events) == [Opened, Extended, Extended, Extended]
     assert [event.at for event in events] == [

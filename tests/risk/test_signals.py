@@ -13,11 +13,11 @@ from tests.risk.streams import (
     GUN,
     fold,
     kinds,
-    looks,
     policies,
+    samples,
     seconds,
+    time_passes,
     two,
-    waited,
 )
 
 RULES = policies()
@@ -28,20 +28,20 @@ def report(at: float, ratio: float = 20.0, until: float = 1000) -> Signal:
 
 
 def test_a_signal_in_force_adds_its_log_ratio_to_a_known_level() -> None:
-    almost = looks(seconds(0.8, 5))
+    almost = samples(seconds(0.8, 5))
 
     assert fold(almost, RULES)[1] == []
     assert kinds(fold([*almost, report(5)], RULES)[1]) == [Opened]
-    assert fold([report(0, until=1), *looks(seconds(0.8, 5), start=1)], RULES)[1] == []
+    assert fold([report(0, until=1), *samples(seconds(0.8, 5), start=1)], RULES)[1] == []
 
 
-def test_a_signal_alone_opens_only_where_the_policy_says_so() -> None:
+def test_a_signal_alone_opens_only_where_the_policy_allows_it() -> None:
     assert fold([report(0, ratio=1e5)], RULES)[1] == []
     assert kinds(fold([report(0, ratio=1e5)], policies(may_open_on_signal=True))[1]) == [Opened]
     assert fold([report(0, ratio=10)], policies(may_open_on_signal=True))[1] == []
 
 
-def test_a_later_signal_of_the_same_name_takes_the_earlier_ones_place() -> None:
+def test_a_later_signal_of_the_same_name_replaces_the_earlier_one() -> None:
     risk = fold([report(0), report(1), report(2)], RULES)[0]
 
     assert len(risk.signals) == 1
@@ -57,7 +57,7 @@ def test_a_signal_without_a_likelihood_ratio_or_a_duration_is_refused(
         report(0, ratio=ratio, until=until)
 
 
-def test_a_signal_speaks_for_the_labels_that_it_names() -> None:
+def test_a_signal_concerns_the_labels_that_it_names() -> None:
     risk = fold(
         [
             Signal(
@@ -75,12 +75,14 @@ def test_a_signal_speaks_for_the_labels_that_it_names() -> None:
 
 
 def test_a_signal_that_is_over_is_forgotten() -> None:
-    assert fold([report(0, until=2), waited(2)], RULES)[0].signals == ()
+    assert fold([report(0, until=2), time_passes(2)], RULES)[0].signals == ()
 
 
 def test_an_incident_that_a_signal_opened_ends_as_unseen_thirty_seconds_after_that() -> None:
-    opened = fold([*looks(seconds(0.8, 5)), waited(20), report(20)], RULES)[0]
+    opened = fold([*samples(seconds(0.8, 5)), time_passes(20), report(20)], RULES)[0]
 
     assert len(opened.incidents) == 1
-    assert fold_observation(opened, waited(49), RULES)[1] == ()
-    assert [type(event) for event in fold_observation(opened, waited(50), RULES)[1]] == [Closed]
+    assert fold_observation(opened, time_passes(49), RULES)[1] == ()
+    assert [type(event) for event in fold_observation(opened, time_passes(50), RULES)[1]] == [
+        Closed
+    ]

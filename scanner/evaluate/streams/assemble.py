@@ -124,17 +124,17 @@ class AssembledStream:
                 else tuple(_keep_samples(one.piece.samples, next_at - one.start))
             )
             for sample in samples:
-                first = next(other for other in samples if other.moving is sample.moving)
+                first = next(other for other in samples if other.is_burst is sample.is_burst)
                 yield replace(sample, at=one.start + sample.at, cut=one.cut and sample is first)
 
 
 def _keep_samples(samples: Sequence[Sampled], next_at: Fraction) -> Iterator[Sampled]:
     """Yield bursts, the first frame, and frames that are early enough before the next piece."""
-    first = next((sample.at for sample in samples if not sample.moving), None)
+    first = next((sample.at for sample in samples if not sample.is_burst), None)
     return (
         sample
         for sample in samples
-        if sample.moving or sample.at == first or next_at - sample.at >= MIN_SAMPLE_GAP
+        if sample.is_burst or sample.at == first or next_at - sample.at >= MIN_SAMPLE_GAP
     )
 
 

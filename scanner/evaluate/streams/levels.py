@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from scanner.evaluate.measures import Floats
 from scanner.evaluate.streams.assemble import AssembledStream
-from scanner.risk.medium import COUNTS, LOOKS, weight
-from scanner.risk.method import FULL, Look
+from scanner.risk.medium import COUNTS, MEDIA_KEPT, weight_of
+from scanner.risk.method import FULL, LabelSample
 from scanner.risk.policy import Policy
 from scanner.types import Label, Medium
 
@@ -42,16 +42,16 @@ class LevelSeries:
     levels: tuple[float | None, ...]
 
 
-def label_samples(stream: AssembledStream, label: Label, policy: Policy) -> tuple[Look, ...]:
+def label_samples(stream: AssembledStream, label: Label, policy: Policy) -> tuple[LabelSample, ...]:
     """Return the method's input for one label, as the fold derives it from the stream's samples; it
     is the same for all methods."""
-    found: list[Look] = []
+    found: list[LabelSample] = []
     recent: tuple[Mapping[Medium, float], ...] = ()
     last: Fraction | None = None
     for sampled in stream.samples():
-        if not sampled.moving:
+        if not sampled.is_burst:
             recent = (
-                (*recent, sampled.medium)[-LOOKS:]
+                (*recent, sampled.medium)[-MEDIA_KEPT:]
                 if sampled.medium and sampled.at != last
                 else recent
             )
@@ -60,25 +60,27 @@ def label_samples(stream: AssembledStream, label: Label, policy: Policy) -> tupl
             continue
         start = sampled.at - policy.hold
         found.append(
-            Look(
+            LabelSample(
                 start=max(start, found[-1].at) if found else start,
                 at=sampled.at,
                 llr=policy.llr(sampled.values[label]),
-                weight=weight(recent or (sampled.medium,), policy.when) if sampled.medium else FULL,
+                weight=weight_of(recent or (sampled.medium,), policy.when)
+                if sampled.medium
+                else FULL,
                 cut=sampled.cut,
             )
         )
     return tuple(found)
 
 
-def compute_levels(samples: Sequence[Look], policy: Policy) -> LevelSeries:
+def compute_levels(samples: Sequence[LabelSample], policy: Policy) -> LevelSeries:
     """Return the levels that the policy's method gives to the samples."""
     method = policy.build()
     state = method.empty
     levels: list[float | None] = []
     counted: list[int] = []
     for sample in samples:
-        state = method.see(state, sample)
+        state = method.update(state, sample)
         levels.append(method.level(state))
         counted.append(
             _ticks(sample.at) if sample.weight >= COUNTS else counted[-1] if counted else NEVER

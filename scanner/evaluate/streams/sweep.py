@@ -23,7 +23,7 @@ from scanner.evaluate.streams.outcome import (
     safe_pieces,
 )
 from scanner.evaluate.streams.pieces import FootageKind, Piece
-from scanner.risk.method import Look
+from scanner.risk.method import LabelSample
 from scanner.risk.policy import Policy
 from scanner.types import Label
 
@@ -123,7 +123,7 @@ class LabelMaterial:
     """Which pieces are photographs."""
     hours: Floats
     """Hours of each piece."""
-    samples: tuple[tuple[AssembledStream, tuple[Look, ...]], ...]
+    samples: tuple[tuple[AssembledStream, tuple[LabelSample, ...]], ...]
     """Those of the events' streams, then those of the safe ones."""
     places: Mapping[tuple[str, int], int]
     """The index in ``pieces``, by a stream's name and the piece's index there."""

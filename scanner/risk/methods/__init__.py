@@ -1,4 +1,4 @@
-"""The methods by name. A new one is a file beside these and a line here."""
+"""The methods by name. A new one is a module of this package and a line here."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from scanner.risk.method import Method
-from scanner.risk.methods.cut_aware import CutAware
 from scanner.risk.methods.decay import Decay
 from scanner.risk.methods.dwell import Dwell
 from scanner.risk.methods.ranked import KOfN, Median
-from scanner.risk.methods.two_state import TwoState
+from scanner.risk.methods.two_state import CutAware, TwoState
 
 __all__ = ["METHODS"]
 

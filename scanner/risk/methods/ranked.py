@@ -1,8 +1,8 @@
-"""k-of-n and the median: an order statistic of the last n looks.
+"""k-of-n and the median: an order statistic of the last n samples.
 
-Both count looks and not seconds, so they depend on how densely a stream is sampled: n looks are 2 s
-of one stream and 20 s of another. A look counts whole or, where its medium most likely does not
-count, not at all.
+Both count samples and not seconds, so they depend on how densely a stream is sampled: n samples are
+2 s of one stream and 20 s of another. A sample counts in full or, where its medium most likely does
+not count, not at all.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from typing import Any, NamedTuple
 
 from scanner.rational import dump_fraction, load_fraction
 from scanner.risk.medium import COUNTS
-from scanner.risk.method import Look, Support
+from scanner.risk.method import LabelSample, Support
 
 __all__ = ["KOfN", "Median"]
 
 
-class Seen(NamedTuple):
-    """One look that counted."""
+class CountedSample(NamedTuple):
+    """One sample that counted."""
 
     at: Fraction
     llr: float
     floor: Fraction
-    """Seconds seen without a hole of a window's length, up to and with it; at most the evidence
+    """Seconds seen up to this sample without a hole as long as the window; at most the evidence
     floor."""
 
 
-State = tuple[Seen, ...]
+CountedSamples = tuple[CountedSample, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KOfN:
-    """The level that ``k`` of the last ``n`` looks reached: the k-th highest llr."""
+    """The level that ``k`` of the last ``n`` samples reach: the k-th highest llr."""
 
     window: Fraction
     dwell: Fraction
@@ -45,54 +45,55 @@ class KOfN:
             raise ValueError(f"k and n must be whole with 1 <= k <= n, got {self.k} of {self.n}")
 
     @property
-    def empty(self) -> State:
-        """Nothing seen."""
+    def empty(self) -> CountedSamples:
+        """The state without samples."""
         return ()
 
-    def see(self, state: State, look: Look) -> State:
-        """Add the look; keep n of them, none older than the window."""
-        kept = tuple(seen for seen in state if seen.at > look.at - self.window)
-        if look.weight < COUNTS:
+    def update(self, state: CountedSamples, sample: LabelSample) -> CountedSamples:
+        """Add the sample; keep n of them, none older than the window."""
+        kept = tuple(one for one in state if one.at > sample.at - self.window)
+        if sample.weight < COUNTS:
             return kept
         floor = kept[-1].floor if kept else Fraction(0)
-        return (*kept, Seen(look.at, look.llr, min(floor + look.seconds, self.dwell)))[
-            -int(self.n) :
-        ]
+        new = CountedSample(sample.at, sample.llr, min(floor + sample.seconds, self.dwell))
+        return (*kept, new)[-int(self.n) :]
 
-    def level(self, state: State) -> float | None:
-        """The k-th highest."""
+    def level(self, state: CountedSamples) -> float | None:
+        """Return the k-th highest llr."""
         if len(state) < self.k or state[-1].floor < self.dwell:
             return None
         return self._kth(state)
 
-    def short_level(self, state: State) -> float | None:
-        """The k-th highest of two looks at least; of fewer than k, the lowest."""
+    def short_level(self, state: CountedSamples) -> float | None:
+        """Return the k-th highest llr of at least two samples; of fewer than k, the lowest."""
         return self._kth(state) if len(state) >= 2 else None
 
-    def support(self, state: State) -> Support | None:
-        """First and last of those that reach it."""
+    def support(self, state: CountedSamples) -> Support | None:
+        """Return the first and last sample that reach the level."""
         if not state:
             return None
-        carrying = [seen.at for seen in state if seen.llr >= self._kth(state)]
-        return Support(carrying[0], carrying[-1])
+        times = [one.at for one in state if one.llr >= self._kth(state)]
+        return Support(times[0], times[-1])
 
-    def _kth(self, state: State) -> float:
-        return sorted((seen.llr for seen in state), reverse=True)[: int(self.k)][-1]
-
-    @staticmethod
-    def dump(state: State) -> Any:
-        """``[[at, llr, floor], ...]``."""
-        return [[dump_fraction(seen.at), seen.llr, dump_fraction(seen.floor)] for seen in state]
+    def _kth(self, state: CountedSamples) -> float:
+        return sorted((one.llr for one in state), reverse=True)[: int(self.k)][-1]
 
     @staticmethod
-    def load(data: Any) -> State:
-        """See ``dump``."""
-        return tuple(Seen(load_fraction(at), llr, load_fraction(floor)) for at, llr, floor in data)
+    def dump(state: CountedSamples) -> Any:
+        """Return ``[[at, llr, floor], ...]``."""
+        return [[dump_fraction(one.at), one.llr, dump_fraction(one.floor)] for one in state]
+
+    @staticmethod
+    def load(data: Any) -> CountedSamples:
+        """Return the state that ``dump`` wrote."""
+        return tuple(
+            CountedSample(load_fraction(at), llr, load_fraction(floor)) for at, llr, floor in data
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Median:
-    """The (lower) median of the last ``n`` looks: the level that more than half of them reached."""
+    """The (lower) median of the last ``n`` samples: the level that more than half of them reach."""
 
     window: Fraction
     dwell: Fraction
@@ -107,32 +108,32 @@ class Median:
         )
 
     @property
-    def empty(self) -> State:
-        """Nothing seen."""
+    def empty(self) -> CountedSamples:
+        """The state without samples."""
         return ()
 
-    def see(self, state: State, look: Look) -> State:
-        """Add the look."""
-        return self._majority.see(state, look)
+    def update(self, state: CountedSamples, sample: LabelSample) -> CountedSamples:
+        """Add the sample."""
+        return self._majority.update(state, sample)
 
-    def level(self, state: State) -> float | None:
-        """The median."""
+    def level(self, state: CountedSamples) -> float | None:
+        """Return the median llr."""
         return self._majority.level(state)
 
-    def short_level(self, state: State) -> float | None:
-        """The same of two looks at least."""
+    def short_level(self, state: CountedSamples) -> float | None:
+        """Return the median llr of at least two samples."""
         return self._majority.short_level(state)
 
-    def support(self, state: State) -> Support | None:
-        """First and last of those that reach it."""
+    def support(self, state: CountedSamples) -> Support | None:
+        """Return the first and last sample that reach the level."""
         return self._majority.support(state)
 
     @staticmethod
-    def dump(state: State) -> Any:
-        """As ``KOfN`` does."""
+    def dump(state: CountedSamples) -> Any:
+        """Return the state as ``KOfN`` does."""
         return KOfN.dump(state)
 
     @staticmethod
-    def load(data: Any) -> State:
-        """See ``dump``."""
+    def load(data: Any) -> CountedSamples:
+        """Return the state that ``dump`` wrote."""
         return KOfN.load(data)

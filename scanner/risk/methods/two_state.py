@@ -1,38 +1,106 @@
-"""A tempered two-state filter: the label comes and goes at known rates, and looks are evidence for
-either.
+"""A tempered two-state filter: the label comes and goes at known rates, and samples are evidence
+for one state or the other. Cut-aware is the same filter with the evidence of each scene capped.
 
-A look is worth ``rho = llr / tau`` a second (llr clipped to [-1, 6]) over ``h = min(covered, tau)``
-seconds and nothing over the rest, because looks at one scene are not independent. With ``m = (rho -
-out + in) / 2``, ``D = hypot(m, sqrt(in out))`` and ``t = tanh(D h) / D`` the odds become
+A sample is evidence of ``rho = llr / tau`` a second (llr clipped to [-1, 6]) over ``h =
+min(covered, tau)`` seconds and none over the rest, because samples of one scene are not
+independent. With ``m = (rho - out + in) / 2``, ``D = hypot(m, sqrt(in out))`` and ``t = tanh(D h) /
+D`` the odds become
 
     odds' = (odds (1 + m t) + in t) / (odds out t + 1 - m t)
 
-exactly, so a look that is cut in two gives the same. The level is ``ln(odds out / in)``: evidence
+exactly, so a sample that is cut in two gives the same. The level is ``ln(odds out / in)``: evidence
 above the resting state.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import exp, hypot, log, sqrt, tanh
 from typing import Any, Final, NamedTuple
 
-from scanner.risk.method import FULL, Look, Support
-from scanner.risk.methods.run import NEW, Run, dump_run, followed, load_run
+from scanner.risk.method import FULL, LabelSample, Support
+from scanner.risk.methods.evidence import NO_EVIDENCE, EvidenceRun
 
-__all__ = ["TwoState", "above_rest", "evidence_rate", "evolved", "resting"]
+__all__ = ["CutAware", "OddsFilter", "TwoState"]
 
 LEAST: Final = -1.0
+"""The llr of a single sample is clipped to this from below ..."""
 MOST: Final = 6.0
-"""A single look's llr is clipped to these."""
+"""... and to this from above."""
 
 
-class State(NamedTuple):
-    """Odds of the label, and the run of looks."""
+class FilterState(NamedTuple):
+    """State of both filters."""
 
     odds: float
-    run: Run
+    """Odds that the label is true."""
+    scene_evidence: float
+    """Log-odds that the current scene has added; 0 where scenes are not capped."""
+    run: EvidenceRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OddsFilter:
+    """The equations of the filter, with its parameters."""
+
+    dwell: Fraction
+    rate_in: float
+    rate_out: float
+    tau: float
+
+    def __post_init__(self) -> None:
+        for name in ("rate_in", "rate_out", "tau"):
+            _require_positive(name, getattr(self, name))
+
+    @property
+    def empty(self) -> FilterState:
+        """The state without samples: the odds to which the filter returns without evidence."""
+        return FilterState(self.rate_in / self.rate_out, 0.0, NO_EVIDENCE)
+
+    def level_of(self, odds: float) -> float:
+        """Return the log-odds above those at rest."""
+        return log(odds / (self.rate_in / self.rate_out))
+
+    def level(self, state: FilterState) -> float | None:
+        """Return the level, or None below the evidence floor."""
+        return self.level_of(state.odds) if state.run.has_level(self.dwell) else None
+
+    def short_level(self, state: FilterState) -> float | None:
+        """Return the level of at least two samples."""
+        return self.level_of(state.odds) if state.run.has_short_level else None
+
+    def evidence_rate(self, sample: LabelSample) -> float:
+        """Return the weighted evidence of a sample a second, spread over ``tau`` seconds."""
+        return min(max(sample.llr, LEAST), MOST) / self.tau * (sample.weight / FULL)
+
+    def after(
+        self, state: FilterState, sample: LabelSample, odds: float, scene_evidence: float
+    ) -> FilterState:
+        """Return the state after a sample that left these odds."""
+        run = state.run.add(sample, self.level_of(odds), self.dwell)
+        return FilterState(odds, scene_evidence, run)
+
+    def evolve(self, odds: float, seconds: float, rho: float) -> float:
+        """Return the odds after ``seconds`` with evidence of ``rho`` a second.
+
+        The terms are arranged so that no difference of nearly equal numbers is taken.
+
+        >>> rest = OddsFilter(dwell=Fraction(0), rate_in=1 / 3600, rate_out=1 / 10, tau=4.0)
+        >>> round(rest.evolve(1.0, 1e6, 0.0) * 360, 9)
+        1.0
+        """
+        if seconds <= 0.0:
+            return odds
+        rate_in, rate_out = self.rate_in, self.rate_out
+        m = (rho - rate_out + rate_in) / 2
+        d = hypot(m, sqrt(rate_in * rate_out))
+        t = tanh(d * seconds) / d
+        fading = exp(-2 * d * seconds)
+        small = (rate_in * rate_out / (d + abs(m)) + (d + abs(m)) * fading) / (d * (1 + fading))
+        large = 1 + abs(m) * t
+        gain, loss = (large, small) if m >= 0.0 else (small, large)
+        return (odds * gain + rate_in * t) / (odds * rate_out * t + loss)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,89 +110,147 @@ class TwoState:
     window: Fraction
     dwell: Fraction
     rate_in: float = 1 / 3600
-    """How often a second the label begins."""
+    """Rate, a second, at which the label begins."""
     rate_out: float = 1 / 10
-    """How often a second it ends."""
+    """Rate, a second, at which it ends."""
     tau: float = 4.0
-    """One look's whole evidence is spread over so many seconds."""
+    """Seconds over which the evidence of one sample is spread."""
+    _filter: OddsFilter = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("rate_in", "rate_out", "tau"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        object.__setattr__(self, "_filter", _build_filter(self))
 
     @property
-    def empty(self) -> State:
-        """The resting odds."""
-        return State(resting(self.rate_in, self.rate_out), NEW)
+    def empty(self) -> FilterState:
+        """The state without samples."""
+        return self._filter.empty
 
-    def see(self, state: State, look: Look) -> State:
-        """Let the time before the look pass, then take its evidence in."""
-        if not look.weight:
+    def update(self, state: FilterState, sample: LabelSample) -> FilterState:
+        """Let the time before the sample pass, then add its evidence."""
+        if not sample.weight:
             return state
-        unseen = 0.0 if state.run.at is None else float(look.start - state.run.at)
-        covered = float(look.at - look.start)
+        odds_filter = self._filter
+        covered = float(sample.at - sample.start)
         h = min(covered, self.tau)
-        rho = evidence_rate(look, self.tau)
-        odds = evolved(state.odds, max(unseen, 0.0) + covered - h, 0.0, self.rate_in, self.rate_out)
-        odds = evolved(odds, h, rho, self.rate_in, self.rate_out)
-        return State(odds, followed(state.run, look, self._level(odds), self.dwell))
+        idle = _unseen_before(state, sample) + covered - h
+        odds = odds_filter.evolve(state.odds, idle, 0.0)
+        odds = odds_filter.evolve(odds, h, odds_filter.evidence_rate(sample))
+        return odds_filter.after(state, sample, odds, 0.0)
 
-    def level(self, state: State) -> float | None:
-        """Log-odds above the resting ones."""
-        return self._level(state.odds) if state.run.looks and state.run.seen >= self.dwell else None
+    def level(self, state: FilterState) -> float | None:
+        """Return the log-odds above those at rest."""
+        return self._filter.level(state)
 
-    def short_level(self, state: State) -> float | None:
-        """The same of two looks."""
-        return self._level(state.odds) if state.run.looks >= 2 else None
+    def short_level(self, state: FilterState) -> float | None:
+        """Return the same of at least two samples."""
+        return self._filter.short_level(state)
 
-    def support(self, state: State) -> Support | None:
-        """The looks in a row that speak for the label."""
+    def support(self, state: FilterState) -> Support | None:
+        """Return the run of samples that are evidence for the label."""
         return state.run.support
 
-    def _level(self, odds: float) -> float:
-        return above_rest(odds, self.rate_in, self.rate_out)
+    @staticmethod
+    def dump(state: FilterState) -> Any:
+        """Return ``[odds, scene_evidence, run]``."""
+        return _dump(state)
 
     @staticmethod
-    def dump(state: State) -> Any:
-        """``[odds, run]``."""
-        return [state.odds, dump_run(state.run)]
-
-    @staticmethod
-    def load(data: Any) -> State:
-        """See ``dump``."""
-        return State(data[0], load_run(data[1]))
+    def load(data: Any) -> FilterState:
+        """Return the state that ``dump`` wrote."""
+        return _load(data)
 
 
-def resting(rate_in: float, rate_out: float) -> float:
-    """The odds to which the filter returns when nobody looks."""
-    return rate_in / rate_out
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutAware:
+    """The filter with a cap on the evidence of each scene. ``window`` is not used.
 
-
-def above_rest(odds: float, rate_in: float, rate_out: float) -> float:
-    """The level: log-odds above those that the filter returns to."""
-    return log(odds / resting(rate_in, rate_out))
-
-
-def evidence_rate(look: Look, tau: float) -> float:
-    """What a look is worth a second, weighted, where its whole evidence is spread over ``tau``
-    seconds."""
-    return min(max(look.llr, LEAST), MOST) / tau * (look.weight / FULL)
-
-
-def evolved(odds: float, seconds: float, rho: float, rate_in: float, rate_out: float) -> float:
-    """Odds after ``seconds`` of evidence at ``rho`` a second; written so that nothing cancels.
-
-    >>> round(evolved(1.0, 1e6, 0.0, 1 / 3600, 1 / 10) * 360, 9)
-    1.0
+    What a classifier sees in a scene it sees in every picture of it, so a scene adds a limited
+    amount of evidence, however long it lasts. The cap (4 to 8) misses events that begin with a cut
+    and stay in one scene. The method needs to know cuts (``Sampled.cut``); without them the whole
+    stream is one scene.
     """
-    if seconds <= 0.0:
-        return odds
-    m = (rho - rate_out + rate_in) / 2
-    d = hypot(m, sqrt(rate_in * rate_out))
-    t = tanh(d * seconds) / d
-    fading = exp(-2 * d * seconds)
-    small = (rate_in * rate_out / (d + abs(m)) + (d + abs(m)) * fading) / (d * (1 + fading))
-    large = 1 + abs(m) * t
-    gain, loss = (large, small) if m >= 0.0 else (small, large)
-    return (odds * gain + rate_in * t) / (odds * rate_out * t + loss)
+
+    window: Fraction
+    dwell: Fraction
+    cap: float = 6.0
+    """Log-odds that one scene may add."""
+    rate_in: float = 1 / 3600
+    """Rate, a second, at which the label begins."""
+    rate_out: float = 1 / 10
+    """Rate, a second, at which it ends."""
+    tau: float = 4.0
+    """Seconds over which the evidence of one sample is spread."""
+    _filter: OddsFilter = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _require_positive("cap", self.cap)
+        object.__setattr__(self, "_filter", _build_filter(self))
+
+    @property
+    def empty(self) -> FilterState:
+        """The state without samples."""
+        return self._filter.empty
+
+    def update(self, state: FilterState, sample: LabelSample) -> FilterState:
+        """Let the time before the sample pass, then add as much of its evidence as the cap of its
+        scene allows."""
+        if not sample.weight:
+            return state
+        odds_filter = self._filter
+        covered = float(sample.at - sample.start)
+        added = 0.0 if sample.cut else state.scene_evidence
+        rho = odds_filter.evidence_rate(sample)
+        h = min(covered, self.tau)
+        if rho > 0.0:
+            h = min(h, (self.cap - added) / rho)
+        odds = odds_filter.evolve(state.odds, _unseen_before(state, sample), 0.0)
+        odds = odds_filter.evolve(odds, h, rho)
+        odds = odds_filter.evolve(odds, covered - h, 0.0)
+        return odds_filter.after(state, sample, odds, min(added + rho * h, self.cap))
+
+    def level(self, state: FilterState) -> float | None:
+        """Return the log-odds above those at rest."""
+        return self._filter.level(state)
+
+    def short_level(self, state: FilterState) -> float | None:
+        """Return the same of at least two samples."""
+        return self._filter.short_level(state)
+
+    def support(self, state: FilterState) -> Support | None:
+        """Return the run of samples that are evidence for the label."""
+        return state.run.support
+
+    @staticmethod
+    def dump(state: FilterState) -> Any:
+        """Return ``[odds, scene_evidence, run]``."""
+        return _dump(state)
+
+    @staticmethod
+    def load(data: Any) -> FilterState:
+        """Return the state that ``dump`` wrote."""
+        return _load(data)
+
+
+def _build_filter(method: TwoState | CutAware) -> OddsFilter:
+    return OddsFilter(
+        dwell=method.dwell, rate_in=method.rate_in, rate_out=method.rate_out, tau=method.tau
+    )
+
+
+def _require_positive(name: str, value: float) -> None:
+    if not value > 0.0:
+        raise ValueError(f"{name} must be above 0, got {value}")
+
+
+def _unseen_before(state: FilterState, sample: LabelSample) -> float:
+    """Return the seconds between the latest sample and what this one covers."""
+    return 0.0 if state.run.at is None else max(float(sample.start - state.run.at), 0.0)
+
+
+def _dump(state: FilterState) -> Any:
+    return [state.odds, state.scene_evidence, state.run.dump()]
+
+
+def _load(data: Any) -> FilterState:
+    odds, scene_evidence, run = data
+    return FilterState(odds, scene_evidence, EvidenceRun.load(run))

@@ -114,7 +114,7 @@ def test_a_burst_at_the_end_of_a_clip_is_kept() -> None:
         piece([0.1]),
         samples=(
             *piece([0.1]).samples,
-            replace(piece([0.1]).samples[0], at=Fraction(197, 100), moving=True),
+            replace(piece([0.1]).samples[0], at=Fraction(197, 100), is_burst=True),
         ),
     )
 

@@ -48,7 +48,7 @@ def _pieces(draw: st.DrawFn, most: int) -> object:
             else {}
         )
         samples.append(
-            Sampled(at=at, values=values, medium=draw(media), moving=draw(st.integers(0, 5)) == 0)
+            Sampled(at=at, values=values, medium=draw(media), is_burst=draw(st.integers(0, 5)) == 0)
         )
         at += draw(steps)
     return replace(piece([0.0]), samples=tuple(samples), length=at)
