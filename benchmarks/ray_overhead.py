@@ -139,7 +139,7 @@ def _kind(pid: int) -> str:
     )
     if "scanner.sandbox" in command:
         return "children"
-    return "actors" if command.startswith(("ray::_Decode", "ray::IDLE")) else "daemons"
+    return "actors" if command.startswith(("ray::_RemoteDecode", "ray::IDLE")) else "daemons"
 
 
 def _memory() -> str:

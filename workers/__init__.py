@@ -1,12 +1,12 @@
-"""The scanner's work on many processes and machines, with Ray: it moves data and calls the core, and
-judges nothing.
+"""The scanner on several processes and machines, with Ray: this package moves data and calls the
+core, and makes no judgement of its own.
 
     from workers import on_ray
 
     with on_ray(program, workers=4) as runner: ...
 
-A program needs no more than this ``Runner``; it is imported when it is first asked for. To read the
-code, begin with ``dispatch`` (which turns wait, who has them, what is committed), then ``pool``
+A program needs only this ``Runner``, which is imported at its first use. To read the code, begin
+with ``dispatch`` (which turns wait, which worker has them, what is committed), then ``pool``
 (threads around it), then ``actors`` (Ray). Only ``actors`` and ``cluster`` import ray.
 """
 

@@ -1,6 +1,6 @@
-"""The plain actors made remote: the one place where work meets Ray.
+"""The plain actors made remote: the only module that calls actors of Ray.
 
-See ``cluster`` for the reason why ray is imported inside functions.
+``ray`` is imported inside functions, for the reason that ``cluster`` gives.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ from workers.pool import PoolRunner, WorkerDiedError
 __all__ = ["Placement", "PoolPlan", "open_pool", "ray_runner"]
 
 Placement = Literal["cpu", "gpu"]
-"""``cpu``: decode and score in one actor, nothing travels. ``gpu``: decode actors send small arrays
-to one inference actor."""
+"""``cpu``: each actor decodes and scores. ``gpu``: decode actors send small arrays to one inference
+actor."""
 
 Handle = Any
-"""A Ray actor's handle: Ray knows its methods only at run time."""
+"""Handle of a Ray actor, whose methods are known only at run time."""
 
 REPORTS_AHEAD = 4
-"""Messages that a worker may be ahead of us; then it pauses."""
+"""Reports that a worker may send before the first of them is read; then it pauses."""
 SCORE_RETRIES = 2
-"""How often a batch that was with an inference actor when it died is sent again."""
+"""Times that a batch is sent again if the inference actor died with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolPlan:
-    """How many workers there are, and where."""
+    """Number and placement of the workers."""
 
     workers: int
     placement: Placement = "cpu"
     gpus: int = 0
-    """For the inference actor; 0 lets it score on the CPU, which is for tests."""
+    """GPUs of the inference actor; with 0 it scores on the CPU, which is for tests."""
     batching: Batching = field(default_factory=Batching)
     address: str | None = None
-    """An existing Ray cluster; None starts one here."""
+    """Address of an existing Ray cluster; None starts one on this machine."""
 
 
 @contextmanager
 def ray_runner(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
-    """Open a runner whose workers are Ray actors, and the Ray that they need, until the block ends.
+    """Open Ray, and a runner whose workers are Ray actors.
 
     Raises:
         SetupError: Ray does not start or the models do not load.
@@ -69,7 +69,7 @@ def ray_runner(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
 
 @contextmanager
 def open_pool(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
-    """Open the same runner where this process is connected to Ray already."""
+    """Open a runner whose workers are Ray actors; this process must be connected to Ray."""
     inference = None if plan.placement == "cpu" else _start_inference(parts, plan)
     workers = [
         _RayWorker(f"decode-{number}", partial(_start_decode, parts, inference))
@@ -91,7 +91,7 @@ def open_pool(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
 
 
 class _RayWorker:
-    """A decode actor, started when there is work and started anew when it died."""
+    """A decode actor, started at its first work and again after a death."""
 
     def __init__(self, name: str, start: Callable[[], Handle]) -> None:
         self._name = name
@@ -133,10 +133,10 @@ class _RayWorker:
             return self._actor
 
 
-class _Decode:
-    """A decode actor on its own machine.
+class _RemoteDecode:
+    """A decode actor in its own process.
 
-    Opened by the first work, because what a constructor raises does not travel.
+    The actor is built at the first call, because Ray does not return what a constructor raises.
     """
 
     def __init__(self, parts: WorkerParts, inference: Handle | None) -> None:
@@ -150,33 +150,32 @@ class _Decode:
         yield from self._actor.work(work)
 
     def _scorers(self) -> Sequence[Scorer] | None:
-        """Those of the inference actor; None where there is none, and ours are to be loaded here."""
+        """Return the scorers of the inference actor, or None if this actor loads its own."""
         import ray
 
         if self._inference is None:
             return None
         facts: Sequence[ScorerFacts] = ray.get(self._inference.facts.remote())
-        return remote_scorers(facts, partial(_ask, self._inference))
+        return remote_scorers(facts, partial(_score_remotely, self._inference))
 
 
-def _ask(inference: Handle, index: int, batch: Sequence[Sample]) -> list[Scores]:
-    """What the scorer at ``index`` says, far away."""
+def _score_remotely(inference: Handle, index: int, batch: Sequence[Sample]) -> list[Scores]:
+    """Return the scores of the inference actor's scorer at ``index``."""
     import ray
 
     try:
-        answer: list[Scores] = ray.get(inference.score.remote(index, batch))
-    except (
-        ray.exceptions.RayTaskError
-    ):  # Ray gives it its cause's class too: it must not pass for a death below
+        scores: list[Scores] = ray.get(inference.score.remote(index, batch))
+    except ray.exceptions.RayTaskError:
+        # It is an instance of its cause's class too, and must not be taken for a death below.
         raise
-    except ray.exceptions.RayActorError as why:
-        raise TransientError(f"the inference actor ended {SCORE_RETRIES + 1} times") from why
-    return answer
+    except ray.exceptions.RayActorError as error:
+        raise TransientError(f"the inference actor ended {SCORE_RETRIES + 1} times") from error
+    return scores
 
 
-class _Inference:
-    """An inference actor on its own machine; Ray makes it again after a death, and it loads its
-    models again."""
+class _RemoteInference:
+    """An inference actor in its own process. Ray restarts it after a death, and it loads its models
+    again."""
 
     def __init__(self, parts: WorkerParts, batching: Batching) -> None:
         self._parts = parts
@@ -198,7 +197,7 @@ class _Inference:
 
 
 def _with_absolute_paths(share: StreamWork) -> StreamWork:
-    """Return the work with paths that mean the same in another folder."""
+    """Return the work with absolute paths, which are valid in another working directory."""
     return replace(share, turns=tuple(_absolute_turn(turn) for turn in share.turns))
 
 
@@ -218,13 +217,13 @@ def _absolute(source: Source) -> Source:
 def _start_decode(parts: WorkerParts, inference: Handle | None) -> Handle:
     import ray
 
-    return ray.remote(_Decode).options(num_cpus=1, max_restarts=0).remote(parts, inference)
+    return ray.remote(_RemoteDecode).options(num_cpus=1, max_restarts=0).remote(parts, inference)
 
 
 def _start_inference(parts: WorkerParts, plan: PoolPlan) -> Handle:
     import ray
 
-    remote = ray.remote(_Inference).options(
+    remote = ray.remote(_RemoteInference).options(
         num_cpus=0,
         num_gpus=plan.gpus,
         max_restarts=-1,
@@ -237,13 +236,13 @@ def _start_inference(parts: WorkerParts, plan: PoolPlan) -> Handle:
 def _kill(actor: Handle) -> None:
     import ray
 
-    with suppress(Exception):  # it may be gone, and Ray with it
+    with suppress(Exception):  # the actor may have ended, and Ray too
         ray.kill(actor)
 
 
 def _cause_of(error: Any) -> BaseException:
-    """Return what the code in the actor raised; a transient error counts as a worker's death, so
-    that the work is tried again."""
+    """Return the exception that the code in the actor raised; a transient one as the death of the
+    worker, so that the work is tried again."""
     cause: BaseException = error.cause
     if isinstance(cause, ScannerError) and cause.retryable:
         return WorkerDiedError(str(cause))

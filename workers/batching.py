@@ -1,4 +1,4 @@
-"""Items of many streams become batches, by size or by deadline. Pure: time is passed in."""
+"""Batches of items from many streams, by size or by deadline. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batching:
-    """When a batch is closed."""
+    """When a batch is complete."""
 
     size: int = 32
-    """Items at most, each of one picture."""
+    """Most items in a batch, where an item is one image."""
     wait: float = 0.01
-    """Seconds that an item waits for others at most."""
+    """Most seconds that an item waits for others."""
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -26,13 +26,13 @@ class Batching:
         if not self.wait >= 0:
             raise ValueError(f"a batch must wait 0 s or more, got {self.wait}")
 
-    def of(self, pictures: int) -> Batching:
-        """The same for items of so many pictures each.
+    def for_items_of(self, images: int) -> Batching:
+        """Return the batching for items of this many images each.
 
-        >>> Batching(size=32).of(8).size
+        >>> Batching(size=32).for_items_of(8).size
         4
         """
-        return replace(self, size=max(1, self.size // pictures))
+        return replace(self, size=max(1, self.size // images))
 
 
 class Batcher(Generic[T]):
@@ -44,19 +44,22 @@ class Batcher(Generic[T]):
         self._items: deque[tuple[float, T]] = deque()
 
     def __len__(self) -> int:
-        """How many items wait."""
+        """Return the number of items that wait."""
         return len(self._items)
 
     def add(self, item: T, *, now: float) -> None:
-        """One more item; ``now`` never runs backwards."""
+        """Add an item; ``now`` never decreases."""
         self._items.append((now, item))
 
     def deadline(self) -> float | None:
-        """When the next batch is due at the latest; None while nothing waits."""
+        """Return the latest time at which the next batch is due; None while nothing waits."""
         return self._items[0][0] + self._batching.wait if self._items else None
 
-    def due(self, *, now: float) -> list[T]:
-        """The next batch if it is due, else nothing. Ask again: more than one may be."""
+    def take_due(self, *, now: float) -> list[T]:
+        """Remove and return the next batch if it is due, else an empty list.
+
+        Several batches may be due: call again until the list is empty.
+        """
         deadline = self.deadline()
         if deadline is None or (len(self._items) < self._batching.size and now < deadline):
             return []

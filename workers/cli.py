@@ -1,4 +1,4 @@
-"""The console script: the command line, and the runner on Ray that ``scan --workers`` asks for."""
+"""The console script: the command line, with the runner on Ray for ``scan --workers``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """``streamwarden``.
+    """Run ``streamwarden``.
 
-    A stop from outside ends like Ctrl-C does: blocks are left, and nothing stays behind.
+    SIGTERM raises ``SystemExit``, so that all ``with`` blocks are left and child processes end.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     sys.exit(run(runner_factory=on_ray))
 
 
-def _leave(number: int, _: object) -> NoReturn:
+def _exit_on_signal(number: int, _: object) -> NoReturn:
     sys.exit(128 + number)
 
 

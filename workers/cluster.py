@@ -1,8 +1,8 @@
-"""Ray, started quietly: on loopback only, with a token, in a folder of its own, and gone without a
-trace.
+"""A private Ray: on loopback only, with a token, in a folder of its own, without output, and
+removed at the end.
 
-``import ray`` stands inside functions, here and in ``actors``: much of its environment is read when
-it is imported.
+``ray`` is imported inside functions, here and in ``actors``, because it reads much of its
+environment at import.
 """
 
 from __future__ import annotations
@@ -20,58 +20,60 @@ from pathlib import Path
 from typing import Any
 
 from scanner.errors import SetupError
-from workers.traces import MARK, end_marked, private_folder, sweep
+from workers.leftovers import CLUSTER_VARIABLE, end_processes, private_folder, remove_leftovers
 
 __all__ = ["ClusterSettings", "cluster"]
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or it prints the deaths of workers to stdout, into our data
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # otherwise deaths of workers are printed to stdout
 }
-"""For Ray's environment: no telemetry, and nothing printed by itself."""
+"""Environment of Ray: no telemetry and no output of its own."""
 LOOPBACK = {
-    # despite its name, what binds every listener to 127.0.0.1
+    # despite its name, this binds every listener to 127.0.0.1
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_worker_niceness": "0",  # Ray's default is +15, at which decoders starve
 }
-"""The same for a cluster of our own: nobody else reaches it."""
+"""Environment of a cluster that this process starts: it is reachable by this user only."""
 ATTEMPTS = 2
-"""Ray gives its processes a fixed 30 s to start, which a busy machine may miss once."""
-
-KNOCK_SECONDS = 5.0
-"""For a cluster to accept a connection."""
+"""Attempts to start Ray: its processes have a fixed 30 s, which a busy machine may exceed."""
+CONNECT_SECONDS = 5.0
+"""Timeout for a connection to an existing cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
-    """Which Ray to use."""
+    """The Ray to use."""
 
     cpus: int
-    """Decode actors that the local cluster has room for."""
+    """Decode actors for which the local cluster has capacity."""
     gpus: int = 0
+    """GPUs of the local cluster."""
     object_store_bytes: int = 384 << 20
-    """Shared memory at most, taken as it fills: what may be in flight of segments in memory, and
-    arrays for an inference actor."""
+    """Most shared memory, allocated as it fills: for segments in flight that are in memory, and for
+    arrays on their way to an inference actor."""
     address: str | None = None
-    """An existing cluster (``auto``, or host:port), which has these packages installed; None starts
-    one here."""
+    """Address of an existing cluster that has these packages (``auto`` or host:port); None starts
+    one on this machine."""
 
 
 @contextmanager
 def cluster(settings: ClusterSettings) -> Iterator[None]:
-    """Be connected to Ray, one connection in a process.
+    """Connect this process to Ray, and start it if no address is given.
+
+    A process has at most one connection.
 
     Raises:
-        SetupError: Ray cannot be reached, or did not start.
+        SetupError: Ray cannot be reached or did not start.
     """
     if settings.address is not None:
-        _knock(settings.address)
+        _check_reachable(settings.address)
         with _environment(QUIET), _connected(settings.address):
             yield
         return
-    sweep()
+    remove_leftovers()
     with private_folder() as folder, _environment(QUIET | LOOPBACK | _token(folder)):
         try:
             _start(settings, folder)
@@ -86,27 +88,25 @@ def _start(settings: ClusterSettings, folder: Path) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with (
-                _environment({MARK: str(folder), "PYTHONPATH": _path()}),
+                _environment({CLUSTER_VARIABLE: str(folder), "PYTHONPATH": _import_path()}),
                 _stderr_to(folder / "start.log"),
-                _same_sigterm(),
+                _keep_sigterm_handler(),
             ):
                 ray.init(
                     num_cpus=settings.cpus,
                     num_gpus=settings.gpus,
                     object_store_memory=settings.object_store_bytes,
-                    _temp_dir=str(
-                        folder / "ray"
-                    ),  # made open to all by Ray, so it lies inside ours
+                    # Ray makes this folder readable by all users, so it lies in a private one.
+                    _temp_dir=str(folder / "ray"),
                     **_SILENT,
                 )
-        except (
-            Exception
-        ) as why:  # a dozen classes of Ray and gRPC, and what its processes wrote as they died
+        except Exception as error:  # Ray and gRPC raise a dozen classes without a common base
             _stop(folder)
             if attempt == ATTEMPTS:
                 raise SetupError(
-                    f"Ray did not start on this machine ({why}); scan without --workers does not need it"
-                ) from why
+                    f"Ray did not start on this machine ({error});"
+                    " scan without --workers does not need it"
+                ) from error
         else:
             return
 
@@ -123,18 +123,19 @@ def _stop(folder: Path) -> None:
 
     with _stderr_to(folder / "stop.log"):
         ray.shutdown()
-    end_marked(folder)
+    end_processes(folder)
 
 
-def _knock(address: str) -> None:
-    """Ask whether anybody is there; Ray itself would try for minutes."""
+def _check_reachable(address: str) -> None:
+    """Check that something listens at the address; Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():  # ``auto``, which Ray finds at once or not at all
+    if not colon or not port.isdigit():  # ``auto``: Ray finds the cluster at once or not at all
         return
     try:
-        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
-    except OSError as why:
-        raise SetupError(f"no Ray cluster answers at {address}: {why.strerror or why}") from why
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise SetupError(f"no Ray cluster answers at {address}: {reason}") from error
 
 
 @contextmanager
@@ -142,19 +143,21 @@ def _connected(address: str) -> Iterator[None]:
     import ray
 
     try:
-        with _same_sigterm():
+        with _keep_sigterm_handler():
             ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except Exception as why:  # as above: nothing narrower holds them all
-        raise SetupError(f"no Ray cluster answers at {address}: {why}") from why
+    except Exception as error:  # as above
+        raise SetupError(f"no Ray cluster answers at {address}: {error}") from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _path() -> str:
-    """Workers import what this process can, whatever their folder; a ``runtime_env`` would cost an
-    agent and seconds."""
+def _import_path() -> str:
+    """Return this process's import path for the workers, whose working directory differs.
+
+    A ``runtime_env`` would need another process and several seconds.
+    """
     return os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
 
 
@@ -181,20 +184,20 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _stderr_to(path: Path) -> Iterator[None]:
-    """Ray's own programs write to the descriptor itself, and keep it."""
-    kept = os.dup(2)
+    """Redirect the descriptor of standard error: Ray's programs inherit it and write to it."""
+    original = os.dup(2)
     with open(path, "ab") as file:
         os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(original, 2)
+        os.close(original)
 
 
 @contextmanager
-def _same_sigterm() -> Iterator[None]:
-    """Ray replaces the handler; ours stays."""
+def _keep_sigterm_handler() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which Ray replaces."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

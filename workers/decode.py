@@ -1,6 +1,6 @@
 """The decode actor: streams and their next turns go in, events and new states come out.
 
-The pixels live and die in its process and in its sandboxed child.
+Pixels never leave its process and its sandboxed child.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.dispatch import StreamWork
 __all__ = ["DecodeActor"]
 
 REPORT_SECONDS = 0.25
-"""Least time between two reports, so that short windows travel many in a message."""
+"""Least time between two reports, so that several short windows travel in one message."""
 
 
 class DecodeActor:
@@ -32,7 +32,7 @@ class DecodeActor:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``scorers`` live elsewhere; None loads those of ``parts`` here."""
+        """``scorers`` are those of an inference actor; None loads those of ``parts`` here."""
         self._clock = clock
         self._open = ExitStack()
         loaded = parts.load_scorers() if scorers is None else scorers
@@ -40,24 +40,24 @@ class DecodeActor:
         self._worker = StreamWorker(score, parts.policies)
 
     def work(self, work: Sequence[StreamWork]) -> Iterator[list[StreamProgress]]:
-        """Yield the progress of each stream's turns, collected for a moment; that of a suspect turn
-        part by part.
+        """Yield the progress of each stream's turns, collected for ``REPORT_SECONDS``; that of a
+        suspect turn part by part.
 
         The part that closes a turn travels with the turn's last events, so that no retry starts
-        behind the last window.
+        after the last window.
         """
         collected: list[StreamProgress] = []
         reported = self._clock()
         for share in work:
-            for progress in self._turns(share):
-                collected = _merged(collected, progress)
+            for progress in self._run_turns(share):
+                collected = _merge_progress(collected, progress)
                 if share.suspect or self._clock() - reported >= REPORT_SECONDS:
                     yield collected
                     collected, reported = [], self._clock()
         if collected:
             yield collected
 
-    def _turns(self, share: StreamWork) -> Iterator[StreamProgress]:
+    def _run_turns(self, share: StreamWork) -> Iterator[StreamProgress]:
         state = share.state
         for turn in share.turns:
             for progress in self._worker.run_turn(state, turn):
@@ -69,8 +69,8 @@ class DecodeActor:
         self._open.close()
 
 
-def _merged(collected: list[StreamProgress], new: StreamProgress) -> list[StreamProgress]:
-    """Add progress to a report; of one stream in a row only the last state travels."""
+def _merge_progress(collected: list[StreamProgress], new: StreamProgress) -> list[StreamProgress]:
+    """Add progress to a report; in a row of one stream's progress only the last state is kept."""
     if not collected or collected[-1].stream_id != new.stream_id:
         return [*collected, new]
     last = collected[-1]

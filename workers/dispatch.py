@@ -1,4 +1,4 @@
-"""Which turns wait, who works on them, what was committed: all decisions of the Ray layer, pure.
+"""Which turns wait, which worker has them, what is committed: all decisions of the Ray layer, pure.
 
 A stream is in at most one lease, and a lease carries the stream's state and its next turns:
 
@@ -7,9 +7,9 @@ A stream is in at most one lease, and a lease carries the stream's state and its
        `----lose--------+--two deaths alone at the same part--> quarantined; the stream continues
 
 Progress is accepted only from the lease that has the stream, and only beyond what is committed, so
-a result that comes twice, or from a worker that was given up, changes nothing. A worker that dies
-costs a retry from the last committed part. Turns that were in flight together with others then
-travel alone, so that the one that kills its worker is found.
+a result that comes twice, or from a worker that was given up, changes nothing. If a worker dies,
+its work is tried again from the last committed part. Turns that were in flight together with others
+then travel alone, so that the one that kills its worker is found.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork"]
 log = logging.getLogger(__name__)
 
 DEATHS_ALONE = 2
-"""Workers that may die on one part of a turn that was all they had in hand."""
+"""Workers that may die at one part of a turn that was all their work; then it is quarantined."""
 
 Quarantine = Callable[[StreamState, SegmentTurn, QuarantinedError], StreamProgress]
-"""Folds a segment that ended its workers as failed: the core's judgement, not this module's."""
+"""Folds a segment that ended its workers as failed; the core decides what that means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,8 @@ class StreamWork:
     turns: tuple[Turn, ...]
     """The turns from ``state.turn`` on, one or more."""
     suspect: bool = False
-    """True where a worker died with the turn: each part is to be reported at once, so that the one
-    that ends the worker is known."""
+    """True if a worker died with the turn: each part is then reported at once, so that the one that
+    ends the worker is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,30 +52,32 @@ class Lease:
     """Work of one or more streams, given to one worker."""
 
     number: int
-    """Unique and rising; it fences off whoever had the same streams before."""
+    """Unique and increasing; reports of an earlier lease of the same streams are ignored."""
     owner: str
+    """Name of the worker."""
     work: tuple[StreamWork, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much may be in flight."""
+    """Limits on what is in flight."""
 
     workers: int
+    """Number of workers."""
     lease_size: int = 16
-    """Turns of one lease at most; fewer when fewer wait, so that live work goes at once and the
-    end is shared evenly."""
+    """Most turns in a lease. A lease has fewer when few wait, so that live work starts at once and
+    the last work is shared evenly."""
     leases_ahead: int = 4
-    """Full leases per worker that may be in flight: pulled, and not yet handed on."""
+    """Full leases for each worker that may be in flight: pulled, with results not yet taken."""
     bytes_in_flight: int = 256 << 20
-    """Media in memory; a single larger segment goes alone."""
+    """Most bytes of media in memory; a single larger segment travels alone."""
     progress_ready: int = 256
-    """Results that the consumer has not taken yet; above it workers pause."""
+    """Results that are not yet taken, above which workers pause."""
     deaths_in_a_row: int = 20
-    """Workers that die with nothing scored between them; then the fault is not in the media."""
+    """Deaths without any progress between them, after which the fault is not in the media."""
     patience: float = 300.0
-    """Seconds in which a worker must report something; above the time that the sandbox allows one
-    window, tried twice."""
+    """Seconds in which a worker must report something; more than the time that the sandbox allows
+    for two tries of one window."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -93,17 +95,17 @@ class Bounds:
 
     @property
     def turns_in_flight(self) -> int:
-        """Turns that may be pulled and not yet handed on."""
+        """Most turns in flight."""
         return self.workers * self.lease_size * self.leases_ahead
 
 
 @dataclass(slots=True)
-class _Stream:
+class _LeasedStream:
     """A stream between its first turn and its end."""
 
     state: StreamState
     ticket: int
-    """Place of its oldest waiting turn in the order of arrival."""
+    """Number of its oldest waiting turn in the order of arrival."""
     turns: deque[tuple[int, Turn]] = field(default_factory=deque)
     """Tickets and turns from ``state.turn`` on; the first ``leased`` are with a worker."""
     leased: int = 0
@@ -111,9 +113,9 @@ class _Stream:
     suspect_to: int = -1
     """Turns up to this number travel alone."""
     deaths: int = 0
-    """Workers that died at ``died_at`` while it was all that they had in hand."""
+    """Workers that died at ``died_at`` while this stream was all their work."""
     died_at: tuple[int, int] | None = None
-    """Position of the state that the workers which died had last reported."""
+    """Position of the last state that those workers reported."""
 
     @property
     def is_suspect(self) -> bool:
@@ -121,17 +123,17 @@ class _Stream:
 
 
 class Dispatch:
-    """The state of one run. Not thread-safe; time is passed in."""
+    """The state of one run. It is not thread-safe, and time is passed in."""
 
     def __init__(self, bounds: Bounds, quarantine: Quarantine) -> None:
         self._bounds = bounds
         self._quarantine = quarantine
-        self._streams: dict[StreamId, _Stream] = {}
+        self._streams: dict[StreamId, _LeasedStream] = {}
         self._deadlines: dict[int, tuple[Lease, float]] = {}
         self._ready: deque[tuple[StreamProgress, tuple[int, ...]]] = deque()
-        """Progress, with the weights of the turns that it closed."""
+        """Progress, with the bytes of each turn that it closed."""
         self._turns = 0
-        """Turns in flight: offered, and their progress not taken."""
+        """Turns in flight: offered, and their progress not yet taken."""
         self._bytes = 0
         self._tickets = 0
         self._leases = 0
@@ -144,23 +146,27 @@ class Dispatch:
         return self._turns < self._bounds.turns_in_flight
 
     def admits(self, turn: Turn) -> bool:
-        """Return whether this turn may be offered now. One that is over the bound by itself may,
-        once nothing else is in flight."""
+        """Return whether this turn may be offered now.
+
+        One that exceeds the limit by itself may be offered once nothing else is in flight.
+        """
         fits = self._bytes + _weight(turn) <= self._bounds.bytes_in_flight
         return self.has_capacity() and (fits or not self._turns)
 
     def offer(self, turn: Turn) -> None:
-        """Let a turn wait for a worker.
+        """Add a turn to those that wait for a worker.
 
         Raises:
-            ValueError: it is not admitted now.
+            ValueError: the turn is not admitted now.
         """
         if not self.admits(turn):
             raise ValueError(f"stream {turn.stream_id}: turn offered beyond what may be in flight")
         stream = self._streams.get(turn.stream_id)
         if stream is None:
             state = StreamState.new(turn.stream_id)
-            stream = self._streams[turn.stream_id] = _Stream(state=state, ticket=self._tickets)
+            stream = self._streams[turn.stream_id] = _LeasedStream(
+                state=state, ticket=self._tickets
+            )
         if not stream.turns:
             stream.ticket = self._tickets
         stream.turns.append((self._tickets, turn))
@@ -171,7 +177,7 @@ class Dispatch:
     # Leases out, progress back
 
     def take(self, owner: str, *, now: float) -> Lease | None:
-        """Lease work to an idle worker; None if nothing waits.
+        """Lease work to an idle worker, or return None if nothing waits.
 
         Streams with an open incident go first, then the oldest turn.
         """
@@ -184,7 +190,7 @@ class Dispatch:
         self._deadlines[lease.number] = (lease, now + self._bounds.patience)
         return lease
 
-    def _share(self, waiting: list[_Stream]) -> Iterator[StreamWork]:
+    def _share(self, waiting: list[_LeasedStream]) -> Iterator[StreamWork]:
         """Choose streams and turns of the next lease: one turn of each stream before a second of
         any; a suspect stream alone, turn by turn."""
         if waiting[0].is_suspect:
@@ -202,7 +208,7 @@ class Dispatch:
             yield StreamWork(state=stream.state, turns=turns, suspect=stream.is_suspect)
 
     def receive(self, lease: Lease, progress: Iterable[StreamProgress]) -> None:
-        """Commit what a worker reports, once; what a lost lease reports has no effect."""
+        """Commit reported progress, once; reports of a lost lease have no effect."""
         for one in progress:
             stream = self._streams.get(one.stream_id)
             if stream is None or stream.lease != lease.number:
@@ -213,20 +219,22 @@ class Dispatch:
         self._settle(lease)
 
     def renew(self, lease: Lease, *, until: float) -> None:
-        """Move the lease's deadline: its worker was heard of, or we keep it waiting."""
+        """Move the lease's deadline: its worker reported, or waits for the results to be taken."""
         if lease.number in self._deadlines:
             self._deadlines[lease.number] = (lease, until)
 
     def overdue(self, now: float) -> tuple[Lease, ...]:
-        """Return leases whose workers have reported nothing for too long: end the worker, then
-        ``lose`` the lease."""
+        """Return leases whose workers have reported nothing for too long.
+
+        The caller ends the worker, and then calls ``lose``.
+        """
         return tuple(lease for lease, until in self._deadlines.values() if until <= now)
 
     def lose(self, lease: Lease, reason: str) -> None:
-        """Take in that the worker ended with the lease; what it had not reported is tried again.
+        """End a lease whose worker died; what it had not reported is tried again.
 
         Raises:
-            SetupError: workers keep dying with nothing done between them.
+            SetupError: workers keep dying without any progress between them.
         """
         self._deadlines.pop(lease.number, None)
         left = [s for s in self._streams.values() if s.lease == lease.number]
@@ -236,7 +244,7 @@ class Dispatch:
         log.warning("worker ended", extra={"worker": lease.owner, "reason": reason})
         if self._deaths >= self._bounds.deaths_in_a_row:
             raise SetupError(
-                f"{self._deaths} workers ended one after another with nothing done, the last one:"
+                f"{self._deaths} workers ended one after another without progress, the last one:"
                 f" {reason}"
             )
         alone = sum(stream.leased for stream in left) == 1
@@ -246,16 +254,18 @@ class Dispatch:
     # Results out
 
     def ready(self) -> int:
-        """Return how many results may be taken now."""
+        """Return the number of results that may be taken now."""
         return len(self._ready)
 
     def is_crowded(self) -> bool:
-        """Return whether workers should pause because nobody takes their results."""
+        """Return whether workers should pause because their results are not taken."""
         return len(self._ready) >= self._bounds.progress_ready
 
     def take_ready(self) -> Iterator[StreamProgress]:
-        """Yield the results so far, each stream's in order. A turn's capacity is free once the
-        result that closed it is taken."""
+        """Yield the results so far, those of each stream in order.
+
+        A turn is in flight until the result that closes it is taken.
+        """
         while self._ready:
             progress, weights = self._ready.popleft()
             self._turns -= len(weights)
@@ -266,7 +276,7 @@ class Dispatch:
         """Return whether nothing is in flight."""
         return not self._turns
 
-    def _commit(self, stream: _Stream, progress: StreamProgress) -> None:
+    def _commit(self, stream: _LeasedStream, progress: StreamProgress) -> None:
         closed = progress.state.turn - stream.state.turn
         weights = tuple(_weight(stream.turns.popleft()[1]) for _ in range(closed))
         stream.leased -= closed
@@ -283,7 +293,7 @@ class Dispatch:
         if not any(stream.lease == lease.number for stream in self._streams.values()):
             self._deadlines.pop(lease.number, None)
 
-    def _after_death(self, stream: _Stream, *, alone: bool, reason: str) -> None:
+    def _after_death(self, stream: _LeasedStream, *, alone: bool, reason: str) -> None:
         state, turn = stream.state, stream.turns[0][1]
         before = stream.deaths if stream.died_at == state.position else 0
         stream.deaths, stream.died_at = before + alone, state.position
@@ -299,7 +309,7 @@ class Dispatch:
 
 
 def _spread(size: int, lengths: list[int]) -> list[int]:
-    """Return how many turns of each stream make ``size`` together, as evenly as they can."""
+    """Return how many turns of each stream make up ``size``, as evenly as possible."""
     counts = [0] * len(lengths)
     left = size
     while left > 0 and any(count < most for count, most in zip(counts, lengths, strict=True)):
@@ -311,11 +321,11 @@ def _spread(size: int, lengths: list[int]) -> list[int]:
 
 
 def _weight(turn: Turn) -> int:
-    """Return the bytes that a turn holds in memory; a path holds none."""
+    """Return the bytes of media that a turn has in memory; a path has none."""
     if not isinstance(turn, SegmentTurn):
         return 0
     job = turn.job
-    held = [job.segment.source, job.segment.init]
+    sources = [job.segment.source, job.segment.init]
     if job.previous is not None:
-        held.append(job.previous.source)
-    return sum(len(part) for part in held if isinstance(part, bytes))
+        sources.append(job.previous.source)
+    return sum(len(source) for source in sources if isinstance(source, bytes))

@@ -1,5 +1,4 @@
-"""The inference actor: samples of many streams are scored together, by size or by deadline, where
-the accelerator is."""
+"""The inference actor: scores samples of many streams in batches on one accelerator."""
 
 from __future__ import annotations
 
@@ -14,12 +13,12 @@ from scanner.scoring.scorer import Scorer, burst_gate, shadow_labels
 from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Scores
 from workers.batching import Batcher, Batching
 
-__all__ = ["Ask", "InferenceActor", "RemoteScorer", "ScorerFacts", "remote_scorers"]
+__all__ = ["InferenceActor", "RemoteScorer", "ScoreRemotely", "ScorerFacts", "remote_scorers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorerFacts:
-    """What a scorer says of itself, without the session."""
+    """The properties of a scorer, without its model."""
 
     model: ModelRef
     inputs: tuple[FrameSpec, ...]
@@ -30,7 +29,7 @@ class ScorerFacts:
 
     @classmethod
     def of(cls, scorer: Scorer) -> ScorerFacts:
-        """What this one says."""
+        """Return the properties of a scorer."""
         return cls(
             model=scorer.model,
             inputs=scorer.inputs,
@@ -41,52 +40,52 @@ class ScorerFacts:
         )
 
     @property
-    def pictures(self) -> int:
-        """Of one sample: as many as a burst has frames."""
+    def images_per_sample(self) -> int:
+        """Images in one sample: as many as a burst has frames."""
         return max(
             (1 if spec.burst is None else spec.burst.frames for spec in self.inputs), default=1
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _ScoreRequest:
     sample: Sample
-    answer: Future[Scores]
+    scores: Future[Scores]
 
 
 class InferenceActor:
-    """Holds all scorers of one accelerator. ``score`` is called by many threads at once, one for
+    """Owns all scorers of one accelerator. ``score`` is called by several threads at once, one for
     each decode actor.
 
     Each scorer has a thread and a batcher of its own: a call's samples wait for those of other
-    calls, at most ``batching.wait`` seconds, and come back in their own order.
+    calls, at most ``batching.wait`` seconds, and their scores are returned in the call's order.
     """
 
     def __init__(self, scorers: Sequence[Scorer], batching: Batching) -> None:
         self._scorers = tuple(scorers)
-        self._desks = tuple(_Desk(scorer, batching) for scorer in self._scorers)
+        self._queues = tuple(_ScorerQueue(scorer, batching) for scorer in self._scorers)
 
     def facts(self) -> tuple[ScorerFacts, ...]:
-        """Of each scorer, in order; ``score`` knows them by this order."""
+        """Return the properties of each scorer; their order gives the index for ``score``."""
         return tuple(ScorerFacts.of(scorer) for scorer in self._scorers)
 
     def score(self, index: int, batch: Sequence[Sample]) -> list[Scores]:
-        """What the scorer at ``index`` says of each sample; waits for it."""
-        answers = self._desks[index].ask(batch)
-        return [answer.result() for answer in answers]
+        """Return the scores of each sample by the scorer at ``index``, once they are there."""
+        return [scores.result() for scores in self._queues[index].submit(batch)]
 
     def close(self) -> None:
-        """Score what waits and end the threads."""
-        for desk in self._desks:
-            desk.close()
+        """Score the samples that wait, and end the threads."""
+        for queue in self._queues:
+            queue.close()
 
 
-class _Desk:
-    """One scorer, the queue in front of it, and the thread that serves both."""
+class _ScorerQueue:
+    """One scorer, its queue of samples, and the thread that scores them."""
 
     def __init__(self, scorer: Scorer, batching: Batching) -> None:
         self._scorer = scorer
-        self._queue: Batcher[_Asked] = Batcher(batching.of(ScorerFacts.of(scorer).pictures))
+        images = ScorerFacts.of(scorer).images_per_sample
+        self._batcher: Batcher[_ScoreRequest] = Batcher(batching.for_items_of(images))
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(
@@ -94,14 +93,14 @@ class _Desk:
         )
         self._thread.start()
 
-    def ask(self, batch: Sequence[Sample]) -> list[Future[Scores]]:
-        asked = [_Asked(sample, Future()) for sample in batch]
+    def submit(self, batch: Sequence[Sample]) -> list[Future[Scores]]:
+        requests = [_ScoreRequest(sample, Future()) for sample in batch]
         with self._changed:
             now = time.monotonic()
-            for one in asked:
-                self._queue.add(one, now=now)
+            for request in requests:
+                self._batcher.add(request, now=now)
             self._changed.notify()
-        return [one.answer for one in asked]
+        return [request.scores for request in requests]
 
     def close(self) -> None:
         with self._changed:
@@ -112,40 +111,37 @@ class _Desk:
     def _serve(self) -> None:
         while batch := self._next_batch():
             try:
-                answers = self._scorer.score([one.sample for one in batch])
-            except Exception as why:  # noqa: BLE001 - raised where it was asked
-                for one in batch:
-                    one.answer.set_exception(why)
+                scored = self._scorer.score([request.sample for request in batch])
+            except Exception as error:  # noqa: BLE001 - raised in the thread that called ``score``
+                for request in batch:
+                    request.scores.set_exception(error)
                 continue
-            for one, answer in zip(batch, answers, strict=True):
-                one.answer.set_result(answer)
+            for request, scores in zip(batch, scored, strict=True):
+                request.scores.set_result(scores)
 
-    def _next_batch(self) -> list[_Asked]:
+    def _next_batch(self) -> list[_ScoreRequest]:
         with self._changed:
             while True:
-                batch = self._queue.due(now=time.monotonic())
-                if batch or (self._closed and not self._queue):
+                batch = self._batcher.take_due(now=time.monotonic())
+                if batch or (self._closed and not self._batcher):
                     return batch
-                deadline = self._queue.deadline()
+                deadline = self._batcher.deadline()
                 self._changed.wait(
                     None if deadline is None else max(0.0, deadline - time.monotonic())
                 )
 
 
-Ask = Callable[[int, Sequence[Sample]], list[Scores]]
-"""Carries samples to the scorer with this index, and its answer back."""
+ScoreRemotely = Callable[[int, Sequence[Sample]], list[Scores]]
+"""Sends samples to the scorer with this index, and returns their scores."""
 
 
 class RemoteScorer:
-    """A scorer whose model is elsewhere: the same ``Scorer`` to whoever asks.
+    """A ``Scorer`` whose model is in another process. All samples of a call travel together."""
 
-    All samples of a call travel together.
-    """
-
-    def __init__(self, index: int, facts: ScorerFacts, ask: Ask) -> None:
+    def __init__(self, index: int, facts: ScorerFacts, score_remotely: ScoreRemotely) -> None:
         self._index = index
         self._facts = facts
-        self._ask = ask
+        self._score_remotely = score_remotely
 
     @property
     def model(self) -> ModelRef:
@@ -172,16 +168,18 @@ class RemoteScorer:
         return self._facts.shadow
 
     def score(self, batch: Sequence[Sample]) -> list[Scores]:
-        """Only the arrays that the model looks at travel."""
+        """Return the scores of the samples; only the arrays that the model takes travel."""
         if not batch:
             return []
-        return self._ask(self._index, [self._trimmed(sample) for sample in batch])
+        return self._score_remotely(self._index, [self._trimmed(sample) for sample in batch])
 
     def _trimmed(self, sample: Sample) -> Sample:
         images = {spec: sample.images[spec] for spec in self._facts.inputs}
         return replace(sample, images=images)
 
 
-def remote_scorers(facts: Sequence[ScorerFacts], ask: Ask) -> tuple[Scorer, ...]:
-    """The scorers behind ``ask``, in their order."""
-    return tuple(RemoteScorer(index, each, ask) for index, each in enumerate(facts))
+def remote_scorers(
+    facts: Sequence[ScorerFacts], score_remotely: ScoreRemotely
+) -> tuple[Scorer, ...]:
+    """Return the scorers with these properties, in their order."""
+    return tuple(RemoteScorer(index, one, score_remotely) for index, one in enumerate(facts))

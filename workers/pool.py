@@ -1,7 +1,7 @@
-"""A ``Runner`` of several workers: one thread for each, one that pulls turns, ``Dispatch`` between.
+"""A ``Runner`` of several workers: a thread for each and one that pulls turns, around ``Dispatch``.
 
-A worker is in another process. Here it is anything that has ``work`` and ``end``; ``actors`` makes
-it of Ray. Threads only wait and carry: all decisions are made by ``Dispatch``, under one lock.
+A worker is in another process. Here it is anything that has ``work`` and ``end``; ``actors`` has
+the one on Ray. Threads only wait and pass on: ``Dispatch`` makes all decisions, under one lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["PoolRunner", "WorkerDiedError", "WorkerHandle"]
 log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 5.0
-"""How long the end of a run waits for its threads; those of ended workers need milliseconds."""
+"""Longest wait for each thread at the end of a run; those of ended workers need milliseconds."""
 
 
 class WorkerDiedError(TransientError):
@@ -34,18 +34,19 @@ class WorkerDiedError(TransientError):
 
 
 class WorkerHandle(Protocol):
-    """A worker in another process, started (and after a death started again) when there is work."""
+    """A worker in another process, which starts at its first work, and again after a death."""
 
     @property
     def name(self) -> str:
-        """Unique within its pool."""
+        """Name of the worker, unique within its pool."""
 
     def work(self, work: Sequence[StreamWork]) -> Iterator[Sequence[StreamProgress]]:
-        """Yield the progress of each stream's turns in order, some at a time.
+        """Yield reports of the progress of each stream's turns, in order.
 
         Raises:
-            WorkerDiedError: it ended, by itself or by ``end``. The next call starts a new one.
-            ScannerError: it cannot work, and no retry will help.
+            WorkerDiedError: the worker ended, by itself or by ``end``; the next call starts it
+                again.
+            ScannerError: the worker cannot work, and a retry would not help.
         """
 
     def end(self) -> None:
@@ -75,7 +76,7 @@ class PoolRunner:
             ScannerError: the turns could not be pulled, or no worker can work.
         """
         dispatch = Dispatch(self._bounds, self._quarantine)
-        run = _Run(self._workers, dispatch, self._bounds, self._clock)
+        run = _PoolRun(self._workers, dispatch, self._bounds, self._clock)
         try:
             run.start(turns)
             yield from run.results()
@@ -83,8 +84,8 @@ class PoolRunner:
             run.end()
 
 
-class _Run:
-    """One run: its threads and what they share."""
+class _PoolRun:
+    """One run: its threads, and what they share."""
 
     def __init__(
         self,
@@ -105,9 +106,9 @@ class _Run:
         self._failure: BaseException | None = None
 
     def start(self, turns: Iterable[Turn]) -> None:
-        self._thread("turns", partial(self._pull, turns))
+        self._start_thread("turns", partial(self._pull, turns))
         for worker in self._workers.values():
-            self._thread(worker.name, partial(self._serve, worker))
+            self._start_thread(worker.name, partial(self._serve, worker))
 
     def results(self) -> Iterator[StreamProgress]:
         while not self._over:
@@ -128,25 +129,25 @@ class _Run:
             raise self._failure
 
     def end(self) -> None:
-        """End the threads, and the workers that are still at work; after a complete run none is."""
+        """End the threads, and the workers that still have work."""
         with self._changed:
             self._over = True
             at_work = () if self._is_done() else tuple(self._busy)
             self._changed.notify_all()
         for name in at_work:
             self._workers[name].end()
-        # The first thread may sit in the caller's iterator for as long as that likes.
+        # The first thread may be blocked in the caller's iterator, which need not end.
         for thread in self._threads[1:]:
             thread.join(JOIN_SECONDS)
 
-    def _thread(self, name: str, work: Callable[[], None]) -> None:
+    def _start_thread(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(
-            target=self._guarded, args=(work,), name=f"streamwarden-{name}", daemon=True
+            target=self._run_guarded, args=(work,), name=f"streamwarden-{name}", daemon=True
         )
         self._threads.append(thread)
         thread.start()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _run_guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
         except BaseException as error:  # noqa: BLE001 - raised in the thread that reads the results
@@ -183,7 +184,7 @@ class _Run:
             try:
                 for progress in worker.work(lease.work):
                     self._receive(lease, progress)
-                reason = "it left work undone"
+                reason = "its work ended early"
             except WorkerDiedError as error:
                 reason = str(error)
             self._lose(worker, lease, reason)

@@ -1,4 +1,4 @@
-"""The runner that the settings ask for, on Ray."""
+"""The runner on Ray, as the settings describe it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["on_ray"]
 
 @contextmanager
 def on_ray(program: Program, workers: int) -> Iterator[Runner]:
-    """Open a runner with so many workers, and the Ray on this machine that they need.
+    """Open Ray on this machine, and a runner with this many workers.
 
-    Where a CPU scores, every worker decodes and scores; where a GPU does, workers decode and one
-    actor scores for all of them.
+    On a CPU every worker decodes and scores. With a GPU the workers decode, and one actor scores
+    for all of them.
 
     Raises:
         SetupError: Ray does not start, or the models do not load.

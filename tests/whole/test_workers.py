@@ -102,7 +102,7 @@ def test_workers_say_the_same_of_bursts(paths: Sequence[str], tmp_path: Path) ->
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("victim", ["scanner.sandbox", "ray::_Decode"])
+@pytest.mark.parametrize("victim", ["scanner.sandbox", "ray::_RemoteDecode"])
 def test_a_killed_process_changes_no_line(
     victim: str, paths: Sequence[str], wanted: dict[str, list[str]]
 ) -> None:

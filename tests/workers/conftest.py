@@ -10,9 +10,10 @@ from workers.cluster import ClusterSettings, cluster
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """One Ray for all tests that use one: its start costs ten seconds of processor time.
+    """Start one Ray for all tests that need it, because a start costs ten seconds of processor
+    time.
 
-    It has room for two pools and one worker more.
+    It has capacity for two pools and one worker more.
     """
     with cluster(ClusterSettings(cpus=5)):
         yield
@@ -20,7 +21,7 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture
 def ray_pids() -> Callable[[str], list[int]]:
-    """Processes of this session's actors, by the name of their class."""
+    """Return a function that finds the processes of actors by the name of their class."""
 
     def find(name: str) -> list[int]:
         workers = psutil.Process().children(recursive=True)

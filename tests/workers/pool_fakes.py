@@ -1,4 +1,4 @@
-"""Turns that are scripts, a sandbox that plays them, and workers that die as the script says."""
+"""Turns that are scripts, a sandbox that runs them, and workers that die where the script tells."""
 
 from __future__ import annotations
 
@@ -70,9 +70,10 @@ def scripted(
     marks: Path | None = None,
     late: bool = False,
 ) -> SegmentTurn:
-    """Return the turn of a source with so many windows, a file if there are several.
+    """Return the turn of a source with this many windows, a file if there are several.
 
-    On those named, its child or its worker dies the first ``times`` times (counted in ``marks``).
+    Its child or its worker dies the first ``times`` times that it decodes one of the given windows;
+    the deaths are counted in files of the folder ``marks``.
     """
     script = {
         "sequence": sequence,
@@ -99,28 +100,29 @@ def end(stream: str = "s") -> EndTurn:
 
 
 def ended(turns: Iterable[Turn]) -> list[Turn]:
-    """Return the turns, and behind them the end of each of their streams."""
-    given = list(turns)
-    return [*given, *(end(stream) for stream in dict.fromkeys(turn.stream_id for turn in given))]
+    """Return the turns, followed by the end of each of their streams."""
+    all_turns = list(turns)
+    streams = dict.fromkeys(turn.stream_id for turn in all_turns)
+    return [*all_turns, *(end(stream) for stream in streams)]
 
 
 class WorkerKilledError(Exception):
     """The death of a worker that shares its process with the test."""
 
 
-def killed() -> None:
-    """Die in the same process: an exception in place of the signal."""
+def raise_killed() -> None:
+    """Raise an exception in place of dying, in the process of the test."""
     raise WorkerKilledError
 
 
 def kill_self() -> None:
-    """Die in a process of one's own, as an out-of-memory killer has it."""
+    """End the own process as an out-of-memory killer does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)
 class ScriptSandbox:
-    """Plays scripts where the real one would decode."""
+    """Runs scripts where the real sandbox decodes."""
 
     die: Callable[[], None]
 
@@ -153,7 +155,7 @@ class ScriptSandbox:
 
 
 def _dies_again(script: dict[str, Any], name: str, window: int) -> bool:
-    """Return whether it dies this time too; each death leaves a mark."""
+    """Return whether it dies this time too, and count the death."""
     mark = Path(script["marks"]) / f"{name}-{window}"
     deaths = len(mark.read_text()) if mark.exists() else 0
     if deaths >= script["times"]:
@@ -216,32 +218,34 @@ def script_score_job(die: Callable[[], None], scorers: Sequence[Scorer]) -> Iter
 
 
 HERE = WorkerParts(
-    load_scorers=mean_scorers, open_score_job=partial(script_score_job, killed), policies=POLICIES
+    load_scorers=mean_scorers,
+    open_score_job=partial(script_score_job, raise_killed),
+    policies=POLICIES,
 )
-"""Everything in this process."""
+"""Parts of a worker in the process of the test."""
 AWAY = WorkerParts(
     load_scorers=mean_scorers,
     open_score_job=partial(script_score_job, kill_self),
     policies=POLICIES,
 )
-"""For an actor with a process of its own."""
+"""Parts of a worker in a process of its own."""
 
 
 def stream_worker() -> StreamWorker:
-    """Return the worker that every runner here is compared with."""
+    """Return the worker with which every runner is compared."""
     with HERE.open_score_job(mean_scorers()) as score:
         return StreamWorker(score, POLICIES)
 
 
-def alone(turns: Iterable[Turn]) -> dict[StreamId, list[str]]:
-    """Return what one process makes of the turns."""
+def run_locally(turns: Iterable[Turn]) -> dict[StreamId, list[str]]:
+    """Return the events of the turns when one process runs them."""
     return by_stream(LocalRunner(stream_worker()).run(turns))
 
 
 def by_stream(progress: Iterable[StreamProgress]) -> dict[StreamId, list[str]]:
-    """Return each stream's events as exact lines, and its last state behind them.
+    """Return each stream's events as exact lines, followed by its last state.
 
-    Streams may mix and progress may be merged; neither shows here.
+    The result does not depend on how streams mix and how progress is merged.
     """
     events: dict[StreamId, list[str]] = defaultdict(list)
     states: dict[StreamId, StreamState] = {}
@@ -256,14 +260,14 @@ def by_stream(progress: Iterable[StreamProgress]) -> dict[StreamId, list[str]]:
 
 
 def new_work(*turns: Turn, part: int = 0) -> StreamWork:
-    """Return the work of a new stream, from a part of its first turn on."""
+    """Return the work of a new stream that starts at a part of its first turn."""
     state = StreamState.new(turns[0].stream_id)
     states = [state, *(one.state for one in stream_worker().run_turn(state, turns[0]))]
     return StreamWork(state=states[part], turns=turns)
 
 
 class FakeWorker:
-    """A decode actor in this thread that dies and is started anew like a real one."""
+    """A decode actor in this thread, which is started again after a death."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -279,4 +283,4 @@ class FakeWorker:
             raise WorkerDiedError(f"{self.name} ended") from error
 
     def end(self) -> None:
-        """Do nothing: this worker holds nothing."""
+        """Do nothing: this worker has no process."""

@@ -1,4 +1,4 @@
-"""The actors called directly, as the plain classes that they are."""
+"""The actors, called directly as plain classes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from tests.workers.pool_fakes import (
     ScriptSandbox,
     by_stream,
     end,
-    killed,
     mean_scorers,
     new_work,
+    raise_killed,
     scripted,
     stream_worker,
 )
@@ -38,7 +38,7 @@ from workers.inference import InferenceActor, RemoteScorer, remote_scorers
 
 
 def samples(name: str = "s", window: int = 0) -> tuple[Sample, ...]:
-    (decoded, *_) = ScriptSandbox(killed).decode(
+    (decoded, *_) = ScriptSandbox(raise_killed).decode(
         scripted(name).job.segment.source, REQUEST, name=f"{name}{window}"
     )
     return decoded.samples
@@ -58,7 +58,7 @@ def sequences(reports: Iterable[Sequence[StreamProgress]]) -> list[list[int]]:
 
 
 def slow_actor() -> DecodeActor:
-    """Return an actor for which a second passes with each look at the clock."""
+    """Return an actor whose clock advances by a second at each reading."""
     ticks = count()
     return DecodeActor(HERE, clock=lambda: float(next(ticks)))
 
@@ -77,7 +77,7 @@ def test_a_decode_actor_continues_from_the_part_that_the_state_names() -> None:
     assert [one for report in sequences(reports) for one in report] == [2, 3]
 
 
-def test_quick_parts_travel_together_and_slow_ones_at_once() -> None:
+def test_quick_parts_are_reported_together_and_slow_ones_at_once() -> None:
     work = [new_work(scripted(windows=3)), new_work(scripted("t"), end("t"))]
 
     quick = list(DecodeActor(HERE, clock=lambda: 0.0).work(work))
@@ -129,7 +129,7 @@ def test_the_last_part_of_a_turn_never_travels_before_the_turn_is_closed() -> No
     assert [(one.state.turn, one.state.part) for one in last] == [(1, 0)]
 
 
-def test_samples_of_many_callers_are_scored_in_one_batch_and_each_gets_its_own() -> None:
+def test_samples_of_several_callers_are_scored_in_one_batch_and_each_gets_its_own() -> None:
     scorer, callers = MeanScorer(), 4
     actor = InferenceActor([scorer], Batching(size=2 * callers, wait=30))
     barrier = Barrier(callers)
@@ -160,7 +160,7 @@ class BrokenScorer(MeanScorer):
         raise ArithmeticError("out of memory on the device")
 
 
-def test_what_a_scorer_raises_is_raised_where_it_was_asked_and_the_actor_goes_on() -> None:
+def test_an_exception_of_a_scorer_is_raised_in_the_caller_and_the_actor_continues() -> None:
     actor = InferenceActor([BrokenScorer(), MeanScorer()], Batching(wait=0))
 
     for _ in range(2):
@@ -189,10 +189,10 @@ def test_a_remote_scorer_is_the_same_scorer() -> None:
     )
 
 
-def test_only_the_arrays_that_a_model_looks_at_travel_and_nothing_travels_for_nothing() -> None:
+def test_only_the_arrays_that_a_model_takes_travel_and_an_empty_batch_makes_no_call() -> None:
     calls: list[Sequence[Sample]] = []
 
-    def ask(index: int, batch: Sequence[Sample]) -> list[Scores]:
+    def score_remotely(index: int, batch: Sequence[Sample]) -> list[Scores]:
         calls.append(batch)
         return MeanScorer().score(batch)
 
@@ -202,7 +202,7 @@ def test_only_the_arrays_that_a_model_looks_at_travel_and_nothing_travels_for_no
         Sample(at=s.at, pts=s.pts, keyframe=s.keyframe, images={**s.images, other: s.images[SPEC]})
         for s in samples()
     ]
-    remote = RemoteScorer(0, facts, ask)
+    remote = RemoteScorer(0, facts, score_remotely)
 
     remote.score(two)
     nothing = remote.score([])
@@ -219,7 +219,7 @@ def bursts(count: int) -> list[Sample]:
     ]
 
 
-def test_bursts_travel_to_a_desk_of_their_own_and_as_many_pictures_make_a_batch() -> None:
+def test_bursts_have_a_queue_of_their_own_and_batches_of_as_many_images() -> None:
     spec = bursts(1)[0].images.keys()
     local = FakeScorer(
         "fight",
@@ -247,7 +247,7 @@ def test_bursts_travel_to_a_desk_of_their_own_and_as_many_pictures_make_a_batch(
     assert is_burst_scorer(remote)
 
 
-def test_scores_by_way_of_an_inference_actor_equal_those_made_in_place() -> None:
+def test_scores_of_an_inference_actor_equal_those_of_a_local_scorer() -> None:
     inference = InferenceActor(mean_scorers(), Batching(size=3, wait=0.001))
     scorers: Sequence[Scorer] = remote_scorers(inference.facts(), inference.score)
     work = [new_work(scripted(windows=3), end())]

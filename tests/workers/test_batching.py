@@ -13,7 +13,7 @@ def test_a_full_batch_is_due_at_once() -> None:
     batcher.add(1, now=0)
     batcher.add(2, now=0)
 
-    assert batcher.due(now=0) == [1, 2]
+    assert batcher.take_due(now=0) == [1, 2]
 
 
 def test_an_item_waits_for_others_until_its_deadline() -> None:
@@ -21,20 +21,20 @@ def test_an_item_waits_for_others_until_its_deadline() -> None:
 
     batcher.add(1, now=5)
 
-    assert batcher.due(now=14.9) == []
+    assert batcher.take_due(now=14.9) == []
     assert batcher.deadline() == 15
-    assert batcher.due(now=15) == [1]
+    assert batcher.take_due(now=15) == [1]
     assert batcher.deadline() is None
 
 
-def test_what_does_not_fit_stays_for_the_next_batch() -> None:
+def test_items_that_do_not_fit_stay_for_the_next_batch() -> None:
     batcher: Batcher[int] = Batcher(Batching(size=2, wait=10))
 
     for item in range(3):
         batcher.add(item, now=item)
 
-    assert batcher.due(now=2) == [0, 1]
-    assert batcher.due(now=2) == []
+    assert batcher.take_due(now=2) == [0, 1]
+    assert batcher.take_due(now=2) == []
     assert batcher.deadline() == 12
 
 
@@ -50,7 +50,7 @@ def test_no_batch_is_too_large_none_waits_too_long_and_nothing_is_lost(
         for number in range(count):
             added.append((now, number))
             batcher.add((now, number), now=now)
-        while batch := batcher.due(now=now):
+        while batch := batcher.take_due(now=now):
             assert len(batch) <= size
             assert all(now - arrived <= wait for arrived, _ in batch)
             taken += batch
@@ -60,6 +60,6 @@ def test_no_batch_is_too_large_none_waits_too_long_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("settings", [{"size": 0}, {"wait": -1.0}, {"wait": float("nan")}])
-def test_senseless_batching_is_refused(settings: dict[str, float]) -> None:
+def test_impossible_batching_is_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         Batching(**settings)  # type: ignore[arg-type]

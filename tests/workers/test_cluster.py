@@ -1,4 +1,4 @@
-"""Ray as we start it: seen from outside, and gone afterwards."""
+"""A private cluster: what other processes see of it, and what is left afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from scanner.errors import SetupError
 from workers.cluster import ClusterSettings, cluster
-from workers.traces import MARK, sweep
+from workers.leftovers import CLUSTER_VARIABLE, remove_leftovers
 
 pytestmark = pytest.mark.ray
 
@@ -27,12 +27,12 @@ from pathlib import Path
 from tests.workers.pool_fakes import AWAY, scripted
 from workers.actors import PoolPlan, ray_runner
 
-def ours(signum, frame): ...
+def own_handler(signum, frame): ...
 logging.getLogger("workers").addHandler(logging.NullHandler())
-signal.signal(signal.SIGTERM, ours)
+signal.signal(signal.SIGTERM, own_handler)
 try:
     with ray_runner(AWAY, PoolPlan(workers=2)) as runner:
-        same_handler = signal.getsignal(signal.SIGTERM) is ours
+        same_handler = signal.getsignal(signal.SIGTERM) is own_handler
         print(os.environ["RAY_AUTH_TOKEN_PATH"], same_handler, flush=True)
         turns = (
             scripted(f"s{n}", worker_dies=[0] if n == 2 else [], marks=Path.cwd())
@@ -62,7 +62,7 @@ def test_every_listener_is_on_loopback() -> None:
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_the_token_is_for_us_alone() -> None:
+def test_only_this_user_can_read_the_token() -> None:
     token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
 
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
@@ -70,7 +70,7 @@ def test_the_token_is_for_us_alone() -> None:
 
 
 @pytest.mark.fault
-def test_ctrl_c_ends_everything_and_neither_it_nor_a_dead_worker_makes_ray_talk(
+def test_ctrl_c_ends_everything_and_ray_prints_nothing_even_after_a_worker_died(
     tmp_path: Path,
 ) -> None:
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
@@ -99,31 +99,31 @@ def test_ctrl_c_ends_everything_and_neither_it_nor_a_dead_worker_makes_ray_talk(
     assert processes_of(Path(token).parent) == []
 
 
-def test_what_a_killed_process_left_is_swept_by_the_next_one() -> None:
-    left, held = (Path(tempfile.mkdtemp(prefix="sw-", dir="/tmp")) for _ in range(2))
+def test_the_next_process_removes_what_a_killed_one_left() -> None:
+    left, locked = (Path(tempfile.mkdtemp(prefix="sw-", dir="/tmp")) for _ in range(2))
     (left / "lock").touch()
     with (
-        open(held / "lock", "w") as lock,
+        open(locked / "lock", "w") as lock,
         subprocess.Popen(
-            ["cat"], stdin=subprocess.PIPE, env={**os.environ, MARK: str(left)}
+            ["cat"], stdin=subprocess.PIPE, env={**os.environ, CLUSTER_VARIABLE: str(left)}
         ) as orphan,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-        sweep()
+        remove_leftovers()
 
         assert orphan.wait(10) == -signal.SIGKILL
         assert not left.exists()
-        assert held.exists()
-    shutil.rmtree(held)
+        assert locked.exists()
+    shutil.rmtree(locked)
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Whoever belongs to the cluster of this folder still."""
+    """Return the names of processes that belong to the cluster of this folder."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == str(folder) or str(folder) in " ".join(
+            if process.environ().get(CLUSTER_VARIABLE) == str(folder) or str(folder) in " ".join(
                 process.cmdline()
             ):
                 found.append(process.name())
@@ -132,7 +132,7 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-def test_a_cluster_that_is_not_there_is_told_at_once() -> None:
+def test_a_cluster_that_does_not_answer_is_an_error_at_once() -> None:
     with (
         pytest.raises(SetupError, match=r"no Ray cluster answers at .* Connection refused"),
         cluster(ClusterSettings(cpus=1, address="127.0.0.1:1")),

@@ -379,7 +379,7 @@ def test_workers_that_only_die_are_an_error_for_the_operator() -> None:
 
     with pytest.raises(
         SetupError,
-        match="3 workers ended one after another with nothing done, the last one: killed",
+        match="3 workers ended one after another without progress, the last one: killed",
     ):
         dispatch.lose(take(dispatch), "killed")
 

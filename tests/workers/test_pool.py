@@ -12,7 +12,15 @@ from scanner.pipeline.worker import quarantine
 from scanner.stream.events import SegmentFailed, SegmentScored
 from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
-from tests.workers.pool_fakes import POLICIES, FakeWorker, alone, by_stream, end, ended, scripted
+from tests.workers.pool_fakes import (
+    POLICIES,
+    FakeWorker,
+    by_stream,
+    end,
+    ended,
+    run_locally,
+    scripted,
+)
 from workers.dispatch import Bounds, StreamWork
 from workers.pool import PoolRunner, WorkerDiedError, WorkerHandle
 
@@ -47,7 +55,7 @@ def test_several_workers_give_the_events_of_one_process(workers: int, tmp_path: 
 
     progress = pool_of(*fake_workers(workers)).run(turns)
 
-    assert by_stream(progress) == alone(turns)
+    assert by_stream(progress) == run_locally(turns)
 
 
 def test_dead_workers_change_nothing(tmp_path: Path) -> None:
@@ -59,7 +67,7 @@ def test_dead_workers_change_nothing(tmp_path: Path) -> None:
 
     progress = pool_of(*fake_workers(2), deaths_in_a_row=99).run(turns)
 
-    assert by_stream(progress) == alone(calm)
+    assert by_stream(progress) == run_locally(calm)
     assert list(tmp_path.iterdir())
 
 
@@ -170,7 +178,7 @@ class SilentWorker(FakeWorker):
 def test_a_silent_worker_is_ended_and_its_work_done_again() -> None:
     progress = pool_of(SilentWorker("worker"), patience=0.05).run([scripted()])
 
-    assert by_stream(progress) == alone([scripted()])
+    assert by_stream(progress) == run_locally([scripted()])
 
 
 class LazyWorker(FakeWorker):
@@ -186,7 +194,7 @@ class LazyWorker(FakeWorker):
 def test_work_that_a_worker_left_undone_is_done_again() -> None:
     turns = ended(scripted(f"s{n % 2}", n) for n in range(4))
 
-    assert by_stream(pool_of(LazyWorker("worker")).run(turns)) == alone(turns)
+    assert by_stream(pool_of(LazyWorker("worker")).run(turns)) == run_locally(turns)
 
 
 def test_a_run_that_is_left_early_ends_its_busy_workers_and_threads() -> None:

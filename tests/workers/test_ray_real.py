@@ -119,7 +119,7 @@ def test_no_child_outlives_its_actor(
     with open_pool(PARTS, PoolPlan(workers=2)) as pool:
         list(pool.run(turns))
         orphans = [psutil.Process(pid) for pid in children()]
-        for pid in ray_pids("_Decode"):
+        for pid in ray_pids("_RemoteDecode"):
             os.kill(pid, signal.SIGKILL)
         _, alive = psutil.wait_procs(orphans, timeout=10)
 

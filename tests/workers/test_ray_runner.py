@@ -16,7 +16,7 @@ from scanner.errors import SetupError
 from scanner.scoring.scorer import Scorer
 from scanner.stream.events import SegmentFailed, SegmentScored
 from scanner.stream.inputs import Runner, Turn
-from tests.workers.pool_fakes import AWAY, alone, by_stream, end, ended, scripted
+from tests.workers.pool_fakes import AWAY, by_stream, end, ended, run_locally, scripted
 from workers.actors import Placement, PoolPlan, open_pool
 from workers.batching import Batching
 
@@ -59,7 +59,7 @@ def test_actors_give_the_events_of_one_process(
 
     progress = list(pool_on(placement).run(turns("actors")))
 
-    assert by_stream(progress) == alone(turns("alone"))
+    assert by_stream(progress) == run_locally(turns("alone"))
 
 
 @pytest.mark.parametrize("placement", ["cpu", "gpu"])
@@ -81,7 +81,7 @@ def test_a_killed_worker_costs_a_retry_and_changes_nothing(
     progress = list(pool_on(placement).run(turns))
 
     assert len(list(tmp_path.iterdir())) == 2
-    assert by_stream(progress) == alone(calm)
+    assert by_stream(progress) == run_locally(calm)
 
 
 def test_a_segment_that_kills_every_worker_is_quarantined_and_its_stream_continues(
@@ -109,12 +109,12 @@ def test_a_killed_inference_actor_costs_a_retry_and_changes_nothing(
     results = pool_on("gpu").run(turns)
 
     progress = [next(results)]
-    (inference,) = ray_pids("_Inference")
+    (inference,) = ray_pids("_RemoteInference")
     os.kill(inference, signal.SIGKILL)
     progress += results
-    after = ray_pids("_Inference")
+    after = ray_pids("_RemoteInference")
 
-    assert by_stream(progress) == alone(turns)
+    assert by_stream(progress) == run_locally(turns)
     assert inference not in after
 
 
@@ -140,4 +140,4 @@ def test_a_runner_runs_again_after_a_run_that_was_left_early(pool_on: PoolOn) ->
 
     progress = list(pool_on("cpu").run([scripted()]))
 
-    assert by_stream(progress) == alone([scripted()])
+    assert by_stream(progress) == run_locally([scripted()])

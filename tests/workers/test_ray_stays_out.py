@@ -20,7 +20,7 @@ print(any(name.split('.')[0] == 'ray' for name in sys.modules))
         "pool",
         "decode",
         "inference",
-        "traces",
+        "leftovers",
         "cluster",
         "actors",
         "runner",
