@@ -1,7 +1,7 @@
-"""Lines of the sample corpus as version 0.1 wrote them, with the test card as the only scorer.
+"""The sample corpus, scanned once with the test card as the only scorer.
 
-``tests/golden/scan-0.1.jsonl`` was recorded with version 0.1; texts of messages are not compared.
-It is recorded again only in a commit of its own that lists what changed and why.
+``tests/golden/scan-0.1.jsonl`` holds the lines that version 0.1 wrote; texts of messages are not
+compared. It is recorded again only in a commit of its own that lists what changed and why.
 """
 
 from __future__ import annotations
@@ -15,9 +15,16 @@ from typing import Any
 import pytest
 
 from samples.make_media import make_demo_media, make_media, make_playlists
-from scanner.compose import scan_paths
+from scanner.compose import Program, compose, event_lines, local_runner
+from scanner.pipeline.scan import PathFailed, ScanEvent, scan
+from scanner.records import input_of, read_record, record_line
 from scanner.report.lines import dumps
 from scanner.settings.sections import ModelSettings, Settings
+from scanner.sources.paths import read_sources
+from scanner.stream.advance import advance
+from scanner.stream.events import StreamEvent
+from scanner.stream.state import StreamState
+from scanner.types import StreamId
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "scan-0.1.jsonl"
 TOLERANCE = 1e-6
@@ -25,6 +32,25 @@ TOLERANCE = 1e-6
 OUTSIDE = ("playlists/canary.ts", "playlists/hls_absolute_path/index.m3u8")
 """Paths whose lines depend on the folder that they were made in."""
 Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return compose(Settings(models=ModelSettings(names=())))
+
+
+@pytest.fixture(scope="module")
+def corpus_events(tmp_path_factory: pytest.TempPathFactory, program: Program) -> list[ScanEvent]:
+    """Events of a scan of all sample media, playlists and the stream with the test card."""
+    folder = tmp_path_factory.mktemp("corpus")
+    make_media(folder / "media")
+    make_playlists(folder / "playlists")
+    make_demo_media(folder / "demo", 12)
+    with pytest.MonkeyPatch.context() as patch, local_runner(program) as runner:
+        patch.chdir(folder)
+        paths = ["media", "playlists", "demo/test-card"]
+        with read_sources(paths, program.settings.fetch) as arrivals:
+            return list(scan(arrivals, runner))
 
 
 def by_path(rows: Iterable[str]) -> dict[str, list[Row]]:
@@ -48,17 +74,8 @@ def approximately(value: Any) -> Any:
     return value
 
 
-def test_the_sample_corpus_gives_the_lines_of_version_0_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_media(tmp_path / "media")
-    make_playlists(tmp_path / "playlists")
-    make_demo_media(tmp_path / "demo", 12)
-    monkeypatch.chdir(tmp_path)
-    settings = Settings(models=ModelSettings(names=()))
-
-    lines = scan_paths(["media", "playlists", "demo/test-card"], settings)
-    found = by_path(dumps(line) for line in lines)
+def test_the_sample_corpus_gives_the_lines_of_version_0_1(corpus_events: list[ScanEvent]) -> None:
+    found = by_path(dumps(line) for event in corpus_events for line in event_lines(event))
 
     expected = by_path(GOLDEN.read_text("utf-8").splitlines())
     for path in OUTSIDE:
@@ -67,3 +84,25 @@ def test_the_sample_corpus_gives_the_lines_of_version_0_1(
     different = [path for path in expected if found[path] != approximately(expected[path])]
     assert different == []
     assert any(row["type"] == "incident" for row in found["demo/test-card/index.m3u8"])
+
+
+def test_every_stream_continues_from_any_checkpoint_to_the_same_events(
+    corpus_events: list[ScanEvent], program: Program
+) -> None:
+    streams: dict[tuple[str, StreamId], list[StreamEvent]] = defaultdict(list)
+    for one in corpus_events:
+        if one.stream_id is not None and not isinstance(one.event, PathFailed):
+            streams[one.path, one.stream_id].append(one.event)
+
+    for (path, stream_id), events in streams.items():
+        rows = [record_line(path, stream_id, event) for event in events]
+        state, again = StreamState.new(stream_id), list[StreamEvent]()
+        for _, _, event in read_record(rows):
+            given = input_of(event, path=path)
+            if given is not None:
+                state = StreamState.from_json(json.loads(json.dumps(state.to_json())))
+                state, caused = advance(state, given, program.policies)
+                again += caused
+        assert [record_line(path, stream_id, event) for event in again] == rows
+
+    assert len(streams) > 100
