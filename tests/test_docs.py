@@ -387,8 +387,8 @@ def test_every_kind_of_error_is_documented_and_no_other() -> None:
     assert code <= in_table | elsewhere
 
 
-def test_the_figures_of_the_readme_are_those_of_the_pages_that_measure() -> None:
-    text = section(read("README.md"), "What is measured, and what is not claimed")
+def test_the_rows_of_the_figures_are_those_of_the_pages_that_measure() -> None:
+    text = read("docs/figures.md")
     told = [row for row in text.splitlines() if re.fullmatch(r"\|.*\|.*\| \d.*\|", row)]
     pages = (
         "models/streamwarden-frame/README.md",
@@ -400,6 +400,22 @@ def test_the_figures_of_the_readme_are_those_of_the_pages_that_measure() -> None
 
     assert told
     assert [row for row in told if not any(line.startswith(row) for line in measured)] == []
+
+
+def test_the_readme_has_no_figure_that_the_rows_of_the_figures_do_not_have() -> None:
+    text = section(read("README.md"), "What is measured, and what is not claimed")
+    shown = re.findall(r"\d+\.\d+(?: \[[\d., ]+\])?|below \d+", text)
+    rows = [line for line in read("docs/figures.md").splitlines() if line.startswith("|")]
+
+    assert len(shown) == 7
+    assert [figure for figure in shown if not any(figure in row for row in rows)] == []
+
+
+def test_each_kind_of_figure_has_its_line_in_the_readme() -> None:
+    text = section(read("README.md"), "What is measured, and what is not claimed")
+    kinds = re.findall(r"^## (.+)$", read("docs/figures.md"), flags=re.MULTILINE)
+
+    assert re.findall(r"^- \*\*\[(\w+)\]\(docs/figures\.md#", text, flags=re.MULTILINE) == kinds
 
 
 def test_what_is_in_shadow_is_told() -> None:

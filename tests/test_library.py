@@ -17,7 +17,8 @@ import workers
 from samples.facts import SampleFile
 from scanner.report.lines import FrameLine, IncidentLine, SummaryLine
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "library.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "library.md"
 HEAVY = ("av", "onnxruntime", "cv2", "ray", "pydantic", "numpy", "httpx", "typer")
 
 
@@ -40,6 +41,24 @@ def test_no_other_name_is_there(package: Any) -> None:
         _ = package.helpers
 
 
+def test_the_examples_of_the_readme_run(
+    tmp_path: Path,
+    sample_media: Callable[[str], SampleFile],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number in range(2):
+        shutil.copy(sample_media("ts_h264").path, tmp_path / f"segment-{number}.ts")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
+
+    run_examples(ROOT / "README.md", {})
+
+    printed = capsys.readouterr().out
+    assert "FrameLine(path='channel-7', sequence=1" in printed
+    assert "SummaryLine(path='channel-7'" in printed
+
+
 def test_the_page_of_the_library_runs_from_top_to_bottom(
     tmp_path: Path,
     sample_media: Callable[[str], SampleFile],
@@ -55,13 +74,19 @@ def test_the_page_of_the_library_runs_from_top_to_bottom(
     monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
     names: dict[str, Any] = {"pieces": [clip.read_bytes()]}
 
-    for block in re.findall(
-        r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
-    ):
-        exec(compile(block, str(PAGE), "exec"), names)
+    run_examples(PAGE, names)
 
     told = capsys.readouterr().out
     assert "clip.mp4: 100% seen, flagged: nothing" in told
     assert "channel-7" in told
     assert {type(line) for line in names["lines"]} - {IncidentLine} == {FrameLine, SummaryLine}
     assert [*names["lines"][0].scores] == ["fire"]
+
+
+def run_examples(page: Path, names: dict[str, Any]) -> None:
+    """Run the Python blocks of a page one after the other, in one namespace."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), names)
