@@ -1,2 +1,1 @@
-"""Harmless media with known facts, drawn and encoded here: for tests, benchmarks and the
-demonstration."""
+"""Harmless media with known facts, drawn and encoded here, for tests, benchmarks and the demo."""

@@ -5,10 +5,9 @@
     for line in scan_paths(["clip.mp4"]):
         print(line)
 
-What most programs need is here, and is imported when it is first asked for: ``import scanner``
-loads no decoder and no model. The rest has a module each. To read the code, begin with
-``scanner.types`` (the nouns) and ``scanner.pipeline.scan`` (the whole path); to build on it, with
-``docs/library.md``.
+The names that most programs need are here. Each is imported on first use, so ``import scanner``
+loads no decoder and no model. To read the code, begin with ``scanner.types`` (the nouns) and
+``scanner.pipeline.scan`` (the whole path); to use the library, with ``docs/library.md``.
 """
 
 from __future__ import annotations

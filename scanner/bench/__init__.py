@@ -1,1 +1,1 @@
-"""Measures what decoding, inference and the whole pipeline cost on this machine."""
+"""Measurements of the cost of decoding, inference and the whole pipeline on this machine."""

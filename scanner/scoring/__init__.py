@@ -1,1 +1,5 @@
-"""From samples to calibrated scores: scorers, models and their manifests."""
+"""Scores of samples: the ``Scorer`` protocol, models with their manifests, and calibration.
+
+``scorer`` is the protocol, ``manifest`` describes a model, ``registry`` finds and loads models,
+``onnx`` runs them, and ``segment`` scores the samples of one segment.
+"""

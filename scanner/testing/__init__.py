@@ -1,1 +1,1 @@
-"""Fakes, and checkers for other implementations of a protocol."""
+"""Fakes, and checks that any implementation of a protocol can run against itself."""
