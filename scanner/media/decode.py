@@ -23,6 +23,7 @@ from scanner.media.open import (
     prepend_init,
     sniff_source,
 )
+from scanner.media.packet_facts import PacketInspector
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
@@ -109,7 +110,9 @@ def _decode_track(
     sampler = WindowSampler(media, request)
     longest = request.window // media.time_base if request.window is not None else None
     index, frames, begin, end = 0, 0, None, 0
-    for gop in assemble_gops(packets, _timeline(media), _gop_rule(request, longest)):
+    inspector = PacketInspector(media.codec)
+    gops = assemble_gops(packets, _timeline(media), _gop_rule(request, longest), inspector.inspect)
+    for gop in gops:
         begin, end = gop.start if begin is None else begin, gop.end
         frames += len(gop.shown)
         check_duration((end - begin) * media.time_base, request.limits, media.name)

@@ -26,14 +26,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from av.video.frame import VideoFrame
 
 from scanner.media.decoder import PacketDecoder
-from scanner.media.gops import Gop
+from scanner.media.gops import LOOKAHEAD, Gop, VideoPacket
 from scanner.media.open import OpenMedia
 from scanner.media.request import DecodeRequest
 
 __all__ = ["GopDecoder", "WantedFrame"]
-
-_DELAY = 17
-"""Packets after which a frame has left any decoder of one thread (H.264 reorders 16)."""
 
 WantedFrame = tuple[int, VideoFrame]
 """The tick at which a wanted frame begins, and the frame."""
@@ -78,7 +75,8 @@ class GopDecoder:
         picks, or to its end where another piece continues from there.
 
         Frames that no other references are skipped if that is possible. If it turns out that picks
-        are missing because a frame did reference them, the GOP is decoded once more in full.
+        are missing because a frame did reference them, the GOP is decoded once more in full; and if
+        they are missing because their picture needs later packets, once more with those.
         """
         needed = None if self.carries_over(gop.continued) else frozenset(picks)
         if gop.keyed:
@@ -97,6 +95,9 @@ class GopDecoder:
             self._decoder.drain()
             self._decoder.skip_nothing()
             yield from self._feed(gop, needed)
+        if gop.keyed and needed and self._lacks(picks, needed) and self._decoder.errors == errors:
+            self._decoder.skip_nothing()
+            yield from self._feed(gop, needed, more=LOOKAHEAD)
 
     def decode_again(self, gop: Gop, ticks: int) -> Iterator[WantedFrame]:
         """Decode a GOP once more to get one more frame of it."""
@@ -109,7 +110,7 @@ class GopDecoder:
 
         Frames come out a few packets late: packets of the ``following`` piece push them out.
         """
-        for packet in following.packets[:_DELAY]:
+        for packet in following.packets[:LOOKAHEAD]:
             if not self._wanted:
                 return
             following.fed += 1
@@ -130,9 +131,11 @@ class GopDecoder:
             else not self._wanted.isdisjoint(picks)
         )
 
-    def _feed(self, gop: Gop, needed: frozenset[int] | None) -> Iterator[WantedFrame]:
-        """Feed packets until the ``needed`` ones are in, and drain; or feed all packets, so that
-        the next piece can continue.
+    def _feed(
+        self, gop: Gop, needed: frozenset[int] | None, *, more: int = 0
+    ) -> Iterator[WantedFrame]:
+        """Feed packets until the ``needed`` ones and some ``more`` are in, and drain; or feed all
+        packets, so that the next piece can continue.
 
         Without the drain, H.264 would lose keyframes of open GOPs that are fed without the frames
         between them, because its counter of frames wraps.
@@ -140,11 +143,15 @@ class GopDecoder:
         yield from self._select(self._early)
         self._early.clear()
         left = set(needed or ())
-        for packet in gop.packets[gop.fed :]:
+        packets = gop.packets[gop.fed :]
+        for index, packet in enumerate(packets, 1):
             yield from self._select(self._decoder.feed(packet))
             left.discard(packet.pts or 0)
-            if needed is not None and not left:
+            if needed is None or left or _is_continued(packet, packets[index : index + 1]):
+                continue
+            if more <= 0:
                 break
+            more -= 1
         if needed is not None:
             yield from self._select(self._decoder.drain())
 
@@ -160,3 +167,8 @@ class GopDecoder:
             if frame.pts in self._wanted:
                 self._wanted.remove(frame.pts)
                 yield frame.pts, frame
+
+
+def _is_continued(packet: VideoPacket, following: Sequence[VideoPacket]) -> bool:
+    """Return whether the packet after it holds the other field of its frame."""
+    return bool(following) and following[0].pts == packet.pts

@@ -22,18 +22,48 @@ anchor: how long that one is shown is known only now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from scanner.media.timeline import PacketTime, Timeline
 
-__all__ = ["Gop", "GopRule", "VideoPacket", "assemble_gops"]
+__all__ = [
+    "LOOKAHEAD",
+    "ORDINARY_PACKET",
+    "Gop",
+    "GopRule",
+    "PacketFacts",
+    "VideoPacket",
+    "assemble_gops",
+]
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
+
+LOOKAHEAD: Final = 17
+"""Packets after a keyframe's that are always kept: a decoder of one thread has returned a frame by
+then (H.264 reorders 16)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketFacts:
+    """What a packet holds, where that matters to the packets around it."""
+
+    changed: bool = False
+    """True for the first keyframe after a change of size or of the codec's parameters."""
+    field: bool = False
+    """True if it holds a single field."""
+    second_field: bool = False
+    """True if it completes the frame whose first field the packet before holds."""
+    recovery: int = 0
+    """Frames after which the picture is complete, if decoding begins here."""
+
+
+ORDINARY_PACKET: Final = PacketFacts()
+"""Facts about most packets: one frame, and a keyframe is complete by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +71,7 @@ class GopRule:
     """How much of a GOP is kept, and when it is cut."""
 
     keep: bool
-    """True to keep all packets, false to keep only the keyframe's."""
+    """True to keep all packets, false to keep only the keyframe's and ``LOOKAHEAD`` more."""
     longest: int | None
     """Longest GOP in ticks; ``None``: never cut for its length."""
     max_bytes: int
@@ -59,6 +89,10 @@ class Gop:
     continues: bool
     """True if it is a later piece of a GOP that was cut: decoding continues from the piece before.
     """
+    changed: bool = False
+    """True if size or codec parameters changed with its keyframe."""
+    recovery: int = 0
+    """Frames after which the picture is complete, where the keyframe is only a recovery point."""
     continued: bool = False
     """True if another piece of the same GOP follows."""
     end: int = 0
@@ -131,15 +165,23 @@ class Gop:
 
 
 def assemble_gops(
-    packets: Iterable[VideoPacket], timeline: Timeline, rule: GopRule
+    packets: Iterable[VideoPacket],
+    timeline: Timeline,
+    rule: GopRule,
+    inspect: Callable[[VideoPacket], tuple[VideoPacket, PacketFacts]],
 ) -> Iterator[Gop]:
     """Yield GOPs in order, each one late: its end is then known, and so are the leading frames of
     the next GOP that it shows."""
     assembler = _GopAssembler(rule)
-    for packet in packets:
+    for packet, facts in map(inspect, packets):
+        if facts.second_field and assembler.add_field(packet):
+            continue
         pts = packet.dts if packet.pts is None else packet.pts
-        time = timeline.place(pts, duration=packet.duration or 0, keyframe=packet.is_keyframe)
-        yield from assembler.add(packet, time)
+        keyframe = packet.is_keyframe and not (facts.recovery and assembler.is_decodable)
+        # a field's duration is not that of its frame
+        duration = 0 if facts.field else packet.duration or 0
+        time = timeline.place(pts, duration=duration, keyframe=keyframe)
+        yield from assembler.add(packet, time, facts)
     yield from assembler.finish(timeline.end)
 
 
@@ -150,16 +192,36 @@ class _GopAssembler:
         self._rule = rule
         self._open: Gop | None = None
         self._pending: Gop | None = None
+        self._kept_in: list[VideoPacket] | None = None
+        """List in which the newest packet is kept."""
 
-    def add(self, packet: VideoPacket, time: PacketTime) -> Iterator[Gop]:
+    @property
+    def is_decodable(self) -> bool:
+        """Whether decoding can continue through a recovery point that comes now."""
+        return self._open is not None and self._open.is_decodable
+
+    def add_field(self, packet: VideoPacket) -> bool:
+        """Add the second field of the newest packet's frame; return False if there is no GOP."""
+        if self._open is None:
+            return False
+        if self._kept_in:
+            packet.pts = self._kept_in[-1].pts
+            self._kept_in.append(packet)
+            self._open.size += packet.size
+        return True
+
+    def add(self, packet: VideoPacket, time: PacketTime, facts: PacketFacts) -> Iterator[Gop]:
         """Add one packet and yield the GOPs that are complete now."""
-        begins = self._open is None or packet.is_keyframe or time.jump
+        self._kept_in = None
+        continues = facts.recovery > 0 and self.is_decodable and not time.jump
+        keyed = packet.is_keyframe and not continues
+        begins = self._open is None or keyed or time.jump
         anchor = self._open is None or not self._open.anchors or time.ticks > self._open.anchors[-1]
         if anchor or begins:
             yield from self._shorten(time)
         gop = self._open
         if gop is None or begins or (anchor and self._is_over(gop, time)):
-            yield from self._begin(packet, time)
+            yield from self._begin(packet, time, facts if keyed else None)
         elif time.ticks < gop.first.ticks and gop.is_decodable:
             self._add_leading(gop, packet, time)
         else:
@@ -188,13 +250,17 @@ class _GopAssembler:
         if pending is not None:
             yield pending
 
-    def _begin(self, packet: VideoPacket, time: PacketTime) -> Iterator[Gop]:
+    def _begin(
+        self, packet: VideoPacket, time: PacketTime, keyframe: PacketFacts | None
+    ) -> Iterator[Gop]:
+        """Begin a GOP with a packet; ``keyframe`` has the facts about it if it is a keyframe's."""
         yield from self._release()
         before = self._open
-        continues = (
-            before is not None and before.is_decodable and not (packet.is_keyframe or time.jump)
-        )
-        self._open = Gop(first=time, keyed=packet.is_keyframe, continues=continues)
+        keyed = keyframe is not None
+        continues = before is not None and before.is_decodable and not (keyed or time.jump)
+        self._open = Gop(first=time, keyed=keyed, continues=continues)
+        if keyframe is not None:
+            self._open.changed, self._open.recovery = keyframe.changed, keyframe.recovery
         if before is not None:
             before.continued = continues
             self._pending = before.close(time.ticks)
@@ -208,9 +274,11 @@ class _GopAssembler:
         """
         if gop.continues:
             gop.append(packet, time)
+            self._kept_in = gop.packets
         elif self._rule.keep:
             packet.pts = time.ticks
             gop.leading.append(packet)
+            self._kept_in = gop.leading
         if self._pending is not None and not gop.first.jump:
             self._pending.overhang.append(time.ticks)
 
@@ -221,7 +289,9 @@ class _GopAssembler:
             gop.last_anchor = len(gop.packets)
         if not packet.is_discard:
             gop.shown.append(time.ticks)
-        if packet.is_keyframe or (self._rule.keep and gop.is_decodable):
+        keeps = self._rule.keep or len(gop.packets) <= LOOKAHEAD
+        if packet.is_keyframe or (keeps and gop.is_decodable):
             gop.append(packet, time)
+            self._kept_in = gop.packets
         if anchor and len(gop.anchors) > 1:
             yield from self._release()

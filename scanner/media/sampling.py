@@ -64,18 +64,26 @@ class Picker:
         self._last = None
 
     def pick(
-        self, anchors: Sequence[int], frames: Sequence[int], end: int, *, keyed: bool
+        self,
+        anchors: Sequence[int],
+        frames: Sequence[int],
+        end: int,
+        *,
+        keyed: bool,
+        changed: bool = False,
     ) -> tuple[int, ...]:
         """Return the ticks of the frames to sample, in order of time.
 
         ``frames`` are the starts of all frames in order of time. ``anchors`` are those of them that
         are stored in this order; they are preferred, as no others need to be decoded for them. The
-        first one is the keyframe if ``keyed``; the next GOP begins at ``end``.
+        first one is the keyframe if ``keyed``; the next GOP begins at ``end``. A keyframe is picked
+        whatever ``min_gap`` says if the picture's size or parameters ``changed`` with it.
         """
         if self._keyframes_only:
             return tuple(anchors[:1]) if keyed else ()
         picks: list[int] = []
-        if self._last is None or (keyed and anchors[0] - self._last >= self._min_gap):
+        is_due = self._last is None or anchors[0] - self._last >= self._min_gap
+        if self._last is None or (keyed and (changed or is_due)):
             picks.append(self._record(anchors[0], frames, end))
         while (pick := self._next_pick(anchors, frames, end)) is not None:
             picks.append(self._record(pick, frames, end))

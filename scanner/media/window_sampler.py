@@ -117,7 +117,7 @@ class WindowSampler:
             self._buffer.add(gop)
         self._epoch = gop.first
         carries_over = self._decoder.carries_over(gop.continued)
-        picks = self._pick(gop) if carries_over or self._is_requested(window) else ()
+        picks = self._pick(gop, window) if carries_over or self._is_requested(window) else ()
         if picks or carries_over:
             self._collect(self._decoder.decode(gop, picks), window)
 
@@ -188,14 +188,30 @@ class WindowSampler:
     def _is_requested(self, window: Window) -> bool:
         return window.index >= self._request.first_window
 
-    def _pick(self, gop: Gop) -> tuple[int, ...]:
+    def _pick(self, gop: Gop, window: Window) -> tuple[int, ...]:
         if not gop.is_decodable or not gop.anchors:
             return ()
         if gop.shows_keyframe:
             self._keyframes.add(gop.first.ticks)
-        picks = self._picker.pick(gop.anchors, sorted(gop.shown), gop.end, keyed=gop.shows_keyframe)
+        anchors, frames = gop.anchors, sorted(gop.shown)
+        if gop.recovery:
+            anchors, frames = self._skip_incomplete(gop, frames, window)
+            if not anchors:
+                return ()
+        picks = self._picker.pick(
+            anchors, frames, gop.end, keyed=gop.shows_keyframe, changed=gop.changed
+        )
         self._decoder.want(picks)
         return picks
+
+    def _skip_incomplete(
+        self, gop: Gop, frames: list[int], window: Window
+    ) -> tuple[list[int], list[int]]:
+        """Return the anchors and frames of a GOP from the one on at which the picture is complete,
+        and record the others as missing."""
+        anchors = gop.anchors[gop.recovery :]
+        window.add_missing((gop.start,))
+        return anchors, [ticks for ticks in frames if anchors and ticks >= anchors[0]]
 
     def _collect(self, frames: Iterator[WantedFrame], window: Window) -> None:
         """Make a sample of each frame, unless the window is decoded only for the next one."""
