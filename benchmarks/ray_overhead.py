@@ -63,7 +63,8 @@ def main() -> None:
         for alone, on_ray in rounds
     )
     print(
-        f"processor time a segment, Ray / single process: {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+        "processor time a segment, Ray / single process:"
+        f" {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
     )
 
 
@@ -103,7 +104,8 @@ def _cost(runner: Runner, path: Path, count: int) -> dict[str, float]:
 
 
 def _ticks() -> Counter[str]:
-    """Of this process and all below it; a process that ended counts with its parent from then on."""
+    """Return the ticks of this process and its descendants; those of an ended one count with its
+    parent."""
     ticks: Counter[str] = Counter()
     for pid, fields in _family().items():
         ticks[_kind(pid)] += sum(map(int, fields[11:15]))

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
-from scanner.cli.show import Board
+from scanner.cli.show import ScanDisplay
 from scanner.compose import compose, open_scan
 from scanner.report.lines import ErrorLine, SummaryLine
 from scanner.risk.incident import Opened
@@ -69,17 +69,19 @@ def main() -> int:
         open_scan(program, pace.arrivals(playlists), runner, out=folder) as running,
     ):
         console.print(f"{len(playlists)} streams are live.")
-        with Board(console) as board:
+        with ScanDisplay(console) as display:
             for event, lines in running:
-                board.receive(event, lines)
+                display.receive(event, lines)
                 if isinstance(event.event, Opened):
                     delay = pace.since(float(event.event.at))
-                    board.say(f"        detected {delay:.1f} s after it was shown in {event.path}")
+                    display.print_message(
+                        f"        detected {delay:.1f} s after it was shown in {event.path}"
+                    )
                 for line in lines:
                     flagged |= isinstance(line, SummaryLine) and "test_card" in line.flagged
                     failed |= isinstance(line, ErrorLine)
         page = running.write_report()
-    board.print_tables(Console(), uncovered(Taxonomy.load(), program.policies.labels))
+    display.print_tables(Console(), uncovered(Taxonomy.load(), program.policies.labels))
     print(f"\nClips:  {folder / 'clips'}\nReport: {page}")
     if not flagged or (failed and options.media is None):
         console.print(

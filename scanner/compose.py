@@ -1,7 +1,7 @@
 """The composition root: builds a running scan from settings.
 
-Commands, the library, the evaluation, the demo and the tests all start here, so that a setting means
-the same everywhere.
+Commands, the library, the evaluation, the demo and the tests all start here, so that a setting has
+the same effect everywhere.
 """
 
 from __future__ import annotations
@@ -56,23 +56,24 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """Settings with everything that is derived from them and does not run yet."""
+    """Settings, and what is derived from them without starting anything."""
 
     settings: Settings
     manifests: tuple[Manifest, ...]
-    """Of the models in use, in order."""
+    """Manifests of the models in use, in their order."""
     policies: Policies
+    """The policy of every label of these models."""
 
 
 RunnerFactory = Callable[[Program, int], AbstractContextManager[Runner]]
-"""Opens a runner with so many workers; ``workers`` supplies the one on Ray."""
+"""Opens a runner with this many workers; the package ``workers`` has the one on Ray."""
 
 
 def compose(settings: Settings) -> Program:
     """Return the program that the settings describe.
 
     Raises:
-        SetupError: a model, a manifest or a policy is not as it must be.
+        SetupError: a model, a manifest or a policy is not valid.
     """
     manifests = used_models(settings)
     return Program(
@@ -84,7 +85,7 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
     """Return the manifests of the models that the settings name, in their order.
 
     Raises:
-        SetupError: a manifest is wrong, or a name has no model.
+        SetupError: a manifest is not valid, or a name has no model.
     """
     found = {
         manifest.name: manifest
@@ -98,15 +99,15 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
     return tuple(found[name] for name in names)
 
 
-# What a worker is made of
+# Parts of a worker
 
 
 def load_configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
     """Load and check the scorers that the settings name.
 
     Raises:
-        SetupError: a model is missing or is not what its manifest says, or its provider does not
-            work here.
+        SetupError: a model is missing or does not match its manifest, or its provider does not
+            work on this machine.
     """
     models = settings.models
     return load_scorers(
@@ -120,7 +121,8 @@ def load_configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
 
 
 def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeRequest:
-    """Return what these scorers need decoded, sampled and limited as the settings say."""
+    """Return the request to decode what these scorers take, with the settings' sampling and
+    limits."""
     return DecodeRequest(
         specs=frame_specs(scorers),
         sampling=settings.sampling,
@@ -145,14 +147,17 @@ def open_score_job(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[Sc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerParts:
-    """How a worker makes, on its own machine, what it works with; it is pickled, so it holds
-    settings and no session."""
+    """Functions that build the parts of a worker on its own machine.
+
+    It is pickled, so it contains settings and no loaded model.
+    """
 
     load_scorers: Callable[[], Sequence[Scorer]]
-    """Loads the models; called where they score."""
+    """Loads the models, in the process that scores."""
     open_score_job: Callable[[Sequence[Scorer]], AbstractContextManager[ScoreJob]]
-    """Opens a sandbox; called where segments are decoded."""
+    """Opens a sandbox, in the process that decodes."""
     policies: Policies
+    """Policies under which streams are folded."""
 
 
 def worker_parts(program: Program) -> WorkerParts:
@@ -166,7 +171,7 @@ def worker_parts(program: Program) -> WorkerParts:
 
 @contextmanager
 def local_runner(program: Program) -> Iterator[Runner]:
-    """Open a runner in this process: it scores here, and one child process decodes."""
+    """Open a runner that scores in this process; one child process decodes."""
     scorers = load_configured_scorers(program.settings)
     with open_score_job(program.settings, scorers) as score:
         yield LocalRunner(StreamWorker(score, program.policies))
@@ -176,7 +181,7 @@ def local_runner(program: Program) -> Iterator[Runner]:
 
 
 class RunningScan:
-    """A scan at work: iterate over it for its events and lines, then write its report."""
+    """A scan in progress: iterate over it for its events and lines, then write its report."""
 
     def __init__(
         self,
@@ -193,7 +198,7 @@ class RunningScan:
         self._report = ReportCollector(program.policies, evidence)
 
     def __iter__(self) -> Iterator[tuple[ScanEvent, tuple[Line, ...]]]:
-        """Yield each event with the lines of ``scan --json`` that tell of it."""
+        """Yield each event with its lines of ``scan --json``."""
         for event in self._events:
             clip = None if self._evidence is None else self._evidence.receive(event)
             if self._folder is not None:
@@ -201,7 +206,7 @@ class RunningScan:
             yield event, tuple(event_lines(event, clip=clip))
 
     def write_report(self) -> Path | None:
-        """Write the report of everything so far; its page's path, or None without ``out``."""
+        """Write the report of everything so far and return its page, or None without ``out``."""
         if self._folder is None:
             return None
         settings = self._program.settings
@@ -227,7 +232,7 @@ def _model_used(manifest: Manifest, settings: Settings) -> ModelUsed:
 @contextmanager
 def open_scan(
     program: Program,
-    handed_in: Iterable[Arrival],
+    arrivals: Iterable[Arrival],
     runner: Runner,
     *,
     out: Path | None = None,
@@ -237,7 +242,7 @@ def open_scan(
     Raises:
         SetupError: ``out`` cannot be written to.
     """
-    events = scan(handed_in, runner, missing_after=program.settings.stream.missing_after)
+    events = scan(arrivals, runner, missing_after=program.settings.stream.missing_after)
     if out is None:
         yield RunningScan(program, events)
         return
@@ -246,7 +251,7 @@ def open_scan(
 
 
 def event_lines(event: ScanEvent, *, clip: str | None = None) -> Iterator[Line]:
-    """Yield the lines of ``scan --json`` that tell of an event."""
+    """Yield the lines of ``scan --json`` for an event."""
     if isinstance(event.event, PathFailed):
         error = event.event.error
         yield ErrorLine(path=event.path, kind=error.kind, message=str(error))
@@ -254,9 +259,9 @@ def event_lines(event: ScanEvent, *, clip: str | None = None) -> Iterator[Line]:
     yield from lines_of(event.path, event.event, clip=clip)
 
 
-def scan_lines(program: Program, handed_in: Iterable[Arrival], runner: Runner) -> Iterator[Line]:
+def scan_lines(program: Program, arrivals: Iterable[Arrival], runner: Runner) -> Iterator[Line]:
     """Yield the lines of everything that arrives, without evidence."""
-    with open_scan(program, handed_in, runner) as running:
+    with open_scan(program, arrivals, runner) as running:
         for _, lines in running:
             yield from lines
 
@@ -270,21 +275,21 @@ def scan_paths(
     """Scan files, folders, stills, playlists and addresses of playlists in this process and one
     child process that decodes.
 
-    Lines come as they are known, those of one path in order, its ``SummaryLine`` last. A path that
-    cannot be read gives an ``ErrorLine``, and the others continue. The child ends with the
-    iterator. Without ``settings``, those of the environment apply. With ``out``, a report with
+    Lines come as soon as they are known, those of one path in order, with its ``SummaryLine`` last.
+    A path that cannot be read gives an ``ErrorLine``, and the others continue. The child ends with
+    the iterator. Without ``settings``, those of the environment apply. With ``out``, a report with
     clips is in that folder when the iterator is exhausted.
 
     Raises:
-        SetupError: a setting, a model or this machine is not as it must be; raised when the first
-            line is asked for.
+        SetupError: a setting, a model or this machine does not fit; raised when the first line is
+            requested.
     """
     program = compose(read_settings() if settings is None else settings)
     folder = None if out is None else Path(out)
     with (
-        read_sources((fspath(path) for path in paths), program.settings.fetch) as handed_in,
+        read_sources((fspath(path) for path in paths), program.settings.fetch) as arrivals,
         local_runner(program) as runner,
-        open_scan(program, handed_in, runner, out=folder) as running,
+        open_scan(program, arrivals, runner, out=folder) as running,
     ):
         for _, lines in running:
             yield from lines

@@ -1,8 +1,8 @@
-"""The one codec of events: a line of JSON each, exact and versioned.
+"""The codec of events: a line of JSON each, exact and versioned.
 
-A recording (``scan --record``) and later the journal hold these lines. Times are pairs of integers,
-scores are floats in Python's shortest form, so an event that was read equals the one that was
-written. ``input_of`` gives the input that an event stands for, to be folded again.
+A recording (``scan --record``) consists of these lines. Times are pairs of integers and scores are
+floats in Python's shortest form, so an event that was read equals the one that was written.
+``input_of`` returns the input that caused an event, to be folded again.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ __all__ = [
 ]
 
 VERSION: Final = 1
-"""Of the records; a reader refuses every other one."""
+"""Version of the records; a reader refuses every other one."""
 
 Json = dict[str, Any]
 
 
 def record_line(path: str, stream_id: StreamId, event: StreamEvent) -> str:
-    """Return one line of a recording: an event with its stream, and the path of its lines."""
+    """Return one line of a recording: an event with its stream and its path."""
     row = {"v": VERSION, "path": path, "stream_id": stream_id, **dump_event(event)}
     return json.dumps(row, allow_nan=False)
 
@@ -83,7 +83,7 @@ def read_record(rows: Iterable[str]) -> Iterator[tuple[str, StreamId, StreamEven
     """Yield path, stream and event of each line of a recording; blank lines are skipped.
 
     Raises:
-        FormatError: a line is no record, or one of another version.
+        FormatError: a line is no record, or has another version.
     """
     for row in rows:
         if not row.strip():
@@ -100,16 +100,16 @@ def read_record(rows: Iterable[str]) -> Iterator[tuple[str, StreamId, StreamEven
 def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
     """Return the input that caused an event, or None for an event that follows from others.
 
-    ``path`` is what an error line calls a stream of which no frame was decoded.
+    ``path`` names the stream in an error line, if no frame of it was decoded.
     """
-    given: StreamInput | None = None
+    stream_input: StreamInput | None = None
     match event:
         case SegmentScored():
-            given = event.segment
+            stream_input = event.segment
         case SegmentFailed():
-            given = _failed(event)
+            stream_input = _failed(event)
         case SegmentUnavailable():
-            given = LostTurn(
+            stream_input = LostTurn(
                 key=event.key,
                 kind=event.kind,
                 message=event.message,
@@ -117,18 +117,18 @@ def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
                 discontinuity=event.discontinuity,
             )
         case SegmentsMissing(stream_id=stream_id, first=first, last=last):
-            given = MissingTurn(stream_id=stream_id, first=first, last=last)
+            stream_input = MissingTurn(stream_id=stream_id, first=first, last=last)
         case SegmentLate(outcome=SegmentFailed() as failed):
-            given = LateSegment(outcome=_failed(failed))
+            stream_input = LateSegment(outcome=_failed(failed))
         case SegmentLate(outcome=ScoredSegment() as segment):
-            given = LateSegment(outcome=segment)
+            stream_input = LateSegment(outcome=segment)
         case SignalReceived(stream_id=stream_id, signal=signal):
-            given = SignalTurn(stream_id=stream_id, signal=signal)
+            stream_input = SignalTurn(stream_id=stream_id, signal=signal)
         case StreamStalled(stream_id=stream_id):
-            given = StallTurn(stream_id=stream_id)
+            stream_input = StallTurn(stream_id=stream_id)
         case StreamFinished(stream_id=stream_id):
-            given = EndTurn(stream_id=stream_id, path=path)
-    return given
+            stream_input = EndTurn(stream_id=stream_id, path=path)
+    return stream_input
 
 
 def dump_event(event: StreamEvent) -> Json:

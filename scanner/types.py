@@ -217,7 +217,7 @@ NEVER_WRAPS: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTimes:
-    """The raw timestamps of one segment; ``scanner.stream.clock`` maps them to the stream's clock."""
+    """Raw time stamps of one segment; ``scanner.stream.clock`` maps them to the stream's clock."""
 
     first_pts: int
     """The PTS of the first frame in presentation order."""

@@ -33,10 +33,10 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
 
 
-def told(
+def run_command(
     capsys: pytest.CaptureFixture[str], *arguments: str | Path
 ) -> tuple[int, list[dict[str, Any]], str]:
-    """Exit status, the lines on stdout, and what was said on stderr."""
+    """Run a command and return its exit status, the lines on stdout and the text on stderr."""
     status = run([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return status, [json.loads(row) for row in captured.out.splitlines()], captured.err
@@ -51,7 +51,7 @@ def test_an_ordinary_file_ends_with_its_summary_and_status_0(
 ) -> None:
     sample = sample_media("mp4_h264")
 
-    status, rows, _ = told(capsys, "scan", "--json", sample.path)
+    status, rows, _ = run_command(capsys, "scan", "--json", sample.path)
 
     assert status == 0
     assert rows[-1]["type"] == "summary"
@@ -62,7 +62,7 @@ def test_an_ordinary_file_ends_with_its_summary_and_status_0(
 def test_the_test_card_is_flagged_with_status_3(
     live: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, rows, _ = told(capsys, "scan", "--json", live)
+    status, rows, _ = run_command(capsys, "scan", "--json", live)
 
     (incident,) = of(rows, "incident")
     assert status == 3
@@ -75,13 +75,13 @@ def test_the_test_card_is_flagged_with_status_3(
 
 
 @pytest.mark.usefixtures("without_models")
-def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
+def test_a_path_that_fails_gives_status_1_and_the_others_continue(
     tmp_path: Path, sample_media: Media, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no film")
 
-    status, rows, err = told(
+    status, rows, err = run_command(
         capsys, "scan", "--json", tmp_path / "gone.mp4", text, sample_media("ts_h264").path
     )
 
@@ -92,7 +92,7 @@ def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["scan"], "Missing argument"),
         (["scan", "--max-gap", "soon", "x"], "'soon' is not a number of seconds"),
@@ -105,13 +105,13 @@ def test_a_path_that_fails_gives_status_1_and_the_others_go_on(
     ],
 )
 def test_wrong_usage_is_one_message_and_status_2(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, rows, err = told(capsys, *arguments)
+    status, rows, err = run_command(capsys, *arguments)
 
     assert status == 2
     assert rows == []
-    assert said in " ".join(err.split())
+    assert message in " ".join(err.split())
     assert "Traceback" not in err
 
 
@@ -120,7 +120,7 @@ def test_a_report_has_the_clip_and_keeps_to_its_schema(
 ) -> None:
     jsonschema = pytest.importorskip("jsonschema")
 
-    status, rows, err = told(
+    status, rows, err = run_command(
         capsys, "scan", "--json", "--out", tmp_path / "out", live / "test-card"
     )
 
@@ -133,10 +133,10 @@ def test_a_report_has_the_clip_and_keeps_to_its_schema(
 
 
 @pytest.mark.usefixtures("without_models")
-def test_what_nobody_looked_for_is_said(
+def test_categories_without_a_model_are_named(
     sample_media: Media, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, _, err = told(capsys, "scan", "--json", sample_media("jpeg_420").path)
+    _, _, err = run_command(capsys, "scan", "--json", sample_media("jpeg_420").path)
 
     assert "self_harm" in err
 
@@ -145,11 +145,11 @@ def test_what_nobody_looked_for_is_said(
 def test_recorded_scores_replay_to_the_incidents_of_the_scan(
     live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, rows, _ = told(capsys, "scan", "--json", live)
+    _, rows, _ = run_command(capsys, "scan", "--json", live)
     scores = tmp_path / "scores.jsonl"
     scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    status, changes, _ = told(capsys, "replay", "--json", scores)
+    status, changes, _ = run_command(capsys, "replay", "--json", scores)
 
     assert status == 0
     assert [{**row, "clip": None} for row in changes[-1]["incidents"]] == of(rows, "incident")
@@ -159,25 +159,25 @@ def test_recorded_scores_replay_to_the_incidents_of_the_scan(
 def test_a_stricter_policy_loses_the_incident(
     live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, rows, _ = told(capsys, "scan", "--json", live)
+    _, rows, _ = run_command(capsys, "scan", "--json", live)
     scores, policy = tmp_path / "scores.jsonl", tmp_path / "new.toml"
     scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
     policy.write_text("[policy.test_card]\nopen = 99\n")
 
-    _, changes, _ = told(capsys, "replay", "--json", scores, "--policy", policy)
+    _, changes, _ = run_command(capsys, "replay", "--json", scores, "--policy", policy)
 
     assert [row["change"] for row in changes] == ["lost", "none"]
 
 
-def test_doctor_finds_this_machine_fit(capsys: pytest.CaptureFixture[str]) -> None:
-    _, rows, _ = told(capsys, "doctor", "--json")
+def test_doctor_finds_no_problem_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    _, rows, _ = run_command(capsys, "doctor", "--json")
 
     assert {row["name"]: row["ok"] for row in rows}["sandbox"]
     assert {row["name"]: row["ok"] for row in rows}["codecs"]
 
 
 def test_models_list_names_every_label_of_the_taxonomy(capsys: pytest.CaptureFixture[str]) -> None:
-    _, rows, _ = told(capsys, "models", "list", "--json")
+    _, rows, _ = run_command(capsys, "models", "list", "--json")
 
     labels = {row["label"]: row["models"] for row in rows if row["type"] == "label"}
     assert {"gun", "self_harm", "cutting"} & labels.keys() == {"gun", "cutting"}
@@ -185,12 +185,12 @@ def test_models_list_names_every_label_of_the_taxonomy(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(("share", "some"), [("1", True), ("0", False)])
-def test_a_share_of_segments_is_looked_at_in_motion(
+def test_bursts_are_scored_for_a_share_of_segments(
     share: str, some: bool, sample_media: Media, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny_burst(tmp_path / "tiny-clip")
 
-    status, rows, _ = told(
+    status, rows, _ = run_command(
         capsys,
         "scan",
         "--json",

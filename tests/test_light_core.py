@@ -1,4 +1,4 @@
-"""What a web process or a driver imports loads no media library, runtime, cluster or HTTP client."""
+"""Importing the light core loads no media library, inference runtime, cluster or HTTP client."""
 
 from __future__ import annotations
 

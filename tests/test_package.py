@@ -86,8 +86,10 @@ def test_scanner_and_workers_are_ours_alone_in_a_clean_environment(
     clean: Path, tmp_path: Path
 ) -> None:
     program = (
-        "import json, scanner, workers; from importlib.metadata import packages_distributions as owners;"
-        "print(json.dumps([{n: sorted(set(owners()[n])) for n in ('scanner', 'workers')}, scanner.__file__, workers.__file__]))"
+        "import json, scanner, workers;"
+        "from importlib.metadata import packages_distributions as owners;"
+        "names = {n: sorted(set(owners()[n])) for n in ('scanner', 'workers')};"
+        "print(json.dumps([names, scanner.__file__, workers.__file__]))"
     )
 
     owners, *files = json.loads(ran([str(clean / "python"), "-c", program], cwd=tmp_path))

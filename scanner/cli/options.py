@@ -1,4 +1,4 @@
-"""Options that several commands share, and what the commands are given."""
+"""Options that several commands share, and the context that all commands receive."""
 
 from __future__ import annotations
 
@@ -42,21 +42,22 @@ Workers = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the commands get from who put the program together."""
+    """What the program passes to its commands."""
 
     runner_factory: RunnerFactory | None = None
+    """Opens a runner for ``--workers``; None where the package ``workers`` is missing."""
 
 
-def wants_json(asked: bool) -> bool:
-    """JSON where it was asked for, and where no terminal reads."""
-    return asked or not sys.stdout.isatty()
+def wants_json(requested: bool) -> bool:
+    """Return whether to print JSON: if it was requested, or if stdout is no terminal."""
+    return requested or not sys.stdout.isatty()
 
 
 def open_runner(context: Context, program: Program, workers: int) -> AbstractContextManager[Runner]:
-    """Open a runner in this process, or one with so many workers.
+    """Open a runner in this process, or one with this many workers.
 
     Raises:
-        SetupError: workers are asked for where none can be had.
+        SetupError: workers are requested, and the package ``workers`` is missing.
     """
     if workers == 0:
         return local_runner(program)
@@ -66,26 +67,26 @@ def open_runner(context: Context, program: Program, workers: int) -> AbstractCon
 
 
 def seconds(text: str) -> Fraction:
-    """Exact seconds from an option.
+    """Return the exact seconds of an option.
 
     >>> seconds("0.5")
     Fraction(1, 2)
     """
     try:
         return Fraction(text)
-    except (ValueError, ZeroDivisionError) as why:
-        raise typer.BadParameter(f"{text!r} is not a number of seconds, such as 2 or 0.5") from why
+    except (ValueError, ZeroDivisionError) as error:
+        message = f"{text!r} is not a number of seconds, such as 2 or 0.5"
+        raise typer.BadParameter(message) from error
 
 
 def settings_with(config: Path | None, flags: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The settings of a file and the environment, with flags over them; a flag that was not given
-    is None.
+    """Return the settings of a file and the environment, overridden by flags that are not None.
 
     Raises:
-        SetupError: a value that no setting can have.
+        SetupError: a value is not valid for its setting.
     """
-    given = {
+    overrides = {
         section: {key: value for key, value in values.items() if value is not None}
         for section, values in flags.items()
     }
-    return read_settings(config, given)
+    return read_settings(config, overrides)

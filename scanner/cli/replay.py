@@ -1,4 +1,4 @@
-"""``streamwarden replay``."""
+"""The command ``streamwarden replay``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``streamwarden scan``."""
+"""The command ``streamwarden scan``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scanner.cli.options import (
     settings_with,
     wants_json,
 )
-from scanner.cli.show import Board, not_covered
+from scanner.cli.show import ScanDisplay, not_covered
 from scanner.cli.status import Status
 from scanner.compose import compose, open_scan
 from scanner.errors import SetupError
@@ -34,42 +34,60 @@ from scanner.taxonomy import Taxonomy, Uncovered, uncovered
 __all__ = ["scan_command"]
 
 
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files, folders, pictures, playlists, addresses of playlists.", show_default=False
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FOLDER", help="Leave a report with clips here."),
+]
+Record = Annotated[
+    Path | None,
+    typer.Option("--record", metavar="FILE", help="Write every event here, exact, for `replay`."),
+]
+Sampling = Annotated[str | None, typer.Option("--sampling", help="adaptive, keyframes or every.")]
+MaxGap = Annotated[
+    Fraction | None,
+    typer.Option(
+        "--max-gap", parser=seconds, metavar="SECONDS", help="Longest hole between samples."
+    ),
+]
+MinGap = Annotated[
+    Fraction | None,
+    typer.Option(
+        "--min-gap", parser=seconds, metavar="SECONDS", help="Shortest step between samples."
+    ),
+]
+BaseRate = Annotated[
+    float | None,
+    typer.Option(
+        "--base-rate", metavar="SHARE", help="Random share of segments of which bursts are scored."
+    ),
+]
+Provider = Annotated[str | None, typer.Option("--provider", help="cpu, cuda or tensorrt.")]
+ModelsDir = Annotated[
+    Path | None,
+    typer.Option("--models-dir", metavar="FOLDER", help="Models in place of the shipped ones."),
+]
+
+
 def scan_command(
     context: typer.Context,
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files, folders, pictures, playlists, addresses of playlists.", show_default=False
-        ),
-    ],
+    paths: Paths,
     config: Config = None,
     as_json: Json = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FOLDER", help="Leave a report with clips here."),
-    ] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write every event here, exact, for `replay`."),
-    ] = None,
+    out: Out = None,
+    record: Record = None,
     workers: Workers = 0,
-    sampling: Annotated[str | None, typer.Option(help="adaptive, keyframes or every.")] = None,
-    max_gap: Annotated[
-        Fraction | None,
-        typer.Option(parser=seconds, metavar="SECONDS", help="Longest hole between samples."),
-    ] = None,
-    min_gap: Annotated[
-        Fraction | None,
-        typer.Option(parser=seconds, metavar="SECONDS", help="Shortest step between samples."),
-    ] = None,
-    base_rate: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Of segments looked at in motion whatever they show."),
-    ] = None,
-    provider: Annotated[str | None, typer.Option(help="cpu, cuda or tensorrt.")] = None,
-    models_dir: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Models in place of the shipped ones.")
-    ] = None,
+    sampling: Sampling = None,
+    max_gap: MaxGap = None,
+    min_gap: MinGap = None,
+    base_rate: BaseRate = None,
+    provider: Provider = None,
+    models_dir: ModelsDir = None,
 ) -> None:
     """Scan video for incidents.
 
@@ -85,21 +103,26 @@ def scan_command(
     }
     program = compose(settings_with(config, flags))
     missing = uncovered(Taxonomy.load(), program.policies.labels)
-    show = _print_json if wants_json(as_json) else _show_progress
+    show = _print_json_lines if wants_json(as_json) else _show_progress
     with (
         read_sources(paths, program.settings.fetch) as arrivals,
         _open_record(record) as write_record,
         open_runner(context.obj, program, workers) as runner,
         open_scan(program, arrivals, runner, out=out) as running,
     ):
-        status = show(_recorded(running, write_record), missing)
+        status = show(_with_record(running, write_record), missing)
         page = running.write_report()
     if page is not None:
-        Console(stderr=True).print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+        _print_report_path(page)
     raise typer.Exit(status)
 
 
-Shown = tuple[ScanEvent, tuple[Line, ...]]
+def _print_report_path(page: Path) -> None:
+    Console(stderr=True).print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+
+
+EventLines = tuple[ScanEvent, tuple[Line, ...]]
+"""An event with its lines of ``scan --json``."""
 
 
 @contextmanager
@@ -122,20 +145,22 @@ def _write_record(file: TextIO, event: ScanEvent) -> None:
         file.flush()
 
 
-def _recorded(shown: Iterable[Shown], write: Callable[[ScanEvent], None]) -> Iterator[Shown]:
-    for event, lines in shown:
+def _with_record(
+    scanned: Iterable[EventLines], write: Callable[[ScanEvent], None]
+) -> Iterator[EventLines]:
+    for event, lines in scanned:
         write(event)
         yield event, lines
 
 
-class _Tally:
-    """Counts what the exit status depends on."""
+class _StatusCollector:
+    """Collects what the exit status depends on."""
 
     def __init__(self) -> None:
         self.failed = False
         self.flagged = False
 
-    def count(self, lines: Iterable[Line]) -> None:
+    def add(self, lines: Iterable[Line]) -> None:
         for line in lines:
             self.failed = self.failed or isinstance(line, ErrorLine)
             self.flagged = self.flagged or (isinstance(line, SummaryLine) and bool(line.flagged))
@@ -147,22 +172,22 @@ class _Tally:
         return Status.FLAGGED if self.flagged else Status.NOTHING
 
 
-def _print_json(shown: Iterable[Shown], missing: Uncovered) -> Status:
-    tally = _Tally()
-    for _, lines in shown:
-        tally.count(lines)
+def _print_json_lines(scanned: Iterable[EventLines], missing: Uncovered) -> Status:
+    collector = _StatusCollector()
+    for _, lines in scanned:
+        collector.add(lines)
         for line in lines:
             sys.stdout.write(dumps(line) + "\n")
             sys.stdout.flush()
     Console(stderr=True).print(not_covered(missing), style="dim", soft_wrap=True)
-    return tally.status
+    return collector.status
 
 
-def _show_progress(shown: Iterable[Shown], missing: Uncovered) -> Status:
-    tally = _Tally()
-    with Board(Console(stderr=True)) as board:
-        for event, lines in shown:
-            tally.count(lines)
-            board.receive(event, lines)
-    board.print_tables(Console(), missing)
-    return tally.status
+def _show_progress(scanned: Iterable[EventLines], missing: Uncovered) -> Status:
+    collector = _StatusCollector()
+    with ScanDisplay(Console(stderr=True)) as display:
+        for event, lines in scanned:
+            collector.add(lines)
+            display.receive(event, lines)
+    display.print_tables(Console(), missing)
+    return collector.status

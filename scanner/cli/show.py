@@ -1,4 +1,4 @@
-"""What people see of a scan: progress while it runs, then tables."""
+"""The output of a scan for people: progress while it runs, then tables."""
 
 from __future__ import annotations
 
@@ -19,38 +19,35 @@ from scanner.report.text import clock
 from scanner.risk.incident import Opened
 from scanner.taxonomy import Uncovered
 
-__all__ = ["Board", "harmless", "new_table", "not_covered"]
+__all__ = ["ScanDisplay", "harmless", "new_table", "not_covered"]
 
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
 """The colour of each severity, 0 to 3."""
 WELL_SEEN = 0.99
-"""A path of which less was seen stands out."""
+"""Coverage below which a path is highlighted."""
 
 
 def harmless(text: str) -> Text:
-    """A name as it is, less what would drive a terminal or turn the writing direction."""
+    """Return text without characters that control a terminal or change the writing direction."""
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
 def not_covered(missing: Uncovered) -> str:
-    """One sentence on what nobody looked for, so that silence is not taken for safety, and one on
-    what can be had for it."""
+    """Return a sentence that names what no model covers, so that silence is not taken for safety,
+    and one for each category that a known model would cover."""
     if not missing.labels:
         return "Every label of the taxonomy has a model."
-    if not missing.categories:
-        return (
-            f"Not looked for, because no installed model covers them: {', '.join(missing.labels)}."
-        )
+    names = ", ".join(missing.categories or missing.labels)
     known = [
         f" For {category}: streamwarden models add {name}."
         for category in missing.categories
         if (name := recommended_for(category))
     ]
-    return f"Not looked for, because no installed model covers them: {', '.join(missing.categories)}.{''.join(known)}"
+    return f"Not looked for, because no installed model covers them: {names}.{''.join(known)}"
 
 
 def new_table(title: str, *columns: str) -> Table:
-    """An empty table whose cells are folded and never cut short."""
+    """Return an empty table whose long cells are wrapped and never truncated."""
     table = Table(title=title, title_justify="left")
     for name in columns:
         table.add_column(name, overflow="fold")
@@ -58,8 +55,8 @@ def new_table(title: str, *columns: str) -> Table:
 
 
 @dataclass(slots=True)
-class Board:
-    """Collects what is told, shows how far the scan is, and prints the tables at the end."""
+class ScanDisplay:
+    """Shows the progress of a scan, collects its lines, and prints tables at the end."""
 
     console: Console
     incidents: list[IncidentLine] = field(default_factory=list)
@@ -69,7 +66,7 @@ class Board:
     _frames: int = 0
     _progress: Progress | None = None
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> ScanDisplay:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -91,15 +88,15 @@ class Board:
             self._progress.stop()
 
     def receive(self, event: ScanEvent, lines: Iterable[Line]) -> None:
-        """Show one event of the scan and the lines that tell of it."""
+        """Show one event of the scan, and collect its lines."""
         if isinstance(event.event, Opened):
-            self._say_opened(event.path, event.event)
+            self._print_opened(event.path, event.event)
         for line in lines:
-            self._add(line)
+            self._collect(line)
 
-    def _say_opened(self, path: str, opened: Opened) -> None:
+    def _print_opened(self, path: str, opened: Opened) -> None:
         incident = opened.incident
-        self.say(
+        self.print_message(
             Text.assemble(
                 (f"opened  {incident.label}", SEVERITIES[incident.severity]),
                 f"  at {clock(float(opened.at))} of ",
@@ -107,11 +104,12 @@ class Board:
             )
         )
 
-    def _add(self, line: Line) -> None:
+    def _collect(self, line: Line) -> None:
         match line:
             case FrameLine():
                 self._frames += 1
-                self._describe(f"{self._frames} frames · {clock(line.at)} of {harmless(line.path)}")
+                position = f"{clock(line.at)} of {harmless(line.path)}"
+                self._describe(f"{self._frames} frames · {position}")
             case IncidentLine():
                 self.incidents.append(line)
             case SummaryLine():
@@ -120,15 +118,15 @@ class Board:
                 self.gaps.append(line)
             case ErrorLine():
                 self.errors.append(line)
-                self.say(
+                self.print_message(
                     Text.assemble(("error   ", "red"), f"{line.kind}: ", harmless(line.message))
                 )
 
     def print_tables(self, console: Console, missing: Uncovered) -> None:
-        """Incidents, then one row for each path, then what nobody looked for."""
+        """Print incidents, then one row for each path, then what no model covers."""
         if self.incidents:
             console.print(self._incident_table())
-            for line in self._in_order():
+            for line in self._sorted_incidents():
                 if line.clip is not None:
                     console.print(
                         Text.assemble(
@@ -146,8 +144,8 @@ class Board:
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], description=text)
 
-    def say(self, text: Text | str) -> None:
-        """A line above the progress."""
+    def print_message(self, text: Text | str) -> None:
+        """Print a line above the progress."""
         (self._progress.console if self._progress is not None else self.console).print(
             text, markup=False, highlight=False
         )
@@ -156,7 +154,7 @@ class Board:
         table = _table(
             "Incidents", ("label", "severity", "began", "ended", "known at", "risk", "path")
         )
-        for line in self._in_order():
+        for line in self._sorted_incidents():
             labels = Text(
                 ", ".join(line.labels) + (" (shadow)" if line.shadow else ""),
                 style=SEVERITIES[line.severity],
@@ -167,7 +165,7 @@ class Board:
             )
         return table
 
-    def _in_order(self) -> list[IncidentLine]:
+    def _sorted_incidents(self) -> list[IncidentLine]:
         return sorted(
             self.incidents, key=lambda line: (line.shadow, -line.severity, line.path, line.start)
         )
@@ -189,7 +187,7 @@ class Board:
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
-    """Its last column, the path, takes what width is left; paths are folded, never cut."""
+    """Return an empty table whose last column, the path, has the remaining width and is wrapped."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in columns[:-1]:
         table.add_column(name, no_wrap=True)
@@ -198,6 +196,6 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
 
 
 def _largest(values: Mapping[str, float], form: str) -> str:
-    """The name with the highest value, and the value."""
+    """Return the name with the highest value, and the value."""
     name = max(values, key=lambda name: values[name], default=None)
     return "-" if name is None else f"{name} {values[name]:{form}}"

@@ -55,8 +55,8 @@ def fold_inputs(
 ) -> Iterator[StreamEvent]:
     """Yield the events of one stream's recorded inputs under these policies."""
     state = StreamState.new(stream_id)
-    for given in inputs:
-        state, events = advance(state, given, policies)
+    for stream_input in inputs:
+        state, events = advance(state, stream_input, policies)
         yield from events
 
 
@@ -82,9 +82,9 @@ def inputs_of_record(rows: Iterable[str]) -> dict[StreamId, tuple[StreamInput, .
     """
     inputs: dict[StreamId, list[StreamInput]] = defaultdict(list)
     for path, stream_id, event in read_record(rows):
-        given = input_of(event, path=path)
-        if given is not None:
-            inputs[stream_id].append(given)
+        stream_input = input_of(event, path=path)
+        if stream_input is not None:
+            inputs[stream_id].append(stream_input)
     return {stream_id: tuple(found) for stream_id, found in inputs.items()}
 
 

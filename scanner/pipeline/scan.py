@@ -1,8 +1,8 @@
-"""From arrivals to events: keeps the streams apart and in order. Read this first.
+"""From arrivals to events: a scan of several streams, each in order. Read this module first.
 
     arrivals -> TurnOrder -> turns -> Runner (decode, score, fold) -> events
 
-``scan`` neither decodes nor scores nor judges. The runner may be in line or on Ray.
+``scan`` does not decode, score or fold: the runner does, in this process or on Ray.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ __all__ = ["PathFailed", "ScanEvent", "scan"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathFailed:
-    """A path that could not be opened as a stream, or a stream whose source broke off."""
+    """A path that could not be opened as a stream, or a stream whose source failed."""
 
     error: ScannerError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanEvent:
-    """One event of a scan, with what an edge needs to show it."""
+    """One event of a scan, with its stream, path and source."""
 
     path: str
     """The name under which the stream's lines are printed."""
@@ -57,7 +57,7 @@ class ScanEvent:
     stream_id: StreamId | None = None
     """None for a path that failed."""
     job: Job | None = None
-    """The source of a scored segment, from which evidence can be cut; None for other events."""
+    """Source of a scored segment, from which evidence can be cut; None for other events."""
 
 
 def scan(
@@ -65,10 +65,10 @@ def scan(
 ) -> Iterator[ScanEvent]:
     """Scan everything that arrives; each stream's events end with ``StreamFinished``.
 
-    Events of one stream are in order; those of different streams may mix where the runner works on
-    several at once. A sequence is given up when ``missing_after`` later ones have arrived.
+    Events of one stream are in order; those of different streams mix if the runner works on several
+    at once. A sequence is given up when ``missing_after`` later ones have arrived.
     """
-    streams = _Streams(missing_after)
+    streams = _ScannedStreams(missing_after)
     for progress in runner.run(streams.turns(arrivals)):
         yield from streams.take_failures()
         for event in progress.events:
@@ -77,7 +77,7 @@ def scan(
 
 
 @dataclass(slots=True)
-class _Stream:
+class _ScannedStream:
     path: str
     order: TurnOrder
     arrived: dict[int, SegmentTurn | LostTurn] = field(default_factory=dict)
@@ -85,25 +85,28 @@ class _Stream:
     jobs: dict[int, Job] = field(default_factory=dict)
     """Jobs by sequence, from their release until their outcome is known."""
     file: Job | None = None
-    """The one job whose windows have sequences of their own."""
+    """The job of a file, whose windows have sequences of their own."""
 
 
-class _Streams:
-    """The streams of one scan. ``turns`` may run in another thread than the rest; the two sides
-    share only what one adds and the other removes."""
+class _ScannedStreams:
+    """The streams of one scan.
+
+    ``turns`` may run in another thread than the other methods. The two threads share only
+    containers to which one adds and from which the other removes.
+    """
 
     def __init__(self, missing_after: int) -> None:
         self._missing_after = missing_after
-        self._streams: dict[StreamId, _Stream] = {}
+        self._streams: dict[StreamId, _ScannedStream] = {}
         """Streams of which an event may still come."""
         self._ended: set[StreamId] = set()
-        """Streams of which no arrival is taken any more."""
+        """Streams for which no arrival is accepted."""
         self._failures: deque[ScanEvent] = deque()
 
     # The arrival side
 
     def turns(self, arrivals: Iterable[Arrival]) -> Iterator[Turn]:
-        """Yield turns as arrivals come; streams that are still open end with the arrivals."""
+        """Yield turns as arrivals come; streams that are open after the last arrival end."""
         for arrival in arrivals:
             match arrival:
                 case StreamStarted(path=path, stream_id=stream_id, first_sequence=first):
@@ -123,11 +126,11 @@ class _Streams:
         for stream_id in [*self._streams]:
             yield from self._end(stream_id)
 
-    def _open(self, path: str, stream_id: StreamId, order: TurnOrder) -> _Stream | None:
+    def _open(self, path: str, stream_id: StreamId, order: TurnOrder) -> _ScannedStream | None:
         """Return the stream, opened if it is new; None if it has ended."""
         if stream_id in self._ended:
             return None
-        return self._streams.setdefault(stream_id, _Stream(path=path, order=order))
+        return self._streams.setdefault(stream_id, _ScannedStream(path=path, order=order))
 
     def _add(
         self, path: str, key: SegmentKey, turn: SegmentTurn | LostTurn
@@ -153,7 +156,7 @@ class _Streams:
         yield EndTurn(stream_id=stream_id, path=stream.path)
 
     def _release(
-        self, stream_id: StreamId, stream: _Stream, released: Iterable[Release]
+        self, stream_id: StreamId, stream: _ScannedStream, released: Iterable[Release]
     ) -> Iterator[SegmentTurn | LostTurn | MissingTurn]:
         for release in released:
             if isinstance(release, Missing):
@@ -172,7 +175,7 @@ class _Streams:
     # The side of the results
 
     def take_failures(self) -> Iterator[ScanEvent]:
-        """Yield the failures of paths that were not reported yet."""
+        """Yield the failures of paths that are not yet reported."""
         while self._failures:
             yield self._failures.popleft()
 

@@ -1,7 +1,14 @@
-"""The whole work on one stream's turns in one process: decode in a disposable child, score, fold.
+"""The work on a stream's turns: decode in a disposable child process, score, fold.
 
-``LocalRunner`` runs it in line; ``workers`` runs the same inside Ray actors, so both give the same
-events to the bit.
+``LocalRunner`` does it in this process; ``workers`` runs the same classes in Ray actors, so both
+give the same events to the bit.
+
+``SegmentWorker.score`` tries a window again whose decoder died (invariant "Media is opened only in
+a sandbox"):
+
+    first death at a window              decode again from this window
+    second death at it                   quarantine it, continue with the next window of the file
+    death at the very next window        quarantine it too and give up the file
 """
 
 from __future__ import annotations
@@ -46,14 +53,11 @@ TRIES: Final = 2
 """Tries of a window whose decoder died; after the second death the window is quarantined."""
 
 ScoreJob = Callable[[Job, int], Iterator[Outcome]]
-"""Decodes and scores a job from a window on; ``SegmentWorker.score`` is the real one."""
+"""Decodes and scores a job from a window on, as ``SegmentWorker.score`` does."""
 
 
 class SegmentWorker:
-    """Decodes and scores one job after another.
-
-    It owns nothing: its sandbox and scorers are closed by whoever made them.
-    """
+    """Decodes and scores one job after another. The caller closes the sandbox and the scorers."""
 
     def __init__(
         self,
@@ -63,63 +67,59 @@ class SegmentWorker:
         reuse: Reuse,
         selection: BurstSelection | None = None,
     ) -> None:
-        """``request`` asks for all inputs of the scorers; ``selection`` says for which segments the
-        scorers of bursts run.
+        """``request`` has the inputs of all scorers; ``selection`` chooses the segments of which
+        bursts are scored.
 
         Raises:
-            SetupError: a scorer wants both frames and bursts.
+            SetupError: a scorer takes both frames and bursts.
         """
         self._sandbox = sandbox
         self._frames = tuple(scorer for scorer in scorers if not is_burst_scorer(scorer))
         self._bursts = tuple(scorer for scorer in scorers if is_burst_scorer(scorer))
         self._shadowed = shadowed_labels(scorers)
         for scorer in self._bursts:
-            self._warn_of_shut_gates(scorer, selection or BurstSelection())
+            self._warn_of_closed_gates(scorer, selection or BurstSelection())
         self._request = request
         self._reuse = reuse
         self._selection = selection or BurstSelection()
 
     def score(self, job: Job, first_window: int = 0) -> Iterator[Outcome]:
-        """Yield the job's scored segments from ``first_window`` on, and what failed of it.
-
-        A decoder that dies is tried once more from the window that it died on. One that dies on it
-        again quarantines that window; the next one is tried, and if the decoder dies there at once
-        too, the source is given up.
-        """
-        at, deaths = first_window, 0
+        """Yield the outcomes of the job's windows from ``first_window`` on: scored, or failed."""
+        window, deaths = first_window, 0
         quarantined: int | None = None
         while True:
             try:
-                windows = self._decode(job, first_window=at, again=deaths > 0)
+                windows = self._decode(job, first_window=window, is_retry=deaths > 0)
                 for decoded in windows:
-                    yield self._score(job, decoded, windows)
-                    at, deaths = decoded.index + 1, 0
+                    yield self._score_segment(job, decoded, windows)
+                    window, deaths = decoded.index + 1, 0
                 return
             except DecoderDiedError as error:
                 deaths += 1
                 log.warning(
-                    "decoder died", extra={"source": job.name, "window": at, "kind": error.kind}
+                    "decoder died", extra={"source": job.name, "window": window, "kind": error.kind}
                 )
-                if deaths < TRIES and quarantined != at - 1:
+                if deaths < TRIES and quarantined != window - 1:
                     continue
-                yield _failed(job, at, QuarantinedError(f"{error} (set aside)", kind=error.kind))
-                if quarantined == at - 1 or not job.windowed:
+                set_aside = QuarantinedError(f"{error} (set aside)", kind=error.kind)
+                yield _failed_segment(job, window, set_aside)
+                if quarantined == window - 1 or not job.windowed:
                     return
-                quarantined, at, deaths = at, at + 1, 0
+                quarantined, window, deaths = window, window + 1, 0
             except InputError as error:
-                yield _failed(job, at, error)
+                yield _failed_segment(job, window, error)
                 return
 
-    def _decode(self, job: Job, *, first_window: int, again: bool) -> Windows:
+    def _decode(self, job: Job, *, first_window: int, is_retry: bool) -> Windows:
         window = self._request.window if job.windowed else None
         request = replace(
             self._request, first_window=first_window, window=window, second_sample=job.windowed
         )
         return self._sandbox.decode(
-            job.segment.source, request, name=job.name, init=job.segment.init, ahead=not again
+            job.segment.source, request, name=job.name, init=job.segment.init, ahead=not is_retry
         )
 
-    def _score(self, job: Job, decoded: DecodedWindow, windows: Windows) -> ScoredSegment:
+    def _score_segment(self, job: Job, decoded: DecodedWindow, windows: Windows) -> ScoredSegment:
         first = job.segment.key
         key = SegmentKey(stream_id=first.stream_id, sequence=first.sequence + decoded.index)
         return ScoredSegment(
@@ -155,7 +155,7 @@ class SegmentWorker:
         bursts = separate_shadow(score_bursts(chosen, windows.bursts()), self._shadowed)
         return merge_bursts(frames, bursts)
 
-    def _warn_of_shut_gates(self, scorer: Scorer, selection: BurstSelection) -> None:
+    def _warn_of_closed_gates(self, scorer: Scorer, selection: BurstSelection) -> None:
         known = {label for frames in self._frames for label in frames.labels}
         for gate in burst_gates(scorer, selection):
             if gate.label not in known:
@@ -175,21 +175,21 @@ class StreamWorker:
     def run_turn(self, state: StreamState, turn: Turn) -> Iterator[StreamProgress]:
         """Yield the progress of one turn, part by part; the last part closes the turn.
 
-        A turn that was interrupted continues at ``state.part``. No part of a turn is folded again.
-        A part goes out before the next one is worked on, so that whatever ends the worker there is
-        not blamed on the part before. Only one that may be the last waits for what follows it:
-        nothing may start behind the last part.
+        A turn that was interrupted continues at ``state.part``; no part is folded twice. A part is
+        yielded before the next one is decoded, so that it is not blamed if the worker dies there.
+        Only a part that may be the last is kept until it is known whether another one follows,
+        because the last one has to close the turn: a retry must not start after it.
         """
-        held: StreamProgress | None = None
-        for given in self._inputs(state, turn):
-            if held is not None:
-                yield held
-            state, events = advance(state, given, self._policies)
-            held = StreamProgress(state=state, events=events)
-            if _has_successor(given):
-                yield held
-                held = None
-        last = StreamProgress(state=state, events=()) if held is None else held
+        pending: StreamProgress | None = None
+        for stream_input in self._inputs(state, turn):
+            if pending is not None:
+                yield pending
+            state, events = advance(state, stream_input, self._policies)
+            pending = StreamProgress(state=state, events=events)
+            if _has_successor(stream_input):
+                yield pending
+                pending = None
+        last = StreamProgress(state=state, events=()) if pending is None else pending
         yield replace(last, state=close_turn(last.state))
 
     def _inputs(self, state: StreamState, turn: Turn) -> Iterator[StreamInput]:
@@ -220,13 +220,13 @@ class LocalRunner:
                 states[turn.stream_id] = state
 
 
-def _has_successor(given: StreamInput) -> bool:
-    """Return whether more of the same turn follows for certain: behind a window of a file that does
-    not end with it."""
-    return isinstance(given, ScoredSegment) and given.whole_file and not given.last
+def _has_successor(part: StreamInput) -> bool:
+    """Return whether another part of the turn is certain to follow, as after a window of a file
+    that is not its last."""
+    return isinstance(part, ScoredSegment) and part.whole_file and not part.last
 
 
-def _failed(job: Job, window: int, error: InputError) -> FailedSegment:
+def _failed_segment(job: Job, window: int, error: InputError) -> FailedSegment:
     segment = job.segment
     key = replace(segment.key, sequence=segment.key.sequence + window)
     return FailedSegment.from_error(
@@ -240,9 +240,9 @@ def _failed(job: Job, window: int, error: InputError) -> FailedSegment:
 def quarantine(
     state: StreamState, turn: SegmentTurn, error: QuarantinedError, policies: Policies
 ) -> StreamProgress:
-    """Return the progress of a turn whose segment ended its workers: failed, the rest of a file
-    with it."""
-    failed = _failed(turn.job, state.part, error)
-    given = LateSegment(outcome=failed) if turn.late else failed
-    after, events = advance(state, given, policies)
+    """Return the progress of a turn whose segment ended its workers: it failed, and so did the rest
+    of a file."""
+    failed = _failed_segment(turn.job, state.part, error)
+    stream_input = LateSegment(outcome=failed) if turn.late else failed
+    after, events = advance(state, stream_input, policies)
     return StreamProgress(state=close_turn(after), events=events)

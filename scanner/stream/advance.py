@@ -3,9 +3,14 @@
     ScoredSegment   placed on the clock; its frames and gaps are folded in order of time
     FailedSegment   becomes part of the gap before the next segment
     LateSegment     recorded at its place in the hole it left; not folded
-    LostTurn, MissingTurn, SignalTurn, StallTurn, EndTurn   as their names say
+    LostTurn        reported by the sender; becomes part of the gap before the next segment
+    MissingTurn     given up; its place is known once the next segment is placed
+    SignalTurn      folded at once, or with the segment of its time if it lies ahead
+    StallTurn       open incidents close as unseen; stream time does not move
+    EndTurn         open incidents close, and the summary follows
 
-Pure: the same inputs in the same order give the same events, on any machine and from any checkpoint.
+Pure: the same inputs in the same order give the same events, on any machine and from any
+checkpoint.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, S
 from scanner.risk.policy import Policies
 from scanner.risk.still import judge_still
 from scanner.risk.stream import LabelRisk, StreamRisk
-from scanner.stream.clock import add_missing, place, place_late, place_picture, trailing
+from scanner.stream.clock import Clock, add_missing, place, place_late, place_picture, trailing
 from scanner.stream.events import (
     FrameRisk,
     GapFound,
@@ -53,33 +58,33 @@ from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Un
 
 __all__ = ["advance", "close_turn"]
 
-Result = tuple[StreamState, tuple[StreamEvent, ...]]
+Advance = tuple[StreamState, tuple[StreamEvent, ...]]
 
 HOLES_KEPT: Final = 64
-"""Holes whose place is remembered for segments that arrive late."""
+"""Holes whose place is stored, for segments that arrive late."""
 SIGNALS_KEPT: Final = 32
-"""Names of signals that may lie ahead of the clock; the one that expires first goes first."""
+"""Signals that may lie ahead of the clock; of more, those that expire first are dropped."""
 PICTURE_SECONDS: Final = Fraction(2)
-"""A picture among a stream's segments stands for this long where nothing tells its duration."""
+"""Duration of a picture among a stream's segments, if it is not known otherwise."""
 
 
-def advance(state: StreamState, given: StreamInput, policies: Policies) -> Result:
+def advance(state: StreamState, stream_input: StreamInput, policies: Policies) -> Advance:
     """Fold one input into the stream and return its next state and the events it caused.
 
     Raises:
         ValueError: the stream has ended, or a segment is not above the last one that was placed.
     """
     if state.ended:
-        raise ValueError(f"stream {state.stream_id}: ended, got {type(given).__name__}")
-    match given:
+        raise ValueError(f"stream {state.stream_id}: ended, got {type(stream_input).__name__}")
+    match stream_input:
         case ScoredSegment():
-            after, events = _fold_segment(state, given, policies)
+            after, events = _fold_segment(state, stream_input, policies)
         case FailedSegment():
-            after, events = _fold_failure(state, given)
+            after, events = _fold_failure(state, stream_input)
         case LateSegment(outcome=outcome):
             after, events = _record_late(state, outcome)
         case LostTurn():
-            after, events = _fold_loss(state, given)
+            after, events = _fold_loss(state, stream_input)
         case MissingTurn(first=first, last=last):
             after = replace(state, missing=(*state.missing, (first, last))[-HOLES_KEPT:])
             events = (SegmentsMissing(stream_id=state.stream_id, first=first, last=last),)
@@ -100,43 +105,48 @@ def close_turn(state: StreamState, *, generation: int = 0) -> StreamState:
 # Segments
 
 
-def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies) -> Result:
-    sequence = segment.key.sequence
-    is_still = segment.info.still and segment.whole_file
-    before = state.clock
-    if segment.info.still and not segment.whole_file:
-        length = segment.times.duration or segment.declared or before.length or PICTURE_SECONDS
-        clock, offset = place_picture(
-            before, sequence=sequence, length=length, discontinuity=segment.discontinuity
-        )
-    else:
-        stands = before if before.sequence >= 0 else replace(before, end=segment.begins)
-        clock, offset = place(
-            stands,
-            segment.times,
-            sequence=sequence,
-            discontinuity=segment.discontinuity,
-            declared=segment.declared,
-        )
+def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies) -> Advance:
+    sequence, before = segment.key.sequence, state.clock
+    clock, offset = _place_segment(before, segment)
     placed = replace(
         _count_frames(state, segment.frames),
         clock=clock,
         latest=max(state.latest, sequence),
     )
-    if is_still:
-        first = segment.frames[0] if segment.frames else None
-        still = None if first is None else StillScores(values=first.values, medium=first.medium)
+    if segment.info.still and segment.whole_file:
         scored = SegmentScored(segment=segment, offset=offset, risks=())
-        return replace(placed, still=still), (scored,)
+        return replace(placed, still=_still_scores(segment)), (scored,)
     hole = Span(start=before.end, end=offset) if offset > before.end else None
-    skipped = hole is not None and sequence > before.sequence + 1
-    remembered = _remember_holes(placed, hole or Span(start=offset, end=offset))
-    observations, later = _observations(remembered, segment, offset, hole if skipped else None)
-    ready = replace(remembered, hole_reason="missing", signals=later)
+    is_gap = hole is not None and sequence > before.sequence + 1
+    with_holes = _place_missing(placed, hole or Span(start=offset, end=offset))
+    observations, later = _observe(with_holes, segment, offset, hole if is_gap else None)
+    ready = replace(with_holes, hole_reason="missing", signals=later)
     after, caused, risks = _fold_all(ready, observations, policies)
     after, gaps = _drain_gaps(after)
     scored = SegmentScored(segment=segment, offset=offset, risks=risks)
     return after, (scored, *caused, *gaps)
+
+
+def _place_segment(clock: Clock, segment: ScoredSegment) -> tuple[Clock, Fraction]:
+    """Return the clock after the segment, and the stream second of its first frame."""
+    sequence, discontinuity = segment.key.sequence, segment.discontinuity
+    if segment.info.still and not segment.whole_file:
+        length = segment.times.duration or segment.declared or clock.length or PICTURE_SECONDS
+        return place_picture(clock, sequence=sequence, length=length, discontinuity=discontinuity)
+    return place(
+        clock if clock.sequence >= 0 else replace(clock, end=segment.begins),
+        segment.times,
+        sequence=sequence,
+        discontinuity=discontinuity,
+        declared=segment.declared,
+    )
+
+
+def _still_scores(segment: ScoredSegment) -> StillScores | None:
+    if not segment.frames:
+        return None
+    first = segment.frames[0]
+    return StillScores(values=first.values, medium=first.medium)
 
 
 def _count_frames(state: StreamState, frames: Iterable[ScoredFrame]) -> StreamState:
@@ -148,8 +158,8 @@ def _count_frames(state: StreamState, frames: Iterable[ScoredFrame]) -> StreamSt
     return replace(state, frames=count, peaks=peaks)
 
 
-def _remember_holes(state: StreamState, hole: Span) -> StreamState:
-    """Give the sequences that were given up their place: before the segment just placed."""
+def _place_missing(state: StreamState, hole: Span) -> StreamState:
+    """Place the sequences that were given up: in the hole before the segment just placed."""
     if not state.missing:
         return state
     new = tuple(
@@ -159,14 +169,14 @@ def _remember_holes(state: StreamState, hole: Span) -> StreamState:
     return replace(state, missing=(), holes=(*state.holes, *new)[-HOLES_KEPT:])
 
 
-def _observations(
+def _observe(
     state: StreamState, segment: ScoredSegment, offset: Fraction, hole: Span | None
 ) -> tuple[tuple[Observation, ...], tuple[Signal, ...]]:
-    """Return what a segment shows, in order of time, with the signals of its span merged in; and
-    the signals that lie after it.
+    """Return the observations of a segment in order of time, with the signals of its span merged
+    in; and the signals that lie after it.
 
-    The hole before the segment comes first. Signals are clamped to the first frame or gap, since
-    nothing older than that may be folded.
+    The gap before the segment comes first. Signals are clamped to the first frame, because nothing
+    older may be folded after the gap.
     """
     samples = [
         Sampled(
@@ -181,7 +191,7 @@ def _observations(
     inside: list[Sampled | Gap | Signal] = [*gaps, *samples]
     due = [signal for signal in state.signals if signal.at <= state.clock.end]
     earliest = max(state.risk.settled, offset)
-    inside += [shown for s in due if (shown := _clamped(s, earliest)) is not None]
+    inside += [clamped for s in due if (clamped := _clamp(s, earliest)) is not None]
     ordered = sorted(inside, key=lambda observation: observation.at)
     first = () if hole is None else (Gap(span=hole, reason=state.hole_reason),)
     return (*first, *ordered), tuple(s for s in state.signals if s.at > state.clock.end)
@@ -190,7 +200,7 @@ def _observations(
 def _fold_all(
     state: StreamState, observations: Iterable[Observation], policies: Policies
 ) -> tuple[StreamState, tuple[StreamEvent, ...], tuple[FrameRisk, ...]]:
-    """Fold observations; also return how the stream stood after each sample."""
+    """Fold observations; also return the risk after each sample."""
     risk, flagged = state.risk, state.flagged
     events: list[StreamEvent] = []
     risks: list[FrameRisk] = []
@@ -214,12 +224,12 @@ def _drain_gaps(
     state: StreamState, *, final: bool = False
 ) -> tuple[StreamState, tuple[GapFound, ...]]:
     coverage, stretches = state.risk.coverage.drain()
-    told = (*stretches, *coverage.recent) if final else stretches
-    gaps = tuple(GapFound(unseen=one) for one in told if isinstance(one, Unseen))
+    done = (*stretches, *coverage.recent) if final else stretches
+    gaps = tuple(GapFound(unseen=one) for one in done if isinstance(one, Unseen))
     return replace(state, risk=replace(state.risk, coverage=coverage)), gaps
 
 
-def _fold_failure(state: StreamState, failed: FailedSegment) -> Result:
+def _fold_failure(state: StreamState, failed: FailedSegment) -> Advance:
     reason: GapReason = "quarantined" if failed.quarantined else "undecodable"
     after = replace(
         state,
@@ -247,7 +257,7 @@ def _failed_event(failed: FailedSegment) -> SegmentFailed:
     )
 
 
-def _record_late(state: StreamState, outcome: ScoredSegment | FailedSegment) -> Result:
+def _record_late(state: StreamState, outcome: ScoredSegment | FailedSegment) -> Advance:
     if isinstance(outcome, FailedSegment):
         failed = _failed_event(outcome)
         return replace(state, failures=state.failures + 1), (
@@ -269,7 +279,7 @@ def _record_late(state: StreamState, outcome: ScoredSegment | FailedSegment) -> 
 # Other turns
 
 
-def _fold_loss(state: StreamState, lost: LostTurn) -> Result:
+def _fold_loss(state: StreamState, lost: LostTurn) -> Advance:
     after = replace(
         state,
         clock=add_missing(
@@ -292,44 +302,43 @@ def _fold_loss(state: StreamState, lost: LostTurn) -> Result:
     return after, (unavailable,)
 
 
-def _fold_signal(state: StreamState, signal: Signal, policies: Policies) -> Result:
+def _fold_signal(state: StreamState, signal: Signal, policies: Policies) -> Advance:
     received = SignalReceived(stream_id=state.stream_id, signal=signal)
     if signal.at > state.risk.settled:
         others = [s for s in state.signals if s.name != signal.name]
         kept = sorted([*others, signal], key=lambda s: s.until)[-SIGNALS_KEPT:]
         return replace(state, signals=tuple(kept)), (received,)
-    clamped = _clamped(signal, state.risk.settled)
+    clamped = _clamp(signal, state.risk.settled)
     if clamped is None:
         return state, (received,)
     after, caused, _ = _fold_all(state, [clamped], policies)
     return after, (received, *caused)
 
 
-def _clamped(signal: Signal, earliest: Fraction) -> Signal | None:
-    """Return the signal no earlier than ``earliest``; None where it is over by then."""
+def _clamp(signal: Signal, earliest: Fraction) -> Signal | None:
+    """Return the signal moved to ``earliest`` or later; None if it is over by then."""
     if signal.at >= earliest:
         return signal
     return replace(signal, at=earliest) if signal.until > earliest else None
 
 
-def _fold_stall(state: StreamState, policies: Policies) -> Result:
-    signals = _pending(state)
+def _fold_stall(state: StreamState, policies: Policies) -> Advance:
+    signals = _due_signals(state)
     stalled = Stalled(at=state.risk.at)
     after, caused, _ = _fold_all(replace(state, signals=()), [*signals, stalled], policies)
     return after, (StreamStalled(stream_id=state.stream_id), *caused)
 
 
-def _pending(state: StreamState) -> Iterator[Signal]:
-    """Signals ahead of the clock, moved back to where the stream stands: stream time never moves
-    without pictures."""
+def _due_signals(state: StreamState) -> Iterator[Signal]:
+    """Yield the signals that lie ahead, moved back to the time up to which the stream is folded."""
     for signal in state.signals:
         yield replace(signal, at=state.risk.at)
 
 
-def _finish(state: StreamState, path: str, policies: Policies) -> Result:
+def _finish(state: StreamState, path: str, policies: Policies) -> Advance:
     """End the stream: open incidents close, and its summary comes last.
 
-    A stream of which no frame was decoded is never passed over in silence.
+    A stream without a decoded frame and without an error gets an error of its own.
     """
     events: list[StreamEvent] = []
     ended = replace(state, ended=True, signals=())
@@ -351,7 +360,7 @@ def _finish(state: StreamState, path: str, policies: Policies) -> Result:
     return ended, tuple(events)
 
 
-def _fold_end(state: StreamState, policies: Policies) -> Result:
+def _fold_end(state: StreamState, policies: Policies) -> Advance:
     tail = trailing(state.clock, state.latest)
     hole = [Gap(span=tail, reason=state.hole_reason)] if tail.length > 0 else []
     end = Ended(at=max(tail.end, state.risk.at))
@@ -391,7 +400,7 @@ def _summary(state: StreamState, policies: Policies) -> StreamSummary:
 
 
 def _peak_risk(label: Label, risk: LabelRisk, policies: Policies) -> float:
-    """Return the highest risk; of a label that was never known the prior, and never zero."""
+    """Return the highest risk; the prior for a label whose level was never known."""
     if risk.peak_level is not None:
         return risk.peak_risk
     return max(risk.peak_risk, policies.labels[label].risk(None))

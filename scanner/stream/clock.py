@@ -1,19 +1,20 @@
-"""Places segments on the stream's clock: the one place where raw time stamps become seconds of the
-stream.
+"""The stream's clock: raw time stamps of segments become seconds of the stream (invariant "Stream
+time comes from the data").
 
-A stream's clock starts at 0 with the first frame of its first segment and never runs backwards. It
-is made of *epochs*: stretches in which ``at = pts x time base + shift`` holds with one shift. A
-counter that wraps stays in its epoch. A flagged discontinuity or an unflagged jump starts a new
-one, placed at the expected end of what came before; so segments that each start at 0 (plain MP4)
-lie one after another.
+The clock starts at 0 with the first frame of the first segment and never runs backwards. It
+consists of *epochs*, in which ``at = pts x time base + shift`` holds with one shift:
 
-A sequence that leaves nothing to place is missing. Where its sender declared its duration, the hole
-is that long unless time stamps tell otherwise; a discontinuity that it had applies to the next
-segment that is placed.
+    the first segment                                  starts an epoch at 0
+    a time stamp near the expected end, or a hole      stays in the epoch
+    a counter that wraps                               stays in the epoch
+    a flagged discontinuity, a jump, a step back       starts an epoch at the expected end
 
-What counts as a jump follows FFmpeg's own limits (``-dts_delta_threshold``,
-``-dts_error_threshold``): a wrapping counter (MPEG-TS) is expected to jump now and then, a
-container's own 64-bit timeline is believed.
+So segments that each start at 0 (plain MP4) lie one after another. The limits of a jump are those
+of FFmpeg (``-dts_delta_threshold``, ``-dts_error_threshold``): a counter that wraps (MPEG-TS) may
+jump, while the 64-bit timeline of a container is trusted.
+
+A sequence without a decoded frame is missing. If its sender declared a duration, the hole is that
+long unless time stamps continue. A discontinuity of it applies to the next segment that is placed.
 """
 
 from __future__ import annotations
@@ -33,44 +34,44 @@ JUMP_WRAPPING: Final = Fraction(10)
 """A first frame further than this after the expected end is a jump, where the counter wraps (fewer
 than 64 bits)."""
 JUMP_TIMELINE: Final = Fraction(30 * 3600)
-"""The same for 64-bit time stamps: a long hole in a file is a hole."""
-MISSING_ROOM: Final = Fraction(60)
-"""Each missing sequence without a declared duration may have been this long, beyond the limit
+"""The same limit for 64-bit time stamps, where a long hole is a hole."""
+MISSING_LENGTH: Final = Fraction(60)
+"""Length that a missing sequence without a declared duration may have had, added to the limit
 above."""
 MISSING_ESTIMATED: Final = 10
-"""Where time stamps start anew after missing sequences, at most this many of those without a
-declared duration are given the last segment's length."""
+"""Missing sequences without a declared duration that are estimated with the last segment's length,
+where time stamps start anew."""
 FINEST: Final = 10**12
-"""A shift with a larger denominator is rounded up to a nanosecond, so that a stream that changes
-its time base for ever cannot make its fractions grow for ever. One time base, or a few ordinary
-ones, never gets there."""
+"""A shift with a larger denominator is rounded up to a nanosecond, so that a stream that keeps
+changing its time base cannot make its fractions grow without limit. One time base, or a few
+ordinary ones, never reach it."""
 NANOSECOND: Final = Fraction(1, 10**9)
 
 
-_TIMES: Final = ("shift", "last", "end", "length", "room", "declared")
+_TIMES: Final = ("shift", "last", "end", "length", "undecoded", "declared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Where a stream stands: all that is needed to place its next segment; part of the checkpoint."""
+    """Everything that is needed to place a stream's next segment; part of the checkpoint."""
 
     sequence: int = -1
-    """Of the last segment placed; -1 before the first."""
+    """Sequence of the last segment placed; -1 before the first."""
     shift: Fraction = Fraction(0)
-    """Stream seconds less unwrapped PTS seconds, in the present epoch."""
+    """Stream seconds minus unwrapped PTS seconds, in the current epoch."""
     last: Fraction = Fraction(0)
-    """When the last frame so far is shown."""
+    """Time of the last frame so far."""
     end: Fraction = Fraction(0)
-    """When the next segment is expected to begin."""
+    """Time at which the next segment is expected to begin."""
     length: Fraction = Fraction(0)
-    """Seconds that the last segment took."""
-    room: Fraction = Fraction(0)
-    """Seconds that the sender declared of the last segment beyond ``length``: it sent no pictures
-    there, so that the next segment may begin that much later."""
+    """Seconds of the last segment."""
+    undecoded: Fraction = Fraction(0)
+    """Seconds that the sender declared of the last segment beyond ``length``: it has no frames
+    there, so the next segment may begin that much later."""
     declared: Fraction = Fraction(0)
-    """Seconds that the sender declared of sequences that are missing since the last segment."""
+    """Seconds that the sender declared of sequences missing since the last segment."""
     declared_count: int = 0
-    """Number of those sequences."""
+    """Number of the sequences with these declared seconds."""
     discontinuity: bool = False
     """True if one of the sequences that are missing began with a discontinuity."""
 
@@ -99,15 +100,16 @@ class Clock:
 def add_missing(
     clock: Clock, *, sequence: int, duration: Fraction | None, discontinuity: bool
 ) -> Clock:
-    """Return the clock with what the sender declared of a sequence that leaves nothing to place.
+    """Return the clock with the duration and discontinuity that the sender declared of a missing
+    sequence.
 
-    A sequence that is not above the last one placed changes nothing: its hole has its place.
+    A sequence that is not above the last one placed changes nothing: its hole is placed already.
     """
     if sequence <= clock.sequence:
         return clock
     return replace(
         clock,
-        declared=_bounded(clock.declared + (duration or 0)),
+        declared=_round_up(clock.declared + (duration or 0)),
         declared_count=clock.declared_count + (duration is not None),
         discontinuity=clock.discontinuity or discontinuity,
     )
@@ -121,12 +123,12 @@ def place(
     discontinuity: bool,
     declared: Fraction | None = None,
 ) -> tuple[Clock, Fraction]:
-    """The stream second at which the segment's first frame is shown, and the clock after it.
+    """Return the clock after a segment, and the stream second of the segment's first frame.
 
-    Segments must come in order of their sequence. One that is missing leaves its hole when time
-    stamps continue; when they start anew, the hole is as long as its sender declared, or an
-    estimate: as long as the segment before it. ``declared`` is the segment's duration according to
-    its sender.
+    Segments must come in order of their sequence. Where time stamps continue after missing ones,
+    the hole between them is exact; where they start anew, it is as long as the sender declared, or
+    estimated with the length of the segment before it. ``declared`` is the segment's duration
+    according to its sender.
 
     Raises:
         ValueError: the sequence is not above the last one placed.
@@ -136,17 +138,17 @@ def place(
             f"sequence {sequence} is placed after {clock.sequence}; reorder segments first"
         )
     is_new_epoch = clock.sequence < 0 or discontinuity or clock.discontinuity
-    offset = None if is_new_epoch else _continued(clock, times, sequence)
+    offset = None if is_new_epoch else _continue_epoch(clock, times, sequence)
     if offset is None:
         offset = _hole_end(clock, sequence)
-    length = max(times.duration, _to_last(times))
+    length = max(times.duration, _seconds_to_last(times))
     after = Clock(
         sequence=sequence,
         shift=offset - times.first_pts * times.time_base,
-        last=offset + _to_last(times),
+        last=offset + _seconds_to_last(times),
         end=offset + length,
         length=length,
-        room=max((declared or Fraction(0)) - length, Fraction(0)),
+        undecoded=max((declared or Fraction(0)) - length, Fraction(0)),
     )
     return after, offset
 
@@ -154,10 +156,10 @@ def place(
 def place_picture(
     clock: Clock, *, sequence: int, length: Fraction, discontinuity: bool = False
 ) -> tuple[Clock, Fraction]:
-    """Return the clock after a picture that stands for one segment, and the picture's stream second.
+    """Return the clock after a segment that is one picture, and the picture's stream second.
 
     A picture has no time stamps: it is shown where the segment before it ended, after the declared
-    length of what is missing. The epoch stays as it is, so that the next segment's time stamps
+    length of missing sequences. The epoch stays as it is, so that the next segment's time stamps
     continue, unless that segment or the picture begins with a discontinuity.
 
     Raises:
@@ -167,14 +169,14 @@ def place_picture(
         raise ValueError(
             f"sequence {sequence} is placed after {clock.sequence}; reorder segments first"
         )
-    start = _bounded(clock.end + clock.declared)
+    start = _round_up(clock.end + clock.declared)
     after = replace(
         clock,
         sequence=sequence,
         last=start,
-        end=_bounded(start + length),
+        end=_round_up(start + length),
         length=length,
-        room=Fraction(0),
+        undecoded=Fraction(0),
         declared=Fraction(0),
         declared_count=0,
         discontinuity=clock.discontinuity or discontinuity,
@@ -195,8 +197,8 @@ def place_late(shift: Fraction, times: SegmentTimes, *, near: Fraction) -> Fract
 
 
 def trailing(clock: Clock, sequence: int) -> Span:
-    """The hole at a stream's end, where sequences up to ``sequence`` were announced or failed and
-    none was placed: as long as declared, or an estimate, as above.
+    """Return the hole at a stream's end, where later sequences up to ``sequence`` were announced or
+    failed and none was placed; its length is declared or estimated as in ``place``.
 
     >>> trailing(Clock(sequence=4, end=Fraction(10), length=Fraction(2)), 6)
     Span(start=Fraction(10, 1), end=Fraction(14, 1))
@@ -205,41 +207,41 @@ def trailing(clock: Clock, sequence: int) -> Span:
 
 
 def _hole_end(clock: Clock, sequence: int) -> Fraction:
-    """Where the hole before ``sequence`` ends, as far as time stamps do not tell."""
+    """Return the end of the hole before ``sequence``, where time stamps do not continue."""
     estimated = min(_undeclared(clock, sequence), MISSING_ESTIMATED) * clock.length
-    return _bounded(clock.end + clock.declared + estimated)
+    return _round_up(clock.end + clock.declared + estimated)
 
 
 def _undeclared(clock: Clock, sequence: int) -> int:
-    """Number of sequences missing before ``sequence`` of which no duration is known."""
+    """Return the number of missing sequences before ``sequence`` without a declared duration."""
     if clock.sequence < 0:
         return 0
     return max(sequence - clock.sequence - 1 - clock.declared_count, 0)
 
 
-def _continued(clock: Clock, times: SegmentTimes, sequence: int) -> Fraction | None:
-    """Where the present epoch puts the first frame, or None where that is a jump or would run
-    backwards."""
+def _continue_epoch(clock: Clock, times: SegmentTimes, sequence: int) -> Fraction | None:
+    """Return where the current epoch places the first frame, or None if that is a jump or a step
+    back."""
     offset = times.first_pts * times.time_base + clock.shift
     wraps = times.wrap_bits < NEVER_WRAPS
     if wraps:
         period = 2**times.wrap_bits * times.time_base
         offset += round((clock.end - offset) / period) * period
-    room = clock.room + clock.declared + _undeclared(clock, sequence) * MISSING_ROOM
-    furthest = clock.end + (JUMP_WRAPPING if wraps else JUMP_TIMELINE) + room
+    missing = clock.undecoded + clock.declared + _undeclared(clock, sequence) * MISSING_LENGTH
+    furthest = clock.end + (JUMP_WRAPPING if wraps else JUMP_TIMELINE) + missing
     return offset if clock.last <= offset <= furthest else None
 
 
-def _to_last(times: SegmentTimes) -> Fraction:
-    """Seconds from the first frame to the last one's start; the counter may have wrapped between
-    them."""
+def _seconds_to_last(times: SegmentTimes) -> Fraction:
+    """Return the seconds from the first frame to the start of the last one; the counter may have
+    wrapped between them."""
     ticks = times.last_pts - times.first_pts
     if times.wrap_bits < NEVER_WRAPS:
         ticks %= 2**times.wrap_bits
     return max(ticks, 0) * times.time_base
 
 
-def _bounded(at: Fraction) -> Fraction:
+def _round_up(at: Fraction) -> Fraction:
     if at.denominator <= FINEST:
         return at
     return ceil(at / NANOSECOND) * NANOSECOND

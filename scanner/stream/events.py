@@ -1,7 +1,7 @@
-"""What folding a stream's input causes: exact, ordered, and complete enough to fold the input again.
+"""Events: what folding a stream's input causes, exact and in order.
 
-Lines, reports, clips and the journal are made from these. Every input causes at least one event that
-carries it (``scanner.stream.recording`` turns events back into inputs); the others follow from it.
+Lines, reports and clips are made from events. Every input causes an event that contains it, so that
+``scanner.records.input_of`` can return the input; the other events follow from it.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameRisk:
-    """How a stream stood just after one frame or burst was folded."""
+    """The risk of a stream just after one frame or burst was folded."""
 
     levels: Mapping[Label, float | None]
     """Log-odds of the evidence for each label that was scored so far; None while too little was
-    seen to know."""
+    seen to know it."""
     boosts: Mapping[Label, float] = field(default_factory=dict)
-    """What the signals in force add to each label's level; empty without signals."""
+    """Log-odds that signals in force add to each label's level; empty without signals."""
 
     def risks(self, policies: Policies) -> dict[Label, float]:
         """Return the risk of each label that has a policy."""
@@ -72,7 +72,7 @@ class SegmentScored:
 
     @property
     def span(self) -> Span:
-        """The stretch of the stream that the segment shows."""
+        """The span of the stream that the segment shows."""
         return Span(start=self.offset, end=self.offset + self.segment.times.duration)
 
     @property
@@ -101,11 +101,11 @@ class SegmentFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentUnavailable:
-    """A segment will never arrive, as its sender reported."""
+    """A segment that its sender reported as lost, or that could not be fetched."""
 
     key: SegmentKey
     kind: str | None
-    """The kind of the error, where it is worth an error line."""
+    """The kind of the error that is printed; None if none is."""
     message: str
     duration: Fraction | None = None
     """Seconds, as the sender declares them; None where it does not."""
@@ -115,7 +115,7 @@ class SegmentUnavailable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentsMissing:
-    """Sequences that never arrived were given up."""
+    """Sequences that did not arrive were given up."""
 
     stream_id: StreamId
     first: int
@@ -129,12 +129,12 @@ class SegmentLate:
 
     outcome: ScoredSegment | SegmentFailed
     span: Span | None
-    """Where it belongs on the stream's clock; None where it failed."""
+    """Its place on the stream's clock; None if it failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalReceived:
-    """A signal was taken in."""
+    """A signal was received."""
 
     stream_id: StreamId
     signal: Signal
@@ -142,7 +142,7 @@ class SignalReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStalled:
-    """Nothing usable has arrived for long."""
+    """Nothing usable has arrived for a long time."""
 
     stream_id: StreamId
 
@@ -155,18 +155,18 @@ class GapFound:
 
     @property
     def span(self) -> Span:
-        """Stream seconds."""
+        """The span in stream seconds."""
         return self.unseen.span
 
     @property
     def reason(self) -> GapReason:
-        """Why it was not seen."""
+        """The reason why it was not seen."""
         return self.unseen.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NothingDecoded:
-    """A stream ended without one decoded frame and without an error that says why."""
+    """A stream ended without a decoded frame and without an error that explains it."""
 
     kind: str
     message: str
@@ -174,7 +174,7 @@ class NothingDecoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSummary:
-    """A whole stream in figures."""
+    """Figures of a whole stream."""
 
     duration: Fraction
     """Seconds; 0 for a still picture."""
@@ -185,7 +185,7 @@ class StreamSummary:
     """Share of the seen time that each medium took."""
     peak_risk: Mapping[Label, float]
     peak_level: Mapping[Label, float | None]
-    """Highest level (log-odds) of each label; None where too little was seen to know."""
+    """Highest level (log-odds) of each label; None where too little was seen to know it."""
     peak_score: Mapping[Label, float]
     flagged: tuple[Label, ...]
     """Labels of live incidents, or of a still picture, sorted."""
@@ -197,7 +197,7 @@ class StreamFinished:
 
     stream_id: StreamId
     summary: StreamSummary | None
-    """None where no segment of it could be read."""
+    """None if no segment of it could be read."""
 
 
 StreamEvent = (

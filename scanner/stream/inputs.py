@@ -1,8 +1,8 @@
-"""What goes in: arrivals as the sender hands them over, and turns, the ordered input of a stream.
+"""The input of a stream: arrivals as a sender delivers them, and turns in the order of the fold.
 
-An *arrival* may come in any order and more than once. ``scanner.stream.order`` makes *turns* of
-arrivals: each has its place in the log of its stream, and is folded once, in that place. A segment
-turn must be decoded and scored first; its *outcomes* are what is folded.
+*Arrivals* may come in any order and more than once. ``scanner.stream.order`` decides the order of
+*turns*: each has its place in the log of its stream and is folded once. A segment turn is decoded
+and scored first, and its *outcomes* are folded.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStarted:
-    """The sender knows with which sequence a stream begins.
+    """A stream whose first sequence the sender declares.
 
-    Without it, the lowest of the first few sequences that arrive is taken for the first.
+    Without this arrival the lowest of the first few sequences that arrive is the first.
     """
 
     path: str
@@ -63,7 +63,7 @@ class SegmentArrived:
     path: str
     segment: Segment
     name: str
-    """What messages call the source."""
+    """Name of the source in messages."""
     windowed: bool = False
     """True for a file, which is cut into windows; each window takes a sequence of its own."""
     last: bool = False
@@ -77,7 +77,7 @@ class SegmentLost:
     path: str
     key: SegmentKey
     error: ScannerError | None = None
-    """The reason, where it is worth an error line."""
+    """The error that is printed; None if none is."""
     duration: Fraction | None = None
     """Seconds, as the sender declares them; None where it does not."""
     discontinuity: bool = False
@@ -93,7 +93,7 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFailed:
-    """A path that is no stream, or a stream that broke off."""
+    """A path that is no stream, or a stream whose source failed."""
 
     path: str
     error: ScannerError
@@ -112,17 +112,17 @@ class Job:
     segment: Segment
     """Its key has the sequence of the source's first window."""
     name: str
-    """What messages call the source."""
+    """Name of the source in messages."""
     windowed: bool
     """True for a file: it is cut at keyframes into windows, each of them a segment."""
     previous: Segment | None = None
-    """The segment before this one, where decoding may begin in it: a declared input, so that a
-    retry sees the same."""
+    """The segment before this one, if decoding may begin in it: a declared input, so that a retry
+    has the same input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTurn:
-    """A segment or a file whose turn it is; it is decoded, scored and folded part by part."""
+    """A segment or a file, which is decoded, scored and folded part by part."""
 
     job: Job
     late: bool = False
@@ -140,7 +140,7 @@ class LostTurn:
 
     key: SegmentKey
     kind: str | None = None
-    """The kind of the error that is printed; None where none is."""
+    """The kind of the error that is printed; None if none is."""
     message: str = ""
     duration: Fraction | None = None
     """Seconds, as the sender declares them; None where it does not."""
@@ -165,7 +165,7 @@ class MissingTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalTurn:
-    """Something other than the picture that speaks for or against labels."""
+    """Evidence for or against labels that is not in the picture."""
 
     stream_id: StreamId
     signal: Signal
@@ -173,7 +173,7 @@ class SignalTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StallTurn:
-    """Nothing usable has arrived for long: open incidents close as unseen.
+    """Nothing usable has arrived for a long time: open incidents close as unseen.
 
     The clock does not move, and the stream may resume.
     """
@@ -187,7 +187,7 @@ class EndTurn:
 
     stream_id: StreamId
     path: str
-    """What an error line calls the stream if no frame of it was decoded."""
+    """Name of the stream in an error line, if no frame of it was decoded."""
 
 
 Turn = SegmentTurn | LostTurn | MissingTurn | SignalTurn | StallTurn | EndTurn
@@ -242,14 +242,14 @@ class LateSegment:
 
 
 StreamInput = Outcome | LateSegment | LostTurn | MissingTurn | SignalTurn | StallTurn | EndTurn
-"""What ``scanner.stream.advance`` folds."""
+"""Input of ``scanner.stream.advance``."""
 
 
 class Runner(Protocol):
     """Decodes, scores and folds turns somewhere: in this process or on Ray workers.
 
-    Turns are pulled only as there is capacity for them, so an endless or live-paced iterable is
-    fine. Each stream starts with a new ``StreamState``.
+    Turns are pulled only as there is capacity for them, so the iterable may be endless or
+    real-time. Each stream starts with a new ``StreamState``.
     """
 
     def run(self, turns: Iterable[Turn]) -> Iterator[StreamProgress]:

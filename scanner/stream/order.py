@@ -1,4 +1,4 @@
-"""The order of a stream's input, decided from what arrived and from nothing else.
+"""The order of a stream's input, decided from arrivals alone.
 
     sequence              state of the sequence
     next                  expected; the stream waits for it
@@ -21,8 +21,8 @@ from typing import Any, Final, Literal, Self
 __all__ = ["Late", "Missing", "Ready", "Release", "TurnOrder"]
 
 RANGES_KEPT: Final = 1024
-"""Missing ranges that are remembered. Below the oldest that was forgotten, whatever arrives counts
-as late: it is recorded, and never dropped."""
+"""Missing ranges that are stored. Below the latest one that was dropped, every arrival counts as
+late, so that it is recorded and not lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,12 @@ class Late:
 
 
 Release = Ready | Missing | Late
-Answer = Literal["new", "duplicate", "ended"]
+ArrivalKind = Literal["new", "duplicate", "ended"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnOrder:
-    """Where a stream stands in its sequence."""
+    """The sequences of a stream that were released, wait or are missing."""
 
     patience: int = 3
     """A sequence is given up when this many later ones have arrived."""
@@ -66,10 +66,10 @@ class TurnOrder:
     """Sequences that arrived before their turn, in order, with the time of their arrival."""
     missing: tuple[tuple[int, int], ...] = ()
     """Ranges given up and not arrived since, in order; both ends inclusive."""
-    forgotten: int = 0
-    """Ranges below this sequence are no longer remembered."""
+    dropped_below: int = 0
+    """Missing ranges below this sequence are no longer stored."""
     ended: bool = False
-    """The sender said that no new sequence follows."""
+    """True once no new sequence follows."""
 
     def __post_init__(self) -> None:
         if self.patience < 1:
@@ -79,7 +79,7 @@ class TurnOrder:
 
     @classmethod
     def starting_at(cls, first: int, *, patience: int, wait_seconds: float | None = None) -> Self:
-        """Return the order of a stream whose first sequence is known; what lies below it is late."""
+        """Return the order of a stream whose first sequence is known; lower ones are late."""
         missing = ((0, first - 1),) if first else ()
         return cls(patience=patience, wait_seconds=wait_seconds, next=first, missing=missing)
 
@@ -88,8 +88,8 @@ class TurnOrder:
         """True once the stream has ended and nothing waits."""
         return self.ended and not self.waiting
 
-    def classify(self, sequence: int) -> Answer:
-        """Say what an arrival of this sequence would be, before anything is stored for it."""
+    def classify(self, sequence: int) -> ArrivalKind:
+        """Return what an arrival of this sequence would be, before anything is stored for it."""
         if any(known == sequence for known, _ in self.waiting):
             return "duplicate"
         if self.next is not None and sequence < self.next:
@@ -97,31 +97,31 @@ class TurnOrder:
         return "ended" if self.ended else "new"
 
     def add(self, sequence: int, *, now: float = 0.0) -> tuple[Self, tuple[Release, ...]]:
-        """Take in an arrival and return what it releases: nothing for a duplicate, or for one
-        beyond the end of a stream that has ended."""
+        """Add an arrival and return what it releases; a duplicate and a new sequence after the end
+        release nothing."""
         if self.classify(sequence) != "new":
             return self, ()
         if self.next is not None and sequence < self.next:
-            return self._without(sequence), (Late(sequence=sequence),)
+            return self._without_missing(sequence), (Late(sequence=sequence),)
         waiting = list(self.waiting)
         insort(waiting, (sequence, now), key=lambda pair: pair[0])
-        return replace(self, waiting=tuple(waiting))._released(self.patience)
+        return replace(self, waiting=tuple(waiting))._release(self.patience)
 
     def expire(self, *, now: float) -> tuple[Self, tuple[Release, ...]]:
-        """Give up what has been waited for too long."""
+        """Give up the expected sequence if a later one has waited too long."""
         if self.wait_seconds is None or not self.waiting:
             return self, ()
         oldest = min(arrived for _, arrived in self.waiting)
-        return self._released(1, once=True) if now - oldest >= self.wait_seconds else (self, ())
+        return self._release(1, once=True) if now - oldest >= self.wait_seconds else (self, ())
 
     def end(self) -> tuple[Self, tuple[Release, ...]]:
-        """Take in that no new sequence follows: what waits is released, the rest is missing."""
-        ended, released = self._released(1)
+        """End the stream: release the sequences that wait, and give up those between them."""
+        ended, released = self._release(1)
         return replace(ended, ended=True), released
 
-    def _released(self, patience: int, *, once: bool = False) -> tuple[Self, tuple[Release, ...]]:
-        """Release what is in order, and what lies behind a sequence for which ``patience`` later
-        ones wait; with ``once``, only the first such sequence is given up."""
+    def _release(self, patience: int, *, once: bool = False) -> tuple[Self, tuple[Release, ...]]:
+        """Release sequences in order. The expected one is given up if ``patience`` later ones wait;
+        with ``once``, only the first one is."""
         following, waiting, missing = self.next, self.waiting, self.missing
         out: list[Release] = []
         while waiting:
@@ -134,19 +134,21 @@ class TurnOrder:
                 missing = (*missing, (following or 0, sequence - 1))
             out.append(Ready(sequence=sequence))
             following, waiting = sequence + 1, waiting[1:]
-        forgotten = self.forgotten
+        dropped_below = self.dropped_below
         if len(missing) > RANGES_KEPT:
-            forgotten = missing[-RANGES_KEPT - 1][1] + 1
+            dropped_below = missing[-RANGES_KEPT - 1][1] + 1
             missing = missing[-RANGES_KEPT:]
-        after = replace(self, next=following, waiting=waiting, missing=missing, forgotten=forgotten)
+        after = replace(
+            self, next=following, waiting=waiting, missing=missing, dropped_below=dropped_below
+        )
         return after, tuple(out)
 
     def _is_missing(self, sequence: int) -> bool:
-        return sequence < self.forgotten or any(
+        return sequence < self.dropped_below or any(
             first <= sequence <= last for first, last in self.missing
         )
 
-    def _without(self, sequence: int) -> Self:
+    def _without_missing(self, sequence: int) -> Self:
         ranges: list[tuple[int, int]] = []
         for first, last in self.missing:
             if first <= sequence <= last:
@@ -164,7 +166,7 @@ class TurnOrder:
             "next": self.next,
             "waiting": [list(pair) for pair in self.waiting],
             "missing": [list(pair) for pair in self.missing],
-            "forgotten": self.forgotten,
+            "dropped_below": self.dropped_below,
             "ended": self.ended,
         }
 
@@ -177,6 +179,6 @@ class TurnOrder:
             next=data["next"],
             waiting=tuple((sequence, arrived) for sequence, arrived in data["waiting"]),
             missing=tuple((first, last) for first, last in data["missing"]),
-            forgotten=data["forgotten"],
+            dropped_below=data["dropped_below"],
             ended=data["ended"],
         )

@@ -1,4 +1,4 @@
-"""A stream as a frozen value: all that is needed to fold its next turn, wherever that happens."""
+"""A stream as a frozen value: everything that is needed to fold its next turn, on any machine."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from scanner.types import GapReason, Label, Medium, Span, StreamId
 __all__ = ["Hole", "StillScores", "StreamProgress", "StreamState"]
 
 VERSION: Final = 1
-"""Of the state's JSON; a reader refuses every other one."""
+"""Version of the state's JSON; a reader refuses every other one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hole:
-    """Where sequences that were given up belong, for one of them that arrives late."""
+    """The place of sequences that were given up, for one of them that arrives late."""
 
     first: int
     last: int
     """Inclusive."""
     span: Span
-    """Stream seconds that the hole was given."""
+    """Stream seconds of the hole."""
     shift: Fraction
-    """Stream seconds less PTS seconds in the epoch that ended the hole."""
+    """Stream seconds minus PTS seconds in the epoch of the segment after the hole."""
 
     def to_json(self) -> list[Any]:
         """Return the hole as ``json.dumps`` takes it."""
@@ -56,7 +56,7 @@ class StillScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamState:
-    """Everything that is known of one stream; bounded, however long the stream runs.
+    """The state of one stream; bounded, however long the stream runs.
 
     A new stream is ``StreamState.new(stream_id)``. ``advance`` gives the next state.
     """
@@ -71,9 +71,9 @@ class StreamState:
     clock: Clock = field(default_factory=Clock)
     risk: StreamRisk
     hole_reason: GapReason = "missing"
-    """Why a hole before the next segment is there."""
+    """Reason of a hole before the next segment."""
     latest: int = -1
-    """Highest sequence that anything was heard of."""
+    """Highest sequence that was scored, failed or was reported lost."""
     missing: tuple[tuple[int, int], ...] = ()
     """Sequences given up since the last segment that was placed: first and last of each range."""
     holes: tuple[Hole, ...] = ()
@@ -86,7 +86,7 @@ class StreamState:
     """Highest score of each label."""
     flagged: frozenset[Label] = frozenset()
     still: StillScores | None = None
-    """Set where the stream is a file with one picture."""
+    """Scores of the picture, if the stream is a file with one picture."""
     ended: bool = False
 
     @classmethod
@@ -161,9 +161,9 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamProgress:
-    """What one or more parts of a stream's turns came to.
+    """The events of one or more parts of a stream's turns, and the state after them.
 
-    A turn *n* is over once ``state.turn`` is above *n*.
+    Turn *n* is complete once ``state.turn`` is above *n*.
     """
 
     state: StreamState

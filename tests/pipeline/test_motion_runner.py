@@ -1,5 +1,4 @@
-"""What a worker makes of a job where models look at bursts: whom it asks, and what a death over a
-burst costs."""
+"""A worker with burst models: which bursts it requests, and how it continues after a death."""
 
 from __future__ import annotations
 
@@ -73,7 +72,7 @@ class FakeWindows(Iterator[DecodedWindow]):
         )
 
     def bursts(self) -> tuple[Sample, ...]:
-        self._sandbox.asked.append(self._index)
+        self._sandbox.requested.append(self._index)
         self._sandbox.may_die(self._index, "burst")
         return (
             Sample(
@@ -87,8 +86,7 @@ class FakeWindows(Iterator[DecodedWindow]):
 
 
 class FakeSandbox:
-    """Three windows of a brightness each; dies, or raises, as often as it is told, over a window or
-    over its bursts."""
+    """A decoder of three windows that dies or raises at given windows, or at their bursts."""
 
     def __init__(
         self,
@@ -99,7 +97,7 @@ class FakeSandbox:
         self.levels = levels or (0.0,) * WINDOWS
         self._deaths = dict(deaths or {})
         self._error = error or DecoderDiedError("clip: decoder died")
-        self.asked: list[int] = []
+        self.requested: list[int] = []
         self.calls: list[tuple[int, bool]] = []
 
     def decode(
@@ -134,9 +132,7 @@ def bursts_model(*labels: str, name: str = "bursts", **more: Any) -> FakeScorer:
     return FakeScorer(*(labels or ("fight",)), spec=BURST, name=name, **more)
 
 
-def worked(
-    sandbox: FakeSandbox, *scorers: Scorer, selection: BurstSelection = ALL
-) -> list[Outcome]:
+def work(sandbox: FakeSandbox, *scorers: Scorer, selection: BurstSelection = ALL) -> list[Outcome]:
     worker = SegmentWorker(
         sandbox,
         scorers or (frames_model(), bursts_model()),
@@ -149,7 +145,7 @@ def worked(
     return list(worker.score(job))
 
 
-def looks(outcomes: list[Outcome]) -> list[ScoredFrame]:
+def frames_of(outcomes: list[Outcome]) -> list[ScoredFrame]:
     return [
         frame
         for outcome in outcomes
@@ -158,23 +154,21 @@ def looks(outcomes: list[Outcome]) -> list[ScoredFrame]:
     ]
 
 
-def told(outcomes: list[Outcome]) -> list[object]:
+def results_of(outcomes: list[Outcome]) -> list[object]:
     return [o.key.sequence if isinstance(o, ScoredSegment) else o.kind for o in outcomes]
 
 
-def test_each_model_is_given_what_it_looks_at() -> None:
+def test_each_model_is_given_its_own_inputs() -> None:
     frames, bursts = frames_model(), bursts_model()
 
-    worked(FakeSandbox(0.1, 0.2, 0.3), frames, bursts)
+    work(FakeSandbox(0.1, 0.2, 0.3), frames, bursts)
 
     assert frames.scored_times == [0, 0, 0]  # the second frame of each window is like its first
     assert bursts.scored_times == [Fraction(3, 2)] * 3
 
 
-def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_of_the_frames_label() -> (
-    None
-):
-    first, second, burst, *_ = looks(worked(FakeSandbox(0.5, 0.5, 0.5)))
+def test_a_burst_is_in_order_of_time_with_the_medium_of_its_frames_and_supersedes_them() -> None:
+    first, second, burst, *_ = frames_of(work(FakeSandbox(0.5, 0.5, 0.5)))
 
     assert [first.at, second.at, burst.at] == [0, 1, Fraction(3, 2)]
     assert (burst.burst, burst.start, burst.medium) == (
@@ -187,15 +181,15 @@ def test_a_burst_comes_in_order_of_time_with_the_medium_beside_it_and_in_place_o
     assert first.superseded_values == {FIGHT: pytest.approx(0.5, abs=0.01)}
 
 
-def test_only_segments_that_pass_the_gate_are_asked_for_bursts() -> None:
+def test_bursts_are_requested_only_of_segments_that_pass_the_gate() -> None:
     sandbox = FakeSandbox(0.1, 0.8, 0.1)
 
-    outcomes = worked(
+    outcomes = work(
         sandbox, frames_model(), bursts_model(gate=Gate(label=FIGHT, above=0.5)), selection=NONE
     )
 
-    assert sandbox.asked == [1]
-    assert [frame.burst is None for frame in looks(outcomes)] == [
+    assert sandbox.requested == [1]
+    assert [frame.burst is None for frame in frames_of(outcomes)] == [
         True,
         True,
         True,
@@ -204,31 +198,31 @@ def test_only_segments_that_pass_the_gate_are_asked_for_bursts() -> None:
         True,
         True,
     ]
-    assert all(set(frame.values) == {FIGHT, GUN} for frame in looks(outcomes)[:2])
+    assert all(set(frame.values) == {FIGHT, GUN} for frame in frames_of(outcomes)[:2])
 
 
-def test_without_a_model_of_bursts_nobody_asks_for_any() -> None:
+def test_without_a_burst_model_no_bursts_are_requested() -> None:
     sandbox = FakeSandbox(0.9, 0.9, 0.9)
 
-    worked(sandbox, frames_model())
+    work(sandbox, frames_model())
 
-    assert sandbox.asked == []
+    assert sandbox.requested == []
 
 
-def test_a_model_is_asked_by_its_own_gate_only() -> None:
+def test_a_model_runs_by_its_own_gate_only() -> None:
     early, late = (
         bursts_model("fight", name=name, gate=Gate(label=FIGHT, above=above))
         for name, above in (("early", 0.2), ("late", 0.7))
     )
 
-    worked(FakeSandbox(0.1, 0.5, 0.9), frames_model(), early, late, selection=NONE)
+    work(FakeSandbox(0.1, 0.5, 0.9), frames_model(), early, late, selection=NONE)
 
     assert (len(early.scored_times), len(late.scored_times)) == (2, 1)
 
 
-def test_a_model_in_shadow_is_heard_and_changes_nothing() -> None:
-    first, _, burst, *_ = looks(
-        worked(FakeSandbox(0.5, 0.5, 0.5), frames_model(), bursts_model(shadow=("fight",)))
+def test_a_model_in_shadow_is_recorded_and_changes_nothing() -> None:
+    first, _, burst, *_ = frames_of(
+        work(FakeSandbox(0.5, 0.5, 0.5), frames_model(), bursts_model(shadow=("fight",)))
     )
 
     assert set(first.values) == {FIGHT, GUN}
@@ -239,8 +233,8 @@ def test_a_model_in_shadow_is_heard_and_changes_nothing() -> None:
 def test_where_every_model_of_a_label_is_in_shadow_its_policy_is_and_the_bursts_count_there() -> (
     None
 ):
-    first, _, burst, *_ = looks(
-        worked(
+    first, _, burst, *_ = frames_of(
+        work(
             FakeSandbox(0.5, 0.5, 0.5),
             frames_model(shadow=("fight",)),
             bursts_model(shadow=("fight",)),
@@ -254,15 +248,15 @@ def test_where_every_model_of_a_label_is_in_shadow_its_policy_is_and_the_bursts_
 def test_a_frame_model_in_shadow_opens_the_gate_of_one_that_is_live() -> None:
     sandbox = FakeSandbox(0.1, 0.9, 0.1)
 
-    outcomes = worked(
+    outcomes = work(
         sandbox,
         frames_model(shadow=("fight",)),
         bursts_model(gate=Gate(label=FIGHT, above=0.5)),
         selection=NONE,
     )
 
-    assert sandbox.asked == [1]
-    assert [FIGHT in frame.values for frame in looks(outcomes)] == [
+    assert sandbox.requested == [1]
+    assert [FIGHT in frame.values for frame in frames_of(outcomes)] == [
         False,
         False,
         False,
@@ -274,47 +268,47 @@ def test_a_frame_model_in_shadow_opens_the_gate_of_one_that_is_live() -> None:
 
 
 @pytest.mark.parametrize("at", range(WINDOWS))
-def test_a_decoder_that_died_once_over_a_burst_is_resumed_at_its_window_and_waits_from_then_on(
+def test_after_a_death_at_a_burst_decoding_resumes_at_the_window_and_no_longer_runs_ahead(
     at: int,
 ) -> None:
     sandbox = FakeSandbox(deaths={(at, "burst"): 1})
 
-    assert told(worked(sandbox)) == [0, 1, 2]
+    assert results_of(work(sandbox)) == [0, 1, 2]
     assert sandbox.calls == [(0, True), (at, False)]
 
 
-def test_a_window_whose_bursts_kill_twice_is_set_aside_and_the_file_goes_on() -> None:
-    outcomes = worked(FakeSandbox(deaths={(1, "burst"): 2}))
+def test_a_window_whose_bursts_kill_twice_is_quarantined_and_the_file_continues() -> None:
+    outcomes = work(FakeSandbox(deaths={(1, "burst"): 2}))
 
-    assert told(outcomes) == [0, "decoder_died", 2]
+    assert results_of(outcomes) == [0, "decoder_died", 2]
 
 
-def test_a_window_that_dies_while_the_one_before_is_looked_at_is_not_that_ones_fault() -> None:
-    """Working ahead, the child dies of window 1 as the bursts of window 0 are asked for; then it
-    waits, and window 1 is found."""
+def test_a_death_while_the_window_before_is_scored_does_not_quarantine_that_one() -> None:
+    """The child works ahead and dies at window 1 while the bursts of window 0 are requested; the next
+    one does not work ahead, so the death is attributed to window 1."""
     sandbox = FakeSandbox(deaths={(0, "burst"): 1, (1, "window"): 2})
 
-    assert told(worked(sandbox)) == [0, "decoder_died", 2]
+    assert results_of(work(sandbox)) == [0, "decoder_died", 2]
 
 
-def test_what_is_wrong_with_the_source_is_never_retried() -> None:
+def test_an_error_of_the_source_is_never_retried() -> None:
     sandbox = FakeSandbox(deaths={(1, "burst"): 1}, error=DamagedError("clip: torn"))
 
-    assert told(worked(sandbox)) == [0, "damaged"]
+    assert results_of(work(sandbox)) == [0, "damaged"]
     assert len(sandbox.calls) == 1
 
 
-def test_a_model_that_wants_frames_and_bursts_is_the_operators_to_mend() -> None:
+def test_a_model_that_takes_frames_and_bursts_is_a_set_up_error() -> None:
     both = frames_model()
     both.inputs = (FRAME, BURST)  # type: ignore[assignment]
 
     with pytest.raises(SetupError, match="has inputs of several kinds"):
-        worked(FakeSandbox(), both)
+        work(FakeSandbox(), both)
 
 
-def test_a_gate_that_never_opens_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_gate_that_can_never_open_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "scanner"):
-        worked(
+        work(
             FakeSandbox(),
             frames_model("gun"),
             bursts_model(gate=Gate(label=FIGHT, above=0.5)),

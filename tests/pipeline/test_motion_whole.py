@@ -1,4 +1,4 @@
-"""The whole path with a model that looks at bursts: gate, bursts, what they supersede, lines."""
+"""The whole path with a burst model: gate, bursts, superseded scores, lines."""
 
 from __future__ import annotations
 
@@ -61,29 +61,31 @@ def models(tmp_path: Path) -> Path:
 
 
 def video(*, value: int) -> bytes:
-    """Four seconds that flicker in each sixth of a second, and are on average as bright as told."""
+    """Return four seconds of video of a mean brightness that flicker every sixth of a second."""
     greys = [min(255, max(0, value + (20 if number // 5 % 2 else -20))) for number in range(120)]
     return encode(frames=120, gop=60, bframes=2, values=greys)
 
 
-def test_a_segment_whose_frames_pass_the_gate_is_looked_at_in_motion(models: Path) -> None:
-    said = scanned(models, video(value=BRIGHT), bursts={"base_rate": 0.0})
+def test_bursts_are_scored_where_frames_pass_the_gate(models: Path) -> None:
+    printed = scanned(models, video(value=BRIGHT), bursts={"base_rate": 0.0})
 
-    looks = bursts(said)
-    assert [look.burst and look.burst["start"] for look in looks] == [0.0, 2.0]
-    assert [look.at for look in looks] == pytest.approx([0.6, 2.6], abs=1 / 30)
-    assert all(look.models == ("tiny-clip@1",) and set(look.scores) == {"fight"} for look in looks)
+    burst_lines = bursts(printed)
+    assert [line.burst and line.burst["start"] for line in burst_lines] == [0.0, 2.0]
+    assert [line.at for line in burst_lines] == pytest.approx([0.6, 2.6], abs=1 / 30)
+    assert all(
+        line.models == ("tiny-clip@1",) and set(line.scores) == {"fight"} for line in burst_lines
+    )
 
 
-def test_one_whose_frames_do_not_is_not(models: Path) -> None:
+def test_no_bursts_are_scored_where_no_frame_passes_the_gate(models: Path) -> None:
     assert not bursts(scanned(models, video(value=DARK), bursts={"base_rate": 0.0}))
 
 
-def test_the_base_rate_takes_segments_whatever_their_frames_say(models: Path) -> None:
+def test_the_base_rate_selects_segments_whatever_their_frames_score(models: Path) -> None:
     assert bursts(scanned(models, video(value=DARK), bursts={"base_rate": 1.0}))
 
 
-def test_the_operators_gate_stands_in_place_of_the_models(models: Path) -> None:
+def test_the_operators_gate_replaces_the_models(models: Path) -> None:
     assert bursts(
         scanned(models, video(value=DARK), bursts={"base_rate": 0.0, "above": {"fight": 0.1}})
     )
@@ -92,15 +94,15 @@ def test_the_operators_gate_stands_in_place_of_the_models(models: Path) -> None:
     )
 
 
-def test_a_bursts_label_supersedes_that_of_the_frames_beside_it(models: Path) -> None:
-    said = scanned(models, video(value=BRIGHT), bursts={"base_rate": 0.0})
+def test_a_burst_supersedes_its_label_of_the_frames_near_it(models: Path) -> None:
+    printed = scanned(models, video(value=BRIGHT), bursts={"base_rate": 0.0})
 
     assert all(
-        "fight" not in line.scores and line.superseded["fight"] > 0.6 for line in frames(said)
+        "fight" not in line.scores and line.superseded["fight"] > 0.6 for line in frames(printed)
     )
-    assert all("gun" in line.scores for line in frames(said))
-    (summary,) = [line for line in said if isinstance(line, SummaryLine)]
-    assert summary.peak_score["fight"] == max(line.scores["fight"] for line in bursts(said))
+    assert all("gun" in line.scores for line in frames(printed))
+    (summary,) = [line for line in printed if isinstance(line, SummaryLine)]
+    assert summary.peak_score["fight"] == max(line.scores["fight"] for line in bursts(printed))
 
 
 def test_a_burst_changes_no_coverage(models: Path) -> None:
@@ -118,9 +120,9 @@ def test_a_burst_changes_no_coverage(models: Path) -> None:
 
 
 def test_lines_come_in_order_of_time(models: Path) -> None:
-    said = scanned(models, video(value=BRIGHT), bursts={"base_rate": 1.0})
+    printed = scanned(models, video(value=BRIGHT), bursts={"base_rate": 1.0})
 
-    times = [Fraction(line.at) for line in said if isinstance(line, FrameLine)]
+    times = [Fraction(line.at) for line in printed if isinstance(line, FrameLine)]
     assert times == sorted(times)
 
 
@@ -133,15 +135,15 @@ def test_the_lines_replay_to_the_same_incidents(models: Path) -> None:
         {"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}, "policy": policy}
     )
 
-    said = scanned(models, video(value=BRIGHT), bursts={"base_rate": 1.0}, policy=policy)
+    printed = scanned(models, video(value=BRIGHT), bursts={"base_rate": 1.0}, policy=policy)
     again = fold(
-        inputs_of_lines(read_lines(dumps(line) for line in said)),
+        inputs_of_lines(read_lines(dumps(line) for line in printed)),
         compose(settings).policies,
     )
 
-    incidents = [line for line in said if isinstance(line, IncidentLine)]
+    incidents = [line for line in printed if isinstance(line, IncidentLine)]
     assert any("fight" in line.labels for line in incidents)
-    assert [incident_line(said[0].path, incident) for incident in again] == incidents
+    assert [incident_line(printed[0].path, incident) for incident in again] == incidents
 
 
 def test_a_model_of_bursts_in_shadow_is_recorded_and_changes_nothing(models: Path) -> None:
@@ -156,11 +158,11 @@ def test_a_model_of_bursts_in_shadow_is_recorded_and_changes_nothing(models: Pat
             "[labels.fight]", "[labels.fight]\npolicy = { shadow = true }"
         ),
     )
-    said = scanned(models, video(value=BRIGHT))
+    printed = scanned(models, video(value=BRIGHT))
 
-    assert bursts(said)
-    assert all(not line.scores and set(line.shadow) == {"tiny-clip@1"} for line in bursts(said))
-    kept = [line for line in said if not (isinstance(line, FrameLine) and line.burst)]
+    assert bursts(printed)
+    assert all(not line.scores and set(line.shadow) == {"tiny-clip@1"} for line in bursts(printed))
+    kept = [line for line in printed if not (isinstance(line, FrameLine) and line.burst)]
     assert [line for line in kept if not isinstance(line, SummaryLine)] == [
         line for line in alone if not isinstance(line, SummaryLine)
     ]
@@ -189,12 +191,12 @@ def test_a_decoder_that_is_killed_between_two_windows_changes_nothing(models: Pa
         expected = list(worker.score(job))
 
         for number in range(len(expected) - 1):
-            said = []
+            printed = []
             for outcome in worker.score(job):
-                said.append(outcome)
-                if len(said) == number + 1 and sandbox.pid is not None:
+                printed.append(outcome)
+                if len(printed) == number + 1 and sandbox.pid is not None:
                     os.kill(sandbox.pid, signal.SIGKILL)
-            assert said == expected
+            assert printed == expected
 
     assert len(expected) == 4
     assert all(

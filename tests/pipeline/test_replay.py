@@ -9,7 +9,7 @@ from scanner.pipeline.replay import fold, inputs_of_lines
 from scanner.report.lines import IncidentLine, dumps, incident_line, read_lines
 from scanner.risk.policy import Policies
 from scanner.types import Medium
-from tests.stream.build import FIRE, POLICIES, arrived, lines, scanned, segment
+from tests.stream.build import FIRE, POLICIES, arrived, lines, scan_events, segment
 
 SCORES = st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4)
 
@@ -23,7 +23,7 @@ def test_recorded_scores_replay_to_the_same_incidents(
     ]
 
     found = lines(
-        scanned([arrived(one.key.sequence) for one in segments], *segments, policies=POLICIES)
+        scan_events([arrived(one.key.sequence) for one in segments], *segments, policies=POLICIES)
     )
     again = fold(inputs_of_lines(read_lines(dumps(line) for line in found)), POLICIES)
 
@@ -41,7 +41,9 @@ STRETCHES = st.tuples(SCORES, st.dictionaries(st.integers(0, 3), st.floats(0.0, 
 
 
 @given(st.lists(STRETCHES, min_size=1, max_size=8), st.sets(st.integers(1, 7)), st.booleans())
-def test_recorded_bursts_do_too(stretches: list[Stretch], lost: set[int], gated: bool) -> None:
+def test_recorded_bursts_replay_to_the_same_incidents(
+    stretches: list[Stretch], lost: set[int], gated: bool
+) -> None:
     policies = Policies(
         labels={
             FIRE: replace(POLICIES.labels[FIRE], when=frozenset({Medium.CAMERA}) if gated else None)
@@ -54,7 +56,7 @@ def test_recorded_bursts_do_too(stretches: list[Stretch], lost: set[int], gated:
     ]
 
     found = lines(
-        scanned([arrived(one.key.sequence) for one in segments], *segments, policies=policies)
+        scan_events([arrived(one.key.sequence) for one in segments], *segments, policies=policies)
     )
     again = fold(inputs_of_lines(read_lines(dumps(line) for line in found)), policies)
 
@@ -66,7 +68,7 @@ def test_recorded_bursts_do_too(stretches: list[Stretch], lost: set[int], gated:
 def test_a_lower_threshold_gains_an_incident() -> None:
     segments = [segment(i, dict.fromkeys(range(4), 0.8)) for i in range(3)]
     found = lines(
-        scanned([arrived(one.key.sequence) for one in segments], *segments, policies=POLICIES)
+        scan_events([arrived(one.key.sequence) for one in segments], *segments, policies=POLICIES)
     )
     lower = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], open=1.0)})
 
@@ -75,9 +77,11 @@ def test_a_lower_threshold_gains_an_incident() -> None:
     assert (len(fold(observed, POLICIES)), len(fold(observed, lower))) == (0, 1)
 
 
-def test_stills_have_nothing_to_fold() -> None:
+def test_stills_are_not_replayed() -> None:
     found = lines(
-        scanned([arrived(last=True)], segment(0, {0: 0.99}, seconds=0, still=True, whole_file=True))
+        scan_events(
+            [arrived(last=True)], segment(0, {0: 0.99}, seconds=0, still=True, whole_file=True)
+        )
     )
 
     assert inputs_of_lines(found) == {}

@@ -21,7 +21,7 @@ from tests.stream.build import (
     arrived,
     failed,
     lines,
-    scanned,
+    scan_events,
     segment,
 )
 
@@ -42,24 +42,24 @@ def gaps(events: Iterable[object]) -> list[tuple[float, float, str]]:
 def test_each_streams_lines_end_with_its_summary() -> None:
     arrivals = [arrived(0), arrived(1), StreamEnded(stream_id=STREAM)]
 
-    *_, last = lines(scanned(arrivals, segment(0, QUIET), segment(1, QUIET)))
+    *_, last = lines(scan_events(arrivals, segment(0, QUIET), segment(1, QUIET)))
 
     assert isinstance(last, SummaryLine)
     assert last.duration == 8.0
 
 
-def test_a_stream_that_is_known_to_be_over_is_summed_up_before_the_next_one() -> None:
+def test_a_stream_that_has_ended_has_its_summary_before_the_next_one() -> None:
     arrivals = [arrived(last=True), arrived(stream=OTHER, last=True)]
 
-    found = lines(scanned(arrivals, segment(0, QUIET), segment(0, QUIET, stream=OTHER)))
+    found = lines(scan_events(arrivals, segment(0, QUIET), segment(0, QUIET, stream=OTHER)))
 
     assert [line.path for line in found] == ["s"] * 5 + ["other"] * 5
 
 
-def test_streams_that_mix_are_kept_apart() -> None:
+def test_streams_that_mix_stay_separate() -> None:
     arrivals = [arrived(0), arrived(0, stream=OTHER), arrived(1), arrived(1, stream=OTHER)]
 
-    events = scanned(
+    events = scan_events(
         arrivals,
         segment(0, BURNING),
         segment(1, BURNING),
@@ -77,20 +77,20 @@ def test_streams_that_mix_are_kept_apart() -> None:
 def test_a_path_that_cannot_be_read_has_an_error_and_the_others_continue() -> None:
     missing = SourceFailed(path="gone", error=InputError("gone: no such file", kind="not_found"))
 
-    found = lines(scanned([missing, arrived(last=True)], segment(0, QUIET)))
+    found = lines(scan_events([missing, arrived(last=True)], segment(0, QUIET)))
 
     assert ErrorLine(path="gone", kind="not_found", message="gone: no such file") in found
     assert isinstance(found[-1], SummaryLine)
 
 
 def test_an_error_after_the_last_turn_is_reported_too() -> None:
-    events = scanned([SourceFailed(path="gone", error=InputError("gone"))])
+    events = scan_events([SourceFailed(path="gone", error=InputError("gone"))])
 
     assert [type(line) for line in lines(events)] == [ErrorLine]
 
 
-def test_a_failed_job_leaves_its_streams_other_segments_alone() -> None:
-    events = scanned(
+def test_a_failed_job_does_not_change_its_streams_other_segments() -> None:
+    events = scan_events(
         [arrived(0), arrived(1)], failed(0, DamagedError("s/0: torn")), segment(1, QUIET)
     )
 
@@ -99,7 +99,7 @@ def test_a_failed_job_leaves_its_streams_other_segments_alone() -> None:
 
 
 def test_an_incident_that_closed_is_a_line_with_its_times() -> None:
-    events = scanned([arrived(0), arrived(1)], segment(0, BURNING), segment(1, BURNING))
+    events = scan_events([arrived(0), arrived(1)], segment(0, BURNING), segment(1, BURNING))
 
     (incident,) = lines(events, IncidentLine)
     assert (incident.label, incident.category, incident.severity) == ("fire", "hazard", 2)
@@ -108,7 +108,7 @@ def test_an_incident_that_closed_is_a_line_with_its_times() -> None:
 
 def test_the_same_scores_give_the_same_events() -> None:
     def once() -> list[object]:
-        return list(scanned([arrived(0), arrived(1)], segment(0, BURNING), segment(1, BURNING)))
+        return list(scan_events([arrived(0), arrived(1)], segment(0, BURNING), segment(1, BURNING)))
 
     assert once() == once()
 
@@ -116,11 +116,13 @@ def test_the_same_scores_give_the_same_events() -> None:
 def test_a_segment_that_is_lost_is_missing_at_once() -> None:
     arrivals = [arrived(0), lost(1), arrived(2)]
 
-    assert gaps(scanned(arrivals, segment(0, QUIET), segment(2, QUIET))) == [(4.0, 8.0, "missing")]
+    assert gaps(scan_events(arrivals, segment(0, QUIET), segment(2, QUIET))) == [
+        (4.0, 8.0, "missing")
+    ]
 
 
-def test_what_is_lost_at_the_end_is_a_gap_as_long_as_the_segment_before_for_each() -> None:
-    events = scanned(
+def test_each_segment_lost_at_the_end_is_a_gap_as_long_as_the_one_before() -> None:
+    events = scan_events(
         [arrived(0), lost(1), lost(2), StreamEnded(stream_id=STREAM)], segment(0, QUIET)
     )
 
@@ -130,31 +132,31 @@ def test_what_is_lost_at_the_end_is_a_gap_as_long_as_the_segment_before_for_each
 
 
 def test_a_segment_that_is_reported_lost_after_it_arrived_counts_as_arrived() -> None:
-    events = scanned([arrived(0), arrived(1), lost(1)], segment(0, QUIET), segment(1, QUIET))
+    events = scan_events([arrived(0), arrived(1), lost(1)], segment(0, QUIET), segment(1, QUIET))
 
     assert gaps(events) == []
     assert lines(events, SummaryLine)[0].frames == 8
 
 
 def test_segments_that_arrive_out_of_order_are_folded_in_order() -> None:
-    events = scanned([arrived(i) for i in (0, 2, 1, 3)], *(segment(i, QUIET) for i in range(4)))
+    events = scan_events([arrived(i) for i in (0, 2, 1, 3)], *(segment(i, QUIET) for i in range(4)))
 
     assert [line.at for line in lines(events, FrameLine)] == list(range(16))
     assert gaps(events) == []
 
 
 def test_a_stream_whose_second_segment_arrives_first_loses_nothing() -> None:
-    events = scanned([arrived(i) for i in (1, 0, 2)], *(segment(i, QUIET) for i in range(3)))
+    events = scan_events([arrived(i) for i in (1, 0, 2)], *(segment(i, QUIET) for i in range(3)))
 
     assert [line.sequence for line in lines(events, FrameLine)] == [
         sequence for sequence in range(3) for _ in range(4)
     ]
 
 
-def test_a_stream_that_says_where_it_starts_waits_for_nothing_before() -> None:
+def test_a_stream_with_a_declared_first_sequence_does_not_wait_for_earlier_ones() -> None:
     started = StreamStarted(path="s", stream_id=STREAM, first_sequence=7)
 
-    events = scanned([started, arrived(7), arrived(8)], segment(7, QUIET), segment(8, QUIET))
+    events = scan_events([started, arrived(7), arrived(8)], segment(7, QUIET), segment(8, QUIET))
 
     assert [line.at for line in lines(events, FrameLine)] == list(range(8))
     assert gaps(events) == []
@@ -169,8 +171,10 @@ def test_a_segment_that_arrives_twice_counts_once() -> None:
     assert len(lines(events, FrameLine)) == 8
 
 
-def test_one_that_never_arrives_is_missing_when_three_later_ones_did_and_late_after_that() -> None:
-    events = scanned([arrived(i) for i in (0, 2, 3, 4, 1)], *(segment(i, QUIET) for i in range(5)))
+def test_a_segment_is_missing_when_three_later_ones_arrived_and_late_after_that() -> None:
+    events = scan_events(
+        [arrived(i) for i in (0, 2, 3, 4, 1)], *(segment(i, QUIET) for i in range(5))
+    )
 
     assert sorted(gaps(events)) == [(4.0, 8.0, "late"), (4.0, 8.0, "missing")]
     assert lines(events, SummaryLine)[0].coverage == 16 / 20
@@ -180,15 +184,15 @@ def test_a_late_segment_after_a_discontinuity_is_reported_in_the_hole_that_it_le
     outcomes = [segment(i, QUIET) for i in range(4)]
     restarted = [segment(i, QUIET, first_pts=0, discontinuity=True) for i in (4,)]
 
-    events = scanned([arrived(i) for i in (0, 2, 3, 4, 1)], *outcomes, *restarted)
+    events = scan_events([arrived(i) for i in (0, 2, 3, 4, 1)], *outcomes, *restarted)
 
     assert (4.0, 8.0, "late") in gaps(events)
 
 
-def test_an_arrival_after_the_end_is_an_error_and_starts_nothing() -> None:
+def test_an_arrival_after_the_end_is_an_error_and_starts_no_stream() -> None:
     arrivals = [arrived(0), arrived(1), StreamEnded(stream_id=STREAM), arrived(2)]
 
-    events = scanned(arrivals, segment(0, BURNING), segment(1, BURNING))
+    events = scan_events(arrivals, segment(0, BURNING), segment(1, BURNING))
 
     assert [line.kind for line in lines(events, ErrorLine)] == ["stream_ended"]
     incidents = [event.event.incident.id for event in events if isinstance(event.event, Closed)]
@@ -215,7 +219,7 @@ def test_a_runner_that_finishes_streams_in_any_order_gives_each_its_events_in_or
     assert [line.path for line in found] == ["other"] * 12 + ["s"] * 12
 
 
-def test_a_stream_that_ends_with_a_lost_segment_is_summed_up_while_others_continue() -> None:
+def test_a_stream_that_ends_with_a_lost_segment_has_its_summary_while_others_continue() -> None:
     arrivals = [
         arrived(0),
         lost(1),
@@ -225,7 +229,7 @@ def test_a_stream_that_ends_with_a_lost_segment_is_summed_up_while_others_contin
     ]
 
     found = lines(
-        scanned(
+        scan_events(
             arrivals,
             segment(0, QUIET),
             segment(0, QUIET, stream=OTHER),

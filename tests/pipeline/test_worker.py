@@ -17,12 +17,12 @@ WINDOWS = 4
 
 
 class FakeSandbox:
-    """Four windows; dies as often as it is told on each of them."""
+    """A decoder of four windows that dies ``deaths[n]`` times at window *n*."""
 
     def __init__(self, deaths: dict[int, int], error: Exception | None = None) -> None:
         self._deaths = dict(deaths)
         self._error = error
-        self.asked: list[tuple[int, Fraction | None]] = []
+        self.requests: list[tuple[int, Fraction | None]] = []
 
     def decode(
         self,
@@ -33,7 +33,7 @@ class FakeSandbox:
         init: Any = None,
         ahead: bool = True,
     ) -> Iterator[DecodedWindow]:
-        self.asked.append((request.first_window, request.window))
+        self.requests.append((request.first_window, request.window))
         for index in range(request.first_window, WINDOWS):
             if self._error is not None:
                 raise self._error
@@ -54,25 +54,25 @@ class FakeSandbox:
             )
 
 
-def worked(sandbox: FakeSandbox, *, windowed: bool = True) -> list[Outcome]:
+def work(sandbox: FakeSandbox, *, windowed: bool = True) -> list[Outcome]:
     worker = SegmentWorker(sandbox, (), DecodeRequest(specs=()), Reuse())  # type: ignore[arg-type]
     key = SegmentKey(stream_id=StreamId("s"), sequence=10)
     job = Job(segment=Segment(key=key, source=Path("s.mp4")), name="s.mp4", windowed=windowed)
     return list(worker.score(job))
 
 
-def told(outcomes: list[Outcome]) -> list[object]:
-    """The sequence of what was scored, the kind of what failed."""
+def results_of(outcomes: list[Outcome]) -> list[object]:
+    """Return the sequence of each scored segment and the kind of each failure."""
     return [
         outcome.key.sequence if isinstance(outcome, ScoredSegment) else outcome.kind
         for outcome in outcomes
     ]
 
 
-def test_windows_of_a_file_count_on_from_its_sequence() -> None:
-    outcomes = worked(FakeSandbox({}))
+def test_windows_of_a_file_are_numbered_from_its_sequence() -> None:
+    outcomes = work(FakeSandbox({}))
 
-    assert told(outcomes) == [10, 11, 12, 13]
+    assert results_of(outcomes) == [10, 11, 12, 13]
     assert [outcome.last for outcome in outcomes if isinstance(outcome, ScoredSegment)] == [
         False,
         False,
@@ -84,16 +84,16 @@ def test_windows_of_a_file_count_on_from_its_sequence() -> None:
 def test_a_decoder_that_died_once_is_resumed_at_its_window() -> None:
     sandbox = FakeSandbox({2: 1})
 
-    outcomes = worked(sandbox)
+    outcomes = work(sandbox)
 
-    assert told(outcomes) == [10, 11, 12, 13]
-    assert [first for first, _ in sandbox.asked] == [0, 2]
+    assert results_of(outcomes) == [10, 11, 12, 13]
+    assert [first for first, _ in sandbox.requests] == [0, 2]
 
 
-def test_a_window_that_kills_its_decoder_twice_is_set_aside_and_the_file_goes_on() -> None:
-    outcomes = worked(FakeSandbox({1: 2}))
+def test_a_window_that_kills_its_decoder_twice_is_quarantined_and_the_file_continues() -> None:
+    outcomes = work(FakeSandbox({1: 2}))
 
-    assert told(outcomes) == [10, "limit_time", 12, 13]
+    assert results_of(outcomes) == [10, "limit_time", 12, 13]
     (failed,) = [outcome for outcome in outcomes if isinstance(outcome, FailedSegment)]
     assert failed.quarantined
 
@@ -101,23 +101,23 @@ def test_a_window_that_kills_its_decoder_twice_is_set_aside_and_the_file_goes_on
 def test_a_source_whose_next_window_kills_too_is_given_up() -> None:
     sandbox = FakeSandbox({1: 9, 2: 9})
 
-    assert told(worked(sandbox)) == [10, "limit_time", "limit_time"]
-    assert len(sandbox.asked) == 3
+    assert results_of(work(sandbox)) == [10, "limit_time", "limit_time"]
+    assert len(sandbox.requests) == 3
 
 
-def test_two_bad_windows_apart_are_both_set_aside() -> None:
-    assert told(worked(FakeSandbox({0: 2, 2: 2}))) == ["limit_time", 11, "limit_time", 13]
+def test_two_separate_bad_windows_are_both_quarantined() -> None:
+    assert results_of(work(FakeSandbox({0: 2, 2: 2}))) == ["limit_time", 11, "limit_time", 13]
 
 
 def test_a_segment_that_kills_its_decoder_twice_is_quarantined_and_not_tried_again() -> None:
     sandbox = FakeSandbox({0: 9})
 
-    assert told(worked(sandbox, windowed=False)) == ["limit_time"]
-    assert sandbox.asked == [(0, None), (0, None)]
+    assert results_of(work(sandbox, windowed=False)) == ["limit_time"]
+    assert sandbox.requests == [(0, None), (0, None)]
 
 
-def test_an_input_error_is_the_senders_and_never_retried() -> None:
+def test_an_input_error_is_never_retried() -> None:
     sandbox = FakeSandbox({}, DamagedError("s.mp4: torn"))
 
-    assert told(worked(sandbox)) == ["damaged"]
-    assert len(sandbox.asked) == 1
+    assert results_of(work(sandbox)) == ["damaged"]
+    assert len(sandbox.requests) == 1

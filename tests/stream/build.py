@@ -1,4 +1,4 @@
-"""Scored segments without a decoder or a model, and what a stream makes of them."""
+"""Scored segments without a decoder or a model, and the events of a stream that folds them."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def segment(
     stream: StreamId = STREAM,
     whole_file: bool = False,
 ) -> ScoredSegment:
-    """A segment of ``seconds``, its fire scores by second; unless told otherwise its clock goes on
-    from the one before it.
+    """Return a segment with scores of ``fire`` by second; without ``first_pts`` its time stamps
+    continue those of the segment before it.
 
-    ``bursts`` are the scores of a model of bursts, by the second at which each begins; it lasts one
-    second.
+    ``bursts`` are the scores of a burst model, by the second at which each burst begins; a burst
+    lasts one second.
     """
     start = sequence * seconds * 90_000 if first_pts is None else first_pts
     frames = tuple(
@@ -105,10 +105,10 @@ def segment(
 
 
 def _burst(first_pts: int, start: Fraction, value: float) -> ScoredFrame:
-    said = Scores(model=CLIP_MODEL, values={FIRE: value})
+    scores = Scores(model=CLIP_MODEL, values={FIRE: value})
     pts = first_pts + round((start + BURST.length) * 90_000)
     return ScoredFrame(
-        at=start + BURST.length, pts=pts, keyframe=False, scores=(said,), burst=BURST, start=start
+        at=start + BURST.length, pts=pts, keyframe=False, scores=(scores,), burst=BURST, start=start
     )
 
 
@@ -123,8 +123,8 @@ def fold(
     """Return the events of one stream's inputs."""
     state = state or StreamState.new(STREAM)
     events: list[StreamEvent] = []
-    for given in inputs:
-        state, caused = advance(state, given, policies)
+    for stream_input in inputs:
+        state, caused = advance(state, stream_input, policies)
         events += caused
     return events
 
@@ -141,7 +141,7 @@ def lines(events: Iterable[StreamEvent | ScanEvent], kind: type[L]) -> list[L]: 
 def lines(
     events: Iterable[StreamEvent | ScanEvent], kind: type[L] | None = None
 ) -> list[L] | list[Line]:
-    """Return the lines that tell of the events, or only those of a kind."""
+    """Return the lines of the events, or only those of a kind."""
     found: list[Line] = [
         line
         for event in events
@@ -169,7 +169,7 @@ def arrived(
 
 
 class FakeScores:
-    """Answers jobs with outcomes that were made before, and counts the jobs."""
+    """Returns prepared outcomes for jobs, and counts the jobs."""
 
     def __init__(self, *outcomes: Outcome) -> None:
         self._outcomes = {outcome.key: outcome for outcome in outcomes}
@@ -183,7 +183,7 @@ class FakeScores:
         return LocalRunner(StreamWorker(self.score, policies))
 
 
-def scanned(
+def scan_events(
     arrivals: Iterable[Arrival], *outcomes: Outcome, policies: Policies = POLICIES
 ) -> list[ScanEvent]:
     """Return the events of a scan whose jobs have these outcomes."""

@@ -87,7 +87,7 @@ def test_a_file_whose_first_window_is_lost_keeps_its_own_times() -> None:
     assert lines(events, SummaryLine)[0].duration == 14.0
 
 
-def test_a_quarantined_segment_is_told_as_such() -> None:
+def test_a_quarantined_segment_is_reported_as_such() -> None:
     poison = failed(1, QuarantinedError("s/1: twice", kind="limit_time"))
 
     events = fold_to_end(segment(0, QUIET), poison, segment(2, QUIET))
@@ -96,13 +96,13 @@ def test_a_quarantined_segment_is_told_as_such() -> None:
     assert [line.reason for line in lines(events, GapLine)] == ["quarantined"]
 
 
-def test_what_could_not_be_read_at_all_has_an_error_and_no_summary() -> None:
+def test_a_stream_that_could_not_be_read_has_an_error_and_no_summary() -> None:
     events = fold_to_end(failed(0, DamagedError("s: torn")))
 
     assert [type(line) for line in lines(events)] == [ErrorLine]
 
 
-def test_a_stream_of_which_no_frame_could_be_seen_is_an_error_before_its_summary() -> None:
+def test_a_stream_without_a_decoded_frame_has_an_error_before_its_summary() -> None:
     events = fold_to_end(segment(0, {}), segment(1, {}))
 
     assert lines(events, ErrorLine) == [
@@ -119,7 +119,7 @@ def test_a_stream_whose_segments_are_all_missing_is_an_error() -> None:
     assert [line.kind for line in lines(events, ErrorLine)] == ["no_video"]
 
 
-def test_what_is_not_known_is_as_likely_as_ever() -> None:
+def test_the_risk_of_an_unknown_level_is_the_prior() -> None:
     events = fold_to_end(segment(0, QUIET, medium={Medium.RENDERED: 1.0}), policies=ON_CAMERA)
 
     (summary,) = lines(events, SummaryLine)
@@ -127,7 +127,7 @@ def test_what_is_not_known_is_as_likely_as_ever() -> None:
     assert summary.peak_risk == {FIRE: pytest.approx(1 / 360)}
 
 
-def test_a_still_is_flagged_by_its_threshold_without_the_fold() -> None:
+def test_a_still_is_flagged_by_its_own_threshold() -> None:
     events = fold_to_end(segment(0, {0: 0.97}, seconds=0, still=True, whole_file=True))
 
     (summary,) = lines(events, SummaryLine)
@@ -135,7 +135,7 @@ def test_a_still_is_flagged_by_its_threshold_without_the_fold() -> None:
     assert (summary.duration, summary.coverage, summary.peak_risk) == (0.0, 1.0, {})
 
 
-def test_the_medium_is_told_as_a_share_of_the_seen_time() -> None:
+def test_media_are_reported_as_shares_of_the_seen_time() -> None:
     events = fold_to_end(
         segment(0, QUIET, medium={Medium.RENDERED: 1.0}),
         segment(1, QUIET, medium={Medium.CAMERA: 1.0}),
@@ -146,7 +146,7 @@ def test_the_medium_is_told_as_a_share_of_the_seen_time() -> None:
     assert sum(shares.values()) == 1.0
 
 
-def test_bursts_open_an_incident_that_the_frames_in_their_place_would_not() -> None:
+def test_bursts_open_an_incident_that_their_frames_alone_would_not() -> None:
     alone = fold_to_end(segment(0, QUIET), segment(1, QUIET))
     events = fold_to_end(
         segment(0, QUIET, bursts={0: 0.99, 2: 0.99}), segment(1, QUIET, bursts={0: 0.99, 2: 0.99})
@@ -156,7 +156,7 @@ def test_bursts_open_an_incident_that_the_frames_in_their_place_would_not() -> N
     assert lines(events, SummaryLine)[0].flagged == (FIRE,)
 
 
-def test_quiet_bursts_take_back_what_frames_would_open() -> None:
+def test_low_bursts_prevent_an_incident_that_frames_would_open() -> None:
     events = fold_to_end(
         segment(0, BURNING, bursts={0: 0.01, 2: 0.01}),
         segment(1, BURNING, bursts={0: 0.01, 2: 0.01}),
@@ -166,7 +166,7 @@ def test_quiet_bursts_take_back_what_frames_would_open() -> None:
     assert lines(events, SummaryLine)[0].peak_score == {FIRE: 0.01}
 
 
-def test_a_burst_is_a_frame_line_with_its_start_and_the_frames_keep_what_they_events() -> None:
+def test_a_burst_is_a_frame_line_with_its_start_and_the_frames_keep_their_scores() -> None:
     events = fold_to_end(segment(0, QUIET), segment(1, QUIET, bursts={1: 0.5}))
 
     *_, fifth, sixth, seventh, burst, eighth = lines(events, FrameLine)
@@ -191,7 +191,7 @@ def test_a_burst_that_ends_with_a_frame_is_folded_too() -> None:
     assert lines(events, SummaryLine)[0].flagged == (FIRE,)
 
 
-def test_bursts_count_where_the_frames_beside_them_are_of_a_medium_that_does() -> None:
+def test_bursts_count_where_the_frames_around_them_are_of_a_medium_that_counts() -> None:
     for medium, flagged in ((Medium.CAMERA, (FIRE,)), (Medium.SCREEN, ())):
         both = [
             segment(i, QUIET, bursts={0: 0.99, 2: 0.99}, medium={medium: 1.0}) for i in range(2)
@@ -219,7 +219,7 @@ def test_bursts_change_neither_coverage_nor_the_share_of_media() -> None:
     assert (one.coverage, one.medium) == (other.coverage, other.medium)
 
 
-def test_a_picture_among_a_streams_segments_is_one_sample_and_the_stream_is_judged_on() -> None:
+def test_a_picture_among_a_streams_segments_is_one_sample_of_the_stream() -> None:
     picture = segment(1, {0: 0.99}, seconds=0, first_pts=0, still=True)
 
     events = fold_to_end(segment(0, BURNING), picture, segment(2, BURNING))
@@ -234,7 +234,7 @@ def test_a_picture_among_a_streams_segments_is_one_sample_and_the_stream_is_judg
     assert [line.at for line in lines(events, FrameLine)] == [0, 1, 2, 3, 4, 8, 9, 10, 11]
 
 
-def test_a_stall_closes_an_open_incident_as_unseen_and_leaves_the_clock_alone() -> None:
+def test_a_stall_closes_an_open_incident_as_unseen_and_does_not_move_the_clock() -> None:
     stalled = StallTurn(stream_id=STREAM)
 
     events = fold_to_end(segment(0, BURNING), stalled, segment(1, QUIET))
@@ -245,7 +245,7 @@ def test_a_stall_closes_an_open_incident_as_unseen_and_leaves_the_clock_alone() 
     assert lines(events, SummaryLine)[0].coverage == 1.0
 
 
-def test_a_stream_that_resumes_after_a_stall_has_to_show_its_evidence_anew() -> None:
+def test_after_a_stall_the_evidence_starts_anew() -> None:
     events = fold_to_end(segment(0, BURNING), StallTurn(stream_id=STREAM), segment(1, BURNING))
 
     opened = [event.incident.opened for event in events if isinstance(event, Opened)]
@@ -275,7 +275,7 @@ def test_a_signal_ahead_of_the_stream_is_merged_into_the_segment_of_its_time() -
     assert opened.incident.opened == Fraction(11, 2)
 
 
-def test_a_thousand_names_of_signals_leave_a_bounded_state() -> None:
+def test_a_thousand_signals_with_different_names_leave_a_bounded_state() -> None:
     state = StreamState.new(STREAM)
     for given in (segment(0, QUIET), *(report(1, name=f"name {n}") for n in range(1000))):
         state, _ = advance(state, given, POLICIES)
@@ -288,7 +288,7 @@ def test_a_thousand_names_of_signals_leave_a_bounded_state() -> None:
     assert len(json.dumps(ahead.to_json())) < 20_000
 
 
-def test_holes_that_are_remembered_are_bounded() -> None:
+def test_the_number_of_stored_holes_is_bounded() -> None:
     state = StreamState.new(STREAM)
     for sequence in range(0, 2000, 2):
         missing = MissingTurn(stream_id=STREAM, first=sequence + 1, last=sequence + 1)

@@ -24,7 +24,7 @@ def times(
     wrap_bits: int = 33,
     time_base: Fraction = TICK,
 ) -> SegmentTimes:
-    """A segment of 4 s at 30 frames a second, unless told otherwise."""
+    """Return the times of a segment of 4 s at 30 frames a second, with changes."""
     last = first + (frames - 1) * every
     wrapped = (first % 2**33, last % 2**33) if wrap_bits == 33 else (first, last)
     return SegmentTimes(
@@ -54,11 +54,11 @@ def test_the_first_segment_lies_at_zero_whatever_its_time_stamps() -> None:
     assert placed([times(126000), times(126000 + 360000)]) == [0, 4]
 
 
-def test_a_counter_that_wraps_between_segments_goes_on() -> None:
+def test_a_counter_that_wraps_between_segments_continues() -> None:
     assert placed([times(2**33 - 360000), times(0)]) == [0, 4]
 
 
-def test_a_counter_that_wraps_inside_a_segment_goes_on() -> None:
+def test_a_counter_that_wraps_inside_a_segment_continues() -> None:
     assert placed([times(2**33 - 90000), times(270000), times(630000)]) == [0, 4, 8]
 
 
@@ -95,11 +95,11 @@ def test_each_missing_sequence_may_have_been_long() -> None:
     assert placed([times(0), times(360000 + 50 * 90000)], sequences=[0, 2]) == [0, 54]
 
 
-def test_a_sender_that_counts_on_from_far_ahead_leaves_a_short_hole() -> None:
+def test_a_sequence_far_ahead_leaves_a_short_hole() -> None:
     assert placed([times(0, wrap_bits=64)] * 2, sequences=[0, 10**6]) == [0, 44]
 
 
-def test_time_stamps_go_on_in_another_time_base() -> None:
+def test_time_stamps_continue_in_another_time_base() -> None:
     assert placed(
         [times(0, wrap_bits=64), times(4000, every=33, wrap_bits=64, time_base=Fraction(1, 1000))]
     ) == [0, 4]
@@ -190,7 +190,7 @@ def test_a_sequence_is_placed_once() -> None:
         place(clock, times(0), sequence=4, discontinuity=False)
 
 
-def test_a_time_base_that_changes_for_ever_does_not_make_fractions_grow_for_ever() -> None:
+def test_a_time_base_that_keeps_changing_does_not_make_fractions_grow_without_limit() -> None:
     odd = [times(0, wrap_bits=64, time_base=Fraction(1, 90001 + 2 * k)) for k in range(200)]
 
     assert max(offset.denominator for offset in placed(odd)) < 10**20

@@ -26,11 +26,11 @@ def ready(*sequences: int) -> list[Release]:
     return [Ready(sequence=sequence) for sequence in sequences]
 
 
-def test_what_comes_in_order_is_released_at_once() -> None:
+def test_sequences_in_order_are_released_at_once() -> None:
     assert offered([0, 1, 2])[1] == ready(0, 1, 2)
 
 
-def test_what_comes_before_its_turn_waits() -> None:
+def test_a_sequence_before_its_turn_waits() -> None:
     assert offered([0, 2, 3])[1] == ready(0)
     assert offered([0, 2, 3, 1])[1] == ready(0, 1, 2, 3)
 
@@ -39,7 +39,7 @@ def test_a_sequence_is_missing_when_three_later_ones_are_there() -> None:
     assert offered([0, 2, 3, 4])[1] == [*ready(0), Missing(first=1, last=1), *ready(2, 3, 4)]
 
 
-def test_one_that_comes_after_it_was_given_up_is_late_and_then_a_duplicate() -> None:
+def test_a_sequence_that_was_given_up_is_late_and_then_a_duplicate() -> None:
     _, released = offered([0, 3, 4, 5, 2, 2, 1])
 
     assert released == [
@@ -55,7 +55,7 @@ def test_a_giant_hole_is_one_release() -> None:
     assert offered([10**12, 10**12 + 1, 10**12 + 2])[1][0] == Missing(first=0, last=10**12 - 1)
 
 
-def test_the_end_releases_what_waits() -> None:
+def test_the_end_releases_the_sequences_that_wait() -> None:
     assert list(offered([0, 2, 5])[0].end()[1]) == [
         Missing(first=1, last=1),
         *ready(2),
@@ -77,7 +77,7 @@ def test_patience_is_one_at_least() -> None:
 
 @quick
 @given(st.lists(st.integers(0, 30), max_size=60))
-def test_every_sequence_is_released_once_and_in_order_whatever_is_offered(
+def test_every_sequence_is_released_once_and_in_order(
     sequences: list[int],
 ) -> None:
     order, released = offered(sequences)
@@ -119,11 +119,11 @@ def test_a_stream_whose_first_sequence_is_not_known_begins_with_zero_at_once() -
     assert offered([1, 0], TurnOrder())[1] == ready(0, 1)
 
 
-def test_what_arrives_before_the_first_known_sequence_is_late_and_not_dropped() -> None:
+def test_a_sequence_below_the_declared_first_one_is_late_and_not_dropped() -> None:
     assert offered([8, 7, 9, 3, 3], TurnOrder())[1] == [*ready(7, 8, 9), Late(sequence=3)]
 
 
-def test_a_gap_is_given_up_when_what_waits_behind_it_has_waited_too_long() -> None:
+def test_a_sequence_is_given_up_when_a_later_one_has_waited_too_long() -> None:
     order = TurnOrder.starting_at(0, patience=3, wait_seconds=10.0)
     order, _ = order.add(0, now=0.0)
     order, _ = order.add(2, now=5.0)
@@ -135,21 +135,21 @@ def test_a_gap_is_given_up_when_what_waits_behind_it_has_waited_too_long() -> No
     assert list(order.expire(now=18.0)[1]) == [Missing(first=3, last=3), *ready(4)]
 
 
-def test_what_arrives_after_a_forgotten_hole_is_late_and_never_dropped() -> None:
+def test_a_sequence_of_a_hole_that_is_no_longer_stored_is_late_and_not_dropped() -> None:
     order, _ = offered(range(0, 6000, 2), TurnOrder.starting_at(0, patience=1))
 
     assert len(order.missing) == 1024
     assert order.add(1)[1] == (Late(sequence=1),)
 
 
-def test_nothing_new_is_taken_after_the_end() -> None:
+def test_no_new_sequence_is_accepted_after_the_end() -> None:
     order, _ = offered([0, 1])[0].end()
 
     assert order.classify(2) == "ended"
     assert order.add(2) == (order, ())
 
 
-def test_what_was_given_up_may_arrive_after_the_end() -> None:
+def test_a_sequence_that_was_given_up_may_arrive_after_the_end() -> None:
     order, _ = offered([0, 2])[0].end()
 
     assert order.add(1)[1] == (Late(sequence=1),)

@@ -164,10 +164,10 @@ def test_a_fresh_process_without_a_media_library_continues_to_the_same_bytes() -
         later, caused = advance(later, one, POLICIES)
         rest += caused
 
-    told = {"state": state.to_json(), "events": [dump_event(event) for event in rest]}
+    result = {"state": state.to_json(), "events": [dump_event(event) for event in rest]}
     run = subprocess.run(
         [sys.executable, "-c", CONTINUE],
-        input=json.dumps(told),
+        input=json.dumps(result),
         capture_output=True,
         text=True,
         check=True,

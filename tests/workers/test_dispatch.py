@@ -455,7 +455,7 @@ def test_a_segment_over_the_bound_goes_alone() -> None:
     assert dispatch.admits(large)
 
 
-def test_workers_pause_while_nobody_takes_their_results() -> None:
+def test_workers_pause_while_their_results_are_not_taken() -> None:
     dispatch = dispatch_of(scripted(windows=2), bounds=Bounds(workers=1, progress_ready=2))
     lease = take(dispatch)
 
