@@ -284,8 +284,8 @@ def test_a_window_whose_bursts_kill_twice_is_quarantined_and_the_file_continues(
 
 
 def test_a_death_while_the_window_before_is_scored_does_not_quarantine_that_one() -> None:
-    """The child works ahead and dies at window 1 while the bursts of window 0 are requested; the next
-    one does not work ahead, so the death is attributed to window 1."""
+    """The child works ahead and dies at window 1 while the bursts of window 0 are requested; the
+    next one does not work ahead, so the death is attributed to window 1."""
     sandbox = FakeSandbox(deaths={(0, "burst"): 1, (1, "window"): 2})
 
     assert results_of(work(sandbox)) == [0, "decoder_died", 2]
