@@ -93,8 +93,8 @@ def gpu() -> Provider:
     ``FAIL_WITHOUT_GPU=1`` says that there is one."""
     try:
         open_session(IDENTITY, provider="cuda", name="probe")
-    except SetupError as why:
+    except SetupError as error:
         if os.environ.get("FAIL_WITHOUT_GPU") == "1":
-            pytest.fail(str(why))
-        pytest.skip(str(why))
+            pytest.fail(str(error))
+        pytest.skip(str(error))
     return "cuda"

@@ -18,7 +18,7 @@ NOUNS = [
     "scanner.stream.inputs",
     "scanner.stream.order",
     "scanner.stream.state",
-    "scanner.records",
+    "scanner.records.recording",
     "scanner.report.lines",
     "scanner.media.sniff",
     "workers.dispatch",

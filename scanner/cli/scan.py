@@ -26,7 +26,7 @@ from scanner.cli.status import Status
 from scanner.compose import compose, open_scan
 from scanner.errors import SetupError
 from scanner.pipeline.scan import PathFailed, ScanEvent
-from scanner.records import record_line
+from scanner.records.recording import record_line
 from scanner.report.lines import ErrorLine, Line, SummaryLine, dumps
 from scanner.sources.paths import read_sources
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from scanner.records import input_of, read_record
+from scanner.records.recording import input_of, read_record
 from scanner.report.lines import FrameLine, GapLine, Line, SummaryLine, exact, exact_at
 from scanner.risk.coverage import BETWEEN
 from scanner.risk.incident import Closed, Incident

@@ -1,7 +1,7 @@
 """Events: what folding a stream's input causes, exact and in order.
 
 Lines, reports and clips are made from events. Every input causes an event that contains it, so that
-``scanner.records.input_of`` can return the input; the other events follow from it.
+``scanner.records.recording.input_of`` can return the input; the other events follow from it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from samples.facts import SampleFile
 from scanner.compose import compose, local_runner
 from scanner.errors import DamagedError, FormatError, QuarantinedError
 from scanner.pipeline.scan import PathFailed, scan
-from scanner.records import dump_event, input_of, load_event, read_record, record_line
+from scanner.records.events import dump_event, load_event
+from scanner.records.recording import input_of, read_record, record_line
 from scanner.risk.methods import METHODS
 from scanner.risk.observation import Signal
 from scanner.risk.policy import Policies
@@ -131,7 +132,8 @@ def test_a_stream_continues_from_the_checkpoint_after_any_input(
 
 CONTINUE = """
 import json, sys
-from scanner.records import dump_event, input_of, load_event
+from scanner.records.events import dump_event, load_event
+from scanner.records.recording import input_of
 from scanner.risk.policy import Policies, Policy
 from scanner.stream.advance import advance
 from scanner.stream.state import StreamState

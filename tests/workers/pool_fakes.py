@@ -22,7 +22,7 @@ from scanner.errors import DamagedError, DecoderDiedError
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, StreamWorker
-from scanner.records import record_line
+from scanner.records.recording import record_line
 from scanner.risk.policy import Policies, Policy
 from scanner.scoring.options import Reuse
 from scanner.scoring.scorer import Scorer

@@ -11,7 +11,7 @@ import pytest
 from scanner.compose import Program, compose, event_lines, local_runner, worker_parts
 from scanner.pipeline.replay import fold, inputs_of_lines, inputs_of_record
 from scanner.pipeline.scan import PathFailed, ScanEvent, scan
-from scanner.records import record_line
+from scanner.records.recording import record_line
 from scanner.report.lines import dumps, read_lines
 from scanner.risk.incident import Closed, Incident
 from scanner.settings.sections import ModelSettings, Settings
