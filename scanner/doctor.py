@@ -42,7 +42,6 @@ PACKAGES: Final = (
     "pydantic-settings",
     "ray",
     "httpx",
-    "m3u8",
     "jinja2",
     "rich",
     "typer",

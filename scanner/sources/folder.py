@@ -29,19 +29,35 @@ class Folder:
         self._limits = limits
 
     def resolve(self, name: str, *, base: str) -> str:
-        """Return the real path of a file, links followed, if it lies in the folder."""
+        """Return the real path of a file, links followed, if it lies in the folder.
+
+        A file that is called just like the name is meant, whatever ``#``, ``?`` and ``%`` are in
+        it; otherwise the name is a URL, whose query and fragment do not count.
+        """
         if _SCHEME.match(name) or name.startswith("//"):
             raise RefusedError(
                 f"{base}: names {name!r}, a playlist on disk may only name files of its own folder"
             )
-        path = Path(unquote(urlsplit(name).path))
-        try:
-            real = (Path(base).parent / path).resolve()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise RefusedError(f"{base}: names {name!r}, not a file name: {error}") from error
-        if ".." in path.parts or not real.is_relative_to(self._root):
+        for spelling in (name, unquote(name)):
+            real = self._real_path(spelling, base)
+            if real is not None and real.exists():
+                return str(real)
+        real = self._real_path(unquote(urlsplit(name).path), base)
+        if real is None:
             raise RefusedError(f"{base}: names {name!r}, which lies outside of its own folder")
         return str(real)
+
+    def _real_path(self, name: str, base: str) -> Path | None:
+        """Return the real path of a name that is spelled as files are; ``None`` if it is outside
+        of the folder, or no file can have it."""
+        path = Path(name)
+        try:
+            real = (Path(base).parent / path).resolve()
+        except (OSError, ValueError, RuntimeError):
+            return None
+        if ".." in path.parts or not real.is_relative_to(self._root):
+            return None
+        return real
 
     def redact(self, location: str) -> str:
         """Return the path as it is."""

@@ -25,12 +25,13 @@ class FetchLimits:
     attempts: int = 3
     """Attempts of one request before it counts as failed."""
     stale_seconds: float = 60.0
-    """Longest time in which a live playlist may not grow."""
+    """Longest time without a usable answer: a stream without a segment for longer is given up."""
     stream_seconds: float = 24 * 3600.0
     """Longest duration of a whole stream, from the first request of its playlist to its last
     segment."""
     variant_height: int = 1080
-    """Of a master playlist, the variant with the highest bandwidth that is not taller is used."""
+    """Of a master playlist, the variant whose shorter edge is nearest to this, and not above it, is
+    used."""
     concurrent_sources: int = 16
     """Number of URLs that are followed at the same time; further ones wait until one has ended."""
 

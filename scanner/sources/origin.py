@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -30,6 +31,9 @@ __all__ = ["Origin"]
 _MAX_REDIRECTS = 3
 _FIRST_PAUSE_SECONDS = 0.5
 """Pause before the second attempt of a request; each further pause is twice as long."""
+_STRAY = re.compile(r"#|%(?![0-9A-Fa-f]{2})")
+"""What names contain and URLs cannot: encoders number their segments with ``#``."""
+_GZIP, _IDENTITY = frozenset({"gzip", "x-gzip"}), frozenset({"", "identity"})
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
 
 
@@ -72,8 +76,8 @@ class Origin:
         self.close()
 
     def resolve(self, name: str, *, base: str) -> str:
-        """Return the absolute URL, if it is at this origin."""
-        return str(self._allowed_url(httpx.URL(base), name))
+        """Return the absolute URL, if it is at this origin; ``#`` is part of the name."""
+        return str(self._allowed_url(httpx.URL(base), _STRAY.sub(_quote, name)))
 
     def redact(self, location: str) -> str:
         """Return the URL without password and query."""
@@ -133,7 +137,7 @@ class Origin:
         shown = redact_url(str(response.url))
         first, last = _slice_of_body(response, span, shown)
         body = bytearray()
-        for part in response.iter_raw():
+        for part in _unpacked(response, most + 1, shown):
             body += part
             if len(body) > most:
                 raise LimitError(f"{shown}: over {most} bytes", kind="limit_bytes")
@@ -145,6 +149,8 @@ class Origin:
                 break
         if last is not None and len(body) < last:
             raise DamagedError(f"{shown}: ends before byte {last} of its range")
+        if not body:
+            raise TransientError(f"{shown}: the server answers with an empty body")
         return bytes(body[first:last])
 
     def _allowed_url(self, base: httpx.URL, name: str) -> httpx.URL:
@@ -158,13 +164,34 @@ class Origin:
         return url
 
 
+def _quote(stray: re.Match[str]) -> str:
+    return f"%{ord(stray[0][0]):02X}{stray[0][1:]}"
+
+
+def _unpacked(response: httpx.Response, most: int, shown: str) -> Iterator[bytes]:
+    """Yield the parts of the body, unpacked where the server sends gzip whatever was requested;
+    no more than ``most`` bytes of one part, since few bytes unpack to many."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in _IDENTITY:
+        yield from response.iter_raw()
+        return
+    if encoding not in _GZIP:
+        raise DamagedError(f"{shown}: Content-Encoding {encoding!r}, gzip or none is wanted")
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        for part in response.iter_raw():
+            yield unpacker.decompress(part, most)  # what is beyond is over the caller's limit
+    except zlib.error as error:
+        raise DamagedError(f"{shown}: its gzip body cannot be unpacked") from error
+    if not unpacker.eof:
+        raise TransientError(f"{shown}: its gzip body is cut short")
+
+
 def _slice_of_body(
     response: httpx.Response, span: ByteRange | None, shown: str
 ) -> tuple[int, int | None]:
     """Return the slice of the body that was requested: a server may respond with the range or with
     the whole file."""
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise DamagedError(f"{shown}: compressed, which was not requested")
     if span is None:
         return 0, None
     if response.status_code != httpx.codes.PARTIAL_CONTENT:

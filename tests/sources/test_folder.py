@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -107,6 +108,43 @@ def test_names_are_decoded_and_queries_dropped(tmp_path: Path) -> None:
     assert segment.source == tmp_path / "an odd name.ts"
 
 
+@pytest.mark.parametrize(
+    "name", ["take#1.ts", "100%.ts", "what?.ts", "an%20odd name.ts", "10:30.ts"]
+)
+def test_a_file_that_is_called_just_like_the_name_is_meant(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"media")
+
+    (segment,) = read(write(tmp_path, "#EXTINF:4,", name))
+
+    assert segment.source == tmp_path / name
+
+
+def test_a_variant_that_cannot_be_had_falls_back_to_the_next(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_bytes(b"media")
+    write(tmp_path, "#EXTINF:4,", "a.ts", name="low.m3u8")
+    master = write(
+        tmp_path,
+        *("#EXT-X-STREAM-INF:BANDWIDTH=9,RESOLUTION=1280x720", "gone.m3u8"),
+        *("#EXT-X-STREAM-INF:BANDWIDTH=1,RESOLUTION=640x360", "low.m3u8"),
+    )
+
+    (segment,) = read(master)
+
+    assert segment.source == tmp_path / "a.ts"
+
+
+def test_a_compressed_playlist_is_unpacked_within_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_bytes(b"media")
+    path = write(tmp_path, "#EXTINF:4,", "a.ts")
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+    assert len(read(path)) == 1
+
+    path.write_bytes(gzip.compress(path.read_bytes() + b"#EXTM3U" + b"\n" * 5_000_000))
+    with pytest.raises((LimitError, FormatError)):
+        read(path)
+
+
 def test_the_best_variant_that_is_not_too_tall_is_followed(tmp_path: Path) -> None:
     (tmp_path / "mid").mkdir()
     (tmp_path / "mid" / "a.ts").write_bytes(b"media")
@@ -198,7 +236,7 @@ def test_another_format_and_a_broken_playlist_are_different_errors(tmp_path: Pat
 
     with pytest.raises(FormatError, match="not a playlist"):
         read(tmp_path / "text.m3u8")
-    with pytest.raises(DamagedError, match="not a readable playlist"):
+    with pytest.raises(DamagedError, match=r'line 2: EXTINF "four,", a number of seconds'):
         read(write(tmp_path, "#EXTINF:four,", "a.ts"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -254,15 +255,30 @@ def test_a_segment_that_cannot_be_read_is_only_missing(server: Server, clock: Fa
     ]
 
 
-def test_a_stream_is_given_up_when_consecutive_segments_cannot_be_read(
+def test_segments_that_cannot_be_read_are_missing_and_the_later_ones_are_read(
     server: Server, clock: FakeClock
 ) -> None:
     names = [f"{number}.ts" for number in range(9)]
-    server.pages |= {f"/live/{name}": Answer(status=500) for name in names}
-    server.pages["/live/index.m3u8"] = playlist(*entries(*names))
+    server.pages |= {f"/live/{name}": Answer(status=500) for name in names[:8]}
+    server.pages |= {"/live/8.ts": Answer(b"8"), "/live/index.m3u8": playlist(*entries(*names))}
 
-    with pytest.raises(TransientError, match=r"2\.ts: the server answers 500"):
-        read(server, clock)
+    assert [segment.source for segment in read(server, clock)] == [None] * 8 + [b"8"]
+
+
+def test_a_stream_that_is_given_up_yields_what_it_listed_as_missing(
+    server: Server, clock: FakeClock
+) -> None:
+    names = [f"{number}.ts" for number in range(100)]
+    server.pages |= {f"/live/{name}": Answer(status=500) for name in names[1:]}
+    server.pages |= {"/live/0.ts": Answer(b"0"), "/live/index.m3u8": playlist(*entries(*names))}
+    segments: list[PlaylistSegment] = []
+
+    with pytest.raises(TransientError, match=r"no new segment for 6\d s .*the server answers 500"):
+        segments.extend(follow_playlist(f"{server.origin}/live/index.m3u8", clock=clock.wall_clock))
+
+    assert [segment.sequence for segment in segments] == [*range(100)]
+    assert {segment.duration for segment in segments} == {4}
+    assert segments[-1].problem is None
 
 
 def test_a_server_that_keeps_failing_is_a_transient_error(server: Server, clock: FakeClock) -> None:
@@ -304,10 +320,39 @@ def test_a_response_that_is_too_long_is_not_read_to_its_end(
     assert "a.ts: over 1000 bytes" in str(segment.problem)
 
 
-def test_a_compressed_response_is_not_unpacked(server: Server, clock: FakeClock) -> None:
-    server.pages["/live/index.m3u8"] = Answer(b"bomb", headers={"Content-Encoding": "gzip"})
+def test_a_server_that_always_sends_gzip_is_read(server: Server, clock: FakeClock) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    text = playlist(*entries("a.ts")).body
+    server.pages |= {
+        "/live/index.m3u8": Answer(gzip.compress(text), headers=packed),
+        "/live/a.ts": Answer(gzip.compress(b"a" * 500), headers=packed),
+    }
 
-    with pytest.raises(DamagedError, match="compressed"):
+    (segment,) = read(server, clock)
+
+    assert segment.source == b"a" * 500
+
+
+def test_a_compressed_response_is_unpacked_up_to_its_limit(
+    server: Server, clock: FakeClock
+) -> None:
+    bomb = Answer(gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"})
+    server.pages |= {"/live/index.m3u8": playlist(*entries("a.ts")), "/live/a.ts": bomb}
+
+    (segment,) = read(server, clock, FetchLimits(segment_bytes=1000))
+
+    assert isinstance(segment.problem, LimitError)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"), [("gzip", "cannot be unpacked"), ("br", "gzip or none is wanted")]
+)
+def test_a_compressed_response_that_cannot_be_unpacked_is_damage(
+    encoding: str, message: str, server: Server, clock: FakeClock
+) -> None:
+    server.pages["/live/index.m3u8"] = Answer(b"bomb", headers={"Content-Encoding": encoding})
+
+    with pytest.raises(DamagedError, match=message):
         read(server, clock)
 
 

@@ -86,6 +86,7 @@ def test_a_segment_that_is_gone_is_missing_and_not_an_error(tmp_path: Path) -> N
 
     lost, arrived = segments
     assert isinstance(lost, SegmentLost)
+    assert (lost.duration, lost.discontinuity) == (4, False)
     assert (lost.key.sequence, lost.error) == (0, None)
     assert isinstance(arrived, SegmentArrived)
     assert arrived.segment.key.sequence == 1

@@ -3,12 +3,15 @@ errors."""
 
 from __future__ import annotations
 
+import logging
 import string
+from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.errors import InputError
+from scanner.errors import DamagedError, InputError
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import MasterPlaylist, MediaPlaylist, parse_playlist
 
@@ -113,3 +116,137 @@ def test_an_unbalanced_line_is_read_in_little_time() -> None:
     parsed = parse_or_error(f"#EXTM3U\n{line}\na.m3u8".encode())
 
     assert isinstance(parsed, MasterPlaylist | InputError)
+
+
+def read_media(*lines: str, location: str = "") -> MediaPlaylist:
+    text = "\n".join(["#EXTM3U", *lines])
+    parsed = parse_playlist(text.encode(), FetchLimits(), name="x", location=location)
+    assert isinstance(parsed, MediaPlaylist)
+    return parsed
+
+
+def read_master(*offers: str, edge: int = 1080) -> list[str]:
+    """Return the variants by their attributes, the one to follow first."""
+    text = "".join(f"#EXT-X-STREAM-INF:{offer}\n{n}\n" for n, offer in enumerate(offers))
+    parsed = parse_playlist(f"#EXTM3U\n{text}".encode(), FetchLimits(), name="x")
+    assert isinstance(parsed, MasterPlaylist)
+    return [offers[int(variant.uri)] for variant in parsed.ranked(edge)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#EXT-X-TARGETDURATION:2.5",
+        "#EXT-X-TARGETDURATION:two",
+        "#EXT-X-VERSION:x",
+        "#EXT-X-PROGRAM-DATE-TIME:yesterday",
+        "#EXT-X-DATERANGE:ID=1,DURATION=x",
+        "#EXT-X-BITRATE:fast",
+        "#EXT-X-DISCONTINUITY-SEQUENCE:one",
+        "#EXT-X-START:TIME-OFFSET=now",
+        "#EXT-X-PART:DURATION=x",
+        '#EXT-X-DEFINE:IMPORT="unused"',
+        "#EXT-X-KEY:",
+        "#EXT-X-SOMETHING-NEW:x",
+        "# a comment",
+    ],
+)
+def test_a_bad_value_that_is_not_needed_is_ignored(line: str) -> None:
+    parsed = read_media(line, "#EXTINF:2,", "a.ts")
+
+    assert [entry.media.uri for entry in parsed.entries] == ["a.ts"]
+
+
+def test_a_value_that_is_ignored_is_noted_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        read_media("#EXT-X-TARGETDURATION:two", "#EXTINF:2,", "a.ts")
+
+    (record,) = (one for one in caplog.records if "ignored" in one.message)
+    assert (record.__dict__["line"], record.__dict__["value"]) == (2, "two")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("-1,live", "0"), ("-1", "0"), (" 2.5 ,title", "2.5"), ("4.", "4")]
+)
+def test_durations_are_read_as_players_read_them(text: str, seconds: str) -> None:
+    (entry,) = read_media(f"#EXTINF:{text}", "a.ts").entries
+
+    assert entry.duration == Fraction(seconds)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("#EXT-X-MEDIA-SEQUENCE:x", 'x: line 2: EXT-X-MEDIA-SEQUENCE "x", a whole number from 0'),
+        ("#EXTINF:four,", 'x: line 2: EXTINF "four,", a number of seconds up to 86400 is wanted'),
+        ("#EXT-X-BYTERANGE:@", 'x: line 2: EXT-X-BYTERANGE "@", LENGTH or LENGTH@START in bytes'),
+        ("#EXT-X-MAP:A=1", 'x: line 2: EXT-X-MAP "A=1", URI of the init segment is wanted'),
+        ("#EXT-X-KEY:METHOD=AES-128", 'x: line 2: EXT-X-KEY "METHOD=AES-128": segment 0 is'),
+    ],
+)
+def test_an_error_names_line_tag_value_and_what_is_wanted(line: str, message: str) -> None:
+    parsed = parse_or_error(f"#EXTM3U\n{line}\n#EXTINF:2,\na.ts\n".encode())
+
+    assert isinstance(parsed, InputError)
+    assert str(parsed).startswith(message)
+
+
+def test_variables_are_substituted_in_names_and_quoted_values() -> None:
+    parsed = read_media(
+        '#EXT-X-DEFINE:NAME="dir",VALUE="hd/1"',
+        '#EXT-X-DEFINE:QUERYPARAM="token"',
+        '#EXT-X-MAP:URI="{$dir}/init.mp4"',
+        "#EXTINF:2,",
+        "{$dir}/a.ts?t={$token}",
+        location="http://x/index.m3u8?token=7",
+    )
+
+    (entry,) = parsed.entries
+    assert entry.media.uri == "hd/1/a.ts?t=7"
+    assert entry.init is not None
+    assert entry.init.uri == "hd/1/init.mp4"
+
+
+def test_variables_of_a_master_playlist_are_imported_and_unknown_ones_are_errors() -> None:
+    text = b'#EXTM3U\n#EXT-X-DEFINE:IMPORT="dir"\n#EXTINF:2,\n{$dir}.ts\n'
+
+    parsed = parse_playlist(text, FetchLimits(), name="x", imported={"dir": "a"})
+
+    assert isinstance(parsed, MediaPlaylist)
+    assert parsed.entries[0].media.uri == "a.ts"
+    with pytest.raises(DamagedError, match=r"line 4: .*a definition of the variable dir"):
+        parse_playlist(text, FetchLimits(), name="x")
+
+
+def test_discontinuities_are_counted_from_their_sequence() -> None:
+    parsed = read_media(
+        *("#EXT-X-DISCONTINUITY-SEQUENCE:3", "#EXTINF:2,", "a.ts"),
+        *("#EXT-X-DISCONTINUITY", "#EXTINF:2,", "b.ts"),
+    )
+
+    assert [entry.discontinuity_sequence for entry in parsed.entries] == [3, 4]
+
+
+AUDIO = 'BANDWIDTH=900,CODECS="mp4a.40.2"'
+
+
+@pytest.mark.parametrize(
+    ("offers", "chosen"),
+    [
+        ([AUDIO, "BANDWIDTH=1,RESOLUTION=1080x1920"], 1),
+        ([AUDIO, "BANDWIDTH=1"], 1),
+        ([AUDIO, 'BANDWIDTH=1,CODECS="avc1.64002a,mp4a.40.2"'], 1),
+        ([AUDIO, "BANDWIDTH=1,RESOLUTION=3840x2160"], 1),
+        ([AUDIO], 0),
+        (["BANDWIDTH=9,RESOLUTION=2160x3840", "BANDWIDTH=1,RESOLUTION=1080x1920"], 1),
+        (["BANDWIDTH=9,RESOLUTION=4320x7680", "BANDWIDTH=1,RESOLUTION=2160x3840"], 1),
+        (["BANDWIDTH=9,RESOLUTION=1280x720", "BANDWIDTH=1,RESOLUTION=1920x1080"], 1),
+        (["BANDWIDTH=9", "BANDWIDTH=1,RESOLUTION=640x360"], 1),
+        (["BANDWIDTH=9,RESOLUTION=x", "BANDWIDTH=1,RESOLUTION=640x360"], 1),
+        (["BANDWIDTH=x,RESOLUTION=640x360", "BANDWIDTH=1,RESOLUTION=640x360"], 1),
+    ],
+)
+def test_the_variant_with_pictures_nearest_to_the_wanted_shorter_edge_is_first(
+    offers: list[str], chosen: int
+) -> None:
+    assert read_master(*offers)[0] == offers[chosen]

@@ -12,9 +12,10 @@ from scanner.risk.incident import Closed, Opened, Reason
 from scanner.risk.observation import Signal
 from scanner.risk.policy import Policies
 from scanner.stream.advance import advance
-from scanner.stream.inputs import EndTurn, MissingTurn, SignalTurn, StallTurn
+from scanner.stream.events import GapFound, SegmentScored, StreamFinished
+from scanner.stream.inputs import EndTurn, LostTurn, MissingTurn, SignalTurn, StallTurn
 from scanner.stream.state import StreamState
-from scanner.types import Medium
+from scanner.types import Medium, SegmentKey, Span
 from tests.stream.build import FIRE, POLICIES, STREAM, failed, fold_to_end, lines, segment
 
 ON_CAMERA = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], when=frozenset({Medium.CAMERA}))})
@@ -54,6 +55,44 @@ def test_a_missing_segment_is_a_gap_and_lowers_coverage() -> None:
     (gap,), (summary,) = lines(events, GapLine), lines(events, SummaryLine)
     assert (gap.start, gap.end, gap.reason) == (4.0, 8.0, "missing")
     assert (summary.duration, summary.coverage) == (12.0, 8 / 12)
+
+
+def test_many_lost_segments_at_the_end_are_a_gap_of_their_declared_length() -> None:
+    seen = [segment(n, {0: 0.1}, seconds=2) for n in range(5)]
+    lost = [
+        LostTurn(key=SegmentKey(stream_id=STREAM, sequence=n), duration=Fraction(2))
+        for n in range(5, 20)
+    ]
+
+    events = fold_to_end(*seen, *lost)
+
+    (gap,) = (event for event in events if isinstance(event, GapFound))
+    (finished,) = (event for event in events if isinstance(event, StreamFinished))
+    assert gap.span == Span(start=Fraction(10), end=Fraction(40))
+    assert finished.summary is not None
+    assert (finished.summary.duration, finished.summary.coverage) == (40, 0.25)
+
+
+def test_the_discontinuity_of_a_lost_segment_does_not_move_later_times() -> None:
+    key = SegmentKey(stream_id=STREAM, sequence=2)
+    before = [segment(n, {0: 0.1}, seconds=2) for n in range(2)]
+    advert = [segment(n, {0: 0.1}, seconds=2, first_pts=(60 + 2 * n) * 90_000) for n in (3, 4)]
+    lost = LostTurn(key=key, duration=Fraction(2), discontinuity=True)
+
+    events = fold_to_end(*before, lost, *advert)
+
+    scored = [event.offset for event in events if isinstance(event, SegmentScored)]
+    gaps = [event.span for event in events if isinstance(event, GapFound)]
+    assert scored == [0, 2, 6, 8]
+    assert gaps == [Span(start=Fraction(4), end=Fraction(6))]
+
+
+def test_a_segment_that_cannot_be_decoded_keeps_its_declared_length_and_discontinuity() -> None:
+    torn = replace(failed(1, DamagedError("s: torn")), duration=Fraction(7), discontinuity=True)
+
+    events = fold_to_end(segment(0, {0: 0.1}), torn, segment(2, {0: 0.1}, first_pts=0))
+
+    assert [event.offset for event in events if isinstance(event, SegmentScored)] == [0, 11]
 
 
 def test_a_damaged_segment_is_an_error_and_an_undecodable_gap() -> None:
