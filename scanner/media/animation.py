@@ -158,14 +158,17 @@ def decode_animation(
             picks = (0, starts[after - 1])
         for number in range(first, after):
             intact = canvas.draw(frames[number])
-            if index >= request.first_window and starts[number] in picks:
+            if index < request.first_window or starts[number] not in picks:
+                continue
+            if not intact:
+                window.add_missing((starts[number],))
+            else:
                 images = scaler.images(canvas.frame(), size, UPRIGHT)
                 window.add_sample(
                     starts[number],
                     images,
                     pts=starts[number],
                     keyframe=number == 0,
-                    intact=intact,
                 )
         if index >= request.first_window:
             yield window.finish(info, last=after == len(frames))

@@ -1,7 +1,8 @@
 """One window while it grows: its time, its samples, and what could not be decoded. Pure.
 
-A window records marks, one at each sampled or missing frame. A mark holds up to the next one, and
-the stretches that are not visible become the window's ``undecodable`` spans:
+A window records marks, one at each sampled or missing frame; a damaged frame counts as missing. A
+mark holds up to the next one, and the stretches that are not visible become the window's
+``undecodable`` spans:
 
     marks       visible      missing   missing      visible           end of the window
                 |------------|---------|------------|-----------------|
@@ -71,9 +72,8 @@ class Window:
         *,
         pts: int,
         keyframe: bool,
-        intact: bool,
     ) -> None:
-        """Add one sample, intact or damaged.
+        """Add one sample.
 
         Raises:
             LimitError: ``limit_frames``.
@@ -83,13 +83,14 @@ class Window:
                 f"{self.name}: window {self.index} has more than {self.max_frames} samples",
                 kind="limit_frames",
             )
-        self.marks.append(VisibilityMark(ticks, intact))
+        self.marks.append(VisibilityMark(ticks, True))
         self.samples.append(
             Sample(at=self.to_seconds(ticks), pts=pts, keyframe=keyframe, images=images)
         )
 
     def add_missing(self, frames: Iterable[int]) -> None:
-        """Record that the frames that begin at those ticks could not be decoded."""
+        """Record that the frames that begin at those ticks could not be decoded, or only with
+        damage."""
         self.marks.extend(VisibilityMark(ticks, False) for ticks in frames)
 
     def add_missing_end(self, ticks: int) -> None:

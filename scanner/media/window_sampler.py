@@ -214,15 +214,21 @@ class WindowSampler:
         return anchors, [ticks for ticks in frames if anchors and ticks >= anchors[0]]
 
     def _collect(self, frames: Iterator[WantedFrame], window: Window) -> None:
-        """Make a sample of each frame, unless the window is decoded only for the next one."""
+        """Make a sample of each intact frame, unless the window is decoded only for the next one.
+
+        A frame that the decoder marks as corrupt or has concealed shows what it made up.
+        """
         for ticks, frame in frames:
-            if self._is_requested(window):
+            if not self._is_requested(window):
+                continue
+            if frame.is_corrupt:
+                window.add_missing((ticks,))
+            else:
                 window.add_sample(
                     ticks,
                     self._converter.convert(frame),
                     pts=window.to_pts(ticks, self._epoch),
                     keyframe=ticks in self._keyframes,
-                    intact=not frame.is_corrupt,
                 )
 
     def _may_need_second_sample(self, gop: Gop, window: Window) -> bool:
