@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from io import BytesIO
 from typing import BinaryIO
 
 from av.error import FFmpegError
 
-from scanner.errors import FormatError, LimitError, NoVideoError
+from scanner.errors import LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
 from scanner.media.gops import GopRule, VideoPacket, assemble_gops
-from scanner.media.header import read_header
+from scanner.media.header import PictureHeader, read_header
 from scanner.media.limits import MediaLimits
 from scanner.media.open import (
     WRAP_BITS,
@@ -27,7 +28,7 @@ from scanner.media.packet_facts import PacketInspector
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
-from scanner.media.sniff import Container
+from scanner.media.sniff import Container, find_jpeg
 from scanner.media.timeline import Timeline
 from scanner.media.transport_stream import measure_later_tracks
 from scanner.media.window_sampler import WindowSampler, WindowWithBursts
@@ -70,8 +71,14 @@ def decode_windows_with_bursts(
     whole = prepend_init(source, init)
     kind = sniff_source(whole, name)
     if kind.is_picture:
-        yield from ((window, _no_bursts) for window in _decode_picture(whole, kind, request, name))
-        return
+        data = _read_picture(whole, kind, limits, name)
+        header = read_header(data, kind, name)
+        check_pixels(header.width, header.height, limits, name)
+        if not header.animated:
+            windows = _decode_picture(data, kind, header, request, name)
+            yield from ((window, _no_bursts) for window in windows)
+            return
+        whole, kind = BytesIO(data), Container.APNG
     with open_media(whole, kind, limits, name) as media:
         yield from _decode_track(media, whole, request)
 
@@ -81,23 +88,20 @@ def _no_bursts() -> Iterator[Sample]:
     return iter(())
 
 
-def _decode_picture(
-    source: BinaryIO, kind: Container, request: DecodeRequest, name: str
-) -> Iterator[DecodedWindow]:
-    limits = request.limits
+def _read_picture(source: BinaryIO, kind: Container, limits: MediaLimits, name: str) -> bytes:
+    """Return the bytes of a picture from its first own byte on."""
     data = source.read(limits.max_still_bytes + 1)
     if len(data) > limits.max_still_bytes:
         raise LimitError(
             f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture",
             kind="limit_bytes",
         )
-    header = read_header(data, kind, name)
-    check_pixels(header.width, header.height, limits, name)
-    if header.animated:
-        raise FormatError(
-            f"{name}: an animated PNG, of which only the first picture could be read; "
-            "animations are read from GIF and WebP"
-        )
+    return data[find_jpeg(data) or 0 :] if kind is Container.JPEG else data
+
+
+def _decode_picture(
+    data: bytes, kind: Container, header: PictureHeader, request: DecodeRequest, name: str
+) -> Iterator[DecodedWindow]:
     if kind is Container.WEBP and is_animated(data):
         return decode_animation(data, (header.width, header.height), request, name)
     return decode_picture(data, kind, header.turn, request, name)

@@ -29,7 +29,7 @@ class PictureHeader:
     height: int
     turn: Turn = UPRIGHT
     animated: bool = False
-    """True if it declares that more pictures follow the first one."""
+    """True if more pictures follow the first one."""
 
 
 def read_header(data: bytes, kind: Container, name: str) -> PictureHeader:
@@ -56,32 +56,54 @@ def iterate_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _read_jpeg(data: bytes) -> PictureHeader:
+    """Read segments up to the size; one with a wrong length is left at the next marker."""
     turn, at = UPRIGHT, 2
+    whole = at
     while True:
         while data[at] == 0xFF and data[at + 1] == 0xFF:
             at += 1
+        if data[at] != 0xFF or not _is_segment(data[at + 1]):
+            at = whole = _find_segment(data, whole + 2)
         marker, (size,) = data[at + 1], struct.unpack_from(">H", data, at + 2)
-        if data[at] != 0xFF or size < 2:
-            raise IndexError
         if 0xC0 <= marker <= 0xCF and marker not in _NO_PICTURE_STARTS:
             height, width = struct.unpack_from(">HH", data, at + 5)
             return PictureHeader(width=width, height=height, turn=turn)
         if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
             turn = _read_exif(data[at + 10 : at + 2 + size])
+        whole = at
         at += 2 + size
+        if size < 2 or at + 4 > len(data):
+            at = _find_segment(data, whole + 2)
+
+
+def _is_segment(marker: int) -> bool:
+    """Return whether a JPEG segment with a length begins with the marker."""
+    return 0xC0 <= marker <= 0xFE and not 0xD0 <= marker <= 0xD9
+
+
+def _find_segment(data: bytes, start: int) -> int:
+    """Return where the next segment may begin.
+
+    Raises:
+        IndexError: there is none.
+    """
+    while (start := data.find(b"\xff", start)) >= 0:
+        if _is_segment(data[start + 1]):
+            return start
+        start += 1
+    raise IndexError
 
 
 def _read_png(data: bytes) -> PictureHeader:
     width, height = struct.unpack_from(">II", data, 16)
-    turn, animated, at = UPRIGHT, False, 8
+    turn, frames, at = UPRIGHT, 0, 8
     while at + 8 <= len(data):
         (size,) = struct.unpack_from(">I", data, at)
-        if data[at + 4 : at + 8] == b"acTL":
-            animated = struct.unpack_from(">I", data, at + 8)[0] > 1
+        frames += data[at + 4 : at + 8] == b"fcTL"
         if data[at + 4 : at + 8] == b"eXIf":
             turn = _read_exif(data[at + 8 : at + 8 + size])
         at += 12 + size
-    return PictureHeader(width=width, height=height, turn=turn, animated=animated)
+    return PictureHeader(width=width, height=height, turn=turn, animated=frames > 1)
 
 
 def _read_webp(data: bytes) -> PictureHeader:

@@ -55,11 +55,12 @@ CODECS = frozenset(
         "mpeg4",
         "mjpeg",
         "gif",
+        "apng",
     }
 )
 """Decoders that may run, of the several hundred that are compiled in."""
 
-FORMATS = "mpegts,mov,mp4,matroska,webm,avi,flv,gif"
+FORMATS = "mpegts,mov,mp4,matroska,webm,avi,flv,gif,apng"
 """Demuxers that may run, in the form of FFmpeg's ``format_whitelist``."""
 WRAP_BITS: Mapping[str, int] = {Container.MPEGTS: 33, Container.FLV: 32}
 """Width of the counter, by demuxer, of containers whose clock runs on from before the source."""

@@ -5,15 +5,19 @@ FFmpeg's own prober would accept a text as a playlist or a concat script and ope
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from scanner.errors import FormatError, NoVideoError
 
-__all__ = ["HEAD_BYTES", "Container", "find_transport_packets", "sniff"]
+__all__ = ["HEAD_BYTES", "Container", "find_jpeg", "find_transport_packets", "sniff"]
 
-HEAD_BYTES = 8192
-"""Bytes that ``sniff`` needs: forty transport packets, and the remains that a broken recorder may
-have left before them."""
+HEAD_BYTES = 16384
+"""Bytes that ``sniff`` needs: forty transport packets, and the noise that may come before them."""
+_MAX_NOISE = 8192
+"""Bytes of noise before the first transport packet that are skipped."""
+_MAX_JUNK = 4096
+"""Bytes of junk before a JPEG that are skipped."""
 
 _PACKET_SIZES = (188, 192, 204)
 """Bytes of a transport packet: plain, with a time code before it (Blu-ray), with error correction
@@ -53,6 +57,7 @@ class Container(StrEnum):
     GIF = "gif"
     JPEG = "mjpeg"
     PNG = "png"
+    APNG = "apng"
     WEBP = "webp"
 
     @property
@@ -82,6 +87,8 @@ def sniff(head: bytes) -> Container:
             return container
     if find_transport_packets(head) is not None:
         return Container.MPEGTS
+    if not head.startswith(_NOT_JUNK) and find_jpeg(head) is not None:
+        return Container.JPEG
     raise FormatError(
         f"begins with {head[:12]!r}, a media file is wanted "
         "(MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)"
@@ -97,6 +104,16 @@ _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", Container.PNG),
 )
 
+_NOT_JUNK = (b"ID3", b"%PDF", b"OggS", b"fLaC", b"PK", b"<", b"{", b"#", b"BM", b"II", b"MM")
+"""Beginnings of files of other kinds, which may contain a JPEG."""
+_JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc2\xc4\xdb\xe0-\xef\xfe]")
+
+
+def find_jpeg(head: bytes) -> int | None:
+    """Return where a JPEG begins within the first bytes of a file, or ``None``."""
+    found = _JPEG_START.search(head, 0, _MAX_JUNK + 4)
+    return None if found is None else found.start()
+
 
 def _sniff_riff(head: bytes) -> Container:
     if head[8:12] == b"WEBP":
@@ -107,13 +124,25 @@ def _sniff_riff(head: bytes) -> Container:
 
 
 def find_transport_packets(head: bytes) -> tuple[int, int] | None:
-    """Return where the first transport packet begins and how long each is, or ``None``."""
-    places = ((start, size) for size in _PACKET_SIZES for start in range(min(len(head), 2 * size)))
-    return next(((start, size) for start, size in places if _has_syncs(head, start, size)), None)
+    """Return where the first transport packet begins and how long each is, or ``None``.
+
+    Behind more than two packets of noise, more sync bytes in a row are needed.
+    """
+    for size in _PACKET_SIZES:
+        for start in range(min(len(head), 2 * size)):
+            if head[start] == _SYNC and _has_syncs(head, start, size, _MIN_SYNCS):
+                return start, size
+    for size in _PACKET_SIZES:
+        start = head.find(_SYNC, 2 * size)
+        while 0 <= start <= _MAX_NOISE:
+            if _has_syncs(head, start, size, _MAX_SYNCS):
+                return start, size
+            start = head.find(_SYNC, start + 1)
+    return None
 
 
-def _has_syncs(head: bytes, start: int, size: int) -> bool:
+def _has_syncs(head: bytes, start: int, size: int, least: int) -> bool:
     """Return whether every packet has a sync byte, at least three of them: tables and a picture
     need no fewer."""
     syncs = head[start::size][:_MAX_SYNCS]
-    return len(syncs) >= _MIN_SYNCS and syncs.count(_SYNC) == len(syncs)
+    return len(syncs) >= least and syncs.count(_SYNC) == len(syncs)

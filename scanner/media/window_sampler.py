@@ -43,6 +43,7 @@ __all__ = ["WindowSampler", "WindowWithBursts"]
 
 _USUAL_PIXELS = 1920 * 1080
 """Pixels of a frame as long as the decoder does not know how many there are."""
+_ANIMATIONS = (Container.GIF, Container.APNG)
 _CODEC_NAMES = {"libdav1d": "av1"}
 
 WindowWithBursts = tuple[DecodedWindow, Callable[[], Iterator[Sample]]]
@@ -178,7 +179,7 @@ class WindowSampler:
         """Return the function that makes the window's bursts; it keeps the packets and not the
         samples."""
         buffer = self._buffer
-        if buffer is None or info.still or self._media.kind is Container.GIF:
+        if buffer is None or info.still or self._media.kind in _ANIMATIONS:
             return lambda: iter(())
         window = replace(window, samples=[], marks=[])
         return BurstDecoder(
@@ -266,5 +267,5 @@ class WindowSampler:
             codec=_CODEC_NAMES.get(codec.name, codec.name),
             width=self._converter.size[0],
             height=self._converter.size[1],
-            still=single and (self._request.second_sample or self._media.kind is Container.GIF),
+            still=single and (self._request.second_sample or self._media.kind in _ANIMATIONS),
         )

@@ -9,7 +9,7 @@ from samples.videos import VIDEOS
 
 __all__ = ["EVENTFUL", "REFUSED", "STILL", "VIDEO"]
 
-REFUSED = ("avif", "png_moving", "mp4_mute", "ts_mute", "webm_mute", "mp4_too_many_tracks")
+REFUSED = ("avif", "mp4_mute", "ts_mute", "webm_mute", "mp4_too_many_tracks")
 """Samples without readable video."""
 VIDEO = (*(name for name in (*VIDEOS, *ODD) if name not in REFUSED), "gif_moving", "webp_moving")
 """Samples with more than one frame, or with a track that could have more."""

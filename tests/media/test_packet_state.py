@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from fractions import Fraction
 
 import av
@@ -10,6 +11,7 @@ import pytest
 
 from samples.broadcast import (
     encode_fields,
+    encode_flat,
     encode_intra_refresh,
     encode_parameter_sets_once,
     encode_resized_flv,
@@ -112,3 +114,13 @@ def test_a_segment_that_begins_at_a_recovery_point_is_seen_once_its_picture_is_c
     )
     assert window.samples[0].at == complete
     assert greys([window]) == pytest.approx([120] * len(window.samples), abs=8)
+
+
+@pytest.mark.parametrize("noise", [1003, 5000])
+def test_noise_before_the_first_transport_packet_is_skipped(noise: int) -> None:
+    data = encode_flat(seconds(*GREYS), container="mpegts", size=(160, 96), gop=25)
+
+    (window,) = decode_all(random.Random(noise).randbytes(noise) + data)
+
+    assert greys([window]) == pytest.approx(GREYS, abs=3)
+    assert window.unseen == ()

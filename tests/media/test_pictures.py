@@ -112,7 +112,7 @@ def test_a_truncated_picture_is_refused() -> None:
         decode_all(saved(quarters(), "PNG")[:40])
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_an_animation_is_a_video(kind: str) -> None:
     greys = (20, 120, 220, 70)
     first, *rest = [Image.new("RGB", (48, 32), (grey,) * 3) for grey in greys]
@@ -156,6 +156,22 @@ def test_frames_of_an_animation_are_drawn_over_each_other() -> None:
     assert np.allclose(
         corners(window.samples[1].images[SQUARE]), corners(np.asarray(black.convert("RGB"))), atol=3
     )
+
+
+@pytest.mark.parametrize("junk", [b"", b"HTTP/1.1 200 OK\r\n\r\n" * 20], ids=["", "junk"])
+@pytest.mark.parametrize(
+    "segment",
+    [b"", b"\xff\xee\0\0Adobe", b"\xff\xee\0\3Adobe\0d", b"\xff\xee\0\x08Adobe\0"],
+    ids=["none", "without_length", "too_short", "short"],
+)
+def test_a_jpeg_with_junk_or_a_broken_segment_is_read(junk: bytes, segment: bytes) -> None:
+    plain = saved(quarters(), "JPEG")
+
+    (window,) = decode_all(junk + plain[:2] + segment + plain[2:], specs=(SQUARE,))
+
+    (expected,) = decode_all(plain, specs=(SQUARE,))
+    assert window.info == expected.info
+    assert np.array_equal(window.samples[0].images[SQUARE], expected.samples[0].images[SQUARE])
 
 
 def test_an_animation_is_cut_into_windows() -> None:
