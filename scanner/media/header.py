@@ -82,13 +82,15 @@ def _is_segment(marker: int) -> bool:
 
 
 def _find_segment(data: bytes, start: int) -> int:
-    """Return where the next segment may begin.
+    """Return where the next segment begins that another one follows.
 
     Raises:
         IndexError: there is none.
     """
     while (start := data.find(b"\xff", start)) >= 0:
-        if _is_segment(data[start + 1]):
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4])
+        follows = data[end : end + 1] == b"\xff" and _is_segment(data[end + 1])
+        if _is_segment(data[start + 1]) and follows:
             return start
         start += 1
     raise IndexError
