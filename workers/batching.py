@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batching:
-    """When a batch is complete."""
+    """The conditions under which a batch is complete."""
 
     size: int = 32
     """Most items in a batch, where an item is one image."""

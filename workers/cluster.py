@@ -70,7 +70,7 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
     """
     if settings.address is not None:
         _check_reachable(settings.address)
-        with _environment(QUIET), _connected(settings.address):
+        with _environment(QUIET), _connect(settings.address):
             yield
         return
     remove_leftovers()
@@ -139,7 +139,7 @@ def _check_reachable(address: str) -> None:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[None]:
+def _connect(address: str) -> Iterator[None]:
     import ray
 
     try:

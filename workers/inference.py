@@ -171,9 +171,9 @@ class RemoteScorer:
         """Return the scores of the samples; only the arrays that the model takes travel."""
         if not batch:
             return []
-        return self._score_remotely(self._index, [self._trimmed(sample) for sample in batch])
+        return self._score_remotely(self._index, [self._trim(sample) for sample in batch])
 
-    def _trimmed(self, sample: Sample) -> Sample:
+    def _trim(self, sample: Sample) -> Sample:
         images = {spec: sample.images[spec] for spec in self._facts.inputs}
         return replace(sample, images=images)
 

@@ -19,7 +19,7 @@ from scanner.cli.models import models_app
 from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
-from scanner.cli.show import harmless
+from scanner.cli.show import sanitize
 from scanner.cli.status import Status
 from scanner.errors import ScannerError, SetupError
 
@@ -77,7 +77,7 @@ def _discard_output() -> None:
 
 def _print_error(message: str) -> int:
     Console(stderr=True, highlight=False).print(
-        "streamwarden: ", harmless(message), sep="", soft_wrap=True
+        "streamwarden: ", sanitize(message), sep="", soft_wrap=True
     )
     return Status.WRONG
 

@@ -20,7 +20,7 @@ from scanner.bench.document import BenchReport, to_document
 from scanner.bench.machine import read_machine
 from scanner.bench.measure import BenchPlan, BenchResult, Spread
 from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
-from scanner.cli.show import harmless, new_table
+from scanner.cli.show import new_table, sanitize
 from scanner.compose import compose, decode_request, load_configured_scorers
 from scanner.sandbox.sandbox import Sandbox
 from scanner.scoring.test_card import TestCard
@@ -217,7 +217,7 @@ def _table(report: BenchReport) -> Table:
 def _describe_input(video: BenchInput) -> str:
     info = video.info
     megabits = 8e-6 * video.size / video.seconds
-    name = "generated clip" if video.drawn else harmless(video.path.name).plain
+    name = "generated clip" if video.drawn else sanitize(video.path.name).plain
     return (
         f"{name}: {info.width}x{info.height} {info.codec} in {info.container},"
         f" {video.seconds:.1f} s, {megabits:.1f} Mb/s,"

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from scanner.cli.models_add import add_command
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import new_table, not_covered
+from scanner.cli.show import describe_uncovered, new_table
 from scanner.cli.status import Status
 from scanner.risk.policy import Policies
 from scanner.scoring.manifest import Manifest
@@ -51,7 +51,7 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
     Console().print(
         f"Without a model, and so never scored: {', '.join(missing.labels)}", style="dim"
     )
-    Console().print(not_covered(missing), style="dim")
+    Console().print(describe_uncovered(missing), style="dim")
 
 
 @models_app.command("check")

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from scanner.cli.models_recipe import ModelAddOptions
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import harmless, new_table
+from scanner.cli.show import new_table, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.model_import.add import AddedModel, add_model
@@ -269,7 +269,7 @@ def _write_added(added: AddedModel, notes: tuple[str, ...], *, as_json: bool) ->
         )
         return
     for line in (*_facts(added), *(f"note: {note}" for note in notes)):
-        Console().print(harmless(line), highlight=False)
+        Console().print(sanitize(line), highlight=False)
 
 
 def _facts(added: AddedModel) -> Iterator[str]:

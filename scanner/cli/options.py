@@ -42,7 +42,7 @@ Workers = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the program passes to its commands."""
+    """The context that the program passes to its commands."""
 
     runner_factory: RunnerFactory | None = None
     """Opens a runner for ``--workers``; None where the package ``workers`` is missing."""

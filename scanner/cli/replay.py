@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import harmless, new_table
+from scanner.cli.show import new_table, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.pipeline.replay import (
@@ -133,7 +133,7 @@ def _add(table: Table, change: str, incident: Incident) -> None:
     line = incident_line(incident.stream_id, incident)
     table.add_row(
         change,
-        harmless(line.path),
+        sanitize(line.path),
         ", ".join(line.labels),
         clock(line.start),
         clock(line.opened),

@@ -21,7 +21,7 @@ from scanner.cli.options import (
     settings_with,
     wants_json,
 )
-from scanner.cli.show import ScanDisplay, not_covered
+from scanner.cli.show import ScanDisplay, describe_uncovered
 from scanner.cli.status import Status
 from scanner.compose import compose, open_scan
 from scanner.errors import SetupError
@@ -179,7 +179,7 @@ def _print_json_lines(scanned: Iterable[EventLines], missing: Uncovered) -> Stat
         for line in lines:
             sys.stdout.write(dumps(line) + "\n")
             sys.stdout.flush()
-    Console(stderr=True).print(not_covered(missing), style="dim", soft_wrap=True)
+    Console(stderr=True).print(describe_uncovered(missing), style="dim", soft_wrap=True)
     return collector.status
 
 

@@ -19,7 +19,7 @@ from scanner.report.text import clock
 from scanner.risk.incident import Opened
 from scanner.taxonomy import Uncovered
 
-__all__ = ["ScanDisplay", "harmless", "new_table", "not_covered"]
+__all__ = ["ScanDisplay", "describe_uncovered", "new_table", "sanitize"]
 
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
 """The colour of each severity, 0 to 3."""
@@ -27,12 +27,12 @@ WELL_SEEN = 0.99
 """Coverage below which a path is highlighted."""
 
 
-def harmless(text: str) -> Text:
+def sanitize(text: str) -> Text:
     """Return text without characters that control a terminal or change the writing direction."""
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
-def not_covered(missing: Uncovered) -> str:
+def describe_uncovered(missing: Uncovered) -> str:
     """Return a sentence that names what no model covers, so that silence is not taken for safety,
     and one for each category that a known model would cover."""
     if not missing.labels:
@@ -100,7 +100,7 @@ class ScanDisplay:
             Text.assemble(
                 (f"opened  {incident.label}", SEVERITIES[incident.severity]),
                 f"  at {clock(float(opened.at))} of ",
-                harmless(path),
+                sanitize(path),
             )
         )
 
@@ -108,7 +108,7 @@ class ScanDisplay:
         match line:
             case FrameLine():
                 self._frames += 1
-                position = f"{clock(line.at)} of {harmless(line.path)}"
+                position = f"{clock(line.at)} of {sanitize(line.path)}"
                 self._describe(f"{self._frames} frames · {position}")
             case IncidentLine():
                 self.incidents.append(line)
@@ -119,7 +119,7 @@ class ScanDisplay:
             case ErrorLine():
                 self.errors.append(line)
                 self.print_message(
-                    Text.assemble(("error   ", "red"), f"{line.kind}: ", harmless(line.message))
+                    Text.assemble(("error   ", "red"), f"{line.kind}: ", sanitize(line.message))
                 )
 
     def print_tables(self, console: Console, missing: Uncovered) -> None:
@@ -130,7 +130,7 @@ class ScanDisplay:
                 if line.clip is not None:
                     console.print(
                         Text.assemble(
-                            f"clip of {line.label} at {clock(line.start)}: ", harmless(line.clip)
+                            f"clip of {line.label} at {clock(line.start)}: ", sanitize(line.clip)
                         ),
                         soft_wrap=True,
                     )
@@ -138,7 +138,7 @@ class ScanDisplay:
             console.print(self._path_table())
         elif not self.errors:
             console.print("nothing was scanned")
-        console.print(not_covered(missing), style="dim")
+        console.print(describe_uncovered(missing), style="dim")
 
     def _describe(self, text: str) -> None:
         if self._progress is not None:
@@ -161,7 +161,7 @@ class ScanDisplay:
             )
             times = (clock(line.start), clock(line.end), clock(line.opened))
             table.add_row(
-                labels, str(line.severity), *times, f"{line.peak:.3f}", harmless(line.path)
+                labels, str(line.severity), *times, f"{line.peak:.3f}", sanitize(line.path)
             )
         return table
 
@@ -181,7 +181,7 @@ class ScanDisplay:
                 seen,
                 _largest(line.medium, ".0%"),
                 _largest(line.peak_score, ".2f"),
-                harmless(line.path),
+                sanitize(line.path),
             )
         return table
 

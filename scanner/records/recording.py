@@ -77,7 +77,7 @@ def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
         case SegmentScored():
             stream_input = event.segment
         case SegmentFailed():
-            stream_input = _failed(event)
+            stream_input = _failed_segment(event)
         case SegmentUnavailable():
             stream_input = LostTurn(
                 key=event.key,
@@ -89,7 +89,7 @@ def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
         case SegmentsMissing(stream_id=stream_id, first=first, last=last):
             stream_input = MissingTurn(stream_id=stream_id, first=first, last=last)
         case SegmentLate(outcome=SegmentFailed() as failed):
-            stream_input = LateSegment(outcome=_failed(failed))
+            stream_input = LateSegment(outcome=_failed_segment(failed))
         case SegmentLate(outcome=ScoredSegment() as segment):
             stream_input = LateSegment(outcome=segment)
         case SignalReceived(stream_id=stream_id, signal=signal):
@@ -101,7 +101,7 @@ def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
     return stream_input
 
 
-def _failed(event: SegmentFailed) -> FailedSegment:
+def _failed_segment(event: SegmentFailed) -> FailedSegment:
     return FailedSegment(
         key=event.key,
         kind=event.kind,

@@ -1,4 +1,4 @@
-"""How much a sample counts for a policy that names media, decided before the fold.
+"""The weight of a sample for a policy that names media, applied before the fold.
 
 A gate after the fold opened an incident on 299 of 300 harmless switches from game to camera,
 because the level of the game was still there when the gate opened. A sample that does not count

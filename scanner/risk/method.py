@@ -29,7 +29,7 @@ class LabelSample(NamedTuple):
     llr: float
     """Log-likelihood ratio: the score's logit minus that of the training prior."""
     weight: int
-    """How much the sample counts, 0 to ``FULL``: the probability that the picture is of a medium
+    """Weight of the sample, 0 to ``FULL``: the probability that the picture is of a medium
     that the policy names."""
     cut: bool
     """A scene is known to begin with this sample."""

@@ -41,7 +41,7 @@ def placed(
     cuts: frozenset[int] = frozenset(),
     sequences: Sequence[int] | None = None,
 ) -> list[Fraction]:
-    """Where each segment lies; ``cuts`` are the flagged discontinuities."""
+    """Return the offset of each segment; ``cuts`` are the flagged discontinuities."""
     clock, offsets = Clock(), []
     for index, segment in enumerate(segments):
         sequence = index if sequences is None else sequences[index]

@@ -44,7 +44,7 @@ def dispatch_of(*turns: Turn, bounds: Bounds = BOUNDS) -> Dispatch:
 
 
 def take(dispatch: Dispatch) -> Lease:
-    lease = dispatch.take("anna", now=0)
+    lease = dispatch.take("worker", now=0)
     assert lease is not None
     return lease
 
@@ -179,7 +179,7 @@ def test_a_stream_with_an_open_incident_goes_first() -> None:
 def test_progress_goes_out_in_the_order_of_the_turns() -> None:
     dispatch = dispatch_of(scripted("s", 0, windows=2), scripted("s", 2), end())
 
-    while (lease := dispatch.take("anna", now=0)) is not None:
+    while (lease := dispatch.take("worker", now=0)) is not None:
         finish(dispatch, lease)
     progress = list(dispatch.take_ready())
 
@@ -207,7 +207,7 @@ def test_a_merged_report_closes_all_turns_that_it_covers() -> None:
     assert shares(take(dispatch)) == [("s", 4, 2)]
 
 
-def test_a_retry_continues_at_the_part_behind_what_was_committed() -> None:
+def test_a_retry_continues_after_the_last_committed_part() -> None:
     dispatch = dispatch_of(scripted(windows=3))
     lost = take(dispatch)
     dispatch.receive(lost, parts(lost)[:2])
@@ -243,14 +243,14 @@ def test_a_report_that_comes_twice_is_committed_once() -> None:
 
     for report in ([first], [first], [second], [first, second], rest, rest):
         dispatch.receive(lease, report)
-    while (lease_now := dispatch.take("anna", now=0)) is not None:
+    while (lease_now := dispatch.take("worker", now=0)) is not None:
         finish(dispatch, lease_now)
 
     assert seen(dispatch.take_ready()) == [("scored", n) for n in range(8)]
     assert dispatch.is_idle()
 
 
-def test_a_stream_is_forgotten_with_its_end_and_its_name_begins_anew() -> None:
+def test_a_stream_is_dropped_at_its_end_and_its_name_can_start_again() -> None:
     dispatch = dispatch_of(scripted("s"), end("s"), bounds=replace(BOUNDS, lease_size=2))
     for _ in range(2):
         finish(dispatch, take(dispatch))
@@ -336,7 +336,7 @@ def test_a_late_segment_that_is_quarantined_is_recorded_as_late() -> None:
     assert late.outcome.quarantined
 
 
-def test_a_death_in_company_and_one_alone_do_not_quarantine() -> None:
+def test_one_death_with_others_and_one_alone_do_not_quarantine() -> None:
     dispatch = dispatch_of(
         *(scripted("s", n) for n in range(4)), bounds=Bounds(workers=1, lease_size=2)
     )
@@ -384,7 +384,7 @@ def test_workers_that_only_die_are_an_error_for_the_operator() -> None:
         dispatch.lose(take(dispatch), "killed")
 
 
-def test_progress_between_two_deaths_starts_their_count_anew() -> None:
+def test_progress_between_two_deaths_resets_their_count() -> None:
     dispatch = dispatch_of(
         *(scripted("s", n, windows=2) for n in range(0, 20, 2)),
         bounds=Bounds(workers=1, deaths_in_a_row=2),
@@ -425,7 +425,7 @@ def test_a_lease_that_is_done_or_lost_is_never_overdue() -> None:
 # Bounds
 
 
-def test_a_turn_holds_its_place_until_the_progress_that_closed_it_is_taken() -> None:
+def test_a_turn_is_in_flight_until_the_progress_that_closed_it_is_taken() -> None:
     bounds = Bounds(workers=1, lease_size=1, leases_ahead=1)
     dispatch = dispatch_of(scripted("s", 0, windows=2), bounds=bounds)
     lease = take(dispatch)
@@ -441,7 +441,7 @@ def test_a_turn_holds_its_place_until_the_progress_that_closed_it_is_taken() -> 
     assert capacity == [False, False, False, False, True]
 
 
-def test_a_segment_over_the_bound_goes_alone() -> None:
+def test_a_segment_over_the_limit_travels_alone() -> None:
     small, large = scripted("s", 0), scripted("s", 1, windows=100, child_dies=range(100))
     dispatch = dispatch_of(small, bounds=Bounds(workers=1, bytes_in_flight=250))
 
@@ -469,7 +469,7 @@ def test_workers_pause_while_their_results_are_not_taken() -> None:
 
 
 @pytest.mark.parametrize("name", ["workers", "lease_size", "bytes_in_flight", "patience"])
-def test_senseless_bounds_are_refused(name: str) -> None:
+def test_impossible_bounds_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Bounds(**{"workers": 1, name: 0})
 

@@ -68,7 +68,7 @@ def test_actors_with_sandboxes_give_the_events_of_one_process(
 
 
 @pytest.mark.parametrize("placement", ["cpu", "gpu"])
-def test_so_they_do_with_a_model_of_bursts(
+def test_actors_with_a_burst_model_give_the_events_of_one_process(
     placement: Placement, turns: list[Turn], tmp_path: Path
 ) -> None:
     tiny(tmp_path / "tiny")

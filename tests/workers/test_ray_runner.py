@@ -1,4 +1,4 @@
-"""The same work on real Ray actors, and what their deaths cost."""
+"""The same work on real Ray actors, with deaths of actors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLANS: dict[Placement, PoolPlan] = {
 
 @pytest.fixture(scope="module")
 def pool_on(ray_cluster: None) -> Iterator[PoolOn]:
-    """A pool for each placement, started when it is first asked for and used by all tests here."""
+    """Return a function that returns one pool for each placement, started at its first use."""
     with ExitStack() as pools:
         yield cache(lambda placement: pools.enter_context(open_pool(AWAY, PLANS[placement])))
 
@@ -123,7 +123,7 @@ def no_scorers() -> Sequence[Scorer]:
 
 
 @pytest.mark.parametrize("placement", ["cpu", "gpu"])
-def test_models_that_do_not_load_end_the_run_with_their_own_words(placement: Placement) -> None:
+def test_models_that_do_not_load_end_the_run_with_their_error(placement: Placement) -> None:
     parts = replace(AWAY, load_scorers=no_scorers)
 
     with (

@@ -1,5 +1,5 @@
-"""What the recursive methods share: how much was seen, whether that is enough for a level, and the
-latest run of samples that are evidence for the label."""
+"""The part of the state that all recursive methods have: the time that was seen, and the latest run
+of samples that are evidence for the label."""
 
 from __future__ import annotations
 
