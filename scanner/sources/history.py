@@ -41,6 +41,8 @@ class PlaylistHistory:
         self.next_sequence = next_sequence
         """The sequence after the last one that was listed."""
         self._known: dict[int, _Known] = {}
+        self._first = 0
+        """The first sequence of the newest version."""
 
     def add(self, entry: PlaylistEntry) -> None:
         """Remember a segment that is listed for the first time."""
@@ -66,14 +68,26 @@ class PlaylistHistory:
             and entry.discontinuity_sequence != before.entry.discontinuity_sequence
         )
 
+    def begin_version(self, entries: Sequence[PlaylistEntry]) -> None:
+        """Remember where a version begins."""
+        self._first = entries[0].sequence
+
+    def is_repeated(self, entry: PlaylistEntry) -> bool:
+        """Return whether an earlier segment had the same name."""
+        return any(
+            known.entry.media == entry.media
+            for sequence, known in self._known.items()
+            if sequence != entry.sequence
+        )
+
     def is_odd(self, entries: Sequence[PlaylistEntry]) -> bool:
         """Return whether a version does not continue what was listed before: its sequences go
         back, or what it says of a known sequence has changed."""
-        if entries[-1].sequence < self.next_sequence - 1:
+        if entries[0].sequence < self._first or entries[-1].sequence < self.next_sequence - 1:
             return True
         return any(
-            known.entry.duration != entry.duration
-            or known.entry.discontinuity_sequence != entry.discontinuity_sequence
+            (known.entry.duration, known.entry.discontinuity_sequence, known.entry.date)
+            != (entry.duration, entry.discontinuity_sequence, entry.date)
             for entry in entries
             if (known := self._known.get(entry.sequence)) is not None
         )

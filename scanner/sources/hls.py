@@ -226,6 +226,8 @@ class _PlaylistFollower:
         """List the segments of the first version; only the last of a live one may still appear."""
         now = self._clock.now()
         self._add(playlist.entries, since=now)
+        if playlist.entries:
+            self._history.begin_version(playlist.entries)
         settled = len(playlist.entries) - (0 if ended else _LIVE_EDGE_SEGMENTS)
         for listed in list(self._waiting.values())[: max(settled, 0)]:
             listed.since = -math.inf
@@ -240,6 +242,7 @@ class _PlaylistFollower:
         history = self._history
         if history.is_odd(entries) and history.is_restarted(entries, self._read_again):
             self._begin_epoch(playlist, elapsed)
+        self._history.begin_version(entries)
         first = entries[0].sequence + self._shift
         for sequence, listed in self._waiting.items():
             if sequence < first:
@@ -360,7 +363,7 @@ class _PlaylistFollower:
 
     def _read_sources(self, entry: PlaylistEntry) -> tuple[Source | None, Source | None]:
         """Return the segment and its init; without an init that it needs, it is missing too."""
-        if entry.discontinuity:
+        if entry.discontinuity or (entry.init is not None and self._history.is_repeated(entry)):
             self._init = None
         init = None if entry.gap else self._read_init(entry)
         if entry.gap or (entry.init is not None and init is None):

@@ -84,6 +84,8 @@ class PlaylistEntry:
     discontinuity_sequence: int | None = None
     """Number of discontinuities up to this segment since the stream began; ``None`` where the
     playlist does not count them."""
+    date: str | None = None
+    """When its first frame was recorded, as the playlist writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +254,7 @@ class _MediaReader:
         self._duration: Fraction | None = None
         self._span: PlaylistLine | None = None
         self._discontinuity = self._gap = False
+        self._date: str | None = None
 
     def read(self) -> MediaPlaylist:
         for line in self._lines:
@@ -294,9 +297,11 @@ class _MediaReader:
                 discontinuity=self._discontinuity,
                 gap=self._gap,
                 discontinuity_sequence=self._discontinuities,
+                date=self._date,
             )
         )
         self._duration, self._span, self._discontinuity, self._gap = None, None, False, False
+        self._date = None
 
     def _check_key(self, sequence: int) -> None:
         if self._key is None:
@@ -343,6 +348,9 @@ class _MediaReader:
 
     def _read_gap(self, line: PlaylistLine) -> None:
         self._gap = True
+
+    def _read_date(self, line: PlaylistLine) -> None:
+        self._date = line.value
 
     # Tags that hold from there on
 
@@ -398,6 +406,7 @@ class _MediaReader:
         "EXT-X-BYTERANGE": _read_byte_range,
         "EXT-X-DISCONTINUITY": _read_discontinuity,
         "EXT-X-GAP": _read_gap,
+        "EXT-X-PROGRAM-DATE-TIME": _read_date,
         "EXT-X-MAP": _read_map,
         "EXT-X-KEY": _read_key,
     }

@@ -179,6 +179,36 @@ def test_sequences_that_go_back_are_a_restarted_encoder(
     assert [segment.discontinuity for segment in segments] == [False] * 4 + [True, False]
 
 
+@pytest.mark.parametrize(
+    ("first", "date", "later"), [(10, "", ""), (0, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z")]
+)
+def test_a_restarted_encoder_that_has_overtaken_what_was_listed_is_found(
+    first: int, date: str, later: str, server: Server, clock: FakeClock
+) -> None:
+    """Its playlist lists all known sequences, by the same names; dates or the first sequence
+    differ."""
+    server.pages |= {f"/live/{n}.ts": Answer(b"new %d" % n) for n in range(14)}
+    server.pages |= {
+        f"/live/{n}.ts": [Answer(b"old %d" % n), Answer(b"new %d" % n)]
+        for n in range(first, first + 2)
+    }
+
+    def dated(stamp: str, *names: str) -> list[str]:
+        tag = f"#EXT-X-PROGRAM-DATE-TIME:{stamp} " if stamp else ""
+        return [tag + names[0], *names[1:]]
+
+    server.pages[INDEX] = [
+        version(*dated(date, *(f"{n}.ts" for n in range(first, first + 2))), first=first),
+        version(*dated(later, *(f"{n}.ts" for n in range(first + 4))), ended=True),
+    ]
+
+    segments, error = follow(server, clock)
+
+    assert error is None
+    assert [segment.source for segment in segments[2:]] == [b"new %d" % n for n in range(first + 4)]
+    assert segments[2].discontinuity
+
+
 def test_sequences_below_all_that_were_listed_are_a_restarted_encoder(
     server: Server, clock: FakeClock
 ) -> None:
@@ -273,6 +303,21 @@ def test_an_init_segment_is_read_anew_after_a_discontinuity(
     segments, _ = follow(server, clock)
 
     assert [segment.init for segment in segments] == [b"old", b"old", b"new", b"new"]
+
+
+def test_an_init_segment_is_read_anew_where_names_begin_to_repeat(
+    server: Server, clock: FakeClock
+) -> None:
+    server.pages |= {f"/live/{n}.m4s": Answer(b"%d" % n) for n in range(2)}
+    server.pages["/live/init.mp4"] = [Answer(b"old"), Answer(b"new")]
+    server.pages[INDEX] = [
+        version("#EXT-X-MAP:URI=init.mp4 0.m4s", "1.m4s"),
+        version("#EXT-X-MAP:URI=init.mp4 1.m4s", "0.m4s", first=1, ended=True),
+    ]
+
+    segments, _ = follow(server, clock)
+
+    assert [segment.init for segment in segments] == [b"old", b"old", b"new"]
 
 
 @pytest.mark.parametrize("name", ["take#1.ts", "100%.ts", "a b.ts", "%23.ts", "ü+&=.ts"])
