@@ -112,13 +112,14 @@ def scan_command(
     ):
         status = show(_with_record(running, write_record), missing)
         page = running.write_report()
-    if page is not None:
-        _print_report_path(page)
+    _print_report_path(page)
     raise typer.Exit(status)
 
 
-def _print_report_path(page: Path) -> None:
-    Console(stderr=True).print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+def _print_report_path(page: Path | None) -> None:
+    if page is not None:
+        message = f"report: {page}"
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 EventLines = tuple[ScanEvent, tuple[Line, ...]]

@@ -15,7 +15,7 @@ checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Final
@@ -25,8 +25,7 @@ from scanner.risk.fold import fold_observation
 from scanner.risk.incident import Closed
 from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, Stalled
 from scanner.risk.policy import Policies
-from scanner.risk.still import judge_still
-from scanner.risk.stream import LabelRisk, StreamRisk
+from scanner.risk.stream import StreamRisk
 from scanner.stream.clock import Clock, add_missing, place, place_late, place_picture, trailing
 from scanner.stream.events import (
     FrameRisk,
@@ -41,7 +40,6 @@ from scanner.stream.events import (
     StreamEvent,
     StreamFinished,
     StreamStalled,
-    StreamSummary,
 )
 from scanner.stream.inputs import (
     EndTurn,
@@ -54,7 +52,8 @@ from scanner.stream.inputs import (
     StreamInput,
 )
 from scanner.stream.state import Hole, StillScores, StreamState
-from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Unseen
+from scanner.stream.summary import summarize_still, summarize_stream
+from scanner.types import GapReason, ScoredFrame, ScoredSegment, Span, Unseen
 
 __all__ = ["advance", "close_turn"]
 
@@ -349,13 +348,11 @@ def _finish(state: StreamState, path: str, policies: Policies) -> Advance:
         events.append(StreamFinished(stream_id=state.stream_id, summary=None))
         return ended, tuple(events)
     if state.still is not None:
-        still = state.still
-        flagged = state.flagged | set(judge_still(still.values, still.medium, policies))
-        summary = _still_summary(state, still, flagged)
+        summary = summarize_still(state, state.still, policies)
     else:
         ended, caused = _fold_end(ended, policies)
         events += caused
-        summary = _summary(ended, policies)
+        summary = summarize_stream(ended, policies)
     events.append(StreamFinished(stream_id=state.stream_id, summary=summary))
     return ended, tuple(events)
 
@@ -367,40 +364,3 @@ def _fold_end(state: StreamState, policies: Policies) -> Advance:
     after, caused, _ = _fold_all(state, [*hole, end], policies)
     after, gaps = _drain_gaps(after, final=True)
     return after, (*caused, *gaps)
-
-
-def _still_summary(
-    state: StreamState, still: StillScores, flagged: Iterable[Label]
-) -> StreamSummary:
-    return StreamSummary(
-        duration=Fraction(0),
-        frames=state.frames,
-        coverage=1.0,
-        medium=still.medium,
-        peak_risk={},
-        peak_level={},
-        peak_score=state.peaks,
-        flagged=tuple(sorted(flagged)),
-    )
-
-
-def _summary(state: StreamState, policies: Policies) -> StreamSummary:
-    end, coverage = trailing(state.clock, state.latest).end, state.risk.coverage
-    labels: Mapping[Label, LabelRisk] = state.risk.labels
-    return StreamSummary(
-        duration=end,
-        frames=state.frames,
-        coverage=coverage.share(end),
-        medium=coverage.medium_share,
-        peak_risk={label: _peak_risk(label, one, policies) for label, one in labels.items()},
-        peak_level={label: one.peak_level for label, one in labels.items()},
-        peak_score=state.peaks,
-        flagged=tuple(sorted(state.flagged)),
-    )
-
-
-def _peak_risk(label: Label, risk: LabelRisk, policies: Policies) -> float:
-    """Return the highest risk; the prior for a label whose level was never known."""
-    if risk.peak_level is not None:
-        return risk.peak_risk
-    return max(risk.peak_risk, policies.labels[label].risk(None))
