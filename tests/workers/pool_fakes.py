@@ -9,7 +9,7 @@ import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,16 @@ from typing import Any
 import numpy as np
 
 from scanner.compose import WorkerParts
-from scanner.errors import DamagedError, DecoderDiedError
+from scanner.errors import DamagedError, DecoderDiedError, QuarantinedError
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
-from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, StreamWorker
+from scanner.pipeline.worker import (
+    LocalRunner,
+    ScoreJob,
+    SegmentWorker,
+    StreamWorker,
+    quarantine,
+)
 from scanner.records.recording import record_line
 from scanner.risk.policy import Policies, Policy
 from scanner.scoring.options import Reuse
@@ -42,11 +48,13 @@ from scanner.types import (
     StreamId,
 )
 from workers.decode import DecodeActor
-from workers.dispatch import StreamWork
+from workers.dispatch import Lease, StreamWork
 from workers.pool import WorkerDiedError
 
 SPEC = FrameSpec(width=8, height=8)
 INFO = MediaInfo(container="script", codec="script", width=8, height=8)
+MANY = 10**6
+"""Deaths in a row that no test reaches."""
 WINDOW = 2
 """Seconds of each window."""
 REQUEST = DecodeRequest(specs=(SPEC,))
@@ -264,6 +272,35 @@ def new_work(*turns: Turn, part: int = 0) -> StreamWork:
     state = StreamState.new(turns[0].stream_id)
     states = [state, *(one.state for one in stream_worker().run_turn(state, turns[0]))]
     return StreamWork(state=states[part], turns=turns)
+
+
+def fold_quarantined(
+    state: StreamState, turn: SegmentTurn, error: QuarantinedError
+) -> StreamProgress:
+    """Return the progress of a turn that ended its workers."""
+    return quarantine(state, turn, error, POLICIES)
+
+
+def all_progress(lease: Lease) -> list[StreamProgress]:
+    """Return the progress of all parts of a lease."""
+    worker, progress = stream_worker(), []
+    for share in lease.work:
+        state = share.state
+        for turn in share.turns:
+            for one in worker.run_turn(state, turn):
+                state = one.state
+                progress.append(one)
+    return progress
+
+
+def merge_progress(progress: Iterable[StreamProgress]) -> list[StreamProgress]:
+    """Return one progress for each stream, as a worker reports quick parts."""
+    last: dict[StreamId, StreamProgress] = {}
+    for one in progress:
+        before = last.get(one.stream_id)
+        events = one.events if before is None else (*before.events, *one.events)
+        last[one.stream_id] = replace(one, events=events)
+    return list(last.values())
 
 
 class FakeWorker:

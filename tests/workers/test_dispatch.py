@@ -1,39 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scanner.errors import QuarantinedError, SetupError
-from scanner.pipeline.worker import LocalRunner, StreamWorker, quarantine
 from scanner.stream.events import SegmentFailed, SegmentLate, SegmentScored, StreamFinished
-from scanner.stream.inputs import FailedSegment, Job, Outcome, SegmentTurn, Turn
+from scanner.stream.inputs import Turn
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import SegmentKey, StreamId
+from scanner.types import StreamId
 from tests.workers.pool_fakes import (
     HERE,
-    POLICIES,
-    by_stream,
+    MANY,
+    all_progress,
     end,
-    mean_scorers,
+    fold_quarantined,
     scripted,
-    stream_worker,
 )
 from workers.decode import DecodeActor
 from workers.dispatch import Bounds, Dispatch, Lease
 
-MANY = 10**6
 BOUNDS = Bounds(workers=1, lease_size=4, deaths_in_a_row=MANY)
-
-
-def fold_quarantined(
-    state: StreamState, turn: SegmentTurn, error: QuarantinedError
-) -> StreamProgress:
-    return quarantine(state, turn, error, POLICIES)
 
 
 def dispatch_of(*turns: Turn, bounds: Bounds = BOUNDS) -> Dispatch:
@@ -49,30 +37,8 @@ def take(dispatch: Dispatch) -> Lease:
     return lease
 
 
-def parts(lease: Lease) -> list[StreamProgress]:
-    """Return all progress of a lease when nothing goes wrong, part by part."""
-    worker, progress = stream_worker(), []
-    for share in lease.work:
-        state = share.state
-        for turn in share.turns:
-            for one in worker.run_turn(state, turn):
-                state = one.state
-                progress.append(one)
-    return progress
-
-
-def merged(progress: Iterable[StreamProgress]) -> list[StreamProgress]:
-    """Return one progress for each stream, as a worker reports quick parts."""
-    last: dict[StreamId, StreamProgress] = {}
-    for one in progress:
-        before = last.get(one.stream_id)
-        events = one.events if before is None else (*before.events, *one.events)
-        last[one.stream_id] = replace(one, events=events)
-    return list(last.values())
-
-
 def finish(dispatch: Dispatch, lease: Lease) -> None:
-    dispatch.receive(lease, parts(lease))
+    dispatch.receive(lease, all_progress(lease))
 
 
 def shares(lease: Lease | None) -> list[tuple[str, int, int]]:
@@ -123,7 +89,7 @@ def test_turns_that_arrive_while_their_stream_is_leased_wait_for_its_next_lease(
 def test_a_lease_carries_the_state_that_its_first_turn_continues() -> None:
     dispatch = dispatch_of(scripted("s", 0), scripted("s", 1))
     first = take(dispatch)
-    *_, last = parts(first)
+    *_, last = all_progress(first)
 
     finish(dispatch, first)
 
@@ -210,7 +176,7 @@ def test_a_merged_report_closes_all_turns_that_it_covers() -> None:
 def test_a_retry_continues_after_the_last_committed_part() -> None:
     dispatch = dispatch_of(scripted(windows=3))
     lost = take(dispatch)
-    dispatch.receive(lost, parts(lost)[:2])
+    dispatch.receive(lost, all_progress(lost)[:2])
 
     dispatch.lose(lost, "killed")
     retry = take(dispatch)
@@ -239,7 +205,7 @@ def test_reports_of_a_lost_lease_have_no_effect() -> None:
 def test_a_report_that_comes_twice_is_committed_once() -> None:
     dispatch = dispatch_of(*(scripted("s", n, windows=2) for n in range(0, 8, 2)), end())
     lease = take(dispatch)
-    first, second, *rest = parts(lease)
+    first, second, *rest = all_progress(lease)
 
     for report in ([first], [first], [second], [first, second], rest, rest):
         dispatch.receive(lease, report)
@@ -311,7 +277,7 @@ def test_a_segment_that_kills_two_workers_alone_is_quarantined_and_its_stream_co
 def test_a_file_that_is_quarantined_gives_up_its_rest() -> None:
     dispatch = dispatch_of(scripted("s", 0, windows=4), end())
     lease = take(dispatch)
-    dispatch.receive(lease, parts(lease)[:1])
+    dispatch.receive(lease, all_progress(lease)[:1])
 
     dispatch.lose(lease, "killed")
     dispatch.lose(take(dispatch), "killed")
@@ -352,7 +318,7 @@ def test_deaths_at_different_parts_do_not_add_up() -> None:
 
     for _ in range(2):
         lease = take(dispatch)
-        dispatch.receive(lease, parts(lease)[:1])
+        dispatch.receive(lease, all_progress(lease)[:1])
         dispatch.lose(lease, "killed")
     finish(dispatch, take(dispatch))
 
@@ -392,7 +358,7 @@ def test_progress_between_two_deaths_resets_their_count() -> None:
 
     for _ in range(5):
         lease = take(dispatch)
-        dispatch.receive(lease, parts(lease)[:1])
+        dispatch.receive(lease, all_progress(lease)[:1])
         dispatch.lose(lease, "killed")
 
     assert len(list(dispatch.take_ready())) == 5
@@ -429,7 +395,7 @@ def test_a_turn_is_in_flight_until_the_progress_that_closed_it_is_taken() -> Non
     bounds = Bounds(workers=1, lease_size=1, leases_ahead=1)
     dispatch = dispatch_of(scripted("s", 0, windows=2), bounds=bounds)
     lease = take(dispatch)
-    first, last = parts(lease)
+    first, last = all_progress(lease)
 
     capacity = [dispatch.has_capacity()]
     for progress in (first, last):
@@ -460,7 +426,7 @@ def test_workers_pause_while_their_results_are_not_taken() -> None:
     lease = take(dispatch)
 
     crowded = []
-    for progress in parts(lease):
+    for progress in all_progress(lease):
         dispatch.receive(lease, [progress])
         crowded.append(dispatch.is_crowded())
     list(dispatch.take_ready())
@@ -472,135 +438,3 @@ def test_workers_pause_while_their_results_are_not_taken() -> None:
 def test_impossible_bounds_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Bounds(**{"workers": 1, name: 0})
-
-
-# Any order of events
-
-
-STREAMS = ("a", "b", "c")
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """Whatever the order of offers, leases, reports, deaths and duplicates, every stream has the
-    events of one process, and the bounds hold."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bounds = Bounds(
-            workers=2, lease_size=3, leases_ahead=2, bytes_in_flight=1200, deaths_in_a_row=MANY
-        )
-        self.quarantined: dict[SegmentKey, QuarantinedError] = {}
-        self.dispatch = Dispatch(self.bounds, self._fold_quarantined)
-        self.offered: list[Turn] = []
-        self.ended: set[str] = set()
-        self.active: list[tuple[Lease, list[StreamProgress]]] = []
-        self.lost: list[tuple[Lease, list[StreamProgress]]] = []
-        self.out: list[StreamProgress] = []
-
-    def _fold_quarantined(
-        self, state: StreamState, turn: SegmentTurn, error: QuarantinedError
-    ) -> StreamProgress:
-        first = turn.job.segment.key
-        self.quarantined[replace(first, sequence=first.sequence + state.part)] = error
-        return fold_quarantined(state, turn, error)
-
-    @rule(
-        stream=st.sampled_from(STREAMS),
-        windows=st.integers(1, 3),
-        bright=st.booleans(),
-        damaged_at=st.none() | st.integers(0, 2),
-    )
-    def offer(self, stream: str, windows: int, bright: bool, damaged_at: int | None) -> None:
-        turn = scripted(
-            stream, 3 * len(self.offered), windows=windows, bright=bright, damaged_at=damaged_at
-        )
-        if stream not in self.ended and self.dispatch.admits(turn):
-            self.offered.append(turn)
-            self.dispatch.offer(turn)
-
-    @rule(stream=st.sampled_from(STREAMS))
-    def offer_end(self, stream: str) -> None:
-        if stream not in self.ended and self.dispatch.admits(end(stream)):
-            self.ended.add(stream)
-            self.offered.append(end(stream))
-            self.dispatch.offer(end(stream))
-
-    @rule()
-    def take(self) -> None:
-        lease = self.dispatch.take("anyone", now=0)
-        if lease is not None:
-            self.active.append((lease, parts(lease)))
-
-    @precondition(lambda self: self.active)
-    @rule(data=st.data(), count=st.integers(1, 4), times=st.integers(1, 2))
-    def report(self, data: st.DataObject, count: int, times: int) -> None:
-        lease, progress = data.draw(st.sampled_from(self.active))
-        for _ in range(times):
-            self.dispatch.receive(lease, merged(progress[:count]))
-        del progress[:count]
-        if not progress:
-            self.active.remove((lease, progress))
-            self.lost.append((lease, parts(lease)))
-
-    @precondition(lambda self: self.active)
-    @rule(data=st.data())
-    def lose(self, data: st.DataObject) -> None:
-        lease, progress = data.draw(st.sampled_from(self.active))
-        self.active.remove((lease, progress))
-        self.lost.append((lease, parts(lease)))
-        self.dispatch.lose(lease, "killed")
-
-    @precondition(lambda self: self.lost)
-    @rule(data=st.data())
-    def report_again(self, data: st.DataObject) -> None:
-        lease, progress = data.draw(st.sampled_from(self.lost))
-        self.dispatch.receive(lease, merged(progress))
-        self.dispatch.lose(lease, "killed again")
-
-    @rule()
-    def hand_on(self) -> None:
-        self.out += self.dispatch.take_ready()
-
-    @invariant()
-    def holds_its_bounds(self) -> None:
-        closed = {one.stream_id: one.state.turn for one in self.out}
-        in_flight = len(self.offered) - sum(closed.values())
-        assert in_flight <= self.bounds.turns_in_flight
-        assert self.dispatch.is_idle() == (in_flight == 0)
-
-    @invariant()
-    def leases_each_stream_once(self) -> None:
-        at_work = [
-            stream_id
-            for _, progress in self.active
-            for stream_id in {one.stream_id for one in progress}
-        ]
-        assert len(at_work) == len(set(at_work))
-
-    def teardown(self) -> None:
-        for lease, progress in self.active:
-            self.dispatch.receive(lease, progress)
-        while (lease_now := self.dispatch.take("last", now=0)) is not None:
-            self.dispatch.receive(lease_now, parts(lease_now))
-        self.hand_on()
-        assert self.dispatch.is_idle()
-        assert by_stream(self.out) == by_stream(self._expected())
-
-    def _expected(self) -> Iterator[StreamProgress]:
-        """Yield the progress of one process to which the quarantined segments are undecodable."""
-        with HERE.open_score_job(mean_scorers()) as score:
-
-            def score_or_fail(job: Job, first_window: int) -> Iterator[Outcome]:
-                first = job.segment.key
-                for window, outcome in enumerate(score(job, first_window), first_window):
-                    key = replace(first, sequence=first.sequence + window)
-                    if (error := self.quarantined.get(key)) is not None:
-                        yield FailedSegment.from_error(key, error)
-                        return
-                    yield outcome
-
-            yield from LocalRunner(StreamWorker(score_or_fail, POLICIES)).run(self.offered)
-
-
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

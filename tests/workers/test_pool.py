@@ -7,28 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from scanner.errors import QuarantinedError, SetupError
-from scanner.pipeline.worker import quarantine
+from scanner.errors import SetupError
 from scanner.stream.events import SegmentFailed, SegmentScored
-from scanner.stream.inputs import SegmentTurn, Turn
-from scanner.stream.state import StreamProgress, StreamState
+from scanner.stream.inputs import Turn
+from scanner.stream.state import StreamProgress
 from tests.workers.pool_fakes import (
-    POLICIES,
     FakeWorker,
     by_stream,
     end,
     ended,
+    fold_quarantined,
     run_locally,
     scripted,
 )
 from workers.dispatch import Bounds, StreamWork
 from workers.pool import PoolRunner, WorkerDiedError, WorkerHandle
-
-
-def fold_quarantined(
-    state: StreamState, turn: SegmentTurn, error: QuarantinedError
-) -> StreamProgress:
-    return quarantine(state, turn, error, POLICIES)
 
 
 def pool_of(*workers: WorkerHandle, **bounds: float) -> PoolRunner:
