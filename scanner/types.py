@@ -78,11 +78,18 @@ class Span:
 
 
 GapReason = Literal[
-    "undecodable", "no_keyframe", "between_samples", "missing", "quarantined", "late"
+    "undecodable",
+    "no_keyframe",
+    "not_scanned",
+    "between_samples",
+    "missing",
+    "quarantined",
+    "late",
 ]
 """Why a span was not analysed.
 
 ``undecodable``: the decoder failed. ``no_keyframe``: there was no keyframe to start at.
+``not_scanned``: another video track of the source has pictures there, which are not looked at.
 ``between_samples``: two samples lie further apart than ``sampling.max_gap``. ``missing``: the
 segment never arrived.
 ``quarantined``: the segment ended its decoder twice. ``late``: the segment arrived after its gap

@@ -112,6 +112,11 @@ class OpenMedia:
         return self.kind is not Container.AVI or self.codec.name not in {"h264", "hevc"}
 
     @property
+    def has_other_tracks(self) -> bool:
+        """Whether the container has more video tracks, of which nothing is decoded."""
+        return len(list_video_tracks(self.container)) > 1
+
+    @property
     def declared(self) -> Fraction | None:
         """Duration in seconds that the container declares, or ``None``."""
         return self.track.duration * self.time_base if self.track.duration else None
@@ -220,8 +225,8 @@ def _check(container: InputContainer, kind: Container, limits: MediaLimits, name
 
 
 def select_video_track(container: InputContainer, name: str) -> VideoStream:
-    """Return the track that players show: the default one, otherwise the first; cover pictures do
-    not count.
+    """Return the track that players show: of the default ones that can be decoded, or of all where
+    there are none, the largest, and of several such the first. Cover pictures do not count.
 
     Raises:
         NoVideoError: there is none.
@@ -229,7 +234,7 @@ def select_video_track(container: InputContainer, name: str) -> VideoStream:
             family.
     """
     shown = [t for t in container.streams.video if not t.disposition & Disposition.attached_pic]
-    tracks = [t for t in shown if not _is_heif_item(t)]
+    tracks = list_video_tracks(container)
     if shown and not tracks:
         raise FormatError(
             f"{name}: a HEIF or AVIF picture; of pictures JPEG, PNG, WebP and GIF are read"
@@ -237,13 +242,32 @@ def select_video_track(container: InputContainer, name: str) -> VideoStream:
     if not tracks:
         found = ", ".join(sorted({s.type for s in container.streams})) or "no track at all"
         raise NoVideoError(f"{name}: {found}, a video track is wanted")
-    track = next((t for t in tracks if t.disposition & Disposition.default), tracks[0])
-    codec = track.codec_context.name if track.codec_context is not None else "unknown"
+    able = [track for track in tracks if _codec_name(track) in CODECS] or tracks
+    default = [track for track in able if track.disposition & Disposition.default] or able
+    track = max(default, key=_count_pixels)
+    codec = _codec_name(track)
     if codec not in CODECS:
         raise FormatError(
             f"{name}: video codec {codec}, one of {', '.join(sorted(CODECS))} is wanted"
         )
     return track
+
+
+def _codec_name(track: VideoStream) -> str:
+    return track.codec_context.name if track.codec_context is not None else "unknown"
+
+
+def _count_pixels(track: VideoStream) -> int:
+    return track.width * track.height if track.codec_context is not None else 0
+
+
+def list_video_tracks(container: InputContainer) -> list[VideoStream]:
+    """Return the video tracks without cover pictures and pictures of the HEIF family."""
+    return [
+        track
+        for track in container.streams.video
+        if not track.disposition & Disposition.attached_pic and not _is_heif_item(track)
+    ]
 
 
 def _is_heif_item(track: VideoStream) -> bool:

@@ -63,8 +63,8 @@ class DecodedWindow:
     samples: tuple[Sample, ...]
     """Samples in order of time; empty if nothing could be decoded (``unseen`` has the reason)."""
     unseen: tuple[Unseen, ...]
-    """Spans that could not be decoded (``undecodable``, ``no_keyframe``); holes between samples are
-    found by coverage."""
+    """Spans that could not be decoded (``undecodable``, ``no_keyframe``) or have another track too
+    (``not_scanned``); holes between samples are found by coverage."""
     info: MediaInfo
     begins: Fraction = Fraction(0)
     """Exact seconds from the source's first frame to the window's first frame."""

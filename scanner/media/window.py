@@ -57,6 +57,8 @@ class Window:
     marks: list[VisibilityMark] = field(default_factory=list)
     keyless: list[tuple[int, int]] = field(default_factory=list)
     """Stretches without a keyframe to begin decoding at."""
+    other_tracks: bool = False
+    """True if the source has video tracks beside the one that is decoded."""
 
     def extend(self, gop: Gop) -> None:
         """Extend the window's time over one more GOP."""
@@ -133,6 +135,8 @@ class Window:
 
     def _unseen(self) -> Iterator[Unseen]:
         yield from self._spans(self.keyless, "no_keyframe")
+        if self.other_tracks:
+            yield from self._spans([(self.start, self.end)], "not_scanned")
         yield from self._spans(_find_invisible(sorted(self.marks), self.end), "undecodable")
 
     def _spans(self, stretches: Iterable[tuple[int, int]], reason: GapReason) -> Iterator[Unseen]:

@@ -157,6 +157,7 @@ class WindowSampler:
             zero=self._zero,
             time_base=self._media.time_base,
             wrap_bits=self._media.wrap_bits,
+            other_tracks=self._media.has_other_tracks,
         )
         if self._request.burst_specs:
             self._buffer = self._next_buffer(gop)

@@ -71,6 +71,14 @@ class Coverage:
             sampled=False,
         )
 
+    def exclude(self, length: Fraction, reason: GapReason) -> Coverage:
+        """Count as unseen so many seconds whose samples are folded all the same, because they show
+        only one of several tracks."""
+        before = self.unseen.get(reason, Fraction(0))
+        return replace(
+            self, seen=self.seen - length, unseen={**self.unseen, reason: before + length}
+        )
+
     def end(self, at: Fraction, max_gap: Fraction) -> Coverage:
         """Return the coverage of a stream that ends at ``at``."""
         return self._add_tail(at, max_gap)
@@ -84,7 +92,7 @@ class Coverage:
         """
         if duration <= 0:
             return float(self.sampled)
-        return min(float(self.seen / duration), 1.0)
+        return min(max(float(self.seen / duration), 0.0), 1.0)
 
     @property
     def medium_share(self) -> dict[Medium, float]:

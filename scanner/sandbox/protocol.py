@@ -284,7 +284,11 @@ def _hole(start: Any, start_bottom: Any, end: Any, end_bottom: Any, reason: Any)
 
 def _reason(value: Any) -> GapReason:
     """Accept only the reasons that a decoder can know; the parent determines the others."""
-    known: dict[str, GapReason] = {"undecodable": "undecodable", "no_keyframe": "no_keyframe"}
+    known: dict[str, GapReason] = {
+        "undecodable": "undecodable",
+        "no_keyframe": "no_keyframe",
+        "not_scanned": "not_scanned",
+    }
     reason = _text(value)
     if reason not in known:
         raise ValueError(f"a span unseen because of {reason[:40]!r}")

@@ -122,8 +122,26 @@ def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies
     ready = replace(with_holes, hole_reason="missing", signals=later)
     after, caused, risks = _fold_all(ready, observations, policies)
     after, gaps = _drain_gaps(after)
+    after, other_tracks = _exclude_other_tracks(after, segment, offset)
     scored = SegmentScored(segment=segment, offset=offset, risks=risks)
-    return after, (scored, *caused, *gaps)
+    return after, (scored, *caused, *gaps, *other_tracks)
+
+
+def _exclude_other_tracks(
+    state: StreamState, segment: ScoredSegment, offset: Fraction
+) -> tuple[StreamState, tuple[GapFound, ...]]:
+    """Count the spans of tracks that are not scanned as unseen; they are no gap of the risk, which
+    is that of the track that is scanned."""
+    others = [one for one in segment.unseen if one.reason == "not_scanned"]
+    if not others:
+        return state, ()
+    coverage = state.risk.coverage
+    for one in others:
+        coverage = coverage.exclude(one.span.length, one.reason)
+    found = tuple(
+        GapFound(unseen=Unseen(span=one.span.shifted(offset), reason=one.reason)) for one in others
+    )
+    return replace(state, risk=replace(state.risk, coverage=coverage)), found
 
 
 def _place_segment(clock: Clock, segment: ScoredSegment) -> tuple[Clock, Fraction]:
@@ -186,7 +204,11 @@ def _observe(
         )
         for frame in segment.frames
     ]
-    gaps = [Gap(span=gap.span.shifted(offset), reason=gap.reason) for gap in segment.unseen]
+    gaps = [
+        Gap(span=gap.span.shifted(offset), reason=gap.reason)
+        for gap in segment.unseen
+        if gap.reason != "not_scanned"
+    ]
     inside: list[Sampled | Gap | Signal] = [*gaps, *samples]
     due = [signal for signal in state.signals if signal.at <= state.clock.end]
     earliest = max(state.risk.settled, offset)

@@ -15,7 +15,7 @@ from scanner.stream.advance import advance
 from scanner.stream.events import GapFound, SegmentScored, StreamFinished
 from scanner.stream.inputs import EndTurn, LostTurn, MissingTurn, SignalTurn, StallTurn
 from scanner.stream.state import StreamState
-from scanner.types import Medium, SegmentKey, Span
+from scanner.types import Medium, SegmentKey, Span, Unseen
 from tests.stream.build import FIRE, POLICIES, STREAM, failed, fold_to_end, lines, segment
 
 ON_CAMERA = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], when=frozenset({Medium.CAMERA}))})
@@ -55,6 +55,22 @@ def test_a_missing_segment_is_a_gap_and_lowers_coverage() -> None:
     (gap,), (summary,) = lines(events, GapLine), lines(events, SummaryLine)
     assert (gap.start, gap.end, gap.reason) == (4.0, 8.0, "missing")
     assert (summary.duration, summary.coverage) == (12.0, 8 / 12)
+
+
+def test_a_track_that_is_not_scanned_lowers_coverage_and_hides_nothing_of_the_other() -> None:
+    other = Unseen(span=Span(start=Fraction(0), end=Fraction(4)), reason="not_scanned")
+
+    events = fold_to_end(
+        replace(segment(0, BURNING), unseen=(other,)), replace(segment(1, BURNING), unseen=(other,))
+    )
+
+    summary = lines(events, SummaryLine)[0]
+    assert summary.flagged == (FIRE,)
+    assert summary.coverage == 0.0
+    assert [(g.start, g.end, g.reason) for g in lines(events, GapLine)] == [
+        (0.0, 4.0, "not_scanned"),
+        (4.0, 8.0, "not_scanned"),
+    ]
 
 
 def test_many_lost_segments_at_the_end_are_a_gap_of_their_declared_length() -> None:

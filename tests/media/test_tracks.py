@@ -1,0 +1,55 @@
+"""Of several video tracks one is scanned, and the others are reported."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+
+from scanner.types import Span, Unseen
+from tests.media.build import encode, picture
+from tests.media.decoding import decode_all, greys
+
+
+def encode_tracks(sizes: Sequence[tuple[int, int]]) -> bytes:
+    """Encode 4 s of flat pictures in a track of each size, the first grey 40, then 80 and so on."""
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="matroska") as out:
+        streams = []
+        for size in sizes:
+            stream = out.add_stream("libx264", rate=25, options={"g": "25", "preset": "ultrafast"})
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            streams.append(stream)
+        for number in range(100):
+            for index, (stream, size) in enumerate(zip(streams, sizes, strict=True)):
+                frame = av.VideoFrame.from_ndarray(picture(40 * index + 40, size), format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                out.mux(stream.encode(frame))
+        for stream in streams:
+            out.mux(stream.encode(None))
+    return sink.getvalue()
+
+
+def test_a_track_that_is_not_scanned_is_reported() -> None:
+    (window,) = decode_all(encode_tracks([(128, 96), (128, 96)]))
+
+    assert window.unseen == (
+        Unseen(span=Span(start=Fraction(0), end=window.times.duration), reason="not_scanned"),
+    )
+    assert all(abs(grey - 40) < 4 for grey in greys([window]))
+
+
+def test_the_largest_track_is_scanned() -> None:
+    (window,) = decode_all(encode_tracks([(64, 48), (128, 96), (64, 48)]))
+
+    assert window.info.width == 128
+    assert all(abs(grey - 80) < 4 for grey in greys([window]))
+
+
+def test_a_source_with_one_track_has_nothing_to_report() -> None:
+    (window,) = decode_all(encode(container="matroska", sound=True))
+
+    assert window.unseen == ()
