@@ -30,7 +30,7 @@ from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.sniff import Container, find_jpeg
 from scanner.media.timeline import Timeline
-from scanner.media.transport_stream import measure_later_tracks
+from scanner.media.transport_stream import follow_pictures, measure_later_tracks
 from scanner.media.window_sampler import WindowSampler, WindowWithBursts
 
 __all__ = ["decode_windows", "decode_windows_with_bursts"]
@@ -79,6 +79,8 @@ def decode_windows_with_bursts(
             yield from ((window, _no_bursts) for window in windows)
             return
         whole, kind = BytesIO(data), Container.APNG
+    if kind is Container.MPEGTS:
+        whole = follow_pictures(whole)
     with open_media(whole, kind, limits, name) as media:
         yield from _decode_track(media, whole, request)
 

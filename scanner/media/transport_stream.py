@@ -8,13 +8,15 @@ reported as a gap (invariant "Coverage is reported").
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import BinaryIO, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scanner.media.sniff import HEAD_BYTES, find_transport_packets
 
-__all__ = ["measure_later_tracks"]
+__all__ = ["follow_pictures", "measure_later_tracks"]
 
 PARALLEL: Final = 90_000
 """Ticks of 90 kHz by which tracks that run side by side may end after each other."""
@@ -25,6 +27,91 @@ _SYNC, _PES_START, _ADAPTATION = 0x47, 0x40, 0x20
 payload."""
 _PES_HEADER = 14
 """Bytes of a PES packet up to the end of its presentation time stamp."""
+
+
+MAX_FOLLOWED: Final = 128 << 20
+"""Bytes of a source up to which a change of PID is followed; above, it is a gap."""
+_ABSENT = 2 * 90_000
+"""Ticks of 90 kHz for which a track has had no picture when another one takes its place."""
+
+
+def follow_pictures(source: BinaryIO) -> BinaryIO:
+    """Return the source with one PID for pictures that go on under another one; the source itself
+    where the PID does not change."""
+    data = source.read(MAX_FOLLOWED + 1)
+    source.seek(0)
+    packets = find_transport_packets(data[:HEAD_BYTES])
+    if len(data) > MAX_FOLLOWED or packets is None:
+        return source
+    start, size = packets
+    count = (len(data) - start) // size
+    rows = np.frombuffer(data, np.uint8, count=count * size, offset=start).reshape(-1, size)
+    pictures = _find_pictures(rows)
+    if len({pid for _, pid, _ in pictures}) < 2:
+        return source
+    changes = list(_find_changes(pictures))
+    if not changes:
+        return source
+    rows = rows.copy()
+    _rename(rows, pictures[0][1], changes)
+    return BytesIO(data[:start] + rows.tobytes() + data[start + count * size :])
+
+
+def _find_pictures(rows: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
+    """Return row, PID and time stamp of each picture in the order of the source."""
+    found = np.flatnonzero((rows[:, 0] == _SYNC) & (rows[:, 1] & _PES_START > 0))
+    heads = rows[found]
+    at = np.where(heads[:, 3] & _ADAPTATION, 5 + heads[:, 4].astype(np.intp), 4)
+    at = np.minimum(at, rows.shape[1] - _PES_HEADER)
+    lines = np.arange(len(found))
+    is_video = (
+        (heads[lines, at] == 0)
+        & (heads[lines, at + 1] == 0)
+        & (heads[lines, at + 2] == 1)
+        & (heads[lines, at + 3] & 0xF0 == 0xE0)
+        & (heads[lines, at + 7] & 0x80 > 0)
+    )
+    pids = (heads[:, 1].astype(np.intp) & 0x1F) << 8 | heads[:, 2]
+    if len(set(pids[is_video].tolist())) < 2:
+        return []
+    return [
+        (int(found[i]), int(pids[i]), _parse_pts(heads[i, at[i] + 9 : at[i] + 14].tobytes()))
+        for i in np.flatnonzero(is_video)
+    ]
+
+
+def _find_changes(pictures: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the row at which another PID takes the place of the one before, and that PID."""
+    current = pictures[0][1]
+    newest: dict[int, int] = {}
+    for index, (row, pid, pts) in enumerate(pictures):
+        if pid != current:
+            beside = pid in newest and abs(newest[current] - newest[pid]) < _ABSENT
+            following = next((p for _, q, p in pictures[index:] if q == current), None)
+            gone = following is None or (following - pts) % _PERIOD > _ABSENT
+            lasts = (pictures[-1][2] - pts) % _PERIOD > _ABSENT // 2
+            if not beside and gone and lasts:
+                current = pid
+                yield row, pid
+        newest[pid] = pts
+
+
+def _rename(rows: NDArray[np.uint8], first: int, changes: list[tuple[int, int]]) -> None:
+    """Give the packets after each change the first PID, in place; tables keep their first form."""
+    pids = (rows[:, 1].astype(np.intp) & 0x1F) << 8 | rows[:, 2]
+    ends = [*(row for row, _ in changes[1:]), len(rows)]
+    for (row, pid), end in zip(changes, ends, strict=True):
+        span = rows[row:end][pids[row:end] == pid]
+        span[:, 1] = span[:, 1] & 0xE0 | first >> 8
+        span[:, 2] = first & 0xFF
+        rows[row:end][pids[row:end] == pid] = span
+    is_first = ((rows[:, 1].astype(np.intp) & 0x1F) << 8 | rows[:, 2]) == first
+    counters = np.cumsum(rows[is_first, 3] >> 4 & 1) + 15 & 15
+    rows[is_first, 3] = rows[is_first, 3] & 0xF0 | counters.astype(np.uint8)
+    is_map = (rows[:, 1] & _PES_START > 0) & (rows[:, 4] == 0) & (rows[:, 5] == 2)
+    for pid in set(pids[is_map].tolist()):
+        same = np.flatnonzero(is_map & (pids == pid))
+        rows[same, 4:] = rows[same[0], 4:]
 
 
 def measure_later_tracks(source: BinaryIO, pid: int) -> int:

@@ -53,3 +53,20 @@ def test_a_source_with_one_track_has_nothing_to_report() -> None:
     (window,) = decode_all(encode(container="matroska", sound=True))
 
     assert window.unseen == ()
+
+
+def with_pid(pid: int, first: int, grey: int) -> bytes:
+    """Encode 4 s of flat pictures from frame ``first`` on under a packet identifier."""
+    return encode(
+        at=range(first, first + 120), values=[grey] * 120, mux={"mpegts_start_pid": str(pid)}
+    )
+
+
+def test_a_picture_that_continues_under_another_pid_is_followed() -> None:
+    data = with_pid(256, 0, 40) + with_pid(288, 120, 80) + with_pid(256, 240, 120)
+
+    windows = decode_all(data)
+
+    assert sum(window.times.duration for window in windows) == 12
+    assert not any(window.unseen for window in windows)
+    assert {round(grey, -1) for grey in greys(windows)} == {40, 80, 120}
