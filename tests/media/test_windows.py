@@ -192,31 +192,48 @@ def test_a_file_of_one_frame_is_a_still_and_a_segment_of_one_frame_is_not(contai
 OTHER_TRACK = {"mpegts_start_pid": "768", "mpegts_pmt_start_pid": "4112"}
 
 
-@pytest.mark.parametrize("frames", [10, 600])
-def test_a_picture_that_continues_in_another_track_is_reported_as_a_gap(frames: int) -> None:
-    """With few frames both tracks are known when the source is opened; with many the second one is
-    added later."""
+def continue_in_another_track(frames: int) -> bytes:
+    """Encode frames in one track and then 3 s in another one.
+
+    With few frames both tracks are known when the source is opened; with many the second one is
+    added later.
+    """
     before = encode(
         frames=frames, size=(640, 480), values=[number % 200 for number in range(frames)]
     )
-    after = encode(frames=90, mux=OTHER_TRACK)
+    return before + encode(frames=90, mux=OTHER_TRACK)
 
-    (window,) = decode_all(before + after, window=None)
 
-    (hole,) = window.unseen
-    assert hole.reason == "undecodable"
+@pytest.mark.parametrize("frames", [10, 600])
+def test_a_picture_that_continues_in_another_track_is_seen(frames: int) -> None:
+    (window,) = decode_all(continue_in_another_track(frames), window=None)
+
+    assert window.unseen == ()
+    assert window.times.duration == pytest.approx(Fraction(frames, 30) + 3, abs=0.1)
+
+
+@pytest.mark.parametrize("frames", [10, 600])
+def test_in_a_large_source_a_picture_that_continues_in_another_track_is_reported_as_a_gap(
+    monkeypatch: pytest.MonkeyPatch, frames: int
+) -> None:
+    monkeypatch.setattr("scanner.media.transport_stream.MAX_FOLLOWED", 0)
+
+    (window,) = decode_all(continue_in_another_track(frames), window=None)
+
+    (hole,) = (hole for hole in window.unseen if hole.reason == "undecodable")
     assert hole.span.start == Fraction(frames, 30)
     assert hole.span.length == pytest.approx(3, abs=0.1)
     assert window.times.duration == hole.span.end
 
 
-def test_a_second_track_beside_the_first_is_no_gap() -> None:
+def test_a_second_track_beside_the_first_is_not_scanned() -> None:
     streams = encode(frames=90), encode(frames=95, mux=OTHER_TRACK)
     packets = [[stream[at : at + 188] for at in range(0, len(stream), 188)] for stream in streams]
 
     (window,) = decode_all(b"".join(chain.from_iterable(zip_longest(*packets, fillvalue=b""))))
 
-    assert window.unseen == ()
+    assert window.times.duration < 4
+    assert [hole.reason for hole in window.unseen] == ["not_scanned"]
 
 
 def test_a_file_of_one_frame_has_no_second_sample() -> None:
