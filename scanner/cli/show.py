@@ -14,7 +14,7 @@ from rich.text import Text
 
 from scanner.model_import.catalogue import recommended_for
 from scanner.pipeline.scan import ScanEvent
-from scanner.report.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine
+from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
 from scanner.report.text import clock
 from scanner.risk.incident import Opened
 from scanner.taxonomy import Uncovered
@@ -62,7 +62,6 @@ class ScanDisplay:
     incidents: list[IncidentLine] = field(default_factory=list)
     summaries: list[SummaryLine] = field(default_factory=list)
     errors: list[ErrorLine] = field(default_factory=list)
-    gaps: list[GapLine] = field(default_factory=list)
     _frames: int = 0
     _progress: Progress | None = None
 
@@ -114,8 +113,6 @@ class ScanDisplay:
                 self.incidents.append(line)
             case SummaryLine():
                 self.summaries.append(line)
-            case GapLine():
-                self.gaps.append(line)
             case ErrorLine():
                 self.errors.append(line)
                 self.print_message(

@@ -60,6 +60,16 @@ def test_every_method_knows_which_samples_support_its_level(name: str) -> None:
     assert Fraction(5, 2) <= support.first < support.last == 5
 
 
+@pytest.mark.parametrize("name", ["two_state", "cut_aware", "decay"])
+def test_the_first_sample_of_a_stream_supports_the_level_from_time_zero(name: str) -> None:
+    method = Policy(category="c", method=name).build()
+
+    support = method.support(state_after(method, *[4.0] * 8))
+
+    assert support is not None
+    assert support.first <= 0
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_sample_without_weight_changes_no_level(name: str) -> None:
     method = Policy(category="x", method=name).build()

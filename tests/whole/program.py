@@ -47,8 +47,12 @@ def run(
 def start(
     *arguments: str | Path, extra: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """And let it run; a session leader, as in a terminal of its own."""
-    command = [*_PROGRAM, *arguments]
+    """Start the program as a session leader, as in a terminal of its own.
+
+    Signals have their default action, also where the tests run in the background and ignore some.
+    """
+    reset = ("env", "--default-signal=HUP,INT,TERM")
+    command = [*reset, *_PROGRAM, *arguments]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

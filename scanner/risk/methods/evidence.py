@@ -47,7 +47,7 @@ class EvidenceRun(NamedTuple):
         """
         first, last = self.first, self.last
         if sample.llr > 0.0:
-            first, last = first or sample.at, sample.at
+            first, last = sample.at if first is None else first, sample.at
         elif level <= 0.0:
             first, last = None, None
         samples, seen = min(self.samples + 1, 2), min(self.seen + sample.seconds, dwell)
