@@ -8,7 +8,7 @@ reported as a gap (invariant "Coverage is reported").
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -38,12 +38,16 @@ _ABSENT = 2 * 90_000
 def follow_pictures(source: BinaryIO) -> BinaryIO:
     """Return the source with one PID for pictures that go on under another one; the source itself
     where the PID does not change."""
-    data = source.read(MAX_FOLLOWED + 1)
+    packets = find_transport_packets(source.read(HEAD_BYTES))
+    total = source.seek(0, SEEK_END)
     source.seek(0)
-    packets = find_transport_packets(data[:HEAD_BYTES])
-    if len(data) > MAX_FOLLOWED or packets is None:
+    if packets is None or total > MAX_FOLLOWED:
         return source
     start, size = packets
+    if len(_picture_pids(source, start, size)) < 2:
+        return source
+    data = source.read()
+    source.seek(0)
     count = (len(data) - start) // size
     rows = np.frombuffer(data, np.uint8, count=count * size, offset=start).reshape(-1, size)
     pictures = _find_pictures(rows)
@@ -55,6 +59,17 @@ def follow_pictures(source: BinaryIO) -> BinaryIO:
     rows = rows.copy()
     _rename(rows, pictures[0][1], changes)
     return BytesIO(data[:start] + rows.tobytes() + data[start + count * size :])
+
+
+def _picture_pids(source: BinaryIO, start: int, size: int) -> set[int]:
+    """Return the PIDs that carry pictures, read piece by piece; the source is at its start then."""
+    pids: set[int] = set()
+    source.seek(start)
+    while len(piece := source.read(size * _PACKETS_AT_ONCE)) >= size:
+        rows = np.frombuffer(piece, np.uint8, count=len(piece) // size * size).reshape(-1, size)
+        pids.update(pid for _, pid, _ in _find_pictures(rows))
+    source.seek(0)
+    return pids
 
 
 def _find_pictures(rows: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
