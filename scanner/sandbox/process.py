@@ -45,7 +45,7 @@ from scanner.sandbox.protocol import (
 )
 from scanner.sandbox.restrictions import Restrictions
 
-__all__ = ["ChildProcess"]
+__all__ = ["ChildProcess", "KilledAtStartError"]
 
 _CPU_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
 _EXIT_SECONDS = 2.0
@@ -60,6 +60,10 @@ _TUNING = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
+
+
+class KilledAtStartError(SetupError):
+    """The process was killed from outside before it was ready; another start may succeed."""
 
 
 class ChildProcess:
@@ -176,8 +180,10 @@ class ChildProcess:
                 )
                 message = parse_message(self._channel.receive(seconds=self._limits.start_seconds))
             except DisconnectedError as error:
-                cause = _describe_exit(self._process.wait(_EXIT_SECONDS))
-                raise SetupError(f"the decoder process ends at its start by {cause}") from error
+                status = self._process.wait(_EXIT_SECONDS)
+                message_text = f"the decoder process ends at its start by {_describe_exit(status)}"
+                kind = KilledAtStartError if status == -signal.SIGKILL else SetupError
+                raise kind(message_text) from error
             except (TimeoutError, ValueError, ProtocolViolationError) as error:
                 raise SetupError(f"the decoder process does not start: {error}") from error
         if "failed" in message:

@@ -22,7 +22,7 @@ from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.channel import MAX_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import SourceOpener
-from scanner.sandbox.process import ChildProcess
+from scanner.sandbox.process import ChildProcess, KilledAtStartError
 from scanner.sandbox.protocol import TaskCall
 from scanner.sandbox.restrictions import Restrictions
 from scanner.types import FrameSpec, Source
@@ -244,7 +244,11 @@ class Sandbox:
         if child is not None and child.is_alive and child.task_count < self._limits.max_tasks:
             return child
         self._kill_child()
-        self._child = ChildProcess(self._limits, self._tasks, self._warm_up)
+        try:
+            self._child = ChildProcess(self._limits, self._tasks, self._warm_up)
+        except KilledAtStartError:
+            log.warning("decoder killed at its start, starting another one")
+            self._child = ChildProcess(self._limits, self._tasks, self._warm_up)
         log.debug(
             "decoder started",
             extra={

@@ -211,6 +211,13 @@ def test_a_python_that_cannot_be_run_is_the_operators_fault(
         decode(sandbox, 1)
 
 
+def test_a_process_that_is_killed_at_its_start_is_started_once_more() -> None:
+    warm_up = "tests.sandbox.hostile_tasks:be_killed_at_first_start"
+
+    with Sandbox(tasks={}, warm_up=warm_up) as sandbox:
+        assert sandbox.restrictions.active
+
+
 def test_a_child_that_ends_at_its_start_is_the_operators_fault() -> None:
     with (
         Sandbox(tasks={}, warm_up="os:abort") as sandbox,
