@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from scanner.compose import scan_paths
     from scanner.errors import InputError, ScannerError, SetupError, TransientError
-    from scanner.report.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Line, SummaryLine
+    from scanner.report.lines import (
+        ErrorLine,
+        FrameLine,
+        GapLine,
+        IncidentLine,
+        Line,
+        SkippedLine,
+        SummaryLine,
+    )
     from scanner.settings.sections import Settings, read_settings
 else:
 
@@ -40,6 +48,7 @@ __all__ = [
     "ScannerError",
     "Settings",
     "SetupError",
+    "SkippedLine",
     "SummaryLine",
     "TransientError",
     "read_settings",
@@ -55,6 +64,7 @@ _HOMES = {
         "GapLine",
         "IncidentLine",
         "Line",
+        "SkippedLine",
         "SummaryLine",
     ),
     "scanner.compose": ("scan_paths",),

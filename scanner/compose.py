@@ -21,7 +21,7 @@ from scanner.media.request import DecodeRequest
 from scanner.pipeline.scan import PathFailed, ScanEvent, scan
 from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, StreamWorker
 from scanner.report.collect import ReportCollector, model_used
-from scanner.report.lines import ErrorLine, Line, lines_of
+from scanner.report.lines import ErrorLine, Line, lines_of, skipped_line
 from scanner.report.nouns import ModelUsed
 from scanner.report.page import write_report
 from scanner.risk.policy import Policies
@@ -33,7 +33,7 @@ from scanner.scoring.scorer import Scorer, frame_specs
 from scanner.settings.policies import burst_selection, compose_policies
 from scanner.settings.sections import Settings, read_settings
 from scanner.sources.paths import read_sources
-from scanner.stream.inputs import Arrival, Runner
+from scanner.stream.inputs import Arrival, FilesSkipped, Runner
 
 __all__ = [
     "Program",
@@ -218,10 +218,13 @@ class RunningScan:
         return write_report(report, self._folder)
 
     def _collect(self, event: ScanEvent) -> None:
-        if isinstance(event.event, PathFailed):
-            self._report.fail(event.path, event.event.error)
-            return
-        self._report.receive(event.path, event.event)
+        match event.event:
+            case PathFailed(error=error):
+                self._report.fail(event.path, error)
+            case FilesSkipped():
+                return
+            case stream_event:
+                self._report.receive(event.path, stream_event)
 
 
 def _model_used(manifest: Manifest, settings: Settings) -> ModelUsed:
@@ -252,11 +255,13 @@ def open_scan(
 
 def event_lines(event: ScanEvent, *, clip: str | None = None) -> Iterator[Line]:
     """Yield the lines of ``scan --json`` for an event."""
-    if isinstance(event.event, PathFailed):
-        error = event.event.error
-        yield ErrorLine(path=event.path, kind=error.kind, message=str(error))
-        return
-    yield from lines_of(event.path, event.event, clip=clip)
+    match event.event:
+        case PathFailed(error=error):
+            yield ErrorLine(path=event.path, kind=error.kind, message=str(error))
+        case FilesSkipped() as skipped:
+            yield skipped_line(skipped)
+        case stream_event:
+            yield from lines_of(event.path, stream_event, clip=clip)
 
 
 def scan_lines(program: Program, arrivals: Iterable[Arrival], runner: Runner) -> Iterator[Line]:

@@ -29,6 +29,7 @@ from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.records.recording import record_line
 from scanner.report.lines import ErrorLine, Line, SummaryLine, dumps
 from scanner.sources.paths import read_sources
+from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
 
 __all__ = ["scan_command"]
@@ -141,7 +142,7 @@ def _open_record(path: Path | None) -> Iterator[Callable[[ScanEvent], None]]:
 
 
 def _write_record(file: TextIO, event: ScanEvent) -> None:
-    if event.stream_id is not None and not isinstance(event.event, PathFailed):
+    if event.stream_id is not None and not isinstance(event.event, PathFailed | FilesSkipped):
         file.write(record_line(event.path, event.stream_id, event.event) + "\n")
         file.flush()
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from scanner.model_import.catalogue import recommended_for
 from scanner.pipeline.scan import ScanEvent
-from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SummaryLine
+from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SkippedLine, SummaryLine
 from scanner.report.text import clock
 from scanner.risk.incident import Opened
 from scanner.taxonomy import Uncovered
@@ -113,6 +113,8 @@ class ScanDisplay:
                 self.incidents.append(line)
             case SummaryLine():
                 self.summaries.append(line)
+            case SkippedLine():
+                self.print_message(Text.assemble(("skipped ", "yellow"), sanitize(line.message)))
             case ErrorLine():
                 self.errors.append(line)
                 self.print_message(

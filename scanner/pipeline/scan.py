@@ -22,6 +22,7 @@ from scanner.stream.events import (
 from scanner.stream.inputs import (
     Arrival,
     EndTurn,
+    FilesSkipped,
     Job,
     LostTurn,
     MissingTurn,
@@ -53,9 +54,9 @@ class ScanEvent:
 
     path: str
     """The name under which the stream's lines are printed."""
-    event: StreamEvent | PathFailed
+    event: StreamEvent | PathFailed | FilesSkipped
     stream_id: StreamId | None = None
-    """None for a path that failed."""
+    """None for an event of a path, which is no event of a stream."""
     job: Job | None = None
     """Source of a scored segment, from which evidence can be cut; None for other events."""
 
@@ -70,10 +71,10 @@ def scan(
     """
     streams = _ScannedStreams(missing_after)
     for progress in runner.run(streams.turns(arrivals)):
-        yield from streams.take_failures()
+        yield from streams.take_path_events()
         for event in progress.events:
             yield streams.describe(progress.stream_id, event)
-    yield from streams.take_failures()
+    yield from streams.take_path_events()
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ class _ScannedStreams:
         """Streams of which an event may still come."""
         self._ended: set[StreamId] = set()
         """Streams for which no arrival is accepted."""
-        self._failures: deque[ScanEvent] = deque()
+        self._path_events: deque[ScanEvent] = deque()
 
     # The arrival side
 
@@ -123,6 +124,8 @@ class _ScannedStreams:
                     yield from self._end(stream_id)
                 case SourceFailed(path=path, error=error):
                     self._fail(path, error)
+                case FilesSkipped(path=path):
+                    self._path_events.append(ScanEvent(path=path, event=arrival))
         for stream_id in [*self._streams]:
             yield from self._end(stream_id)
 
@@ -170,14 +173,14 @@ class _ScannedStreams:
             yield turn
 
     def _fail(self, path: str, error: ScannerError) -> None:
-        self._failures.append(ScanEvent(path=path, event=PathFailed(error=error)))
+        self._path_events.append(ScanEvent(path=path, event=PathFailed(error=error)))
 
     # The side of the results
 
-    def take_failures(self) -> Iterator[ScanEvent]:
-        """Yield the failures of paths that are not yet reported."""
-        while self._failures:
-            yield self._failures.popleft()
+    def take_path_events(self) -> Iterator[ScanEvent]:
+        """Yield the events of paths that are not yet reported."""
+        while self._path_events:
+            yield self._path_events.popleft()
 
     def describe(self, stream_id: StreamId, event: StreamEvent) -> ScanEvent:
         """Return the event with the stream's path and, for a scored segment, its source."""

@@ -26,6 +26,7 @@ from scanner.stream.events import (
     StreamFinished,
     StreamSummary,
 )
+from scanner.stream.inputs import FilesSkipped, SkipKind
 from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Unseen
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "GapLine",
     "IncidentLine",
     "Line",
+    "SkippedLine",
     "SummaryLine",
     "dumps",
     "exact",
@@ -44,6 +46,7 @@ __all__ = [
     "lines_of",
     "loads",
     "read_lines",
+    "skipped_line",
     "summary_values",
     "unseen_of",
 ]
@@ -128,6 +131,18 @@ class ErrorLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedLine:
+    """Files of a folder that were not scanned by themselves."""
+
+    type: ClassVar[str] = "skipped"
+    path: str
+    """The folder."""
+    kind: str
+    files: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryLine:
     """The last line of each path that could be scanned."""
 
@@ -146,9 +161,14 @@ class SummaryLine:
     flagged: tuple[str, ...]
 
 
-Line = FrameLine | GapLine | IncidentLine | ErrorLine | SummaryLine
+Line = FrameLine | GapLine | IncidentLine | ErrorLine | SkippedLine | SummaryLine
 _TYPES: Mapping[str, type[Line]] = {
-    c.type: c for c in (FrameLine, GapLine, IncidentLine, ErrorLine, SummaryLine)
+    c.type: c for c in (FrameLine, GapLine, IncidentLine, ErrorLine, SkippedLine, SummaryLine)
+}
+_SKIPPED: Final[Mapping[SkipKind, str]] = {
+    "in_playlist": "scanned as segments of the folder's playlists",
+    "other_name": "not named as media; name a file itself to scan it",
+    "linked_folder": "links to other folders, which are not followed",
 }
 _TUPLES = frozenset({"models", "labels", "flagged"})
 _ABSENT = frozenset({"burst", "superseded", "shadow"})
@@ -174,6 +194,16 @@ def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Itera
             yield incident_line(path, incident, clip)
         case StreamFinished(summary=StreamSummary() as summary):
             yield SummaryLine(path=path, **summary_values(summary))
+
+
+def skipped_line(skipped: FilesSkipped) -> SkippedLine:
+    """Return the line of files that were skipped."""
+    return SkippedLine(
+        path=skipped.path,
+        kind=skipped.kind,
+        files=skipped.files,
+        message=f"{skipped.path}: {skipped.files} skipped: {_SKIPPED[skipped.kind]}",
+    )
 
 
 def failure_of(event: StreamEvent) -> Failure | None:

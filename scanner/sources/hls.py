@@ -48,7 +48,7 @@ from scanner.sources.playlist import (
     Resource,
     parse_playlist,
 )
-from scanner.sources.storage import PlaylistSegment, PlaylistStorage
+from scanner.sources.storage import PlaylistSegment, PlaylistStorage, ReadResource
 from scanner.types import Source
 
 __all__ = ["PlaylistSegment", "PlaylistStorage", "follow_playlist"]
@@ -350,16 +350,22 @@ class _PlaylistFollower:
         init: Source | None = None,
         problem: InputError | TransientError | None = None,
     ) -> PlaylistSegment:
-        location = self._storage.resolve(entry.media.uri, base=self._location)
+        media = self._read_resource(entry.media)
         return PlaylistSegment(
             sequence=sequence,
             source=source,
             init=init,
             duration=entry.duration,
             discontinuity=entry.discontinuity,
-            name=self._storage.redact(location),
+            name=self._storage.redact(media.location),
+            media=media,
+            init_media=None if entry.init is None else self._read_resource(entry.init),
             problem=problem,
         )
+
+    def _read_resource(self, resource: Resource) -> ReadResource:
+        location = self._storage.resolve(resource.uri, base=self._location)
+        return ReadResource(location, resource.span)
 
     def _read_sources(self, entry: PlaylistEntry) -> tuple[Source | None, Source | None]:
         """Return the segment and its init; without an init that it needs, it is missing too."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,39 +13,26 @@ from scanner.sources.hls import follow_playlist
 from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.merge import FollowedSource, MergedArrivals
+from scanner.sources.search import (
+    MEDIA_SUFFIXES,
+    PLAYLIST_SUFFIXES,
+    FilesRead,
+    search_folder,
+)
 from scanner.stream.inputs import (
     Arrival,
+    FilesSkipped,
     SegmentArrived,
     SegmentLost,
+    SkipKind,
     SourceFailed,
     StreamEnded,
     StreamStarted,
 )
 from scanner.types import Segment, SegmentKey, StreamId
 
-__all__ = ["MEDIA_SUFFIXES", "PLAYLIST_SUFFIXES", "expand_path", "read_sources"]
+__all__ = ["read_sources"]
 
-PLAYLIST_SUFFIXES: Final = frozenset({".m3u8", ".m3u"})
-MEDIA_SUFFIXES: Final = frozenset(
-    {
-        ".ts",
-        ".m2ts",
-        ".mts",
-        ".mp4",
-        ".m4v",
-        ".m4s",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".flv",
-        ".mpg",
-        ".mpeg",
-    }
-    | {".gif", ".jpg", ".jpeg", ".png", ".webp"}
-    | PLAYLIST_SUFFIXES
-)
-"""Suffixes that a folder is searched for. A file that is named itself is read whatever its name."""
 URL_PREFIXES: Final = ("http://", "https://")
 
 
@@ -74,76 +60,72 @@ def _read_local(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
     seen: set[str] = set()
     for name in names:
         try:
-            paths = [path for path in expand_path(name) if path not in seen]
+            if _is_folder(name):
+                yield from _read_folder(name, limits, seen)
+            elif name not in seen:
+                seen.add(name)
+                yield from _read_path(name, limits)
         except InputError as error:
             yield SourceFailed(path=name, error=error)
-            continue
-        seen.update(paths)
-        for path in paths:
-            if Path(path).suffix.lower() in PLAYLIST_SUFFIXES:
-                yield from _read_playlist(path, limits)
-            else:
-                yield _read_file(path)
 
 
-def expand_path(name: str) -> list[str]:
-    """Return the files of a folder, sorted, or the path of a file itself.
-
-    A folder that holds playlists stands for those streams: the segments beside the playlists are
-    not read a second time.
+def _is_folder(name: str) -> bool:
+    """Return whether a name is that of a folder.
 
     Raises:
         InputError: there is no such file or folder, or it may not be read.
     """
     try:
-        return _expand(name)
+        path = Path(name)
+        if not name or not path.exists():
+            raise InputError(f"{name or repr(name)}: no such file or folder", kind="not_found")
+        return path.is_dir()
     except OSError as error:
         raise InputError(f"{name}: cannot be opened: {error.strerror}") from error
 
 
-def _expand(name: str) -> list[str]:
-    path = Path(name)
-    if not name or not path.exists():
-        raise InputError(f"{name or repr(name)}: no such file or folder", kind="not_found")
-    if not path.is_dir():
-        return [name]
-    found = sorted(_find_media(path))
-    streams = {inner.parent for inner in found if inner.suffix.lower() in PLAYLIST_SUFFIXES}
-    kept = [
-        inner
-        for inner in found
-        if inner.suffix.lower() in PLAYLIST_SUFFIXES
-        or streams.isdisjoint((inner.parent, *inner.parents))
-    ]
-    if not kept:
+def _read_folder(name: str, limits: FetchLimits, seen: set[str]) -> Iterator[Arrival]:
+    """Yield the arrivals of a folder's playlists, then of all files that these have not read.
+
+    Raises:
+        InputError: nothing in it has a name of media.
+    """
+    found, read = search_folder(Path(name)), FilesRead()
+    if not (found.playlists or found.files):
         raise InputError(
             f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})",
             kind="no_media",
         )
-    return [str(inner) for inner in kept]
+    for path in _unseen(found.playlists, seen):
+        yield from _read_playlist(path, limits, read=read)
+    skipped = 0
+    for path in _unseen(found.files, seen):
+        if path in read:
+            skipped += 1
+            continue
+        yield _read_file(path)
+    counts: dict[SkipKind, int] = {
+        "in_playlist": skipped,
+        "other_name": found.other_names,
+        "linked_folder": found.linked_folders,
+    }
+    for kind, files in counts.items():
+        if files:
+            yield FilesSkipped(path=name, kind=kind, files=files)
 
 
-def _find_media(folder: Path) -> Iterator[Path]:
-    """Yield files by their suffix.
-
-    Folders that may not be listed are included: opening them gives an error, and the others are
-    read.
-    """
-    denied: list[OSError] = []
-    for place, _, names in os.walk(folder, onerror=denied.append):
-        yield from (
-            file
-            for name in names
-            if (file := Path(place, name)).suffix.lower() in MEDIA_SUFFIXES and _may_be_file(file)
-        )
-    yield from (Path(error.filename) for error in denied)
+def _unseen(paths: Iterable[str], seen: set[str]) -> Iterator[str]:
+    for path in paths:
+        if path not in seen:
+            seen.add(path)
+            yield path
 
 
-def _may_be_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return True
+def _read_path(path: str, limits: FetchLimits) -> Iterator[Arrival]:
+    if Path(path).suffix.lower() in PLAYLIST_SUFFIXES:
+        yield from _read_playlist(path, limits)
+        return
+    yield _read_file(path)
 
 
 def _read_file(name: str) -> SegmentArrived:
@@ -158,7 +140,10 @@ def _read_playlist(
     limits: FetchLimits,
     clock: WallClock | None = None,
     cancellation: Cancellation | None = None,
+    *,
+    read: FilesRead | None = None,
 ) -> Generator[Arrival, None, None]:
+    """Yield the arrivals of a playlist; the files of its segments are added to ``read``."""
     stream_id, is_empty = StreamId(name), True
     try:
         for piece in follow_playlist(name, limits, clock=clock, cancellation=cancellation):
@@ -175,6 +160,8 @@ def _read_playlist(
                     discontinuity=piece.discontinuity,
                 )
                 continue
+            if read is not None:
+                read.add(piece)
             segment = Segment(
                 key=key,
                 source=piece.source,

@@ -10,7 +10,17 @@ from scanner.errors import InputError, TransientError
 from scanner.sources.playlist import ByteRange
 from scanner.types import Source
 
-__all__ = ["PlaylistSegment", "PlaylistStorage"]
+__all__ = ["PlaylistSegment", "PlaylistStorage", "ReadResource"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResource:
+    """A file, or a range of it, at its resolved location."""
+
+    location: str
+    """Path or URL; it may contain a password."""
+    span: ByteRange | None
+    """``None``: the whole file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,10 @@ class PlaylistSegment:
     """Its timestamps do not continue those of the segment before."""
     name: str
     """Name in messages."""
+    media: ReadResource
+    """What ``source`` was read from."""
+    init_media: ReadResource | None = None
+    """What ``init`` was read from."""
     problem: InputError | TransientError | None = None
     """The reason why it is missing, if it is there and cannot be read."""
 

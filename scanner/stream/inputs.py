@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Literal, Protocol
 
 from scanner.errors import InputError, QuarantinedError, ScannerError
 from scanner.risk.observation import Signal
@@ -21,6 +21,7 @@ __all__ = [
     "Arrival",
     "EndTurn",
     "FailedSegment",
+    "FilesSkipped",
     "Job",
     "LateSegment",
     "LostTurn",
@@ -31,6 +32,7 @@ __all__ = [
     "SegmentLost",
     "SegmentTurn",
     "SignalTurn",
+    "SkipKind",
     "SourceFailed",
     "StallTurn",
     "StreamEnded",
@@ -41,6 +43,10 @@ __all__ = [
 
 
 # Arrivals
+
+SkipKind = Literal["in_playlist", "other_name", "linked_folder"]
+"""Why files of a folder are skipped: a playlist of the folder has read them as its segments, their
+names are not those of media, or they are links to folders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +105,18 @@ class SourceFailed:
     error: ScannerError
 
 
-Arrival = StreamStarted | SegmentArrived | SegmentLost | StreamEnded | SourceFailed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesSkipped:
+    """Files of a folder that are not read by themselves."""
+
+    path: str
+    """The folder as it was named."""
+    kind: SkipKind
+    files: int
+    """How many, one or more."""
+
+
+Arrival = StreamStarted | SegmentArrived | SegmentLost | StreamEnded | SourceFailed | FilesSkipped
 
 
 # Turns

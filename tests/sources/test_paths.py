@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from scanner.errors import InputError
+from samples.encoding import encode_file
+from samples.playlists import make_fragmented
+from samples.videos import MP4
 from scanner.sources.limits import FetchLimits
-from scanner.sources.paths import expand_path, read_sources
+from scanner.sources.paths import read_sources
 from scanner.stream.inputs import (
     Arrival,
+    FilesSkipped,
     SegmentArrived,
     SegmentLost,
     SourceFailed,
@@ -31,16 +36,108 @@ def create_files(folder: Path, *names: str) -> Path:
     return folder
 
 
+def read_names(path: Path) -> list[str]:
+    """Return the names of the files that are read by themselves, and of playlists."""
+    names = []
+    for arrival in read_sources([str(path)], FetchLimits()):
+        if isinstance(arrival, StreamStarted) or (
+            isinstance(arrival, SegmentArrived) and arrival.windowed
+        ):
+            names.append(Path(arrival.path).name)
+    return names
+
+
+def skipped_files(path: Path) -> dict[str, int]:
+    """Return the number of files that are reported as skipped, by kind."""
+    arrivals = read_sources([str(path)], FetchLimits())
+    return {one.kind: one.files for one in arrivals if isinstance(one, FilesSkipped)}
+
+
 def test_a_folder_is_its_media_in_order(tmp_path: Path) -> None:
     folder = create_files(tmp_path, "b.mp4", "a/c.MKV", "notes.txt", "z.jpg")
 
-    assert [Path(name).name for name in expand_path(str(folder))] == ["c.MKV", "b.mp4", "z.jpg"]
+    assert read_names(folder) == ["c.MKV", "b.mp4", "z.jpg"]
 
 
 def test_a_folder_with_a_playlist_is_that_stream_and_not_its_segments_again(tmp_path: Path) -> None:
-    folder = create_files(tmp_path, "live/index.m3u8", "live/0.ts", "live/hd/1.ts", "other.ts")
+    folder = create_files(tmp_path, "live/0.ts", "live/hd/1.ts", "other.ts")
+    (folder / "live/index.m3u8").write_text(PLAYLIST.replace("1.ts", "hd/1.ts"))
 
-    assert [Path(name).name for name in expand_path(str(folder))] == ["index.m3u8", "other.ts"]
+    assert read_names(folder) == ["index.m3u8", "other.ts"]
+    assert skipped_files(folder) == {"in_playlist": 2}
+
+
+def test_a_playlist_silences_no_file_that_it_does_not_name(tmp_path: Path) -> None:
+    folder = create_files(tmp_path, "0.ts", "1.ts", "victim.mp4", "below/victim.mp4")
+    (folder / "index.m3u8").write_text(PLAYLIST)
+
+    assert read_names(folder) == ["index.m3u8", "victim.mp4", "victim.mp4"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not a playlist",
+        PLAYLIST.replace("0.ts", "/etc/passwd"),
+        PLAYLIST.replace("#EXTINF", '#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF', 1),
+        PLAYLIST.replace("#EXTINF:4,", "#EXTINF:x,"),
+    ],
+)
+def test_a_playlist_that_is_refused_silences_nothing(tmp_path: Path, text: str) -> None:
+    folder = create_files(tmp_path, "0.ts", "1.ts")
+    (folder / "index.m3u8").write_text(text)
+
+    assert read_names(folder) == ["0.ts", "1.ts"]
+
+
+def test_a_file_of_which_a_playlist_read_a_part_is_read_by_itself(tmp_path: Path) -> None:
+    folder = create_files(tmp_path)
+    (folder / "whole.ts").write_bytes(b"x" * 100)
+    (folder / "part.ts").write_bytes(b"x" * 100)
+    entries = [
+        "#EXTINF:4,\n#EXT-X-BYTERANGE:40@0\nwhole.ts",
+        "#EXTINF:4,\n#EXT-X-BYTERANGE:60@40\nwhole.ts",
+        "#EXTINF:4,\n#EXT-X-BYTERANGE:40@0\npart.ts",
+        "#EXTINF:4,\n#EXT-X-BYTERANGE:40@60\npart.ts",
+    ]
+    (folder / "index.m3u8").write_text("\n".join(["#EXTM3U", *entries, "#EXT-X-ENDLIST"]))
+
+    assert read_names(folder) == ["index.m3u8", "part.ts"]
+
+
+def test_a_segment_that_its_playlist_calls_a_gap_is_read_by_itself(tmp_path: Path) -> None:
+    folder = create_files(tmp_path, "0.ts", "1.ts")
+    (folder / "index.m3u8").write_text(PLAYLIST.replace("#EXTINF", "#EXT-X-GAP\n#EXTINF", 1))
+
+    assert read_names(folder) == ["index.m3u8", "0.ts"]
+
+
+def test_only_an_init_without_samples_is_not_read_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "stream").mkdir()
+    make_fragmented(tmp_path / "stream")
+    playlist = tmp_path / "stream/index.m3u8"
+    whole = encode_file(replace(MP4, ticks=MP4.ticks[:4]))
+    (tmp_path / "stream/victim.mp4").write_bytes(whole)
+    (tmp_path / "evil.m3u8").write_text(
+        playlist.read_text().replace("init.mp4", "stream/victim.mp4").replace("0.m4s", "0.ts")
+    )
+    create_files(tmp_path, "0.ts", "1.m4s", "2.m4s")
+
+    assert read_names(tmp_path) == ["evil.m3u8", "index.m3u8", "victim.mp4"]
+
+
+def test_what_has_a_name_of_media_and_is_no_file_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "broken.ts").symlink_to(tmp_path / "gone.ts")
+
+    assert read_names(tmp_path) == ["broken.ts", "pipe.mp4"]
+
+
+def test_what_is_skipped_in_a_folder_is_reported(tmp_path: Path) -> None:
+    folder = create_files(tmp_path / "in", "a.mp4", "b.mp4.part", "c")
+    (folder / "elsewhere").symlink_to(create_files(tmp_path / "out", "d.mp4"))
+
+    assert skipped_files(folder) == {"other_name": 2, "linked_folder": 1}
 
 
 def test_a_named_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
@@ -57,7 +154,7 @@ def test_a_playlist_is_a_stream_of_segments(tmp_path: Path) -> None:
     folder = create_files(tmp_path, "0.ts", "1.ts")
     (folder / "index.m3u8").write_text(PLAYLIST)
 
-    started, *segments, ended = read_sources([str(folder)], FetchLimits())
+    started, *segments, ended, _ = read_sources([str(folder)], FetchLimits())
 
     assert isinstance(started, StreamStarted)
     assert [one.segment.key.sequence for one in segments if isinstance(one, SegmentArrived)] == [
@@ -142,8 +239,10 @@ def test_a_playlist_without_a_segment_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_error_of_a_folder_without_media_names_the_suffixes(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="mkv"):
-        expand_path(str(create_files(tmp_path, "notes.txt")))
+    (failed,) = read_sources([str(create_files(tmp_path, "notes.txt"))], FetchLimits())
+
+    assert isinstance(failed, SourceFailed)
+    assert "mkv" in str(failed.error)
 
 
 def live_playlist(first: int, count: int, *, ended: bool = False) -> bytes:
