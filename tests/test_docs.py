@@ -287,7 +287,9 @@ def test_every_kind_of_line_is_shown() -> None:
         for row in block.splitlines()
     ]
 
-    assert sorted(set(shown)) == sorted(["frame", "gap", "incident", "error", "skipped", "summary"])
+    assert sorted(set(shown)) == sorted(
+        ["frame", "gap", "opened", "extended", "incident", "error", "skipped", "summary"]
+    )
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

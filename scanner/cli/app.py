@@ -19,8 +19,8 @@ from scanner.cli.models import models_app
 from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
-from scanner.cli.show import sanitize
 from scanner.cli.status import Status
+from scanner.cli.terminal import sanitize
 from scanner.errors import ScannerError, SetupError
 
 __all__ = ["RunnerFactory", "run"]

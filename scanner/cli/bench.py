@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from scanner.bench.bench_input import BenchInput, probe_input
 from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
@@ -20,7 +19,7 @@ from scanner.bench.document import BenchReport, to_document
 from scanner.bench.machine import read_machine
 from scanner.bench.measure import BenchPlan, BenchResult, Spread
 from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
-from scanner.cli.show import new_table, sanitize
+from scanner.cli.terminal import OutputTable, new_table, sanitize
 from scanner.compose import compose, decode_request, load_configured_scorers
 from scanner.sandbox.sandbox import Sandbox
 from scanner.scoring.test_card import TestCard
@@ -195,7 +194,7 @@ def _print_report(report: BenchReport) -> None:
         console.print(f"ran on {', '.join(providers)}", style="dim")
 
 
-def _table(report: BenchReport) -> Table:
+def _table(report: BenchReport) -> OutputTable:
     unit = report.results[0].unit
     columns: dict[str, Callable[[BenchResult], Spread | None]] = {
         f"CPU ms a {unit}": lambda result: result.cpu_ms,

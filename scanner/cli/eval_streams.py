@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from scanner.cli.eval_scoring import print_unscored
 from scanner.cli.options import wants_json
-from scanner.cli.show import new_table
 from scanner.cli.status import Status
+from scanner.cli.terminal import OutputTable, new_table
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import UnscoredRow
@@ -154,7 +153,7 @@ def _print_result(result: StreamsResult) -> None:
     )
 
 
-def _table(label: LabelResult) -> Table:
+def _table(label: LabelResult) -> OutputTable:
     force = label.in_force
     table = new_table(
         f"{label.label}: {force.summary.events} events of {force.summary.groups} sources",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import isfinite
 
 from rich.console import Console
-from rich.table import Table
 
-from scanner.cli.show import new_table
+from scanner.cli.terminal import OutputTable, new_table
 from scanner.evaluate.evaluation import Evaluation
 from scanner.evaluate.measures import Interval
 
@@ -54,7 +53,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         console.print(_slices(evaluation))
 
 
-def _quality(evaluation: Evaluation) -> Table:
+def _quality(evaluation: Evaluation) -> OutputTable:
     table = new_table("Quality, 95 % by bootstrap over groups", *QUALITY)
     for one in evaluation.results:
         recalls = [_format_interval(recall) for recall in one.recalls.values()]
@@ -72,7 +71,7 @@ def _quality(evaluation: Evaluation) -> Table:
     return table
 
 
-def _reliability(evaluation: Evaluation) -> Table:
+def _reliability(evaluation: Evaluation) -> OutputTable:
     table = new_table(
         "Calibration, scores rebased to the share of positives among these rows", *RELIABILITY
     )
@@ -86,7 +85,7 @@ def _reliability(evaluation: Evaluation) -> Table:
     return table
 
 
-def _robustness(evaluation: Evaluation) -> Table:
+def _robustness(evaluation: Evaluation) -> OutputTable:
     most = evaluation.subject.sampled
     scope = (
         "all rows"
@@ -117,7 +116,7 @@ def _robustness(evaluation: Evaluation) -> Table:
     return table
 
 
-def _slices(evaluation: Evaluation) -> Table:
+def _slices(evaluation: Evaluation) -> OutputTable:
     table = new_table("Slices; a side without a row in a slice counts whole", *SLICES)
     for one in evaluation.slices:
         n = f"{one.positives or 'all'} / {one.negatives or 'all'}"

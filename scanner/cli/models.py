@@ -9,12 +9,12 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from scanner.cli.models_add import add_command
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import describe_uncovered, new_table
+from scanner.cli.show import describe_uncovered
 from scanner.cli.status import Status
+from scanner.cli.terminal import OutputTable, new_table
 from scanner.risk.policy import Policies
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.registry import check_models, list_models
@@ -154,7 +154,7 @@ def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
     console.print(_label_table([row for row in rows if row["models"]]))
 
 
-def _model_table(manifests: tuple[Manifest, ...]) -> Table:
+def _model_table(manifests: tuple[Manifest, ...]) -> OutputTable:
     table = new_table("Models", "model", "labels", "media", "input", "licence", "origin")
     for manifest in manifests:
         labels, media = ", ".join(manifest.scored_labels), ", ".join(manifest.media)
@@ -178,7 +178,7 @@ def _describe_input(spec: FrameSpec) -> str:
     )
 
 
-def _label_table(rows: list[dict[str, Any]]) -> Table:
+def _label_table(rows: list[dict[str, Any]]) -> OutputTable:
     table = new_table(
         "Labels with a model",
         "category",

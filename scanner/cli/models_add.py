@@ -14,7 +14,7 @@ from rich.console import Console
 
 from scanner.cli.models_recipe import ModelAddOptions
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import new_table, sanitize
+from scanner.cli.terminal import new_table, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.model_import.add import AddedModel, add_model

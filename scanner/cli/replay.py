@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.show import new_table, sanitize
+from scanner.cli.status import Status
+from scanner.cli.terminal import OutputTable, count_of, new_table, print_message
 from scanner.compose import compose
-from scanner.errors import SetupError
+from scanner.errors import FormatError, SetupError
 from scanner.pipeline.replay import (
     IncidentChanges,
+    Recorded,
+    Replayed,
+    StillChange,
+    compare_stills,
     fold,
     inputs_of_lines,
     inputs_of_record,
     pair_incidents,
 )
-from scanner.report.lines import incident_line, read_lines
+from scanner.records.recording import parse_record
+from scanner.report.lines import incident_line, loads
 from scanner.report.text import clock
 from scanner.risk.incident import Incident
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import read_settings
-from scanner.stream.inputs import StreamInput
-from scanner.types import StreamId
 
 __all__ = ["replay_command"]
+
+Parsed = TypeVar("Parsed")
 
 
 def replay_command(
@@ -56,87 +61,152 @@ def replay_command(
       streamwarden replay scores.jsonl --policy stricter.toml
     """
     settings = read_settings(config)
-    recorded = _read_inputs(_rows(scores))
+    recording = _read_recording(scores)
     program = compose(settings)
-    before = after = fold(recorded, program.policies)
+    before = after = fold(recording.streams, program.policies)
     if policy is not None:
-        after = fold(recorded, compose_policies(read_settings(policy), program.manifests))
-    changes = pair_incidents(before, after)
+        after = fold(recording.streams, compose_policies(read_settings(policy), program.manifests))
+    changes = _Changes(
+        streams=recording.streams,
+        incidents=pair_incidents(before.incidents, after.incidents),
+        stills=compare_stills(before, after),
+        after=after,
+    )
     if wants_json(as_json):
-        _print_json_changes(changes, after)
-        return
-    _print_change_table(changes, after)
+        for row in changes.rows():
+            sys.stdout.write(json.dumps(row) + "\n")
+    else:
+        changes.print()
+    _print_incomplete(recording)
+    raise typer.Exit(Status.NOTHING if recording.cut is None else Status.FAILED)
 
 
-def _read_inputs(rows: list[str]) -> Mapping[StreamId, Sequence[StreamInput]]:
+# Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recording:
+    streams: Recorded
+    cut: str | None
+    """Why, and from which line on, the file could not be read; None if it was read whole."""
+
+
+def _read_recording(scores: Path) -> _Recording:
     """Return the recorded inputs, from a recording or from the lines of ``scan --json``."""
+    rows = _rows(scores)
     first = next((row for row in rows if row.strip()), "")
     if '"event"' in first and '"v"' in first:
-        return inputs_of_record(rows)
-    return inputs_of_lines(read_lines(rows))
+        records, cut = _parse(scores, rows, parse_record)
+        return _Recording(streams=inputs_of_record(records), cut=cut)
+    lines, cut = _parse(scores, rows, loads)
+    return _Recording(streams=inputs_of_lines(lines), cut=cut)
 
 
 def _rows(scores: Path) -> list[str]:
     try:
-        return (
-            sys.stdin.readlines() if str(scores) == "-" else scores.read_text("utf-8").split("\n")
-        )
-    except (OSError, UnicodeDecodeError) as error:
+        if str(scores) == "-":
+            return sys.stdin.readlines()
+        return scores.read_text("utf-8", errors="replace").split("\n")
+    except OSError as error:
         raise SetupError(
-            f"{scores}: cannot be read ({error}); name a file that `scan --json` wrote"
+            f"{scores}: cannot be read: {error.strerror}; name a file that `scan --record` or"
+            " `scan --json` wrote"
         ) from error
 
 
-def _print_json_changes(changes: IncidentChanges, after: tuple[Incident, ...]) -> None:
-    rows: list[dict[str, Any]] = [
-        {"change": "gained", **_row(incident)} for incident in changes.gained
-    ]
-    rows += [{"change": "lost", **_row(incident)} for incident in changes.lost]
-    rows += [
-        {"change": "moved", "before": _row(pair.before), "after": _row(pair.after)}
-        for pair in changes.moved
-    ]
-    rows.append({"change": "none", "incidents": [_row(incident) for incident in after]})
-    for row in rows:
-        sys.stdout.write(json.dumps(row) + "\n")
+def _parse(
+    scores: Path, rows: list[str], parse: Callable[[str], Parsed]
+) -> tuple[list[Parsed], str | None]:
+    """Return what the rows hold up to the first one that is cut, and a message about that one.
+
+    Raises:
+        FormatError: the first row is no recording, or a row is of another version.
+    """
+    parsed: list[Parsed] = []
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        try:
+            parsed.append(parse(row))
+        except FormatError as error:
+            message = f"{scores}:{number}: {error}"
+            if not parsed or error.kind == "version":
+                raise FormatError(message, kind=error.kind) from error
+            return parsed, message
+    return parsed, None
 
 
-def _row(incident: Incident) -> dict[str, Any]:
-    return {"type": "incident", **asdict(incident_line(incident.stream_id, incident))}
+def _print_incomplete(recording: _Recording) -> None:
+    if recording.cut is not None:
+        print_message(f"read up to a line that is cut: {recording.cut}")
+    for stream in recording.streams.values():
+        if not stream.complete:
+            print_message(
+                f"{stream.path}: the recording has no end of it; replayed as far as it is"
+            )
 
 
-def _print_change_table(changes: IncidentChanges, after: tuple[Incident, ...]) -> None:
-    table = new_table(
-        f"{len(after)} incidents with this policy",
-        "change",
-        "path",
-        "labels",
-        "began",
-        "known",
-        "ended",
-        "peak risk",
-    )
-    for incident in changes.gained:
-        _add(table, "gained", incident)
-    for incident in changes.lost:
-        _add(table, "lost", incident)
-    for pair in changes.moved:
-        _add(table, "moved from", pair.before)
-        _add(table, "to", pair.after)
-    console = Console()
-    console.print(
-        table if table.row_count else f"{len(after)} incidents, none gained, lost or moved"
-    )
+# Writing
 
 
-def _add(table: Table, change: str, incident: Incident) -> None:
-    line = incident_line(incident.stream_id, incident)
-    table.add_row(
-        change,
-        sanitize(line.path),
-        ", ".join(line.labels),
-        clock(line.start),
-        clock(line.opened),
-        clock(line.end),
-        f"{line.peak:.3f}",
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changes:
+    """What another policy changes, and what it gives."""
+
+    streams: Recorded
+    incidents: IncidentChanges
+    stills: tuple[StillChange, ...]
+    after: Replayed
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the objects that are printed as JSON."""
+        for incident in self.incidents.gained:
+            yield {"change": "gained", **self._row(incident)}
+        for incident in self.incidents.lost:
+            yield {"change": "lost", **self._row(incident)}
+        for pair in self.incidents.moved:
+            yield {
+                "change": "moved",
+                "before": self._row(pair.before),
+                "after": self._row(pair.after),
+            }
+        for still in self.stills:
+            path, names = self.streams[still.stream_id].path, list(still.labels)
+            yield {"change": still.change, "type": "still", "path": path, "labels": names}
+        stills = [
+            {"type": "still", "path": self.streams[stream_id].path, "labels": list(labels)}
+            for stream_id, labels in self.after.stills.items()
+            if labels
+        ]
+        incidents = [self._row(incident) for incident in self.after.incidents]
+        yield {"change": "none", "incidents": incidents, "stills": stills}
+
+    def _row(self, incident: Incident) -> dict[str, Any]:
+        line = incident_line(self.streams[incident.stream_id].path, incident)
+        return {"type": "incident", **asdict(line)}
+
+    def print(self) -> None:
+        """Print a table of the changes."""
+        flagged = sum(bool(labels) for labels in self.after.stills.values())
+        title = f"{count_of(len(self.after.incidents), 'incident')} with this policy"
+        if self.after.stills:
+            title += f", {flagged} of {count_of(len(self.after.stills), 'still')} flagged"
+        table = new_table(title, "change", "labels", "began", "known", "ended", "risk", "path")
+        for incident in self.incidents.gained:
+            self._add(table, "gained", incident)
+        for incident in self.incidents.lost:
+            self._add(table, "lost", incident)
+        for pair in self.incidents.moved:
+            self._add(table, "moved from", pair.before)
+            self._add(table, "to", pair.after)
+        for still in self.stills:
+            path = self.streams[still.stream_id].path
+            table.add_row(still.change, ", ".join(still.labels), "", "", "", "", path)
+        nothing = f"{title}; none gained, lost or moved"
+        Console().print(table if table.row_count else nothing, highlight=False)
+
+    def _add(self, table: OutputTable, change: str, incident: Incident) -> None:
+        line = incident_line(self.streams[incident.stream_id].path, incident)
+        times = (clock(line.start), clock(line.opened), clock(line.end))
+        labels = ", ".join(line.labels) + (" (shadow)" if line.shadow else "")
+        table.add_row(change, labels, *times, f"{line.peak:.3f}", line.path)

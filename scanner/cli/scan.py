@@ -31,6 +31,7 @@ from scanner.report.lines import ErrorLine, Line, SummaryLine, dumps
 from scanner.sources.paths import read_sources
 from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Taxonomy, Uncovered, uncovered
+from scanner.types import StreamId
 
 __all__ = ["scan_command"]
 
@@ -68,6 +69,12 @@ BaseRate = Annotated[
         "--base-rate", metavar="SHARE", help="Random share of segments of which bursts are scored."
     ),
 ]
+StreamName = Annotated[
+    str | None,
+    typer.Option(
+        "--stream-id", metavar="ID", help="Id of the stream, in place of a hash; with one path."
+    ),
+]
 Provider = Annotated[str | None, typer.Option("--provider", help="cpu, cuda or tensorrt.")]
 ModelsDir = Annotated[
     Path | None,
@@ -87,6 +94,7 @@ def scan_command(
     max_gap: MaxGap = None,
     min_gap: MinGap = None,
     base_rate: BaseRate = None,
+    stream_id: StreamName = None,
     provider: Provider = None,
     models_dir: ModelsDir = None,
 ) -> None:
@@ -106,7 +114,11 @@ def scan_command(
     missing = uncovered(Taxonomy.load(), program.policies.labels)
     show = _print_json_lines if wants_json(as_json) else _show_progress
     with (
-        read_sources(paths, program.settings.fetch) as arrivals,
+        read_sources(
+            paths,
+            program.settings.fetch,
+            stream_id=None if stream_id is None else StreamId(stream_id),
+        ) as arrivals,
         _open_record(record) as write_record,
         open_runner(context.obj, program, workers) as runner,
         open_scan(program, arrivals, runner, out=out) as running,

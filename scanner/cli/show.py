@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
+from scanner.cli.terminal import OutputTable, new_table, sanitize
 from scanner.model_import.catalogue import recommended_for
 from scanner.pipeline.scan import ScanEvent
 from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SkippedLine, SummaryLine
@@ -19,17 +18,12 @@ from scanner.report.text import clock
 from scanner.risk.incident import Opened
 from scanner.taxonomy import Uncovered
 
-__all__ = ["ScanDisplay", "describe_uncovered", "new_table", "sanitize"]
+__all__ = ["ScanDisplay", "describe_uncovered"]
 
 SEVERITIES = ("green", "yellow", "dark_orange", "red")
 """The colour of each severity, 0 to 3."""
 WELL_SEEN = 0.99
 """Coverage below which a path is highlighted."""
-
-
-def sanitize(text: str) -> Text:
-    """Return text without characters that control a terminal or change the writing direction."""
-    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
 def describe_uncovered(missing: Uncovered) -> str:
@@ -44,14 +38,6 @@ def describe_uncovered(missing: Uncovered) -> str:
         if (name := recommended_for(category))
     ]
     return f"Not looked for, because no installed model covers them: {names}.{''.join(known)}"
-
-
-def new_table(title: str, *columns: str) -> Table:
-    """Return an empty table whose long cells are wrapped and never truncated."""
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
 
 
 @dataclass(slots=True)
@@ -149,9 +135,9 @@ class ScanDisplay:
             text, markup=False, highlight=False
         )
 
-    def _incident_table(self) -> Table:
-        table = _table(
-            "Incidents", ("label", "severity", "began", "ended", "known at", "risk", "path")
+    def _incident_table(self) -> OutputTable:
+        table = new_table(
+            "Incidents", "label", "severity", "began", "ended", "known", "risk", "path"
         )
         for line in self._sorted_incidents():
             labels = Text(
@@ -169,8 +155,8 @@ class ScanDisplay:
             self.incidents, key=lambda line: (line.shadow, -line.severity, line.path, line.start)
         )
 
-    def _path_table(self) -> Table:
-        table = _table("Paths", ("flagged", "length", "seen", "medium", "highest score", "path"))
+    def _path_table(self) -> OutputTable:
+        table = new_table("Paths", "flagged", "length", "seen", "medium", "highest score", "path")
         for line in self.summaries:
             flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
             seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < WELL_SEEN else "")
@@ -183,15 +169,6 @@ class ScanDisplay:
                 sanitize(line.path),
             )
         return table
-
-
-def _table(title: str, columns: tuple[str, ...]) -> Table:
-    """Return an empty table whose last column, the path, has the remaining width and is wrapped."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in columns[:-1]:
-        table.add_column(name, no_wrap=True)
-    table.add_column(columns[-1], overflow="fold")
-    return table
 
 
 def _largest(values: Mapping[str, float], form: str) -> str:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
 
-from scanner.records.recording import input_of, read_record
-from scanner.report.lines import FrameLine, GapLine, Line, SummaryLine, exact, exact_at
+from scanner.records.recording import Record, input_of
+from scanner.report.lines import (
+    FrameLine,
+    GapLine,
+    IncidentLine,
+    Line,
+    OpenIncidentLine,
+    SummaryLine,
+    exact,
+    exact_at,
+)
 from scanner.risk.coverage import BETWEEN
 from scanner.risk.incident import Closed, Incident
 from scanner.risk.observation import Sampled
 from scanner.risk.policy import Policies
 from scanner.stream.advance import advance
-from scanner.stream.events import StreamEvent
+from scanner.stream.events import StreamEvent, StreamFinished, StreamSummary
 from scanner.stream.inputs import EndTurn, StreamInput
 from scanner.stream.state import StreamState
 from scanner.types import (
@@ -36,6 +46,11 @@ from scanner.types import (
 __all__ = [
     "IncidentChanges",
     "IncidentPair",
+    "Recorded",
+    "RecordedStream",
+    "Replayed",
+    "StillChange",
+    "compare_stills",
     "fold",
     "fold_inputs",
     "inputs_of_lines",
@@ -60,39 +75,74 @@ def fold_inputs(
         yield from events
 
 
-def fold(
-    recorded: Mapping[StreamId, Sequence[StreamInput]], policies: Policies
-) -> tuple[Incident, ...]:
-    """Return every incident of every stream, closed, in the order in which they closed."""
-    return tuple(
-        event.incident
-        for stream_id, inputs in recorded.items()
-        for event in fold_inputs(stream_id, inputs, policies)
-        if isinstance(event, Closed)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedStream:
+    """The input of one stream, as it was recorded."""
+
+    path: str
+    inputs: tuple[StreamInput, ...]
+    """In the order of the fold; the last one is an ``EndTurn``."""
+    complete: bool = True
+    """False if the recording has no end of the stream, whose incidents end with its last sample."""
 
 
-def inputs_of_record(rows: Iterable[str]) -> dict[StreamId, tuple[StreamInput, ...]]:
+Recorded = Mapping[StreamId, RecordedStream]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What recorded streams give under some policies."""
+
+    incidents: tuple[Incident, ...]
+    """Every incident of every stream, closed, in the order in which they closed."""
+    stills: Mapping[StreamId, tuple[Label, ...]]
+    """The labels that each still is flagged for; empty for one that is not flagged."""
+
+
+def fold(recorded: Recorded, policies: Policies) -> Replayed:
+    """Fold every stream under these policies."""
+    incidents: list[Incident] = []
+    stills: dict[StreamId, tuple[Label, ...]] = {}
+    for stream_id, stream in recorded.items():
+        for event in fold_inputs(stream_id, stream.inputs, policies):
+            match event:
+                case Closed(incident=incident):
+                    incidents.append(incident)
+                case StreamFinished(summary=StreamSummary() as summary) if summary.is_still:
+                    stills[stream_id] = summary.flagged
+    return Replayed(incidents=tuple(incidents), stills=stills)
+
+
+def inputs_of_record(records: Iterable[Record]) -> dict[StreamId, RecordedStream]:
     """Return the input of each stream exactly as it was folded, from a file of ``scan --record``.
 
-    A stream whose scan was interrupted has no end and is left open.
-
-    Raises:
-        FormatError: a row is no record.
+    A stream whose scan was interrupted ends with what was recorded of it.
     """
     inputs: dict[StreamId, list[StreamInput]] = defaultdict(list)
-    for path, stream_id, event in read_record(rows):
+    paths: dict[StreamId, str] = {}
+    for path, stream_id, event in records:
+        paths[stream_id] = path
         stream_input = input_of(event, path=path)
         if stream_input is not None:
             inputs[stream_id].append(stream_input)
-    return {stream_id: tuple(found) for stream_id, found in inputs.items()}
+    return {
+        stream_id: _recorded(stream_id, paths[stream_id], found)
+        for stream_id, found in inputs.items()
+    }
 
 
-def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, tuple[StreamInput, ...]]:
+def _recorded(stream_id: StreamId, path: str, inputs: list[StreamInput]) -> RecordedStream:
+    complete = isinstance(inputs[-1], EndTurn)
+    end = () if complete else (EndTurn(stream_id=stream_id, path=path),)
+    return RecordedStream(path=path, inputs=(*inputs, *end), complete=complete)
+
+
+def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, RecordedStream]:
     """Return the input of each path as far as the lines of ``scan --json`` have it.
 
     A path becomes one segment with all its frames and gaps. A path without a summary (its scan was
-    interrupted) ends with its last frame. Stills have no duration and are left out.
+    interrupted) ends with its last frame. The id of its stream is that of its lines; lines of
+    version 0.1 have none, and there it was the path.
     """
     paths: dict[str, _RecordedPath] = defaultdict(_RecordedPath)
     for line in lines:
@@ -102,12 +152,19 @@ def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, tuple[StreamInput, 
             case GapLine(reason=reason) if reason not in NOT_FOLDED:
                 span = Span(start=exact(line.start), end=exact(line.end))
                 paths[line.path].gaps.append(Unseen(span=span, reason=reason))
+            case OpenIncidentLine() | IncidentLine():
+                paths[line.path].stream_id = line.stream_id
             case SummaryLine():
+                paths[line.path].stream_id = line.stream_id
                 paths[line.path].summary = line
     return {
-        StreamId(path): tuple(_inputs(path, found))
+        (stream_id := StreamId(found.stream_id or path)): RecordedStream(
+            path=path,
+            inputs=tuple(_inputs(stream_id, path, found)),
+            complete=found.summary is not None,
+        )
         for path, found in paths.items()
-        if (found.frames or found.gaps) and not found.is_still
+        if found.frames or found.gaps
     }
 
 
@@ -115,6 +172,7 @@ def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, tuple[StreamInput, 
 class _RecordedPath:
     frames: list[FrameLine] = field(default_factory=list)
     gaps: list[Unseen] = field(default_factory=list)
+    stream_id: str = ""
     summary: SummaryLine | None = None
 
     @property
@@ -123,20 +181,21 @@ class _RecordedPath:
         return summary is not None and summary.duration == 0.0 and not summary.peak_risk
 
 
-def _inputs(path: str, found: _RecordedPath) -> Iterator[StreamInput]:
+def _inputs(stream_id: StreamId, path: str, found: _RecordedPath) -> Iterator[StreamInput]:
     frames = tuple(
         sorted((_frame_of_line(line) for line in found.frames), key=lambda frame: frame.at)
     )
     last = max((*(frame.at for frame in frames), *(gap.span.end for gap in found.gaps)))
     end = last if found.summary is None else max(exact(found.summary.duration), last)
     yield ScoredSegment(
-        key=SegmentKey(stream_id=StreamId(path), sequence=0),
+        key=SegmentKey(stream_id=stream_id, sequence=0),
         times=SegmentTimes(first_pts=0, last_pts=0, duration=end, time_base=Fraction(1)),
         frames=frames,
         unseen=tuple(found.gaps),
-        info=MediaInfo(container="", codec="", width=0, height=0),
+        info=MediaInfo(container="", codec="", width=0, height=0, still=found.is_still),
+        whole_file=found.is_still,
     )
-    yield EndTurn(stream_id=StreamId(path), path=path)
+    yield EndTurn(stream_id=stream_id, path=path)
 
 
 def _frame_of_line(line: FrameLine) -> ScoredFrame:
@@ -237,3 +296,31 @@ def _times(incident: Incident) -> tuple[Fraction, Fraction | None]:
 
 def _by_start(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
     return tuple(sorted(incidents, key=lambda incident: incident.start))
+
+
+# Comparing stills
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillChange:
+    """Labels that a still is flagged for under one of two policies only."""
+
+    stream_id: StreamId
+    change: Literal["gained", "lost"]
+    labels: tuple[Label, ...]
+
+
+def compare_stills(before: Replayed, after: Replayed) -> tuple[StillChange, ...]:
+    """Return what stills are flagged for under one policy and not under the other."""
+    return tuple(
+        StillChange(stream_id=stream_id, change=change, labels=tuple(sorted(labels)))
+        for stream_id, now in after.stills.items()
+        for change, labels in _label_changes(before.stills[stream_id], now)
+        if labels
+    )
+
+
+def _label_changes(
+    before: Iterable[Label], after: Iterable[Label]
+) -> tuple[tuple[Literal["gained", "lost"], set[Label]], ...]:
+    return ("gained", {*after} - {*before}), ("lost", {*before} - {*after})

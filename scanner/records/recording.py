@@ -37,7 +37,10 @@ from scanner.types import (
     StreamId,
 )
 
-__all__ = ["VERSION", "input_of", "read_record", "record_line"]
+__all__ = ["VERSION", "Record", "input_of", "parse_record", "read_record", "record_line"]
+
+Record = tuple[str, StreamId, StreamEvent]
+"""Path, stream and event of one line."""
 
 VERSION: Final = 1
 """Version of the records; a reader refuses every other one."""
@@ -49,22 +52,29 @@ def record_line(path: str, stream_id: StreamId, event: StreamEvent) -> str:
     return json.dumps(row, allow_nan=False)
 
 
-def read_record(rows: Iterable[str]) -> Iterator[tuple[str, StreamId, StreamEvent]]:
+def read_record(rows: Iterable[str]) -> Iterator[Record]:
     """Yield path, stream and event of each line of a recording; blank lines are skipped.
 
     Raises:
         FormatError: a line is no record, or has another version.
     """
-    for row in rows:
-        if not row.strip():
-            continue
-        try:
-            data = json.loads(row)
-            if data["v"] != VERSION:
-                raise FormatError(f"record: version {data['v']!r}, this release reads {VERSION}")
-            yield data["path"], StreamId(data["stream_id"]), load_event(data)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"not a record: {row[:80]!r} ({error})") from error
+    return (parse_record(row) for row in rows if row.strip())
+
+
+def parse_record(row: str) -> Record:
+    """Return path, stream and event of one line of a recording.
+
+    Raises:
+        FormatError: the line is no record, or has another version (kind ``version``).
+    """
+    try:
+        data = json.loads(row)
+        if data["v"] == VERSION:
+            return data["path"], StreamId(data["stream_id"]), load_event(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"not a line of `scan --record`: {row[:60].strip()}") from error
+    message = f"record of version {data['v']}, this release reads {VERSION}"
+    raise FormatError(message, kind="version")
 
 
 def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:

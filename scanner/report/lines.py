@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from scanner.errors import FormatError
 from scanner.report.nouns import Failure
-from scanner.risk.incident import Closed, Incident
+from scanner.risk.incident import Closed, Extended, Incident, Opened
 from scanner.stream.events import (
     GapFound,
     NothingDecoded,
@@ -35,6 +35,7 @@ __all__ = [
     "GapLine",
     "IncidentLine",
     "Line",
+    "OpenIncidentLine",
     "SkippedLine",
     "SummaryLine",
     "dumps",
@@ -98,12 +99,42 @@ class GapLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIncidentLine:
+    """An incident that opened, or that is open and has another label, is longer or higher."""
+
+    type: Literal["opened", "extended"]
+    path: str
+    stream_id: str
+    id: str
+    revision: int
+    """Grows with each line of the incident."""
+    label: str
+    """The leading label: the most severe, and among equals the first."""
+    labels: tuple[str, ...]
+    category: str
+    severity: int
+    start: float
+    """When it was first seen; may lie before it was known."""
+    opened: float
+    """The sample at which it was known."""
+    at: float
+    """The sample that caused this line."""
+    peak: float
+    """The highest risk (not score) of any of its labels so far."""
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentLine:
     """An incident that closed."""
 
     type: ClassVar[str] = "incident"
     path: str
+    stream_id: str = ""
+    """Empty in lines of version 0.1, where it was the path."""
     id: str
+    revision: int = 1
+    """Greater than that of every earlier line of the incident."""
     label: str
     """The leading label: the most severe, and among equals the first."""
     labels: tuple[str, ...]
@@ -148,6 +179,8 @@ class SummaryLine:
 
     type: ClassVar[str] = "summary"
     path: str
+    stream_id: str = ""
+    """Empty in lines of version 0.1, where it was the path."""
     duration: float
     frames: int
     medium: Mapping[str, float]
@@ -161,9 +194,14 @@ class SummaryLine:
     flagged: tuple[str, ...]
 
 
-Line = FrameLine | GapLine | IncidentLine | ErrorLine | SkippedLine | SummaryLine
+Line = FrameLine | GapLine | OpenIncidentLine | IncidentLine | ErrorLine | SkippedLine | SummaryLine
 _TYPES: Mapping[str, type[Line]] = {
-    c.type: c for c in (FrameLine, GapLine, IncidentLine, ErrorLine, SkippedLine, SummaryLine)
+    **{
+        line.type: line
+        for line in (FrameLine, GapLine, IncidentLine, ErrorLine, SkippedLine, SummaryLine)
+    },
+    "opened": OpenIncidentLine,
+    "extended": OpenIncidentLine,
 }
 _SKIPPED: Final[Mapping[SkipKind, str]] = {
     "in_playlist": "scanned as segments of the folder's playlists",
@@ -190,10 +228,14 @@ def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Itera
         case SegmentScored(segment=segment, offset=offset):
             for frame in segment.frames:
                 yield _frame_line(path, segment, frame, offset)
+        case Opened(incident=incident, at=at):
+            yield OpenIncidentLine(type="opened", path=path, **_open_values(incident, at))
+        case Extended(incident=incident, at=at):
+            yield OpenIncidentLine(type="extended", path=path, **_open_values(incident, at))
         case Closed(incident=incident):
             yield incident_line(path, incident, clip)
-        case StreamFinished(summary=StreamSummary() as summary):
-            yield SummaryLine(path=path, **summary_values(summary))
+        case StreamFinished(stream_id=stream_id, summary=StreamSummary() as summary):
+            yield SummaryLine(path=path, stream_id=stream_id, **summary_values(summary))
 
 
 def skipped_line(skipped: FilesSkipped) -> SkippedLine:
@@ -231,8 +273,26 @@ def unseen_of(event: StreamEvent) -> Unseen | None:
 
 def incident_line(path: str, incident: Incident, clip: str | None = None) -> IncidentLine:
     """Return the incident as a line; the ``end`` of a running one is when it was known last."""
+    return IncidentLine(
+        path=path,
+        stream_id=incident.stream_id,
+        revision=incident.revision,
+        **incident_values(incident),
+        clip=clip,
+        shadow=incident.shadow,
+    )
+
+
+def _open_values(incident: Incident, at: Fraction) -> dict[str, Any]:
     values = incident_values(incident)
-    return IncidentLine(path=path, **values, clip=clip, shadow=incident.shadow)
+    del values["end"]
+    return {
+        **values,
+        "stream_id": incident.stream_id,
+        "revision": incident.revision,
+        "at": float(at),
+        "shadow": incident.shadow,
+    }
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:
@@ -324,7 +384,7 @@ def loads(text: str) -> Line:
         }
         return cls(**values)
     except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"not a line of scan --json: {text[:80]!r} ({error})") from error
+        raise FormatError(f"not a line of `scan --json`: {text[:60].strip()}") from error
 
 
 def read_lines(rows: Iterable[str]) -> Iterator[Line]:

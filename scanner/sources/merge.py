@@ -44,7 +44,9 @@ class FollowedSource:
     """A source that is followed in a thread of its own."""
 
     path: str
-    """Path of its arrivals, which is also its stream's id."""
+    """Path of its arrivals."""
+    stream_id: StreamId
+    """Id of its stream."""
     read: Callable[[Cancellation], Generator[Arrival, None, None]]
     """Yields its arrivals, and raises ``SourceCancelledError`` when that is requested. Any other
     error ends this source and no other."""
@@ -185,7 +187,7 @@ class _Readers:
             log.exception("source broke off", extra={"path": source.path})
             message = f"{source.path}: {type(error).__name__}: {error}"
             self._put(source, SourceFailed(path=source.path, error=InputError(message)))
-            self._put(source, StreamEnded(stream_id=StreamId(source.path)))
+            self._put(source, StreamEnded(stream_id=source.stream_id))
 
     def _put(self, source: FollowedSource, arrival: Arrival) -> None:
         """Make an arrival ready, once the one before it has been taken."""

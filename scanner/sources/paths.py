@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from scanner.errors import InputError, NoVideoError, ScannerError
+from scanner.errors import InputError, NoVideoError, ScannerError, SetupError
 from scanner.sources.cancellation import Cancellation
 from scanner.sources.hls import follow_playlist
 from scanner.sources.http import WallClock
@@ -19,6 +19,7 @@ from scanner.sources.search import (
     FilesRead,
     search_folder,
 )
+from scanner.sources.stream_ids import StreamIds
 from scanner.stream.inputs import (
     Arrival,
     FilesSkipped,
@@ -37,36 +38,115 @@ URL_PREFIXES: Final = ("http://", "https://")
 
 
 def read_sources(
-    names: Iterable[str], limits: FetchLimits, *, clock: WallClock | None = None
+    names: Iterable[str],
+    limits: FetchLimits,
+    *,
+    clock: WallClock | None = None,
+    stream_id: StreamId | None = None,
 ) -> MergedArrivals:
     """Yield the arrivals of everything that is named, each path once.
 
     URLs are followed side by side, in threads (``FetchLimits.concurrent_sources``). Files, and
     playlists on disk, are read in their order while no URL has anything ready. A name that stands
     for nothing gives an ``SourceFailed``, and the others are read. Close the result to end early.
+    ``stream_id`` is the id of the only stream; by default, ``scanner.sources.stream_ids`` gives
+    each one its own.
+
+    Raises:
+        SetupError: ``stream_id`` is empty, or is given for a folder or for several names.
     """
-    names = tuple(names)
-    urls = dict.fromkeys(name for name in names if name.startswith(URL_PREFIXES))
-    followed = tuple(
-        FollowedSource(path=url, read=partial(_read_playlist, url, limits, clock)) for url in urls
-    )
+    names, ids = tuple(names), StreamIds(stream_id)
+    if stream_id == "":
+        raise SetupError("a stream id is empty; give it at least one character")
+    if stream_id is not None and (len(names) != 1 or Path(names[0]).is_dir()):
+        raise SetupError("a stream id names one stream: give one file, playlist or address with it")
+    urls = dict.fromkeys(name for name in names if is_url(name))
+    followed = tuple(_followed(url, ids.of_playlist(url), limits, clock) for url in urls)
     local = (name for name in names if name not in urls)
     return MergedArrivals(
-        _read_local(local, limits), followed, concurrent=limits.concurrent_sources
+        _LocalSources(limits, ids).read(local), followed, concurrent=limits.concurrent_sources
     )
 
 
-def _read_local(names: Iterable[str], limits: FetchLimits) -> Iterator[Arrival]:
-    seen: set[str] = set()
-    for name in names:
-        try:
-            if _is_folder(name):
-                yield from _read_folder(name, limits, seen)
-            elif name not in seen:
-                seen.add(name)
-                yield from _read_path(name, limits)
-        except InputError as error:
-            yield SourceFailed(path=name, error=error)
+def is_url(name: str) -> bool:
+    """Return whether a name is the address of a playlist on a server."""
+    return name.lower().startswith(URL_PREFIXES)
+
+
+def _followed(
+    url: str, stream_id: StreamId, limits: FetchLimits, clock: WallClock | None
+) -> FollowedSource:
+    read = partial(_read_playlist, url, stream_id, limits, clock)
+    return FollowedSource(path=url, stream_id=stream_id, read=read)
+
+
+class _LocalSources:
+    """Reads files, folders and playlists on disk, one after another and each path once."""
+
+    def __init__(self, limits: FetchLimits, ids: StreamIds) -> None:
+        self._limits = limits
+        self._ids = ids
+        self._seen: set[str] = set()
+
+    def read(self, names: Iterable[str]) -> Iterator[Arrival]:
+        for name in names:
+            try:
+                if _is_folder(name):
+                    yield from self._read_folder(name)
+                elif name not in self._seen:
+                    self._seen.add(name)
+                    yield from self._read_path(name)
+            except InputError as error:
+                yield SourceFailed(path=name, error=error)
+
+    def _read_folder(self, name: str) -> Iterator[Arrival]:
+        """Yield the arrivals of a folder's playlists, then of all files that these have not read.
+
+        Raises:
+            InputError: nothing in it has a name of media.
+        """
+        found, read = search_folder(Path(name)), FilesRead()
+        if not (found.playlists or found.files):
+            raise InputError(
+                f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})",
+                kind="no_media",
+            )
+        for path in self._unseen(found.playlists):
+            yield from self._read_playlist(path, read)
+        skipped = 0
+        for path in self._unseen(found.files):
+            if path in read:
+                skipped += 1
+                continue
+            yield self._read_file(path)
+        counts: dict[SkipKind, int] = {
+            "in_playlist": skipped,
+            "other_name": found.other_names,
+            "linked_folder": found.linked_folders,
+        }
+        for kind, files in counts.items():
+            if files:
+                yield FilesSkipped(path=name, kind=kind, files=files)
+
+    def _unseen(self, paths: Iterable[str]) -> Iterator[str]:
+        for path in paths:
+            if path not in self._seen:
+                self._seen.add(path)
+                yield path
+
+    def _read_path(self, path: str) -> Iterator[Arrival]:
+        if Path(path).suffix.lower() in PLAYLIST_SUFFIXES:
+            yield from self._read_playlist(path)
+            return
+        yield self._read_file(path)
+
+    def _read_playlist(self, path: str, read: FilesRead | None = None) -> Iterator[Arrival]:
+        return _read_playlist(path, self._ids.of_playlist(path), self._limits, read=read)
+
+    def _read_file(self, name: str) -> SegmentArrived:
+        key = SegmentKey(stream_id=self._ids.of_file(Path(name)), sequence=0)
+        segment = Segment(key=key, source=Path(name))
+        return SegmentArrived(path=name, segment=segment, name=name, windowed=True, last=True)
 
 
 def _is_folder(name: str) -> bool:
@@ -84,59 +164,9 @@ def _is_folder(name: str) -> bool:
         raise InputError(f"{name}: cannot be opened: {error.strerror}") from error
 
 
-def _read_folder(name: str, limits: FetchLimits, seen: set[str]) -> Iterator[Arrival]:
-    """Yield the arrivals of a folder's playlists, then of all files that these have not read.
-
-    Raises:
-        InputError: nothing in it has a name of media.
-    """
-    found, read = search_folder(Path(name)), FilesRead()
-    if not (found.playlists or found.files):
-        raise InputError(
-            f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})",
-            kind="no_media",
-        )
-    for path in _unseen(found.playlists, seen):
-        yield from _read_playlist(path, limits, read=read)
-    skipped = 0
-    for path in _unseen(found.files, seen):
-        if path in read:
-            skipped += 1
-            continue
-        yield _read_file(path)
-    counts: dict[SkipKind, int] = {
-        "in_playlist": skipped,
-        "other_name": found.other_names,
-        "linked_folder": found.linked_folders,
-    }
-    for kind, files in counts.items():
-        if files:
-            yield FilesSkipped(path=name, kind=kind, files=files)
-
-
-def _unseen(paths: Iterable[str], seen: set[str]) -> Iterator[str]:
-    for path in paths:
-        if path not in seen:
-            seen.add(path)
-            yield path
-
-
-def _read_path(path: str, limits: FetchLimits) -> Iterator[Arrival]:
-    if Path(path).suffix.lower() in PLAYLIST_SUFFIXES:
-        yield from _read_playlist(path, limits)
-        return
-    yield _read_file(path)
-
-
-def _read_file(name: str) -> SegmentArrived:
-    key = SegmentKey(stream_id=StreamId(name), sequence=0)
-    return SegmentArrived(
-        path=name, segment=Segment(key=key, source=Path(name)), name=name, windowed=True, last=True
-    )
-
-
 def _read_playlist(
     name: str,
+    stream_id: StreamId,
     limits: FetchLimits,
     clock: WallClock | None = None,
     cancellation: Cancellation | None = None,
@@ -144,7 +174,7 @@ def _read_playlist(
     read: FilesRead | None = None,
 ) -> Generator[Arrival, None, None]:
     """Yield the arrivals of a playlist; the files of its segments are added to ``read``."""
-    stream_id, is_empty = StreamId(name), True
+    is_empty = True
     try:
         for piece in follow_playlist(name, limits, clock=clock, cancellation=cancellation):
             if is_empty:

@@ -190,6 +190,11 @@ class StreamSummary:
     flagged: tuple[Label, ...]
     """Labels of live incidents, or of a still picture, sorted."""
 
+    @property
+    def is_still(self) -> bool:
+        """Whether the source is a still picture, which has no risk over time."""
+        return self.frames > 0 and self.duration == 0 and not self.peak_risk
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFinished:

@@ -143,7 +143,7 @@ def test_the_lines_replay_to_the_same_incidents(models: Path) -> None:
 
     incidents = [line for line in printed if isinstance(line, IncidentLine)]
     assert any("fight" in line.labels for line in incidents)
-    assert [incident_line(printed[0].path, incident) for incident in again] == incidents
+    assert [incident_line(printed[0].path, incident) for incident in again.incidents] == incidents
 
 
 def test_a_model_of_bursts_in_shadow_is_recorded_and_changes_nothing(models: Path) -> None:

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.pipeline.replay import fold, inputs_of_lines
-from scanner.report.lines import IncidentLine, dumps, incident_line, read_lines
+from scanner.pipeline.replay import (
+    StillChange,
+    compare_stills,
+    fold,
+    inputs_of_lines,
+    inputs_of_record,
+)
+from scanner.pipeline.scan import PathFailed, ScanEvent
+from scanner.records.recording import read_record, record_line
+from scanner.report.lines import IncidentLine, SummaryLine, dumps, incident_line, read_lines
 from scanner.risk.policy import Policies
 from scanner.types import Medium
-from tests.stream.build import FIRE, POLICIES, arrived, lines, scan_events, segment
+from tests.stream.build import FIRE, POLICIES, STREAM, arrived, lines, scan_events, segment
 
 SCORES = st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4)
 
@@ -27,7 +36,7 @@ def test_recorded_scores_replay_to_the_same_incidents(
     )
     again = fold(inputs_of_lines(read_lines(dumps(line) for line in found)), POLICIES)
 
-    assert [incident_line("s", incident) for incident in again] == [
+    assert [incident_line("s", incident) for incident in again.incidents] == [
         line for line in found if isinstance(line, IncidentLine)
     ]
 
@@ -60,7 +69,7 @@ def test_recorded_bursts_replay_to_the_same_incidents(
     )
     again = fold(inputs_of_lines(read_lines(dumps(line) for line in found)), policies)
 
-    assert [incident_line("s", incident) for incident in again] == [
+    assert [incident_line("s", incident) for incident in again.incidents] == [
         line for line in found if isinstance(line, IncidentLine)
     ]
 
@@ -74,14 +83,43 @@ def test_a_lower_threshold_gains_an_incident() -> None:
 
     observed = inputs_of_lines(found)
 
-    assert (len(fold(observed, POLICIES)), len(fold(observed, lower))) == (0, 1)
+    before, after = fold(observed, POLICIES), fold(observed, lower)
+
+    assert (len(before.incidents), len(after.incidents)) == (0, 1)
 
 
-def test_stills_are_not_replayed() -> None:
-    found = lines(
-        scan_events(
-            [arrived(last=True)], segment(0, {0: 0.99}, seconds=0, still=True, whole_file=True)
+def rows_of(events: Iterable[ScanEvent]) -> list[str]:
+    return [
+        record_line("s", STREAM, one.event)
+        for one in events
+        if not isinstance(one.event, PathFailed)
+    ]
+
+
+def test_a_still_is_judged_again_by_its_scores() -> None:
+    still = segment(0, {0: 0.99}, seconds=0, still=True, whole_file=True)
+    events = scan_events([arrived(last=True)], still)
+    rows = rows_of(events)
+    strict = Policies(labels={FIRE: replace(POLICIES.labels[FIRE], still=0.995)})
+
+    for recorded in (inputs_of_lines(lines(events)), inputs_of_record(read_record(rows))):
+        before, after = fold(recorded, POLICIES), fold(recorded, strict)
+
+        assert (before.stills, after.stills) == ({STREAM: (FIRE,)}, {STREAM: ()})
+        assert compare_stills(before, after) == (
+            StillChange(stream_id=STREAM, change="lost", labels=(FIRE,)),
         )
-    )
+        assert [change.change for change in compare_stills(after, before)] == ["gained"]
 
-    assert inputs_of_lines(found) == {}
+
+def test_a_stream_whose_scan_was_interrupted_ends_with_what_was_recorded() -> None:
+    segments = [segment(i, dict.fromkeys(range(4), 0.99)) for i in range(3)]
+    events = scan_events([arrived(one.key.sequence) for one in segments], *segments)
+    rows = rows_of(events)
+
+    for recorded in (
+        inputs_of_lines(line for line in lines(events) if not isinstance(line, SummaryLine)),
+        inputs_of_record(read_record(rows[:-2])),
+    ):
+        assert not recorded[STREAM].complete
+        assert len(fold(recorded, POLICIES).incidents) == 1

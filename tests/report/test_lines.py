@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 
+import jsonschema
 import pytest
 
 from scanner.errors import FormatError
@@ -11,6 +13,7 @@ from scanner.report.lines import (
     GapLine,
     IncidentLine,
     Line,
+    OpenIncidentLine,
     SummaryLine,
     dumps,
     loads,
@@ -41,6 +44,22 @@ LINES: list[Line] = [
         peak=0.9,
         clip="c",
     ),
+    OpenIncidentLine(
+        type="extended",
+        path="a",
+        stream_id="s",
+        id="0f",
+        revision=2,
+        label="gun",
+        labels=("gun",),
+        category="violence",
+        severity=3,
+        start=0.0,
+        opened=1.0,
+        at=31.0,
+        peak=0.9,
+        shadow=True,
+    ),
     ErrorLine(path="ä\u202e", kind="damaged", message="torn"),
     SummaryLine(
         path="a",
@@ -64,6 +83,13 @@ def test_a_line_is_read_as_it_was_written(line: Line) -> None:
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.type)
 def test_a_line_says_its_type_first(line: Line) -> None:
     assert next(iter(json.loads(dumps(line)))) == "type"
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.type)
+def test_a_line_keeps_to_its_schema(line: Line) -> None:
+    schema = json.loads(files("scanner.report").joinpath("lines.schema.json").read_text("utf-8"))
+
+    jsonschema.validate(json.loads(dumps(line)), schema)
 
 
 NAMES = [

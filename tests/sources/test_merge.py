@@ -23,7 +23,7 @@ def segment(path: str, sequence: int) -> SegmentArrived:
 
 
 def followed(path: str, read: Callable[[Cancellation], Arrivals]) -> FollowedSource:
-    return FollowedSource(path=path, read=read)
+    return FollowedSource(path=path, stream_id=StreamId(path), read=read)
 
 
 def endless(path: str, produced: list[str] | None = None) -> FollowedSource:

@@ -11,7 +11,7 @@ import pytest
 from scanner.compose import Program, compose, event_lines, local_runner, worker_parts
 from scanner.pipeline.replay import fold, inputs_of_lines, inputs_of_record
 from scanner.pipeline.scan import PathFailed, ScanEvent, scan
-from scanner.records.recording import record_line
+from scanner.records.recording import read_record, record_line
 from scanner.report.lines import dumps, read_lines
 from scanner.risk.incident import Closed, Incident
 from scanner.settings.sections import ModelSettings, Settings
@@ -53,5 +53,9 @@ def test_scan_workers_and_replay_give_the_same_incidents(demo_media: Path) -> No
     incidents = as_text(closed(events))
     assert closed(events)
     assert as_text(closed(on_ray)) == incidents
-    assert as_text(fold(inputs_of_record(rows), program.policies)) == incidents
-    assert as_text(fold(inputs_of_lines(read_lines(lines)), program.policies)) == incidents
+    assert (
+        as_text(fold(inputs_of_record(read_record(rows)), program.policies).incidents) == incidents
+    )
+    assert (
+        as_text(fold(inputs_of_lines(read_lines(lines)), program.policies).incidents) == incidents
+    )

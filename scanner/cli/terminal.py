@@ -1,0 +1,107 @@
+"""What commands print for people: messages on stderr, and tables that fit any width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["OutputTable", "count_of", "new_table", "print_message", "sanitize"]
+
+LAST_COLUMN = 20
+"""Characters that the last column needs at least; it has the remaining width and is wrapped."""
+BETWEEN = 2
+"""Characters between two columns."""
+
+
+def sanitize(text: str) -> Text:
+    """Return text without characters that control a terminal or change the writing direction."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+
+
+def print_message(text: str, *, style: str = "") -> None:
+    """Print one message to stderr; it is neither wrapped nor highlighted."""
+    Console(stderr=True, highlight=False).print(sanitize(text), style=style, soft_wrap=True)
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun in the right form.
+
+    >>> count_of(1, "file"), count_of(2, "file"), count_of(0, "entry")
+    ('1 file', '2 files', '0 entries')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
+@dataclass(slots=True)
+class OutputTable:
+    """Rows under named columns; if they are wider than the terminal, a paragraph for each row.
+
+    No cell is truncated. The last column is wrapped.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    _rows: list[tuple[tuple[Text, ...], str]] = field(default_factory=list)
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows."""
+        return len(self._rows)
+
+    def add_row(self, *cells: str | Text, style: str = "") -> None:
+        """Add a row with a cell for each column; unprintable characters of texts are replaced."""
+        texts = (cell if isinstance(cell, Text) else sanitize(cell) for cell in cells)
+        self._rows.append((tuple(texts), style))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render for the width of a terminal."""
+        if self._width() <= options.max_width:
+            yield self._grid()
+            return
+        yield Text(self.title, style="italic")
+        for cells, style in self._rows:
+            yield Text.assemble(cells[0], style=f"bold {style}".strip())
+            yield Padding(self._describe(cells, style), (0, 0, 0, BETWEEN))
+
+    def _width(self) -> int:
+        widths = [
+            max((cell_len(line) for cell in column for line in cell.plain.split("\n")), default=0)
+            for column in zip(
+                tuple(Text(name) for name in self.columns),
+                *(cells for cells, _ in self._rows),
+                strict=True,
+            )
+        ]
+        last = min(widths[-1], LAST_COLUMN)
+        return sum(widths[:-1]) + last + BETWEEN * (len(widths) - 1)
+
+    def _grid(self) -> Table:
+        table = Table(title=self.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        for name in self.columns[:-1]:
+            table.add_column(name, no_wrap=True)
+        table.add_column(self.columns[-1], overflow="fold")
+        for cells, style in self._rows:
+            table.add_row(*cells, style=style)
+        return table
+
+    def _describe(self, cells: tuple[Text, ...], style: str) -> Text:
+        """Return all cells but the first as one text, each with the name of its column."""
+        parts = [
+            Text.assemble((f"{name} ", "dim"), cell)
+            for name, cell in zip(self.columns[1:], cells[1:], strict=True)
+            if cell.plain
+        ]
+        return Text(", ", style=style, overflow="fold").join(parts)
+
+
+def new_table(title: str, *columns: str) -> OutputTable:
+    """Return an empty table with these columns."""
+    return OutputTable(title=title, columns=columns)
