@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from scanner.errors import FormatError
 from scanner.rational import dump_fraction, load_fraction, load_optional
 from scanner.records.segments import (
     Json,
@@ -41,7 +44,31 @@ from scanner.types import (
     StreamId,
 )
 
-__all__ = ["dump_event", "load_event"]
+__all__ = ["dump_event", "load_event", "pack_events", "unpack_events"]
+
+PACK_VERSION: Final = 1
+"""Version of packed events; a reader refuses every other one."""
+
+
+def pack_events(events: Iterable[StreamEvent]) -> bytes:
+    """Return events as compressed bytes with a version, for a journal."""
+    rows = {"v": PACK_VERSION, "events": [dump_event(event) for event in events]}
+    return zlib.compress(json.dumps(rows, allow_nan=False).encode(), 1)
+
+
+def unpack_events(packed: bytes) -> tuple[StreamEvent, ...]:
+    """Return the events that ``pack_events`` wrote.
+
+    Raises:
+        FormatError: they have another version, or are no events.
+    """
+    try:
+        rows = json.loads(zlib.decompress(packed))
+        if rows["v"] != PACK_VERSION:
+            raise FormatError(f"events: version {rows['v']!r}, this release reads {PACK_VERSION}")
+        return tuple(load_event(row) for row in rows["events"])
+    except (zlib.error, KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"events: cannot be read: {error}") from error
 
 
 def dump_event(event: StreamEvent) -> Json:

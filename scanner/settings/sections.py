@@ -25,6 +25,12 @@ from scanner.media.sampling import Sampling
 from scanner.risk.policy import Policy
 from scanner.sandbox.limits import SandboxLimits
 from scanner.scoring.options import BurstSelection, Precision, Provider, Reuse, user_models_dir
+from scanner.settings.service import (
+    QuotaSettings,
+    RetentionSettings,
+    ServiceSettings,
+    WebhookSettings,
+)
 from scanner.sources.limits import FetchLimits
 from scanner.validation import describe_errors, suggest_key
 
@@ -112,6 +118,7 @@ class Settings(_FrozenSection):
     bursts: BurstSelection = BurstSelection()
     stream: StreamSettings = StreamSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    service: ServiceSettings = ServiceSettings()
     policy: Mapping[str, Mapping[str, Any]] = {}
     """Changes to policies by label, or by another name of the taxonomy; the keys are the fields of
     ``scanner.risk.policy.Policy``."""
@@ -181,7 +188,20 @@ def _unknown_variables() -> Iterator[str]:
 
 def setting_keys() -> Iterator[str]:
     """Yield every key that a settings file may have, to correct misspelt ones."""
-    for part in (Settings, ModelSettings, StreamSettings, EvidenceSettings):
+    for part in _SECTIONS:
         yield from part.model_fields
     for noun in (Sampling, MediaLimits, FetchLimits, SandboxLimits, Reuse, BurstSelection, Policy):
         yield from (field.name for field in fields(noun))
+
+
+_SECTIONS: Final[tuple[type[BaseModel], ...]] = (
+    Settings,
+    ModelSettings,
+    StreamSettings,
+    EvidenceSettings,
+    ServiceSettings,
+    QuotaSettings,
+    RetentionSettings,
+    WebhookSettings,
+)
+"""Sections of a settings file that are models of pydantic."""

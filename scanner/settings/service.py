@@ -1,0 +1,85 @@
+"""Settings of the live service, the section ``[service]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["QuotaSettings", "RetentionSettings", "ServiceSettings", "WebhookSettings"]
+
+
+class _FrozenSection(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QuotaSettings(_FrozenSection):
+    """How much the service takes in before it asks senders to wait."""
+
+    backlog_seconds: float = Field(default=30.0, gt=0)
+    """Age of the oldest waiting segment above which new segments are refused with 429."""
+    bytes_in_flight: int = Field(default=512 << 20, ge=1)
+    """Most bytes of requests that are being received at once, over all senders."""
+    requests_in_flight: int = Field(default=512, ge=1)
+    """Most segments that are being received at once, over all senders."""
+    key_share: float = Field(default=0.5, gt=0, le=1)
+    """Largest share of the waiting segments and of the bytes in flight that one key may have while
+    others wait too."""
+    header_seconds: float = Field(default=10.0, gt=0)
+    """Longest time in which the headers of a request must arrive."""
+    idle_seconds: float = Field(default=40.0, gt=0)
+    """Longest time without a byte of a body: a segment's duration and 30 s."""
+    fetches: int = Field(default=8, ge=1)
+    """Segments that are fetched from addresses at once."""
+
+
+class RetentionSettings(_FrozenSection):
+    """How long media and records are kept."""
+
+    segment_seconds: float = Field(default=600.0, ge=0)
+    """Least age of a segment that is deleted, if nothing needs it."""
+    record_days: float = Field(default=30.0, gt=0)
+    """Age of scores and of the rows of segments that are deleted."""
+    evidence_days: float = Field(default=180.0, gt=0)
+    """Age of clips and contact sheets of incidents that closed, after which they are deleted."""
+    low_watermark: float = Field(default=0.10, gt=0, lt=1)
+    """Free share of the disk below which an alarm is raised."""
+    refuse_watermark: float = Field(default=0.05, gt=0, lt=1)
+    """Free share of the disk below which new segments are refused with 507."""
+    reserve_watermark: float = Field(default=0.02, gt=0, lt=1)
+    """Free share of the disk below which clips are not cut; commits use the rest."""
+
+
+class WebhookSettings(_FrozenSection):
+    """One receiver of incidents, by the rules of Standard Webhooks."""
+
+    url: str
+    secret: str = Field(repr=False, min_length=24)
+    """The signing secret, ``whsec_`` and base64 of at least 24 random bytes."""
+    timeout_seconds: float = Field(default=20.0, gt=0)
+    """Longest time for one attempt."""
+    addresses: str = Field(default="public", pattern="^(public|any)$")
+    """``public`` refuses receivers at private and local addresses; ``any`` allows them."""
+
+
+class ServiceSettings(_FrozenSection):
+    """The live service."""
+
+    data: Path = Path("streamwarden-data")
+    """Folder of the journal and of all media."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8090, ge=0, le=65535)
+    """0 chooses a free port, which is printed."""
+    workers: int = Field(default=2, ge=0)
+    """Ray workers that decode and score; 0 scores in the driver, without Ray."""
+    web_processes: int = Field(default=1, ge=1, le=64)
+    max_age: float = Field(default=300.0, gt=0)
+    """Age in seconds above which a waiting segment is shed instead of scored."""
+    stall_seconds: float = Field(default=30.0, gt=0)
+    """Seconds without a usable segment after which a live stream counts as stalled."""
+    hole_seconds: float = Field(default=10.0, gt=0)
+    """Least time that a later segment waits for a missing one."""
+    quota: QuotaSettings = QuotaSettings()
+    retention: RetentionSettings = RetentionSettings()
+    webhooks: dict[str, WebhookSettings] = {}
+    """Receivers of incidents by name."""

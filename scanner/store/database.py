@@ -1,0 +1,135 @@
+"""Opening the journal's database.
+
+SQLite is the default: one file, write-ahead log, ``synchronous=FULL``. Versions below 3.51.3 can
+corrupt a database that two processes write to, and are refused. Another address, such as one of
+PostgreSQL, is opened as it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import OperationalError
+
+from scanner.errors import SetupError
+from scanner.store.schema import journal_facts
+
+__all__ = ["FILE_NAME", "Journal", "open_journal"]
+
+OLDEST_SQLITE: Final = (3, 51, 3)
+"""Older versions can corrupt a database in WAL mode to which several processes write
+(https://www.sqlite.org/wal.html, "The WAL-reset bug")."""
+BUSY_MILLISECONDS: Final = 30_000
+"""Longest wait for the write transaction of another process."""
+FILE_NAME: Final = "journal.sqlite3"
+"""Name of the database in the data folder of the service."""
+
+
+class Journal:
+    """A pool of connections to the journal; safe to use from several threads."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self.engine = engine
+        self.now = clock
+        """Returns the wall-clock time, in seconds since the epoch."""
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a write transaction, which commits unless an exception leaves the block.
+
+        Only one exists at a time on SQLite: others wait for it.
+        """
+        with self.engine.connect().execution_options(write=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a read transaction, which sees one consistent state."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @property
+    def shard_count(self) -> int:
+        """The number of shards, fixed when the database was created."""
+        with self.read() as connection:
+            row = select(journal_facts.c.value).where(journal_facts.c.name == "shards")
+            return int(connection.execute(row).scalar_one())
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self.engine.dispose()
+
+
+def open_journal(
+    place: Path | str, *, create: bool = False, clock: Callable[[], float] = time.time
+) -> Journal:
+    """Open the journal in a data folder, or at the address of a database.
+
+    ``create`` makes a missing database and applies the migrations that are due; without it the
+    database must have this release's version.
+
+    Raises:
+        SetupError: there is no database, it cannot be opened, or it has another version.
+    """
+    engine = _sqlite(place, create=create) if isinstance(place, Path) else _engine_at(place)
+    from scanner.store.migrate import check_version, upgrade
+
+    try:
+        if create:
+            upgrade(engine)
+        check_version(engine)
+    except OperationalError as error:
+        engine.dispose()
+        raise SetupError(f"journal {place}: cannot be opened: {error.orig}") from error
+    return Journal(engine, clock=clock)
+
+
+def _sqlite(folder: Path, *, create: bool) -> Engine:
+    from pysqlite3 import dbapi2
+
+    if dbapi2.sqlite_version_info < OLDEST_SQLITE:
+        wanted = ".".join(map(str, OLDEST_SQLITE))
+        raise SetupError(
+            f"SQLite {dbapi2.sqlite_version} can corrupt the journal, {wanted} or newer is wanted;"
+            " upgrade the package pysqlite3"
+        )
+    file = folder / FILE_NAME
+    if not create and not file.exists():
+        raise SetupError(f"{folder}: no {FILE_NAME}; `streamwarden serve` makes it at its start")
+    if create:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)), module=dbapi2, pool_size=8, max_overflow=8
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite
+    for pragma in (
+        f"busy_timeout={BUSY_MILLISECONDS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "mmap_size=0",
+        "journal_size_limit=67108864",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction; one that writes takes the lock at its start, so that it never fails
+    halfway because another one was faster."""
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _engine_at(address: str) -> Engine:
+    return create_engine(make_url(address), pool_size=8, max_overflow=8)

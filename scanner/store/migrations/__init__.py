@@ -1,0 +1,1 @@
+"""Scripts of alembic; ``scanner.store.migrate`` runs them."""

@@ -1,0 +1,15 @@
+"""Entry point of alembic: runs the migrations on the connection that it is given."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from scanner.store.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transaction_per_migration=False,
+    transactional_ddl=True,
+)
+context.run_migrations()

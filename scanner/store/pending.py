@@ -1,0 +1,170 @@
+"""Streams with inputs that are not folded, as the driver reads them from the journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
+
+from scanner.rational import load_optional
+from scanner.store.schema import inits, marks, segments, streams
+from scanner.stream.order import TurnOrder
+
+__all__ = ["PendingMark", "PendingSegment", "PendingStream", "read_pending"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingSegment:
+    """A segment without a verdict."""
+
+    sequence: int
+    object: str
+    init_object: str | None
+    bytes: int
+    discontinuity: bool
+    duration: Fraction | None
+    received_at: float
+    turn: int | None
+    late: bool
+    tries: int
+    lone_deaths: int
+    level: Mapping[str, Any] | None
+    """Sampling and bursts, as an earlier lease recorded them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingMark:
+    """An input that is no segment, and is not folded."""
+
+    number: int
+    kind: str
+    body: Mapping[str, Any]
+    created_at: float
+    turn: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingStream:
+    """A stream with inputs that are not folded."""
+
+    stream_id: str
+    shard: int
+    kind: str
+    order: TurnOrder | None
+    """None before the first turn was assigned."""
+    first_sequence: int | None
+    assigned: int
+    turn: int
+    phase: str
+    open_incidents: int
+    target_duration: float | None
+    """Seconds of its latest segment, as far as known."""
+    segments: tuple[PendingSegment, ...]
+    marks: tuple[PendingMark, ...]
+
+
+def read_pending(
+    connection: Connection, which: ColumnElement[bool], *, limit: int | None
+) -> tuple[PendingStream, ...]:
+    """Return the streams that ``which`` selects, those with open incidents first."""
+    chosen = connection.execute(
+        select(streams)
+        .where(which)
+        .order_by((streams.c.open_incidents > 0).desc(), streams.c.last_arrival)
+        .limit(limit)
+    ).all()
+    names = [row.stream_id for row in chosen]
+    rows = _by_stream(connection.execute(_SEGMENTS, {"names": names}).all())
+    noted = _by_stream(connection.execute(_MARKS, {"names": names}).all())
+    return tuple(
+        _pending_stream(row, rows.get(row.stream_id, []), noted.get(row.stream_id, []))
+        for row in chosen
+    )
+
+
+_SEGMENTS = (
+    select(
+        segments,
+        inits.c.object.label("init_object"),
+    )
+    .select_from(
+        segments.outerjoin(
+            inits,
+            (inits.c.stream_id == segments.c.stream_id) & (inits.c.init_id == segments.c.init_id),
+        )
+    )
+    .where(
+        segments.c.verdict.is_(None),
+        segments.c.stream_id.in_(bindparam("names", expanding=True)),
+    )
+    .order_by(segments.c.sequence)
+)
+_MARKS = (
+    select(marks)
+    .select_from(marks.join(streams, streams.c.stream_id == marks.c.stream_id))
+    .where(
+        marks.c.turn.is_(None) | (marks.c.turn >= streams.c.turn),
+        marks.c.stream_id.in_(bindparam("names", expanding=True)),
+    )
+    .order_by(marks.c.number)
+)
+
+
+def _by_stream(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
+    grouped: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row.stream_id, []).append(row)
+    return grouped
+
+
+def _pending_stream(
+    row: Row[Any], rows: Sequence[Row[Any]], noted: Sequence[Row[Any]]
+) -> PendingStream:
+    order = None if row.ordering is None else TurnOrder.from_json(json.loads(row.ordering))
+    found = tuple(_pending_segment(one) for one in rows)
+    declared = [float(one.duration) for one in found if one.duration is not None]
+    summary = {} if row.summary is None else json.loads(row.summary)
+    return PendingStream(
+        stream_id=row.stream_id,
+        shard=row.shard,
+        kind=row.kind,
+        order=order,
+        first_sequence=row.first_sequence,
+        assigned=row.assigned,
+        turn=row.turn,
+        phase=row.phase,
+        open_incidents=row.open_incidents,
+        target_duration=max(declared) if declared else summary.get("segment_seconds"),
+        segments=found,
+        marks=tuple(
+            PendingMark(
+                number=one.number,
+                kind=one.kind,
+                body=json.loads(one.body),
+                created_at=one.created_at,
+                turn=one.turn,
+            )
+            for one in noted
+        ),
+    )
+
+
+def _pending_segment(row: Row[Any]) -> PendingSegment:
+    return PendingSegment(
+        sequence=row.sequence,
+        object=row.object,
+        init_object=row.init_object,
+        bytes=row.bytes,
+        discontinuity=row.discontinuity,
+        duration=None if row.duration is None else load_optional(json.loads(row.duration)),
+        received_at=row.received_at,
+        turn=row.turn,
+        late=row.late,
+        tries=row.tries,
+        lone_deaths=row.lone_deaths,
+        level=None if row.level is None else json.loads(row.level),
+    )

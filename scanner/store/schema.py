@@ -1,0 +1,335 @@
+"""The tables of the journal.
+
+Every table has the ``shard`` of its stream, by which the work of several drivers is fenced and by
+which a database can be split. Wall-clock times are seconds since the epoch; stream times are exact
+and lie within JSON documents or, rounded, in columns that only queries read.
+
+    streams    1 -- n  inits, segments, marks, turn_records, incidents
+    segments, marks    the stream's input; ``turn`` is NULL until the order of turns is decided
+    turn_records       the events of each folded turn, from which everything can be replayed
+    incidents  1 -- n  incident_revisions, evidence, effects
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+__all__ = [
+    "SHARDS",
+    "alarms",
+    "api_keys",
+    "configurations",
+    "counters",
+    "effects",
+    "evidence",
+    "heartbeats",
+    "incident_revisions",
+    "incidents",
+    "inits",
+    "journal_facts",
+    "marks",
+    "metadata",
+    "published",
+    "segments",
+    "shard_of",
+    "shards",
+    "streams",
+    "turn_records",
+]
+
+SHARDS: Final = 64
+"""Shards of a new SQLite database; the number is fixed when a database is created."""
+
+metadata = MetaData()
+
+journal_facts = Table(
+    "journal_facts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Facts fixed when the database was created, such as the number of shards.",
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", Integer, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    comment="The fence of the driver: its write transactions check the generation of each shard.",
+)
+
+configurations = Table(
+    "configurations",
+    metadata,
+    Column("generation", Integer, primary_key=True),
+    Column("body", Text, nullable=False, comment="JSON: models with versions, policies, hashes."),
+    Column("created_at", Float, nullable=False),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("kind", Text, nullable=False, comment="live, or image for one still picture"),
+    Column("channel", Text, comment="lasting identity that the sender names"),
+    Column("key_id", Text, comment="API key that created the stream"),
+    Column("created_at", Float, nullable=False),
+    Column("declared", Text, nullable=False, comment="JSON: what the sender declared of it"),
+    Column("first_sequence", Integer),
+    Column("last_arrival", Float, comment="when the latest segment was acknowledged"),
+    Column("last_sequence", Integer, comment="declared with the end of the stream"),
+    Column("ended_at", Float, comment="when the end was acknowledged"),
+    Column("end_reason", Text),
+    Column("ordering", Text, comment="JSON of TurnOrder, without what waits"),
+    Column("assigned", Integer, nullable=False, comment="turns whose place is decided"),
+    Column("turn", Integer, nullable=False, comment="turns that are folded; compared and swapped"),
+    Column("state", LargeBinary, comment="StreamState as compressed JSON; NULL for a new one"),
+    Column("generation", Integer, nullable=False, comment="configuration of the last turn"),
+    Column("phase", Text, nullable=False, comment="live, stalled or finished"),
+    Column("folded_at", Float, comment="when the latest turn was committed"),
+    Column("open_incidents", Integer, nullable=False),
+    Column("summary", Text, comment="JSON: risk, coverage and clock, for queries"),
+    Index("streams_by_channel", "channel", "created_at"),
+    Index("streams_by_phase", "phase", "last_arrival"),
+)
+
+inits = Table(
+    "inits",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("init_id", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("meta_digest", Text, nullable=False, comment="digest of all declared metadata"),
+    Column("init_id", Text),
+    Column("discontinuity", Boolean, nullable=False),
+    Column("duration", Text, comment="JSON: exact seconds as the sender declares them"),
+    Column("started_at", Float),
+    Column("received_at", Float, nullable=False),
+    Column("key_id", Text),
+    Column("turn", Integer, comment="place in the log of the stream; NULL until it is decided"),
+    Column("late", Boolean, nullable=False),
+    Column("leased_generation", Integer),
+    Column("tries", Integer, nullable=False, comment="leases so far, over all drivers"),
+    Column("lone_deaths", Integer, nullable=False, comment="workers that it ended alone"),
+    Column("level", Text, comment="JSON: sampling and burst level, written before decoding"),
+    Column("verdict", Text, comment="scored, late, undecodable, quarantined, shed or unlisted"),
+    Column("verdict_at", Float),
+    Column("detail", Text, comment="JSON: kind and message of an error"),
+    Column("span_start", Float, comment="stream seconds, rounded"),
+    Column("span_end", Float),
+    Column("stage", Text, nullable=False, comment="stored, deleting or deleted: its bytes"),
+    Index(
+        "segments_pending",
+        "received_at",
+        sqlite_where=text("verdict IS NULL"),
+        postgresql_where=text("verdict IS NULL"),
+    ),
+    Index(
+        "segments_unordered",
+        "stream_id",
+        sqlite_where=text("verdict IS NULL AND turn IS NULL"),
+        postgresql_where=text("verdict IS NULL AND turn IS NULL"),
+    ),
+    Index("segments_by_stage", "stage", "verdict_at"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, comment="counts the marks of a stream from 0"),
+    Column("shard", Integer, nullable=False),
+    Column("kind", Text, nullable=False, comment="missing, lost, shed, signal, stall or end"),
+    Column("body", Text, nullable=False, comment="JSON"),
+    Column("created_at", Float, nullable=False),
+    Column("turn", Integer, comment="place in the log of the stream; NULL until it is decided"),
+    Index(
+        "marks_unordered",
+        "stream_id",
+        sqlite_where=text("turn IS NULL"),
+        postgresql_where=text("turn IS NULL"),
+    ),
+)
+
+turn_records = Table(
+    "turn_records",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("turn", Integer, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("sequence", Integer, comment="of a segment's turn"),
+    Column("generation", Integer, nullable=False),
+    Column("events", LargeBinary, nullable=False, comment="the events, versioned and compressed"),
+    Column("created_at", Float, nullable=False),
+    Index("turn_records_by_age", "created_at"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("channel", Text),
+    Column("label", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("peak", Float, nullable=False),
+    Column("shadow", Boolean, nullable=False),
+    Column("detection", Text, nullable=False, comment="open or closed, by the fold alone"),
+    Column("revision", Integer, nullable=False),
+    Column("body", Text, nullable=False, comment="JSON of the latest revision"),
+    Column("opened_at", Float, nullable=False, comment="wall-clock time"),
+    Column("updated_at", Float, nullable=False),
+    Index("incidents_by_stream", "stream_id"),
+    Index("incidents_by_detection", "detection", "shadow", "opened_at"),
+)
+
+incident_revisions = Table(
+    "incident_revisions",
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("kind", Text, nullable=False, comment="opened, extended or closed"),
+    Column("shadow", Boolean, nullable=False),
+    Column("body", Text, nullable=False, comment="JSON of the incident at this revision"),
+    Column("generation", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("published", Boolean, nullable=False, comment="numbered for readers of events"),
+    Index(
+        "incident_revisions_unpublished",
+        "created_at",
+        sqlite_where=text("published = 0"),
+        postgresql_where=text("NOT published"),
+    ),
+)
+
+published = Table(
+    "published",
+    metadata,
+    Column("number", Integer, primary_key=True, comment="assigned by the one delivery process"),
+    Column("shard", Integer, nullable=False),
+    Column("kind", Text, nullable=False, comment="type of the event, such as incident.opened"),
+    Column("body", Text, nullable=False, comment="JSON"),
+    Column("created_at", Float, nullable=False),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("piece", Text, primary_key=True, comment="clip-1, poster-1, sheet, ..."),
+    Column("shard", Integer, nullable=False),
+    Column("status", Text, nullable=False, comment="due, cut or failed"),
+    Column("due", Text, nullable=False, comment="JSON of what is to be cut"),
+    Column("result", Text, comment="JSON of what was cut"),
+    Column("object", Text),
+    Column("reason", Text, comment="why it failed"),
+    Column("tries", Integer, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("evidence_by_status", "status", "updated_at"),
+)
+
+effects = Table(
+    "effects",
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("sink", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("status", Text, nullable=False, comment="pending, delivered, skipped or dead"),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("receipt", Text, comment="JSON: what the receiver answered, and when"),
+    Column("error", Text, comment="of the latest attempt"),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("effects_by_status", "status", "next_at"),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("subject", Text, primary_key=True, comment="stream, sink or part of the service"),
+    Column("since", Float, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("until", Float, comment="NULL while it lasts"),
+    Column("body", Text, nullable=False, comment="JSON"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("value", Float, nullable=False),
+    comment="Totals since the database was created, committed with what they count.",
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("process", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", Text, nullable=False, comment="JSON: what the process reports of itself"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the secret, which is random"),
+    Column("verbs", Text, nullable=False, comment="JSON list: ingest, read, decide"),
+    Column("channels", Text, comment="JSON list of channels; NULL for all"),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+
+def shard_of(stream_id: str, count: int = SHARDS) -> int:
+    """Return the shard of a stream, in [0, count); the same on every machine.
+
+    >>> shard_of("stream-1") == shard_of("stream-1")
+    True
+    """
+    digest = hashlib.sha256(stream_id.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") % count

@@ -1,0 +1,395 @@
+"""What the driver reads and writes: the inputs of streams, the places of turns, their results.
+
+    pending     streams with inputs whose place is not decided, or whose result is not there
+    assign      decide places, before anything is dispatched
+    commit      results of whole turns, by compare-and-swap on the number of folded turns
+
+Every write first checks the fence: a driver whose shards another one has taken over gets
+``FencedError`` and has to exit.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
+
+from scanner.errors import ScannerError
+from scanner.records.events import pack_events
+from scanner.risk.incident import Closed, Extended, Opened
+from scanner.store.database import Journal
+from scanner.store.pending import PendingStream, read_pending
+from scanner.store.schema import (
+    marks,
+    segments,
+    shards,
+    streams,
+    turn_records,
+)
+from scanner.store.writes import add_to_counters, write_revisions
+from scanner.stream.events import StreamEvent
+from scanner.stream.order import TurnOrder
+from scanner.stream.state import StreamState
+from scanner.types import StreamId
+
+__all__ = [
+    "AssignedTurn",
+    "Assignment",
+    "FencedError",
+    "SegmentVerdict",
+    "StreamResult",
+    "TurnJournal",
+    "TurnResult",
+    "Verdict",
+]
+
+Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed", "unlisted"]
+"""What became of a segment; final."""
+
+
+class FencedError(ScannerError):
+    """Another driver has taken over: nothing of this one may be written any more."""
+
+    kind = "fenced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedTurn:
+    """The place of one input: of a known segment or mark, or of a mark that is added."""
+
+    turn: int
+    sequence: int | None = None
+    late: bool = False
+    level: Mapping[str, Any] | None = None
+    mark: int | None = None
+    new_mark: tuple[str, Mapping[str, Any]] | None = None
+    """Kind and body of a mark that the driver decides: missing, stall or shed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentVerdict:
+    """What became of a segment, and where it lies."""
+
+    sequence: int
+    verdict: Verdict
+    span: tuple[float, float] | None = None
+    """Stream seconds, rounded."""
+    detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The decision about a stream's next turns."""
+
+    stream_id: str
+    shard: int
+    order: TurnOrder
+    turns: tuple[AssignedTurn, ...]
+    closed: tuple[SegmentVerdict, ...] = ()
+    """Segments that get a verdict without a turn, because they came after the end was folded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnResult:
+    """One folded turn."""
+
+    turn: int
+    sequence: int | None
+    """Of a segment's turn."""
+    verdict: SegmentVerdict | None
+    events: tuple[StreamEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResult:
+    """Consecutive folded turns of one stream, and the state after them."""
+
+    stream_id: str
+    shard: int
+    channel: str | None = None
+    state: StreamState
+    turns: tuple[TurnResult, ...]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """Risk, coverage and clock, for queries."""
+
+    @property
+    def from_turn(self) -> int:
+        """The number of folded turns before these."""
+        return self.state.turn - len(self.turns)
+
+
+class TurnJournal:
+    """The journal, as one driver uses it."""
+
+    def __init__(self, journal: Journal, *, sinks: Sequence[str] = ()) -> None:
+        self._journal = journal
+        self._sinks = tuple(sinks)
+        self._generations: dict[int, int] = {}
+
+    def take_over(self) -> int:
+        """Raise the generation of every shard, which fences earlier drivers; return the highest."""
+        with self._journal.write() as connection:
+            connection.execute(update(shards).values(generation=shards.c.generation + 1))
+            rows = connection.execute(select(shards.c.shard, shards.c.generation)).all()
+        self._generations = {row.shard: row.generation for row in rows}
+        return max(self._generations.values())
+
+    # Reading
+
+    def pending(self, *, limit: int = 256) -> tuple[PendingStream, ...]:
+        """Return streams that have inputs without a place, those with open incidents first."""
+        unordered = (
+            select(segments.c.stream_id)
+            .where(segments.c.verdict.is_(None), segments.c.turn.is_(None))
+            .union(select(marks.c.stream_id).where(marks.c.turn.is_(None)))
+            .subquery()
+        )
+        return self._read(streams.c.stream_id.in_(select(unordered.c.stream_id)), limit)
+
+    def unfinished(self) -> tuple[PendingStream, ...]:
+        """Return streams whose turns have places and no result: what an earlier driver left."""
+        return self._read(streams.c.assigned > streams.c.turn, None)
+
+    def stalled(self, *, silent_since: float) -> tuple[PendingStream, ...]:
+        """Return live streams of which everything is folded, and that sent nothing since then."""
+        quiet = (
+            (streams.c.phase == "live")
+            & (streams.c.kind == "live")
+            & (streams.c.last_arrival < silent_since)
+            & (streams.c.assigned == streams.c.turn)
+            & streams.c.ended_at.is_(None)
+        )
+        return self._read(quiet, 256)
+
+    def load_state(self, stream_id: str) -> StreamState:
+        """Return the state after the turns that are folded; a new one before the first."""
+        with self._journal.read() as connection:
+            blob = connection.execute(
+                select(streams.c.state).where(streams.c.stream_id == stream_id)
+            ).scalar_one()
+        if blob is None:
+            return StreamState.new(StreamId(stream_id))
+        return StreamState.from_json(json.loads(zlib.decompress(blob)))
+
+    def _read(self, which: ColumnElement[bool], limit: int | None) -> tuple[PendingStream, ...]:
+        with self._journal.read() as connection:
+            return read_pending(connection, which, limit=limit)
+
+    # Writing
+
+    @contextmanager
+    def _fenced(self, touched: Iterable[int]) -> Iterator[Connection]:
+        """Open a write transaction that begins with a check of the fence.
+
+        Raises:
+            FencedError: another driver has taken over one of the shards.
+        """
+        wanted = {shard: self._generations[shard] for shard in touched}
+        with self._journal.write() as connection:
+            rows = connection.execute(
+                select(shards.c.shard, shards.c.generation).where(shards.c.shard.in_(wanted))
+            ).all()
+            if {row.shard: row.generation for row in rows} != wanted:
+                raise FencedError("another driver has taken over; this one ends")
+            yield connection
+
+    def assign(self, assignments: Sequence[Assignment]) -> None:
+        """Record the places of turns, and one more try of each segment among them.
+
+        Raises:
+            FencedError: another driver has taken over.
+        """
+        now = self._journal.now()
+        with self._fenced({one.shard for one in assignments}) as connection:
+            for one in assignments:
+                self._assign_stream(connection, one, now)
+
+    def _assign_stream(self, connection: Connection, one: Assignment, now: float) -> None:
+        generation = self._generations[one.shard]
+        for turn in one.turns:
+            if turn.sequence is not None:
+                connection.execute(
+                    _PLACE_SEGMENT,
+                    {
+                        "name": one.stream_id,
+                        "number": turn.sequence,
+                        "place": turn.turn,
+                        "is_late": turn.late,
+                        "lease": generation,
+                        "chosen": None if turn.level is None else json.dumps(dict(turn.level)),
+                    },
+                )
+            elif turn.mark is not None:
+                connection.execute(
+                    update(marks)
+                    .where(marks.c.stream_id == one.stream_id, marks.c.number == turn.mark)
+                    .values(turn=turn.turn)
+                )
+            elif turn.new_mark is not None:
+                _insert_mark(connection, one, turn.turn, turn.new_mark, now)
+        for verdict in one.closed:
+            _write_verdict(connection, one.stream_id, verdict, None, now)
+            add_to_counters(connection, one.shard, "segments", {verdict.verdict: 1})
+        values: dict[str, Any] = {"ordering": json.dumps(one.order.to_json())}
+        if one.turns:
+            values["assigned"] = max(turn.turn for turn in one.turns) + 1
+        connection.execute(
+            update(streams).where(streams.c.stream_id == one.stream_id).values(**values)
+        )
+
+    def note_tries(self, keys: Iterable[tuple[str, int, int]], *, lone_death: bool) -> None:
+        """Count another try of segments, given as (stream, shard, sequence), whose worker died.
+
+        ``lone_death`` counts the death against them: nothing else was with that worker.
+        """
+        listed = list(keys)
+        with self._fenced({shard for _, shard, _ in listed}) as connection:
+            for stream_id, _, sequence in listed:
+                connection.execute(
+                    update(segments)
+                    .where(segments.c.stream_id == stream_id, segments.c.sequence == sequence)
+                    .values(
+                        tries=segments.c.tries + 1,
+                        lone_deaths=segments.c.lone_deaths + int(lone_death),
+                    )
+                )
+
+    def commit(self, results: Sequence[StreamResult]) -> tuple[str, ...]:
+        """Commit results of whole turns in one transaction; return the streams that were refused,
+        because the journal has other turns of them.
+
+        Raises:
+            FencedError: another driver has taken over.
+        """
+        now = self._journal.now()
+        refused: list[str] = []
+        with self._fenced({result.shard for result in results}) as connection:
+            for result in results:
+                if not self._commit_stream(connection, result, now):
+                    refused.append(result.stream_id)
+        return tuple(refused)
+
+    def _commit_stream(self, connection: Connection, result: StreamResult, now: float) -> bool:
+        if not _swap_state(connection, result, now):
+            return False
+        verdicts: dict[str, int] = {}
+        for turn in result.turns:
+            if turn.verdict is not None:
+                _write_verdict(connection, result.stream_id, turn.verdict, turn.turn, now)
+                name = turn.verdict.verdict
+                verdicts[name] = verdicts.get(name, 0) + 1
+            connection.execute(
+                insert(turn_records),
+                {
+                    "stream_id": result.stream_id,
+                    "turn": turn.turn,
+                    "shard": result.shard,
+                    "sequence": turn.sequence,
+                    "generation": result.state.generation,
+                    "events": pack_events(turn.events),
+                    "created_at": now,
+                },
+            )
+            revisions = [e for e in turn.events if isinstance(e, Opened | Extended | Closed)]
+            write_revisions(
+                connection,
+                revisions,
+                turn=turn.turn,
+                shard=result.shard,
+                channel=result.channel,
+                generation=result.state.generation,
+                sinks=self._sinks,
+                now=now,
+            )
+        add_to_counters(connection, result.shard, "segments", verdicts)
+        return True
+
+
+_PLACE_SEGMENT = (
+    update(segments)
+    .where(segments.c.stream_id == bindparam("name"), segments.c.sequence == bindparam("number"))
+    .values(
+        turn=bindparam("place"),
+        late=bindparam("is_late"),
+        leased_generation=bindparam("lease"),
+        level=bindparam("chosen"),
+        tries=segments.c.tries + 1,
+    )
+)
+
+
+def _insert_mark(
+    connection: Connection,
+    one: Assignment,
+    turn: int,
+    new: tuple[str, Mapping[str, Any]],
+    now: float,
+) -> None:
+    kind, body = new
+    number = connection.execute(
+        select(func.coalesce(func.max(marks.c.number) + 1, 0)).where(
+            marks.c.stream_id == one.stream_id
+        )
+    ).scalar_one()
+    connection.execute(
+        insert(marks),
+        {
+            "stream_id": one.stream_id,
+            "number": number,
+            "shard": one.shard,
+            "kind": kind,
+            "body": json.dumps(dict(body)),
+            "created_at": now,
+            "turn": turn,
+        },
+    )
+
+
+def _write_verdict(
+    connection: Connection, stream_id: str, verdict: SegmentVerdict, turn: int | None, now: float
+) -> None:
+    start, end = verdict.span or (None, None)
+    values: dict[str, Any] = {
+        "verdict": verdict.verdict,
+        "verdict_at": now,
+        "detail": None if verdict.detail is None else json.dumps(dict(verdict.detail)),
+        "span_start": start,
+        "span_end": end,
+    }
+    if turn is not None:
+        values["turn"] = turn
+    connection.execute(
+        update(segments)
+        .where(
+            segments.c.stream_id == stream_id,
+            segments.c.sequence == verdict.sequence,
+            segments.c.verdict.is_(None),
+        )
+        .values(**values)
+    )
+
+
+def _swap_state(connection: Connection, result: StreamResult, now: float) -> bool:
+    """Write the state if the journal has exactly the turns before these; return whether it had."""
+    state = result.state
+    values: dict[str, Any] = {
+        "turn": state.turn,
+        "state": zlib.compress(json.dumps(state.to_json()).encode(), 1),
+        "generation": state.generation,
+        "folded_at": now,
+        "open_incidents": len(state.risk.open_incidents),
+        "summary": json.dumps(dict(result.summary)),
+    }
+    if state.ended:
+        values["phase"] = "finished"
+    swapped = connection.execute(
+        update(streams)
+        .where(streams.c.stream_id == result.stream_id, streams.c.turn == result.from_turn)
+        .values(**values)
+    )
+    return bool(swapped.rowcount)

@@ -1,0 +1,1 @@
+"""The parent of the service processes: starts, watches, restarts and drains them."""
