@@ -55,8 +55,6 @@ Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed", "unlis
 class FencedError(ScannerError):
     """Another driver has taken over: nothing of this one may be written any more."""
 
-    kind = "fenced"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignedTurn:
