@@ -154,6 +154,14 @@ def told_default(cell: str) -> Any:
     )
 
 
+def _flat_tables(tree: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _flat_tables(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
 def explained() -> dict[str, Any]:
     """All that the explained file sets, and what it only mentions."""
     text = re.sub(
@@ -163,7 +171,7 @@ def explained() -> dict[str, Any]:
     (policy,) = tree.pop("policy").values()
     flat = {
         "window": tree.pop("window"),
-        **{f"{name}.{key}": value for name, table in tree.items() for key, value in table.items()},
+        **dict(_flat_tables(tree, "")),
     }
     return {
         name: plain(value)
