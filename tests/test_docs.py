@@ -156,7 +156,7 @@ def told_default(cell: str) -> Any:
 
 def _flat_tables(tree: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and f"{before}{name}" not in defaults():
             yield from _flat_tables(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", value
