@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from scanner.errors import SetupError
@@ -26,6 +26,7 @@ from scanner.risk.policy import Policy
 from scanner.sandbox.limits import SandboxLimits
 from scanner.scoring.options import BurstSelection, Precision, Provider, Reuse, user_models_dir
 from scanner.settings.service import (
+    FrozenSection,
     QuotaSettings,
     RetentionSettings,
     ServiceSettings,
@@ -47,11 +48,7 @@ ENVIRONMENT: Final = "STREAMWARDEN_"
 NESTED: Final = "__"
 
 
-class _FrozenSection(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelSettings(_FrozenSection):
+class ModelSettings(FrozenSection):
     """The models in use and where they run."""
 
     dir: Path | None = None
@@ -80,14 +77,14 @@ class ModelSettings(_FrozenSection):
         return self.added or (user_models_dir() if user_models_dir().is_dir() else None)
 
 
-class StreamSettings(_FrozenSection):
+class StreamSettings(FrozenSection):
     """The settings of assembling a stream from its segments."""
 
     missing_after: int = Field(default=3, ge=1)
     """The number of later sequences after which one that has not arrived is a gap."""
 
 
-class EvidenceSettings(_FrozenSection):
+class EvidenceSettings(FrozenSection):
     """The clips and pictures of an incident."""
 
     clip_seconds: Fraction = Field(default=Fraction(60), gt=0)
@@ -101,7 +98,7 @@ class EvidenceSettings(_FrozenSection):
     where they lie and do not count."""
 
 
-class Settings(_FrozenSection):
+class Settings(FrozenSection):
     """All settings of an operator.
 
     ``Settings()`` has the defaults; ``read_settings`` reads a file and the environment.

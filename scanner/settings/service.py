@@ -6,14 +6,22 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["QuotaSettings", "RetentionSettings", "ServiceSettings", "WebhookSettings"]
+__all__ = [
+    "FrozenSection",
+    "QuotaSettings",
+    "RetentionSettings",
+    "ServiceSettings",
+    "WebhookSettings",
+]
 
 
-class _FrozenSection(BaseModel):
+class FrozenSection(BaseModel):
+    """A table of settings: immutable, and an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class QuotaSettings(_FrozenSection):
+class QuotaSettings(FrozenSection):
     """How much the service takes in before it asks senders to wait."""
 
     backlog_seconds: float = Field(default=30.0, gt=0)
@@ -33,7 +41,7 @@ class QuotaSettings(_FrozenSection):
     """Segments that are fetched from addresses at once."""
 
 
-class RetentionSettings(_FrozenSection):
+class RetentionSettings(FrozenSection):
     """How long media and records are kept."""
 
     segment_seconds: float = Field(default=600.0, ge=0)
@@ -50,7 +58,7 @@ class RetentionSettings(_FrozenSection):
     """Free share of the disk below which clips are not cut; commits use the rest."""
 
 
-class WebhookSettings(_FrozenSection):
+class WebhookSettings(FrozenSection):
     """One receiver of incidents, by the rules of Standard Webhooks."""
 
     url: str
@@ -62,7 +70,7 @@ class WebhookSettings(_FrozenSection):
     """``public`` refuses receivers at private and local addresses; ``any`` allows them."""
 
 
-class ServiceSettings(_FrozenSection):
+class ServiceSettings(FrozenSection):
     """The live service."""
 
     data: Path = Path("streamwarden-data")
