@@ -19,11 +19,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
 from scanner.cli.show import ScanDisplay
+from scanner.cli.terminal import open_console
 from scanner.compose import compose, open_scan
 from scanner.report.lines import ErrorLine, SummaryLine
 from scanner.risk.incident import Opened
@@ -53,7 +52,7 @@ class DueSegment:
 
 def main() -> int:
     options = _options()
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     console.print(
         "Drawing sample streams" + (f", cutting {options.media}" if options.media else "") + "..."
     )
@@ -81,7 +80,7 @@ def main() -> int:
                     flagged |= isinstance(line, SummaryLine) and "test_card" in line.flagged
                     failed |= isinstance(line, ErrorLine)
         page = running.write_report()
-    display.print_tables(Console(), uncovered(Taxonomy.load(), program.policies.labels))
+    display.print_tables(open_console(), uncovered(Taxonomy.load(), program.policies.labels))
     print(f"\nClips:  {folder / 'clips'}\nReport: {page}")
     if not flagged or (failed and options.media is None):
         console.print(

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from scanner.cli.bench import bench_app
 from scanner.cli.doctor import doctor_command
@@ -20,7 +19,7 @@ from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
 from scanner.cli.status import Status
-from scanner.cli.terminal import sanitize
+from scanner.cli.terminal import open_console, sanitize
 from scanner.errors import ScannerError, SetupError
 
 __all__ = ["RunnerFactory", "run"]
@@ -76,9 +75,7 @@ def _discard_output() -> None:
 
 
 def _print_error(message: str) -> int:
-    Console(stderr=True, highlight=False).print(
-        "streamwarden: ", sanitize(message), sep="", soft_wrap=True
-    )
+    open_console(stderr=True).print("streamwarden: ", sanitize(message), sep="", soft_wrap=True)
     return Status.WRONG
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from scanner.bench.bench_input import BenchInput, probe_input
 from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
@@ -19,7 +18,7 @@ from scanner.bench.document import BenchReport, to_document
 from scanner.bench.machine import read_machine
 from scanner.bench.measure import BenchPlan, BenchResult, Spread
 from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
-from scanner.cli.terminal import OutputTable, new_table, sanitize
+from scanner.cli.terminal import OutputTable, new_table, open_console, sanitize
 from scanner.compose import compose, decode_request, load_configured_scorers
 from scanner.sandbox.sandbox import Sandbox
 from scanner.scoring.test_card import TestCard
@@ -178,7 +177,7 @@ def _write_report(
 
 
 def _print_report(report: BenchReport) -> None:
-    console = Console(highlight=False)
+    console = open_console()
     machine = report.machine
     console.print(
         f"{machine.cpu}, {machine.cores} cores, "
@@ -188,7 +187,7 @@ def _print_report(report: BenchReport) -> None:
         ", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim"
     )
     if report.video is not None:
-        console.print(_describe_input(report.video), markup=False)
+        console.print(_describe_input(report.video))
     console.print(_table(report))
     if providers := sorted({result.provider for result in report.results if result.provider}):
         console.print(f"ran on {', '.join(providers)}", style="dim")

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.status import Status
+from scanner.cli.terminal import open_console
 from scanner.doctor import Diagnostic, run_checks
 from scanner.media.open import list_available_codecs
 from scanner.sandbox.sandbox import Sandbox
@@ -55,9 +56,9 @@ def _print(findings: tuple[Diagnostic, ...]) -> None:
         table.add_column(name, overflow="fold")
     for finding in findings:
         table.add_row(
-            "[green]ok[/]" if finding.ok else "[red]no[/]",
+            Text("ok", "green") if finding.ok else Text("no", "red"),
             finding.name,
             finding.found,
             finding.remedy,
         )
-    Console().print(table)
+    open_console().print(table)

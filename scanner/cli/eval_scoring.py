@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import track
 
+from scanner.cli.terminal import open_console
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
 from scanner.evaluate.robustness import perturbed_versions
@@ -34,7 +34,7 @@ LineListener = Callable[[Line], None]
 
 def list_with_progress(items: Iterable[T], total: int, description: str) -> list[T]:
     """Return all items as a list, with a progress bar on stderr meanwhile."""
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     return list(track(items, total=total, console=console, description=description))
 
 
@@ -62,10 +62,10 @@ def only_scored(rows: Sequence[ScoredRow | UnscoredRow]) -> list[ScoredRow]:
 
 def print_unscored(rows: Sequence[ScoredRow | UnscoredRow]) -> None:
     """Print the reason for each row that could not be scored."""
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     for row in rows:
         if isinstance(row, UnscoredRow):
-            console.print(f"not counted: {row.reason}", markup=False, highlight=False)
+            console.print(f"not counted: {row.reason}")
 
 
 def broadcast(*listeners: LineListener | None) -> LineListener:

@@ -11,12 +11,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from scanner.cli.eval_scoring import print_unscored
 from scanner.cli.options import wants_json
 from scanner.cli.status import Status
-from scanner.cli.terminal import OutputTable, new_table
+from scanner.cli.terminal import OutputTable, new_table, open_console, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import UnscoredRow
@@ -92,9 +90,13 @@ def streams_command(
             "--streams needs both events and footage that shows none of them;"
             " the manifest has only one of the two"
         )
-    with Console(stderr=True).status("assembling streams") as status:
+    with open_console(stderr=True).status("assembling streams") as status:
         result = evaluate_streams(
-            pool, program.policies, FalseIncidentLimits(), seed=seed, on_progress=status.update
+            pool,
+            program.policies,
+            FalseIncidentLimits(),
+            seed=seed,
+            on_progress=lambda text: status.update(sanitize(text)),
         )
     if page is not None:
         page(build_sections(result))
@@ -132,7 +134,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _print_result(result: StreamsResult) -> None:
-    console = Console()
+    console = open_console()
     hours = ", ".join(
         f"{one.kind} {one.hours * 60:.1f} min of {one.groups} sources" for one in result.safe
     )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from rich.console import Console
-
-from scanner.cli.terminal import OutputTable, new_table
+from scanner.cli.terminal import OutputTable, new_table, open_console
 from scanner.evaluate.evaluation import Evaluation
 from scanner.evaluate.measures import Interval
 
@@ -43,7 +41,7 @@ UNKNOWN = "-"
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print one table for each part of the evaluation."""
-    console = Console()
+    console = open_console()
     console.print(_quality(evaluation))
     if evaluation.reliability:
         console.print(_reliability(evaluation))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from scanner.cli.eval_scoring import (
     broadcast,
@@ -25,6 +24,7 @@ from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.eval_tables import print_evaluation
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.cli.status import Status
+from scanner.cli.terminal import open_console
 from scanner.compose import compose, used_models
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
@@ -167,9 +167,7 @@ class _PageWriter:
             self.path.write_text(to_page(self.evaluation, sections), "utf-8", "xmlcharrefreplace")
         except OSError as error:
             raise SetupError(f"{self.path}: cannot be written ({error.strerror})") from error
-        Console(stderr=True).print(
-            f"page: {self.path}", markup=False, highlight=False, soft_wrap=True
-        )
+        open_console(stderr=True).print(f"page: {self.path}", soft_wrap=True)
 
 
 def _score(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from scanner.report.text import plain
+
 __all__ = ["set_up_logs"]
 
 LEVELS = (logging.ERROR, logging.INFO, logging.DEBUG)
@@ -11,7 +13,8 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 class _WithFacts(logging.Formatter):
-    """Appends the record's key-value facts to its constant message."""
+    """Appends the record's key-value facts to its constant message; invisible characters, which a
+    traceback may quote, are escapes."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts = " ".join(
@@ -19,7 +22,8 @@ class _WithFacts(logging.Formatter):
             for name, value in vars(record).items()
             if name not in _KNOWN and not name.startswith("_")
         )
-        return f"{super().format(record)} {facts}".rstrip()
+        text = f"{super().format(record)} {facts}".rstrip()
+        return "\n".join(plain(line) for line in text.split("\n"))
 
 
 def set_up_logs(verbosity: int) -> None:

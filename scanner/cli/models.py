@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from scanner.cli.models_add import add_command
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import describe_uncovered
 from scanner.cli.status import Status
-from scanner.cli.terminal import OutputTable, new_table
+from scanner.cli.terminal import OutputTable, new_table, open_console
 from scanner.risk.policy import Policies
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.registry import check_models, list_models
@@ -48,10 +47,10 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
         return
     _print(rows, manifests)
     missing = uncovered(taxonomy, (row["label"] for row in rows if row["models"]))
-    Console().print(
+    open_console().print(
         f"Without a model, and so never scored: {', '.join(missing.labels)}", style="dim"
     )
-    Console().print(describe_uncovered(missing), style="dim")
+    open_console().print(describe_uncovered(missing), style="dim")
 
 
 @models_app.command("check")
@@ -84,9 +83,9 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
                 if check.ok
                 else check.problem
             )
-            Console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {scores}", markup=False)
+            open_console().print(f"{'ok' if check.ok else 'no'}  {check.name}  {scores}")
     if not checks:
-        Console(stderr=True).print("no models found; only the test card can be scored")
+        open_console(stderr=True).print("no models found; only the test card can be scored")
     raise typer.Exit(Status.NOTHING if all(check.ok for check in checks) else Status.FAILED)
 
 
@@ -149,7 +148,7 @@ def _policy(entry: TaxonomyEntry, policies: Policies) -> dict[str, Any] | None:
 
 
 def _print(rows: list[dict[str, Any]], manifests: tuple[Manifest, ...]) -> None:
-    console = Console()
+    console = open_console()
     console.print(_model_table(manifests))
     console.print(_label_table([row for row in rows if row["models"]]))
 

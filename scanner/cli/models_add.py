@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from scanner.cli.models_recipe import ModelAddOptions
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.terminal import new_table, sanitize
+from scanner.cli.terminal import new_table, open_console, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.model_import.add import AddedModel, add_model
@@ -228,7 +227,7 @@ def _write_catalogue(*, as_json: bool) -> None:
         default_for = ", ".join(row["default_for"])
         about = f"{row['about']} (the default for {default_for})" if default_for else row["about"]
         table.add_row(row["name"], about, ", ".join(row["labels"]), row["licence"], row["how"])
-    Console().print(table)
+    open_console().print(table)
 
 
 def _catalogue_row(name: str, known: CatalogueEntry) -> dict[str, Any]:
@@ -269,7 +268,7 @@ def _write_added(added: AddedModel, notes: tuple[str, ...], *, as_json: bool) ->
         )
         return
     for line in (*_facts(added), *(f"note: {note}" for note in notes)):
-        Console().print(sanitize(line), highlight=False)
+        open_console().print(sanitize(line))
 
 
 def _facts(added: AddedModel) -> Iterator[str]:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.status import Status
-from scanner.cli.terminal import OutputTable, count_of, new_table, print_message
+from scanner.cli.terminal import OutputTable, count_of, new_table, open_console, print_message
 from scanner.compose import compose
 from scanner.errors import FormatError, SetupError
 from scanner.pipeline.replay import (
@@ -203,7 +202,7 @@ class _Changes:
             path = self.streams[still.stream_id].path
             table.add_row(still.change, ", ".join(still.labels), "", "", "", "", path)
         nothing = f"{title}; none gained, lost or moved"
-        Console().print(table if table.row_count else nothing, highlight=False)
+        open_console().print(table if table.row_count else nothing)
 
     def _add(self, table: OutputTable, change: str, incident: Incident) -> None:
         line = incident_line(self.streams[incident.stream_id].path, incident)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
 
 from scanner.cli.options import (
     Config,
@@ -23,6 +22,7 @@ from scanner.cli.options import (
 )
 from scanner.cli.show import ScanDisplay, describe_uncovered
 from scanner.cli.status import Status
+from scanner.cli.terminal import open_console
 from scanner.compose import compose, open_scan
 from scanner.errors import SetupError
 from scanner.pipeline.scan import PathFailed, ScanEvent
@@ -132,7 +132,7 @@ def scan_command(
 def _print_report_path(page: Path | None) -> None:
     if page is not None:
         message = f"report: {page}"
-        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+        open_console(stderr=True).print(message, soft_wrap=True)
 
 
 EventLines = tuple[ScanEvent, tuple[Line, ...]]
@@ -193,15 +193,15 @@ def _print_json_lines(scanned: Iterable[EventLines], missing: Uncovered) -> Stat
         for line in lines:
             sys.stdout.write(dumps(line) + "\n")
             sys.stdout.flush()
-    Console(stderr=True).print(describe_uncovered(missing), style="dim", soft_wrap=True)
+    open_console(stderr=True).print(describe_uncovered(missing), style="dim", soft_wrap=True)
     return collector.status
 
 
 def _show_progress(scanned: Iterable[EventLines], missing: Uncovered) -> Status:
     collector = _StatusCollector()
-    with ScanDisplay(Console(stderr=True)) as display:
+    with ScanDisplay(open_console(stderr=True)) as display:
         for event, lines in scanned:
             collector.add(lines)
             display.receive(event, lines)
-    display.print_tables(Console(), missing)
+    display.print_tables(open_console(), missing)
     return collector.status

@@ -54,7 +54,7 @@ class ScanDisplay:
     def __enter__(self) -> ScanDisplay:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(pulse_style="cyan"),
             TimeElapsedColumn(),
         )
@@ -131,9 +131,7 @@ class ScanDisplay:
 
     def print_message(self, text: Text | str) -> None:
         """Print a line above the progress."""
-        (self._progress.console if self._progress is not None else self.console).print(
-            text, markup=False, highlight=False
-        )
+        (self._progress.console if self._progress is not None else self.console).print(text)
 
     def _incident_table(self) -> OutputTable:
         table = new_table(

@@ -1,4 +1,8 @@
-"""What commands print for people: messages on stderr, and tables that fit any width."""
+"""What commands print for people: messages on stderr, and tables that fit any width.
+
+Names, messages and labels come from outside. Nothing that is printed here is parsed as markup, and
+characters that control a terminal or change the writing direction are shown as escapes.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,15 @@ from dataclasses import dataclass, field
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["OutputTable", "count_of", "new_table", "print_message", "sanitize"]
+from scanner.report.text import plain
+
+__all__ = ["OutputTable", "count_of", "new_table", "open_console", "print_message", "sanitize"]
 
 LAST_COLUMN = 20
 """Characters that the last column needs at least; it has the remaining width and is wrapped."""
@@ -20,13 +27,48 @@ BETWEEN = 2
 
 
 def sanitize(text: str) -> Text:
-    """Return text without characters that control a terminal or change the writing direction."""
-    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+    r"""Return text in which invisible characters are escapes.
+
+    >>> sanitize("a\x1b[2Jb\u202e[/x]").plain
+    'a\\u001b[2Jb\\u202e[/x]'
+    """
+    return Text(plain(text))
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """Return a console that takes text as it is: no string is parsed as markup, in tables neither.
+
+    Control characters that reach it are escaped, also those of text that was not passed to
+    ``sanitize``.
+    """
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console.push_render_hook(_EscapeControls())
+    return console
+
+
+class _EscapeControls(RenderHook):
+    """Escapes control characters in everything that a console prints."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Escaped(renderable) for renderable in renderables]
+
+
+class _Escaped:
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+                continue
+            text = "\n".join(plain(line) for line in segment.text.split("\n"))
+            yield Segment(text, segment.style)
 
 
 def print_message(text: str, *, style: str = "") -> None:
-    """Print one message to stderr; it is neither wrapped nor highlighted."""
-    Console(stderr=True, highlight=False).print(sanitize(text), style=style, soft_wrap=True)
+    """Print one message to stderr; it is not wrapped."""
+    open_console(stderr=True).print(sanitize(text), style=style, soft_wrap=True)
 
 
 def count_of(number: int, noun: str) -> str:
@@ -57,7 +99,7 @@ class OutputTable:
         return len(self._rows)
 
     def add_row(self, *cells: str | Text, style: str = "") -> None:
-        """Add a row with a cell for each column; unprintable characters of texts are replaced."""
+        """Add a row with a cell for each column; invisible characters of texts are escaped."""
         texts = (cell if isinstance(cell, Text) else sanitize(cell) for cell in cells)
         self._rows.append((tuple(texts), style))
 

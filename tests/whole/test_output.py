@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from samples.facts import SampleFile
+from scanner.report.text import plain
 
 from .program import WITHOUT_MODELS, run
 
@@ -104,3 +107,31 @@ def test_a_report_that_cannot_be_written_is_told_before_work_begins(
     assert b"cannot be written to" in ended.stderr
     assert ended.stderr.count(b"\n") == 1
     assert taken.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["[/x].ts", "[red]a[/].ts", "\x1b]0;owned\x07\x1b[2J.ts"])
+def test_a_terminal_shows_any_name_to_the_end_of_the_scan(
+    name: str, tmp_path: Path, sample_media: Media
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    shutil.copyfile(sample_media("ts_h264").path, path)
+    primary, terminal = pty.openpty()
+
+    with open(primary, "rb", buffering=0):
+        ended = run("scan", path, stdout=terminal, extra=WITHOUT_MODELS)
+        os.close(terminal)
+        shown = read_terminal(primary)
+
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False)
+    assert b"\x1b]" not in shown
+    assert plain(name).encode() in b"".join(shown.split())
+
+
+def read_terminal(descriptor: int) -> bytes:
+    """Return what was written to a terminal that no process has open any more."""
+    parts = list[bytes]()
+    with suppress(OSError):
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+    return b"".join(parts)
