@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
 from scanner.compose import WorkerParts
 from scanner.pipeline.worker import StreamWorker
@@ -73,5 +72,4 @@ def _merge_progress(collected: list[StreamProgress], new: StreamProgress) -> lis
     """Add progress to a report; in a row of one stream's progress only the last state is kept."""
     if not collected or collected[-1].stream_id != new.stream_id:
         return [*collected, new]
-    last = collected[-1]
-    return [*collected[:-1], replace(new, events=(*last.events, *new.events))]
+    return [*collected[:-1], collected[-1].followed_by(new)]

@@ -34,6 +34,10 @@ DEATHS_ALONE = 2
 Quarantine = Callable[[StreamState, SegmentTurn, QuarantinedError], StreamProgress]
 """Folds a segment that ended its workers as failed; the core decides what that means."""
 
+LoadState = Callable[[StreamId], StreamState]
+"""Returns the state with which a stream continues; ``StreamState.new`` for a run without a journal.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamWork:
@@ -125,9 +129,12 @@ class _LeasedStream:
 class Dispatch:
     """The state of one run. It is not thread-safe, and time is passed in."""
 
-    def __init__(self, bounds: Bounds, quarantine: Quarantine) -> None:
+    def __init__(
+        self, bounds: Bounds, quarantine: Quarantine, load_state: LoadState = StreamState.new
+    ) -> None:
         self._bounds = bounds
         self._quarantine = quarantine
+        self._load_state = load_state
         self._streams: dict[StreamId, _LeasedStream] = {}
         self._deadlines: dict[int, tuple[Lease, float]] = {}
         self._ready: deque[tuple[StreamProgress, tuple[int, ...]]] = deque()
@@ -163,7 +170,7 @@ class Dispatch:
             raise ValueError(f"stream {turn.stream_id}: turn offered beyond what may be in flight")
         stream = self._streams.get(turn.stream_id)
         if stream is None:
-            state = StreamState.new(turn.stream_id)
+            state = self._load_state(turn.stream_id)
             stream = self._streams[turn.stream_id] = _LeasedStream(
                 state=state, ticket=self._tickets
             )
@@ -173,6 +180,17 @@ class Dispatch:
         self._tickets += 1
         self._turns += 1
         self._bytes += _weight(turn)
+
+    def forget(self, stream_id: StreamId) -> bool:
+        """Drop the state of a stream of which nothing is in flight; return whether it was dropped.
+
+        Its next turn loads the state again.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.turns:
+            return False
+        del self._streams[stream_id]
+        return True
 
     # Leases out, progress back
 

@@ -10,16 +10,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import inf
 from typing import Protocol
 
 from scanner.errors import TransientError
 from scanner.stream.inputs import Turn
-from scanner.stream.state import StreamProgress
-from workers.dispatch import Bounds, Dispatch, Lease, Quarantine, StreamWork
+from scanner.stream.state import StreamProgress, StreamState
+from scanner.types import StreamId
+from workers.dispatch import Bounds, Dispatch, Lease, LoadState, Quarantine, StreamWork
 
-__all__ = ["PoolRunner", "WorkerDiedError", "WorkerHandle"]
+__all__ = ["PoolRun", "PoolRunner", "WorkerDiedError", "WorkerHandle"]
 
 log = logging.getLogger(__name__)
 
@@ -75,16 +77,25 @@ class PoolRunner:
         Raises:
             ScannerError: the turns could not be pulled, or no worker can work.
         """
-        dispatch = Dispatch(self._bounds, self._quarantine)
-        run = _PoolRun(self._workers, dispatch, self._bounds, self._clock)
+        with self.open_run(turns) as run:
+            for ready in run.results():
+                yield from ready
+
+    @contextmanager
+    def open_run(
+        self, turns: Iterable[Turn], load_state: LoadState = StreamState.new
+    ) -> Iterator[PoolRun]:
+        """Open a run, whose streams begin with the states that ``load_state`` returns."""
+        dispatch = Dispatch(self._bounds, self._quarantine, load_state)
+        run = PoolRun(self._workers, dispatch, self._bounds, self._clock)
         try:
             run.start(turns)
-            yield from run.results()
+            yield run
         finally:
             run.end()
 
 
-class _PoolRun:
+class PoolRun:
     """One run: its threads, and what they share."""
 
     def __init__(
@@ -110,7 +121,8 @@ class _PoolRun:
         for worker in self._workers.values():
             self._start_thread(worker.name, partial(self._serve, worker))
 
-    def results(self) -> Iterator[StreamProgress]:
+    def results(self) -> Iterator[list[StreamProgress]]:
+        """Yield what is ready, as long as the run lasts; a list may be empty."""
         while not self._over:
             with self._changed:
                 self._changed.wait_for(self._has_news, timeout=self._bounds.patience)
@@ -124,9 +136,14 @@ class _PoolRun:
                     extra={"worker": lease.owner, "patience": self._bounds.patience},
                 )
                 self._workers[lease.owner].end()
-            yield from ready
+            yield ready
         if self._failure is not None:
             raise self._failure
+
+    def forget(self, stream_ids: Iterable[StreamId]) -> list[StreamId]:
+        """Drop the states of streams of which nothing is in flight; return those dropped."""
+        with self._changed:
+            return [stream_id for stream_id in stream_ids if self._dispatch.forget(stream_id)]
 
     def end(self) -> None:
         """End the threads, and the workers that still have work."""

@@ -190,7 +190,7 @@ class StreamWorker:
                 yield pending
                 pending = None
         last = StreamProgress(state=state, events=()) if pending is None else pending
-        yield replace(last, state=close_turn(last.state))
+        yield replace(last, state=close_turn(last.state), turn_ends=(len(last.events),))
 
     def _inputs(self, state: StreamState, turn: Turn) -> Iterator[StreamInput]:
         if not isinstance(turn, SegmentTurn):
@@ -245,4 +245,4 @@ def quarantine(
     failed = _failed_segment(turn.job, state.part, error)
     stream_input = LateSegment(outcome=failed) if turn.late else failed
     after, events = advance(state, stream_input, policies)
-    return StreamProgress(state=close_turn(after), events=events)
+    return StreamProgress(state=close_turn(after), events=events, turn_ends=(len(events),))

@@ -168,11 +168,23 @@ class StreamProgress:
 
     state: StreamState
     events: tuple[StreamEvent, ...]
+    turn_ends: tuple[int, ...] = ()
+    """For each turn that is complete, the number of ``events`` up to its end; events after the last
+    of them belong to ``state.turn``."""
 
     @property
     def stream_id(self) -> StreamId:
         """The stream that advanced."""
         return self.state.stream_id
+
+    def followed_by(self, later: StreamProgress) -> StreamProgress:
+        """Return this progress and the one after it as one."""
+        shift = len(self.events)
+        return StreamProgress(
+            state=later.state,
+            events=(*self.events, *later.events),
+            turn_ends=(*self.turn_ends, *(shift + end for end in later.turn_ends)),
+        )
 
 
 def _load_still(data: list[Any] | None) -> StillScores | None:
