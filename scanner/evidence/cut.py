@@ -51,7 +51,7 @@ def cut(
         span=info.span,
         transcoded=info.method == "transcoded",
         truncated=info.truncated,
-        poster=_poster(due, sources, sandbox=sandbox, folder=folder, name=name),
+        poster=_poster(due, shown, sandbox=sandbox, folder=folder, name=name),
     )
 
 
@@ -68,10 +68,14 @@ def _piece(source: SourceSpan, span: Span) -> ClipPiece:
 
 
 def _poster(
-    due: ClipDue, sources: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
+    due: ClipDue, shown: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
 ) -> str | None:
-    middle = due.span.start + due.span.length / 2
-    for image in frames_at((middle,), sources, sandbox=sandbox, name=name).values():
+    """Write the blurred picture at the middle of what the sources show of the span; the span itself
+    may end after the stream does."""
+    start = max(due.span.start, shown[0].span.start)
+    end = min(due.span.end, max(one.span.end for one in shown))
+    middle = (start + end) / 2
+    for image in frames_at((middle,), shown, sandbox=sandbox, name=name).values():
         return write_poster(image, folder, due.name)
     return None
 

@@ -17,12 +17,12 @@ from typing import Any, Self, TypeVar
 
 from scanner.evidence.index import SegmentIndex
 from scanner.rational import dump_fraction, load_fraction
-from scanner.report.text import clock
+from scanner.report.text import clock, percent
 from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies
 from scanner.settings.sections import EvidenceSettings
-from scanner.stream.events import StreamSummary
-from scanner.types import Span
+from scanner.stream.events import FrameRisk, StreamSummary
+from scanner.types import Label, Span
 
 __all__ = [
     "ClipDue",
@@ -188,7 +188,7 @@ def sheet_due(
         return None
     label = incident.label
     captions = (
-        _caption(sample.at, label, sample.risk.risks(policies).get(label)) for sample in chosen
+        _caption(sample.at, label, _known_risk(sample.risk, label, policies)) for sample in chosen
     )
     return SheetDue(
         name=incident.id, times=tuple(sample.at for sample in chosen), captions=tuple(captions)
@@ -201,7 +201,7 @@ def picture_due(path: str, summary: StreamSummary) -> SheetDue | None:
         return None
     digest = sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     label, at = summary.flagged[0], Fraction(0)
-    caption = _caption(at, label, summary.peak_score[label])
+    caption = f"{label} score {percent(summary.peak_score[label])}"
     return SheetDue(name=f"still-{digest}", times=(at,), captions=(caption,))
 
 
@@ -249,6 +249,11 @@ def _spread(items: Sequence[T], most: int) -> tuple[T, ...]:
     return tuple(items[step] for step in steps)
 
 
-def _caption(at: Fraction, label: str, score: float | None) -> str:
+def _known_risk(risk: FrameRisk, label: Label, policies: Policies) -> float | None:
+    """Return the label's risk; None where its level is not known, and the risk only the prior."""
+    return None if risk.levels.get(label) is None else risk.risks(policies).get(label)
+
+
+def _caption(at: Fraction, label: str, risk: float | None) -> str:
     text = f"{clock(float(at))}  {label}"
-    return text if score is None else f"{text} {score:.2f}"
+    return text if risk is None else f"{text} risk {percent(risk)}"

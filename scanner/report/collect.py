@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Protocol
 
 from scanner.errors import ScannerError
@@ -20,8 +21,9 @@ from scanner.report.nouns import (
     UncoveredCategory,
     Unlisted,
 )
+from scanner.report.overview import PathResult, result_of
 from scanner.report.timeline import RiskRecorder, RiskSeries
-from scanner.risk.incident import Closed, Incident
+from scanner.risk.incident import Closed
 from scanner.risk.policy import Policies, Policy
 from scanner.scoring.manifest import GraphFile, Manifest
 from scanner.settings.policies import policy_hash
@@ -64,8 +66,9 @@ class _PathRecord:
 class ReportCollector:
     """Takes in the events of a scan and returns its report.
 
-    Paths with incidents come first, by severity, then those with errors, then the rest in the order
-    in which they were reported.
+    Flagged paths come first, by severity, then those with errors, those with incidents in shadow,
+    those that were seen in part, and the rest. Equal ones keep the order in which they were
+    reported.
     """
 
     def __init__(self, policies: Policies, evidence: EvidenceSource | None = None) -> None:
@@ -88,8 +91,8 @@ class ReportCollector:
             case SegmentScored():
                 for at, risk in event.samples:
                     record.recorder.add(at, risk.risks(self._policies), risk.levels)
-            case Closed(incident=incident):
-                self._add_incident(record, incident)
+            case Closed():
+                self._add_incident(record, event)
             case StreamFinished(summary=summary):
                 self._finish(path, record, summary)
 
@@ -115,7 +118,7 @@ class ReportCollector:
             policy_sha256=policy_hash(policies),
             taxonomy_version=taxonomy.version,
             uncovered=_uncovered_categories(taxonomy, policies),
-            paths=tuple(sorted(paths, key=_urgency)),
+            paths=tuple(sorted(paths, key=partial(_urgency, policies=policies))),
         )
 
     def _add_failure(self, path: str, failure: Failure) -> None:
@@ -138,10 +141,12 @@ class ReportCollector:
             gap_seconds=record.unlisted.gap_seconds + unseen.span.length,
         )
 
-    def _add_incident(self, record: _PathRecord, incident: Incident) -> None:
+    def _add_incident(self, record: _PathRecord, closed: Closed) -> None:
+        incident = closed.incident
         evidence = None if self._evidence is None else self._evidence.take_incident(incident.id)
         if len(record.incidents) < MOST_LISTED:
-            record.incidents.append(evidence or IncidentReport(incident=incident))
+            found = evidence or IncidentReport(incident=incident)
+            record.incidents.append(replace(found, closed=closed.at))
             return
         record.unlisted = replace(record.unlisted, incidents=record.unlisted.incidents + 1)
 
@@ -183,11 +188,19 @@ def _path_report(path: str, record: _PathRecord) -> PathReport:
     )
 
 
-def _urgency(path: PathReport) -> tuple[int, bool]:
-    """Return the sort key: flagged paths by severity, then paths with errors, then the others."""
-    live = (found.incident for found in path.incidents if not found.incident.shadow)
-    severity = max((incident.severity for incident in live), default=0)
-    return (-(1 + severity) if path.summary.flagged else 0, not path.errors)
+def _urgency(path: PathReport, policies: Policies) -> tuple[int, bool, bool, bool]:
+    """Return the sort key: flagged paths by severity, then paths with errors, then those with
+    incidents in shadow, then those that were seen in part, then the others."""
+    severities = [found.incident.severity for found in path.incidents if not found.incident.shadow]
+    severities += [
+        policies.labels[label].severity
+        for label in path.summary.flagged
+        if label in policies.labels
+    ]
+    severity = max(severities, default=0)
+    recorded = any(found.incident.shadow for found in path.incidents)
+    is_clear = result_of(path) is PathResult.NOTHING
+    return (-(1 + severity) if path.summary.flagged else 0, not path.errors, not recorded, is_clear)
 
 
 def _setting_values(settings: Settings) -> dict[str, str | float]:
@@ -204,10 +217,13 @@ def _setting_values(settings: Settings) -> dict[str, str | float]:
 
 def _uncovered_categories(taxonomy: Taxonomy, policies: Policies) -> tuple[UncoveredCategory, ...]:
     labels: dict[str, list[str]] = defaultdict(list)
-    for label in uncovered(taxonomy, policies.labels).labels:
+    missing = uncovered(taxonomy, policies.labels)
+    for label in missing.labels:
         labels[taxonomy.entry(label).category].append(label)
     return tuple(
-        UncoveredCategory(category=category, labels=tuple(names))
+        UncoveredCategory(
+            category=category, labels=tuple(names), whole=category in missing.categories
+        )
         for category, names in labels.items()
     )
 
@@ -224,4 +240,8 @@ def _policy_used(label: Label, policy: Policy) -> PolicyUsed:
         fitted=policy.fitted,
         shadow=policy.shadow,
         when=tuple(sorted(medium.value for medium in policy.when or ())),
+        still=policy.still,
+        method=policy.method,
+        window=float(policy.window),
+        open_score=policy.score(policy.open) if policy.method == "dwell" else None,
     )

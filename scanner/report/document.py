@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any, Final
 
+from scanner.report.explanations import LabelExplanation, explain_labels
 from scanner.report.lines import incident_values, summary_values
-from scanner.report.nouns import Clip, IncidentReport, PathReport, ScanReport, Unlisted
+from scanner.report.nouns import (
+    Clip,
+    IncidentReport,
+    PathReport,
+    PolicyUsed,
+    ScanReport,
+    Unlisted,
+)
+from scanner.report.overview import ReportTotals, count_totals, describe_totals, result_of
 from scanner.report.timeline import RiskSeries, thin
 from scanner.types import Unseen
 
@@ -32,6 +42,7 @@ def to_document(report: ScanReport) -> dict[str, Any]:
         "schema": SCHEMA,
         "streamwarden": report.version,
         "created": report.created,
+        "summary": _totals_values(count_totals(report)),
         "risk_is": PROBABILITY if report.fitted else ORDER,
         "settings": dict(report.settings),
         "models": [_to_json(model) for model in report.models],
@@ -42,14 +53,21 @@ def to_document(report: ScanReport) -> dict[str, Any]:
         },
         "taxonomy": report.taxonomy_version,
         "uncovered": [_to_json(category) for category in report.uncovered],
-        "paths": [_path_values(path) for path in report.paths],
+        "paths": [_path_values(path, report.policies) for path in report.paths],
     }
 
 
-def _path_values(path: PathReport) -> dict[str, Any]:
+def _totals_values(totals: ReportTotals) -> dict[str, Any]:
+    return {"text": describe_totals(totals), **_to_json(totals)}
+
+
+def _path_values(path: PathReport, policies: Sequence[PolicyUsed]) -> dict[str, Any]:
     summary = _lists(summary_values(path.summary))
     values = {
         "path": path.path,
+        "result": result_of(path).value,
+        "still": path.is_still,
+        "labels": [_explanation_values(one) for one in explain_labels(path, policies)],
         "duration": summary["duration"],
         "frames": summary["frames"],
         "coverage": summary["coverage"],
@@ -67,11 +85,16 @@ def _path_values(path: PathReport) -> dict[str, Any]:
     return values
 
 
+def _explanation_values(explanation: LabelExplanation) -> dict[str, Any]:
+    return {**_to_json(explanation), "outcome": explanation.outcome.value}
+
+
 def _incident_values(found: IncidentReport) -> dict[str, Any]:
     incident = found.incident
     return {
         **_lists(incident_values(incident)),
         "reason": None if incident.reason is None else incident.reason.value,
+        "closed": None if found.closed is None else float(found.closed),
         "shadow": incident.shadow,
         "clips": [_clip_values(clip) for clip in found.clips],
         "sheet": None if found.sheet is None else _to_json(found.sheet),

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from scanner.report.text import plain
 
-__all__ = ["content_policy", "page_environment", "read_asset"]
+__all__ = ["breakable", "content_policy", "page_environment", "read_asset"]
 
 
 def page_environment(package: str, filters: Mapping[str, Callable[..., Any]]) -> Environment:
@@ -34,6 +34,15 @@ def page_environment(package: str, filters: Mapping[str, Callable[..., Any]]) ->
 def read_asset(package: str, name: str) -> str:
     """Return a text file from the package's templates, such as a style sheet."""
     return files(package).joinpath("templates", name).read_text("utf-8")
+
+
+def breakable(path: str) -> Markup:
+    """Return a path escaped, with a place after each slash where a line may break.
+
+    >>> breakable("a/<b>.ts")
+    Markup('a/<wbr>&lt;b&gt;.ts')
+    """
+    return Markup("/<wbr>").join(plain(path).split("/"))
 
 
 def content_policy(*, style: str, script: str | None = None, media: bool = False) -> str:

@@ -82,6 +82,8 @@ class IncidentReport:
     sheet: Sheet | None = None
     missing: str | None = None
     """The reason why evidence is missing, where some is."""
+    closed: Fraction | None = None
+    """Stream seconds at which it closed, later than its end; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,11 @@ class PathReport:
         """True if a frame of it was scored."""
         return self.summary.frames > 0
 
+    @property
+    def is_still(self) -> bool:
+        """True for one picture without a duration, which is judged by its scores alone."""
+        return self.is_read and self.summary.duration == 0 and not self.summary.peak_level
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelUsed:
@@ -171,6 +178,15 @@ class PolicyUsed:
     shadow: bool = False
     when: tuple[str, ...] = ()
     """The media that count; empty for all."""
+    still: float = 0.9
+    """Score at which a still picture is flagged."""
+    method: str = "dwell"
+    """Name of the method that turns samples into a level."""
+    window: float = 12.0
+    """Seconds before the latest sample that the method looks back."""
+    open_score: float | None = None
+    """Score that must last ``dwell`` seconds of ``window`` for an incident to open; None for other
+    methods than dwell, whose level is not that of a score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +195,8 @@ class UncoveredCategory:
 
     category: str
     labels: tuple[str, ...]
+    whole: bool = False
+    """True if no label of the category that calls for action (severity 1 or more) is covered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

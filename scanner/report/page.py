@@ -7,24 +7,52 @@ hashes, and no others.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
 
-from scanner.report.chart import make_chart
+from scanner.report.chart import RiskChart, make_chart
 from scanner.report.document import SCHEMA, to_document
-from scanner.report.html import content_policy, page_environment, read_asset
+from scanner.report.explanations import LabelExplanation, explain_labels
+from scanner.report.html import breakable, content_policy, page_environment, read_asset
 from scanner.report.nouns import PathReport, ScanReport
-from scanner.report.text import clock, percent
+from scanner.report.overview import PathResult, count_totals, describe_totals, result_of
+from scanner.report.text import clock, count, percent
 from scanner.risk.incident import Reason
 
 __all__ = ["to_page", "write_report"]
 
 PACKAGE: Final = "scanner.report"
-LOW_COVERAGE: Final = 0.95
-"""Below this share of the duration, "nothing found" names the share that was seen."""
+THRESHOLDS: Final = (
+    "The default policies were fitted on streams assembled from a third of an hour of footage,"
+    " not on your streams."
+)
+"""What the thresholds are worth; the README has the same sentence."""
+GROUPS: Final = {
+    "flagged": "Flagged",
+    "recorded": "Only recorded",
+    "unread": "Not read",
+    "partly": "Seen in part",
+    "nothing": "Nothing flagged",
+}
+"""Groups of paths that the filter offers, by key."""
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent that no line break divides."""
+    return percent(share).replace(" ", "\u00a0")
+
+
+FILTERS: Final[Mapping[str, Callable[..., str]]] = {
+    "breakable": breakable,
+    "clock": clock,
+    "count": count,
+    "percent": _percent,
+}
 REASONS: Final[Mapping[Reason, str]] = {
     Reason.QUIET: "the level fell",
     Reason.UNSEEN: "the stream was not seen for too long",
@@ -48,17 +76,47 @@ def write_report(report: ScanReport, folder: Path) -> Path:
     return page
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PathView:
+    """One path with everything that the page derives from it."""
+
+    number: int
+    """Place on the page, from 1."""
+    path: PathReport
+    result: PathResult
+    labels: tuple[LabelExplanation, ...]
+    chart: RiskChart | None
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Labels of incidents in shadow, each once."""
+        found = (one.incident for one in self.path.incidents if one.incident.shadow)
+        return tuple(dict.fromkeys(str(label) for one in found for label in one.labels))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the filter's groups that the path belongs to."""
+        if self.result is PathResult.NOTHING and self.recorded:
+            return ("recorded",)
+        return (self.result.value, "recorded") if self.recorded else (self.result.value,)
+
+
 def to_page(report: ScanReport) -> str:
     """Return the page; it refers to clips and sheets by relative names."""
     style, script = read_asset(PACKAGE, "report.css"), read_asset(PACKAGE, "report.js")
+    totals = count_totals(report)
+    views = [_view(number, path, report) for number, path in enumerate(report.paths, 1)]
     return (
-        page_environment(PACKAGE, {"clock": clock, "percent": percent})
+        page_environment(PACKAGE, FILTERS)
         .get_template("report.html")
         .render(
             report=report,
             schema=SCHEMA,
-            charts=[make_chart(path, report.policies) for path in report.paths],
-            verdicts=[_verdict(path) for path in report.paths],
+            totals=totals,
+            headline=describe_totals(totals),
+            thresholds=THRESHOLDS,
+            views=views,
+            groups=_filter_groups(views),
             reasons=REASONS,
             style=Markup(style),
             script=Markup(script),
@@ -67,11 +125,17 @@ def to_page(report: ScanReport) -> str:
     )
 
 
-def _verdict(path: PathReport) -> str:
-    """Return the page's word for a path: ``flagged``, ``unread``, ``partly`` or ``nothing``."""
-    summary = path.summary
-    if summary.flagged:
-        return "flagged"
-    if not path.is_read:
-        return "unread"
-    return "partly" if summary.duration > 0 and summary.coverage < LOW_COVERAGE else "nothing"
+def _filter_groups(views: Sequence[_PathView]) -> list[tuple[str, str, int]]:
+    """Return key, name and number of paths of each group that the filter offers."""
+    numbers = Counter(group for view in views for group in view.groups)
+    return [(key, name, numbers[key]) for key, name in GROUPS.items() if numbers[key]]
+
+
+def _view(number: int, path: PathReport, report: ScanReport) -> _PathView:
+    return _PathView(
+        number=number,
+        path=path,
+        result=result_of(path),
+        labels=explain_labels(path, report.policies),
+        chart=make_chart(path, report.policies),
+    )

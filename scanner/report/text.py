@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["clock", "percent", "plain"]
+__all__ = ["clock", "count", "join_words", "percent", "percents", "plain"]
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that are invisible, or change how the text around them is displayed."""
@@ -49,3 +50,35 @@ def percent(share: float) -> str:
     if hundredths < 9.95 or hundredths > 99:
         return f"{min(hundredths, 99.9):.1f}".removesuffix(".0") + " %"
     return f"{hundredths:.0f} %"
+
+
+def percents(one: float, other: float) -> tuple[str, str]:
+    """Return two shares in percent, with a decimal where they would else read the same.
+
+    >>> percents(0.783, 0.779), percents(0.3, 0.779)
+    (('78.3 %', '77.9 %'), ('30 %', '78 %'))
+    """
+    texts = percent(one), percent(other)
+    if one == other or texts[0] != texts[1]:
+        return texts
+    return f"{100 * one:.1f} %", f"{100 * other:.1f} %"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun in the right form.
+
+    >>> count(1, "path"), count(3, "category", "categories")
+    ('1 path', '3 categories')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def join_words(words: Sequence[str], last: str) -> str:
+    """Return the words with commas between them and a conjunction before the last.
+
+    >>> join_words(["a", "b", "c"], "and"), join_words(["a"], "or")
+    ('a, b and c', 'a')
+    """
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -133,6 +133,10 @@ class Policy:
         """Return the log-likelihood ratio of a score."""
         return logit(value) - logit(self.training_prior)
 
+    def score(self, level: float) -> float:
+        """Return the score whose log-likelihood ratio is this level; the inverse of ``llr``."""
+        return sigmoid(level + logit(self.training_prior))
+
     @property
     def unknown(self) -> float:
         """Level to which signals add while none is known: that of the live prior."""

@@ -25,6 +25,7 @@ from scanner.evidence.plan import (
     sheet_due,
 )
 from scanner.report.nouns import NOT_SCANNED
+from scanner.report.text import percent
 from scanner.settings.sections import EvidenceSettings
 from scanner.types import Label, Span
 from tests.evidence.build import FIRE, POLICIES, incident, job, scored, span
@@ -146,7 +147,7 @@ def test_a_sheet_shows_the_incident_from_its_first_sample_to_its_last() -> None:
 
     assert due is not None
     assert due.times == tuple(Fraction(at) for at in (10, 30, 50, 70))
-    assert due.captions[0] == f"0:10.0  fire {POLICIES.labels[FIRE].risk(9.0):.2f}"
+    assert due.captions[0] == f"0:10.0  fire risk {percent(POLICIES.labels[FIRE].risk(9.0))}"
 
 
 def test_an_incident_without_a_sample_has_no_sheet() -> None:
@@ -160,7 +161,7 @@ def test_a_flagged_picture_has_a_sheet_and_another_has_none() -> None:
 
     assert due is not None
     assert due.times == (Fraction(0),)
-    assert due.captions == ("0:00.0  fire 0.99",)
+    assert due.captions == ("fire score 99 %",)
     assert due.name.startswith("still-")
     assert picture_due("a.png", NOT_SCANNED) is None
 

@@ -290,6 +290,17 @@ def test_a_picture_among_the_segments_of_a_stream_is_no_part_of_a_clip(
     ).read_bytes()
 
 
+def test_a_clip_whose_post_roll_lies_beyond_the_stream_has_a_poster(
+    tmp_path: Path, card_stream: Path
+) -> None:
+    segment = source_span(card_stream.parent / "00000.ts", 0)
+    due = ClipDue(incident_id="0a", number=1, span=Span(start=Fraction(0), end=Fraction(7)))
+    with Sandbox() as sandbox:
+        clip = cut(due, [segment], sandbox=sandbox, folder=tmp_path, name="s")
+
+    assert clip.poster is not None
+
+
 def source_span(segment: Path, began: int) -> SourceSpan:
     """Return a segment of the drawn stream, which began at that second of it, at second 0."""
     first_pts = 126_000 + began * 90_000

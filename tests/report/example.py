@@ -22,7 +22,17 @@ from scanner.risk.incident import Incident, Reason
 from scanner.stream.events import StreamSummary
 from scanner.types import Label, Medium, Span, StreamId, Unseen
 
-__all__ = ["FIRE", "HOSTILE", "POLICY", "SEEN", "make_report", "with_path", "with_summary"]
+__all__ = [
+    "FIRE",
+    "GUN",
+    "HOSTILE",
+    "POLICY",
+    "SEEN",
+    "SMOKE",
+    "make_report",
+    "with_path",
+    "with_summary",
+]
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'`</script><script>alert(2)</script>"
@@ -42,7 +52,7 @@ INCIDENT = Incident(
     start=Fraction(10),
     opened=Fraction(25, 2),
     end=Fraction(31),
-    peak=0.41,
+    peak=0.4,
     reason=Reason.QUIET,
 )
 EVIDENCE = IncidentReport(
@@ -94,6 +104,7 @@ POLICY = PolicyUsed(
     dwell=2.5,
     fitted=False,
     when=("camera",),
+    open_score=0.9608,
 )
 
 
@@ -123,7 +134,9 @@ def make_report() -> ScanReport:
         policy_version="1",
         policy_sha256="ab" * 32,
         taxonomy_version="1",
-        uncovered=(UncoveredCategory(category="self_harm", labels=("cutting", "noose")),),
+        uncovered=(
+            UncoveredCategory(category="self_harm", labels=("cutting", "noose"), whole=True),
+        ),
         paths=(
             SEEN,
             PathReport(
@@ -135,9 +148,7 @@ def make_report() -> ScanReport:
             ),
             PathReport(
                 path="photo.jpg",
-                summary=_summary(
-                    frames=1, coverage=1.0, peak_score={FIRE: 0.01}, peak_level={FIRE: None}
-                ),
+                summary=_summary(frames=1, coverage=1.0, peak_score={FIRE: 0.01}),
             ),
         ),
     )

@@ -12,6 +12,7 @@ from scanner.report import collect
 from scanner.report.collect import ReportCollector
 from scanner.report.nouns import NOT_SCANNED, Failure, IncidentReport, PathReport, Sheet, Unlisted
 from scanner.risk.incident import Closed
+from scanner.risk.policy import Policies
 from scanner.settings.sections import Settings
 from scanner.stream.events import (
     GapFound,
@@ -110,7 +111,8 @@ def test_an_incident_has_its_evidence_and_without_evidence_it_stands_alone() -> 
 
     (path,) = paths_of(with_evidence)
     assert path.incidents[0].sheet == path.picture == SHEET
-    assert collect_path(closed, DONE).incidents == (IncidentReport(incident=incident(1, 4)),)
+    alone = IncidentReport(incident=incident(1, 4), closed=closed.at)
+    assert collect_path(closed, DONE).incidents == (alone,)
 
 
 def test_flagged_paths_come_first_by_severity_then_those_with_errors() -> None:
@@ -128,6 +130,51 @@ def test_flagged_paths_come_first_by_severity_then_those_with_errors() -> None:
             collector.receive(path, event)
 
     assert [one.path for one in paths_of(collector)] == ["severe", "fire", "broken", "quiet"]
+
+
+def test_a_flagged_still_counts_with_the_severity_of_its_label() -> None:
+    collector = ReportCollector(POLICIES)
+    still = replace(NOT_SCANNED, frames=1, flagged=(FIRE,), peak_score={FIRE: 0.9})
+    for path, event in (("mild", DONE), ("still", replace(DONE, summary=still))):
+        collector.receive(path, event)
+
+    assert [path.path for path in paths_of(collector)] == ["still", "mild"]
+
+
+def test_after_errors_come_paths_with_incidents_in_shadow_then_those_seen_in_part() -> None:
+    collector = ReportCollector(POLICIES)
+    whole, half = (
+        replace(DONE, summary=replace(NOT_SCANNED, frames=9, duration=Fraction(9), coverage=share))
+        for share in (1.0, 0.5)
+    )
+    in_shadow = Closed(at=Fraction(4), incident=replace(incident(1, 4), shadow=True))
+    events: dict[str, list[StreamEvent]] = {
+        "whole": [whole],
+        "half": [half],
+        "shadow": [in_shadow, whole],
+        "broken": [FAILED],
+    }
+    for path, caused in events.items():
+        for event in caused:
+            collector.receive(path, event)
+
+    assert [one.path for one in paths_of(collector)] == ["broken", "shadow", "half", "whole"]
+
+
+def test_a_policy_of_dwell_names_the_score_at_which_an_incident_opens() -> None:
+    other = replace(POLICIES.labels[FIRE], method="median")
+    by_method = [
+        ReportCollector(Policies(labels={FIRE: policy}))
+        .report(Settings(), (), version="1", created="2026-11-24T20:40:00Z")
+        .policies[0]
+        for policy in (POLICIES.labels[FIRE], other)
+    ]
+
+    assert by_method[0].open_score is not None
+    assert POLICIES.labels[FIRE].llr(by_method[0].open_score) == pytest.approx(
+        POLICIES.labels[FIRE].open
+    )
+    assert by_method[1].open_score is None
 
 
 def test_what_a_path_has_too_much_of_is_counted_and_not_kept(

@@ -120,3 +120,19 @@ def test_spans_that_were_not_seen_have_their_reasons() -> None:
     document = to_document(make_report())
 
     assert document["paths"][0]["unseen"] == [{"start": 40.0, "end": 46.0, "reason": "missing"}]
+
+
+def test_the_document_has_what_the_page_says() -> None:
+    document = to_document(make_report())
+
+    assert document["summary"]["text"].startswith("1 of 4 paths flagged; ")
+    assert [path["result"] for path in document["paths"]] == [
+        "flagged",
+        "unread",
+        "partly",
+        "nothing",
+    ]
+    fire = document["paths"][0]["labels"][0]
+    assert (fire["label"], fire["outcome"], fire["incidents"]) == ("fire", "flagged", [1])
+    assert fire["text"].startswith("Flagged: ")
+    assert document["paths"][3]["still"]

@@ -9,16 +9,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from scanner.report.chart import height_of, make_chart
 from scanner.report.nouns import PathReport, Unlisted
-from scanner.report.page import REASONS, to_page
+from scanner.report.page import REASONS, THRESHOLDS, to_page
+from scanner.report.timeline import RiskSeries
 from scanner.risk.incident import Reason
-from tests.report.example import HOSTILE, POLICY, SEEN, make_report, with_path, with_summary
+from scanner.types import Label
+from tests.report.example import (
+    FIRE,
+    GUN,
+    HOSTILE,
+    POLICY,
+    SEEN,
+    make_report,
+    with_path,
+    with_summary,
+)
 
-VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+ROOT = Path(__file__).resolve().parents[2]
+HAIL = Label("hail")
+
+VOID = frozenset({"wbr", "meta", "img", "br", "link", "input", "hr"})
 LINKS = frozenset(
     {
         "src",
@@ -156,7 +171,7 @@ def test_no_character_turns_the_reading_direction_or_is_invisible() -> None:
 
 
 def test_pictures_are_blurred_until_clicked(page: Page) -> None:
-    (button,) = (b for b in page.all("button") if "sheet" in b.attributes["class"])
+    (button,) = (b for b in page.all("button") if "sheet" in b.attributes.get("class", ""))
     (video,) = page.all("video")
 
     assert [image.attributes["src"] for image in page.all("img")] == ["sheets/3f9c_blurred.jpg"]
@@ -193,12 +208,58 @@ def test_the_page_says_that_risk_is_a_ranking_until_it_is_fitted(page: Page) -> 
     assert "a ranking, not a probability" not in Page(to_page(fitted)).text
 
 
-def test_low_coverage_never_reads_as_nothing_found() -> None:
+def test_what_was_not_looked_for_and_what_is_in_shadow_comes_before_any_result() -> None:
+    report = replace(make_report(), policies=(POLICY, replace(POLICY, label="smoke", shadow=True)))
+
+    html = to_page(report)
+
+    first_tick = html.index('class="badge')
+    assert html.index("Not looked for</dt><dd>self_harm") < first_tick
+    assert html.index("Only recorded</dt><dd>smoke") < first_tick
+
+
+def test_each_label_has_a_sentence(page: Page) -> None:
+    assert "Flagged: the highest score that lasted 2.5 s on camera pictures is" in page.text
+    assert "Not flagged: the score is 1\u00a0%; 90\u00a0% is needed." in page.text
+
+
+def test_the_note_on_fitted_policies_is_that_of_the_readme(page: Page) -> None:
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+
+    assert THRESHOLDS in page.text
+    assert all(sentence in readme for sentence in THRESHOLDS.split(". "))
+
+
+def test_highest_risk_is_one_number_of_a_label() -> None:
+    above = with_summary(SEEN, peak_risk={**SEEN.summary.peak_risk, FIRE: 0.73})
+
+    drawn = make_chart(above, (POLICY,))
+
+    assert drawn is not None
+    assert drawn.rows[0].peak == "73 %"
+
+
+def test_the_filter_offers_groups_that_have_paths_and_hides_rows_and_sections(page: Page) -> None:
+    groups = [
+        b.attributes["data-group"] for b in page.all("button") if "data-group" in b.attributes
+    ]
+    tagged = [one for one in page.elements if "data-groups" in one.attributes]
+
+    assert groups == ["", "flagged", "recorded", "unread", "partly", "nothing"]
+    assert [one.tag for one in tagged] == ["tr"] * 4 + ["section"] * 4
+    assert tagged[0].attributes["data-groups"] == "flagged recorded"
+
+
+def test_a_report_of_one_path_has_no_filter() -> None:
+    assert Page(to_page(with_path(SEEN))).all("input") == []
+
+
+def test_low_coverage_never_reads_as_nothing_flagged() -> None:
     dark = Page(to_page(with_path(unflagged(coverage=0.3))))
     bright = Page(to_page(with_path(unflagged(coverage=1.0))))
 
-    assert "Nothing found in the 30 % that was seen" in dark.text
-    assert "Nothing found in the" not in bright.text
+    assert "Nothing flagged in the 30\u00a0% that was seen" in dark.text
+    assert "Nothing flagged in the" not in bright.text
 
 
 def test_the_page_names_spans_not_seen_and_labels_that_no_model_covers(page: Page) -> None:
@@ -239,6 +300,29 @@ def test_labels_with_incidents_come_first_and_each_has_its_threshold() -> None:
     assert [row.opens is not None for row in drawn.rows] == [True, False]
     assert drawn.unseen[0].at == pytest.approx(100 * 40 / 60, abs=1e-3)
     assert drawn.unseen[0].width == pytest.approx(10)
+
+
+def test_after_an_incident_the_window_that_keeps_the_risk_high_is_drawn() -> None:
+    drawn = make_chart(SEEN, (POLICY, replace(POLICY, label="gun", method="median")))
+
+    assert drawn is not None
+    (tail,) = drawn.rows[0].tails
+    assert (tail.at, tail.width) == (pytest.approx(100 * 31 / 60, abs=1e-3), pytest.approx(20))
+    assert tail.title == "the risk looks back 12 s, so it falls by 0:43.0"
+
+
+def test_no_line_is_drawn_where_the_level_is_unknown() -> None:
+    series = RiskSeries(at=(0.0, 1.0, 2.0, 3.0), risk=(0.5,) * 4, level=(1.0, None, 1.0, 1.0))
+    never = replace(series, level=(None,) * 4)
+
+    drawn = make_chart(replace(SEEN, timeline={FIRE: series, GUN: never, HAIL: never}), (POLICY,))
+
+    assert drawn is not None
+    assert {row.label: row.line for row in drawn.rows} == {
+        "fire": "M0 50h0M33.3 50L50 50h0",
+        "gun": "",  # it has an incident
+    }
+    assert drawn.unknown == ("hail",)
 
 
 def test_a_path_without_a_duration_has_no_timeline() -> None:

@@ -17,3 +17,33 @@ document.addEventListener("keydown", (event) => {
   for (const button of sheets) show(button, false);
   for (const video of document.querySelectorAll("video")) video.load();
 });
+
+// The filter hides rows of the overview together with the sections of their paths.
+const filter = document.querySelector(".filter");
+if (filter) {
+  const search = filter.querySelector("input");
+  const buttons = filter.querySelectorAll("button");
+  const parts = document.querySelectorAll("[data-groups]");
+  const rows = document.querySelectorAll("tr[data-groups]");
+
+  function apply() {
+    const group = filter.querySelector("[aria-pressed=true]").dataset.group;
+    const text = search.value.toLowerCase();
+    for (const part of parts) {
+      const fits = !group || part.dataset.groups.split(" ").includes(group);
+      part.hidden = !fits || !part.dataset.path.toLowerCase().includes(text);
+    }
+    const shown = [...rows].filter((row) => !row.hidden).length;
+    filter.querySelector(".shown").textContent = shown < rows.length ? `${shown} of ${rows.length} paths shown` : "";
+  }
+
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      apply();
+    });
+  }
+  search.addEventListener("input", apply);
+  filter.hidden = false;
+  apply();
+}
