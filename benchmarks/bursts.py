@@ -45,14 +45,18 @@ def main() -> None:
 def _compare(sandbox: Sandbox, path: Path, between: Literal["exact", "fast"]) -> bool:
     seconds = sum(
         float(window.times.duration)
-        for window in sandbox.decode(path, _request(between, BURST.frame), name=path.name)
+        for window in sandbox.decode(
+            path, _request(between, BURST.frame), name=path.name, stream="clip"
+        )
     )
     works: dict[str, Callable[[], object]] = {
         KEYFRAMES: lambda: list(
-            sandbox.decode(path, _request(between, BURST.frame), name=path.name)
+            sandbox.decode(path, _request(between, BURST.frame), name=path.name, stream="clip")
         ),
         PACKETS_KEPT: lambda: list(
-            sandbox.decode(path, _request(between, BURST.frame, BURST), name=path.name)
+            sandbox.decode(
+                path, _request(between, BURST.frame, BURST), name=path.name, stream="clip"
+            )
         ),
         BURSTS: lambda: _count_bursts(sandbox, path, between),
     }
@@ -74,7 +78,9 @@ def _print_shares(costs: Costs) -> None:
 
 
 def _count_bursts(sandbox: Sandbox, path: Path, between: Literal["exact", "fast"]) -> int:
-    windows = sandbox.decode(path, _request(between, BURST.frame, BURST), name=path.name)
+    windows = sandbox.decode(
+        path, _request(between, BURST.frame, BURST), name=path.name, stream="clip"
+    )
     return sum(len(windows.bursts()) for _ in windows)
 
 

@@ -36,12 +36,16 @@ def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else get_clip(LONG_GOP)
     print_machine()
     with Sandbox() as sandbox:
-        windows = list(sandbox.decode(path, _request("exact"), name=path.name))
+        windows = list(sandbox.decode(path, _request("exact"), name=path.name, stream="clip"))
         works: dict[str, Callable[[], list[Any]]] = {
             "bare loop, BIDIR": lambda: list(dense_frames(path.read_bytes(), "BIDIR")),
-            "product, fast": lambda: list(sandbox.decode(path, _request("fast"), name=path.name)),
+            "product, fast": lambda: list(
+                sandbox.decode(path, _request("fast"), name=path.name, stream="clip")
+            ),
             "bare loop, NONREF": lambda: list(dense_frames(path.read_bytes(), "NONREF")),
-            "product, exact": lambda: list(sandbox.decode(path, _request("exact"), name=path.name)),
+            "product, exact": lambda: list(
+                sandbox.decode(path, _request("exact"), name=path.name, stream="clip")
+            ),
         }
         frames = sum(len(window.samples) for window in windows)
         print(f"{frames} frames, in a bare loop {len(works['bare loop, BIDIR']())}")

@@ -33,7 +33,7 @@ def main() -> None:
     request = DecodeRequest(specs=(FrameSpec(width=SIDE, height=SIDE),))
     print_machine()
     with Sandbox() as sandbox:
-        (window,) = sandbox.decode(path, request, name=path.name)
+        (window,) = sandbox.decode(path, request, name=path.name, stream="clip")
         assert (
             len(window.samples) == decode_packets(packets) == sum(1 for _ in keyframe_frames(data))
         )
@@ -48,7 +48,9 @@ def main() -> None:
                         decode_windows(io.BytesIO(path.read_bytes()), request, name=path.name)
                     )
                 ),
-                "product": _repeat(lambda: list(sandbox.decode(path, request, name=path.name))),
+                "product": _repeat(
+                    lambda: list(sandbox.decode(path, request, name=path.name, stream="clip"))
+                ),
             },
             ROUNDS,
         )

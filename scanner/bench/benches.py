@@ -37,7 +37,7 @@ def bench_decode(
         windows = [
             window
             for _ in turns
-            for window in sandbox.decode(video.path, request, name=video.path.name)
+            for window in sandbox.decode(video.path, request, name=video.path.name, stream="bench")
         ]
         samples = sum(len(window.samples) for window in windows)
         return Amount(

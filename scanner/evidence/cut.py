@@ -13,13 +13,19 @@ from scanner.evidence.sheet import frames_at, read_init, write_poster
 from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
 from scanner.report.nouns import Clip
 from scanner.sandbox.sandbox import Sandbox
-from scanner.types import Span
+from scanner.types import Span, StreamId
 
 __all__ = ["cut"]
 
 
 def cut(
-    due: ClipDue, sources: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
+    due: ClipDue,
+    sources: Sequence[SourceSpan],
+    *,
+    sandbox: Sandbox,
+    folder: Path,
+    stream_id: StreamId,
+    name: str,
 ) -> Clip:
     """Write ``folder/clips/NAME.mp4`` and, where its middle shows a picture, a blurred poster.
 
@@ -40,7 +46,12 @@ def cut(
     try:
         with part.open("w+b") as output:
             answer = sandbox.call(
-                "cut", [one.source for one in shown], request, output=output, name=name
+                "cut",
+                [one.source for one in shown],
+                request,
+                output=output,
+                name=name,
+                stream=stream_id,
             )
         info = _check_info(answer)
         part.rename(file)
@@ -51,7 +62,9 @@ def cut(
         span=info.span,
         transcoded=info.method == "transcoded",
         truncated=info.truncated,
-        poster=_poster(due, shown, sandbox=sandbox, folder=folder, name=name),
+        poster=_poster(
+            due, shown, sandbox=sandbox, folder=folder, stream_id=stream_id, name=name
+        ),
     )
 
 
@@ -68,14 +81,21 @@ def _piece(source: SourceSpan, span: Span) -> ClipPiece:
 
 
 def _poster(
-    due: ClipDue, shown: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
+    due: ClipDue,
+    shown: Sequence[SourceSpan],
+    *,
+    sandbox: Sandbox,
+    folder: Path,
+    stream_id: StreamId,
+    name: str,
 ) -> str | None:
     """Write the blurred picture at the middle of what the sources show of the span; the span itself
     may end after the stream does."""
     start = max(due.span.start, shown[0].span.start)
     end = min(due.span.end, max(one.span.end for one in shown))
     middle = (start + end) / 2
-    for image in frames_at((middle,), shown, sandbox=sandbox, name=name).values():
+    frames = frames_at((middle,), shown, sandbox=sandbox, stream_id=stream_id, name=name)
+    for image in frames.values():
         return write_poster(image, folder, due.name)
     return None
 

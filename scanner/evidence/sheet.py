@@ -20,7 +20,7 @@ from scanner.media.samples import Rgb
 from scanner.media.thumbnails import ThumbnailRequest
 from scanner.report.nouns import Sheet
 from scanner.sandbox.sandbox import Sandbox
-from scanner.types import Fit, FrameSpec
+from scanner.types import Fit, FrameSpec, StreamId
 
 __all__ = [
     "COLUMNS",
@@ -53,7 +53,13 @@ QUALITY: Final = 85
 
 
 def draw_sheet(
-    due: SheetDue, sources: Sequence[SourceSpan], *, sandbox: Sandbox, folder: Path, name: str
+    due: SheetDue,
+    sources: Sequence[SourceSpan],
+    *,
+    sandbox: Sandbox,
+    folder: Path,
+    stream_id: StreamId,
+    name: str,
 ) -> Sheet:
     """Draw the frames of a sheet into ``folder/sheets``; those that cannot be decoded are left out.
 
@@ -63,7 +69,7 @@ def draw_sheet(
         NoVideoError: none of the frames can be decoded.
         OSError: the folder cannot be written to.
     """
-    frames = frames_at(due.times, sources, sandbox=sandbox, name=name)
+    frames = frames_at(due.times, sources, sandbox=sandbox, stream_id=stream_id, name=name)
     tiles = [
         Tile(image=frames[at], caption=caption)
         for at, caption in zip(due.times, due.captions, strict=True)
@@ -75,7 +81,12 @@ def draw_sheet(
 
 
 def frames_at(
-    times: Sequence[Fraction], sources: Sequence[SourceSpan], *, sandbox: Sandbox, name: str
+    times: Sequence[Fraction],
+    sources: Sequence[SourceSpan],
+    *,
+    sandbox: Sandbox,
+    stream_id: StreamId,
+    name: str,
 ) -> dict[Fraction, Rgb]:
     """Return what was shown at these stream seconds, as far as it can be decoded."""
     wanted: dict[int, list[Fraction]] = {}
@@ -86,14 +97,23 @@ def frames_at(
     frames: dict[Fraction, Rgb] = {}
     for number, instants in wanted.items():
         try:
-            frames.update(_frames_of(sources[number], instants, sandbox=sandbox, name=name))
+            frames.update(
+                _frames_of(
+                    sources[number], instants, sandbox=sandbox, stream_id=stream_id, name=name
+                )
+            )
         except (ScannerError, OSError) as error:
             log.warning("no pictures", extra={"error": type(error).__name__})
     return frames
 
 
 def _frames_of(
-    source: SourceSpan, times: Sequence[Fraction], *, sandbox: Sandbox, name: str
+    source: SourceSpan,
+    times: Sequence[Fraction],
+    *,
+    sandbox: Sandbox,
+    stream_id: StreamId,
+    name: str,
 ) -> Iterator[tuple[Fraction, Rgb]]:
     """Yield what one source shows at some stream seconds; nothing that was not asked for."""
     start = source.span.start
@@ -104,7 +124,9 @@ def _frames_of(
         jumps=source.jumps,
         init=read_init(source),
     )
-    windows = sandbox.stream("thumbnails", [source.source], request, specs=(TILE,), name=name)
+    windows = sandbox.stream(
+        "thumbnails", [source.source], request, specs=(TILE,), name=name, stream=stream_id
+    )
     for window in windows:
         for sample in window.samples:
             if start + sample.at in times:

@@ -63,6 +63,7 @@ class _OpenIncident:
 
 @dataclass(slots=True)
 class _StreamRecord:
+    stream_id: StreamId
     path: str
     index: SegmentIndex = field(default_factory=SegmentIndex)
     incidents: dict[str, _OpenIncident] = field(default_factory=dict)
@@ -118,7 +119,8 @@ class EvidenceStore:
         return self._pictures.pop(path, None)
 
     def _record(self, stream_id: StreamId, path: str) -> _StreamRecord:
-        return self._streams.setdefault(stream_id, _StreamRecord(path=path))
+        new = _StreamRecord(stream_id=stream_id, path=path)
+        return self._streams.setdefault(stream_id, new)
 
     def _add_segment(self, path: str, scored: SegmentScored, job: Job) -> None:
         stream_id = scored.segment.key.stream_id
@@ -182,6 +184,7 @@ class EvidenceStore:
                     stream.index.overlapping(clip.span),
                     sandbox=self._sandbox,
                     folder=self._folder,
+                    stream_id=stream.stream_id,
                     name=stream.path,
                 )
             except (ScannerError, OSError) as error:
@@ -211,6 +214,7 @@ class EvidenceStore:
             stream.index.sources,
             sandbox=self._sandbox,
             folder=self._folder,
+            stream_id=stream.stream_id,
             name=stream.path,
         )
 

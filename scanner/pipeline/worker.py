@@ -116,7 +116,13 @@ class SegmentWorker:
             self._request, first_window=first_window, window=window, second_sample=job.windowed
         )
         return self._sandbox.decode(
-            job.segment.source, request, name=job.name, init=job.segment.init, ahead=not is_retry
+            job.segment.source,
+            request,
+            name=job.name,
+            # a file is a stream of its own: its child ends with it
+            stream=None if job.windowed else job.segment.key.stream_id,
+            init=job.segment.init,
+            ahead=not is_retry,
         )
 
     def _score_segment(self, job: Job, decoded: DecodedWindow, windows: Windows) -> ScoredSegment:

@@ -1,4 +1,4 @@
-from scanner.sandbox.child import main
+from scanner.sandbox.zygote import main
 
 if __name__ == "__main__":
     main()

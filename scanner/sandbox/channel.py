@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 
-__all__ = ["MAX_DESCRIPTORS", "Channel", "DisconnectedError"]
+__all__ = ["MAX_DESCRIPTORS", "Channel", "DisconnectedError", "IdleError", "connect"]
 
 _LENGTH = struct.Struct("!I")
 _MAX_MESSAGE_BYTES = 8 << 20
@@ -23,6 +23,22 @@ MAX_DESCRIPTORS = 250
 
 class DisconnectedError(Exception):
     """The other side has closed the connection or ended."""
+
+
+class IdleError(Exception):
+    """No message came for longer than the connection's time limit."""
+
+
+def connect(idle_seconds: float) -> tuple[Channel, socket.socket]:
+    """Return the parent's end of a new connection, and the socket of the child's end.
+
+    The child gets ``IdleError`` if it waits for a task for longer than ``idle_seconds``. The limit
+    is the kernel's: a restricted child can neither wait with one of its own nor change this one.
+    """
+    parent_end, child_end = socket.socketpair()
+    limit = struct.pack("@ll", int(idle_seconds) + 1, 0)
+    child_end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    return Channel(parent_end), child_end
 
 
 class Channel:
@@ -63,9 +79,17 @@ class Channel:
     @contextlib.contextmanager
     def receive_with_descriptors(self) -> Iterator[tuple[bytes, list[int]]]:
         """Wait for the next message and the descriptors that came with it, which are closed when
-        the block ends."""
-        with _raise_disconnected():
-            header, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH.size, MAX_DESCRIPTORS)
+        the block ends.
+
+        Raises:
+            DisconnectedError: the other side is gone.
+            IdleError: nothing came within the time limit of the connection.
+        """
+        try:
+            with _raise_disconnected():
+                header, descriptors, *_ = socket.recv_fds(self._end, _LENGTH.size, MAX_DESCRIPTORS)
+        except BlockingIOError as error:
+            raise IdleError from error
         try:
             header += self._receive_exactly(_LENGTH.size - len(header), None) if header else b""
             if not header:
@@ -74,6 +98,22 @@ class Channel:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the other side is there and has sent nothing that was not received."""
+        self._end.setblocking(False)
+        try:
+            self._end.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        return False
+
+    def detach(self) -> None:
+        """Forget the connection without closing it."""
+        self._end.detach()
 
     def close(self) -> None:
         """Close this end: the other side gets ``DisconnectedError``."""
@@ -93,8 +133,11 @@ class Channel:
         parts = bytearray()
         while len(parts) < count:
             self._set_timeout(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
-            with _raise_disconnected():
-                part = self._end.recv(count - len(parts))
+            try:
+                with _raise_disconnected():
+                    part = self._end.recv(count - len(parts))
+            except BlockingIOError:  # the time limit of a child's connection: only tasks have one
+                continue
             if not part:
                 raise DisconnectedError
             parts += part

@@ -1,30 +1,29 @@
-"""The child process: ``python -m scanner.sandbox``, with its parent on standard input.
+"""The child process: a copy of the zygote that serves tasks, with its parent on standard input.
 
-    start --> import tasks, warm up --> apply restrictions --> wait for a task <--+
-                                                                 |                | end, value
-                                                                 v                | or error
-                 +-------------------------------------------- working -----------+
-                 |                                               ^
-                 v                                               |
+    fork --> apply restrictions --> wait for a task <--+
+                                      |                | end, value
+                                      v                | or error
+                 +----------------- working -----------+
+                 |                    ^
+                 v                    |
         window sent (buffer belongs to the parent) -- RELEASE ---+
                  ^       |
                  |       | SEND_BURSTS
                  +-- send bursts
 
-The process exits when its parent disconnects. An error in a task is an answer; an error of the
-process itself is seen by the parent as its death. The messages are in ``protocol``.
+It ends when its parent disconnects or sends no task for long. An error in a task is an answer; an
+error of the process itself is seen by the parent as its death. The messages are in ``protocol``.
 """
 
 from __future__ import annotations
 
 import errno
 import gc
-import importlib
 import logging
+import os
 import pickle
 import signal
-import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from mmap import mmap
 from types import TracebackType
@@ -33,20 +32,19 @@ from typing import Any
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
-from scanner.sandbox.channel import Channel, DisconnectedError
+from scanner.sandbox.channel import Channel, DisconnectedError, IdleError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.protocol import (
     SEND_BURSTS,
-    StartMessage,
     TaskCall,
     burst_to_json,
     dump_message,
     error_to_json,
     window_to_json,
 )
-from scanner.sandbox.restrictions import apply_restrictions, exit_with_parent
+from scanner.sandbox.restrictions import apply_restrictions
 
-__all__ = ["main"]
+__all__ = ["Task", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -54,49 +52,42 @@ MakeBursts = Callable[[], Iterator[Sample]]
 """Makes the bursts of a window; a task may yield it beside the window."""
 
 
-def main() -> None:
-    """Serve tasks until the parent disconnects."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    channel = Channel(socket.socket(fileno=0))
-    try:
-        server = _start_server(channel)
-        while True:
-            with channel.receive_with_descriptors() as (body, descriptors):
-                answer = server.run_task(pickle.loads(body), descriptors)
-            channel.send(dump_message(answer))
-    except DisconnectedError:
-        return
+Task = Callable[..., Any]
+"""A function of ``tasks``."""
 
 
-def _start_server(channel: Channel) -> _TaskServer:
-    with channel.receive_with_descriptors() as (body, (descriptor,)):
-        start: StartMessage = pickle.loads(body)
-        memory = mmap(descriptor, start.limits.buffer_bytes)
-    exit_with_parent(start.parent)
-    try:
-        server = _TaskServer(channel, start, memory)
-        if start.warm_up is not None:
-            _load_function(start.warm_up)()
-    except Exception as error:  # the parent must learn of any error before this process ends
-        channel.send(dump_message({"failed": f"{type(error).__name__}: {error}"}))
-        raise
-    gc.collect()
-    gc.freeze()  # later collections visit only what a task made, and cost next to nothing
-    restrictions = apply_restrictions(start.limits)
+def serve(channel: Channel, limits: SandboxLimits, tasks: Mapping[str, Task], buffer: int) -> None:
+    """Give up all rights, and serve tasks until the parent disconnects or has none for long.
+
+    ``buffer`` is the descriptor of the shared memory; it is closed.
+    """
+    memory = mmap(buffer, limits.buffer_bytes)
+    os.close(buffer)
+    restrictions = apply_restrictions(limits)
     channel.send(
         dump_message({"active": restrictions.active, "missing": dict(restrictions.missing)})
     )
-    return server
+    server = _TaskServer(channel, limits, tasks, memory)
+    try:
+        while True:
+            with channel.receive_with_descriptors() as (body, descriptors):
+                call: TaskCall = pickle.loads(body)
+                answer = server.run_task(call, descriptors)
+            channel.send(dump_message({"call": call.number, **answer}))
+    except (DisconnectedError, IdleError):
+        return
 
 
 class _TaskServer:
     """Runs tasks, one at a time, and sends their windows and bursts."""
 
-    def __init__(self, channel: Channel, start: StartMessage, memory: mmap) -> None:
+    def __init__(
+        self, channel: Channel, limits: SandboxLimits, tasks: Mapping[str, Task], memory: mmap
+    ) -> None:
         self._channel = channel
         self._memory = memory
-        self._limits = start.limits
-        self._tasks = {name: _load_function(entry) for name, entry in start.tasks.items()}
+        self._limits = limits
+        self._tasks = tasks
         self._unreleased: tuple[TaskCall, MakeBursts] | None = None
         """The last window, while the parent may still read the buffer or request its bursts."""
 
@@ -145,7 +136,7 @@ class _TaskServer:
             window, make_bursts = item if isinstance(item, tuple) else (item, _make_no_bursts)
             self._wait_for_release()
             images.write(window.samples, name=call.name)
-            self._channel.send(dump_message({"window": window_to_json(window)}))
+            self._send(call, {"window": window_to_json(window)})
             self._unreleased = (call, make_bursts)
             del item, window, make_bursts
             # Frames and packets are in reference cycles: without this, megabytes of each segment
@@ -173,11 +164,14 @@ class _TaskServer:
                     "buffer too small for all bursts of a window", extra={"source": call.name}
                 )
                 break
-            self._channel.send(dump_message({"burst": burst_to_json(sample, kind)}))
+            self._send(call, {"burst": burst_to_json(sample, kind)})
             self._allow_cpu(self._limits.cpu_seconds)
-        self._channel.send(dump_message({"bursts_end": True}))
+        self._send(call, {"bursts_end": True})
         gc.collect()
         self._allow_cpu(self._limits.cpu_seconds)
+
+    def _send(self, call: TaskCall, message: Mapping[str, object]) -> None:
+        self._channel.send(dump_message({"call": call.number, **message}))
 
     @staticmethod
     def _allow_cpu(seconds: float) -> None:
@@ -206,12 +200,6 @@ def _to_scanner_error(error: Exception, name: str, limits: SandboxLimits) -> Sca
         )
     line = _innermost_line(error.__traceback__)
     return DecoderDiedError(f"{name}: {type(error).__name__} in {line}: {error}")
-
-
-def _load_function(entry: str) -> Callable[..., Any]:
-    module, _, name = entry.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
 
 
 def _innermost_line(traceback: TracebackType | None) -> str:

@@ -31,6 +31,11 @@ class SandboxLimits:
     """Longest wait for a fresh child to be ready."""
     max_tasks: int = 500
     """Number of tasks after which a child is replaced, so that leaks of decoders do not add up."""
+    max_children: int = 64
+    """Number of children that are kept ready, each for its own stream; the one that was not used
+    for longest goes first."""
+    idle_seconds: float = 30.0
+    """Time without a task after which a child is ended."""
     buffer_bytes: int = 64 << 20
     """Shared memory for all images of one window; pages are allocated when they are written."""
     output_bytes: int = 1 << 30

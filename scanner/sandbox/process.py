@@ -1,112 +1,118 @@
-"""One child process from its parent's side: start it, call a task, receive its answers, kill it.
+"""One child process from its parent's side: call a task, receive its answers, end it.
 
-    ChildProcess() --> idle -- start_task --> busy -- end, value, most errors --> idle
-                                                |
-                                                +-- death, timeout, protocol violation,
-                                                    out of memory, task abandoned --> kill
+    Launcher.launch() --> idle -- start_task --> busy -- end, value --> idle
+                                                   |
+                                                   +-- error, death, timeout, protocol violation,
+                                                       task abandoned --> kill
 
-A child that is not idle has unread answers in its connection and cannot be used again. The
-messages are in ``protocol``.
-
-The child is a fresh interpreter and not a fork: threads, locks, open files and secrets of the
-parent stay with the parent.
+A child that is not idle has unread answers in its connection, or was given what broke it, and
+cannot be used again. The messages are in ``protocol``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from mmap import mmap
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
 
-from scanner.errors import DecoderDiedError, SetupError
+from scanner.errors import DecoderDiedError
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
-from scanner.sandbox.channel import Channel, DisconnectedError
+from scanner.sandbox.channel import DisconnectedError
+from scanner.sandbox.launcher import ExitStatus, LaunchedProcess, describe_exit
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.memory import create_shared_memory
+from scanner.sandbox.memory import SourceOpener
 from scanner.sandbox.protocol import (
     RELEASE,
     SEND_BURSTS,
     ProtocolViolationError,
-    StartMessage,
     TaskCall,
     burst_from_json,
     error_from_json,
     parse_message,
-    restrictions_from_json,
     window_from_json,
 )
-from scanner.sandbox.restrictions import Restrictions
+from scanner.types import Source
 
-__all__ = ["ChildProcess", "KilledAtStartError"]
+__all__ = ["ChildProcess"]
 
 _CPU_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
 _EXIT_SECONDS = 2.0
 """Longest time between the end of a connection and the end of its process."""
-_PASSED_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
-"""All other variables, passwords among them, stay with the parent."""
-
-_TUNING = {
-    "OPENBLAS_NUM_THREADS": "1",  # NumPy would start threads when it is imported
-    # Frames are megabytes: by default glibc maps and unmaps each, and the kernel zeroes its pages
-    # (7 % of a segment's work)
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
-}
-
-
-class KilledAtStartError(SetupError):
-    """The process was killed from outside before it was ready; another start may succeed."""
 
 
 class ChildProcess:
-    """An unprivileged sandboxed process that runs one task at a time."""
+    """An unprivileged sandboxed process that runs one task at a time, all for one stream."""
 
-    def __init__(
-        self, limits: SandboxLimits, tasks: Mapping[str, str], warm_up: str | None
-    ) -> None:
-        """Start the process and wait until it has applied its restrictions.
-
-        Raises:
-            SetupError: it does not start on this machine, with the reason.
-        """
+    def __init__(self, launched: LaunchedProcess, limits: SandboxLimits) -> None:
+        self._launched = launched
+        self._channel = launched.channel
+        self._memory = launched.memory
         self._limits = limits
-        self._process, self._channel = _spawn()
-        try:
-            self.restrictions = self._start(tasks, warm_up)
-        except BaseException:
-            self.kill()
-            raise
+        # The child keeps what it was given: memory that is used again is never that of another one
+        self._opener = SourceOpener()
+        self.restrictions = launched.restrictions
+        self._exit: ExitStatus | None = None
+        """How the process ended, once it has."""
         self.task_count = 0
         """Number of tasks that were started."""
         self.is_idle = True
         """Whether it waits for a task; otherwise it can only finish the current one or be
         killed."""
+        self.is_busy = False
+        """Whether a task was started and its caller has not left it."""
+        self._last_used = time.monotonic()
 
     @property
     def pid(self) -> int:
         """The process id."""
-        return self._process.pid
+        return self._launched.pid
 
     @property
-    def is_alive(self) -> bool:
-        """Whether the process has not ended yet."""
-        return self._process.poll() is None
+    def is_usable(self) -> bool:
+        """Whether another task may be started: it waits for one, lives, has said nothing since its
+        last answer, and is not over the limits of its time and number of tasks."""
+        return (
+            self.is_idle
+            and self.task_count < self._limits.max_tasks
+            and not self.is_expired
+            and self._channel.is_quiet
+        )
 
-    def start_task(self, call: TaskCall, descriptors: Sequence[int]) -> None:
-        """Send one task and copies of the descriptors that it needs.
+    @property
+    def is_expired(self) -> bool:
+        """Whether it has been idle for too long."""
+        idle = time.monotonic() - self._last_used
+        return not self.is_busy and idle >= self._limits.idle_seconds
+
+    @contextlib.contextmanager
+    def running(
+        self, call: TaskCall, sources: Sequence[Source], output: BinaryIO | None
+    ) -> Iterator[TaskCall]:
+        """Start one task, and give its call with its number; the child is idle at the end of the
+        block if the task has ended well.
 
         Raises:
-            DecoderDiedError: the child does not accept it.
+            InputError: a source cannot be opened.
+            DecoderDiedError: the child does not accept the task.
         """
-        self.is_idle, self.task_count = False, self.task_count + 1
+        numbered = replace(call, number=self.task_count + 1)
+        self.is_busy = True
+        try:
+            with self._opener.open_sources(sources, name=call.name) as descriptors:
+                outputs = [] if output is None else [output.fileno()]
+                self._start_task(numbered, [*descriptors, *outputs])
+            yield numbered
+        finally:
+            self.is_busy, self._last_used = False, time.monotonic()
+
+    def _start_task(self, call: TaskCall, descriptors: Sequence[int]) -> None:
+        """Send one task and copies of the descriptors that it needs."""
+        self.is_idle, self.task_count = False, call.number
         with self._translate_failures(call):
             self._channel.send(pickle.dumps(call), descriptors, seconds=self._wall_seconds(call))
 
@@ -166,40 +172,27 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Kill the process, whatever it does; it has nothing to lose. Leaves no zombie."""
-        self._channel.close()
-        self._process.kill()
-        self._process.wait()
+        self._end(0.0)
 
-    def _start(self, tasks: Mapping[str, str], warm_up: str | None) -> Restrictions:
-        start = StartMessage(parent=os.getpid(), limits=self._limits, tasks=tasks, warm_up=warm_up)
-        with create_shared_memory(self._limits.buffer_bytes) as buffer:
-            self._memory = mmap(buffer, self._limits.buffer_bytes)
-            try:
-                self._channel.send(
-                    pickle.dumps(start), [buffer], seconds=self._limits.start_seconds
-                )
-                message = parse_message(self._channel.receive(seconds=self._limits.start_seconds))
-            except DisconnectedError as error:
-                status = self._process.wait(_EXIT_SECONDS)
-                message_text = f"the decoder process ends at its start by {_describe_exit(status)}"
-                kind = KilledAtStartError if status == -signal.SIGKILL else SetupError
-                raise kind(message_text) from error
-            except (TimeoutError, ValueError, ProtocolViolationError) as error:
-                raise SetupError(f"the decoder process does not start: {error}") from error
-        if "failed" in message:
-            raise SetupError(f"the decoder process does not start: {message['failed']}")
-        return restrictions_from_json(message)
+    def _end(self, patience: float) -> ExitStatus:
+        self.is_idle = False
+        self._channel.close()
+        self._opener.close()
+        if self._exit is None:
+            self._exit = self._launched.end(patience)
+        return self._exit
 
     def _receive(self, call: TaskCall, *kinds: str) -> tuple[str, Any]:
         """Return the kind and content of the next message, which must be of one of ``kinds``.
 
-        An error, ``end`` and ``value`` end the task.
+        ``end`` and ``value`` end the task well.
         """
         with self._translate_failures(call):
             message = parse_message(self._channel.receive(seconds=self._wall_seconds(call)))
+            if message.get("call") != call.number:
+                raise ProtocolViolationError(f"an answer that is not to call {call.number}")
             if "error" in message:
                 error = error_from_json(message["error"])
-                self.is_idle = error.kind not in ("decoder_died", "limit_memory")
                 try:
                     raise error
                 finally:
@@ -210,7 +203,8 @@ class ChildProcess:
                 if kind in message:
                     self.is_idle = kind in ("end", "value")
                     return kind, message[kind]
-            raise ProtocolViolationError(f"{sorted(message)[:3]} instead of {' or '.join(kinds)}")
+            found = sorted(set(message) - {"call"})[:3]
+            raise ProtocolViolationError(f"{found} instead of {' or '.join(kinds)}")
 
     @contextlib.contextmanager
     def _translate_failures(self, call: TaskCall) -> Iterator[None]:
@@ -226,16 +220,15 @@ class ChildProcess:
             raise DecoderDiedError(f"{call.name}: decoder sent {error}") from error
 
     def _death_error(self, call: TaskCall) -> DecoderDiedError:
-        try:
-            status = self._process.wait(_EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
+        end = self._end(_EXIT_SECONDS)
+        if end.killed:
             return DecoderDiedError(f"{call.name}: decoder closed its connection")
-        if -status in _CPU_SIGNALS:
+        if end.status is not None and -end.status in _CPU_SIGNALS:
             return DecoderDiedError(
                 f"{call.name}: decoder used more than {self._describe_cpu_limit(call)}",
                 kind="limit_cpu",
             )
-        return DecoderDiedError(f"{call.name}: decoder ended by {_describe_exit(status)}")
+        return DecoderDiedError(f"{call.name}: decoder ended by {describe_exit(end.status)}")
 
     def _wall_seconds(self, call: TaskCall) -> float:
         return self._limits.write_wall_seconds if call.writes else self._limits.wall_seconds
@@ -244,36 +237,3 @@ class ChildProcess:
         if call.writes:
             return f"{self._limits.write_cpu_seconds:g} s of processor time for one file"
         return f"{self._limits.cpu_seconds:g} s of processor time for one window"
-
-
-def _describe_exit(status: int) -> str:
-    if status >= 0:
-        return f"status {status}"
-    try:
-        return signal.Signals(-status).name
-    except ValueError:  # a real-time signal has no name
-        return f"signal {-status}"
-
-
-def _spawn() -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start a process that waits for its ``StartMessage``; return it and the parent's end of the
-    connection."""
-    environment = {key: os.environ[key] for key in _PASSED_ENVIRONMENT if key in os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    command = [sys.executable, "-P", "-s", "-m", "scanner.sandbox"]
-    quiet = subprocess.DEVNULL
-    parent_end, child_end = socket.socketpair()
-    try:
-        with child_end:
-            process = subprocess.Popen(
-                command,
-                stdin=child_end.fileno(),
-                stdout=quiet,
-                stderr=quiet,
-                env=environment | _TUNING,
-                start_new_session=True,
-            )
-    except OSError as error:
-        parent_end.close()
-        raise SetupError(f"the decoder process does not start: {error}") from error
-    return process, Channel(parent_end)

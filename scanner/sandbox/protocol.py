@@ -1,8 +1,17 @@
-"""Messages between a parent and its child, and the validation of what the child sends.
+"""Messages between a parent, its zygote and their children, and the validation of what a child
+sends.
+
+    parent                                  zygote
+    StartMessage                      -->   imports, warms up
+                                      <--   {"threads"}            or {"failed"}, then it exits
+    FORK + connection, buffer         -->   forks a child
+                                      <--   {"pid"}                or {"failed"}
+    SERVE + connection, buffer        -->   becomes the child itself
+    EndMessage                        -->   kills and reaps a child
+                                      <--   {"status", "killed"}
 
     parent                                  child
-    StartMessage + buffer descriptor  -->   imports, warms up, gives up its rights
-                                      <--   {"active", "missing"}  or {"failed"}, then it exits
+                                      <--   {"active", "missing"}  it has given up its rights
 
     TaskCall + source descriptors     -->   works on the task
                                       <--   {"window"}             images are in the shared buffer
@@ -13,6 +22,9 @@
                                       <--   {"end"}                after the last window's RELEASE
                                       <--   {"value"}              instead, for a task that writes
                                       <--   {"error"}              at any point; ends the task
+
+Every answer to a task also has {"call"}, the number of its call: one that is left over from an
+earlier call is not taken for the answer to a later one.
 
 The parent's messages are pickled: the child trusts its parent, and only in this direction. The
 child may be controlled by its input, so it answers in plain JSON, every number is checked for its
@@ -36,8 +48,11 @@ from scanner.sandbox.restrictions import Restrictions
 from scanner.types import FrameSpec, GapReason, MediaInfo, SegmentTimes, Span, Unseen
 
 __all__ = [
+    "FORK",
     "RELEASE",
     "SEND_BURSTS",
+    "SERVE",
+    "EndMessage",
     "ProtocolViolationError",
     "StartMessage",
     "TaskCall",
@@ -59,6 +74,11 @@ _MAX_TEXT_LENGTH = 2000
 _MAX_SECONDS = 10_000_000
 """Over a hundred days: no window is longer, whatever a container claims."""
 
+FORK = b"fork"
+"""The parent requests a new child; the descriptors of its end of the connection and of the shared
+buffer come with it."""
+SERVE = b"serve"
+"""As ``FORK``, but the zygote itself is to become the child."""
 RELEASE = b"release"
 """The parent has copied the window and requests no more bursts of it: the child may overwrite the
 shared buffer."""
@@ -72,7 +92,7 @@ class ProtocolViolationError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartMessage:
-    """The first message; the descriptor of the shared buffer comes with it."""
+    """The first message to a zygote."""
 
     parent: int
     """Process id of the parent."""
@@ -85,6 +105,15 @@ class StartMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndMessage:
+    """Asks a zygote to end one of its children."""
+
+    pid: int
+    patience: float
+    """Seconds in which the child may end by itself; then it is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCall:
     """One task; the descriptors of its sources come with it, and after them that of its output if
     it ``writes``."""
@@ -92,6 +121,8 @@ class TaskCall:
     task: str
     name: str
     """Name of the source in messages."""
+    number: int = 0
+    """Number of the call among those of its child."""
     arguments: Any
     specs: tuple[FrameSpec, ...] = ()
     """Images of each sample of a stream, in this order."""

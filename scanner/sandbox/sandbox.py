@@ -1,9 +1,14 @@
-"""Decoding in a child process that may hang, crash or be taken over, and is then replaced.
+"""Decoding in child processes that may hang, crash or be taken over, and are then replaced.
 
-no child -- first task --> idle -- task --> busy -- task ended --> idle
+A child serves one stream, the trust domain: what takes it over can falsify its own stream and no
+other. The states of one stream's child:
+
+no child -- first task --> idle -- task --> busy -- task ended well --> idle
    ^                        |                |
-   |  died, or max_tasks    |                |  died, refused by a limit, left half-way,
-   +------------------------+                |  or the task wrote a file
+   |  died, idle too long,  |                |  died, an error, left half-way, a file was written,
+   |  max_tasks, or others  |                |  or no stream was named
+   |  were used since       |                |
+   +------------------------+                |
    ^                                         |
    +-----------------------------------------+
 """
@@ -12,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -20,9 +26,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from scanner.errors import LimitError
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.sandbox.channel import MAX_DESCRIPTORS
+from scanner.sandbox.launcher import Launcher
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.memory import SourceOpener
-from scanner.sandbox.process import ChildProcess, KilledAtStartError
+from scanner.sandbox.process import ChildProcess
 from scanner.sandbox.protocol import TaskCall
 from scanner.sandbox.restrictions import Restrictions
 from scanner.types import FrameSpec, Source
@@ -43,8 +49,9 @@ TASKS: Mapping[str, str] = {
 rights."""
 WARM_UP = "scanner.sandbox.tasks:warm_up"
 
-StartTask = Callable[[], AbstractContextManager[ChildProcess]]
-"""Starts a task in a child; at the end of the block, a child that has not finished is replaced."""
+_ActiveTask = tuple[ChildProcess, TaskCall]
+StartTask = Callable[[], AbstractContextManager[_ActiveTask]]
+"""Starts a task in a child; at the end of the block, a child that has not finished is ended."""
 
 
 class Windows(Iterator[DecodedWindow]):
@@ -54,10 +61,10 @@ class Windows(Iterator[DecodedWindow]):
         """``start`` is called for the first window."""
         self._call = call
         self._last: DecodedWindow | None = None
-        self._active: list[ChildProcess] = []
+        self._active: list[_ActiveTask] = []
         # The generator holds no reference to this object: dropping the object half-way frees both
         # at once, which ends the task
-        self._windows = _receive_windows(call, start, self._active)
+        self._windows = _receive_windows(start, self._active)
 
     def __next__(self) -> DecodedWindow:
         self._last = next(self._windows)
@@ -76,7 +83,8 @@ class Windows(Iterator[DecodedWindow]):
         if self._last is None or not self._active or not self._call.wants_bursts:
             return ()
         try:
-            return self._active[0].receive_bursts(self._call, self._last)
+            child, numbered = self._active[0]
+            return child.receive_bursts(numbered, self._last)
         except BaseException:
             self.close()
             raise
@@ -86,11 +94,9 @@ class Windows(Iterator[DecodedWindow]):
         self._windows.close()
 
 
-def _receive_windows(
-    call: TaskCall, start: StartTask, active: list[ChildProcess]
-) -> Generator[DecodedWindow]:
-    with start() as child:
-        active.append(child)
+def _receive_windows(start: StartTask, active: list[_ActiveTask]) -> Generator[DecodedWindow]:
+    with start() as (child, call):
+        active.append((child, call))
         try:
             yield from child.receive_windows(call)
         finally:
@@ -98,11 +104,10 @@ def _receive_windows(
 
 
 class Sandbox:
-    """Owns one child at a time: started for the first task, replaced after a death or
-    ``max_tasks``.
+    """Owns a child for each stream, up to ``max_children`` of them.
 
-    It runs one task at a time and belongs to one thread: the child dies with the thread that
-    started it, so that no child outlives its owner.
+    Each stream runs one task at a time. All belong to one thread: the children die with the thread
+    that started them, so that none outlives its owner.
     """
 
     def __init__(
@@ -113,10 +118,11 @@ class Sandbox:
         warm_up: str | None = WARM_UP,
     ) -> None:
         self._limits = SandboxLimits() if limits is None else limits
-        self._tasks = tasks
-        self._warm_up = warm_up
-        self._opener = SourceOpener()
-        self._child: ChildProcess | None = None
+        self._launcher = Launcher(self._limits, tasks, warm_up)
+        self._children: OrderedDict[str, ChildProcess] = OrderedDict()
+        """Children by stream; the one that was used last is the last."""
+        self._spare: ChildProcess | None = None
+        """A child that has not had a task yet."""
 
     def __enter__(self) -> Sandbox:
         return self
@@ -131,13 +137,16 @@ class Sandbox:
 
     @property
     def restrictions(self) -> Restrictions:
-        """The restrictions that are active on this machine; starts a child to find out."""
-        return self._idle_child().restrictions
+        """The restrictions that are active on this machine; starts a child to find out, which the
+        next new stream gets."""
+        if self._spare is None or not self._spare.is_usable:
+            self._spare = self._start_child()
+        return self._spare.restrictions
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the child; None while there is none."""
-        return None if self._child is None else self._child.pid
+    def pids(self) -> Mapping[str, int]:
+        """Process ids of the children that are kept, by stream."""
+        return {stream: child.pid for stream, child in self._children.items()}
 
     def decode(
         self,
@@ -145,11 +154,13 @@ class Sandbox:
         request: DecodeRequest,
         *,
         name: str,
+        stream: str | None = None,
         init: Source | None = None,
         ahead: bool = True,
     ) -> Windows:
-        """Run ``decode_windows_with_bursts`` in the child: yield the samples window by window,
-        and the bursts of a window on request.
+        """Run ``decode_windows_with_bursts`` in the stream's child: yield the samples window by
+        window, and the bursts of a window on request. Without ``stream`` the source gets a child
+        of its own, which is ended afterwards.
 
         The child decodes the next window while the caller processes this one. Without ``ahead``
         it does not, so that a death certainly belongs to the window that was requested. Its wall
@@ -162,7 +173,15 @@ class Sandbox:
             SetupError: a child cannot be started here.
         """
         sources = (source,) if init is None else (source, init)
-        return self.stream("decode", sources, request, specs=request.specs, name=name, ahead=ahead)
+        return self.stream(
+            "decode",
+            sources,
+            request,
+            specs=request.specs,
+            name=name,
+            stream=stream,
+            ahead=ahead,
+        )
 
     def stream(
         self,
@@ -172,12 +191,13 @@ class Sandbox:
         *,
         specs: Sequence[FrameSpec],
         name: str,
+        stream: str | None = None,
         ahead: bool = True,
     ) -> Windows:
         """Run any task that yields windows, as ``decode`` does; ``arguments`` are pickled,
         ``specs`` are the images of each sample."""
         call = TaskCall(task=task, name=name, arguments=arguments, specs=tuple(specs), ahead=ahead)
-        return Windows(call, lambda: self._running(call, sources, None))
+        return Windows(call, lambda: self._running(call, sources, stream))
 
     def call(
         self,
@@ -187,6 +207,7 @@ class Sandbox:
         *,
         output: BinaryIO,
         name: str,
+        stream: str | None = None,
     ) -> Any:
         """Run any task that writes a file and return its result: JSON, which the caller must
         validate.
@@ -199,61 +220,92 @@ class Sandbox:
             InputError, DecoderDiedError, SetupError: as ``decode``.
         """
         call = TaskCall(task=task, name=name, arguments=arguments, writes=True)
-        with self._running(call, sources, output) as child:
-            value = child.receive_value(call)
-        self._kill_child()
-        return value
+        with self._running(call, sources, stream, output) as (child, numbered):
+            return child.receive_value(numbered)
 
     def close(self) -> None:
-        """Kill the child and free its memory. A later call would start a fresh one."""
-        self._kill_child()
-        self._opener.close()
+        """Kill all children. A later call would start fresh ones."""
+        children = [*self._children.values()]
+        self._children.clear()
+        if self._spare is not None:
+            children.append(self._spare)
+            self._spare = None
+        for child in children:
+            child.kill()
+        self._launcher.close()
 
     @contextlib.contextmanager
     def _running(
-        self, call: TaskCall, sources: Sequence[Source], output: BinaryIO | None
-    ) -> Iterator[ChildProcess]:
-        """Give a child that works on ``call``; kill it if it has not finished when the block
-        ends, for whatever reason."""
+        self,
+        call: TaskCall,
+        sources: Sequence[Source],
+        stream: str | None,
+        output: BinaryIO | None = None,
+    ) -> Iterator[_ActiveTask]:
+        """Give a child that works on ``call``, and the call with its number; keep the child if it
+        may serve its stream again after the block, otherwise kill it."""
         if len(sources) >= MAX_DESCRIPTORS:
             raise LimitError(
                 f"{call.name}: {len(sources)} sources in one task, limit is {MAX_DESCRIPTORS - 1}",
                 kind="limit_sources",
             )
-        child = self._idle_child()
+        child = self._idle_child(stream)
         try:
-            with self._opener.open_sources(sources, name=call.name) as descriptors:
-                outputs = [] if output is None else [output.fileno()]
-                child.start_task(call, [*descriptors, *outputs])
-            yield child
+            with child.running(call, sources, output) as numbered:
+                yield child, numbered
         finally:
-            if not child.is_idle:
-                self._kill_child()
+            if stream is None or call.writes or not child.is_idle:
+                self._drop(stream, child)
 
-    def _kill_child(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-
-    def _idle_child(self) -> ChildProcess:
-        child = self._child
-        if child is not None and child.is_alive and not child.is_idle:
+    def _idle_child(self, stream: str | None) -> ChildProcess:
+        """Return the stream's child, or a new one."""
+        self._end_expired()
+        child = None if stream is None else self._children.pop(stream, None)
+        if child is not None and child.is_busy:
+            self._children[stream or ""] = child
             raise RuntimeError(
-                "a sandbox does one task at a time; finish or close the stream before it"
+                "a stream has one task at a time; finish or close its windows before the next one"
             )
-        if child is not None and child.is_alive and child.task_count < self._limits.max_tasks:
-            return child
-        self._kill_child()
-        try:
-            self._child = ChildProcess(self._limits, self._tasks, self._warm_up)
-        except KilledAtStartError:
-            log.warning("decoder killed at its start, starting another one")
-            self._child = ChildProcess(self._limits, self._tasks, self._warm_up)
+        if child is not None and not child.is_usable:
+            child.kill()
+            child = None
+        if child is None:
+            self._make_room()
+            child, self._spare = self._spare or self._start_child(), None
+        if stream is not None:
+            self._children[stream] = child  # as the last, which was used last
+        return child
+
+    def _end_expired(self) -> None:
+        """End the children that were idle for too long."""
+        for stream, child in [*self._children.items()]:
+            if not child.is_expired:
+                break
+            self._drop(stream, child)
+        if self._spare is not None and not self._spare.is_usable:
+            self._spare.kill()
+            self._spare = None
+
+    def _make_room(self) -> None:
+        """End idle children, the one that was not used for longest first, until one more may be
+        kept."""
+        surplus = len(self._children) + 1 - self._limits.max_children
+        idle = [item for item in self._children.items() if not item[1].is_busy]
+        for stream, child in idle[: max(0, surplus)]:
+            self._drop(stream, child)
+
+    def _drop(self, stream: str | None, child: ChildProcess) -> None:
+        if stream is not None and self._children.get(stream) is child:
+            del self._children[stream]
+        child.kill()
+
+    def _start_child(self) -> ChildProcess:
+        launched = self._launcher.launch()
         log.debug(
             "decoder started",
             extra={
-                "pid": self._child.pid,
-                "missing_restrictions": dict(self._child.restrictions.missing),
+                "pid": launched.pid,
+                "missing_restrictions": dict(launched.restrictions.missing),
             },
         )
-        return self._child
+        return ChildProcess(launched, self._limits)

@@ -177,7 +177,7 @@ def test_a_clip_that_is_cut_again_is_the_same_to_the_byte(
 
     with Sandbox() as sandbox:
         clips = [
-            cut(due, index.sources, sandbox=sandbox, folder=tmp_path, name="again")
+            cut(due, index.sources, sandbox=sandbox, folder=tmp_path, stream_id="s", name="again")
             for _ in range(2)
         ]
 
@@ -260,7 +260,9 @@ def test_where_sources_overlap_a_sample_is_drawn_once(tmp_path: Path, card_strea
     first, second = (source_span(card_stream.parent / f"0000{n}.ts", 2 * n) for n in range(2))
     with Sandbox() as sandbox:
         both, alone = (
-            draw_sheet(due, sources, sandbox=sandbox, folder=tmp_path / name, name="s")
+            draw_sheet(
+                due, sources, sandbox=sandbox, folder=tmp_path / name, stream_id="s", name="s"
+            )
             for name, sources in (("both", (first, second)), ("alone", (second,)))
         )
 
@@ -280,7 +282,7 @@ def test_a_picture_among_the_segments_of_a_stream_is_no_part_of_a_clip(
     due = ClipDue(incident_id="0a", number=1, span=segment.span)
     with Sandbox() as sandbox:
         both, alone = (
-            cut(due, sources, sandbox=sandbox, folder=tmp_path / name, name="s")
+            cut(due, sources, sandbox=sandbox, folder=tmp_path / name, stream_id="s", name="s")
             for name, sources in (("both", (segment, among)), ("alone", (segment,)))
         )
 

@@ -106,6 +106,7 @@ class FakeSandbox:
         request: DecodeRequest,
         *,
         name: str,
+        stream: str | None = None,
         init: Any = None,
         ahead: bool = True,
     ) -> FakeWindows:

@@ -30,6 +30,7 @@ class FakeSandbox:
         request: DecodeRequest,
         *,
         name: str,
+        stream: str | None = None,
         init: Any = None,
         ahead: bool = True,
     ) -> Iterator[DecodedWindow]:

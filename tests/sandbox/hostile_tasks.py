@@ -35,7 +35,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 NAMES = (
     "windows contents copy fail escape allocate crash spin spin_writing hang forge too_many odd "
-    "beyond moving"
+    "beyond moving windows_and_more"
 )
 TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
@@ -259,7 +259,7 @@ def framed(body: bytes) -> bytes:
     return struct.pack("!I", len(body)) + body
 
 
-def window_message(**changes: object) -> bytes:
+def window_message(*, call: object = 1, **changes: object) -> bytes:
     """Return the message of a correct window with some values changed."""
     correct: dict[str, object] = {
         "index": 0,
@@ -270,7 +270,17 @@ def window_message(**changes: object) -> bytes:
         "discontinuity": False,
         "last": False,
     }
-    return json.dumps({"window": correct | changes}).encode()
+    return json.dumps({"call": call, "window": correct | changes}).encode()
+
+
+def windows_and_more(
+    sources: Sequence[BinaryIO], arguments: bytes, *, name: str
+) -> Iterator[DecodedWindow]:
+    """Send forged bytes after the end of the task, by the answer that the caller waits for."""
+    yield window(0)
+    end = json.dumps({"call": 1, "end": True}).encode()
+    os.write(0, framed(end) + arguments)
+    time.sleep(1000)
 
 
 def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
@@ -295,6 +305,15 @@ def beyond(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterat
     """Yield a window after the last one."""
     yield window(0, last=True)
     yield window(1)
+
+
+def forbid_forks() -> None:
+    """Make each fork of this process fail, as on a machine without room for another process."""
+
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "no room")
+
+    os.fork = refuse
 
 
 def be_killed_at_first_start() -> None:

@@ -9,13 +9,16 @@ from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import LARGE, SMALL
 
 SPECS = (SMALL, LARGE)
+STREAM = "s"
 
 
 def child_of(sandbox: Sandbox) -> psutil.Process:
-    """Return the child process of a sandbox; start it if there is none."""
-    assert sandbox.restrictions.active
-    return psutil.Process(sandbox.pid)
+    """Return the process that serves ``STREAM``; start it if there is none."""
+    if STREAM not in sandbox.pids:
+        decode(sandbox, 1)
+    return psutil.Process(sandbox.pids[STREAM])
 
 
 def decode(sandbox: Sandbox, count: int) -> list[DecodedWindow]:
-    return list(sandbox.stream("windows", [b"media"], count, specs=SPECS, name="x"))
+    windows = sandbox.stream("windows", [b"media"], count, specs=SPECS, name="x", stream=STREAM)
+    return list(windows)

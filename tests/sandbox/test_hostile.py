@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import select
 import tempfile
 from collections.abc import Callable
 
@@ -14,13 +15,13 @@ import pytest
 from scanner.errors import DecoderDiedError, LimitError
 from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import framed, window_message
-from tests.sandbox.requests import SPECS, child_of, decode
+from tests.sandbox.requests import SPECS, STREAM, child_of, decode
 
 MakeSandbox = Callable[..., Sandbox]
 
 
 def run(sandbox: Sandbox, task: str, arguments: object = None) -> None:
-    for _ in sandbox.stream(task, [b"media"], arguments, specs=SPECS, name="x"):
+    for _ in sandbox.stream(task, [b"media"], arguments, specs=SPECS, name="x", stream=STREAM):
         pass
 
 
@@ -43,11 +44,9 @@ def test_nothing_outside_can_be_reached_from_the_child(sandbox: Sandbox) -> None
 
 
 def test_a_child_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
-    stream = sandbox.stream("hang", [b""], None, specs=SPECS, name="x")
+    stream = sandbox.stream("hang", [b""], None, specs=SPECS, name="x", stream=STREAM)
     next(stream)
-    child_of_stream = sandbox._child
-    assert child_of_stream is not None
-    os.kill(child_of_stream.pid, 9)
+    os.kill(sandbox.pids[STREAM], 9)
 
     with pytest.raises(DecoderDiedError, match="x: decoder ended by SIGKILL") as caught:
         next(stream)
@@ -58,8 +57,10 @@ def test_a_child_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
 
 def test_a_child_that_dies_between_tasks_is_replaced_without_an_error(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
+    ended = os.pidfd_open(child.pid)
     child.kill()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    select.select([ended], [], [])
+    os.close(ended)
 
     assert_works_again(sandbox)
 
@@ -139,9 +140,9 @@ VIOLATIONS = {
     "not JSON": b"\x80\x04K\x01.",
     "a list": b"[]",
     "nested without end": b"[" * 100_000,
-    "an unknown answer": b'{"hello": 1}',
+    "an unknown answer": b'{"call": 1, "hello": 1}',
     "NaN for a number": window_message(index=0).replace(b'"index": 0', b'"index": NaN'),
-    "no samples": json.dumps({"window": {"index": 0}}).encode(),
+    "no samples": json.dumps({"call": 1, "window": {"index": 0}}).encode(),
     "a negative index": window_message(index=-1),
     "a boolean index": window_message(index=True),
     "a huge count": window_message(samples=[[0, 1, 0, True]] * 100_000),
@@ -158,8 +159,8 @@ VIOLATIONS = {
     "a number for a reason": window_message(unseen=[[1, 1, 2, 1, 7]]),
     "a picture wider than any": window_message(info=["mpegts", "h264", 1 << 40, 1080, False]),
     "a codec that is a number": window_message(info=["mpegts", 4, 1920, 1080, False]),
-    "a number for an error": b'{"error": 5}',
-    "an error of two parts": b'{"error": ["InputError", "input"]}',
+    "a number for an error": b'{"call": 1, "error": 5}',
+    "an error of two parts": b'{"call": 1, "error": ["InputError", "input"]}',
 }
 
 
@@ -168,7 +169,7 @@ def test_no_invalid_message_is_accepted(message: bytes, sandbox: Sandbox) -> Non
     with pytest.raises(DecoderDiedError, match="x: decoder sent"):
         run(sandbox, "forge", framed(message))
 
-    assert sandbox._child is None
+    assert STREAM not in sandbox.pids
 
 
 def test_more_sources_than_can_be_handed_over_are_refused(sandbox: Sandbox) -> None:
@@ -205,7 +206,8 @@ def test_nothing_follows_the_last_window(sandbox: Sandbox) -> None:
 
 
 def test_text_from_the_child_is_printable_and_short(sandbox: Sandbox) -> None:
-    error = json.dumps({"error": ["DamagedError", "damaged", "\x1b[31m" + "x" * 10_000]}).encode()
+    values = ["DamagedError", "damaged", "\x1b[31m" + "x" * 10_000]
+    error = json.dumps({"call": 1, "error": values}).encode()
 
     with pytest.raises(Exception, match=r"x+") as caught:
         run(sandbox, "forge", framed(error))

@@ -21,7 +21,7 @@ from scanner.media.samples import DecodedWindow
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import LARGE, SMALL, window
-from tests.sandbox.requests import SPECS, child_of, decode
+from tests.sandbox.requests import SPECS, STREAM, child_of, decode
 
 
 def assert_same(left: DecodedWindow, right: DecodedWindow) -> None:
@@ -70,10 +70,11 @@ def test_a_child_is_replaced_after_max_tasks(make_sandbox: Callable[..., Sandbox
     pids = []
     for _ in range(4):
         decode(sandbox, 1)
-        pids.append(sandbox.pid)
+        pids.append(sandbox.pids[STREAM])
 
-    assert pids[:2] == [first.pid] * 2
-    assert pids[2] == pids[3] != pids[0]
+    assert pids[0] == first.pid
+    assert pids[1] == pids[2] != pids[0]
+    assert pids[3] != pids[2]
 
 
 def test_sources_are_read_from_memory_and_from_files(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_a_child_that_wrote_a_file_cannot_change_it_later(sandbox: Sandbox) -> N
     child = child_of(sandbox)
 
     with tempfile.TemporaryFile() as output:
-        sandbox.call("copy", [b"abc"], 1, output=output, name="x")
+        sandbox.call("copy", [b"abc"], 1, output=output, name="x", stream=STREAM)
 
     assert not child.is_running()
 
@@ -119,17 +120,17 @@ def test_a_writer_that_writes_too_much_is_stopped(
     assert caught.value.kind == "limit_bytes"
 
 
-def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_is_kept(
+def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_is_replaced(
     sandbox: Sandbox,
 ) -> None:
     child = child_of(sandbox)
-    stream = sandbox.stream("fail", [b""], "damaged", specs=SPECS, name="x")
+    stream = sandbox.stream("fail", [b""], "damaged", specs=SPECS, name="x", stream=STREAM)
     next(stream)
 
     with pytest.raises(DamagedError, match="x: torn"):
         next(stream)
 
-    assert child_of(sandbox) == child
+    assert not child.is_running()
 
 
 def test_more_samples_than_the_buffer_holds_are_refused(
@@ -160,7 +161,7 @@ def test_a_stream_left_early_does_not_affect_the_next_one(sandbox: Sandbox) -> N
 def test_a_stream_left_at_its_last_window_keeps_the_child(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
 
-    for decoded in sandbox.stream("windows", [b""], 2, specs=SPECS, name="x"):
+    for decoded in sandbox.stream("windows", [b""], 2, specs=SPECS, name="x", stream=STREAM):
         if decoded.last:
             break
 
@@ -168,8 +169,8 @@ def test_a_stream_left_at_its_last_window_keeps_the_child(sandbox: Sandbox) -> N
     assert len(decode(sandbox, 2)) == 2
 
 
-def test_two_streams_at_once_are_an_error_of_the_caller(sandbox: Sandbox) -> None:
-    stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x")
+def test_two_tasks_of_one_stream_at_once_are_an_error_of_the_caller(sandbox: Sandbox) -> None:
+    stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x", stream=STREAM)
     next(stream)
 
     with pytest.raises(RuntimeError, match="one task at a time"):
@@ -294,12 +295,13 @@ def test_the_parents_environment_stays_with_the_parent(
 
 PARENT = """
 import sys
+import psutil
 from tests.sandbox.hostile_tasks import SMALL, LARGE, TASKS
 from scanner.sandbox.sandbox import Sandbox
 sandbox = Sandbox(tasks=TASKS, warm_up=None)
 stream = sandbox.stream(sys.argv[1], [b""], None, specs=[SMALL, LARGE], name="x")
 next(stream)
-print(sandbox._child.pid, flush=True)
+print(psutil.Process().children(recursive=True)[-1].pid, flush=True)
 next(stream)
 """
 

@@ -40,11 +40,14 @@ class Watched(Sandbox):
         request: DecodeRequest,
         *,
         name: str,
+        stream: str | None = None,
         init: Any = None,
         ahead: bool = True,
     ) -> Iterator[DecodedWindow]:
         self.requests.append(request)
-        for decoded in super().decode(source, request, name=name, init=init, ahead=ahead):
+        for decoded in super().decode(
+            source, request, name=name, stream=stream, init=init, ahead=ahead
+        ):
             self.made += [frozenset(sample.images) for sample in decoded.samples]
             yield decoded
 

@@ -140,6 +140,7 @@ class ScriptSandbox:
         request: DecodeRequest,
         *,
         name: str,
+        stream: str | None = None,
         init: Source | None = None,
         ahead: bool = True,
     ) -> Iterator[DecodedWindow]:
