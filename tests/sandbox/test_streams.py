@@ -165,7 +165,7 @@ def test_a_zygote_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
 
 
 def test_a_zygote_that_is_killed_costs_the_task_in_hand_and_no_more(sandbox: Sandbox) -> None:
-    windows = start(sandbox, "a", count=3)
+    windows = start(sandbox, "a", "hang", None)
     next(windows)
     zygote_of(sandbox).kill()
 
