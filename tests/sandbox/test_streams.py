@@ -240,7 +240,7 @@ next(streams[0])
 
 def test_no_process_outlives_a_parent_that_is_killed() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    tasks = ["hang", "spin", "spin", "hang"]
+    tasks = ["hang", "spin", "hang"]
 
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, *tasks], stdout=subprocess.PIPE, env=environment
@@ -251,6 +251,6 @@ def test_no_process_outlives_a_parent_that_is_killed() -> None:
         parent.kill()
 
     for process in processes:
-        assert select.select([process], [], [], 10)[0]
+        assert select.select([process], [], [], 60)[0]
         os.close(process)
     assert len(pids) == len(tasks) + 1
