@@ -62,9 +62,7 @@ def cut(
         span=info.span,
         transcoded=info.method == "transcoded",
         truncated=info.truncated,
-        poster=_poster(
-            due, shown, sandbox=sandbox, folder=folder, stream_id=stream_id, name=name
-        ),
+        poster=_poster(due, shown, sandbox=sandbox, folder=folder, stream_id=stream_id, name=name),
     )
 
 

@@ -298,7 +298,7 @@ def test_a_clip_whose_post_roll_lies_beyond_the_stream_has_a_poster(
     segment = source_span(card_stream.parent / "00000.ts", 0)
     due = ClipDue(incident_id="0a", number=1, span=Span(start=Fraction(0), end=Fraction(7)))
     with Sandbox() as sandbox:
-        clip = cut(due, [segment], sandbox=sandbox, folder=tmp_path, name="s")
+        clip = cut(due, [segment], sandbox=sandbox, folder=tmp_path, stream_id="s", name="s")
 
     assert clip.poster is not None
 
