@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -10,14 +10,16 @@ from typing import TypeVar
 from rich.progress import track
 
 from scanner.cli.terminal import open_console
-from scanner.errors import SetupError
+from scanner.errors import InputError, SetupError
 from scanner.evaluate.comparisons import ScoredRow, UnscoredRow
 from scanner.evaluate.robustness import perturbed_versions
-from scanner.evaluate.row_scoring import RowScorer
+from scanner.evaluate.row_scoring import UNCHANGED, RowScorer, SourceVersions
 from scanner.evaluate.rows import LabelledRow
+from scanner.evaluate.streams.pieces import is_ordinary_video
 from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import Perturbation
 from scanner.report.lines import Line, dumps
+from scanner.types import Source
 
 __all__ = [
     "broadcast",
@@ -26,6 +28,7 @@ __all__ = [
     "only_scored",
     "print_unscored",
     "score_perturbed",
+    "versions_for_streams",
 ]
 
 T = TypeVar("T")
@@ -53,6 +56,28 @@ def score_perturbed(
             len(sample) * (len(changes) + 1),
             "changing",
         )
+
+
+def versions_for_streams(
+    perturber: Perturber,
+    changes: Sequence[Perturbation],
+    rows: Sequence[LabelledRow],
+    *,
+    seed: int,
+) -> SourceVersions:
+    """Return the file of each row, and for ordinary video the results of the changes too; a video
+    that cannot be changed has its file only."""
+    perturbed = perturbed_versions(perturber, changes, rows, seed=seed)
+
+    def versions(row: LabelledRow) -> Mapping[str, Source]:
+        if not changes or not is_ordinary_video(row):
+            return {UNCHANGED: row.path}
+        try:
+            return perturbed(row)
+        except InputError:
+            return {UNCHANGED: row.path}
+
+    return versions
 
 
 def only_scored(rows: Sequence[ScoredRow | UnscoredRow]) -> list[ScoredRow]:

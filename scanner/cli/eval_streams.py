@@ -14,7 +14,7 @@ from typing import Any
 from scanner.cli.eval_scoring import print_unscored
 from scanner.cli.options import wants_json
 from scanner.cli.status import Status
-from scanner.cli.terminal import OutputTable, new_table, open_console, sanitize
+from scanner.cli.terminal import OutputTable, new_table, open_console, sanitize, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import UnscoredRow
@@ -37,6 +37,7 @@ from scanner.settings.sections import Settings
 
 __all__ = ["read_scores", "streams_command"]
 
+SOURCES_SHOWN = 10
 COLUMNS = (
     "method",
     "as fitted on all",
@@ -148,6 +149,8 @@ def _print_result(result: StreamsResult) -> None:
         )
     for label in result.labels:
         console.print(_table(label))
+        console.print(*_safe_level_lines(label), sep="\n", highlight=False)
+        console.print(_source_table(label))
     console.print(
         "Intervals: 95 % by bootstrap over groups."
         " Rates: observed count and hours, with an upper bound (95 %, one-sided).",
@@ -173,6 +176,36 @@ def _table(label: LabelResult) -> OutputTable:
             *_summary_cells(one.summary),
             style="dim" if one.reference else "",
         )
+    return table
+
+
+def _safe_level_lines(label: LabelResult) -> Iterator[str]:
+    safe = label.safe_level
+    if safe is None:
+        yield f"{label.label}: too little ordinary footage for a safe level"
+        return
+    yield (
+        f"{label.label}: safe level {safe.level:g}: highest level {safe.peak:.2f}, tail"
+        f" {safe.tail.rate_at(safe.level):.2g} an hour, margin {safe.margin:.2f};"
+        f" {_format_rate(safe.rate)} an hour, {safe.sources} sources"
+    )
+    for half in label.halves:
+        yield (
+            f"  fitted on one half of the sources, level {half.level:g}; on the other half"
+            f" {_format_rate(half.rate)} an hour, {half.found} of {half.events} events found"
+        )
+
+
+def _source_table(label: LabelResult) -> OutputTable:
+    table = new_table(
+        f"{label.label}: sources with the highest levels, policy in force",
+        "source",
+        "footage",
+        "highest level",
+        "false an hour",
+    )
+    for one in label.sources[:SOURCES_SHOWN]:
+        table.add_row(sanitize(one.origin), one.kind, f"{one.peak:.1f}", _format_rate(one.rate))
     return table
 
 

@@ -19,6 +19,7 @@ from scanner.cli.eval_scoring import (
     only_scored,
     print_unscored,
     score_perturbed,
+    versions_for_streams,
 )
 from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.eval_tables import print_evaluation
@@ -33,7 +34,8 @@ from scanner.evaluate.folds import read_fold_models
 from scanner.evaluate.page import PageSection, to_page
 from scanner.evaluate.properties import read_properties
 from scanner.evaluate.row_scoring import RowScorer, collect_rows
-from scanner.evaluate.rows import LabelledRow, read_rows, sample_rows
+from scanner.evaluate.rows import LabelledRow, read_manifests, sample_rows
+from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import PERTURBATIONS, Perturbation, find_perturbation
 from scanner.report.lines import Line
 from scanner.settings.sections import Settings, read_settings
@@ -42,14 +44,21 @@ __all__ = ["eval_command"]
 
 ALL_SEGMENTS = 1.0
 
-Manifest = Annotated[Path, typer.Argument(help="CSV of path,task,label,group.", show_default=False)]
+Manifests = Annotated[
+    list[Path],
+    typer.Argument(metavar="MANIFEST...", help="CSV of path,task,label,group.", show_default=False),
+]
 Tasks = Annotated[list[str] | None, typer.Option(help="Only this task; may be repeated.")]
 WithRobustness = Annotated[
     bool, typer.Option("--robustness", help="Measure again after each change to the input.")
 ]
 ChangeNames = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="With --robustness: only this change; may be repeated."),
+    typer.Option(
+        metavar="NAME",
+        help="With --robustness, only this change; with --streams, ordinary video after it too."
+        " May be repeated.",
+    ),
 ]
 MaxRows = Annotated[
     int | None,
@@ -96,7 +105,7 @@ SavedScores = Annotated[
 
 def eval_command(
     context: typer.Context,
-    manifest: Manifest,
+    manifest: Manifests,
     config: Config = None,
     as_json: Json = False,
     workers: Workers = 0,
@@ -124,8 +133,8 @@ def eval_command(
       streamwarden eval labelled/manifest.csv --robustness --most 20 --slices --html report.html
     """
     settings = _with_bursts(read_settings(config), base_rate, live=streams)
-    changes = _perturbations(robustness, change, most)
-    rows = [row for row in read_rows(manifest) if not task or row.task in task]
+    changes = _perturbations(robustness, change, most, streams=streams)
+    rows = [row for row in read_manifests(manifest) if not task or row.task in task]
     scorer = RowScorer(
         settings=settings,
         open_runner=lambda own: open_runner(context.obj, own, workers),
@@ -134,17 +143,24 @@ def eval_command(
     scored, lines = (
         _read_scored(rows, scores, settings)
         if scores
-        else _score(scorer, rows, save_scores, keep_lines=streams)
+        else _score(
+            scorer,
+            rows,
+            save_scores,
+            keep_lines=streams,
+            changes=changes if streams else (),
+            seed=seed,
+        )
     )
     sample = sample_rows(rows, most, seed=seed)
-    versions = score_perturbed(scorer, sample, rows, changes, seed=seed) if changes else []
+    versions = score_perturbed(scorer, sample, rows, changes, seed=seed) if robustness else []
     properties = (
         dict(list_with_progress(read_properties(rows, settings), len(rows), "reading"))
         if slices
         else None
     )
     print_unscored([*scored, *versions])
-    subject = _subject(scorer, manifest, scored, sampled=most if changes else None, seed=seed)
+    subject = _subject(scorer, manifest, scored, sampled=most if robustness else None, seed=seed)
     measured = partial(evaluate, subject, only_scored(scored), only_scored(versions), properties)
     if streams:
         page = None if html is None else _PageWriter(path=html, evaluation=measured())
@@ -171,14 +187,27 @@ class _PageWriter:
 
 
 def _score(
-    scorer: RowScorer, rows: Sequence[LabelledRow], save_scores: Path | None, *, keep_lines: bool
+    scorer: RowScorer,
+    rows: Sequence[LabelledRow],
+    save_scores: Path | None,
+    *,
+    keep_lines: bool,
+    changes: Sequence[Perturbation],
+    seed: int,
 ) -> tuple[list[ScoredRow | UnscoredRow], list[Line]]:
-    """Score the rows, and return the scan's lines too if they are needed."""
+    """Score the rows, and return the scan's lines too if they are needed; only the lines have
+    ordinary video after the changes."""
     lines: list[Line] = []
-    with line_writer(save_scores) as write:
+    settings = scorer.settings
+    with (
+        line_writer(save_scores) as write,
+        Perturber(settings.sandbox, settings.limits) as perturber,
+    ):
         listener = broadcast(lines.append if keep_lines else None, write)
-        scored = replace(scorer, keep=listener).rows(rows)
-        return list_with_progress(scored, len(rows), "scoring"), lines
+        versions = versions_for_streams(perturber, changes, rows, seed=seed)
+        scored = replace(scorer, keep=listener).rows(rows, versions)
+        found = list_with_progress(scored, len(rows), "scoring")
+    return [one for one in found if not one.change], lines
 
 
 def _read_scored(
@@ -186,7 +215,8 @@ def _read_scored(
 ) -> tuple[list[ScoredRow | UnscoredRow], list[Line]]:
     """Collect the rows' scores from the lines of earlier scans."""
     lines = list(read_scores(files))
-    return list(collect_rows(rows, lines, compose(settings).policies)), lines
+    found = collect_rows(rows, lines, compose(settings).policies)
+    return [one for one in found if not one.change], lines
 
 
 def _with_bursts(settings: Settings, base_rate: float | None, *, live: bool) -> Settings:
@@ -199,10 +229,12 @@ def _with_bursts(settings: Settings, base_rate: float | None, *, live: bool) -> 
 
 
 def _perturbations(
-    wanted: bool, names: Sequence[str] | None, most: int | None
+    wanted: bool, names: Sequence[str] | None, most: int | None, *, streams: bool
 ) -> tuple[Perturbation, ...]:
-    if not wanted and (names or most is not None):
-        raise typer.BadParameter("--change and --most require --robustness")
+    if not wanted and most is not None:
+        raise typer.BadParameter("--most requires --robustness")
+    if not (wanted or streams) and names:
+        raise typer.BadParameter("--change requires --robustness or --streams")
     if names:
         return tuple(find_perturbation(name) for name in names)
     return PERTURBATIONS if wanted else ()
@@ -210,7 +242,7 @@ def _perturbations(
 
 def _subject(
     scorer: RowScorer,
-    manifest: Path,
+    manifest: Sequence[Path],
     rows: Sequence[ScoredRow | UnscoredRow],
     *,
     sampled: int | None,
@@ -219,7 +251,7 @@ def _subject(
     scored = only_scored(rows)
     return Subject(
         models=_models(scorer),
-        manifest=str(manifest),
+        manifest=", ".join(map(str, manifest)),
         rows=len(scored),
         failed=len(rows) - len(scored),
         held_out=bool(scorer.fold_models),

@@ -20,7 +20,15 @@ from scanner.settings.sections import Settings
 from scanner.stream.inputs import Arrival, Runner, SegmentArrived, SourceFailed
 from scanner.types import Label, Medium, Segment, SegmentKey, Source, StreamId
 
-__all__ = ["UNCHANGED", "OpenRunner", "RowScorer", "SourceVersions", "collect_rows", "scan_rows"]
+__all__ = [
+    "UNCHANGED",
+    "OpenRunner",
+    "RowScorer",
+    "SourceVersions",
+    "collect_rows",
+    "scan_rows",
+    "split_path",
+]
 
 OpenRunner = Callable[[Program], AbstractContextManager[Runner]]
 SourceVersions = Callable[[LabelledRow], Mapping[str, Source]]
@@ -103,7 +111,7 @@ def collect_rows(
     for line in lines:
         files[line.path].add(line)
         if isinstance(line, SummaryLine):
-            key, change = _split_path(line.path, rows_of)
+            key, change = split_path(line.path, rows_of)
             read.add(key)
             lines_of_file = files.pop(line.path)
             yield from (_scored_row(row, change, lines_of_file, policies) for row in rows_of[key])
@@ -165,7 +173,7 @@ def _arrivals(row: LabelledRow, versions: SourceVersions) -> Iterator[Arrival]:
         )
 
 
-def _split_path(path: str, keys: Container[str]) -> tuple[str, str]:
+def split_path(path: str, keys: Container[str]) -> tuple[str, str]:
     """Return a row's key and the perturbation, from the path of a line."""
     if path in keys:
         return path, UNCHANGED
@@ -186,7 +194,7 @@ def _unscored(
                 for row in rows
             )
     for path, lines in files.items():
-        key, change = _split_path(path, rows_of)
+        key, change = split_path(path, rows_of)
         yield from (
             UnscoredRow(row=row, reason=lines.error or f"{row.path}: no frame", change=change)
             for row in rows_of.get(key, ())

@@ -4,24 +4,37 @@ columns; paths are relative to its folder."""
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from scanner.errors import SetupError
 
-__all__ = ["TASKS", "LabelledRow", "read_rows", "row_kind", "sample_rows"]
+__all__ = ["TASKS", "LabelledRow", "read_manifests", "read_rows", "row_kind", "sample_rows"]
 
-TASKS: Final = ("violence_clip", "weapon", "fire", "benign", "benign_video", "game_video")
-"""Known tasks; ``comparisons`` defines the positives and negatives of each."""
+TASKS: Final = (
+    "violence_clip",
+    "weapon",
+    "weapon_clip",
+    "fire",
+    "fire_clip",
+    "benign",
+    "benign_video",
+    "game_video",
+)
+"""Known tasks; ``comparisons`` defines the positives and negatives of each, except that
+``weapon_clip`` and ``fire_clip`` are events on streams only."""
 COLUMNS: Final = ("path", "task", "label", "group")
 SLICE: Final = "slice"
 """Optional column: the user's own words, separated by ``;``."""
 EXTENT: Final = "extent"
 """Optional column: the width of the widest labelled object, as a share of the picture's width."""
+SOURCE: Final = "source"
+"""Optional column: where the footage comes from; its first word, up to ``@``, is the collection."""
 BOX: Final = 5
 """Numbers per line of a YOLO box file: class, centre x, centre y, width, height; all but the class
 are shares of the picture."""
@@ -40,6 +53,8 @@ class LabelledRow:
     """The path as the manifest has it; recorded scores use it."""
     slices: frozenset[str] = frozenset()
     """Words of the column ``slice``."""
+    origin: str = ""
+    """The collection that it comes from; footage of one collection is alike. Empty if unknown."""
     extent: float | None = None
     """Width of the widest labelled object as a share of the picture's width; None if unknown."""
 
@@ -53,6 +68,25 @@ class LabelledRow:
         """The group, qualified by the task: groups of different tasks are different even if their
         names are equal."""
         return f"{self.task}/{self.group}"
+
+
+def read_manifests(manifests: Sequence[Path]) -> list[LabelledRow]:
+    """Return the rows of all manifests; the names and groups of several begin with the manifest's
+    folder.
+
+    Raises:
+        SetupError: a manifest is invalid, or two are in folders of one name.
+    """
+    if len(manifests) == 1:
+        return read_rows(manifests[0])
+    folders = [manifest.resolve().parent.name for manifest in manifests]
+    if len(set(folders)) < len(folders):
+        raise SetupError(f"manifests must be in folders of different names, got {folders}")
+    return [
+        replace(row, name=f"{folder}/{row.name}", group=f"{folder}/{row.group}")
+        for folder, manifest in zip(folders, manifests, strict=True)
+        for row in read_rows(manifest)
+    ]
 
 
 def read_rows(manifest: Path) -> list[LabelledRow]:
@@ -88,6 +122,7 @@ def _row(manifest: Path, fields: Mapping[str, str | None]) -> LabelledRow:
         label=label,
         group=group,
         name=path,
+        origin=re.split(r"[\s@|(]", fields.get(SOURCE) or "")[0],
         slices=frozenset(word.strip() for word in words if word.strip()),
         extent=_extent(manifest, path, fields[EXTENT])
         if fields.get(EXTENT)

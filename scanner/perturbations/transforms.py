@@ -14,6 +14,7 @@ import numpy as np
 
 from scanner.errors import SetupError
 from scanner.media.samples import Rgb
+from scanner.perturbations.night import FRAME_RATE, NightScene, draw_night
 from scanner.perturbations.overlays import draw_banner, draw_chat, paste, paste_scaled, resize
 
 __all__ = [
@@ -247,6 +248,25 @@ class LowLight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NightStreet:
+    """Turns the scene into a night with lamps, headlights, police lights or fog."""
+
+    name: str = "night"
+    crf: int | None = None
+    noise: float = 5.0
+    """Standard deviation in grey levels."""
+
+    def apply(self, rgb: Rgb, context: PerturbationContext) -> Rgb:
+        """Return the picture by night."""
+        scene = NightScene.draw(context.source_random())
+        night = draw_night(rgb, scene, context.number / FRAME_RATE)
+        grain = context.frame_random().standard_normal(rgb.shape, np.float32) * np.float32(
+            self.noise
+        )
+        return np.asarray(np.clip(night + grain, 0, 255), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlackBars:
     """Adds black bars outside the picture: above and below it, or left and right. Each bar is
     ``share`` of the picture's height or width."""
@@ -298,6 +318,7 @@ PERTURBATIONS: Final[tuple[Perturbation, ...]] = (
     Mirror(),
     PictureGrid(),
     LowLight(),
+    NightStreet(),
     BlackBars(name="letterbox", upright=False),
     BlackBars(name="pillarbox", upright=True),
     ShrunkScene(),

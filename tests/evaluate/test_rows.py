@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import SetupError
-from scanner.evaluate.rows import LabelledRow, read_rows
+from scanner.evaluate.rows import LabelledRow, read_manifests, read_rows
 
 
 def read(folder: Path, text: str) -> list[LabelledRow]:
@@ -40,3 +40,25 @@ def test_the_object_size_comes_from_a_column_or_from_boxes_beside_the_picture(
 def test_an_object_size_that_is_no_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"extent of a\.jpg is '40'"):
         read(tmp_path, "path,task,label,group,extent\na.jpg,weapon,1,a,40\n")
+
+
+def test_the_collection_is_the_first_word_of_the_source(tmp_path: Path) -> None:
+    table = "path,task,label,group,source\na.mp4,fire,fire,a,someone/fires@1a2b | at night\n"
+
+    assert [row.origin for row in read(tmp_path, table)] == ["someone/fires"]
+
+
+def test_names_of_several_manifests_begin_with_their_folders(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.csv").write_text("path,task,label,group\na.mp4,fire,fire,g\n")
+    manifests = [tmp_path / name / "manifest.csv" for name in ("one", "two")]
+
+    rows = read_manifests(manifests)
+
+    assert [(row.name, row.group) for row in rows] == [
+        ("one/a.mp4", "one/g"),
+        ("two/a.mp4", "two/g"),
+    ]
+    with pytest.raises(SetupError, match="different names"):
+        read_manifests([manifests[0], manifests[0]])

@@ -30,6 +30,7 @@ __all__ = [
     "StagedEvent",
     "assemble",
     "assign_folds",
+    "place_pieces",
 ]
 
 FOLDS: Final = 5
@@ -181,6 +182,8 @@ def _safe_streams(
         lambda: defaultdict(list)
     )
     for piece in pieces:
+        if piece.kind is FootageKind.CHANGED:  # its seconds are those of other pieces
+            continue
         together[folds[piece.group], piece.kind][piece.group].append(piece)
     for (fold, kind), groups in sorted(together.items()):
         order = sorted(groups)
@@ -188,16 +191,16 @@ def _safe_streams(
         members = [piece for group in order for piece in groups[group]]
         if kind is not FootageKind.PHOTOGRAPHS:
             yield AssembledStream(
-                name=f"safe/{kind}/{fold}", fold=fold, placed=tuple(_place(members))
+                name=f"safe/{kind}/{fold}", fold=fold, placed=tuple(place_pieces(members))
             )
             continue
         for piece in members:  # one stream each, so that no incident hides another
             yield AssembledStream(
-                name=f"safe/{kind}/{piece.name}", fold=fold, placed=tuple(_place([piece]))
+                name=f"safe/{kind}/{piece.name}", fold=fold, placed=tuple(place_pieces([piece]))
             )
 
 
-def _place(pieces: Iterable[Piece]) -> Iterator[PlacedPiece]:
+def place_pieces(pieces: Iterable[Piece]) -> Iterator[PlacedPiece]:
     """Place the pieces one after another.
 
     Consecutive pieces of one camera have no cut between them; every clip of a game begins with a
@@ -290,7 +293,7 @@ def _staged_stream(
     before: Sequence[Piece],
     after: Sequence[Piece],
 ) -> AssembledStream:
-    placed = list(_place([*before, *clip.pieces, *after]))
+    placed = list(place_pieces([*before, *clip.pieces, *after]))
     first, following = len(before), len(before) + len(clip.pieces)
     placed[first] = replace(placed[first], cut=lead.cut)
     placed[following] = replace(placed[following], cut=True)

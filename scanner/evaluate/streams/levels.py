@@ -23,7 +23,7 @@ from scanner.risk.method import FULL, LabelSample
 from scanner.risk.policy import Policy
 from scanner.types import Label, Medium
 
-__all__ = ["LevelSeries", "compute_levels", "find_openings", "label_samples"]
+__all__ = ["TICK", "LevelSeries", "compute_levels", "find_openings", "label_samples"]
 
 TICK: Final = 1000
 NEVER: Final = -(1 << 60)

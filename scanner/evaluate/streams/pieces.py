@@ -31,6 +31,7 @@ __all__ = [
     "FootagePool",
     "Piece",
     "build_pool",
+    "is_ordinary_video",
 ]
 
 TICK: Final = 1000
@@ -64,6 +65,9 @@ class FootageKind(StrEnum):
     """Rendered games and screens."""
     FRAMES = "frames"
     """Single frames of a scene, at a fixed step."""
+    CHANGED = "changed"
+    """Ordinary video after a perturbation, such as night. It is for safe levels only: its hours are
+    those of the video that it was made from."""
     PHOTOGRAPHS = "photographs"
     """Photographs shown for some seconds. Each counts as one, because how often a stream shows one
     is unknown."""
@@ -79,6 +83,8 @@ class Piece:
     length: Fraction
     samples: tuple[Sampled, ...]
     """At least one, with times from the piece's start."""
+    origin: str = ""
+    """The collection that its source belongs to; the group if none is known."""
     unsafe_for: frozenset[Label] = frozenset()
     """Labels for which it is no safe footage, although it is not labelled with them."""
 
@@ -108,6 +114,11 @@ class EventClip:
         """The kind of footage that shows it."""
         return self.pieces[0].kind
 
+    @property
+    def origin(self) -> str:
+        """The collection that shows it."""
+        return self.pieces[0].origin
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FootagePool:
@@ -129,13 +140,18 @@ GUN: Final = Label("gun")
 LABEL_OF: Final[Mapping[tuple[str, str], Label]] = {
     ("violence_clip", "1"): FIGHT,
     ("weapon", "1"): GUN,
+    ("weapon_clip", "gun"): GUN,
+    ("weapon_clip", "knife"): Label("blade_in_hand"),
     ("fire", "fire"): Label("fire"),
+    ("fire_clip", "fire"): Label("fire"),
     ("fire", "smoke"): Label("smoke"),
 }
 """The label that a row of this task and label shows."""
 KIND_OF_TASK: Final[Mapping[str, FootageKind]] = {
     "benign_video": FootageKind.ORDINARY,
     "violence_clip": FootageKind.ORDINARY,
+    "weapon_clip": FootageKind.ORDINARY,
+    "fire_clip": FootageKind.ORDINARY,
     "game_video": FootageKind.GAMES,
 }
 
@@ -146,9 +162,12 @@ def build_pool(
     """Return the safe pieces and event clips of all recordings; photographs are sampled every
     ``sample_step`` seconds."""
     by_group: dict[str, list[Recording]] = defaultdict(list)
-    for recording in recordings:
-        by_group[recording.row.source].append(recording)
     safe: list[Piece] = []
+    for recording in recordings:
+        if not recording.change:
+            by_group[recording.row.source].append(recording)
+        elif is_ordinary_video(recording.row) and not recording.still:
+            safe.append(_video_piece(recording.row.source, recording))
     event_clips: list[EventClip] = []
     for group, members in sorted(by_group.items()):
         ordered = sorted(members, key=lambda one: _natural_order(one.row.path.name))
@@ -156,6 +175,11 @@ def build_pool(
             safe += part.safe
             event_clips += part.event_clips
     return FootagePool(safe=tuple(safe), event_clips=tuple(event_clips))
+
+
+def is_ordinary_video(row: LabelledRow) -> bool:
+    """Tell whether the row is video by a camera without an event."""
+    return KIND_OF_TASK.get(row.task) is FootageKind.ORDINARY and _label_of(row) is None
 
 
 def _natural_order(name: str) -> list[tuple[int, str]]:
@@ -334,9 +358,10 @@ def _video_piece(group: str, one: Recording) -> Piece:
     return Piece(
         name=one.row.path.name,
         group=group,
-        kind=KIND_OF_TASK[one.row.task],
+        kind=FootageKind.CHANGED if one.change else KIND_OF_TASK[one.row.task],
         length=max(_round_time(one.length), samples[-1].at),
         samples=samples,
+        origin=one.row.origin or group,
     )
 
 
@@ -344,7 +369,14 @@ def _still_piece(
     name: str, group: str, kind: FootageKind, stills: Sequence[Recording], every: Fraction
 ) -> Piece:
     samples = tuple(replace(one.samples[0], at=index * every) for index, one in enumerate(stills))
-    return Piece(name=name, group=group, kind=kind, length=len(stills) * every, samples=samples)
+    return Piece(
+        name=name,
+        group=group,
+        kind=kind,
+        length=len(stills) * every,
+        samples=samples,
+        origin=stills[0].row.origin or group,
+    )
 
 
 def _round_time(seconds: Fraction) -> Fraction:

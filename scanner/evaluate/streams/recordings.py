@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from scanner.evaluate.comparisons import UnscoredRow
+from scanner.evaluate.row_scoring import split_path
 from scanner.evaluate.rows import LabelledRow
 from scanner.pipeline.replay import sample_of_line
 from scanner.report.lines import FrameLine, Line, SummaryLine, exact
@@ -29,6 +30,8 @@ class Recording:
     """In order of time, from the file's first frame."""
     length: Fraction
     """Seconds; 0 for a still picture, which has one sample."""
+    change: str = ""
+    """The perturbation of the file, such as ``night``; empty if there is none."""
 
     @property
     def still(self) -> bool:
@@ -39,7 +42,8 @@ class Recording:
 def read_recordings(
     rows: Sequence[LabelledRow], lines: Iterable[Line]
 ) -> Iterator[Recording | UnscoredRow]:
-    """Yield a recording of each row's file, from lines with the manifest's paths."""
+    """Yield a recording of each row's file, and of each perturbation of it that the lines have,
+    from lines with the manifest's paths."""
     samples: dict[str, list[Sampled]] = defaultdict(list)
     lengths: dict[str, Fraction] = {}
     for line in lines:
@@ -48,9 +52,12 @@ def read_recordings(
                 samples[path].append(sample_of_line(line))
             case SummaryLine(path=path, duration=duration):
                 lengths[path] = exact(duration)
-    for row in {row.key: row for row in rows}.values():
+    row_of = {row.key: row for row in rows}
+    for row in row_of.values():
         if not samples[row.key] or row.key not in lengths:
             yield UnscoredRow(row=row, reason=f"{row.path}: the scores have no sample of it")
-            continue
-        ordered = sorted(samples[row.key], key=lambda sample: sample.at)
-        yield Recording(row=row, samples=tuple(ordered), length=lengths[row.key])
+    for path, length in lengths.items():
+        key, change = split_path(path, row_of)
+        if key in row_of and samples[path]:
+            ordered = sorted(samples[path], key=lambda sample: sample.at)
+            yield Recording(row=row_of[key], samples=tuple(ordered), length=length, change=change)

@@ -33,6 +33,15 @@ from scanner.evaluate.streams.outcome import (
 )
 from scanner.evaluate.streams.pieces import FootageKind, FootagePool
 from scanner.evaluate.streams.rate import Rate
+from scanner.evaluate.streams.safe_level import (
+    HalfResult,
+    SafeLevel,
+    SourceLevels,
+    event_levels,
+    fit_on_halves,
+    fit_safe_level,
+    source_levels,
+)
 from scanner.evaluate.streams.sweep import (
     REFERENCES,
     Candidate,
@@ -52,6 +61,7 @@ __all__ = [
     "MethodResult",
     "PolicyResult",
     "SafeFootage",
+    "SourceResult",
     "StreamsResult",
     "evaluate_streams",
 ]
@@ -104,11 +114,28 @@ class MethodResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceResult:
+    """The policy in force on the safe footage of one source and kind."""
+
+    origin: str
+    kind: FootageKind
+    rate: Rate
+    peak: float
+    """The highest level; NaN if no level is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelResult:
     """The evaluation of one label on streams."""
 
     label: Label
     in_force: PolicyResult
+    safe_level: SafeLevel | None
+    """The level that the rule for shipped models gives; None if there is too little footage."""
+    halves: tuple[HalfResult, ...]
+    """That rule on one half of the sources, reported on the other half."""
+    sources: tuple[SourceResult, ...]
+    """The source with the highest level first."""
     compared: tuple[MethodResult, ...]
     odds: Odds
     """Of the method that was selected on all groups."""
@@ -154,7 +181,7 @@ def evaluate_streams(
         staged=sum(stream.event is not None for stream in streams),
         incidents=incident_rates(folded),
         labels=tuple(
-            _evaluate_label(label, streams, folded, policies, limits, rounds, report)
+            _evaluate_label(label, pool, streams, folded, policies, limits, rounds, report)
             for label in labels
         ),
     )
@@ -176,6 +203,7 @@ def _safe_footage(pool: FootagePool) -> list[SafeFootage]:
 
 def _evaluate_label(
     label: Label,
+    pool: FootagePool,
     streams: Sequence[AssembledStream],
     folded: Sequence[FoldedStream],
     policies: Policies,
@@ -199,13 +227,39 @@ def _evaluate_label(
         _evaluate_method(name, material, of, limits, baseline, rounds)
         for name, of in {**sweeps, BEST_OF_ALL: eligible}.items()
     ]
+    levels = source_levels(pool, label, policy)
+    events = event_levels(pool.event_clips, label, policy)
     return LabelResult(
         label=label,
         in_force=PolicyResult(
             method=str(candidate), threshold=policy.open, shadow=policy.shadow, summary=summary
         ),
+        safe_level=_safe_level(levels),
+        halves=fit_on_halves(levels, events),
+        sources=_source_results(levels, policy.open),
         compared=tuple(compared),
         odds=fit_odds(material, compared[-1].fitted.candidate),
+    )
+
+
+def _safe_level(levels: Sequence[SourceLevels]) -> SafeLevel | None:
+    try:
+        return fit_safe_level(levels)
+    except ValueError:
+        return None
+
+
+def _source_results(levels: Sequence[SourceLevels], level: float) -> tuple[SourceResult, ...]:
+    """Return the incidents of each source at a level; those of photographs are counted apart."""
+    return tuple(
+        SourceResult(
+            origin=one.origin,
+            kind=one.kind,
+            rate=Rate(count=one.incidents(level), hours=one.hours),
+            peak=one.peak,
+        )
+        for one in sorted(levels, key=lambda one: -one.peak)
+        if one.kind is not FootageKind.PHOTOGRAPHS
     )
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
+from scanner.evaluate.streams.assemble import assemble
 from scanner.evaluate.streams.pieces import MAX_EVENT, STILL_DURATION, FootageKind, build_pool
 from scanner.evaluate.streams.recordings import Recording
 from tests.evaluate.streams.build import FIGHT, FIRE, GUN, recorded_clip, recorded_still
@@ -132,3 +134,33 @@ def test_times_are_whole_milliseconds() -> None:
 
     assert build_pool(moved).safe[0].length == Fraction(4)
     assert FIGHT in build_pool(moved).safe[0].samples[0].values
+
+
+def test_changed_video_is_apart_from_the_video_that_it_was_made_from() -> None:
+    day = recorded_clip("benign_video", "0", "a", "a.mp4", [0.1] * 4)
+    pool = build_pool([day, replace(day, change="night")])
+
+    assert [piece.kind for piece in pool.safe] == [FootageKind.CHANGED, FootageKind.ORDINARY]
+    assert all(
+        placed.piece.kind is not FootageKind.CHANGED
+        for stream in assemble(pool)
+        for placed in stream.placed
+    )
+
+
+def test_changed_events_and_pictures_are_left_out() -> None:
+    fight = recorded_clip("violence_clip", "1", "a", "fi.mp4", [0.9] * 4)
+    game = recorded_clip("game_video", "screen", "b", "game.mp4", [0.9] * 4)
+
+    assert build_pool([replace(fight, change="night"), replace(game, change="night")]).safe == ()
+
+
+def test_clips_of_guns_and_fire_are_events() -> None:
+    pool = build_pool(
+        [
+            recorded_clip("weapon_clip", "gun", "a", "gun.mp4", [0.9] * 4, scored=GUN),
+            recorded_clip("fire_clip", "fire", "b", "fire.mp4", [0.9] * 4, scored=FIRE),
+        ]
+    )
+
+    assert {clip.label for clip in pool.event_clips} == {GUN, FIRE}

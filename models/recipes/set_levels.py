@@ -1,0 +1,242 @@
+"""Set the levels of a model by the rule for shipped models, from scores of labelled footage.
+
+    streamwarden eval DATA/manifest.csv MORE/manifest.csv --streams --change night
+        --fold-models folds/ --save-scores scores.jsonl
+    python models/recipes/set_levels.py DATA/manifest.csv MORE/manifest.csv
+        --scores scores.jsonl --model models/streamwarden-frame
+
+The rule is ``scanner.evaluate.streams.safe_level``: a level that no ordinary source reaches, with a
+margin found by leaving out one source at a time, and with a tail below one incident an hour. A
+label of which fewer than three in ten events reach its level is put in shadow. Levels, thresholds
+of stills and the figures behind them are written to ``model.toml`` and to the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scanner.evaluate.rows import LabelledRow, read_manifests
+from scanner.evaluate.streams.pieces import FootageKind, FootagePool, build_pool
+from scanner.evaluate.streams.recordings import Recording, read_recordings
+from scanner.evaluate.streams.safe_level import (
+    EventLevel,
+    HalfResult,
+    SafeLevel,
+    SafeLevelLimits,
+    SourceLevels,
+    event_levels,
+    fit_on_halves,
+    fit_safe_level,
+    source_levels,
+)
+from scanner.report.lines import Line, read_lines
+from scanner.risk.medium import COUNTS, weight_of
+from scanner.risk.policy import Policy
+from scanner.scoring.manifest import FILENAME, read_manifest
+from scanner.settings.policies import compose_policies
+from scanner.settings.sections import Settings
+from scanner.types import Label
+
+STILL_FALSE_POSITIVES = 0.01
+"""The share of harmless photographs that may be flagged as stills; each source counts the same."""
+LEAST_PHOTOGRAPHS = 40
+"""A source with fewer photographs does not count by itself."""
+LEAST_STILL, MOST_STILL = 0.1, 0.999
+LIMITS = SafeLevelLimits()
+SECTION = "## Levels and false incidents"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelLevels:
+    """What the rule gives for one label, and its figures."""
+
+    label: Label
+    safe: SafeLevel
+    still: float
+    events: tuple[EventLevel, ...]
+    halves: tuple[HalfResult, ...]
+    sources: tuple[SourceLevels, ...]
+
+    @property
+    def found(self) -> int:
+        """Events that reach the level."""
+        return sum(event.level >= self.safe.level for event in self.events)
+
+    @property
+    def shadow(self) -> bool:
+        """True if too few events remain to deliver the label."""
+        return not self.events or self.found / len(self.events) < LIMITS.found
+
+    def figures(self) -> Mapping[str, str]:
+        """Return the figures for the manifest."""
+        safe = self.safe
+        return {
+            "level": f"{safe.level:.1f}: highest ordinary level {safe.peak:.2f}, margin of leaving "
+            f"one source out {safe.margin:.2f}",
+            "tail at the level": f"{safe.tail.rate_at(safe.level):.2f} an hour",
+            "incidents on ordinary footage": f"{safe.rate.count} in {safe.rate.hours:.2f} h of "
+            f"{safe.sources} sources, so below {safe.rate.upper:.1f} an hour (95 %)",
+            "events that reach the level": f"{self.found} of {len(self.events)}",
+        } | {
+            f"fitted on half {number} of the sources": f"level {half.level:.1f}; on the other half "
+            f"{half.rate.count} incidents in {half.rate.hours:.2f} h, {half.found} of "
+            f"{half.events} events"
+            for number, half in enumerate(self.halves, 1)
+        }
+
+
+def main() -> None:
+    """Parse the command line, fit, and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("manifests", type=Path, nargs="+", help="manifests of labelled footage")
+    parser.add_argument(
+        "--scores", type=Path, action="append", required=True, help="lines of eval --save-scores"
+    )
+    parser.add_argument("--model", type=Path, required=True, help="the model's folder")
+    options = parser.parse_args()
+    pool = read_pool(read_manifests(options.manifests), options.scores)
+    policies = compose_policies(Settings(), [read_manifest(options.model)])
+    fitted = [
+        fit_label(pool, label, policies.labels[label])
+        for label in read_manifest(options.model).scored_labels
+    ]
+    write_manifest(options.model / FILENAME, fitted)
+    write_card(options.model / "README.md", fitted)
+
+
+def read_pool(rows: Sequence[LabelledRow], scores: Sequence[Path]) -> FootagePool:
+    """Return the footage with its recorded scores."""
+    lines: list[Line] = []
+    for path in scores:
+        with path.open(encoding="utf-8") as file:
+            lines += read_lines(file)
+    return build_pool(one for one in read_recordings(rows, lines) if isinstance(one, Recording))
+
+
+def fit_label(pool: FootagePool, label: Label, policy: Policy) -> LabelLevels:
+    """Apply the rule to one label."""
+    levels = source_levels(pool, label, policy)
+    events = event_levels(pool.event_clips, label, policy)
+    return LabelLevels(
+        label=label,
+        safe=fit_safe_level(levels, LIMITS),
+        still=fit_still(pool, label, policy),
+        events=tuple(events),
+        halves=fit_on_halves(levels, events, LIMITS),
+        sources=tuple(levels),
+    )
+
+
+def fit_still(pool: FootagePool, label: Label, policy: Policy) -> float:
+    """Return the probability that at most ``STILL_FALSE_POSITIVES`` of harmless photographs reach,
+    as a mean over sources."""
+    by_origin: dict[str, list[float]] = {}
+    for piece in pool.safe:
+        if piece.kind is FootageKind.PHOTOGRAPHS and label not in piece.unsafe_for:
+            sample = piece.samples[0]
+            counts = weight_of((sample.medium,), policy.when) >= COUNTS
+            value = sample.values.get(label, 0.0) if counts else 0.0
+            by_origin.setdefault(piece.origin, []).append(value)
+    kept = [values for values in by_origin.values() if len(values) >= LEAST_PHOTOGRAPHS]
+    if not kept:
+        return MOST_STILL
+    values = np.concatenate([np.array(one) for one in kept])
+    share = np.concatenate([np.full(len(one), 1 / len(one) / len(kept)) for one in kept])
+    order = np.argsort(-values)
+    above = np.cumsum(share[order])
+    threshold = float(values[order][int(np.searchsorted(above, STILL_FALSE_POSITIVES))])
+    return float(np.clip(np.ceil(threshold * 1000 + 1e-9) / 1000, LEAST_STILL, MOST_STILL))
+
+
+def write_manifest(path: Path, fitted: Sequence[LabelLevels]) -> None:
+    """Replace levels, thresholds of stills, shadows and figures in a manifest."""
+    text = path.read_text("utf-8")
+    for one in fitted:
+        start = text.index(f"[labels.{one.label}.policy]")
+        end = text.index("\n\n", start)
+        policy = text[start:end]
+        for key, value in {
+            "level": f"{one.safe.level:.1f}",
+            "still": f"{one.still:.3f}",
+            "shadow": str(one.shadow).lower(),
+        }.items():
+            policy = re.sub(rf"^{key} = .*$", f"{key} = {value}", policy, flags=re.MULTILINE)
+        text = text[:start] + policy + text[end:]
+        ours = "|".join(map(re.escape, one.figures()))
+        text = re.sub(rf'^"{one.label}: (?:{ours})" = .*\n', "", text, flags=re.MULTILINE)
+        text += "".join(
+            f'"{one.label}: {name}" = "{value}"\n' for name, value in one.figures().items()
+        )
+    path.write_text(text, "utf-8")
+
+
+def write_card(path: Path, fitted: Sequence[LabelLevels]) -> None:
+    """Replace the card's section of levels; it must have one."""
+    text = path.read_text("utf-8")
+    start = text.index(SECTION)
+    following = text.find("\n## ", start + 1)
+    end = len(text) if following < 0 else following
+    path.write_text(text[:start] + card_section(fitted) + text[end:], "utf-8")
+
+
+def card_section(fitted: Sequence[LabelLevels]) -> str:
+    """Return the section as Markdown."""
+    rows = [
+        f"| {one.label} | {one.safe.level:.1f} | {one.safe.peak:.2f} | {one.safe.margin:.2f} "
+        f"| {one.safe.tail.rate_at(one.safe.level):.2f} | {one.safe.rate.count} in "
+        f"{one.safe.rate.hours:.2f} h, below {one.safe.rate.upper:.1f} "
+        f"| {one.found} of {len(one.events)} | {one.still:.3f} | {'yes' if one.shadow else 'no'} |"
+        for one in fitted
+    ]
+    return "\n".join(
+        [
+            SECTION,
+            "",
+            "Set by `models/recipes/set_levels.py`. A label's level is the lowest that no ordinary "
+            "footage reaches, by night either, with a",
+            "margin such that a level fitted without one source is not reached by that source, and "
+            "at which the tail of the levels stays",
+            f"below {LIMITS.rate:g} an hour. A label of which fewer than "
+            f"{LIMITS.found:.0%} of the events reach the level is in shadow.".replace("%", " %"),
+            "",
+            "| label | level | highest ordinary level | margin | tail, an hour "
+            "| false incidents an hour | events found | still | shadow |",
+            "|---|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "Events found by source, and the ordinary sources with the highest levels:",
+            "",
+            *(line for one in fitted for line in _source_lines(one)),
+            "",
+        ]
+    )
+
+
+def _source_lines(one: LabelLevels) -> list[str]:
+    by_origin: dict[str, list[bool]] = {}
+    for event in one.events:
+        by_origin.setdefault(event.origin, []).append(event.level >= one.safe.level)
+    found = ", ".join(
+        f"{origin} {sum(flags)} of {len(flags)}" for origin, flags in sorted(by_origin.items())
+    )
+    highest = sorted(
+        (source for source in one.sources if source.kind is not FootageKind.PHOTOGRAPHS),
+        key=lambda source: -source.peak,
+    )[:4]
+    levels = ", ".join(
+        f"{source.origin} ({source.kind}, {source.hours * 60:.1f} min) {source.peak:.1f}"
+        for source in highest
+    )
+    return [f"- **{one.label}**: found {found or 'none'}. Highest: {levels}."]
+
+
+if __name__ == "__main__":
+    main()
