@@ -4,12 +4,15 @@ A stream is in at most one lease, and a lease carries the stream's state and its
 
     waiting --take--> leased --progress of every leased turn--> waiting for its next turns
        ^                |
-       `----lose--------+--two deaths alone at the same part--> quarantined; the stream continues
+       `----lose--------+--deaths alone at one part, while others live--> quarantined; the stream
+                                                                          continues
 
 Progress is accepted only from the lease that has the stream, and only beyond what is committed, so
 a result that comes twice, or from a worker that was given up, changes nothing. If a worker dies,
 its work is tried again from the last committed part. Turns that were in flight together with others
-then travel alone, so that the one that kills its worker is found.
+then travel alone, so that the one that kills its worker is found. Only deaths of workers that had
+nothing else in hand count, and only where others live (``blame``): other work goes first between
+two attempts of a suspect.
 """
 
 from __future__ import annotations
@@ -17,19 +20,17 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scanner.errors import QuarantinedError, SetupError
 from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import StreamId
+from workers.blame import DeathRecord, Outcomes
 
 __all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork"]
 
 log = logging.getLogger(__name__)
-
-DEATHS_ALONE = 2
-"""Workers that may die at one part of a turn that was all their work; then it is quarantined."""
 
 Quarantine = Callable[[StreamState, SegmentTurn, QuarantinedError], StreamProgress]
 """Folds a segment that ended its workers as failed; the core decides what that means."""
@@ -77,8 +78,9 @@ class Bounds:
     """Most bytes of media in memory; a single larger segment travels alone."""
     progress_ready: int = 256
     """Results that are not yet taken, above which workers pause."""
-    deaths_in_a_row: int = 20
-    """Deaths without any progress between them, after which the fault is not in the media."""
+    deaths_in_a_row: int = 60
+    """Deaths without any progress between them, after which the fault is not in the media; for many
+    workers three of each."""
     patience: float = 300.0
     """Seconds in which a worker must report something; more than the time that the sandbox allows
     for two tries of one window."""
@@ -116,10 +118,7 @@ class _LeasedStream:
     lease: int | None = None
     suspect_to: int = -1
     """Turns up to this number travel alone."""
-    deaths: int = 0
-    """Workers that died at ``died_at`` while this stream was all their work."""
-    died_at: tuple[int, int] | None = None
-    """Position of the last state that those workers reported."""
+    deaths: DeathRecord = field(default_factory=DeathRecord)
 
     @property
     def is_suspect(self) -> bool:
@@ -145,6 +144,8 @@ class Dispatch:
         self._tickets = 0
         self._leases = 0
         self._deaths = 0
+        """Deaths since the last progress."""
+        self._run = Outcomes()
 
     # Turns in
 
@@ -197,12 +198,16 @@ class Dispatch:
     def take(self, owner: str, *, now: float) -> Lease | None:
         """Lease work to an idle worker, or return None if nothing waits.
 
-        Streams with an open incident go first, then the oldest turn.
+        Streams with an open incident go first, then the oldest turn. A stream that ended a worker
+        waits until others have made progress, if there are any.
         """
         waiting = [s for s in self._streams.values() if s.lease is None and s.turns]
         if not waiting:
             return None
-        waiting.sort(key=lambda s: (not s.state.risk.open_incidents, s.ticket))
+        if ready := [s for s in waiting if not s.deaths.is_recent(s.state.position, self._run)]:
+            waiting = sorted(ready, key=lambda s: (not s.state.risk.open_incidents, s.ticket))
+        else:
+            waiting.sort(key=lambda s: (s.deaths.alone, s.ticket))
         self._leases += 1
         lease = Lease(number=self._leases, owner=owner, work=tuple(self._share(waiting)))
         self._deadlines[lease.number] = (lease, now + self._bounds.patience)
@@ -233,6 +238,8 @@ class Dispatch:
                 continue
             if one.state.position > stream.state.position:
                 self._deaths = 0
+                parts = max(1, one.state.turn - stream.state.turn)
+                self._run = replace(self._run, survived=self._run.survived + parts)
                 self._commit(stream, one)
         self._settle(lease)
 
@@ -259,15 +266,18 @@ class Dispatch:
         if not left:
             return
         self._deaths += 1
+        self._run = replace(self._run, died=self._run.died + 1)
         log.warning("worker ended", extra={"worker": lease.owner, "reason": reason})
-        if self._deaths >= self._bounds.deaths_in_a_row:
+        if self._deaths >= max(self._bounds.deaths_in_a_row, 3 * self._bounds.workers):
             raise SetupError(
                 f"{self._deaths} workers ended one after another without progress, the last one:"
                 f" {reason}"
             )
         alone = sum(stream.leased for stream in left) == 1
         for stream in left:
-            self._after_death(stream, alone=alone, reason=reason)
+            stream.deaths.add(stream.state.position, self._run, alone=alone)
+            stream.suspect_to = max(stream.suspect_to, stream.state.turn + stream.leased - 1)
+            self._after_death(stream, reason=reason)
 
     # Results out
 
@@ -311,19 +321,20 @@ class Dispatch:
         if not any(stream.lease == lease.number for stream in self._streams.values()):
             self._deadlines.pop(lease.number, None)
 
-    def _after_death(self, stream: _LeasedStream, *, alone: bool, reason: str) -> None:
-        state, turn = stream.state, stream.turns[0][1]
-        before = stream.deaths if stream.died_at == state.position else 0
-        stream.deaths, stream.died_at = before + alone, state.position
-        stream.suspect_to = max(stream.suspect_to, state.turn + stream.leased - 1)
-        if stream.deaths < DEATHS_ALONE or not isinstance(turn, SegmentTurn):
+    def _after_death(self, stream: _LeasedStream, *, reason: str) -> None:
+        """Make a stream wait for its next attempt, or quarantine a segment that is to blame."""
+        turn, deaths = stream.turns[0][1], stream.deaths
+        is_lone = all(one.is_suspect for one in self._streams.values() if one.turns)
+        if not isinstance(turn, SegmentTurn) or not deaths.is_to_blame(self._run, is_lone=is_lone):
             stream.lease, stream.leased = None, 0
             return
-        name = turn.job.name
         error = QuarantinedError(
-            f"{name}: its worker ended {DEATHS_ALONE} times ({reason}); set aside"
+            f"{turn.job.name}: its worker ended {deaths.alone} times ({reason}); set aside"
         )
-        self._commit(stream, self._quarantine(state, turn, error))
+        # These deaths are explained, and say nothing about other jobs
+        explained = deaths.alone + deaths.shared
+        self._run = replace(self._run, died=max(0, self._run.died - explained))
+        self._commit(stream, self._quarantine(stream.state, turn, error))
 
 
 def _spread(size: int, lengths: list[int]) -> list[int]:
