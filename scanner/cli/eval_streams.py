@@ -14,7 +14,7 @@ from typing import Any
 from scanner.cli.eval_scoring import print_unscored
 from scanner.cli.options import wants_json
 from scanner.cli.status import Status
-from scanner.cli.terminal import OutputTable, new_table, open_console, sanitize, sanitize
+from scanner.cli.terminal import OutputTable, new_table, open_console, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import UnscoredRow
