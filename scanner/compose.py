@@ -18,7 +18,7 @@ from pathlib import Path
 from scanner.errors import SetupError
 from scanner.evidence.store import EvidenceStore, open_evidence
 from scanner.media.request import DecodeRequest
-from scanner.pipeline.scan import PathFailed, ScanEvent, scan
+from scanner.pipeline.scan import PathFailed, Scan, ScanEvent
 from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, StreamWorker
 from scanner.report.collect import ReportCollector, model_used
 from scanner.report.lines import ErrorLine, Line, lines_of, skipped_line
@@ -181,32 +181,55 @@ def local_runner(program: Program) -> Iterator[Runner]:
 
 
 class RunningScan:
-    """A scan in progress: iterate over it for its events and lines, then write its report."""
+    """A scan in progress: iterate over it for its events and lines, then write its report.
+
+    A program that may be interrupted iterates over ``events`` and calls ``receive`` for each, so
+    that it knows where it is; then it ends the streams with ``end_interrupted``.
+    """
 
     def __init__(
         self,
         program: Program,
-        events: Iterator[ScanEvent],
+        events: Scan,
         *,
         folder: Path | None = None,
         evidence: EvidenceStore | None = None,
     ) -> None:
         self._program = program
-        self._events = events
+        self.events = events
+        """The events of the scan, to be passed to ``receive``."""
         self._folder = folder
         self._evidence = evidence
         self._report = ReportCollector(program.policies, evidence)
 
     def __iter__(self) -> Iterator[tuple[ScanEvent, tuple[Line, ...]]]:
         """Yield each event with its lines of ``scan --json``."""
-        for event in self._events:
-            clip = None if self._evidence is None else self._evidence.receive(event)
-            if self._folder is not None:
-                self._collect(event)
-            yield event, tuple(event_lines(event, clip=clip))
+        for event in self.events:
+            yield event, self.receive(event)
+
+    def receive(self, event: ScanEvent) -> tuple[Line, ...]:
+        """Take an event into evidence and report, and return its lines of ``scan --json``."""
+        clip = None if self._evidence is None else self._evidence.receive(event)
+        if self._folder is not None:
+            self._collect(event)
+        return tuple(event_lines(event, clip=clip))
+
+    def end_interrupted(self) -> Iterator[tuple[ScanEvent, tuple[Line, ...]]]:
+        """Yield what ends each stream where it is; for a scan whose iteration was broken off."""
+        for event in self.events.end_interrupted(self._program.policies):
+            yield event, self.receive(event)
+
+    @property
+    def earlier_report(self) -> Path | None:
+        """The folder to which the report of an earlier scan was moved; None if there was none."""
+        return None if self._evidence is None else self._evidence.earlier
 
     def write_report(self) -> Path | None:
-        """Write the report of everything so far and return its page, or None without ``out``."""
+        """Write the report of everything so far and return its page, or None without ``out``.
+
+        Raises:
+            SetupError: it cannot be written.
+        """
         if self._folder is None:
             return None
         settings = self._program.settings
@@ -215,7 +238,11 @@ class RunningScan:
         report = self._report.report(
             settings, models, version=version("streamwarden"), created=created
         )
-        return write_report(report, self._folder)
+        try:
+            return write_report(report, self._folder)
+        except OSError as error:
+            where = error.filename or self._folder
+            raise SetupError(f"{where}: cannot be written: {error.strerror}") from error
 
     def _collect(self, event: ScanEvent) -> None:
         match event.event:
@@ -243,9 +270,9 @@ def open_scan(
     """Open a scan of everything that arrives; with ``out``, clips and a report go there.
 
     Raises:
-        SetupError: ``out`` cannot be written to.
+        SetupError: ``out`` cannot be written to, or another scan writes to it.
     """
-    events = scan(arrivals, runner, missing_after=program.settings.stream.missing_after)
+    events = Scan(arrivals, runner, missing_after=program.settings.stream.missing_after)
     if out is None:
         yield RunningScan(program, events)
         return

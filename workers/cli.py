@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import NoReturn
-
-from scanner.cli.app import run
-from workers.runner import on_ray
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run ``streamwarden``.
+    """Run ``streamwarden``."""
+    # Until the command handles it, Ctrl-C ends the program without a traceback
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from scanner.cli.app import run
+    from workers.runner import on_ray
 
-    SIGTERM raises ``SystemExit``, so that all ``with`` blocks are left and child processes end.
-    """
-    signal.signal(signal.SIGTERM, _exit_on_signal)
     sys.exit(run(runner_factory=on_ray))
-
-
-def _exit_on_signal(number: int, _: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ import typer
 from scanner.cli.bench import bench_app
 from scanner.cli.doctor import doctor_command
 from scanner.cli.evaluate import eval_command
+from scanner.cli.interruption import Interruption
 from scanner.cli.logs import set_up_logs
 from scanner.cli.models import models_app
 from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
 from scanner.cli.status import Status
-from scanner.cli.terminal import open_console, sanitize
+from scanner.cli.terminal import print_message
 from scanner.errors import ScannerError, SetupError
 
 __all__ = ["RunnerFactory", "run"]
@@ -33,27 +34,29 @@ Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 som
 def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | None = None) -> int:
     """Run one command and return its exit status.
 
-    An error that the user can fix is one line without a traceback.
+    An error that the user can fix is one line without a traceback. Signals end the command with
+    the status of ``Interrupted``.
     """
     try:
         _escape_output()
-        _app()(
-            args=None if argv is None else list(argv), obj=Context(runner_factory=runner_factory)
-        )
+        with Interruption() as interruption:
+            _app()(
+                args=None if argv is None else list(argv),
+                obj=Context(runner_factory=runner_factory, interruption=interruption),
+            )
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # as typer ends a command then
+            return Status.PIPE_CLOSED
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except ScannerError as error:
         return _print_error(str(error))
     except BrokenPipeError:
         _discard_output()
-        return Status.FAILED
+        return Status.PIPE_CLOSED
     except OSError as error:
         _discard_output()
-        return _print_error(
-            ": ".join(
-                str(part) for part in (error.filename, error.strerror or error) if part is not None
-            )
-        )
+        subject = "standard output" if error.filename is None else str(error.filename)
+        return _print_error(f"{subject}: {error.strerror or error}")
     return Status.NOTHING
 
 
@@ -75,7 +78,7 @@ def _discard_output() -> None:
 
 
 def _print_error(message: str) -> int:
-    open_console(stderr=True).print("streamwarden: ", sanitize(message), sep="", soft_wrap=True)
+    print_message(f"streamwarden: {message}")
     return Status.WRONG
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scanner.cli.interruption import Interruption
 from scanner.compose import Program, RunnerFactory, local_runner
 from scanner.errors import SetupError
 from scanner.settings.sections import Settings, read_settings
@@ -44,6 +45,8 @@ Workers = Annotated[
 class Context:
     """The context that the program passes to its commands."""
 
+    interruption: Interruption
+    """Tells of signals, and defers them."""
     runner_factory: RunnerFactory | None = None
     """Opens a runner for ``--workers``; None where the package ``workers`` is missing."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -20,17 +19,12 @@ from scanner.cli.options import (
     settings_with,
     wants_json,
 )
-from scanner.cli.show import ScanDisplay, describe_uncovered
-from scanner.cli.status import Status
+from scanner.cli.scan_run import JsonOutput, ScanOutput, ScanRun, TerminalOutput, open_record
+from scanner.cli.show import ScanDisplay
 from scanner.cli.terminal import open_console
 from scanner.compose import compose, open_scan
-from scanner.errors import SetupError
-from scanner.pipeline.scan import PathFailed, ScanEvent
-from scanner.records.recording import record_line
-from scanner.report.lines import ErrorLine, Line, SummaryLine, dumps
 from scanner.sources.paths import read_sources
-from scanner.stream.inputs import FilesSkipped
-from scanner.taxonomy import Taxonomy, Uncovered, uncovered
+from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import StreamId
 
 __all__ = ["scan_command"]
@@ -111,97 +105,28 @@ def scan_command(
         "models": {"provider": provider, "dir": models_dir},
     }
     program = compose(settings_with(config, flags))
-    missing = uncovered(Taxonomy.load(), program.policies.labels)
-    show = _print_json_lines if wants_json(as_json) else _show_progress
+    own_id = None if stream_id is None else StreamId(stream_id)
     with (
-        read_sources(
-            paths,
-            program.settings.fetch,
-            stream_id=None if stream_id is None else StreamId(stream_id),
-        ) as arrivals,
-        _open_record(record) as write_record,
+        read_sources(paths, program.settings.fetch, stream_id=own_id) as arrivals,
+        open_record(record) as write_record,
         open_runner(context.obj, program, workers) as runner,
         open_scan(program, arrivals, runner, out=out) as running,
+        _open_output(as_json=wants_json(as_json)) as output,
     ):
-        status = show(_with_record(running, write_record), missing)
-        page = running.write_report()
-    _print_report_path(page)
-    raise typer.Exit(status)
-
-
-def _print_report_path(page: Path | None) -> None:
-    if page is not None:
-        message = f"report: {page}"
-        open_console(stderr=True).print(message, soft_wrap=True)
-
-
-EventLines = tuple[ScanEvent, tuple[Line, ...]]
-"""An event with its lines of ``scan --json``."""
+        run = ScanRun(
+            running=running,
+            output=output,
+            record=write_record,
+            interruption=context.obj.interruption,
+            missing=uncovered(Taxonomy.load(), program.policies.labels),
+        )
+        raise typer.Exit(run.run())
 
 
 @contextmanager
-def _open_record(path: Path | None) -> Iterator[Callable[[ScanEvent], None]]:
-    """Yield a function that writes events to the file, or one that does nothing without a file."""
-    if path is None:
-        yield lambda event: None
+def _open_output(*, as_json: bool) -> Iterator[ScanOutput]:
+    if as_json:
+        yield JsonOutput()
         return
-    try:
-        file = path.open("w", encoding="ascii")
-    except OSError as error:
-        raise SetupError(f"{path}: cannot be written: {error.strerror}") from error
-    with file:
-        yield lambda event: _write_record(file, event)
-
-
-def _write_record(file: TextIO, event: ScanEvent) -> None:
-    if event.stream_id is not None and not isinstance(event.event, PathFailed | FilesSkipped):
-        file.write(record_line(event.path, event.stream_id, event.event) + "\n")
-        file.flush()
-
-
-def _with_record(
-    scanned: Iterable[EventLines], write: Callable[[ScanEvent], None]
-) -> Iterator[EventLines]:
-    for event, lines in scanned:
-        write(event)
-        yield event, lines
-
-
-class _StatusCollector:
-    """Collects what the exit status depends on."""
-
-    def __init__(self) -> None:
-        self.failed = False
-        self.flagged = False
-
-    def add(self, lines: Iterable[Line]) -> None:
-        for line in lines:
-            self.failed = self.failed or isinstance(line, ErrorLine)
-            self.flagged = self.flagged or (isinstance(line, SummaryLine) and bool(line.flagged))
-
-    @property
-    def status(self) -> Status:
-        if self.failed:
-            return Status.FAILED
-        return Status.FLAGGED if self.flagged else Status.NOTHING
-
-
-def _print_json_lines(scanned: Iterable[EventLines], missing: Uncovered) -> Status:
-    collector = _StatusCollector()
-    for _, lines in scanned:
-        collector.add(lines)
-        for line in lines:
-            sys.stdout.write(dumps(line) + "\n")
-            sys.stdout.flush()
-    open_console(stderr=True).print(describe_uncovered(missing), style="dim", soft_wrap=True)
-    return collector.status
-
-
-def _show_progress(scanned: Iterable[EventLines], missing: Uncovered) -> Status:
-    collector = _StatusCollector()
     with ScanDisplay(open_console(stderr=True)) as display:
-        for event, lines in scanned:
-            collector.add(lines)
-            display.receive(event, lines)
-    display.print_tables(open_console(), missing)
-    return collector.status
+        yield TerminalOutput(display)

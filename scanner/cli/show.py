@@ -69,8 +69,13 @@ class ScanDisplay:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the progress; its line disappears."""
         if self._progress is not None:
             self._progress.stop()
+            self._progress = None
 
     def receive(self, event: ScanEvent, lines: Iterable[Line]) -> None:
         """Show one event of the scan, and collect its lines."""

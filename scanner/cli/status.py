@@ -8,7 +8,10 @@ __all__ = ["Status"]
 
 
 class Status(IntEnum):
-    """The exit status of any command; if two apply, the lower one above 0 is returned."""
+    """The exit status of any command; if two of 1 to 3 apply, the lower one is returned.
+
+    A command that a signal ended has 128 and the number of the signal.
+    """
 
     NOTHING = 0
     """Nothing to report."""
@@ -18,3 +21,5 @@ class Status(IntEnum):
     """Wrong usage or set-up; one line says what to do."""
     FLAGGED = 3
     """Something was flagged, and no path failed."""
+    PIPE_CLOSED = 141
+    """The reader of standard output left; as of a program that SIGPIPE ended."""

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from scanner.errors import ScannerError, SetupError
+from scanner.errors import ScannerError
 from scanner.evidence.cut import cut
+from scanner.evidence.folder import open_folder
 from scanner.evidence.index import MOST_SOURCES, SegmentIndex
 from scanner.evidence.plan import (
     ClipDue,
@@ -88,6 +88,8 @@ class EvidenceStore:
         """Bytes that each stream's index holds."""
         self._reports: dict[str, IncidentReport] = {}
         self._pictures: dict[str, Sheet] = {}
+        self.earlier: Path | None = None
+        """Where the report of an earlier scan was moved to."""
 
     def receive(self, scan_event: ScanEvent) -> str | None:
         """Take in one event; for an incident that closed, return its first clip's path.
@@ -189,7 +191,7 @@ class EvidenceStore:
                 )
             except (ScannerError, OSError) as error:
                 _log_missing("no clip", clip.incident_id, error)
-                incident.missing[str(error)] = None
+                incident.missing[_reason(error, self._folder)] = None
                 continue
             incident.clips.append(made)
 
@@ -205,7 +207,7 @@ class EvidenceStore:
             return self._draw(due, stream)
         except (ScannerError, OSError) as error:
             _log_missing("no contact sheet", incident.id, error)
-            made.missing[str(error)] = None
+            made.missing[_reason(error, self._folder)] = None
             return None
 
     def _draw(self, due: SheetDue, stream: _StreamRecord) -> Sheet:
@@ -248,23 +250,22 @@ class EvidenceStore:
 def open_evidence(folder: Path, settings: Settings, policies: Policies) -> Iterator[EvidenceStore]:
     """Open a store with a sandbox of its own, which ends with it.
 
+    An earlier report in the folder is moved (``scanner.evidence.folder``).
+
     Raises:
-        SetupError: the folder cannot be made or written to; raised before anything is scanned.
+        SetupError: the folder cannot be made or written to, or another scan writes to it; raised
+            before anything is scanned.
     """
-    _check_writable(folder)
-    with Sandbox(settings.sandbox) as sandbox:
-        yield EvidenceStore(folder, sandbox, policies, settings.evidence)
+    with open_folder(folder) as earlier, Sandbox(settings.sandbox) as sandbox:
+        store = EvidenceStore(folder, sandbox, policies, settings.evidence)
+        store.earlier = earlier
+        yield store
 
 
-def _check_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            return
-    except OSError as error:
-        raise SetupError(
-            f"{folder}: cannot be written to: {error.strerror}; name another folder"
-        ) from error
+def _reason(error: ScannerError | OSError, folder: Path) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or folder}: {error.strerror}"
+    return str(error)
 
 
 def _log_missing(message: str, subject: str, error: Exception) -> None:

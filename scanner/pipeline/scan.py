@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from scanner.errors import InputError, ScannerError
+from scanner.errors import InputError, ScannerError, TransientError
+from scanner.risk.policy import Policies
+from scanner.stream.advance import advance
 from scanner.stream.events import (
     SegmentFailed,
     SegmentLate,
@@ -36,9 +38,10 @@ from scanner.stream.inputs import (
     Turn,
 )
 from scanner.stream.order import Late, Missing, Release, TurnOrder
+from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import ScoredSegment, SegmentKey, StreamId
 
-__all__ = ["PathFailed", "ScanEvent", "scan"]
+__all__ = ["PathFailed", "Scan", "ScanEvent", "scan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +72,39 @@ def scan(
     Events of one stream are in order; those of different streams mix if the runner works on several
     at once. A sequence is given up when ``missing_after`` later ones have arrived.
     """
-    streams = _ScannedStreams(missing_after)
-    for progress in runner.run(streams.turns(arrivals)):
-        yield from streams.take_path_events()
-        for event in progress.events:
-            yield streams.describe(progress.stream_id, event)
-    yield from streams.take_path_events()
+    return Scan(arrivals, runner, missing_after=missing_after)
+
+
+class Scan(Iterator[ScanEvent]):
+    """The events of a scan, which may be broken off and then ended where every stream is."""
+
+    def __init__(
+        self, arrivals: Iterable[Arrival], runner: Runner, *, missing_after: int = 3
+    ) -> None:
+        self._streams = _ScannedStreams(missing_after)
+        self._progress = runner.run(self._streams.turns(arrivals))
+        self._ready: deque[ScanEvent] = deque()
+
+    def __next__(self) -> ScanEvent:
+        while not self._ready:
+            progress = next(self._progress, None)
+            self._ready.extend(self._streams.take_path_events())
+            if progress is not None:
+                self._ready.extend(self._streams.describe(progress))
+            elif not self._ready:
+                raise StopIteration
+        return self._ready.popleft()
+
+    def end_interrupted(self, policies: Policies) -> Iterator[ScanEvent]:
+        """Yield the events that are ready, then the end of each open stream where it is; its path
+        fails with the kind ``interrupted``.
+
+        No segment is scanned any more.
+        """
+        while self._ready:
+            yield self._ready.popleft()
+        yield from self._streams.take_path_events()
+        yield from self._streams.end_interrupted(policies)
 
 
 @dataclass(slots=True)
@@ -87,6 +117,8 @@ class _ScannedStream:
     """Jobs by sequence, from their release until their outcome is known."""
     file: Job | None = None
     """The job of a file, whose windows have sequences of their own."""
+    state: StreamState | None = None
+    """The state after the events that were described; ``None`` before the first."""
 
 
 class _ScannedStreams:
@@ -102,6 +134,8 @@ class _ScannedStreams:
         """Streams of which an event may still come."""
         self._ended: set[StreamId] = set()
         """Streams for which no arrival is accepted."""
+        self._failed = 0
+        """Paths that failed."""
         self._path_events: deque[ScanEvent] = deque()
 
     # The arrival side
@@ -124,10 +158,17 @@ class _ScannedStreams:
                     yield from self._end(stream_id)
                 case SourceFailed(path=path, error=error):
                     self._fail(path, error)
+                    yield self._end_of_failed(path)
                 case FilesSkipped(path=path):
                     self._path_events.append(ScanEvent(path=path, event=arrival))
         for stream_id in [*self._streams]:
             yield from self._end(stream_id)
+
+    def _end_of_failed(self, path: str) -> EndTurn:
+        """Return the end of a stream that nothing is known of: its progress makes the runner
+        report, so that a failure does not wait for the next segment of another stream."""
+        self._failed += 1
+        return EndTurn(stream_id=StreamId(f"\0failed {self._failed}"), path=path)
 
     def _open(self, path: str, stream_id: StreamId, order: TurnOrder) -> _ScannedStream | None:
         """Return the stream, opened if it is new; None if it has ended."""
@@ -182,9 +223,30 @@ class _ScannedStreams:
         while self._path_events:
             yield self._path_events.popleft()
 
-    def describe(self, stream_id: StreamId, event: StreamEvent) -> ScanEvent:
-        """Return the event with the stream's path and, for a scored segment, its source."""
-        stream = self._streams[stream_id]
+    def describe(self, progress: StreamProgress) -> Iterator[ScanEvent]:
+        """Yield the events with the stream's path and, for a scored segment, its source."""
+        stream = self._streams.get(progress.stream_id)
+        if stream is None:  # the end of a path that failed
+            return
+        stream.state = progress.state
+        for event in progress.events:
+            yield self._describe(progress.stream_id, stream, event)
+
+    def end_interrupted(self, policies: Policies) -> Iterator[ScanEvent]:
+        """Yield the failure and the end of each open stream."""
+        for stream_id, stream in [*self._streams.items()]:
+            path, state = stream.path, stream.state
+            if state is None or not state.frames:
+                yield _interrupted(path, "before its first frame was scanned")
+                continue
+            yield _interrupted(path, f"after {float(state.clock.end):.1f} s of it")
+            _, events = advance(state, EndTurn(stream_id=stream_id, path=path), policies)
+            for event in events:
+                yield self._describe(stream_id, stream, event)
+
+    def _describe(
+        self, stream_id: StreamId, stream: _ScannedStream, event: StreamEvent
+    ) -> ScanEvent:
         match event:
             case SegmentScored(segment=segment):
                 job = stream.file or stream.jobs.pop(segment.key.sequence)
@@ -196,6 +258,11 @@ class _ScannedStreams:
             case StreamFinished():
                 del self._streams[stream_id]
         return ScanEvent(path=stream.path, event=event, stream_id=stream_id)
+
+
+def _interrupted(path: str, when: str) -> ScanEvent:
+    error = TransientError(f"{path}: the scan was interrupted {when}", kind="interrupted")
+    return ScanEvent(path=path, event=PathFailed(error=error))
 
 
 def _lost_turn(lost: SegmentLost) -> LostTurn:

@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scanner.errors import DamagedError, InputError
-from scanner.pipeline.scan import scan
+from scanner.pipeline.scan import Scan, scan
 from scanner.report.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
-from scanner.risk.incident import Closed
+from scanner.risk.incident import Closed, Opened
 from scanner.stream.inputs import (
+    Arrival,
     SegmentLost,
     SourceFailed,
     StreamEnded,
@@ -16,6 +17,7 @@ from scanner.stream.inputs import (
 from scanner.stream.state import StreamProgress
 from scanner.types import SegmentKey, StreamId
 from tests.stream.build import (
+    POLICIES,
     STREAM,
     FakeScores,
     arrived,
@@ -240,3 +242,34 @@ def test_a_stream_that_ends_with_a_lost_segment_has_its_summary_while_others_con
     first, last = (line for line in found if isinstance(line, SummaryLine))
     assert (first.path, last.path) == ("s", "other")
     assert isinstance(found[found.index(first) + 1], FrameLine)
+
+
+def test_a_scan_that_is_broken_off_ends_each_stream_where_it_is() -> None:
+    arrivals = [arrived(i, stream=stream) for i in range(2) for stream in (STREAM, OTHER)]
+    outcomes = (segment(0, BURNING), segment(0, QUIET, stream=OTHER), segment(1, QUIET))
+    broken_off = Scan(
+        [StreamStarted(path="new", stream_id=StreamId("new")), *arrivals],
+        FakeScores(*outcomes).runner(),
+    )
+
+    scored = [next(broken_off)]
+    while not isinstance(scored[-1].event, Opened):
+        scored.append(next(broken_off))
+    found = lines(broken_off.end_interrupted(POLICIES))
+
+    assert [(line.path, line.kind) for line in found if isinstance(line, ErrorLine)] == [
+        ("new", "interrupted"),
+        ("s", "interrupted"),
+    ]
+    (incident,) = (line for line in found if isinstance(line, IncidentLine))
+    assert (incident.start, incident.end) == (0.0, 4.0)
+    (summary,) = (line for line in found if isinstance(line, SummaryLine))
+    assert (summary.duration, summary.flagged) == (4.0, ("fire",))
+
+
+def test_a_failure_is_reported_before_the_next_arrival() -> None:
+    def arrivals() -> Iterator[Arrival]:
+        yield SourceFailed(path="gone", error=InputError("gone: no such file"))
+        raise AssertionError("the failure waits for another arrival")
+
+    assert next(scan(arrivals(), FakeScores().runner())).path == "gone"

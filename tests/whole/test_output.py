@@ -28,8 +28,23 @@ def test_a_full_disk_is_told_in_one_line(arguments: tuple[str, ...], sample_medi
         )
 
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1] == b"streamwarden: No space left on device"
+    assert ended.stderr.splitlines()[-1] == (
+        b"streamwarden: standard output: No space left on device"
+    )
     assert b"Traceback" not in ended.stderr
+
+
+def test_a_full_disk_under_a_recording_is_told_with_its_path(sample_media: Media) -> None:
+    ended = run(
+        *("scan", "--json", "--record", "/dev/full"),
+        sample_media("ts_h264").path,
+        extra=WITHOUT_MODELS,
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == (
+        b"streamwarden: /dev/full: cannot be written: No space left on device"
+    )
 
 
 def test_a_closed_output_is_told_before_work_begins(sample_media: Media) -> None:
@@ -52,7 +67,7 @@ def test_a_reader_that_leaves_ends_the_scan_quietly(sample_media: Media) -> None
     )
 
     assert json.loads(ended.stdout)["at"] == 0.0
-    assert ended.stderr == b"1\n"
+    assert ended.stderr == b"141\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii", "latin-1"])
