@@ -78,6 +78,9 @@ class ServiceSettings(FrozenSection):
     host: str = "127.0.0.1"
     port: int = Field(default=8090, ge=0, le=65535)
     """0 chooses a free port, which is printed."""
+    public_url: str = ""
+    """Address under which people reach the service, for links in webhooks; empty for relative
+    links."""
     workers: int = Field(default=2, ge=0)
     """Ray workers that decode and score; 0 scores in the driver, without Ray."""
     web_processes: int = Field(default=1, ge=1, le=64)

@@ -17,9 +17,10 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Self
 
 __all__ = ["IncomingObject", "ObjectStore", "segment_name"]
@@ -42,9 +43,9 @@ def segment_name(kind: str, stream_id: str, item: str, sha256: str) -> str:
 class IncomingObject:
     """Bytes on their way in, in a temporary file; ``discard`` removes it unless it was put."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: str = "xb") -> None:
         self.path = path
-        self._file = path.open("xb", buffering=0)
+        self._file = path.open(mode, buffering=0)
         self._digest = hashlib.sha256()
         self.size = 0
         """Bytes so far."""
@@ -58,6 +59,10 @@ class IncomingObject:
         view = memoryview(chunk)
         while view:
             view = view[self._file.write(view) :]
+        self.count(chunk)
+
+    def count(self, chunk: bytes) -> None:
+        """Add bytes that the file has already to its digest and size."""
         self._digest.update(chunk)
         self.size += len(chunk)
 
@@ -103,6 +108,20 @@ class ObjectStore:
     def receive(self) -> IncomingObject:
         """Return a new, empty temporary file."""
         return IncomingObject(self._incoming / secrets.token_hex(12))
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Make a folder for files that are to become objects; it is removed with what is left."""
+        with TemporaryDirectory(dir=self._incoming) as folder:
+            yield Path(folder)
+
+    def adopt(self, path: Path) -> IncomingObject:
+        """Return a finished file of a ``scratch`` folder as one that can be put."""
+        incoming = IncomingObject(path, "ab")
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                incoming.count(chunk)
+        return incoming
 
     def path(self, name: str) -> Path:
         """Return where an object is, whether or not it exists.

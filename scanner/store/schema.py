@@ -47,6 +47,7 @@ __all__ = [
     "segments",
     "shard_of",
     "shards",
+    "sinks",
     "streams",
     "turn_records",
 ]
@@ -118,6 +119,7 @@ inits = Table(
     Column("bytes", Integer, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("stage", Text, nullable=False, default="stored", comment="stored, deleting or deleted"),
 )
 
 segments = Table(
@@ -211,7 +213,16 @@ incidents = Table(
     Column("body", Text, nullable=False, comment="JSON of the latest revision"),
     Column("opened_at", Float, nullable=False, comment="wall-clock time"),
     Column("updated_at", Float, nullable=False),
+    Column("plan", Text, comment="JSON: how far its evidence is planned; NULL before the first"),
+    Column("planned_turn", Integer, nullable=False, default=0, comment="turns that the plan saw"),
+    Column("planned", Boolean, nullable=False, default=False, comment="all evidence is planned"),
     Index("incidents_by_stream", "stream_id"),
+    Index(
+        "incidents_unplanned",
+        "stream_id",
+        sqlite_where=text("planned = 0"),
+        postgresql_where=text("NOT planned"),
+    ),
     Index("incidents_by_detection", "detection", "shadow", "opened_at"),
 )
 
@@ -251,14 +262,16 @@ evidence = Table(
     "evidence",
     metadata,
     Column("incident_id", Text, primary_key=True),
-    Column("piece", Text, primary_key=True, comment="clip-1, poster-1, sheet, ..."),
+    Column("piece", Text, primary_key=True, comment="clip-1, poster-1, sheet or sheet-blurred"),
     Column("shard", Integer, nullable=False),
-    Column("status", Text, nullable=False, comment="due, cut or failed"),
+    Column("status", Text, nullable=False, comment="due, cut, failed, deleting or deleted"),
     Column("due", Text, nullable=False, comment="JSON of what is to be cut"),
     Column("result", Text, comment="JSON of what was cut"),
     Column("object", Text),
-    Column("reason", Text, comment="why it failed"),
-    Column("tries", Integer, nullable=False),
+    Column("reason", Text, comment="why it failed, or what the latest try met"),
+    Column("tries", Integer, nullable=False, comment="written before each try"),
+    Column("next_at", Float, nullable=False, comment="when it may be tried next"),
+    Column("seconds", Float, nullable=False, comment="time that its tries took"),
     Column("updated_at", Float, nullable=False),
     Index("evidence_by_status", "status", "updated_at"),
 )
@@ -270,6 +283,7 @@ effects = Table(
     Column("revision", Integer, primary_key=True),
     Column("sink", Text, primary_key=True),
     Column("shard", Integer, nullable=False),
+    Column("kind", Text, nullable=False, comment="of the revision: opened, extended or closed"),
     Column("status", Text, nullable=False, comment="pending, delivered, skipped or dead"),
     Column("attempts", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
@@ -277,7 +291,26 @@ effects = Table(
     Column("error", Text, comment="of the latest attempt"),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    Index("effects_by_status", "status", "next_at"),
+    Index(
+        "effects_pending",
+        "sink",
+        "next_at",
+        sqlite_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending'"),
+    ),
+)
+
+sinks = Table(
+    "sinks",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("settings", Text, nullable=False, comment="digest of the settings it was used with"),
+    Column("disabled_at", Float, comment="when its receiver asked for no more"),
+    Column("failing_since", Float, comment="first of the failures without a success between"),
+    Column("failures", Integer, nullable=False, comment="how many those are"),
+    Column("next_at", Float, nullable=False, comment="when it may be tried next"),
+    Column("error", Text, comment="of the latest failure"),
 )
 
 alarms = Table(
@@ -289,6 +322,7 @@ alarms = Table(
     Column("shard", Integer, nullable=False),
     Column("until", Float, comment="NULL while it lasts"),
     Column("body", Text, nullable=False, comment="JSON"),
+    Column("published", Integer, nullable=False, default=0, comment="events: begun, ended"),
 )
 
 counters = Table(

@@ -89,7 +89,7 @@ def write_revisions(
         )
         _write_incident(connection, incident, kind, body, shard=shard, channel=channel, now=now)
         if not incident.shadow:
-            _write_effects(connection, incident, sinks, shard=shard, now=now)
+            _write_effects(connection, incident, kind, sinks, shard=shard, now=now)
 
 
 _KINDS = {Opened: "opened", Extended: "extended", Closed: "closed"}
@@ -122,12 +122,19 @@ def _write_incident(
         "channel": channel,
         "shadow": incident.shadow,
         "opened_at": now,
+        "planned": incident.shadow,  # an incident in shadow has no evidence
     }
     upsert(connection, incidents, {**first, **latest}, latest)
 
 
 def _write_effects(
-    connection: Connection, incident: Incident, sinks: Sequence[str], *, shard: int, now: float
+    connection: Connection,
+    incident: Incident,
+    kind: str,
+    sinks: Sequence[str],
+    *,
+    shard: int,
+    now: float,
 ) -> None:
     """Make this revision due for every sink."""
     for sink in sinks:
@@ -138,6 +145,7 @@ def _write_effects(
                 "revision": incident.revision,
                 "sink": sink,
                 "shard": shard,
+                "kind": kind,
                 "status": "pending",
                 "attempts": 0,
                 "next_at": now,

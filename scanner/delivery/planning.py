@@ -1,0 +1,97 @@
+"""Which pieces of evidence become due as turns of a stream are folded: pure and resumable.
+
+A plan sees the recorded turns of its stream one by one, from the one in which its incident opened,
+so that it depends on nothing but the journal: stopped and started at any turn, it makes the same
+pieces due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Self
+
+from scanner.evidence.plan import ClipDue, EvidencePlan, plan_open, plan_rest, revise
+from scanner.rational import dump_fraction, load_fraction
+from scanner.risk.incident import Closed, Extended, Opened
+from scanner.risk.policy import Policies
+from scanner.settings.sections import EvidenceSettings
+from scanner.stream.events import SegmentScored, StreamEvent
+
+__all__ = ["JournalPlan", "PieceDue", "plan_turn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalPlan:
+    """How far the evidence of one incident is planned."""
+
+    incident_id: str
+    plan: EvidencePlan | None = None
+    """None before the incident opened."""
+    end: Fraction = Fraction(0)
+    """Stream seconds up to which the stream was folded, as far as this plan has seen it."""
+    closed: bool = False
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether a part has no clip because the incident has as many as it may have."""
+        return self.plan is not None and self.plan.capped
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as ``json.dumps`` takes it."""
+        return {
+            "plan": None if self.plan is None else self.plan.to_json(),
+            "end": dump_fraction(self.end),
+            "closed": self.closed,
+        }
+
+    @classmethod
+    def from_json(cls, incident_id: str, data: Mapping[str, Any] | None) -> Self:
+        """Return the plan that ``to_json`` wrote; a new one for None."""
+        if data is None:
+            return cls(incident_id=incident_id)
+        return cls(
+            incident_id=incident_id,
+            plan=None if data["plan"] is None else EvidencePlan.from_json(data["plan"]),
+            end=load_fraction(data["end"]),
+            closed=data["closed"],
+        )
+
+
+PieceDue = tuple[str, Mapping[str, Any]]
+"""The name of a piece, such as ``clip-1`` or ``sheet``, and what is to be made, as JSON."""
+
+
+def plan_turn(
+    plan: JournalPlan,
+    events: Iterable[StreamEvent],
+    policies: Policies,
+    settings: EvidenceSettings,
+) -> tuple[JournalPlan, tuple[PieceDue, ...]]:
+    """Show one recorded turn to a plan; return the plan after it and the pieces that became due."""
+    due: list[PieceDue] = []
+    for event in events:
+        if plan.closed:
+            break
+        match event:
+            case SegmentScored(span=span):
+                if plan.plan is not None:
+                    grown, clips = plan_open(plan.plan, plan.end, settings)
+                    plan = replace(plan, plan=grown)
+                    due += map(_clip_piece, clips)
+                plan = replace(plan, end=max(plan.end, span.end))
+            case Opened(incident=incident) | Extended(incident=incident):
+                if incident.id == plan.incident_id:
+                    plan = replace(plan, plan=revise(plan.plan, incident, policies))
+            case Closed(incident=incident):
+                if incident.id == plan.incident_id:
+                    revised = revise(plan.plan, incident, policies)
+                    rest, clips = plan_rest(revised, plan.end, policies, settings)
+                    plan = replace(plan, plan=rest, closed=True)
+                    due += [*map(_clip_piece, clips), ("sheet", {})]
+    return plan, tuple(due)
+
+
+def _clip_piece(clip: ClipDue) -> PieceDue:
+    return f"clip-{clip.number}", clip.to_json()

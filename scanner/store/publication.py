@@ -1,0 +1,152 @@
+"""Numbers what happened into one sequence of events for the whole service, in commit order.
+
+Only the delivery process publishes, and a number is assigned in the transaction that marks its
+source as published: numbers have no gaps and never change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from scanner.store.database import Journal
+from scanner.store.schema import alarms, incident_revisions, incidents, published
+
+__all__ = ["RevisionRow", "order_revisions", "publish"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionRow:
+    """A revision of an incident that is not published."""
+
+    incident_id: str
+    revision: int
+    shard: int
+    stream_id: str
+    turn: int
+    kind: str
+    shadow: bool
+    channel: str | None
+    incident: Mapping[str, Any]
+    created_at: float
+
+
+def order_revisions(rows: Sequence[RevisionRow]) -> list[RevisionRow]:
+    """Return revisions by the time of their commit; those of one stream are in the order of its
+    turns even if the wall clock went back in between."""
+    by_time = sorted(rows, key=lambda row: (row.created_at, row.stream_id))
+    by_turn: dict[str, list[RevisionRow]] = {}
+    for row in sorted(
+        rows, key=lambda row: (row.turn, row.incident_id, row.revision), reverse=True
+    ):
+        by_turn.setdefault(row.stream_id, []).append(row)
+    return [by_turn[row.stream_id].pop() for row in by_time]
+
+
+def publish(
+    journal: Journal, render: Callable[[RevisionRow], Mapping[str, Any]], *, limit: int = 256
+) -> int:
+    """Publish revisions of incidents and changes of alarms; return how many.
+
+    ``render`` makes the body of a revision's event.
+    """
+    with journal.read() as connection:
+        if not _unpublished(connection, 1) and not _unpublished_alarms(connection):
+            return 0
+    with journal.write() as connection:
+        rows = order_revisions(_unpublished(connection, limit))
+        events = [
+            (row.shard, f"incident.{row.kind}", render(row)) for row in rows if not row.shadow
+        ]
+        _mark_revisions(connection, rows)
+        events += _take_alarms(connection)
+        _append(connection, events, journal.now())
+    return len(events)
+
+
+_Event = tuple[int, str, Mapping[str, Any]]
+"""Shard, type and body."""
+
+
+def _append(connection: Connection, events: Sequence[_Event], now: float) -> None:
+    last = connection.execute(select(func.coalesce(func.max(published.c.number), 0))).scalar_one()
+    rows = [
+        {
+            "number": number,
+            "shard": shard,
+            "kind": kind,
+            "body": json.dumps(body, allow_nan=False),
+            "created_at": now,
+        }
+        for number, (shard, kind, body) in enumerate(events, last + 1)
+    ]
+    if rows:
+        connection.execute(insert(published), rows)
+
+
+def _unpublished(connection: Connection, limit: int) -> list[RevisionRow]:
+    columns = incident_revisions.c
+    rows = connection.execute(
+        select(incident_revisions, incidents.c.channel)
+        .join(incidents, incidents.c.incident_id == columns.incident_id)
+        .where(columns.published.is_(False))
+        .order_by(columns.created_at, columns.stream_id, columns.turn, columns.revision)
+        .limit(limit)
+    )
+    return [
+        RevisionRow(
+            incident_id=row.incident_id,
+            revision=row.revision,
+            shard=row.shard,
+            stream_id=row.stream_id,
+            turn=row.turn,
+            kind=row.kind,
+            shadow=row.shadow,
+            channel=row.channel,
+            incident=json.loads(row.body),
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
+
+
+def _mark_revisions(connection: Connection, rows: Sequence[RevisionRow]) -> None:
+    columns = incident_revisions.c
+    for row in rows:
+        connection.execute(
+            update(incident_revisions)
+            .where(columns.incident_id == row.incident_id, columns.revision == row.revision)
+            .values(published=True)
+        )
+
+
+def _unpublished_alarms(connection: Connection) -> list[Row[Any]]:
+    columns = alarms.c
+    begun, ended = columns.published < 1, (columns.published < 2) & columns.until.is_not(None)
+    found = select(alarms).where(begun | ended).order_by(columns.since)
+    return list(connection.execute(found))
+
+
+def _take_alarms(connection: Connection) -> list[_Event]:
+    """Return events of alarms that began or ended, and mark them as published."""
+    events: list[_Event] = []
+    for row in _unpublished_alarms(connection):
+        body = {"kind": row.kind, "subject": row.subject, "since": row.since, "until": row.until}
+        if row.published < 1:
+            events.append((row.shard, "alarm.begun", {**body, "detail": json.loads(row.body)}))
+        if row.until is not None:
+            events.append((row.shard, "alarm.ended", body))
+        connection.execute(
+            update(alarms)
+            .where(
+                alarms.c.kind == row.kind,
+                alarms.c.subject == row.subject,
+                alarms.c.since == row.since,
+            )
+            .values(published=1 if row.until is None else 2)
+        )
+    return events
