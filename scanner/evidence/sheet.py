@@ -10,12 +10,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from scanner.errors import NoVideoError, ScannerError
 from scanner.evidence.index import SourceSpan
 from scanner.evidence.plan import SheetDue
+from scanner.imaging import blur, draw_text, encode_jpeg
 from scanner.media.samples import Rgb
 from scanner.media.thumbnails import ThumbnailRequest
 from scanner.report.nouns import Sheet
@@ -25,7 +25,6 @@ from scanner.types import Fit, FrameSpec, StreamId
 __all__ = [
     "COLUMNS",
     "Tile",
-    "blur",
     "compose",
     "draw_sheet",
     "frames_at",
@@ -45,9 +44,7 @@ CAPTION: Final = 30
 """Pixels below each frame for its caption."""
 GROUND, INK = (24, 24, 27), (228, 228, 231)
 """RGB of the sheet and of its captions."""
-BLUR_CELLS: Final = 14
-"""Cells along the longer side of a blurred frame: its light and colours stay, but no shape of a
-person."""
+FONT_SCALE: Final = 0.55
 QUALITY: Final = 85
 """JPEG quality, 0 to 100."""
 
@@ -192,33 +189,11 @@ def compose(tiles: Sequence[Tile]) -> Rgb:
         row, column = divmod(index, COLUMNS)
         x, y = GAP + column * step_x, GAP + row * step_y
         sheet[y : y + height, x : x + width] = tile.image
-        _draw_caption(sheet, tile, (x + 2, y + height + CAPTION - 9))
+        corner = (x + 2, y + height + CAPTION - 9)
+        draw_text(sheet, tile.caption, corner, scale=FONT_SCALE, colour=INK)
     return sheet
 
 
-def blur(image: Rgb) -> Rgb:
-    """Return the frame with all detail averaged away, so that it cannot be recovered."""
-    height, width = image.shape[:2]
-    scale = BLUR_CELLS / max(height, width)
-    cells = cv2.resize(
-        image,
-        (max(1, round(width * scale)), max(1, round(height * scale))),
-        interpolation=cv2.INTER_AREA,
-    )
-    soft = cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)
-    smooth = cv2.GaussianBlur(soft, (0, 0), sigmaX=max(height, width) / BLUR_CELLS / 2)
-    return np.ascontiguousarray(smooth, dtype=np.uint8)
-
-
-def _draw_caption(sheet: Rgb, tile: Tile, corner: tuple[int, int]) -> None:
-    text = tile.caption.encode("ascii", "replace").decode()
-    cv2.putText(sheet, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.55, INK, 1, cv2.LINE_AA)
-
-
-def _write(path: Path, image: Rgb) -> None:
+def _write(path: Path, rgb: Rgb) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, data = cv2.imencode(
-        ".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    )
-    assert done, "every picture can be encoded as JPEG"
-    path.write_bytes(data.tobytes())
+    path.write_bytes(encode_jpeg(rgb, QUALITY))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.random import Generator
 
+from scanner.imaging import FONT_PIXELS, draw_text, resize
 from scanner.media.samples import Rgb
 
-__all__ = ["draw_banner", "draw_chat", "paste", "paste_scaled", "resize"]
+__all__ = ["draw_banner", "draw_chat", "paste", "paste_scaled"]
 
 PANEL_WIDTH: Final = 0.28
 """Width of a chat panel, as a share of the picture's width."""
@@ -21,19 +21,8 @@ CHAT_LINES: Final = 20
 BANNER_HEIGHT: Final = 0.14
 """Height of a banner, as a share of the picture's height."""
 WHITE: Final = (255, 255, 255)
-FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
-FONT_PIXELS: Final = 30.0
-"""Height of a line of the font at scale 1."""
-
-
-def resize(rgb: Rgb, size: tuple[int, int]) -> Rgb:
-    """Return the picture scaled to ``size`` (width, height), averaging pixels where it gets
-    smaller."""
-    smaller = size[0] <= rgb.shape[1] and size[1] <= rgb.shape[0]
-    return np.asarray(
-        cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR),
-        np.uint8,
-    )
+FONT_SHARE: Final = 0.6
+"""Height of the text, as a share of its line's height."""
 
 
 def paste(canvas: Rgb, picture: Rgb, corner: tuple[int, int]) -> Rgb:
@@ -60,9 +49,8 @@ def draw_chat(rgb: Rgb, random: Generator) -> Rgb:
     for number in range(CHAT_LINES):
         colour = random.integers(120, 256, 3).tolist()
         foot = (4, int(line * (number + 0.75)))
-        cv2.putText(
-            panel, _words(random, 4), foot, FONT, 0.6 * line / FONT_PIXELS, colour, 1, cv2.LINE_AA
-        )
+        scale = FONT_SHARE * line / FONT_PIXELS
+        draw_text(panel, _words(random, 4), foot, scale=scale, colour=colour)
     return paste(rgb, panel, (left, 0))
 
 
@@ -71,16 +59,8 @@ def draw_banner(rgb: Rgb, random: Generator) -> Rgb:
     height, width = rgb.shape[:2]
     tall = max(1, int(height * BANNER_HEIGHT))
     bar = np.full((tall, width, 3), random.integers(0, 256, 3), np.uint8)
-    cv2.putText(
-        bar,
-        _words(random, 8),
-        (6, int(tall * 0.7)),
-        FONT,
-        0.6 * tall / FONT_PIXELS,
-        WHITE,
-        1,
-        cv2.LINE_AA,
-    )
+    scale = FONT_SHARE * tall / FONT_PIXELS
+    draw_text(bar, _words(random, 8), (6, int(tall * 0.7)), scale=scale, colour=WHITE)
     return paste(rgb, bar, (0, height - tall))
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 
 from scanner.errors import InputError
+from scanner.imaging import use_one_thread
 from scanner.media.limits import MediaLimits
 from scanner.media.redraw import read_first_picture, redraw
 from scanner.media.samples import Rgb
@@ -54,7 +54,7 @@ def perturb_in_child(
 
 def warm_up() -> None:
     """Apply every perturbation once, so that everything that is loaded lazily is loaded."""
-    cv2.setNumThreads(1)
+    use_one_thread()
     warm_up_media()
     for change in PERTURBATIONS:
         change.apply(np.zeros((32, 32, 3), np.uint8), PerturbationContext(seed=0))

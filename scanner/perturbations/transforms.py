@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import cv2
 import numpy as np
 
 from scanner.errors import SetupError
+from scanner.imaging import decode_jpeg, encode_jpeg, resize
 from scanner.media.samples import Rgb
 from scanner.perturbations.night import FRAME_RATE, NightScene, draw_night
-from scanner.perturbations.overlays import draw_banner, draw_chat, paste, paste_scaled, resize
+from scanner.perturbations.overlays import draw_banner, draw_chat, paste, paste_scaled
 
 __all__ = [
     "MAX_OTHERS",
@@ -101,13 +101,7 @@ class JpegCompression:
 
     def apply(self, rgb: Rgb, context: PerturbationContext) -> Rgb:
         """Return the picture after a JPEG round trip."""
-        written, data = cv2.imencode(
-            ".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality]
-        )
-        assert written
-        return np.ascontiguousarray(
-            np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
-        )
+        return decode_jpeg(encode_jpeg(rgb, self.quality))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scanner.evidence.sheet import BLUR_CELLS, Tile, blur, compose, write_poster, write_sheet
+from scanner.evidence.sheet import Tile, compose, write_poster, write_sheet
+from scanner.imaging import BLUR_CELLS, blur
 from scanner.media.samples import Rgb
 
 
