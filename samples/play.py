@@ -23,7 +23,7 @@ from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
 from scanner.cli.show import ScanDisplay
 from scanner.cli.terminal import open_console
-from scanner.compose import compose, open_scan
+from scanner.compose import RunningScan, compose, open_scan
 from scanner.report.lines import ErrorLine, SummaryLine
 from scanner.risk.incident import Opened
 from scanner.settings.sections import read_settings
@@ -62,23 +62,13 @@ def main() -> int:
     program = compose(read_settings())
     console.print(f"Starting Ray on this machine with {options.workers} workers...")
     pace = Pace()
-    flagged = failed = False
     with (
         on_ray(program, options.workers) as runner,
         open_scan(program, pace.arrivals(playlists), runner, out=folder) as running,
     ):
         console.print(f"{len(playlists)} streams are live.")
         with ScanDisplay(console) as display:
-            for event, lines in running:
-                display.receive(event, lines)
-                if isinstance(event.event, Opened):
-                    delay = pace.since(float(event.event.at))
-                    display.print_message(
-                        f"        detected {delay:.1f} s after it was shown in {event.path}"
-                    )
-                for line in lines:
-                    flagged |= isinstance(line, SummaryLine) and "test_card" in line.flagged
-                    failed |= isinstance(line, ErrorLine)
+            flagged, failed = _play(running, display, pace)
         page = running.write_report()
     display.print_tables(open_console(), uncovered(Taxonomy.load(), program.policies.labels))
     print(f"\nClips:  {folder / 'clips'}\nReport: {page}")
@@ -91,6 +81,25 @@ def main() -> int:
     if not options.once and sys.stdout.isatty():
         _serve(folder)
     return 0
+
+
+def _play(running: RunningScan, display: ScanDisplay, pace: Pace) -> tuple[bool, bool]:
+    """Show the scan, and of each incident how long after its picture it was known.
+
+    Returns whether the test card was flagged, and whether a path failed.
+    """
+    flagged = failed = False
+    for event, lines in running:
+        display.receive(event, lines)
+        if isinstance(event.event, Opened):
+            delay = pace.since(float(event.event.at))
+            display.print_message(
+                f"        detected {delay:.1f} s after it was shown in {event.path}"
+            )
+        for line in lines:
+            flagged |= isinstance(line, SummaryLine) and "test_card" in line.flagged
+            failed |= isinstance(line, ErrorLine)
+    return flagged, failed
 
 
 class Pace:

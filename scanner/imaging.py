@@ -6,20 +6,25 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from scanner.media.samples import Rgb
 
 __all__ = [
     "BLUR_CELLS",
     "FONT_PIXELS",
+    "Floats",
     "blur",
     "decode_jpeg",
     "draw_text",
     "encode_jpeg",
+    "interpolate",
     "resize",
+    "smooth",
     "use_one_thread",
 ]
 
+Floats = NDArray[np.float32]
 FONT_PIXELS: Final = 30.0
 """Height in pixels of a line of the font at scale 1."""
 BLUR_CELLS: Final = 14
@@ -54,6 +59,17 @@ def blur(rgb: Rgb) -> Rgb:
     soft = cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)
     smooth = cv2.GaussianBlur(soft, (0, 0), sigmaX=max(height, width) / BLUR_CELLS / 2)
     return np.ascontiguousarray(smooth, dtype=np.uint8)
+
+
+def interpolate(values: Floats, size: tuple[int, int]) -> Floats:
+    """Return a map of values, H x W x C, scaled to ``size`` (width, height) by bilinear
+    interpolation."""
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def smooth(values: Floats, sigma: float) -> Floats:
+    """Return a map of values after a Gaussian filter of this standard deviation in cells."""
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigmaX=sigma), np.float32)
 
 
 def draw_text(

@@ -34,6 +34,7 @@ from clip_model.shipping import write_folds
 from frame_model.card import write_table
 from frame_model.corpus import CorpusRow, assign_folds, read_manifest
 from frame_model.folds import FOLDS
+from numpy.typing import NDArray
 
 VERSION = "0.1.0"
 GATE = 0.2
@@ -160,6 +161,26 @@ def score_variants(
     }
 
 
+def _camera_bursts(
+    held: HeldOutBursts, frame_evidence: Mapping[str, FrameEvidence]
+) -> NDArray[np.bool_]:
+    """Return the mask of bursts whose clip is classified as camera; all without frame evidence."""
+    row = held.views[PLAIN].row
+    if not frame_evidence:
+        return np.ones(len(row), bool)
+    return frame_evidence[PLAIN].camera_rows(len(held.rows))[row]
+
+
+def _gates(
+    held: HeldOutBursts, frame_evidence: Mapping[str, FrameEvidence], prior: float
+) -> dict[float, dict[str, float]]:
+    """Return the table of gates; empty without frame evidence."""
+    if not frame_evidence:
+        return {}
+    kinds = [footage_kind(row) for row in held.rows]
+    return gate_table(held.rows, frame_evidence[PLAIN], kinds, prior)
+
+
 def ship(
     options: argparse.Namespace,
     held: HeldOutBursts,
@@ -168,13 +189,8 @@ def ship(
     model: ClipModel,
 ) -> None:
     """Calibrate, measure, export and write the card."""
-    calibrated, row = calibrate(held), held.views[PLAIN].row
-    camera = (
-        frame_evidence[PLAIN].camera_rows(len(held.rows))[row]
-        if frame_evidence
-        else np.ones(len(row), bool)
-    )
-    advice = fit_policy(held, calibrated, camera)
+    calibrated = calibrate(held)
+    advice = fit_policy(held, calibrated, _camera_bursts(held, frame_evidence))
     lines = measure(held, by_format, calibrated, advice.level, frame_evidence)
     quality = {f"{line.subject}: {line.what}": f"{line.figure}" for line in lines if line.headline}
     surpassed = {name: line.figure.low > 0 for name, line in gains(held, frame_evidence).items()}
@@ -190,21 +206,11 @@ def ship(
     )
     worst = write_model(options.out, facts, model)
     difference = compare(model, options.out / FILE, check_bursts(options.data, held.rows))
-    gates = (
-        gate_table(
-            held.rows,
-            frame_evidence[PLAIN],
-            [footage_kind(row) for row in held.rows],
-            calibrated.prior,
-        )
-        if frame_evidence
-        else {}
-    )
     write_card(
         options.out,
         facts,
         lines,
-        gates,
+        _gates(held, frame_evidence, calibrated.prior),
         difference=difference,
         cost=measure_cost(options.out / FILE),
         ridges=held.ridges,

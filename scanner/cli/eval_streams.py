@@ -23,7 +23,7 @@ from scanner.evaluate.page import PageSection
 from scanner.evaluate.rows import LabelledRow
 from scanner.evaluate.streams.fit import FalseIncidentLimits
 from scanner.evaluate.streams.outcome import EventSubset, OutcomeSummary
-from scanner.evaluate.streams.pieces import build_pool
+from scanner.evaluate.streams.pieces import FootagePool, build_pool
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.recordings import Recording, read_recordings
 from scanner.evaluate.streams.result import (
@@ -33,6 +33,7 @@ from scanner.evaluate.streams.result import (
 )
 from scanner.evaluate.streams.sections import build_sections
 from scanner.report.lines import Line, read_lines
+from scanner.risk.policy import Policies
 from scanner.settings.sections import Settings
 
 __all__ = ["read_scores", "streams_command"]
@@ -86,19 +87,7 @@ def streams_command(
     pool = build_pool(
         (one for one in read if isinstance(one, Recording)), settings.sampling.max_gap
     )
-    if not pool.safe or not pool.event_clips:
-        raise SetupError(
-            "--streams needs both events and footage that shows none of them;"
-            " the manifest has only one of the two"
-        )
-    with open_console(stderr=True).status("assembling streams") as status:
-        result = evaluate_streams(
-            pool,
-            program.policies,
-            FalseIncidentLimits(),
-            seed=seed,
-            on_progress=lambda text: status.update(sanitize(text)),
-        )
+    result = _evaluate(pool, program.policies, seed)
     if page is not None:
         page(build_sections(result))
     document = {
@@ -112,6 +101,22 @@ def streams_command(
     else:
         _print_result(result)
     return Status.FAILED if failed else Status.NOTHING
+
+
+def _evaluate(pool: FootagePool, policies: Policies, seed: int) -> StreamsResult:
+    if not pool.safe or not pool.event_clips:
+        raise SetupError(
+            "--streams needs both events and footage that shows none of them;"
+            " the manifest has only one of the two"
+        )
+    with open_console(stderr=True).status("assembling streams") as status:
+        return evaluate_streams(
+            pool,
+            policies,
+            FalseIncidentLimits(),
+            seed=seed,
+            on_progress=lambda text: status.update(sanitize(text)),
+        )
 
 
 def _to_json(value: Any) -> Any:

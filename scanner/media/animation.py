@@ -128,13 +128,7 @@ def decode_animation(
         LimitError: over one of the limits.
         NoVideoError: it has no frame.
     """
-    frames = [
-        _parse_frame(body)
-        for kind, body in iterate_chunks(data[12:])
-        if kind == b"ANMF" and len(body) > _HEADER
-    ]
-    if not frames:
-        raise NoVideoError(f"{name}: an animation without a frame")
+    frames = _parse_frames(data, name)
     starts = [0, *accumulate(frame.ticks for frame in frames)]
     check_duration(starts[-1] * _TICK, request.limits, name)
     canvas, scaler, picker = (
@@ -147,29 +141,16 @@ def decode_animation(
     )
     for index, (first, after) in enumerate(_split(starts, request.window)):
         window = _window(name, request.limits.max_frames, index, starts[first : after + 1])
-        picker.restart()
-        picks = picker.pick(starts[first:after], starts[first:after], starts[after], keyed=True)
-        if (
-            request.second_sample
-            and after == len(frames)
-            and picks == (0,)
-            and request.sampling.strategy != "keyframes"
-        ):
-            picks = (0, starts[after - 1])
+        picks = _pick(picker, starts, first, after, request)
         for number in range(first, after):
-            intact = canvas.draw(frames[number])
-            if index < request.first_window or starts[number] not in picks:
+            intact, start = canvas.draw(frames[number]), starts[number]
+            if index < request.first_window or start not in picks:
                 continue
             if not intact:
-                window.add_missing((starts[number],))
-            else:
-                images = scaler.images(canvas.frame(), size, UPRIGHT)
-                window.add_sample(
-                    starts[number],
-                    images,
-                    pts=starts[number],
-                    keyframe=number == 0,
-                )
+                window.add_missing((start,))
+                continue
+            images = scaler.images(canvas.frame(), size, UPRIGHT)
+            window.add_sample(start, images, pts=start, keyframe=number == 0)
         if index >= request.first_window:
             yield window.finish(info, last=after == len(frames))
 
@@ -205,6 +186,30 @@ def _parse_frame(body: bytes) -> _AnimationFrame:
         flags=body[15],
         chunks=body[_HEADER:],
     )
+
+
+def _parse_frames(data: bytes, name: str) -> list[_AnimationFrame]:
+    frames = [
+        _parse_frame(body)
+        for kind, body in iterate_chunks(data[12:])
+        if kind == b"ANMF" and len(body) > _HEADER
+    ]
+    if not frames:
+        raise NoVideoError(f"{name}: an animation without a frame")
+    return frames
+
+
+def _pick(
+    picker: Picker, starts: Sequence[int], first: int, after: int, request: DecodeRequest
+) -> tuple[int, ...]:
+    """Return the starts of the frames that are sampled of a window; an animation with one sample
+    has a second one at its end, if the request asks for it."""
+    picker.restart()
+    picks = picker.pick(starts[first:after], starts[first:after], starts[after], keyed=True)
+    has_one = after == len(starts) - 1 and picks == (0,)
+    if has_one and request.second_sample and request.sampling.strategy != "keyframes":
+        return (0, starts[after - 1])
+    return picks
 
 
 def _split(starts: list[int], window: Fraction | None) -> Iterator[tuple[int, int]]:

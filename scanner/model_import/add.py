@@ -16,6 +16,7 @@ from scanner.model_import.folder import manifest_text, staging_folder, write_fil
 from scanner.model_import.preflight import Preflight, check_file, check_outputs, count_operators
 from scanner.model_import.source import read_source
 from scanner.scoring.golden import COUNT_WITH_TEXT, GoldenScores, record_golden, write_golden
+from scanner.scoring.graph_facts import GraphFacts
 from scanner.scoring.graph_run import GraphRun, run_graph
 from scanner.scoring.manifest import FILENAME, LabelFacts, Manifest, Name, read_manifest
 from scanner.scoring.onnx import load_onnx
@@ -86,24 +87,26 @@ def add_model(
         data = read_source(source, sha256=sha256, inside=inside)
         facts = check_file(data, name)
         tried = _try_graph(sandboxed, data, classifier, name, provider)
-        wrapped, run = tried.wrapped, tried.run
-        checksum = hashlib.sha256(data).hexdigest()
-        manifest = _make_manifest(name, classifier, wrapped, checksum)
-        golden = _write_folder(folder, manifest, wrapped.model, provider)
-    preflight = Preflight(
-        sha256=checksum,
+        preflight = _preflight(data, facts, tried, provider)
+        manifest = _make_manifest(name, classifier, tried.wrapped, preflight.sha256)
+        golden = _write_folder(folder, manifest, tried.wrapped.model, provider)
+    return AddedModel(folder=into / name, manifest=manifest, preflight=preflight, golden=golden)
+
+
+def _preflight(data: bytes, facts: GraphFacts, tried: _TriedGraph, provider: Provider) -> Preflight:
+    return Preflight(
+        sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         opsets=facts.opsets,
         operators=count_operators(facts),
-        input=str(wrapped.original.input),
-        output=str(wrapped.original.output),
+        input=str(tried.wrapped.original.input),
+        output=str(tried.wrapped.original.output),
         provider=provider,
-        nodes=run.nodes,
-        copies=run.copies,
+        nodes=tried.run.nodes,
+        copies=tried.run.copies,
         restrictions=tried.restrictions,
-        batches=wrapped.batches,
+        batches=tried.wrapped.batches,
     )
-    return AddedModel(folder=into / name, manifest=manifest, preflight=preflight, golden=golden)
 
 
 def _try_graph(

@@ -11,16 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from scanner.imaging import Floats, interpolate, smooth
 from scanner.media.samples import Rgb
 
 __all__ = ["FRAME_RATE", "NightScene", "draw_night"]
 
-Floats = NDArray[np.float32]
 MAP_SCALE: Final = 4
 """Pixels of the picture for each pixel of the map of lights."""
 FRAME_RATE: Final = 25.0
@@ -101,11 +99,11 @@ def draw_night(rgb: Rgb, scene: NightScene, seconds: float) -> Rgb:
     curves = _tone_curves(scene)
     dark = np.stack([curves[channel][rgb[..., channel]] for channel in range(3)], axis=2)
     lights = _light_map(scene, seconds, height, width)
-    glow = cv2.resize(lights, (width, height), interpolation=cv2.INTER_LINEAR)
+    glow = interpolate(lights, (width, height))
     lit = dark * (1 - scene.fog) + glow * (1 + rgb / np.float32(510))
     if scene.fog:
-        haze = 0.12 + 0.6 * cv2.GaussianBlur(lights, (0, 0), sigmaX=lights.shape[1] / 24)
-        lit += scene.fog * cv2.resize(haze, (width, height), interpolation=cv2.INTER_LINEAR)
+        haze = 0.12 + 0.6 * smooth(lights, lights.shape[1] / 24)
+        lit += scene.fog * interpolate(haze, (width, height))
     if scene.colourless:
         lit = np.repeat(lit.mean(axis=2, keepdims=True), 3, axis=2)
     return np.asarray(np.clip(lit, 0, 1) * 255.0, np.uint8)

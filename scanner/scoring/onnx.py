@@ -183,7 +183,6 @@ def open_session(
     Raises:
         SetupError: the runtime refuses the model, or the session runs on another provider.
     """
-    wanted = _WANTED[provider]
     if not is_compiled_in(provider):
         raise SetupError(
             f"model {name}: provider is {provider}, which this onnxruntime does not contain"
@@ -192,9 +191,21 @@ def open_session(
     onnxruntime.set_default_logger_severity(FATAL)
     if provider != "cpu":
         _load_gpu_libraries()
+    session = _create_session(model, _options(threads, profile), provider, name)
+    found = session.get_providers()[0]
+    if found != _WANTED[provider][0]:
+        raise SetupError(
+            f"model {name}: session runs on {found}, wanted {provider}{_REMEDIES[provider]}"
+        )
+    return session
+
+
+def _create_session(
+    model: bytes, options: onnxruntime.SessionOptions, provider: Provider, name: str
+) -> onnxruntime.InferenceSession:
     try:
-        session = onnxruntime.InferenceSession(
-            model, _options(threads, profile), providers=list(wanted), enable_fallback=0
+        return onnxruntime.InferenceSession(
+            model, options, providers=list(_WANTED[provider]), enable_fallback=0
         )
     # A dozen classes of its own, RuntimeError and ValueError have no narrower common base.
     except Exception as error:
@@ -202,12 +213,6 @@ def open_session(
             f"model {name}: onnxruntime refuses it on {provider}: {_first_line(error)}"
             f"{_REMEDIES[provider]}"
         ) from error
-    found = session.get_providers()[0]
-    if found != wanted[0]:
-        raise SetupError(
-            f"model {name}: session runs on {found}, wanted {provider}{_REMEDIES[provider]}"
-        )
-    return session
 
 
 def run_session(

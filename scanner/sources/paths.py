@@ -9,7 +9,7 @@ from typing import Final
 
 from scanner.errors import InputError, NoVideoError, ScannerError, SetupError
 from scanner.sources.cancellation import Cancellation
-from scanner.sources.hls import follow_playlist
+from scanner.sources.hls import PlaylistSegment, follow_playlist
 from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.merge import FollowedSource, MergedArrivals
@@ -149,6 +149,28 @@ class _LocalSources:
         return SegmentArrived(path=name, segment=segment, name=name, windowed=True, last=True)
 
 
+def _arrival_of(
+    piece: PlaylistSegment, name: str, stream_id: StreamId
+) -> SegmentArrived | SegmentLost:
+    key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
+    if piece.source is None:
+        return SegmentLost(
+            path=name,
+            key=key,
+            error=piece.problem,
+            duration=piece.duration or None,
+            discontinuity=piece.discontinuity,
+        )
+    segment = Segment(
+        key=key,
+        source=piece.source,
+        init=piece.init,
+        discontinuity=piece.discontinuity,
+        duration=piece.duration or None,
+    )
+    return SegmentArrived(path=name, segment=segment, name=piece.name)
+
+
 def _is_folder(name: str) -> bool:
     """Return whether a name is that of a folder.
 
@@ -180,26 +202,9 @@ def _read_playlist(
             if is_empty:
                 yield StreamStarted(path=name, stream_id=stream_id, first_sequence=piece.sequence)
             is_empty = False
-            key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
-            if piece.source is None:
-                yield SegmentLost(
-                    path=name,
-                    key=key,
-                    error=piece.problem,
-                    duration=piece.duration or None,
-                    discontinuity=piece.discontinuity,
-                )
-                continue
-            if read is not None:
+            if read is not None and piece.source is not None:
                 read.add(piece)
-            segment = Segment(
-                key=key,
-                source=piece.source,
-                init=piece.init,
-                discontinuity=piece.discontinuity,
-                duration=piece.duration or None,
-            )
-            yield SegmentArrived(path=name, segment=segment, name=piece.name)
+            yield _arrival_of(piece, name, stream_id)
     except ScannerError as error:
         yield SourceFailed(path=name, error=error)
     else:

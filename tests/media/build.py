@@ -10,6 +10,8 @@ from typing import ParamSpec
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 __all__ = ["encode", "picture", "remux"]
@@ -74,21 +76,35 @@ def encode(
         if stream is not None:
             stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
             stream.codec_context.gop_size = gop
-            stream.codec_context.thread_count = 1
-            if aspect is not None:
-                stream.codec_context.sample_aspect_ratio = aspect
-            if rotation is not None:
-                stream.set_display_rotation(rotation)
-        for number, time in enumerate(times):
-            value = values[number] if values is not None else 16 + number * 7 % 224
-            frame = av.VideoFrame.from_ndarray(picture(value, size), format="rgb24")
-            frame.pts, frame.time_base = time, 1 / Fraction(rate)
-            out.mux(stream.encode(frame))
-        if stream is not None:
-            out.mux(stream.encode(None))
+            _set_display(stream, aspect, rotation)
+            _encode_flat(out, stream, times, values, size, rate)
         if silence is not None:
             _fill(out, silence)
     return sink.getvalue()
+
+
+def _set_display(stream: VideoStream, aspect: Fraction | None, rotation: int | None) -> None:
+    stream.codec_context.thread_count = 1
+    if aspect is not None:
+        stream.codec_context.sample_aspect_ratio = aspect
+    if rotation is not None:
+        stream.set_display_rotation(rotation)
+
+
+def _encode_flat(
+    out: OutputContainer,
+    stream: VideoStream,
+    times: Sequence[int],
+    values: Sequence[int] | None,
+    size: tuple[int, int],
+    rate: Fraction | int,
+) -> None:
+    for number, time in enumerate(times):
+        value = values[number] if values is not None else 16 + number * 7 % 224
+        frame = av.VideoFrame.from_ndarray(picture(value, size), format="rgb24")
+        frame.pts, frame.time_base = time, 1 / Fraction(rate)
+        out.mux(stream.encode(frame))
+    out.mux(stream.encode(None))
 
 
 def _fill(out: av.container.OutputContainer, stream: av.AudioStream) -> None:

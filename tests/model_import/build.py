@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
 from scanner.model_import.classifier import ClassifierSpec
 
@@ -32,30 +32,12 @@ def network(
 
     ``inner`` is the batch size that it really supports, ``tail`` the output shape of one picture.
     """
-    axes = [2, 3] if layout == "nchw" else [1, 2]
     half = np.float16 if dtype == TensorProto.FLOAT16 else np.float32
-    nodes = [
-        *(
-            [helper.make_node("Cast", ["pixels"], ["cast"], to=TensorProto.FLOAT)]
-            if dtype == TensorProto.UINT8
-            else []
-        ),
-        helper.make_node(
-            "ReduceMean",
-            ["cast" if dtype == TensorProto.UINT8 else "pixels"],
-            ["means"],
-            axes=axes,
-            keepdims=0,
-        ),
-        helper.make_node("Reshape", ["means", "channels"], ["rows"]),
-        helper.make_node("MatMul", ["rows", "weights"], ["flat"]),
-        *(helper.make_node("Reshape", ["flat", "tail"], [name]) for name in outputs),
-    ]
     shape = [batch, 3, side, side] if layout == "nchw" else [batch, side, side, 3]
     result = TensorProto.FLOAT if dtype == TensorProto.UINT8 else dtype
     declared = [batch, columns] if len(tail) == 1 else [batch, *tail]
     body = helper.make_graph(
-        nodes,
+        _nodes([2, 3] if layout == "nchw" else [1, 2], dtype, outputs),
         "stranger",
         [helper.make_tensor_value_info("pixels", dtype, shape)],
         [helper.make_tensor_value_info(name, result, declared) for name in outputs],
@@ -68,6 +50,20 @@ def network(
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     checker.check_model(model)
     return model
+
+
+def _nodes(axes: list[int], dtype: int, outputs: tuple[str, ...]) -> list[NodeProto]:
+    """Return the nodes of the network: the mean of each channel, then one matrix."""
+    is_cast = dtype == TensorProto.UINT8
+    cast = helper.make_node("Cast", ["pixels"], ["cast"], to=TensorProto.FLOAT)
+    pixels = "cast" if is_cast else "pixels"
+    return [
+        *([cast] if is_cast else []),
+        helper.make_node("ReduceMean", [pixels], ["means"], axes=axes, keepdims=0),
+        helper.make_node("Reshape", ["means", "channels"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "weights"], ["flat"]),
+        *(helper.make_node("Reshape", ["flat", "tail"], [name]) for name in outputs),
+    ]
 
 
 def mapper(side: int | str = "s") -> ModelProto:

@@ -137,20 +137,18 @@ def make_report() -> ScanReport:
         uncovered=(
             UncoveredCategory(category="self_harm", labels=("cutting", "noose"), whole=True),
         ),
-        paths=(
-            SEEN,
-            PathReport(
-                path=HOSTILE,
-                errors=(Failure(kind="unsupported", message=f"{HOSTILE}: begins with b'<html>'"),),
-            ),
-            PathReport(
-                path="dark.mkv", summary=_summary(duration=Fraction(60), frames=9, coverage=0.3)
-            ),
-            PathReport(
-                path="photo.jpg",
-                summary=_summary(frames=1, coverage=1.0, peak_score={FIRE: 0.01}),
-            ),
-        ),
+        paths=(SEEN, *_other_paths()),
+    )
+
+
+def _other_paths() -> tuple[PathReport, ...]:
+    failure = Failure(kind="unsupported", message=f"{HOSTILE}: begins with b'<html>'")
+    dark = _summary(duration=Fraction(60), frames=9, coverage=0.3)
+    still = _summary(frames=1, coverage=1.0, peak_score={FIRE: 0.01})
+    return (
+        PathReport(path=HOSTILE, errors=(failure,)),
+        PathReport(path="dark.mkv", summary=dark),
+        PathReport(path="photo.jpg", summary=still),
     )
 
 

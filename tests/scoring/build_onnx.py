@@ -71,16 +71,11 @@ def graph(
     outputs: Sequence[tuple[str, int | str]] = (("logits", 2), ("medium", 3)),
 ) -> ModelProto:
     """Build a graph: the mean of each channel over 255, then one matrix for each output."""
+    axes = [1, 2] if layout == "NHWC" else [2, 3]
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["floats", "white"], ["unit"]),
-        helper.make_node(
-            "ReduceMean",
-            ["unit"],
-            ["means"],
-            axes=[1, 2] if layout == "NHWC" else [2, 3],
-            keepdims=0,
-        ),
+        helper.make_node("ReduceMean", ["unit"], ["means"], axes=axes, keepdims=0),
         helper.make_node("MatMul", ["means", "pick_two"], ["logits"]),
         helper.make_node("MatMul", ["means", "pick_all"], ["medium"]),
         *extra,

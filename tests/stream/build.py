@@ -71,36 +71,39 @@ def segment(
     lasts one second.
     """
     start = sequence * seconds * 90_000 if first_pts is None else first_pts
-    frames = tuple(
-        ScoredFrame(
-            at=Fraction(at).limit_denominator(90_000),
-            pts=start + round(at * 90_000),
-            keyframe=True,
-            scores=(Scores(model=MODEL, values={FIRE: value}, medium=medium or {}),),
-        )
-        for at, value in fire.items()
-    )
+    frames = tuple(_frame(start, at, value, medium or {}) for at, value in fire.items())
     if bursts:
         frames = merge_bursts(
             frames, [_burst(start, Fraction(at), value) for at, value in bursts.items()]
         )
-    times = SegmentTimes(
-        first_pts=start,
-        last_pts=start + seconds * 90_000 - 3_000,
-        duration=Fraction(seconds),
-        time_base=TICK,
-        wrap_bits=33,
-    )
     info = MediaInfo(container="mpegts", codec="h264", width=640, height=360, still=still)
-    key = SegmentKey(stream_id=stream, sequence=sequence)
     return ScoredSegment(
-        key=key,
-        times=times,
+        key=SegmentKey(stream_id=stream, sequence=sequence),
+        times=_times(start, seconds),
         frames=frames,
         unseen=(),
         info=info,
         discontinuity=discontinuity,
         whole_file=whole_file,
+    )
+
+
+def _frame(start: int, at: float, value: float, medium: Mapping[Medium, float]) -> ScoredFrame:
+    return ScoredFrame(
+        at=Fraction(at).limit_denominator(90_000),
+        pts=start + round(at * 90_000),
+        keyframe=True,
+        scores=(Scores(model=MODEL, values={FIRE: value}, medium=medium),),
+    )
+
+
+def _times(start: int, seconds: int) -> SegmentTimes:
+    return SegmentTimes(
+        first_pts=start,
+        last_pts=start + seconds * 90_000 - 3_000,
+        duration=Fraction(seconds),
+        time_base=TICK,
+        wrap_bits=33,
     )
 
 

@@ -41,6 +41,8 @@ from scanner.stream.state import StreamState
 from scanner.types import Medium, Segment, SegmentKey, StreamId
 from tests.stream.build import FIRE, POLICIES, STREAM, failed, segment
 
+KINDS = ["scored"] * 6 + ["picture", "failed", "lost", "missing", "late", "signal", "stall"]
+"""Kinds of input of a drawn stream, the common one more often."""
 SCORES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=4)
 
 
@@ -50,7 +52,6 @@ def stream_inputs(draw: st.DrawFn) -> list[StreamInput]:
     inputs: list[StreamInput] = []
     for sequence in range(draw(st.integers(1, 10))):
         key = SegmentKey(stream_id=STREAM, sequence=sequence)
-        kinds = ["scored"] * 6 + ["picture", "failed", "lost", "missing", "late", "signal", "stall"]
         scored = segment(
             sequence,
             dict(enumerate(draw(SCORES))),
@@ -63,7 +64,7 @@ def stream_inputs(draw: st.DrawFn) -> list[StreamInput]:
             "discontinuity": draw(st.booleans()),
         }
         scored = replace(scored, declared=declared["duration"])
-        match draw(st.sampled_from(kinds)):
+        match draw(st.sampled_from(KINDS)):
             case "scored":
                 inputs.append(scored)
             case "picture":

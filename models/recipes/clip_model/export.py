@@ -126,7 +126,8 @@ def measure_cost(path: Path) -> float:
 
 def manifest_text(facts: ClipModelFacts, digest: str) -> str:
     """Return the text of ``model.toml``."""
-    text = f"""\
+    quality = "".join(f'"{name}" = "{value}"\n' for name, value in facts.quality.items())
+    return f"""\
 name = "{facts.name}"
 version = "{facts.version}"
 file = "{FILE}"
@@ -154,6 +155,13 @@ kind = "label"
 labels = ["fight"]
 activation = "sigmoid"
 
+{_label_text(facts)}
+[quality]
+{quality}"""
+
+
+def _label_text(facts: ClipModelFacts) -> str:
+    return f"""\
 [labels.fight]
 training_prior = {facts.calibrated.prior:.5f}
 calibration = {{ a = {facts.calibrated.a:.5f}, b = {facts.calibrated.b:.5f} }}
@@ -164,8 +172,3 @@ still = {facts.advice.still:.3f}
 when = ["camera", "mixed"]
 shadow = {str(facts.shadow).lower()}
 """
-    return (
-        text
-        + "\n[quality]\n"
-        + "".join(f'"{name}" = "{value}"\n' for name, value in facts.quality.items())
-    )

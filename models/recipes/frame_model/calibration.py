@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -174,6 +175,16 @@ def harmless(held: HeldOutViews, label: str) -> dict[str, NDArray[np.bool_]]:
     }
 
 
+def _lasting_logits(
+    held: HeldOutViews, ordinary: NDArray[np.bool_], logits: NDArray[Any]
+) -> NDArray[Any]:
+    """Return the highest logit of each clip of ordinary CCTV that lasts."""
+    clips = [
+        logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])
+    ]
+    return np.array([np.sort(clip)[-min(LASTING_FRAMES, len(clip))] for clip in clips])
+
+
 def fit_policy(
     held: HeldOutViews, label: str, calibrated: LabelCalibration, camera: NDArray[np.bool_]
 ) -> FittedPolicy:
@@ -198,12 +209,7 @@ def fit_policy(
             0.999,
         )
     )
-    clips = [
-        logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])
-    ]
-    lasting = calibrated.evidence(
-        np.array([np.sort(clip)[-min(LASTING_FRAMES, len(clip))] for clip in clips])
-    )
+    lasting = calibrated.evidence(_lasting_logits(held, ordinary, logits))
     live = calibrated.evidence(np.array(threshold_above(pictures, LIVE_FALSE_POSITIVES)))
     level = max(
         LEAST_LEVEL,

@@ -121,8 +121,6 @@ def write_manifest(folder: Path, file: str, half: str, facts: FrameModelFacts) -
     digest, half_digest = (
         hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (file, half)
     )
-    labels = ", ".join(f'"{label}"' for label in LABELS)
-    media = ", ".join(f'"{medium}"' for medium in MEDIA)
     text = f"""\
 name = "{facts.name}"
 version = "{facts.version}"
@@ -140,6 +138,19 @@ width = {SIDE}
 height = {SIDE}
 fit = "squash"
 
+{_outputs(facts.temperature)}"""
+    for label in LABELS:
+        text += _label(label, facts.calibrated[label], facts.advice[label])
+    text += "\n[quality]\n" + "".join(
+        f'"{name}" = "{value}"\n' for name, value in facts.quality.items()
+    )
+    (folder / "model.toml").write_text(text, "utf-8")
+
+
+def _outputs(temperature: float) -> str:
+    labels = ", ".join(f'"{label}"' for label in LABELS)
+    media = ", ".join(f'"{medium}"' for medium in MEDIA)
+    return f"""\
 [[outputs]]
 name = "{OUTPUTS[0]}"
 kind = "label"
@@ -151,18 +162,12 @@ name = "{OUTPUTS[1]}"
 kind = "medium"
 labels = [{media}]
 activation = "softmax"
-temperature = {facts.temperature:.4f}
+temperature = {temperature:.4f}
 
 [[outputs]]
 name = "{OUTPUTS[2]}"
 kind = "embedding"
 """
-    for label in LABELS:
-        text += _label(label, facts.calibrated[label], facts.advice[label])
-    text += "\n[quality]\n" + "".join(
-        f'"{name}" = "{value}"\n' for name, value in facts.quality.items()
-    )
-    (folder / "model.toml").write_text(text, "utf-8")
 
 
 def _label(label: str, calibrated: LabelCalibration, advice: FittedPolicy) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from scanner.media.samples import Rgb
 
@@ -216,14 +218,10 @@ def corridor(rng: Generator) -> Rgb:
     return strokes.status(picture, rng)
 
 
-def landscape(rng: Generator) -> Rgb:
-    """Low polygons under a sky, with fog; perhaps a road."""
-    picture = strokes.gradient(rng, 60, 256)
-    horizon = int(HEIGHT * rng.uniform(0.3, 0.6))
-    base, fog = (
-        np.array(strokes.colour_of(rng, 20, 200)),
-        np.array(strokes.colour_of(rng, 100, 240)),
-    )
+def _terrain(
+    picture: Rgb, rng: Generator, horizon: int, base: NDArray[Any], fog: NDArray[Any]
+) -> None:
+    """Triangles below the horizon, which fade into the fog with their distance."""
     rows = (
         np.unique(np.geomspace(1, HEIGHT - horizon + 60, int(rng.integers(6, 16))).astype(int))
         + horizon
@@ -245,6 +243,17 @@ def landscape(rng: Generator) -> Rgb:
                     .tolist()
                 )
                 cv2.fillConvexPoly(picture, np.array(triangle, np.int32), shade)
+
+
+def landscape(rng: Generator) -> Rgb:
+    """Low polygons under a sky, with fog; perhaps a road."""
+    picture = strokes.gradient(rng, 60, 256)
+    horizon = int(HEIGHT * rng.uniform(0.3, 0.6))
+    base, fog = (
+        np.array(strokes.colour_of(rng, 20, 200)),
+        np.array(strokes.colour_of(rng, 100, 240)),
+    )
+    _terrain(picture, rng, horizon, base, fog)
     if rng.random() < 0.5:
         road = [
             (WIDTH * 0.5, horizon),
@@ -265,6 +274,17 @@ def landscape(rng: Generator) -> Rgb:
     return strokes.status(picture, rng)
 
 
+def _tree(picture: Rgb, left: int, bottom: int, size: int, colour: Colour) -> None:
+    """A trunk and a triangle."""
+    strokes.box(picture, left - size // 10, bottom - size // 3, size // 5, size // 3, (90, 60, 30))
+    crown = [
+        (left, bottom - size),
+        (left + size // 3, bottom - size // 4),
+        (left - size // 3, bottom - size // 4),
+    ]
+    cv2.fillConvexPoly(picture, np.array(crown), colour)
+
+
 def _block(
     picture: Rgb, rng: Generator, left: int, bottom: int, size: int, colour: Colour | None = None
 ) -> None:
@@ -273,34 +293,16 @@ def _block(
     shades = [np.clip(base * light, 0, 255).astype(int).tolist() for light in (1.1, 0.8, 0.55)]
     top = bottom - size
     if rng.random() < 0.4:
-        strokes.box(
-            picture, left - size // 10, bottom - size // 3, size // 5, size // 3, (90, 60, 30)
-        )
-        cv2.fillConvexPoly(
-            picture,
-            np.array(
-                [
-                    (left, top),
-                    (left + size // 3, bottom - size // 4),
-                    (left - size // 3, bottom - size // 4),
-                ]
-            ),
-            shades[0],
-        )
+        _tree(picture, left, bottom, size, shades[0])
         return
     side, lift = size // 2, size // 4
-    cv2.fillConvexPoly(
-        picture,
-        np.array(
-            [
-                (left, top),
-                (left + side, top + lift),
-                (left, top + 2 * lift),
-                (left - side, top + lift),
-            ]
-        ),
-        shades[0],
-    )
+    lid = [
+        (left, top),
+        (left + side, top + lift),
+        (left, top + 2 * lift),
+        (left - side, top + lift),
+    ]
+    cv2.fillConvexPoly(picture, np.array(lid), shades[0])
     for sign, shade in ((-1, shades[1]), (1, shades[2])):
         face = [
             (left, top + 2 * lift),
