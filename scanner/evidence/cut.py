@@ -45,24 +45,19 @@ def cut(
     part = file.with_suffix(".part")
     try:
         with part.open("w+b") as output:
-            answer = sandbox.call(
-                "cut",
-                [one.source for one in shown],
-                request,
-                output=output,
-                name=name,
-                stream=stream_id,
-            )
+            media = [one.source for one in shown]
+            answer = sandbox.call("cut", media, request, output=output, name=name, stream=stream_id)
         info = _check_info(answer)
         part.rename(file)
     finally:
         part.unlink(missing_ok=True)
+    poster = _poster(due, shown, sandbox=sandbox, folder=folder, stream_id=stream_id, name=name)
     return Clip(
         file=f"clips/{file.name}",
         span=info.span,
         transcoded=info.method == "transcoded",
         truncated=info.truncated,
-        poster=_poster(due, shown, sandbox=sandbox, folder=folder, stream_id=stream_id, name=name),
+        poster=poster,
     )
 
 
