@@ -46,12 +46,17 @@ def cut(
     try:
         with part.open("w+b") as output:
             media = [one.source for one in shown]
-            answer = sandbox.call("cut", media, request, output=output, name=name, stream=stream_id)
-        info = _check_info(answer)
+            info = _check_info(
+                sandbox.call("cut", media, request, output=output, name=name, stream=stream_id)
+            )
         part.rename(file)
     finally:
         part.unlink(missing_ok=True)
     poster = _poster(due, shown, sandbox=sandbox, folder=folder, stream_id=stream_id, name=name)
+    return _clip(file, info, poster)
+
+
+def _clip(file: Path, info: ClipInfo, poster: str | None) -> Clip:
     return Clip(
         file=f"clips/{file.name}",
         span=info.span,
