@@ -81,7 +81,7 @@ def _count_bursts(sandbox: Sandbox, path: Path, between: Literal["exact", "fast"
     windows = sandbox.decode(
         path, _request(between, BURST.frame, BURST), name=path.name, stream="clip"
     )
-    return sum(len(windows.bursts()) for _ in windows)
+    return sum(len(windows.bursts().samples) for _ in windows)
 
 
 def _request(between: Literal["exact", "fast"], *specs: FrameSpec) -> DecodeRequest:

@@ -132,7 +132,9 @@ def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeReque
 
 
 @contextmanager
-def open_score_job(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[ScoreJob]:
+def open_score_job(
+    settings: Settings, policies: Policies, scorers: Sequence[Scorer]
+) -> Iterator[ScoreJob]:
     """Open a sandbox and yield the function that decodes and scores a job in it."""
     with Sandbox(settings.sandbox) as sandbox:
         worker = SegmentWorker(
@@ -141,6 +143,7 @@ def open_score_job(settings: Settings, scorers: Sequence[Scorer]) -> Iterator[Sc
             decode_request(settings, scorers),
             settings.reuse,
             burst_selection(settings),
+            frozenset(label for label, policy in policies.labels.items() if not policy.shadow),
         )
         yield worker.score
 
@@ -164,7 +167,7 @@ def worker_parts(program: Program) -> WorkerParts:
     """Return the parts of this program's workers."""
     return WorkerParts(
         load_scorers=partial(load_configured_scorers, program.settings),
-        open_score_job=partial(open_score_job, program.settings),
+        open_score_job=partial(open_score_job, program.settings, program.policies),
         policies=program.policies,
     )
 
@@ -173,7 +176,7 @@ def worker_parts(program: Program) -> WorkerParts:
 def local_runner(program: Program) -> Iterator[Runner]:
     """Open a runner that scores in this process; one child process decodes."""
     scorers = load_configured_scorers(program.settings)
-    with open_score_job(program.settings, scorers) as score:
+    with open_score_job(program.settings, program.policies, scorers) as score:
         yield LocalRunner(StreamWorker(score, program.policies))
 
 

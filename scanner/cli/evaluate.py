@@ -38,6 +38,7 @@ from scanner.evaluate.rows import LabelledRow, read_manifests, sample_rows
 from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import PERTURBATIONS, Perturbation, find_perturbation
 from scanner.report.lines import Line
+from scanner.scoring.options import MAX_BUDGET
 from scanner.settings.sections import Settings, read_settings
 
 __all__ = ["eval_command"]
@@ -220,12 +221,15 @@ def _read_scored(
 
 
 def _with_bursts(settings: Settings, base_rate: float | None, *, live: bool) -> Settings:
-    """Sample bursts of every segment, unless an option, a file or the environment sets their rate,
-    or the evaluation is to be as live."""
-    if base_rate is None and (live or "bursts" in settings.model_fields_set):
+    """Sample bursts of every segment, or of those that a scan would choose if the evaluation is to
+    be as live, whatever they take; unless an option, a file or the environment says otherwise."""
+    if base_rate is None and "bursts" in settings.model_fields_set:
         return settings
-    rate = ALL_SEGMENTS if base_rate is None else base_rate
-    return settings.model_copy(update={"bursts": replace(settings.bursts, base_rate=rate)})
+    rate = base_rate
+    if rate is None:
+        rate = settings.bursts.base_rate if live else ALL_SEGMENTS
+    bursts = replace(settings.bursts, base_rate=rate, budget=MAX_BUDGET, live_budget=MAX_BUDGET)
+    return settings.model_copy(update={"bursts": bursts})
 
 
 def _perturbations(

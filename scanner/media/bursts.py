@@ -4,6 +4,7 @@ A burst is planned, waits for its frames, and is then made or left out:
 
     planned     each instant is given the last frame that has begun by then and can be decoded; a
                 burst with a frame that is more than ``MAX_STALE_STEPS`` too old is not planned
+    selected    it is among those that the request allows; the others are left out
     waiting     frames come out of the decoder and are kept until no waiting burst needs them
     complete    all its frames are there: it is made
     overdue     its GOPs are decoded and frames are missing: each is replaced by the one before, or
@@ -30,11 +31,11 @@ from scanner.media.decoder import PacketDecoder
 from scanner.media.open import OpenMedia, check_pixels
 from scanner.media.orientation import Turn
 from scanner.media.packet_buffer import BufferedGop, PacketBuffer, group_dependent_gops
-from scanner.media.request import DecodeRequest
+from scanner.media.request import BurstRequest, DecodeRequest
 from scanner.media.samples import Rgb, Sample
 from scanner.media.scale import Scaler, displayed_size
 from scanner.media.window import Window
-from scanner.types import BURST_INTERVAL, Burst, FrameSpec
+from scanner.types import BURST_INTERVAL, KEYFRAME_WEIGHT, Burst, FrameSpec
 
 __all__ = ["BurstDecoder", "plan_burst_instants"]
 
@@ -96,6 +97,10 @@ class _PlannedBurst:
     """Starts of the frames that its instants show, in ticks; they never fall, and one may come
     several times."""
 
+    def distance(self, at: Fraction) -> Fraction:
+        """Return the seconds between an instant and the nearest one of the burst."""
+        return max(self.start - at, at - self.start - self.burst.length, Fraction(0))
+
 
 class BurstDecoder:
     """Makes the bursts of one window."""
@@ -130,12 +135,23 @@ class BurstDecoder:
             if spec.burst is not None:
                 self._specs.setdefault(spec.burst, []).append(spec)
         self._scaler = Scaler(tuple(dict.fromkeys(spec.frame for spec in request.burst_specs)))
+        self._decoder: PacketDecoder | None = None
+        self._earlier_frames = 0
+        """Frames that earlier decoders decoded."""
 
-    def make_bursts(self) -> Iterator[Sample]:
-        """Yield every burst that can be made, in order of time."""
-        waiting, images, last_frames = self._plan(), dict[int, Images](), dict[Burst, int]()
+    @property
+    def frames(self) -> int:
+        """Frames that were decoded so far, weighted as in ``DecodedBursts``."""
+        decoder = self._decoder
+        return self._earlier_frames + (decoder.frames + decoder.errors if decoder else 0)
+
+    def make_bursts(self, request: BurstRequest) -> Iterator[Sample]:
+        """Yield the bursts that can be made and that the request allows, in order of time."""
+        waiting = _select(self._plan(), self._buffer.gops, request)
+        images, last_frames = dict[int, Images](), dict[Burst, int]()
         wanted = frozenset(chain.from_iterable(planned.frames for planned in waiting))
-        decoder = self._create_decoder()
+        self._earlier_frames = self.frames
+        decoder = self._decoder = self._create_decoder()
         for group in group_dependent_gops(self._buffer.gops, wanted):
             for ticks, converted in self._decode_group(group, wanted, decoder):
                 images[ticks] = converted
@@ -240,6 +256,65 @@ class BurstDecoder:
             images=arrays,
             start=planned.start,
         )
+
+
+def _select(
+    planned: Sequence[_PlannedBurst], gops: Sequence[BufferedGop], request: BurstRequest
+) -> list[_PlannedBurst]:
+    """Return the bursts that the request allows, the nearest ones first in the choice, in the order
+    of the plan."""
+    if request.max_frames is None:
+        return list(planned)
+    estimate, left = _FrameEstimate(gops), request.max_frames
+    chosen: set[int] = set()
+    for index in sorted(range(len(planned)), key=lambda i: planned[i].distance(request.near)):
+        frames = estimate.added(planned[index].frames) + request.frames_per_burst
+        if frames <= left or (request.at_least_one and not chosen):
+            estimate.add(planned[index].frames)
+            chosen.add(index)
+            left -= frames
+    return [planned[index] for index in sorted(chosen)]
+
+
+class _FrameEstimate:
+    """The frames to decode for a growing set of bursts, from keyframes on: at most, as those that
+    no other references may be skipped."""
+
+    def __init__(self, gops: Sequence[BufferedGop]) -> None:
+        self._fed: dict[int, int] = {}
+        """Packets that are fed of each GOP, by its number."""
+        self._lengths: list[int] = []
+        self._places: dict[int, dict[int, int]] = {}
+        """For each frame, the packets of each GOP that are fed until it comes out."""
+        for number, gop in enumerate(gops):
+            first, *rest = gop.packets
+            order = (first, *(gop.leading if number else ()), *rest)
+            before = {number - 1: self._lengths[-1]} if number else {}
+            leading = frozenset(gop.leading_frames)
+            for count, packet in enumerate(order, 1):
+                ticks = packet.pts or 0
+                self._places[ticks] = {number: count, **(before if ticks in leading else {})}
+            self._lengths.append(len(order))
+
+    def added(self, frames: Sequence[int]) -> int:
+        """Return how many frames more are decoded for one more burst."""
+        return sum(
+            max(0, count - self._fed.get(number, 0))
+            + (0 if number in self._fed else KEYFRAME_WEIGHT - 1)
+            for number, count in self._needed(frames).items()
+        )
+
+    def add(self, frames: Sequence[int]) -> None:
+        """Add a burst to the set."""
+        for number, count in self._needed(frames).items():
+            self._fed[number] = max(count, self._fed.get(number, 0))
+
+    def _needed(self, frames: Sequence[int]) -> dict[int, int]:
+        needed: dict[int, int] = {}
+        for ticks in frames:
+            for number, count in self._places.get(ticks, {}).items():
+                needed[number] = max(count, needed.get(number, 0))
+        return needed
 
 
 def _decode_gops(

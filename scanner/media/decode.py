@@ -27,11 +27,11 @@ from scanner.media.open import (
 from scanner.media.packet_facts import PacketInspector
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import DecodedWindow, Sample
+from scanner.media.samples import DecodedWindow
 from scanner.media.sniff import Container, find_jpeg
 from scanner.media.timeline import Timeline
 from scanner.media.transport_stream import follow_pictures, measure_later_tracks
-from scanner.media.window_sampler import WindowSampler, WindowWithBursts
+from scanner.media.window_sampler import NO_BURSTS, WindowSampler, WindowWithBursts
 
 __all__ = ["decode_windows", "decode_windows_with_bursts"]
 
@@ -49,8 +49,8 @@ def decode_windows(
 def decode_windows_with_bursts(
     source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None
 ) -> Iterator[WindowWithBursts]:
-    """Yield the source's windows in order, from ``request.first_window`` on, each with the function
-    that makes its bursts.
+    """Yield the source's windows in order, from ``request.first_window`` on, each with the maker of
+    its bursts.
 
     ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened.
     ``name`` is what messages call it; ``init`` is the init segment that goes before it. Memory is
@@ -76,18 +76,13 @@ def decode_windows_with_bursts(
         check_pixels(header.width, header.height, limits, name)
         if not header.animated:
             windows = _decode_picture(data, kind, header, request, name)
-            yield from ((window, _no_bursts) for window in windows)
+            yield from ((window, NO_BURSTS) for window in windows)
             return
         whole, kind = BytesIO(data), Container.APNG
     if kind is Container.MPEGTS:
         whole = follow_pictures(whole)
     with open_media(whole, kind, limits, name) as media:
         yield from _decode_track(media, whole, request)
-
-
-def _no_bursts() -> Iterator[Sample]:
-    """Yield nothing: pictures and animations have no bursts."""
-    return iter(())
 
 
 def _read_picture(source: BinaryIO, kind: Container, limits: MediaLimits, name: str) -> bytes:

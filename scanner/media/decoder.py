@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 
 from scanner.media.gops import VideoPacket
 from scanner.media.limits import MediaLimits
+from scanner.types import KEYFRAME_WEIGHT
 
 __all__ = ["PacketDecoder"]
 
@@ -51,6 +52,8 @@ class PacketDecoder:
         self._errors_in_a_row = 0
         self.errors = 0
         """Number of packets that failed so far."""
+        self.frames = 0
+        """Frames that came out so far; a keyframe counts as ``KEYFRAME_WEIGHT``."""
 
     @property
     def has_given_up(self) -> bool:
@@ -96,4 +99,6 @@ class PacketDecoder:
             )
             return []
         self._errors_in_a_row = 0
+        for frame in frames:
+            self.frames += KEYFRAME_WEIGHT if frame.key_frame else 1
         return frames

@@ -1,4 +1,4 @@
-"""The request that says how to decode a source."""
+"""The requests that say how to decode a source, and which bursts to make of a window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scanner.media.limits import MediaLimits
 from scanner.media.sampling import Sampling
 from scanner.types import FrameSpec
 
-__all__ = ["DecodeRequest"]
+__all__ = ["BurstRequest", "DecodeRequest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +46,24 @@ class DecodeRequest:
     def burst_specs(self) -> tuple[FrameSpec, ...]:
         """Specs of a burst."""
         return tuple(spec for spec in self.specs if spec.burst is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstRequest:
+    """Bursts to make of one window, as many as a number of decoded frames allows.
+
+    A keyframe counts as ``KEYFRAME_WEIGHT`` frames.
+    """
+
+    near: Fraction = Fraction(0)
+    """Seconds from the window's first frame; bursts that lie nearer to it are preferred."""
+    max_frames: int | None = None
+    """Most frames to decode, estimated before decoding; ``None``: make every burst."""
+    frames_per_burst: int = 0
+    """Frames that each burst counts in addition, for what is done with it afterwards."""
+    at_least_one: bool = False
+    """True to make the nearest burst whatever it takes."""
+
+    def __post_init__(self) -> None:
+        if self.frames_per_burst < 0:
+            raise ValueError(f"frames_per_burst must be 0 or more, got {self.frames_per_burst}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scanner.types import Burst, FrameSpec, MediaInfo, SegmentTimes, Unseen
 
-__all__ = ["DecodedWindow", "Rgb", "Sample"]
+__all__ = ["DecodedBursts", "DecodedWindow", "Rgb", "Sample"]
 
 Rgb = NDArray[np.uint8]
 """H x W x 3, or T x H x W x 3 for a burst; uint8, full-range sRGB-like RGB, contiguous."""
@@ -72,3 +72,14 @@ class DecodedWindow:
     """True if the clock jumped within the source just before this window."""
     last: bool = True
     """True if no window follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedBursts:
+    """Bursts that were made of one window."""
+
+    samples: tuple[Sample, ...] = ()
+    """Bursts in order of time."""
+    frames: int = 0
+    """Frames that were decoded for them, those that failed included; a keyframe counts as
+    ``KEYFRAME_WEIGHT``."""

@@ -18,9 +18,10 @@ one, and they are not returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Protocol
 
 from av.video.frame import VideoFrame
 
@@ -30,7 +31,7 @@ from scanner.media.gops import Gop
 from scanner.media.open import OpenMedia, check_pixels
 from scanner.media.orientation import UPRIGHT, OrientationReader, Turn
 from scanner.media.packet_buffer import PacketBuffer
-from scanner.media.request import DecodeRequest
+from scanner.media.request import BurstRequest, DecodeRequest
 from scanner.media.samples import DecodedWindow, Rgb, Sample
 from scanner.media.sampling import Picker
 from scanner.media.scale import Scaler, displayed_size
@@ -39,18 +40,39 @@ from scanner.media.timeline import PacketTime
 from scanner.media.window import Window
 from scanner.types import FrameSpec, MediaInfo
 
-__all__ = ["WindowSampler", "WindowWithBursts"]
+__all__ = ["NO_BURSTS", "BurstMaker", "WindowSampler", "WindowWithBursts"]
 
 _USUAL_PIXELS = 1920 * 1080
 """Pixels of a frame as long as the decoder does not know how many there are."""
 _ANIMATIONS = (Container.GIF, Container.APNG)
 _CODEC_NAMES = {"libdav1d": "av1"}
 
-WindowWithBursts = tuple[DecodedWindow, Callable[[], Iterator[Sample]]]
-"""A window, and a function that makes its bursts in order of time.
 
-Call it before the window after the next one is begun: until then the packets are kept.
-"""
+class BurstMaker(Protocol):
+    """Makes the bursts of one window."""
+
+    @property
+    def frames(self) -> int:
+        """Frames that were decoded so far, weighted as in ``DecodedBursts``."""
+
+    def make_bursts(self, request: BurstRequest) -> Iterator[Sample]:
+        """Yield the bursts that can be made and that the request allows, in order of time.
+
+        Call it before the window after the next one is begun: until then the packets are kept.
+        """
+
+
+class _NoBursts:
+    """The bursts of a window that has none: a picture, or an animation."""
+
+    frames = 0
+
+    def make_bursts(self, request: BurstRequest) -> Iterator[Sample]:
+        return iter(())
+
+
+NO_BURSTS = _NoBursts()
+WindowWithBursts = tuple[DecodedWindow, BurstMaker]
 
 
 class FrameConverter:
@@ -176,16 +198,13 @@ class WindowSampler:
         before.pixels = pixels
         return before.next_buffer(gop)
 
-    def _burst_maker(self, window: Window, info: MediaInfo) -> Callable[[], Iterator[Sample]]:
-        """Return the function that makes the window's bursts; it keeps the packets and not the
-        samples."""
+    def _burst_maker(self, window: Window, info: MediaInfo) -> BurstMaker:
+        """Return the maker of the window's bursts; it keeps the packets and not the samples."""
         buffer = self._buffer
         if buffer is None or info.still or self._media.kind in _ANIMATIONS:
-            return lambda: iter(())
+            return NO_BURSTS
         window = replace(window, samples=[], marks=[])
-        return BurstDecoder(
-            self._media, self._request, window, buffer, self._converter.turn
-        ).make_bursts
+        return BurstDecoder(self._media, self._request, window, buffer, self._converter.turn)
 
     def _is_requested(self, window: Window) -> bool:
         return window.index >= self._request.first_window

@@ -21,18 +21,14 @@ from typing import Final
 from scanner.errors import DecoderDiedError, InputError, QuarantinedError
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
+from scanner.pipeline.burst_scoring import BurstScoring
 from scanner.risk.policy import Policies
 from scanner.sandbox.sandbox import Sandbox, Windows
-from scanner.scoring.bursts import burst_gates, merge_bursts, wants_bursts
 from scanner.scoring.options import BurstSelection, Reuse
 from scanner.scoring.scorer import Scorer, is_burst_scorer
-from scanner.scoring.segment import (
-    score_bursts,
-    score_samples,
-    separate_shadow,
-    shadowed_labels,
-)
+from scanner.scoring.segment import score_samples, separate_shadow, shadowed_labels
 from scanner.stream.advance import advance, close_turn
+from scanner.stream.burst_account import BurstAccount
 from scanner.stream.inputs import (
     FailedSegment,
     Job,
@@ -43,7 +39,14 @@ from scanner.stream.inputs import (
     Turn,
 )
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import ScoredFrame, ScoredSegment, SegmentKey, StreamId
+from scanner.types import (
+    Label,
+    ScoredFrame,
+    ScoredSegment,
+    ScoringWork,
+    SegmentKey,
+    StreamId,
+)
 
 __all__ = ["LocalRunner", "ScoreJob", "SegmentWorker", "StreamWorker", "quarantine"]
 
@@ -52,7 +55,7 @@ log = logging.getLogger(__name__)
 TRIES: Final = 2
 """Tries of a window whose decoder died; after the second death the window is quarantined."""
 
-ScoreJob = Callable[[Job, int], Iterator[Outcome]]
+ScoreJob = Callable[[Job, int, BurstAccount], Iterator[Outcome]]
 """Decodes and scores a job from a window on, as ``SegmentWorker.score`` does."""
 
 
@@ -66,32 +69,38 @@ class SegmentWorker:
         request: DecodeRequest,
         reuse: Reuse,
         selection: BurstSelection | None = None,
+        live: frozenset[Label] = frozenset(),
     ) -> None:
         """``request`` has the inputs of all scorers; ``selection`` chooses the segments of which
-        bursts are scored.
+        bursts are scored, with the higher budget for models with a label in ``live``.
 
         Raises:
             SetupError: a scorer takes both frames and bursts.
         """
         self._sandbox = sandbox
         self._frames = tuple(scorer for scorer in scorers if not is_burst_scorer(scorer))
-        self._bursts = tuple(scorer for scorer in scorers if is_burst_scorer(scorer))
         self._shadowed = shadowed_labels(scorers)
-        for scorer in self._bursts:
-            self._warn_of_closed_gates(scorer, selection or BurstSelection())
+        self._bursts = BurstScoring(scorers, selection or BurstSelection(), live)
         self._request = request
         self._reuse = reuse
-        self._selection = selection or BurstSelection()
 
-    def score(self, job: Job, first_window: int = 0) -> Iterator[Outcome]:
-        """Yield the outcomes of the job's windows from ``first_window`` on: scored, or failed."""
+    def score(
+        self, job: Job, first_window: int = 0, account: BurstAccount | None = None
+    ) -> Iterator[Outcome]:
+        """Yield the outcomes of the job's windows from ``first_window`` on: scored, or failed.
+
+        ``account`` is that of the stream before that window; each window adds to it.
+        """
+        account = BurstAccount() if account is None else account
         window, deaths = first_window, 0
         quarantined: int | None = None
         while True:
             try:
                 windows = self._decode(job, first_window=window, is_retry=deaths > 0)
                 for decoded in windows:
-                    yield self._score_segment(job, decoded, windows)
+                    scored = self._score_segment(job, decoded, windows, account)
+                    account = account.record(scored)
+                    yield scored
                     window, deaths = decoded.index + 1, 0
                 return
             except DecoderDiedError as error:
@@ -125,13 +134,17 @@ class SegmentWorker:
             ahead=not is_retry,
         )
 
-    def _score_segment(self, job: Job, decoded: DecodedWindow, windows: Windows) -> ScoredSegment:
+    def _score_segment(
+        self, job: Job, decoded: DecodedWindow, windows: Windows, account: BurstAccount
+    ) -> ScoredSegment:
         first = job.segment.key
         key = SegmentKey(stream_id=first.stream_id, sequence=first.sequence + decoded.index)
+        frames, work = self._score_window(key, decoded, windows, account)
         return ScoredSegment(
             key=key,
             times=decoded.times,
-            frames=self._score_window(key, decoded, windows),
+            frames=frames,
+            work=work,
             unseen=decoded.unseen,
             info=decoded.info,
             begins=decoded.begins,
@@ -143,32 +156,13 @@ class SegmentWorker:
         )
 
     def _score_window(
-        self, key: SegmentKey, decoded: DecodedWindow, windows: Windows
-    ) -> tuple[ScoredFrame, ...]:
-        """Score the window's frames and, where its gates open, its bursts."""
-        frames = separate_shadow(
-            score_samples(self._frames, decoded.samples, reuse=self._reuse), self._shadowed
-        )
-        chosen = [
-            scorer
-            for scorer in self._bursts
-            if wants_bursts(
-                frames, key, burst_gates(scorer, self._selection), self._selection.base_rate
-            )
-        ]
-        if not chosen:
-            return frames
-        bursts = separate_shadow(score_bursts(chosen, windows.bursts()), self._shadowed)
-        return merge_bursts(frames, bursts)
-
-    def _warn_of_closed_gates(self, scorer: Scorer, selection: BurstSelection) -> None:
-        known = {label for frames in self._frames for label in frames.labels}
-        for gate in burst_gates(scorer, selection):
-            if gate.label not in known:
-                log.warning(
-                    "gate never opens: no model of frames scores its label",
-                    extra={"model": str(scorer.model), "label": gate.label},
-                )
+        self, key: SegmentKey, decoded: DecodedWindow, windows: Windows, account: BurstAccount
+    ) -> tuple[tuple[ScoredFrame, ...], ScoringWork]:
+        """Score the window's frames and, where bursts of it are wanted and paid for, those; also
+        return the work."""
+        scored = score_samples(self._frames, decoded.samples, reuse=self._reuse)
+        frames = separate_shadow(scored, self._shadowed)
+        return self._bursts.add_to(key, decoded, frames, windows, account)
 
 
 class StreamWorker:
@@ -204,7 +198,7 @@ class StreamWorker:
             return
         if state.part and not turn.job.windowed:
             return  # its only part is folded
-        for outcome in self._score(turn.job, state.part):
+        for outcome in self._score(turn.job, state.part, state.bursts):
             yield LateSegment(outcome=outcome) if turn.late else outcome
 
 

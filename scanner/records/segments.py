@@ -15,6 +15,7 @@ from scanner.types import (
     ScoredFrame,
     ScoredSegment,
     Scores,
+    ScoringWork,
     SegmentKey,
     SegmentTimes,
     Span,
@@ -61,6 +62,7 @@ def dump_segment(segment: ScoredSegment) -> Json:
         "discontinuity": segment.discontinuity,
         "last": segment.last,
         "whole_file": segment.whole_file,
+        "work": [segment.work.frames, segment.work.bursts],
         **declared,
     }
 
@@ -86,6 +88,7 @@ def load_segment(data: Mapping[str, Any]) -> ScoredSegment:
         last=data["last"],
         whole_file=data["whole_file"],
         declared=load_optional(data.get("declared")),
+        work=ScoringWork(frames=data["work"][0], bursts=data["work"][1]),
     )
 
 

@@ -23,14 +23,16 @@ import logging
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from mmap import mmap
 from types import TracebackType
 from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
-from scanner.media.samples import DecodedWindow, Sample
+from scanner.media.request import BurstRequest
+from scanner.media.samples import DecodedWindow
+from scanner.media.window_sampler import NO_BURSTS, BurstMaker
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.channel import Channel, DisconnectedError, IdleError
 from scanner.sandbox.limits import SandboxLimits
@@ -47,9 +49,6 @@ from scanner.sandbox.restrictions import apply_restrictions
 __all__ = ["Task", "serve"]
 
 log = logging.getLogger(__name__)
-
-MakeBursts = Callable[[], Iterator[Sample]]
-"""Makes the bursts of a window; a task may yield it beside the window."""
 
 
 Task = Callable[..., Any]
@@ -88,7 +87,7 @@ class _TaskServer:
         self._memory = memory
         self._limits = limits
         self._tasks = tasks
-        self._unreleased: tuple[TaskCall, MakeBursts] | None = None
+        self._unreleased: tuple[TaskCall, BurstMaker] | None = None
         """The last window, while the parent may still read the buffer or request its bursts."""
 
     def run_task(self, call: TaskCall, descriptors: Sequence[int]) -> dict[str, object]:
@@ -128,17 +127,17 @@ class _TaskServer:
         return {"end": True}
 
     def _send_windows(
-        self, windows: Iterable[DecodedWindow | tuple[DecodedWindow, MakeBursts]], call: TaskCall
+        self, windows: Iterable[DecodedWindow | tuple[DecodedWindow, BurstMaker]], call: TaskCall
     ) -> None:
         """Send each window. The next one is decoded while the parent processes it."""
         images = SampleBuffer(self._memory, call.specs)
         for item in windows:
-            window, make_bursts = item if isinstance(item, tuple) else (item, _make_no_bursts)
+            window, maker = item if isinstance(item, tuple) else (item, NO_BURSTS)
             self._wait_for_release()
             images.write(window.samples, name=call.name)
             self._send(call, {"window": window_to_json(window)})
-            self._unreleased = (call, make_bursts)
-            del item, window, make_bursts
+            self._unreleased = (call, maker)
+            del item, window, maker
             # Frames and packets are in reference cycles: without this, megabytes of each segment
             # would wait for a collection
             gc.collect()
@@ -149,15 +148,16 @@ class _TaskServer:
     def _wait_for_release(self) -> None:
         while self._unreleased is not None:
             unreleased, self._unreleased = self._unreleased, None
-            if self._channel.receive() == SEND_BURSTS:
-                self._send_bursts(*unreleased)
+            message = self._channel.receive()
+            if message.startswith(SEND_BURSTS):
+                self._send_bursts(*unreleased, pickle.loads(message.removeprefix(SEND_BURSTS)))
                 self._unreleased = unreleased
 
-    def _send_bursts(self, call: TaskCall, make_bursts: MakeBursts) -> None:
+    def _send_bursts(self, call: TaskCall, maker: BurstMaker, request: BurstRequest) -> None:
         """Send each burst as soon as it is made; each may cost as much as a window."""
-        images = BurstBuffer(self._memory, call.specs)
+        images, before = BurstBuffer(self._memory, call.specs), maker.frames
         self._allow_cpu(self._limits.cpu_seconds)
-        for sample in make_bursts():
+        for sample in maker.make_bursts(request):
             kind = images.append(sample)
             if kind is None:
                 log.debug(
@@ -166,7 +166,7 @@ class _TaskServer:
                 break
             self._send(call, {"burst": burst_to_json(sample, kind)})
             self._allow_cpu(self._limits.cpu_seconds)
-        self._send(call, {"bursts_end": True})
+        self._send(call, {"bursts_end": maker.frames - before})
         gc.collect()
         self._allow_cpu(self._limits.cpu_seconds)
 
@@ -178,10 +178,6 @@ class _TaskServer:
         """Allow this much processor time from now on; then SIGPROF ends the process, even inside
         native code."""
         signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def _make_no_bursts() -> Iterator[Sample]:
-    return iter(())
 
 
 def _to_scanner_error(error: Exception, name: str, limits: SandboxLimits) -> ScannerError:

@@ -20,7 +20,8 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from scanner.errors import DecoderDiedError
-from scanner.media.samples import DecodedWindow, Sample
+from scanner.media.request import BurstRequest
+from scanner.media.samples import DecodedBursts, DecodedWindow, Sample
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.channel import DisconnectedError
 from scanner.sandbox.launcher import ExitStatus, LaunchedProcess, describe_exit
@@ -32,6 +33,7 @@ from scanner.sandbox.protocol import (
     ProtocolViolationError,
     TaskCall,
     burst_from_json,
+    decoded_frames_from_json,
     error_from_json,
     parse_message,
     window_from_json,
@@ -145,8 +147,10 @@ class ChildProcess:
             if window.last:
                 return
 
-    def receive_bursts(self, call: TaskCall, window: DecodedWindow) -> tuple[Sample, ...]:
-        """Request the bursts of the last window and return them in order of time.
+    def receive_bursts(
+        self, call: TaskCall, window: DecodedWindow, request: BurstRequest
+    ) -> DecodedBursts:
+        """Request bursts of the last window and return them.
 
         Valid until the next window is requested.
 
@@ -155,11 +159,14 @@ class ChildProcess:
         """
         images, bursts = BurstBuffer(self._memory, call.specs), list[Sample]()
         with self._translate_failures(call):
-            self._channel.send(SEND_BURSTS, seconds=self._wall_seconds(call))
+            body = SEND_BURSTS + pickle.dumps(request)
+            self._channel.send(body, seconds=self._wall_seconds(call))
         while (answer := self._receive(call, "burst", "bursts_end"))[0] == "burst":
             with self._translate_failures(call):
                 bursts.append(burst_from_json(answer[1], images, window=window, before=bursts))
-        return tuple(bursts)
+        with self._translate_failures(call):
+            frames = decoded_frames_from_json(answer[1])
+        return DecodedBursts(samples=tuple(bursts), frames=frames)
 
     def receive_value(self, call: TaskCall) -> Any:
         """Return the answer of a task that writes: JSON, not validated beyond that.

@@ -15,9 +15,9 @@ sends.
 
     TaskCall + source descriptors     -->   works on the task
                                       <--   {"window"}             images are in the shared buffer
-    SEND_BURSTS (any number of times) -->
+    SEND_BURSTS + BurstRequest        -->   any number of times
                                       <--   {"burst"} ...          images are in the shared buffer
-                                      <--   {"bursts_end"}
+                                      <--   {"bursts_end"}         frames that were decoded
     RELEASE                           -->   may write to the buffer again: next window
                                       <--   {"end"}                after the last window's RELEASE
                                       <--   {"value"}              instead, for a task that writes
@@ -58,6 +58,7 @@ __all__ = [
     "TaskCall",
     "burst_from_json",
     "burst_to_json",
+    "decoded_frames_from_json",
     "dump_message",
     "error_from_json",
     "error_to_json",
@@ -71,6 +72,8 @@ _MAX_INTEGER = 1 << 63
 """Timestamps have 64 bits."""
 _MAX_TEXT_LENGTH = 2000
 """Characters; longer text is cut."""
+_MAX_FRAMES = 1 << 32
+"""Frames decoded for bursts of one window, a keyframe counted several times."""
 _MAX_SECONDS = 10_000_000
 """Over a hundred days: no window is longer, whatever a container claims."""
 
@@ -82,8 +85,8 @@ SERVE = b"serve"
 RELEASE = b"release"
 """The parent has copied the window and requests no more bursts of it: the child may overwrite the
 shared buffer."""
-SEND_BURSTS = b"send_bursts"
-"""The parent requests the bursts of the last window."""
+SEND_BURSTS = b"send_bursts "
+"""The parent requests bursts of the last window; a pickled ``BurstRequest`` follows."""
 
 
 class ProtocolViolationError(Exception):
@@ -236,6 +239,18 @@ def burst_from_json(
             f"of a window of {float(window.times.duration):.3g} s"
         )
     return sample
+
+
+def decoded_frames_from_json(message: Any) -> int:
+    """Return the number of frames that were decoded for bursts.
+
+    Raises:
+        ProtocolViolationError: it is no number, or more than any window has.
+    """
+    try:
+        return _integer(message, low=0, high=_MAX_FRAMES)
+    except ValueError as error:
+        raise ProtocolViolationError(f"an invalid number of frames: {error}") from error
 
 
 def error_to_json(error: ScannerError) -> list[str]:

@@ -24,7 +24,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from scanner.errors import LimitError
-from scanner.media.samples import DecodedWindow, Sample
+from scanner.media.request import BurstRequest
+from scanner.media.samples import DecodedBursts, DecodedWindow
 from scanner.sandbox.channel import MAX_DESCRIPTORS
 from scanner.sandbox.launcher import Launcher
 from scanner.sandbox.limits import SandboxLimits
@@ -70,21 +71,22 @@ class Windows(Iterator[DecodedWindow]):
         self._last = next(self._windows)
         return self._last
 
-    def bursts(self) -> tuple[Sample, ...]:
-        """Return the bursts of the last window in order of time, each with the images of its
-        burst specs only.
+    def bursts(self, request: BurstRequest | None = None) -> DecodedBursts:
+        """Return bursts of the last window in order of time, each with the images of its burst
+        specs only; without a request, all of them.
 
-        Call it before the next window is requested. The result is empty if the request has no
-        burst specs or the window has no bursts.
+        Call it before the next window is requested. There are none if the call has no burst specs
+        or the window has no bursts.
 
         Raises:
             InputError, DecoderDiedError: as for a window; no window follows then.
         """
         if self._last is None or not self._active or not self._call.wants_bursts:
-            return ()
+            return DecodedBursts()
         try:
             child, numbered = self._active[0]
-            return child.receive_bursts(numbered, self._last)
+            wanted = BurstRequest() if request is None else request
+            return child.receive_bursts(numbered, self._last, wanted)
         except BaseException:
             self.close()
             raise

@@ -1,19 +1,19 @@
 """Tasks that run in the child. A task uses only the open files and arguments that it is given.
 
 ``Sandbox.stream`` runs ``task(sources, arguments, *, name) -> Iterator[DecodedWindow]``. A task
-that can make bursts yields pairs instead: a window, and a function that returns its bursts.
+that can make bursts yields pairs instead: a window, and the maker of its bursts.
 ``Sandbox.call`` runs ``task(sources, arguments, *, name, output) -> JSON value``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from scanner.media.decode import decode_windows_with_bursts
-from scanner.media.request import DecodeRequest
-from scanner.media.samples import DecodedWindow, Sample
+from scanner.media.request import BurstRequest, DecodeRequest
+from scanner.media.window_sampler import WindowWithBursts
 from scanner.types import Burst, FrameSpec
 
 __all__ = ["decode", "warm_up"]
@@ -25,7 +25,7 @@ filter_units=remove_types=6``"""
 
 def decode(
     sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str
-) -> Iterator[tuple[DecodedWindow, Callable[[], Iterator[Sample]]]]:
+) -> Iterator[WindowWithBursts]:
     """Yield the windows of the first source; a second source is its init segment."""
     source, *init = sources
     return decode_windows_with_bursts(
@@ -40,4 +40,4 @@ def warm_up() -> None:
         for _, bursts in decode_windows_with_bursts(
             file, DecodeRequest(specs=(burst.frame, burst)), name=_WARM_UP.name
         ):
-            list(bursts())
+            list(bursts.make_bursts(BurstRequest()))

@@ -1,23 +1,33 @@
-"""Bursts of a segment: which segments they are scored of, and how their scores combine with those
-of the segment's frames. Pure.
+"""Bursts of a segment: which segments they are scored of, within which budget, and how their scores
+combine with those of the segment's frames. Pure.
 
-Whether bursts are scored depends only on the segment's frames and its key, so that the decision is
-the same whenever and wherever the segment is scored ("Sampling is local to a segment" in
-``docs/architecture.md``).
+Whether bursts are scored depends only on the segment's frames, its key, and the account of its
+stream, so that the decision is the same whenever and wherever the segment is scored ("Sampling is
+local to a segment" in ``docs/architecture.md``).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 from scanner.scoring.options import BurstSelection
 from scanner.scoring.scorer import Scorer, burst_gate
+from scanner.stream.burst_account import BurstAccount
 from scanner.types import BURST_INTERVAL, Gate, Label, Medium, ScoredFrame, SegmentKey
 
-__all__ = ["burst_gates", "hash_fraction", "merge_bursts", "wants_bursts"]
+__all__ = [
+    "Allowance",
+    "BurstWish",
+    "allow_bursts",
+    "burst_gates",
+    "hash_fraction",
+    "merge_bursts",
+    "wish_for_bursts",
+]
 
 LIKELY: Final = 0.5
 """The probability of a gate's media from which a frame can open it; bursts cost too much to score
@@ -26,17 +36,71 @@ _BITS: Final = 53
 """Bits of the hash that are used: as many as a float in [0, 1) holds exactly."""
 
 
-def wants_bursts(
-    frames: Iterable[ScoredFrame], key: SegmentKey, gates: Sequence[Gate], base_rate: float
-) -> bool:
-    """Return whether bursts of a segment are scored.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstWish:
+    """Why bursts of a segment are wanted, and where in it."""
 
-    They are if one of the segment's frames opens a gate, or if the segment belongs to the random
-    share ``base_rate``. Scores of models in shadow open a gate too, because a gate judges nothing.
+    near: Fraction
+    """Seconds from the segment's first frame, near which a burst tells most."""
+    by_gate: bool
+    """True if a frame opened a gate."""
+    by_chance: bool
+    """True if the segment belongs to the random share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How many bursts of a segment are made."""
+
+    work: int
+    """The work that they may take, in units of ``scanner.stream.burst_account``."""
+    at_least_one: bool = False
+    """True to make one burst whatever it takes."""
+
+
+def wish_for_bursts(
+    frames: Sequence[ScoredFrame],
+    key: SegmentKey,
+    gates: Sequence[Gate],
+    base_rate: float,
+    length: Fraction,
+) -> BurstWish | None:
+    """Return the wish for bursts of a segment of that ``length`` in seconds, or None.
+
+    They are wanted if one of the segment's frames opens a gate, near the frame with the highest
+    score; or if the segment belongs to the random share ``base_rate``, near a random instant.
+    Scores of models in shadow open a gate too, because a gate judges nothing.
     """
-    if hash_fraction(key) < base_rate:
-        return True
-    return any(_opens(gate, frame) for frame in frames for gate in gates)
+    chance = hash_fraction(key)
+    by_chance = chance < base_rate
+    opened = [
+        (frame.all_values[gate.label], -frame.at)
+        for frame in frames
+        for gate in gates
+        if _opens(gate, frame)
+    ]
+    if not opened:
+        near = Fraction(int(chance / base_rate * 1000), 1000) * length if by_chance else None
+        return None if near is None else BurstWish(near=near, by_gate=False, by_chance=True)
+    return BurstWish(near=-max(opened)[1], by_gate=True, by_chance=by_chance)
+
+
+def allow_bursts(
+    wish: BurstWish, account: BurstAccount, selection: BurstSelection, *, live: bool
+) -> Allowance | None:
+    """Return what the bursts may take, or None if they are not paid for.
+
+    ``account`` includes the segment's own frames; ``live`` says that one of the scorer's labels is.
+    A gate spends what the stream has earned; where a label is live, in advance too. A segment of
+    the random share may begin a debt of one burst, which is paid off before the next one.
+    """
+    left = account.left(selection.budget)
+    gated = left
+    if live and wish.by_gate:
+        gated = max(left, account.left(selection.live_budget, in_advance=True))
+    if wish.by_chance and left >= 0:
+        return Allowance(work=gated if wish.by_gate else left, at_least_one=True)
+    return Allowance(work=gated) if wish.by_gate and gated > 0 else None
 
 
 def _opens(gate: Gate, frame: ScoredFrame) -> bool:

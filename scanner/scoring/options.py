@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from scanner.types import Label
 
-__all__ = ["BurstSelection", "Precision", "Provider", "Reuse", "user_models_dir"]
+__all__ = ["MAX_BUDGET", "BurstSelection", "Precision", "Provider", "Reuse", "user_models_dir"]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
+MAX_BUDGET: Final = 1e6
+"""A share of the frames' work that no burst exceeds: in effect no limit."""
 Precision = Literal["auto", "fp32", "fp16"]
 """The precision of inference; ``auto`` is fp16 on a GPU if the model has it, otherwise fp32."""
 
@@ -24,6 +26,11 @@ class BurstSelection:
     base_rate: float = 0.02
     """The random share of all segments that is scored in bursts whatever their frames score, which
     shows what the gates miss; 1 for all segments, 0 for none."""
+    budget: float = 0.25
+    """The most that bursts may take over a stream's last ten minutes, as a share of what its
+    sampled frames take, where no live label needs them (``scanner.stream.burst_account``)."""
+    live_budget: float = 2.0
+    """The same share where a live label of a burst model needs them."""
     above: Mapping[Label, float] | None = None
     """Gates by label: bursts are scored if a frame of the segment has at least this probability.
     None for the gates that the models recommend."""
@@ -31,6 +38,9 @@ class BurstSelection:
     def __post_init__(self) -> None:
         if not 0.0 <= self.base_rate <= 1.0:
             raise ValueError(f"base_rate must lie in [0, 1], got {self.base_rate}")
+        for name, share in (("budget", self.budget), ("live_budget", self.live_budget)):
+            if not 0.0 <= share <= MAX_BUDGET:
+                raise ValueError(f"{name} must lie in [0, {MAX_BUDGET:g}], got {share}")
         for label, probability in (self.above or {}).items():
             if not 0.0 <= probability <= 1.0:
                 raise ValueError(f"above.{label} must lie in [0, 1], got {probability}")

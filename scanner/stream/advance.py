@@ -26,6 +26,7 @@ from scanner.risk.incident import Closed
 from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, Stalled
 from scanner.risk.policy import Policies
 from scanner.risk.stream import StreamRisk
+from scanner.stream.burst_account import BurstAccount
 from scanner.stream.clock import Clock, add_missing, place, place_late, place_picture, trailing
 from scanner.stream.events import (
     FrameRisk,
@@ -93,7 +94,7 @@ def advance(state: StreamState, stream_input: StreamInput, policies: Policies) -
             after, events = _fold_stall(state, policies)
         case EndTurn(path=path):
             after, events = _finish(state, path, policies)
-    return replace(after, part=state.part + 1), events
+    return replace(after, part=state.part + 1, bursts=_account(state, stream_input)), events
 
 
 def close_turn(state: StreamState, *, generation: int = 0) -> StreamState:
@@ -102,6 +103,12 @@ def close_turn(state: StreamState, *, generation: int = 0) -> StreamState:
 
 
 # Segments
+
+
+def _account(state: StreamState, stream_input: StreamInput) -> BurstAccount:
+    """Return the account of bursts after an input; what is not folded was scored all the same."""
+    outcome = stream_input.outcome if isinstance(stream_input, LateSegment) else stream_input
+    return state.bursts.record(outcome) if isinstance(outcome, ScoredSegment) else state.bursts
 
 
 def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies) -> Advance:

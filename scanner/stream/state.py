@@ -11,13 +11,14 @@ from scanner.errors import FormatError
 from scanner.rational import dump_fraction, load_fraction
 from scanner.risk.observation import Signal
 from scanner.risk.stream import StreamRisk
+from scanner.stream.burst_account import BurstAccount
 from scanner.stream.clock import Clock
 from scanner.stream.events import StreamEvent
 from scanner.types import GapReason, Label, Medium, Span, StreamId
 
 __all__ = ["Hole", "StillScores", "StreamProgress", "StreamState"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the state's JSON; a reader refuses every other one."""
 
 
@@ -87,6 +88,8 @@ class StreamState:
     flagged: frozenset[Label] = frozenset()
     still: StillScores | None = None
     """Scores of the picture, if the stream is a file with one picture."""
+    bursts: BurstAccount = field(default_factory=BurstAccount)
+    """What bursts took and may take."""
     ended: bool = False
 
     @classmethod
@@ -121,6 +124,7 @@ class StreamState:
             "still": None
             if self.still is None
             else [dict(self.still.values), dict(self.still.medium)],
+            "bursts": self.bursts.to_json(),
             "ended": self.ended,
         }
 
@@ -153,6 +157,7 @@ class StreamState:
                 peaks={Label(label): value for label, value in data["peaks"].items()},
                 flagged=frozenset(Label(label) for label in data["flagged"]),
                 still=_load_still(data["still"]),
+                bursts=BurstAccount.from_json(data["bursts"]),
                 ended=data["ended"],
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -14,6 +14,7 @@ from scanner.pipeline.worker import LocalRunner, StreamWorker
 from scanner.report.lines import SummaryLine
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.sections import Settings
+from scanner.stream.burst_account import BurstAccount
 from scanner.stream.inputs import FailedSegment, Job, Outcome, Turn
 from scanner.stream.state import StreamProgress
 from scanner.types import (
@@ -53,7 +54,7 @@ class KnownRunner:
     def run(self, turns: Iterable[Turn]) -> Iterator[StreamProgress]:
         return LocalRunner(StreamWorker(self._score, POLICIES)).run(turns)
 
-    def _score(self, job: Job, first_window: int) -> Iterator[Outcome]:
+    def _score(self, job: Job, first_window: int, account: BurstAccount) -> Iterator[Outcome]:
         self.jobs += 1
         known = self._scores[Path(job.name).stem]
         if isinstance(known, DamagedError):

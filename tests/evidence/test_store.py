@@ -27,7 +27,7 @@ from scanner.report.nouns import IncidentReport, Sheet
 from scanner.risk.incident import Closed
 from scanner.risk.policy import Policies, Policy
 from scanner.sandbox.sandbox import Sandbox
-from scanner.scoring.options import BurstSelection
+from scanner.scoring.options import MAX_BUDGET, BurstSelection
 from scanner.scoring.test_card import TestCard, draw_card
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import EvidenceSettings, Settings
@@ -53,7 +53,7 @@ class ScanResult:
 
 @pytest.fixture(scope="module")
 def score() -> Iterator[ScoreJob]:
-    with open_score_job(Settings(), (TestCard(),)) as score:
+    with open_score_job(Settings(), Policies(labels={}), (TestCard(),)) as score:
         yield score
 
 
@@ -337,14 +337,14 @@ def test_an_incident_of_bursts_that_end_with_sampled_frames_has_its_sheet(
     tmp_path: Path, card_stream: Path
 ) -> None:
     fire, spec = Label("fire"), FrameSpec(width=8, height=8, burst=Burst(frames=3, rate=1))
-    settings = Settings(bursts=BurstSelection(base_rate=1.0))
+    settings = Settings(bursts=BurstSelection(base_rate=1.0, budget=MAX_BUDGET))
     policies = Policies(
         labels={fire: Policy(category="hazard", open=-9.0, dwell=Fraction(0))},
         max_gap=Fraction(9, 4),
     )
     scorers = (TestCard(), FakeScorer("fire", spec=spec))
 
-    with open_score_job(settings, scorers) as score:
+    with open_score_job(settings, policies, scorers) as score:
         result = scan_with_evidence(tmp_path, named(card_stream), score, settings, policies)
 
     segments = [e.event for e in result.events if isinstance(e.event, SegmentScored)]

@@ -19,9 +19,10 @@ from scanner.media.bursts import plan_burst_instants
 from scanner.media.decode import decode_windows_with_bursts
 from scanner.media.decoder import PacketDecoder
 from scanner.media.limits import MediaLimits
-from scanner.media.request import DecodeRequest
+from scanner.media.request import BurstRequest, DecodeRequest
 from scanner.media.samples import DecodedWindow, Rgb, Sample
 from scanner.media.sampling import Sampling
+from scanner.media.window_sampler import BurstMaker
 from scanner.types import Burst, Fit, FrameSpec
 
 from .build import encode, remux
@@ -81,13 +82,17 @@ def decode_with_bursts(
 ) -> Decodings:
     """Return every window and its bursts, made one window late as the sandbox does."""
     request = DecodeRequest(specs=specs, **options)  # type: ignore[arg-type]
-    found: Decodings = []
-    pending = None
-    for pair in decode_windows_with_bursts(io.BytesIO(data), request, name="clip"):
+    windows: list[DecodedWindow] = []
+    bursts: list[tuple[Sample, ...]] = []
+    pending: BurstMaker | None = None
+    for window, maker in decode_windows_with_bursts(io.BytesIO(data), request, name="clip"):
         if pending is not None:
-            found.append((pending[0], tuple(pending[1]())))
-        pending = pair
-    return [*found, (pending[0], tuple(pending[1]()))] if pending is not None else found
+            bursts.append(tuple(pending.make_bursts(BurstRequest())))
+        windows.append(window)
+        pending = maker
+    if pending is not None:
+        bursts.append(tuple(pending.make_bursts(BurstRequest())))
+    return list(zip(windows, bursts, strict=True))
 
 
 def decode_reference(data: bytes, size: tuple[int, int] = (64, 48)) -> dict[Fraction, Rgb]:
@@ -300,17 +305,75 @@ def test_only_the_packets_that_a_burst_needs_are_decoded(monkeypatch: pytest.Mon
         return feed(self, packet)  # type: ignore[arg-type]
 
     # one burst, of the first 1.4 s of 3 s: two GOPs, the second one up to the burst's end
-    ((_, make),) = decode_windows_with_bursts(
+    ((_, maker),) = decode_windows_with_bursts(
         io.BytesIO(encode(frames=90, gop=30, bframes=2)), DecodeRequest(specs=(SPEC,)), name="clip"
     )
     monkeypatch.setattr(PacketDecoder, "feed", watch)
-    bursts = list(make())
+    bursts = list(maker.make_bursts(BurstRequest()))
 
     zero = min(pts for pts, _ in fed)
     at = [(pts - zero) / 90_000 for pts, _ in fed]
     assert len(bursts) == 2
     assert any(spared for _, spared in fed)
     assert len(at) < 90
+
+
+def make_bursts(data: bytes, request: BurstRequest) -> tuple[list[Sample], int]:
+    """Return bursts of the only window, and the frames that were decoded for them."""
+    ((_, maker),) = decode_windows_with_bursts(
+        io.BytesIO(data), DecodeRequest(specs=(SPEC,), window=None), name="clip"
+    )
+    return list(maker.make_bursts(request)), maker.frames
+
+
+def test_the_bursts_nearest_to_the_wanted_instant_are_made_within_the_frames_allowed() -> None:
+    data = encode(frames=300, gop=60)  # a keyframe and 59 frames in each two seconds
+    bursts, frames = make_bursts(data, BurstRequest())
+    assert [burst.start for burst in bursts] == [0, 2, 4, 6, 8]
+
+    for near, allowed, starts in (
+        (5, 89, [4]),  # 42 frames after a keyframe, which counts as 3
+        (5, 90, [4, 6]),
+        (Fraction(31, 10), 140, [0, 2, 4]),
+        (10, 45, [8]),
+        (10, 44, []),
+    ):
+        request = BurstRequest(near=Fraction(near), max_frames=allowed)
+        some, decoded = make_bursts(data, request)
+        assert [burst.start for burst in some] == starts
+        assert decoded <= allowed
+    assert frames == 5 * 45
+
+
+def test_the_nearest_burst_is_made_whatever_it_takes_if_one_is_wanted() -> None:
+    data = encode(frames=300, gop=60)
+    request = BurstRequest(near=Fraction(7), max_frames=0, at_least_one=True)
+
+    bursts, frames = make_bursts(data, request)
+
+    assert [burst.start for burst in bursts] == [6]
+    assert frames == 45
+
+
+def test_what_is_done_with_a_burst_counts_as_frames_that_are_decoded_for_it() -> None:
+    data = encode(frames=300, gop=60)
+
+    bursts, frames = make_bursts(data, BurstRequest(max_frames=100, frames_per_burst=10))
+
+    assert [burst.start for burst in bursts] == [0]
+    assert frames == 45
+
+
+def test_a_burst_deep_in_a_long_gop_takes_the_frames_before_it() -> None:
+    data = encode(frames=300, gop=300)
+
+    near_start, near_end = (
+        make_bursts(data, BurstRequest(near=Fraction(near), max_frames=0, at_least_one=True))
+        for near in (0, 10)
+    )
+
+    assert [burst.start for burst in (*near_start[0], *near_end[0])] == [0, 8]
+    assert (near_start[1], near_end[1]) == (45, 285)
 
 
 def test_a_window_with_too_many_packets_has_no_bursts() -> None:
@@ -377,12 +440,12 @@ def test_damage_between_keyframes_costs_the_bursts_that_need_those_frames() -> N
 
 def test_a_frame_that_is_too_large_is_refused_in_a_burst_too() -> None:
     data = encode(frames=60)
-    ((_, make),) = decode_windows_with_bursts(
+    ((_, maker),) = decode_windows_with_bursts(
         io.BytesIO(data),
         DecodeRequest(specs=(SPEC,), limits=MediaLimits(max_pixels=128 * 96)),
         name="clip",
     )
-    assert list(make())
+    assert list(maker.make_bursts(BurstRequest()))
     with pytest.raises(LimitError):
         list(
             decode_windows_with_bursts(

@@ -158,7 +158,7 @@ def test_a_model_of_bursts_in_shadow_is_recorded_and_changes_nothing(models: Pat
             "[labels.fight]", "[labels.fight]\npolicy = { shadow = true }"
         ),
     )
-    printed = scanned(models, video(value=BRIGHT))
+    printed = scanned(models, video(value=BRIGHT), bursts={"budget": 1000})
 
     assert bursts(printed)
     assert all(not line.scores and set(line.shadow) == {"tiny-clip@1"} for line in bursts(printed))
@@ -183,7 +183,7 @@ def test_a_decoder_that_is_killed_between_two_windows_changes_nothing(models: Pa
     path = models / "long.mkv"
     path.write_bytes(encode(container="matroska", frames=30 * 25, gop=400, bframes=2))
     settings = Settings.model_validate(
-        {"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0}}
+        {"models": {"dir": models / "models"}, "bursts": {"base_rate": 1.0, "budget": 1000}}
     )
     job = Job(
         segment=Segment(key=SegmentKey(stream_id=StreamId("s"), sequence=0), source=path),

@@ -17,13 +17,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from scanner.errors import DamagedError, SetupError
+from scanner.media.request import BurstRequest
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.types import Burst, FrameSpec, MediaInfo, SegmentTimes, Span, Unseen
 
@@ -127,19 +127,27 @@ class Moving:
 
 def moving(
     sources: Sequence[BinaryIO], arguments: Moving, *, name: str
-) -> Iterator[tuple[DecodedWindow, Callable[[], Iterator[Sample]]]]:
+) -> Iterator[tuple[DecodedWindow, MovingBursts]]:
     """Yield windows with bursts of two kinds in turn."""
     for index in range(arguments.windows):
         if index == arguments.at + 1:
             _misbehave(arguments.ahead)
-        yield window(index, last=index == arguments.windows - 1), partial(_bursts, index, arguments)
+        yield window(index, last=index == arguments.windows - 1), MovingBursts(index, arguments)
 
 
-def _bursts(index: int, arguments: Moving) -> Iterator[Sample]:
-    for number in range(arguments.bursts):
-        yield burst(index, number, (FOUR, TWO)[number % 2])
-    if index == arguments.at:
-        _misbehave(arguments.how, arguments.forged)
+class MovingBursts:
+    """Makes the bursts of a window of the task ``moving``, of seven frames each."""
+
+    def __init__(self, index: int, arguments: Moving) -> None:
+        self._index, self._arguments = index, arguments
+        self.frames = 0
+
+    def make_bursts(self, request: BurstRequest) -> Iterator[Sample]:
+        for number in range(self._arguments.bursts):
+            self.frames += 7
+            yield burst(self._index, number, (FOUR, TWO)[number % 2])
+        if self._index == self._arguments.at:
+            _misbehave(self._arguments.how, self._arguments.forged)
 
 
 def _misbehave(how: str, forged: bytes = b"") -> None:

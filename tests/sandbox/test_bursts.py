@@ -11,7 +11,7 @@ import pytest
 
 from scanner.errors import DamagedError, DecoderDiedError
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import Sample
+from scanner.media.samples import DecodedBursts, Sample
 from scanner.sandbox.sandbox import Sandbox, Windows
 from scanner.types import Burst, FrameSpec
 from tests.media.build import encode
@@ -55,7 +55,7 @@ def test_bursts_come_back_as_they_were_made_whatever_the_child_works_on_meanwhil
     windows = stream(sandbox, Moving(windows=3), ahead=ahead)
 
     for index, decoded in enumerate(windows):
-        first, second = windows.bursts()
+        first, second = windows.bursts().samples
         assert_same(decoded, window(index, last=index == 2))
         assert_equal(first, burst(index, 0, FOUR))
         assert_equal(second, burst(index, 1, TWO))
@@ -66,16 +66,23 @@ def test_bursts_come_back_as_they_were_made_whatever_the_child_works_on_meanwhil
 def test_bursts_are_made_on_request_only(sandbox: Sandbox) -> None:
     windows = stream(sandbox, Moving(windows=4))
 
-    counts = [len(windows.bursts()) if decoded.index == 2 else 0 for decoded in windows]
+    counts = [len(windows.bursts().samples) if decoded.index == 2 else 0 for decoded in windows]
 
     assert counts == [0, 0, 2, 0]
+
+
+def test_the_frames_that_were_decoded_are_counted_for_each_request(sandbox: Sandbox) -> None:
+    windows = stream(sandbox)
+    next(windows)
+
+    assert [windows.bursts().frames for _ in range(2)] == [14, 14]
 
 
 def test_bursts_may_be_requested_again(sandbox: Sandbox) -> None:
     windows = stream(sandbox)
     next(windows)
 
-    once, again = windows.bursts(), windows.bursts()
+    once, again = windows.bursts().samples, windows.bursts().samples
 
     for left, right in zip(once, again, strict=True):
         assert_equal(left, right)
@@ -85,21 +92,21 @@ def test_bursts_may_be_requested_again(sandbox: Sandbox) -> None:
 def test_there_are_no_bursts_before_the_first_window_and_after_the_last(sandbox: Sandbox) -> None:
     windows = stream(sandbox)
 
-    assert windows.bursts() == ()
+    assert windows.bursts() == DecodedBursts()
     list(windows)
-    assert windows.bursts() == ()
+    assert windows.bursts() == DecodedBursts()
 
 
 def test_a_window_of_a_task_that_makes_none_has_none(sandbox: Sandbox) -> None:
     windows = sandbox.stream("windows", [b"media"], 2, specs=(*SPECS, FOUR), name="x")
 
-    assert [windows.bursts() for _ in windows] == [(), ()]
+    assert [windows.bursts() for _ in windows] == [DecodedBursts()] * 2
 
 
 def test_arrays_stay_the_callers_own_when_the_buffer_is_used_again(sandbox: Sandbox) -> None:
     windows = stream(sandbox)
     next(windows)
-    first, _ = windows.bursts()
+    first, _ = windows.bursts().samples
 
     list(windows)
 
@@ -112,7 +119,7 @@ def test_bursts_that_do_not_fit_are_left_out(make_sandbox: MakeSandbox) -> None:
     windows = stream(sandbox, Moving(bursts=80))
     next(windows)
 
-    bursts = windows.bursts()
+    bursts = windows.bursts().samples
 
     assert 0 < len(bursts) < 80
     assert sum(image.size for burst in bursts for image in burst.images.values()) <= size
@@ -161,7 +168,7 @@ def test_an_error_over_the_next_window_is_raised_with_that_window(sandbox: Sandb
     windows = stream(sandbox, Moving(ahead="refuse"))
     next(windows)
 
-    assert len(windows.bursts()) == 2
+    assert len(windows.bursts().samples) == 2
     with pytest.raises(DamagedError, match="torn"):
         next(windows)
 
@@ -170,7 +177,7 @@ def test_without_ahead_a_child_dies_over_the_requested_window(sandbox: Sandbox) 
     windows = stream(sandbox, Moving(ahead="crash"), ahead=False)
     next(windows)
 
-    assert len(windows.bursts()) == 2
+    assert len(windows.bursts().samples) == 2
     with pytest.raises(DecoderDiedError):
         next(windows)
 
@@ -203,6 +210,8 @@ VIOLATIONS = {
     "a window in its place": framed(b'{"call": 1, "window": {}}'),
     "the end in its place": framed(b'{"call": 1, "end": true}'),
     "more than fit": burst_message(0, 1, 2, 1, 0, 0) * 60,
+    "a negative number of frames": framed(b'{"call": 1, "bursts_end": -1}'),
+    "no number of frames": framed(b'{"call": 1, "bursts_end": true}'),
 }
 
 
@@ -227,7 +236,7 @@ def test_bursts_in_the_sandbox_equal_bursts_outside_of_it() -> None:
     ):
         with Sandbox() as sandbox:
             windows = sandbox.decode(data, request, name="clip")
-            inside = [windows.bursts() for _ in windows]
+            inside = [windows.bursts().samples for _ in windows]
         for ours, (_, theirs) in zip(
             inside, decode_with_bursts(data, specs=request.specs), strict=True
         ):

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.scoring.bursts import burst_gates, hash_fraction, merge_bursts, wants_bursts
+from scanner.scoring.bursts import (
+    Allowance,
+    BurstWish,
+    allow_bursts,
+    burst_gates,
+    hash_fraction,
+    merge_bursts,
+    wish_for_bursts,
+)
 from scanner.scoring.options import BurstSelection
+from scanner.stream.burst_account import BurstAccount
 from scanner.testing.scorers import FakeScorer
 from scanner.types import (
     BURST_INTERVAL,
@@ -19,6 +28,7 @@ from scanner.types import (
     ModelRef,
     ScoredFrame,
     Scores,
+    ScoringWork,
     SegmentKey,
     StreamId,
 )
@@ -54,6 +64,12 @@ def burst(start: Fraction | int, scores: Mapping[Label, float]) -> ScoredFrame:
         burst=BURST,
         start=Fraction(start),
     )
+
+
+def wants_bursts(
+    frames: Sequence[ScoredFrame], one: SegmentKey, gates: Sequence[Gate], rate: float
+) -> bool:
+    return wish_for_bursts(frames, one, gates, rate, Fraction(4)) is not None
 
 
 def key(sequence: int, stream: str = "s") -> SegmentKey:
@@ -129,8 +145,8 @@ def test_the_selection_depends_on_the_segment_alone(
 ) -> None:
     frames = [frame(at, values) for at, values in enumerate(scores)]
 
-    assert wants_bursts(frames, one, some, rate) == wants_bursts(
-        frames[::-1], one, some[::-1], rate
+    assert wish_for_bursts(frames, one, some, rate, Fraction(9)) == wish_for_bursts(
+        frames[::-1], one, some[::-1], rate, Fraction(9)
     )
 
 
@@ -138,6 +154,56 @@ def test_a_score_at_the_gate_opens_it_and_a_label_without_scores_does_not() -> N
     assert wants_bursts([frame(0, {FIGHT: 0.5})], key(0), [GATE], 0.0)
     assert not wants_bursts([frame(0, {FIGHT: 0.49})], key(0), [GATE], 0.0)
     assert not wants_bursts([frame(0, {GUN: 1.0})], key(0), [Gate(label=FIGHT, above=0.0)], 0.0)
+
+
+def test_a_burst_is_wanted_near_the_frame_with_the_highest_score() -> None:
+    frames = [frame(0, {FIGHT: 0.6}), frame(2, {FIGHT: 0.9}), frame(4, {FIGHT: 0.9})]
+
+    wish = wish_for_bursts(frames, key(0), [GATE], 0.0, Fraction(6))
+
+    assert wish == BurstWish(near=Fraction(2), by_gate=True, by_chance=False)
+
+
+def test_a_burst_of_the_random_share_is_wanted_anywhere_in_its_segment() -> None:
+    wishes = [wish_for_bursts((), key(n), (), 0.5, Fraction(10)) for n in range(2000)]
+
+    near = sorted(float(wish.near) for wish in wishes if wish is not None)
+    assert all(0 <= at < 10 for at in near)
+    assert [round(near[len(near) * part // 4], 0) for part in (1, 2, 3)] == pytest.approx(
+        [2.5, 5, 7.5], abs=1
+    )
+
+
+GATED = BurstWish(near=Fraction(0), by_gate=True, by_chance=False)
+DRAWN = BurstWish(near=Fraction(0), by_gate=False, by_chance=True)
+SHARES = BurstSelection(budget=0.25, live_budget=2.0)
+
+
+def account(*, frames: int, bursts: int, seconds: int = 1200) -> BurstAccount:
+    return BurstAccount().add(1000 * seconds, ScoringWork(frames=frames, bursts=bursts))
+
+
+def test_a_gate_spends_what_the_stream_has_earned_and_no_more() -> None:
+    allowed = allow_bursts(GATED, account(frames=1000, bursts=100), SHARES, live=False)
+
+    assert allowed == Allowance(work=150)
+    assert allow_bursts(GATED, account(frames=1000, bursts=250), SHARES, live=False) is None
+
+
+def test_a_live_label_has_the_higher_budget_and_may_spend_in_advance() -> None:
+    settled = account(frames=1000, bursts=100)
+    new = account(frames=1000, bursts=100, seconds=60)
+
+    assert allow_bursts(GATED, settled, SHARES, live=True) == Allowance(work=1900)
+    assert allow_bursts(GATED, new, SHARES, live=True) == Allowance(work=19_900)
+    assert allow_bursts(GATED, new, SHARES, live=False) == Allowance(work=150)
+
+
+def test_a_segment_of_the_random_share_may_begin_a_debt_of_one_burst() -> None:
+    new, in_debt = account(frames=1000, bursts=250), account(frames=1000, bursts=251)
+
+    assert allow_bursts(DRAWN, new, SHARES, live=True) == Allowance(work=0, at_least_one=True)
+    assert allow_bursts(DRAWN, in_debt, SHARES, live=True) is None
 
 
 def test_a_gate_with_media_is_shut_to_frames_of_others() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.risk.policy import Policy
-from scanner.scoring.bursts import wants_bursts
+from scanner.scoring.bursts import wish_for_bursts
 from scanner.scoring.calibration import calibrate
 from scanner.scoring.manifest import LabelFacts, Manifest, read_manifest
 from scanner.scoring.priors import leading_facts, with_common_priors
@@ -152,5 +152,9 @@ def test_a_model_in_shadow_opens_a_gate() -> None:
     )
     key = SegmentKey(stream_id=StreamId("s"), sequence=1)
 
-    assert wants_bursts([frame], key, (Gate(label=FIGHT, above=0.8),), base_rate=0.0)
-    assert not wants_bursts([frame], key, (Gate(label=FIGHT, above=0.95),), base_rate=0.0)
+    low, high = (
+        wish_for_bursts([frame], key, (Gate(label=FIGHT, above=above),), 0.0, Fraction(4))
+        for above in (0.8, 0.95)
+    )
+    assert low is not None
+    assert high is None

@@ -14,6 +14,7 @@ from scanner.report.lines import Line, lines_of
 from scanner.risk.policy import Policies, Policy
 from scanner.scoring.bursts import merge_bursts
 from scanner.stream.advance import advance
+from scanner.stream.burst_account import BurstAccount
 from scanner.stream.events import StreamEvent
 from scanner.stream.inputs import (
     Arrival,
@@ -178,7 +179,9 @@ class FakeScores:
         self._outcomes = {outcome.key: outcome for outcome in outcomes}
         self.names: list[str] = []
 
-    def score(self, job: Job, first_window: int = 0) -> Iterator[Outcome]:
+    def score(
+        self, job: Job, first_window: int = 0, account: BurstAccount | None = None
+    ) -> Iterator[Outcome]:
         self.names.append(job.name)
         yield self._outcomes[job.segment.key]
 

@@ -219,8 +219,8 @@ def test_a_row_that_is_no_record_is_refused(row: str) -> None:
 def test_a_state_of_another_version_is_refused() -> None:
     data = StreamState.new(STREAM).to_json()
 
-    with pytest.raises(FormatError, match="version 2, this release reads 1"):
-        StreamState.from_json({**data, "version": 2})
+    with pytest.raises(FormatError, match="version 1, this release reads 2"):
+        StreamState.from_json({**data, "version": 1})
 
 
 def test_a_state_with_a_float_for_a_time_is_refused() -> None:

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from scanner.errors import QuarantinedError
 from scanner.pipeline.worker import LocalRunner, StreamWorker
+from scanner.stream.burst_account import BurstAccount
 from scanner.stream.inputs import FailedSegment, Job, Outcome, SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import SegmentKey
@@ -141,9 +142,11 @@ class AnyOrder(RuleBasedStateMachine):
         """Yield the progress of one process to which the quarantined segments are undecodable."""
         with HERE.open_score_job(mean_scorers()) as score:
 
-            def score_or_fail(job: Job, first_window: int) -> Iterator[Outcome]:
+            def score_or_fail(
+                job: Job, first_window: int, account: BurstAccount
+            ) -> Iterator[Outcome]:
                 first = job.segment.key
-                for window, outcome in enumerate(score(job, first_window), first_window):
+                for window, outcome in enumerate(score(job, first_window, account), first_window):
                     key = replace(first, sequence=first.sequence + window)
                     if (error := self.quarantined.get(key)) is not None:
                         yield FailedSegment.from_error(key, error)
