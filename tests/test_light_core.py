@@ -52,6 +52,13 @@ def test_settings_plans_and_reports_load_pydantic_and_nothing_heavy() -> None:
     assert "pydantic" in modules
 
 
+def test_the_web_process_loads_no_media_library_runtime_or_cluster() -> None:
+    modules = loaded(["scanner.intake.server"])
+
+    assert modules & set(HEAVY) == set()
+    assert {"fastapi", "sqlalchemy"} <= modules
+
+
 @pytest.mark.parametrize(
     "package", ["media", "sandbox", "scoring", "sources", "model_import", "pipeline", "evidence"]
 )

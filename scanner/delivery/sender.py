@@ -18,8 +18,8 @@ from typing import Final
 import structlog
 
 from scanner.delivery.payload import rfc3339, webhook_body, webhook_id
-from scanner.delivery.receiver import Answer, Receiver
 from scanner.delivery.schedule import WEBHOOK_DELAYS, next_try, pause_after, spread
+from scanner.delivery.webhook import Answer, WebhookClient
 from scanner.settings.service import WebhookSettings
 from scanner.store.effects import DueEffect, EffectJournal, SettledEffect, SinkState
 
@@ -94,7 +94,7 @@ class SinkSender:
         self._draw = draw
         self._public_url = public_url
         self._loop = asyncio.Runner()
-        self._receiver = Receiver(name, settings)
+        self._receiver = WebhookClient(name, settings)
 
     def send_due(self) -> bool:
         """Make one batch of attempts and record what became of them; return False if nothing is to

@@ -32,7 +32,7 @@ from scanner.store.objects import ObjectStore
 from scanner.store.publication import RevisionRow, publish
 from scanner.store.writes import beat
 
-__all__ = ["Delivery", "main"]
+__all__ = ["DeliveryProcess", "main"]
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ Step = Callable[[], bool]
 """Does one piece of work; returns False if there is none at present."""
 
 
-class Delivery:
+class DeliveryProcess:
     """Threads that each repeat one kind of work until ``stop``; what is in hand is finished."""
 
     def __init__(self, settings: Settings, policies: Policies, data: Path) -> None:
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     settings = read_settings(given.config)
     manifests = list_models(settings.models.dir, added=settings.models.added_dir)
-    delivery = Delivery(
+    delivery = DeliveryProcess(
         settings,
         compose_policies(settings, manifests),
         settings.service.data if given.data is None else given.data,
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _stopping(delivery: Delivery) -> Iterator[None]:
+def _stopping(delivery: DeliveryProcess) -> Iterator[None]:
     """Let signals stop the process after what is in hand."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: delivery.stop())

@@ -13,21 +13,41 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from scanner.rational import dump_optional
 from scanner.store.schema import inits, marks, segments, shard_of, streams
 
-__all__ = ["Acceptance", "Intake", "NewInit", "NewSegment", "NewStream", "StreamKind"]
+__all__ = [
+    "Acceptance",
+    "Intake",
+    "IntakeRow",
+    "NewEnd",
+    "NewImage",
+    "NewInit",
+    "NewSegment",
+    "NewStream",
+    "StreamKind",
+]
 
 StreamKind = Literal["live", "image"]
 
-Acceptance = Literal["accepted", "same", "conflict", "ended", "init_unknown", "wrong_channel"]
+Acceptance = Literal[
+    "accepted",
+    "same",
+    "conflict",
+    "ended",
+    "init_unknown",
+    "wrong_channel",
+    "forbidden",
+    "unknown",
+]
 """What became of something that a sender delivered.
 
 ``accepted``: a new row. ``same``: known already, with the same content. ``conflict``: known with
 other content. ``ended``: its stream accepts no more. ``init_unknown``: it names an init segment
-that is not there. ``wrong_channel``: its stream belongs to another channel.
+that is not there. ``wrong_channel``: its stream belongs to another channel. ``forbidden``: the
+channel of its stream is none that the sender's key allows. ``unknown``: its stream is not there.
 """
 
 
@@ -39,6 +59,8 @@ class NewStream:
     kind: StreamKind = "live"
     channel: str | None = None
     key_id: str | None = None
+    allowed_channels: frozenset[str] | None = None
+    """Channels that the sender's key allows; None for all, and for streams without one."""
     first_sequence: int | None = None
     declared: Mapping[str, Any] = field(default_factory=dict)
     """Further facts of the sender, such as ``started_at`` and ``expected_duration``."""
@@ -78,6 +100,30 @@ class NewSegment:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEnd:
+    """The end of a stream."""
+
+    stream: NewStream
+    last_sequence: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewImage:
+    """A single picture: a stream of its own with one segment and its end."""
+
+    segment: NewSegment
+
+    @property
+    def object(self) -> str:
+        """The name of the picture's object."""
+        return self.segment.object
+
+
+IntakeRow = NewStream | NewInit | NewSegment | NewEnd | NewImage
+
+
 class Intake:
     """Adds what senders deliver, within one write transaction."""
 
@@ -86,13 +132,28 @@ class Intake:
         self._now = now
         self._shard_count = shard_count
 
+    def add(self, row: IntakeRow) -> Acceptance:
+        """Add one delivery, of any kind."""
+        if isinstance(row, NewSegment):
+            return self.add_segment(row)
+        if isinstance(row, NewInit):
+            return self.add_init(row)
+        if isinstance(row, NewEnd):
+            return self.end_stream(row.stream, last_sequence=row.last_sequence, reason=row.reason)
+        if isinstance(row, NewImage):
+            return self.add_image(row)
+        return self.add_stream(row)
+
     def add_stream(self, new: NewStream) -> Acceptance:
         """Add a stream, or check that it is known with the same declaration."""
         known = self._stream(new.stream_id)
+        if refusal := _refuse(known, new):
+            return refusal
         if known is None:
             self._insert_stream(new)
             return "accepted"
-        same = (known.channel, known.first_sequence, json.loads(known.declared)) == (
+        same = (known.kind, known.channel, known.first_sequence, json.loads(known.declared)) == (
+            new.kind,
             new.channel,
             new.first_sequence,
             dict(new.declared),
@@ -101,22 +162,21 @@ class Intake:
 
     def add_init(self, new: NewInit) -> Acceptance:
         """Add an init segment; it is immutable."""
-        known = self._connection.execute(
-            select(inits.c.sha256).where(
-                inits.c.stream_id == new.stream.stream_id, inits.c.init_id == new.init_id
-            )
-        ).scalar_one_or_none()
+        stream = self._stream(new.stream.stream_id)
+        if refusal := _refuse(stream, new.stream):
+            return refusal
+        names = {"of_stream": new.stream.stream_id, "of_init": new.init_id}
+        known = self._connection.execute(_KNOWN_INIT, names).scalar_one_or_none()
         if known is not None:
             return "same" if known == new.sha256 else "conflict"
-        stream, refusal = self._open_stream(new.stream)
-        if refusal is not None:
-            return refusal
+        if stream is None:
+            self._insert_stream(new.stream)
         self._connection.execute(
             insert(inits),
             {
                 "stream_id": new.stream.stream_id,
                 "init_id": new.init_id,
-                "shard": stream.shard,
+                "shard": self._shard(new.stream),
                 "object": new.object,
                 "bytes": new.bytes,
                 "sha256": new.sha256,
@@ -127,34 +187,43 @@ class Intake:
 
     def add_segment(self, new: NewSegment) -> Acceptance:
         """Add a segment, once: its natural key is (stream, sequence)."""
-        stream, refusal = self._open_stream(new.stream)
-        if refusal is not None:
-            return refusal
         stream_id = new.stream.stream_id
-        known = self._connection.execute(
-            select(segments.c.sha256, segments.c.meta_digest).where(
-                segments.c.stream_id == stream_id, segments.c.sequence == new.sequence
-            )
-        ).one_or_none()
-        if known is not None:
-            same = (known.sha256, known.meta_digest) == (new.sha256, new.meta_digest)
+        names = {"of_stream": stream_id, "of_sequence": new.sequence}
+        stream = self._connection.execute(_STREAM_AND_SEGMENT, names).one_or_none()
+        if refusal := _refuse(stream, new.stream):
+            return refusal
+        if stream is not None and stream.sha256 is not None:
+            same = (stream.sha256, stream.meta_digest) == (new.sha256, new.meta_digest)
             return "same" if same else "conflict"
-        if stream.ended_at is not None and (
-            stream.last_sequence is None or new.sequence > stream.last_sequence
+        if (
+            stream is not None
+            and stream.ended_at is not None
+            and (stream.last_sequence is None or new.sequence > stream.last_sequence)
         ):
             return "ended"
         if new.init_id is not None and not self._has_init(stream_id, new.init_id):
             return "init_unknown"
-        self._insert_segment(new, stream.shard)
+        if stream is None:
+            self._insert_stream(new.stream)
+        self._insert_segment(new, self._shard(new.stream))
         return "accepted"
+
+    def add_image(self, new: NewImage) -> Acceptance:
+        """Add a picture with its stream, which ends with it."""
+        acceptance = self.add_segment(new.segment)
+        if acceptance == "accepted":
+            return self.end_stream(new.segment.stream, last_sequence=0, reason=None)
+        return acceptance
 
     def end_stream(
         self, stream: NewStream, *, last_sequence: int | None, reason: str | None
     ) -> Acceptance:
         """End a stream: segments up to ``last_sequence`` are still accepted."""
-        known, refusal = self._open_stream(stream)
-        if refusal is not None:
+        known = self._stream(stream.stream_id)
+        if refusal := _refuse(known, stream):
             return refusal
+        if known is None:
+            return "unknown"
         if known.ended_at is not None:
             return "same" if known.last_sequence == last_sequence else "conflict"
         self._connection.execute(
@@ -184,44 +253,23 @@ class Intake:
             },
         )
 
-    def _open_stream(self, new: NewStream) -> tuple[Any, Acceptance | None]:
-        """Return the stream, which is added if it is new, and why it takes nothing, if so."""
-        if self._stream(new.stream_id) is None:
-            self._insert_stream(new)
-        known = self._stream(new.stream_id)
-        if known is None:
-            raise RuntimeError(f"stream {new.stream_id}: inserted, and not there")
-        if new.channel is not None and known.channel != new.channel:
-            return known, "wrong_channel"
-        return known, None
-
     def _stream(self, stream_id: str) -> Any:
         """Return the row of a stream, or None."""
-        columns = streams.c
-        return self._connection.execute(
-            select(
-                columns.shard,
-                columns.kind,
-                columns.channel,
-                columns.first_sequence,
-                columns.declared,
-                columns.ended_at,
-                columns.last_sequence,
-            ).where(columns.stream_id == stream_id)
-        ).one_or_none()
+        return self._connection.execute(_STREAM, {"of_stream": stream_id}).one_or_none()
+
+    def _shard(self, stream: NewStream) -> int:
+        return shard_of(stream.stream_id, self._shard_count)
 
     def _has_init(self, stream_id: str, init_id: str) -> bool:
-        found = select(inits.c.init_id).where(
-            inits.c.stream_id == stream_id, inits.c.init_id == init_id
-        )
-        return self._connection.execute(found).one_or_none() is not None
+        names = {"of_stream": stream_id, "of_init": init_id}
+        return self._connection.execute(_KNOWN_INIT, names).one_or_none() is not None
 
     def _insert_stream(self, new: NewStream) -> None:
         self._connection.execute(
             insert(streams),
             {
                 "stream_id": new.stream_id,
-                "shard": shard_of(new.stream_id, self._shard_count),
+                "shard": self._shard(new),
                 "kind": new.kind,
                 "channel": new.channel,
                 "key_id": new.key_id,
@@ -239,7 +287,7 @@ class Intake:
     def _insert_segment(self, new: NewSegment, shard: int) -> None:
         stream_id = new.stream.stream_id
         self._connection.execute(
-            insert(segments),
+            _INSERT_SEGMENT,
             {
                 "stream_id": stream_id,
                 "sequence": new.sequence,
@@ -260,8 +308,57 @@ class Intake:
                 "stage": "stored",
             },
         )
-        self._connection.execute(
-            update(streams)
-            .where(streams.c.stream_id == stream_id)
-            .values(last_arrival=self._now, phase="live")
+        self._connection.execute(_NOTE_ARRIVAL, {"of_stream": stream_id, "at": self._now})
+
+
+def _refuse(known: Any, new: NewStream) -> Acceptance | None:
+    """Return why a stream takes nothing from this sender, or None; ``known`` is its row, if any."""
+    channel = new.channel if known is None else known.channel
+    if new.allowed_channels is not None and channel not in new.allowed_channels:
+        return "forbidden"
+    if known is not None and new.channel is not None and known.channel != new.channel:
+        return "wrong_channel"
+    return None
+
+
+# Statements are built once: building one costs more than running it.
+
+_STREAM_COLUMNS = (
+    streams.c.shard,
+    streams.c.kind,
+    streams.c.channel,
+    streams.c.first_sequence,
+    streams.c.declared,
+    streams.c.ended_at,
+    streams.c.last_sequence,
+)
+_STREAM = select(*_STREAM_COLUMNS).where(streams.c.stream_id == bindparam("of_stream"))
+_STREAM_AND_SEGMENT = (
+    select(
+        streams.c.channel,
+        streams.c.ended_at,
+        streams.c.last_sequence,
+        segments.c.sha256,
+        segments.c.meta_digest,
+    )
+    .select_from(
+        streams.outerjoin(
+            segments,
+            (segments.c.stream_id == streams.c.stream_id)
+            & (segments.c.sequence == bindparam("of_sequence")),
         )
+    )
+    .where(streams.c.stream_id == bindparam("of_stream"))
+)
+_KNOWN_INIT = select(inits.c.sha256).where(
+    inits.c.stream_id == bindparam("of_stream"), inits.c.init_id == bindparam("of_init")
+)
+_INSERT_SEGMENT = insert(segments)
+_NOTE_ARRIVAL = (
+    update(streams)
+    .where(streams.c.stream_id == bindparam("of_stream"))
+    .values(
+        last_arrival=bindparam("at"),
+        phase=case((streams.c.phase == "stalled", "live"), else_=streams.c.phase),
+    )
+)

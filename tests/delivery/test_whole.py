@@ -11,7 +11,7 @@ import av
 import pytest
 from sqlalchemy import select
 
-from scanner.delivery.server import Delivery
+from scanner.delivery.server import DeliveryProcess
 from scanner.risk.policy import Policies
 from scanner.settings.sections import Settings
 from scanner.settings.service import ServiceSettings, WebhookSettings
@@ -49,7 +49,7 @@ def test_an_incident_becomes_a_clip_a_webhook_with_a_receipt_and_numbered_events
 ) -> None:
     driver.run("s", card_segments)
     with LoopbackReceiver() as receiver:
-        delivery = Delivery(settings_for(receiver.url), policies, data)
+        delivery = DeliveryProcess(settings_for(receiver.url), policies, data)
         thread = threading.Thread(target=delivery.run)
         thread.start()
         try:

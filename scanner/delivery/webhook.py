@@ -23,7 +23,7 @@ from standardwebhooks import Webhook
 from scanner.errors import SetupError
 from scanner.settings.service import WebhookSettings
 
-__all__ = ["Answer", "Receiver", "judge_status"]
+__all__ = ["Answer", "WebhookClient", "judge_status"]
 
 MOST_ANSWER_BYTES: Final = 16_384
 """Bytes of an answer that are read before the connection is closed."""
@@ -58,7 +58,7 @@ def judge_status(status: int) -> Result:
     return "gone" if status == httpx.codes.GONE else "failed"
 
 
-class Receiver:
+class WebhookClient:
     """Posts to one receiver over connections that stay open; belongs to one event loop."""
 
     def __init__(self, name: str, settings: WebhookSettings) -> None:

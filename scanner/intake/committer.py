@@ -1,0 +1,129 @@
+"""Group commit: one thread makes what several requests delivered durable at once.
+
+    request  -- submit -->  queue  -- up to 16 -->  flush of bytes, transaction  -->  all answers
+
+A group is what has arrived while the group before it was committed, so that nothing waits for
+others at rest. An error of the disk after which durability is not known ends the process: a second
+flush would report success without having written anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+import structlog
+
+from scanner.errors import TransientError
+from scanner.store.database import Journal
+from scanner.store.deliveries import Delivery, JournalFailedError, commit_group
+from scanner.store.intake import Acceptance
+from scanner.store.objects import ObjectStore
+
+__all__ = ["Committer"]
+
+GROUP: Final = 16
+"""Most deliveries of one group."""
+EXIT_STATUS: Final = 74
+"""Exit status after an error of the disk (``EX_IOERR``)."""
+
+_log = structlog.get_logger(__name__)
+
+Entry = tuple[Delivery, "asyncio.Future[Acceptance]"]
+
+
+class Committer:
+    """Commits deliveries of one event loop in groups, in a thread of its own; ``close`` ends it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        objects: ObjectStore,
+        *,
+        end_process: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self._journal = journal
+        self._objects = objects
+        self._end_process = end_process or _end_process
+        self._loop = asyncio.get_running_loop()
+        self._shard_count = journal.shard_count
+        self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    async def commit(self, delivery: Delivery) -> Acceptance:
+        """Return what became of a delivery, once that is durable.
+
+        Raises:
+            TransientError: nothing was written, because the journal is locked or full.
+        """
+        answer: asyncio.Future[Acceptance] = self._loop.create_future()
+        self._waiting.put((delivery, answer))
+        return await answer
+
+    def close(self) -> None:
+        """Commit what waits, and end the thread."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            if not self._commit(group):
+                return
+
+    def _next_group(self) -> list[Entry] | None:
+        """Wait for a delivery; return it with those that wait too, or None at the end."""
+        entry = self._waiting.get()
+        if entry is None:
+            return None
+        group = [entry]
+        while len(group) < GROUP and not self._waiting.empty():
+            entry = self._waiting.get()
+            if entry is None:
+                self._waiting.put(None)
+                break
+            group.append(entry)
+        return group
+
+    def _commit(self, group: list[Entry]) -> bool:
+        """Commit a group and answer; return False if the process has to end."""
+        deliveries = [delivery for delivery, _ in group]
+        try:
+            results = commit_group(
+                self._journal, self._objects, deliveries, shard_count=self._shard_count
+            )
+        except (OSError, JournalFailedError) as error:
+            _log.critical("flush or commit failed, the process ends", error=str(error))
+            self._end_process(error)
+            return False
+        except TransientError as error:
+            self._answer(group, [error] * len(group))
+        except Exception as error:  # noqa: BLE001 - one defect must not end the thread
+            _log.exception("a group of deliveries cannot be committed")
+            self._answer(group, [error] * len(group))
+        else:
+            self._answer(group, results)
+        return True
+
+    def _answer(self, group: list[Entry], results: Sequence[Acceptance | Exception]) -> None:
+        """Hand over the results; the event loop is woken once."""
+        answers = [(answer, result) for (_, answer), result in zip(group, results, strict=True)]
+        self._loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _resolve(answers: Sequence[tuple[asyncio.Future[Acceptance], Acceptance | Exception]]) -> None:
+    for answer, result in answers:
+        if answer.done():  # its request was cancelled
+            continue
+        if isinstance(result, Exception):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+
+def _end_process(_: BaseException) -> NoReturn:
+    os._exit(EXIT_STATUS)

@@ -1,0 +1,124 @@
+"""Every request ends with an answer, a log line and a count, also if it fails."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scanner.intake.problems import Problem, problem_response
+
+__all__ = ["RequestLog", "add_failures"]
+
+_log = structlog.get_logger(__name__)
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestLog:
+    """Gives each request an id, and writes one line about it when it has ended."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status, request_id = time.monotonic(), 0, _request_id(scope)
+        scope["state"]["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = 499
+        finally:
+            _write_line(scope, status, time.monotonic() - begun)
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the sender's id of a request if it is harmless, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return secrets.token_hex(8)
+
+
+def _write_line(scope: Scope, status: int, seconds: float) -> None:
+    if scope["path"] in _SILENT and status < 400:
+        return
+    facts: dict[str, Any] = scope["state"].get("facts", {})
+    _log.info(
+        "request",
+        request_id=scope["state"]["request_id"],
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        milliseconds=round(1000 * seconds, 1),
+        **facts,
+    )
+
+
+_SILENT: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+def add_failures(app: FastAPI) -> None:
+    """Answer every error as a document."""
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_defect)
+    app.add_exception_handler(ClientDisconnect, _pass_on)
+
+
+def _id_of(request: Request) -> str:
+    return str(request.scope["state"].get("request_id", ""))
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error, _id_of(request))
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {"where": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()
+    ]
+    detail = "; ".join(f"{one['where']}: {one['message']}" for one in found)
+    return problem_response(Problem("invalid_request", detail, errors=found), _id_of(request))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    name = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    return problem_response(Problem(name, str(error.detail)), _id_of(request))
+
+
+async def _answer_defect(request: Request, error: Exception) -> Response:
+    request_id = _id_of(request)
+    _log.error("request failed", request_id=request_id, exc_info=error)
+    return problem_response(Problem("internal", "see the log of the service"), request_id)
+
+
+async def _pass_on(request: Request, error: Exception) -> Response:
+    raise error

@@ -1,0 +1,112 @@
+"""The errors that the HTTP interface answers: RFC 9457 documents of a fixed list of types.
+
+``PROBLEMS`` is the only list: answers, the OpenAPI document and the page ``docs/service.md`` are
+made from it or compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import JSONResponse
+
+__all__ = ["PROBLEMS", "Problem", "ProblemType", "problem_response", "problem_responses"]
+
+MEDIA_TYPE: Final = "application/problem+json"
+URN: Final = "urn:streamwarden:problem:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemType:
+    """One type of error."""
+
+    name: str
+    status: int
+    title: str
+    retryable: bool = False
+    """Whether the same request may succeed later."""
+
+    @property
+    def uri(self) -> str:
+        """The ``type`` of the document."""
+        return URN + self.name
+
+
+def _table(*types: ProblemType) -> dict[str, ProblemType]:
+    return {one.name: one for one in types}
+
+
+PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
+    ProblemType(name="unauthenticated", status=401, title="No valid API key"),
+    ProblemType(name="forbidden", status=403, title="The API key does not allow this"),
+    ProblemType(name="not_found", status=404, title="There is no such thing here"),
+    ProblemType(name="method_not_allowed", status=405, title="Not a method of this address"),
+    ProblemType(
+        name="receive_timeout", status=408, title="The request arrived too slowly", retryable=True
+    ),
+    ProblemType(name="conflict", status=409, title="Known already, with other content"),
+    ProblemType(name="stream_ended", status=409, title="The stream has ended"),
+    ProblemType(
+        name="init_unknown", status=409, title="The init segment is not there", retryable=True
+    ),
+    ProblemType(name="wrong_channel", status=409, title="The stream belongs to another channel"),
+    ProblemType(name="too_large", status=413, title="The body is too large"),
+    ProblemType(name="invalid_request", status=422, title="The request is not valid"),
+    ProblemType(name="unsupported_media", status=422, title="Not a format that can be scanned"),
+    ProblemType(name="backlog", status=429, title="Too much waits to be scanned", retryable=True),
+    ProblemType(name="busy", status=429, title="Too much is being received", retryable=True),
+    ProblemType(name="internal", status=500, title="The service has a defect"),
+    ProblemType(name="journal_busy", status=503, title="The journal is locked", retryable=True),
+    ProblemType(name="disk_full", status=507, title="The disk is nearly full", retryable=True),
+)
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """A request that is answered with an error of ``PROBLEMS``."""
+
+    def __init__(
+        self, name: str, detail: str, *, retry_after: int | None = None, **facts: Any
+    ) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.type = PROBLEMS[name]
+        self.detail = detail
+        self.retry_after = retry_after
+        """Seconds after which another attempt makes sense; None where that is not known."""
+        self.facts = facts
+        """Further members of the document."""
+
+
+def problem_response(problem: Problem, request_id: str) -> JSONResponse:
+    """Return the answer to a request that failed."""
+    kind = problem.type
+    body = {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        "request_id": request_id,
+        "retryable": kind.retryable,
+        **problem.facts,
+    }
+    headers = {}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    if kind.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer, Basic realm="streamwarden"'
+    return JSONResponse(body, status_code=kind.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_responses(*names: str) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document says of these errors, by status."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for name in names:
+        kind = PROBLEMS[name]
+        known = by_status.get(kind.status)
+        text = f"`{kind.name}`: {kind.title.lower()}"
+        by_status[kind.status] = {
+            "description": text if known is None else f"{known['description']}; {text}",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return by_status

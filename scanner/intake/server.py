@@ -1,0 +1,82 @@
+"""The web process: ``python -m scanner.intake.server --fd N --config FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+import uvicorn
+
+from scanner.errors import SetupError
+from scanner.intake.app import create_app
+from scanner.intake.logs import set_up_service_logs
+from scanner.settings.sections import read_settings
+from scanner.store.database import open_journal
+from scanner.store.objects import ObjectStore
+
+__all__ = ["main", "server_config"]
+
+EXIT_SETUP: Final = 2
+"""Exit status if the operator has to fix something: the supervisor does not restart it at once."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Answer requests of a listening socket until SIGTERM; return the exit status.
+
+    The socket is inherited, so that it survives this process.
+    """
+    parser = argparse.ArgumentParser(prog="scanner.intake.server", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket's descriptor")
+    parser.add_argument("--config", type=Path, help="settings in TOML")
+    arguments = parser.parse_args(argv)
+    set_up_service_logs("web")
+    try:
+        settings = read_settings(arguments.config)
+        journal = open_journal(settings.service.data)
+    except SetupError as error:
+        sys.stderr.write(f"streamwarden web: {error}\n")
+        return EXIT_SETUP
+    app = create_app(
+        settings.service,
+        journal,
+        ObjectStore(settings.service.data / "objects"),
+        limits=settings.fetch,
+    )
+    # uvicorn drains on SIGTERM, and then raises the signal again for the handler before its own.
+    signal.signal(signal.SIGTERM, _exit)
+    try:
+        with socket.socket(fileno=arguments.fd) as listener:
+            uvicorn.Server(server_config(app)).run(sockets=[listener])
+    finally:
+        journal.close()
+    return 0
+
+
+def _exit(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def server_config(app: object) -> uvicorn.Config:
+    """Return how uvicorn serves the application."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=60,
+        h11_max_incomplete_event_size=16384,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
