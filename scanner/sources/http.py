@@ -4,25 +4,30 @@ errors, and time."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 
 from scanner.errors import InputError, RefusedError, TransientError
+from scanner.sources.addresses import AddressPolicy
 from scanner.sources.cancellation import Cancellation
-from scanner.sources.connections import CancellableTransport
+from scanner.sources.connections import BoundedTransport
+from scanner.sources.exchange import Exchange
+from scanner.sources.resolving import Hosts
 
 __all__ = [
     "PORTS",
     "REDIRECTS",
     "AbsentError",
+    "HttpClient",
     "WallClock",
     "check_status",
-    "open_client",
     "origin_of",
     "parse_url",
+    "peer_of",
     "redact_url",
 ]
 
@@ -45,16 +50,64 @@ class WallClock:
     sleep: Callable[[float], None] = time.sleep
 
 
-def open_client(idle_seconds: float, cancellation: Cancellation | None = None) -> httpx.Client:
-    """Open a client that does not follow redirects and does not use proxies, cookies or passwords
-    from the environment; ``cancellation`` shuts its connections down."""
-    return httpx.Client(
-        transport=CancellableTransport(cancellation or Cancellation()),
-        trust_env=False,
-        follow_redirects=False,
-        timeout=idle_seconds,
-        headers={"Accept-Encoding": "identity", "User-Agent": "streamwarden"},
-    )
+class HttpClient:
+    """GET requests over persistent connections, one at a time, each exchange within bounds.
+
+    Redirects are not followed. Proxies, cookies and passwords of the environment are not used.
+    """
+
+    def __init__(
+        self,
+        *,
+        idle_seconds: float,
+        addresses: AddressPolicy = "any",
+        cancellation: Cancellation | None = None,
+        now: Callable[[], float] = time.monotonic,
+        hosts: Hosts | None = None,
+    ) -> None:
+        """``idle_seconds`` bounds each wait for the server; ``cancellation`` shuts connections
+        down."""
+        self._exchange = Exchange(addresses, now=now)
+        transport = BoundedTransport(
+            self._exchange, cancellation or Cancellation(), hosts or Hosts()
+        )
+        self._client = httpx.Client(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=idle_seconds,
+            headers={"Accept-Encoding": "identity", "User-Agent": "streamwarden"},
+        )
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound the wall-clock time of everything in the block: look-ups of names, connections,
+        redirects and bodies."""
+        return self._exchange.within(seconds)
+
+    def get(
+        self, url: httpx.URL, headers: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[httpx.Response]:
+        """Give the response of a URL, whose body is not read yet, until the block ends.
+
+        Raises:
+            httpx.HTTPError: the server cannot be reached, violates HTTP or takes too long.
+            RefusedError: its address is not allowed.
+        """
+        return self._client.stream("GET", url, headers=headers)
+
+    def stay_public(self) -> None:
+        """Allow only public addresses until the block of ``within`` ends."""
+        self._exchange.addresses = "public"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+def peer_of(response: httpx.Response) -> str:
+    """Return the IP address that a response came from."""
+    address = response.extensions["network_stream"].get_extra_info("server_addr")
+    return str(address[0])
 
 
 def check_status(response: httpx.Response, shown: str) -> None:

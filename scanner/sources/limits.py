@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from scanner.sandbox.limits import LONGEST_SECONDS
+from scanner.sources.addresses import AddressPolicy
 
 __all__ = ["FetchLimits"]
 
@@ -21,7 +22,7 @@ class FetchLimits:
     idle_seconds: float = 10.0
     """Timeout for a connection, and between two parts of a response."""
     request_seconds: float = 60.0
-    """Timeout for one whole response."""
+    """Wall-clock time of one whole exchange: names looked up, connections, redirects, response."""
     attempts: int = 3
     """Attempts of one request before it counts as failed."""
     stale_seconds: float = 60.0
@@ -34,10 +35,15 @@ class FetchLimits:
     used."""
     concurrent_sources: int = 16
     """Number of URLs that are followed at the same time; further ones wait until one has ended."""
+    addresses: AddressPolicy = "any"
+    """Where connections may go: ``any`` address; or ``public`` ones of the Internet only, for URLs
+    that others choose."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)
+            if limit.name == "addresses":
+                continue
             if not value > 0:
                 raise ValueError(f"fetch limit {limit.name} must be more than 0, got {value}")
             if limit.name.endswith("_seconds") and value > LONGEST_SECONDS:

@@ -16,9 +16,9 @@ from scanner.sources.http import (
     PORTS,
     REDIRECTS,
     AbsentError,
+    HttpClient,
     WallClock,
     check_status,
-    open_client,
     origin_of,
     parse_url,
     redact_url,
@@ -58,7 +58,12 @@ class Origin:
         self.start = str(self._url)
         self._limits = limits
         self._clock = clock
-        self._client = open_client(limits.idle_seconds, cancellation)
+        self._client = HttpClient(
+            idle_seconds=limits.idle_seconds,
+            addresses=limits.addresses,
+            cancellation=cancellation,
+            now=clock.now,
+        )
 
     def close(self) -> None:
         """Close the connection."""
@@ -109,11 +114,14 @@ class Origin:
         return self._get_once(location, span, most)
 
     def _get_once(self, location: str, span: ByteRange | None, most: int) -> bytes:
-        shown, deadline = redact_url(location), self._clock.now() + self._limits.request_seconds
+        shown = redact_url(location)
         try:
-            with self._request(httpx.URL(location), span) as response:
+            with (
+                self._client.within(self._limits.request_seconds),
+                self._request(httpx.URL(location), span) as response,
+            ):
                 check_status(response, shown)
-                return self._read_body(response, span, most, deadline)
+                return self._read_body(response, span, most)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TransientError(f"{shown}: {str(error) or type(error).__name__}") from error
 
@@ -124,16 +132,14 @@ class Origin:
             {} if span is None else {"Range": f"bytes={span.start}-{span.start + span.length - 1}"}
         )
         for _ in range(_MAX_REDIRECTS + 1):
-            with self._client.stream("GET", url, headers=headers) as response:
+            with self._client.get(url, headers) as response:
                 if response.status_code not in REDIRECTS:
                     yield response
                     return
                 url = self._allowed_url(url, response.headers.get("Location", ""))
         raise RefusedError(f"{redact_url(str(url))}: over {_MAX_REDIRECTS} redirects")
 
-    def _read_body(
-        self, response: httpx.Response, span: ByteRange | None, most: int, deadline: float
-    ) -> bytes:
+    def _read_body(self, response: httpx.Response, span: ByteRange | None, most: int) -> bytes:
         shown = redact_url(str(response.url))
         first, last = _slice_of_body(response, span, shown)
         body = bytearray()
@@ -141,10 +147,6 @@ class Origin:
             body += part
             if len(body) > most:
                 raise LimitError(f"{shown}: over {most} bytes", kind="limit_bytes")
-            if self._clock.now() > deadline:
-                raise TransientError(
-                    f"{shown}: not complete after {self._limits.request_seconds:g} s"
-                )
             if last is not None and len(body) >= last:
                 break
         if last is not None and len(body) < last:
@@ -170,16 +172,22 @@ def _quote(stray: re.Match[str]) -> str:
 
 def _unpacked(response: httpx.Response, most: int, shown: str) -> Iterator[bytes]:
     """Yield the parts of the body, unpacked where the server sends gzip whatever was requested;
-    no more than ``most`` bytes of one part, since few bytes unpack to many."""
+    no more than ``most`` bytes of one part, since few bytes unpack to many.
+
+    Many bytes may unpack to none, so the packed ones are limited too.
+    """
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding in _IDENTITY:
         yield from response.iter_raw()
         return
     if encoding not in _GZIP:
         raise DamagedError(f"{shown}: Content-Encoding {encoding!r}, gzip or none is wanted")
-    unpacker = zlib.decompressobj(wbits=31)
+    unpacker, packed = zlib.decompressobj(wbits=31), 0
     try:
         for part in response.iter_raw():
+            packed += len(part)
+            if packed > most:
+                raise LimitError(f"{shown}: over {most - 1} bytes of gzip", kind="limit_bytes")
             yield unpacker.decompress(part, most)  # what is beyond is over the caller's limit
     except zlib.error as error:
         raise DamagedError(f"{shown}: its gzip body cannot be unpacked") from error
