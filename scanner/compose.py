@@ -161,14 +161,17 @@ class WorkerParts:
     """Opens a sandbox, in the process that decodes."""
     policies: Policies
     """Policies under which streams are folded."""
+    generation: int = 0
+    """Number of this configuration; 0 without a journal."""
 
 
-def worker_parts(program: Program) -> WorkerParts:
-    """Return the parts of this program's workers."""
+def worker_parts(program: Program, *, generation: int = 0) -> WorkerParts:
+    """Return the parts of this program's workers; ``generation`` numbers the configuration."""
     return WorkerParts(
         load_scorers=partial(load_configured_scorers, program.settings),
         open_score_job=partial(open_score_job, program.settings, program.policies),
         policies=program.policies,
+        generation=generation,
     )
 
 

@@ -87,6 +87,7 @@ GapReason = Literal[
     "missing",
     "quarantined",
     "late",
+    "shed",
 ]
 """Why a span was not analysed.
 
@@ -95,7 +96,7 @@ GapReason = Literal[
 ``between_samples``: two samples lie further apart than ``sampling.max_gap``. ``missing``: the
 segment never arrived.
 ``quarantined``: the segment ended its decoder twice. ``late``: the segment arrived after its gap
-was recorded.
+was recorded. ``shed``: the segment waited for so long that it was dropped instead of analysed.
 """
 
 

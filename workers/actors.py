@@ -17,17 +17,17 @@ from scanner.errors import QuarantinedError, ScannerError, TransientError
 from scanner.media.samples import Sample
 from scanner.pipeline.worker import quarantine
 from scanner.scoring.scorer import Scorer
-from scanner.stream.inputs import Runner, SegmentTurn, Turn
+from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import Scores, Source
 from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
 from workers.decode import DecodeActor
-from workers.dispatch import Bounds, StreamWork
+from workers.dispatch import Bounds, Quarantine, StreamWork
 from workers.inference import InferenceActor, ScorerFacts, remote_scorers
 from workers.pool import PoolRunner, WorkerDiedError
 
-__all__ = ["Placement", "PoolPlan", "open_pool", "ray_runner"]
+__all__ = ["Placement", "PoolPlan", "fold_quarantined", "open_pool", "ray_runner"]
 
 Placement = Literal["cpu", "gpu"]
 """``cpu``: each actor decodes and scores. ``gpu``: decode actors send small arrays to one inference
@@ -56,7 +56,7 @@ class PoolPlan:
 
 
 @contextmanager
-def ray_runner(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
+def ray_runner(parts: WorkerParts, plan: PoolPlan) -> Iterator[PoolRunner]:
     """Open Ray, and a runner whose workers are Ray actors.
 
     Raises:
@@ -68,7 +68,7 @@ def ray_runner(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
 
 
 @contextmanager
-def open_pool(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
+def open_pool(parts: WorkerParts, plan: PoolPlan) -> Iterator[PoolRunner]:
     """Open a runner whose workers are Ray actors; this process must be connected to Ray."""
     inference = None if plan.placement == "cpu" else _start_inference(parts, plan)
     workers = [
@@ -76,18 +76,22 @@ def open_pool(parts: WorkerParts, plan: PoolPlan) -> Iterator[Runner]:
         for number in range(plan.workers)
     ]
 
-    def fold_quarantined(
-        state: StreamState, turn: SegmentTurn, error: QuarantinedError
-    ) -> StreamProgress:
-        return quarantine(state, turn, error, parts.policies)
-
     try:
-        yield PoolRunner(workers, Bounds(workers=plan.workers), fold_quarantined)
+        yield PoolRunner(workers, Bounds(workers=plan.workers), fold_quarantined(parts))
     finally:
         for worker in workers:
             worker.end()
         if inference is not None:
             _kill(inference)
+
+
+def fold_quarantined(parts: WorkerParts) -> Quarantine:
+    """Return the function that folds a segment that ended its workers as failed."""
+
+    def fold(state: StreamState, turn: SegmentTurn, error: QuarantinedError) -> StreamProgress:
+        return quarantine(state, turn, error, parts.policies, generation=parts.generation)
+
+    return fold
 
 
 class _RayWorker:

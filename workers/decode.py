@@ -36,7 +36,7 @@ class DecodeActor:
         self._open = ExitStack()
         loaded = parts.load_scorers() if scorers is None else scorers
         score = self._open.enter_context(parts.open_score_job(loaded))
-        self._worker = StreamWorker(score, parts.policies)
+        self._worker = StreamWorker(score, parts.policies, generation=parts.generation)
 
     def work(self, work: Sequence[StreamWork]) -> Iterator[list[StreamProgress]]:
         """Yield the progress of each stream's turns, collected for ``REPORT_SECONDS``; that of a

@@ -168,9 +168,11 @@ class SegmentWorker:
 class StreamWorker:
     """Advances streams: scores the segments of a turn and folds them where they were scored."""
 
-    def __init__(self, score: ScoreJob, policies: Policies) -> None:
+    def __init__(self, score: ScoreJob, policies: Policies, *, generation: int = 0) -> None:
+        """``generation`` names the configuration in force; states record it."""
         self._score = score
         self._policies = policies
+        self._generation = generation
 
     def run_turn(self, state: StreamState, turn: Turn) -> Iterator[StreamProgress]:
         """Yield the progress of one turn, part by part; the last part closes the turn.
@@ -190,7 +192,11 @@ class StreamWorker:
                 yield pending
                 pending = None
         last = StreamProgress(state=state, events=()) if pending is None else pending
-        yield replace(last, state=close_turn(last.state), turn_ends=(len(last.events),))
+        yield replace(
+            last,
+            state=close_turn(last.state, generation=self._generation),
+            turn_ends=(len(last.events),),
+        )
 
     def _inputs(self, state: StreamState, turn: Turn) -> Iterator[StreamInput]:
         if not isinstance(turn, SegmentTurn):
@@ -238,11 +244,17 @@ def _failed_segment(job: Job, window: int, error: InputError) -> FailedSegment:
 
 
 def quarantine(
-    state: StreamState, turn: SegmentTurn, error: QuarantinedError, policies: Policies
+    state: StreamState,
+    turn: SegmentTurn,
+    error: QuarantinedError,
+    policies: Policies,
+    *,
+    generation: int = 0,
 ) -> StreamProgress:
     """Return the progress of a turn whose segment ended its workers: it failed, and so did the rest
     of a file."""
     failed = _failed_segment(turn.job, state.part, error)
     stream_input = LateSegment(outcome=failed) if turn.late else failed
     after, events = advance(state, stream_input, policies)
-    return StreamProgress(state=close_turn(after), events=events, turn_ends=(len(events),))
+    closed = close_turn(after, generation=generation)
+    return StreamProgress(state=closed, events=events, turn_ends=(len(events),))

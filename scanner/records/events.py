@@ -126,10 +126,12 @@ def _load_failed(data: Mapping[str, Any]) -> SegmentFailed:
 
 
 def _dump_unavailable(event: SegmentUnavailable) -> Json:
+    reason: Json = {} if event.reason == "missing" else {"reason": event.reason}
     return {
         "key": dump_key(event.key),
         "kind": event.kind,
         "message": event.message,
+        **reason,
         **_dump_declared(event),
     }
 
@@ -147,6 +149,7 @@ def _dump_declared(event: SegmentFailed | SegmentUnavailable) -> Json:
 def _load_unavailable(data: Mapping[str, Any]) -> SegmentUnavailable:
     return SegmentUnavailable(
         key=load_key(data["key"]),
+        reason=data.get("reason", "missing"),
         kind=data["kind"],
         message=data["message"],
         duration=load_optional(data.get("duration")),

@@ -91,6 +91,7 @@ def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
         case SegmentUnavailable():
             stream_input = LostTurn(
                 key=event.key,
+                reason=event.reason,
                 kind=event.kind,
                 message=event.message,
                 duration=event.duration,

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
 
 from scanner.rational import load_optional
 from scanner.store.schema import inits, marks, segments, streams
@@ -54,6 +54,7 @@ class PendingStream:
     stream_id: str
     shard: int
     kind: str
+    channel: str | None
     order: TurnOrder | None
     """None before the first turn was assigned."""
     first_sequence: int | None
@@ -68,9 +69,13 @@ class PendingStream:
 
 
 def read_pending(
-    connection: Connection, which: ColumnElement[bool], *, limit: int | None
+    connection: Connection, which: ColumnElement[bool], *, placed: bool, limit: int | None
 ) -> tuple[PendingStream, ...]:
-    """Return the streams that ``which`` selects, those with open incidents first."""
+    """Return the streams that ``which`` selects, those with open incidents first.
+
+    ``placed`` chooses their inputs: those whose place is decided and that are not folded, or those
+    whose place is not decided, of which there may be more than are returned.
+    """
     chosen = connection.execute(
         select(streams)
         .where(which)
@@ -78,40 +83,50 @@ def read_pending(
         .limit(limit)
     ).all()
     names = [row.stream_id for row in chosen]
-    rows = _by_stream(connection.execute(_SEGMENTS, {"names": names}).all())
-    noted = _by_stream(connection.execute(_MARKS, {"names": names}).all())
+    rows = _by_stream(connection.execute(_SEGMENTS[placed], {"names": names}).all())
+    noted = _by_stream(connection.execute(_MARKS[placed], {"names": names}).all())
     return tuple(
         _pending_stream(row, rows.get(row.stream_id, []), noted.get(row.stream_id, []))
         for row in chosen
     )
 
 
-_SEGMENTS = (
-    select(
-        segments,
-        inits.c.object.label("init_object"),
+MOST_ROWS: Final = 8192
+"""Segments that are read at once; the lowest sequences come first."""
+
+
+def _segments(placed: bool) -> Select[Any]:
+    found = segments.outerjoin(
+        inits,
+        (inits.c.stream_id == segments.c.stream_id) & (inits.c.init_id == segments.c.init_id),
     )
-    .select_from(
-        segments.outerjoin(
-            inits,
-            (inits.c.stream_id == segments.c.stream_id) & (inits.c.init_id == segments.c.init_id),
+    return (
+        select(segments, inits.c.object.label("init_object"))
+        .select_from(found)
+        .where(
+            segments.c.verdict.is_(None),
+            segments.c.turn.is_not(None) if placed else segments.c.turn.is_(None),
+            segments.c.stream_id.in_(bindparam("names", expanding=True)),
         )
+        .order_by(segments.c.sequence)
+        .limit(None if placed else MOST_ROWS)
     )
-    .where(
-        segments.c.verdict.is_(None),
-        segments.c.stream_id.in_(bindparam("names", expanding=True)),
+
+
+def _marks(placed: bool) -> Select[Any]:
+    return (
+        select(marks)
+        .select_from(marks.join(streams, streams.c.stream_id == marks.c.stream_id))
+        .where(
+            marks.c.turn >= streams.c.turn if placed else marks.c.turn.is_(None),
+            marks.c.stream_id.in_(bindparam("names", expanding=True)),
+        )
+        .order_by(marks.c.number)
     )
-    .order_by(segments.c.sequence)
-)
-_MARKS = (
-    select(marks)
-    .select_from(marks.join(streams, streams.c.stream_id == marks.c.stream_id))
-    .where(
-        marks.c.turn.is_(None) | (marks.c.turn >= streams.c.turn),
-        marks.c.stream_id.in_(bindparam("names", expanding=True)),
-    )
-    .order_by(marks.c.number)
-)
+
+
+_SEGMENTS = {placed: _segments(placed) for placed in (False, True)}
+_MARKS = {placed: _marks(placed) for placed in (False, True)}
 
 
 def _by_stream(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
@@ -132,6 +147,7 @@ def _pending_stream(
         stream_id=row.stream_id,
         shard=row.shard,
         kind=row.kind,
+        channel=row.channel,
         order=order,
         first_sequence=row.first_sequence,
         assigned=row.assigned,

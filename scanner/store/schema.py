@@ -103,6 +103,7 @@ streams = Table(
     Column("generation", Integer, nullable=False, comment="configuration of the last turn"),
     Column("phase", Text, nullable=False, comment="live, stalled or finished"),
     Column("folded_at", Float, comment="when the latest turn was committed"),
+    Column("usable_at", Float, comment="when a segment was scored, or a stall recorded, last"),
     Column("open_incidents", Integer, nullable=False),
     Column("summary", Text, comment="JSON: risk, coverage and clock, for queries"),
     Index("streams_by_channel", "channel", "created_at"),

@@ -14,8 +14,8 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
@@ -23,8 +23,10 @@ from scanner.errors import ScannerError
 from scanner.records.events import pack_events
 from scanner.risk.incident import Closed, Extended, Opened
 from scanner.store.database import Journal
+from scanner.store.outcomes import SegmentVerdict, StreamResult
 from scanner.store.pending import PendingStream, read_pending
 from scanner.store.schema import (
+    configurations,
     marks,
     segments,
     shards,
@@ -32,7 +34,6 @@ from scanner.store.schema import (
     turn_records,
 )
 from scanner.store.writes import add_to_counters, write_revisions
-from scanner.stream.events import StreamEvent
 from scanner.stream.order import TurnOrder
 from scanner.stream.state import StreamState
 from scanner.types import StreamId
@@ -41,15 +42,8 @@ __all__ = [
     "AssignedTurn",
     "Assignment",
     "FencedError",
-    "SegmentVerdict",
-    "StreamResult",
     "TurnJournal",
-    "TurnResult",
-    "Verdict",
 ]
-
-Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed", "unlisted"]
-"""What became of a segment; final."""
 
 
 class FencedError(ScannerError):
@@ -70,17 +64,6 @@ class AssignedTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentVerdict:
-    """What became of a segment, and where it lies."""
-
-    sequence: int
-    verdict: Verdict
-    span: tuple[float, float] | None = None
-    """Stream seconds, rounded."""
-    detail: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """The decision about a stream's next turns."""
 
@@ -90,35 +73,6 @@ class Assignment:
     turns: tuple[AssignedTurn, ...]
     closed: tuple[SegmentVerdict, ...] = ()
     """Segments that get a verdict without a turn, because they came after the end was folded."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnResult:
-    """One folded turn."""
-
-    turn: int
-    sequence: int | None
-    """Of a segment's turn."""
-    verdict: SegmentVerdict | None
-    events: tuple[StreamEvent, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamResult:
-    """Consecutive folded turns of one stream, and the state after them."""
-
-    stream_id: str
-    shard: int
-    channel: str | None = None
-    state: StreamState
-    turns: tuple[TurnResult, ...]
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    """Risk, coverage and clock, for queries."""
-
-    @property
-    def from_turn(self) -> int:
-        """The number of folded turns before these."""
-        return self.state.turn - len(self.turns)
 
 
 class TurnJournal:
@@ -137,6 +91,20 @@ class TurnJournal:
         self._generations = {row.shard: row.generation for row in rows}
         return max(self._generations.values())
 
+    def record_configuration(self, body: Mapping[str, Any]) -> int:
+        """Return the generation of a configuration, which is new if it differs from the latest."""
+        text = json.dumps(dict(body), sort_keys=True)
+        with self._journal.write() as connection:
+            latest = connection.execute(
+                select(configurations).order_by(configurations.c.generation.desc()).limit(1)
+            ).one_or_none()
+            if latest is not None and latest.body == text:
+                return int(latest.generation)
+            generation = 1 if latest is None else latest.generation + 1
+            row = {"generation": generation, "body": text, "created_at": self._journal.now()}
+            connection.execute(insert(configurations), row)
+        return generation
+
     # Reading
 
     def pending(self, *, limit: int = 256) -> tuple[PendingStream, ...]:
@@ -147,22 +115,32 @@ class TurnJournal:
             .union(select(marks.c.stream_id).where(marks.c.turn.is_(None)))
             .subquery()
         )
-        return self._read(streams.c.stream_id.in_(select(unordered.c.stream_id)), limit)
+        which = streams.c.stream_id.in_(select(unordered.c.stream_id))
+        return self._read(which, placed=False, limit=limit)
 
     def unfinished(self) -> tuple[PendingStream, ...]:
         """Return streams whose turns have places and no result: what an earlier driver left."""
-        return self._read(streams.c.assigned > streams.c.turn, None)
+        return self._read(streams.c.assigned > streams.c.turn, placed=True, limit=None)
 
     def stalled(self, *, silent_since: float) -> tuple[PendingStream, ...]:
-        """Return live streams of which everything is folded, and that sent nothing since then."""
+        """Return live streams that are folded so far, and had no scored segment since then."""
         quiet = (
             (streams.c.phase == "live")
             & (streams.c.kind == "live")
-            & (streams.c.last_arrival < silent_since)
+            & (func.coalesce(streams.c.usable_at, streams.c.created_at) < silent_since)
             & (streams.c.assigned == streams.c.turn)
+            & streams.c.last_arrival.is_not(None)
             & streams.c.ended_at.is_(None)
         )
-        return self._read(quiet, 256)
+        return self._read(quiet, placed=False, limit=256)
+
+    def facts(self, stream_id: str) -> tuple[int, str | None]:
+        """Return shard and channel of a stream."""
+        with self._journal.read() as connection:
+            row = connection.execute(
+                select(streams.c.shard, streams.c.channel).where(streams.c.stream_id == stream_id)
+            ).one()
+        return row.shard, row.channel
 
     def load_state(self, stream_id: str) -> StreamState:
         """Return the state after the turns that are folded; a new one before the first."""
@@ -174,9 +152,11 @@ class TurnJournal:
             return StreamState.new(StreamId(stream_id))
         return StreamState.from_json(json.loads(zlib.decompress(blob)))
 
-    def _read(self, which: ColumnElement[bool], limit: int | None) -> tuple[PendingStream, ...]:
+    def _read(
+        self, which: ColumnElement[bool], *, placed: bool, limit: int | None
+    ) -> tuple[PendingStream, ...]:
         with self._journal.read() as connection:
-            return read_pending(connection, which, limit=limit)
+            return read_pending(connection, which, placed=placed, limit=limit)
 
     # Writing
 
@@ -383,8 +363,12 @@ def _swap_state(connection: Connection, result: StreamResult, now: float) -> boo
         "open_incidents": len(state.risk.open_incidents),
         "summary": json.dumps(dict(result.summary)),
     }
+    if any(turn.verdict is not None and turn.verdict.verdict == "scored" for turn in result.turns):
+        values["usable_at"] = now
     if state.ended:
         values["phase"] = "finished"
+    elif result.stalls:
+        values |= {"phase": "stalled", "usable_at": now}
     swapped = connection.execute(
         update(streams)
         .where(streams.c.stream_id == result.stream_id, streams.c.turn == result.from_turn)

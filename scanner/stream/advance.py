@@ -317,11 +317,12 @@ def _fold_loss(state: StreamState, lost: LostTurn) -> Advance:
             discontinuity=lost.discontinuity,
         ),
         latest=max(state.latest, lost.key.sequence),
-        hole_reason="missing",
+        hole_reason=lost.reason,
         failures=state.failures + (lost.kind is not None),
     )
     unavailable = SegmentUnavailable(
         key=lost.key,
+        reason=lost.reason,
         kind=lost.kind,
         message=lost.message,
         duration=lost.duration,

@@ -101,9 +101,10 @@ class SegmentFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentUnavailable:
-    """A segment that its sender reported as lost, or that could not be fetched."""
+    """A segment that its sender reported as lost, that could not be fetched, or that was shed."""
 
     key: SegmentKey
+    reason: GapReason = "missing"
     kind: str | None
     """The kind of the error that is printed; None if none is."""
     message: str

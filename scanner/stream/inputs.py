@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from scanner.errors import InputError, QuarantinedError, ScannerError
 from scanner.risk.observation import Signal
 from scanner.stream.state import StreamProgress
-from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId
+from scanner.types import GapReason, ScoredSegment, Segment, SegmentKey, StreamId
 
 __all__ = [
     "Arrival",
@@ -153,9 +153,10 @@ class SegmentTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostTurn:
-    """A segment that the sender reported as lost."""
+    """A segment that will not be analysed: the sender reported it as lost, or it was shed."""
 
     key: SegmentKey
+    reason: GapReason = "missing"
     kind: str | None = None
     """The kind of the error that is printed; None if none is."""
     message: str = ""

@@ -10,15 +10,13 @@ from sqlalchemy import select
 from scanner.risk.policy import Policies
 from scanner.store.database import Journal
 from scanner.store.intake import Intake, NewSegment, NewStream
+from scanner.store.outcomes import SegmentVerdict, StreamResult, TurnResult
 from scanner.store.schema import segments, shard_of, turn_records
 from scanner.store.turns import (
     AssignedTurn,
     Assignment,
     FencedError,
-    SegmentVerdict,
-    StreamResult,
     TurnJournal,
-    TurnResult,
 )
 from scanner.stream.advance import advance, close_turn
 from scanner.stream.inputs import FailedSegment

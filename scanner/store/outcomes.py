@@ -1,0 +1,60 @@
+"""Results of turns, as the driver commits them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from scanner.stream.events import StreamEvent, StreamStalled
+from scanner.stream.state import StreamState
+
+__all__ = ["SegmentVerdict", "StreamResult", "TurnResult", "Verdict"]
+
+Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed", "unlisted"]
+"""What became of a segment; final."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentVerdict:
+    """What became of a segment, and where it lies."""
+
+    sequence: int
+    verdict: Verdict
+    span: tuple[float, float] | None = None
+    """Stream seconds, rounded."""
+    detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnResult:
+    """One folded turn."""
+
+    turn: int
+    sequence: int | None
+    """Of a segment's turn."""
+    verdict: SegmentVerdict | None
+    events: tuple[StreamEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResult:
+    """Consecutive folded turns of one stream, and the state after them."""
+
+    stream_id: str
+    shard: int
+    channel: str | None = None
+    state: StreamState
+    turns: tuple[TurnResult, ...]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """Risk, coverage and clock, for queries."""
+
+    @property
+    def stalls(self) -> bool:
+        """True if the last of these turns is a stall."""
+        return any(isinstance(event, StreamStalled) for event in self.turns[-1].events)
+
+    @property
+    def from_turn(self) -> int:
+        """The number of folded turns before these."""
+        return self.state.turn - len(self.turns)

@@ -1,0 +1,193 @@
+"""Results of turns into the journal: one transaction for everything that is ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from scanner.errors import TransientError
+from scanner.risk.policy import Policies
+from scanner.store.outcomes import SegmentVerdict, StreamResult, TurnResult
+from scanner.store.turns import TurnJournal
+from scanner.stream.events import (
+    FrameRisk,
+    SegmentFailed,
+    SegmentLate,
+    SegmentScored,
+    SegmentUnavailable,
+    StreamEvent,
+)
+from scanner.stream.state import StreamProgress, StreamState
+from scanner.types import ScoredSegment, SegmentKey, StreamId
+from workers.delays import Delays
+from workers.feed import JournalFeed
+
+__all__ = ["Committer", "summary_of", "verdict_of"]
+
+IDLE_SECONDS: Final = 60.0
+"""Seconds after its last turn for which the state of a stream stays in memory."""
+
+
+class Committer:
+    """Commits progress as it comes; a stream's turns are committed whole and in order."""
+
+    def __init__(
+        self,
+        journal: TurnJournal,
+        feed: JournalFeed,
+        policies: Policies,
+        delays: Delays,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._journal = journal
+        self._feed = feed
+        self._policies = policies
+        self._delays = delays
+        self._monotonic = monotonic
+        self._partial: dict[StreamId, StreamProgress] = {}
+        """Progress of streams whose turn is not complete."""
+        self._used: dict[StreamId, float] = {}
+        """When each stream that may be in memory was last committed."""
+        self.committed = 0
+        """Turns committed so far."""
+
+    def commit(self, ready: Sequence[StreamProgress]) -> None:
+        """Commit everything that completes a turn.
+
+        Raises:
+            FencedError: another driver has taken over.
+            TransientError: the journal has other turns than this driver; it has to start again.
+        """
+        results = [result for progress in ready for result in self._complete(progress)]
+        results = _join(results)
+        if not results:
+            return
+        if refused := self._journal.commit(results):
+            raise TransientError(f"stream {refused[0]}: the journal has other turns of it")
+        now = self._monotonic()
+        for result in results:
+            self._used[result.state.stream_id] = now
+            self.committed += len(result.turns)
+            self._note_delays(result)
+
+    def idle_streams(self) -> list[StreamId]:
+        """Return the streams whose states need not stay in memory."""
+        before = self._monotonic() - IDLE_SECONDS
+        return [stream_id for stream_id, used in self._used.items() if used <= before]
+
+    def forget(self, stream_ids: Sequence[StreamId]) -> None:
+        """Forget streams whose states were dropped."""
+        for stream_id in stream_ids:
+            self._used.pop(stream_id, None)
+            self._feed.forget(stream_id)
+
+    def _complete(self, progress: StreamProgress) -> Iterator[StreamResult]:
+        before = self._partial.pop(progress.stream_id, None)
+        joined = progress if before is None else before.followed_by(progress)
+        if joined.state.part or not joined.turn_ends:
+            self._partial[progress.stream_id] = joined
+            return
+        yield self._result(joined)
+
+    def _result(self, progress: StreamProgress) -> StreamResult:
+        state, facts = progress.state, self._feed.facts(progress.stream_id)
+        first = state.turn - len(progress.turn_ends)
+        starts = (0, *progress.turn_ends[:-1])
+        turns = tuple(
+            _turn_result(first + number, progress.events[start:end])
+            for number, (start, end) in enumerate(zip(starts, progress.turn_ends, strict=True))
+        )
+        return StreamResult(
+            stream_id=progress.stream_id,
+            shard=facts.shard,
+            channel=facts.channel,
+            state=state,
+            turns=turns,
+            summary=summary_of(state, self._policies),
+        )
+
+    def _note_delays(self, result: StreamResult) -> None:
+        for turn in result.turns:
+            if turn.sequence is None:
+                continue
+            key = SegmentKey(stream_id=result.state.stream_id, sequence=turn.sequence)
+            received = self._feed.take_received(key)
+            if received is not None:
+                self._delays.add(received)
+
+
+def _join(results: Sequence[StreamResult]) -> list[StreamResult]:
+    """Return one result for each stream: compare-and-swap needs the last state only."""
+    joined: dict[str, StreamResult] = {}
+    for result in results:
+        before = joined.get(result.stream_id)
+        turns = result.turns if before is None else (*before.turns, *result.turns)
+        joined[result.stream_id] = StreamResult(
+            stream_id=result.stream_id,
+            shard=result.shard,
+            channel=result.channel,
+            state=result.state,
+            turns=turns,
+            summary=result.summary,
+        )
+    return list(joined.values())
+
+
+def _turn_result(turn: int, events: Sequence[StreamEvent]) -> TurnResult:
+    verdict = next(filter(None, map(verdict_of, events)), None)
+    return TurnResult(
+        turn=turn,
+        sequence=None if verdict is None else verdict.sequence,
+        verdict=verdict,
+        events=tuple(events),
+    )
+
+
+def verdict_of(event: StreamEvent) -> SegmentVerdict | None:
+    """Return what an event says of its segment; None for an event of no segment."""
+    match event:
+        case SegmentScored(segment=segment, span=span):
+            return SegmentVerdict(
+                sequence=segment.key.sequence,
+                verdict="scored",
+                span=(float(span.start), float(span.end)),
+            )
+        case SegmentLate(outcome=ScoredSegment(key=key), span=span):
+            where = None if span is None else (float(span.start), float(span.end))
+            return SegmentVerdict(sequence=key.sequence, verdict="late", span=where)
+        case SegmentLate(outcome=SegmentFailed() as failed):
+            return SegmentVerdict(
+                sequence=failed.key.sequence, verdict="late", detail=_detail(failed)
+            )
+        case SegmentFailed():
+            return SegmentVerdict(
+                sequence=event.key.sequence,
+                verdict="quarantined" if event.quarantined else "undecodable",
+                detail=_detail(event),
+            )
+        case SegmentUnavailable(key=key, reason="shed"):
+            return SegmentVerdict(sequence=key.sequence, verdict="shed")
+    return None
+
+
+def _detail(failed: SegmentFailed) -> dict[str, Any]:
+    return {"kind": failed.kind, "message": failed.message}
+
+
+def summary_of(state: StreamState, policies: Policies) -> dict[str, Any]:
+    """Return what queries show of a stream: risk and level by label, coverage, and its clock in
+    rounded seconds."""
+    risk, end = state.risk, state.clock.end
+    now = FrameRisk(levels=risk.levels, boosts={label: risk.boost(label) for label in risk.labels})
+    return {
+        "seconds": float(end),
+        "segment_seconds": float(state.clock.length),
+        "frames": state.frames,
+        "failures": state.failures,
+        "coverage": state.risk.coverage.share(end) if end else None,
+        "unseen": {reason: float(length) for reason, length in risk.coverage.unseen.items()},
+        "risk": {label: round(value, 4) for label, value in now.risks(policies).items()},
+        "peaks": {label: round(value, 4) for label, value in state.peaks.items()},
+    }

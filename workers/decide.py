@@ -1,0 +1,234 @@
+"""The decision about a stream's next turns: what the journal records, and what is dispatched.
+
+Pure: rows and the time come in.
+
+    declared or lowest sequence   the first turn
+    in order                      the next turn
+    behind a hole                 waits; the hole is given up by count or by time
+    given up, then arrived        late: scored and recorded, not folded
+    waited too long               shed: a gap, unless the stream has an open incident
+    after the end was folded      late, without a turn
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scanner.store.objects import ObjectStore
+from scanner.store.outcomes import SegmentVerdict
+from scanner.store.pending import PendingMark, PendingSegment, PendingStream
+from scanner.store.turns import AssignedTurn, Assignment
+from scanner.stream.inputs import (
+    EndTurn,
+    Job,
+    LostTurn,
+    MissingTurn,
+    SegmentTurn,
+    StallTurn,
+    Turn,
+)
+from scanner.stream.next_turns import DeclaredEnd, WaitingSegment, next_turns
+from scanner.stream.order import Late, Missing, TurnOrder
+from scanner.types import Segment, SegmentKey, StreamId
+
+__all__ = ["DecideRules", "Decision", "decide", "placed_turns", "stall"]
+
+MOST_AT_ONCE: Final = 64
+"""Segments of one stream that get places at once, so that a backlog does not delay others."""
+SHED: Final = {"shed": True}
+"""The level of a segment that is shed: recorded, so that every retry does the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideRules:
+    """The settings that a decision depends on."""
+
+    patience: int
+    """Later segments after which a missing one is given up."""
+    hole_seconds: float
+    """Least time that a segment waits for a missing one."""
+    max_age: float
+    """Seconds after which a waiting segment is shed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the journal records of a stream, and its turns to dispatch, in the same order."""
+
+    assignment: Assignment
+    turns: tuple[Turn, ...]
+
+
+def decide(
+    stream: PendingStream, rules: DecideRules, objects: ObjectStore, *, now: float
+) -> Decision | None:
+    """Decide the next turns of a stream; None if nothing is due."""
+    if stream.phase == "finished":
+        return _close_leftovers(stream)
+    chosen = sorted(stream.segments, key=lambda one: one.sequence)[:MOST_AT_ONCE]
+    waiting = (WaitingSegment(sequence=one.sequence, arrived=one.received_at) for one in chosen)
+    end = _declared_end(stream) if len(chosen) == len(stream.segments) else None
+    wait = max(rules.hole_seconds, 2 * (stream.target_duration or 0.0))
+    decided = next_turns(_order(stream, rules), waiting, end, now=now, wait_seconds=wait)
+    if not decided.releases and not decided.ends:
+        return None
+    by_sequence = {one.sequence: one for one in chosen}
+    places: list[AssignedTurn] = []
+    for release in decided.releases:
+        number = stream.assigned + len(places)
+        if isinstance(release, Missing):
+            body = {"first": release.first, "last": release.last}
+            places.append(AssignedTurn(turn=number, new_mark=("missing", body)))
+            continue
+        row = by_sequence[release.sequence]
+        old = now - row.received_at > rules.max_age and not stream.open_incidents
+        level = SHED if old else None
+        places.append(
+            AssignedTurn(
+                turn=number,
+                sequence=row.sequence,
+                late=isinstance(release, Late),
+                level=level,
+            )
+        )
+    if decided.ends:
+        number = stream.assigned + len(places)
+        places.append(AssignedTurn(turn=number, mark=_end_mark(stream)))
+    assignment = Assignment(
+        stream_id=stream.stream_id, shard=stream.shard, order=decided.order, turns=tuple(places)
+    )
+    turns = tuple(_turn(stream, place, by_sequence, objects) for place in places)
+    return Decision(assignment=assignment, turns=turns)
+
+
+def stall(stream: PendingStream, rules: DecideRules) -> Decision:
+    """Return the decision that a stream has stalled."""
+    place = AssignedTurn(turn=stream.assigned, new_mark=("stall", {}))
+    assignment = Assignment(
+        stream_id=stream.stream_id,
+        shard=stream.shard,
+        order=_order(stream, rules),
+        turns=(place,),
+    )
+    return Decision(assignment=assignment, turns=(StallTurn(stream_id=StreamId(stream.stream_id)),))
+
+
+def placed_turns(
+    stream: PendingStream, rules: DecideRules, objects: ObjectStore
+) -> Decision | None:
+    """Return the turns that an earlier driver placed and did not commit, to be done again."""
+    rows = {one.turn: one for one in stream.segments if one.turn is not None}
+    noted = {one.turn: one for one in stream.marks if one.turn is not None}
+    places: list[AssignedTurn] = []
+    turns: list[Turn] = []
+    for number in range(stream.turn, stream.assigned):
+        if (row := rows.get(number)) is not None:
+            place = AssignedTurn(turn=number, sequence=row.sequence, late=row.late, level=row.level)
+            turns.append(_segment_turn(stream, place, row, objects))
+        else:
+            place = AssignedTurn(turn=number, mark=noted[number].number)
+            turns.append(_mark_turn(stream, noted[number]))
+        places.append(place)
+    assignment = Assignment(
+        stream_id=stream.stream_id,
+        shard=stream.shard,
+        order=_order(stream, rules),
+        turns=tuple(places),
+    )
+    return Decision(assignment=assignment, turns=tuple(turns)) if turns else None
+
+
+def _close_leftovers(stream: PendingStream) -> Decision | None:
+    """Give a verdict to segments that arrived after the end of their stream was folded."""
+    detail = {"kind": "stream_ended", "message": "arrived after the stream was finished"}
+    closed = tuple(
+        SegmentVerdict(sequence=one.sequence, verdict="late", detail=detail)
+        for one in stream.segments
+    )
+    unfolded = tuple(AssignedTurn(turn=NEVER, mark=one.number) for one in stream.marks)
+    if not closed and not unfolded:
+        return None
+    assignment = Assignment(
+        stream_id=stream.stream_id,
+        shard=stream.shard,
+        order=stream.order or TurnOrder(),
+        turns=unfolded,
+        closed=closed,
+    )
+    return Decision(assignment=assignment, turns=())
+
+
+NEVER: Final = -1
+"""The place of a mark that is not folded, because its stream was finished."""
+
+
+def _order(stream: PendingStream, rules: DecideRules) -> TurnOrder:
+    if stream.order is not None:
+        return stream.order
+    if stream.first_sequence is not None:
+        return TurnOrder.starting_at(stream.first_sequence, patience=rules.patience)
+    return TurnOrder(patience=rules.patience)
+
+
+def _ends(stream: PendingStream) -> Iterator[PendingMark]:
+    return (mark for mark in stream.marks if mark.kind == "end")
+
+
+def _declared_end(stream: PendingStream) -> DeclaredEnd | None:
+    for mark in _ends(stream):
+        return DeclaredEnd(last_sequence=mark.body["last_sequence"], declared=mark.created_at)
+    return None
+
+
+def _end_mark(stream: PendingStream) -> int:
+    return next(_ends(stream)).number
+
+
+def _turn(
+    stream: PendingStream,
+    place: AssignedTurn,
+    rows: Mapping[int, PendingSegment],
+    objects: ObjectStore,
+) -> Turn:
+    if place.sequence is not None:
+        return _segment_turn(stream, place, rows[place.sequence], objects)
+    if place.new_mark is not None:
+        kind, body = place.new_mark
+        return _turn_of_mark(stream.stream_id, kind, body)
+    return _mark_turn(stream, next(mark for mark in stream.marks if mark.number == place.mark))
+
+
+def _segment_turn(
+    stream: PendingStream, place: AssignedTurn, row: PendingSegment, objects: ObjectStore
+) -> Turn:
+    key = SegmentKey(stream_id=StreamId(stream.stream_id), sequence=row.sequence)
+    if place.level == SHED:
+        return LostTurn(
+            key=key, reason="shed", duration=row.duration, discontinuity=row.discontinuity
+        )
+    segment = Segment(
+        key=key,
+        source=objects.path(row.object),
+        init=None if row.init_object is None else objects.path(row.init_object),
+        discontinuity=row.discontinuity,
+        duration=row.duration,
+    )
+    job = Job(segment=segment, name=f"segment {key}", windowed=stream.kind == "image")
+    return SegmentTurn(job=job, late=place.late)
+
+
+def _mark_turn(stream: PendingStream, mark: PendingMark) -> Turn:
+    return _turn_of_mark(stream.stream_id, mark.kind, mark.body)
+
+
+def _turn_of_mark(stream_id: str, kind: str, body: Mapping[str, Any]) -> Turn:
+    stream = StreamId(stream_id)
+    if kind == "missing":
+        return MissingTurn(stream_id=stream, first=body["first"], last=body["last"])
+    if kind == "stall":
+        return StallTurn(stream_id=stream)
+    if kind == "end":
+        return EndTurn(stream_id=stream, path=f"stream {stream_id}")
+    raise ValueError(f"stream {stream_id}: a mark must be missing, stall or end, got {kind!r}")

@@ -1,0 +1,162 @@
+"""The driver process: turns from the journal to workers, results back into the journal.
+
+It may die and start again at any time: what it had not committed is done again. At its start it
+takes over all shards, so that an earlier driver can write nothing any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from scanner.compose import Program, compose, worker_parts
+from scanner.errors import ScannerError
+from scanner.settings.policies import policy_hash
+from scanner.settings.sections import read_settings
+from scanner.store.database import Journal, open_journal
+from scanner.store.objects import ObjectStore
+from scanner.store.turns import TurnJournal
+from scanner.store.writes import beat
+from workers.commit import Committer
+from workers.decide import DecideRules
+from workers.delays import Delays
+from workers.feed import JournalFeed
+from workers.pool import PoolRun, PoolRunner
+from workers.runner import local_pool, ray_pool
+
+__all__ = ["main", "run_driver"]
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+
+
+def main() -> None:
+    """Run the driver until SIGTERM or SIGINT; then finish what is in hand."""
+    parser = argparse.ArgumentParser(prog="python -m workers.driver")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--workers", type=int)
+    options = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        program = compose(read_settings(options.config))
+        workers = program.settings.service.workers
+        count = workers if options.workers is None else options.workers
+        run_driver(program, options.data, workers=count, stopping=stopping)
+    except ScannerError as error:
+        log.error("driver ends: %s", error)
+        sys.exit(1)
+
+
+def run_driver(program: Program, data: Path, *, workers: int, stopping: threading.Event) -> None:
+    """Drive the journal in ``data`` until ``stopping`` is set.
+
+    Raises:
+        ScannerError: another driver has taken over, or no worker can work.
+    """
+    settings = program.settings.service
+    journal = open_journal(data)
+    with ExitStack() as closing:
+        closing.callback(journal.close)
+        turns = TurnJournal(journal, sinks=tuple(settings.webhooks))
+        fence = turns.take_over()
+        generation = turns.record_configuration(_configuration(program))
+        parts = worker_parts(program, generation=generation)
+        feed = JournalFeed(
+            turns,
+            ObjectStore(data / "objects"),
+            DecideRules(
+                patience=program.settings.stream.missing_after,
+                hole_seconds=settings.hole_seconds,
+                max_age=settings.max_age,
+            ),
+            stall_seconds=settings.stall_seconds,
+        )
+        delays = Delays()
+        committer = Committer(turns, feed, program.policies, delays)
+        pool: PoolRunner = closing.enter_context(
+            ray_pool(program, parts, workers) if workers else local_pool(parts)
+        )
+        closing.enter_context(_beating(journal, program, committer, delays, fence))
+        log.info("driver ready: generation %d, %d workers", fence, workers)
+        closing.enter_context(_stopping_feed(feed, stopping))
+        with pool.open_run(feed.turns(), feed.load_state) as run:
+            _commit_results(run, committer)
+
+
+def _commit_results(run: PoolRun, committer: Committer) -> None:
+    for ready in run.results():
+        committer.commit(ready)
+        if idle := committer.idle_streams():
+            committer.forget(run.forget(idle))
+
+
+@contextmanager
+def _stopping_feed(feed: JournalFeed, stopping: threading.Event) -> Iterator[None]:
+    """Stop the feed once ``stopping`` is set: the run then ends with what is in flight."""
+
+    def wait() -> None:
+        stopping.wait()
+        feed.stop()
+
+    threading.Thread(target=wait, name="streamwarden-stop", daemon=True).start()
+    try:
+        yield
+    finally:
+        stopping.set()
+
+
+def _configuration(program: Program) -> dict[str, object]:
+    """Return what a configuration generation consists of: models with their versions, and the
+    policies' hash."""
+    return {
+        "models": [f"{one.name}@{one.version}" for one in program.manifests],
+        "policies": policy_hash(program.policies),
+        "sampling": json.loads(json.dumps(asdict(program.settings.sampling), default=str)),
+    }
+
+
+@contextmanager
+def _beating(
+    journal: Journal, program: Program, committer: Committer, delays: Delays, fence: int
+) -> Iterator[None]:
+    """Record once a second that the driver is well, and what it does."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(BEAT_SECONDS):
+            body = {
+                "generation": fence,
+                "provider": program.settings.models.provider,
+                "committed": committer.committed,
+                "delay_seconds": delays.quantiles(),
+                "cpu_seconds": time.process_time(),
+            }
+            with journal.write() as connection:
+                beat(connection, "driver", os.getpid(), body, now=journal.now())
+
+    thread = threading.Thread(target=work, name="streamwarden-beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(BEAT_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

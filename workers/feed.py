@@ -1,0 +1,142 @@
+"""Turns from the journal: decides, records and yields them as long as the driver runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scanner.store.objects import ObjectStore
+from scanner.store.pending import PendingStream
+from scanner.store.turns import TurnJournal
+from scanner.stream.inputs import SegmentTurn, Turn
+from scanner.stream.state import StreamState
+from scanner.types import SegmentKey, StreamId
+from workers.decide import DecideRules, Decision, decide, placed_turns, stall
+
+__all__ = ["JournalFeed", "StreamFacts"]
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.05
+"""Wait until the journal is asked again, after it had nothing new."""
+STALL_POLL_SECONDS: Final = 1.0
+MOST_STREAMS: Final = 64
+"""Streams that get places in one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """What commits need to know of a stream beside its state."""
+
+    shard: int
+    channel: str | None
+
+
+class JournalFeed:
+    """The turns of all streams, in the order in which they should be worked on.
+
+    ``turns`` runs in one thread; the other methods may be called from others.
+    """
+
+    def __init__(
+        self,
+        journal: TurnJournal,
+        objects: ObjectStore,
+        rules: DecideRules,
+        *,
+        stall_seconds: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal = journal
+        self._objects = objects
+        self._rules = rules
+        self._stall_seconds = stall_seconds
+        self._now = now
+        self._stopping = threading.Event()
+        self._facts: dict[str, StreamFacts] = {}
+        self._received: dict[SegmentKey, float] = {}
+        self._stalls_checked = 0.0
+
+    def stop(self) -> None:
+        """End ``turns`` soon; what was yielded is finished by the workers."""
+        self._stopping.set()
+
+    def load_state(self, stream_id: StreamId) -> StreamState:
+        """Return the state after the folded turns of a stream."""
+        return self._journal.load_state(stream_id)
+
+    def facts(self, stream_id: str) -> StreamFacts:
+        """Return the facts of a stream of which turns were yielded."""
+        found = self._facts.get(stream_id)
+        if found is None:
+            shard, channel = self._journal.facts(stream_id)
+            found = self._facts[stream_id] = StreamFacts(shard=shard, channel=channel)
+        return found
+
+    def forget(self, stream_id: str) -> None:
+        """Drop the facts of a stream; they come again with its next turns."""
+        self._facts.pop(stream_id, None)
+
+    def take_received(self, key: SegmentKey) -> float | None:
+        """Return when a segment was acknowledged, and forget it."""
+        return self._received.pop(key, None)
+
+    def turns(self) -> Iterator[Turn]:
+        """Yield turns until ``stop``: first those that an earlier driver left."""
+        for stream in self._journal.unfinished():
+            yield from self._record([stream], [placed_turns(stream, self._rules, self._objects)])
+        while not self._stopping.is_set():
+            found = False
+            for turn in self._next_batch():
+                found = True
+                yield turn
+            if not found:
+                self._stopping.wait(POLL_SECONDS)
+
+    def _next_batch(self) -> Iterator[Turn]:
+        now = self._now()
+        streams = self._journal.pending(limit=MOST_STREAMS)
+        decisions = [decide(one, self._rules, self._objects, now=now) for one in streams]
+        yield from self._record(streams, decisions)
+        if now - self._stalls_checked >= STALL_POLL_SECONDS:
+            self._stalls_checked = now
+            yield from self._stalled(now)
+
+    def _stalled(self, now: float) -> Iterator[Turn]:
+        streams = self._journal.stalled(silent_since=now - self._stall_seconds)
+        for stream in streams:
+            log.warning("stream stalled", extra={"stream": stream.stream_id})
+        yield from self._record(streams, [stall(one, self._rules) for one in streams])
+
+    def _record(
+        self, streams: Sequence[PendingStream], decisions: Sequence[Decision | None]
+    ) -> Iterator[Turn]:
+        """Record decisions in one transaction, then yield their turns."""
+        made = [one for one in decisions if one is not None]
+        if not made:
+            return
+        self._journal.assign([one.assignment for one in made])
+        for stream, decision in zip(streams, decisions, strict=True):
+            if decision is not None:
+                self._note(stream, decision)
+        yield from _spread(made)
+
+    def _note(self, stream: PendingStream, decision: Decision) -> None:
+        self._facts[stream.stream_id] = StreamFacts(shard=stream.shard, channel=stream.channel)
+        arrived = {row.sequence: row.received_at for row in stream.segments}
+        for turn in decision.turns:
+            if isinstance(turn, SegmentTurn):
+                key = turn.job.segment.key
+                self._received[key] = arrived[key.sequence]
+
+
+def _spread(made: Sequence[Decision]) -> Iterator[Turn]:
+    """Yield one turn of each stream before a second of any, so that no stream waits behind the
+    backlog of another one."""
+    longest = max(len(one.turns) for one in made)
+    for place in range(longest):
+        yield from (one.turns[place] for one in made if place < len(one.turns))
