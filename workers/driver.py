@@ -31,10 +31,10 @@ from workers.commit import Committer
 from workers.decide import DecideRules
 from workers.delays import Delays
 from workers.feed import JournalFeed
-from workers.pool import PoolRun, PoolRunner
+from workers.pool import PoolRunner
 from workers.runner import local_pool, ray_pool
 
-__all__ = ["main", "run_driver"]
+__all__ = ["drive", "main", "run_driver"]
 
 log = logging.getLogger(__name__)
 
@@ -94,15 +94,20 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         closing.enter_context(_beating(journal, program, committer, delays, fence))
         log.info("driver ready: generation %d, %d workers", fence, workers)
         closing.enter_context(_stopping_feed(feed, stopping))
-        with pool.open_run(feed.turns(), feed.load_state) as run:
-            _commit_results(run, committer)
+        drive(pool, feed, committer)
 
 
-def _commit_results(run: PoolRun, committer: Committer) -> None:
-    for ready in run.results():
-        committer.commit(ready)
-        if idle := committer.idle_streams():
-            committer.forget(run.forget(idle))
+def drive(pool: PoolRunner, feed: JournalFeed, committer: Committer) -> None:
+    """Work until the feed was stopped and everything that it yielded is committed.
+
+    Raises:
+        ScannerError: another driver has taken over, or no worker can work.
+    """
+    with pool.open_run(feed.turns(), feed.load_state) as run:
+        for ready in run.results():
+            committer.commit(ready)
+            if idle := committer.idle_streams():
+                committer.forget(run.forget(idle))
 
 
 @contextmanager

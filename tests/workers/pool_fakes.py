@@ -144,8 +144,7 @@ class ScriptSandbox:
         init: Source | None = None,
         ahead: bool = True,
     ) -> Iterator[DecodedWindow]:
-        assert isinstance(source, bytes)
-        script = json.loads(source)
+        script = json.loads(source if isinstance(source, bytes) else source.read_bytes())
         for window in range(request.first_window, script["windows"]):
             if window in script["child"] and _dies_again(script, name, window):
                 raise DecoderDiedError(f"{name}: decoder died")

@@ -1,0 +1,187 @@
+"""Scripted segments in a journal, and drivers that stop where the test says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy import select
+
+from scanner.records.events import unpack_events
+from scanner.records.recording import record_line
+from scanner.store.database import Journal, open_journal
+from scanner.store.intake import Intake, NewSegment, NewStream
+from scanner.store.objects import ObjectStore, segment_name
+from scanner.store.schema import marks, segments, streams, turn_records
+from scanner.store.turns import TurnJournal
+from scanner.stream.inputs import SegmentTurn
+from scanner.stream.state import StreamProgress
+from tests.workers.pool_fakes import HERE, POLICIES
+from workers.commit import Committer
+from workers.decide import DecideRules
+from workers.delays import Delays
+from workers.driver import drive
+from workers.feed import JournalFeed
+from workers.pool import PoolRunner
+from workers.runner import local_pool
+
+RULES = DecideRules(patience=3, hole_seconds=10.0, max_age=300.0)
+
+
+class WallClock:
+    """A wall clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class DriverKilledError(Exception):
+    """The death of a driver, in the process of the test."""
+
+
+class JournalWorld:
+    """A journal with its objects, what senders put there, and drivers one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = WallClock()
+        self.journal: Journal = open_journal(folder, create=True, clock=self.clock)
+        self.objects = ObjectStore(folder / "objects")
+
+    def close(self) -> None:
+        self.journal.close()
+
+    def put(self, turns: Iterable[SegmentTurn], *, first_sequence: int | None = None) -> None:
+        with self.journal.write() as connection:
+            intake = Intake(connection, now=self.clock(), shard_count=self.journal.shard_count)
+            for turn in turns:
+                key, source = turn.job.segment.key, turn.job.segment.source
+                assert isinstance(source, bytes)
+                incoming = self.objects.receive()
+                incoming.write(source)
+                name = segment_name("segments", key.stream_id, str(key.sequence), incoming.sha256)
+                self.objects.put_many([(incoming, name)])
+                stream = NewStream(stream_id=key.stream_id, first_sequence=first_sequence)
+                accepted = intake.add_segment(
+                    NewSegment(
+                        stream=stream,
+                        sequence=key.sequence,
+                        object=name,
+                        bytes=len(source),
+                        sha256=incoming.sha256,
+                    )
+                )
+                assert accepted == "accepted"
+
+    def end(self, stream_id: str, last_sequence: int | None) -> None:
+        with self.journal.write() as connection:
+            intake = Intake(connection, now=self.clock(), shard_count=self.journal.shard_count)
+            intake.end_stream(
+                NewStream(stream_id=stream_id), last_sequence=last_sequence, reason=None
+            )
+
+    def drive(
+        self,
+        *,
+        commits: int | None = None,
+        until: Callable[[], bool] | None = None,
+        rules: DecideRules = RULES,
+        pool: PoolRunner | None = None,
+    ) -> None:
+        """Run a new driver until nothing is pending, or until it is killed after ``commits``."""
+        turns = TurnJournal(self.journal)
+        turns.take_over()
+        feed = JournalFeed(turns, self.objects, rules, stall_seconds=30.0, now=self.clock)
+        committer = _MortalCommitter(self, turns, feed, commits)
+        with (
+            local_pool(HERE) as local,
+            _stopping(feed, until or self.is_settled),
+            suppress(DriverKilledError),
+        ):
+            drive(pool or local, feed, committer)
+
+    def is_settled(self) -> bool:
+        """Return whether every segment has a verdict, and every end is folded."""
+        with self.journal.read() as connection:
+            waiting = connection.execute(
+                select(segments.c.sequence).where(segments.c.verdict.is_(None)).limit(1)
+            ).first()
+            unfolded = connection.execute(
+                select(marks.c.number)
+                .join(streams, streams.c.stream_id == marks.c.stream_id)
+                .where(marks.c.turn.is_(None) | (marks.c.turn >= streams.c.turn))
+                .limit(1)
+            ).first()
+        return waiting is None and unfolded is None
+
+    def verdicts(self, stream_id: str = "s") -> dict[int, str | None]:
+        with self.journal.read() as connection:
+            rows = connection.execute(
+                select(segments.c.sequence, segments.c.verdict)
+                .where(segments.c.stream_id == stream_id)
+                .order_by(segments.c.sequence)
+            ).all()
+        return {row.sequence: row.verdict for row in rows}
+
+    def events(self, stream_id: str = "s") -> list[str]:
+        """Return the exact lines of all events of a stream, in the order of its turns."""
+        with self.journal.read() as connection:
+            rows = connection.execute(
+                select(turn_records.c.events)
+                .where(turn_records.c.stream_id == stream_id)
+                .order_by(turn_records.c.turn)
+            ).scalars()
+            return [
+                record_line(stream_id, stream_id, event)  # type: ignore[arg-type]
+                for packed in rows
+                for event in unpack_events(packed)
+            ]
+
+    def state(self, stream_id: str = "s") -> str:
+        return json.dumps(TurnJournal(self.journal).load_state(stream_id).to_json())
+
+
+class _MortalCommitter(Committer):
+    """Dies after some commits, between the work and its record."""
+
+    def __init__(
+        self,
+        world: JournalWorld,
+        turns: TurnJournal,
+        feed: JournalFeed,
+        commits: int | None,
+    ) -> None:
+        super().__init__(turns, feed, POLICIES, Delays(now=world.clock))
+        self._left = commits
+
+    def commit(self, ready: Sequence[StreamProgress]) -> None:
+        if ready:
+            if self._left == 0:
+                raise DriverKilledError
+            if self._left is not None:
+                self._left -= 1
+        super().commit(ready)
+
+
+@contextmanager
+def _stopping(feed: JournalFeed, until: Callable[[], bool]) -> Iterator[None]:
+    """Stop the feed once ``until`` is true, or at the end of the block."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02) and not until():
+            pass
+        feed.stop()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,174 @@
+"""The driver gives every acknowledged segment one verdict, whenever it dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from scanner.store.schema import incidents, segments, streams
+from scanner.store.turns import TurnJournal
+from scanner.stream.inputs import SegmentTurn
+from tests.workers.journal_runs import RULES, JournalWorld
+from tests.workers.pool_fakes import end, run_locally, scripted
+from workers.feed import JournalFeed
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[JournalWorld]:
+    world = JournalWorld(tmp_path / "data")
+    yield world
+    world.close()
+
+
+def bright(count: int, stream: str = "s") -> list[SegmentTurn]:
+    """Segments of which the middle ones are bright: one incident."""
+    return [scripted(stream, n, bright=count // 3 <= n < 2 * count // 3) for n in range(count)]
+
+
+def locally(turns: list[SegmentTurn]) -> list[str]:
+    """The events of one process, without the last line, which is the state."""
+    named = [
+        replace(turn, job=replace(turn.job, name=f"segment {turn.job.segment.key}"))
+        for turn in turns
+    ]
+    (lines,) = run_locally([*named, end(turns[0].stream_id)]).values()
+    return lines[:-1]
+
+
+def test_a_stream_from_the_journal_has_the_events_of_a_scan(world: JournalWorld) -> None:
+    turns = bright(9)
+    world.put(turns)
+    world.end("s", 8)
+    world.drive()
+    assert world.events() == locally(turns)
+    assert set(world.verdicts().values()) == {"scored"}
+
+
+def test_an_incident_is_in_the_journal_with_its_last_revision(world: JournalWorld) -> None:
+    world.put(bright(9))
+    world.end("s", 8)
+    world.drive()
+    with world.journal.read() as connection:
+        (row,) = connection.execute(select(incidents)).all()
+    assert (row.label, row.detection, row.shadow) == ("bright", "closed", False)
+
+
+@settings(max_examples=15, deadline=None)
+@given(deaths=st.lists(st.integers(0, 3), max_size=4))
+def test_drivers_that_die_at_any_commit_change_no_event(
+    tmp_path_factory: pytest.TempPathFactory, deaths: list[int]
+) -> None:
+    world = JournalWorld(tmp_path_factory.mktemp("world") / "data")
+    turns = {name: bright(6, name) for name in ("a", "b")}
+    for name, listed in turns.items():
+        world.put(listed)
+        world.end(name, 5)
+    for commits in deaths:
+        world.drive(commits=commits)
+    world.drive()
+    for name, listed in turns.items():
+        assert world.events(name) == locally(listed)
+    world.close()
+
+
+def test_a_damaged_segment_has_its_verdict_and_its_reason(world: JournalWorld) -> None:
+    world.put([scripted(sequence=0), scripted(sequence=1, damaged_at=0)])
+    world.drive()
+    assert world.verdicts() == {0: "scored", 1: "undecodable"}
+    with world.journal.read() as connection:
+        detail = connection.execute(
+            select(segments.c.detail).where(segments.c.sequence == 1)
+        ).scalar_one()
+    assert '"damaged"' in detail
+
+
+def test_a_hole_is_given_up_by_time_and_what_comes_then_is_late(world: JournalWorld) -> None:
+    world.put([scripted(sequence=0), scripted(sequence=2)])
+    world.drive(until=lambda: world.verdicts()[0] is not None)
+    assert world.verdicts() == {0: "scored", 2: None}
+    world.clock.time += 10.0
+    world.drive()
+    world.put([scripted(sequence=1)])
+    world.drive()
+    assert world.verdicts() == {0: "scored", 1: "late", 2: "scored"}
+
+
+def test_a_segment_that_waited_too_long_is_shed_and_is_a_gap(world: JournalWorld) -> None:
+    world.put([scripted(sequence=0)])
+    world.drive()
+    world.put([scripted(sequence=1)])
+    world.clock.time += 301.0
+    world.put([scripted(sequence=2)])
+    world.end("s", 2)
+    world.drive()
+    assert world.verdicts() == {0: "scored", 1: "shed", 2: "scored"}
+    assert any('"shed"' in line and "GapFound" in line for line in world.events())
+
+
+def test_an_old_segment_of_a_stream_with_an_open_incident_is_scored(world: JournalWorld) -> None:
+    world.put([scripted(sequence=n, bright=True) for n in range(3)])
+    world.drive()
+    world.put([scripted(sequence=3, bright=True)])
+    world.clock.time += 301.0
+    world.drive()
+    assert world.verdicts()[3] == "scored"
+
+
+def test_a_silent_stream_stalls_once_and_resumes(world: JournalWorld) -> None:
+    world.put([scripted(sequence=n, bright=True) for n in range(3)])
+    world.drive()
+
+    def phase() -> str:
+        with world.journal.read() as connection:
+            return str(connection.execute(select(streams.c.phase)).scalar_one())
+
+    world.clock.time += 31.0
+    world.drive(until=lambda: phase() == "stalled")
+    assert sum("StreamStalled" in line for line in world.events()) == 1
+    assert any('"Closed"' in line and '"unseen"' in line for line in world.events())
+    world.put([scripted(sequence=3)])
+    world.drive()
+    assert phase() == "live"
+    assert world.verdicts()[3] == "scored"
+
+
+def test_what_arrives_after_the_end_was_folded_is_late_without_a_turn(
+    world: JournalWorld,
+) -> None:
+    world.put([scripted(sequence=0), scripted(sequence=2)])
+    world.end("s", 2)
+    world.clock.time += 10.0
+    world.drive()
+    world.put([scripted(sequence=1)])
+    world.drive()
+    assert world.verdicts() == {0: "scored", 1: "late", 2: "scored"}
+
+
+def test_a_stream_may_begin_at_its_declared_sequence(world: JournalWorld) -> None:
+    world.put([scripted(sequence=17)], first_sequence=17)
+    world.drive()
+    assert world.verdicts() == {17: "scored"}
+
+
+def test_a_stream_does_not_wait_behind_the_backlog_of_another(world: JournalWorld) -> None:
+    world.put([scripted("a", n) for n in range(100)])
+    world.put([scripted("b", 0)])
+    turns = TurnJournal(world.journal)
+    turns.take_over()
+    feed = JournalFeed(turns, world.objects, RULES, stall_seconds=30.0, now=world.clock)
+    first_two = {turn.stream_id for turn in islice(feed.turns(), 2)}
+    assert first_two == {"a", "b"}
+
+
+def test_rules_without_a_wait_give_up_a_hole_at_once(world: JournalWorld) -> None:
+    world.put([scripted(sequence=0), scripted(sequence=2)])
+    world.clock.time += 1.0
+    world.drive(rules=replace(RULES, hole_seconds=0.5))
+    assert world.verdicts() == {0: "scored", 2: "scored"}
