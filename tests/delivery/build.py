@@ -11,15 +11,9 @@ from scanner.risk.policy import Policies
 from scanner.store.database import Journal
 from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.objects import ObjectStore, segment_name
+from scanner.store.outcomes import SegmentVerdict, StreamResult, TurnResult
 from scanner.store.schema import shard_of
-from scanner.store.turns import (
-    AssignedTurn,
-    Assignment,
-    SegmentVerdict,
-    StreamResult,
-    TurnJournal,
-    TurnResult,
-)
+from scanner.store.turns import AssignedTurn, Assignment, TurnJournal
 from scanner.stream.events import SegmentScored
 from scanner.stream.inputs import EndTurn, Job, SegmentTurn, Turn
 from scanner.stream.order import TurnOrder
