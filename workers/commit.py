@@ -23,13 +23,13 @@ from scanner.types import ScoredSegment, SegmentKey, StreamId
 from workers.delays import Delays
 from workers.feed import JournalFeed
 
-__all__ = ["Committer", "summary_of", "verdict_of"]
+__all__ = ["TurnCommitter", "summary_of", "verdict_of"]
 
 IDLE_SECONDS: Final = 60.0
 """Seconds after its last turn for which the state of a stream stays in memory."""
 
 
-class Committer:
+class TurnCommitter:
     """Commits progress as it comes; a stream's turns are committed whole and in order."""
 
     def __init__(

@@ -27,7 +27,7 @@ from scanner.store.database import Journal, open_journal
 from scanner.store.objects import ObjectStore
 from scanner.store.turns import TurnJournal
 from scanner.store.writes import beat
-from workers.commit import Committer
+from workers.commit import TurnCommitter
 from workers.decide import DecideRules
 from workers.delays import Delays
 from workers.feed import JournalFeed
@@ -87,7 +87,7 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
             stall_seconds=settings.stall_seconds,
         )
         delays = Delays()
-        committer = Committer(turns, feed, program.policies, delays)
+        committer = TurnCommitter(turns, feed, program.policies, delays)
         pool: PoolRunner = closing.enter_context(
             ray_pool(program, parts, workers) if workers else local_pool(parts)
         )
@@ -97,7 +97,7 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         drive(pool, feed, committer)
 
 
-def drive(pool: PoolRunner, feed: JournalFeed, committer: Committer) -> None:
+def drive(pool: PoolRunner, feed: JournalFeed, committer: TurnCommitter) -> None:
     """Work until the feed was stopped and everything that it yielded is committed.
 
     Raises:
@@ -137,7 +137,7 @@ def _configuration(program: Program) -> dict[str, object]:
 
 @contextmanager
 def _beating(
-    journal: Journal, program: Program, committer: Committer, delays: Delays, fence: int
+    journal: Journal, program: Program, committer: TurnCommitter, delays: Delays, fence: int
 ) -> Iterator[None]:
     """Record once a second that the driver is well, and what it does."""
     over = threading.Event()

@@ -20,7 +20,7 @@ from scanner.store.turns import TurnJournal
 from scanner.stream.inputs import SegmentTurn
 from scanner.stream.state import StreamProgress
 from tests.workers.pool_fakes import HERE, POLICIES
-from workers.commit import Committer
+from workers.commit import TurnCommitter
 from workers.decide import DecideRules
 from workers.delays import Delays
 from workers.driver import drive
@@ -146,7 +146,7 @@ class JournalWorld:
         return json.dumps(TurnJournal(self.journal).load_state(stream_id).to_json())
 
 
-class _MortalCommitter(Committer):
+class _MortalCommitter(TurnCommitter):
     """Dies after some commits, between the work and its record."""
 
     def __init__(
