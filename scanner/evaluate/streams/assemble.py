@@ -18,7 +18,7 @@ from typing import Final
 
 from scanner.evaluate.streams.pieces import EventClip, FootageKind, FootagePool, Piece
 from scanner.media.sampling import Sampling
-from scanner.risk.observation import Ended, Observation, Sampled
+from scanner.risk.observation import Sampled
 from scanner.types import Label, Span
 
 __all__ = [
@@ -103,11 +103,6 @@ class AssembledStream:
     def length(self) -> Fraction:
         """Duration in seconds."""
         return self.placed[-1].end
-
-    def observations(self) -> Iterator[Observation]:
-        """Yield the fold's input, in order."""
-        yield from self.samples()
-        yield Ended(at=self.length)
 
     def samples(self) -> Iterator[Sampled]:
         """Yield all samples, except those at the end of a piece that a sampler would not take so

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import nan
+from typing import Final
 
 from scanner.evaluate.streams.assemble import GRACE, AssembledStream, StagedEvent
+from scanner.evaluate.streams.levels import TICK, ticks_of
 from scanner.evaluate.streams.outcome import (
     EventOutcome,
     LabelOutcomes,
@@ -19,13 +21,33 @@ from scanner.evaluate.streams.outcome import (
 )
 from scanner.evaluate.streams.pieces import FootageKind
 from scanner.evaluate.streams.rate import Rate
-from scanner.risk.fold import fold_observation
 from scanner.risk.incident import Opened
+from scanner.risk.observation import Sampled
 from scanner.risk.policy import Policies
 from scanner.risk.stream import StreamRisk
-from scanner.types import Label, StreamId
+from scanner.stream.advance import advance
+from scanner.stream.inputs import EndTurn, StreamInput
+from scanner.stream.state import StreamState
+from scanner.types import (
+    Burst,
+    Label,
+    MediaInfo,
+    ModelRef,
+    ScoredFrame,
+    ScoredSegment,
+    Scores,
+    SegmentKey,
+    SegmentTimes,
+    StreamId,
+)
 
 __all__ = ["FoldedStream", "delay_of", "fold_stream", "incident_rates", "label_outcomes"]
+
+ASSEMBLED: Final = ModelRef(name="assembled", version="1")
+"""Stands for the models that scored the pieces; the fold does not look at it."""
+INFO: Final = MediaInfo(container="assembled", codec="none", width=1, height=1)
+SOME_BURST: Final = Burst(frames=2, rate=1)
+"""Marks a sample as a burst; the fold does not look at its format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +62,58 @@ class FoldedStream:
 
 
 def fold_stream(stream: AssembledStream, policies: Policies) -> FoldedStream:
-    """Fold the stream as a live one."""
-    risk = StreamRisk(stream_id=StreamId(stream.name))
+    """Fold the stream as ``scan`` folds a live one.
+
+    Each sample is a segment of its own, so that the state after it tells which labels rose. A scan
+    reports no cuts, so the cuts of the stream are not folded.
+    """
+    state = StreamState.new(StreamId(stream.name))
     openings: list[tuple[Label, Fraction]] = []
     incidents: list[Fraction] = []
-    for observation in stream.observations():
-        before = risk
-        risk, events = fold_observation(risk, observation, policies)
+    for at, stream_input in _inputs(stream):
+        before = state.risk
+        state, events = advance(state, stream_input, policies)
         openings += [
-            (label, observation.at) for label in risk.labels if _has_opened(before, risk, label)
+            (label, at) for label in state.risk.labels if _has_opened(before, state.risk, label)
         ]
         incidents += [
             event.at for event in events if isinstance(event, Opened) and not event.incident.shadow
         ]
     return FoldedStream(stream=stream, openings=tuple(openings), incidents=tuple(incidents))
+
+
+def _inputs(stream: AssembledStream) -> Iterator[tuple[Fraction, StreamInput]]:
+    """Yield each sample as a segment that lasts until the next one, with its time; then the end."""
+    samples = tuple(stream.samples())
+    ends = (*(sample.at for sample in samples[1:]), stream.length)
+    for number, (sample, end) in enumerate(zip(samples, ends, strict=True)):
+        key = SegmentKey(stream_id=StreamId(stream.name), sequence=number)
+        yield sample.at, _segment(key, sample, end - sample.at)
+    yield stream.length, EndTurn(stream_id=StreamId(stream.name), path=stream.name)
+
+
+def _segment(key: SegmentKey, sample: Sampled, duration: Fraction) -> ScoredSegment:
+    pts = ticks_of(sample.at)
+    scores = Scores(model=ASSEMBLED, values=sample.values, medium=sample.medium)
+    return ScoredSegment(
+        key=key,
+        times=SegmentTimes(
+            first_pts=pts, last_pts=pts, duration=duration, time_base=Fraction(1, TICK)
+        ),
+        frames=(
+            ScoredFrame(
+                at=Fraction(0),
+                pts=pts,
+                keyframe=False,
+                scores=(scores,),
+                burst=SOME_BURST if sample.is_burst else None,
+                start=Fraction(0) if sample.is_burst else None,
+            ),
+        ),
+        unseen=(),
+        info=INFO,
+        begins=sample.at,
+    )
 
 
 def _has_opened(before: StreamRisk, after: StreamRisk, label: Label) -> bool:

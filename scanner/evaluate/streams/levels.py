@@ -23,7 +23,14 @@ from scanner.risk.method import FULL, LabelSample
 from scanner.risk.policy import Policy
 from scanner.types import Label, Medium
 
-__all__ = ["TICK", "LevelSeries", "compute_levels", "find_openings", "label_samples"]
+__all__ = [
+    "TICK",
+    "LevelSeries",
+    "compute_levels",
+    "find_openings",
+    "label_samples",
+    "ticks_of",
+]
 
 TICK: Final = 1000
 NEVER: Final = -(1 << 60)
@@ -83,10 +90,10 @@ def compute_levels(samples: Sequence[LabelSample], policy: Policy) -> LevelSerie
         state = method.update(state, sample)
         levels.append(method.level(state))
         counted.append(
-            _ticks(sample.at) if sample.weight >= COUNTS else counted[-1] if counted else NEVER
+            ticks_of(sample.at) if sample.weight >= COUNTS else counted[-1] if counted else NEVER
         )
-    at = tuple(_ticks(sample.at) for sample in samples)
-    covered = tuple(_ticks(sample.at - sample.start) * sample.weight for sample in samples)
+    at = tuple(ticks_of(sample.at) for sample in samples)
+    covered = tuple(ticks_of(sample.at - sample.start) * sample.weight for sample in samples)
     return LevelSeries(at, covered, tuple(counted), tuple(levels))
 
 
@@ -96,9 +103,9 @@ def find_openings(
     """Yield each time at which an excursion opens, with the thresholds at which it does."""
     close = thresholds - policy.close_margin
     enough, blind, gap = (
-        _ticks(policy.close_after) * FULL,
-        _ticks(policy.unseen_end),
-        _ticks(max_gap),
+        ticks_of(policy.close_after) * FULL,
+        ticks_of(policy.unseen_end),
+        ticks_of(max_gap),
     )
     is_open = np.zeros(len(thresholds), dtype=np.bool_)
     quiet = np.zeros(len(thresholds), dtype=np.int64)
@@ -120,7 +127,12 @@ def find_openings(
             yield at, rising
 
 
-def _ticks(seconds: Fraction) -> int:
+def ticks_of(seconds: Fraction) -> int:
+    """Return a time in milliseconds.
+
+    Raises:
+        ValueError: it is not a whole number of them.
+    """
     ticks = seconds * TICK
     if ticks.denominator != 1:
         raise ValueError(f"times of assembled streams are whole milliseconds, got {seconds} s")
