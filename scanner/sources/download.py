@@ -52,10 +52,8 @@ def download(
         TransientError: the server cannot be reached now, or takes too long.
     """
     limits, clock = limits or FetchLimits(), clock or WallClock()
-    start = parse_url(url, name_in="address")
+    start = _check_scheme(parse_url(url, name_in="address"))
     shown = redact_url(str(start))
-    if not (start.scheme == "https" or (start.scheme == "http" and _is_loopback(start.host))):
-        raise RefusedError(f"{shown}: only https is read (http from this machine alone)")
     hosts = hosts or Hosts()
     client = HttpClient(
         idle_seconds=limits.idle_seconds,
@@ -73,6 +71,12 @@ def download(
             return _read_body(response, shown, most)
     except httpx.HTTPError as error:
         raise TransientError(f"{shown}: {str(error) or type(error).__name__}") from error
+
+
+def _check_scheme(url: httpx.URL) -> httpx.URL:
+    if url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host)):
+        return url
+    raise RefusedError(f"{redact_url(str(url))}: only https is read (http from this machine alone)")
 
 
 @contextmanager
