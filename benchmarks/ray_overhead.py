@@ -1,5 +1,5 @@
-"""What the Ray path costs beside the single process: ``python benchmarks/ray_overhead.py SEGMENT
-[--models FOLDER]``.
+"""Cost of the Ray path compared with the single process: ``python benchmarks/ray_overhead.py
+SEGMENT [--models FOLDER]``.
 
 The same segment many times, as many streams, through ``LocalRunner`` and through Ray actors, in
 turns. Counted is processor time of this process, the actors and their sandboxed children; Ray's own
@@ -27,8 +27,8 @@ from workers.actors import PoolPlan, ray_runner
 STREAMS = 20
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
 ALONE = ("this process", "children")
-"""What works when the single process does; the actors' idle threads, which run meanwhile, are not
-its cost."""
+"""Processes that work when the single process does; the actors' idle threads, which run meanwhile,
+are not its cost."""
 ON_RAY = (*ALONE, "actors")
 ALL = (*ON_RAY, "daemons")
 

@@ -1,4 +1,4 @@
-"""What a child for each stream costs: ``python -m benchmarks.streams [SEGMENT]``.
+"""Cost of a child for each stream: ``python -m benchmarks.streams [SEGMENT]``.
 
 Streams of 20 segments and streams of one segment, each with a child of its own, are decoded in
 turns with one stream whose child is there already. The difference is what the zygote's fork, the

@@ -57,7 +57,7 @@ class VideoRecipe:
     """Parameters of one video."""
 
     container: str = "mpegts"
-    """FFmpeg's muxer."""
+    """Name of FFmpeg's muxer."""
     codec: str = "libx264"
     width: int = 320
     height: int = 180

@@ -159,7 +159,7 @@ def _serve(folder: Path) -> None:
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Log nothing."""
+        """Log nothing: requests of the browser are of no interest."""
 
 
 def _options() -> argparse.Namespace:

@@ -72,7 +72,7 @@ class Diagnostic:
     ok: bool
     found: str
     remedy: str = ""
-    """How to fix the problem; empty if there is none."""
+    """Instruction that fixes the problem; empty if there is none."""
 
 
 def run_checks(

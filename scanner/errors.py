@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by who can mend it.
+"""Errors, sorted by who can fix them.
 
     ScannerError
      |- InputError          the sender: refuse, never retry

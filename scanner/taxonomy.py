@@ -44,7 +44,7 @@ class TaxonomyEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Taxonomy:
-    """All labels that Streamwarden knows, in the order of the file."""
+    """The labels that Streamwarden knows, in the order of the file."""
 
     version: str
     """The version of the file, which reports state."""
@@ -83,12 +83,12 @@ class Taxonomy:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """All labels, in the order of the file."""
+        """The labels, in the order of the file."""
         return tuple(entry.label for entry in self.entries)
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """All categories without duplicates, in the order of the file."""
+        """The categories without duplicates, in the order of the file."""
         return tuple(dict.fromkeys(entry.category for entry in self.entries))
 
     def __contains__(self, label: object) -> bool:

@@ -422,4 +422,4 @@ class ScoredSegment:
     declared: Fraction | None = None
     """Seconds, as the sender declares them: evidence for the place of the next segment."""
     work: ScoringWork = ScoringWork()
-    """What scoring it took; the budget of later bursts depends on it."""
+    """Work that scoring it took; the budget of later bursts depends on it."""

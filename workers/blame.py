@@ -1,4 +1,4 @@
-"""Whether a job ends its workers, or workers die whatever they work on. Pure.
+"""Blame for workers' deaths: one job, or whatever they work on. Pure.
 
 Workers die for reasons of their own: the system is out of memory, a machine is preempted. A job
 that is in hand then must not be blamed. The question is a permutation test: if deaths strike
@@ -31,7 +31,7 @@ there is other work."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """What happened to workers during a time."""
+    """Counts of workers' results during a time."""
 
     survived: int = 0
     """Parts of jobs that workers finished."""
@@ -50,7 +50,7 @@ class DeathRecord:
     shared: int = 0
     """Workers that had other work too; these do not count against it."""
     _first: Outcomes = Outcomes()
-    """What had happened to others before the first of ``alone``."""
+    """Results of other jobs before the first of ``alone``."""
     _survived: int = 0
     """Parts that had been finished in the run at the last of ``alone``."""
 

@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run ``streamwarden``."""
+    """Run the command line with workers on Ray."""
     # Until the command handles it, Ctrl-C ends the program without a traceback
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -55,7 +55,8 @@ class DecideRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the journal records of a stream, and its turns to dispatch, in the same order."""
+    """The entries that the journal gets of a stream, and its turns to dispatch, in the same
+    order."""
 
     assignment: Assignment
     turns: tuple[Turn, ...]

@@ -1,4 +1,4 @@
-"""How long segments took from their acknowledgement to their committed score."""
+"""Delays of segments, from their acknowledgement to their committed score."""
 
 from __future__ import annotations
 

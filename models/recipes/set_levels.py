@@ -54,7 +54,7 @@ SECTION = "## Levels and false incidents"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelLevels:
-    """What the rule gives for one label, and its figures."""
+    """The level that the rule gives for one label, and its figures."""
 
     label: Label
     safe: SafeLevel

@@ -30,7 +30,7 @@ class BenchInput:
     drawn: bool
     """Whether it is the generated clip."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     seconds: float
     segments: int
     """Number of decoding windows."""

@@ -54,7 +54,7 @@ BenchWork = Callable[[Iterable[None]], Amount]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchRun:
-    """One repeat."""
+    """One repeat of a piece of work."""
 
     amount: Amount
     wall: float
@@ -74,7 +74,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """All repeats of one piece of work; one row of the table."""
+    """The repeats of one piece of work: one row of the table."""
 
     name: str
     unit: str

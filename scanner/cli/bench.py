@@ -1,4 +1,4 @@
-"""``streamwarden bench``."""
+"""The command ``streamwarden bench``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``streamwarden doctor``."""
+"""The command ``streamwarden doctor``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``streamwarden eval``."""
+"""The command ``streamwarden eval``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``streamwarden models``."""
+"""The commands ``streamwarden models list`` and ``models check``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``streamwarden models add``."""
+"""The command ``streamwarden models add``."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _print_incomplete(recording: _Recording) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Changes:
-    """What another policy changes, and what it gives."""
+    """Incidents that another policy changes, and all incidents that it gives."""
 
     streams: Recorded
     incidents: IncidentChanges

@@ -1,4 +1,4 @@
-"""Exit statuses."""
+"""The exit statuses of all commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print for people: messages on stderr, and tables that fit any width.
+"""Output of commands for people: messages on stderr, and tables that fit any width.
 
 Names, messages and labels come from outside. Nothing that is printed here is parsed as markup, and
 characters that control a terminal or change the writing direction are shown as escapes.

@@ -1,1 +1,1 @@
-"""What follows from incidents: clips, contact sheets, webhooks; and the retention of media."""
+"""Effects of incidents: clips, contact sheets, webhooks; and the retention of media."""

@@ -24,7 +24,7 @@ __all__ = ["JournalPlan", "PieceDue", "plan_turn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalPlan:
-    """How far the evidence of one incident is planned."""
+    """The part of one incident's evidence that is planned."""
 
     incident_id: str
     plan: EvidencePlan | None = None

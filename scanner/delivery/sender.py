@@ -125,7 +125,7 @@ class SinkSender:
         return await self._receiver.post(webhook_id(effect), body, now=self._now())
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connections to all receivers."""
         self._loop.run(self._receiver.close())
         self._loop.close()
 

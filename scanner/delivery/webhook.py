@@ -35,11 +35,11 @@ Result = Literal["delivered", "failed", "gone"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of one attempt."""
+    """The result of one attempt."""
 
     result: Result
     seconds: float
-    """How long the attempt took."""
+    """Duration of the attempt."""
     status: int | None = None
     """HTTP status; None without an answer."""
     error: str | None = None
@@ -117,7 +117,7 @@ class WebhookClient:
             return response.status_code, _retry_after(response)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close the connections to all receivers."""
         await self._client.aclose()
 
 

@@ -66,14 +66,14 @@ class Comparison:
 
     task: str
     label: str
-    """What the scores measure, in words."""
+    """Name of the scores' subject, for people."""
     labels: tuple[Label, ...]
     """The labels whose highest score counts; empty for the medium."""
     against: str
     """``own``: the task's own negatives; ``benign``: ordinary pictures and clips; ``games``:
     rendered games and screens."""
     rows: tuple[ScoredRow, ...]
-    """Positives first."""
+    """Scored rows, positives first."""
     truths: Truths
     scores: Floats
 

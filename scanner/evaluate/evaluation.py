@@ -1,4 +1,4 @@
-"""All measurements of one evaluation, and their form in JSON."""
+"""The measurements of one evaluation, and their form in JSON."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The measurements."""
+    """The measurements of one evaluation."""
 
     subject: Subject
     results: tuple[ComparisonResult, ...]

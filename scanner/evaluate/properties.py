@@ -34,7 +34,7 @@ class MediaProperties:
     luma: float
     """Mean over the keyframes, 0 (black) to 255."""
     width: int
-    """Displayed pixels."""
+    """Displayed width in pixels."""
     height: int
     container: str
     codec: str

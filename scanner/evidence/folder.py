@@ -25,7 +25,7 @@ __all__ = ["open_folder"]
 
 DOCUMENT: Final = "report.json"
 LEFT: Final = (DOCUMENT, "report.html", "clips", "sheets")
-"""What a scan leaves in its folder."""
+"""Names of the files and folders that a scan leaves in its folder."""
 MARK: Final = '"schema": "streamwarden-report/'
 MARKED: Final = 200
 """Characters at the beginning of a report in which its schema is named."""

@@ -34,13 +34,13 @@ class SourceSpan:
     source: Source
     init: Source | None
     span: Span
-    """Stream seconds."""
+    """Span in stream seconds."""
     first_pts: int
     """PTS of the first frame of the span."""
     shift: Fraction
     """Stream seconds less PTS seconds; equal as long as the source's time stamps continue."""
     jumps: int
-    """How often the time stamps of the source jumped before this span."""
+    """Number of jumps of the source's time stamps before this span."""
     is_picture: bool = False
     """True if the source is one picture, from which no clip can be cut."""
 
@@ -55,10 +55,10 @@ class SourceSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledRisk:
-    """How a stream stood just after the sample at one instant."""
+    """The risk of a stream just after the sample at one instant."""
 
     at: Fraction
-    """Stream seconds."""
+    """Time in stream seconds."""
     risk: FrameRisk
 
 
@@ -71,7 +71,7 @@ class SegmentIndex:
     end: Fraction = Fraction(0)
     """Stream seconds up to which the stream was indexed."""
     jumps: int = 0
-    """How often the time stamps of the file jumped so far."""
+    """Number of jumps of the file's time stamps so far."""
     dropped: Span | None = None
     """From the first to the last second of sources that were dropped because of a limit."""
     memory_bytes: int = 0

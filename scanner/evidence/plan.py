@@ -1,4 +1,4 @@
-"""What evidence is due of an incident: pure, from its revisions and the index of its stream.
+"""The evidence that is due of an incident: pure, from its revisions and the index of its stream.
 
     Opened, Extended    while the incident runs: a clip of each ``clip_seconds`` that is complete
     Closed              the rest, in clips that are never longer, and one contact sheet
@@ -99,7 +99,7 @@ class SheetDue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidencePlan:
-    """How far the clips of one running incident were planned."""
+    """The part of a running incident whose clips are planned."""
 
     incident: Incident
     """The latest revision."""

@@ -1,4 +1,4 @@
-"""What all requests share."""
+"""The parts that all requests share."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class RequestLog:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run one request."""
+        """Run one request, and log its line."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -27,7 +27,8 @@ Seconds = Annotated[Decimal, Field(gt=0, le=3600, max_digits=16, decimal_places=
 
 
 class SegmentMetadata(BaseModel):
-    """What a sender declares of a segment; it has to be the same when it is sent again."""
+    """The facts that a sender declares of a segment; they have to be the same when it is sent
+    again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

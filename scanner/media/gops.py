@@ -50,7 +50,7 @@ then (H.264 reorders 16)."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketFacts:
-    """What a packet holds, where that matters to the packets around it."""
+    """The facts of a packet that matter to the packets around it."""
 
     changed: bool = False
     """True for the first keyframe after a change of size or of the codec's parameters."""
@@ -68,7 +68,7 @@ ORDINARY_PACKET: Final = PacketFacts()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GopRule:
-    """How much of a GOP is kept, and when it is cut."""
+    """The limits of a GOP that is kept, and the rule by which it is cut."""
 
     keep: bool
     """True to keep all packets, false to keep only the keyframe's and ``LOOKAHEAD`` more."""

@@ -18,7 +18,7 @@ __all__ = ["UPRIGHT", "OrientationReader", "Turn", "turn_from_exif"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """How a stored picture is made upright: mirrored left to right or not, then turned."""
+    """The steps that make a stored picture upright: mirrored left to right or not, then turned."""
 
     quarters: int = 0
     """Quarter turns counterclockwise, 0 to 3."""

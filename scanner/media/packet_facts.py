@@ -59,7 +59,8 @@ _SetKey = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SequenceParameters:
-    """What of an H.264 sequence parameter set is needed to read the start of a slice."""
+    """The fields of an H.264 sequence parameter set that are needed to read the start of a
+    slice."""
 
     frame_num_bits: int
     has_separate_planes: bool

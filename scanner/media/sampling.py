@@ -28,9 +28,9 @@ class Sampling:
     max_gap: Fraction = Fraction(2)
     every: Fraction = Fraction(1)
     between: Literal["fast", "exact"] = "exact"
-    """How frames between keyframes of H.264 are decoded. ``exact``: with every frame that others
-    reference. ``fast``: without the bidirectional ones; where others do reference those (x264 does
-    by default), the picture is inexact, and late in a long GOP broken."""
+    """Way in which frames between keyframes of H.264 are decoded. ``exact``: with every frame that
+    others reference. ``fast``: without the bidirectional ones; where others do reference those
+    (x264 does by default), the picture is inexact, and late in a long GOP broken."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_gap <= self.max_gap:

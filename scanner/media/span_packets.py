@@ -108,7 +108,7 @@ class SpanPackets:
     pictures: tuple[TimedPacket, ...]
     """Video packets: whole GOPs in the order of decoding, the first a keyframe; at least one."""
     sounds: tuple[TimedPacket, ...]
-    """Audio packets."""
+    """The packets of audio tracks."""
     truncated: bool
     """True if a limit or a jump of the clock ended it before the span did."""
 

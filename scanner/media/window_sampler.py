@@ -128,7 +128,7 @@ class WindowSampler:
 
     @property
     def window(self) -> Window | None:
-        """The open window."""
+        """The window that is being sampled."""
         return self._window
 
     def add(self, gop: Gop, index: int) -> None:

@@ -91,7 +91,7 @@ Recorded = Mapping[StreamId, RecordedStream]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What recorded streams give under some policies."""
+    """The results of recorded streams under some policies."""
 
     incidents: tuple[Incident, ...]
     """Every incident of every stream, closed, in the order in which they closed."""
@@ -240,7 +240,7 @@ class IncidentPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentChanges:
-    """How two lists of incidents differ; each field is in order of time."""
+    """The differences of two lists of incidents; each field is in order of time."""
 
     gained: tuple[Incident, ...]
     lost: tuple[Incident, ...]

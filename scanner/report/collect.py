@@ -50,7 +50,7 @@ class EvidenceSource(Protocol):
 
 @dataclass(slots=True)
 class _PathRecord:
-    """Everything that is known of one path so far."""
+    """The facts that are known of one path so far."""
 
     summary: StreamSummary | None = None
     unseen: list[Unseen] = field(default_factory=list)

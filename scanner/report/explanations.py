@@ -53,7 +53,7 @@ class LabelExplanation:
     incidents: tuple[int, ...]
     """Numbers of the label's incidents on the path, from 1."""
     text: str
-    """The sentence."""
+    """The sentence for people."""
 
 
 def explain_labels(

@@ -167,7 +167,7 @@ class SkippedLine:
 
     type: ClassVar[str] = "skipped"
     path: str
-    """The folder."""
+    """Path of the folder."""
     kind: str
     files: int
     message: str

@@ -1,4 +1,4 @@
-"""What a report is made of. Times are exact stream seconds; they become floats in the document and
+"""The parts of a report. Times are exact stream seconds; they become floats in the document and
 on the page."""
 
 from __future__ import annotations

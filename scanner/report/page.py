@@ -31,7 +31,7 @@ THRESHOLDS: Final = (
     "The default policies were fitted on streams assembled from a third of an hour of footage,"
     " not on your streams."
 )
-"""What the thresholds are worth; the README has the same sentence."""
+"""The limit of the default thresholds; the README has the same sentence."""
 GROUPS: Final = {
     "flagged": "Flagged",
     "recorded": "Only recorded",

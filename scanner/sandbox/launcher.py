@@ -63,7 +63,7 @@ _TUNING = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitStatus:
-    """How a process ended."""
+    """The way in which a process ended."""
 
     status: int | None
     """Its exit status, the negative number of the signal that ended it, or None if not known."""
@@ -179,7 +179,7 @@ class _Zygote:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """The id of the process."""
         return self._process.pid
 
     @property

@@ -14,7 +14,8 @@ LONGEST_SECONDS: Final = 1e8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLimits:
-    """What a child may use; if it exceeds a limit, it ends and the source is blamed."""
+    """The resources that a child may use; if it exceeds a limit, it ends and the source is
+    blamed."""
 
     memory_bytes: int = 1 << 30
     """Address space of the child (``RLIMIT_AS``). Python, FFmpeg and the shared buffer use some

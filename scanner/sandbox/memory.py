@@ -68,7 +68,7 @@ class SourceOpener:
             ]
 
     def close(self) -> None:
-        """Free the memory."""
+        """Free the shared memory."""
         while self._reused:
             os.close(self._reused.pop())
 

@@ -71,7 +71,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """The id of the child process."""
         return self._launched.pid
 
     @property

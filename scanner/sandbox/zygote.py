@@ -37,7 +37,7 @@ _POLL_SECONDS = 0.001
 
 
 class _Birth(NamedTuple):
-    """What a new child begins with."""
+    """The values that a new child begins with."""
 
     connection: int
     """Descriptor of its end of the connection."""

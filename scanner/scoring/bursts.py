@@ -50,7 +50,7 @@ class BurstWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """How many bursts of a segment are made."""
+    """The number of bursts that may be made of a segment."""
 
     work: int
     """The work that they may take, in units of ``scanner.stream.burst_account``."""

@@ -99,7 +99,7 @@ class EvidenceSettings(FrozenSection):
 
 
 class Settings(FrozenSection):
-    """All settings of an operator.
+    """The settings of an operator.
 
     ``Settings()`` has the defaults; ``read_settings`` reads a file and the environment.
     """

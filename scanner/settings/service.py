@@ -22,7 +22,7 @@ class FrozenSection(BaseModel):
 
 
 class QuotaSettings(FrozenSection):
-    """How much the service takes in before it asks senders to wait."""
+    """Limits beyond which the service asks senders to wait."""
 
     backlog_seconds: float = Field(default=30.0, gt=0)
     """Age of the oldest waiting segment above which new segments are refused with 429."""
@@ -42,7 +42,7 @@ class QuotaSettings(FrozenSection):
 
 
 class RetentionSettings(FrozenSection):
-    """How long media and records are kept."""
+    """Times for which media and records are kept."""
 
     segment_seconds: float = Field(default=600.0, ge=0)
     """Least age of a segment that is deleted, if nothing needs it."""
@@ -71,7 +71,7 @@ class WebhookSettings(FrozenSection):
 
 
 class ServiceSettings(FrozenSection):
-    """The live service."""
+    """Settings of the live service."""
 
     data: Path = Path("streamwarden-data")
     """Folder of the journal and of all media."""

@@ -75,7 +75,7 @@ class BoundedTransport(httpx.BaseTransport):
         )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connections of all pools."""
         self._pool.close()
 
 

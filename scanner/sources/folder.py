@@ -1,4 +1,4 @@
-"""Playlists on disk."""
+"""Playlists on disk: reads files of their folder and of no other."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the versions of a live playlist listed so far, to tell a restarted encoder from a cache that
-serves an old version.
+"""The segments that versions of a live playlist listed so far, to tell a restarted encoder from a
+cache that serves an old version.
 
     a version                                        is
     continues what was listed                        the next version
@@ -31,7 +31,7 @@ class _Known:
 
     entry: PlaylistEntry
     digest: bytes | None = None
-    """Of its content, once it was read."""
+    """Hash of its content, once it was read."""
 
 
 class PlaylistHistory:

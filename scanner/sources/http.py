@@ -1,5 +1,5 @@
-"""What all requests share: validated URLs, a client that ignores the environment, statuses as
-errors, and time."""
+"""The parts that all requests share: validated URLs, a client that ignores the environment,
+statuses as errors, and time."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class HttpClient:
         self._exchange.addresses = "public"
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the client's connections."""
         self._client.close()
 
 

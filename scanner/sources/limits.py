@@ -31,8 +31,8 @@ class FetchLimits:
     """Longest duration of a whole stream, from the first request of its playlist to its last
     segment."""
     variant_height: int = 1080
-    """Of a master playlist, the variant whose shorter edge is nearest to this, and not above it, is
-    used."""
+    """Pixels: the variant of a master playlist whose shorter edge is nearest to this, and not above
+    it, is used."""
     concurrent_sources: int = 16
     """Number of URLs that are followed at the same time; further ones wait until one has ended."""
     addresses: AddressPolicy = "any"

@@ -32,7 +32,7 @@ _MAX_REDIRECTS = 3
 _FIRST_PAUSE_SECONDS = 0.5
 """Pause before the second attempt of a request; each further pause is twice as long."""
 _STRAY = re.compile(r"#|%(?![0-9A-Fa-f]{2})")
-"""What names contain and URLs cannot: encoders number their segments with ``#``."""
+"""Characters that names contain and URLs cannot: encoders number their segments with ``#``."""
 _GZIP, _IDENTITY = frozenset({"gzip", "x-gzip"}), frozenset({"", "identity"})
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
 
@@ -66,7 +66,7 @@ class Origin:
         )
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection to the server."""
         self._client.close()
 
     def __enter__(self) -> Origin:

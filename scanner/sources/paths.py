@@ -1,4 +1,4 @@
-"""What a user names, as arrivals: files, folders, playlists, and URLs of playlists."""
+"""Arrivals of the paths that a user names: files, folders, playlists, and URLs of playlists."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class MediaPlaylist:
 
     @property
     def resources(self) -> Iterator[Resource]:
-        """Everything that the playlist references."""
+        """The resources that the playlist references."""
         for entry in self.entries:
             yield entry.media
             if entry.init is not None:
@@ -140,7 +140,7 @@ class MasterPlaylist:
 
     variants: tuple[Variant, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
-    """What its ``EXT-X-DEFINE`` tags define; a media playlist may import them."""
+    """Variables that its ``EXT-X-DEFINE`` tags define; a media playlist may import them."""
 
     def ranked(self, edge: int) -> tuple[Variant, ...]:
         """Return all variants, the one to follow first, then what to fall back to.

@@ -72,7 +72,7 @@ class PlaylistLine:
     tag: str
     """Such as ``EXTINF``; empty for a URI."""
     value: str
-    """What follows the tag's colon, or the URI."""
+    """The text after the tag's colon, or the URI."""
 
 
 class PlaylistLines:

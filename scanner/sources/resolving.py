@@ -46,7 +46,7 @@ def resolve_host(host: str, port: int) -> Sequence[HostAddress]:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """How names of hosts become addresses, and which of these are public."""
+    """Resolves names of hosts to addresses, and tells which of these are public."""
 
     resolve: ResolveHost = resolve_host
     is_public: Callable[[str], bool] = is_public_address

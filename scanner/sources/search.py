@@ -1,5 +1,5 @@
-"""What a folder holds: playlists, media, and what is skipped; and which of the files a playlist has
-read.
+"""The contents of a folder: playlists, media, and what is skipped; and which of the files a
+playlist has read.
 
 A folder stands for all that is in it, so a playlist there may silence nothing: a file counts as its
 own only once the playlist's stream has read all of it.

@@ -1,4 +1,4 @@
-"""What a playlist is read from, and what its segments are read as."""
+"""Protocols of the places that playlists and their segments are read from."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class PlaylistSegment:
     name: str
     """Name in messages."""
     media: ReadResource
-    """What ``source`` was read from."""
+    """The resource that ``source`` was read from."""
     init_media: ReadResource | None = None
-    """What ``init`` was read from."""
+    """The resource that ``init`` was read from."""
     problem: InputError | TransientError | None = None
     """The reason why it is missing, if it is there and cannot be read."""
 

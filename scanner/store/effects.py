@@ -1,4 +1,4 @@
-"""What the delivery process reads and writes of effects: revisions of incidents on their way to
+"""Effects, as the delivery process reads and writes them: revisions of incidents on their way to
 receivers.
 
     pending   in the order of revisions; an ``extended`` one is skipped once a later one is pending
@@ -44,20 +44,20 @@ class DueEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledEffect:
-    """What became of one attempt."""
+    """The result of one attempt."""
 
     effect: DueEffect
     status: Literal["pending", "delivered", "dead"]
     next_at: float
     """When a pending one is tried next."""
     receipt: Mapping[str, Any] | None = None
-    """What the receiver answered; of a delivered one."""
+    """Answer of the receiver, if it was delivered."""
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkState:
-    """How one receiver did lately."""
+    """The recent results of one receiver."""
 
     sink: str
     disabled_at: float | None

@@ -1,4 +1,4 @@
-"""What the delivery process reads and writes of evidence.
+"""Evidence, as the delivery process reads and writes it.
 
 unplanned   incidents whose plan has not seen all turns of their stream
 save_plan   how far an incident is planned, with the pieces that became due, in one commit

@@ -1,4 +1,4 @@
-"""What the web process writes: streams, init segments, segments and ends, each once.
+"""Rows that the web process writes: streams, init segments, segments and ends, each once.
 
 All methods run in one write transaction of the caller, so that a group of requests shares one
 commit. Nothing may be acknowledged before that commit.
@@ -42,7 +42,7 @@ Acceptance = Literal[
     "forbidden",
     "unknown",
 ]
-"""What became of something that a sender delivered.
+"""The result of a delivery by a sender.
 
 ``accepted``: a new row. ``same``: known already, with the same content. ``conflict``: known with
 other content. ``ended``: its stream accepts no more. ``init_unknown``: it names an init segment

@@ -12,12 +12,12 @@ from scanner.stream.state import StreamState
 __all__ = ["SegmentVerdict", "StreamResult", "TurnResult", "Verdict"]
 
 Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed", "unlisted"]
-"""What became of a segment; final."""
+"""The final result of a segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentVerdict:
-    """What became of a segment, and where it lies."""
+    """The final result of a segment, and its place on the stream's clock."""
 
     sequence: int
     verdict: Verdict
@@ -28,11 +28,11 @@ class SegmentVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnResult:
-    """One folded turn."""
+    """The results of one folded turn."""
 
     turn: int
     sequence: int | None
-    """Of a segment's turn."""
+    """Sequence of the turn's segment; None if it has none."""
     verdict: SegmentVerdict | None
     events: tuple[StreamEvent, ...]
 

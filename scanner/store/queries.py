@@ -1,4 +1,4 @@
-"""What the HTTP interface reads from the journal, as documents of plain values."""
+"""Queries of the HTTP interface: the journal as documents of plain values."""
 
 from __future__ import annotations
 

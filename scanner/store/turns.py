@@ -1,4 +1,4 @@
-"""What the driver reads and writes: the inputs of streams, the places of turns, their results.
+"""Rows that the driver reads and writes: the inputs of streams, the places of turns, their results.
 
     pending     streams with inputs whose place is not decided, or whose result is not there
     assign      decide places, before anything is dispatched

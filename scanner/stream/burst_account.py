@@ -1,4 +1,4 @@
-"""What a stream has spent on bursts over its last ten minutes, and what it may spend now.
+"""The work that a stream spent on bursts over its last ten minutes, and may spend now.
 
 Work is counted and never timed, so that every way of running, and every retry, decides the same:
 

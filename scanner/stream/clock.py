@@ -53,7 +53,7 @@ _TIMES: Final = ("shift", "last", "end", "length", "undecoded", "declared")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Everything that is needed to place a stream's next segment; part of the checkpoint."""
+    """The values that are needed to place a stream's next segment; part of the checkpoint."""
 
     sequence: int = -1
     """Sequence of the last segment placed; -1 before the first."""

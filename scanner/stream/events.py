@@ -121,7 +121,7 @@ class SegmentsMissing:
     stream_id: StreamId
     first: int
     last: int
-    """Inclusive."""
+    """The last sequence, inclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

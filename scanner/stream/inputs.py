@@ -113,7 +113,7 @@ class FilesSkipped:
     """The folder as it was named."""
     kind: SkipKind
     files: int
-    """How many, one or more."""
+    """Number of files, one or more."""
 
 
 Arrival = StreamStarted | SegmentArrived | SegmentLost | StreamEnded | SourceFailed | FilesSkipped
@@ -178,7 +178,7 @@ class MissingTurn:
     stream_id: StreamId
     first: int
     last: int
-    """Inclusive."""
+    """The last sequence, inclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

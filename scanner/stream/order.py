@@ -38,7 +38,7 @@ class Missing:
 
     first: int
     last: int
-    """Inclusive."""
+    """The last sequence, inclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

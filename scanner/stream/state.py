@@ -28,7 +28,7 @@ class Hole:
 
     first: int
     last: int
-    """Inclusive."""
+    """The last sequence, inclusive."""
     span: Span
     """Stream seconds of the hole."""
     shift: Fraction
@@ -89,7 +89,7 @@ class StreamState:
     still: StillScores | None = None
     """Scores of the picture, if the stream is a file with one picture."""
     bursts: BurstAccount = field(default_factory=BurstAccount)
-    """What bursts took and may take."""
+    """Work that bursts took and may take."""
     ended: bool = False
 
     @classmethod

@@ -227,7 +227,7 @@ def squash(rgb: Rgb, side: int) -> Rgb:
 
 
 def _write(path: Path, shard: dict[str, NDArray[np.generic]]) -> None:
-    """Whole or not at all: a cut-off run leaves no half shard."""
+    """Write a shard as a whole or not at all: a run that is cut off leaves no half shard."""
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, **shard)
     partial.rename(path)

@@ -36,7 +36,7 @@ class BurstStatistics:
 
 
 def join(parts: Sequence[BurstStatistics]) -> BurstStatistics:
-    """Concatenate several views."""
+    """Concatenate the statistics of several views."""
     return BurstStatistics(
         values=np.concatenate([part.values for part in parts]),
         row=np.concatenate([part.row for part in parts]),

@@ -41,7 +41,7 @@ class FrameEvidence:
 
     row: NDArray[np.int64]
     at: NDArray[np.float64]
-    """Seconds."""
+    """Times in seconds."""
     evidence: NDArray[np.float64]
     """The evidence of a fight: log-odds over the prior of the fold model."""
     camera: NDArray[np.bool_]

@@ -48,7 +48,7 @@ class GraphDifference:
 
     logit: float
     probability: float
-    """After calibration."""
+    """Difference of probabilities, after calibration."""
     pictures: int
 
 

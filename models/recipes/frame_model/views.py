@@ -53,7 +53,7 @@ def hide_small_gun(picture: Picture) -> Picture:
 
 
 def mirror(picture: Picture, _rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
-    """Mirror the picture."""
+    """Mirror the picture left to right."""
     guns = picture.guns.copy()
     guns[:, [0, 2]] = 1 - picture.guns[:, [2, 0]]
     return replace(picture, rgb=picture.rgb[:, ::-1], guns=guns)

@@ -47,12 +47,12 @@ class Plot:
 
     @property
     def right(self) -> float:
-        """The right edge."""
+        """The coordinate of the right edge."""
         return self.left + self.width
 
     @property
     def foot(self) -> float:
-        """The lower edge."""
+        """The coordinate of the lower edge."""
         return self.top + self.height
 
     def across(self, value: float) -> float:

@@ -101,7 +101,7 @@ class AssembledStream:
 
     @property
     def length(self) -> Fraction:
-        """Duration in seconds."""
+        """The stream's duration in seconds."""
         return self.placed[-1].end
 
     def samples(self) -> Iterator[Sampled]:

@@ -28,7 +28,7 @@ from scanner.evaluate.streams.sweep import Candidate, LabelMaterial
 __all__ = ["MIN_GROUPS", "Odds", "fit_odds"]
 
 MIN_GROUPS: Final = 20
-"""Of either class: with fewer scenes, the line describes those scenes."""
+"""Groups that each class must have: with fewer scenes, the line describes those scenes."""
 MIN_SLOPE: Final = 0.1
 """A flatter line says nothing about the level."""
 ROUNDS: Final = 200

@@ -59,7 +59,7 @@ class PieceOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelOutcomes:
-    """All outcomes of one label at an operating point."""
+    """The outcomes of one label at an operating point."""
 
     label: Label
     events: tuple[EventOutcome, ...]

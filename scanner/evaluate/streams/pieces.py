@@ -102,7 +102,7 @@ class EventClip:
     pieces: tuple[Piece, ...]
     """Consecutive pieces; the label is present in all of them."""
     before: tuple[Piece, ...] = ()
-    """What the same camera showed before the event, if known: an onset without a cut."""
+    """Footage of the same camera before the event, if known: an onset without a cut."""
 
     @property
     def length(self) -> Fraction:
@@ -122,7 +122,7 @@ class EventClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FootagePool:
-    """All footage that streams are assembled from."""
+    """The footage that streams are assembled from."""
 
     safe: tuple[Piece, ...]
     event_clips: tuple[EventClip, ...]

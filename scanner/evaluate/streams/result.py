@@ -108,7 +108,7 @@ class MethodResult:
     by_fold: Mapping[int, OperatingPoint]
     """The operating point selected without each outer fold."""
     tail: Tail
-    """Of the fitted candidate, as the curve is."""
+    """Extrapolation for the fitted candidate, whose curve is ``curve``."""
     curve: ThresholdCurve | None
     """None in the row that selects among all methods."""
 
@@ -138,7 +138,7 @@ class LabelResult:
     """The source with the highest level first."""
     compared: tuple[MethodResult, ...]
     odds: Odds
-    """Of the method that was selected on all groups."""
+    """Odds of the method that was selected on all groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,7 @@ class SafeLevel:
     """The highest level of moving footage, changed footage included."""
     tail: WindowTail
     margin: float
-    """What leaving one source out at a time adds."""
+    """Amount that leaving one source out at a time adds."""
     photographs: float
     """The level that the limit for photographs requires; -inf without photographs."""
     rate: Rate

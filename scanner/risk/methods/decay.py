@@ -38,7 +38,7 @@ class DecayState(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decay:
-    """The decaying mean."""
+    """The decaying mean of the scores' evidence."""
 
     window: Fraction
     dwell: Fraction

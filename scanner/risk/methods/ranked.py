@@ -113,7 +113,7 @@ class Median:
         return ()
 
     def update(self, state: CountedSamples, sample: LabelSample) -> CountedSamples:
-        """Add the sample."""
+        """Add the sample to the latest ones."""
         return self._majority.update(state, sample)
 
     def level(self, state: CountedSamples) -> float | None:
