@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from scanner.sandbox.watch import process_seconds
+
 __all__ = ["cpu_seconds", "descendants"]
 
 _PROC = Path("/proc")
@@ -19,9 +21,6 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PARENT, _REAPED = 1, slice(13, 15)
 """Fields of ``/proc/PID/stat``, counted from the state on: the parent's id, and the time of ended
 children (``proc(5)``)."""
-_CPUCLOCK_SCHED = 2
-"""The clock that counts the processor time of a process and its threads in nanoseconds (Linux,
-``posix-timers_types.h``)."""
 
 
 def cpu_seconds(processes: Iterator[int] | None = None) -> float:
@@ -50,9 +49,8 @@ def descendants(root: int | None = None) -> Iterator[int]:
 
 
 def _process_seconds(pid: int) -> float:
-    try:
-        own = time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
-    except OSError:  # it ended just now
+    own = process_seconds(pid)
+    if own is None:  # it ended just now
         return 0.0
     return own + sum(int(ticks) for ticks in _stat_fields(pid)[_REAPED]) * _TICK
 

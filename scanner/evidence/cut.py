@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from scanner.errors import DecoderDiedError, NoVideoError
 from scanner.evidence.index import SourceSpan
@@ -16,6 +17,9 @@ from scanner.sandbox.sandbox import Sandbox
 from scanner.types import Span, StreamId
 
 __all__ = ["cut"]
+
+LONGEST_GOP: Final = Fraction(12 * 3600)
+"""Seconds: the longest source."""
 
 
 def cut(
@@ -46,9 +50,8 @@ def cut(
     try:
         with part.open("w+b") as output:
             media = [one.source for one in shown]
-            info = _check_info(
-                sandbox.call("cut", media, request, output=output, name=name, stream=stream_id)
-            )
+            answer = sandbox.call("cut", media, request, output=output, name=name, stream=stream_id)
+            info = _check_info(answer, request)
         part.rename(file)
     finally:
         part.unlink(missing_ok=True)
@@ -98,9 +101,18 @@ def _poster(
     return None
 
 
-def _check_info(answer: Any) -> ClipInfo:
-    """Return what the sandboxed process reports of the clip that it wrote."""
+def _check_info(answer: Any, request: ClipRequest) -> ClipInfo:
+    """Return what the sandboxed process reports of the clip that it wrote.
+
+    Its span is where it was asked for: it may begin at a keyframe before, and end with a GOP after.
+    """
     try:
-        return ClipInfo.from_json(answer)
+        info = ClipInfo.from_json(answer)
     except ValueError as error:
         raise DecoderDiedError(f"clip: decoder answered {error}") from error
+    first, last = request.pieces[0], request.pieces[-1]
+    earliest = first.offset + first.span.start - request.limits.max_lead
+    latest = last.offset + last.span.end + LONGEST_GOP
+    if not earliest <= info.span.start <= info.span.end <= latest:
+        raise DecoderDiedError("clip: decoder answered a span that was not asked for")
+    return info

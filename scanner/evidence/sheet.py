@@ -19,6 +19,7 @@ from scanner.imaging import blur, draw_text, encode_jpeg
 from scanner.media.samples import Rgb
 from scanner.media.thumbnails import ThumbnailRequest
 from scanner.report.nouns import Sheet
+from scanner.sandbox.answers import AnswerBounds
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import Fit, FrameSpec, StreamId
 
@@ -121,8 +122,16 @@ def _frames_of(
         jumps=source.jumps,
         init=read_init(source),
     )
+    # a picture has one sample, at 0, whatever was asked for
+    instants = frozenset((*request.times, Fraction(0)))
     windows = sandbox.stream(
-        "thumbnails", [source.source], request, specs=(TILE,), name=name, stream=stream_id
+        "thumbnails",
+        [source.source],
+        request,
+        specs=(TILE,),
+        name=name,
+        stream=stream_id,
+        bounds=AnswerBounds(samples=len(instants), instants=instants),
     )
     for window in windows:
         for sample in window.samples:

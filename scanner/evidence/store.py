@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scanner.errors import ScannerError
 from scanner.evidence.cut import cut
 from scanner.evidence.folder import open_folder
 from scanner.evidence.index import MOST_SOURCES, SegmentIndex
@@ -40,6 +39,7 @@ from scanner.report.nouns import Clip, IncidentReport, Sheet
 from scanner.report.text import clock
 from scanner.risk.incident import Closed, Extended, Incident, Opened
 from scanner.risk.policy import Policies
+from scanner.sandbox.answers import printable
 from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import EvidenceSettings, Settings
 from scanner.stream.events import SegmentScored, StreamFinished, StreamSummary
@@ -189,7 +189,7 @@ class EvidenceStore:
                     stream_id=stream.stream_id,
                     name=stream.path,
                 )
-            except (ScannerError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - evidence of one stream ends no other
                 _log_missing("no clip", clip.incident_id, error)
                 incident.missing[_reason(error, self._folder)] = None
                 continue
@@ -205,7 +205,7 @@ class EvidenceStore:
         self._note_dropped(stream.index, span, made, "contact sheet")
         try:
             return self._draw(due, stream)
-        except (ScannerError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as for a clip
             _log_missing("no contact sheet", incident.id, error)
             made.missing[_reason(error, self._folder)] = None
             return None
@@ -242,7 +242,7 @@ class EvidenceStore:
             return
         try:
             self._pictures[stream.path] = self._draw(due, stream)
-        except (ScannerError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as for a clip
             _log_missing("no picture", stream.path, error)
 
 
@@ -262,10 +262,10 @@ def open_evidence(folder: Path, settings: Settings, policies: Policies) -> Itera
         yield store
 
 
-def _reason(error: ScannerError | OSError, folder: Path) -> str:
+def _reason(error: Exception, folder: Path) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or folder}: {error.strerror}"
-    return str(error)
+    return printable(str(error))
 
 
 def _log_missing(message: str, subject: str, error: Exception) -> None:

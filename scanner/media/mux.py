@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import chain, pairwise
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 import av
 from av.container import OutputContainer
@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, NoVideoError
 from scanner.media.span_packets import SpanPackets, TimedPacket, time_base_of
+from scanner.rational import dump_fraction
 from scanner.types import Span
 
 __all__ = ["ClipInfo", "compute_decode_times", "remux", "transcode"]
@@ -32,6 +33,12 @@ ENCODER = {"preset": "veryfast", "crf": "23"}
 """Options of x264: speed matters more than quality, as a person waits for the clip."""
 KEYFRAME_EVERY = 60
 """Frames between keyframes, so that a browser seeks to within two seconds of most videos."""
+
+
+MAX_SIDE: Final = 1 << 16
+"""Pixels; FFmpeg has no larger pictures."""
+MAX_INTEGER: Final = 1 << 127
+"""The clock of a stream may add times of several time bases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +62,8 @@ class ClipInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Return a value that ``json.dumps`` accepts."""
-        return {**asdict(self), "span": [str(self.span.start), str(self.span.end)]}
+        edges = [dump_fraction(self.span.start), dump_fraction(self.span.end)]
+        return {**asdict(self), "span": edges}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ClipInfo:
@@ -65,24 +73,38 @@ class ClipInfo:
             ValueError: it is not a valid description.
         """
         try:
-            start, end = (Fraction(edge) for edge in data["span"])
+            start, end = (_load_seconds(*pair) for pair in data["span"])
             info = cls(**{**data, "span": Span(start=start, end=end)})
-        except (TypeError, KeyError, ZeroDivisionError) as error:
+        except (TypeError, KeyError) as error:
             raise ValueError(f"not a description of a clip: {error}") from error
-        for name, kinds in _KINDS.items():
-            if not isinstance(getattr(info, name), kinds):
-                raise ValueError(f"{name} of a clip cannot be {getattr(info, name)!r}")
+        for name, is_valid in _VALID.items():
+            if not is_valid(getattr(info, name)):
+                raise ValueError(f"{name} of a clip cannot be {getattr(info, name)!r:.40}")
         return info
 
 
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "method": (str,),
-    "reason": (str, type(None)),
-    "video": (str,),
-    "audio": (str, type(None)),
-    "width": (int,),
-    "height": (int,),
-    "truncated": (bool,),
+def _load_seconds(numerator: Any, denominator: Any) -> Fraction:
+    if not all(type(part) is int and abs(part) < MAX_INTEGER for part in (numerator, denominator)):
+        raise ValueError("times of a clip must be whole numbers of 127 bits")
+    if denominator < 1:
+        raise ValueError("the denominator of a clip's time must be above 0")
+    return Fraction(numerator, denominator)
+
+
+def _is_codec(name: Any) -> bool:
+    return type(name) is str and len(name) <= 32 and name.replace("_", "").isalnum()
+
+
+_VALID: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "method": lambda method: method in ("copied", "transcoded"),
+    "reason": lambda reason: (
+        reason is None or reason in ("codec", "pixels", "pieces", "gop", "timing")
+    ),
+    "video": _is_codec,
+    "audio": lambda audio: audio is None or _is_codec(audio),
+    "width": lambda width: type(width) is int and 0 < width <= MAX_SIDE,
+    "height": lambda height: type(height) is int and 0 < height <= MAX_SIDE,
+    "truncated": lambda truncated: type(truncated) is bool,
 }
 
 

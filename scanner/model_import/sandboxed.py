@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from scanner.errors import DecoderDiedError, LimitError, SetupError
 from scanner.model_import.task import WrapRequest
 from scanner.model_import.wrap import WrappedGraph
+from scanner.sandbox.answers import printable
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
 
@@ -102,7 +103,7 @@ class ImportSandbox:
 def _validate_result(result: Any, model: bytes, name: str) -> WrappedGraph:
     """Validate the child's result, which is untrusted: the file may have taken over the process."""
     if isinstance(result, dict) and isinstance(result.get("refused"), str):
-        raise SetupError(result["refused"])
+        raise SetupError(printable(result["refused"]))
     try:
         return _WRAPPED.validate_python({**result["wrapped"], "model": model})
     except (KeyError, TypeError, ValidationError) as error:

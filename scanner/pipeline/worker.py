@@ -9,6 +9,9 @@ a sandbox"):
     first death at a window              decode again from this window
     second death at it                   quarantine it, continue with the next window of the file
     death at the very next window        quarantine it too and give up the file
+    budget of time or answers spent      the rest of the file fails
+
+Whatever else goes wrong over the answers about one stream fails its segment and no other stream.
 """
 
 from __future__ import annotations
@@ -18,17 +21,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from scanner.errors import DecoderDiedError, InputError, QuarantinedError
+from scanner.errors import DecoderDiedError, InputError, QuarantinedError, ScannerError
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
 from scanner.pipeline.burst_scoring import BurstScoring
 from scanner.risk.policy import Policies
+from scanner.sandbox.answers import printable
 from scanner.sandbox.sandbox import Sandbox, Windows
+from scanner.sandbox.watch import SourceBudget
 from scanner.scoring.options import BurstSelection, Reuse
 from scanner.scoring.scorer import Scorer, is_burst_scorer
 from scanner.scoring.segment import score_samples, separate_shadow, shadowed_labels
 from scanner.stream.advance import advance, close_turn
 from scanner.stream.burst_account import BurstAccount
+from scanner.stream.events import StreamEvent
 from scanner.stream.inputs import (
     FailedSegment,
     Job,
@@ -92,11 +98,11 @@ class SegmentWorker:
         ``account`` is that of the stream before that window; each window adds to it.
         """
         account = BurstAccount() if account is None else account
-        window, deaths = first_window, 0
+        window, deaths, budget = first_window, 0, self._sandbox.new_budget()
         quarantined: int | None = None
         while True:
             try:
-                windows = self._decode(job, first_window=window, is_retry=deaths > 0)
+                windows = self._decode(job, budget, first_window=window, is_retry=deaths > 0)
                 for decoded in windows:
                     scored = self._score_segment(job, decoded, windows, account)
                     account = account.record(scored)
@@ -119,7 +125,9 @@ class SegmentWorker:
                 yield _failed_segment(job, window, error)
                 return
 
-    def _decode(self, job: Job, *, first_window: int, is_retry: bool) -> Windows:
+    def _decode(
+        self, job: Job, budget: SourceBudget, *, first_window: int, is_retry: bool
+    ) -> Windows:
         window = self._request.window if job.windowed else None
         request = replace(
             self._request, first_window=first_window, window=window, second_sample=job.windowed
@@ -132,6 +140,7 @@ class SegmentWorker:
             stream=None if job.windowed else job.segment.key.stream_id,
             init=job.segment.init,
             ahead=not is_retry,
+            budget=budget,
         )
 
     def _score_segment(
@@ -186,7 +195,7 @@ class StreamWorker:
         for stream_input in self._inputs(state, turn):
             if pending is not None:
                 yield pending
-            state, events = advance(state, stream_input, self._policies)
+            state, events = self._fold(state, stream_input)
             pending = StreamProgress(state=state, events=events)
             if _has_successor(stream_input):
                 yield pending
@@ -204,8 +213,37 @@ class StreamWorker:
             return
         if state.part and not turn.job.windowed:
             return  # its only part is folded
-        for outcome in self._score(turn.job, state.part, state.bursts):
+        for outcome in self._outcomes(turn.job, state):
             yield LateSegment(outcome=outcome) if turn.late else outcome
+
+    def _outcomes(self, job: Job, state: StreamState) -> Iterator[Outcome]:
+        """Yield the outcomes of a job. An error that nobody expected fails the window in hand: what
+        a taken-over decoder answers must not end the other streams."""
+        window = state.part
+        try:
+            for outcome in self._score(job, state.part, state.bursts):
+                yield outcome
+                window = outcome.key.sequence - job.segment.key.sequence + 1
+        except ScannerError:
+            raise
+        except Exception as error:
+            log.exception("unexpected error", extra={"source": job.name, "window": window})
+            yield _failed_segment(job, window, _unexpected(job.name, error))
+
+    def _fold(
+        self, state: StreamState, stream_input: StreamInput
+    ) -> tuple[StreamState, tuple[StreamEvent, ...]]:
+        """Fold one part. A segment whose values cannot be folded fails, as in ``_outcomes``."""
+        late = isinstance(stream_input, LateSegment)
+        outcome = stream_input.outcome if isinstance(stream_input, LateSegment) else stream_input
+        try:
+            return advance(state, stream_input, self._policies)
+        except Exception as error:
+            if not isinstance(outcome, ScoredSegment):
+                raise
+            log.exception("unexpected error", extra={"segment": str(outcome.key)})
+            failed = FailedSegment.from_error(outcome.key, _unexpected(str(outcome.key), error))
+            return advance(state, LateSegment(outcome=failed) if late else failed, self._policies)
 
 
 class LocalRunner:
@@ -230,6 +268,11 @@ def _has_successor(part: StreamInput) -> bool:
     """Return whether another part of the turn is certain to follow, as after a window of a file
     that is not its last."""
     return isinstance(part, ScoredSegment) and part.whole_file and not part.last
+
+
+def _unexpected(name: str, error: Exception) -> InputError:
+    text = printable(f"{type(error).__name__}: {error}")
+    return InputError(f"{name}: unexpected error: {text}", kind="unexpected")
 
 
 def _failed_segment(job: Job, window: int, error: InputError) -> FailedSegment:

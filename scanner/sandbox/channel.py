@@ -10,13 +10,17 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["MAX_DESCRIPTORS", "Channel", "DisconnectedError", "IdleError", "connect"]
+__all__ = ["MAX_DESCRIPTORS", "Channel", "DisconnectedError", "IdleError", "connect", "to_parent"]
 
 _LENGTH = struct.Struct("!I")
-_MAX_MESSAGE_BYTES = 8 << 20
-"""The times and reasons of a window take some hundred bytes a sample."""
+_MAX_ANSWER_BYTES = 2 << 20
+"""Limit for a message of a child: a window has some 60 bytes a sample and 80 an unseen span."""
+_MAX_CALL_BYTES = 64 << 20
+"""Limit for a message of the parent."""
+_LOOK_SECONDS = 0.25
+"""Time between two calls of the function that is called while nothing comes."""
 MAX_DESCRIPTORS = 250
 """Limit for one message; the kernel's own is 253."""
 
@@ -41,11 +45,18 @@ def connect(idle_seconds: float) -> tuple[Channel, socket.socket]:
     return Channel(parent_end), child_end
 
 
+def to_parent() -> Channel:
+    """Return the child's end of its connection, which is its standard input."""
+    return Channel(socket.socket(fileno=0), max_bytes=_MAX_CALL_BYTES)
+
+
 class Channel:
     """One end of the connection."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, *, max_bytes: int = _MAX_ANSWER_BYTES) -> None:
+        """``max_bytes`` is the limit for a message that is received."""
         self._end = end
+        self._max_bytes = max_bytes
 
     def send(
         self, body: bytes, descriptors: Sequence[int] = (), *, seconds: float | None = None
@@ -64,8 +75,12 @@ class Channel:
             else:
                 self._end.sendall(_LENGTH.pack(len(body)) + body)
 
-    def receive(self, *, seconds: float | None = None) -> bytes:
+    def receive(
+        self, *, seconds: float | None = None, meanwhile: Callable[[], None] | None = None
+    ) -> bytes:
         """Return the next message; ``None`` waits without a limit.
+
+        ``meanwhile`` is called now and then while nothing comes; what it raises ends the wait.
 
         Raises:
             DisconnectedError: the other side is gone.
@@ -73,8 +88,8 @@ class Channel:
             ValueError: the message is longer than any correct one.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
-        (length,) = _LENGTH.unpack(self._receive_exactly(_LENGTH.size, deadline))
-        return self._receive_body(length, deadline)
+        (length,) = _LENGTH.unpack(self._receive_exactly(_LENGTH.size, deadline, meanwhile))
+        return self._receive_body(length, deadline, meanwhile)
 
     @contextlib.contextmanager
     def receive_with_descriptors(self) -> Iterator[tuple[bytes, list[int]]]:
@@ -91,10 +106,10 @@ class Channel:
         except BlockingIOError as error:
             raise IdleError from error
         try:
-            header += self._receive_exactly(_LENGTH.size - len(header), None) if header else b""
+            header += self._receive_exactly(_LENGTH.size - len(header)) if header else b""
             if not header:
                 raise DisconnectedError
-            yield self._receive_body(_LENGTH.unpack(header)[0], None), descriptors
+            yield self._receive_body(_LENGTH.unpack(header)[0]), descriptors
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -124,24 +139,48 @@ class Channel:
         if seconds is not None:
             self._end.settimeout(seconds)
 
-    def _receive_body(self, length: int, deadline: float | None) -> bytes:
-        if length > _MAX_MESSAGE_BYTES:
-            raise ValueError(f"a message of {length} bytes, limit is {_MAX_MESSAGE_BYTES}")
-        return self._receive_exactly(length, deadline)
+    def _receive_body(
+        self,
+        length: int,
+        deadline: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> bytes:
+        if length > self._max_bytes:
+            raise ValueError(f"a message of {length} bytes, limit is {self._max_bytes}")
+        return self._receive_exactly(length, deadline, meanwhile)
 
-    def _receive_exactly(self, count: int, deadline: float | None) -> bytes:
+    def _receive_exactly(
+        self,
+        count: int,
+        deadline: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> bytes:
         parts = bytearray()
         while len(parts) < count:
-            self._set_timeout(None if deadline is None else max(deadline - time.monotonic(), 1e-6))
             try:
+                self._set_timeout(_next_wait(deadline, meanwhile))
                 with _raise_disconnected():
                     part = self._end.recv(count - len(parts))
+            except TimeoutError:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise
+                if meanwhile is not None:
+                    meanwhile()
+                continue
             except BlockingIOError:  # the time limit of a child's connection: only tasks have one
                 continue
             if not part:
                 raise DisconnectedError
             parts += part
         return bytes(parts)
+
+
+def _next_wait(deadline: float | None, meanwhile: Callable[[], None] | None) -> float | None:
+    """Return the seconds to wait for a part of a message."""
+    if deadline is None:
+        return None
+    left = max(deadline - time.monotonic(), 1e-6)
+    return left if meanwhile is None else min(left, _LOOK_SECONDS)
 
 
 @contextlib.contextmanager

@@ -33,17 +33,11 @@ from scanner.errors import DecoderDiedError, LimitError, ScannerError
 from scanner.media.request import BurstRequest
 from scanner.media.samples import DecodedWindow
 from scanner.media.window_sampler import NO_BURSTS, BurstMaker
+from scanner.sandbox.answers import burst_to_json, error_to_json, window_to_json
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.channel import Channel, DisconnectedError, IdleError
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.protocol import (
-    SEND_BURSTS,
-    TaskCall,
-    burst_to_json,
-    dump_message,
-    error_to_json,
-    window_to_json,
-)
+from scanner.sandbox.protocol import SEND_BURSTS, TaskCall, dump_message
 from scanner.sandbox.restrictions import apply_restrictions
 
 __all__ = ["Task", "serve"]

@@ -28,6 +28,9 @@ class SandboxLimits:
     """Processor time for one written file, which may have to be encoded."""
     write_wall_seconds: float = 300.0
     """Longest wait for one written file."""
+    source_seconds: float = 3600.0
+    """Longest wait for one source in all, however many windows it has and however often it is
+    tried; also the processor time of one child in its life (``RLIMIT_CPU``)."""
     start_seconds: float = 30.0
     """Longest wait for a fresh child to be ready."""
     max_tasks: int = 500

@@ -22,6 +22,14 @@ from typing import Any, BinaryIO
 from scanner.errors import DecoderDiedError
 from scanner.media.request import BurstRequest
 from scanner.media.samples import DecodedBursts, DecodedWindow, Sample
+from scanner.sandbox.answers import (
+    AnswerBounds,
+    burst_from_json,
+    decoded_frames_from_json,
+    error_from_json,
+    printable,
+    window_from_json,
+)
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.channel import DisconnectedError
 from scanner.sandbox.launcher import ExitStatus, LaunchedProcess, describe_exit
@@ -32,12 +40,9 @@ from scanner.sandbox.protocol import (
     SEND_BURSTS,
     ProtocolViolationError,
     TaskCall,
-    burst_from_json,
-    decoded_frames_from_json,
-    error_from_json,
     parse_message,
-    window_from_json,
 )
+from scanner.sandbox.watch import CallWatch, SourceBudget, process_seconds
 from scanner.types import Source
 
 __all__ = ["ChildProcess"]
@@ -52,6 +57,8 @@ class ChildProcess:
 
     def __init__(self, launched: LaunchedProcess, limits: SandboxLimits) -> None:
         self._launched = launched
+        self._watch: CallWatch
+        """Watches the call in hand."""
         self._channel = launched.channel
         self._memory = launched.memory
         self._limits = limits
@@ -83,6 +90,15 @@ class ChildProcess:
             and self.task_count < self._limits.max_tasks
             and not self.is_expired
             and self._channel.is_quiet
+            and self._has_time_left
+        )
+
+    @property
+    def _has_time_left(self) -> bool:
+        """Whether the processor time of its life suffices for another window."""
+        used = process_seconds(self.pid) or 0.0
+        return used + self._limits.cpu_seconds < max(
+            self._limits.source_seconds, 2 * self._limits.cpu_seconds
         )
 
     @property
@@ -93,10 +109,14 @@ class ChildProcess:
 
     @contextlib.contextmanager
     def running(
-        self, call: TaskCall, sources: Sequence[Source], output: BinaryIO | None
+        self,
+        call: TaskCall,
+        sources: Sequence[Source],
+        output: BinaryIO | None,
+        budget: SourceBudget,
     ) -> Iterator[TaskCall]:
         """Start one task, and give its call with its number; the child is idle at the end of the
-        block if the task has ended well.
+        block if the task has ended well. ``budget`` is what the source may cost in all.
 
         Raises:
             InputError: a source cannot be opened.
@@ -104,6 +124,7 @@ class ChildProcess:
         """
         numbered = replace(call, number=self.task_count + 1)
         self.is_busy = True
+        self._watch = CallWatch(numbered, self._limits, budget, self.pid)
         try:
             with self._opener.open_sources(sources, name=call.name) as descriptors:
                 outputs = [] if output is None else [output.fileno()]
@@ -116,9 +137,9 @@ class ChildProcess:
         """Send one task and copies of the descriptors that it needs."""
         self.is_idle, self.task_count = False, call.number
         with self._translate_failures(call):
-            self._channel.send(pickle.dumps(call), descriptors, seconds=self._wall_seconds(call))
+            self._channel.send(pickle.dumps(call), descriptors, seconds=self._watch.wall_seconds)
 
-    def receive_windows(self, call: TaskCall) -> Iterator[DecodedWindow]:
+    def receive_windows(self, call: TaskCall, bounds: AnswerBounds) -> Iterator[DecodedWindow]:
         """Yield the windows of a stream; the child works on the next one while the caller
         processes this one.
 
@@ -130,15 +151,15 @@ class ChildProcess:
             DecoderDiedError: the child died, exceeded a limit or violated the protocol.
         """
         images = SampleBuffer(self._memory, call.specs)
-        min_index = 0
+        before: int | None = None
         while (answer := self._receive(call, "window", "end"))[0] == "window":
             with self._translate_failures(call):
-                window = window_from_json(answer[1], images, min_index=min_index)
-            min_index = window.index + 1
+                window = window_from_json(answer[1], images, bounds, before=before)
+            before = window.index
             if call.wants_bursts:
                 yield window
             with self._translate_failures(call):
-                self._channel.send(RELEASE, seconds=self._wall_seconds(call))
+                self._channel.send(RELEASE, seconds=self._watch.wall_seconds)
             if window.last:
                 # received here, so that a caller that stops at the last window leaves it idle
                 self._receive(call, "end")
@@ -146,9 +167,12 @@ class ChildProcess:
                 yield window
             if window.last:
                 return
+        if before is not None or bounds.first_window == 0:
+            with self._translate_failures(call):
+                raise ProtocolViolationError("the end before the last window")
 
     def receive_bursts(
-        self, call: TaskCall, window: DecodedWindow, request: BurstRequest
+        self, call: TaskCall, bounds: AnswerBounds, window: DecodedWindow, request: BurstRequest
     ) -> DecodedBursts:
         """Request bursts of the last window and return them.
 
@@ -160,9 +184,11 @@ class ChildProcess:
         images, bursts = BurstBuffer(self._memory, call.specs), list[Sample]()
         with self._translate_failures(call):
             body = SEND_BURSTS + pickle.dumps(request)
-            self._channel.send(body, seconds=self._wall_seconds(call))
+            self._channel.send(body, seconds=self._watch.wall_seconds)
         while (answer := self._receive(call, "burst", "bursts_end"))[0] == "burst":
             with self._translate_failures(call):
+                if len(bursts) >= bounds.samples:
+                    raise ProtocolViolationError(f"more than {bounds.samples} bursts")
                 bursts.append(burst_from_json(answer[1], images, window=window, before=bursts))
         with self._translate_failures(call):
             frames = decoded_frames_from_json(answer[1])
@@ -195,8 +221,8 @@ class ChildProcess:
         ``end`` and ``value`` end the task well.
         """
         with self._translate_failures(call):
-            message = parse_message(self._channel.receive(seconds=self._wall_seconds(call)))
-            if message.get("call") != call.number:
+            message = parse_message(self._wait())
+            if message.pop("call", None) != call.number:
                 raise ProtocolViolationError(f"an answer that is not to call {call.number}")
             if "error" in message:
                 error = error_from_json(message["error"])
@@ -206,12 +232,27 @@ class ChildProcess:
                     # The traceback refers to this frame, and this frame to the error: without the
                     # cycle, the source's bytes are freed at once.
                     del error
-            for kind in kinds:
-                if kind in message:
-                    self.is_idle = kind in ("end", "value")
-                    return kind, message[kind]
-            found = sorted(set(message) - {"call"})[:3]
-            raise ProtocolViolationError(f"{found} instead of {' or '.join(kinds)}")
+            (kind,) = message if len(message) == 1 else ("",)
+            if kind not in kinds:
+                found = [printable(key, 40) for key in sorted(message)[:3]]
+                raise ProtocolViolationError(f"{found} instead of {' or '.join(kinds)}")
+            self.is_idle = kind in ("end", "value")
+            return kind, message[kind]
+
+    def _wait(self) -> bytes:
+        """Return the next message of the child.
+
+        Raises:
+            TimeoutError: it took too long.
+            LimitError: the source has cost all that it may cost.
+        """
+        size, seconds = 0, self._watch.start_waiting()
+        try:
+            body = self._channel.receive(seconds=seconds, meanwhile=self._watch.check_processor)
+            size = len(body)
+        finally:
+            self._watch.stop_waiting(size)
+        return body
 
     @contextlib.contextmanager
     def _translate_failures(self, call: TaskCall) -> Iterator[None]:
@@ -219,8 +260,7 @@ class ChildProcess:
         try:
             yield
         except TimeoutError as error:
-            text = f"{call.name}: decoder sent nothing for {self._wall_seconds(call):g} s"
-            raise DecoderDiedError(text, kind="limit_time") from error
+            raise self._watch.timeout_error() from error
         except DisconnectedError as error:
             raise self._death_error(call) from error
         except (ProtocolViolationError, ValueError) as error:
@@ -231,16 +271,5 @@ class ChildProcess:
         if end.killed:
             return DecoderDiedError(f"{call.name}: decoder closed its connection")
         if end.status is not None and -end.status in _CPU_SIGNALS:
-            return DecoderDiedError(
-                f"{call.name}: decoder used more than {self._describe_cpu_limit(call)}",
-                kind="limit_cpu",
-            )
+            return self._watch.processor_error()
         return DecoderDiedError(f"{call.name}: decoder ended by {describe_exit(end.status)}")
-
-    def _wall_seconds(self, call: TaskCall) -> float:
-        return self._limits.write_wall_seconds if call.writes else self._limits.wall_seconds
-
-    def _describe_cpu_limit(self, call: TaskCall) -> str:
-        if call.writes:
-            return f"{self._limits.write_cpu_seconds:g} s of processor time for one file"
-        return f"{self._limits.cpu_seconds:g} s of processor time for one window"

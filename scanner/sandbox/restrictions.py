@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import resource
@@ -17,6 +18,9 @@ from scanner.sandbox.limits import SandboxLimits
 __all__ = ["Restrictions", "apply_restrictions", "exit_with_parent"]
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_KILL_SECONDS = 2
+"""Processor time between SIGXCPU, which says why a process ends, and SIGKILL, which it cannot
+ignore."""
 _OPEN_FILES = MAX_DESCRIPTORS + 16
 """The descriptors of one task, and a few that the process itself needs."""
 
@@ -71,15 +75,19 @@ def exit_with_parent(parent: int) -> None:
 
 
 def _set_resource_limits(limits: SandboxLimits) -> None:
-    for limit, value in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
-        (resource.RLIMIT_FSIZE, limits.output_bytes),
+    life = math.ceil(limits.source_seconds)
+    for limit, soft, hard in (
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_CPU, life, life + _KILL_SECONDS),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_FSIZE, limits.output_bytes, limits.output_bytes),
     ):
-        _, hard = resource.getrlimit(limit)
-        lowered = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (lowered, lowered))
+        _, most = resource.getrlimit(limit)
+        if most == resource.RLIM_INFINITY:
+            resource.setrlimit(limit, (soft, hard))
+            continue
+        resource.setrlimit(limit, (min(soft, most), min(hard, most)))
 
 
 def _set_no_new_privs(libc: ctypes.CDLL) -> None:

@@ -26,12 +26,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from scanner.errors import LimitError
 from scanner.media.request import BurstRequest
 from scanner.media.samples import DecodedBursts, DecodedWindow
+from scanner.sandbox.answers import AnswerBounds
 from scanner.sandbox.channel import MAX_DESCRIPTORS
 from scanner.sandbox.launcher import Launcher
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.process import ChildProcess
 from scanner.sandbox.protocol import TaskCall
 from scanner.sandbox.restrictions import Restrictions
+from scanner.sandbox.watch import SourceBudget
 from scanner.types import FrameSpec, Source
 
 if TYPE_CHECKING:  # programs that only open files with this package do not load FFmpeg
@@ -58,14 +60,15 @@ StartTask = Callable[[], AbstractContextManager[_ActiveTask]]
 class Windows(Iterator[DecodedWindow]):
     """The windows of one source, in order, while a child decodes them."""
 
-    def __init__(self, call: TaskCall, start: StartTask) -> None:
+    def __init__(self, call: TaskCall, bounds: AnswerBounds, start: StartTask) -> None:
         """``start`` is called for the first window."""
         self._call = call
+        self._bounds = bounds
         self._last: DecodedWindow | None = None
         self._active: list[_ActiveTask] = []
         # The generator holds no reference to this object: dropping the object half-way frees both
         # at once, which ends the task
-        self._windows = _receive_windows(start, self._active)
+        self._windows = _receive_windows(start, bounds, self._active)
 
     def __next__(self) -> DecodedWindow:
         self._last = next(self._windows)
@@ -86,7 +89,7 @@ class Windows(Iterator[DecodedWindow]):
         try:
             child, numbered = self._active[0]
             wanted = BurstRequest() if request is None else request
-            return child.receive_bursts(numbered, self._last, wanted)
+            return child.receive_bursts(numbered, self._bounds, self._last, wanted)
         except BaseException:
             self.close()
             raise
@@ -96,11 +99,13 @@ class Windows(Iterator[DecodedWindow]):
         self._windows.close()
 
 
-def _receive_windows(start: StartTask, active: list[_ActiveTask]) -> Generator[DecodedWindow]:
+def _receive_windows(
+    start: StartTask, bounds: AnswerBounds, active: list[_ActiveTask]
+) -> Generator[DecodedWindow]:
     with start() as (child, call):
         active.append((child, call))
         try:
-            yield from child.receive_windows(call)
+            yield from child.receive_windows(call, bounds)
         finally:
             active.clear()
 
@@ -159,17 +164,20 @@ class Sandbox:
         stream: str | None = None,
         init: Source | None = None,
         ahead: bool = True,
+        budget: SourceBudget | None = None,
     ) -> Windows:
         """Run ``decode_windows_with_bursts`` in the stream's child: yield the samples window by
         window, and the bursts of a window on request. Without ``stream`` the source gets a child
-        of its own, which is ended afterwards.
+        of its own, which is ended afterwards. A source that is tried again has the ``budget`` of
+        its first try.
 
         The child decodes the next window while the caller processes this one. Without ``ahead``
         it does not, so that a death certainly belongs to the window that was requested. Its wall
         clock runs only while the caller waits. Images are the caller's own copies.
 
         Raises:
-            InputError: what ``media`` says of the source, or it cannot be opened.
+            InputError: what ``media`` says of the source, it cannot be opened, or its budget is
+                spent.
             DecoderDiedError: the child died or was killed; ``kind`` says how. The next call starts
                 a fresh one.
             SetupError: a child cannot be started here.
@@ -182,7 +190,9 @@ class Sandbox:
             specs=request.specs,
             name=name,
             stream=stream,
+            bounds=AnswerBounds.of_request(request),
             ahead=ahead,
+            budget=budget,
         )
 
     def stream(
@@ -194,12 +204,19 @@ class Sandbox:
         specs: Sequence[FrameSpec],
         name: str,
         stream: str | None = None,
+        bounds: AnswerBounds | None = None,
         ahead: bool = True,
+        budget: SourceBudget | None = None,
     ) -> Windows:
         """Run any task that yields windows, as ``decode`` does; ``arguments`` are pickled,
-        ``specs`` are the images of each sample."""
+        ``specs`` are the images of each sample, ``bounds`` what may be answered: by default one
+        window."""
         call = TaskCall(task=task, name=name, arguments=arguments, specs=tuple(specs), ahead=ahead)
-        return Windows(call, lambda: self._running(call, sources, stream))
+        return Windows(
+            call,
+            bounds or AnswerBounds(),
+            lambda: self._running(call, sources, stream, budget=budget),
+        )
 
     def call(
         self,
@@ -225,6 +242,10 @@ class Sandbox:
         with self._running(call, sources, stream, output) as (child, numbered):
             return child.receive_value(numbered)
 
+    def new_budget(self) -> SourceBudget:
+        """Return the budget of a source that may be tried several times."""
+        return SourceBudget(self._limits)
+
     def close(self) -> None:
         """Kill all children. A later call would start fresh ones."""
         children = [*self._children.values()]
@@ -243,6 +264,7 @@ class Sandbox:
         sources: Sequence[Source],
         stream: str | None,
         output: BinaryIO | None = None,
+        budget: SourceBudget | None = None,
     ) -> Iterator[_ActiveTask]:
         """Give a child that works on ``call``, and the call with its number; keep the child if it
         may serve its stream again after the block, otherwise kill it."""
@@ -253,7 +275,7 @@ class Sandbox:
             )
         child = self._idle_child(stream)
         try:
-            with child.running(call, sources, output) as numbered:
+            with child.running(call, sources, output, budget or self.new_budget()) as numbered:
                 yield child, numbered
         finally:
             if stream is None or call.writes or not child.is_idle:

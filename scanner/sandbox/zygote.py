@@ -20,12 +20,11 @@ import importlib
 import os
 import pickle
 import signal
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from scanner.sandbox.channel import Channel, DisconnectedError
+from scanner.sandbox.channel import Channel, DisconnectedError, to_parent
 from scanner.sandbox.child import Task, serve
 from scanner.sandbox.protocol import FORK, SERVE, EndMessage, StartMessage, dump_message
 from scanner.sandbox.restrictions import exit_with_parent
@@ -48,7 +47,7 @@ class _Birth(NamedTuple):
 def main() -> None:
     """Fork children until the parent disconnects; in each child, serve tasks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    control = Channel(socket.socket(fileno=0))
+    control = to_parent()
     try:
         start, tasks = _prepare(control)
         birth = _obey(control)
@@ -56,7 +55,7 @@ def main() -> None:
         # the child's connection takes the place of the zygote's, which is closed by that
         os.dup2(birth.connection, 0)
         os.close(birth.connection)
-        serve(Channel(socket.socket(fileno=0)), start.limits, tasks, birth.buffer)
+        serve(to_parent(), start.limits, tasks, birth.buffer)
     except DisconnectedError:
         pass
     os._exit(0)  # tearing down the interpreter would copy the pages that are shared with siblings

@@ -144,14 +144,32 @@ def test_a_clips_description_survives_json(sample_media: SampleMedia) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"span": ["1", "0"]}, {"width": "640"}, {"method": 3}, {"span": ["1/0", "2"]}, {"more": 1}],
+    [
+        {"span": [[1, 1], [0, 1]]},
+        {"span": [[0, 1], [1, 0]]},
+        {"span": [["1e1000000000", 1], [1, 1]]},
+        {"span": [[0, 1], [1 << 127, 1]]},
+        {"span": [[0, 1, 1], [1, 1]]},
+        {"span": 3},
+        {"span": [[0, True], [1, 1]]},
+        {"width": "640"},
+        {"width": True},
+        {"height": 1 << 40},
+        {"method": 3},
+        {"method": "invented"},
+        {"reason": "x" * 1000},
+        {"video": "h264\n"},
+        {"audio": "x" * 1000},
+        {"truncated": 0},
+        {"more": 1},
+    ],
 )
 def test_an_invalid_description_of_a_clip_is_refused(
     sample_media: SampleMedia, change: dict[str, object]
 ) -> None:
     info, _ = clip([sample_media("ts_h264").path], [ClipPiece(span=span(0, 1))])
 
-    with pytest.raises(ValueError, match=r"clip|span|Fraction"):
+    with pytest.raises(ValueError, match=r"clip|span"):
         ClipInfo.from_json(info.to_json() | change)
 
 

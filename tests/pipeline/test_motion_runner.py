@@ -108,6 +108,9 @@ class FakeSandbox:
         self.frames_per_burst = 10
         self.calls: list[tuple[int, bool]] = []
 
+    def new_budget(self) -> None:
+        return None
+
     def decode(
         self,
         source: Any,
@@ -117,6 +120,7 @@ class FakeSandbox:
         stream: str | None = None,
         init: Any = None,
         ahead: bool = True,
+        budget: object = None,
     ) -> FakeWindows:
         self.calls.append((request.first_window, ahead))
         return FakeWindows(self, request.first_window)

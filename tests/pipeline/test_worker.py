@@ -24,6 +24,9 @@ class FakeSandbox:
         self._error = error
         self.requests: list[tuple[int, Fraction | None]] = []
 
+    def new_budget(self) -> None:
+        return None
+
     def decode(
         self,
         source: Any,
@@ -33,6 +36,7 @@ class FakeSandbox:
         stream: str | None = None,
         init: Any = None,
         ahead: bool = True,
+        budget: object = None,
     ) -> Iterator[DecodedWindow]:
         self.requests.append((request.first_window, request.window))
         for index in range(request.first_window, WINDOWS):

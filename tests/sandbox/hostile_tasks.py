@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import json
 import os
 import signal
@@ -23,8 +24,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from scanner.errors import DamagedError, SetupError
-from scanner.media.request import BurstRequest
+from scanner.media.request import BurstRequest, DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
+from scanner.media.window_sampler import WindowWithBursts
+from scanner.sandbox import tasks
 from scanner.types import Burst, FrameSpec, MediaInfo, SegmentTimes, Span, Unseen
 
 FOUR = FrameSpec(width=16, height=8, burst=Burst(frames=4, rate=2))
@@ -35,7 +38,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 NAMES = (
     "windows contents copy fail escape allocate crash spin spin_writing hang forge too_many odd "
-    "beyond moving windows_and_more"
+    "beyond moving windows_and_more liar drip spin_untimed decode"
 )
 TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
@@ -53,7 +56,7 @@ def window(index: int, *, samples: int = 2, last: bool = False) -> DecodedWindow
         ),
         samples=tuple(
             Sample(
-                at=Fraction(n, 3),
+                at=Fraction(n, 30),
                 pts=30 * n,
                 keyframe=n == 0,
                 images={s: _image(s, 10 * index + n) for s in (SMALL, LARGE)},
@@ -68,7 +71,7 @@ def window(index: int, *, samples: int = 2, last: bool = False) -> DecodedWindow
 
 
 def _image(spec: FrameSpec, value: int) -> Any:
-    return np.full(spec.shape, value + spec.width, np.uint8)
+    return np.full(spec.shape, (value + spec.width) % 256, np.uint8)
 
 
 # Correct tasks
@@ -275,8 +278,9 @@ def window_message(*, call: object = 1, **changes: object) -> bytes:
         "samples": [[0, 1, 0, True]],
         "unseen": [],
         "info": ["mpegts", "h264", 1920, 1080, False],
+        "begins": [0, 1],
         "discontinuity": False,
-        "last": False,
+        "last": True,
     }
     return json.dumps({"call": call, "window": correct | changes}).encode()
 
@@ -285,14 +289,52 @@ def windows_and_more(
     sources: Sequence[BinaryIO], arguments: bytes, *, name: str
 ) -> Iterator[DecodedWindow]:
     """Send forged bytes after the end of the task, by the answer that the caller waits for."""
-    yield window(0)
+    yield window(0, last=True)
     end = json.dumps({"call": 1, "end": True}).encode()
     os.write(0, framed(end) + arguments)
     time.sleep(1000)
 
 
+def liar(sources: Sequence[BinaryIO], arguments: bytes, *, name: str) -> Iterator[DecodedWindow]:
+    """Send forged bytes, and answer nothing else."""
+    os.write(0, arguments)
+    time.sleep(1000)
+    return iter(())
+
+
+def drip(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
+    """Yield windows without end, each of them a little late."""
+    for index in itertools.count():
+        time.sleep(0.02)
+        yield window(index, samples=arguments)
+
+
+def spin_untimed(
+    sources: Sequence[BinaryIO], arguments: None, *, name: str
+) -> Iterator[DecodedWindow]:
+    """Switch the own timer off, and use processor time without end."""
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    while True:
+        pass
+
+
+def decode(
+    sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str
+) -> Iterator[WindowWithBursts]:
+    """Decode the source, unless it is one that takes the child over: its bytes after ``LIE`` are
+    what the child says then."""
+    content = sources[0].read()
+    sources[0].seek(0)
+    if content.startswith(b"LIE"):
+        for answer in content[3:].splitlines():
+            os.write(0, framed(answer))
+            time.sleep(0.01)
+        time.sleep(1000)
+    return tasks.decode(sources, arguments, name=name)
+
+
 def too_many(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
-    yield window(0, samples=arguments)
+    yield window(0, samples=arguments, last=True)
 
 
 def odd(sources: Sequence[BinaryIO], arguments: None, *, name: str) -> Iterator[DecodedWindow]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import psutil
 
 from scanner.media.samples import DecodedWindow
+from scanner.sandbox.answers import AnswerBounds
 from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import LARGE, SMALL
 
 SPECS = (SMALL, LARGE)
 STREAM = "s"
+MANY = AnswerBounds(windows=100)
+"""What the tasks that answer with several windows may answer."""
 
 
 def child_of(sandbox: Sandbox) -> psutil.Process:
@@ -20,5 +23,7 @@ def child_of(sandbox: Sandbox) -> psutil.Process:
 
 
 def decode(sandbox: Sandbox, count: int) -> list[DecodedWindow]:
-    windows = sandbox.stream("windows", [b"media"], count, specs=SPECS, name="x", stream=STREAM)
+    windows = sandbox.stream(
+        "windows", [b"media"], count, specs=SPECS, name="x", stream=STREAM, bounds=MANY
+    )
     return list(windows)

@@ -17,7 +17,7 @@ from scanner.types import Burst, FrameSpec
 from tests.media.build import encode
 from tests.media.test_bursts import decode_with_bursts
 from tests.sandbox.hostile_tasks import FOUR, TWO, Moving, burst, framed, window
-from tests.sandbox.requests import SPECS, STREAM, child_of
+from tests.sandbox.requests import MANY, SPECS, STREAM, child_of
 from tests.sandbox.test_sandbox import assert_same
 
 MakeSandbox = Callable[..., Sandbox]
@@ -30,6 +30,7 @@ def stream(sandbox: Sandbox, moving: Moving | None = None, *, ahead: bool = True
         moving or Moving(),
         specs=(*SPECS, FOUR, TWO),
         name="x",
+        bounds=MANY,
         stream=STREAM,
         ahead=ahead,
     )
@@ -98,7 +99,7 @@ def test_there_are_no_bursts_before_the_first_window_and_after_the_last(sandbox:
 
 
 def test_a_window_of_a_task_that_makes_none_has_none(sandbox: Sandbox) -> None:
-    windows = sandbox.stream("windows", [b"media"], 2, specs=(*SPECS, FOUR), name="x")
+    windows = sandbox.stream("windows", [b"media"], 2, specs=(*SPECS, FOUR), name="x", bounds=MANY)
 
     assert [windows.bursts() for _ in windows] == [DecodedBursts()] * 2
 
@@ -126,12 +127,17 @@ def test_bursts_that_do_not_fit_are_left_out(make_sandbox: MakeSandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "kind"), [("crash", "decoder_died"), ("spin", "limit_cpu"), ("hang", "limit_time")]
+    ("how", "kind", "limits"),
+    [
+        ("crash", "decoder_died", {}),
+        ("spin", "limit_cpu", {"cpu_seconds": 0.3}),
+        ("hang", "limit_time", {"wall_seconds": 1.0}),
+    ],
 )
 def test_a_child_that_dies_over_a_burst_is_replaced(
-    how: str, kind: str, make_sandbox: MakeSandbox
+    how: str, kind: str, limits: dict[str, float], make_sandbox: MakeSandbox
 ) -> None:
-    sandbox = make_sandbox(cpu_seconds=0.3, wall_seconds=1.0)
+    sandbox = make_sandbox(**limits)
     windows = stream(sandbox, Moving(how=how))
     next(windows)
 

@@ -21,7 +21,7 @@ from scanner.media.samples import DecodedWindow
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
 from tests.sandbox.hostile_tasks import LARGE, SMALL, window
-from tests.sandbox.requests import SPECS, STREAM, child_of, decode
+from tests.sandbox.requests import MANY, SPECS, STREAM, child_of, decode
 
 
 def assert_same(left: DecodedWindow, right: DecodedWindow) -> None:
@@ -47,7 +47,7 @@ def test_windows_come_back_as_they_were_made(sandbox: Sandbox) -> None:
 
 
 def test_images_stay_the_callers_own_when_the_buffer_is_used_again(sandbox: Sandbox) -> None:
-    stream = sandbox.stream("windows", [b"media"], 5, specs=SPECS, name="x")
+    stream = sandbox.stream("windows", [b"media"], 5, specs=SPECS, name="x", bounds=MANY)
     first = next(stream)
 
     list(stream)
@@ -124,7 +124,9 @@ def test_an_error_in_the_child_is_raised_in_the_parent_and_the_child_is_replaced
     sandbox: Sandbox,
 ) -> None:
     child = child_of(sandbox)
-    stream = sandbox.stream("fail", [b""], "damaged", specs=SPECS, name="x", stream=STREAM)
+    stream = sandbox.stream(
+        "fail", [b""], "damaged", specs=SPECS, name="x", bounds=MANY, stream=STREAM
+    )
     next(stream)
 
     with pytest.raises(DamagedError, match="x: torn"):
@@ -140,16 +142,16 @@ def test_more_samples_than_the_buffer_holds_are_refused(
         buffer_bytes=10 * (SMALL.width * SMALL.height + LARGE.width * LARGE.height) * 3
     )
 
-    (decoded,) = sandbox.stream("too_many", [b""], 10, specs=SPECS, name="x")
+    (decoded,) = sandbox.stream("too_many", [b""], 10, specs=SPECS, name="x", bounds=MANY)
     with pytest.raises(LimitError, match="11 samples in one window, limit is 10") as caught:
-        list(sandbox.stream("too_many", [b""], 11, specs=SPECS, name="x"))
+        list(sandbox.stream("too_many", [b""], 11, specs=SPECS, name="x", bounds=MANY))
 
     assert len(decoded.samples) == 10
     assert caught.value.kind == "limit_frames"
 
 
 def test_a_stream_left_early_does_not_affect_the_next_one(sandbox: Sandbox) -> None:
-    stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x")
+    stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x", bounds=MANY)
     next(stream)
     stream.close()
 
@@ -161,7 +163,9 @@ def test_a_stream_left_early_does_not_affect_the_next_one(sandbox: Sandbox) -> N
 def test_a_stream_left_at_its_last_window_keeps_the_child(sandbox: Sandbox) -> None:
     child = child_of(sandbox)
 
-    for decoded in sandbox.stream("windows", [b""], 2, specs=SPECS, name="x", stream=STREAM):
+    for decoded in sandbox.stream(
+        "windows", [b""], 2, specs=SPECS, name="x", bounds=MANY, stream=STREAM
+    ):
         if decoded.last:
             break
 
@@ -170,7 +174,7 @@ def test_a_stream_left_at_its_last_window_keeps_the_child(sandbox: Sandbox) -> N
 
 
 def test_two_tasks_of_one_stream_at_once_are_an_error_of_the_caller(sandbox: Sandbox) -> None:
-    stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x", stream=STREAM)
+    stream = sandbox.stream("windows", [b""], 10, specs=SPECS, name="x", bounds=MANY, stream=STREAM)
     next(stream)
 
     with pytest.raises(RuntimeError, match="one task at a time"):
@@ -181,7 +185,7 @@ def test_two_tasks_of_one_stream_at_once_are_an_error_of_the_caller(sandbox: San
 
 def test_a_missing_file_is_the_senders_fault(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="x: cannot be opened: No such file"):
-        list(sandbox.stream("windows", [tmp_path / "none"], 1, specs=SPECS, name="x"))
+        list(sandbox.stream("windows", [tmp_path / "none"], 1, specs=SPECS, name="x", bounds=MANY))
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
@@ -192,7 +196,7 @@ def test_only_regular_files_are_opened(
     make(path)
 
     with pytest.raises(RefusedError, match="x: not a regular file"):
-        list(sandbox.stream("windows", [path], 1, specs=SPECS, name="x"))
+        list(sandbox.stream("windows", [path], 1, specs=SPECS, name="x", bounds=MANY))
 
 
 def test_a_task_that_cannot_be_imported_is_the_operators_fault() -> None:
@@ -297,9 +301,10 @@ PARENT = """
 import sys
 import psutil
 from tests.sandbox.hostile_tasks import SMALL, LARGE, TASKS
+from tests.sandbox.requests import MANY
 from scanner.sandbox.sandbox import Sandbox
 sandbox = Sandbox(tasks=TASKS, warm_up=None)
-stream = sandbox.stream(sys.argv[1], [b""], None, specs=[SMALL, LARGE], name="x")
+stream = sandbox.stream(sys.argv[1], [b""], None, specs=[SMALL, LARGE], name="x", bounds=MANY)
 next(stream)
 print(psutil.Process().children(recursive=True)[-1].pid, flush=True)
 next(stream)

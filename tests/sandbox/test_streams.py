@@ -17,7 +17,7 @@ import pytest
 from scanner.errors import DamagedError, DecoderDiedError, SetupError
 from scanner.sandbox.sandbox import Sandbox, Windows
 from tests.sandbox.hostile_tasks import TASKS, framed, window_message
-from tests.sandbox.requests import SPECS
+from tests.sandbox.requests import MANY, SPECS
 
 MakeSandbox = Callable[..., Sandbox]
 
@@ -25,7 +25,9 @@ MakeSandbox = Callable[..., Sandbox]
 def start(
     sandbox: Sandbox, stream: str | None, task: str = "windows", count: object = 1
 ) -> Windows:
-    return sandbox.stream(task, [b"media"], count, specs=SPECS, name="x", stream=stream)
+    return sandbox.stream(
+        task, [b"media"], count, specs=SPECS, name="x", bounds=MANY, stream=stream
+    )
 
 
 def serve(sandbox: Sandbox, *streams: str) -> list[int]:

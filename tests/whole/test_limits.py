@@ -49,6 +49,9 @@ ELSEWHERE = {
         "output_bytes",
         "start_seconds",
         "max_tasks",
+        "max_children",
+        "idle_seconds",
+        "source_seconds",
     },  # tests/sandbox
     "fetch": {
         "idle_seconds",

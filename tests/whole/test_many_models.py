@@ -16,6 +16,7 @@ from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
 from scanner.pipeline.worker import SegmentWorker
 from scanner.sandbox.sandbox import Sandbox
+from scanner.sandbox.watch import SourceBudget
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.stream.inputs import Job
 from scanner.types import FrameSpec, ScoredSegment, Segment, SegmentKey, StreamId
@@ -43,10 +44,11 @@ class Watched(Sandbox):
         stream: str | None = None,
         init: Any = None,
         ahead: bool = True,
+        budget: SourceBudget | None = None,
     ) -> Iterator[DecodedWindow]:
         self.requests.append(request)
         for decoded in super().decode(
-            source, request, name=name, stream=stream, init=init, ahead=ahead
+            source, request, name=name, stream=stream, init=init, ahead=ahead, budget=budget
         ):
             self.made += [frozenset(sample.images) for sample in decoded.samples]
             yield decoded

@@ -114,7 +114,7 @@ def ended(turns: Iterable[Turn]) -> list[Turn]:
     return [*all_turns, *(end(stream) for stream in streams)]
 
 
-class WorkerKilledError(Exception):
+class WorkerKilledError(BaseException):
     """The death of a worker that shares its process with the test."""
 
 
@@ -134,6 +134,9 @@ class ScriptSandbox:
 
     die: Callable[[], None]
 
+    def new_budget(self) -> None:
+        return None
+
     def decode(
         self,
         source: Source,
@@ -143,6 +146,7 @@ class ScriptSandbox:
         stream: str | None = None,
         init: Source | None = None,
         ahead: bool = True,
+        budget: object = None,
     ) -> Iterator[DecodedWindow]:
         script = json.loads(source if isinstance(source, bytes) else source.read_bytes())
         for window in range(request.first_window, script["windows"]):

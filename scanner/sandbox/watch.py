@@ -1,0 +1,128 @@
+"""The limits that a parent enforces while it waits for its child, which may have switched off its
+own."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from scanner.errors import DecoderDiedError, LimitError
+from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.protocol import TaskCall
+
+__all__ = ["CallWatch", "SourceBudget", "process_seconds"]
+
+_GRACE: Final = 1.0
+"""Seconds of processor time in which the child's own timer may end it first."""
+_MAX_ANSWER_BYTES: Final = 256 << 20
+"""Bytes of all answers about one source, without images. A sample takes some 50 of them."""
+_CPUCLOCK_SCHED: Final = 2
+"""The clock that counts the processor time of a process and its threads in nanoseconds (Linux,
+``posix-timers_types.h``)."""
+
+
+def process_seconds(pid: int) -> float | None:
+    """Return the user and system time of a living process so far; None if it has ended."""
+    try:
+        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+    except OSError:
+        return None
+
+
+class SourceBudget:
+    """What is left to spend on one source in all, however often it is tried."""
+
+    def __init__(self, limits: SandboxLimits) -> None:
+        self._limit = limits.source_seconds
+        self._seconds = limits.source_seconds
+        self._bytes = _MAX_ANSWER_BYTES
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that may still be waited for answers."""
+        return self._seconds
+
+    def spend(self, name: str, *, seconds: float, size: int = 0) -> None:
+        """Take off what an answer about the source ``name`` has cost.
+
+        Raises:
+            LimitError: ``limit_time`` or ``limit_bytes``: nothing is left.
+        """
+        self._seconds -= seconds
+        self._bytes -= size
+        if self._seconds <= 0:
+            raise LimitError(
+                f"{name}: decoding takes more than {self._limit:g} s for one source",
+                kind="limit_time",
+            )
+        if self._bytes <= 0:
+            raise LimitError(
+                f"{name}: more than {_MAX_ANSWER_BYTES} bytes of answers for one source",
+                kind="limit_bytes",
+            )
+
+
+class CallWatch:
+    """Watches the time of one call: that of each answer, and that of its source in all."""
+
+    def __init__(
+        self, call: TaskCall, limits: SandboxLimits, budget: SourceBudget, pid: int
+    ) -> None:
+        self._call = call
+        self._limits = limits
+        self._budget = budget
+        self._pid = pid
+        self._begun = time.monotonic()
+        self._used = process_seconds(pid) or 0.0
+
+    def start_waiting(self) -> float:
+        """Begin to wait for an answer and return how long, in seconds."""
+        self._begun = time.monotonic()
+        return min(self.wall_seconds, self._budget.seconds)
+
+    def check_processor(self) -> None:
+        """Check the processor time since the last answer.
+
+        Raises:
+            DecoderDiedError: ``limit_cpu``.
+        """
+        used = process_seconds(self._pid)
+        if used is not None and used - self._used > self._cpu_seconds + _GRACE:
+            raise self.processor_error()
+
+    def stop_waiting(self, size: int = 0) -> None:
+        """Take in that an answer of ``size`` bytes came, or none in time.
+
+        Raises:
+            LimitError: the budget of the source is spent.
+        """
+        self._used = process_seconds(self._pid) or 0.0
+        waited = time.monotonic() - self._begun
+        self._budget.spend(self._call.name, seconds=waited, size=size)
+
+    def processor_error(self) -> DecoderDiedError:
+        """Return the error for too much processor time."""
+        subject = "file" if self._call.writes else "window"
+        return DecoderDiedError(
+            f"{self._call.name}: decoder used more than {self._cpu_seconds:g} s "
+            f"of processor time for one {subject}",
+            kind="limit_cpu",
+        )
+
+    def timeout_error(self) -> DecoderDiedError:
+        """Return the error for an answer that did not come in time."""
+        return DecoderDiedError(
+            f"{self._call.name}: decoder sent nothing for {self.wall_seconds:g} s",
+            kind="limit_time",
+        )
+
+    @property
+    def wall_seconds(self) -> float:
+        """Longest wait for one answer."""
+        limits = self._limits
+        return limits.write_wall_seconds if self._call.writes else limits.wall_seconds
+
+    @property
+    def _cpu_seconds(self) -> float:
+        limits = self._limits
+        return limits.write_cpu_seconds if self._call.writes else limits.cpu_seconds
