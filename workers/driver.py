@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import signal
 import sys
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+
+import structlog
 
 from scanner.compose import Program, compose, worker_parts
 from scanner.errors import ScannerError
@@ -36,7 +37,7 @@ from workers.runner import local_pool, ray_pool
 
 __all__ = ["drive", "main", "run_driver"]
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 BEAT_SECONDS = 1.0
 
@@ -44,21 +45,18 @@ BEAT_SECONDS = 1.0
 def main() -> None:
     """Run the driver until SIGTERM or SIGINT; then finish what is in hand."""
     parser = argparse.ArgumentParser(prog="python -m workers.driver")
-    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--config", type=Path)
-    parser.add_argument("--workers", type=int)
     options = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    set_up_service_logs("driver")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
         program = compose(read_settings(options.config))
-        workers = program.settings.service.workers
-        count = workers if options.workers is None else options.workers
-        run_driver(program, options.data, workers=count, stopping=stopping)
+        service = program.settings.service
+        run_driver(program, service.data, workers=service.workers, stopping=stopping)
     except ScannerError as error:
-        log.error("driver ends: %s", error)
+        log.error("driver ends", reason=str(error))
         sys.exit(1)
 
 
@@ -92,7 +90,7 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
             ray_pool(program, parts, workers) if workers else local_pool(parts)
         )
         closing.enter_context(_beating(journal, program, committer, delays, fence))
-        log.info("driver ready: generation %d, %d workers", fence, workers)
+        log.info("driver ready", fence=fence, configuration=generation, workers=workers)
         closing.enter_context(_stopping_feed(feed, stopping))
         drive(pool, feed, committer)
 

@@ -19,6 +19,7 @@ from scanner.cli.models import models_app
 from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
+from scanner.cli.serve import serve_command
 from scanner.cli.status import Status
 from scanner.cli.terminal import print_message
 from scanner.errors import ScannerError, SetupError
@@ -97,6 +98,7 @@ def _app() -> typer.Typer:
     app.command("eval")(eval_command)
     app.add_typer(models_app, name="models")
     app.add_typer(bench_app, name="bench")
+    app.command("serve")(serve_command)
     app.command("doctor")(doctor_command)
     return app
 

@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, update
+from sqlalchemy import Connection, Table, insert, select, update
 
 from scanner.risk.incident import Closed, Extended, Incident, Opened
+from scanner.store.database import Journal
 from scanner.store.schema import (
     alarms,
     counters,
@@ -24,6 +25,7 @@ __all__ = [
     "beat",
     "clear_alarm",
     "raise_alarm",
+    "read_heartbeats",
     "upsert",
     "write_revisions",
 ]
@@ -193,3 +195,10 @@ def beat(
     """Record that a process is well, and what it reports of itself."""
     row = {"process": process, "shard": 0, "pid": pid, "at": now, "body": json.dumps(dict(body))}
     upsert(connection, heartbeats, row)
+
+
+def read_heartbeats(journal: Journal) -> dict[str, float]:
+    """Return when each process last recorded that it is well, in seconds since the epoch."""
+    with journal.read() as connection:
+        rows = connection.execute(select(heartbeats.c.process, heartbeats.c.at)).all()
+    return {row.process: row.at for row in rows}

@@ -1,0 +1,77 @@
+"""Whether the processes of the service are well: web answers, the others write heartbeats."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from scanner.store.database import Journal, open_journal
+from scanner.store.writes import read_heartbeats
+
+__all__ = ["HealthCheck"]
+
+CHECK_SECONDS: Final = 5.0
+"""Seconds between two checks."""
+START_SECONDS: Final = 90.0
+"""Seconds that a process may take until it is well for the first time: Ray starts within them."""
+SILENT_SECONDS: Final = 30.0
+"""Seconds without a sign of life after which a process is ended."""
+ANSWER_SECONDS: Final = 3.0
+"""Longest wait for an answer of web."""
+REQUEST: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+class HealthCheck:
+    """Remembers when each process last showed that it is well; times are monotonic seconds."""
+
+    def __init__(self, data: Path, address: tuple[str, int]) -> None:
+        self._data = data
+        self._address = address
+        self._journal: Journal | None = None
+        self._began: dict[str, float] = {}
+        self._well: dict[str, float] = {}
+        self._beats: dict[str, float] = {}
+        """The latest heartbeat of each process, in wall-clock time: only changes count."""
+        self._checked = 0.0
+
+    def began(self, name: str, now: float) -> None:
+        """Note that a process has just started."""
+        self._began[name] = now
+        self._well.pop(name, None)
+
+    def silent(self, now: float) -> tuple[str, ...]:
+        """Return the processes that showed no sign of life for too long; checks now and then."""
+        if now - self._checked < CHECK_SECONDS:
+            return ()
+        self._checked = now
+        for name in self._signs():
+            self._well[name] = now
+        return tuple(name for name in self._began if self._is_silent(name, now))
+
+    def _is_silent(self, name: str, now: float) -> bool:
+        well = self._well.get(name)
+        if well is None:
+            return now - self._began[name] > START_SECONDS
+        return now - well > SILENT_SECONDS
+
+    def _signs(self) -> Iterator[str]:
+        if "web" in self._began and self._web_answers():
+            yield "web"
+        if self._journal is None:
+            self._journal = open_journal(self._data)
+        for name, at in read_heartbeats(self._journal).items():
+            if self._beats.get(name) != at:
+                self._beats[name] = at
+                yield name
+
+    def _web_answers(self) -> bool:
+        with (
+            suppress(OSError),
+            socket.create_connection(self._address, timeout=ANSWER_SECONDS) as connection,
+        ):
+            connection.sendall(REQUEST)
+            return b" 200 " in connection.recv(256)
+        return False

@@ -1,0 +1,284 @@
+"""The supervisor of ``streamwarden serve``: it holds the listening socket and its processes.
+
+    supervisor    this module; no Ray, no threads; adopts the orphans of its processes
+     |- web       answers requests on the socket, which survives its restarts
+     |- driver    scores what is pending, with Ray below it
+     `- delivery  clips, webhooks, retention
+
+Each process ends when the supervisor does, by its signal of the parent's death. What a killed
+driver leaves of Ray is found by a mark in the environment.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import ipaddress
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import structlog
+
+from scanner.errors import SetupError
+from scanner.settings.sections import Settings
+from scanner.store.database import open_journal
+from scanner.store.queries import Queries
+from scanner.supervisor.health import HealthCheck
+from scanner.supervisor.marked import end_marked
+from scanner.supervisor.plan import ProcessPlan, ended, is_due, started
+
+__all__ = ["MARK", "ServiceProcess", "Supervisor", "open_service"]
+
+log = structlog.get_logger(__name__)
+
+MARK: Final = "STREAMWARDEN_SERVICE_PROCESS"
+"""Environment variable of each process and its descendants: data folder and name."""
+TICK_SECONDS: Final = 0.1
+DRAIN_SECONDS: Final = 30.0
+"""Longest wait for a process to finish what it has in hand."""
+BACKLOG: Final = 1024
+"""Connections that wait for web while it restarts."""
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceProcess:
+    """One process of the service."""
+
+    name: str
+    module: str
+    """The module that runs as its program."""
+    arguments: tuple[str, ...] = ()
+
+
+class Supervisor:
+    """Starts, watches and restarts processes until ``stop``; then drains them in their order."""
+
+    def __init__(
+        self,
+        processes: Sequence[ServiceProcess],
+        *,
+        service: str,
+        listener: socket.socket,
+        environment: dict[str, str],
+        health: HealthCheck,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._processes = {one.name: one for one in processes}
+        self._service = service
+        self._listener = listener
+        self._environment = environment
+        self._health = health
+        self._clock = clock
+        self._plans = {one.name: ProcessPlan(name=one.name) for one in processes}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ask ``run`` to drain and return; safe in a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Keep all processes running until ``stop``, then end them."""
+        _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        try:
+            while not self._stopping:
+                self._reap()
+                self._start_due()
+                self._end_silent()
+                time.sleep(TICK_SECONDS)
+        finally:
+            self._drain()
+
+    def _start_due(self) -> None:
+        now = self._clock()
+        for name, plan in self._plans.items():
+            if is_due(plan, now):
+                self._plans[name] = started(plan, now)
+                self._running[name] = self._start(self._processes[name])
+                self._health.began(name, now)
+
+    def _start(self, process: ServiceProcess) -> subprocess.Popen[bytes]:
+        running = subprocess.Popen(
+            [sys.executable, "-m", process.module, *process.arguments],
+            stdin=subprocess.DEVNULL,
+            env={**self._environment, MARK: self._mark(process.name)},
+            pass_fds=[self._listener.fileno()],
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
+        )
+        log.info("process started", name=process.name, pid=running.pid)
+        return running
+
+    def _reap(self) -> None:
+        """Note which processes ended, and collect the orphans that this process has adopted."""
+        for name, process in [*self._running.items()]:
+            if process.poll() is not None:
+                self._note_end(name, process.returncode)
+        known = {process.pid for process in self._running.values()}
+        _reap_orphans(known)
+
+    def _note_end(self, name: str, status: int) -> None:
+        del self._running[name]
+        self._plans[name] = ended(self._plans[name], self._clock())
+        left = end_marked(MARK, self._mark(name))
+        log.warning(
+            "process ended",
+            name=name,
+            status=status,
+            left=left,
+            failures=self._plans[name].failures,
+        )
+
+    def _end_silent(self) -> None:
+        for name in self._health.silent(self._clock()):
+            process = self._running.get(name)
+            if process is not None:
+                log.warning("process silent", name=name, pid=process.pid)
+                process.kill()
+
+    def _drain(self) -> None:
+        """End the processes one after the other, so that what one has accepted, the next finds."""
+        for name in self._processes:
+            process = self._running.get(name)
+            if process is None:
+                continue
+            process.terminate()
+            try:
+                process.wait(DRAIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                log.warning("process did not drain", name=name, pid=process.pid)
+                process.kill()
+                process.wait()
+            end_marked(MARK, self._mark(name))
+        self._running.clear()
+
+    def _mark(self, name: str) -> str:
+        return f"{self._service}/{name}"
+
+
+@contextmanager
+def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supervisor, str]]:
+    """Prepare the data folder and the listening socket; yield the supervisor and its address.
+
+    Raises:
+        SetupError: the folder is in use by another service, the journal cannot be opened, the
+            address cannot be listened on, or it is not a loopback address and there is no API key.
+    """
+    service = settings.service
+    data = service.data.absolute()
+    with ExitStack() as closing:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        closing.enter_context(_locked(data))
+        _prepare_journal(data, service.host)
+        listener = closing.enter_context(_listen(service.host, service.port))
+        mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+        for name in PROCESS_NAMES:
+            end_marked(MARK, f"{mark}/{name}")
+        environment = {
+            **os.environ,
+            "STREAMWARDEN_SERVICE__DATA": str(data),
+            "STREAMWARDEN_SERVICE__WORKERS": str(service.workers),
+        }
+        common = () if config is None else ("--config", str(config.absolute()))
+        host, port = listener.getsockname()[:2]
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        supervisor = Supervisor(
+            _processes(listener.fileno(), common),
+            service=mark,
+            listener=listener,
+            environment=environment,
+            health=HealthCheck(data, listener.getsockname()[:2]),
+        )
+        yield supervisor, address
+
+
+PROCESS_NAMES: Final = ("web", "driver", "delivery")
+
+
+def _processes(descriptor: int, common: tuple[str, ...]) -> tuple[ServiceProcess, ...]:
+    web = ("--fd", str(descriptor), *common)
+    return (
+        ServiceProcess(name="web", module="scanner.intake.server", arguments=web),
+        ServiceProcess(name="driver", module="workers.driver", arguments=common),
+        ServiceProcess(name="delivery", module="scanner.delivery.server", arguments=common),
+    )
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[IO[str]]:
+    with (data / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SetupError(
+                f"{data}: another `streamwarden serve` uses this folder;"
+                " stop it, or name another folder with --data"
+            ) from error
+        yield file
+
+
+def _prepare_journal(data: Path, host: str) -> None:
+    """Create or upgrade the journal; without API keys only loopback may be listened on."""
+    journal = open_journal(data, create=True)
+    try:
+        if not _is_loopback(host) and not Queries(journal).has_keys():
+            raise SetupError(
+                f"service.host: {host} is reachable from other machines, and there is no API key;"
+                " add one with `streamwarden keys add NAME`, or listen on 127.0.0.1"
+            )
+    finally:
+        journal.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise SetupError(
+            f"service: cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+        ) from error
+    return listener
+
+
+def _reap_orphans(known: set[int]) -> None:
+    """Collect children that ended and are not of this program: orphans that it has adopted."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in known:
+            return
+        os.waitpid(found.si_pid, 0)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the supervisor ends, however it does."""
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
