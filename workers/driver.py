@@ -22,6 +22,7 @@ import structlog
 
 from scanner.compose import Program, compose, worker_parts
 from scanner.errors import ScannerError
+from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import policy_hash
 from scanner.settings.sections import read_settings
 from scanner.store.database import Journal, open_journal

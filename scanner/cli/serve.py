@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from scanner.cli.options import Config
-from scanner.intake.logs import set_up_service_logs
+from scanner.service_logs import set_up_service_logs
 from scanner.settings.sections import read_settings
 
 __all__ = ["serve_command"]

@@ -14,7 +14,7 @@ import uvicorn
 
 from scanner.errors import SetupError
 from scanner.intake.app import create_app
-from scanner.intake.logs import set_up_service_logs
+from scanner.service_logs import set_up_service_logs
 from scanner.settings.sections import read_settings
 from scanner.store.database import open_journal
 from scanner.store.objects import ObjectStore
