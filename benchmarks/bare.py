@@ -61,7 +61,7 @@ def decode_packets(packets: list[bytes]) -> int:
     reformatter, pictures = VideoReformatter(), 0
     for packet in (*map(av.Packet, packets), None):
         for frame in decoder.decode(packet):
-            _scaled(reformatter, frame)
+            _scale(reformatter, frame)
             pictures += 1
     return pictures
 
@@ -77,7 +77,7 @@ def keyframe_frames(data: bytes) -> Iterator[Rgb]:
             if packet.size and not packet.is_keyframe:
                 continue
             for frame in track.codec_context.decode(packet if packet.size else None):
-                yield _scaled(reformatter, frame)
+                yield _scale(reformatter, frame)
 
 
 def dense_frames(data: bytes, skip_frame: Literal["BIDIR", "NONREF"]) -> Iterator[Rgb]:
@@ -93,7 +93,7 @@ def dense_frames(data: bytes, skip_frame: Literal["BIDIR", "NONREF"]) -> Iterato
                 at = (frame.pts or 0) * base
                 if due is None or at >= due:
                     due = at + SAMPLE_STEP
-                    yield _scaled(reformatter, frame)
+                    yield _scale(reformatter, frame)
 
 
 def open_session(file: Path) -> onnxruntime.InferenceSession:
@@ -135,7 +135,7 @@ def _only_video(container: InputContainer) -> av.VideoStream:
     return track
 
 
-def _scaled(reformatter: VideoReformatter, frame: VideoFrame) -> Rgb:
+def _scale(reformatter: VideoReformatter, frame: VideoFrame) -> Rgb:
     small = reformatter.reformat(
         frame, width=SIDE, height=SIDE, format="rgb24", interpolation="AREA", threads=1
     )

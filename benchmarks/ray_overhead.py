@@ -2,9 +2,9 @@
 SEGMENT [--models FOLDER]``.
 
 The same segment many times, as many streams, through ``LocalRunner`` and through Ray actors, in
-turns. Counted is processor time of this process, the actors and their sandboxed children; Ray's own
-daemons are told apart, because they cost by the second and not by the segment. Both paths are warm:
-imports, models and first children are not counted.
+turns. Processor time of this process, the actors and their sandboxed children is counted; Ray's own
+daemons are counted apart, because they cost by the second and not by the segment. Both paths are
+warm: imports, models and first children are not counted.
 """
 
 from __future__ import annotations

@@ -135,14 +135,14 @@ def make_demo_media(out: Path, seconds: int) -> dict[str, Path]:
 
     ``CARD_STREAM`` shows the test card for 6 s in its middle, on the scene that ``shapes`` shows.
     """
-    with_card = _interrupted(draw_shapes, seconds)
+    with_card = _insert_card(draw_shapes, seconds)
     return {
         name: _stream(out / name, scene, seconds)
         for name, scene in {**SCENES, CARD_STREAM: with_card}.items()
     }
 
 
-def _interrupted(scene: Callable[[float], Rgb], seconds: int) -> Callable[[float], Rgb]:
+def _insert_card(scene: Callable[[float], Rgb], seconds: int) -> Callable[[float], Rgb]:
     card = test_card.draw_card(WIDTH, HEIGHT)
     start = (seconds - SECONDS_OF_CARD) / 2
 

@@ -104,12 +104,12 @@ def encode_mirrored(across: int, down: int) -> EncodedSample:
     """Encode a mirrored video, with a matrix that mirrors it back: -1 for the sides that are
     exchanged, 1 for the others."""
 
-    def mirrored(number: int, names: tuple[str, ...]) -> NDArray[np.uint8]:
+    def draw_mirrored(number: int, names: tuple[str, ...]) -> NDArray[np.uint8]:
         return np.ascontiguousarray(draw_card(number, events=names)[::down, ::across])
 
     matrix = (across, 0, 0, down, 320 if across < 0 else 0, 180 if down < 0 else 0)
     data = edit(
-        encode_file(replace(MP4, scene=mirrored)),
+        encode_file(replace(MP4, scene=draw_mirrored)),
         b"tkhd",
         lambda header: _set_matrix(header, matrix),
     )

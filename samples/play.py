@@ -2,7 +2,7 @@
 clip and a report.
 
 python -m samples.play --once                    exit when the streams have ended
-python -m samples.play --media FOLDER            play your own files beside the test card
+python -m samples.play --media FOLDER            play your own files in addition to the test card
 """
 
 from __future__ import annotations

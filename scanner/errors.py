@@ -4,11 +4,11 @@
      |- InputError          the sender: refuse, never retry
      |   |- FormatError         not a container, codec or picture that we open
      |   |- DamagedError        it is one, but cannot be read
-     |   |- NoVideoError        nothing to look at
+     |   |- NoVideoError        nothing to decode
      |   |- LimitError          over one of the configured limits
      |   |- RefusedError        names something that it may not name
      |   `- QuarantinedError    ended its decoder twice
-     |- SetupError          the operator: stop, and say how to mend it
+     |- SetupError          the operator: stop, and say how to fix it
      `- TransientError      time: a later attempt may succeed
          `- DecoderDiedError    the disposable decoder ended before its work did
 
@@ -50,7 +50,7 @@ class ScannerError(Exception):
 
 
 class InputError(ScannerError):
-    """The sender can mend it; the same bytes will fail again."""
+    """The sender can fix it; the same bytes will fail again."""
 
     kind = "input"
 
@@ -68,7 +68,7 @@ class DamagedError(InputError):
 
 
 class NoVideoError(InputError):
-    """Readable, with nothing to look at: empty, audio only, no decodable frame."""
+    """Readable, with nothing to decode: empty, audio only, no decodable frame."""
 
     kind = "no_video"
 
@@ -88,13 +88,13 @@ class RefusedError(InputError):
 
 
 class QuarantinedError(InputError):
-    """It ended its decoder twice; it is set aside with the reason and not tried again."""
+    """It ended its decoder twice; its reason is recorded, and it is not tried again."""
 
     kind = "quarantined"
 
 
 class SetupError(ScannerError):
-    """The operator can mend it; the message says how."""
+    """The operator can fix it; the message says how."""
 
     kind = "setup"
 

@@ -92,7 +92,7 @@ GapReason = Literal[
 """Why a span was not analysed.
 
 ``undecodable``: the decoder failed. ``no_keyframe``: there was no keyframe to start at.
-``not_scanned``: another video track of the source has pictures there, which are not looked at.
+``not_scanned``: another video track of the source has pictures there, which are not decoded.
 ``between_samples``: two samples lie further apart than ``sampling.max_gap``. ``missing``: the
 segment never arrived.
 ``quarantined``: the segment ended its decoder twice. ``late``: the segment arrived after its gap

@@ -1,4 +1,4 @@
-"""Under continuous integration a skipped test is a failed one, because nobody reads the skips.
+"""Under continuous integration a skipped test is a failed one, because skips are not read.
 
 ``tests/conftest.py`` imports these hooks, so pytest runs them. They act where the environment
 variable ``CI`` is set; what needs hardware, data or libraries that CI does not have is exempt.

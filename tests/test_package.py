@@ -53,7 +53,7 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ran(command: Sequence[str], cwd: Path | None = None) -> str:
-    """Without the path of whoever runs the tests."""
+    """The environment without the path of the tests' own."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

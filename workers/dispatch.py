@@ -329,7 +329,7 @@ class Dispatch:
             stream.lease, stream.leased = None, 0
             return
         error = QuarantinedError(
-            f"{turn.job.name}: its worker ended {deaths.alone} times ({reason}); set aside"
+            f"{turn.job.name}: its worker ended {deaths.alone} times ({reason}); quarantined"
         )
         # These deaths are explained, and say nothing about other jobs
         explained = deaths.alone + deaths.shared

@@ -30,7 +30,7 @@ MOST_STREAMS: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFacts:
-    """The facts of a stream that commits need beside its state."""
+    """The facts of a stream that commits need in addition to its state."""
 
     shard: int
     channel: str | None

@@ -99,11 +99,13 @@ def bench_pipeline(
 
 def _arrivals(video: BenchInput, streams: int, turns: Iterable[None]) -> Iterator[Arrival]:
     return (
-        _arrived(video, number, turn) for turn, _ in enumerate(turns) for number in range(streams)
+        _make_arrival(video, number, turn)
+        for turn, _ in enumerate(turns)
+        for number in range(streams)
     )
 
 
-def _arrived(video: BenchInput, number: int, turn: int) -> SegmentArrived:
+def _make_arrival(video: BenchInput, number: int, turn: int) -> SegmentArrived:
     """Return one arrival: a single-segment file continues its stream turn by turn, a longer file is
     a new stream each time."""
     windowed = video.segments > 1

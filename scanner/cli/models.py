@@ -26,7 +26,7 @@ from scanner.types import FrameSpec
 __all__ = ["models_app"]
 
 models_app = typer.Typer(
-    help="The models that score, and what they can say.",
+    help="List, check and add models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

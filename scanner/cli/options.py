@@ -46,7 +46,7 @@ class Context:
     """The context that the program passes to its commands."""
 
     interruption: Interruption
-    """Tells of signals, and defers them."""
+    """Reports signals, and defers them."""
     runner_factory: RunnerFactory | None = None
     """Opens a runner for ``--workers``; None where the package ``workers`` is missing."""
 

@@ -91,7 +91,7 @@ class ScanRun:
 
         Raises:
             Interrupted: a signal ended the scan; what it did is shown and in the report.
-            ScannerError, OSError: it cannot go on; what it did is in the report.
+            ScannerError, OSError: it cannot continue; what it did is in the report.
         """
         if self.running.earlier_report is not None:
             print_message(f"the earlier report was moved to {self.running.earlier_report}")

@@ -54,7 +54,7 @@ def incident_data(
         "category": incident["category"],
         "severity": incident["severity"],
         "risk": incident["peak"],
-        **{name: _rounded(pair) for name, pair in times.items()},
+        **{name: _load_seconds(pair) for name, pair in times.items()},
         "exact": times,
         "reason": incident["reason"],
         "links": {
@@ -73,6 +73,6 @@ def rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def _rounded(pair: list[int] | None) -> float | None:
+def _load_seconds(pair: list[int] | None) -> float | None:
     value = load_optional(pair)
     return None if value is None else round(float(value), 3)

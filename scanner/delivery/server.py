@@ -37,7 +37,7 @@ __all__ = ["DeliveryProcess", "main"]
 log = structlog.get_logger(__name__)
 
 PAUSE: Final = 0.1
-"""Seconds between two looks for work."""
+"""Seconds between two queries for work."""
 HEARTBEAT: Final = 1.0
 """Seconds between two heartbeats."""
 

@@ -49,20 +49,20 @@ def measure_reliability(scored: Sequence[ScoredRow], *, rounds: int = ROUNDS) ->
                 ):
                     (positives if truth else negatives).setdefault(label, {})[one.row.key] = one
     return [
-        _measured(
+        _measure(
             label, list(positives[label].values()), list(negatives.get(label, {}).values()), rounds
         )
         for label in positives
     ]
 
 
-def _measured(
+def _measure(
     label: str, positives: list[ScoredRow], negatives: list[ScoredRow], rounds: int
 ) -> Reliability:
     rows = [*positives, *negatives]
     truths = np.arange(len(rows)) < len(positives)
     groups = [one.row.source for one in rows]
-    values = _rebased(np.array([one.evidence[label] for one in rows]), truths)
+    values = _rebase(np.array([one.evidence[label] for one in rows]), truths)
     return Reliability(
         label=label,
         positives=len(positives),
@@ -73,7 +73,7 @@ def _measured(
     )
 
 
-def _rebased(evidence: Floats, truths: Truths) -> Floats:
+def _rebase(evidence: Floats, truths: Truths) -> Floats:
     """Return probabilities under the prior of these rows."""
     share = min(max(float(truths.mean()), 1e-6), 1.0 - 1e-6)
     odds = evidence + log(share / (1.0 - share))

@@ -78,7 +78,7 @@ def measure_comparisons(
     scored: Sequence[ScoredRow], *, rounds: int = ROUNDS
 ) -> list[ComparisonResult]:
     """Return the result of each comparison."""
-    return [_measured(comparison, rounds) for comparison in build_comparisons(scored)]
+    return [_measure(comparison, rounds) for comparison in build_comparisons(scored)]
 
 
 def find_thresholds(scored: Sequence[ScoredRow]) -> list[Threshold]:
@@ -101,7 +101,7 @@ def _recall(rate: float, truths: Truths, scores: Floats) -> float:
     return recall_at(truths, scores, rate)
 
 
-def _measured(comparison: Comparison, rounds: int) -> ComparisonResult:
+def _measure(comparison: Comparison, rounds: int) -> ComparisonResult:
     truths, scores = comparison.truths, comparison.scores
     measured = partial(
         bootstrap, truths=truths, scores=scores, groups=comparison.groups, rounds=rounds

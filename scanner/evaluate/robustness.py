@@ -140,12 +140,12 @@ def _row(old: Comparison, new: Comparison, rounds: int) -> Robustness:
         auc_difference=paired(auc),
         recall=alone(recall_for(RATE)),
         recall_difference=paired(recall_for(RATE)),
-        flagged_positives=_flagged(new.only(new.truths), rounds),
-        flagged_negatives=_flagged(new.only(~new.truths), rounds),
+        flagged_positives=_flagged_interval(new.only(new.truths), rounds),
+        flagged_negatives=_flagged_interval(new.only(~new.truths), rounds),
     )
 
 
-def _flagged(side: Comparison, rounds: int) -> Interval:
+def _flagged_interval(side: Comparison, rounds: int) -> Interval:
     """Return the flagged share; unknown for the medium and for models in shadow, which flag
     nothing."""
     if not side.labels:

@@ -115,7 +115,7 @@ def collect_rows(
             read.add(key)
             lines_of_file = files.pop(line.path)
             yield from (_scored_row(row, change, lines_of_file, policies) for row in rows_of[key])
-    yield from _unscored(rows_of, read, files)
+    yield from _unscored_rows(rows_of, read, files)
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ class _FileLines:
             case ErrorLine():
                 self.error = line.message
 
-    def flagged(self, policies: Policies) -> frozenset[str]:
+    def flagged_labels(self, policies: Policies) -> frozenset[str]:
         """Return the labels that the policies would flag if none were in shadow."""
         if not self.still:
             return frozenset(self.opened)
@@ -181,7 +181,7 @@ def split_path(path: str, keys: Container[str]) -> tuple[str, str]:
     return key, change.removesuffix(CLOSE)
 
 
-def _unscored(
+def _unscored_rows(
     rows_of: Mapping[str, Sequence[LabelledRow]],
     read: Container[str],
     files: Mapping[str, _FileLines],
@@ -212,7 +212,7 @@ def _scored_row(
         change=change,
         scores=scores,
         medium=_mean_medium(lines.frames),
-        flagged=lines.flagged(policies),
+        flagged=lines.flagged_labels(policies),
         shadow=_shadow_scores(lines.frames),
         evidence={
             name: policies.labels[label].llr(scores[name])

@@ -64,7 +64,7 @@ def measure_slices(
     return [
         one
         for comparison in build_comparisons(scored)
-        for one in _sliced(comparison, properties, rounds)
+        for one in _make_slices(comparison, properties, rounds)
     ]
 
 
@@ -89,7 +89,7 @@ def slice_names(row: LabelledRow, properties: MediaProperties | None) -> Iterato
     yield f"container {properties.container}"
 
 
-def _sliced(
+def _make_slices(
     comparison: Comparison, properties: Mapping[str, MediaProperties], rounds: int
 ) -> Iterator[Slice]:
     members = [set(slice_names(one.row, properties.get(one.row.key))) for one in comparison.rows]
@@ -119,8 +119,8 @@ def _slice(name: str, comparison: Comparison, inside: Truths, rounds: int) -> Sl
         auc=UNKNOWN
         if few
         else bootstrap(auc, whole.truths, whole.scores, whole.groups, rounds=rounds),
-        flagged_positives=_flagged(positives, rounds),
-        flagged_negatives=_flagged(negatives, rounds),
+        flagged_positives=_flagged_interval(positives, rounds),
+        flagged_negatives=_flagged_interval(negatives, rounds),
     )
 
 
@@ -136,7 +136,7 @@ def _with_whole_sides(truths: Truths, inside: Truths) -> Truths:
     return kept
 
 
-def _flagged(side: Comparison, rounds: int) -> Interval:
+def _flagged_interval(side: Comparison, rounds: int) -> Interval:
     if not side.labels or _few(side):
         return UNKNOWN
     return bootstrap(flagged_share, side.truths, side.flags, side.groups, rounds=rounds)

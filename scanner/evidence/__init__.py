@@ -3,5 +3,5 @@
 SegmentScored -> SegmentIndex                   (index)    which source shows which second
 Opened, Extended, Closed -> ClipDue, SheetDue   (plan)     what is due; pure
 ClipDue -> Clip, SheetDue -> Sheet              (cut, sheet)   one file each; can be retried
-EvidenceStore                                   (store)    does all of it beside a scan
+EvidenceStore                                   (store)    does all of it during a scan
 """

@@ -135,8 +135,8 @@ class EvidenceStore:
         self._free_memory()
 
     def _free_memory(self) -> None:
-        """Drop the oldest segments of the stream that holds most, so that no stream takes the room
-        of the others."""
+        """Drop the oldest segments of the stream that holds most, so that no stream takes the
+        memory of the others."""
         while self.memory_bytes > self._settings.memory_bytes:
             largest = max(self._memory, key=self._memory.__getitem__)
             index = self._streams[largest].index.drop_oldest()

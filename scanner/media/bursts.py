@@ -268,7 +268,7 @@ def _select(
     estimate, left = _FrameEstimate(gops), request.max_frames
     chosen: set[int] = set()
     for index in sorted(range(len(planned)), key=lambda i: planned[i].distance(request.near)):
-        frames = estimate.added(planned[index].frames) + request.frames_per_burst
+        frames = estimate.count_added(planned[index].frames) + request.frames_per_burst
         if frames <= left or (request.at_least_one and not chosen):
             estimate.add(planned[index].frames)
             chosen.add(index)
@@ -296,20 +296,20 @@ class _FrameEstimate:
                 self._places[ticks] = {number: count, **(before if ticks in leading else {})}
             self._lengths.append(len(order))
 
-    def added(self, frames: Sequence[int]) -> int:
+    def count_added(self, frames: Sequence[int]) -> int:
         """Return how many frames more are decoded for one more burst."""
         return sum(
             max(0, count - self._fed.get(number, 0))
             + (0 if number in self._fed else KEYFRAME_WEIGHT - 1)
-            for number, count in self._needed(frames).items()
+            for number, count in self._count_needed(frames).items()
         )
 
     def add(self, frames: Sequence[int]) -> None:
         """Add a burst to the set."""
-        for number, count in self._needed(frames).items():
+        for number, count in self._count_needed(frames).items():
             self._fed[number] = max(count, self._fed.get(number, 0))
 
-    def _needed(self, frames: Sequence[int]) -> dict[int, int]:
+    def _count_needed(self, frames: Sequence[int]) -> dict[int, int]:
         needed: dict[int, int] = {}
         for ticks in frames:
             for number, count in self._places.get(ticks, {}).items():

@@ -117,7 +117,7 @@ class OpenMedia:
         return len(list_video_tracks(self.container)) > 1
 
     @property
-    def declared(self) -> Fraction | None:
+    def declared_duration(self) -> Fraction | None:
         """Duration in seconds that the container declares, or ``None``."""
         return self.track.duration * self.time_base if self.track.duration else None
 
@@ -220,7 +220,7 @@ def _check(container: InputContainer, kind: Container, limits: MediaLimits, name
         wrap_bits=bits,
     )
     check_pixels(media.codec.width, media.codec.height, limits, name)
-    check_duration(media.declared or Fraction(0), limits, name)
+    check_duration(media.declared_duration or Fraction(0), limits, name)
     return media
 
 

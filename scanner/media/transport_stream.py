@@ -36,8 +36,8 @@ _ABSENT = 2 * 90_000
 
 
 def follow_pictures(source: BinaryIO) -> BinaryIO:
-    """Return the source with one PID for pictures that go on under another one; the source itself
-    where the PID does not change."""
+    """Return the source with one PID for pictures that continue under another one; the source
+    itself where the PID does not change."""
     packets = find_transport_packets(source.read(HEAD_BYTES))
     total = source.seek(0, SEEK_END)
     source.seek(0)
@@ -101,11 +101,11 @@ def _find_changes(pictures: list[tuple[int, int, int]]) -> Iterator[tuple[int, i
     newest: dict[int, int] = {}
     for index, (row, pid, pts) in enumerate(pictures):
         if pid != current:
-            beside = pid in newest and abs(newest[current] - newest[pid]) < _ABSENT
+            is_parallel = pid in newest and abs(newest[current] - newest[pid]) < _ABSENT
             following = next((p for _, q, p in pictures[index:] if q == current), None)
             gone = following is None or (following - pts) % _PERIOD > _ABSENT
             lasts = (pictures[-1][2] - pts) % _PERIOD > _ABSENT // 2
-            if not beside and gone and lasts:
+            if not is_parallel and gone and lasts:
                 current = pid
                 yield row, pid
         newest[pid] = pts

@@ -58,7 +58,7 @@ class Window:
     keyless: list[tuple[int, int]] = field(default_factory=list)
     """Stretches without a keyframe to begin decoding at."""
     other_tracks: bool = False
-    """True if the source has video tracks beside the one that is decoded."""
+    """True if the source has video tracks other than the one that is decoded."""
 
     def extend(self, gop: Gop) -> None:
         """Extend the window's time over one more GOP."""

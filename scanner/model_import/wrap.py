@@ -66,7 +66,7 @@ def wrap(data: bytes, classifier: ClassifierSpec, *, name: str) -> WrappedGraph:
     graph, opset = model.graph, _opset(model, name)
     original = _signature(graph, classifier, name)
     names = _Names(graph)
-    images, labels = names.prefixed("images"), names.prefixed("labels")
+    images, labels = names.prefix("images"), names.prefix("labels")
     before = _preprocessing(images, original, classifier, names, name)
     after = _postprocessing(labels, original, classifier, names)
     rows = "N" if original.batches else 1
@@ -121,12 +121,12 @@ class _Names:
             self._prefix += "_"
         self._count = 0
 
-    def prefixed(self, word: str) -> str:
+    def prefix(self, word: str) -> str:
         return self._prefix + word
 
     def fresh(self) -> str:
         self._count += 1
-        return self.prefixed(str(self._count))
+        return self.prefix(str(self._count))
 
     def constant(self, values: np.ndarray[Any, Any]) -> str:
         name = self.fresh()

@@ -126,12 +126,14 @@ def inputs_of_record(records: Iterable[Record]) -> dict[StreamId, RecordedStream
         if stream_input is not None:
             inputs[stream_id].append(stream_input)
     return {
-        stream_id: _recorded(stream_id, paths[stream_id], found)
+        stream_id: _make_recorded_stream(stream_id, paths[stream_id], found)
         for stream_id, found in inputs.items()
     }
 
 
-def _recorded(stream_id: StreamId, path: str, inputs: list[StreamInput]) -> RecordedStream:
+def _make_recorded_stream(
+    stream_id: StreamId, path: str, inputs: list[StreamInput]
+) -> RecordedStream:
     complete = isinstance(inputs[-1], EndTurn)
     end = () if complete else (EndTurn(stream_id=stream_id, path=path),)
     return RecordedStream(path=path, inputs=(*inputs, *end), complete=complete)

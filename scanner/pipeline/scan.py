@@ -237,9 +237,9 @@ class _ScannedStreams:
         for stream_id, stream in [*self._streams.items()]:
             path, state = stream.path, stream.state
             if state is None or not state.frames:
-                yield _interrupted(path, "before its first frame was scanned")
+                yield _interruption(path, "before its first frame was scanned")
                 continue
-            yield _interrupted(path, f"after {float(state.clock.end):.1f} s of it")
+            yield _interruption(path, f"after {float(state.clock.end):.1f} s of it")
             _, events = advance(state, EndTurn(stream_id=stream_id, path=path), policies)
             for event in events:
                 yield self._describe(stream_id, stream, event)
@@ -260,7 +260,7 @@ class _ScannedStreams:
         return ScanEvent(path=stream.path, event=event, stream_id=stream_id)
 
 
-def _interrupted(path: str, when: str) -> ScanEvent:
+def _interruption(path: str, when: str) -> ScanEvent:
     error = TransientError(f"{path}: the scan was interrupted {when}", kind="interrupted")
     return ScanEvent(path=path, event=PathFailed(error=error))
 

@@ -116,8 +116,8 @@ class SegmentWorker:
                 )
                 if deaths < TRIES and quarantined != window - 1:
                     continue
-                set_aside = QuarantinedError(f"{error} (set aside)", kind=error.kind)
-                yield _failed_segment(job, window, set_aside)
+                failure = QuarantinedError(f"{error} (quarantined)", kind=error.kind)
+                yield _failed_segment(job, window, failure)
                 if quarantined == window - 1 or not job.windowed:
                     return
                 quarantined, window, deaths = window, window + 1, 0

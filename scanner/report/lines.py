@@ -214,7 +214,7 @@ _ABSENT = frozenset({"burst", "superseded", "shadow"})
 
 
 def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Iterator[Line]:
-    """Yield the lines that tell of one event; times become floats here and nowhere before.
+    """Yield the lines that report one event; times become floats here and nowhere before.
 
     ``clip`` is the first clip's file of an incident that closed.
     """

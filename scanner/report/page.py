@@ -88,7 +88,7 @@ class _PathView:
     chart: RiskChart | None
 
     @property
-    def recorded(self) -> tuple[str, ...]:
+    def recorded_labels(self) -> tuple[str, ...]:
         """Labels of incidents in shadow, each once."""
         found = (one.incident for one in self.path.incidents if one.incident.shadow)
         return tuple(dict.fromkeys(str(label) for one in found for label in one.labels))
@@ -96,9 +96,9 @@ class _PathView:
     @property
     def groups(self) -> tuple[str, ...]:
         """Names of the filter's groups that the path belongs to."""
-        if self.result is PathResult.NOTHING and self.recorded:
+        if self.result is PathResult.NOTHING and self.recorded_labels:
             return ("recorded",)
-        return (self.result.value, "recorded") if self.recorded else (self.result.value,)
+        return (self.result.value, "recorded") if self.recorded_labels else (self.result.value,)
 
 
 def to_page(report: ScanReport) -> str:

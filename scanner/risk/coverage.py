@@ -72,7 +72,7 @@ class Coverage:
         )
 
     def exclude(self, length: Fraction, reason: GapReason) -> Coverage:
-        """Count as unseen so many seconds whose samples are folded all the same, because they show
+        """Count seconds as unseen whose samples are folded all the same, because they show
         only one of several tracks."""
         before = self.unseen.get(reason, Fraction(0))
         return replace(

@@ -24,7 +24,7 @@ COUNTS: Final = FULL // 2
 
 def probability_of(medium: Mapping[Medium, float], when: frozenset[Medium] | None) -> float:
     """Return the probability that a picture is of one of the media ``when``; 1 where the policy
-    names none or no model tells the medium.
+    names none or no model reports the medium.
 
     >>> probability_of({Medium.CAMERA: 0.75, Medium.SCREEN: 0.25}, frozenset({Medium.CAMERA}))
     0.75

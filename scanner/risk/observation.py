@@ -23,7 +23,7 @@ class Sampled:
     values: Mapping[Label, float]
     """Calibrated probabilities in [0, 1]."""
     medium: Mapping[Medium, float] = field(default_factory=dict)
-    """Probability of each medium, which sum to 1; empty where no model tells the medium."""
+    """Probability of each medium, which sum to 1; empty where no model reports the medium."""
     cut: bool = False
     """A new scene is known to begin with this sample; only the cut-aware method uses it."""
     is_burst: bool = False

@@ -97,7 +97,7 @@ class BurstBuffer:
 
     @property
     def kind_count(self) -> int:
-        """Number of kinds of bursts, told apart by their frames and rate."""
+        """Number of kinds of bursts, distinguished by their frames and rate."""
         return len(self._kinds)
 
     def _advance(self, kind: int, access: Callable[[int, Sequence[FrameSpec]], None]) -> bool:

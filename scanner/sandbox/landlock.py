@@ -47,11 +47,11 @@ def install(libc: ctypes.CDLL, version: int) -> None:
         network=_BIND_AND_CONNECT if version >= _NETWORK_SINCE else 0,
         scoped=_ABSTRACT_SOCKETS_AND_SIGNALS if version >= _SCOPE_SINCE else 0,
     )
-    descriptor = _checked(
+    descriptor = _check(
         libc.syscall(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(_size(version)), 0)
     )
     try:
-        _checked(libc.syscall(_RESTRICT_SELF, descriptor, 0))
+        _check(libc.syscall(_RESTRICT_SELF, descriptor, 0))
     finally:
         os.close(descriptor)
 
@@ -63,7 +63,7 @@ def _size(version: int) -> int:
     return 16 if version >= _NETWORK_SINCE else 8
 
 
-def _checked(result: int) -> int:
+def _check(result: int) -> int:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))

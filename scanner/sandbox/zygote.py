@@ -32,7 +32,7 @@ from scanner.sandbox.restrictions import exit_with_parent
 __all__ = ["main"]
 
 _POLL_SECONDS = 0.001
-"""Time between two looks at a child that is about to end."""
+"""Time between two checks of a child that is about to end."""
 
 
 class _Birth(NamedTuple):

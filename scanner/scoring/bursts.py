@@ -94,10 +94,10 @@ def allow_bursts(
     A gate spends what the stream has earned; where a label is live, in advance too. A segment of
     the random share may begin a debt of one burst, which is paid off before the next one.
     """
-    left = account.left(selection.budget)
+    left = account.remaining(selection.budget)
     gated = left
     if live and wish.by_gate:
-        gated = max(left, account.left(selection.live_budget, in_advance=True))
+        gated = max(left, account.remaining(selection.live_budget, in_advance=True))
     if wish.by_chance and left >= 0:
         return Allowance(work=gated if wish.by_gate else left, at_least_one=True)
     return Allowance(work=gated) if wish.by_gate and gated > 0 else None

@@ -31,7 +31,7 @@ class DeadlineError(TimeoutError):
 
 
 class FloodError(OSError):
-    """The server sends far more than it says anything with."""
+    """The server sends far more bytes than its messages need."""
 
 
 class Exchange:

@@ -143,7 +143,7 @@ class Origin:
         shown = redact_url(str(response.url))
         first, last = _slice_of_body(response, span, shown)
         body = bytearray()
-        for part in _unpacked(response, most + 1, shown):
+        for part in _unpack_body(response, most + 1, shown):
             body += part
             if len(body) > most:
                 raise LimitError(f"{shown}: over {most} bytes", kind="limit_bytes")
@@ -170,7 +170,7 @@ def _quote(stray: re.Match[str]) -> str:
     return f"%{ord(stray[0][0]):02X}{stray[0][1:]}"
 
 
-def _unpacked(response: httpx.Response, most: int, shown: str) -> Iterator[bytes]:
+def _unpack_body(response: httpx.Response, most: int, shown: str) -> Iterator[bytes]:
     """Yield the parts of the body, unpacked where the server sends gzip whatever was requested;
     no more than ``most`` bytes of one part, since few bytes unpack to many.
 

@@ -61,7 +61,7 @@ def read_sources(
     if stream_id is not None and (len(names) != 1 or Path(names[0]).is_dir()):
         raise SetupError("a stream id names one stream: give one file, playlist or address with it")
     urls = dict.fromkeys(name for name in names if is_url(name))
-    followed = tuple(_followed(url, ids.of_playlist(url), limits, clock) for url in urls)
+    followed = tuple(_followed_source(url, ids.of_playlist(url), limits, clock) for url in urls)
     local = (name for name in names if name not in urls)
     return MergedArrivals(
         _LocalSources(limits, ids).read(local), followed, concurrent=limits.concurrent_sources
@@ -73,7 +73,7 @@ def is_url(name: str) -> bool:
     return name.lower().startswith(URL_PREFIXES)
 
 
-def _followed(
+def _followed_source(
     url: str, stream_id: StreamId, limits: FetchLimits, clock: WallClock | None
 ) -> FollowedSource:
     read = partial(_read_playlist, url, stream_id, limits, clock)

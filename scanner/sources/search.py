@@ -129,13 +129,13 @@ class FilesRead:
         if real in self._inits and _is_init(real):
             return True
         spans = self._ranges.get(real)
-        return spans is not None and _covered(spans) >= _size(real)
+        return spans is not None and _count_covered(spans) >= _size(real)
 
 
-def _covered(spans: set[ByteRange]) -> int:
+def _count_covered(spans: set[ByteRange]) -> int:
     """Return how many bytes from the start of a file are covered without a hole.
 
-    >>> _covered({ByteRange(start=4, length=4), ByteRange(start=0, length=5)})
+    >>> _count_covered({ByteRange(start=4, length=4), ByteRange(start=0, length=5)})
     8
     """
     end = 0

@@ -95,7 +95,7 @@ class NewSegment:
 
     @property
     def meta_digest(self) -> str:
-        """A digest of everything that the sender declares beside the bytes."""
+        """A digest of everything that the sender declares in addition to the bytes."""
         facts = [self.init_id, self.discontinuity, dump_optional(self.duration), self.started_at]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 

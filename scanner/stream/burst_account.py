@@ -76,7 +76,7 @@ class BurstAccount:
         grown = (last[0] + milliseconds, last[1] + work.frames, last[2] + work.bursts)
         return type(self)(entries=(*entries[:-1], grown))
 
-    def left(self, share: float, *, in_advance: bool = False) -> int:
+    def remaining(self, share: float, *, in_advance: bool = False) -> int:
         """Return the work that bursts may still take, at that share of the work for frames; below 0
         if they took more.
 

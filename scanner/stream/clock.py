@@ -208,11 +208,11 @@ def trailing(clock: Clock, sequence: int) -> Span:
 
 def _hole_end(clock: Clock, sequence: int) -> Fraction:
     """Return the end of the hole before ``sequence``, where time stamps do not continue."""
-    estimated = min(_undeclared(clock, sequence), MISSING_ESTIMATED) * clock.length
+    estimated = min(_count_undeclared(clock, sequence), MISSING_ESTIMATED) * clock.length
     return _round_up(clock.end + clock.declared + estimated)
 
 
-def _undeclared(clock: Clock, sequence: int) -> int:
+def _count_undeclared(clock: Clock, sequence: int) -> int:
     """Return the number of missing sequences before ``sequence`` without a declared duration."""
     if clock.sequence < 0:
         return 0
@@ -227,7 +227,7 @@ def _continue_epoch(clock: Clock, times: SegmentTimes, sequence: int) -> Fractio
     if wraps:
         period = 2**times.wrap_bits * times.time_base
         offset += round((clock.end - offset) / period) * period
-    missing = clock.undecoded + clock.declared + _undeclared(clock, sequence) * MISSING_LENGTH
+    missing = clock.undecoded + clock.declared + _count_undeclared(clock, sequence) * MISSING_LENGTH
     furthest = clock.end + (JUMP_WRAPPING if wraps else JUMP_TIMELINE) + missing
     return offset if clock.last <= offset <= furthest else None
 

@@ -1,7 +1,7 @@
 """Which turns of a stream come next, decided from the rows that the journal has of it.
 
 Pure: the caller reads the clock. What is decided is recorded before it is acted upon, so it is
-decided once, whoever asks again.
+decided once, whichever process asks again.
 """
 
 from __future__ import annotations

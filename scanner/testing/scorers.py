@@ -101,7 +101,7 @@ def check_scorer(scorer: Scorer, samples: Sequence[Sample]) -> None:
     )
     for scores in together:
         _check_scores(scorer, scores)
-    _require(_unchanged(samples, before), "a scorer must not modify the samples' images")
+    _require(_are_unchanged(samples, before), "a scorer must not modify the samples' images")
     alone = [scorer.score([sample])[0] for sample in samples]
     _require(
         _equal(together, alone), "a batch must give the scores of its samples one by one, in order"
@@ -130,7 +130,7 @@ def _check_scores(scorer: Scorer, scores: Scores) -> None:
     )
 
 
-def _unchanged(samples: Sequence[Sample], before: Sequence[dict[FrameSpec, Rgb]]) -> bool:
+def _are_unchanged(samples: Sequence[Sample], before: Sequence[dict[FrameSpec, Rgb]]) -> bool:
     return all(
         np.array_equal(sample.images[spec], image)
         for sample, images in zip(samples, before, strict=True)

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 __all__ = ["Connection", "run_raw_server"]
 
 PATIENCE_SECONDS = 30.0
-"""After which a script goes on to its end; a client that still waits then has failed its test."""
+"""After which a script continues to its end; a client that still waits then has failed its test."""
 PAUSE_SECONDS = 0.02
 
 

@@ -1,4 +1,4 @@
-"""What several of these tests look at."""
+"""Media that several of these tests scan."""
 
 from __future__ import annotations
 

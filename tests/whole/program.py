@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 60
 """After which a run counts as hanging."""
 WITHOUT_MODELS = {"STREAMWARDEN_MODELS__NAMES": "[]"}
-"""Only the test card is looked for: a scan starts and scores in half the time."""
+"""Settings with the test card as the only scorer: a scan starts and scores in half the time."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, without settings of whoever runs the tests."""
+    """The environment without the settings of the user who runs the tests."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith("STREAMWARDEN_")
     }

@@ -1,4 +1,4 @@
-"""However many models look, a source is decoded once, and each size of picture is made once a
+"""However many models score, a source is decoded once, and each size of picture is made once a
 sample."""
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Watched(Sandbox):
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """Three of them: two look at the same size, one at another."""
+    """Three scorers: two take the same size, one another."""
     for name in ("one", "two"):
         save(tmp_path / name, graph())
     save(tmp_path / "large", graph(side=16), edit=lambda text: text.replace("= 8", "= 16"))

@@ -1,4 +1,4 @@
-"""Whoever reads the output may be deaf, full, narrow of mind, or gone."""
+"""The reader of the output may be closed, full, of another encoding, or gone."""
 
 from __future__ import annotations
 

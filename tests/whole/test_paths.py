@@ -1,4 +1,4 @@
-"""Paths that nobody may open, and files that change while they are read."""
+"""Paths without permission, and files that change while they are read."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_a_segment_that_kills_its_workers_alone_is_quarantined_and_its_stream_co
     (failed,) = progress[0].events
     assert isinstance(failed, SegmentFailed)
     assert (failed.kind, failed.quarantined) == (QuarantinedError.kind, True)
-    assert failed.message == "s-5: its worker ended 5 times (killed by signal 9); set aside"
+    assert failed.message == "s-5: its worker ended 5 times (killed by signal 9); quarantined"
     assert seen(progress) == [("failed", 5), ("scored", 6)]
     assert dispatch.is_idle()
 

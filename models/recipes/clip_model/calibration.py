@@ -45,7 +45,7 @@ def calibrate(held: HeldOutBursts, which: NDArray[np.bool_] | None = None) -> La
     """Fit Platt scaling on held-out bursts of the plain view (of those in the mask ``which``)."""
     row, logits = held.views[PLAIN].row, held.logits[PLAIN]
     chosen = np.ones(len(row), bool) if which is None else which
-    weight = _capped([held.rows[index].group for index in row[chosen]])
+    weight = _capped_weights([held.rows[index].group for index in row[chosen]])
     truth = truth_of(held.rows)[row[chosen]].astype(float)
     a, b = platt(logits[chosen], truth, weight)
     return LabelCalibration(a=max(a, 1e-3), b=b, prior=float((weight * truth).sum() / weight.sum()))
@@ -60,7 +60,7 @@ def cross_calibrate(held: HeldOutBursts) -> Array:
     return probabilities
 
 
-def _capped(groups: Sequence[str]) -> Array:
+def _capped_weights(groups: Sequence[str]) -> Array:
     _, place, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     return np.minimum(1.0, GROUP_CAP / counts)[place]
 

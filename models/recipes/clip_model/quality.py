@@ -9,7 +9,7 @@ import numpy as np
 from frame_model.calibration import LabelCalibration
 from frame_model.corpus import CorpusRow
 from frame_model.measures import auc, bootstrap, calibration_error, threshold_at
-from frame_model.quality import CardRow, resampled
+from frame_model.quality import CardRow, resample
 from numpy.typing import NDArray
 
 from .calibration import cross_calibrate, harmless
@@ -197,7 +197,7 @@ def _calibration(held: HeldOutBursts, calibrated: LabelCalibration) -> Iterator[
         ("calibration error", calibrated.probability(held.logits[PLAIN])),
         ("the same, each fold calibrated on the others", cross_calibrate(held)),
     ):
-        figure = bootstrap(resampled(calibration_error, values, truth), groups)
+        figure = bootstrap(resample(calibration_error, values, truth), groups)
         yield CardRow(
             subject="fight",
             what=what,

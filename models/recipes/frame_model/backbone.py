@@ -196,7 +196,7 @@ class HeadInputs(nn.Module):
             dim=1,
         )
 
-    def allowed(self, task: str) -> Tensor:
+    def usable_inputs(self, task: str) -> Tensor:
         """Return 1 for each input that a head may use, 0 for the hints that it may not."""
         hints = torch.tensor([float(name in ASKS[task]) for name in HINTS])
         own = torch.ones(TEXTURE) if task == "medium" else torch.ones(0)

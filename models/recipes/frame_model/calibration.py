@@ -123,7 +123,7 @@ def calibrate(held: HeldOutViews, label: str) -> LabelCalibration:
     column = LABELS.index(label)
     values = held.batch.values[:, column]
     which = (held.fold >= 0) & (held.batch.view == 0) & ~np.isnan(values)
-    weight = _capped(held.group[which])
+    weight = _capped_weights(held.group[which])
     truth = values[which].astype(float)
     a, b = platt(held.labels[which, column], truth, weight)
     return LabelCalibration(a=max(a, 1e-3), b=b, prior=float((weight * truth).sum() / weight.sum()))
@@ -137,7 +137,7 @@ def calibrate_medium(held: HeldOutViews) -> tuple[float, Array]:
     """
     which = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.medium >= 0)
     logits, truth = torch.from_numpy(held.medium[which]), torch.from_numpy(held.batch.medium[which])
-    weight = torch.from_numpy(_capped(held.group[which]))
+    weight = torch.from_numpy(_capped_weights(held.group[which]))
     for index in range(len(MEDIA)):
         weight[truth == index] /= weight[truth == index].sum()
     sharpness, offsets = (
@@ -155,7 +155,7 @@ def calibrate_medium(held: HeldOutViews) -> tuple[float, Array]:
     return float(1 / sharpness.detach()), (offsets - offsets.mean()).detach().numpy()
 
 
-def _capped(groups: NDArray[np.str_]) -> Array:
+def _capped_weights(groups: NDArray[np.str_]) -> Array:
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     return np.minimum(1.0, GROUP_CAP / counts)[place]
 

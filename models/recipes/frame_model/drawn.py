@@ -15,7 +15,7 @@ from scanner.media.samples import Rgb
 
 from . import games, screens
 from .corpus import CorpusRow
-from .strokes import toned
+from .strokes import tone
 
 __all__ = ["draw_scene", "drawn_rows", "parse_path"]
 
@@ -58,7 +58,7 @@ def draw_scene(path: str) -> Rgb:
     """
     name, number = parse_path(path)
     rng = np.random.default_rng([list(SCENES).index(name), number])
-    return toned(SCENES[name][1](rng), rng)
+    return tone(SCENES[name][1](rng), rng)
 
 
 def drawn_rows(each: int) -> tuple[CorpusRow, ...]:

@@ -91,11 +91,11 @@ def fit_heads(
     by_label, by_medium = sample_weights(batch, rows)
     for column, label in enumerate(LABELS):
         known = ~values[:, column].isnan()
-        seen = for_labels[known] * heads.clues.allowed(label)
+        seen = for_labels[known] * heads.clues.usable_inputs(label)
         answer = _fit_label(seen, values[known, column], by_label[known, column], ridge[label])
         heads.labels.weight[column], heads.labels.bias[column] = answer
     has_medium = media >= 0
-    seen = for_medium[has_medium] * heads.clues.allowed("medium")
+    seen = for_medium[has_medium] * heads.clues.usable_inputs("medium")
     heads.medium.weight[:], heads.medium.bias[:] = _fit_medium(
         seen, media[has_medium], by_medium[has_medium], ridge["medium"]
     )

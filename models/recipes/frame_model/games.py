@@ -48,8 +48,8 @@ def platform(rng: Generator) -> Rgb:
 
 
 def _paste(picture: Rgb, tile: Rgb, left: int, top: int) -> None:
-    room = picture[top : top + tile.shape[0], left : left + tile.shape[1]]
-    room[:] = tile[: room.shape[0], : room.shape[1]]
+    area = picture[top : top + tile.shape[0], left : left + tile.shape[1]]
+    area[:] = tile[: area.shape[0], : area.shape[1]]
 
 
 def overhead(rng: Generator) -> Rgb:

@@ -14,7 +14,7 @@ from .corpus import LABELS, MEDIA
 from .folds import FOLDS, HeldOutViews
 from .measures import Figure, auc, bootstrap, calibration_error, threshold_at
 
-__all__ = ["CardRow", "measure", "resampled"]
+__all__ = ["CardRow", "measure", "resample"]
 
 STATED = 0.02
 """False positives on photographs at which recalls are given."""
@@ -77,7 +77,7 @@ def _fight(held: HeldOutViews) -> Iterator[CardRow]:
         yield _line(
             "fight",
             f"AUC of clips by their highest frame, {name}",
-            resampled(auc, scores, truth),
+            resample(auc, scores, truth),
             groups,
         )
 
@@ -175,7 +175,7 @@ def _medium(held: HeldOutViews) -> Iterator[CardRow]:
         yield _line(
             "medium",
             f"AUC camera against {name}, games never trained on",
-            resampled(auc, score, truth),
+            resample(auc, score, truth),
             groups,
         )
     right = held.medium.argmax(axis=1) == held.batch.medium
@@ -225,14 +225,14 @@ def _calibration(
         yield _line(
             label,
             "calibration error",
-            resampled(calibration_error, probabilities, truth),
+            resample(calibration_error, probabilities, truth),
             groups,
         )
         strange = _calibrated_by_others(held, label)[which]
         yield _line(
             label,
             "the same, calibrated by the other folds",
-            resampled(calibration_error, strange, truth),
+            resample(calibration_error, strange, truth),
             groups,
         )
 
@@ -279,7 +279,7 @@ def _share(subject: str, what: str, held: HeldOutViews, found: Mask, which: Mask
     return _line(subject, what, lambda pick: float(hits[pick].mean()), held.group[which].tolist())
 
 
-def resampled(
+def resample(
     measure: Callable[[NDArray[Any], NDArray[Any]], float],
     scores: NDArray[Any],
     truth: NDArray[Any],

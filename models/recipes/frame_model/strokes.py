@@ -24,7 +24,7 @@ __all__ = [
     "sprite",
     "status",
     "tile",
-    "toned",
+    "tone",
     "words",
     "write",
 ]
@@ -44,7 +44,7 @@ def colour_of(rng: Generator, low: int = 0, high: int = 256) -> Colour:
     return red, green, blue
 
 
-def toned(picture: Rgb, rng: Generator) -> Rgb:
+def tone(picture: Rgb, rng: Generator) -> Rgb:
     """Reduce the saturation of most pictures and darken some, because random colours are brighter
     than those of games."""
     grey = picture.mean(axis=2, keepdims=True)

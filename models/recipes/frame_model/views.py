@@ -126,7 +126,7 @@ def _place(picture: Picture, canvas: Rgb, *, share: float, rng: Generator) -> Pi
         picture.rgb, (int(width * share), int(height * share)), interpolation=cv2.INTER_AREA
     )
     left, top = (
-        int(rng.integers(room + 1)) for room in (width - small.shape[1], height - small.shape[0])
+        int(rng.integers(free + 1)) for free in (width - small.shape[1], height - small.shape[0])
     )
     canvas = canvas.copy()
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
@@ -215,7 +215,7 @@ def facecam(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Pictu
         interpolation=cv2.INTER_AREA,
     )
     top, left = (
-        int(rng.integers(2)) * room for room in (height - small.shape[0], width - small.shape[1])
+        int(rng.integers(2)) * free for free in (height - small.shape[0], width - small.shape[1])
     )
     rgb = picture.rgb.copy()
     rgb[top : top + small.shape[0], left : left + small.shape[1]] = small
@@ -225,8 +225,8 @@ def facecam(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Pictu
 def bars(picture: Picture, rng: Generator, _backdrops: Sequence[Rgb]) -> Picture:
     """Add black bars above and below or at the sides."""
     height, width = picture.rgb.shape[:2]
-    room, across = rng.uniform(0.1, 0.4), bool(rng.random() < 0.5)
-    rows, columns = (int(height * room), 0) if across else (0, int(width * room))
+    share, across = rng.uniform(0.1, 0.4), bool(rng.random() < 0.5)
+    rows, columns = (int(height * share), 0) if across else (0, int(width * share))
     canvas = np.zeros((height + 2 * rows, width + 2 * columns, 3), np.uint8)
     canvas[rows : rows + height, columns : columns + width] = picture.rgb
     size = np.tile([canvas.shape[1], canvas.shape[0]], 2)

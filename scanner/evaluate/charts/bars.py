@@ -96,7 +96,7 @@ def _upright(axis: Axis, value: float, foot: float, **attributes: str | float) -
 
 def _row(axis: Axis, bar: Bar, base: float, y: float) -> Iterator[Markup]:
     yield text(bar.name, NAMES - 8, y + 4, anchor="end")
-    yield text(bar.note or _written(axis, bar), NAMES + PLOT + 8, y + 4)
+    yield text(bar.note or _format_bar(axis, bar), NAMES + PLOT + 8, y + 4)
     if not isfinite(bar.value):
         return
     left, right = sorted((_across(axis, base), _across(axis, bar.value)))
@@ -110,7 +110,7 @@ def _row(axis: Axis, bar: Bar, base: float, y: float) -> Iterator[Markup]:
         )
 
 
-def _written(axis: Axis, bar: Bar) -> str:
+def _format_bar(axis: Axis, bar: Bar) -> str:
     if not isfinite(bar.value):
         return "not known"
     value = axis.write(round(bar.value, 3))

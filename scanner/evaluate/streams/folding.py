@@ -44,10 +44,10 @@ from scanner.types import (
 __all__ = ["FoldedStream", "delay_of", "fold_stream", "incident_rates", "label_outcomes"]
 
 ASSEMBLED: Final = ModelRef(name="assembled", version="1")
-"""Stands for the models that scored the pieces; the fold does not look at it."""
+"""Stands for the models that scored the pieces; the fold does not use it."""
 INFO: Final = MediaInfo(container="assembled", codec="none", width=1, height=1)
 SOME_BURST: Final = Burst(frames=2, rate=1)
-"""Marks a sample as a burst; the fold does not look at its format."""
+"""Marks a sample as a burst; the fold does not use its format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ class Odds:
     """With the label and without it."""
 
     @property
-    def carried(self) -> bool:
+    def is_supported(self) -> bool:
         """Whether the footage supports the fit: enough groups, a slope that is surely positive, and
         a lower loss than without a fit."""
         return (
@@ -119,7 +119,7 @@ def _window_rows(
 ) -> Iterator[tuple[float, bool, str, int]]:
     """Yield level, presence of the label, group and fold: within events, and on moving safe
     footage."""
-    policy = candidate.applied(material.policy)
+    policy = candidate.apply_to(material.policy)
     for stream, samples in material.samples:
         found = compute_levels(samples, policy)
         for at, level in zip(found.at, found.levels, strict=True):

@@ -178,7 +178,7 @@ def build_pool(
 
 
 def is_ordinary_video(row: LabelledRow) -> bool:
-    """Tell whether the row is video by a camera without an event."""
+    """Return whether the row is video by a camera without an event."""
     return KIND_OF_TASK.get(row.task) is FootageKind.ORDINARY and _label_of(row) is None
 
 

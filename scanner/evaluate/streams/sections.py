@@ -25,7 +25,7 @@ CURVE_NOTE = (
     " the mark is the threshold that was fitted."
 )
 DELAY_NOTE = (
-    "Share of all events that were flagged within so many seconds,"
+    "Share of all events that were flagged within the given seconds,"
     " groups that had no part in the fit."
 )
 MISSED_AXIS = Axis(title="events missed", low=0.0, high=1.0, write=percents)

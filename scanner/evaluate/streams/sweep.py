@@ -52,7 +52,7 @@ class Candidate:
     dwell: Fraction = Fraction(5, 2)
     tuning: Mapping[str, float] = field(default_factory=dict)
 
-    def applied(self, policy: Policy) -> Policy:
+    def apply_to(self, policy: Policy) -> Policy:
         """Return the policy with this method."""
         return replace(
             policy, method=self.method, window=self.window, dwell=self.dwell, tuning=self.tuning
@@ -72,8 +72,8 @@ def _candidates(method: str, *tunings: Mapping[str, float]) -> tuple[Candidate, 
     return tuple(Candidate(method=method, tuning=tuning) for tuning in tunings)
 
 
-ONE_SAMPLE: Final = "dwell, one look"
-REFERENCES: Final = frozenset({"single look", ONE_SAMPLE})
+ONE_SAMPLE: Final = "dwell, one sample"
+REFERENCES: Final = frozenset({"single sample", ONE_SAMPLE})
 """Listed for comparison only: one picture may be enough for these methods, and the cost of that
 over a thousand hours cannot be seen in one hour."""
 DWELL_CANDIDATES: Final = tuple(
@@ -89,7 +89,7 @@ OTHER_METHODS: Final[Mapping[str, tuple[Candidate, ...]]] = {
     "decay": _candidates("decay", {"tau": 2}, {"tau": 4}, {"tau": 8}),
     "two_state": _candidates("two_state", {"tau": 2}, {"tau": 4}, {"tau": 8}),
     "cut_aware": _candidates("cut_aware", {"cap": 4}, {"cap": 6}, {"cap": 8}),
-    "single look": _candidates("k_of_n", {"k": 1, "n": 1}),
+    "single sample": _candidates("k_of_n", {"k": 1, "n": 1}),
 }
 
 
@@ -186,7 +186,7 @@ def gather_material(
 
 def sweep_thresholds(material: LabelMaterial, candidate: Candidate) -> ThresholdSweep:
     """Run the candidate over all samples, at all thresholds."""
-    policy = candidate.applied(material.policy)
+    policy = candidate.apply_to(material.policy)
     delays: list[Floats] = []
     openings = np.zeros((len(material.pieces), len(THRESHOLDS)), dtype=np.int64)
     for stream, samples in material.samples:

@@ -59,7 +59,7 @@ def piece(
     kind: FootageKind = FootageKind.ORDINARY,
     step: int = 2,
 ) -> Piece:
-    """So many looks at ``fight``."""
+    """A piece with a sample of ``fight`` for each score."""
     samples = tuple(
         Sampled(at=Fraction(step * k), values={FIGHT: score}, medium=CAMERA)
         for k, score in enumerate(scores)
@@ -100,7 +100,7 @@ def policies(**changes: object) -> Policies:
 def recordings_of_cameras(
     cameras: int = 10, *, fight: float = 0.99, calm: float = 0.02
 ) -> list[Recording]:
-    """So many cameras, each with a calm scene and a fight, and as many games."""
+    """Cameras, each with a calm scene and a fight, and as many games."""
     found: list[Recording] = []
     for k in range(cameras):
         found.append(recorded_clip("violence_clip", "0", f"camera{k}", f"calm{k}.mp4", [calm] * 12))

@@ -33,8 +33,8 @@ media = st.sampled_from(
 
 @st.composite
 def made_streams(draw: st.DrawFn, most: int = 40) -> AssembledStream:
-    """One long piece: looks at any times, some cuts by joining two, some bursts, some looks that
-    say nothing of the label."""
+    """One long piece: samples at any times, some cuts by joining two, some bursts, some samples
+    without a score of the label."""
     return stream(*(draw(_pieces(most // 2)) for _ in range(draw(st.integers(1, 2)))))
 
 
@@ -55,7 +55,7 @@ def _pieces(draw: st.DrawFn, most: int) -> object:
 
 
 def by_the_fold(assembled: AssembledStream, rules: Policies) -> list[float | None]:
-    """The label's level after each look at it."""
+    """The label's level after each sample of it."""
     risk, levels = StreamRisk(stream_id=StreamId("s")), []
     for observation in assembled.samples():
         before = risk.labels[FIGHT].at if FIGHT in risk.labels else None

@@ -54,7 +54,7 @@ def test_levels_that_separate_the_label_support_the_fit() -> None:
 def test_uninformative_scores_do_not_support_the_fit() -> None:
     odds = odds_of(recordings_of_cameras(25, fight=0.3, calm=0.3))
 
-    assert not odds.carried
+    assert not odds.is_supported
     assert odds.loss == pytest.approx(log(2), abs=0.05)
 
 
@@ -62,4 +62,4 @@ def test_few_cameras_support_no_fit() -> None:
     odds = odds_of(recordings_of_cameras(6))
 
     assert odds.a.low > 0.0
-    assert not odds.carried
+    assert not odds.is_supported
