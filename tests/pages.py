@@ -18,18 +18,18 @@ def read(name: str) -> str:
 
 
 def blocks(text: str, language: str = "") -> list[str]:
-    """The fenced blocks of a language."""
+    """Return the fenced blocks of a language."""
     fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    return [body for said, body in fenced if said == language]
+    return [body for tag, body in fenced if tag == language]
 
 
 def prose(text: str) -> str:
-    """All but the fenced blocks."""
+    """Return the text without fenced blocks."""
     return re.sub(r"^```\w*\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def section(text: str, title: str) -> str:
-    """From a heading to the next one of its level or above."""
+    """Return the text from a heading to the next one of its level or above."""
     level = re.search(rf"^(#+) {re.escape(title)}$", text, flags=re.MULTILINE)
     assert level is not None, f"no heading {title}"
     rest = text[level.end() :]
@@ -38,7 +38,7 @@ def section(text: str, title: str) -> str:
 
 
 def rows(text: str) -> Iterator[list[str]]:
-    """Cells of each table row that begins with code."""
+    """Yield the cells of each table row that begins with code."""
     for line in text.splitlines():
         if line.startswith("| `"):
             yield [cell.strip().strip("`") for cell in line.strip("|").split(" | ")]

@@ -85,7 +85,7 @@ def _flat_tables(tree: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]
 
 
 def explained() -> dict[str, Any]:
-    """All that the explained file sets, and what it only mentions."""
+    """Return the settings that the explained file sets, and those that it only mentions."""
     text = re.sub(
         r"^# (?=\[[\w.]+\]|\w+ = )", "", read("samples/default-explained.toml"), flags=re.MULTILINE
     )

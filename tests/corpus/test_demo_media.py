@@ -1,4 +1,4 @@
-"""Of the streams of the demonstration only one shows the test card."""
+"""Only one stream of the demonstration shows the test card."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is due follows from an incident's revisions and the index of its stream, and from nothing
-else."""
+"""The evidence that is due follows from an incident's revisions and the index of its stream, and
+from nothing else."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ from tests.evidence.build import POLICIES, job, scored
 
 @dataclass(frozen=True, kw_only=True)
 class ScanResult:
-    """What a scan with evidence left."""
+    """The results of a scan with evidence."""
 
     events: list[ScanEvent]
     clips: list[str | None]

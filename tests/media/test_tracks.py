@@ -1,4 +1,4 @@
-"""Of several video tracks one is scanned, and the others are reported."""
+"""One of several video tracks is scanned, and the others are reported."""
 
 from __future__ import annotations
 

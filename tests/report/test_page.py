@@ -58,7 +58,7 @@ class Element:
 
 
 class Page(HTMLParser):
-    """All elements of a page, with the text directly in them; tags that are not closed in order
+    """The elements of a page, with the text directly in them; tags that are not closed in order
     fail."""
 
     def __init__(self, html: str) -> None:

@@ -125,7 +125,7 @@ class Moving:
     how: str = "well"
     forged: bytes = b""
     ahead: str = ""
-    """What happens while the window after that one is made."""
+    """Event while the window after that one is made."""
 
 
 def moving(

@@ -12,7 +12,7 @@ from tests.sandbox.hostile_tasks import LARGE, SMALL
 SPECS = (SMALL, LARGE)
 STREAM = "s"
 MANY = AnswerBounds(windows=100)
-"""What the tasks that answer with several windows may answer."""
+"""Bounds of tasks that answer with several windows."""
 
 
 def child_of(sandbox: Sandbox) -> psutil.Process:

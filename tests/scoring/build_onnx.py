@@ -150,7 +150,7 @@ labels = ["fight"]
 [labels.fight]
 training_prior = 0.5
 """
-"""Of ``burst_graph()``."""
+"""Outputs of ``burst_graph()``, as its manifest has them."""
 
 
 def tiny_burst(

@@ -1,4 +1,4 @@
-"""What a user names, as arrivals."""
+"""Paths that a user names become arrivals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What senders deliver is in the journal once."""
+"""A delivery of a sender is in the journal once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes next of a stream is decided from its rows and the time alone."""
+"""The next turns of a stream are decided from its rows and the time alone."""
 
 from __future__ import annotations
 

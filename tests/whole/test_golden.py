@@ -29,7 +29,7 @@ from scanner.types import StreamId
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "scan-0.1.jsonl"
 TOLERANCE = 1e-6
-"""Of scores and shares: other processors round differently."""
+"""Tolerance of scores and shares: other processors round differently."""
 OUTSIDE = ("playlists/canary.ts", "playlists/hls_absolute_path/index.m3u8")
 """Paths whose lines depend on the folder that they were made in."""
 NOT_COMPARED = ("message", "id", "stream_id")

@@ -17,7 +17,7 @@ from .program import start
 pytestmark = pytest.mark.slow
 
 MEGABYTES = 600
-"""Of the program and all its processes."""
+"""Memory of the program and all its processes."""
 SECONDS = 3600
 
 

@@ -39,7 +39,7 @@ MET = [
     ("fetch.segment_bytes", "2", "hls_byte_ranges", "limit_bytes"),
     ("fetch.stream_seconds", "1e-9", "hls_ts", "limit_time"),
 ]
-"""What meets it on which sample, and the kind that must be told."""
+"""The setting, a value and a sample that meet the limit, and the kind that must be reported."""
 ELSEWHERE = {
     "limits": {"max_errors", "max_gop_bytes"},  # they bound work and refuse nothing
     "sandbox": {

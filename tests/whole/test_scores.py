@@ -1,4 +1,4 @@
-"""What the program says of a frame is what the model's file says of it, run by a stranger: plain
+"""The program's scores of a frame are those of the model's file, run by other code: plain
 PyAV, swscale, onnxruntime."""
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SAMPLES = (
     "mp4_short_gops",
 )
 CLOSE = 1e-5
-"""Of a probability: the order of additions may differ between builds of onnxruntime."""
+"""Tolerance of a probability: the order of additions may differ between builds of onnxruntime."""
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
-"""With workers on Ray the program says what it says without them, to the bit, whatever is killed
-meanwhile."""
+"""With workers on Ray the program writes the lines that it writes without them, to the bit,
+whatever is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def paths(
 
 @pytest.fixture(scope="module")
 def wanted(paths: Sequence[str]) -> dict[str, list[str]]:
-    """What one process says."""
+    """Return the lines of one process."""
     return by_path(run("scan", "--json", *paths).stdout)
 
 

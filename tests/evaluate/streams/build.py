@@ -46,7 +46,7 @@ def recorded_clip(
 def recorded_still(
     task: str, label: str, group: str, name: str, score: float, scored: Label = GUN
 ) -> Recording:
-    """A picture."""
+    """Return a still picture with this score."""
     sample = Sampled(at=Fraction(0), values={scored: score}, medium=CAMERA)
     return Recording(row=row(task, label, group, name), samples=(sample,), length=Fraction(0))
 

@@ -39,7 +39,7 @@ def test_dwell_requires_two_samples_or_is_for_comparison_only() -> None:
 
 @pytest.fixture(scope="module")
 def result() -> StreamsResult:
-    """Of six cameras and as many games."""
+    """The result of six cameras and as many games."""
     return evaluate_streams(
         build_pool(recordings_of_cameras(6)), policies(), FalseIncidentLimits(), rounds=20
     )
