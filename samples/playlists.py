@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -45,7 +46,10 @@ def create_entry(index: int, recipe: VideoRecipe, **more: bool) -> SampleSegment
 def write_playlist(
     folder: Path, lines: list[str], head: str = "", tail: str = "#EXT-X-ENDLIST"
 ) -> Path:
-    """Write a playlist of segments of at most two seconds and return its path."""
+    """Write a playlist of segments of at most two seconds and return its path.
+
+    One without an end is that of an encoder that stopped long ago.
+    """
     path = folder / "index.m3u8"
     text = (
         f"#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n{head}"
@@ -53,6 +57,8 @@ def write_playlist(
         + "\n"
     )
     path.write_text(text, encoding="utf-8")
+    if not tail:
+        os.utime(path, (0, 0))
     return path
 
 

@@ -1,32 +1,35 @@
-"""Playlists on disk: reads files of their folder and of no other."""
+"""Playlists on disk, recordings and those that an encoder is writing: reads files of their folder
+and of no other."""
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from scanner.errors import DamagedError, LimitError, RefusedError
+from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
 from scanner.sandbox.memory import open_readonly
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import ByteRange
 from scanner.types import Source
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "may_grow"]
 
+MOST_VARIANTS = 100
+"""Variants of a master playlist that are looked at."""
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
 class Folder:
     """The folder of a playlist file, which may reference the files below it."""
 
-    live = False
-
     def __init__(self, playlist: Path, limits: FetchLimits) -> None:
         self.start = str(playlist)
         self._root = playlist.parent.resolve()
         self._limits = limits
+        self._is_followed = False
 
     def resolve(self, name: str, *, base: str) -> str:
         """Return the real path of a file, links followed, if it lies in the folder.
@@ -63,6 +66,12 @@ class Folder:
         """Return the path as it is."""
         return location
 
+    def follow(self, location: str) -> bool:
+        """Return whether the file is younger than ``stale_seconds``. Then segments are read into
+        memory, because the encoder may remove or overwrite them."""
+        self._is_followed = _is_young(Path(location), self._limits)
+        return self._is_followed
+
     def read_playlist(self, location: str) -> bytes:
         """Return the whole file."""
         limit = self._limits.playlist_bytes
@@ -73,22 +82,62 @@ class Folder:
         return body
 
     def read_media(self, location: str, span: ByteRange | None) -> Source | None:
-        """Return the path itself, or the bytes of a range."""
+        """Return the path itself, or the bytes of a range; of a playlist that is followed, always
+        the bytes."""
         path = Path(location)
         if not path.exists():
             return None
-        if span is None:
+        if span is None and not self._is_followed:
             return path
-        if span.length > self._limits.segment_bytes:
-            raise LimitError(
-                f"{location}: {span.length} bytes, limit is {self._limits.segment_bytes}",
-                kind="limit_bytes",
-            )
         with open_readonly(path, name=location) as descriptor:
-            data = _read(descriptor, span)
-        if len(data) < span.length:
-            raise DamagedError(f"{location}: ends before byte {span.start + span.length}")
+            wanted = span or ByteRange(start=0, length=os.fstat(descriptor).st_size)
+            if wanted.length > self._limits.segment_bytes:
+                raise LimitError(
+                    f"{location}: {wanted.length} bytes, limit is {self._limits.segment_bytes}",
+                    kind="limit_bytes",
+                )
+            data = _read(descriptor, wanted)
+        if len(data) < wanted.length:
+            raise DamagedError(f"{location}: ends before byte {wanted.start + wanted.length}")
+        if not data:
+            raise TransientError(f"{location}: an empty file")
         return data
+
+
+def may_grow(playlist: Path, limits: FetchLimits) -> bool:
+    """Return whether an encoder may be writing a playlist, or a variant of a master playlist: it
+    has no end, and its file is younger than ``stale_seconds``."""
+    lines = _lines(playlist, limits)
+    if not any(line.startswith("#EXT-X-STREAM-INF") for line in lines):
+        return bool(lines) and "#EXT-X-ENDLIST" not in lines and _is_young(playlist, limits)
+    folder = Folder(playlist, limits)
+    names = [line for line in lines if line and not line.startswith("#")]
+    return any(_is_growing_variant(folder, name, limits) for name in names[:MOST_VARIANTS])
+
+
+def _is_growing_variant(folder: Folder, name: str, limits: FetchLimits) -> bool:
+    try:
+        path = Path(folder.resolve(name, base=folder.start))
+    except InputError:
+        return False
+    return _is_young(path, limits) and "#EXT-X-ENDLIST" not in _lines(path, limits)
+
+
+def _is_young(path: Path, limits: FetchLimits) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime <= limits.stale_seconds
+    except (OSError, ValueError):
+        return False
+
+
+def _lines(path: Path, limits: FetchLimits) -> list[str]:
+    """Return the lines of a playlist; none if it cannot be read."""
+    try:
+        with open_readonly(path, name=str(path)) as descriptor:
+            body = _read(descriptor, ByteRange(start=0, length=limits.playlist_bytes))
+    except (InputError, OSError):
+        return []
+    return [line.strip() for line in body.decode("utf-8", "replace").splitlines()]
 
 
 def _read(descriptor: int, span: ByteRange) -> bytes:

@@ -1,6 +1,6 @@
 """Following of one HLS playlist: segment after segment, for a live one while it grows.
 
-    read playlist --> new segments --> ended, or on disk --> end
+    read playlist --> new segments --> ended, or an old file --> end
          ^                 |
          |                 | live
          +----- pause <----+      no usable answer for stale_seconds, or older than stream_seconds:
@@ -84,10 +84,10 @@ def follow_playlist(
 ) -> Iterator[PlaylistSegment]:
     """Yield each segment of the playlist at ``where``, a path or an http(s) URL, once and in order.
 
-    A live playlist is read again until it ends; one on disk is a recording and read once. Of a
-    master playlist one variant is followed (``MasterPlaylist.ranked``). A playlist may
-    reference what lies in its own folder or at its own origin. ``cancellation`` interrupts pauses,
-    unless a ``clock`` is given, and requests.
+    A live playlist is read again until it ends; so is one on disk, unless its file was older than
+    ``limits.stale_seconds`` at the start. Of a master playlist one variant is followed
+    (``MasterPlaylist.ranked``). A playlist may reference what lies in its own folder or at its own
+    origin. ``cancellation`` interrupts pauses, unless a ``clock`` is given, and requests.
 
     Raises:
         FormatError, DamagedError: not a playlist, or not a readable one.
@@ -140,7 +140,7 @@ class _PlaylistFollower:
         """Yield all segments until the playlist ends."""
         playlist = self._first_playlist()
         self._started = self._usable = self._read_at = self._clock.now()
-        ended = playlist.ended or not self._storage.live
+        ended = playlist.ended or not self._storage.follow(self._location)
         self._list_first(playlist, ended=ended)
         try:
             while True:
@@ -403,7 +403,9 @@ class _PlaylistFollower:
         age, limit = self._clock.now() - self._started, self._limits.stream_seconds
         if age > limit:
             raise LimitError(
-                f"{self._name}: read for {age:.0f} s, limit is {limit:g}", kind="limit_time"
+                f"{self._name}: followed for {age:.0f} s, limit is {limit:g}"
+                " (fetch.stream_seconds); what follows is not scanned",
+                kind="limit_time",
             )
 
     def _check_growth(self) -> None:
@@ -411,5 +413,6 @@ class _PlaylistFollower:
         if idle > self._limits.stale_seconds:
             reason = "" if self._problem is None else f"; the last request: {self._problem}"
             raise TransientError(
-                f"{self._name}: no new segment for {idle:.0f} s and no end{reason}"
+                f"{self._name}: no new segment for {idle:.0f} s and no #EXT-X-ENDLIST; given up"
+                f" (fetch.stale_seconds){reason}"
             )

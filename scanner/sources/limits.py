@@ -34,7 +34,8 @@ class FetchLimits:
     """Pixels: the variant of a master playlist whose shorter edge is nearest to this, and not above
     it, is used."""
     concurrent_sources: int = 16
-    """Number of URLs that are followed at the same time; further ones wait until one has ended."""
+    """Number of playlists that are followed at the same time; further ones wait until one has
+    ended."""
     addresses: AddressPolicy = "any"
     """Where connections may go: ``any`` address; or ``public`` ones of the Internet only, for URLs
     that others choose."""

@@ -3,7 +3,9 @@
                     thread 1: source --> slot --+
                     thread 2: source --> slot --+--> ready, first come first served --+
     waiting sources -->  ...                    |                                     +--> arrivals
-                    thread N: source --> slot --+          files, one after another --+
+         ^          thread N: source --> slot --+          files, one after another --+
+         |                                                            |
+         +---- a playlist on disk that may grow ----------------------+
 
 A thread reads one source at a time, and takes the next one that waits when that has ended. It holds
 at most one arrival while another of its source is ready (back-pressure): nothing is read far ahead
@@ -60,10 +62,14 @@ class MergedArrivals(Iterator[Arrival]):
     """
 
     def __init__(
-        self, files: Iterator[Arrival], followed: Sequence[FollowedSource], *, concurrent: int
+        self,
+        files: Iterator[Arrival | FollowedSource],
+        followed: Sequence[FollowedSource],
+        *,
+        concurrent: int,
     ) -> None:
         """``concurrent`` is the number of sources that are followed at the same time; the others
-        wait until one has ended."""
+        wait until one has ended. ``files`` may yield further sources to follow."""
         self._files = files
         self._readers = _Readers(followed, concurrent)
         # The threads hold no reference to this object: dropping it ends them too
@@ -75,13 +81,21 @@ class MergedArrivals(Iterator[Arrival]):
             raise StopIteration
         arrival = self._readers.take()
         if arrival is None:
-            arrival = next(self._files, None)
+            arrival = self._next_file()
         if arrival is None:
             arrival = self._readers.wait()
         if arrival is None:
             self.close()
             raise StopIteration
         return arrival
+
+    def _next_file(self) -> Arrival | None:
+        """Return the next arrival of a file; sources that come before it are followed."""
+        for found in self._files:
+            if not isinstance(found, FollowedSource):
+                return found
+            self._readers.add(found)
+        return None
 
     def close(self) -> None:
         """End all threads, and wait for them; requests that hang are interrupted."""
@@ -106,13 +120,13 @@ class _Readers:
     def __init__(self, sources: Sequence[FollowedSource], concurrent: int) -> None:
         self._changed = threading.Condition()
         self._cancellation = Cancellation()
+        self._concurrent = concurrent
         self._waiting = deque(sources)
         self._ready: deque[tuple[FollowedSource, Arrival]] = deque()
         self._unfinished = len(sources)
-        self._threads = tuple(
-            threading.Thread(target=self._run, name=f"streamwarden-source-{number}", daemon=True)
-            for number in range(min(concurrent, len(sources)))
-        )
+        self._threads: list[threading.Thread] = []
+        self._running = 0
+        """Threads that have or will take a source."""
         self._is_started = False
 
     @property
@@ -125,10 +139,27 @@ class _Readers:
             if self._is_started or self.is_stopped:
                 return
             self._is_started = True
-        for thread in self._threads:
-            thread.start()
-        if left := self._unfinished - len(self._threads):
-            log.warning("more sources than are followed at once", extra={"waiting": left})
+            for _ in range(min(self._concurrent, len(self._waiting))):
+                self._start_thread()
+            if left := len(self._waiting) - self._running:
+                log.warning("more sources than are followed at once", extra={"waiting": left})
+
+    def add(self, source: FollowedSource) -> None:
+        """Follow another source, once one of the threads is free; no effect after ``stop``."""
+        with self._changed:
+            if self.is_stopped:
+                return
+            self._waiting.append(source)
+            self._unfinished += 1
+            if self._running < self._concurrent:
+                self._start_thread()
+
+    def _start_thread(self) -> None:
+        name = f"streamwarden-source-{self._running}"
+        self._running += 1
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+        self._threads[-1].start()
 
     def take(self) -> Arrival | None:
         """Return an arrival that is ready, if there is one."""
@@ -174,7 +205,10 @@ class _Readers:
 
     def _next_source(self) -> FollowedSource | None:
         with self._changed:
-            return self._waiting.popleft() if self._waiting else None
+            if self._waiting:
+                return self._waiting.popleft()
+            self._running -= 1
+            return None
 
     def _read(self, source: FollowedSource) -> None:
         try:

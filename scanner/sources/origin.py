@@ -43,8 +43,6 @@ class Origin:
     Proxies, cookies and passwords from the environment are not used.
     """
 
-    live = True
-
     def __init__(
         self,
         url: str,
@@ -87,6 +85,10 @@ class Origin:
     def redact(self, location: str) -> str:
         """Return the URL without password and query."""
         return redact_url(location)
+
+    def follow(self, location: str) -> bool:
+        """Return that a playlist on a server may grow."""
+        return True
 
     def read_playlist(self, location: str) -> bytes:
         """Return the body of the response."""

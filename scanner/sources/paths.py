@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Final
 
 from scanner.errors import InputError, NoVideoError, ScannerError, SetupError
 from scanner.sources.cancellation import Cancellation
+from scanner.sources.folder import may_grow
 from scanner.sources.hls import PlaylistSegment, follow_playlist
 from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.merge import FollowedSource, MergedArrivals
+from scanner.sources.refusals import check_name
 from scanner.sources.search import (
     MEDIA_SUFFIXES,
     PLAYLIST_SUFFIXES,
@@ -46,8 +49,9 @@ def read_sources(
 ) -> MergedArrivals:
     """Yield the arrivals of everything that is named, each path once.
 
-    URLs are followed side by side, in threads (``FetchLimits.concurrent_sources``). Files, and
-    playlists on disk, are read in their order while no URL has anything ready. A name that stands
+    URLs, and playlists on disk that may grow, are followed side by side, in threads
+    (``FetchLimits.concurrent_sources``). Files, and other playlists on disk, are read in their
+    order while nothing that is followed has anything ready. A name that stands
     for nothing gives an ``SourceFailed``, and the others are read. Close the result to end early.
     ``stream_id`` is the id of the only stream; by default, ``scanner.sources.stream_ids`` gives
     each one its own.
@@ -64,7 +68,9 @@ def read_sources(
     followed = tuple(_followed_source(url, ids.of_playlist(url), limits, clock) for url in urls)
     local = (name for name in names if name not in urls)
     return MergedArrivals(
-        _LocalSources(limits, ids).read(local), followed, concurrent=limits.concurrent_sources
+        _LocalSources(limits, ids, clock).read(local),
+        followed,
+        concurrent=limits.concurrent_sources,
     )
 
 
@@ -81,25 +87,32 @@ def _followed_source(
 
 
 class _LocalSources:
-    """Reads files, folders and playlists on disk, one after another and each path once."""
+    """Reads files, folders and playlists on disk, one after another and each path once.
 
-    def __init__(self, limits: FetchLimits, ids: StreamIds) -> None:
+    A playlist that may grow is a source to follow, in a thread. The files of its folder are read
+    when the last such playlist of the folder has ended, by its thread, since only then it is known
+    which of them the playlists have not read.
+    """
+
+    def __init__(self, limits: FetchLimits, ids: StreamIds, clock: WallClock | None) -> None:
         self._limits = limits
         self._ids = ids
+        self._clock = clock
+        self._lock = threading.Lock()
         self._seen: set[str] = set()
 
-    def read(self, names: Iterable[str]) -> Iterator[Arrival]:
+    def read(self, names: Iterable[str]) -> Iterator[Arrival | FollowedSource]:
         for name in names:
             try:
+                check_name(name)
                 if _is_folder(name):
                     yield from self._read_folder(name)
-                elif name not in self._seen:
-                    self._seen.add(name)
+                elif self._is_new(name):
                     yield from self._read_path(name)
             except InputError as error:
                 yield SourceFailed(path=name, error=error)
 
-    def _read_folder(self, name: str) -> Iterator[Arrival]:
+    def _read_folder(self, name: str) -> Iterator[Arrival | FollowedSource]:
         """Yield the arrivals of a folder's playlists, then of all files that these have not read.
 
         Raises:
@@ -111,10 +124,42 @@ class _LocalSources:
                 f"{name}: no media in this folder (by name: {' '.join(sorted(MEDIA_SUFFIXES))})",
                 kind="no_media",
             )
-        for path in self._unseen(found.playlists):
+        growing: list[str] = []
+        for path in filter(self._is_new, found.playlists):
+            if may_grow(Path(path), self._limits):
+                growing.append(path)
+                continue
             yield from self._read_playlist(path, read)
-        skipped = 0
-        for path in self._unseen(found.files):
+        if not growing:
+            yield from self._read_files(name, read)
+            return
+        left = _Countdown(len(growing))
+        for path in growing:
+            yield self._follow(path, read, last_of=(left, name))
+
+    def _follow(
+        self,
+        path: str,
+        read: FilesRead | None = None,
+        last_of: tuple[_Countdown, str] | None = None,
+    ) -> FollowedSource:
+        """Return the source of a playlist that may grow; the one of a folder that ends last reads
+        the folder's files."""
+        stream_id = self._ids.of_playlist(path)
+
+        def arrivals(cancellation: Cancellation) -> Generator[Arrival, None, None]:
+            yield from _read_playlist(
+                path, stream_id, self._limits, self._clock, cancellation, read=read
+            )
+            if read is not None and last_of is not None and last_of[0].is_last():
+                yield from self._read_files(last_of[1], read)
+
+        return FollowedSource(path=path, stream_id=stream_id, read=arrivals)
+
+    def _read_files(self, name: str, read: FilesRead) -> Iterator[Arrival]:
+        """Yield the files of a folder as it is now, and the counts of those that are skipped."""
+        found, skipped = search_folder(Path(name)), 0
+        for path in filter(self._is_new, found.files):
             if path in read:
                 skipped += 1
                 continue
@@ -128,17 +173,20 @@ class _LocalSources:
             if files:
                 yield FilesSkipped(path=name, kind=kind, files=files)
 
-    def _unseen(self, paths: Iterable[str]) -> Iterator[str]:
-        for path in paths:
-            if path not in self._seen:
-                self._seen.add(path)
-                yield path
+    def _is_new(self, path: str) -> bool:
+        with self._lock:
+            if path in self._seen:
+                return False
+            self._seen.add(path)
+            return True
 
-    def _read_path(self, path: str) -> Iterator[Arrival]:
-        if Path(path).suffix.lower() in PLAYLIST_SUFFIXES:
+    def _read_path(self, path: str) -> Iterator[Arrival | FollowedSource]:
+        if Path(path).suffix.lower() not in PLAYLIST_SUFFIXES:
+            yield self._read_file(path)
+        elif may_grow(Path(path), self._limits):
+            yield self._follow(path)
+        else:
             yield from self._read_playlist(path)
-            return
-        yield self._read_file(path)
 
     def _read_playlist(self, path: str, read: FilesRead | None = None) -> Iterator[Arrival]:
         return _read_playlist(path, self._ids.of_playlist(path), self._limits, read=read)
@@ -147,6 +195,20 @@ class _LocalSources:
         key = SegmentKey(stream_id=self._ids.of_file(Path(name)), sequence=0)
         segment = Segment(key=key, source=Path(name))
         return SegmentArrived(path=name, segment=segment, name=name, windowed=True, last=True)
+
+
+class _Countdown:
+    """Tells the last of several threads that it is the last."""
+
+    def __init__(self, number: int) -> None:
+        self._lock = threading.Lock()
+        self._left = number
+
+    def is_last(self) -> bool:
+        """Count one thread; True for the last one."""
+        with self._lock:
+            self._left -= 1
+            return self._left == 0
 
 
 def _arrival_of(

@@ -38,7 +38,8 @@ def decode_text(body: bytes, limits: FetchLimits, name: str) -> str:
     if body.startswith(_GZIP_MAGIC):
         body = _unpack(body, limits, name)
     if not body.removeprefix(b"\xef\xbb\xbf").startswith(b"#EXTM3U"):
-        raise FormatError(f"{name}: not a playlist, its first line is not #EXTM3U")
+        hint = "; download a media file, and scan it from disk" if "://" in name else ""
+        raise FormatError(f"{name}: not a playlist, its first line is not #EXTM3U{hint}")
     longest = max(len(line) for line in body.splitlines())
     if longest > limits.line_bytes:
         raise LimitError(

@@ -53,8 +53,6 @@ class PlaylistStorage(Protocol):
 
     start: str
     """Location of the playlist that was requested."""
-    live: bool
-    """Whether the playlist may grow; a folder holds recordings and is read once."""
 
     def resolve(self, name: str, *, base: str) -> str:
         """Return the location of ``name``, which the playlist at ``base`` references.
@@ -65,6 +63,10 @@ class PlaylistStorage(Protocol):
 
     def redact(self, location: str) -> str:
         """Return the location as messages may show it, without passwords."""
+
+    def follow(self, location: str) -> bool:
+        """Return whether the playlist at this location, which has no end, may grow; from now on
+        its segments are read as those of a live stream."""
 
     def read_playlist(self, location: str) -> bytes:
         """Return the text of a playlist.

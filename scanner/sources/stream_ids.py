@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -34,10 +35,12 @@ _DOT_SEGMENT = re.compile(r"/\.(?=/|$)")
 
 
 class StreamIds:
-    """Gives each stream of a scan an id; equal ones after the first are numbered from 2."""
+    """Gives each stream of a scan an id, in any thread; equal ones after the first are numbered
+    from 2."""
 
     def __init__(self, chosen: StreamId | None = None) -> None:
         """``chosen`` is the id of every source, in place of its hash."""
+        self._lock = threading.Lock()
         self._chosen = chosen
         self._given: dict[str, int] = {}
 
@@ -56,7 +59,8 @@ class StreamIds:
         return self._distinct(self._chosen or _hash(address))
 
     def _distinct(self, name: str) -> StreamId:
-        number = self._given[name] = self._given.get(name, 0) + 1
+        with self._lock:
+            number = self._given[name] = self._given.get(name, 0) + 1
         return StreamId(name if number == 1 else f"{name}-{number}")
 
 

@@ -227,6 +227,36 @@ def test_a_name_that_no_file_can_have_is_an_error(name: str) -> None:
     assert unreadable.error.kind in ("not_found", "input")
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("rtmp://camera.example/live", "ffmpeg -i ADDRESS -c copy -f hls"),
+        ("RTSP://camera.example/live", "ffmpeg -i ADDRESS -c copy -f hls"),
+        ("srt://camera.example:9000", "ffmpeg -i ADDRESS -c copy -f hls"),
+        ("file:///tmp/a.mp4", "without file://"),
+        ("-", "ffmpeg -i - -c copy -f hls"),
+        ("/dev/null", "save it to a file"),
+    ],
+)
+def test_a_source_of_another_kind_is_refused_with_what_to_do(name: str, remedy: str) -> None:
+    (refused,) = read_sources([name], FetchLimits())
+
+    assert isinstance(refused, SourceFailed)
+    assert refused.error.kind == "refused"
+    assert str(refused.error).startswith(f"{name}: ")
+    assert remedy in str(refused.error)
+
+
+def test_a_pipe_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    (refused,) = read_sources([str(tmp_path / "pipe")], FetchLimits())
+
+    assert isinstance(refused, SourceFailed)
+    assert "FIFO" in str(refused.error)
+    assert "ffmpeg" in str(refused.error)
+
+
 def test_a_playlist_without_a_segment_is_an_error(tmp_path: Path) -> None:
     playlist = tmp_path / "index.m3u8"
     playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-ENDLIST\n")
