@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from scanner.sandbox import landlock, seccomp
 from scanner.sandbox.channel import MAX_DESCRIPTORS
 from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.privileges import drop_privileges
 
 __all__ = ["Restrictions", "apply_restrictions", "exit_with_parent"]
 
@@ -30,8 +31,8 @@ class Restrictions:
     """The restrictions of a child on this machine; ``doctor`` lists them."""
 
     active: tuple[str, ...]
-    """Some of ``limits``, ``no_new_privs``, ``landlock`` (no files, no network) and ``seccomp``
-    (no other system calls)."""
+    """Some of ``privileges`` (no capabilities), ``limits``, ``no_new_privs``, ``landlock`` (no
+    files, no network) and ``seccomp`` (no other system calls)."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Restrictions that could not be applied, each with the reason."""
 
@@ -49,6 +50,7 @@ def apply_restrictions(limits: SandboxLimits) -> Restrictions:
     libc = ctypes.CDLL(None, use_errno=True)
     threads = len(os.listdir("/proc/self/task"))
     steps: Mapping[str, Callable[[], None]] = {
+        "privileges": drop_privileges,
         "limits": lambda: _set_resource_limits(limits),
         "no_new_privs": lambda: _set_no_new_privs(libc),
         "landlock": lambda: _install_landlock(libc),
@@ -80,6 +82,7 @@ def _set_resource_limits(limits: SandboxLimits) -> None:
         (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_CPU, life, life + _KILL_SECONDS),
+        (resource.RLIMIT_NPROC, 0, 0),  # for root without effect
         (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
         (resource.RLIMIT_FSIZE, limits.output_bytes, limits.output_bytes),
     ):

@@ -15,6 +15,7 @@ becomes the one child (SERVE). It exits when its parent disconnects, and its chi
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple
 
 from scanner.sandbox.channel import Channel, DisconnectedError, to_parent
 from scanner.sandbox.child import Task, serve
+from scanner.sandbox.privileges import drop_privileges
 from scanner.sandbox.protocol import FORK, SERVE, EndMessage, StartMessage, dump_message
 from scanner.sandbox.restrictions import exit_with_parent
 
@@ -72,6 +74,9 @@ def _prepare(control: Channel) -> tuple[StartMessage, Mapping[str, Task]]:
     except Exception as error:  # the parent must learn of any error before this process ends
         control.send(dump_message({"failed": f"{type(error).__name__}: {error}"}))
         raise
+    with contextlib.suppress(OSError):  # a child tries again, and reports what remains
+        drop_privileges()
+    exit_with_parent(start.parent)  # again, as a change of the user has cancelled it
     gc.collect()
     # Later collections visit only what a task made: they cost next to nothing, and do not touch the
     # pages that children share

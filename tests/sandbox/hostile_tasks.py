@@ -9,7 +9,9 @@ import ctypes
 import errno
 import itertools
 import json
+import mmap
 import os
+import platform
 import signal
 import socket
 import struct
@@ -35,10 +37,13 @@ TWO = FrameSpec(width=8, height=8, burst=Burst(frames=2, rate=1))
 SMALL = FrameSpec(width=16, height=8)
 LARGE = FrameSpec(width=32, height=32)
 LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_THREAD = 0x10000
+PATH, STATUS = ctypes.c_char_p(b"/etc/passwd"), ctypes.create_string_buffer(256)
+"""Arguments of system calls on x86-64."""
 
 NAMES = (
     "windows contents copy fail escape allocate crash spin spin_writing hang forge too_many odd "
-    "beyond moving windows_and_more liar drip spin_untimed decode"
+    "beyond moving windows_and_more liar drip spin_untimed decode descriptors"
 )
 TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
@@ -185,14 +190,28 @@ def escape(
         "write to its source": lambda: os.write(sources[0].fileno(), b"x"),
         "make a folder": lambda: os.mkdir("/tmp/streamwarden-was-here"),
         "remove a file": lambda: os.unlink("/tmp/streamwarden-was-here"),
-        "connect by TCP": lambda: socket.create_connection(("127.0.0.1", 9)),
+        "connect by TCP": lambda: socket.socket(socket.AF_INET).connect(("127.0.0.1", 9)),
         "send by UDP": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(
             b"x", ("127.0.0.1", 9)
         ),
-        "listen": lambda: socket.create_server(("127.0.0.1", 0)),
+        "listen": lambda: socket.socket(socket.AF_INET).bind(("127.0.0.1", 0)),
         "talk to a local service": lambda: socket.socket(socket.AF_UNIX).connect("/run/x"),
         "run a program": lambda: os.execv("/bin/true", ["true"]),
         "fork": lambda: _child_of_fork(os.fork()),
+        "fork by its number": lambda: _system_call(57),
+        "share its memory with a fork": lambda: _system_call(58),
+        "start a thread": lambda: _system_call(56, CLONE_THREAD, 0, 0, 0, 0),
+        "start a thread by clone3": lambda: _system_call(435, 0, 88),
+        "ask which paths exist": lambda: os.stat("/etc/passwd"),
+        "ask by stat": lambda: _system_call(4, PATH, STATUS),
+        "ask by lstat": lambda: _system_call(6, PATH, STATUS),
+        "ask by statx": lambda: _system_call(332, -100, PATH, 0, 0, STATUS),
+        "ask by access": lambda: _system_call(21, PATH, 0),
+        "ask by faccessat": lambda: _system_call(269, -100, PATH, 0),
+        "read a link": lambda: os.readlink("/proc/self/exe"),
+        "read a link by its number": lambda: _system_call(89, PATH, STATUS, 10),
+        "change its user": lambda: os.setuid(0),
+        "stop its limits of processor time": lambda: _system_call(160, 0, STATUS),
         "signal its parent": lambda: os.kill(arguments, 0),
         "raise its memory limit": lambda: _system_call(302, 0, 9, 0, 0),
         "trace its parent": lambda: _system_call(101, 16, arguments, 0, 0),
@@ -216,10 +235,27 @@ def _child_of_fork(pid: int) -> None:
         os._exit(0)
 
 
-def _system_call(number: int, *arguments: int) -> None:
+def _system_call(number: int, *arguments: Any) -> None:
     """Make a system call by its number on x86-64."""
     if LIBC.syscall(number, *arguments) < 0:
         raise OSError(ctypes.get_errno(), "refused")
+
+
+def descriptors(
+    sources: Sequence[BinaryIO], arguments: None, *, name: str, output: BinaryIO
+) -> list[str]:
+    """Read the source in the ways that need a descriptor and no path, and write the output."""
+    descriptor = sources[0].fileno()
+    status = ctypes.create_string_buffer(256)
+    number = {"x86_64": 5, "aarch64": 80}[platform.machine()]
+    assert LIBC.syscall(number, descriptor, status) == 0
+    LIBC.mmap.restype = ctypes.c_void_p
+    mapped = LIBC.mmap(None, ctypes.c_size_t(5), mmap.PROT_READ, mmap.MAP_PRIVATE, descriptor, 0)
+    with open(descriptor, "rb", closefd=False) as again:
+        read = [ctypes.string_at(mapped, 5), again.read(), os.pread(descriptor, 5, 0)]
+    output.write(read[0])
+    output.flush()
+    return [part.decode() for part in read]
 
 
 # Ways to die

@@ -7,11 +7,11 @@ import itertools
 import json
 import os
 import platform
-import resource
 import select
 import tempfile
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -44,8 +44,27 @@ def test_nothing_outside_can_be_reached_from_the_child(sandbox: Sandbox) -> None
         outcomes = sandbox.call("escape", [b"media"], os.getpid(), output=output, name="x")
 
     assert outcomes.pop("write to its source") == "EBADF"
-    assert len(outcomes) == 18
+    assert len(outcomes) == 32
     assert set(outcomes.values()) == {"EPERM"}, outcomes
+
+
+def test_a_descriptor_is_opened_mapped_and_read_without_its_path(sandbox: Sandbox) -> None:
+    with tempfile.TemporaryFile() as output:
+        read = sandbox.call("descriptors", [b"media"], None, output=output, name="x")
+        written = os.pread(output.fileno(), 10, 0)
+
+    assert (read, written) == (["media"] * 3, b"media")
+
+
+def test_zygote_and_child_have_no_capability_and_are_not_root(sandbox: Sandbox) -> None:
+    child = child_of(sandbox)
+
+    for process in (child, child.parent()):
+        rows = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        status = {name: value.strip() for name, value in (row.split(":", 1) for row in rows)}
+        assert {status[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
+        assert "0" not in status["Uid"].split() + status["Gid"].split() + status["Groups"].split()
+        assert status["Threads"] == "1"
 
 
 def test_a_child_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
@@ -292,9 +311,11 @@ def test_a_child_that_stops_its_own_timer_is_ended_by_its_parent(
 def test_the_kernel_limits_the_processor_time_of_a_childs_life(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox(source_seconds=40)
 
-    limits = resource.prlimit(child_of(sandbox).pid, resource.RLIMIT_CPU)
+    rows = Path(f"/proc/{child_of(sandbox).pid}/limits").read_text().splitlines()
+    limits = {" ".join(row.split()[:3]): row.split()[3:5] for row in rows}
 
-    assert limits == (40, 42)
+    assert limits["Max cpu time"] == ["40", "42"]
+    assert limits["Max processes 0"] == ["0", "processes"]
 
 
 def test_a_child_whose_life_has_no_time_left_is_replaced(
