@@ -14,6 +14,7 @@ from scanner.cli.bench import bench_app
 from scanner.cli.doctor import doctor_command
 from scanner.cli.evaluate import eval_command
 from scanner.cli.interruption import Interruption
+from scanner.cli.keys import keys_app
 from scanner.cli.logs import set_up_logs
 from scanner.cli.models import models_app
 from scanner.cli.options import Context, RunnerFactory
@@ -99,6 +100,7 @@ def _app() -> typer.Typer:
     app.add_typer(models_app, name="models")
     app.add_typer(bench_app, name="bench")
     app.command("serve")(serve_command)
+    app.add_typer(keys_app, name="keys")
     app.command("doctor")(doctor_command)
     return app
 

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
 
+from scanner.intake.answers import ProblemDocument
 from scanner.intake.context import WebContext
+from scanner.intake.events import event_routes
 from scanner.intake.failures import RequestLog, add_failures
+from scanner.intake.images import image_routes
+from scanner.intake.incidents import incident_routes
+from scanner.intake.limits import IntakeLimits
+from scanner.intake.operation import operation_routes
 from scanner.intake.segments import segment_routes
+from scanner.intake.streams import stream_routes
 from scanner.settings.service import ServiceSettings
-from scanner.sources.limits import FetchLimits
 from scanner.store.database import Journal
 from scanner.store.objects import ObjectStore
 
 __all__ = ["create_app"]
+
+ROUTES: Final = (
+    segment_routes,
+    stream_routes,
+    image_routes,
+    incident_routes,
+    event_routes,
+    operation_routes,
+)
 
 
 def create_app(
@@ -25,34 +41,51 @@ def create_app(
     journal: Journal,
     objects: ObjectStore,
     *,
-    limits: FetchLimits | None = None,
+    limits: IntakeLimits | None = None,
 ) -> FastAPI:
     """Return the HTTP interface of the service; it opens its threads when a server starts it."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.context = context = WebContext(
-            settings=settings, limits=limits or FetchLimits(), journal=journal, objects=objects
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, WebContext]]:
+        context = WebContext(
+            settings=settings, limits=limits or IntakeLimits(), journal=journal, objects=objects
         )
         try:
-            yield
+            yield {"context": context}
         finally:
             context.close()
 
     app = FastAPI(
         title="Streamwarden",
         version="1",
+        description="Content-safety scanner for live video: segments in, incidents out.",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         middleware=[Middleware(RequestLog)],
     )
-    app.add_api_route("/healthz", _healthz, tags=["operation"])
-    app.include_router(segment_routes)
+    for routes in ROUTES:
+        app.include_router(routes)
     add_failures(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
-async def _healthz() -> PlainTextResponse:
-    """Answer that the process is alive."""
-    return PlainTextResponse("ok\n")
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with errors and keys as they are."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = document["components"]["schemas"]
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "basic": {"type": "http", "scheme": "basic", "description": "the key as password"},
+        }
+        document["security"] = [{"bearer": []}, {"basic": []}, {}]
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -20,24 +20,24 @@ import structlog
 
 from scanner.errors import TransientError
 from scanner.store.database import Journal
-from scanner.store.deliveries import Delivery, JournalFailedError, commit_group
 from scanner.store.intake import Acceptance
 from scanner.store.objects import ObjectStore
+from scanner.store.submissions import JournalFailedError, Submission, commit_group
 
-__all__ = ["Committer"]
+__all__ = ["GroupCommitter"]
 
 GROUP: Final = 16
-"""Most deliveries of one group."""
+"""Most submissions of one group."""
 EXIT_STATUS: Final = 74
 """Exit status after an error of the disk (``EX_IOERR``)."""
 
 _log = structlog.get_logger(__name__)
 
-Entry = tuple[Delivery, "asyncio.Future[Acceptance]"]
+Entry = tuple[Submission, "asyncio.Future[Acceptance]"]
 
 
-class Committer:
-    """Commits deliveries of one event loop in groups, in a thread of its own; ``close`` ends it."""
+class GroupCommitter:
+    """Commits submissions of one event loop in groups, in a thread; ``close`` ends it."""
 
     def __init__(
         self,
@@ -55,14 +55,14 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
-    async def commit(self, delivery: Delivery) -> Acceptance:
-        """Return what became of a delivery, once that is durable.
+    async def commit(self, submission: Submission) -> Acceptance:
+        """Return what became of a submission, once that is durable.
 
         Raises:
             TransientError: nothing was written, because the journal is locked or full.
         """
         answer: asyncio.Future[Acceptance] = self._loop.create_future()
-        self._waiting.put((delivery, answer))
+        self._waiting.put((submission, answer))
         return await answer
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Committer:
                 return
 
     def _next_group(self) -> list[Entry] | None:
-        """Wait for a delivery; return it with those that wait too, or None at the end."""
+        """Wait for a submission; return it with those that wait too, or None at the end."""
         entry = self._waiting.get()
         if entry is None:
             return None
@@ -91,10 +91,10 @@ class Committer:
 
     def _commit(self, group: list[Entry]) -> bool:
         """Commit a group and answer; return False if the process has to end."""
-        deliveries = [delivery for delivery, _ in group]
+        submissions = [submission for submission, _ in group]
         try:
             results = commit_group(
-                self._journal, self._objects, deliveries, shard_count=self._shard_count
+                self._journal, self._objects, submissions, shard_count=self._shard_count
             )
         except (OSError, JournalFailedError) as error:
             _log.critical("flush or commit failed, the process ends", error=str(error))
@@ -103,7 +103,7 @@ class Committer:
         except TransientError as error:
             self._answer(group, [error] * len(group))
         except Exception as error:  # noqa: BLE001 - one defect must not end the thread
-            _log.exception("a group of deliveries cannot be committed")
+            _log.exception("a group of submissions cannot be committed")
             self._answer(group, [error] * len(group))
         else:
             self._answer(group, results)

@@ -1,23 +1,34 @@
-"""The parts that all requests share."""
+"""The parts that all requests of one web process share."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from scanner.intake.committer import Committer
+from scanner.errors import TransientError
+from scanner.intake.access import Caller
+from scanner.intake.admission import Flight, InFlight, check_backlog, check_disk
+from scanner.intake.committer import GroupCommitter
+from scanner.intake.limits import IntakeLimits
+from scanner.intake.metrics import RequestMetrics
+from scanner.intake.problems import Problem
 from scanner.intake.receiving import Receiver
+from scanner.intake.waiting import FinishedStreams, LatestEvent
+from scanner.intake.watch import Watch
 from scanner.settings.service import ServiceSettings
-from scanner.sources.limits import FetchLimits
 from scanner.store.database import Journal
+from scanner.store.incident_queries import IncidentQueries
+from scanner.store.intake import Acceptance
 from scanner.store.objects import ObjectStore
+from scanner.store.operation_queries import OperationQueries
 from scanner.store.queries import Queries
+from scanner.store.submissions import JournalFullError, Submission
 
-__all__ = ["WebContext", "context_of"]
+__all__ = ["WebContext", "context_of", "note"]
 
 T = TypeVar("T")
 
@@ -29,31 +40,90 @@ class WebContext:
         self,
         *,
         settings: ServiceSettings,
-        limits: FetchLimits,
+        limits: IntakeLimits,
         journal: Journal,
         objects: ObjectStore,
     ) -> None:
         self.settings = settings
         self.limits = limits
         self.journal = journal
+        self.objects = objects
         self.queries = Queries(journal)
+        self.incidents = IncidentQueries(journal)
+        self.operation = OperationQueries(journal)
         self.receiver = Receiver(objects)
-        self.committer = Committer(journal, objects)
+        self.requests = RequestMetrics()
+        self.in_flight = InFlight(settings.quota)
+        self.watch = Watch(journal, objects)
+        self.finished = FinishedStreams(lambda names: self.read(self.queries.finished, names))
+        self.latest_event = LatestEvent(self._latest_event)
+        self.closing = False
+        """Whether the server drains: requests that wait for news end."""
+        self.committer = GroupCommitter(journal, objects)
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
 
-    async def read(self, query: Callable[..., T], *arguments: object) -> T:
+    def caller(self, request: Request, verb: str) -> Caller:
+        """Return the sender of a request, who may do ``verb``.
+
+        Raises:
+            Problem: ``unauthenticated`` or ``forbidden``.
+        """
+        client = request.scope.get("client")
+        caller = self.watch.now.access.identify(request.headers, client)
+        caller.check_verb(verb)
+        if caller.key_id is not None:
+            note(request, key=caller.key_id)
+        return caller
+
+    def admit(self, request: Request, caller: Caller) -> Flight:
+        """Count a request that brings media in, if the service takes in more.
+
+        Raises:
+            Problem: ``disk_full``, ``backlog`` or ``busy``.
+        """
+        observed, quota = self.watch.now, self.settings.quota
+        check_disk(observed, self.settings.retention.refuse_watermark)
+        check_backlog(observed, caller.key_id, quota)
+        declared = request.headers.get("content-length", "")
+        size = int(declared) if declared.isdecimal() else 0
+        return self.in_flight.begin(caller.key_id, min(size, self.limits.segment_bytes))
+
+    async def submit(self, submission: Submission) -> Acceptance:
+        """Return what became of a submission, once that is durable.
+
+        Raises:
+            Problem: ``disk_full`` or ``journal_busy``; nothing was written.
+        """
+        try:
+            return await self.committer.commit(submission)
+        except JournalFullError as error:
+            raise Problem("disk_full", str(error), retry_after=10) from error
+        except TransientError as error:
+            raise Problem("journal_busy", str(error), retry_after=1) from error
+
+    async def read(self, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run a query in one of a few threads, each of which has a connection while it reads."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, query, *arguments)
+        return await loop.run_in_executor(self._readers, lambda: query(*arguments, **named))
+
+    async def _latest_event(self) -> int:
+        _, latest = await self.read(self.operation.event_range)
+        return latest
 
     def close(self) -> None:
         """Commit what was received, and end all threads."""
         self.receiver.close()
         self.committer.close()
+        self.watch.close()
         self._readers.shutdown()
 
 
 def context_of(request: Request) -> WebContext:
     """Return what the requests of the application share."""
-    context: WebContext = request.app.state.context
+    context: WebContext = request.state.context
     return context
+
+
+def note(request: Request, **facts: object) -> None:
+    """Add facts to the request's line in the log."""
+    request.scope["state"].setdefault("facts", {}).update(facts)

@@ -24,7 +24,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestLog:
-    """Gives each request an id, and writes one line about it when it has ended."""
+    """Gives each request an id; counts it and writes one line about it when it has ended."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +34,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status, request_id = time.monotonic(), 0, _request_id(scope)
+        begun, status, request_id = time.monotonic(), 499, _request_id(scope)
         scope["state"]["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
@@ -50,9 +50,9 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            status = 499
+            status = 408 if scope["state"].get("timed_out") else 499
         finally:
-            _write_line(scope, status, time.monotonic() - begun)
+            _report(scope, status, time.monotonic() - begun)
 
 
 def _request_id(scope: Scope) -> str:
@@ -63,13 +63,23 @@ def _request_id(scope: Scope) -> str:
     return secrets.token_hex(8)
 
 
-def _write_line(scope: Scope, status: int, seconds: float) -> None:
+def _report(scope: Scope, status: int, seconds: float) -> None:
+    """Count a request, and write its line."""
+    state = scope["state"]
+    facts: dict[str, Any] = state.get("facts", {})
+    route = getattr(scope.get("route"), "path", "")
+    state["context"].requests.count(
+        method=scope["method"] if route else "",
+        route=route,
+        status=status,
+        seconds=seconds,
+        size=facts.get("bytes", 0),
+    )
     if scope["path"] in _SILENT and status < 400:
         return
-    facts: dict[str, Any] = scope["state"].get("facts", {})
     _log.info(
         "request",
-        request_id=scope["state"]["request_id"],
+        request_id=state["request_id"],
         method=scope["method"],
         path=scope["path"],
         status=status,

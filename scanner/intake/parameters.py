@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -10,7 +12,24 @@ from typing import Annotated, Final
 from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-__all__ = ["InitName", "SegmentMetadata", "Sequence", "StreamName"]
+from scanner.intake.problems import Problem
+
+__all__ = [
+    "NAME",
+    "ChannelName",
+    "EndOfStream",
+    "InitMetadata",
+    "InitName",
+    "Page",
+    "SegmentMetadata",
+    "Sequence",
+    "SequenceNumber",
+    "StreamDeclaration",
+    "StreamName",
+    "cursor_of",
+    "epoch_seconds",
+    "read_cursor",
+]
 
 NAME: Final = r"^[A-Za-z0-9_~@:+=-][A-Za-z0-9._~@:+=-]{0,199}$"
 """Names of streams, channels and init segments: 1 to 200 characters that need no escaping."""
@@ -19,6 +38,7 @@ LARGEST_SEQUENCE: Final = 2**53 - 1
 
 StreamName = Annotated[str, Path(pattern=NAME, description="name of one broadcast")]
 InitName = Annotated[str, Path(pattern=NAME, description="name of an init segment of the stream")]
+SequenceNumber = Annotated[int, Field(ge=0, le=LARGEST_SEQUENCE)]
 Sequence = Annotated[int, Path(ge=0, le=LARGEST_SEQUENCE, description="counts the segments")]
 ChannelName = Annotated[
     str, Field(pattern=NAME, description="lasting identity that broadcasts belong to")
@@ -26,11 +46,15 @@ ChannelName = Annotated[
 Seconds = Annotated[Decimal, Field(gt=0, le=3600, max_digits=16, decimal_places=9)]
 
 
-class SegmentMetadata(BaseModel):
-    """The facts that a sender declares of a segment; they have to be the same when it is sent
-    again."""
+class FrozenInput(BaseModel):
+    """Input of a request: an unknown name is an error, so that a misspelt one is not ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SegmentMetadata(FrozenInput):
+    """The facts that a sender declares of a segment; they have to be the same when it is sent
+    again."""
 
     channel: ChannelName | None = None
     init: Annotated[str, Field(pattern=NAME, description="init segment it needs")] | None = None
@@ -46,6 +70,65 @@ class SegmentMetadata(BaseModel):
     def exact_duration(self) -> Fraction | None:
         """The duration as an exact fraction."""
         return None if self.duration is None else Fraction(self.duration)
+
+
+class InitMetadata(FrozenInput):
+    """The facts that a sender declares of an init segment."""
+
+    channel: ChannelName | None = None
+
+
+class StreamDeclaration(FrozenInput):
+    """The facts that a sender declares of a stream."""
+
+    channel: ChannelName | None = None
+    first_sequence: SequenceNumber | None = Field(
+        default=None,
+        description="sequence of the first segment; without it, the first that arrives",
+    )
+    started_at: AwareDatetime | None = None
+    expected_duration: Annotated[float, Field(gt=0, le=31_622_400)] | None = Field(
+        default=None, description="seconds"
+    )
+
+
+class EndOfStream(FrozenInput):
+    """The end of a stream."""
+
+    last_sequence: SequenceNumber | None = Field(
+        default=None,
+        description="segments up to this one are still accepted; without it, none is",
+    )
+    reason: Annotated[str, Field(max_length=200)] | None = None
+
+
+class Page(FrozenInput):
+    """A part of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Annotated[str, Field(max_length=400)] | None = Field(
+        default=None, description="`next` of the page before"
+    )
+
+
+def cursor_of(at: float, name: str) -> str:
+    """Return the cursor after a row of a list that is sorted by time and name."""
+    return base64.urlsafe_b64encode(json.dumps([at, name]).encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str | None) -> tuple[float, str] | None:
+    """Return time and name of the row before a page.
+
+    Raises:
+        Problem: ``invalid_request``.
+    """
+    if text is None:
+        return None
+    try:
+        at, name = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return float(at), str(name)
+    except (ValueError, TypeError) as error:
+        raise Problem("invalid_request", "query.cursor: not one that a page gave") from error
 
 
 def epoch_seconds(time: datetime | None) -> float | None:

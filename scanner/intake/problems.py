@@ -12,7 +12,15 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse
 
-__all__ = ["PROBLEMS", "Problem", "ProblemType", "problem_response", "problem_responses"]
+__all__ = [
+    "MEDIA_TYPE",
+    "PROBLEMS",
+    "Problem",
+    "ProblemType",
+    "problem_document",
+    "problem_response",
+    "problem_responses",
+]
 
 MEDIA_TYPE: Final = "application/problem+json"
 URN: Final = "urn:streamwarden:problem:"
@@ -39,6 +47,7 @@ def _table(*types: ProblemType) -> dict[str, ProblemType]:
 
 
 PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
+    ProblemType(name="bad_request", status=400, title="Not a valid HTTP request"),
     ProblemType(name="unauthenticated", status=401, title="No valid API key"),
     ProblemType(name="forbidden", status=403, title="The API key does not allow this"),
     ProblemType(name="not_found", status=404, title="There is no such thing here"),
@@ -52,6 +61,8 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
         name="init_unknown", status=409, title="The init segment is not there", retryable=True
     ),
     ProblemType(name="wrong_channel", status=409, title="The stream belongs to another channel"),
+    ProblemType(name="not_ready", status=409, title="It is still being made", retryable=True),
+    ProblemType(name="gone", status=410, title="It failed, or is no longer kept"),
     ProblemType(name="too_large", status=413, title="The body is too large"),
     ProblemType(name="invalid_request", status=422, title="The request is not valid"),
     ProblemType(name="unsupported_media", status=422, title="Not a format that can be scanned"),
@@ -59,6 +70,9 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
     ProblemType(name="busy", status=429, title="Too much is being received", retryable=True),
     ProblemType(name="internal", status=500, title="The service has a defect"),
     ProblemType(name="journal_busy", status=503, title="The journal is locked", retryable=True),
+    ProblemType(
+        name="unready", status=503, title="A part of the service does not work", retryable=True
+    ),
     ProblemType(name="disk_full", status=507, title="The disk is nearly full", retryable=True),
 )
 
@@ -78,10 +92,10 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         """Further members of the document."""
 
 
-def problem_response(problem: Problem, request_id: str) -> JSONResponse:
-    """Return the answer to a request that failed."""
+def problem_document(problem: Problem, request_id: str) -> dict[str, Any]:
+    """Return the body of an error."""
     kind = problem.type
-    body = {
+    return {
         "type": kind.uri,
         "title": kind.title,
         "status": kind.status,
@@ -90,12 +104,21 @@ def problem_response(problem: Problem, request_id: str) -> JSONResponse:
         "retryable": kind.retryable,
         **problem.facts,
     }
+
+
+def problem_response(problem: Problem, request_id: str) -> JSONResponse:
+    """Return the answer to a request that failed."""
     headers = {}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    if kind.status == 401:
+    if problem.type.status == 401:
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="streamwarden"'
-    return JSONResponse(body, status_code=kind.status, headers=headers, media_type=MEDIA_TYPE)
+    return JSONResponse(
+        problem_document(problem, request_id),
+        status_code=problem.type.status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
 
 
 def problem_responses(*names: str) -> dict[int | str, dict[str, Any]]:
@@ -107,6 +130,6 @@ def problem_responses(*names: str) -> dict[int | str, dict[str, Any]]:
         text = f"`{kind.name}`: {kind.title.lower()}"
         by_status[kind.status] = {
             "description": text if known is None else f"{known['description']}; {text}",
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
         }
     return by_status

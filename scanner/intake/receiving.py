@@ -11,6 +11,7 @@ from typing import Final
 from starlette.requests import Request
 
 from scanner.errors import InputError
+from scanner.intake.admission import Flight
 from scanner.intake.problems import Problem
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
 from scanner.store.objects import IncomingObject, ObjectStore
@@ -31,11 +32,13 @@ class Receiver:
         self._objects = objects
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="receiver")
 
-    async def receive(self, request: Request, *, limit: int, accepts: Accepts) -> IncomingObject:
+    async def receive(
+        self, request: Request, flight: Flight, *, limit: int, accepts: Accepts
+    ) -> IncomingObject:
         """Return the whole body in a temporary file, which the caller puts or discards.
 
         Raises:
-            Problem: ``too_large``, ``unsupported_media`` or ``disk_full``.
+            Problem: ``too_large``, ``unsupported_media``, ``busy`` or ``disk_full``.
             ClientDisconnect: the sender went away.
         """
         _check_declared(request, limit)
@@ -43,6 +46,7 @@ class Receiver:
         try:
             async for chunk in request.stream():
                 await body.add(chunk)
+                flight.grow_to(body.size)
             return await body.finish()
         except OSError as error:
             body.discard()
@@ -71,13 +75,13 @@ class _Body:
         self._incoming: IncomingObject | None = None
         self._chunks: list[bytes] = []
         self._buffered = 0
-        self._size = 0
+        self.size = 0
         self._sniffed = False
 
     async def add(self, chunk: bytes) -> None:
         """Take bytes, and write them once they are enough."""
-        self._size += len(chunk)
-        if self._size > self._limit:
+        self.size += len(chunk)
+        if self.size > self._limit:
             raise Problem("too_large", f"more than {self._limit} bytes, the limit of a body here")
         self._chunks.append(chunk)
         self._buffered += len(chunk)

@@ -1,36 +1,66 @@
-"""Segments that senders put."""
+"""Segments and init segments that senders deliver."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from scanner.errors import TransientError
-from scanner.intake.answers import AcceptedSegment, SegmentFacts
-from scanner.intake.context import WebContext, context_of
-from scanner.intake.parameters import SegmentMetadata, Sequence, StreamName, epoch_seconds
+from scanner.intake.access import Caller
+from scanner.intake.answers import AcceptedInit, AcceptedSegment, SegmentStatus
+from scanner.intake.context import context_of, note
+from scanner.intake.outcome import SUBMISSION_PROBLEMS, check_accepted
+from scanner.intake.parameters import (
+    InitMetadata,
+    InitName,
+    SegmentMetadata,
+    Sequence,
+    StreamName,
+    epoch_seconds,
+)
 from scanner.intake.problems import Problem, problem_responses
 from scanner.media.sniff import Container
-from scanner.store.deliveries import Delivery, JournalFullError
-from scanner.store.intake import Acceptance, NewSegment, NewStream
+from scanner.store.intake import NewInit, NewSegment, NewStream, StreamKind
 from scanner.store.objects import IncomingObject, segment_name
+from scanner.store.submissions import Submission
 
-__all__ = ["segment_routes"]
+__all__ = [
+    "MEDIA_PROBLEMS",
+    "media_body",
+    "own_name",
+    "refuse_picture",
+    "segment_routes",
+    "stream_of",
+    "submit_segment",
+]
 
 segment_routes = APIRouter(prefix="/v1/streams/{stream_id}", tags=["segments"])
 
-BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "description": "The segment. Its format is known by its first bytes; the content type has"
-        " no meaning.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+MEDIA_PROBLEMS: Final = (
+    *SUBMISSION_PROBLEMS,
+    "too_large",
+    "unsupported_media",
+    "receive_timeout",
+    "backlog",
+    "busy",
+)
+"""Errors that every request with media may be answered with."""
+
+
+def media_body(description: str) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body that is media."""
+    schema = {"type": "string", "format": "binary"}
+    return {
+        "requestBody": {
+            "required": True,
+            "description": f"{description} Its format is known by its first bytes; the content"
+            " type has no meaning.",
+            "content": {"application/octet-stream": {"schema": schema}},
+        }
     }
-}
 
 
 @segment_routes.put(
@@ -40,19 +70,10 @@ BODY: Final = {
     responses={
         200: {"model": AcceptedSegment, "description": "Known already; nothing changed"},
         **problem_responses(
-            "conflict",
-            "stream_ended",
-            "init_unknown",
-            "wrong_channel",
-            "too_large",
-            "unsupported_media",
-            "invalid_request",
-            "receive_timeout",
-            "disk_full",
-            "journal_busy",
+            *MEDIA_PROBLEMS, "conflict", "stream_ended", "init_unknown", "wrong_channel"
         ),
     },
-    openapi_extra=BODY,
+    openapi_extra=media_body("The segment."),
 )
 async def put_segment(
     request: Request,
@@ -62,13 +83,40 @@ async def put_segment(
 ) -> JSONResponse:
     """Deliver a segment. It is durable once this answers 202, and will get a verdict."""
     context = context_of(request)
-    incoming = await context.receiver.receive(
-        request, limit=context.limits.segment_bytes, accepts=_refuse_picture
-    )
+    note(request, stream=stream_id, sequence=sequence)
+    caller = context.caller(request, "ingest")
+    with context.admit(request, caller) as flight:
+        incoming = await context.receiver.receive(
+            request, flight, limit=context.limits.segment_bytes, accepts=refuse_picture
+        )
+        return await submit_segment(request, caller, stream_id, sequence, metadata, incoming)
+
+
+async def submit_segment(
+    request: Request,
+    caller: Caller,
+    stream_id: str,
+    sequence: int,
+    metadata: SegmentMetadata,
+    incoming: IncomingObject,
+) -> JSONResponse:
+    """Commit a segment that was received or fetched, and answer."""
     with incoming:
-        row = _segment_row(stream_id, sequence, metadata, incoming)
-        acceptance = await _commit(context, Delivery(row=row, incoming=incoming))
-    state = _check_accepted(acceptance, row)
+        note(request, bytes=incoming.size)
+        row = NewSegment(
+            stream=stream_of(caller, stream_id, metadata.channel),
+            sequence=sequence,
+            object=own_name("segments", stream_id, str(sequence), incoming),
+            bytes=incoming.size,
+            sha256=incoming.sha256,
+            init_id=metadata.init,
+            discontinuity=metadata.discontinuity,
+            duration=metadata.exact_duration,
+            started_at=epoch_seconds(metadata.started_at),
+        )
+        submission = Submission(row=row, incoming=incoming)
+        acceptance = await context_of(request).submit(submission)
+    state = check_accepted(acceptance, f"segment {stream_id}/{sequence}")
     body = {
         "stream_id": stream_id,
         "sequence": sequence,
@@ -79,61 +127,92 @@ async def put_segment(
     return JSONResponse(body, status_code=202 if state == "accepted" else 200)
 
 
-@segment_routes.get(
-    "/segments/{sequence}", responses=problem_responses("not_found", "invalid_request")
+@segment_routes.put(
+    "/init/{init_id}",
+    status_code=201,
+    response_model=AcceptedInit,
+    responses={
+        200: {"model": AcceptedInit, "description": "Known already; nothing changed"},
+        **problem_responses(*MEDIA_PROBLEMS, "conflict", "wrong_channel"),
+    },
+    openapi_extra=media_body("The init segment."),
 )
-async def get_segment(request: Request, stream_id: StreamName, sequence: Sequence) -> SegmentFacts:
+async def put_init(
+    request: Request,
+    stream_id: StreamName,
+    init_id: InitName,
+    metadata: Annotated[InitMetadata, Query()],
+) -> JSONResponse:
+    """Deliver an init segment (fMP4, CMAF), before the segments that name it. It never changes."""
+    context = context_of(request)
+    note(request, stream=stream_id, init=init_id)
+    caller = context.caller(request, "ingest")
+    with (
+        context.admit(request, caller) as flight,
+        await context.receiver.receive(
+            request, flight, limit=context.limits.init_bytes, accepts=_refuse_no_init
+        ) as incoming,
+    ):
+        row = NewInit(
+            stream=stream_of(caller, stream_id, metadata.channel),
+            init_id=init_id,
+            object=own_name("inits", stream_id, init_id, incoming),
+            bytes=incoming.size,
+            sha256=incoming.sha256,
+        )
+        acceptance = await context.submit(Submission(row=row, incoming=incoming))
+    state = check_accepted(acceptance, f"init segment {stream_id}/{init_id}")
+    body = {
+        "stream_id": stream_id,
+        "init_id": init_id,
+        "state": state,
+        "bytes": row.bytes,
+        "sha256": row.sha256,
+    }
+    return JSONResponse(body, status_code=201 if state == "accepted" else 200)
+
+
+@segment_routes.get(
+    "/segments/{sequence}",
+    responses=problem_responses("unauthenticated", "forbidden", "not_found", "invalid_request"),
+)
+async def get_segment(request: Request, stream_id: StreamName, sequence: Sequence) -> SegmentStatus:
     """Return where a segment is, and its verdict."""
     context = context_of(request)
+    caller = context.caller(request, "read")
     found = await context.read(context.queries.segment, stream_id, sequence)
-    if found is None:
+    if found is None or not caller.sees(found["channel"]):
         raise Problem("not_found", f"segment {stream_id}/{sequence} was never accepted")
-    return SegmentFacts.model_validate(found)
+    return SegmentStatus.model_validate(found)
 
 
-def _refuse_picture(container: Container) -> str | None:
-    """Refuse a picture as part of a live stream, which has no time."""
+def refuse_picture(container: Container) -> str | None:
+    """Return why a container is no segment of a live stream, or None."""
     if container.is_picture:
         return f"a picture ({container.value}) is no segment; it can be sent to /v1/images"
     return None
 
 
-def _segment_row(
-    stream_id: str, sequence: int, metadata: SegmentMetadata, incoming: IncomingObject
-) -> NewSegment:
-    # The suffix makes the name this request's own, so that it can remove it when it is not needed.
-    item = f"{sequence}-{secrets.token_hex(4)}"
-    return NewSegment(
-        stream=NewStream(stream_id=stream_id, channel=metadata.channel),
-        sequence=sequence,
-        object=segment_name("segments", stream_id, item, incoming.sha256),
-        bytes=incoming.size,
-        sha256=incoming.sha256,
-        init_id=metadata.init,
-        discontinuity=metadata.discontinuity,
-        duration=metadata.exact_duration,
-        started_at=epoch_seconds(metadata.started_at),
+def _refuse_no_init(container: Container) -> str | None:
+    if container in (Container.MP4, Container.MATROSKA):
+        return None
+    return f"{container.value} has no init segments; MP4 or WebM is wanted"
+
+
+def stream_of(
+    caller: Caller, stream_id: str, channel: str | None, *, kind: StreamKind = "live"
+) -> NewStream:
+    """Return the stream that a sender's submission belongs to, as it is made if it is new."""
+    return NewStream(
+        stream_id=stream_id,
+        kind=kind,
+        channel=caller.channel_for(channel),
+        key_id=caller.key_id,
+        allowed_channels=caller.channels,
     )
 
 
-async def _commit(context: WebContext, delivery: Delivery) -> Acceptance:
-    try:
-        return await context.committer.commit(delivery)
-    except JournalFullError as error:
-        raise Problem("disk_full", str(error), retry_after=10) from error
-    except TransientError as error:
-        raise Problem("journal_busy", str(error), retry_after=1) from error
-
-
-def _check_accepted(acceptance: Acceptance, row: NewSegment) -> str:
-    """Return ``accepted`` or ``same``; everything else is an error."""
-    name = f"segment {row.stream.stream_id}/{row.sequence}"
-    if acceptance == "conflict":
-        raise Problem("conflict", f"{name}: known with other bytes or other metadata")
-    if acceptance == "ended":
-        raise Problem("stream_ended", f"{name}: lies after the end of its stream")
-    if acceptance == "init_unknown":
-        raise Problem("init_unknown", f"{name}: init segment {row.init_id} was never accepted")
-    if acceptance == "wrong_channel":
-        raise Problem("wrong_channel", f"{name}: its stream does not belong to this channel")
-    return acceptance
+def own_name(kind: str, stream_id: str, item: str, incoming: IncomingObject) -> str:
+    """Return the name of an object that no other request writes, so that this one may remove it if
+    it is not accepted."""
+    return segment_name(kind, stream_id, f"{item}-{secrets.token_hex(4)}", incoming.sha256)

@@ -14,8 +14,11 @@ import uvicorn
 
 from scanner.errors import SetupError
 from scanner.intake.app import create_app
+from scanner.intake.limits import IntakeLimits
+from scanner.intake.protocol import protocol_with
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.sections import read_settings
+from scanner.settings.service import QuotaSettings
 from scanner.store.database import open_journal
 from scanner.store.objects import ObjectStore
 
@@ -41,17 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SetupError as error:
         sys.stderr.write(f"streamwarden web: {error}\n")
         return EXIT_SETUP
-    app = create_app(
-        settings.service,
-        journal,
-        ObjectStore(settings.service.data / "objects"),
-        limits=settings.fetch,
+    limits = IntakeLimits(
+        segment_bytes=min(settings.fetch.segment_bytes, settings.limits.max_bytes),
+        image_bytes=settings.limits.max_still_bytes,
     )
+    objects = ObjectStore(settings.service.data / "objects")
+    app = create_app(settings.service, journal, objects, limits=limits)
     # uvicorn drains on SIGTERM, and then raises the signal again for the handler before its own.
     signal.signal(signal.SIGTERM, _exit)
     try:
         with socket.socket(fileno=arguments.fd) as listener:
-            uvicorn.Server(server_config(app)).run(sockets=[listener])
+            uvicorn.Server(server_config(app, settings.service.quota)).run(sockets=[listener])
     finally:
         journal.close()
     return 0
@@ -61,11 +64,12 @@ def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def server_config(app: object) -> uvicorn.Config:
+def server_config(app: object, quota: QuotaSettings) -> uvicorn.Config:
     """Return how uvicorn serves the application."""
+    protocol = protocol_with(header_seconds=quota.header_seconds, idle_seconds=quota.idle_seconds)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="h11",
+        http=protocol,
         ws="none",
         loop="asyncio",
         lifespan="on",

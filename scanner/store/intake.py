@@ -226,6 +226,10 @@ class Intake:
             return "unknown"
         if known.ended_at is not None:
             return "same" if known.last_sequence == last_sequence else "conflict"
+        names = {"of_stream": stream.stream_id}
+        highest = self._connection.execute(_HIGHEST_SEQUENCE, names).scalar_one()
+        if last_sequence is not None and highest is not None and highest > last_sequence:
+            return "conflict"
         self._connection.execute(
             update(streams)
             .where(streams.c.stream_id == stream.stream_id)
@@ -352,6 +356,9 @@ _STREAM_AND_SEGMENT = (
 )
 _KNOWN_INIT = select(inits.c.sha256).where(
     inits.c.stream_id == bindparam("of_stream"), inits.c.init_id == bindparam("of_init")
+)
+_HIGHEST_SEQUENCE = select(func.max(segments.c.sequence)).where(
+    segments.c.stream_id == bindparam("of_stream")
 )
 _INSERT_SEGMENT = insert(segments)
 _NOTE_ARRIVAL = (

@@ -108,6 +108,7 @@ streams = Table(
     Column("summary", Text, comment="JSON: risk, coverage and clock, for queries"),
     Index("streams_by_channel", "channel", "created_at"),
     Index("streams_by_phase", "phase", "last_arrival"),
+    Index("streams_by_kind", "kind", "created_at"),
 )
 
 inits = Table(
@@ -154,6 +155,7 @@ segments = Table(
     Index(
         "segments_pending",
         "received_at",
+        "key_id",
         sqlite_where=text("verdict IS NULL"),
         postgresql_where=text("verdict IS NULL"),
     ),

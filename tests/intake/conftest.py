@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from scanner.intake.app import create_app
+from scanner.intake.limits import IntakeLimits
 from scanner.intake.server import server_config
 from scanner.settings.service import ServiceSettings
 from scanner.store.database import Journal, open_journal
@@ -34,9 +35,11 @@ def run_service(folder: Path, settings: ServiceSettings | None = None) -> Iterat
     """Run a web process in a thread, on a free port."""
     journal = open_journal(folder, create=True)
     objects = ObjectStore(folder / "objects")
-    app = create_app(settings or ServiceSettings(data=folder), journal, objects)
+    settings = settings or ServiceSettings(data=folder)
+    limits = IntakeLimits(segment_bytes=200_000, init_bytes=100_000, image_bytes=100_000)
+    app = create_app(settings, journal, objects, limits=limits)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(server_config(app))
+        server = uvicorn.Server(server_config(app, settings.quota))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         address = listener.getsockname()
         thread.start()

@@ -14,7 +14,13 @@ from scanner.store.database import Journal
 from scanner.store.intake import Acceptance, Intake, IntakeRow
 from scanner.store.objects import IncomingObject, ObjectStore
 
-__all__ = ["Delivery", "JournalBusyError", "JournalFailedError", "JournalFullError", "commit_group"]
+__all__ = [
+    "JournalBusyError",
+    "JournalFailedError",
+    "JournalFullError",
+    "Submission",
+    "commit_group",
+]
 
 
 class JournalBusyError(TransientError):
@@ -30,7 +36,7 @@ class JournalFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Submission:
     """Something that one request delivered."""
 
     row: IntakeRow
@@ -44,7 +50,7 @@ class Delivery:
 
 
 def commit_group(
-    journal: Journal, objects: ObjectStore, group: Sequence[Delivery], *, shard_count: int
+    journal: Journal, objects: ObjectStore, group: Sequence[Submission], *, shard_count: int
 ) -> list[Acceptance]:
     """Make everything of a group durable; return what became of each, in order.
 

@@ -1,0 +1,88 @@
+"""Server-sent events: what happened, in one numbered sequence, from any number on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Query
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+
+from scanner.intake.access import Caller
+from scanner.intake.context import WebContext, context_of
+from scanner.intake.parameters import SequenceNumber
+from scanner.intake.problems import problem_responses
+from scanner.store.operation_queries import PublishedEvent
+
+__all__ = ["event_routes"]
+
+event_routes = APIRouter(prefix="/v1", tags=["events"])
+
+WAIT_SECONDS: Final = 1.0
+"""Longest wait for events before a look whether the process ends."""
+PING_SECONDS: Final = 15
+SEND_SECONDS: Final = 30.0
+"""Longest time that a reader may not read before it is dropped."""
+BATCH: Final = 100
+
+
+@event_routes.get(
+    "/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "Events; `id` is a number that rises by one, `event` the type, `data` a"
+            " JSON document. `gap` says that events before a number are no longer kept.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problem_responses("unauthenticated", "forbidden", "invalid_request"),
+    },
+)
+async def stream_events(
+    request: Request,
+    last_event_id: Annotated[
+        SequenceNumber | None, Header(description="the last event that was read")
+    ] = None,
+    after: Annotated[
+        SequenceNumber | None, Query(description="the same, for a first request; 0 for all")
+    ] = None,
+) -> EventSourceResponse:
+    """Follow what happens: new events, or those after a number first."""
+    context = context_of(request)
+    caller = context.caller(request, "read")
+    oldest, latest = await context.read(context.operation.event_range)
+    wanted = last_event_id if last_event_id is not None else after
+    number = latest if wanted is None else min(wanted, latest)
+    return EventSourceResponse(
+        _follow(context, caller, number, oldest=oldest),
+        ping=PING_SECONDS,
+        send_timeout=SEND_SECONDS,
+        sep="\n",
+    )
+
+
+async def _follow(
+    context: WebContext, caller: Caller, number: int, *, oldest: int
+) -> AsyncIterator[ServerSentEvent]:
+    if number < oldest - 1:
+        yield ServerSentEvent(
+            event="gap", id=str(oldest - 1), data=json.dumps({"missing_before": oldest})
+        )
+        number = oldest - 1
+    while not context.closing:
+        events = await context.read(context.operation.events_after, number, limit=BATCH)
+        for event in events:
+            number = event.number
+            if _may_see(caller, event):
+                yield ServerSentEvent(
+                    id=str(event.number), event=event.kind, data=json.dumps(event.body)
+                )
+        if len(events) < BATCH:
+            await context.latest_event.wait_beyond(number, WAIT_SECONDS)
+
+
+def _may_see(caller: Caller, event: PublishedEvent) -> bool:
+    """Return whether an event is of a channel that the reader may see."""
+    return caller.sees(event.body.get("channel"))

@@ -1,0 +1,43 @@
+"""The outcome of a submission as an answer or an error."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from scanner.intake.problems import Problem
+from scanner.store.intake import Acceptance
+
+__all__ = ["SUBMISSION_PROBLEMS", "AcceptedAs", "check_accepted"]
+
+AcceptedAs = Literal["accepted", "same"]
+
+_REFUSALS: Final[dict[str, tuple[str, str]]] = {
+    "conflict": ("conflict", "known already, with other content or other metadata"),
+    "ended": ("stream_ended", "lies after the end of its stream"),
+    "init_unknown": ("init_unknown", "names an init segment that was never accepted"),
+    "wrong_channel": ("wrong_channel", "its stream belongs to another channel"),
+    "forbidden": ("forbidden", "its channel is none that the API key allows"),
+    "unknown": ("not_found", "its stream was never declared, and has no segment"),
+}
+"""Type and detail of the error for each acceptance that is one."""
+
+SUBMISSION_PROBLEMS: Final = (
+    "unauthenticated",
+    "forbidden",
+    "invalid_request",
+    "disk_full",
+    "journal_busy",
+)
+"""Errors that every submission may be answered with."""
+
+
+def check_accepted(acceptance: Acceptance, name: str) -> AcceptedAs:
+    """Return how something was accepted.
+
+    Raises:
+        Problem: it was not.
+    """
+    if acceptance in ("accepted", "same"):
+        return acceptance
+    problem, detail = _REFUSALS[acceptance]
+    raise Problem(problem, f"{name}: {detail}")

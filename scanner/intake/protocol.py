@@ -1,0 +1,153 @@
+"""HTTP/1.1 with deadlines: uvicorn has none for receiving a request.
+
+    state of a connection          ends after
+    waiting for headers            header_seconds since the connection or the first byte of them
+    receiving a body               idle_seconds without a byte, while the application wants more
+    refused, body still coming     header_seconds in all
+    response waits for its reader  idle_seconds without a byte taken
+    between requests               uvicorn's own keep-alive time; header_seconds where it has none
+
+One timer runs for each connection and looks at what has happened since: setting it anew for each
+packet would cost more than handling the packet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from scanner.intake.problems import MEDIA_TYPE, Problem, problem_document
+
+__all__ = ["DeadlineProtocol", "protocol_with"]
+
+LOOKS: Final = 4
+"""Looks at a connection within one deadline: it ends at most a quarter late."""
+
+
+class DeadlineProtocol(H11Protocol):
+    """One connection."""
+
+    header_seconds = 10.0
+    idle_seconds = 40.0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timer: asyncio.TimerHandle | None = None
+        self._phase = ""
+        self._since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._enter("headers")
+        self._look_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timer."""
+        super().connection_lost(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the sender."""
+        was_idle = self._phase == "between"
+        super().data_received(data)
+        phase = self._current_phase()
+        if phase != self._phase or phase == "body" or was_idle:
+            self._enter(phase)
+
+    def on_response_complete(self) -> None:
+        """Note that what the sender still sends is not wanted."""
+        super().on_response_complete()
+        self._enter(self._current_phase())
+
+    def pause_writing(self) -> None:
+        """Note that the reader does not take what is sent."""
+        super().pause_writing()
+        self._since = self.loop.time()
+
+    def shutdown(self) -> None:
+        """Finish the request in hand, and accept no other."""
+        context = self.app_state.get("context")
+        if context is not None:
+            context.closing = True
+        super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that is no HTTP, and close the connection."""
+        self._send_problem(Problem("bad_request", msg))
+        self.transport.close()
+
+    def _current_phase(self) -> str:
+        """Return what the connection waits for, from the states of both sides."""
+        theirs, ours = self.conn.their_state, self.conn.our_state
+        if theirs is h11.IDLE:
+            begun = self._phase == "headers" or bool(self.conn.trailing_data[0])
+            return "headers" if begun else "between"
+        if theirs is h11.SEND_BODY:
+            return "refused" if ours in (h11.DONE, h11.MUST_CLOSE) else "body"
+        return "response"
+
+    def _enter(self, phase: str) -> None:
+        self._phase = phase
+        self._since = self.loop.time()
+
+    def _look_later(self) -> None:
+        wait = min(self.header_seconds, self.idle_seconds) / LOOKS
+        self._timer = self.loop.call_later(wait, self._look)
+
+    def _look(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._is_overdue():
+            self._end()
+            return
+        self._look_later()
+
+    def _is_overdue(self) -> bool:
+        waited = self.loop.time() - self._since
+        if self.flow.write_paused:
+            return waited > self.idle_seconds
+        if self._phase == "body":
+            if self.flow.read_paused:  # the application is slow, not the sender
+                self._since = self.loop.time()
+                return False
+            return waited > self.idle_seconds
+        return self._phase in ("headers", "refused", "between") and waited > self.header_seconds
+
+    def _end(self) -> None:
+        """Answer 408 if the sender can still read one, and close the connection."""
+        readable = self._phase in ("headers", "body") and not self.flow.write_paused
+        if not readable or self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.scope["state"]["timed_out"] = True
+        wanted = "headers" if self._phase == "headers" else "a part of the body"
+        self._send_problem(Problem("receive_timeout", f"{wanted} did not arrive in time"))
+        self.transport.close()
+
+    def _send_problem(self, problem: Problem) -> None:
+        body = json.dumps(problem_document(problem, "")).encode()
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        status = problem.type.status
+        reason = HTTPStatus(status).phrase.encode()
+        response = h11.Response(status_code=status, headers=headers, reason=reason)
+        for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+
+
+def protocol_with(*, header_seconds: float, idle_seconds: float) -> type[DeadlineProtocol]:
+    """Return the protocol with these deadlines, as uvicorn takes it."""
+    deadlines = {"header_seconds": header_seconds, "idle_seconds": idle_seconds}
+    return type("ConfiguredProtocol", (DeadlineProtocol,), deadlines)

@@ -1,0 +1,115 @@
+"""Facts that every request needs: keys, backlog and free disk, read twice a second.
+
+The age of what waits is measured with the wall clock that stamped it. When the clock jumps, ages
+mean nothing until what was stamped before has drained, and the age rules pause.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from scanner.intake.access import Access
+from scanner.store.database import Journal
+from scanner.store.keys import ApiKeys
+from scanner.store.objects import ObjectStore
+from scanner.store.operation_queries import Backlog, OperationQueries
+
+__all__ = ["Observed", "Watch"]
+
+PERIOD: Final = 0.5
+"""Seconds between two readings."""
+JUMP: Final = 60.0
+"""Seconds by which the wall clock may move against the monotonic one."""
+PAUSE: Final = 300.0
+"""Seconds for which age rules pause after a jump of the wall clock."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """One reading."""
+
+    access: Access
+    backlog: Backlog = field(default_factory=Backlog)
+    ages: dict[str | None, float] = field(default_factory=dict)
+    """Age in seconds of the oldest waiting segment of each key; empty while age rules pause."""
+    free_share: float = 1.0
+    """Share of the disk that is free."""
+
+    @property
+    def oldest_age(self) -> float:
+        """Age in seconds of the oldest waiting segment; 0 if none waits."""
+        return max(self.ages.values(), default=0.0)
+
+
+class Watch:
+    """Reads the service in a thread of its own; ``close`` ends it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        objects: ObjectStore,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        period: float = PERIOD,
+    ) -> None:
+        self._journal = journal
+        self._keys = ApiKeys(journal)
+        self._queries = OperationQueries(journal)
+        self._objects = objects
+        self._monotonic = monotonic
+        self._offset = journal.now() - monotonic()
+        self._paused_until = monotonic()
+        self._period = period
+        self._stop = threading.Event()
+        self.failed_since: float | None = None
+        """Monotonic time since which the journal could not be read; None while it can."""
+        self.now = self._read()
+        """The latest reading."""
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def refresh(self) -> None:
+        """Read now."""
+        self.now = self._read()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._period):
+            try:
+                self.refresh()
+                self.failed_since = None
+            except Exception as error:  # noqa: BLE001 - the latest reading stays; readyz tells
+                if self.failed_since is None:
+                    self.failed_since = self._monotonic()
+                    _log.error("the journal cannot be read", error=str(error))
+
+    def _read(self) -> Observed:
+        backlog = self._queries.backlog()
+        return Observed(
+            access=Access(self._keys.list_valid()),
+            backlog=backlog,
+            ages=self._ages(backlog),
+            free_share=self._objects.free_bytes() / max(1, self._objects.total_bytes()),
+        )
+
+    def _ages(self, backlog: Backlog) -> dict[str | None, float]:
+        now, monotonic = self._journal.now(), self._monotonic()
+        if abs(now - monotonic - self._offset) > JUMP:
+            self._offset = now - monotonic
+            self._paused_until = monotonic + PAUSE
+            _log.warning("the wall clock jumped, age rules pause", seconds=PAUSE)
+        if monotonic < self._paused_until:
+            return {}
+        return {key: max(0.0, now - one.oldest_at) for key, one in backlog.by_key.items()}
