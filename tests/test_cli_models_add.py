@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from scanner.scoring.options import user_models_dir
 from scanner.settings.sections import ModelSettings
 from tests.model_import.build import network
 
+SHIPPED = Path(__file__).resolve().parent.parent / "models" / "streamwarden-frame"
 RECIPE = (
     "--columns",
     "a,b,c",
@@ -126,6 +129,19 @@ def test_with_a_folder_in_the_settings_it_goes_there(
     assert row["folder"] == str(tmp_path / "own" / "drinks")
 
 
+@pytest.fixture
+def gun_is_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of models with the shipped frame model, which has ``gun`` live."""
+    folder = tmp_path / "models" / "streamwarden-frame"
+    shutil.copytree(SHIPPED, folder)
+    text = (folder / "model.toml").read_text("utf-8")
+    before, policy, after = text.partition("[labels.gun.policy]")
+    live = re.sub(r"^shadow = true$", "shadow = false", after, count=1, flags=re.MULTILINE)
+    (folder / "model.toml").write_text(before + policy + live, "utf-8")
+    monkeypatch.setenv("STREAMWARDEN_MODELS__DIR", str(folder.parent))
+
+
+@pytest.mark.usefixtures("gun_is_live")
 def test_a_label_that_a_shipped_model_judges_is_recorded_in_shadow_with_a_note(
     net: Path, sample_media: Callable[[str], SampleFile], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -189,12 +189,15 @@ def write_card(path: Path, fitted: Sequence[LabelLevels]) -> None:
 
 def card_section(fitted: Sequence[LabelLevels]) -> str:
     """Return the section as Markdown."""
-    rows = [
-        f"| {one.label} | {one.safe.level:.1f} | {one.safe.peak:.2f} | {one.safe.margin:.2f} "
-        f"| {one.safe.tail.rate_at(one.safe.level):.2f} | {one.safe.rate.count} in "
-        f"{one.safe.rate.hours:.2f} h, below {one.safe.rate.upper:.1f} "
-        f"| {one.found} of {len(one.events)} | {one.still:.3f} | {'yes' if one.shadow else 'no'} |"
+    policies = [
+        f"| {one.label} | {one.safe.level:.1f} | {one.still:.3f} "
+        f"| {'yes' if one.shadow else 'no'} |"
         for one in fitted
+    ]
+    figures = [
+        f"| {one.label} | {name} | {value} |"
+        for one in fitted
+        for name, value in one.figures().items()
     ]
     return "\n".join(
         [
@@ -204,13 +207,18 @@ def card_section(fitted: Sequence[LabelLevels]) -> str:
             "footage reaches, by night either, with a",
             "margin such that a level fitted without one source is not reached by that source, and "
             "at which the tail of the levels stays",
-            f"below {LIMITS.rate:g} an hour. A label of which fewer than "
-            f"{LIMITS.found:.0%} of the events reach the level is in shadow.".replace("%", " %"),
+            f"below {LIMITS.rate:g} an hour. A label of which fewer than {100 * LIMITS.found:g} % "
+            "of the events reach the level is in shadow. A still is flagged",
+            f"above what {100 * STILL_FALSE_POSITIVES:g} % of harmless photographs reach, as a "
+            "mean over their sources.",
             "",
-            "| label | level | highest ordinary level | margin | tail, an hour "
-            "| false incidents an hour | events found | still | shadow |",
-            "|---|---|---|---|---|---|---|---|---|",
-            *rows,
+            "| label | level | still | shadow |",
+            "|---|---|---|---|",
+            *policies,
+            "",
+            "| label | figure | value |",
+            "|---|---|---|",
+            *figures,
             "",
             "Events found by source, and the ordinary sources with the highest levels:",
             "",

@@ -61,6 +61,8 @@ class SafeLevelLimits:
     """The share of windows that the tail is fitted to."""
     pictures: float = 0.005
     """The share of harmless photographs that may open an incident."""
+    least: float = 2.0
+    """The lowest level, in log-odds over the prior, however clean the footage is."""
     found: float = 0.3
     """The share of events that must still reach the level, or the label is in shadow."""
 
@@ -198,7 +200,7 @@ def fit_safe_level(
         own = max(one.peak for one in moving if one.origin == origin)
         margin = max(margin, own - _base_level(others, limits))
     photographs = _photograph_level(levels, limits.pictures)
-    level = _round_up(max(base + margin, photographs))
+    level = max(limits.least, _round_up(max(base + margin, photographs)))
     distinct = [one for one in moving if one.kind is not FootageKind.CHANGED]
     return SafeLevel(
         level=level,
