@@ -19,7 +19,7 @@ from scanner.stream.events import (
     StreamEvent,
 )
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import ScoredSegment, SegmentKey, StreamId
+from scanner.types import ScoredSegment, SegmentKey, Span, StreamId
 from workers.delays import Delays
 from workers.feed import JournalFeed
 
@@ -147,33 +147,39 @@ def _turn_result(turn: int, events: Sequence[StreamEvent]) -> TurnResult:
 
 def verdict_of(event: StreamEvent) -> SegmentVerdict | None:
     """Return what an event says of its segment; None for an event of no segment."""
+    verdict = None
     match event:
         case SegmentScored(segment=segment, span=span):
-            return SegmentVerdict(
-                sequence=segment.key.sequence,
-                verdict="scored",
-                span=(float(span.start), float(span.end)),
+            verdict = SegmentVerdict(
+                sequence=segment.key.sequence, verdict="scored", span=_rounded(span)
             )
         case SegmentLate(outcome=ScoredSegment(key=key), span=span):
-            where = None if span is None else (float(span.start), float(span.end))
-            return SegmentVerdict(sequence=key.sequence, verdict="late", span=where)
-        case SegmentLate(outcome=SegmentFailed() as failed):
-            return SegmentVerdict(
-                sequence=failed.key.sequence, verdict="late", detail=_detail(failed)
+            verdict = SegmentVerdict(sequence=key.sequence, verdict="late", span=_rounded(span))
+        case SegmentLate(outcome=SegmentFailed(key=key) as failed):
+            verdict = SegmentVerdict(
+                sequence=key.sequence, verdict="late", detail=_detail(failed.kind, failed.message)
             )
-        case SegmentFailed():
-            return SegmentVerdict(
-                sequence=event.key.sequence,
+        case SegmentFailed(key=key, kind=kind, message=message):
+            verdict = SegmentVerdict(
+                sequence=key.sequence,
                 verdict="quarantined" if event.quarantined else "undecodable",
-                detail=_detail(event),
+                detail=_detail(kind, message),
             )
         case SegmentUnavailable(key=key, reason="shed"):
-            return SegmentVerdict(sequence=key.sequence, verdict="shed")
-    return None
+            verdict = SegmentVerdict(sequence=key.sequence, verdict="shed")
+        case SegmentUnavailable(key=key, reason="quarantined", kind=kind, message=message):
+            verdict = SegmentVerdict(
+                sequence=key.sequence, verdict="quarantined", detail=_detail(kind, message)
+            )
+    return verdict
 
 
-def _detail(failed: SegmentFailed) -> dict[str, Any]:
-    return {"kind": failed.kind, "message": failed.message}
+def _rounded(span: Span | None) -> tuple[float, float] | None:
+    return None if span is None else (float(span.start), float(span.end))
+
+
+def _detail(kind: str | None, message: str) -> dict[str, Any]:
+    return {"kind": kind, "message": message}
 
 
 def summary_of(state: StreamState, policies: Policies) -> dict[str, Any]:

@@ -39,6 +39,8 @@ MOST_AT_ONCE: Final = 64
 """Segments of one stream that get places at once, so that a backlog does not delay others."""
 SHED: Final = {"shed": True}
 """The level of a segment that is shed: recorded, so that every retry does the same."""
+LONE_DEATHS: Final = 2
+"""Deaths of all workers, while a segment was all the work of one, that quarantine it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,15 @@ def _segment_turn(
     if place.level == SHED:
         return LostTurn(
             key=key, reason="shed", duration=row.duration, discontinuity=row.discontinuity
+        )
+    if row.lone_deaths >= LONE_DEATHS:
+        return LostTurn(
+            key=key,
+            reason="quarantined",
+            kind="quarantined",
+            message=f"segment {key}: all workers ended {row.lone_deaths} times with it; set aside",
+            duration=row.duration,
+            discontinuity=row.discontinuity,
         )
     segment = Segment(
         key=key,

@@ -28,7 +28,7 @@ from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import StreamId
 from workers.blame import DeathRecord, Outcomes
 
-__all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork"]
+__all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork", "never_suspect"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,14 @@ Quarantine = Callable[[StreamState, SegmentTurn, QuarantinedError], StreamProgre
 LoadState = Callable[[StreamId], StreamState]
 """Returns the state with which a stream continues; ``StreamState.new`` for a run without a journal.
 """
+
+IsSuspect = Callable[[Turn], bool]
+"""Returns whether a turn travels alone from the start: earlier runs ended with it in hand."""
+
+
+def never_suspect(_: Turn) -> bool:
+    """Return False: of a run without a journal nothing is known."""
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +137,14 @@ class Dispatch:
     """The state of one run. It is not thread-safe, and time is passed in."""
 
     def __init__(
-        self, bounds: Bounds, quarantine: Quarantine, load_state: LoadState = StreamState.new
+        self,
+        bounds: Bounds,
+        quarantine: Quarantine,
+        load_state: LoadState = StreamState.new,
+        is_suspect: IsSuspect = never_suspect,
     ) -> None:
         self._bounds = bounds
+        self._is_suspect = is_suspect
         self._quarantine = quarantine
         self._load_state = load_state
         self._streams: dict[StreamId, _LeasedStream] = {}
@@ -178,6 +191,8 @@ class Dispatch:
         if not stream.turns:
             stream.ticket = self._tickets
         stream.turns.append((self._tickets, turn))
+        if self._is_suspect(turn):
+            stream.suspect_to = stream.state.turn + len(stream.turns) - 1
         self._tickets += 1
         self._turns += 1
         self._bytes += _weight(turn)
@@ -242,6 +257,11 @@ class Dispatch:
                 self._run = replace(self._run, survived=self._run.survived + parts)
                 self._commit(stream, one)
         self._settle(lease)
+
+    def lone_suspects(self) -> tuple[SegmentTurn, ...]:
+        """Return the suspects that are with a worker, each of them all the work of its worker."""
+        suspects = (s.turns[0][1] for s in self._streams.values() if s.leased and s.is_suspect)
+        return tuple(turn for turn in suspects if isinstance(turn, SegmentTurn))
 
     def renew(self, lease: Lease, *, until: float) -> None:
         """Move the lease's deadline: its worker reported, or waits for the results to be taken."""

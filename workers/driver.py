@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from scanner.compose import Program, compose, worker_parts
-from scanner.errors import ScannerError
+from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import policy_hash
 from scanner.settings.sections import read_settings
@@ -102,11 +102,15 @@ def drive(pool: PoolRunner, feed: JournalFeed, committer: TurnCommitter) -> None
     Raises:
         ScannerError: another driver has taken over, or no worker can work.
     """
-    with pool.open_run(feed.turns(), feed.load_state) as run:
-        for ready in run.results():
-            committer.commit(ready)
-            if idle := committer.idle_streams():
-                committer.forget(run.forget(idle))
+    with pool.open_run(feed.turns(), feed.load_state, feed.is_suspect) as run:
+        try:
+            for ready in run.results():
+                committer.commit(ready)
+                if idle := committer.idle_streams():
+                    committer.forget(run.forget(idle))
+        except (TransientError, SetupError):
+            feed.note_lone_deaths(run.lone_suspects())
+            raise
 
 
 @contextmanager

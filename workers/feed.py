@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 0.05
 """Wait until the journal is asked again, after it had nothing new."""
 STALL_POLL_SECONDS: Final = 1.0
+SUSPECT_TRIES: Final = 2
+"""Leases by earlier drivers after which a segment travels alone."""
 MOST_STREAMS: Final = 64
 """Streams that get places in one transaction."""
 
@@ -59,6 +61,8 @@ class JournalFeed:
         self._stopping = threading.Event()
         self._facts: dict[str, StreamFacts] = {}
         self._received: dict[SegmentKey, float] = {}
+        self._suspects: set[SegmentKey] = set()
+        """Segments that were in hand at the end of several drivers."""
         self._stalls_checked = 0.0
 
     def stop(self) -> None:
@@ -77,12 +81,25 @@ class JournalFeed:
             found = self._facts[stream_id] = StreamFacts(shard=shard, channel=channel)
         return found
 
+    def is_suspect(self, turn: Turn) -> bool:
+        """Return whether a turn travels alone: drivers ended more than once with it in hand."""
+        return isinstance(turn, SegmentTurn) and turn.job.segment.key in self._suspects
+
+    def note_lone_deaths(self, turns: Sequence[SegmentTurn]) -> None:
+        """Record that all workers ended while these segments were each all the work of one."""
+        keys = [turn.job.segment.key for turn in turns]
+        self._journal.note_tries(
+            [(key.stream_id, self.facts(key.stream_id).shard, key.sequence) for key in keys],
+            lone_death=True,
+        )
+
     def forget(self, stream_id: str) -> None:
         """Drop the facts of a stream; they come again with its next turns."""
         self._facts.pop(stream_id, None)
 
     def take_received(self, key: SegmentKey) -> float | None:
         """Return when a segment was acknowledged, and forget it."""
+        self._suspects.discard(key)
         return self._received.pop(key, None)
 
     def turns(self) -> Iterator[Turn]:
@@ -127,11 +144,13 @@ class JournalFeed:
 
     def _note(self, stream: PendingStream, decision: Decision) -> None:
         self._facts[stream.stream_id] = StreamFacts(shard=stream.shard, channel=stream.channel)
-        arrived = {row.sequence: row.received_at for row in stream.segments}
+        rows = {row.sequence: row for row in stream.segments}
         for turn in decision.turns:
             if isinstance(turn, SegmentTurn):
                 key = turn.job.segment.key
-                self._received[key] = arrived[key.sequence]
+                self._received[key] = rows[key.sequence].received_at
+                if rows[key.sequence].tries >= SUSPECT_TRIES:
+                    self._suspects.add(key)
 
 
 def _spread(made: Sequence[Decision]) -> Iterator[Turn]:

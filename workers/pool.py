@@ -16,10 +16,19 @@ from math import inf
 from typing import Protocol
 
 from scanner.errors import TransientError
-from scanner.stream.inputs import Turn
+from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import StreamId
-from workers.dispatch import Bounds, Dispatch, Lease, LoadState, Quarantine, StreamWork
+from workers.dispatch import (
+    Bounds,
+    Dispatch,
+    IsSuspect,
+    Lease,
+    LoadState,
+    Quarantine,
+    StreamWork,
+    never_suspect,
+)
 
 __all__ = ["PoolRun", "PoolRunner", "WorkerDiedError", "WorkerHandle"]
 
@@ -83,10 +92,14 @@ class PoolRunner:
 
     @contextmanager
     def open_run(
-        self, turns: Iterable[Turn], load_state: LoadState = StreamState.new
+        self,
+        turns: Iterable[Turn],
+        load_state: LoadState = StreamState.new,
+        is_suspect: IsSuspect = never_suspect,
     ) -> Iterator[PoolRun]:
-        """Open a run, whose streams begin with the states that ``load_state`` returns."""
-        dispatch = Dispatch(self._bounds, self._quarantine, load_state)
+        """Open a run, whose streams begin with the states that ``load_state`` returns; suspects
+        travel alone."""
+        dispatch = Dispatch(self._bounds, self._quarantine, load_state, is_suspect)
         run = PoolRun(self._workers, dispatch, self._bounds, self._clock)
         try:
             run.start(turns)
@@ -144,6 +157,11 @@ class PoolRun:
         """Drop the states of streams of which nothing is in flight; return those dropped."""
         with self._changed:
             return [stream_id for stream_id in stream_ids if self._dispatch.forget(stream_id)]
+
+    def lone_suspects(self) -> tuple[SegmentTurn, ...]:
+        """Return the suspects that are each all the work of a worker."""
+        with self._changed:
+            return self._dispatch.lone_suspects()
 
     def end(self) -> None:
         """End the threads, and the workers that still have work."""

@@ -167,6 +167,33 @@ def test_a_stream_does_not_wait_behind_the_backlog_of_another(world: JournalWorl
     assert first_two == {"a", "b"}
 
 
+def test_a_segment_with_which_all_workers_ended_twice_is_quarantined(
+    world: JournalWorld,
+) -> None:
+    world.put([scripted(sequence=0), scripted(sequence=1)])
+    turns = TurnJournal(world.journal)
+    turns.take_over()
+    feed = JournalFeed(turns, world.objects, RULES, stall_seconds=30.0, now=world.clock)
+    first, _ = islice(feed.turns(), 2)
+    assert isinstance(first, SegmentTurn)
+    feed.note_lone_deaths([first])
+    feed.note_lone_deaths([first])
+    world.drive()
+    assert world.verdicts() == {0: "quarantined", 1: "scored"}
+
+
+def test_a_segment_that_several_drivers_had_in_hand_travels_alone(world: JournalWorld) -> None:
+    world.put([scripted(sequence=0)])
+    for tries in range(3):
+        turns = TurnJournal(world.journal)
+        turns.take_over()
+        feed = JournalFeed(turns, world.objects, RULES, stall_seconds=30.0, now=world.clock)
+        (turn,) = islice(feed.turns(), 1)
+        assert feed.is_suspect(turn) is (tries >= 2)
+    world.drive()
+    assert world.verdicts() == {0: "scored"}
+
+
 def test_rules_without_a_wait_give_up_a_hole_at_once(world: JournalWorld) -> None:
     world.put([scripted(sequence=0), scripted(sequence=2)])
     world.clock.time += 1.0
