@@ -10,8 +10,11 @@ are durable. A process that ends in between leaves files without a row, which th
 from __future__ import annotations
 
 import errno
+import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +26,9 @@ from scanner.delivery.schedule import EVIDENCE_DELAYS, next_try
 from scanner.errors import InputError, NoVideoError, ScannerError
 from scanner.evidence.cut import cut
 from scanner.evidence.index import SegmentIndex
-from scanner.evidence.plan import ClipDue, end_of, sheet_due
+from scanner.evidence.plan import ClipDue, sheet_due
 from scanner.evidence.sheet import draw_sheet
-from scanner.rational import dump_fraction
+from scanner.rational import dump_fraction, load_fraction
 from scanner.report.nouns import Clip, Sheet
 from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies
@@ -42,7 +45,7 @@ from scanner.store.objects import ObjectStore, segment_name
 from scanner.stream.inputs import Job
 from scanner.types import Segment, StreamId
 
-__all__ = ["EvidenceMaker", "plan_incidents"]
+__all__ = ["EvidenceMaker", "StreamClaims", "plan_incidents"]
 
 log = structlog.get_logger(__name__)
 
@@ -82,10 +85,32 @@ def _plan_incident(
         incident,
         plan.to_json(),
         next_turn=next_turn,
-        complete=plan.closed,
+        complete=plan.complete,
         due=dict(due),
         left_out=f"only the first {settings.clips} clips are cut" if capped else None,
     )
+
+
+class StreamClaims:
+    """The streams whose evidence is being made, so that each occupies one thread at most."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+
+    @contextmanager
+    def next_piece(self, journal: EvidenceJournal) -> Iterator[DuePiece | None]:
+        """Claim the next due piece of a stream that is not claimed, for the block."""
+        with self._lock:
+            piece = journal.next_due(without=self._busy)
+            if piece is not None:
+                self._busy.add(piece.stream_id)
+        try:
+            yield piece
+        finally:
+            if piece is not None:
+                with self._lock:
+                    self._busy.discard(piece.stream_id)
 
 
 class EvidenceMaker:
@@ -98,6 +123,7 @@ class EvidenceMaker:
         sandbox: Sandbox,
         policies: Policies,
         settings: EvidenceSettings,
+        claims: StreamClaims,
         *,
         wall_clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
@@ -107,26 +133,26 @@ class EvidenceMaker:
         self._sandbox = sandbox
         self._policies = policies
         self._settings = settings
+        self._claims = claims
         self._now = wall_clock
         self._stopwatch = stopwatch
 
-    def make_next(self, *, without: Collection[str] = ()) -> bool:
+    def make_next(self) -> bool:
         """Make the next due piece; return False if there is none.
 
         Raises:
             OSError: files could not be made durable; nothing may be assumed of the disk any more.
         """
-        piece = self._journal.next_due(without=without)
-        if piece is None:
-            return False
-        self.make(piece)
-        return True
+        with self._claims.next_piece(self._journal) as piece:
+            if piece is None:
+                return False
+            self.make(piece)
+            return True
 
     def make(self, piece: DuePiece) -> None:
         """Make one piece, and record what became of it."""
-        if piece.spent > BUDGET_SECONDS:
-            reason = f"evidence of the incident took {piece.spent:.0f} s, limit is"
-            self._fail(piece, f"{reason} {BUDGET_SECONDS:.0f} s", 0.0)
+        if (reason := _refuse(piece)) is not None:
+            self._fail(piece, reason, 0.0)
             return
         later = next_try(piece.tries + 1, EVIDENCE_DELAYS)
         self._journal.begin(piece, next_at=self._now() + (later or 0.0))
@@ -160,7 +186,9 @@ class EvidenceMaker:
 
     def _draw(self, piece: DuePiece, folder: Path) -> Sheet:
         incident = Incident.from_json(piece.incident)
-        index = self._index(piece, incident.start, end_of(incident))
+        until = max(load_fraction(piece.due["until"]), incident.opened)
+        incident = replace(incident, end=until)
+        index = self._index(piece, incident.start, until)
         due = sheet_due(incident, index, self._policies, self._settings)
         if due is None:
             raise NoVideoError(f"{piece.stream_id}: no picture at the instants of the sheet")
@@ -204,13 +232,15 @@ class EvidenceMaker:
         self, piece: DuePiece, error: Exception, later: float | None, seconds: float
     ) -> None:
         reason = str(error) if isinstance(error, ScannerError) else f"{type(error).__name__}"
-        no_space = isinstance(error, OSError) and error.errno in NO_SPACE
-        if no_space:
-            later = later or EVIDENCE_DELAYS[-1]
+        tries = piece.tries + 1
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            tries, later = piece.tries, EVIDENCE_DELAYS[1]  # no fault of the piece
         if isinstance(error, InputError) or later is None:
             self._fail(piece, reason, seconds)
             return
-        self._journal.postpone(piece, reason=reason, next_at=self._now() + later, seconds=seconds)
+        self._journal.postpone(
+            piece, reason=reason, tries=tries, next_at=self._now() + later, seconds=seconds
+        )
         log.warning(
             "evidence postponed",
             incident=piece.incident_id,
@@ -221,6 +251,16 @@ class EvidenceMaker:
     def _fail(self, piece: DuePiece, reason: str, seconds: float) -> None:
         self._journal.fail(piece, reason=reason, seconds=seconds)
         log.warning("evidence failed", incident=piece.incident_id, piece=piece.piece)
+
+
+def _refuse(piece: DuePiece) -> str | None:
+    """Return why a piece is not tried any more, or None."""
+    if piece.spent > BUDGET_SECONDS:
+        took = f"evidence of the incident took {piece.spent:.0f} s"
+        return f"{took}, limit is {BUDGET_SECONDS:.0f} s"
+    if piece.tries > len(EVIDENCE_DELAYS):
+        return f"the delivery process ended during {piece.tries} tries"
+    return None
 
 
 _File = tuple[str, str, dict[str, Any]]

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Self
 
-from scanner.evidence.plan import ClipDue, EvidencePlan, plan_open, plan_rest, revise
+from scanner.evidence.plan import (
+    ClipDue,
+    EvidencePlan,
+    end_of,
+    plan_open,
+    plan_rest,
+    revise,
+)
 from scanner.rational import dump_fraction, load_fraction
 from scanner.risk.incident import Closed, Extended, Opened
 from scanner.risk.policy import Policies
@@ -31,7 +38,9 @@ class JournalPlan:
     """None before the incident opened."""
     end: Fraction = Fraction(0)
     """Stream seconds up to which the stream was folded, as far as this plan has seen it."""
-    closed: bool = False
+    complete: bool = False
+    """True once nothing more becomes due: the incident closed, or has as many clips as it may
+    have. An incident that lasts for days keeps no media of its stream after that."""
 
     @property
     def is_capped(self) -> bool:
@@ -43,7 +52,7 @@ class JournalPlan:
         return {
             "plan": None if self.plan is None else self.plan.to_json(),
             "end": dump_fraction(self.end),
-            "closed": self.closed,
+            "complete": self.complete,
         }
 
     @classmethod
@@ -55,7 +64,7 @@ class JournalPlan:
             incident_id=incident_id,
             plan=None if data["plan"] is None else EvidencePlan.from_json(data["plan"]),
             end=load_fraction(data["end"]),
-            closed=data["closed"],
+            complete=data["complete"],
         )
 
 
@@ -72,15 +81,13 @@ def plan_turn(
     """Show one recorded turn to a plan; return the plan after it and the pieces that became due."""
     due: list[PieceDue] = []
     for event in events:
-        if plan.closed:
+        if plan.complete:
             break
         match event:
             case SegmentScored(span=span):
-                if plan.plan is not None:
-                    grown, clips = plan_open(plan.plan, plan.end, settings)
-                    plan = replace(plan, plan=grown)
-                    due += map(_clip_piece, clips)
+                plan, pieces = _plan_running(plan, settings)
                 plan = replace(plan, end=max(plan.end, span.end))
+                due += pieces
             case Opened(incident=incident) | Extended(incident=incident):
                 if incident.id == plan.incident_id:
                     plan = replace(plan, plan=revise(plan.plan, incident, policies))
@@ -88,10 +95,28 @@ def plan_turn(
                 if incident.id == plan.incident_id:
                     revised = revise(plan.plan, incident, policies)
                     rest, clips = plan_rest(revised, plan.end, policies, settings)
-                    plan = replace(plan, plan=rest, closed=True)
-                    due += [*map(_clip_piece, clips), ("sheet", {})]
+                    plan = replace(plan, plan=rest, complete=True)
+                    due += [*map(_clip_piece, clips), _sheet_piece(end_of(incident))]
     return plan, tuple(due)
+
+
+def _plan_running(
+    plan: JournalPlan, settings: EvidenceSettings
+) -> tuple[JournalPlan, tuple[PieceDue, ...]]:
+    """Return the clips that are complete; with the last one that an incident may have, its
+    sheet."""
+    if plan.plan is None:
+        return plan, ()
+    grown, clips = plan_open(plan.plan, plan.end, settings)
+    pieces = [_clip_piece(clip) for clip in clips]
+    if grown.capped:
+        pieces.append(_sheet_piece(grown.cut_from))
+    return replace(plan, plan=grown, complete=grown.capped), tuple(pieces)
 
 
 def _clip_piece(clip: ClipDue) -> PieceDue:
     return f"clip-{clip.number}", clip.to_json()
+
+
+def _sheet_piece(until: Fraction) -> PieceDue:
+    return "sheet", {"until": dump_fraction(until)}

@@ -9,27 +9,36 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from scanner.delivery.evidence import EvidenceMaker, plan_incidents
+from scanner.compose import used_models
+from scanner.delivery.alarms import AlarmWatch
+from scanner.delivery.evidence import EvidenceMaker, StreamClaims, plan_incidents
 from scanner.delivery.payload import incident_data
+from scanner.delivery.retention import Retention, policy_reach
 from scanner.delivery.sender import SinkSender, settings_digest
+from scanner.errors import SetupError
 from scanner.risk.policy import Policies
 from scanner.sandbox.sandbox import Sandbox
-from scanner.scoring.registry import list_models
+from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
+from scanner.store.conditions import AlarmJournal
 from scanner.store.database import Journal, open_journal
 from scanner.store.effects import EffectJournal
 from scanner.store.evidence import EvidenceJournal
 from scanner.store.objects import ObjectStore
 from scanner.store.publication import RevisionRow, publish
+from scanner.store.retention import RetentionJournal
 from scanner.store.writes import beat
 
 __all__ = ["DeliveryProcess", "main"]
@@ -38,11 +47,26 @@ log = structlog.get_logger(__name__)
 
 PAUSE: Final = 0.1
 """Seconds between two queries for work."""
+LONG_PAUSE: Final = 5.0
+"""Seconds between two passes of retention, and between two measurements."""
 HEARTBEAT: Final = 1.0
 """Seconds between two heartbeats."""
+MAKERS: Final = 2
+"""Threads that make evidence, so that one whose media are slow to read leaves another one."""
+EXIT_SETUP: Final = 2
+"""Exit status if the operator has to fix something."""
 
 Step = Callable[[], bool]
 """Does one piece of work; returns False if there is none at present."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Worker:
+    """The work of one thread."""
+
+    open_step: Callable[[ExitStack], Step]
+    """Opens what the work needs; called in its thread."""
+    pause: float = PAUSE
 
 
 class DeliveryProcess:
@@ -67,13 +91,14 @@ class DeliveryProcess:
         """
         journal = open_journal(self._data)
         objects = ObjectStore(self._data / "objects")
+        objects.clear_scratch()
         sinks = self._settings.service.webhooks
         EffectJournal(journal).register_sinks(
             {name: settings_digest(sink) for name, sink in sinks.items()}
         )
         threads = [
-            threading.Thread(target=self._guard, args=(name, opened), name=name)
-            for name, opened in self._workers(journal, objects).items()
+            threading.Thread(target=self._guard, args=(name, worker), name=name)
+            for name, worker in self._workers(journal, objects).items()
         ]
         for thread in threads:
             thread.start()
@@ -84,58 +109,73 @@ class DeliveryProcess:
         if self._failure is not None:
             raise self._failure
 
-    def _workers(
-        self, journal: Journal, objects: ObjectStore
-    ) -> dict[str, Callable[[ExitStack], Step]]:
-        """Return what opens each thread's work; it is called in the thread."""
-        workers: dict[str, Callable[[ExitStack], Step]] = {
-            "publisher": lambda _: lambda: publish(journal, _render) > 0,
-            "evidence": lambda stack: self._evidence(journal, objects, stack),
+    def _workers(self, journal: Journal, objects: ObjectStore) -> dict[str, _Worker]:
+        retention = self._settings.service.retention
+        watch = AlarmWatch(AlarmJournal(journal), objects, retention, now=journal.now)
+        rows, claims = EvidenceJournal(journal), StreamClaims()
+        workers = {
+            "publisher": _Worker(open_step=lambda _: lambda: publish(journal, _render) > 0),
+            "planner": _Worker(open_step=lambda _: self._planner(rows)),
+            "alarms": _Worker(open_step=lambda _: watch.step, pause=LONG_PAUSE),
+            "retention": _Worker(
+                open_step=lambda _: self._retention(journal, objects, watch), pause=LONG_PAUSE
+            ),
         }
+        for number in range(1, MAKERS + 1):
+            workers[f"evidence-{number}"] = _Worker(
+                open_step=lambda stack: self._maker(rows, objects, claims, watch, stack)
+            )
         for name in self._settings.service.webhooks:
-            workers[f"sink-{name}"] = self._sender_opener(journal, name)
+            workers[f"sink-{name}"] = _Worker(open_step=partial(self._sender, journal, name))
         return workers
 
-    def _evidence(self, journal: Journal, objects: ObjectStore, stack: ExitStack) -> Step:
-        rows, settings = EvidenceJournal(journal), self._settings.evidence
+    def _planner(self, rows: EvidenceJournal) -> Step:
+        return lambda: plan_incidents(rows, self._policies, self._settings.evidence)
+
+    def _maker(
+        self,
+        rows: EvidenceJournal,
+        objects: ObjectStore,
+        claims: StreamClaims,
+        watch: AlarmWatch,
+        stack: ExitStack,
+    ) -> Step:
+        sandbox = stack.enter_context(Sandbox(self._settings.sandbox))
         maker = EvidenceMaker(
-            rows,
-            objects,
-            stack.enter_context(Sandbox(self._settings.sandbox)),
-            self._policies,
-            settings,
+            rows, objects, sandbox, self._policies, self._settings.evidence, claims
         )
+        return lambda: watch.has_reserve and maker.make_next()
 
-        def step() -> bool:
-            planned = plan_incidents(rows, self._policies, settings)
-            return maker.make_next() or planned
+    def _retention(self, journal: Journal, objects: ObjectStore, watch: AlarmWatch) -> Step:
+        retention = Retention(
+            RetentionJournal(journal),
+            objects,
+            self._settings.service.retention,
+            policy_reach(self._policies),
+            now=journal.now,
+        )
+        return lambda: watch.clock_is_steady and retention.step()
 
-        return step
-
-    def _sender_opener(self, journal: Journal, name: str) -> Callable[[ExitStack], Step]:
+    def _sender(self, journal: Journal, name: str, stack: ExitStack) -> Step:
         service = self._settings.service
+        sender = SinkSender(
+            name,
+            service.webhooks[name],
+            EffectJournal(journal),
+            now=journal.now,
+            public_url=service.public_url,
+        )
+        stack.callback(sender.close)
+        return sender.send_due
 
-        def open_sender(stack: ExitStack) -> Step:
-            sender = SinkSender(
-                name,
-                service.webhooks[name],
-                EffectJournal(journal),
-                now=journal.now,
-                public_url=service.public_url,
-            )
-            stack.callback(sender.close)
-            return sender.send_due
-
-        return open_sender
-
-    def _guard(self, name: str, opened: Callable[[ExitStack], Step]) -> None:
+    def _guard(self, name: str, worker: _Worker) -> None:
         """Repeat one kind of work; a failure stops all of it."""
         try:
             with ExitStack() as stack:
-                step = opened(stack)
+                step = worker.open_step(stack)
                 while not self._stop.is_set():
                     if not step():
-                        self._stop.wait(PAUSE)
+                        self._stop.wait(worker.pause)
         except BaseException as error:  # noqa: BLE001 - reported by run, whatever it is
             log.error("thread failed", thread=name, error=type(error).__name__, detail=str(error))
             self._failure = self._failure or error
@@ -158,16 +198,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--data", type=Path)
     given = parser.parse_args(arguments)
-    settings = read_settings(given.config)
-    manifests = list_models(settings.models.dir, added=settings.models.added_dir)
-    delivery = DeliveryProcess(
-        settings,
-        compose_policies(settings, manifests),
-        settings.service.data if given.data is None else given.data,
-    )
-    with _stopping(delivery):
-        delivery.run()
+    set_up_service_logs("delivery")
+    try:
+        delivery = _build(given.config, given.data)
+        with _stopping(delivery):
+            delivery.run()
+    except SetupError as error:
+        sys.stderr.write(f"streamwarden delivery: {error}\n")
+        return EXIT_SETUP
     return 0
+
+
+def _build(config: Path | None, data: Path | None) -> DeliveryProcess:
+    settings = read_settings(config)
+    return DeliveryProcess(
+        settings,
+        compose_policies(settings, used_models(settings)),
+        settings.service.data if data is None else data,
+    )
 
 
 @contextmanager

@@ -232,11 +232,15 @@ class EvidenceJournal:
                 connection.execute(insert(evidence), {**row, "seconds": 0.0, "updated_at": now})
             add_to_counters(connection, piece.shard, "evidence", {"cut": len(made)})
 
-    def postpone(self, piece: DuePiece, *, reason: str, next_at: float, seconds: float) -> None:
-        """Record a try that failed, after which another one follows."""
+    def postpone(
+        self, piece: DuePiece, *, reason: str, tries: int, next_at: float, seconds: float
+    ) -> None:
+        """Record a try that failed, after which another one follows; ``tries`` count so far."""
         spent = evidence.c.seconds + seconds
         with self._journal.write() as connection:
-            self._change(connection, piece, reason=reason, next_at=next_at, seconds=spent)
+            self._change(
+                connection, piece, reason=reason, tries=tries, next_at=next_at, seconds=spent
+            )
 
     def fail(self, piece: DuePiece, *, reason: str, seconds: float) -> None:
         """Record that a piece cannot be made."""

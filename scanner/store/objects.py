@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Final, Self
 
@@ -114,6 +115,12 @@ class ObjectStore:
         """Make a folder for files that are to become objects; it is removed with what is left."""
         with TemporaryDirectory(dir=self._incoming) as folder:
             yield Path(folder)
+
+    def clear_scratch(self) -> None:
+        """Remove the ``scratch`` folders of processes that were killed."""
+        for entry in self._incoming.iterdir():
+            if entry.is_dir():
+                rmtree(entry, ignore_errors=True)
 
     def adopt(self, path: Path) -> IncomingObject:
         """Return a finished file of a ``scratch`` folder as one that can be put."""

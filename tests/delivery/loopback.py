@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -25,6 +27,10 @@ class LoopbackReceiver:
     ids: Counter[str] = field(default_factory=Counter)
     """Answers with 2xx by webhook-id."""
     requests: int = 0
+    retry_after: int | None = None
+    """Seconds that answers other than 2xx ask for."""
+    now: Callable[[], float] | None = None
+    """The clock that time stamps have to agree with; None for the real one."""
     released: threading.Event = field(default_factory=threading.Event)
     """Set at the end, for requests that stall until then."""
 
@@ -45,6 +51,17 @@ class LoopbackReceiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/hook"
 
+    def verify(self, webhook: Webhook, data: bytes, headers: dict[str, str]) -> Any:
+        """Return the body of a webhook whose signature and time stamp are right."""
+        if self.now is None:
+            return webhook.verify(data, headers)
+        stamp = int(headers["webhook-timestamp"])
+        assert abs(stamp - self.now()) < 300
+        at = datetime.fromtimestamp(stamp, UTC)
+        signature = webhook.sign(headers["webhook-id"], at, data.decode())
+        assert signature == headers["webhook-signature"]
+        return json.loads(data)
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
         webhook = Webhook(SECRET)
@@ -55,7 +72,7 @@ class LoopbackReceiver:
 
             def do_POST(self) -> None:
                 data = self.rfile.read(int(self.headers["Content-Length"]))
-                body = webhook.verify(data, dict(self.headers.items()))
+                body = receiver.verify(webhook, data, dict(self.headers.items()))
                 with lock:
                     receiver.requests += 1
                     status = receiver.answer(body)
@@ -69,6 +86,8 @@ class LoopbackReceiver:
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", receiver.url)
+                if status >= 300 and receiver.retry_after is not None:
+                    self.send_header("Retry-After", str(receiver.retry_after))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -1,0 +1,134 @@
+"""The alarms of the delivery process: decided from measurements, with a margin between the value at
+which an alarm begins and the one at which it ends.
+
+    disk_low         the free share of the disk is below a watermark; the detail says which
+    slow             the oldest waiting segment is older than real time allows
+    sink_failing     a receiver has failed for long
+    sink_disabled    a receiver asked for no more
+    clock_jumped     the wall clock jumped, and nothing is deleted because of its age
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from scanner.delivery.steady_clock import ClockWatch
+from scanner.settings.service import RetentionSettings
+from scanner.store.conditions import AlarmJournal, FailingSink
+from scanner.store.objects import ObjectStore
+
+__all__ = ["AlarmWatch", "Measured", "alarms_due"]
+
+log = structlog.get_logger(__name__)
+
+KINDS: Final = ("clock_jumped", "disk_low", "sink_disabled", "sink_failing", "slow")
+SLOW_SECONDS: Final = 15.0
+"""Age of the oldest waiting segment above which everything is slower than real time: longer than a
+segment waits for one that is missing."""
+FAILING_SECONDS: Final = 600.0
+"""Time for which a receiver has to fail before that is an alarm."""
+CALM: Final = 0.8
+"""Share of a limit to which a value has to fall for its alarm to end."""
+
+Alarm = tuple[str, str]
+"""Kind and subject."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What alarms are decided from."""
+
+    now: float
+    free_share: float
+    """Of the disk, in [0, 1]."""
+    oldest_waiting: float | None
+    """Age in seconds of the oldest segment without a verdict."""
+    failing: tuple[FailingSink, ...]
+    clock_is_steady: bool
+
+
+def alarms_due(
+    measured: Measured, lasting: frozenset[Alarm], settings: RetentionSettings
+) -> dict[Alarm, Mapping[str, Any]]:
+    """Return the alarms that should last, with their details."""
+    due: dict[Alarm, Mapping[str, Any]] = {}
+    disk: Alarm = ("disk_low", "objects")
+    limit = settings.low_watermark / (CALM if disk in lasting else 1.0)
+    if measured.free_share < limit:
+        due[disk] = {"free_share": round(measured.free_share, 4)}
+    slow: Alarm = ("slow", "segments")
+    waiting = measured.oldest_waiting or 0.0
+    limit = SLOW_SECONDS * (CALM if slow in lasting else 1.0)
+    if measured.clock_is_steady and waiting > limit:
+        due[slow] = {"oldest_waiting_seconds": round(waiting, 1)}
+    for sink in measured.failing:
+        if sink.is_disabled:
+            due["sink_disabled", sink.sink] = {"error": sink.error}
+        elif measured.now - sink.since > FAILING_SECONDS:
+            due["sink_failing", sink.sink] = {"error": sink.error, "since": sink.since}
+    if not measured.clock_is_steady:
+        due["clock_jumped", "service"] = {}
+    return due
+
+
+class AlarmWatch:
+    """Measures and raises alarms; belongs to one thread."""
+
+    def __init__(
+        self,
+        journal: AlarmJournal,
+        objects: ObjectStore,
+        settings: RetentionSettings,
+        *,
+        now: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._journal = journal
+        self._objects = objects
+        self._settings = settings
+        self._now = now
+        self._monotonic = monotonic
+        self._clock = ClockWatch(offset=now() - monotonic())
+
+    @property
+    def clock_is_steady(self) -> bool:
+        """Whether rules that depend on ages may be applied."""
+        return self._clock.is_steady
+
+    @property
+    def has_reserve(self) -> bool:
+        """Whether the disk has more room than the reserve that commits need."""
+        return self._free_share() >= self._settings.reserve_watermark
+
+    def step(self) -> bool:
+        """Measure once, and begin and end alarms; each is logged once."""
+        self._clock = self._clock.observe(self._now(), self._monotonic())
+        lasting = self._journal.lasting(KINDS)
+        due = alarms_due(self._measure(), lasting, self._settings)
+        begun = {alarm: body for alarm, body in due.items() if alarm not in lasting}
+        ended = lasting - due.keys()
+        if begun or ended:
+            self._journal.change(begun, ended)
+        for (kind, subject), body in begun.items():
+            log.warning("alarm begun", kind=kind, subject=subject, **body)
+        for kind, subject in sorted(ended):
+            log.info("alarm ended", kind=kind, subject=subject)
+        return False
+
+    def _measure(self) -> Measured:
+        now, oldest = self._now(), self._journal.oldest_waiting()
+        return Measured(
+            now=now,
+            free_share=self._free_share(),
+            oldest_waiting=None if oldest is None else now - oldest,
+            failing=self._journal.failing_sinks(),
+            clock_is_steady=self._clock.is_steady,
+        )
+
+    def _free_share(self) -> float:
+        return self._objects.free_bytes() / max(self._objects.total_bytes(), 1)

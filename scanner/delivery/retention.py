@@ -1,0 +1,161 @@
+"""Deletes what is old: decides, commits the stage ``deleting``, unlinks, commits ``deleted``.
+
+A segment's bytes are deleted once all of this holds:
+
+    (a) the folded clock is past its end by the reach of every policy, or its stream is final
+    (b) the segment after it has a verdict, so that no decoding begins in it any more
+    (c) it lies in no span of an incident that is open or of which evidence is due
+    (d) it is old enough
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import chain, pairwise
+from typing import Final
+
+import structlog
+
+from scanner.risk.incident import Incident
+from scanner.risk.policy import Policies
+from scanner.settings.service import RetentionSettings
+from scanner.store.objects import ObjectStore
+from scanner.store.retention import HeldIncident, KeptSegment, RetentionJournal, StreamMedia
+
+__all__ = ["Retention", "deletable", "policy_reach"]
+
+log = structlog.get_logger(__name__)
+
+DAY: Final = 86_400.0
+SILENT_SECONDS: Final = 3600.0
+"""A stream without an end that sent nothing for so long is final, as far as its media go."""
+ORPHAN_SECONDS: Final = 3600.0
+"""Age of a file without a row at which it is removed."""
+SWEEP_EVERY: Final = 600.0
+"""Seconds from one sweep for files without a row to the next."""
+ROUNDING: Final = 0.01
+"""Seconds by which rounded stream times may differ from the exact ones."""
+MARGIN: Final = 60.0
+"""Seconds around an incident whose media stay for its clips, beyond the rolls of its policy: room
+for the group of pictures in which a clip begins."""
+
+
+def policy_reach(policies: Policies) -> float:
+    """Return the seconds before the folded clock in which the next incident may begin, with its
+    pre-roll."""
+    return float(
+        max((one.window + one.hold + one.pre_roll for one in policies.labels.values()), default=0)
+    )
+
+
+def deletable(
+    media: StreamMedia, *, now: float, reach: float, segment_seconds: float
+) -> list[KeptSegment]:
+    """Return the segments of a stream whose bytes nothing needs any more."""
+    silent = media.last_arrival is not None and now - media.last_arrival > SILENT_SECONDS
+    is_pending = any(one.verdict is None for one in media.segments)
+    final = media.is_finished or (silent and not is_pending)
+    held = [_held_span(one, reach) for one in media.incidents]
+    chosen: list[KeptSegment] = []
+    for one, after in pairwise(chain(media.segments, [None])):
+        if one is None or one.verdict is None or now - one.received_at <= segment_seconds:
+            continue
+        decoded = final if after is None else after.verdict is not None
+        if decoded and _is_past(one, media.clock, reach, final) and not _is_held(one, held):
+            chosen.append(one)
+    return chosen
+
+
+def _is_past(segment: KeptSegment, clock: float | None, reach: float, final: bool) -> bool:
+    if final or segment.verdict != "scored" or segment.span is None:
+        return True
+    return clock is not None and clock > segment.span[1] + reach + ROUNDING
+
+
+def _is_held(segment: KeptSegment, held: list[tuple[float, float]]) -> bool:
+    if segment.span is None:
+        return False
+    start, end = segment.span
+    return any(start < until and end > since for since, until in held)
+
+
+def _held_span(held: HeldIncident, reach: float) -> tuple[float, float]:
+    """Return the stream seconds whose media an incident still needs."""
+    incident = Incident.from_json(held.incident)
+    since = float(incident.start) - reach - MARGIN
+    if held.is_open or incident.end is None:
+        return since, float("inf")
+    return since, float(incident.end) + MARGIN
+
+
+class Retention:
+    """Deletes step by step; belongs to one thread."""
+
+    def __init__(
+        self,
+        journal: RetentionJournal,
+        objects: ObjectStore,
+        settings: RetentionSettings,
+        reach: float,
+        *,
+        now: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._objects = objects
+        self._settings = settings
+        self._reach = reach
+        self._now = now
+        self._after = 0.0
+        self._swept_at = 0.0
+
+    def step(self) -> bool:
+        """Delete one batch of what is old; return False if there is nothing more at present."""
+        now = self._now()
+        self._mark_segments(now)
+        self._journal.mark_inits(before=now - self._settings.segment_seconds)
+        self._journal.mark_evidence(before=now - self._settings.evidence_days * DAY)
+        unlinked = self._unlink()
+        rows = self._journal.delete_records(before=now - self._settings.record_days * DAY)
+        if not 0 <= now - self._swept_at < SWEEP_EVERY:
+            self._swept_at = now
+            self._sweep(now - ORPHAN_SECONDS)
+        return unlinked or rows > 0
+
+    def _mark_segments(self, now: float) -> None:
+        least = self._settings.segment_seconds
+        names, after = self._journal.streams_with_old_media(before=now - least, after=self._after)
+        self._after = 0.0 if after is None else after
+        for name in names:
+            media = self._journal.media_of(name)
+            chosen = deletable(media, now=now, reach=self._reach, segment_seconds=least)
+            if chosen:
+                self._journal.mark_segments(name, [one.sequence for one in chosen])
+
+    def _unlink(self) -> bool:
+        gone = self._journal.deleting()
+        for one in gone:
+            self._objects.delete(one.object)
+        if gone:
+            self._journal.mark_deleted(gone)
+            log.info("media deleted", files=len(gone), bytes=sum(one.bytes for one in gone))
+        return bool(gone)
+
+    def _sweep(self, before: float) -> None:
+        """Remove files that were written before a time and have no row.
+
+        The files are listed before the rows are read: a row that is committed in between is seen.
+        """
+        old = list(self._objects.list_older(before))
+        if not old:
+            return
+        known = self._journal.known_objects()
+        orphans = [one for one in old if one.name not in known]
+        size = 0
+        for one in orphans:
+            with suppress(OSError):
+                size += self._objects.path(one.name).stat().st_size
+            self._objects.delete(one.name)
+        if orphans:
+            self._journal.count_orphans(len(orphans), size)
+            log.info("files without a row removed", files=len(orphans), bytes=size)

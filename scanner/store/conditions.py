@@ -1,0 +1,81 @@
+"""What alarms are decided from, and the alarms that last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from scanner.store.database import Journal
+from scanner.store.schema import alarms, segments, sinks
+from scanner.store.writes import clear_alarm, raise_alarm
+
+__all__ = ["AlarmJournal", "FailingSink"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingSink:
+    """A receiver that does not take what is sent."""
+
+    sink: str
+    since: float
+    """Seconds since the epoch."""
+    is_disabled: bool
+    error: str | None
+
+
+class AlarmJournal:
+    """The journal, as a process that raises alarms uses it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def oldest_waiting(self) -> float | None:
+        """Return when the oldest segment without a verdict was received; None if none waits."""
+        oldest = select(func.min(segments.c.received_at)).where(segments.c.verdict.is_(None))
+        with self._journal.read() as connection:
+            found: float | None = connection.execute(oldest).scalar_one()
+        return found
+
+    def failing_sinks(self) -> tuple[FailingSink, ...]:
+        """Return receivers that fail or are disabled."""
+        failing = select(sinks).where(
+            sinks.c.failing_since.is_not(None) | sinks.c.disabled_at.is_not(None)
+        )
+        with self._journal.read() as connection:
+            rows = connection.execute(failing).all()
+        return tuple(
+            FailingSink(
+                sink=row.sink,
+                since=row.failing_since if row.disabled_at is None else row.disabled_at,
+                is_disabled=row.disabled_at is not None,
+                error=row.error,
+            )
+            for row in rows
+        )
+
+    def lasting(self, kinds: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+        """Return kind and subject of the alarms of these kinds that last."""
+        columns = alarms.c
+        with self._journal.read() as connection:
+            rows = connection.execute(
+                select(columns.kind, columns.subject).where(
+                    columns.kind.in_(kinds), columns.until.is_(None)
+                )
+            )
+            return frozenset((row.kind, row.subject) for row in rows)
+
+    def change(
+        self,
+        begun: Mapping[tuple[str, str], Mapping[str, Any]],
+        ended: frozenset[tuple[str, str]],
+    ) -> None:
+        """Begin alarms, given with their details by kind and subject, and end others."""
+        now = self._journal.now()
+        with self._journal.write() as connection:
+            for (kind, subject), body in begun.items():
+                raise_alarm(connection, kind, subject, body, shard=0, now=now)
+            for kind, subject in ended:
+                clear_alarm(connection, kind, subject, now=now)

@@ -1,0 +1,128 @@
+"""Alarms begin once, last, and end with a margin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+from structlog.testing import capture_logs
+
+from scanner.delivery.alarms import AlarmWatch, Measured, alarms_due
+from scanner.delivery.steady_clock import ClockWatch
+from scanner.settings.service import RetentionSettings
+from scanner.store.conditions import AlarmJournal, FailingSink
+from scanner.store.database import Journal
+from scanner.store.objects import ObjectStore
+from scanner.store.publication import publish
+from scanner.store.schema import alarms, published
+from tests.delivery.rows import add_segments
+from tests.store.conftest import FakeClock
+
+WELL = Measured(now=1000.0, free_share=0.5, oldest_waiting=None, failing=(), clock_is_steady=True)
+NONE: frozenset[tuple[str, str]] = frozenset()
+FAILING = FailingSink(sink="hook", since=0.0, is_disabled=False, error="refused")
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (WELL, set()),
+        (replace(WELL, free_share=0.09), {("disk_low", "objects")}),
+        (replace(WELL, oldest_waiting=16.0), {("slow", "segments")}),
+        (replace(WELL, oldest_waiting=14.0), set()),
+        (replace(WELL, failing=(FAILING,)), {("sink_failing", "hook")}),
+        (replace(WELL, failing=(replace(FAILING, since=900.0),)), set()),
+        (replace(WELL, failing=(replace(FAILING, is_disabled=True),)), {("sink_disabled", "hook")}),
+        (
+            replace(WELL, clock_is_steady=False, oldest_waiting=4000.0),
+            {("clock_jumped", "service")},
+        ),
+    ],
+)
+def test_an_alarm_follows_from_what_was_measured(
+    measured: Measured, expected: set[tuple[str, str]]
+) -> None:
+    assert alarms_due(measured, NONE, RetentionSettings()).keys() == expected
+
+
+@given(st.floats(0, 1), st.floats(0, 100))
+def test_an_alarm_that_begins_would_also_last(free: float, waiting: float) -> None:
+    measured = replace(WELL, free_share=free, oldest_waiting=waiting)
+    begun = alarms_due(measured, NONE, RetentionSettings()).keys()
+    assert begun <= alarms_due(measured, frozenset(begun), RetentionSettings()).keys()
+
+
+def test_an_alarm_is_logged_recorded_and_published_once(
+    journal: Journal, objects: ObjectStore, wall_clock: FakeClock
+) -> None:
+    watch = AlarmWatch(
+        AlarmJournal(journal),
+        objects,
+        RetentionSettings(low_watermark=1e-9),
+        now=wall_clock,
+        monotonic=lambda: wall_clock.time,
+    )
+    add_segments(journal, "s", 1, verdict=None)
+    with capture_logs() as logs:
+        watch.step()
+        wall_clock.time += 20
+        watch.step()
+        watch.step()
+        publish(journal, lambda _: {})
+        publish(journal, lambda _: {})
+        with journal.write() as connection:
+            connection.exec_driver_sql("UPDATE segments SET verdict = 'scored'")
+        watch.step()
+        publish(journal, lambda _: {})
+    assert [line["event"] for line in logs] == ["alarm begun", "alarm ended"]
+    with journal.read() as connection:
+        rows = connection.execute(select(alarms)).all()
+        kinds = list(connection.execute(select(published.c.kind)).scalars())
+    assert [(row.kind, row.until) for row in rows] == [("slow", wall_clock.time)]
+    assert kinds == ["alarm.begun", "alarm.ended"]
+
+
+def test_an_alarm_that_began_and_ended_between_two_looks_is_published_whole(
+    journal: Journal,
+) -> None:
+    rows = AlarmJournal(journal)
+    rows.change({("slow", "segments"): {}}, frozenset())
+    rows.change({}, frozenset({("slow", "segments")}))
+    publish(journal, lambda _: {})
+    with journal.read() as connection:
+        assert list(connection.execute(select(published.c.kind)).scalars()) == [
+            "alarm.begun",
+            "alarm.ended",
+        ]
+
+
+# The clock
+
+
+def test_ages_do_not_count_after_a_jump_until_the_clock_was_steady_for_ten_minutes() -> None:
+    watch = ClockWatch(offset=0.0)
+    watch = watch.observe(3600.0 + 10, 10.0)
+    assert not watch.is_steady
+    watch = watch.observe(3600.0 + 600, 600.0)
+    assert not watch.is_steady
+    watch = watch.observe(3600.0 + 611, 611.0)
+    assert watch.is_steady
+    assert watch.observe(3600.0 + 700, 700.0).is_steady
+
+
+def test_a_clock_that_keeps_jumping_is_never_steady() -> None:
+    watch = ClockWatch(offset=0.0)
+    for minute in range(100):
+        watch = watch.observe(minute * 60.0 + minute % 2 * 3600 + 3600, minute * 60.0)
+        assert not watch.is_steady
+
+
+@given(st.lists(st.floats(-50, 50), max_size=50))
+def test_small_corrections_are_no_jump(drifts: list[float]) -> None:
+    watch = ClockWatch(offset=0.0)
+    for second, drift in enumerate(drifts):
+        watch = watch.observe(second + drift, float(second))
+        assert watch.is_steady
