@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner.evaluate.rows import LabelledRow, read_manifests
+from scanner.evaluate.rows import LabelledRow, read_manifests, select_rows
 from scanner.evaluate.streams.pieces import FootageKind, FootagePool, build_pool
 from scanner.evaluate.streams.recordings import Recording, read_recordings
 from scanner.evaluate.streams.safe_level import (
@@ -102,7 +102,7 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, required=True, help="the model's folder")
     options = parser.parse_args()
-    pool = read_pool(read_manifests(options.manifests), options.scores)
+    pool = read_pool(select_rows(read_manifests(options.manifests)).rows, options.scores)
     policies = compose_policies(Settings(), [read_manifest(options.model)])
     fitted = [
         fit_label(pool, label, policies.labels[label])

@@ -9,10 +9,18 @@ from typing import Final
 import numpy as np
 
 from scanner.evaluate.measures import Floats, Truths
-from scanner.evaluate.rows import LabelledRow
+from scanner.evaluate.rows import TASKS, LabelledRow
 from scanner.types import Label, Medium
 
-__all__ = ["Comparison", "ScoredRow", "UnscoredRow", "build_comparisons", "counts_for", "is_armed"]
+__all__ = [
+    "Comparison",
+    "ScoredRow",
+    "UnscoredRow",
+    "build_comparisons",
+    "counts_for",
+    "find_unmeasured",
+    "is_armed",
+]
 
 ARMED: Final = (
     "rifle",
@@ -136,18 +144,45 @@ def build_comparisons(scored: Sequence[ScoredRow]) -> Iterator[Comparison]:
     model that is in shadow for a label that another model judges gets comparisons of its own, among
     the rows that it scored.
     """
-    yield from _matching(_DEFINITIONS, scored)
+    definitions = (*_DEFINITIONS, *_label_definitions(scored))
+    yield from _matching(definitions, scored)
     for model in sorted({model for one in scored for model in one.shadow}):
         seen = [one for one in scored if model in one.shadow]
         labels = {label for one in seen for label in one.shadow[model]}
         yield from _matching(
             [
                 _for_shadow_model(definition, model)
-                for definition in _DEFINITIONS
+                for definition in definitions
                 if labels.intersection(definition.labels)
             ],
             seen,
         )
+
+
+def find_unmeasured(scored: Sequence[ScoredRow]) -> dict[str, str]:
+    """Return each task that has positives and no comparison, with the reason."""
+    reasons: dict[str, str] = {}
+    measured = {comparison.task for comparison in build_comparisons(scored)}
+    for definition in (*_DEFINITIONS, *_label_definitions(scored)):
+        own = [one for one in scored if one.row.task == definition.task]
+        if not own or definition.task in measured:
+            continue
+        labels = definition.labels
+        if labels and not any(label in one.scores for one in own for label in labels):
+            reasons[definition.task] = f"no model in use scores {definition.label}"
+        elif not any(definition.positive(one.row) for one in own):
+            reasons[definition.task] = "no row is positive: all labels are 0 or normal"
+        else:
+            reasons[definition.task] = (
+                "no negatives: add rows with the label 0, or of the task benign"
+            )
+    return reasons
+
+
+def _label_definitions(scored: Sequence[ScoredRow]) -> list[_Definition]:
+    """Return the definitions of tasks that are labels of the taxonomy."""
+    labels = dict.fromkeys(one.row.task for one in scored if one.row.task not in TASKS)
+    return [_define(label, (label,), _is_ordinary) for label in labels]
 
 
 def _matching(

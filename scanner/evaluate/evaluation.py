@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
-from scanner.evaluate.comparisons import ScoredRow
+from scanner.evaluate.comparisons import ScoredRow, find_unmeasured
 from scanner.evaluate.curves import RocCurve, build_curves
 from scanner.evaluate.measures import ROUNDS
 from scanner.evaluate.properties import MediaProperties
@@ -38,6 +38,8 @@ class Subject:
     """Maximum number of perturbed rows for each task and label; None if there was no limit, or no
     perturbation."""
     seed: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Number of rows of each unknown task, which are not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Evaluation:
     """Empty if no input was perturbed."""
     slices: tuple[Slice, ...]
     """Empty if the files' properties were not read."""
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    """Tasks with scored rows and without a comparison, each with the reason."""
 
 
 def evaluate(
@@ -72,6 +76,7 @@ def evaluate(
     return Evaluation(
         subject=subject,
         results=tuple(measure_comparisons(scored, rounds=rounds)),
+        unmeasured=find_unmeasured(scored),
         curves=tuple(build_curves(scored)),
         thresholds=tuple(find_thresholds(scored)),
         reliability=tuple(measure_reliability(scored, rounds=rounds)),
@@ -90,11 +95,19 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "type": "evaluation",
         **{
-            key: subject[key] for key in ("models", "rows", "failed", "held_out", "sampled", "seed")
+            key: subject[key]
+            for key in ("models", "rows", "failed", "left_out", "held_out", "sampled", "seed")
         },
         **{
             key: _finite(document[key])
-            for key in ("results", "thresholds", "reliability", "robustness", "slices")
+            for key in (
+                "results",
+                "unmeasured",
+                "thresholds",
+                "reliability",
+                "robustness",
+                "slices",
+            )
         },
     }
 

@@ -1,20 +1,35 @@
 """The manifest of labelled files: a CSV with the columns ``path,task,label,group``, and optional
-columns; paths are relative to its folder."""
+columns; paths are relative to its folder.
+
+A task is one of ``TASKS`` or a label of the taxonomy, so that any model that is added can be
+measured.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from scanner.errors import SetupError
+from scanner.taxonomy import Taxonomy
 
-__all__ = ["TASKS", "LabelledRow", "read_manifests", "read_rows", "row_kind", "sample_rows"]
+__all__ = [
+    "TASKS",
+    "LabelledRow",
+    "RowSelection",
+    "read_manifests",
+    "read_rows",
+    "row_kind",
+    "sample_rows",
+    "select_rows",
+]
 
 TASKS: Final = (
     "violence_clip",
@@ -26,8 +41,8 @@ TASKS: Final = (
     "benign_video",
     "game_video",
 )
-"""Known tasks; ``comparisons`` defines the positives and negatives of each, except that
-``weapon_clip`` and ``fire_clip`` are events on streams only."""
+"""Tasks of several labels or none; ``comparisons`` defines the positives and negatives of each,
+except that ``weapon_clip`` and ``fire_clip`` are events on streams only."""
 COLUMNS: Final = ("path", "task", "label", "group")
 SLICE: Final = "slice"
 """Optional column: the user's own words, separated by ``;``."""
@@ -90,10 +105,10 @@ def read_manifests(manifests: Sequence[Path]) -> list[LabelledRow]:
 
 
 def read_rows(manifest: Path) -> list[LabelledRow]:
-    """Return all rows with a known task, in the manifest's order.
+    """Return all rows, in the manifest's order.
 
     Raises:
-        SetupError: the manifest cannot be read, a column is missing, or no row has a known task.
+        SetupError: the manifest cannot be read, or a column is missing.
     """
     try:
         with manifest.open(newline="", encoding="utf-8") as file:
@@ -103,13 +118,47 @@ def read_rows(manifest: Path) -> list[LabelledRow]:
                 raise SetupError(
                     f"{manifest}: no column {', '.join(missing)}; expected {','.join(COLUMNS)}"
                 )
-            rows = [_row(manifest, fields) for fields in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SetupError(f"{manifest}: cannot be read ({error})") from error
-    known = [row for row in rows if row.task in TASKS]
-    if not known:
-        raise SetupError(f"{manifest}: no row has a known task ({', '.join(TASKS)})")
-    return known
+            return [_row(manifest, fields) for fields in table]
+    except OSError as error:
+        raise SetupError(f"{manifest}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SetupError(f"{manifest}: not a CSV in UTF-8 ({','.join(COLUMNS)})") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSelection:
+    """Rows to measure."""
+
+    rows: tuple[LabelledRow, ...]
+    left_out: Mapping[str, int]
+    """Number of rows of each unknown task; they are not measured."""
+
+
+def select_rows(rows: Sequence[LabelledRow], wanted: Sequence[str] = ()) -> RowSelection:
+    """Return the rows of the wanted tasks, or of all known tasks if none is wanted.
+
+    Raises:
+        SetupError: a wanted task is unknown, or no row is left.
+    """
+    known = dict.fromkeys((*TASKS, *Taxonomy.load().labels))
+    for task in wanted:
+        if task not in known:
+            raise SetupError(f"no task {task!r};{_nearest(task, known)}")
+    kept = tuple(row for row in rows if row.task in (wanted or known))
+    left_out = Counter(row.task for row in rows if row.task not in known)
+    if not kept:
+        tasks = ", ".join(sorted({row.task or "(none)" for row in rows})) or "(no rows)"
+        raise SetupError(
+            f"no row has the task {' or '.join(wanted) or 'of any name that is known'};"
+            f" the manifest has {tasks}"
+        )
+    return RowSelection(rows=kept, left_out=left_out)
+
+
+def _nearest(task: str, known: Iterable[str]) -> str:
+    near = get_close_matches(task, [*known], n=1)
+    meant = f" did you mean {near[0]!r}?" if near else ""
+    return f"{meant} A task is one of {', '.join(TASKS)}, or a label of `streamwarden models list`"
 
 
 def _row(manifest: Path, fields: Mapping[str, str | None]) -> LabelledRow:

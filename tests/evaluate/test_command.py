@@ -12,7 +12,7 @@ import pytest
 from samples.facts import SampleFile
 from scanner.cli.app import run
 from scanner.report.lines import FrameLine, read_lines
-from tests.scoring.build_onnx import tiny, tiny_burst
+from tests.scoring.build_onnx import graph, save, tiny, tiny_burst
 
 COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "grey": (90, 90, 90)}
 """In the order of OpenCV. The tiny model's logit of a gun grows with green."""
@@ -108,6 +108,51 @@ def test_recorded_scores_give_the_figures_that_scoring_gives(
 def test_options_of_robustness_without_it_are_wrong_usage(labelled: Path) -> None:
     assert run(["eval", str(labelled / "manifest.csv"), "--most", "3"]) == 2
     assert run(["eval", str(labelled / "manifest.csv"), "--robustness", "--change", "sepia"]) == 2
+
+
+def test_an_unknown_task_is_refused_with_the_nearest_name(
+    labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["eval", str(labelled / "manifest.csv"), "--task", "weapons"]) == 2
+    assert "no task 'weapons'; did you mean 'weapon'?" in capsys.readouterr().err
+
+    assert run(["eval", str(labelled / "manifest.csv"), "--task", "fire"]) == 2
+    assert "no row has the task fire; the manifest has benign" in capsys.readouterr().err
+
+
+def test_rows_of_unknown_tasks_are_counted(
+    labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = labelled / "other.csv"
+    text = (labelled / "manifest.csv").read_text()
+    manifest.write_text(text + "a.png,wepon,1,a,\nb.png,wepon,1,b,\nc.png,,1,c,\n")
+
+    run(["eval", str(manifest), "-c", str(labelled / "settings.toml"), "--json"])
+
+    out, err = capsys.readouterr()
+    assert json.loads(out)["left_out"] == {"wepon": 2, "": 1}
+    assert "left out: 2 rows of the unknown task wepon\n" in err
+    assert "left out: 1 row of the unknown task (none)\n" in err
+
+
+def test_every_label_of_the_taxonomy_is_a_task(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "models" / "smoking", graph(), edit=lambda text: text.replace("gun", "tobacco"))
+    (tmp_path / "settings.toml").write_text(f'[models]\ndir = "{tmp_path / "models"}"\n')
+    rows = (labelled / "manifest.csv").read_text().replace(",weapon,", ",tobacco,")
+    (labelled / "smoking.csv").write_text(f"{rows}green0.png,alcohol,1,a,\n")
+    arguments = ["eval", str(labelled / "smoking.csv"), "-c", str(tmp_path / "settings.toml")]
+
+    status = run([*arguments, "--json"])
+
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert status == 0
+    measured = {(one["task"], one["against"]): one["auc"]["value"] for one in document["results"]}
+    assert measured == {("tobacco", "own"): 1.0, ("tobacco", "benign"): 1.0}
+    assert document["unmeasured"] == {"alcohol": "no model in use scores alcohol"}
+    assert "not measured: task alcohol: no model in use scores alcohol" in err
 
 
 @pytest.mark.parametrize(
