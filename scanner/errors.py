@@ -75,8 +75,8 @@ class NoVideoError(InputError):
 
 class LimitError(InputError):
     """Over a configured limit; ``kind`` names it: ``limit_bytes``, ``limit_duration``,
-    ``limit_pixels``, ``limit_frames``, ``limit_tracks``, ``limit_segments``, ``limit_sources``,
-    ``limit_probe_time``, ``limit_memory``, ``limit_time``."""
+    ``limit_pixels``, ``limit_frames``, ``limit_tracks``, ``limit_segments``, ``limit_lines``,
+    ``limit_sources``, ``limit_probe_time``, ``limit_memory``, ``limit_time``."""
 
     kind = "limit"
 

@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 
 import httpcore
@@ -37,7 +38,7 @@ class BoundedTransport(httpx.BaseTransport):
     def __init__(self, exchange: Exchange, cancellation: Cancellation, hosts: Hosts) -> None:
         self._exchange = exchange
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=_tls_context(),
             keepalive_expiry=_KEEPALIVE_SECONDS,
             network_backend=_BoundedBackend(exchange, cancellation, hosts),
         )
@@ -77,6 +78,12 @@ class BoundedTransport(httpx.BaseTransport):
     def close(self) -> None:
         """Close the connections of all pools."""
         self._pool.close()
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Return the context of all connections: reading the certificates takes as long as a page."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _BoundedBody(httpx.SyncByteStream):

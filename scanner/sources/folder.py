@@ -43,7 +43,7 @@ class Folder:
             )
         for spelling in (name, unquote(name)):
             real = self._real_path(spelling, base)
-            if real is not None and real.exists():
+            if real is not None and _exists(real):
                 return str(real)
         real = self._real_path(unquote(urlsplit(name).path), base)
         if real is None:
@@ -85,7 +85,7 @@ class Folder:
         """Return the path itself, or the bytes of a range; of a playlist that is followed, always
         the bytes."""
         path = Path(location)
-        if not path.exists():
+        if not _exists(path):
             return None
         if span is None and not self._is_followed:
             return path
@@ -146,3 +146,11 @@ def _read(descriptor: int, span: ByteRange) -> bytes:
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(span.start)
         return file.read(length)
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is such a file; none has a name that is too long."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

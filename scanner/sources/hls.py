@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Final
 
 from scanner.errors import (
-    DamagedError,
     InputError,
     LimitError,
     RefusedError,
@@ -42,19 +41,16 @@ from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.origin import Origin
 from scanner.sources.playlist import (
-    MasterPlaylist,
     MediaPlaylist,
     PlaylistEntry,
     Resource,
-    parse_playlist,
 )
-from scanner.sources.storage import PlaylistSegment, PlaylistStorage, ReadResource
+from scanner.sources.playlist_reader import MAX_PAUSE_SECONDS, PlaylistReader
+from scanner.sources.storage import PlaylistSegment, PlaylistStorage
 from scanner.types import Source
 
 __all__ = ["PlaylistSegment", "PlaylistStorage", "follow_playlist"]
 
-_MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 10.0
-"""Between two requests of a live playlist, whatever its target duration says."""
 _LIVE_EDGE_SEGMENTS: Final = 3
 """The last segments of the first version, which may still appear; earlier ones are there or
 missing."""
@@ -119,9 +115,7 @@ class _PlaylistFollower:
         self._storage = storage
         self._limits = limits
         self._clock = clock
-        self._location = storage.start
-        self._imported: Mapping[str, str] = {}
-        """Variables of the master playlist."""
+        self._reader = PlaylistReader(storage, limits, clock)
         self._init: tuple[Resource, Source] | None = None
         """The last init segment; consecutive segments share it, up to a discontinuity."""
         self._waiting: dict[int, _Listed] = {}
@@ -132,15 +126,12 @@ class _PlaylistFollower:
         self._started = self._usable = self._read_at = 0.0
         """When following began, when something usable came last, and the playlist was last read."""
         self._yielded = False
-        self._playlist_failures = 0
-        self._problem: ScannerError | None = None
-        """Why the last request failed; ``None`` after one that did not."""
 
     def segments(self) -> Iterator[PlaylistSegment]:
         """Yield all segments until the playlist ends."""
-        playlist = self._first_playlist()
+        playlist = self._reader.first()
         self._started = self._usable = self._read_at = self._clock.now()
-        ended = playlist.ended or not self._storage.follow(self._location)
+        ended = playlist.ended or not self._storage.follow(self._reader.location)
         self._list_first(playlist, ended=ended)
         try:
             while True:
@@ -149,76 +140,14 @@ class _PlaylistFollower:
                     return
                 self._check_age()
                 self._check_growth()
-                self._clock.sleep(self._pause(playlist))
-                if not ended and (newer := self._poll()) is not None:
+                self._clock.sleep(self._reader.pause(playlist))
+                if not ended and (newer := self._reader.newest()) is not None:
                     playlist, ended = newer, newer.ended
                     self._list(playlist)
         except (InputError, TransientError):
             if self._yielded:
                 yield from self._abandon()
             raise
-
-    # Playlists
-
-    def _first_playlist(self) -> MediaPlaylist:
-        playlist = self._parse()
-        if isinstance(playlist, MediaPlaylist):
-            return self._check_resources(playlist)
-        master, self._imported = self._location, playlist.variables
-        problem: InputError | TransientError | None = None
-        for variant in playlist.ranked(self._limits.variant_height):
-            try:
-                self._location = self._storage.resolve(variant.uri, base=master)
-                found = self._media_playlist()
-            except (InputError, TransientError) as error:
-                log.warning("variant cannot be had", extra={"reason": str(error)})
-                problem = problem or error
-                continue
-            log.info(
-                "variant chosen",
-                extra={"bandwidth": variant.bandwidth, "shorter_edge": variant.shorter_edge},
-            )
-            return found
-        raise problem or DamagedError(f"{self._name}: a master playlist without a variant")
-
-    def _poll(self) -> MediaPlaylist | None:
-        """Return the newest version; ``None`` while there is none that can be read."""
-        try:
-            playlist = self._media_playlist()
-        except (RefusedError, LimitError):
-            raise
-        except (InputError, TransientError) as error:
-            log.warning("playlist cannot be read now", extra={"reason": str(error)})
-            self._playlist_failures += 1
-            self._problem = error
-            return None
-        self._playlist_failures, self._problem = 0, None
-        return playlist
-
-    def _media_playlist(self) -> MediaPlaylist:
-        playlist = self._parse()
-        if isinstance(playlist, MasterPlaylist):
-            raise DamagedError(f"{self._name}: a master playlist where a media playlist belongs")
-        return self._check_resources(playlist)
-
-    def _parse(self) -> MediaPlaylist | MasterPlaylist:
-        return parse_playlist(
-            self._storage.read_playlist(self._location),
-            self._limits,
-            name=self._name,
-            location=self._location,
-            imported=self._imported,
-        )
-
-    def _check_resources(self, playlist: MediaPlaylist) -> MediaPlaylist:
-        """Refuse the whole playlist if it references a single thing elsewhere."""
-        for resource in playlist.resources:
-            self._storage.resolve(resource.uri, base=self._location)
-        return playlist
-
-    @property
-    def _name(self) -> str:
-        return self._storage.redact(self._location)
 
     # What a version of the playlist lists
 
@@ -270,9 +199,10 @@ class _PlaylistFollower:
         """
         first = playlist.entries[0].sequence
         typical = float(playlist.entries[0].duration or playlist.target_duration)
-        lost = first if first * typical <= elapsed + _MAX_PAUSE_SECONDS else 0
+        lost = first if first * typical <= elapsed + MAX_PAUSE_SECONDS else 0
         log.warning(
-            "encoder restarted", extra={"playlist": self._name, "sequence": first, "lost": lost}
+            "encoder restarted",
+            extra={"playlist": self._reader.name, "sequence": first, "lost": lost},
         )
         for listed in self._waiting.values():
             listed.is_lost = True
@@ -282,9 +212,9 @@ class _PlaylistFollower:
         self._add([entry], since=self._clock.now())
 
     def _read_again(self, entry: PlaylistEntry) -> Source | None:
-        location = self._storage.resolve(entry.media.uri, base=self._location)
+        media = self._reader.locate(entry.media)
         try:
-            return self._storage.read_media(location, entry.media.span)
+            return self._storage.read_media(media.location, media.span)
         except (InputError, TransientError):
             return None
 
@@ -336,7 +266,7 @@ class _PlaylistFollower:
             raise
         except (InputError, TransientError) as error:
             problem = error
-        self._problem = problem
+        self._reader.problem = problem
         if source is not None:
             self._history.add_source(entry.sequence, source)
         return self._piece(sequence, entry, source=source, init=init, problem=problem)
@@ -350,7 +280,7 @@ class _PlaylistFollower:
         init: Source | None = None,
         problem: InputError | TransientError | None = None,
     ) -> PlaylistSegment:
-        media = self._read_resource(entry.media)
+        media = self._reader.locate(entry.media)
         return PlaylistSegment(
             sequence=sequence,
             source=source,
@@ -359,13 +289,9 @@ class _PlaylistFollower:
             discontinuity=entry.discontinuity,
             name=self._storage.redact(media.location),
             media=media,
-            init_media=None if entry.init is None else self._read_resource(entry.init),
+            init_media=None if entry.init is None else self._reader.locate(entry.init),
             problem=problem,
         )
-
-    def _read_resource(self, resource: Resource) -> ReadResource:
-        location = self._storage.resolve(resource.uri, base=self._location)
-        return ReadResource(location, resource.span)
 
     def _read_sources(self, entry: PlaylistEntry) -> tuple[Source | None, Source | None]:
         """Return the segment and its init; without an init that it needs, it is missing too."""
@@ -374,8 +300,8 @@ class _PlaylistFollower:
         init = None if entry.gap else self._read_init(entry)
         if entry.gap or (entry.init is not None and init is None):
             return None, init
-        location = self._storage.resolve(entry.media.uri, base=self._location)
-        return self._storage.read_media(location, entry.media.span), init
+        media = self._reader.locate(entry.media)
+        return self._storage.read_media(media.location, media.span), init
 
     def _read_init(self, entry: PlaylistEntry) -> Source | None:
         """Return the init segment. After a discontinuity it is read anew, also under its old name:
@@ -383,8 +309,8 @@ class _PlaylistFollower:
         if entry.init is None:
             return None
         if self._init is None or self._init[0] != entry.init:
-            location = self._storage.resolve(entry.init.uri, base=self._location)
-            source = self._storage.read_media(location, entry.init.span)
+            media = self._reader.locate(entry.init)
+            source = self._storage.read_media(media.location, media.span)
             if source is None:
                 return None
             self._init = (entry.init, source)
@@ -392,18 +318,11 @@ class _PlaylistFollower:
 
     # Time
 
-    def _pause(self, playlist: MediaPlaylist) -> float:
-        """Seconds until the next request; each failure of the playlist doubles them."""
-        pause = float(playlist.target_duration) / 2
-        if self._playlist_failures:
-            pause = _MIN_PAUSE_SECONDS * 2.0 ** min(self._playlist_failures - 1, 10)
-        return min(max(pause, _MIN_PAUSE_SECONDS), _MAX_PAUSE_SECONDS)
-
     def _check_age(self) -> None:
         age, limit = self._clock.now() - self._started, self._limits.stream_seconds
         if age > limit:
             raise LimitError(
-                f"{self._name}: followed for {age:.0f} s, limit is {limit:g}"
+                f"{self._reader.name}: followed for {age:.0f} s, limit is {limit:g}"
                 " (fetch.stream_seconds); what follows is not scanned",
                 kind="limit_time",
             )
@@ -411,8 +330,9 @@ class _PlaylistFollower:
     def _check_growth(self) -> None:
         idle = self._clock.now() - self._usable
         if idle > self._limits.stale_seconds:
-            reason = "" if self._problem is None else f"; the last request: {self._problem}"
+            problem = self._reader.problem
+            reason = "" if problem is None else f"; the last request: {problem}"
             raise TransientError(
-                f"{self._name}: no new segment for {idle:.0f} s and no #EXT-X-ENDLIST; given up"
-                f" (fetch.stale_seconds){reason}"
+                f"{self._reader.name}: no new segment for {idle:.0f} s and no #EXT-X-ENDLIST;"
+                f" given up (fetch.stale_seconds){reason}"
             )

@@ -151,9 +151,9 @@ def redact_url(location: str) -> str:
     >>> redact_url("https://user:secret@cdn.example/a.onnx?token=1")
     'https://cdn.example/a.onnx'
     """
-    url = httpx.URL(location)
-    return (
-        str(url.copy_with(username=None, password=None, query=None, fragment=None))
-        if url.host
-        else location
-    )
+    try:
+        url = httpx.URL(location)
+        bare = url.copy_with(username=None, password=None, query=None, fragment=None)
+    except (httpx.InvalidURL, ValueError):
+        return location.partition("?")[0].rpartition("@")[2]
+    return str(bare) if url.host else location

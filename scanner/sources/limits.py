@@ -15,7 +15,11 @@ class FetchLimits:
     """Sizes and times that a playlist and its segments may not exceed."""
 
     playlist_bytes: int = 4 << 20
+    playlist_lines: int = 250_000
+    """Lines of one version of a playlist."""
     line_bytes: int = 8 << 10
+    parse_seconds: float = 5.0
+    """Processor time for reading one version of a playlist, once it was received."""
     segments: int = 50_000
     """Segments in one version of a playlist."""
     segment_bytes: int = 256 << 20

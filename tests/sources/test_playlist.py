@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from scanner.errors import DamagedError, InputError
 from scanner.sources.limits import FetchLimits
-from scanner.sources.playlist import MasterPlaylist, MediaPlaylist, parse_playlist
+from scanner.sources.playlist import MasterPlaylist, MediaPlaylist
+from scanner.sources.playlist_parser import parse_playlist
 
 TAGS = [
     *(
