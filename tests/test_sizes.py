@@ -21,8 +21,6 @@ LONG_FUNCTIONS = {
 LONG_FILES = {
     "scanner/media/packet_facts.py": "to be split",
     "scanner/report/lines.py": "to be split",
-    "scanner/sources/hls.py": "to be split",
-    "scanner/sources/playlist.py": "to be split",
     "scanner/types.py": "the nouns that all share",
     "tests/media/test_bursts.py": "to be split",
     "tests/pipeline/test_motion_runner.py": "to be split",
