@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from scanner.cli.bench import bench_app
+from scanner.cli.deliveries import deliveries_app
 from scanner.cli.doctor import doctor_command
 from scanner.cli.evaluate import eval_command
 from scanner.cli.interruption import Interruption
@@ -101,6 +102,7 @@ def _app() -> typer.Typer:
     app.add_typer(bench_app, name="bench")
     app.command("serve")(serve_command)
     app.add_typer(keys_app, name="keys")
+    app.add_typer(deliveries_app, name="deliveries")
     app.command("doctor")(doctor_command)
     return app
 

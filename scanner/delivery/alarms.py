@@ -94,6 +94,8 @@ class AlarmWatch:
         self._now = now
         self._monotonic = monotonic
         self._clock = ClockWatch(offset=now() - monotonic())
+        self.report: Mapping[str, float] = {}
+        """What the latest heartbeat should say: counts, and shares in [0, 1]."""
 
     @property
     def clock_is_steady(self) -> bool:
@@ -108,8 +110,9 @@ class AlarmWatch:
     def step(self) -> bool:
         """Measure once, and begin and end alarms; each is logged once."""
         self._clock = self._clock.observe(self._now(), self._monotonic())
-        lasting = self._journal.lasting(KINDS)
-        due = alarms_due(self._measure(), lasting, self._settings)
+        lasting, measured = self._journal.lasting(KINDS), self._measure()
+        self.report = {**self._journal.waiting_work(), "disk_free_ratio": measured.free_share}
+        due = alarms_due(measured, lasting, self._settings)
         begun = {alarm: body for alarm, body in due.items() if alarm not in lasting}
         ended = lasting - due.keys()
         if begun or ended:

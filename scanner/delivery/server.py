@@ -96,22 +96,25 @@ class DeliveryProcess:
         EffectJournal(journal).register_sinks(
             {name: settings_digest(sink) for name, sink in sinks.items()}
         )
+        watch = AlarmWatch(
+            AlarmJournal(journal), objects, self._settings.service.retention, now=journal.now
+        )
         threads = [
             threading.Thread(target=self._guard, args=(name, worker), name=name)
-            for name, worker in self._workers(journal, objects).items()
+            for name, worker in self._workers(journal, objects, watch).items()
         ]
         for thread in threads:
             thread.start()
-        self._beat_until_stopped(journal)
+        self._beat_until_stopped(journal, watch)
         for thread in threads:
             thread.join()
         journal.close()
         if self._failure is not None:
             raise self._failure
 
-    def _workers(self, journal: Journal, objects: ObjectStore) -> dict[str, _Worker]:
-        retention = self._settings.service.retention
-        watch = AlarmWatch(AlarmJournal(journal), objects, retention, now=journal.now)
+    def _workers(
+        self, journal: Journal, objects: ObjectStore, watch: AlarmWatch
+    ) -> dict[str, _Worker]:
         rows, claims = EvidenceJournal(journal), StreamClaims()
         workers = {
             "publisher": _Worker(open_step=lambda _: lambda: publish(journal, _render) > 0),
@@ -181,10 +184,10 @@ class DeliveryProcess:
             self._failure = self._failure or error
             self.stop()
 
-    def _beat_until_stopped(self, journal: Journal) -> None:
+    def _beat_until_stopped(self, journal: Journal, watch: AlarmWatch) -> None:
         while not self._stop.is_set():
             with journal.write() as connection:
-                beat(connection, "delivery", os.getpid(), {}, now=journal.now())
+                beat(connection, "delivery", os.getpid(), watch.report, now=journal.now())
             self._stop.wait(HEARTBEAT)
 
 

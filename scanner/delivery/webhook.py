@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import time
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from standardwebhooks import Webhook
 
 from scanner.errors import SetupError
 from scanner.settings.service import WebhookSettings
+from scanner.sources.addresses import is_public_address
 
 __all__ = ["Answer", "WebhookClient", "judge_status"]
 
@@ -167,7 +167,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if self._public_only and not all(map(_is_public, addresses)):
+        if self._public_only and not all(map(is_public_address, addresses)):
             raise httpcore.ConnectError("the receiver has an address that is not public")
         failure = httpcore.ConnectError("the receiver has no address")
         for address in addresses:
@@ -178,9 +178,3 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
             except httpcore.ConnectError as error:
                 failure = error
         raise failure
-
-
-def _is_public(address: str) -> bool:
-    """Return whether an address belongs to the public internet."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    return parsed.is_global and not parsed.is_multicast

@@ -18,6 +18,7 @@ from scanner.intake.images import image_routes
 from scanner.intake.incidents import incident_routes
 from scanner.intake.limits import IntakeLimits
 from scanner.intake.operation import operation_routes
+from scanner.intake.pages import page_routes
 from scanner.intake.segments import segment_routes
 from scanner.intake.streams import stream_routes
 from scanner.settings.service import ServiceSettings
@@ -33,6 +34,7 @@ ROUTES: Final = (
     incident_routes,
     event_routes,
     operation_routes,
+    page_routes,
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from scanner.store.database import Journal
-from scanner.store.schema import alarms, segments, sinks
+from scanner.store.schema import alarms, effects, evidence, segments, sinks
 from scanner.store.writes import clear_alarm, raise_alarm
 
 __all__ = ["AlarmJournal", "FailingSink"]
@@ -38,6 +38,15 @@ class AlarmJournal:
         with self._journal.read() as connection:
             found: float | None = connection.execute(oldest).scalar_one()
         return found
+
+    def waiting_work(self) -> dict[str, int]:
+        """Return the number of webhooks that are pending and of pieces of evidence that are due."""
+        counts = {
+            "webhooks_pending": select(func.count()).where(effects.c.status == "pending"),
+            "evidence_due": select(func.count()).where(evidence.c.status == "due"),
+        }
+        with self._journal.read() as connection:
+            return {name: connection.execute(one).scalar_one() for name, one in counts.items()}
 
     def failing_sinks(self) -> tuple[FailingSink, ...]:
         """Return receivers that fail or are disabled."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -275,6 +277,12 @@ def test_a_payload_is_as_its_schema_says(effect: DueEffect) -> None:
     body = json.loads(webhook_body(effect, public_url="https://watch.example/"))
     jsonschema.Draft202012Validator(schema()).validate(body)
     assert body["data"]["links"]["page"] == "https://watch.example/incidents/5f1e"
+
+
+def test_the_payload_in_the_documentation_is_as_the_schema_says() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
+    (example,) = re.findall(r"```jsonc\n(.*?)```", text, re.DOTALL)
+    jsonschema.Draft202012Validator(schema()).validate(json.loads(example))
 
 
 def test_a_payload_has_no_field_that_its_schema_does_not_name() -> None:

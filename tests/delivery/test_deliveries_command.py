@@ -1,0 +1,50 @@
+"""``streamwarden deliveries`` lists what was given up and sends it again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scanner.cli.app import run
+from scanner.cli.status import Status
+from scanner.store.database import Journal
+from scanner.store.effects import EffectJournal, SettledEffect
+from tests.delivery.rows import add_revisions, statuses
+
+
+@pytest.fixture
+def dead(journal: Journal) -> None:
+    """Let two revisions to two receivers be dead."""
+    effects = EffectJournal(journal)
+    add_revisions(journal, ["opened", "closed"], sinks=("hook", "other"))
+    for sink in ("hook", "hook", "other"):
+        (due,) = effects.due(sink, limit=1)
+        effects.settle([SettledEffect(effect=due, status="dead", next_at=0, error="503")], None)
+
+
+def test_dead_webhooks_are_listed_with_their_reason(
+    dead: None, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["deliveries", "list", "--json", "--sink", "hook", "--data", str(data)]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((row["revision"], row["sink"], row["error"]) for row in rows) == [
+        (1, "hook", "503"),
+        (2, "hook", "503"),
+    ]
+
+
+def test_dead_webhooks_are_pending_again(dead: None, journal: Journal, data: Path) -> None:
+    assert run(["deliveries", "retry", "5f1e", "--sink", "hook", "--data", str(data)]) == 0
+    assert statuses(journal) == [(1, "pending"), (2, "pending")]
+    assert statuses(journal, "other") == [(1, "dead"), (2, "pending")]
+    assert run(["deliveries", "retry", "--all", "--data", str(data)]) == 0
+    assert statuses(journal, "other") == [(1, "pending"), (2, "pending")]
+
+
+def test_what_is_to_be_sent_again_has_to_be_named(
+    data: Path, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["deliveries", "retry", "--data", str(data)]) == Status.WRONG
+    assert "--all" in capsys.readouterr().err
