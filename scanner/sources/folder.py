@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +16,7 @@ from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import ByteRange
 from scanner.types import Source
 
-__all__ = ["Folder", "may_grow"]
+__all__ = ["Folder", "is_young", "may_grow"]
 
 MOST_VARIANTS = 100
 """Variants of a master playlist that are looked at."""
@@ -69,7 +70,7 @@ class Folder:
     def follow(self, location: str) -> bool:
         """Return whether the file is younger than ``stale_seconds``. Then segments are read into
         memory, because the encoder may remove or overwrite them."""
-        self._is_followed = _is_young(Path(location), self._limits)
+        self._is_followed = is_young(Path(location), self._limits)
         return self._is_followed
 
     def read_playlist(self, location: str) -> bytes:
@@ -107,12 +108,13 @@ class Folder:
 def may_grow(playlist: Path, limits: FetchLimits) -> bool:
     """Return whether an encoder may be writing a playlist, or a variant of a master playlist: it
     has no end, and its file is younger than ``stale_seconds``."""
-    lines = _lines(playlist, limits)
-    if not any(line.startswith("#EXT-X-STREAM-INF") for line in lines):
-        return bool(lines) and "#EXT-X-ENDLIST" not in lines and _is_young(playlist, limits)
+    body = _body(playlist, limits)
+    if b"#EXT-X-STREAM-INF" not in body:
+        return bool(body) and b"#EXT-X-ENDLIST" not in body and is_young(playlist, limits)
     folder = Folder(playlist, limits)
-    names = [line for line in lines if line and not line.startswith("#")]
-    return any(_is_growing_variant(folder, name, limits) for name in names[:MOST_VARIANTS])
+    lines = (line.strip() for line in body.decode("utf-8", "replace").splitlines())
+    names = (line for line in lines if line and not line.startswith("#"))
+    return any(_is_growing_variant(folder, name, limits) for name in islice(names, MOST_VARIANTS))
 
 
 def _is_growing_variant(folder: Folder, name: str, limits: FetchLimits) -> bool:
@@ -120,24 +122,25 @@ def _is_growing_variant(folder: Folder, name: str, limits: FetchLimits) -> bool:
         path = Path(folder.resolve(name, base=folder.start))
     except InputError:
         return False
-    return _is_young(path, limits) and "#EXT-X-ENDLIST" not in _lines(path, limits)
+    return is_young(path, limits) and b"#EXT-X-ENDLIST" not in _body(path, limits)
 
 
-def _is_young(path: Path, limits: FetchLimits) -> bool:
+def is_young(path: Path, limits: FetchLimits) -> bool:
+    """Return whether a file was written within the last ``stale_seconds``."""
     try:
         return time.time() - path.stat().st_mtime <= limits.stale_seconds
     except (OSError, ValueError):
         return False
 
 
-def _lines(path: Path, limits: FetchLimits) -> list[str]:
-    """Return the lines of a playlist; none if it cannot be read."""
+def _body(path: Path, limits: FetchLimits) -> bytes:
+    """Return the text of a playlist; none if it cannot be read, or has too many lines."""
     try:
         with open_readonly(path, name=str(path)) as descriptor:
             body = _read(descriptor, ByteRange(start=0, length=limits.playlist_bytes))
     except (InputError, OSError):
-        return []
-    return [line.strip() for line in body.decode("utf-8", "replace").splitlines()]
+        return b""
+    return b"" if body.count(b"\n") + body.count(b"\r") > limits.playlist_lines else body
 
 
 def _read(descriptor: int, span: ByteRange) -> bytes:

@@ -38,6 +38,9 @@ _JOIN_SECONDS = 0.1
 """Between two attempts to interrupt a thread: a connection that is just being opened may miss the
 first."""
 
+_RECHECK_SECONDS = 0.5
+"""Between two questions to files that have nothing yet."""
+
 log = logging.getLogger(__name__)
 
 
@@ -63,38 +66,42 @@ class MergedArrivals(Iterator[Arrival]):
 
     def __init__(
         self,
-        files: Iterator[Arrival | FollowedSource],
+        files: Iterator[Arrival | FollowedSource | None],
         followed: Sequence[FollowedSource],
         *,
         concurrent: int,
     ) -> None:
         """``concurrent`` is the number of sources that are followed at the same time; the others
-        wait until one has ended. ``files`` may yield further sources to follow."""
+        wait until one has ended. ``files`` may yield further sources to follow, and None where it
+        has nothing now and is to be asked again."""
         self._files = files
+        self._files_ended = False
         self._readers = _Readers(followed, concurrent)
         # The threads hold no reference to this object: dropping it ends them too
         self._stop_readers = weakref.finalize(self, self._readers.stop)
 
     def __next__(self) -> Arrival:
         self._readers.start()
-        if self._readers.is_stopped:
-            raise StopIteration
-        arrival = self._readers.take()
-        if arrival is None:
-            arrival = self._next_file()
-        if arrival is None:
-            arrival = self._readers.wait()
-        if arrival is None:
-            self.close()
-            raise StopIteration
-        return arrival
+        while not self._readers.is_stopped:
+            arrival = self._readers.take()
+            if arrival is None:
+                arrival = self._next_file()
+            if arrival is None:
+                arrival = self._readers.wait(None if self._files_ended else _RECHECK_SECONDS)
+            if arrival is not None:
+                return arrival
+            if self._files_ended and self._readers.is_done:
+                self.close()
+        raise StopIteration
 
     def _next_file(self) -> Arrival | None:
-        """Return the next arrival of a file; sources that come before it are followed."""
+        """Return the next arrival of a file, if there is one now; sources that come before it are
+        followed."""
         for found in self._files:
             if not isinstance(found, FollowedSource):
                 return found
             self._readers.add(found)
+        self._files_ended = True
         return None
 
     def close(self) -> None:
@@ -170,10 +177,19 @@ class _Readers:
             self._changed.notify_all()
             return arrival
 
-    def wait(self) -> Arrival | None:
-        """Wait for the next arrival; None when all sources have ended, or after ``stop``."""
+    @property
+    def is_done(self) -> bool:
+        """Whether all sources have ended and everything was taken."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or not self._unfinished or self.is_stopped)
+            return not (self._ready or self._unfinished)
+
+    def wait(self, seconds: float | None) -> Arrival | None:
+        """Wait for the next arrival; None when all sources have ended, after ``stop``, and after
+        ``seconds``."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._ready or not self._unfinished or self.is_stopped, seconds
+            )
             return self.take()
 
     def stop(self) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from scanner.errors import InputError, NoVideoError, ScannerError, SetupError
 from scanner.sources.cancellation import Cancellation
-from scanner.sources.folder import may_grow
+from scanner.sources.folder import is_young, may_grow
 from scanner.sources.hls import PlaylistSegment, follow_playlist
 from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
@@ -89,28 +89,46 @@ def _followed_source(
 class _LocalSources:
     """Reads files, folders and playlists on disk, one after another and each path once.
 
-    A playlist that may grow is a source to follow, in a thread. The files of its folder are read
-    when the last such playlist of the folder has ended, by its thread, since only then it is known
-    which of them the playlists have not read.
+    A playlist that may grow is a source to follow, in a thread. It delays no file that is not its
+    own: of its folder's files, those are read last which it names or an encoder may just have
+    written, when it has ended or after ``stale_seconds``, whichever is first.
     """
 
     def __init__(self, limits: FetchLimits, ids: StreamIds, clock: WallClock | None) -> None:
         self._limits = limits
         self._ids = ids
         self._clock = clock
-        self._lock = threading.Lock()
+        self._now = (clock or WallClock()).now
         self._seen: set[str] = set()
+        self._growing: list[_GrowingFolder] = []
 
-    def read(self, names: Iterable[str]) -> Iterator[Arrival | FollowedSource]:
+    def read(self, names: Iterable[str]) -> Iterator[Arrival | FollowedSource | None]:
+        """Yield what the names stand for; None while nothing can be read yet."""
         for name in names:
-            try:
-                check_name(name)
-                if _is_folder(name):
-                    yield from self._read_folder(name)
-                elif self._is_new(name):
-                    yield from self._read_path(name)
-            except InputError as error:
-                yield SourceFailed(path=name, error=error)
+            yield from self._guarded(name, self._read_name(name))
+        for folder in self._growing:
+            while not folder.is_settled(self._now()):
+                yield None
+            yield from self._guarded(folder.name, self._read_files(folder.name, folder.read))
+
+    def _guarded(
+        self, name: str, found: Iterator[Arrival | FollowedSource]
+    ) -> Iterator[Arrival | FollowedSource]:
+        """Yield what is found; an error ends this name and no other."""
+        try:
+            yield from found
+        except InputError as error:
+            yield SourceFailed(path=name, error=error)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            yield SourceFailed(path=name, error=InputError(f"{name}: cannot be opened: {reason}"))
+
+    def _read_name(self, name: str) -> Iterator[Arrival | FollowedSource]:
+        check_name(name)
+        if _is_folder(name):
+            yield from self._read_folder(name)
+        elif self._is_new(name):
+            yield from self._read_path(name)
 
     def _read_folder(self, name: str) -> Iterator[Arrival | FollowedSource]:
         """Yield the arrivals of a folder's playlists, then of all files that these have not read.
@@ -133,26 +151,32 @@ class _LocalSources:
         if not growing:
             yield from self._read_files(name, read)
             return
-        left = _Countdown(len(growing))
+        until = self._now() + self._limits.stale_seconds
+        folder = _GrowingFolder(name=name, read=read, left=len(growing), until=until)
+        self._growing.append(folder)
         for path in growing:
-            yield self._follow(path, read, last_of=(left, name))
+            yield self._follow(path, folder)
+        for path in found.files:
+            if not (is_young(Path(path), self._limits) or path in read) and self._is_new(path):
+                yield self._read_file(path)
 
-    def _follow(
-        self,
-        path: str,
-        read: FilesRead | None = None,
-        last_of: tuple[_Countdown, str] | None = None,
-    ) -> FollowedSource:
-        """Return the source of a playlist that may grow; the one of a folder that ends last reads
-        the folder's files."""
+    def _follow(self, path: str, folder: _GrowingFolder | None = None) -> FollowedSource:
+        """Return the source of a playlist that may grow."""
         stream_id = self._ids.of_playlist(path)
 
         def arrivals(cancellation: Cancellation) -> Generator[Arrival, None, None]:
-            yield from _read_playlist(
-                path, stream_id, self._limits, self._clock, cancellation, read=read
-            )
-            if read is not None and last_of is not None and last_of[0].is_last():
-                yield from self._read_files(last_of[1], read)
+            try:
+                yield from _read_playlist(
+                    path,
+                    stream_id,
+                    self._limits,
+                    self._clock,
+                    cancellation,
+                    read=None if folder is None else folder.read,
+                )
+            finally:
+                if folder is not None:
+                    folder.left -= 1
 
         return FollowedSource(path=path, stream_id=stream_id, read=arrivals)
 
@@ -174,11 +198,10 @@ class _LocalSources:
                 yield FilesSkipped(path=name, kind=kind, files=files)
 
     def _is_new(self, path: str) -> bool:
-        with self._lock:
-            if path in self._seen:
-                return False
-            self._seen.add(path)
-            return True
+        if path in self._seen:
+            return False
+        self._seen.add(path)
+        return True
 
     def _read_path(self, path: str) -> Iterator[Arrival | FollowedSource]:
         if Path(path).suffix.lower() not in PLAYLIST_SUFFIXES:
@@ -197,18 +220,20 @@ class _LocalSources:
         return SegmentArrived(path=name, segment=segment, name=name, windowed=True, last=True)
 
 
-class _Countdown:
-    """Tells the last of several threads that it is the last."""
+@dataclass(slots=True, kw_only=True)
+class _GrowingFolder:
+    """A folder with playlists that may grow."""
 
-    def __init__(self, number: int) -> None:
-        self._lock = threading.Lock()
-        self._left = number
+    name: str
+    read: FilesRead
+    left: int
+    """Playlists that have not ended."""
+    until: float
+    """When files that no playlist has read are taken for files of their own."""
 
-    def is_last(self) -> bool:
-        """Count one thread; True for the last one."""
-        with self._lock:
-            self._left -= 1
-            return self._left == 0
+    def is_settled(self, now: float) -> bool:
+        """Return whether the rest of its files may be read."""
+        return self.left <= 0 or now >= self.until
 
 
 def _arrival_of(

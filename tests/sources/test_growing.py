@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -177,6 +180,31 @@ def test_files_of_the_folder_are_read_when_the_growing_playlist_has_ended(tmp_pa
     ]
     assert found.count(f"{tmp_path.name}/last.ts") == 1
     assert found.count("FilesSkipped") == 1
+
+
+@pytest.mark.parametrize("age", [0, 3600])
+def test_a_playlist_that_grows_without_end_delays_no_other_file_of_its_folder(
+    age: int, tmp_path: Path
+) -> None:
+    encoder = Encoder(tmp_path / "live")
+    encoder.write(0, 1)
+    other = tmp_path / "live" / "other.ts"
+    other.write_bytes(b"other")
+    os.utime(other, (time.time() - age,) * 2)
+
+    def grow(number: int) -> None:
+        encoder.write(number, number, window=3)
+        encoder.steps.append(partial(grow, number + 1))
+
+    encoder.steps = [partial(grow, 2)]
+    with read_sources([str(tmp_path / "live")], LIMITS, clock=encoder.clock) as arrivals:
+        found = list(takewhile(is_not_of("other.ts"), arrivals))
+
+    assert not [one for one in found if isinstance(one, StreamEnded | SourceFailed)]
+
+
+def is_not_of(name: str) -> Callable[[Arrival], bool]:
+    return lambda arrival: not describe(arrival).endswith(name)
 
 
 def test_a_file_is_read_while_a_playlist_has_nothing_new(tmp_path: Path) -> None:
