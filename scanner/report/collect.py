@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from scanner.errors import ScannerError
+from scanner.report.explanations import recorded_labels
 from scanner.report.lines import failure_of, unseen_of
 from scanner.report.nouns import (
     Failure,
@@ -105,20 +106,21 @@ class ReportCollector:
     ) -> ScanReport:
         """Return the report of everything so far. ``created`` is RFC 3339 in UTC."""
         policies, taxonomy = self._policies, Taxonomy.load()
+        used = tuple(
+            _policy_used(label, policies.labels[label]) for label in policies.by_severity()
+        )
         paths = (_path_report(path, self._records[path]) for path in self._reported)
         return ScanReport(
             version=version,
             created=created,
             settings=_setting_values(settings),
             models=tuple(models),
-            policies=tuple(
-                _policy_used(label, policies.labels[label]) for label in policies.by_severity()
-            ),
+            policies=used,
             policy_version=policy_hash(policies)[:12],
             policy_sha256=policy_hash(policies),
             taxonomy_version=taxonomy.version,
             uncovered=_uncovered_categories(taxonomy, policies),
-            paths=tuple(sorted(paths, key=partial(_urgency, policies=policies))),
+            paths=tuple(sorted(paths, key=partial(_urgency, policies=used))),
         )
 
     def _add_failure(self, path: str, failure: Failure) -> None:
@@ -188,19 +190,15 @@ def _path_report(path: str, record: _PathRecord) -> PathReport:
     )
 
 
-def _urgency(path: PathReport, policies: Policies) -> tuple[int, bool, bool, bool]:
-    """Return the sort key: flagged paths by severity, then paths with errors, then those with
-    incidents in shadow, then those that were seen in part, then the others."""
+def _urgency(path: PathReport, policies: Sequence[PolicyUsed]) -> tuple[int, bool, bool, bool]:
+    """Return the sort key: flagged paths by severity, then paths with errors, then those that a
+    label in shadow would have flagged, then those that were seen in part, then the others."""
     severities = [found.incident.severity for found in path.incidents if not found.incident.shadow]
-    severities += [
-        policies.labels[label].severity
-        for label in path.summary.flagged
-        if label in policies.labels
-    ]
-    severity = max(severities, default=0)
-    recorded = any(found.incident.shadow for found in path.incidents)
+    severities += [one.severity for one in policies if one.label in path.summary.flagged]
+    flagged = 1 + max(severities, default=0) if path.summary.flagged else 0
+    recorded = recorded_labels(path, policies)
     is_clear = result_of(path) is PathResult.NOTHING
-    return (-(1 + severity) if path.summary.flagged else 0, not path.errors, not recorded, is_clear)
+    return -flagged, not path.errors, not recorded, is_clear
 
 
 def _setting_values(settings: Settings) -> dict[str, str | float]:

@@ -21,7 +21,7 @@ from scanner.report.text import join_words, percent, percents
 from scanner.risk.policy import logit, sigmoid
 from scanner.types import Label
 
-__all__ = ["LabelExplanation", "LabelOutcome", "explain_labels"]
+__all__ = ["LabelExplanation", "LabelOutcome", "explain_labels", "recorded_labels"]
 
 HALF: Final = 0.5
 """Share of the media that count below which a path or a picture is not one of them."""
@@ -73,6 +73,15 @@ def explain_labels(
             key=lambda one: first.index(one.outcome) if one.outcome in first else len(first),
         )
     )
+
+
+def recorded_labels(path: PathReport, policies: Sequence[PolicyUsed]) -> tuple[str, ...]:
+    """Return the labels in shadow that would have flagged the path, each once."""
+    incidents = (found.incident for found in path.incidents if found.incident.shadow)
+    of_incidents = [str(label) for incident in incidents for label in incident.labels]
+    explained = explain_labels(path, policies)
+    judged = [one.label for one in explained if one.outcome is LabelOutcome.RECORDED]
+    return tuple(dict.fromkeys([*of_incidents, *judged]))
 
 
 def _explain(path: PathReport, policy: PolicyUsed) -> LabelExplanation:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from scanner.report.explanations import recorded_labels
 from scanner.report.nouns import PathReport, ScanReport
 from scanner.report.text import count, join_words
 
@@ -41,7 +42,9 @@ class ReportTotals:
     unread: int
     partly: int
     recorded: int
-    """Paths with an incident in shadow."""
+    """Paths that a label in shadow would have flagged."""
+    recorded_stills: int
+    """Still pictures among them; they have no incident."""
     incidents: int
     """Live incidents that are listed."""
     shadow_incidents: int
@@ -69,6 +72,7 @@ def result_of(path: PathReport) -> PathResult:
 def count_totals(report: ScanReport) -> ReportTotals:
     """Return the totals of a report."""
     results = [result_of(path) for path in report.paths]
+    recorded = [path for path in report.paths if recorded_labels(path, report.policies)]
     found = [one.incident for path in report.paths for one in path.incidents]
     flagged = {label for path in report.paths for label in path.summary.flagged}
     return ReportTotals(
@@ -77,7 +81,8 @@ def count_totals(report: ScanReport) -> ReportTotals:
         flagged_stills=sum(path.is_still and bool(path.summary.flagged) for path in report.paths),
         unread=results.count(PathResult.UNREAD),
         partly=results.count(PathResult.PARTLY),
-        recorded=sum(any(one.incident.shadow for one in p.incidents) for p in report.paths),
+        recorded=len(recorded),
+        recorded_stills=sum(path.is_still for path in recorded),
         incidents=sum(not incident.shadow for incident in found),
         shadow_incidents=sum(incident.shadow for incident in found),
         flagged_labels=tuple(p.label for p in report.policies if p.label in flagged),

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from scanner.report.chart import RiskChart, make_chart
 from scanner.report.document import SCHEMA, to_document
-from scanner.report.explanations import LabelExplanation, explain_labels
+from scanner.report.explanations import LabelExplanation, explain_labels, recorded_labels
 from scanner.report.html import breakable, content_policy, page_environment, read_asset
 from scanner.report.nouns import PathReport, ScanReport
 from scanner.report.overview import PathResult, count_totals, describe_totals, result_of
@@ -28,8 +28,8 @@ __all__ = ["to_page", "write_report"]
 
 PACKAGE: Final = "scanner.report"
 THRESHOLDS: Final = (
-    "The default policies were fitted on streams assembled from a third of an hour of footage,"
-    " not on your streams."
+    "Levels of the shipped models were set on less than an hour of ordinary footage, not on your"
+    " streams."
 )
 """The limit of the default thresholds; the README has the same sentence."""
 GROUPS: Final = {
@@ -85,13 +85,9 @@ class _PathView:
     path: PathReport
     result: PathResult
     labels: tuple[LabelExplanation, ...]
+    recorded_labels: tuple[str, ...]
+    """Labels in shadow that would have flagged the path."""
     chart: RiskChart | None
-
-    @property
-    def recorded_labels(self) -> tuple[str, ...]:
-        """Labels of incidents in shadow, each once."""
-        found = (one.incident for one in self.path.incidents if one.incident.shadow)
-        return tuple(dict.fromkeys(str(label) for one in found for label in one.labels))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -137,5 +133,6 @@ def _view(number: int, path: PathReport, report: ScanReport) -> _PathView:
         path=path,
         result=result_of(path),
         labels=explain_labels(path, report.policies),
+        recorded_labels=recorded_labels(path, report.policies),
         chart=make_chart(path, report.policies),
     )

@@ -67,3 +67,12 @@ def test_a_path_with_an_error_or_a_gap_is_never_simply_nothing(
     path: PathReport, result: PathResult
 ) -> None:
     assert result_of(path) is result
+
+
+def test_a_still_that_a_label_in_shadow_would_flag_is_recorded() -> None:
+    still = with_summary(STILL, flagged=(), peak_score={FIRE: 0.95}, medium={})
+    report = replace(with_path(still), policies=(replace(POLICY, shadow=True),))
+
+    totals = count_totals(report)
+
+    assert (totals.recorded, totals.recorded_stills, totals.shadow_incidents) == (1, 1, 0)
