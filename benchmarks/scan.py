@@ -19,7 +19,8 @@ from benchmarks.clips import SEGMENT, get_clip
 from benchmarks.turns import Goal, measure_in_turns, print_machine
 from scanner.compose import Program, compose, local_runner, scan_lines
 from scanner.media.sampling import Sampling
-from scanner.report.lines import ErrorLine, FrameLine, dumps
+from scanner.report.line_text import dumps
+from scanner.report.lines import ErrorLine, FrameLine
 from scanner.scoring.registry import default_models_dir
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.stream.inputs import Runner, SegmentArrived

@@ -21,7 +21,7 @@ import typer
 from scanner.cli.app import _app
 from scanner.doctor import Diagnostic
 from scanner.media.samples import Sample
-from scanner.report import lines
+from scanner.report import line_text
 from scanner.risk.policy import Policy
 from scanner.scoring.manifest import Manifest
 from scanner.types import Scores, Segment, Span
@@ -169,7 +169,7 @@ def test_every_line_that_is_shown_is_one_that_the_program_says(page: Path) -> No
             assert list(told) == ["type", *(f.name for f in fields(Diagnostic))]
             continue
 
-        assert json.loads(lines.dumps(lines.loads(row))) == told
+        assert json.loads(line_text.dumps(line_text.loads(row))) == told
         assert row == json.dumps(told)
 
 

@@ -35,7 +35,8 @@ from scanner.evaluate.streams.safe_level import (
     fit_safe_level,
     source_levels,
 )
-from scanner.report.lines import Line, read_lines
+from scanner.report.line_text import read_lines
+from scanner.report.lines import Line
 from scanner.risk.medium import COUNTS, weight_of
 from scanner.risk.policy import Policy
 from scanner.scoring.manifest import FILENAME, read_manifest

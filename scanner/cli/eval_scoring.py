@@ -18,7 +18,8 @@ from scanner.evaluate.rows import LabelledRow
 from scanner.evaluate.streams.pieces import is_ordinary_video
 from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import Perturbation
-from scanner.report.lines import Line, dumps
+from scanner.report.line_text import dumps
+from scanner.report.lines import Line
 from scanner.types import Source
 
 __all__ = [

@@ -32,7 +32,8 @@ from scanner.evaluate.streams.result import (
     evaluate_streams,
 )
 from scanner.evaluate.streams.sections import build_sections
-from scanner.report.lines import Line, read_lines
+from scanner.report.line_text import read_lines
+from scanner.report.lines import Line
 from scanner.risk.policy import Policies
 from scanner.settings.sections import Settings
 

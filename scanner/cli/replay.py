@@ -28,7 +28,8 @@ from scanner.pipeline.replay import (
     pair_incidents,
 )
 from scanner.records.recording import parse_record
-from scanner.report.lines import incident_line, loads
+from scanner.report.line_text import loads
+from scanner.report.lines import incident_line
 from scanner.report.text import clock
 from scanner.risk.incident import Incident
 from scanner.settings.policies import compose_policies

@@ -17,7 +17,8 @@ from scanner.compose import RunningScan
 from scanner.errors import ScannerError, SetupError
 from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.records.recording import record_line
-from scanner.report.lines import ErrorLine, Line, SummaryLine, dumps
+from scanner.report.line_text import dumps
+from scanner.report.lines import ErrorLine, Line, SummaryLine
 from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Uncovered
 

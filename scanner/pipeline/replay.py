@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from scanner.records.recording import Record, input_of
+from scanner.report.line_text import exact, exact_at
 from scanner.report.lines import (
     FrameLine,
     GapLine,
@@ -16,8 +17,6 @@ from scanner.report.lines import (
     Line,
     OpenIncidentLine,
     SummaryLine,
-    exact,
-    exact_at,
 )
 from scanner.risk.coverage import BETWEEN
 from scanner.risk.incident import Closed, Incident

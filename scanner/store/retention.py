@@ -1,4 +1,4 @@
-"""What is old: media, records and evidence on their way out of the journal and the object store.
+"""Old media, records and evidence on their way out of the journal and the object store.
 
 Media are deleted in three steps, of which each may be repeated: commit the stage ``deleting``,
 unlink the file, commit the stage ``deleted``.
@@ -7,7 +7,7 @@ unlink the file, commit the stage ``deleted``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -217,47 +217,12 @@ class RetentionJournal:
 
     def deleting(self) -> tuple[OldObject, ...]:
         """Return objects that are to be unlinked, or were perhaps unlinked already."""
-        facts = evidence.c.result
         with self._journal.read() as connection:
-            found = [
-                OldObject(
-                    table="segments",
-                    key=(row.stream_id, row.sequence),
-                    shard=row.shard,
-                    object=row.object,
-                    bytes=row.bytes,
-                )
-                for row in connection.execute(
-                    select(segments).where(segments.c.stage == "deleting").limit(BATCH)
-                )
-            ]
-            found += [
-                OldObject(
-                    table="inits",
-                    key=(row.stream_id, row.init_id),
-                    shard=row.shard,
-                    object=row.object,
-                    bytes=row.bytes,
-                )
-                for row in connection.execute(
-                    select(inits).where(inits.c.stage == "deleting").limit(BATCH)
-                )
-            ]
-            found += [
-                OldObject(
-                    table="evidence",
-                    key=(row.incident_id, row.piece),
-                    shard=row.shard,
-                    object=row.object,
-                    bytes=json.loads(row.result)["bytes"],
-                )
-                for row in connection.execute(
-                    select(evidence)
-                    .where(evidence.c.status == "deleting", facts.is_not(None))
-                    .limit(BATCH)
-                )
-            ]
-        return tuple(found)
+            return (
+                *_deleting_segments(connection),
+                *_deleting_inits(connection),
+                *_deleting_evidence(connection),
+            )
 
     def mark_deleted(self, gone: Sequence[OldObject]) -> None:
         """Commit that objects were unlinked, and count them."""
@@ -361,3 +326,39 @@ def _old_rows(before: float) -> list[tuple[Table, ColumnElement[bool]]]:
         (published, and_(published.c.created_at < before, published.c.number < latest)),
         (alarms, and_(alarms.c.until < before, alarms.c.published == 2)),
     ]
+
+
+def _deleting_segments(connection: Connection) -> Iterator[OldObject]:
+    query = select(segments).where(segments.c.stage == "deleting").limit(BATCH)
+    for row in connection.execute(query):
+        yield OldObject(
+            table="segments",
+            key=(row.stream_id, row.sequence),
+            shard=row.shard,
+            object=row.object,
+            bytes=row.bytes,
+        )
+
+
+def _deleting_inits(connection: Connection) -> Iterator[OldObject]:
+    query = select(inits).where(inits.c.stage == "deleting").limit(BATCH)
+    for row in connection.execute(query):
+        yield OldObject(
+            table="inits",
+            key=(row.stream_id, row.init_id),
+            shard=row.shard,
+            object=row.object,
+            bytes=row.bytes,
+        )
+
+
+def _deleting_evidence(connection: Connection) -> Iterator[OldObject]:
+    query = select(evidence).where(evidence.c.status == "deleting", evidence.c.result.is_not(None))
+    for row in connection.execute(query.limit(BATCH)):
+        yield OldObject(
+            table="evidence",
+            key=(row.incident_id, row.piece),
+            shard=row.shard,
+            object=row.object,
+            bytes=json.loads(row.result)["bytes"],
+        )

@@ -11,7 +11,8 @@ import pytest
 
 from samples.facts import SampleFile
 from scanner.cli.app import run
-from scanner.report.lines import FrameLine, read_lines
+from scanner.report.line_text import read_lines
+from scanner.report.lines import FrameLine
 from tests.scoring.build_onnx import graph, save, tiny, tiny_burst
 
 COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "grey": (90, 90, 90)}

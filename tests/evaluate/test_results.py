@@ -13,7 +13,8 @@ from scanner.cli.app import run
 from scanner.evaluate.comparisons import ScoredRow
 from scanner.evaluate.results import measure_comparisons
 from scanner.evaluate.rows import LabelledRow
-from scanner.report.lines import FrameLine, read_lines
+from scanner.report.line_text import read_lines
+from scanner.report.lines import FrameLine
 from tests.scoring.build_onnx import tiny
 
 

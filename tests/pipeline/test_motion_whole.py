@@ -14,15 +14,8 @@ import pytest
 from scanner.compose import compose, decode_request, load_configured_scorers, scan_paths
 from scanner.pipeline.replay import fold, inputs_of_lines
 from scanner.pipeline.worker import SegmentWorker
-from scanner.report.lines import (
-    FrameLine,
-    IncidentLine,
-    Line,
-    SummaryLine,
-    dumps,
-    incident_line,
-    read_lines,
-)
+from scanner.report.line_text import dumps, read_lines
+from scanner.report.lines import FrameLine, IncidentLine, Line, SummaryLine, incident_line
 from scanner.sandbox.sandbox import Sandbox
 from scanner.settings.sections import Settings
 from scanner.stream.inputs import Job

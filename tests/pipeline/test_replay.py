@@ -15,7 +15,8 @@ from scanner.pipeline.replay import (
 )
 from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.records.recording import read_record, record_line
-from scanner.report.lines import IncidentLine, SummaryLine, dumps, incident_line, read_lines
+from scanner.report.line_text import dumps, read_lines
+from scanner.report.lines import IncidentLine, SummaryLine, incident_line
 from scanner.risk.policy import Policies
 from scanner.types import Medium
 from tests.stream.build import FIRE, POLICIES, STREAM, arrived, lines, scan_events, segment

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from scanner.errors import FormatError
+from scanner.report.line_text import dumps, loads
 from scanner.report.lines import (
     ErrorLine,
     FrameLine,
@@ -15,8 +16,6 @@ from scanner.report.lines import (
     Line,
     OpenIncidentLine,
     SummaryLine,
-    dumps,
-    loads,
 )
 
 LINES: list[Line] = [

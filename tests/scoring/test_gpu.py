@@ -14,7 +14,8 @@ import pytest
 from samples.facts import SampleFile
 from scanner.cli.app import run
 from scanner.media.samples import Sample
-from scanner.report.lines import FrameLine, loads
+from scanner.report.line_text import loads
+from scanner.report.lines import FrameLine
 from scanner.scoring.options import Provider
 from scanner.scoring.registry import check_models, load_scorers
 from scanner.types import Scores

@@ -19,7 +19,7 @@ from samples.make_media import make_demo_media, make_media, make_playlists
 from scanner.compose import Program, compose, event_lines, local_runner
 from scanner.pipeline.scan import PathFailed, ScanEvent, scan
 from scanner.records.recording import input_of, read_record, record_line
-from scanner.report.lines import dumps
+from scanner.report.line_text import dumps
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.sources.paths import read_sources
 from scanner.stream.advance import advance

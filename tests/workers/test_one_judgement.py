@@ -12,7 +12,7 @@ from scanner.compose import Program, compose, event_lines, local_runner, worker_
 from scanner.pipeline.replay import fold, inputs_of_lines, inputs_of_record
 from scanner.pipeline.scan import PathFailed, ScanEvent, scan
 from scanner.records.recording import read_record, record_line
-from scanner.report.lines import dumps, read_lines
+from scanner.report.line_text import dumps, read_lines
 from scanner.risk.incident import Closed, Incident
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.sources.paths import read_sources

@@ -15,7 +15,8 @@ from scanner.evaluate.comparisons import UnscoredRow
 from scanner.evaluate.row_scoring import split_path
 from scanner.evaluate.rows import LabelledRow
 from scanner.pipeline.replay import sample_of_line
-from scanner.report.lines import FrameLine, Line, SummaryLine, exact
+from scanner.report.line_text import exact
+from scanner.report.lines import FrameLine, Line, SummaryLine
 from scanner.risk.observation import Sampled
 
 __all__ = ["Recording", "read_recordings"]

@@ -17,7 +17,8 @@ from scanner.evaluate.streams.pieces import build_pool
 from scanner.evaluate.streams.recordings import Recording
 from scanner.evaluate.streams.result import BEST_OF_ALL, StreamsResult, evaluate_streams
 from scanner.evaluate.streams.sweep import ONE_SAMPLE, REFERENCES, candidate_families
-from scanner.report.lines import FrameLine, SummaryLine, dumps
+from scanner.report.line_text import dumps
+from scanner.report.lines import FrameLine, SummaryLine
 from scanner.risk.methods import METHODS
 from tests.evaluate.streams.build import FIGHT, policies, recordings_of_cameras
 
