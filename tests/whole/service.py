@@ -1,0 +1,271 @@
+"""The live service as an operator starts it, a sender that retries, and a checker of its journal
+that shares no code with the service."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pysqlite3 import dbapi2 as sqlite
+
+from scanner.supervisor.supervise import MARK
+from tests.whole.program import WITHOUT_MODELS, environment
+
+__all__ = ["Facts", "RunningService", "Sender", "read_facts", "running_service"]
+
+READY_SECONDS = 90.0
+SETTLE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningService:
+    """A service that runs; ``kill`` ends one of its processes as the kernel would."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    data: Path
+    log: Path
+
+    def processes(self) -> dict[int, str]:
+        """Return all processes below the supervisor with the name of their part."""
+        found: dict[int, str] = {}
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError, ValueError):
+                marked = dict(
+                    pair.split(b"=", 1)
+                    for pair in (entry / "environ").read_bytes().split(b"\0")
+                    if b"=" in pair
+                )
+                value = marked.get(MARK.encode())
+                if value is not None and self._is_ours(int(entry.name)):
+                    found[int(entry.name)] = value.decode().rpartition("/")[2]
+        return found
+
+    def _is_ours(self, pid: int) -> bool:
+        folder = f"STREAMWARDEN_SERVICE__DATA={self.data}".encode()
+        return folder in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+
+    def kill(self, choose: Callable[[Sequence[tuple[int, str]]], tuple[int, str]]) -> str | None:
+        """Kill one process; return its part, or None if there was none."""
+        listed = sorted(self.processes().items())
+        if not listed:
+            return None
+        pid, name = choose(listed)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return name
+
+    def wait_for(self, done: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait until ``done``; a service that ended or takes too long fails the test."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert self.process.poll() is None, self.log.read_text()[-4000:]
+            assert time.monotonic() < deadline, f"{what}: {self.log.read_text()[-4000:]}"
+            time.sleep(0.1)
+
+    def is_ready(self) -> bool:
+        """Return whether every part of the service works."""
+        with suppress(httpx.HTTPError, sqlite.Error):
+            answers = httpx.get(f"{self.address}/healthz", timeout=5).status_code == 200
+            return answers and {"driver", "delivery"} <= heartbeats(self.data)
+        return False
+
+
+@contextmanager
+def running_service(
+    data: Path, *, workers: int = 0, extra: Mapping[str, str] | None = None
+) -> Iterator[RunningService]:
+    """Start the service on a free port, and stop it with SIGTERM at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data.mkdir(parents=True, exist_ok=True)
+    log = data.parent / f"{data.name}.log"
+    command = [sys.executable, "-m", "workers.cli", "serve", "--data", str(data)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--workers", str(workers)],
+            stdout=output,
+            stderr=output,
+            env=environment({**WITHOUT_MODELS, **(extra or {})}),
+        )
+    service = RunningService(
+        process=process, address=f"http://127.0.0.1:{port}", data=data, log=log
+    )
+    try:
+        yield service
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+
+
+@dataclass
+class Sender:
+    """Puts segments until they are acknowledged, whatever happens meanwhile."""
+
+    service: RunningService
+    acknowledged: set[tuple[str, int]] = field(default_factory=set)
+    refusals: list[str] = field(default_factory=list)
+
+    def send(self, stream: str, segments: Sequence[Path], *, pause: float = 0.0) -> None:
+        """Put all segments of a stream in order, then its end."""
+        with httpx.Client(base_url=self.service.address, timeout=20) as client:
+            for sequence, path in enumerate(segments):
+                url = f"/v1/streams/{stream}/segments/{sequence}"
+                body = path.read_bytes()
+                self._until_accepted(lambda u=url, b=body: client.put(u, content=b))  # type: ignore[misc]
+                self.acknowledged.add((stream, sequence))
+                time.sleep(pause)
+            end = {"last_sequence": len(segments) - 1}
+            self._until_accepted(lambda: client.post(f"/v1/streams/{stream}/end", json=end))
+
+    def send_all(
+        self, streams: Mapping[str, Sequence[Path]], *, pause: float = 0.0
+    ) -> list[threading.Thread]:
+        """Send several streams side by side; return the threads."""
+        threads = [
+            threading.Thread(target=self.send, args=(name, paths), kwargs={"pause": pause})
+            for name, paths in streams.items()
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _until_accepted(self, request: Callable[[], httpx.Response]) -> None:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(httpx.HTTPError):
+                answer = request()
+                if answer.status_code in (200, 202):
+                    return
+                self.refusals.append(f"{answer.status_code} {answer.text[:200]}")
+                if answer.status_code < 500 and answer.status_code != 429:
+                    raise AssertionError(self.refusals[-1])
+            time.sleep(0.1)
+        raise AssertionError(f"not acknowledged in time: {self.refusals[-3:]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the journal says, read with plain SQL."""
+
+    verdicts: dict[tuple[str, int], str | None]
+    turns: dict[str, list[int]]
+    folded: dict[str, tuple[int, int, str]]
+    """Turns that are folded and placed, and the phase, of each stream."""
+    events: dict[tuple[str, int], list[Any]]
+    revisions: dict[tuple[str, int], tuple[str, Any]]
+    evidence: list[tuple[str, str, str, str | None]]
+    objects: set[str]
+
+    def scored_twice(self) -> list[tuple[str, int]]:
+        """Return the segments that are in the events of more than one turn."""
+        seen: dict[tuple[str, int], int] = {}
+        for listed in self.events.values():
+            for event in listed:
+                if event["event"] == "SegmentScored":
+                    key = tuple(event["segment"]["key"])
+                    seen[key] = seen.get(key, 0) + 1  # type: ignore[index]
+        return [key for key, count in seen.items() if count > 1]
+
+    def broken_logs(self) -> list[str]:
+        """Return the streams whose turns are not 0, 1, 2 ... up to what the stream says."""
+        return [
+            stream
+            for stream, (folded, _, _) in self.folded.items()
+            if self.turns.get(stream, []) != list(range(folded))
+        ]
+
+
+def read_facts(data: Path) -> Facts:
+    """Read a journal; the service may run."""
+    connection = sqlite.connect(f"file:{data / 'journal.sqlite3'}?mode=ro", uri=True, timeout=30)
+
+    def rows(query: str) -> Iterable[Any]:
+        return connection.execute(query).fetchall()
+
+    try:
+        turns: dict[str, list[int]] = {}
+        events: dict[tuple[str, int], list[Any]] = {}
+        for stream, turn, packed in rows(
+            "SELECT stream_id, turn, events FROM turn_records ORDER BY stream_id, turn"
+        ):
+            turns.setdefault(stream, []).append(turn)
+            events[stream, turn] = json.loads(zlib.decompress(packed))["events"]
+        return Facts(
+            verdicts={
+                (stream, sequence): verdict
+                for stream, sequence, verdict in rows(
+                    "SELECT stream_id, sequence, verdict FROM segments"
+                )
+            },
+            turns=turns,
+            folded={
+                stream: (turn, assigned, phase)
+                for stream, turn, assigned, phase in rows(
+                    "SELECT stream_id, turn, assigned, phase FROM streams"
+                )
+            },
+            events=events,
+            revisions={
+                (incident, revision): (kind, json.loads(body))
+                for incident, revision, kind, body in rows(
+                    "SELECT incident_id, revision, kind, body FROM incident_revisions"
+                )
+            },
+            evidence=list(rows("SELECT incident_id, piece, status, object FROM evidence")),
+            objects={
+                path.relative_to(data / "objects").as_posix()
+                for path in (data / "objects").rglob("*")
+                if path.is_file()
+            },
+        )
+    finally:
+        connection.close()
+
+
+def heartbeats(data: Path) -> set[str]:
+    """Return the parts of a service that have ever recorded that they are well."""
+    connection = sqlite.connect(f"file:{data / 'journal.sqlite3'}?mode=ro", uri=True, timeout=30)
+    try:
+        return {name for (name,) in connection.execute("SELECT process FROM heartbeats")}
+    finally:
+        connection.close()
+
+
+def is_settled(service: RunningService, streams: Iterable[str]) -> bool:
+    """Return whether all of these streams are finished, and their evidence is cut."""
+    facts = read_facts(service.data)
+    finished = all(facts.folded.get(name, (0, 0, ""))[2] == "finished" for name in streams)
+    opened = {incident for incident, _ in facts.revisions}
+    cut = {incident for incident, _, status, _ in facts.evidence if status == "cut"}
+    due = [one for one in facts.evidence if one[2] == "due"]
+    return finished and not due and opened <= cut
+
+
+def random_victim(seed: int) -> Callable[[Sequence[tuple[int, str]]], tuple[int, str]]:
+    """Return a choice of processes to kill, each part of the service as likely as the others."""
+    dice = random.Random(seed)
+
+    def choose(listed: Sequence[tuple[int, str]]) -> tuple[int, str]:
+        part = dice.choice(sorted({name for _, name in listed}))
+        return dice.choice([one for one in listed if one[1] == part])
+
+    return choose

@@ -1,0 +1,108 @@
+"""Whatever is killed, every acknowledged segment has one verdict and incidents are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.whole.service import (
+    SETTLE_SECONDS,
+    Facts,
+    Sender,
+    is_settled,
+    random_victim,
+    read_facts,
+    running_service,
+)
+
+pytestmark = pytest.mark.fault
+
+KILLS = 20
+RULES_OFF = {
+    "STREAMWARDEN_SERVICE__MAX_AGE": "100000",
+    "STREAMWARDEN_SERVICE__STALL_SECONDS": "100000",
+    "STREAMWARDEN_SERVICE__HOLE_SECONDS": "100000",
+    "STREAMWARDEN_SERVICE__QUOTA__BACKLOG_SECONDS": "100000",
+}
+
+
+def kill_under_load(
+    folder: Path, media: Path, *, kills: int, workers: int, seconds_between: float = 2.0
+) -> tuple[Sender, Facts, list[str], Sequence[str]]:
+    """Send streams while processes are killed; return what the journal says in the end."""
+    streams = streams_of(media, rounds=max(1, kills // 10))
+    with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
+        service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
+        sender, killed, choose = Sender(service), [], random_victim(7)
+        threads = sender.send_all(streams, pause=kills * seconds_between / 16)
+        for _ in range(kills):
+            threads[0].join(seconds_between)
+            killed.append(service.kill(choose) or "nothing")
+        for thread in threads:
+            thread.join()
+        service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
+    return sender, read_facts(folder / "data"), killed, tuple(streams)
+
+
+def streams_of(media: Path, *, rounds: int) -> Mapping[str, Sequence[Path]]:
+    return {
+        f"{scene.name}-{number}": sorted(scene.glob("*.ts"))
+        for scene in sorted(media.iterdir())
+        if scene.is_dir()
+        for number in range(rounds)
+    }
+
+
+def undisturbed(folder: Path, streams: Mapping[str, Sequence[Path]]) -> Facts:
+    with running_service(folder / "quiet", extra=RULES_OFF) as service:
+        for thread in Sender(service).send_all(streams):
+            thread.join()
+        service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
+    return read_facts(folder / "quiet")
+
+
+def check(sender: Sender, found: Facts, expected: Facts) -> None:
+    """Compare a journal after kills with one of an undisturbed run."""
+    assert sender.acknowledged <= found.verdicts.keys()
+    assert set(found.verdicts.values()) == {"scored"}
+    assert found.scored_twice() == []
+    assert found.broken_logs() == []
+    assert found.events == expected.events
+    assert found.revisions == expected.revisions
+    missing = [piece for *_, piece in found.evidence if piece not in found.objects]
+    assert missing == []
+    assert {one[:3] for one in found.evidence} == {one[:3] for one in expected.evidence}
+
+
+def test_processes_that_are_killed_lose_nothing_and_change_no_incident(
+    tmp_path: Path, demo_media: Path
+) -> None:
+    sender, found, killed, _ = kill_under_load(tmp_path, demo_media, kills=KILLS, workers=0)
+    assert {"web", "driver", "delivery"} <= set(killed)
+    streams = streams_of(demo_media, rounds=max(1, KILLS // 10))
+    check(sender, found, undisturbed(tmp_path, streams))
+
+
+def test_everything_killed_at_once_starts_again_with_all_that_was_acknowledged(
+    tmp_path: Path, demo_media: Path
+) -> None:
+    streams = streams_of(demo_media, rounds=1)
+    data = tmp_path / "data"
+    for _ in range(2):
+        with running_service(data, extra=RULES_OFF) as service:
+            threads = Sender(service).send_all(streams, pause=0.1)
+            for thread in threads:
+                thread.join(3)
+            service.process.kill()
+            while service.kill(lambda listed: listed[0]):
+                pass
+            for thread in threads:
+                thread.join(0)
+    with running_service(data, extra=RULES_OFF) as service:
+        sender = Sender(service)
+        for thread in sender.send_all(streams):
+            thread.join()
+        service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
+    check(sender, read_facts(data), undisturbed(tmp_path, streams))
