@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ class RunningService:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return name
+
+    def kill_program(self, beginning: bytes) -> bool:
+        """Kill a process of the service whose program's name begins so; return whether one was
+        there."""
+        for pid in self.processes():
+            with suppress(OSError):
+                program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+                if program.rpartition(b"/")[2].startswith(beginning):
+                    os.kill(pid, signal.SIGKILL)
+                    return True
+        return False
 
     def wait_for(self, done: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait until ``done``; a service that ended or takes too long fails the test."""
@@ -123,6 +135,8 @@ class Sender:
     service: RunningService
     acknowledged: set[tuple[str, int]] = field(default_factory=set)
     refusals: list[str] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set by a test that kills the whole service: what is not acknowledged is then given up."""
 
     def send(self, stream: str, segments: Sequence[Path], *, pause: float = 0.0) -> None:
         """Put all segments of a stream in order, then its end."""
@@ -130,11 +144,12 @@ class Sender:
             for sequence, path in enumerate(segments):
                 url = f"/v1/streams/{stream}/segments/{sequence}"
                 body = path.read_bytes()
-                self._until_accepted(lambda u=url, b=body: client.put(u, content=b))  # type: ignore[misc]
+                if not self._until_accepted(partial(client.put, url, content=body)):
+                    return
                 self.acknowledged.add((stream, sequence))
-                time.sleep(pause)
+                self.stopped.wait(pause)
             end = {"last_sequence": len(segments) - 1}
-            self._until_accepted(lambda: client.post(f"/v1/streams/{stream}/end", json=end))
+            self._until_accepted(partial(client.post, f"/v1/streams/{stream}/end", json=end))
 
     def send_all(
         self, streams: Mapping[str, Sequence[Path]], *, pause: float = 0.0
@@ -148,17 +163,20 @@ class Sender:
             thread.start()
         return threads
 
-    def _until_accepted(self, request: Callable[[], httpx.Response]) -> None:
+    def _until_accepted(self, request: Callable[[], httpx.Response]) -> bool:
+        """Send a request until it is acknowledged; return False if that was given up."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.stopped.is_set():
             with suppress(httpx.HTTPError):
                 answer = request()
                 if answer.status_code in (200, 202):
-                    return
+                    return True
                 self.refusals.append(f"{answer.status_code} {answer.text[:200]}")
                 if answer.status_code < 500 and answer.status_code != 429:
                     raise AssertionError(self.refusals[-1])
-            time.sleep(0.1)
+            self.stopped.wait(0.1)
+        if self.stopped.is_set():
+            return False
         raise AssertionError(f"not acknowledged in time: {self.refusals[-3:]}")
 
 

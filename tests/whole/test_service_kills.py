@@ -90,19 +90,44 @@ def test_everything_killed_at_once_starts_again_with_all_that_was_acknowledged(
 ) -> None:
     streams = streams_of(demo_media, rounds=1)
     data = tmp_path / "data"
+    acknowledged: set[tuple[str, int]] = set()
     for _ in range(2):
         with running_service(data, extra=RULES_OFF) as service:
-            threads = Sender(service).send_all(streams, pause=0.1)
-            for thread in threads:
-                thread.join(3)
+            service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
+            sender = Sender(service)
+            threads = sender.send_all(streams, pause=1.0)
+            threads[0].join(3)
             service.process.kill()
             while service.kill(lambda listed: listed[0]):
                 pass
+            sender.stopped.set()
             for thread in threads:
-                thread.join(0)
+                thread.join()
+            acknowledged |= sender.acknowledged
     with running_service(data, extra=RULES_OFF) as service:
         sender = Sender(service)
         for thread in sender.send_all(streams):
             thread.join()
         service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
+    assert acknowledged
+    sender.acknowledged |= acknowledged
     check(sender, read_facts(data), undisturbed(tmp_path, streams))
+
+
+@pytest.mark.ray
+def test_ray_that_is_killed_in_parts_is_started_again_and_changes_no_incident(
+    tmp_path: Path, demo_media: Path
+) -> None:
+    """One kill each of an actor, the raylet and Ray's control process."""
+    streams = streams_of(demo_media, rounds=1)
+    with running_service(tmp_path / "data", workers=2, extra=RULES_OFF) as service:
+        service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
+        sender = Sender(service)
+        threads = sender.send_all(streams, pause=8.0)
+        for program in (b"ray::", b"raylet", b"gcs_server"):
+            service.wait_for(lambda p=program: service.kill_program(p), SETTLE_SECONDS, "kill")  # type: ignore[misc]
+            threads[0].join(15)
+        for thread in threads:
+            thread.join()
+        service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
+    check(sender, read_facts(tmp_path / "data"), undisturbed(tmp_path, streams))
