@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from pysqlite3 import dbapi2 as sqlite
 
 from scanner.supervisor.supervise import MARK
@@ -70,14 +71,15 @@ class RunningService:
             os.kill(pid, signal.SIGKILL)
         return name
 
-    def kill_program(self, beginning: bytes) -> bool:
-        """Kill a process of the service whose program's name begins so; return whether one was
-        there."""
-        for pid in self.processes():
-            with suppress(OSError):
-                program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
-                if program.rpartition(b"/")[2].startswith(beginning):
-                    os.kill(pid, signal.SIGKILL)
+    def kill_program(self, beginning: str) -> bool:
+        """Kill a process below the supervisor whose name begins so; return whether there was one.
+
+        Ray renames its workers, which overwrites the environment that they show.
+        """
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if Path(child.cmdline()[0]).name.startswith(beginning):
+                    child.kill()
                     return True
         return False
 

@@ -124,7 +124,7 @@ def test_ray_that_is_killed_in_parts_is_started_again_and_changes_no_incident(
         service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
         sender = Sender(service)
         threads = sender.send_all(streams, pause=8.0)
-        for program in (b"ray::", b"raylet", b"gcs_server"):
+        for program in ("ray::_RemoteDecode", "raylet", "gcs_server"):
             service.wait_for(lambda p=program: service.kill_program(p), SETTLE_SECONDS, "kill")  # type: ignore[misc]
             threads[0].join(15)
         for thread in threads:
