@@ -23,6 +23,7 @@ from scanner.cli.replay import replay_command
 from scanner.cli.scan import scan_command
 from scanner.cli.serve import serve_command
 from scanner.cli.status import Status
+from scanner.cli.submit import submit_command
 from scanner.cli.terminal import print_message
 from scanner.errors import ScannerError, SetupError
 
@@ -101,6 +102,7 @@ def _app() -> typer.Typer:
     app.add_typer(models_app, name="models")
     app.add_typer(bench_app, name="bench")
     app.command("serve")(serve_command)
+    app.command("submit")(submit_command)
     app.add_typer(keys_app, name="keys")
     app.add_typer(deliveries_app, name="deliveries")
     app.command("doctor")(doctor_command)

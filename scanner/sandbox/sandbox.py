@@ -47,6 +47,7 @@ TASKS: Mapping[str, str] = {
     "decode": "scanner.sandbox.tasks:decode",
     "thumbnails": "scanner.media.thumbnails:decode_thumbnails",
     "cut": "scanner.media.clip:cut_in_child",
+    "segment": "scanner.media.segmenting:cut_segments_in_child",
 }
 """The tasks of a child as ``module:function``; it imports all of them before it gives up its
 rights."""

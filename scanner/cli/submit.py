@@ -1,0 +1,70 @@
+"""``streamwarden submit``: the first client of the service."""
+
+from __future__ import annotations
+
+import os
+import time
+from fractions import Fraction
+from typing import Annotated
+
+import typer
+
+from scanner.cli.options import Config
+from scanner.settings.sections import read_settings
+
+__all__ = ["submit_command"]
+
+
+def submit_command(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders, playlists or URLs.")
+    ],
+    url: Annotated[
+        str | None, typer.Option(help="Address of the service; by default the local one.")
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Lasting identity that the streams belong to.")
+    ] = None,
+    stream_id: Annotated[
+        str | None, typer.Option(help="Name of the stream; by default the path's and the time.")
+    ] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Send segments as fast as they would play.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(min=0.5, max=60, help="Duration of the segments of a file.")
+    ] = 4.0,
+    config: Config = None,
+) -> None:
+    """Send files, folders of segments, or playlists to the service as streams.
+
+    An API key is read from the environment variable STREAMWARDEN_API_KEY.
+    """
+    from scanner.client.sender import SegmentSender
+    from scanner.client.submit import Submission, stream_name, submit
+
+    settings = read_settings(config)
+    if stream_id is not None and len(paths) != 1:
+        raise typer.BadParameter(
+            "names one stream: give one path with it", param_hint="--stream-id"
+        )
+    service = settings.service
+    address = url or f"http://{service.host}:{service.port}"
+    with SegmentSender(address, key=os.environ.get("STREAMWARDEN_API_KEY")) as sender:
+        for path in paths:
+            submission = Submission(
+                path=path,
+                stream_id=stream_id or stream_name(path, time.time()),
+                channel=channel,
+                realtime=realtime,
+                segment_seconds=Fraction(seconds).limit_denominator(1000),
+            )
+            typer.echo(f"{path}: stream {submission.stream_id}")
+            count = submit(
+                submission,
+                sender,
+                fetch=settings.fetch,
+                sandbox=settings.sandbox,
+                sent=lambda sequence, how: typer.echo(f"  segment {sequence} {how}"),
+            )
+            typer.echo(f"  {count} segment{'s' if count != 1 else ''}, and the end of the stream")
