@@ -41,7 +41,7 @@ def submit_command(
     An API key is read from the environment variable STREAMWARDEN_API_KEY.
     """
     from scanner.client.sender import SegmentSender
-    from scanner.client.submit import Submission, stream_name, submit
+    from scanner.client.submit import StreamSubmission, stream_name, submit
 
     settings = read_settings(config)
     if stream_id is not None and len(paths) != 1:
@@ -52,7 +52,7 @@ def submit_command(
     address = url or f"http://{service.host}:{service.port}"
     with SegmentSender(address, key=os.environ.get("STREAMWARDEN_API_KEY")) as sender:
         for path in paths:
-            submission = Submission(
+            submission = StreamSubmission(
                 path=path,
                 stream_id=stream_id or stream_name(path, time.time()),
                 channel=channel,

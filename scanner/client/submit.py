@@ -26,7 +26,7 @@ from scanner.sources.paths import read_sources
 from scanner.stream.inputs import SegmentArrived, SegmentLost, SourceFailed
 from scanner.types import Source, StreamId
 
-__all__ = ["Submission", "SubmittedSegment", "stream_name", "submit"]
+__all__ = ["StreamSubmission", "SubmittedSegment", "stream_name", "submit"]
 
 PLAYLISTS = frozenset({".m3u8", ".m3u"})
 
@@ -43,7 +43,7 @@ class SubmittedSegment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class StreamSubmission:
     """What is sent, and how."""
 
     path: str
@@ -56,7 +56,7 @@ class Submission:
 
 
 def submit(
-    submission: Submission,
+    submission: StreamSubmission,
     sender: SegmentSender,
     *,
     fetch: FetchLimits,
@@ -116,7 +116,7 @@ def stream_name(path: str, at: float) -> str:
 
 
 def _segments(
-    submission: Submission, fetch: FetchLimits, sandbox: SandboxLimits
+    submission: StreamSubmission, fetch: FetchLimits, sandbox: SandboxLimits
 ) -> Iterator[SubmittedSegment]:
     path = Path(submission.path)
     is_url = submission.path.lower().startswith(("http://", "https://"))
@@ -128,13 +128,13 @@ def _segments(
 
 
 def _of_folder(
-    submission: Submission, path: Path, fetch: FetchLimits
+    submission: StreamSubmission, path: Path, fetch: FetchLimits
 ) -> Iterator[SubmittedSegment]:
     playlists = sorted(one for one in path.iterdir() if one.suffix.lower() in PLAYLISTS)
     if len(playlists) > 1:
         raise InputError(f"{path}: {len(playlists)} playlists; name the one to submit")
     if playlists:
-        named = Submission(
+        named = StreamSubmission(
             path=str(playlists[0]),
             stream_id=submission.stream_id,
         )
@@ -152,7 +152,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     ]
 
 
-def _of_playlist(submission: Submission, fetch: FetchLimits) -> Iterator[SubmittedSegment]:
+def _of_playlist(submission: StreamSubmission, fetch: FetchLimits) -> Iterator[SubmittedSegment]:
     with read_sources(
         [submission.path], fetch, stream_id=StreamId(submission.stream_id)
     ) as arrivals:
@@ -177,7 +177,7 @@ def _bytes(source: Source) -> bytes:
 
 
 def _of_file(
-    submission: Submission, path: Path, limits: SandboxLimits
+    submission: StreamSubmission, path: Path, limits: SandboxLimits
 ) -> Iterator[SubmittedSegment]:
     request = SegmentRequest(seconds=submission.segment_seconds)
     with TemporaryFile() as output:
