@@ -254,8 +254,8 @@ class RunningScan:
         match event.event:
             case PathFailed(error=error):
                 self._report.fail(event.path, error)
-            case FilesSkipped():
-                return
+            case FilesSkipped() as skipped:
+                self._report.skip(skipped)
             case stream_event:
                 self._report.receive(event.path, stream_event)
 

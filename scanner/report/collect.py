@@ -30,6 +30,7 @@ from scanner.scoring.manifest import GraphFile, Manifest
 from scanner.settings.policies import policy_hash
 from scanner.settings.sections import Settings
 from scanner.stream.events import SegmentScored, StreamEvent, StreamFinished, StreamSummary
+from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Label, Unseen
 
@@ -77,6 +78,7 @@ class ReportCollector:
         self._policies = policies
         self._evidence = evidence
         self._records: dict[str, _PathRecord] = defaultdict(_PathRecord)
+        self._skipped: list[FilesSkipped] = []
         self._reported: dict[str, None] = {}
         """Paths with a summary, an error or a gap, in order."""
 
@@ -101,6 +103,10 @@ class ReportCollector:
         """Take in that a path could not be opened, or that its source broke off."""
         self._add_failure(path, Failure(kind=error.kind, message=str(error)))
 
+    def skip(self, skipped: FilesSkipped) -> None:
+        """Take in that files of a folder are not scanned by themselves."""
+        self._skipped.append(skipped)
+
     def report(
         self, settings: Settings, models: Sequence[ModelUsed], *, version: str, created: str
     ) -> ScanReport:
@@ -120,6 +126,7 @@ class ReportCollector:
             policy_sha256=policy_hash(policies),
             taxonomy_version=taxonomy.version,
             uncovered=_uncovered_categories(taxonomy, policies),
+            skipped=tuple(self._skipped),
             paths=tuple(sorted(paths, key=partial(_urgency, policies=used))),
         )
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from scanner.report.explanations import LabelExplanation, explain_labels
-from scanner.report.lines import incident_values, summary_values
+from scanner.report.lines import incident_values, skipped_line, summary_values
 from scanner.report.nouns import (
     Clip,
     IncidentReport,
@@ -20,6 +20,7 @@ from scanner.report.nouns import (
 )
 from scanner.report.overview import ReportTotals, count_totals, describe_totals, result_of
 from scanner.report.timeline import RiskSeries, thin
+from scanner.stream.inputs import FilesSkipped
 from scanner.types import Unseen
 
 __all__ = ["SCHEMA", "load_schema", "to_document"]
@@ -53,12 +54,18 @@ def to_document(report: ScanReport) -> dict[str, Any]:
         },
         "taxonomy": report.taxonomy_version,
         "uncovered": [_to_json(category) for category in report.uncovered],
+        "skipped": [_skipped_values(one) for one in report.skipped],
         "paths": [_path_values(path, report.policies) for path in report.paths],
     }
 
 
 def _totals_values(totals: ReportTotals) -> dict[str, Any]:
     return {"text": describe_totals(totals), **_to_json(totals)}
+
+
+def _skipped_values(skipped: FilesSkipped) -> dict[str, Any]:
+    line = skipped_line(skipped)
+    return {"path": line.path, "kind": line.kind, "files": line.files, "message": line.message}
 
 
 def _path_values(path: PathReport, policies: Sequence[PolicyUsed]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from scanner.stream.inputs import FilesSkipped, SkipKind
 from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Unseen
 
 __all__ = [
+    "SKIP_REASONS",
     "ErrorLine",
     "FrameLine",
     "GapLine",
@@ -182,11 +183,12 @@ class SummaryLine:
 
 
 Line = FrameLine | GapLine | OpenIncidentLine | IncidentLine | ErrorLine | SkippedLine | SummaryLine
-_SKIPPED: Final[Mapping[SkipKind, str]] = {
+SKIP_REASONS: Final[Mapping[SkipKind, str]] = {
     "in_playlist": "scanned as segments of the folder's playlists",
     "other_name": "not named as media; name a file itself to scan it",
     "linked_folder": "links to other folders, which are not followed",
 }
+"""Why files are skipped, in words."""
 
 
 def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Iterator[Line]:
@@ -220,7 +222,7 @@ def skipped_line(skipped: FilesSkipped) -> SkippedLine:
         path=skipped.path,
         kind=skipped.kind,
         files=skipped.files,
-        message=f"{skipped.path}: {skipped.files} skipped: {_SKIPPED[skipped.kind]}",
+        message=f"{skipped.path}: {skipped.files} skipped: {SKIP_REASONS[skipped.kind]}",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from scanner.report.timeline import RiskSeries
 from scanner.risk.incident import Incident
 from scanner.stream.events import StreamSummary
+from scanner.stream.inputs import FilesSkipped
 from scanner.types import Label, Span, Unseen
 
 __all__ = [
@@ -216,6 +217,8 @@ class ScanReport:
     taxonomy_version: str
     uncovered: tuple[UncoveredCategory, ...]
     paths: tuple[PathReport, ...]
+    skipped: tuple[FilesSkipped, ...] = ()
+    """Files of folders that were not scanned by themselves."""
 
     @property
     def fitted(self) -> bool:

@@ -41,6 +41,8 @@ class ReportTotals:
     """Still pictures that were flagged; they have no incident."""
     unread: int
     partly: int
+    skipped: int
+    """Files of folders that were not scanned; segments of playlists are not among them."""
     recorded: int
     """Paths that a label in shadow would have flagged."""
     recorded_stills: int
@@ -81,6 +83,7 @@ def count_totals(report: ScanReport) -> ReportTotals:
         flagged_stills=sum(path.is_still and bool(path.summary.flagged) for path in report.paths),
         unread=results.count(PathResult.UNREAD),
         partly=results.count(PathResult.PARTLY),
+        skipped=sum(one.files for one in report.skipped if one.kind != "in_playlist"),
         recorded=len(recorded),
         recorded_stills=sum(path.is_still for path in recorded),
         incidents=sum(not incident.shadow for incident in found),
@@ -111,6 +114,8 @@ def _parts(totals: ReportTotals) -> Iterator[str]:
         yield f"{count(totals.unread, 'path')} could not be read"
     if totals.partly:
         yield f"{count(totals.partly, 'path')} only seen in part"
+    if totals.skipped:
+        yield f"{count(totals.skipped, 'file')} skipped"
     if totals.shadow_labels:
         yield f"{join_words(totals.shadow_labels, 'and')} only recorded"
     yield from _not_looked_for(totals.missing_categories, totals.missing_labels)

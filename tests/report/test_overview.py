@@ -8,6 +8,7 @@ import pytest
 
 from scanner.report.nouns import Failure, PathReport, ScanReport, UncoveredCategory
 from scanner.report.overview import PathResult, count_totals, describe_totals, result_of
+from scanner.stream.inputs import FilesSkipped
 from tests.report.example import FIRE, POLICY, SEEN, make_report, with_path, with_summary
 
 CLEAN = with_summary(replace(SEEN, incidents=()), flagged=(), coverage=1.0)
@@ -76,3 +77,15 @@ def test_a_still_that_a_label_in_shadow_would_flag_is_recorded() -> None:
     totals = count_totals(report)
 
     assert (totals.recorded, totals.recorded_stills, totals.shadow_incidents) == (1, 1, 0)
+
+
+def test_files_that_were_skipped_are_counted_and_segments_of_playlists_are_not() -> None:
+    report = replace(
+        with_path(CLEAN),
+        skipped=(
+            FilesSkipped(path="in/", kind="other_name", files=2),
+            FilesSkipped(path="in/", kind="in_playlist", files=40),
+        ),
+    )
+
+    assert headline(report).startswith("Nothing flagged; 2 files skipped; ")

@@ -18,6 +18,7 @@ from scanner.report.nouns import PathReport, Unlisted
 from scanner.report.page import REASONS, THRESHOLDS, to_page
 from scanner.report.timeline import RiskSeries
 from scanner.risk.incident import Reason
+from scanner.stream.inputs import FilesSkipped
 from scanner.types import Label
 from tests.report.example import (
     FIRE,
@@ -268,6 +269,14 @@ def test_the_page_names_spans_not_seen_and_labels_that_no_model_covers(page: Pag
     assert "not seen: missing" in titles
     assert "self_harm" in page.text
     assert "cutting, noose" in page.text
+
+
+def test_the_page_says_which_files_of_a_folder_were_not_scanned_and_why() -> None:
+    skipped = FilesSkipped(path="<in>/", kind="other_name", files=2)
+
+    html = to_page(replace(make_report(), skipped=(skipped,)))
+
+    assert "2 files of <bdi>&lt;in&gt;/<wbr></bdi>: not named as media" in html
 
 
 def test_models_and_policies_have_their_hashes(page: Page) -> None:
