@@ -22,6 +22,7 @@ from scanner.intake.pages import page_routes
 from scanner.intake.segments import segment_routes
 from scanner.intake.streams import stream_routes
 from scanner.settings.service import ServiceSettings
+from scanner.sources.limits import FetchLimits
 from scanner.store.database import Journal
 from scanner.store.objects import ObjectStore
 
@@ -44,13 +45,18 @@ def create_app(
     objects: ObjectStore,
     *,
     limits: IntakeLimits | None = None,
+    fetch_limits: FetchLimits | None = None,
 ) -> FastAPI:
     """Return the HTTP interface of the service; it opens its threads when a server starts it."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, WebContext]]:
         context = WebContext(
-            settings=settings, limits=limits or IntakeLimits(), journal=journal, objects=objects
+            settings=settings,
+            limits=limits or IntakeLimits(),
+            fetch_limits=fetch_limits or FetchLimits(),
+            journal=journal,
+            objects=objects,
         )
         try:
             yield {"context": context}

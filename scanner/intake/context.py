@@ -13,6 +13,7 @@ from scanner.errors import TransientError
 from scanner.intake.access import Caller
 from scanner.intake.admission import Flight, InFlight, check_backlog, check_disk
 from scanner.intake.committer import GroupCommitter
+from scanner.intake.fetching import Fetcher
 from scanner.intake.limits import IntakeLimits
 from scanner.intake.metrics import RequestMetrics
 from scanner.intake.problems import Problem
@@ -20,6 +21,7 @@ from scanner.intake.receiving import Receiver
 from scanner.intake.waiting import FinishedStreams, LatestEvent
 from scanner.intake.watch import Watch
 from scanner.settings.service import ServiceSettings
+from scanner.sources.limits import FetchLimits
 from scanner.store.database import Journal
 from scanner.store.incident_queries import IncidentQueries
 from scanner.store.intake import Acceptance
@@ -41,6 +43,7 @@ class WebContext:
         *,
         settings: ServiceSettings,
         limits: IntakeLimits,
+        fetch_limits: FetchLimits,
         journal: Journal,
         objects: ObjectStore,
     ) -> None:
@@ -53,6 +56,12 @@ class WebContext:
         self.operation = OperationQueries(journal)
         self.receiver = Receiver(objects)
         self.requests = RequestMetrics()
+        self.fetcher = Fetcher(
+            objects,
+            limits=fetch_limits,
+            addresses=settings.fetch_addresses,
+            threads=settings.quota.fetches,
+        )
         self.in_flight = InFlight(settings.quota)
         self.watch = Watch(journal, objects)
         self.finished = FinishedStreams(lambda names: self.read(self.queries.finished, names))
@@ -113,6 +122,7 @@ class WebContext:
     def close(self) -> None:
         """Commit what was received, and end all threads."""
         self.receiver.close()
+        self.fetcher.close()
         self.committer.close()
         self.watch.close()
         self._readers.shutdown()

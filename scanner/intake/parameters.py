@@ -21,6 +21,7 @@ __all__ = [
     "InitMetadata",
     "InitName",
     "Page",
+    "SegmentByUrl",
     "SegmentMetadata",
     "Sequence",
     "SequenceNumber",
@@ -70,6 +71,13 @@ class SegmentMetadata(FrozenInput):
     def exact_duration(self) -> Fraction | None:
         """The duration as an exact fraction."""
         return None if self.duration is None else Fraction(self.duration)
+
+
+class SegmentByUrl(SegmentMetadata):
+    """A segment that the service fetches."""
+
+    sequence: SequenceNumber
+    url: Annotated[str, Field(max_length=8192, description="http or https")]
 
 
 class InitMetadata(FrozenInput):

@@ -65,10 +65,12 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
     ProblemType(name="gone", status=410, title="It failed, or is no longer kept"),
     ProblemType(name="too_large", status=413, title="The body is too large"),
     ProblemType(name="invalid_request", status=422, title="The request is not valid"),
+    ProblemType(name="url_refused", status=422, title="The URL may not be fetched"),
     ProblemType(name="unsupported_media", status=422, title="Not a format that can be scanned"),
     ProblemType(name="backlog", status=429, title="Too much waits to be scanned", retryable=True),
     ProblemType(name="busy", status=429, title="Too much is being received", retryable=True),
     ProblemType(name="internal", status=500, title="The service has a defect"),
+    ProblemType(name="url_failed", status=502, title="The URL cannot be fetched", retryable=True),
     ProblemType(name="journal_busy", status=503, title="The journal is locked", retryable=True),
     ProblemType(
         name="unready", status=503, title="A part of the service does not work", retryable=True

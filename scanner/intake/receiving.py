@@ -16,7 +16,7 @@ from scanner.intake.problems import Problem
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
 from scanner.store.objects import IncomingObject, ObjectStore
 
-__all__ = ["Receiver"]
+__all__ = ["Accepts", "Receiver", "check_container"]
 
 CHUNK: Final = 1 << 20
 """Bytes that are hashed and written at once, in a thread."""
@@ -102,13 +102,7 @@ class _Body:
             self._incoming.discard()
 
     def _sniff(self) -> None:
-        head = b"".join(self._chunks)[:HEAD_BYTES]
-        try:
-            reason = self._accepts(sniff(head))
-        except InputError as error:
-            raise Problem("unsupported_media", str(error)) from error
-        if reason is not None:
-            raise Problem("unsupported_media", reason)
+        check_container(b"".join(self._chunks)[:HEAD_BYTES], self._accepts)
         self._sniffed = True
 
     async def _flush(self) -> IncomingObject:
@@ -127,6 +121,20 @@ class _Body:
             incoming.discard()
             raise
         return incoming
+
+
+def check_container(head: bytes, accepts: Accepts) -> None:
+    """Check that a body begins as one that is accepted.
+
+    Raises:
+        Problem: ``unsupported_media``.
+    """
+    try:
+        reason = accepts(sniff(head))
+    except InputError as error:
+        raise Problem("unsupported_media", str(error)) from error
+    if reason is not None:
+        raise Problem("unsupported_media", reason)
 
 
 def _check_declared(request: Request, limit: int) -> None:

@@ -16,6 +16,7 @@ from scanner.intake.outcome import SUBMISSION_PROBLEMS, check_accepted
 from scanner.intake.parameters import (
     InitMetadata,
     InitName,
+    SegmentByUrl,
     SegmentMetadata,
     Sequence,
     StreamName,
@@ -23,7 +24,7 @@ from scanner.intake.parameters import (
 )
 from scanner.intake.problems import Problem, problem_responses
 from scanner.media.sniff import Container
-from scanner.store.intake import NewInit, NewSegment, NewStream, StreamKind
+from scanner.store.intake import NewInit, NewSegment, NewStream, StreamKind, metadata_digest
 from scanner.store.objects import IncomingObject, segment_name
 from scanner.store.submissions import Submission
 
@@ -125,6 +126,62 @@ async def submit_segment(
         "sha256": row.sha256,
     }
     return JSONResponse(body, status_code=202 if state == "accepted" else 200)
+
+
+@segment_routes.post(
+    "/segments",
+    status_code=202,
+    response_model=AcceptedSegment,
+    responses={
+        200: {"model": AcceptedSegment, "description": "Known already; nothing was fetched"},
+        **problem_responses(
+            *MEDIA_PROBLEMS,
+            "conflict",
+            "stream_ended",
+            "init_unknown",
+            "wrong_channel",
+            "url_refused",
+            "url_failed",
+        ),
+    },
+)
+async def post_segment(
+    request: Request, stream_id: StreamName, named: SegmentByUrl
+) -> JSONResponse:
+    """Let the service fetch a segment. It was fetched and is durable once this answers 202."""
+    context = context_of(request)
+    note(request, stream=stream_id, sequence=named.sequence)
+    caller = context.caller(request, "ingest")
+    known = await context.read(context.queries.known_segment, stream_id, named.sequence)
+    if known is not None:
+        return _answer_known(caller, stream_id, named, known)
+    with context.admit(request, caller) as flight:
+        incoming = await context.fetcher.fetch(
+            named.url, limit=context.limits.segment_bytes, accepts=refuse_picture
+        )
+        return await submit_segment(request, caller, stream_id, named.sequence, named, incoming)
+
+
+def _answer_known(
+    caller: Caller, stream_id: str, named: SegmentByUrl, known: dict[str, Any]
+) -> JSONResponse:
+    """Answer for a segment that was accepted before, by its metadata: a URL may change."""
+    name = f"segment {stream_id}/{named.sequence}"
+    if not caller.sees(known["channel"]):
+        check_accepted("forbidden", name)
+    if named.channel is not None and named.channel != known["channel"]:
+        check_accepted("wrong_channel", name)
+    digest = metadata_digest(
+        init_id=named.init,
+        discontinuity=named.discontinuity,
+        duration=named.exact_duration,
+        started_at=epoch_seconds(named.started_at),
+    )
+    state = check_accepted("same" if digest == known["meta_digest"] else "conflict", name)
+    facts = {"bytes": known["bytes"], "sha256": known["sha256"]}
+    return JSONResponse(
+        {"stream_id": stream_id, "sequence": named.sequence, "state": state, **facts}
+    )
 
 
 @segment_routes.put(

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         image_bytes=settings.limits.max_still_bytes,
     )
     objects = ObjectStore(settings.service.data / "objects")
-    app = create_app(settings.service, journal, objects, limits=limits)
+    app = create_app(settings.service, journal, objects, limits=limits, fetch_limits=settings.fetch)
     # uvicorn drains on SIGTERM, and then raises the signal again for the handler before its own.
     signal.signal(signal.SIGTERM, _exit)
     try:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scanner.sources.addresses import AddressPolicy
+
 __all__ = [
     "FrozenSection",
     "QuotaSettings",
@@ -90,6 +92,9 @@ class ServiceSettings(FrozenSection):
     """Seconds without a usable segment after which a live stream counts as stalled."""
     hole_seconds: float = Field(default=10.0, gt=0)
     """Least time that a later segment waits for a missing one."""
+    fetch_addresses: AddressPolicy = "public"
+    """Where segments may be fetched from that senders name by URL: ``public`` addresses only, or
+    ``any``."""
     quota: QuotaSettings = QuotaSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: dict[str, WebhookSettings] = {}

@@ -28,6 +28,7 @@ __all__ = [
     "NewSegment",
     "NewStream",
     "StreamKind",
+    "metadata_digest",
 ]
 
 StreamKind = Literal["live", "image"]
@@ -96,8 +97,12 @@ class NewSegment:
     @property
     def meta_digest(self) -> str:
         """A digest of everything that the sender declares in addition to the bytes."""
-        facts = [self.init_id, self.discontinuity, dump_optional(self.duration), self.started_at]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        return metadata_digest(
+            init_id=self.init_id,
+            discontinuity=self.discontinuity,
+            duration=self.duration,
+            started_at=self.started_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +127,18 @@ class NewImage:
 
 
 IntakeRow = NewStream | NewInit | NewSegment | NewEnd | NewImage
+
+
+def metadata_digest(
+    *,
+    init_id: str | None,
+    discontinuity: bool,
+    duration: Fraction | None,
+    started_at: float | None,
+) -> str:
+    """Return a digest of everything that a sender declares of a segment beside the bytes."""
+    facts = [init_id, discontinuity, dump_optional(duration), started_at]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
 class Intake:

@@ -36,6 +36,16 @@ class Queries:
             row = connection.execute(_SEGMENT, names).one_or_none()
         return None if row is None else _segment_document(row)
 
+    def known_segment(self, stream_id: str, sequence: int) -> Document | None:
+        """Return digests, size and channel of a segment that was accepted, or None."""
+        with self._journal.read() as connection:
+            names = {"of_stream": stream_id, "of_sequence": sequence}
+            row = connection.execute(_SEGMENT, names).one_or_none()
+        if row is None:
+            return None
+        names = ("sha256", "meta_digest", "bytes", "channel")
+        return {name: getattr(row, name) for name in names}
+
     def stream(self, stream_id: str) -> Document | None:
         """Return a stream with the verdicts of its segments, or None."""
         with self._journal.read() as connection:
