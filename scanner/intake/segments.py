@@ -155,7 +155,7 @@ async def post_segment(
     known = await context.read(context.queries.known_segment, stream_id, named.sequence)
     if known is not None:
         return _answer_known(caller, stream_id, named, known)
-    with context.admit(request, caller) as flight:
+    with context.admit(request, caller):
         incoming = await context.fetcher.fetch(
             named.url, limit=context.limits.segment_bytes, accepts=refuse_picture
         )

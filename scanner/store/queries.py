@@ -43,8 +43,8 @@ class Queries:
             row = connection.execute(_SEGMENT, names).one_or_none()
         if row is None:
             return None
-        names = ("sha256", "meta_digest", "bytes", "channel")
-        return {name: getattr(row, name) for name in names}
+        wanted = ("sha256", "meta_digest", "bytes", "channel")
+        return {name: getattr(row, name) for name in wanted}
 
     def stream(self, stream_id: str) -> Document | None:
         """Return a stream with the verdicts of its segments, or None."""

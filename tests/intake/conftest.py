@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,9 @@ class RunningService:
     objects: ObjectStore
 
 
+@contextmanager
 def run_service(folder: Path, settings: ServiceSettings | None = None) -> Iterator[RunningService]:
-    """Run a web process in a thread, on a free port."""
+    """Run a web process in a thread, on a free port, until the block ends."""
     journal = open_journal(folder, create=True)
     objects = ObjectStore(folder / "objects")
     settings = settings or ServiceSettings(data=folder)
@@ -79,4 +81,5 @@ def _plain_logs() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    yield from run_service(tmp_path_factory.mktemp("service"))
+    with run_service(tmp_path_factory.mktemp("service")) as running:
+        yield running

@@ -1,4 +1,4 @@
-"""Back-pressure: by the age of what waits, fair between keys; by the disk, and what is in flight."""
+"""Back-pressure: by the age of what waits, fair between keys; by the disk; by what is in flight."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service that refuses after half a second of backlog, and takes one request at once."""
     folder = tmp_path_factory.mktemp("small")
     quota = QuotaSettings(backlog_seconds=0.5, requests_in_flight=1)
-    yield from run_service(folder, ServiceSettings(data=folder, quota=quota))
+    with run_service(folder, ServiceSettings(data=folder, quota=quota)) as running:
+        yield running
 
 
 def test_an_old_backlog_is_answered_429_until_it_is_scored(small: RunningService) -> None:
@@ -43,6 +44,7 @@ def test_more_requests_at_once_than_allowed_are_answered_429(small: RunningServi
 
     def body() -> Iterator[bytes]:
         yield TS
+        wait_for(lambda: "requests_in_flight 1.0" in small.client.get("/metrics").text)
         refused.append(small.client.put("/v1/streams/two/segments/1", content=ts(1)))
 
     with httpx.Client(base_url=small.client.base_url) as other:
@@ -60,7 +62,7 @@ def test_a_disk_below_the_watermark_is_answered_507_until_there_is_room(
     )
     monkeypatch.setattr(ObjectStore, "total_bytes", lambda _: 1000)
     monkeypatch.setattr(ObjectStore, "free_bytes", lambda _: 99)
-    for service in run_service(folder, settings):
+    with run_service(folder, settings) as service:
         answer = service.client.put("/v1/streams/d/segments/0", content=TS)
         assert (answer.status_code, problem(answer)) == (507, "disk_full")
         assert "disk" in service.client.get("/readyz").json()["detail"]

@@ -16,7 +16,7 @@ from scanner.intake.committer import GroupCommitter
 from scanner.store.database import FILE_NAME, Journal, open_journal
 from scanner.store.intake import Acceptance, NewSegment, NewStream
 from scanner.store.objects import ObjectStore
-from scanner.store.submissions import Submission
+from scanner.store.submissions import Submission, commit_group
 
 
 @pytest.fixture
@@ -65,11 +65,12 @@ def test_requests_that_arrive_together_share_flushes(
     journal: Journal, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups: list[int] = []
-    commit = module.commit_group
 
-    def count(*arguments: object, **named: object) -> object:
-        groups.append(len(arguments[2]))
-        return commit(*arguments, **named)
+    def count(
+        journal: Journal, objects: ObjectStore, group: list[Submission], *, shard_count: int
+    ) -> list[Acceptance]:
+        groups.append(len(group))
+        return commit_group(journal, objects, group, shard_count=shard_count)
 
     monkeypatch.setattr(module, "commit_group", count)
     results = commit_all(journal, objects, *(submission(objects, n) for n in range(40)))

@@ -24,7 +24,8 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service with short deadlines."""
     folder = tmp_path_factory.mktemp("hasty")
     quota = QuotaSettings(header_seconds=0.4, idle_seconds=0.6)
-    yield from run_service(folder, ServiceSettings(data=folder, quota=quota))
+    with run_service(folder, ServiceSettings(data=folder, quota=quota)) as running:
+        yield running
 
 
 class RawClient:
@@ -160,7 +161,7 @@ def test_health_is_answered_while_200_connections_trickle(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("trickling")
-    for service in run_service(folder, ServiceSettings(data=folder)):
+    with run_service(folder, ServiceSettings(data=folder)) as service:
         with ExitStack() as stack:
             clients = [stack.enter_context(RawClient(service)) for _ in range(200)]
             for number, client in enumerate(clients):

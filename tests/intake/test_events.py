@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 
@@ -22,7 +23,7 @@ Event = dict[str, object]
 @pytest.fixture
 def eventful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service that published the events 3 and 4: earlier ones are deleted."""
-    for service in run_service(tmp_path_factory.mktemp("eventful")):
+    with run_service(tmp_path_factory.mktemp("eventful")) as service:
         publish_event(service.journal, 3, "incident.opened", {"id": "a", "channel": "x"})
         publish_event(service.journal, 4, "incident.closed", {"id": "a", "channel": "y"})
         yield service
@@ -105,12 +106,12 @@ def test_what_is_no_number_is_invalid(eventful: RunningService) -> None:
 def test_a_reader_does_not_keep_the_server_from_ending(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    running = run_service(tmp_path_factory.mktemp("ending"))
-    service = next(running)
+    stack = ExitStack()
+    service = stack.enter_context(run_service(tmp_path_factory.mktemp("ending")))
     publish_event(service.journal, 1, "first", {})
     with httpx.Client(base_url=service.client.base_url, timeout=30) as client:
         reader = EventReader(replace(service, client=client), "?after=0")
-        ending = threading.Thread(target=lambda: list(running))
+        ending = threading.Thread(target=stack.close)
         ending.start()
         assert len(list(reader)) == 1
     ending.join(20)

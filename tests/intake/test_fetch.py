@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from scanner.settings.service import ServiceSettings
@@ -17,7 +18,8 @@ from tests.sources.loopback import Answer, Server, run_server
 def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service whose operator allows any address."""
     folder = tmp_path_factory.mktemp("near")
-    yield from run_service(folder, ServiceSettings(data=folder, fetch_addresses="any"))
+    with run_service(folder, ServiceSettings(data=folder, fetch_addresses="any")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_redirects_are_followed_to_a_limit(near: RunningService, origin: Server)
     origin.pages["/a.ts"] = Answer(TS)
     origin.pages["/loop"] = Answer(status=302, headers={"Location": "/loop"})
 
-    def post(sequence: int, path: str) -> object:
+    def post(sequence: int, path: str) -> httpx.Response:
         body = {"sequence": sequence, "url": f"{origin.origin}{path}"}
         return near.client.post("/v1/streams/moved/segments", json=body)
 

@@ -19,7 +19,7 @@ BURNING = {0: 0.999, 1: 0.999, 2: 0.999, 3: 0.999}
 @pytest.fixture(scope="module")
 def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service with one stream of channel c, in which something burned."""
-    for service in run_service(tmp_path_factory.mktemp("flagged")):
+    with run_service(tmp_path_factory.mktemp("flagged")) as service:
         for number in range(3):
             service.client.put(f"/v1/streams/s/segments/{number}?channel=c", content=ts(number))
         FoldingDriver(service.journal, sinks=("hook",)).fold(
