@@ -22,10 +22,15 @@ class LoopbackReceiver:
     closes the connection without an answer."""
 
     answer: Callable[[dict[str, Any]], int | None] = lambda _: 204
+    behave: Callable[[], int | str | None] = lambda: 204
+    """Chooses an answer if ``answer`` says 204: a status, None, ``lost`` for a webhook that is
+    taken in before the connection is closed, or ``stall`` for one that gets no answer."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Verified bodies that were answered with 2xx, in order."""
     ids: Counter[str] = field(default_factory=Counter)
     """Answers with 2xx by webhook-id."""
+    order: list[str] = field(default_factory=list)
+    """Every webhook-id that was taken in, in order."""
     requests: int = 0
     retry_after: int | None = None
     """Seconds that answers other than 2xx ask for."""
@@ -73,16 +78,21 @@ class LoopbackReceiver:
             def do_POST(self) -> None:
                 data = self.rfile.read(int(self.headers["Content-Length"]))
                 body = receiver.verify(webhook, data, dict(self.headers.items()))
+                message = self.headers["webhook-id"]
                 with lock:
                     receiver.requests += 1
-                    status = receiver.answer(body)
-                if status is None:
+                status: int | str | None = receiver.answer(body)
+                with lock:
+                    status = receiver.behave() if status == 204 else status
+                    if status == "lost" or (isinstance(status, int) and 200 <= status < 300):
+                        receiver.bodies.append(body)
+                        receiver.ids[message] += 1
+                        receiver.order.append(message)
+                if status == "stall":
+                    receiver.released.wait()
+                if not isinstance(status, int):
                     self.close_connection = True
                     return
-                if 200 <= status < 300:
-                    with lock:
-                        receiver.bodies.append(body)
-                        receiver.ids[self.headers["webhook-id"]] += 1
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", receiver.url)
