@@ -111,7 +111,7 @@ def _decode_track(
     sampler = WindowSampler(media, request)
     longest = request.window // media.time_base if request.window is not None else None
     index, frames, begin, end = 0, 0, None, 0
-    inspector = PacketInspector(media.codec)
+    inspector = PacketInspector(media.codec, is_configured_in_band=media.kind is Container.MPEGTS)
     gops = assemble_gops(packets, _timeline(media), _gop_rule(request, longest), inspector.inspect)
     for gop in gops:
         begin, end = gop.start if begin is None else begin, gop.end

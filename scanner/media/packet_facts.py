@@ -71,8 +71,11 @@ class _SequenceParameters:
 class PacketInspector:
     """Inspects and completes the packets of one track, in their order (see the module's table)."""
 
-    def __init__(self, codec: VideoCodecContext) -> None:
+    def __init__(self, codec: VideoCodecContext, *, is_configured_in_band: bool = False) -> None:
+        """``is_configured_in_band`` says that the container has its codec's configuration in the
+        bitstream only, as MPEG-TS, so that packets need not be searched for others."""
         self._codec = codec.name
+        self._may_be_configured = not is_configured_in_band
         self._configuration = bytes(codec.extradata or b"")
         self._new_configuration: PacketSideData | None = None
         self._length_bytes = self._measure_lengths()
@@ -89,11 +92,14 @@ class PacketInspector:
 
     def inspect(self, packet: VideoPacket) -> tuple[VideoPacket, PacketFacts]:
         """Return the packet, completed if it is a keyframe's, and the facts about it."""
-        self._take_configuration(packet)
+        if self._may_be_configured:
+            self._take_configuration(packet)
         second_field, recovery = False, 0
         is_field = False
         if self._codec in ("h264", "hevc"):
             units = self._read_units(packet)
+            if not (units or packet.is_keyframe):
+                return packet, ORDINARY_PACKET
             packet = self._take_sets(packet, units)
             if self._codec == "h264" and units:
                 second_field, is_field = self._pair_fields(units)

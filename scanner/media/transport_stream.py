@@ -25,6 +25,8 @@ _PACKETS_AT_ONCE = 4096
 _SYNC, _PES_START, _ADAPTATION = 0x47, 0x40, 0x20
 """First byte of a packet; flags: a PES packet starts in it, an adaptation field comes before its
 payload."""
+_START_MASK, _START = 0x40FF, 0x4047
+"""The bits of a packet's first four bytes, little-endian, of sync byte and ``_PES_START``."""
 _PES_HEADER = 14
 """Bytes of a PES packet up to the end of its presentation time stamp."""
 
@@ -62,14 +64,25 @@ def follow_pictures(source: BinaryIO) -> BinaryIO:
 
 
 def _picture_pids(source: BinaryIO, start: int, size: int) -> set[int]:
-    """Return the PIDs that carry pictures, read piece by piece; the source is at its start then."""
-    pids: set[int] = set()
+    """Return the PIDs that carry pictures, read piece by piece; the source is at its start then.
+
+    Every segment is read here before it is demuxed. So only the first four bytes of its packets are
+    looked at, as one number each, and more of a packet only if its PID is not known to have
+    pictures.
+    """
+    pictures: set[int] = set()
     source.seek(start)
     while len(piece := source.read(size * _PACKETS_AT_ONCE)) >= size:
-        rows = np.frombuffer(piece, np.uint8, count=len(piece) // size * size).reshape(-1, size)
-        pids.update(pid for _, pid, _ in _find_pictures(rows))
+        count = len(piece) // size
+        words = np.frombuffer(piece, "<u4", count=count * size // 4)[:: size // 4]
+        starts = np.flatnonzero(words & _START_MASK == _START)
+        pids = (words[starts] & 0x1F00) | (words[starts] >> 16 & 0xFF)
+        for pid in set(pids.tolist()) - pictures:
+            row = int(starts[np.argmax(pids == pid)])
+            if _find_picture(piece[row * size : (row + 1) * size]) is not None:
+                pictures.add(pid)
     source.seek(0)
-    return pids
+    return pictures
 
 
 def _find_pictures(rows: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
@@ -151,15 +164,21 @@ def _read_pictures(source: BinaryIO) -> Iterator[tuple[int, int]]:
         rows = np.frombuffer(chunk, np.uint8, count=len(chunk) // size * size).reshape(-1, size)
         for row in rows[(rows[:, 0] == _SYNC) & (rows[:, 1] & _PES_START > 0)]:
             packet = row.tobytes()
-            at = 5 + packet[4] if packet[3] & _ADAPTATION else 4
-            head = packet[at : at + _PES_HEADER]
-            if (
-                len(head) == _PES_HEADER
-                and head[:3] == b"\0\0\1"
-                and head[3] & 0xF0 == 0xE0
-                and head[7] & 0x80
-            ):
-                yield int.from_bytes(packet[1:3]) & 0x1FFF, _parse_pts(head[9:])
+            if (pts := _find_picture(packet)) is not None:
+                yield int.from_bytes(packet[1:3]) & 0x1FFF, pts
+
+
+def _find_picture(packet: bytes) -> int | None:
+    """Return the time stamp of the picture that begins in a packet; None if none does."""
+    at = 5 + packet[4] if packet[3] & _ADAPTATION else 4
+    head = packet[at : at + _PES_HEADER]
+    is_picture = (
+        len(head) == _PES_HEADER
+        and head[:3] == b"\0\0\1"
+        and head[3] & 0xF0 == 0xE0
+        and head[7] & 0x80
+    )
+    return _parse_pts(head[9:]) if is_picture else None
 
 
 def _parse_pts(field: bytes) -> int:

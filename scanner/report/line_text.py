@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ def dumps(line: Line) -> str:
     A path may hold any bytes: the line stays one line, sends no command to a terminal, and gives
     the same path again (bytes that are not UTF-8 as lone surrogates, as from ``os.fsdecode``).
     """
-    values = asdict(line)
+    values = {one.name: getattr(line, one.name) for one in fields(line)}
     if isinstance(line, FrameLine):
         values = {key: value for key, value in values.items() if value or key not in _ABSENT}
     return json.dumps({"type": line.type, **values}, allow_nan=False)

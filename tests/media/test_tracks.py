@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import av
+import pytest
 
+from scanner.media import transport_stream
 from scanner.types import Span, Unseen
 from tests.media.build import encode, picture
 from tests.media.decoding import decode_all, greys
@@ -70,3 +72,15 @@ def test_a_picture_that_continues_under_another_pid_is_followed() -> None:
     assert sum(window.times.duration for window in windows) == 12
     assert not any(window.unseen for window in windows)
     assert {round(grey, -1) for grey in greys(windows)} == {40, 80, 120}
+
+
+def test_a_change_of_pid_at_the_border_of_two_pieces_that_are_read_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = with_pid(256, 0, 40), with_pid(288, 120, 80)
+    monkeypatch.setattr(transport_stream, "_PACKETS_AT_ONCE", len(first) // 188)
+
+    windows = decode_all(first + second)
+
+    assert sum(window.times.duration for window in windows) == 8
+    assert {round(grey, -1) for grey in greys(windows)} == {40, 80}
