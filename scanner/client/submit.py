@@ -73,36 +73,43 @@ def submit(
         InputError: the path cannot be read, or the service refuses it.
         TransientError: the service cannot be reached.
     """
-    stream, channel = submission.stream_id, submission.channel
     began, media, count, last = clock(), 0.0, 0, -1
-    inits: dict[str, None] = {}
+    inits: set[str] = set()
     for segment in _segments(submission, fetch, sandbox):
         if submission.realtime and segment.duration is not None:
             media += float(segment.duration)
             wait(max(0.0, began + media - clock()))
         if last < 0:
-            sender.put_stream(stream, channel=channel, first_sequence=segment.sequence)
-        init_id = None
-        if segment.init is not None:
-            init_id = hashlib.sha256(segment.init).hexdigest()[:24]
-            if init_id not in inits:
-                sender.put_init(stream, init_id, segment.init, channel=channel)
-                inits[init_id] = None
-        how = sender.put_segment(
-            stream,
-            segment.sequence,
-            segment.data,
-            channel=channel,
-            init_id=init_id,
-            discontinuity=segment.discontinuity,
-            duration=segment.duration,
-        )
-        sent(segment.sequence, how)
+            sender.put_stream(
+                submission.stream_id, channel=submission.channel, first_sequence=segment.sequence
+            )
+        sent(segment.sequence, _send(segment, submission, sender, inits))
         count, last = count + 1, segment.sequence
     if last < 0:
         raise InputError(f"{submission.path}: nothing to submit")
-    sender.end_stream(stream, last)
+    sender.end_stream(submission.stream_id, last)
     return count
+
+
+def _send(
+    segment: SubmittedSegment, submission: StreamSubmission, sender: SegmentSender, inits: set[str]
+) -> str:
+    """Send a segment, and before it its init segment if that is not among ``inits`` yet; return
+    what the service made of it."""
+    stream, channel = submission.stream_id, submission.channel
+    init_id = None if segment.init is None else hashlib.sha256(segment.init).hexdigest()[:24]
+    if segment.init is not None and init_id is not None and init_id not in inits:
+        sender.put_init(stream, init_id, segment.init, channel=channel)
+        inits.add(init_id)
+    return sender.put_segment(
+        stream,
+        segment.sequence,
+        segment.data,
+        channel=channel,
+        init_id=init_id,
+        discontinuity=segment.discontinuity,
+        duration=segment.duration,
+    )
 
 
 def stream_name(path: str, at: float) -> str:

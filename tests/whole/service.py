@@ -214,6 +214,10 @@ class Facts:
         ]
 
 
+def _stored_objects(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
 def read_facts(data: Path) -> Facts:
     """Read a journal; the service may run."""
     connection = sqlite.connect(f"file:{data / 'journal.sqlite3'}?mode=ro", uri=True, timeout=30)
@@ -229,13 +233,9 @@ def read_facts(data: Path) -> Facts:
         ):
             turns.setdefault(stream, []).append(turn)
             events[stream, turn] = json.loads(zlib.decompress(packed))["events"]
+        verdicts = rows("SELECT stream_id, sequence, verdict FROM segments")
         return Facts(
-            verdicts={
-                (stream, sequence): verdict
-                for stream, sequence, verdict in rows(
-                    "SELECT stream_id, sequence, verdict FROM segments"
-                )
-            },
+            verdicts={(stream, sequence): verdict for stream, sequence, verdict in verdicts},
             turns=turns,
             folded={
                 stream: (turn, assigned, phase)
@@ -251,11 +251,7 @@ def read_facts(data: Path) -> Facts:
                 )
             },
             evidence=list(rows("SELECT incident_id, piece, status, object FROM evidence")),
-            objects={
-                path.relative_to(data / "objects").as_posix()
-                for path in (data / "objects").rglob("*")
-                if path.is_file()
-            },
+            objects=_stored_objects(data / "objects"),
         )
     finally:
         connection.close()
