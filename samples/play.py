@@ -1,5 +1,5 @@
-"""`make demo`: play drawn streams live through Ray workers; one shows the test card, which gives a
-clip and a report.
+"""`make demo`: start the live service, send drawn streams to it as encoders would, and show what it
+flags. One of the streams shows the test card.
 
 python -m samples.play --once                    exit when the streams have ended
 python -m samples.play --media FOLDER            play your own files in addition to the test card
@@ -8,158 +8,222 @@ python -m samples.play --media FOLDER            play your own files in addition
 from __future__ import annotations
 
 import argparse
-import functools
-import heapq
-import http.server
 import os
 import shutil
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments
-from scanner.cli.show import ScanDisplay
 from scanner.cli.terminal import open_console
-from scanner.compose import RunningScan, compose, open_scan
-from scanner.report.lines import ErrorLine, SummaryLine
-from scanner.risk.incident import Opened
-from scanner.settings.sections import read_settings
-from scanner.sources.hls import PlaylistSegment, follow_playlist
+from scanner.client.sender import SegmentSender
+from scanner.client.submit import StreamSubmission, stream_name, submit
+from scanner.errors import FormatError, ScannerError, TransientError
+from scanner.sandbox.limits import SandboxLimits
 from scanner.sources.limits import FetchLimits
-from scanner.stream.inputs import Arrival, SegmentArrived, StreamEnded
-from scanner.taxonomy import Taxonomy, uncovered
-from scanner.types import Segment, SegmentKey, StreamId
-from workers import on_ray
+from scanner.sources.search import search_folder
 
 OUT = Path("demo-out")
 SECONDS = 24
-PORT_ANY = 0
+PICTURES = frozenset({".gif", ".jpg", ".jpeg", ".png", ".webp"})
+READY_SECONDS = 120.0
+SETTLE_SECONDS = 120.0
 
 
-@dataclass(order=True)
-class DueSegment:
-    """A segment that its encoder would complete at a certain time."""
+@dataclass
+class Show:
+    """What the demonstration sends, and what became of it."""
 
-    at: float
-    """Seconds since its stream began."""
-    stream: str
-    piece: PlaylistSegment
-    last: bool
+    console: Any
+    address: str
+    began: float = 0.0
+    streams: dict[str, str] = field(default_factory=dict)
+    """Names of what was sent by the stream's id."""
+    left_out: list[str] = field(default_factory=list)
+    known: dict[str, int] = field(default_factory=dict)
+    """Incidents that were shown, by their latest revision."""
+    card: str | None = None
+    """The incident of the test card."""
+
+    def send(self, name: str, path: Path) -> None:
+        """Send one stream in real time; a file that cannot be sent is named with the reason."""
+        stream_id = stream_name(name, time.time())
+        try:
+            with SegmentSender(self.address) as sender:
+                if path.suffix.lower() in PICTURES:
+                    answer = sender.post_image(path.read_bytes())
+                    self.console.print(
+                        f"  {name}: picture, flagged: {answer.get('flagged') or 'no'}"
+                    )
+                    return
+                self.streams[stream_id] = name
+                self._submit(stream_id, path, sender)
+        except (ScannerError, OSError) as error:
+            self.streams.pop(stream_id, None)
+            self.left_out.append(f"{name}: {error}")
+
+    def _submit(self, stream_id: str, path: Path, sender: SegmentSender) -> None:
+        def play(source: Path) -> None:
+            submission = StreamSubmission(
+                path=str(source), stream_id=stream_id, channel="demo", realtime=True
+            )
+            submit(submission, sender, fetch=FetchLimits(), sandbox=SandboxLimits())
+
+        try:
+            play(path)
+        except FormatError:  # a codec that segments cannot carry: encode it first
+            encoded = cut_into_segments(path, OUT / "media" / "given")
+            play(next(iter(encoded.values())))
+
+    def watch(self, sender: SegmentSender) -> bool:
+        """Print what is new; return whether every stream is finished and its evidence cut."""
+        rows = sender.get("/v1/incidents?limit=100")["incidents"]
+        for row in rows:
+            if self.known.get(row["id"]) != row["revision"]:
+                self._print(row)
+                self.known[row["id"]] = row["revision"]
+        states = {one["stream_id"]: one["state"] for one in _streams(sender)}
+        return all(states.get(stream) == "finished" for stream in self.streams) and all(
+            row["detection"] == "closed" for row in rows
+        )
+
+    def _print(self, row: Mapping[str, Any]) -> None:
+        name = self.streams.get(row["stream_id"], row["stream_id"])
+        if row["label"] == "test_card":
+            self.card = row["id"]
+        kind = f"risk {row['risk']:.2f}"
+        if row["detection"] == "closed":
+            ended = f"{row['start']:.1f} to {row['end']:.1f} s"
+            self.console.print(f"  {name}: {row['label']} closed, {ended} ({kind})")
+            return
+        delay = row["opened_at"] - self.began - row["opened"]
+        self.console.print(
+            f"  {name}: {row['label']} flagged at {row['opened']:.1f} s ({kind}),"
+            f" {delay:.1f} s after it was shown"
+        )
 
 
 def main() -> int:
     options = _options()
     console = open_console(stderr=True)
-    console.print(
-        "Drawing sample streams" + (f", cutting {options.media}" if options.media else "") + "..."
-    )
-    playlists = _streams(options.media)
-    folder = OUT / "report"
-    shutil.rmtree(folder, ignore_errors=True)
-    program = compose(read_settings())
-    console.print(f"Starting Ray on this machine with {options.workers} workers...")
-    pace = Pace()
-    with (
-        on_ray(program, options.workers) as runner,
-        open_scan(program, pace.arrivals(playlists), runner, out=folder) as running,
-    ):
-        console.print(f"{len(playlists)} streams are live.")
-        with ScanDisplay(console) as display:
-            flagged, failed = _play(running, display, pace)
-        page = running.write_report()
-    display.print_tables(open_console(), uncovered(Taxonomy.load(), program.policies.labels))
-    print(f"\nClips:  {folder / 'clips'}\nReport: {page}")
-    if not flagged or (failed and options.media is None):
+    console.print("Drawing sample streams...")
+    drawn = make_demo_media(OUT / "media" / "drawn", SECONDS)
+    shutil.rmtree(OUT / "service", ignore_errors=True)
+    sources = dict(drawn)
+    if options.media is not None:
+        found = search_folder(options.media)
+        named = [Path(path) for path in (*found.playlists, *found.files)]
+        given = {path.relative_to(options.media).as_posix(): path for path in named}
+        sources = {CARD_STREAM: drawn[CARD_STREAM], **given}
+        if found.other_names:
+            console.print(f"{found.other_names} files left out: their names are not those of media")
+    console.print(f"Starting the service with {options.workers} Ray workers...")
+    with _service(options.workers) as address:
+        show = Show(console=console, address=address)
+        with SegmentSender(address) as sender:
+            _wait_until_ready(sender)
+            console.print(f"The service listens at {address}; {len(sources)} streams are live.")
+            _play(show, sources, sender)
+            return _conclude(show, sender, stay=not options.once and sys.stdout.isatty())
+
+
+def _play(show: Show, sources: Mapping[str, Path], sender: SegmentSender) -> None:
+    show.began = time.time()
+    threads = [
+        threading.Thread(target=show.send, args=(name, path), daemon=True)
+        for name, path in sources.items()
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        show.watch(sender)
+        time.sleep(0.5)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not show.watch(sender) and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
+def _conclude(show: Show, sender: SegmentSender, *, stay: bool) -> int:
+    """Print the result; return the exit status."""
+    console = show.console
+    for line in show.left_out:
+        console.print(f"  left out: {line}", markup=False)
+    if show.card is None or not _has_clip(sender, show.card):
         console.print(
-            "The test card was not flagged, or a drawn stream failed. Run `streamwarden doctor`.",
-            style="red",
+            "The test card was not flagged, or has no clip. Run `streamwarden doctor`.", style="red"
         )
         return 1
-    if not options.once and sys.stdout.isatty():
-        _serve(folder)
+    page = f"{show.address}/incidents/{show.card}"
+    print(f"\nThe test card was flagged: incident {show.card}\nIncident: {page}")
+    print(f"All:      {show.address}/incidents\nAPI:      {show.address}/docs")
+    if stay:
+        print("The service stays up until Ctrl-C.")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print()
     return 0
 
 
-def _play(running: RunningScan, display: ScanDisplay, pace: Pace) -> tuple[bool, bool]:
-    """Show the scan, and of each incident how long after its picture it was known.
-
-    Returns whether the test card was flagged, and whether a path failed.
-    """
-    flagged = failed = False
-    for event, lines in running:
-        display.receive(event, lines)
-        if isinstance(event.event, Opened):
-            delay = pace.since(float(event.event.at))
-            display.print_message(
-                f"        detected {delay:.1f} s after it was shown in {event.path}"
-            )
-        for line in lines:
-            flagged |= isinstance(line, SummaryLine) and "test_card" in line.flagged
-            failed |= isinstance(line, ErrorLine)
-    return flagged, failed
+def _has_clip(sender: SegmentSender, incident: str) -> bool:
+    """Wait for the clip of an incident; return whether it was cut."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        evidence = sender.get(f"/v1/incidents/{incident}")["evidence"]
+        if any(one["piece"].startswith("clip") and one["status"] == "cut" for one in evidence):
+            return True
+        time.sleep(0.5)
+    return False
 
 
-class Pace:
-    """Hands out segments in real time, as live encoders would."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def since(self, at: float) -> float:
-        """Return the seconds since the second ``at`` of a stream was live."""
-        return time.monotonic() - self._began - at
-
-    def arrivals(self, playlists: dict[str, Path]) -> Iterator[Arrival]:
-        """Yield the segments of all streams at once, beginning now."""
-        self._began = time.monotonic()
-        for due in heapq.merge(*(_due(name, playlist) for name, playlist in playlists.items())):
-            time.sleep(max(0.0, self._began + due.at - time.monotonic()))
-            stream_id = StreamId(due.stream)
-            piece = due.piece
-            if piece.source is not None:
-                key = SegmentKey(stream_id=stream_id, sequence=piece.sequence)
-                yield SegmentArrived(
-                    path=due.stream,
-                    segment=Segment(key=key, source=piece.source, init=piece.init),
-                    name=piece.name,
-                )
-            if due.last:
-                yield StreamEnded(stream_id=stream_id)
+def _streams(sender: SegmentSender) -> list[Mapping[str, Any]]:
+    listed: list[Mapping[str, Any]] = sender.get("/v1/streams?limit=200")["streams"]
+    return listed
 
 
-def _due(name: str, playlist: Path) -> Iterator[DueSegment]:
-    at = 0.0
-    pieces = list(follow_playlist(playlist, FetchLimits()))
-    for piece in pieces:
-        at += float(piece.duration)
-        yield DueSegment(at=at, stream=name, piece=piece, last=piece is pieces[-1])
-
-
-def _streams(media: Path | None) -> dict[str, Path]:
-    made = OUT / "media"
-    drawn = make_demo_media(made / "drawn", SECONDS)
-    if media is None:
-        return drawn
-    return {CARD_STREAM: drawn[CARD_STREAM], **cut_into_segments(media, made / "given")}
-
-
-def _serve(folder: Path) -> None:
-    """Serve the report on loopback until Ctrl-C."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", PORT_ANY), handler) as server:
-        print(f"Open http://127.0.0.1:{server.server_port}/report.html (Ctrl-C stops the server).")
+def _wait_until_ready(sender: SegmentSender) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
         try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print()
+            sender.get("/readyz")
+        except ScannerError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Log nothing: requests of the browser are of no interest."""
+@contextmanager
+def _service(workers: int) -> Iterator[str]:
+    """Start the service on a free port; stop it at the end. Its log is in the output folder."""
+    data, log = OUT / "service", OUT / "service.log"
+    command = [sys.executable, "-m", "workers.cli", "serve", "--data", str(data), "--port", "0"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--workers", str(workers)],
+            stdout=subprocess.PIPE,
+            stderr=output,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        first = process.stdout.readline() if process.stdout is not None else ""
+        if " at " not in first:
+            raise TransientError(f"the service did not start; its log is {log}")
+        yield first.split(" at ")[1].split(";")[0].strip()
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _options() -> argparse.Namespace:
@@ -167,12 +231,12 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--once", action="store_true", help="exit when the streams have ended")
-    parser.add_argument("--media", type=Path, help="folder of video files to play")
+    parser.add_argument("--media", type=Path, help="folder of what `scan` reads, to play")
     parser.add_argument(
         "--workers",
         type=int,
-        default=min(4, os.cpu_count() or 1),
-        help="number of worker processes",
+        default=min(2, os.cpu_count() or 1),
+        help="number of Ray workers; 0: without Ray",
     )
     return parser.parse_args()
 

@@ -103,6 +103,23 @@ class SegmentSender:
         document = {"last_sequence": last_sequence}
         return self._send("POST", _Piece(url=f"/v1/streams/{stream_id}/end", document=document))
 
+    def post_image(self, data: bytes, *, wait: float = 30.0) -> Any:
+        """Send a picture and return what the service says of it, after ``wait`` seconds at most.
+
+        Raises:
+            InputError: the service refuses it.
+            TransientError: the service cannot be reached.
+        """
+        try:
+            answer = self._client.post(
+                "/v1/images", content=data, params={"wait": f"{wait:.0f}"}, timeout=wait + 30
+            )
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if answer.is_error:
+            raise InputError(_reason(answer))
+        return answer.json()
+
     def get(self, path: str) -> Any:
         """Return a document of the service.
 
@@ -113,12 +130,13 @@ class SegmentSender:
         try:
             answer = self._client.get(path)
         except httpx.HTTPError as error:
-            raise TransientError(
-                f"{self._client.base_url}: {error or type(error).__name__}"
-            ) from error
+            raise self._unreachable(error) from error
         if answer.is_error:
             raise InputError(_reason(answer))
         return answer.json()
+
+    def _unreachable(self, error: httpx.HTTPError) -> TransientError:
+        return TransientError(f"{self._client.base_url}: {str(error) or type(error).__name__}")
 
     def _send(self, method: str, piece: _Piece) -> Sent:
         """Send a request until it is answered for good.
