@@ -64,6 +64,9 @@ def media_body(description: str) -> dict[str, Any]:
     }
 
 
+@segment_routes.post(  # ffmpeg's segment muxer knows no other method
+    "/segments/{sequence}", status_code=202, include_in_schema=False
+)
 @segment_routes.put(
     "/segments/{sequence}",
     status_code=202,

@@ -1,0 +1,93 @@
+"""The commands of the README's section about the service do what it says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.whole.program import ROOT
+from tests.whole.service import SETTLE_SECONDS, RunningService, running_service
+
+ADDRESS = "http://127.0.0.1:8090"
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("ffmpeg")), reason="needs curl and ffmpeg"
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with running_service(tmp_path_factory.mktemp("readme") / "data") as service:
+        service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
+        yield service
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, demo_media: Path) -> Path:
+    """A folder in which `make demo` has left its media, and a recording."""
+    folder = tmp_path_factory.mktemp("user")
+    shutil.copytree(demo_media, folder / "demo-out" / "media" / "drawn")
+    segments = sorted((demo_media / "test-card").glob("*.ts"))
+    (folder / "input.mp4").write_bytes(b"".join(path.read_bytes() for path in segments))
+    return folder
+
+
+def commands(beginning: str) -> list[str]:
+    """Return the commands of the README's code blocks that begin so and name the service."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    section = text.split("## Your system hands in segments")[1].split("### Without")[0]
+    blocks = re.findall(r"```\n(.*?)```", section, flags=re.DOTALL)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.startswith(beginning)]
+
+
+def run(command: str, service: RunningService, folder: Path) -> str:
+    done = subprocess.run(
+        ["bash", "-c", command.replace(ADDRESS, service.address)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_curl_puts_a_segment_and_reads_its_stream(service: RunningService, folder: Path) -> None:
+    put, read = commands("curl")
+    assert '"sequence":0' in run(put, service, folder)
+    assert '"stream_id":"card"' in run(read, service, folder)
+
+
+def test_ffmpegs_segment_muxer_sends_a_stream(service: RunningService, folder: Path) -> None:
+    (command,) = commands("ffmpeg")
+    run(command.replace(" -re ", " "), service, folder)
+    answer = httpx.get(f"{service.address}/v1/streams/my-stream/segments/2")
+    assert answer.status_code == 200
+
+
+def test_a_submitted_stream_with_the_test_card_is_flagged(
+    service: RunningService, folder: Path
+) -> None:
+    (command,) = commands("streamwarden submit")
+    program = f"{sys.executable} -m workers.cli submit --url {service.address}"
+    run(
+        command.replace("streamwarden submit", f"PYTHONPATH={ROOT} {program}").replace(
+            "--realtime", ""
+        ),
+        service,
+        folder,
+    )
+
+    def is_flagged() -> bool:
+        listed = httpx.get(f"{service.address}/v1/incidents").json()["incidents"]
+        return any(one["label"] == "test_card" for one in listed)
+
+    service.wait_for(is_flagged, SETTLE_SECONDS, "flagged")
