@@ -44,7 +44,8 @@ def replay_command(
     scores: Annotated[
         Path,
         typer.Argument(
-            help="Output of `scan --record` or `scan --json`; - for standard input.",
+            help="Output of `scan --record` or `scan --json`, - for standard input, or the data"
+            " folder of a service.",
             show_default=False,
         ),
     ],
@@ -92,7 +93,10 @@ class _Recording:
 
 
 def _read_recording(scores: Path) -> _Recording:
-    """Return the recorded inputs, from a recording or from the lines of ``scan --json``."""
+    """Return the recorded inputs: from a recording, the lines of ``scan --json``, or the journal in
+    the data folder of a service."""
+    if scores.is_dir():
+        return _read_journal(scores)
     rows = _rows(scores)
     first = next((row for row in rows if row.strip()), "")
     if '"event"' in first and '"v"' in first:
@@ -100,6 +104,18 @@ def _read_recording(scores: Path) -> _Recording:
         return _Recording(streams=inputs_of_record(records), cut=cut)
     lines, cut = _parse(scores, rows, loads)
     return _Recording(streams=inputs_of_lines(lines), cut=cut)
+
+
+def _read_journal(data: Path) -> _Recording:
+    from scanner.store.database import open_journal
+    from scanner.store.history import read_events
+
+    journal = open_journal(data)
+    try:
+        records = ((stream_id, stream_id, event) for stream_id, event in read_events(journal))
+        return _Recording(streams=inputs_of_record(records), cut=None)
+    finally:
+        journal.close()
 
 
 def _rows(scores: Path) -> list[str]:

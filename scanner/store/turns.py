@@ -33,7 +33,7 @@ from scanner.store.schema import (
     streams,
     turn_records,
 )
-from scanner.store.writes import add_to_counters, write_revisions
+from scanner.store.writes import add_to_counters, clear_alarm, raise_alarm, write_revisions
 from scanner.stream.order import TurnOrder
 from scanner.stream.state import StreamState
 from scanner.types import StreamId
@@ -44,6 +44,10 @@ __all__ = [
     "FencedError",
     "TurnJournal",
 ]
+
+
+BLIND = "stream.blind"
+"""Kind of the alarm that a stream which should be live shows nothing."""
 
 
 class FencedError(ScannerError):
@@ -369,6 +373,9 @@ def _swap_state(connection: Connection, result: StreamResult, now: float) -> boo
         values["phase"] = "finished"
     elif result.stalls:
         values |= {"phase": "stalled", "usable_at": now}
+        raise_alarm(connection, BLIND, result.stream_id, {}, shard=result.shard, now=now)
+    if ("usable_at" in values and values.get("phase") != "stalled") or state.ended:
+        clear_alarm(connection, BLIND, result.stream_id, now=now)
     swapped = connection.execute(
         update(streams)
         .where(streams.c.stream_id == result.stream_id, streams.c.turn == result.from_turn)

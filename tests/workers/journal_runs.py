@@ -10,8 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from scanner.compose import WorkerParts
 from scanner.records.events import unpack_events
 from scanner.records.recording import record_line
+from scanner.risk.policy import Policies
 from scanner.store.database import Journal, open_journal
 from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.objects import ObjectStore, segment_name
@@ -19,13 +21,12 @@ from scanner.store.schema import marks, segments, streams, turn_records
 from scanner.store.turns import TurnJournal
 from scanner.stream.inputs import SegmentTurn
 from scanner.stream.state import StreamProgress
-from tests.workers.pool_fakes import HERE, POLICIES
+from tests.workers.pool_fakes import HERE
 from workers.commit import TurnCommitter
 from workers.decide import DecideRules
 from workers.delays import Delays
 from workers.driver import drive
 from workers.feed import JournalFeed
-from workers.pool import PoolRunner
 from workers.runner import local_pool
 
 RULES = DecideRules(patience=3, hole_seconds=10.0, max_age=300.0)
@@ -57,13 +58,15 @@ class JournalWorld:
         self.journal.close()
 
     def put(self, turns: Iterable[SegmentTurn], *, first_sequence: int | None = None) -> None:
+        """Put the segments of turns as a sender does; bytes or files."""
         with self.journal.write() as connection:
             intake = Intake(connection, now=self.clock(), shard_count=self.journal.shard_count)
             for turn in turns:
-                key, source = turn.job.segment.key, turn.job.segment.source
-                assert isinstance(source, bytes)
+                segment = turn.job.segment
+                key, source = segment.key, segment.source
+                data = source if isinstance(source, bytes) else source.read_bytes()
                 incoming = self.objects.receive()
-                incoming.write(source)
+                incoming.write(data)
                 name = segment_name("segments", key.stream_id, str(key.sequence), incoming.sha256)
                 self.objects.put_many([(incoming, name)])
                 stream = NewStream(stream_id=key.stream_id, first_sequence=first_sequence)
@@ -72,8 +75,10 @@ class JournalWorld:
                         stream=stream,
                         sequence=key.sequence,
                         object=name,
-                        bytes=len(source),
+                        bytes=len(data),
                         sha256=incoming.sha256,
+                        discontinuity=segment.discontinuity,
+                        duration=segment.duration,
                     )
                 )
                 assert accepted == "accepted"
@@ -91,19 +96,19 @@ class JournalWorld:
         commits: int | None = None,
         until: Callable[[], bool] | None = None,
         rules: DecideRules = RULES,
-        pool: PoolRunner | None = None,
+        parts: WorkerParts = HERE,
     ) -> None:
         """Run a new driver until nothing is pending, or until it is killed after ``commits``."""
         turns = TurnJournal(self.journal)
         turns.take_over()
         feed = JournalFeed(turns, self.objects, rules, stall_seconds=30.0, now=self.clock)
-        committer = _MortalCommitter(self, turns, feed, commits)
+        committer = _MortalCommitter(self, turns, feed, commits, parts.policies)
         with (
-            local_pool(HERE) as local,
+            local_pool(parts) as pool,
             _stopping(feed, until or self.is_settled),
             suppress(DriverKilledError),
         ):
-            drive(pool or local, feed, committer)
+            drive(pool, feed, committer)
 
     def is_settled(self) -> bool:
         """Return whether every segment has a verdict, and every end is folded."""
@@ -155,8 +160,9 @@ class _MortalCommitter(TurnCommitter):
         turns: TurnJournal,
         feed: JournalFeed,
         commits: int | None,
+        policies: Policies,
     ) -> None:
-        super().__init__(turns, feed, POLICIES, Delays(now=world.clock))
+        super().__init__(turns, feed, policies, Delays(now=world.clock))
         self._left = commits
 
     def commit(self, ready: Sequence[StreamProgress]) -> None:

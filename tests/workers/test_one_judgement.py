@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from scanner.compose import Program, compose, event_lines, local_runner, worker_parts
 from scanner.pipeline.replay import fold, inputs_of_lines, inputs_of_record
@@ -16,10 +17,11 @@ from scanner.report.line_text import dumps, read_lines
 from scanner.risk.incident import Closed, Incident
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.sources.paths import read_sources
-from scanner.stream.inputs import Runner
+from scanner.store.history import read_events
+from scanner.store.schema import incident_revisions
+from scanner.stream.inputs import Job, Runner, SegmentArrived, SegmentTurn, StreamEnded
+from tests.workers.journal_runs import JournalWorld
 from workers.actors import PoolPlan, open_pool
-
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
 def as_text(incidents: Iterable[Incident]) -> str:
@@ -35,6 +37,8 @@ def closed(events: Iterable[ScanEvent]) -> list[Incident]:
     return [event.event.incident for event in events if isinstance(event.event, Closed)]
 
 
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
 def test_scan_workers_and_replay_give_the_same_incidents(demo_media: Path) -> None:
     playlists = [str(path) for path in sorted(demo_media.glob("*/index.m3u8"))]
     program = compose(Settings(models=ModelSettings(names=())))
@@ -59,3 +63,33 @@ def test_scan_workers_and_replay_give_the_same_incidents(demo_media: Path) -> No
     assert (
         as_text(fold(inputs_of_lines(read_lines(lines)), program.policies).incidents) == incidents
     )
+
+
+def test_scan_the_service_and_replay_of_its_journal_give_the_same_incidents(
+    demo_media: Path, tmp_path: Path
+) -> None:
+    playlists = [str(path) for path in sorted(demo_media.glob("*/index.m3u8"))]
+    program = compose(Settings(models=ModelSettings(names=())))
+    with local_runner(program) as runner:
+        expected = as_text(closed(scanned(playlists, program, runner)))
+
+    world = JournalWorld(tmp_path / "data")
+    with read_sources(playlists, program.settings.fetch) as arrivals:
+        for arrival in arrivals:
+            if isinstance(arrival, SegmentArrived):
+                job = Job(segment=arrival.segment, name=arrival.name, windowed=False)
+                world.put([SegmentTurn(job=job)])
+            if isinstance(arrival, StreamEnded):
+                world.end(arrival.stream_id, None)
+    world.clock.time += 5.0
+    world.drive(parts=worker_parts(program))
+    with world.journal.read() as connection:
+        rows = connection.execute(
+            select(incident_revisions.c.body).where(incident_revisions.c.kind == "closed")
+        ).scalars()
+        found = as_text(Incident.from_json(json.loads(body)) for body in rows)
+    events = [(name, name, event) for name, event in read_events(world.journal)]
+    world.close()
+
+    assert found == expected
+    assert as_text(fold(inputs_of_record(events), program.policies).incidents) == expected
