@@ -53,6 +53,8 @@ TURNS: Final = 256
 """Turns that are shown to a plan in one commit."""
 BUDGET_SECONDS: Final = 1800.0
 """Longest time that the evidence of one incident may take; what is left fails."""
+IDLE_SECONDS: Final = 60.0
+"""Time without a due piece after which the sandbox gives its memory back."""
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -136,6 +138,7 @@ class EvidenceMaker:
         self._claims = claims
         self._now = wall_clock
         self._stopwatch = stopwatch
+        self._used_at: float | None = None
 
     def make_next(self) -> bool:
         """Make the next due piece; return False if there is none.
@@ -145,9 +148,17 @@ class EvidenceMaker:
         """
         with self._claims.next_piece(self._journal) as piece:
             if piece is None:
+                self._close_idle()
                 return False
             self.make(piece)
+            self._used_at = self._stopwatch()
             return True
+
+    def _close_idle(self) -> None:
+        """End the processes of the sandbox once nothing was due for a while."""
+        if self._used_at is not None and self._stopwatch() - self._used_at > IDLE_SECONDS:
+            self._sandbox.close()
+            self._used_at = None
 
     def make(self, piece: DuePiece) -> None:
         """Make one piece, and record what became of it."""

@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,14 +27,14 @@ from scanner.delivery.evidence import EvidenceMaker, StreamClaims, plan_incident
 from scanner.delivery.payload import incident_data
 from scanner.delivery.retention import Retention, policy_reach
 from scanner.delivery.sender import SinkSender, settings_digest
-from scanner.errors import SetupError
+from scanner.errors import SetupError, TransientError
 from scanner.risk.policy import Policies
 from scanner.sandbox.sandbox import Sandbox
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
 from scanner.store.conditions import AlarmJournal
-from scanner.store.database import Journal, open_journal
+from scanner.store.database import Journal, JournalChanges, open_journal
 from scanner.store.effects import EffectJournal
 from scanner.store.evidence import EvidenceJournal
 from scanner.store.objects import ObjectStore
@@ -45,8 +46,10 @@ __all__ = ["DeliveryProcess", "main"]
 
 log = structlog.get_logger(__name__)
 
-PAUSE: Final = 0.1
-"""Seconds between two queries for work."""
+POLL: Final = 0.05
+"""Seconds between two questions whether the journal changed, which wakes the threads."""
+PAUSE: Final = 1.0
+"""Longest time between two queries for work, some of which becomes due without a change."""
 LONG_PAUSE: Final = 5.0
 """Seconds between two passes of retention, and between two measurements."""
 HEARTBEAT: Final = 1.0
@@ -67,6 +70,40 @@ class _Worker:
     open_step: Callable[[ExitStack], Step]
     """Opens what the work needs; called in its thread."""
     pause: float = PAUSE
+    wakes: bool = True
+    """Whether a change of the journal ends the pause."""
+
+
+class _Wakeups:
+    """Ends the pauses of threads when the journal changes, or all is to stop."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._changes = 0
+        self.stopping = False
+
+    @property
+    def changes(self) -> int:
+        """The number of changes so far."""
+        return self._changes
+
+    def notify(self) -> None:
+        """Note a change."""
+        with self._condition:
+            self._changes += 1
+            self._condition.notify_all()
+
+    def stop(self) -> None:
+        """End all pauses from now on."""
+        self.stopping = True  # without the lock: a signal may come while its thread has it
+        threading.Thread(target=self.notify).start()
+
+    def pause(self, seconds: float, seen: int | None) -> None:
+        """Wait for a time, or for a change after the first ``seen``; None ignores changes."""
+        with self._condition:
+            self._condition.wait_for(
+                lambda: self.stopping or (seen is not None and self._changes > seen), seconds
+            )
 
 
 class DeliveryProcess:
@@ -76,12 +113,12 @@ class DeliveryProcess:
         self._settings = settings
         self._policies = policies
         self._data = data
-        self._stop = threading.Event()
+        self._wakeups = _Wakeups()
         self._failure: BaseException | None = None
 
     def stop(self) -> None:
         """Ask all threads to end after what they have in hand."""
-        self._stop.set()
+        self._wakeups.stop()
 
     def run(self) -> None:
         """Work until ``stop``.
@@ -119,9 +156,11 @@ class DeliveryProcess:
         workers = {
             "publisher": _Worker(open_step=lambda _: lambda: publish(journal, _render) > 0),
             "planner": _Worker(open_step=lambda _: self._planner(rows)),
-            "alarms": _Worker(open_step=lambda _: watch.step, pause=LONG_PAUSE),
+            "alarms": _Worker(open_step=lambda _: watch.step, pause=LONG_PAUSE, wakes=False),
             "retention": _Worker(
-                open_step=lambda _: self._retention(journal, objects, watch), pause=LONG_PAUSE
+                open_step=lambda _: self._retention(journal, objects, watch),
+                pause=LONG_PAUSE,
+                wakes=False,
             ),
         }
         for number in range(1, MAKERS + 1):
@@ -173,22 +212,45 @@ class DeliveryProcess:
 
     def _guard(self, name: str, worker: _Worker) -> None:
         """Repeat one kind of work; a failure stops all of it."""
+        structlog.contextvars.bind_contextvars(process="delivery", thread=name)
         try:
             with ExitStack() as stack:
                 step = worker.open_step(stack)
-                while not self._stop.is_set():
-                    if not step():
-                        self._stop.wait(worker.pause)
+                while not self._wakeups.stopping:
+                    changes = self._wakeups.changes if worker.wakes else None
+                    if not _attempt(step):
+                        self._wakeups.pause(worker.pause, changes)
         except BaseException as error:  # noqa: BLE001 - reported by run, whatever it is
-            log.error("thread failed", thread=name, error=type(error).__name__, detail=str(error))
+            log.error("thread failed", error=type(error).__name__, detail=str(error))
             self._failure = self._failure or error
             self.stop()
 
     def _beat_until_stopped(self, journal: Journal, watch: AlarmWatch) -> None:
-        while not self._stop.is_set():
-            with journal.write() as connection:
-                beat(connection, "delivery", os.getpid(), watch.report, now=journal.now())
-            self._stop.wait(HEARTBEAT)
+        """Write heartbeats, and wake the threads when the journal changes."""
+        with closing(JournalChanges(journal)) as changes:
+            beaten = 0.0
+            while not self._wakeups.stopping:
+                if time.monotonic() - beaten >= HEARTBEAT:
+                    beaten = time.monotonic()
+                    _attempt(partial(_beat, journal, watch))
+                if _attempt(changes.seen):
+                    self._wakeups.notify()
+                self._wakeups.pause(POLL, None)
+
+
+def _attempt(step: Step) -> bool:
+    """Do one piece of work; one that time will let succeed counts as none."""
+    try:
+        return step()
+    except TransientError as error:
+        log.warning("work postponed", error=type(error).__name__, detail=str(error))
+        return False
+
+
+def _beat(journal: Journal, watch: AlarmWatch) -> bool:
+    with journal.write() as connection:
+        beat(connection, "delivery", os.getpid(), watch.report, now=journal.now())
+    return True
 
 
 def _render(row: RevisionRow) -> dict[str, object]:

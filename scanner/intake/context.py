@@ -22,13 +22,13 @@ from scanner.intake.waiting import FinishedStreams, LatestEvent
 from scanner.intake.watch import Watch
 from scanner.settings.service import ServiceSettings
 from scanner.sources.limits import FetchLimits
-from scanner.store.database import Journal
+from scanner.store.database import Journal, JournalFullError
 from scanner.store.incident_queries import IncidentQueries
 from scanner.store.intake import Acceptance
 from scanner.store.objects import ObjectStore
 from scanner.store.operation_queries import OperationQueries
 from scanner.store.queries import Queries
-from scanner.store.submissions import JournalFullError, Submission
+from scanner.store.submissions import Submission
 
 __all__ = ["WebContext", "context_of", "note"]
 

@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from scanner.errors import SetupError
+from scanner.errors import SetupError, TransientError
 from scanner.store.schema import journal_facts
 
-__all__ = ["FILE_NAME", "Journal", "open_journal"]
+__all__ = [
+    "FILE_NAME",
+    "Journal",
+    "JournalBusyError",
+    "JournalChanges",
+    "JournalFullError",
+    "open_journal",
+]
 
 OLDEST_SQLITE: Final = (3, 51, 3)
 """Older versions can corrupt a database in WAL mode to which several processes write
@@ -28,6 +35,14 @@ BUSY_MILLISECONDS: Final = 30_000
 """Longest wait for the write transaction of another process."""
 FILE_NAME: Final = "journal.sqlite3"
 """Name of the database in the data folder of the service."""
+
+
+class JournalBusyError(TransientError):
+    """Another process holds the journal's lock for too long; nothing was written."""
+
+
+class JournalFullError(TransientError):
+    """The disk of the journal is full; nothing was written."""
 
 
 class Journal:
@@ -43,14 +58,25 @@ class Journal:
         """Open a write transaction, which commits unless an exception leaves the block.
 
         Only one exists at a time on SQLite: others wait for it.
+
+        Raises:
+            JournalBusyError, JournalFullError: nothing was written.
         """
-        with self.engine.connect().execution_options(write=True) as connection, connection.begin():
+        with (
+            _passing_failures(),
+            self.engine.connect().execution_options(write=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a read transaction, which sees one consistent state."""
-        with self.engine.connect() as connection:
+        """Open a read transaction, which sees one consistent state.
+
+        Raises:
+            JournalBusyError, JournalFullError: the journal cannot be read at present.
+        """
+        with _passing_failures(), self.engine.connect() as connection:
             yield connection
 
     @property
@@ -63,6 +89,44 @@ class Journal:
     def close(self) -> None:
         """Close all connections that are not in use."""
         self.engine.dispose()
+
+
+class JournalChanges:
+    """Tells cheaply whether another connection has committed, over a connection of its own; belongs
+    to one thread."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._connection = journal.engine.raw_connection()
+        self._is_sqlite = journal.engine.dialect.name == "sqlite"
+        self._version: int | None = None
+
+    def seen(self) -> bool:
+        """Return whether something may have changed since the last call."""
+        if not self._is_sqlite:
+            return True
+        with _passing_failures(), closing(self._connection.cursor()) as cursor:
+            cursor.execute("PRAGMA data_version")
+            (version,) = cursor.fetchone() or (None,)
+        before, self._version = self._version, version
+        return version != before
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+
+@contextmanager
+def _passing_failures() -> Iterator[None]:
+    """Raise those of the database's errors that time resolves as ours."""
+    try:
+        yield
+    except DBAPIError as error:
+        name = getattr(error.orig, "sqlite_errorname", "")
+        if name.startswith("SQLITE_BUSY"):
+            raise JournalBusyError(f"journal: {error.orig}") from error
+        if name == "SQLITE_FULL":
+            raise JournalFullError(f"journal: {error.orig}") from error
+        raise
 
 
 def open_journal(

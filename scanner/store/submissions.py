@@ -9,26 +9,15 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from scanner.errors import TransientError
 from scanner.store.database import Journal
 from scanner.store.intake import Acceptance, Intake, IntakeRow
 from scanner.store.objects import IncomingObject, ObjectStore
 
 __all__ = [
-    "JournalBusyError",
     "JournalFailedError",
-    "JournalFullError",
     "Submission",
     "commit_group",
 ]
-
-
-class JournalBusyError(TransientError):
-    """Another process holds the journal's lock for too long; nothing was written."""
-
-
-class JournalFullError(TransientError):
-    """The disk of the journal is full; nothing was written."""
 
 
 class JournalFailedError(Exception):
@@ -78,9 +67,4 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        name = getattr(error.orig, "sqlite_errorname", "")
-        if name.startswith("SQLITE_BUSY"):
-            raise JournalBusyError(f"journal: {error.orig}") from error
-        if name == "SQLITE_FULL":
-            raise JournalFullError(f"journal: {error.orig}") from error
         raise JournalFailedError(f"journal: {error.orig}") from error

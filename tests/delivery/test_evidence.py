@@ -51,6 +51,7 @@ class FakeSandbox:
         self.failure: Callable[[str], Exception | None] = lambda _: None
         self.seconds: Callable[[str], float] = lambda _: 1.0
         self.time = 0.0
+        self.closed = 0
 
     def stopwatch(self) -> float:
         return self.time
@@ -66,6 +67,9 @@ class FakeSandbox:
 
     def stream(self, *_: Any, **__: Any) -> Iterator[Any]:
         return iter(())
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 @pytest.fixture
@@ -263,6 +267,18 @@ def test_two_threads_never_work_on_one_stream(journal: Journal, rows: EvidenceJo
             assert third is None
     with claims.next_piece(rows) as again:
         assert again is not None
+
+
+def test_a_sandbox_without_work_for_a_minute_gives_its_memory_back(
+    maker: EvidenceMaker, journal: Journal, sandbox: FakeSandbox, wall_clock: FakeClock
+) -> None:
+    make_due(journal, "s")
+    make_all(maker, wall_clock)
+    assert sandbox.closed == 0
+    sandbox.time += 61
+    for _ in range(3):
+        assert not maker.make_next()
+    assert sandbox.closed == 1
 
 
 def test_a_segment_that_was_deleted_is_no_source(

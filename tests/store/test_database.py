@@ -1,0 +1,64 @@
+"""Errors of the database are told apart by what a caller can do, and changes are seen."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from scanner.store import database
+from scanner.store.database import (
+    Journal,
+    JournalBusyError,
+    JournalChanges,
+    JournalFullError,
+    open_journal,
+)
+from scanner.store.writes import beat
+
+
+def write(journal: Journal) -> None:
+    with journal.write() as connection:
+        beat(connection, "test", 1, {}, now=0.0)
+
+
+def test_a_commit_of_any_connection_is_seen_once(journal: Journal) -> None:
+    with closing(JournalChanges(journal)) as changes:
+        changes.seen()
+        assert not changes.seen()
+        write(journal)
+        assert changes.seen()
+        assert not changes.seen()
+
+
+def test_a_lock_that_is_held_is_an_error_that_passes(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_MILLISECONDS", 0)
+    with (
+        closing(open_journal(tmp_path / "data")) as impatient,
+        journal.write(),
+        pytest.raises(JournalBusyError),
+    ):
+        write(impatient)
+
+
+def test_a_full_disk_is_an_error_that_passes_and_leaves_nothing(journal: Journal) -> None:
+    def fill() -> None:
+        with journal.write() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+            beat(connection, "test", 1, {"large": "x" * 1_000_000}, now=0.0)
+
+    with pytest.raises(JournalFullError):
+        fill()
+    with journal.write() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1073741823")
+    write(journal)
+
+
+def test_a_mistake_stays_the_database_s_own_error(journal: Journal) -> None:
+    with pytest.raises(DBAPIError), journal.write() as connection:
+        connection.exec_driver_sql("SELECT nothing")
