@@ -45,7 +45,7 @@ def _exit(*_: object) -> NoReturn:
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve requests until SIGTERM arrives."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("folder", type=Path)

@@ -40,7 +40,7 @@ Scored = list[ScoredRow | UnscoredRow]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalRun:
-    """What to measure and where to write it; the fields are the options of the command."""
+    """The subject and the output of an evaluation; the fields are the options of the command."""
 
     manifest: str
     selection: RowSelection

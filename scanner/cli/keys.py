@@ -1,4 +1,4 @@
-"""``streamwarden keys``."""
+"""The command ``streamwarden keys``."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class SubmittedSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSubmission:
-    """What is sent, and how."""
+    """A path that is sent as a stream, and the way in which it is sent."""
 
     path: str
     stream_id: str

@@ -41,11 +41,11 @@ Alarm = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What alarms are decided from."""
+    """The measurements that alarms are decided from."""
 
     now: float
     free_share: float
-    """Of the disk, in [0, 1]."""
+    """Share of the disk, in [0, 1]."""
     oldest_waiting: float | None
     """Age in seconds of the oldest segment without a verdict."""
     failing: tuple[FailingSink, ...]

@@ -127,7 +127,7 @@ def read_rows(manifest: Path) -> list[LabelledRow]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSelection:
-    """Rows to measure."""
+    """The rows of a manifest that are measured."""
 
     rows: tuple[LabelledRow, ...]
     left_out: Mapping[str, int]

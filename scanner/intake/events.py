@@ -21,7 +21,7 @@ __all__ = ["event_routes"]
 event_routes = APIRouter(prefix="/v1", tags=["events"])
 
 WAIT_SECONDS: Final = 1.0
-"""Longest wait for events before a look whether the process ends."""
+"""Longest wait for events before a check whether the process ends."""
 PING_SECONDS: Final = 15
 SEND_SECONDS: Final = 30.0
 """Longest time that a reader may not read before it is dropped."""

@@ -76,7 +76,7 @@ class ServiceReading(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics."""
+        """Yield the metrics as they are now."""
         for name, (text, value) in self._gauges.items():
             yield GaugeMetricFamily(f"streamwarden_{name}", text, value)
         for name, values in sorted(self._totals.items()):

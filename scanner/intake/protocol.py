@@ -7,7 +7,7 @@
     response waits for its reader  idle_seconds without a byte taken
     between requests               uvicorn's own keep-alive time; header_seconds where it has none
 
-One timer runs for each connection and looks at what has happened since: setting it anew for each
+One timer runs for each connection and checks what has happened since: setting it anew for each
 packet would cost more than handling the packet.
 """
 
@@ -30,7 +30,7 @@ LOOKS: Final = 4
 
 
 class DeadlineProtocol(H11Protocol):
-    """One connection."""
+    """One connection, with a deadline."""
 
     header_seconds = 10.0
     idle_seconds = 40.0
@@ -48,7 +48,7 @@ class DeadlineProtocol(H11Protocol):
         self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
+        """Stop the connection's timer."""
         super().connection_lost(exc)
         if self._timer is not None:
             self._timer.cancel()

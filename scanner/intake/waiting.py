@@ -24,7 +24,7 @@ class FinishedStreams:
         self._task: asyncio.Task[None] | None = None
 
     async def wait(self, stream_id: str, seconds: float) -> None:
-        """Return once a stream is finished, or after so many seconds."""
+        """Return once a stream is finished, or after this many seconds."""
         event = asyncio.Event()
         self._waiting.setdefault(stream_id, set()).add(event)
         if self._task is None or self._task.done():
@@ -60,7 +60,7 @@ class LatestEvent:
         self._task: asyncio.Task[None] | None = None
 
     async def wait_beyond(self, number: int, seconds: float) -> None:
-        """Return once there is an event after ``number``, or after so many seconds."""
+        """Return once there is an event after ``number``, or after this many seconds."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         self._waiting += 1

@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """One reading."""
+    """One reading of the service's state."""
 
     access: Access
     backlog: Backlog = field(default_factory=Backlog)
@@ -77,12 +77,12 @@ class Watch:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread that reads."""
         self._stop.set()
         self._thread.join()
 
     def refresh(self) -> None:
-        """Read now."""
+        """Read the state at once."""
         self.now = self._read()
 
     def _run(self) -> None:

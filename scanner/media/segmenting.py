@@ -29,7 +29,7 @@ CARRIED: Final = frozenset({"h264", "hevc", "mpeg2video", "mpeg4"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRequest:
-    """How a file is cut."""
+    """The way in which a file is cut."""
 
     seconds: Fraction = Fraction(4)
     """Least duration of a segment; it ends at the next keyframe."""

@@ -217,7 +217,7 @@ class StreamWorker:
             yield LateSegment(outcome=outcome) if turn.late else outcome
 
     def _outcomes(self, job: Job, state: StreamState) -> Iterator[Outcome]:
-        """Yield the outcomes of a job. An error that nobody expected fails the window in hand: what
+        """Yield the outcomes of a job. An unexpected error fails the window in hand: what
         a taken-over decoder answers must not end the other streams."""
         window = state.part
         try:

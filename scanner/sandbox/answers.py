@@ -1,4 +1,4 @@
-"""What a child answers, and its validation: windows, bursts and errors.
+"""Answers of a child, and their validation: windows, bursts and errors.
 
 The child may be controlled by its input. It can invent what its own stream shows, but nothing that
 was not asked for: every value has its type and range, lies in the window and the source that it
@@ -76,7 +76,7 @@ _REASONS: Final[Mapping[str, GapReason]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerBounds:
-    """What was asked for with one call, and so may be answered."""
+    """Bounds of the answers to one call, from what was asked for."""
 
     first_window: int = 0
     """Index of the first window; those after it have the next ones."""

@@ -1,4 +1,5 @@
-"""Giving up the rights of root: a process that decodes needs none of them, whoever started it."""
+"""Giving up the rights of root: a process that decodes needs none of
+them, whichever user started it."""
 
 from __future__ import annotations
 

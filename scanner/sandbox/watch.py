@@ -30,7 +30,7 @@ def process_seconds(pid: int) -> float | None:
 
 
 class SourceBudget:
-    """What is left to spend on one source in all, however often it is tried."""
+    """The time that is left for one source in all, however often it is tried."""
 
     def __init__(self, limits: SandboxLimits) -> None:
         self._limit = limits.source_seconds

@@ -1,4 +1,4 @@
-"""What a playlist says, as frozen nouns."""
+"""The contents of a playlist, as frozen nouns."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _SHOWN = 100
 """Characters of a value that a message shows."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _STEPS: Final = 64
-"""Steps between two looks at the clock."""
+"""Steps between two readings of the clock."""
 _MAX_ATTRIBUTES: Final = 200
 """Attributes of one tag that are read; the standard defines about twenty."""
 _MAX_IGNORED: Final = 20
@@ -117,7 +117,7 @@ class PlaylistLine(NamedTuple):
     tag: str
     """Such as ``EXTINF``; empty for a URI."""
     value: str
-    """What follows the tag's colon, or the URI."""
+    """The text after the tag's colon, or the URI."""
 
 
 class PlaylistLines:

@@ -1,4 +1,4 @@
-"""What alarms are decided from, and the alarms that last."""
+"""The values that alarms are decided from, and the alarms that last."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ QUOTA = QuotaSettings(
 
 
 def waiting(**by_key: tuple[int, float]) -> Observed:
-    """Return a reading with so many segments of each key, the oldest of so many seconds."""
+    """Return a reading with this many segments of each key, the oldest of this many seconds."""
     shares = {key: WaitingShare(count=count, oldest_at=0.0) for key, (count, _) in by_key.items()}
     ages: dict[str | None, float] = {key: age for key, (_, age) in by_key.items()}
     return Observed(access=Access([]), backlog=Backlog(by_key=shares), ages=ages)

@@ -23,9 +23,9 @@ def samples(service: RunningService) -> dict[tuple[str, tuple[str, ...]], float]
 def test_the_service_is_ready_while_driver_and_delivery_are_alive(
     service: RunningService,
 ) -> None:
-    nobody = service.client.get("/readyz")
-    assert (nobody.status_code, problem(nobody)) == (503, "unready")
-    assert len(nobody.json()["reasons"]) == 2
+    unready = service.client.get("/readyz")
+    assert (unready.status_code, problem(unready)) == (503, "unready")
+    assert len(unready.json()["reasons"]) == 2
 
     send_heartbeats(service.journal, "delivery")
     send_heartbeats(service.journal, "driver", age=60)

@@ -1,4 +1,4 @@
-"""An error that nobody expected, over what one stream's decoder answered, ends that segment."""
+"""An unexpected error, over what one stream's decoder answered, ends that segment."""
 
 from __future__ import annotations
 

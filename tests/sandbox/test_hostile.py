@@ -203,7 +203,7 @@ VIOLATIONS = {
         times=[0, 0, 0, 1, 1, 90, 33],
         unseen=[[0, 1, 0, 1, "undecodable"]],
     ),
-    "a still picture that goes on": window_message(
+    "a still picture that continues": window_message(
         info=["a", "b", 1, 1, True], times=[0, 0, 0, 1, 1, 90, 33], last=False
     ),
     "an infinite number": window_message(begins=[0, 1]).replace(b"1920", b"1e400"),
