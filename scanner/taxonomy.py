@@ -106,7 +106,9 @@ class Taxonomy:
         if entries:
             return entries
         near = get_close_matches(name.casefold(), self._names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; see taxonomy.toml for the names"
+        hint = (
+            f"; did you mean {near[0]!r}?" if near else "; `streamwarden models list` has the names"
+        )
         raise SetupError(f"label {name!r} is not in the taxonomy{hint}")
 
     def entry(self, name: str) -> TaxonomyEntry:

@@ -10,7 +10,7 @@ from scanner.errors import SetupError
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.options import BurstSelection
 from scanner.settings.policies import burst_selection, compose_policies, policy_hash
-from scanner.settings.sections import Settings, read_settings
+from scanner.settings.sections import Settings, read_settings, unknown_variables
 from scanner.types import Label, Medium
 
 GUN = Label("gun")
@@ -254,3 +254,64 @@ def test_bursts_above_accepts_any_name_of_a_label(tmp_path: Path) -> None:
 def test_an_invalid_burst_setting_is_reported(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=message):
         burst_selection(read_settings(written(tmp_path, f"[bursts]\n{text}\n")))
+
+
+def test_an_error_names_the_source_that_has_the_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[sampling]\nmax_gap = 'x'\n")
+    with pytest.raises(SetupError, match=r"^\S+mine\.toml: sampling\.max_gap: "):
+        read_settings(file)
+
+    file.write_text("[sampling]\nmax_gap = 1\n")
+    monkeypatch.setenv("STREAMWARDEN_SAMPLING__MAX_GAP", "x")
+    with pytest.raises(SetupError, match=r"^STREAMWARDEN_SAMPLING__MAX_GAP: sampling\.max_gap: "):
+        read_settings(file)
+
+    with pytest.raises(SetupError, match=r"^command line: sampling\.max_gap: "):
+        read_settings(file, {"sampling": {"max_gap": "y"}})
+
+
+def test_an_invalid_policy_is_reported_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "policy.toml"
+    for text, message in {
+        "[policy.nolabel]\nopen = 1\n": "label 'nolabel' is not in the taxonomy",
+        "[policy.test_card]\nmethod = 'zzz'\n": "policy.test_card: method must be one of",
+        "[policy.test_card]\ntuning = { foo = 1 }\n": "method dwell has no tuning foo",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(SetupError) as caught:
+            compose_policies(read_settings(file), ())
+        assert str(caught.value).startswith(f"{file}: ")
+        assert message in str(caught.value)
+
+    monkeypatch.setenv("STREAMWARDEN_POLICY", '{"test_card": {"method": "zzz"}}')
+    with pytest.raises(SetupError, match=r"^STREAMWARDEN_POLICY: "):
+        compose_policies(read_settings(), ())
+
+
+def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMWARDEN_POLICY", "{gun")
+
+    with pytest.raises(SetupError, match=r"^STREAMWARDEN_POLICY: not JSON"):
+        read_settings()
+
+
+def test_variables_that_are_no_setting_are_told_apart_from_those_of_kubernetes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (
+        "STREAMWARDEN_MAXGAP",
+        "STREAMWARDEN_WINDOW",
+        "STREAMWARDEN_SERVICE_HOST",
+        "STREAMWARDEN_PORT_8080_TCP_ADDR",
+        "STREAMWARDEN_SAMPLING__MAX_GAP",
+    ):
+        monkeypatch.setenv(name, "1")
+
+    (message,) = unknown_variables()
+
+    assert message.startswith("STREAMWARDEN_MAXGAP: no such setting, so it has no effect")

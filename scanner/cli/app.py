@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ from scanner.cli.status import Status
 from scanner.cli.submit import submit_command
 from scanner.cli.terminal import print_message
 from scanner.errors import ScannerError, SetupError
+from scanner.settings.sections import unknown_variables
 
 __all__ = ["RunnerFactory", "run"]
 
@@ -110,9 +112,23 @@ def _app() -> typer.Typer:
 
 
 def _common_options(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
     verbose: Annotated[
         int,
         typer.Option("--verbose", "-v", count=True, help="Log information; twice: everything."),
     ] = 0,
 ) -> None:
     set_up_logs(verbose)
+    for message in unknown_variables():
+        print_message(f"streamwarden: {message}")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"streamwarden {version('streamwarden')}\n")
+        raise typer.Exit

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from scanner.cli.interruption import Interruption
+from scanner.cli.terminal import count_of, print_message
 from scanner.compose import Program, RunnerFactory, local_runner
 from scanner.errors import SetupError
 from scanner.settings.sections import Settings, read_settings
@@ -37,7 +39,13 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, as when piped.")]
 
 Workers = Annotated[
-    int, typer.Option("--workers", "-w", min=0, help="Worker processes on Ray; 0: none.")
+    int,
+    typer.Option(
+        "--workers",
+        "-w",
+        min=0,
+        help="Worker processes on Ray, which takes seconds to start; one path uses one. 0: none.",
+    ),
 ]
 
 
@@ -66,7 +74,35 @@ def open_runner(context: Context, program: Program, workers: int) -> AbstractCon
         return local_runner(program)
     if context.runner_factory is None:
         raise SetupError("--workers needs the package workers; start the program as `streamwarden`")
-    return context.runner_factory(program, workers)
+    return _open_workers(context.runner_factory, program, workers)
+
+
+@contextmanager
+def _open_workers(factory: RunnerFactory, program: Program, workers: int) -> Iterator[Runner]:
+    """Open a runner with workers; say what it costs, and when it pays."""
+    count, began = count_of(workers, "worker"), time.monotonic()
+    print_message(f"starting Ray with {count}; this takes some seconds", style="dim")
+    with factory(program, workers) as runner:
+        taken = time.monotonic() - began
+        print_message(
+            f"Ray started in {taken:.1f} s. {_when_workers_pay(workers, taken)}", style="dim"
+        )
+        yield runner
+
+
+def _when_workers_pay(workers: int, start_seconds: float) -> str:
+    """Return a sentence on when the time that Ray takes to start is regained.
+
+    >>> _when_workers_pay(2, 6.0)
+    'A path is scanned by one worker, so 2 pay from 2 paths and about 12 s of work on.'
+    """
+    if workers == 1:
+        return "One worker takes longer than no worker."
+    seconds = start_seconds * workers / (workers - 1)
+    return (
+        f"A path is scanned by one worker, so {workers} pay from 2 paths and about"
+        f" {seconds:.0f} s of work on."
+    )
 
 
 def seconds(text: str) -> Fraction:

@@ -23,6 +23,7 @@ from scanner.cli.scan_run import JsonOutput, ScanOutput, ScanRun, TerminalOutput
 from scanner.cli.show import ScanDisplay
 from scanner.cli.terminal import open_console
 from scanner.compose import compose, open_scan
+from scanner.sources.merge import PathCount
 from scanner.sources.paths import read_sources
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import StreamId
@@ -111,7 +112,7 @@ def scan_command(
         open_record(record) as write_record,
         open_runner(context.obj, program, workers) as runner,
         open_scan(program, arrivals, runner, out=out) as running,
-        _open_output(as_json=wants_json(as_json)) as output,
+        _open_output(arrivals.paths, as_json=wants_json(as_json)) as output,
     ):
         run = ScanRun(
             running=running,
@@ -124,9 +125,9 @@ def scan_command(
 
 
 @contextmanager
-def _open_output(*, as_json: bool) -> Iterator[ScanOutput]:
+def _open_output(paths: PathCount, *, as_json: bool) -> Iterator[ScanOutput]:
     if as_json:
         yield JsonOutput()
         return
-    with ScanDisplay(open_console(stderr=True)) as display:
+    with ScanDisplay(open_console(stderr=True), paths) as display:
         yield TerminalOutput(display)

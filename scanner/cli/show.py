@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -10,20 +11,27 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from scanner.cli.terminal import OutputTable, new_table, sanitize
+from scanner.cli.scan_tables import (
+    SEVERITIES,
+    describe_totals,
+    incident_table,
+    path_table,
+    sort_incidents,
+)
+from scanner.cli.terminal import count_of, sanitize
 from scanner.model_import.catalogue import recommended_for
-from scanner.pipeline.scan import ScanEvent
+from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SkippedLine, SummaryLine
 from scanner.report.text import clock
 from scanner.risk.incident import Opened
+from scanner.sources.merge import PathCount
+from scanner.stream.events import StreamFinished
 from scanner.taxonomy import Uncovered
 
-__all__ = ["ScanDisplay", "describe_uncovered"]
+__all__ = ["ScanDisplay", "describe_steps", "describe_uncovered"]
 
-SEVERITIES = ("green", "yellow", "dark_orange", "red")
-"""The colour of each severity, 0 to 3."""
-WELL_SEEN = 0.99
-"""Coverage below which a path is highlighted."""
+FIRST_ESTIMATE = 3.0
+"""Seconds after which the time that is left is shown."""
 
 
 def describe_uncovered(missing: Uncovered) -> str:
@@ -40,24 +48,47 @@ def describe_uncovered(missing: Uncovered) -> str:
     return f"Not looked for, because no installed model covers them: {names}.{''.join(known)}"
 
 
+def describe_steps(ended: int, paths: PathCount, elapsed: float) -> list[str]:
+    """Return which of several paths is scanned now, and an estimate of the time that is left, by
+    the number of paths; none where it would be a guess.
+
+    >>> describe_steps(36, PathCount(total=305), 60.0)
+    ['37 of 305', '7:28 left']
+    """
+    if paths.total < 2:
+        return []
+    steps = [f"{min(ended + 1, paths.total)} of {paths.total}"]
+    if ended and not paths.live and elapsed >= FIRST_ESTIMATE:
+        left = elapsed / ended * max(paths.total - ended, 0)
+        steps.append(f"{clock(left).partition('.')[0]} left")
+    return steps
+
+
 @dataclass(slots=True)
 class ScanDisplay:
     """Shows the progress of a scan, collects its lines, and prints tables at the end."""
 
     console: Console
+    paths: PathCount = field(default_factory=PathCount)
+    """How many paths there are; a total of 0 is not shown."""
+    now: Callable[[], float] = time.monotonic
     incidents: list[IncidentLine] = field(default_factory=list)
     summaries: list[SummaryLine] = field(default_factory=list)
     errors: list[ErrorLine] = field(default_factory=list)
+    _ended: set[str] = field(default_factory=set)
+    """Paths that were scanned to their end, or failed."""
     _frames: int = 0
+    _began: float = 0.0
     _progress: Progress | None = None
 
     def __enter__(self) -> ScanDisplay:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(pulse_style="cyan"),
+            BarColumn(bar_width=10, pulse_style="cyan"),
             TimeElapsedColumn(),
         )
+        self._began = self.now()
         self._progress = Progress(*columns, console=self.console, transient=True)
         self._progress.start()
         self._progress.add_task("starting", total=None)
@@ -79,8 +110,11 @@ class ScanDisplay:
 
     def receive(self, event: ScanEvent, lines: Iterable[Line]) -> None:
         """Show one event of the scan, and collect its lines."""
-        if isinstance(event.event, Opened):
-            self._print_opened(event.path, event.event)
+        match event.event:
+            case Opened() as opened:
+                self._print_opened(event.path, opened)
+            case PathFailed() | StreamFinished():
+                self._ended.add(event.path)
         for line in lines:
             self._collect(line)
 
@@ -98,8 +132,7 @@ class ScanDisplay:
         match line:
             case FrameLine():
                 self._frames += 1
-                position = f"{clock(line.at)} of {sanitize(line.path)}"
-                self._describe(f"{self._frames} frames · {position}")
+                self._describe(line)
             case IncidentLine():
                 self.incidents.append(line)
             case SummaryLine():
@@ -113,10 +146,10 @@ class ScanDisplay:
                 )
 
     def print_tables(self, console: Console, missing: Uncovered) -> None:
-        """Print incidents, then one row for each path, then what no model covers."""
+        """Print incidents, then paths, totals, and what no model covers."""
         if self.incidents:
-            console.print(self._incident_table())
-            for line in self._sorted_incidents():
+            console.print(incident_table(self.incidents))
+            for line in sort_incidents(self.incidents):
                 if line.clip is not None:
                     console.print(
                         Text.assemble(
@@ -124,57 +157,29 @@ class ScanDisplay:
                         ),
                         soft_wrap=True,
                     )
-        if self.summaries:
-            console.print(self._path_table())
-        elif not self.errors:
+        if self.summaries or self.errors:
+            console.print(path_table(self.summaries, self.errors))
+            console.print(describe_totals(self.summaries, self.errors, self.incidents))
+        else:
             console.print("nothing was scanned")
         console.print(describe_uncovered(missing), style="dim")
 
-    def _describe(self, text: str) -> None:
-        if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], description=text)
+    def _describe(self, line: FrameLine) -> None:
+        """Show how far the scan is."""
+        if self._progress is None:
+            return
+        ended = len(self._ended)
+        steps = describe_steps(ended, self.paths, self.now() - self._began)
+        position = f"{clock(line.at)} of {sanitize(line.path)}"
+        self._progress.update(
+            self._progress.task_ids[0],
+            description=" \N{MIDDLE DOT} ".join(
+                (*steps, count_of(self._frames, "frame"), position)
+            ),
+            total=self.paths.total if self.paths.total > 1 else None,
+            completed=ended,
+        )
 
     def print_message(self, text: Text | str) -> None:
         """Print a line above the progress."""
         (self._progress.console if self._progress is not None else self.console).print(text)
-
-    def _incident_table(self) -> OutputTable:
-        table = new_table(
-            "Incidents", "label", "severity", "began", "ended", "known", "risk", "path"
-        )
-        for line in self._sorted_incidents():
-            labels = Text(
-                ", ".join(line.labels) + (" (shadow)" if line.shadow else ""),
-                style=SEVERITIES[line.severity],
-            )
-            times = (clock(line.start), clock(line.end), clock(line.opened))
-            table.add_row(
-                labels, str(line.severity), *times, f"{line.peak:.3f}", sanitize(line.path)
-            )
-        return table
-
-    def _sorted_incidents(self) -> list[IncidentLine]:
-        return sorted(
-            self.incidents, key=lambda line: (line.shadow, -line.severity, line.path, line.start)
-        )
-
-    def _path_table(self) -> OutputTable:
-        table = new_table("Paths", "flagged", "length", "seen", "medium", "highest score", "path")
-        for line in self.summaries:
-            flagged = Text(", ".join(line.flagged) or "-", style="red" if line.flagged else "")
-            seen = Text(f"{line.coverage:.0%}", style="yellow" if line.coverage < WELL_SEEN else "")
-            table.add_row(
-                flagged,
-                clock(line.duration),
-                seen,
-                _largest(line.medium, ".0%"),
-                _largest(line.peak_score, ".2f"),
-                sanitize(line.path),
-            )
-        return table
-
-
-def _largest(values: Mapping[str, float], form: str) -> str:
-    """Return the name with the highest value, and the value."""
-    name = max(values, key=lambda name: values[name], default=None)
-    return "-" if name is None else f"{name} {values[name]:{form}}"

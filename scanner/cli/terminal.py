@@ -22,8 +22,12 @@ __all__ = ["OutputTable", "count_of", "new_table", "open_console", "print_messag
 
 LAST_COLUMN = 20
 """Characters that the last column needs at least; it has the remaining width and is wrapped."""
-BETWEEN = 2
-"""Characters between two columns."""
+BETWEEN, EDGES = 3, 2
+"""Characters between two columns, and beside the outer ones."""
+INDENT = 2
+"""Of a paragraph below its heading."""
+PATH = "path"
+"""Name of a last column that is the heading of a row's paragraph; else the first one is."""
 
 
 def sanitize(text: str) -> Text:
@@ -109,36 +113,44 @@ class OutputTable:
             yield self._grid()
             return
         yield Text(self.title, style="italic")
+        heading = -1 if self.columns[-1] == PATH else 0
         for cells, style in self._rows:
-            yield Text.assemble(cells[0], style=f"bold {style}".strip())
-            yield Padding(self._describe(cells, style), (0, 0, 0, BETWEEN))
+            yield Text.assemble(cells[heading], style=f"bold {style}".strip())
+            yield Padding(self._describe(cells, style), (0, 0, 0, INDENT))
 
     def _width(self) -> int:
-        widths = [
-            max((cell_len(line) for cell in column for line in cell.plain.split("\n")), default=0)
+        """Return the characters that columns need at least, with no word broken but in the last."""
+        *widths, last = self._words()
+        return sum(widths) + min(last, LAST_COLUMN) + BETWEEN * (len(self.columns) - 1) + EDGES
+
+    def _words(self) -> list[int]:
+        """Return the length of the longest word of each column."""
+        return [
+            max(cell_len(word) for cell in column for word in ("", *cell.split()))
             for column in zip(
-                tuple(Text(name) for name in self.columns),
-                *(cells for cells, _ in self._rows),
+                self.columns,
+                *([cell.plain for cell in cells] for cells, _ in self._rows),
                 strict=True,
             )
         ]
-        last = min(widths[-1], LAST_COLUMN)
-        return sum(widths[:-1]) + last + BETWEEN * (len(widths) - 1)
 
     def _grid(self) -> Table:
         table = Table(title=self.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for name in self.columns[:-1]:
-            table.add_column(name, no_wrap=True)
-        table.add_column(self.columns[-1], overflow="fold")
+        *words, last = self._words()
+        for name, word in zip(self.columns[:-1], words, strict=True):
+            table.add_column(name, min_width=word)
+        table.add_column(self.columns[-1], overflow="fold", min_width=min(last, LAST_COLUMN))
         for cells, style in self._rows:
             table.add_row(*cells, style=style)
         return table
 
     def _describe(self, cells: tuple[Text, ...], style: str) -> Text:
-        """Return all cells but the first as one text, each with the name of its column."""
+        """Return all cells but the heading as one text, each with the name of its column."""
+        is_path = self.columns[-1] == PATH
+        kept = slice(0, -1) if is_path else slice(1, None)
         parts = [
             Text.assemble((f"{name} ", "dim"), cell)
-            for name, cell in zip(self.columns[1:], cells[1:], strict=True)
+            for name, cell in zip(self.columns[kept], cells[kept], strict=True)
             if cell.plain
         ]
         return Text(", ", style=style, overflow="fold").join(parts)

@@ -90,7 +90,7 @@ def sniff(head: bytes) -> Container:
     if not head.startswith(_NOT_JUNK) and find_jpeg(head) is not None:
         return Container.JPEG
     raise FormatError(
-        f"begins with {head[:12]!r}, a media file is wanted "
+        f"begins with {_describe(head[:12])}, a media file is wanted "
         "(MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)"
     )
 
@@ -115,12 +115,24 @@ def find_jpeg(head: bytes) -> int | None:
     return None if found is None else found.start()
 
 
+def _describe(head: bytes) -> str:
+    """Return a few bytes as text if they are printable, else in hexadecimal.
+
+    >>> _describe(b"<html>"), _describe(b"PK\x03\x04")
+    ('"<html>"', 'the bytes 50 4b 03 04')
+    """
+    text = head.rstrip(b"\r\n").decode("ascii", "replace")
+    if text.isascii() and text.isprintable():
+        return f'"{text}"'
+    return f"the bytes {head.hex(' ')}"
+
+
 def _sniff_riff(head: bytes) -> Container:
     if head[8:12] == b"WEBP":
         return Container.WEBP
     if head[8:12] == b"AVI ":
         return Container.AVI
-    raise FormatError(f"a RIFF file of kind {head[8:12]!r}, AVI or WebP is wanted")
+    raise FormatError(f"a RIFF file of kind {_describe(head[8:12])}, AVI or WebP is wanted")
 
 
 def find_transport_packets(head: bytes) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
+from inspect import signature
 from math import exp, log
 from typing import Any, Final
 
@@ -168,10 +169,14 @@ class Policy:
                 not accept.
         """
         make: Callable[..., Method[Any]] = METHODS[self.method]
+        known = signature(make).parameters.keys() - {"window", "dwell"}
+        if unknown := sorted(self.tuning.keys() - known):
+            names = ", ".join(sorted(known)) or "none"
+            raise ValueError(f"method {self.method} has no tuning {unknown[0]}; it has {names}")
         try:
             return make(window=self.window, dwell=self.dwell, **self.tuning)
         except TypeError as error:
-            raise ValueError(f"tuning of method {self.method!r}: {error}") from error
+            raise ValueError(f"a tuning of method {self.method} is not a number") from error
 
 
 _LEAST: Final[Mapping[str, float]] = {

@@ -51,7 +51,13 @@ def compose_policies(
         SetupError: the settings have a policy for an unknown or ambiguous label, or an invalid
             value.
     """
-    taxonomy = taxonomy or Taxonomy.load()
+    try:
+        return _compose(settings, manifests, taxonomy or Taxonomy.load())
+    except SetupError as error:
+        raise SetupError(f"{settings.policy_source}: {error}") from error
+
+
+def _compose(settings: Settings, manifests: Sequence[Manifest], taxonomy: Taxonomy) -> Policies:
     changes = _changes_by_label(settings.policy, taxonomy)
     common = changes.pop(EVERY_LABEL, {})
     coverage = settings.sampling.max_gap + FRAME
@@ -154,12 +160,16 @@ class _PolicyModel(BaseModel):
 
 def _validate_policy(label: Label, values: Mapping[str, Any]) -> Policy:
     try:
-        return _PolicyModel.model_validate({"policy": values}).policy
+        policy = _PolicyModel.model_validate({"policy": values}).policy
+        policy.build()
     except ValidationError as error:
         messages = describe_errors(error, known=setting_keys(), noun="setting")
         raise SetupError(
             "; ".join(message.replace("policy", f"policy.{label}", 1) for message in messages)
         ) from error
+    except ValueError as error:
+        raise SetupError(f"policy.{label}: {error}") from error
+    return policy
 
 
 def _to_json(value: Any) -> Any:

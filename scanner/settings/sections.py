@@ -7,7 +7,9 @@ states its full path.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -16,8 +18,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from scanner.errors import SetupError
 from scanner.media.limits import MediaLimits
@@ -25,6 +32,7 @@ from scanner.media.sampling import Sampling
 from scanner.risk.policy import Policy
 from scanner.sandbox.limits import SandboxLimits
 from scanner.scoring.options import BurstSelection, Precision, Provider, Reuse, user_models_dir
+from scanner.settings.layers import ENVIRONMENT, NESTED, SettingsLayers
 from scanner.settings.service import (
     FrozenSection,
     QuotaSettings,
@@ -42,10 +50,11 @@ __all__ = [
     "StreamSettings",
     "read_settings",
     "setting_keys",
+    "unknown_variables",
 ]
 
-ENVIRONMENT: Final = "STREAMWARDEN_"
-NESTED: Final = "__"
+_OTHERS: Final = re.compile(r"CLUSTER|SERVICE_PROCESS|(.*_)?(SERVICE_HOST|(SERVICE_)?PORT(_.*)?)")
+"""Ends of names of variables that are ours and no settings, or that Kubernetes sets."""
 
 
 class ModelSettings(FrozenSection):
@@ -119,6 +128,12 @@ class Settings(FrozenSection):
     policy: Mapping[str, Mapping[str, Any]] = {}
     """Changes to policies by label, or by another name of the taxonomy; the keys are the fields of
     ``scanner.risk.policy.Policy``."""
+    _policy_source: str = PrivateAttr("settings")
+
+    @property
+    def policy_source(self) -> str:
+        """The file, or what else the changes to policies come from, for messages."""
+        return self._policy_source
 
 
 class _Environment(Settings, BaseSettings):
@@ -139,39 +154,63 @@ def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
         SetupError: the file cannot be read, or a setting is unknown or invalid; one message lists
             all of them.
     """
-    where = str(path) if path is not None else "settings"
-    if unknown := list(_unknown_variables()):
+    if unknown := list(_unknown_sections()):
         raise SetupError("; ".join(unknown))
+    layers = SettingsLayers(
+        path=None if path is None else str(path),
+        file={} if path is None else _read_file(path),
+        environment=_read_environment(),
+        flags=flags or {},
+    )
     try:
-        file = {} if path is None else tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
-        environment = EnvSettingsSource(_Environment)()
-        return Settings(**_override(_override(file, environment), flags or {}))
-    except OSError as error:
-        raise SetupError(
-            f"{where}: cannot be read: {error.strerror}; "
-            "wanted a TOML file such as those in samples/"
-        ) from error
+        settings = Settings(**layers.merged())
     except ValidationError as error:
         messages = describe_errors(error, known=setting_keys(), noun="setting")
-        raise SetupError(f"{where}: {'; '.join(messages)}") from error
+        locations = (details["loc"] for details in error.errors(include_url=False))
+        raise SetupError(
+            "; ".join(
+                f"{layers.name_of(location)}: {message}"
+                for location, message in zip(locations, messages, strict=True)
+            )
+        ) from error
+    settings._policy_source = layers.names_of("policy")
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise SetupError(
+            f"{path}: cannot be read: {error.strerror}; "
+            "wanted a TOML file such as those in samples/"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SetupError(f"{path}: not UTF-8, a TOML file is wanted") from error
     except ValueError as error:
-        raise SetupError(f"{where}: {error}") from error
+        raise SetupError(f"{path}: {error}") from error
 
 
-def _override(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two trees; where both have a value, the upper one's is used."""
-    merged = dict(lower)
-    for key, value in upper.items():
-        below = merged.get(key)
-        merged[key] = (
-            _override(below, value)
-            if isinstance(below, Mapping) and isinstance(value, Mapping)
-            else value
-        )
-    return merged
+def _read_environment() -> dict[str, Any]:
+    try:
+        return EnvSettingsSource(_Environment)()
+    except SettingsError as error:
+        variables = [name for name in sorted(os.environ) if _is_not_json(name)]
+        where = ", ".join(variables) or "environment"
+        raise SetupError(f"{where}: not JSON, a table or a list is wanted") from error
 
 
-def _unknown_variables() -> Iterator[str]:
+def _is_not_json(name: str) -> bool:
+    """Return whether a variable stands for a whole section, or a list, and is not JSON."""
+    if not name.startswith(ENVIRONMENT):
+        return False
+    try:
+        return not isinstance(json.loads(os.environ[name]), dict | list)
+    except ValueError:
+        return True
+
+
+def _unknown_sections() -> Iterator[str]:
     """Yield a message for each variable ``STREAMWARDEN_SECTION__KEY`` of an unknown section.
 
     Keys of known sections are validated with the section.
@@ -181,6 +220,22 @@ def _unknown_variables() -> Iterator[str]:
         if name.startswith(ENVIRONMENT) and nested and section.lower() not in Settings.model_fields:
             hint = suggest_key(section.lower(), Settings.model_fields)
             yield f"{name}: no such section of the settings{hint}"
+
+
+def unknown_variables() -> Iterator[str]:
+    """Yield a message for each variable ``STREAMWARDEN_NAME`` that is no setting and has no effect.
+
+    Those that Kubernetes sets for a service of our name are not meant.
+    """
+    for name in sorted(os.environ):
+        key = name.removeprefix(ENVIRONMENT)
+        if not name.startswith(ENVIRONMENT) or NESTED in key or _OTHERS.fullmatch(key):
+            continue
+        if key.lower() not in Settings.model_fields:
+            yield (
+                f"{name}: no such setting, so it has no effect; wanted {ENVIRONMENT}SECTION__KEY,"
+                f" such as {ENVIRONMENT}SAMPLING__MAX_GAP"
+            )
 
 
 def setting_keys() -> Iterator[str]:

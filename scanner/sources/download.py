@@ -16,6 +16,7 @@ from scanner.sources.http import (
     HttpClient,
     WallClock,
     check_status,
+    describe_failure,
     origin_of,
     parse_url,
     peer_of,
@@ -70,7 +71,7 @@ def download(
             check_status(response, shown)
             return _read_body(response, shown, most)
     except httpx.HTTPError as error:
-        raise TransientError(f"{shown}: {str(error) or type(error).__name__}") from error
+        raise TransientError(f"{shown}: {describe_failure(error)}") from error
 
 
 def _check_scheme(url: httpx.URL) -> httpx.URL:

@@ -3,6 +3,7 @@ statuses as errors, and time."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -25,6 +26,7 @@ __all__ = [
     "HttpClient",
     "WallClock",
     "check_status",
+    "describe_failure",
     "origin_of",
     "parse_url",
     "peer_of",
@@ -33,6 +35,7 @@ __all__ = [
 
 PORTS: Final = {"http": 80, "https": 443}
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _RETRIABLE: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ABSENT: Final = frozenset({403, 404, 410})
 
@@ -125,6 +128,15 @@ def check_status(response: httpx.Response, shown: str) -> None:
         raise AbsentError(f"{shown}: the server answers {status}", kind="missing")
     if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
         raise InputError(f"{shown}: the server answers {status}")
+
+
+def describe_failure(error: Exception) -> str:
+    """Return why a request failed, without the number that Python puts before it.
+
+    >>> describe_failure(httpx.ConnectError("[Errno 111] Connection refused"))
+    'Connection refused'
+    """
+    return _ERROR_NUMBER.sub("", str(error)) or type(error).__name__
 
 
 def parse_url(name: str, *, name_in: str, base: httpx.URL | None = None) -> httpx.URL:

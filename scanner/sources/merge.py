@@ -32,7 +32,7 @@ from scanner.types import StreamId
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["FollowedSource", "MergedArrivals"]
+__all__ = ["FollowedSource", "MergedArrivals", "PathCount"]
 
 _JOIN_SECONDS = 0.1
 """Between two attempts to interrupt a thread: a connection that is just being opened may miss the
@@ -57,6 +57,16 @@ class FollowedSource:
     error ends this source and no other."""
 
 
+@dataclass(slots=True)
+class PathCount:
+    """How many paths a scan reads."""
+
+    total: int = 0
+    """Known paths; it changes while folders are read."""
+    live: int = 0
+    """Those of them that are followed, and so have no end that is known."""
+
+
 class MergedArrivals(Iterator[Arrival]):
     """Arrivals of files and of followed sources; those of one stream stay in order.
 
@@ -70,10 +80,13 @@ class MergedArrivals(Iterator[Arrival]):
         followed: Sequence[FollowedSource],
         *,
         concurrent: int,
+        paths: PathCount | None = None,
     ) -> None:
         """``concurrent`` is the number of sources that are followed at the same time; the others
         wait until one has ended. ``files`` may yield further sources to follow, and None where it
         has nothing now and is to be asked again."""
+        self.paths = paths or PathCount()
+        """How many paths there are, as far as is known."""
         self._files = files
         self._files_ended = False
         self._readers = _Readers(followed, concurrent)

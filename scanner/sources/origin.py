@@ -19,6 +19,7 @@ from scanner.sources.http import (
     HttpClient,
     WallClock,
     check_status,
+    describe_failure,
     origin_of,
     parse_url,
     redact_url,
@@ -125,7 +126,7 @@ class Origin:
                 check_status(response, shown)
                 return self._read_body(response, span, most)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TransientError(f"{shown}: {str(error) or type(error).__name__}") from error
+            raise TransientError(f"{shown}: {describe_failure(error)}") from error
 
     @contextmanager
     def _request(self, url: httpx.URL, span: ByteRange | None) -> Iterator[httpx.Response]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from scanner.sources.folder import is_young, may_grow
 from scanner.sources.hls import PlaylistSegment, follow_playlist
 from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
-from scanner.sources.merge import FollowedSource, MergedArrivals
+from scanner.sources.merge import FollowedSource, MergedArrivals, PathCount
 from scanner.sources.refusals import check_name
 from scanner.sources.search import (
     MEDIA_SUFFIXES,
@@ -66,11 +66,14 @@ def read_sources(
         raise SetupError("a stream id names one stream: give one file, playlist or address with it")
     urls = dict.fromkeys(name for name in names if is_url(name))
     followed = tuple(_followed_source(url, ids.of_playlist(url), limits, clock) for url in urls)
-    local = (name for name in names if name not in urls)
+    local = _LocalSources(limits, ids, clock)
+    local.paths.total += len(urls)
+    local.paths.live += len(urls)
     return MergedArrivals(
-        _LocalSources(limits, ids, clock).read(local),
+        local.read([name for name in names if name not in urls]),
         followed,
         concurrent=limits.concurrent_sources,
+        paths=local.paths,
     )
 
 
@@ -95,6 +98,7 @@ class _LocalSources:
     """
 
     def __init__(self, limits: FetchLimits, ids: StreamIds, clock: WallClock | None) -> None:
+        self.paths = PathCount()
         self._limits = limits
         self._ids = ids
         self._clock = clock
@@ -102,8 +106,12 @@ class _LocalSources:
         self._seen: set[str] = set()
         self._growing: list[_GrowingFolder] = []
 
-    def read(self, names: Iterable[str]) -> Iterator[Arrival | FollowedSource | None]:
-        """Yield what the names stand for; None while nothing can be read yet."""
+    def read(self, names: Sequence[str]) -> Iterator[Arrival | FollowedSource | None]:
+        """Yield what the names stand for; None while nothing can be read yet.
+
+        Folders are counted before the first file is read.
+        """
+        self.paths.total += sum(_count_paths(name) for name in dict.fromkeys(names))
         for name in names:
             yield from self._guarded(name, self._read_name(name))
         for folder in self._growing:
@@ -163,6 +171,7 @@ class _LocalSources:
     def _follow(self, path: str, folder: _GrowingFolder | None = None) -> FollowedSource:
         """Return the source of a playlist that may grow."""
         stream_id = self._ids.of_playlist(path)
+        self.paths.live += 1
 
         def arrivals(cancellation: Cancellation) -> Generator[Arrival, None, None]:
             try:
@@ -186,6 +195,7 @@ class _LocalSources:
         for path in filter(self._is_new, found.files):
             if path in read:
                 skipped += 1
+                self.paths.total -= 1
                 continue
             yield self._read_file(path)
         counts: dict[SkipKind, int] = {
@@ -218,6 +228,17 @@ class _LocalSources:
         key = SegmentKey(stream_id=self._ids.of_file(Path(name)), sequence=0)
         segment = Segment(key=key, source=Path(name))
         return SegmentArrived(path=name, segment=segment, name=name, windowed=True, last=True)
+
+
+def _count_paths(name: str) -> int:
+    """Return how many paths a name stands for, before playlists tell which files are theirs."""
+    try:
+        if not Path(name).is_dir():
+            return 1
+        found = search_folder(Path(name))
+    except (OSError, ValueError):
+        return 1
+    return len(found.playlists) + len(found.files) or 1
 
 
 @dataclass(slots=True, kw_only=True)
