@@ -233,11 +233,15 @@ class RunningScan:
     def write_report(self) -> Path | None:
         """Write the report of everything so far and return its page, or None without ``out``.
 
+        Clips and sheets that are not made yet are waited for, up to ``evidence.finish_seconds``.
+
         Raises:
             SetupError: it cannot be written.
         """
         if self._folder is None:
             return None
+        if self._evidence is not None:
+            self._evidence.finish()
         settings = self._program.settings
         models = [_model_used(manifest, settings) for manifest in self._program.manifests]
         created = datetime.now(UTC).isoformat(timespec="seconds")

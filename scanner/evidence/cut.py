@@ -9,17 +9,23 @@ from typing import Any, Final
 
 from scanner.errors import DecoderDiedError, NoVideoError
 from scanner.evidence.index import SourceSpan
-from scanner.evidence.plan import ClipDue
+from scanner.evidence.plan import ClipDue, clip_name
 from scanner.evidence.sheet import frames_at, read_init, write_poster
 from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
 from scanner.report.nouns import Clip
 from scanner.sandbox.sandbox import Sandbox
+from scanner.sandbox.watch import SourceBudget
 from scanner.types import Span, StreamId
 
-__all__ = ["cut"]
+__all__ = ["clip_file", "cut"]
 
 LONGEST_GOP: Final = Fraction(12 * 3600)
 """Seconds: the longest source."""
+
+
+def clip_file(folder: Path, incident_id: str, number: int) -> Path:
+    """Return the file of a clip."""
+    return folder / "clips" / f"{clip_name(incident_id, number)}.mp4"
 
 
 def cut(
@@ -27,14 +33,16 @@ def cut(
     sources: Sequence[SourceSpan],
     *,
     sandbox: Sandbox,
+    budget: SourceBudget | None = None,
     folder: Path,
     stream_id: StreamId,
     name: str,
 ) -> Clip:
     """Write ``folder/clips/NAME.mp4`` and, where its middle shows a picture, a blurred poster.
 
-    ``sources`` are those of the stream, in order; ``name`` is what messages call the stream. A file
-    of an earlier attempt is replaced once the new one is complete.
+    ``sources`` are those of the stream, in order; ``name`` is what messages call the stream;
+    ``budget`` is what it may cost. A file of an earlier attempt is replaced once the new one is
+    complete.
 
     Raises:
         ScannerError: no source shows the span, or they cannot be read or joined.
@@ -44,18 +52,22 @@ def cut(
     if not shown:
         raise NoVideoError(f"{name}: no picture within the span of the clip")
     request = ClipRequest(pieces=tuple(_piece(one, due.span) for one in shown))
-    file = folder / "clips" / f"{due.name}.mp4"
+    file = clip_file(folder, due.incident_id, due.number)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     try:
         with part.open("w+b") as output:
             media = [one.source for one in shown]
-            answer = sandbox.call("cut", media, request, output=output, name=name, stream=stream_id)
+            answer = sandbox.call(
+                "cut", media, request, output=output, name=name, stream=stream_id, budget=budget
+            )
             info = _check_info(answer, request)
         part.rename(file)
     finally:
         part.unlink(missing_ok=True)
-    poster = _poster(due, shown, sandbox=sandbox, folder=folder, stream_id=stream_id, name=name)
+    poster = _poster(
+        due, shown, sandbox=sandbox, budget=budget, folder=folder, stream_id=stream_id, name=name
+    )
     return _clip(file, info, poster)
 
 
@@ -86,6 +98,7 @@ def _poster(
     shown: Sequence[SourceSpan],
     *,
     sandbox: Sandbox,
+    budget: SourceBudget | None = None,
     folder: Path,
     stream_id: StreamId,
     name: str,
@@ -95,7 +108,9 @@ def _poster(
     start = max(due.span.start, shown[0].span.start)
     end = min(due.span.end, max(one.span.end for one in shown))
     middle = (start + end) / 2
-    frames = frames_at((middle,), shown, sandbox=sandbox, stream_id=stream_id, name=name)
+    frames = frames_at(
+        (middle,), shown, sandbox=sandbox, budget=budget, stream_id=stream_id, name=name
+    )
     for image in frames.values():
         return write_poster(image, folder, due.name)
     return None

@@ -28,6 +28,7 @@ __all__ = [
     "ClipDue",
     "EvidencePlan",
     "SheetDue",
+    "clip_name",
     "end_of",
     "needed_since",
     "picture_due",
@@ -38,6 +39,15 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+def clip_name(incident_id: str, number: int) -> str:
+    """Return the name of a clip's files, without a suffix.
+
+    >>> clip_name("5f1e", 1), clip_name("5f1e", 2)
+    ('5f1e', '5f1e-2')
+    """
+    return incident_id if number == 1 else f"{incident_id}-{number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +63,7 @@ class ClipDue:
     @property
     def name(self) -> str:
         """Name of the clip's files, without a suffix."""
-        return self.incident_id if self.number == 1 else f"{self.incident_id}-{self.number}"
+        return clip_name(self.incident_id, self.number)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as ``json.dumps`` takes it."""

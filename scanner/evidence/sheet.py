@@ -21,6 +21,7 @@ from scanner.media.thumbnails import ThumbnailRequest
 from scanner.report.nouns import Sheet
 from scanner.sandbox.answers import AnswerBounds
 from scanner.sandbox.sandbox import Sandbox
+from scanner.sandbox.watch import SourceBudget
 from scanner.types import Fit, FrameSpec, StreamId
 
 __all__ = [
@@ -55,19 +56,23 @@ def draw_sheet(
     sources: Sequence[SourceSpan],
     *,
     sandbox: Sandbox,
+    budget: SourceBudget | None = None,
     folder: Path,
     stream_id: StreamId,
     name: str,
 ) -> Sheet:
     """Draw the frames of a sheet into ``folder/sheets``; those that cannot be decoded are left out.
 
-    ``sources`` are those of the stream, in order; ``name`` is what messages call the stream.
+    ``sources`` are those of the stream, in order; ``name`` is what messages call the stream;
+    ``budget`` is what it may cost.
 
     Raises:
         NoVideoError: none of the frames can be decoded.
         OSError: the folder cannot be written to.
     """
-    frames = frames_at(due.times, sources, sandbox=sandbox, stream_id=stream_id, name=name)
+    frames = frames_at(
+        due.times, sources, sandbox=sandbox, budget=budget, stream_id=stream_id, name=name
+    )
     tiles = [
         Tile(image=frames[at], caption=caption)
         for at, caption in zip(due.times, due.captions, strict=True)
@@ -83,6 +88,7 @@ def frames_at(
     sources: Sequence[SourceSpan],
     *,
     sandbox: Sandbox,
+    budget: SourceBudget | None = None,
     stream_id: StreamId,
     name: str,
 ) -> dict[Fraction, Rgb]:
@@ -95,9 +101,16 @@ def frames_at(
     frames: dict[Fraction, Rgb] = {}
     for number, instants in wanted.items():
         try:
+            if budget is not None:
+                budget.check(name)
             frames.update(
                 _frames_of(
-                    sources[number], instants, sandbox=sandbox, stream_id=stream_id, name=name
+                    sources[number],
+                    instants,
+                    sandbox=sandbox,
+                    budget=budget,
+                    stream_id=stream_id,
+                    name=name,
                 )
             )
         except (ScannerError, OSError) as error:
@@ -110,6 +123,7 @@ def _frames_of(
     times: Sequence[Fraction],
     *,
     sandbox: Sandbox,
+    budget: SourceBudget | None = None,
     stream_id: StreamId,
     name: str,
 ) -> Iterator[tuple[Fraction, Rgb]]:
@@ -132,6 +146,7 @@ def _frames_of(
         name=name,
         stream=stream_id,
         bounds=AnswerBounds(samples=len(instants), instants=instants),
+        budget=budget,
     )
     for window in windows:
         for sample in window.samples:

@@ -7,20 +7,23 @@
     StreamFinished      draw a flagged still picture; forget the stream
 
 The index is pruned only once all events of a segment are in, since an incident that closes in it
-needs its beginning.
+needs its beginning. Whatever is due is only planned here: a queue does it in a thread of its own,
+and ``receive`` never waits for it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from scanner.evidence.cut import cut
+from scanner.evidence.cut import clip_file, cut
 from scanner.evidence.folder import open_folder
-from scanner.evidence.index import MOST_SOURCES, SegmentIndex
+from scanner.evidence.index import MOST_SOURCES, SegmentIndex, SourceSpan
+from scanner.evidence.made import IncidentEvidence, log_missing
 from scanner.evidence.plan import (
     ClipDue,
     EvidencePlan,
@@ -33,14 +36,15 @@ from scanner.evidence.plan import (
     revise,
     sheet_due,
 )
+from scanner.evidence.queue import EvidenceQueue, EvidenceTask
 from scanner.evidence.sheet import draw_sheet
 from scanner.pipeline.scan import ScanEvent
-from scanner.report.nouns import Clip, IncidentReport, Sheet
+from scanner.report.nouns import IncidentReport, Sheet
 from scanner.report.text import clock
 from scanner.risk.incident import Closed, Extended, Incident, Opened
 from scanner.risk.policy import Policies
-from scanner.sandbox.answers import printable
 from scanner.sandbox.sandbox import Sandbox
+from scanner.sandbox.watch import SourceBudget
 from scanner.settings.sections import EvidenceSettings, Settings
 from scanner.stream.events import SegmentScored, StreamFinished, StreamSummary
 from scanner.stream.inputs import Job
@@ -56,9 +60,7 @@ class _OpenIncident:
     """An incident that runs, and the evidence of it so far."""
 
     plan: EvidencePlan
-    clips: list[Clip] = field(default_factory=list)
-    missing: dict[str, None] = field(default_factory=dict)
-    """Reasons why evidence is missing, in order, each once."""
+    evidence: IncidentEvidence
 
 
 @dataclass(slots=True)
@@ -71,28 +73,29 @@ class _StreamRecord:
 
 
 class EvidenceStore:
-    """Makes the clips and contact sheets of a scan.
+    """Plans the clips and contact sheets of a scan, and knows what was made of them.
 
-    Results wait in the store until ``take_incident`` and ``take_picture`` hand them over.
+    Results are complete after ``finish``; ``take_incident`` and ``take_picture`` hand them over.
     """
 
     def __init__(
-        self, folder: Path, sandbox: Sandbox, policies: Policies, settings: EvidenceSettings
+        self, folder: Path, queue: EvidenceQueue, policies: Policies, settings: EvidenceSettings
     ) -> None:
         self._folder = folder
-        self._sandbox = sandbox
+        self._queue = queue
         self._policies = policies
         self._settings = settings
         self._streams: dict[StreamId, _StreamRecord] = {}
         self._memory: dict[StreamId, int] = {}
         """Bytes that each stream's index holds."""
-        self._reports: dict[str, IncidentReport] = {}
+        self._closed: dict[str, tuple[Incident, IncidentEvidence]] = {}
         self._pictures: dict[str, Sheet] = {}
         self.earlier: Path | None = None
         """Where the report of an earlier scan was moved to."""
 
     def receive(self, scan_event: ScanEvent) -> str | None:
-        """Take in one event; for an incident that closed, return its first clip's path.
+        """Take in one event; for an incident that closed, return its first clip's path, where the
+        clip is or will be.
 
         None for every other event, and where the incident has no clip.
         """
@@ -104,17 +107,28 @@ class EvidenceStore:
             case Closed(incident=incident):
                 return self._close_incident(scan_event.path, incident)
             case StreamFinished(stream_id=stream_id, summary=summary):
-                self._finish(stream_id, summary)
+                self._finish_stream(stream_id, summary)
         return None
+
+    def finish(self) -> None:
+        """Wait until everything that is due is made, or its time is over."""
+        self._queue.finish()
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of segments that are held in memory."""
-        return sum(self._memory.values())
+        """Bytes of segments that are held in memory; what is shared counts once."""
+        held = {id(part): len(part) for part in self._queue.held()}
+        for stream in self._streams.values():
+            for source in stream.index.sources:
+                for part in (source.source, source.init):
+                    if isinstance(part, bytes):
+                        held[id(part)] = len(part)
+        return sum(held.values())
 
     def take_incident(self, incident_id: str) -> IncidentReport | None:
         """Return the report of an incident that closed, and forget it."""
-        return self._reports.pop(incident_id, None)
+        incident, evidence = self._closed.pop(incident_id, (None, None))
+        return None if incident is None or evidence is None else evidence.report(incident)
 
     def take_picture(self, path: str) -> Sheet | None:
         """Return the sheet of a flagged still picture, and forget it."""
@@ -136,20 +150,31 @@ class EvidenceStore:
 
     def _free_memory(self) -> None:
         """Drop the oldest segments of the stream that holds most, so that no stream takes the
-        memory of the others."""
-        while self.memory_bytes > self._settings.memory_bytes:
+        memory of the others; then tasks that wait."""
+        while self._is_over_limit():
             largest = max(self._memory, key=self._memory.__getitem__)
+            if not self._memory[largest]:
+                if not self._queue.drop_one(f"its segments were dropped ({self._limits})"):
+                    return
+                continue
             index = self._streams[largest].index.drop_oldest()
             self._streams[largest].index = index
             self._memory[largest] = index.memory_bytes
             log.warning("segments dropped from memory", extra={"stream": largest})
+
+    def _is_over_limit(self) -> bool:
+        waiting = sum(len(part) for part in self._queue.held())
+        at_most = sum(self._memory.values()) + waiting
+        limit = self._settings.memory_bytes
+        return at_most > limit and (not waiting or self.memory_bytes > limit)
 
     def _revise(self, path: str, incident: Incident) -> _OpenIncident:
         incidents = self._record(incident.stream_id, path).incidents
         known = incidents.get(incident.id)
         plan = revise(None if known is None else known.plan, incident, self._policies)
         if known is None:
-            return incidents.setdefault(incident.id, _OpenIncident(plan))
+            new = _OpenIncident(plan, IncidentEvidence(self._folder))
+            return incidents.setdefault(incident.id, new)
         known.plan = plan
         return known
 
@@ -161,63 +186,99 @@ class EvidenceStore:
     def _close_incident(self, path: str, incident: Incident) -> str | None:
         made, stream = self._revise(path, incident), self._streams[incident.stream_id]
         made.plan, due = plan_rest(made.plan, stream.index.end, self._policies, self._settings)
+        self._draw_incident(stream, made, incident)
         self._cut(stream, made, due)
         if made.plan.capped:
-            made.missing[f"only the first {self._settings.clips} clips were cut"] = None
-        sheet = self._draw_incident(stream, made, incident)
+            made.evidence.add_missing(f"only the first {self._settings.clips} clips were cut")
         del stream.incidents[incident.id]
-        self._reports[incident.id] = IncidentReport(
-            incident=incident,
-            clips=tuple(made.clips),
-            sheet=sheet,
-            missing="; ".join(made.missing) or None,
-        )
-        return str(self._folder / made.clips[0].file) if made.clips else None
+        self._closed[incident.id] = (incident, made.evidence)
+        number = made.evidence.first_clip(made.plan.clips)
+        return None if number is None else str(clip_file(self._folder, incident.id, number))
 
     def _cut(
         self, stream: _StreamRecord, incident: _OpenIncident, due: tuple[ClipDue, ...]
     ) -> None:
-        """Cut clips; one that cannot be cut leaves its reason."""
+        """Let clips be cut; one that cannot be cut leaves its reason."""
         for clip in due:
             self._note_dropped(stream.index, clip.span, incident, f"clip {clip.number}")
-            try:
-                made = cut(
-                    clip,
-                    stream.index.overlapping(clip.span),
-                    sandbox=self._sandbox,
-                    folder=self._folder,
-                    stream_id=stream.stream_id,
-                    name=stream.path,
-                )
-            except Exception as error:  # noqa: BLE001 - evidence of one stream ends no other
-                _log_missing("no clip", clip.incident_id, error)
-                incident.missing[_reason(error, self._folder)] = None
+            sources, evidence = stream.index.overlapping(clip.span), incident.evidence
+            fail = partial(evidence.fail, clip.number, clip.incident_id)
+            if not any(not source.is_picture for source in sources):
+                fail(f"{stream.path}: no picture within the span of the clip")
                 continue
-            incident.clips.append(made)
+            self._queue.submit(
+                EvidenceTask(
+                    stream_id=stream.stream_id,
+                    incident_id=clip.incident_id,
+                    sources=sources,
+                    run=partial(self._run_cut, stream, clip, sources, evidence),
+                    fail=fail,
+                )
+            )
 
-    def _draw_incident(
-        self, stream: _StreamRecord, made: _OpenIncident, incident: Incident
-    ) -> Sheet | None:
-        due = sheet_due(incident, stream.index, self._policies, self._settings)
-        if due is None:
-            return None
-        span = Span(start=incident.start, end=end_of(incident))
-        self._note_dropped(stream.index, span, made, "contact sheet")
-        try:
-            return self._draw(due, stream)
-        except Exception as error:  # noqa: BLE001 - as for a clip
-            _log_missing("no contact sheet", incident.id, error)
-            made.missing[_reason(error, self._folder)] = None
-            return None
-
-    def _draw(self, due: SheetDue, stream: _StreamRecord) -> Sheet:
-        return draw_sheet(
-            due,
-            stream.index.sources,
-            sandbox=self._sandbox,
+    def _run_cut(
+        self,
+        stream: _StreamRecord,
+        clip: ClipDue,
+        sources: Sequence[SourceSpan],
+        evidence: IncidentEvidence,
+        sandbox: Sandbox,
+        budget: SourceBudget,
+    ) -> None:
+        made = cut(
+            clip,
+            sources,
+            sandbox=sandbox,
+            budget=budget,
             folder=self._folder,
             stream_id=stream.stream_id,
             name=stream.path,
+        )
+        evidence.add_clip(clip.number, made)
+
+    def _draw_incident(
+        self, stream: _StreamRecord, made: _OpenIncident, incident: Incident
+    ) -> None:
+        due = sheet_due(incident, stream.index, self._policies, self._settings)
+        if due is None:
+            return
+        span = Span(start=incident.start, end=end_of(incident))
+        self._note_dropped(stream.index, span, made, "contact sheet")
+        fail = partial(made.evidence.fail, 0, incident.id)
+        self._draw(due, stream, made.evidence.add_sheet, fail)
+
+    def _draw(
+        self,
+        due: SheetDue,
+        stream: _StreamRecord,
+        add: Callable[[Sheet], None],
+        fail: Callable[[str | Exception], None],
+    ) -> None:
+        """Let a sheet be drawn."""
+        sources = tuple(
+            one for one in stream.index.sources if any(one.shows(at) for at in due.times)
+        )
+
+        def run(sandbox: Sandbox, budget: SourceBudget) -> None:
+            sheet = draw_sheet(
+                due,
+                sources,
+                sandbox=sandbox,
+                budget=budget,
+                folder=self._folder,
+                stream_id=stream.stream_id,
+                name=stream.path,
+            )
+            add(sheet)
+
+        self._queue.submit(
+            EvidenceTask(
+                stream_id=stream.stream_id,
+                incident_id=due.name,
+                sources=sources,
+                run=run,
+                fail=fail,
+            )
         )
 
     def _note_dropped(
@@ -227,10 +288,15 @@ class EvidenceStore:
         if dropped is None or dropped.end <= span.start or span.end <= dropped.start:
             return
         times = f"{clock(float(dropped.start))} to {clock(float(dropped.end))}"
-        limits = f"evidence.memory_bytes {self._settings.memory_bytes}, {MOST_SOURCES} segments"
-        incident.missing[f"{subject}: segments of {times} were dropped (limits: {limits})"] = None
+        incident.evidence.add_missing(
+            f"{subject}: segments of {times} were dropped (limits: {self._limits})"
+        )
 
-    def _finish(self, stream_id: StreamId, summary: StreamSummary | None) -> None:
+    @property
+    def _limits(self) -> str:
+        return f"evidence.memory_bytes {self._settings.memory_bytes}, {MOST_SOURCES} segments"
+
+    def _finish_stream(self, stream_id: StreamId, summary: StreamSummary | None) -> None:
         """Draw a flagged still picture, and forget the stream."""
         stream = self._streams.pop(stream_id, None)
         self._memory.pop(stream_id, None)
@@ -238,17 +304,14 @@ class EvidenceStore:
             return
         is_still = summary.duration == 0 and any(one.is_picture for one in stream.index.sources)
         due = picture_due(stream.path, summary) if is_still else None
-        if due is None:
-            return
-        try:
-            self._pictures[stream.path] = self._draw(due, stream)
-        except Exception as error:  # noqa: BLE001 - as for a clip
-            _log_missing("no picture", stream.path, error)
+        if due is not None:
+            add = partial(self._pictures.__setitem__, stream.path)
+            self._draw(due, stream, add, partial(log_missing, "no picture", stream.path))
 
 
 @contextmanager
 def open_evidence(folder: Path, settings: Settings, policies: Policies) -> Iterator[EvidenceStore]:
-    """Open a store with a sandbox of its own, which ends with it.
+    """Open a store with a queue and a sandbox of its own, which end with it.
 
     An earlier report in the folder is moved (``scanner.evidence.folder``).
 
@@ -256,18 +319,8 @@ def open_evidence(folder: Path, settings: Settings, policies: Policies) -> Itera
         SetupError: the folder cannot be made or written to, or another scan writes to it; raised
             before anything is scanned.
     """
-    with open_folder(folder) as earlier, Sandbox(settings.sandbox) as sandbox:
-        store = EvidenceStore(folder, sandbox, policies, settings.evidence)
+    open_sandbox = partial(Sandbox, settings.sandbox)
+    with open_folder(folder) as earlier, EvidenceQueue(settings.evidence, open_sandbox) as queue:
+        store = EvidenceStore(folder, queue, policies, settings.evidence)
         store.earlier = earlier
         yield store
-
-
-def _reason(error: Exception, folder: Path) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename or folder}: {error.strerror}"
-    return printable(str(error))
-
-
-def _log_missing(message: str, subject: str, error: Exception) -> None:
-    """Log that evidence is missing; the reason itself is in the report."""
-    log.warning(message, extra={"subject": subject, "error": type(error).__name__})

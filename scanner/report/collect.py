@@ -110,12 +110,18 @@ class ReportCollector:
     def report(
         self, settings: Settings, models: Sequence[ModelUsed], *, version: str, created: str
     ) -> ScanReport:
-        """Return the report of everything so far. ``created`` is RFC 3339 in UTC."""
+        """Return the report of everything so far, with the evidence that is there by now.
+
+        ``created`` is RFC 3339 in UTC.
+        """
         policies, taxonomy = self._policies, Taxonomy.load()
         used = tuple(
             _policy_used(label, policies.labels[label]) for label in policies.by_severity()
         )
-        paths = (_path_report(path, self._records[path]) for path in self._reported)
+        paths = (
+            _path_report(path, self._with_evidence(path, self._records[path]))
+            for path in self._reported
+        )
         return ScanReport(
             version=version,
             created=created,
@@ -129,6 +135,17 @@ class ReportCollector:
             skipped=tuple(self._skipped),
             paths=tuple(sorted(paths, key=partial(_urgency, policies=used))),
         )
+
+    def _with_evidence(self, path: str, record: _PathRecord) -> _PathRecord:
+        if self._evidence is None:
+            return record
+        incidents = [self._incident(self._evidence, found) for found in record.incidents]
+        return replace(record, incidents=incidents, picture=self._evidence.take_picture(path))
+
+    @staticmethod
+    def _incident(evidence: EvidenceSource, found: IncidentReport) -> IncidentReport:
+        made = evidence.take_incident(found.incident.id)
+        return found if made is None else replace(made, closed=found.closed)
 
     def _add_failure(self, path: str, failure: Failure) -> None:
         record = self._records[path]
@@ -151,17 +168,12 @@ class ReportCollector:
         )
 
     def _add_incident(self, record: _PathRecord, closed: Closed) -> None:
-        incident = closed.incident
-        evidence = None if self._evidence is None else self._evidence.take_incident(incident.id)
         if len(record.incidents) < MOST_LISTED:
-            found = evidence or IncidentReport(incident=incident)
-            record.incidents.append(replace(found, closed=closed.at))
+            record.incidents.append(IncidentReport(incident=closed.incident, closed=closed.at))
             return
         record.unlisted = replace(record.unlisted, incidents=record.unlisted.incidents + 1)
 
     def _finish(self, path: str, record: _PathRecord, summary: StreamSummary | None) -> None:
-        if self._evidence is not None:
-            record.picture = self._evidence.take_picture(path)
         record.timeline, record.recorder = record.recorder.series(), RiskRecorder()
         record.summary = summary
         if summary is not None:

@@ -248,7 +248,7 @@ class ChildProcess:
         """
         size, seconds = 0, self._watch.start_waiting()
         try:
-            body = self._channel.receive(seconds=seconds, meanwhile=self._watch.check_processor)
+            body = self._channel.receive(seconds=seconds, meanwhile=self._watch.check)
             size = len(body)
         finally:
             self._watch.stop_waiting(size)

@@ -228,6 +228,7 @@ class Sandbox:
         output: BinaryIO,
         name: str,
         stream: str | None = None,
+        budget: SourceBudget | None = None,
     ) -> Any:
         """Run any task that writes a file and return its result: JSON, which the caller must
         validate.
@@ -240,12 +241,12 @@ class Sandbox:
             InputError, DecoderDiedError, SetupError: as ``decode``.
         """
         call = TaskCall(task=task, name=name, arguments=arguments, writes=True)
-        with self._running(call, sources, stream, output) as (child, numbered):
+        with self._running(call, sources, stream, output, budget) as (child, numbered):
             return child.receive_value(numbered)
 
     def new_budget(self) -> SourceBudget:
         """Return the budget of a source that may be tried several times."""
-        return SourceBudget(self._limits)
+        return SourceBudget(self._limits.source_seconds)
 
     def close(self) -> None:
         """Kill all children. A later call would start fresh ones."""

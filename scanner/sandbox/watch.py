@@ -4,6 +4,7 @@ own."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from scanner.errors import DecoderDiedError, LimitError
@@ -30,11 +31,20 @@ def process_seconds(pid: int) -> float | None:
 
 
 class SourceBudget:
-    """The time that is left for one source in all, however often it is tried."""
+    """The time that is left for one source in all, however often it is tried, or for a task."""
 
-    def __init__(self, limits: SandboxLimits) -> None:
-        self._limit = limits.source_seconds
-        self._seconds = limits.source_seconds
+    def __init__(
+        self,
+        seconds: float,
+        limit: str | None = None,
+        *,
+        is_ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Allow this many seconds; ``limit`` describes them in the error, and the budget is spent
+        too once ``is_ended`` says so, which is asked while an answer is waited for."""
+        self._limit = limit or f"{seconds:g} s for one source"
+        self._is_ended = is_ended
+        self._seconds = seconds
         self._bytes = _MAX_ANSWER_BYTES
 
     @property
@@ -51,15 +61,21 @@ class SourceBudget:
         self._seconds -= seconds
         self._bytes -= size
         if self._seconds <= 0:
-            raise LimitError(
-                f"{name}: decoding takes more than {self._limit:g} s for one source",
-                kind="limit_time",
-            )
+            raise LimitError(f"{name}: decoding takes more than {self._limit}", kind="limit_time")
         if self._bytes <= 0:
             raise LimitError(
                 f"{name}: more than {_MAX_ANSWER_BYTES} bytes of answers for one source",
                 kind="limit_bytes",
             )
+
+    def check(self, name: str) -> None:
+        """Check that something is left, and that the budget was not ended from outside.
+
+        Raises:
+            LimitError: ``limit_time``.
+        """
+        if self._seconds <= 0 or self._is_ended():
+            raise LimitError(f"{name}: decoding was ended", kind="limit_time")
 
 
 class CallWatch:
@@ -80,12 +96,14 @@ class CallWatch:
         self._begun = time.monotonic()
         return min(self.wall_seconds, self._budget.seconds)
 
-    def check_processor(self) -> None:
-        """Check the processor time since the last answer.
+    def check(self) -> None:
+        """Check the budget, and the processor time since the last answer.
 
         Raises:
+            LimitError: the budget was ended.
             DecoderDiedError: ``limit_cpu``.
         """
+        self._budget.check(self._call.name)
         used = process_seconds(self._pid)
         if used is not None and used - self._used > self._cpu_seconds + _GRACE:
             raise self.processor_error()

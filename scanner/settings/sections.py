@@ -102,6 +102,14 @@ class EvidenceSettings(FrozenSection):
     """The most clips of one incident."""
     frames: int = Field(default=12, ge=1, le=64)
     """The number of pictures of a contact sheet."""
+    incident_seconds: float = Field(default=300.0, gt=0)
+    """The longest time that cutting and drawing may take for one incident, which no line of a scan
+    waits for."""
+    stream_seconds: float = Field(default=600.0, gt=0)
+    """The longest time that they may take for all incidents of one stream."""
+    finish_seconds: float = Field(default=120.0, gt=0)
+    """The longest time that they may take once the scan has ended; what is not cut then is named in
+    the report."""
     memory_bytes: int = Field(default=256 << 20, ge=1)
     """The most bytes of segments held in memory for clips, over all streams; local files are read
     where they lie and do not count."""

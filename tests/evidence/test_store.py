@@ -20,6 +20,7 @@ from scanner.compose import open_score_job
 from scanner.evidence.cut import cut
 from scanner.evidence.index import SegmentIndex
 from scanner.evidence.plan import ClipDue
+from scanner.evidence.queue import EvidenceQueue
 from scanner.evidence.store import EvidenceStore, open_evidence
 from scanner.pipeline.scan import ScanEvent, scan
 from scanner.pipeline.worker import LocalRunner, ScoreJob, StreamWorker
@@ -76,10 +77,13 @@ def scan_with_evidence(
             clip = store.receive(event)
             if isinstance(event.event, Closed):
                 clips.append(clip)
+        store.finish()
+        assert store.memory_bytes == 0
+        for event in events:
+            if isinstance(event.event, Closed):
                 incidents.append(take(store, event.event))
             if isinstance(event.event, StreamFinished):
                 picture = store.take_picture(event.path)
-        assert store.memory_bytes == 0
     return ScanResult(events=events, clips=clips, incidents=incidents, picture=picture)
 
 
@@ -233,9 +237,23 @@ def test_a_source_that_is_gone_when_the_clip_is_cut_is_reported_and_the_incident
     result = scan_with_evidence(tmp_path / "out", _without(stream, 3), score, Settings())
 
     (report,) = result.incidents
-    assert result.clips == [None]
+    assert report.clips == ()
     assert report.missing
     assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_evidence_that_takes_longer_than_its_time_is_named_in_the_report(
+    tmp_path: Path, card_stream: Path, score: ScoreJob
+) -> None:
+    evidence = EvidenceSettings(clip_seconds=Fraction(2), incident_seconds=1e-9)
+
+    result = scan_with_evidence(tmp_path, named(card_stream), score, Settings(evidence=evidence))
+
+    (report,) = result.incidents
+    assert (report.clips, report.sheet) == ((), None)
+    assert "the time for cutting is used up (evidence.incident_seconds 1e-09)" in (
+        report.missing or ""
+    )
 
 
 def _without(playlist: Path, sequence: int) -> Iterator[Arrival]:
@@ -266,8 +284,9 @@ def test_the_stream_that_holds_most_is_the_one_that_drops(
 ) -> None:
     caplog.set_level(logging.WARNING)
     other = StreamId("greedy")
-    with Sandbox() as sandbox:
-        store = EvidenceStore(tmp_path, sandbox, POLICIES, EvidenceSettings(memory_bytes=1000))
+    settings = EvidenceSettings(memory_bytes=1000)
+    with EvidenceQueue(settings, Sandbox) as queue:
+        store = EvidenceStore(tmp_path, queue, POLICIES, settings)
         for sequence in range(4):
             small, large = scored(sequence), scored(sequence)
             key = SegmentKey(stream_id=other, sequence=sequence)
