@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from scanner.bench.document import schema
 from scanner.cli.app import run
 from tests.bench.build import small_clip
+from tests.scoring.build_onnx import tiny, tiny_burst
 
 QUICK = ("--repeats", "2", "--seconds", "0")
 
@@ -75,6 +76,41 @@ def test_bench_pipeline_runs_streams_side_by_side(
     assert status == 0
     assert (document["settings"]["streams"], document["settings"]["workers"]) == (2, 0)
     assert document["results"][0]["runs"][0]["units"] == 2
+
+
+@pytest.mark.usefixtures("no_models")
+def test_bench_pipeline_measures_a_folder_too(
+    clip: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(clip).parent
+    status = run(["bench", "pipeline", "--input", clip, "--media", str(folder), *QUICK])
+
+    document = read_document(capsys)
+    assert status == 0
+    assert [result["name"] for result in document["results"]] == [
+        "4 streams",
+        f"a stream of {folder.name}",
+    ]
+    assert document["results"][1]["runs"][0]["media_seconds"] == pytest.approx(600)
+
+
+def test_bench_pipeline_measures_a_stream_that_wants_bursts_where_a_model_takes_them(
+    clip: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tiny(tmp_path / "tiny")
+    tiny_burst(tmp_path / "tiny-clip")
+    monkeypatch.setenv("STREAMWARDEN_MODELS__DIR", str(tmp_path))
+
+    status = run(["bench", "pipeline", "--input", clip, *QUICK])
+
+    usual, busy = read_document(capsys)["results"]
+    assert status == 0
+    assert busy["name"] == "a stream that wants bursts"
+    assert busy["runs"][0]["samples"] > 2 * busy["runs"][0]["units"]
+    assert usual["runs"][0]["samples"] == 2 * usual["runs"][0]["units"]
 
 
 @pytest.mark.usefixtures("no_models")

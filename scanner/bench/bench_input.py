@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scanner.errors import NoVideoError, SetupError
+from scanner.errors import InputError, NoVideoError, SetupError
 from scanner.media.request import DecodeRequest
 from scanner.media.synthetic import SyntheticClip, write_synthetic
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import MediaInfo
 
-__all__ = ["BenchInput", "ensure_clip", "probe_input"]
+__all__ = ["BenchInput", "ensure_clip", "probe_folder", "probe_input"]
 
 DEFAULT_CLIP: Final = SyntheticClip()
 """1080p30 at 6 Mb/s, 4 s, a keyframe every 2 s: a segment of an ordinary live stream."""
@@ -60,6 +61,21 @@ def probe_input(path: Path | None, request: DecodeRequest, sandbox: Sandbox) -> 
         samples=sum(len(window.samples) for window in windows),
         info=windows[0].info,
     )
+
+
+def probe_folder(folder: Path, request: DecodeRequest, sandbox: Sandbox) -> tuple[BenchInput, ...]:
+    """Decode every file in the folder and its folders once, and return those that are videos.
+
+    Raises:
+        NoVideoError: there is none.
+    """
+    videos: list[BenchInput] = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with suppress(InputError):
+            videos.append(probe_input(path, request, sandbox))
+    if not videos:
+        raise NoVideoError(f"{folder}: no video in it that can be decoded, at least one is wanted")
+    return tuple(videos)
 
 
 def ensure_clip(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
-from itertools import count
+from itertools import count, cycle
 
 import numpy as np
 
@@ -21,8 +22,11 @@ from scanner.scoring.scorer import Scorer
 from scanner.stream.inputs import Arrival, Runner, SegmentArrived
 from scanner.types import FrameSpec, Segment, SegmentKey, StreamId
 
-__all__ = ["bench_decode", "bench_infer", "bench_pipeline"]
+__all__ = ["bench_decode", "bench_footage", "bench_infer", "bench_pipeline"]
 
+STREAM_SECONDS = 600.0
+"""The least length of a stream in ``bench_footage``: what bursts may take is counted over the last
+ten minutes, so that a shorter stream would cost another amount."""
 POOL_SIZE = 64
 """Pictures that are generated beyond one batch, so that consecutive batches differ."""
 
@@ -77,15 +81,7 @@ def bench_pipeline(
     """
 
     def work(turns: Iterable[None]) -> Amount:
-        frames, seconds = 0, 0.0
-        for line in scan_lines(program, _arrivals(video, streams, turns), runner):
-            match line:
-                case FrameLine():
-                    frames += 1
-                case SummaryLine():
-                    seconds += line.duration
-                case ErrorLine():
-                    raise DamagedError(line.message, kind=line.kind)
+        frames, seconds = _scan(_arrivals(video, streams, turns), program, runner)
         return Amount(
             units=round(seconds / video.seconds * video.segments),
             samples=frames,
@@ -95,6 +91,69 @@ def bench_pipeline(
     return BenchResult(
         name=f"{streams} streams", unit="segment", provider=None, runs=measure(work, plan)
     )
+
+
+def bench_footage(
+    name: str, videos: Sequence[BenchInput], program: Program, runner: Runner, plan: BenchPlan
+) -> BenchResult:
+    """Measure the whole pipeline on a stream of at least ten minutes that shows the videos in turn.
+
+    A video of one window is a segment of the stream; a longer one is a stream of its own.
+
+    Raises:
+        DamagedError: a part of a video could not be scanned.
+    """
+
+    def work(turns: Iterable[None]) -> Amount:
+        units, frames, seconds = 0, 0, 0.0
+        for turn, _ in enumerate(turns):
+            shown = list(_fill_stream(videos))
+            found, length = _scan(_arrive_in_turn(shown, turn), program, runner)
+            units += sum(video.segments for video in shown)
+            frames, seconds = frames + found, seconds + length
+        return Amount(units=units, samples=frames, media_seconds=seconds)
+
+    _scan(_arrive_in_turn(videos[:1], 0), program, runner)  # starts processes and fills caches
+    runs = measure(work, replace(plan, warm_up=0))
+    return BenchResult(name=name, unit="segment", provider=None, runs=runs)
+
+
+def _scan(arrivals: Iterable[Arrival], program: Program, runner: Runner) -> tuple[int, float]:
+    """Scan everything, and return the number of frames and the seconds of video."""
+    frames, seconds = 0, 0.0
+    for line in scan_lines(program, arrivals, runner):
+        match line:
+            case FrameLine():
+                frames += 1
+            case SummaryLine():
+                seconds += line.duration
+            case ErrorLine():
+                raise DamagedError(line.message, kind=line.kind)
+    return frames, seconds
+
+
+def _fill_stream(videos: Sequence[BenchInput]) -> Iterator[BenchInput]:
+    """Yield the videos in turn until they are ``STREAM_SECONDS`` long together."""
+    seconds = 0.0
+    for video in cycle(videos):
+        yield video
+        seconds += video.seconds
+        if seconds >= STREAM_SECONDS:
+            return
+
+
+def _arrive_in_turn(videos: Sequence[BenchInput], turn: int) -> Iterator[Arrival]:
+    """Yield the videos as segments of one stream, those of several windows as streams of their
+    own."""
+    stream_id, sequence = StreamId(f"footage-{turn}"), 0
+    for number, video in enumerate(videos):
+        if video.segments > 1:
+            yield _make_arrival(video, number, turn)
+            continue
+        key = SegmentKey(stream_id=stream_id, sequence=sequence)
+        segment = Segment(key=key, source=video.path, discontinuity=True)
+        yield SegmentArrived(path=stream_id, segment=segment, name=video.path.name)
+        sequence += 1
 
 
 def _arrivals(video: BenchInput, streams: int, turns: Iterable[None]) -> Iterator[Arrival]:

@@ -6,14 +6,15 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from scanner.bench.bench_input import BenchInput, probe_input
-from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
+from scanner.bench.bench_input import BenchInput, probe_folder, probe_input
+from scanner.bench.benches import bench_decode, bench_footage, bench_infer, bench_pipeline
 from scanner.bench.document import BenchReport, to_document
 from scanner.bench.machine import read_machine
 from scanner.bench.measure import BenchPlan, BenchResult, Spread
@@ -28,6 +29,10 @@ __all__ = ["bench_app"]
 
 BATCHES = [1, 8, 32]
 STREAMS = 4
+LONG_REPEATS = 3
+"""Most repeats of a measurement that takes a stream of ten minutes."""
+MEASURED_SETTINGS = ("sampling", "window", "models", "reuse", "bursts")
+BUSY_STREAM = "a stream that wants bursts"
 
 bench_app = typer.Typer(
     help="Measure wall time and processor time of all processes on this machine.",
@@ -107,6 +112,15 @@ def infer_command(
 def pipeline_command(
     context: typer.Context,
     file: Input = None,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Also measure a stream that shows the videos of this folder in turn.",
+        ),
+    ] = None,
     streams: Annotated[
         int, typer.Option(min=1, max=10_000, help="Number of interleaved streams.")
     ] = STREAMS,
@@ -120,28 +134,47 @@ def pipeline_command(
 ) -> None:
     """Run the whole pipeline, and report how many live streams one core can process.
 
+    With a model of bursts, a stream of ten minutes that wants bursts everywhere is measured too:
+    what footage can cost at most.
+
     Examples:
       streamwarden bench pipeline
       streamwarden bench pipeline --workers 8 --streams 64 --seconds 10
+      streamwarden bench pipeline --media footage
     """
     settings, plan = (
         _settings(config, provider, models_dir),
         BenchPlan(repeats=repeats, seconds=seconds),
     )
-    program = compose(settings)
+    program, request = compose(settings), decode_request(settings, (TestCard(),))
     with Sandbox(settings.sandbox) as sandbox:
-        video = probe_input(file, decode_request(settings, (TestCard(),)), sandbox)
+        video = probe_input(file, request, sandbox)
+        footage = () if media is None else probe_folder(media, request, sandbox)
+    long = replace(plan, repeats=min(repeats, LONG_REPEATS))
     with open_runner(context.obj, program, workers) as runner:
-        results = (bench_pipeline(video, program, runner, streams, plan),)
+        results = [bench_pipeline(video, program, runner, streams, plan)]
+        if media is not None:
+            name = f"a stream of {media.name}"
+            results.append(bench_footage(name, footage, program, runner, long))
+    if any(manifest.input.burst is not None for manifest in program.manifests):
+        busy = compose(_with_all_bursts_wanted(settings))
+        with open_runner(context.obj, busy, workers) as runner:
+            results.append(bench_footage(BUSY_STREAM, (video,), busy, runner, long))
     _write_report(
         "pipeline",
-        results,
+        tuple(results),
         settings,
         plan,
         video,
         as_json=as_json,
         more={"streams": streams, "workers": workers},
     )
+
+
+def _with_all_bursts_wanted(settings: Settings) -> Settings:
+    """Return the settings with bursts wanted in every segment, as far as their budget allows."""
+    bursts = replace(settings.bursts, base_rate=1.0)
+    return settings.model_copy(update={"bursts": bursts})
 
 
 def _settings(config: Path | None, provider: str | None, models_dir: Path | None) -> Settings:
@@ -163,7 +196,7 @@ def _write_report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=read_machine(),
         settings={
-            **settings.model_dump(mode="json", include={"sampling", "window", "models", "reuse"}),
+            **settings.model_dump(mode="json", include=set(MEASURED_SETTINGS)),
             **(more or {}),
         },
         plan=plan,

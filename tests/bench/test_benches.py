@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scanner.bench.bench_input import BenchInput, ensure_clip, probe_input
-from scanner.bench.benches import bench_decode, bench_infer, bench_pipeline
+from scanner.bench.bench_input import BenchInput, ensure_clip, probe_folder, probe_input
+from scanner.bench.benches import bench_decode, bench_footage, bench_infer, bench_pipeline
 from scanner.bench.measure import BenchPlan
 from scanner.compose import Program, compose
 from scanner.errors import DamagedError, InputError, NoVideoError
@@ -110,6 +110,31 @@ def test_a_file_of_several_segments_is_scanned_window_by_window(
     (run,) = result.runs
     assert windowed.segments == 2
     assert (run.amount.units, run.amount.media_seconds) == (4, 8.0)
+
+
+def test_footage_becomes_a_stream_of_ten_minutes(
+    video: BenchInput, sandbox: Sandbox, program: Program
+) -> None:
+    runner = runner_in(sandbox, program)
+
+    result = bench_footage("the clip", (video,), program, runner, ONCE)
+
+    (run,) = result.runs
+    assert (run.amount.units, run.amount.samples) == (150, 300)
+    assert run.amount.media_seconds == pytest.approx(600)
+
+
+def test_a_folder_gives_its_videos_and_no_other_file(
+    tmp_path: Path, sandbox: Sandbox, video: BenchInput
+) -> None:
+    (tmp_path / "more").mkdir()
+    copied = tmp_path / "more" / "clip.ts"
+    copied.write_bytes(video.path.read_bytes())
+    (tmp_path / "notes.mp4").write_text("no video")
+
+    assert [found.path for found in probe_folder(tmp_path, REQUEST, sandbox)] == [copied]
+    with pytest.raises(NoVideoError, match="no video in it"):
+        probe_folder(tmp_path / "notes", REQUEST, sandbox)
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
