@@ -1,7 +1,8 @@
 """The alarms of the delivery process: decided from measurements, with a margin between the value at
 which an alarm begins and the one at which it ends.
 
-    disk_low         the free share of the disk is below a watermark; the detail says which
+    disk_low         the free share of the disk is below the low watermark
+    evidence_paused  it is below the reserve: nothing is cut
     slow             the oldest waiting segment is older than real time allows
     sink_failing     a receiver has failed for long
     sink_disabled    a receiver asked for no more
@@ -26,7 +27,14 @@ __all__ = ["AlarmWatch", "Measured", "alarms_due"]
 
 log = structlog.get_logger(__name__)
 
-KINDS: Final = ("clock_jumped", "disk_low", "sink_disabled", "sink_failing", "slow")
+KINDS: Final = (
+    "clock_jumped",
+    "disk_low",
+    "evidence_paused",
+    "sink_disabled",
+    "sink_failing",
+    "slow",
+)
 SLOW_SECONDS: Final = 15.0
 """Age of the oldest waiting segment above which everything is slower than real time: longer than a
 segment waits for one that is missing."""
@@ -57,10 +65,13 @@ def alarms_due(
 ) -> dict[Alarm, Mapping[str, Any]]:
     """Return the alarms that should last, with their details."""
     due: dict[Alarm, Mapping[str, Any]] = {}
-    disk: Alarm = ("disk_low", "objects")
-    limit = settings.low_watermark / (CALM if disk in lasting else 1.0)
-    if measured.free_share < limit:
-        due[disk] = {"free_share": round(measured.free_share, 4)}
+    for kind, watermark in (
+        ("disk_low", settings.low_watermark),
+        ("evidence_paused", settings.reserve_watermark),
+    ):
+        disk: Alarm = (kind, "objects")
+        if measured.free_share < watermark / (CALM if disk in lasting else 1.0):
+            due[disk] = {"free_share": round(measured.free_share, 4)}
     slow: Alarm = ("slow", "segments")
     waiting = measured.oldest_waiting or 0.0
     limit = SLOW_SECONDS * (CALM if slow in lasting else 1.0)

@@ -127,6 +127,7 @@ class EvidenceMaker:
         settings: EvidenceSettings,
         claims: StreamClaims,
         *,
+        has_room: Callable[[], bool] = lambda: True,
         wall_clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -136,16 +137,19 @@ class EvidenceMaker:
         self._policies = policies
         self._settings = settings
         self._claims = claims
+        self._has_room = has_room
         self._now = wall_clock
         self._stopwatch = stopwatch
         self._used_at: float | None = None
 
     def make_next(self) -> bool:
-        """Make the next due piece; return False if there is none.
+        """Make the next due piece; return False if there is none, or no room on the disk.
 
         Raises:
             OSError: files could not be made durable; nothing may be assumed of the disk any more.
         """
+        if not self._has_room():
+            return False
         with self._claims.next_piece(self._journal) as piece:
             if piece is None:
                 self._close_idle()

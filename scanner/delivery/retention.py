@@ -32,8 +32,8 @@ SILENT_SECONDS: Final = 3600.0
 """A stream without an end that sent nothing for so long is final, as far as its media go."""
 ORPHAN_SECONDS: Final = 3600.0
 """Age of a file without a row at which it is removed."""
-SWEEP_EVERY: Final = 600.0
-"""Seconds from one sweep for files without a row to the next."""
+CLEAN_EVERY: Final = 600.0
+"""Seconds from one sweep for old records and files without a row to the next."""
 ROUNDING: Final = 0.01
 """Seconds by which rounded stream times may differ from the exact ones."""
 MARGIN: Final = 60.0
@@ -107,22 +107,20 @@ class Retention:
         self._reach = reach
         self._now = now
         self._after = 0.0
-        self._swept_at = 0.0
+        self._cleaned_at = 0.0
+        self._has_old_records = False
 
     def step(self) -> bool:
-        """Delete one batch of what is old; return False if there is nothing more at present."""
+        """Delete one batch of what is old; return False once there is no more."""
         now = self._now()
-        self._mark_segments(now)
+        more = self._mark_segments(now)
         self._journal.mark_inits(before=now - self._settings.segment_seconds)
         self._journal.mark_evidence(before=now - self._settings.evidence_days * DAY)
         unlinked = self._unlink()
-        rows = self._journal.delete_records(before=now - self._settings.record_days * DAY)
-        if not 0 <= now - self._swept_at < SWEEP_EVERY:
-            self._swept_at = now
-            self._sweep(now - ORPHAN_SECONDS)
-        return unlinked or rows > 0
+        return self._clean(now) or unlinked or more
 
-    def _mark_segments(self, now: float) -> None:
+    def _mark_segments(self, now: float) -> bool:
+        """Mark the segments of one page of streams; return whether more streams follow."""
         least = self._settings.segment_seconds
         names, after = self._journal.streams_with_old_media(before=now - least, after=self._after)
         self._after = 0.0 if after is None else after
@@ -131,6 +129,19 @@ class Retention:
             chosen = deletable(media, now=now, reach=self._reach, segment_seconds=least)
             if chosen:
                 self._journal.mark_segments(name, [one.sequence for one in chosen])
+        return after is not None
+
+    def _clean(self, now: float) -> bool:
+        """Now and then remove files without a row, and one batch of records at each step until
+        none is old; return whether more may follow."""
+        if not 0 <= now - self._cleaned_at < CLEAN_EVERY:
+            self._cleaned_at = now
+            self._has_old_records = True
+            self._sweep(now - ORPHAN_SECONDS)
+        if self._has_old_records:
+            before = now - self._settings.record_days * DAY
+            self._has_old_records = self._journal.delete_records(before=before) > 0
+        return self._has_old_records
 
     def _unlink(self) -> bool:
         gone = self._journal.deleting()

@@ -50,8 +50,10 @@ POLL: Final = 0.05
 """Seconds between two questions whether the journal changed, which wakes the threads."""
 PAUSE: Final = 1.0
 """Longest time between two queries for work, some of which becomes due without a change."""
-LONG_PAUSE: Final = 5.0
-"""Seconds between two passes of retention, and between two measurements."""
+MEASURE_PAUSE: Final = 5.0
+"""Seconds between two measurements for alarms."""
+RETENTION_PAUSE: Final = 30.0
+"""Seconds between two passes over all media that may be old."""
 HEARTBEAT: Final = 1.0
 """Seconds between two heartbeats."""
 MAKERS: Final = 2
@@ -154,12 +156,12 @@ class DeliveryProcess:
     ) -> dict[str, _Worker]:
         rows, claims = EvidenceJournal(journal), StreamClaims()
         workers = {
-            "publisher": _Worker(open_step=lambda _: lambda: publish(journal, _render) > 0),
+            "publisher": _Worker(open_step=lambda _: lambda: publish(journal, self._render) > 0),
             "planner": _Worker(open_step=lambda _: self._planner(rows)),
-            "alarms": _Worker(open_step=lambda _: watch.step, pause=LONG_PAUSE, wakes=False),
+            "alarms": _Worker(open_step=lambda _: watch.step, pause=MEASURE_PAUSE, wakes=False),
             "retention": _Worker(
                 open_step=lambda _: self._retention(journal, objects, watch),
-                pause=LONG_PAUSE,
+                pause=RETENTION_PAUSE,
                 wakes=False,
             ),
         }
@@ -184,9 +186,15 @@ class DeliveryProcess:
     ) -> Step:
         sandbox = stack.enter_context(Sandbox(self._settings.sandbox))
         maker = EvidenceMaker(
-            rows, objects, sandbox, self._policies, self._settings.evidence, claims
+            rows,
+            objects,
+            sandbox,
+            self._policies,
+            self._settings.evidence,
+            claims,
+            has_room=lambda: watch.has_reserve,
         )
-        return lambda: watch.has_reserve and maker.make_next()
+        return maker.make_next
 
     def _retention(self, journal: Journal, objects: ObjectStore, watch: AlarmWatch) -> Step:
         retention = Retention(
@@ -209,6 +217,12 @@ class DeliveryProcess:
         )
         stack.callback(sender.close)
         return sender.send_due
+
+    def _render(self, row: RevisionRow) -> dict[str, object]:
+        """Return what readers of events get of a revision: the incident and its evidence then."""
+        url = self._settings.service.public_url
+        incident = incident_data(row.incident, channel=row.channel, public_url=url)
+        return {**incident, "evidence": dict(row.evidence)}
 
     def _guard(self, name: str, worker: _Worker) -> None:
         """Repeat one kind of work; a failure stops all of it."""
@@ -251,10 +265,6 @@ def _beat(journal: Journal, watch: AlarmWatch) -> bool:
     with journal.write() as connection:
         beat(connection, "delivery", os.getpid(), watch.report, now=journal.now())
     return True
-
-
-def _render(row: RevisionRow) -> dict[str, object]:
-    return incident_data(row.incident, channel=row.channel)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

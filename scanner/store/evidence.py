@@ -9,6 +9,7 @@ finish, postpone, fail    what became of the try
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from scanner.records.events import unpack_events
 from scanner.store.database import Journal
+from scanner.store.publication import append_events
 from scanner.store.schema import (
     evidence,
     incident_revisions,
@@ -230,7 +232,7 @@ class EvidenceJournal:
                 row |= {"shard": piece.shard, "status": "cut", "due": "{}", "object": one.object}
                 row |= {"result": json.dumps(one.result), "tries": 0, "next_at": now}
                 connection.execute(insert(evidence), {**row, "seconds": 0.0, "updated_at": now})
-            add_to_counters(connection, piece.shard, "evidence", {"cut": len(made)})
+            self._settle(connection, piece, {one.piece: "cut" for one in made})
 
     def postpone(
         self, piece: DuePiece, *, reason: str, tries: int, next_at: float, seconds: float
@@ -247,7 +249,14 @@ class EvidenceJournal:
         spent = evidence.c.seconds + seconds
         with self._journal.write() as connection:
             self._change(connection, piece, status="failed", reason=reason, seconds=spent)
-            add_to_counters(connection, piece.shard, "evidence", {"failed": 1})
+            self._settle(connection, piece, {piece.piece: "failed"})
+
+    def _settle(self, connection: Connection, piece: DuePiece, statuses: Mapping[str, str]) -> None:
+        """Count pieces that are made or failed, and publish them as one event."""
+        body = {"id": piece.incident_id, "stream_id": piece.stream_id, "evidence": statuses}
+        event = (piece.shard, "incident.evidence", body)
+        append_events(connection, [event], now=self._journal.now())
+        add_to_counters(connection, piece.shard, "evidence", Counter(statuses.values()))
 
     def _change(self, connection: Connection, piece: DuePiece, **values: Any) -> None:
         connection.execute(

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from scanner.store.database import Journal
-from scanner.store.schema import alarms, incident_revisions, incidents, published
+from scanner.store.schema import alarms, evidence, incident_revisions, incidents, published
 
-__all__ = ["RevisionRow", "order_revisions", "publish"]
+__all__ = ["RevisionRow", "append_events", "order_revisions", "publish"]
+
+
+PublishedRow = tuple[int, str, Mapping[str, Any]]
+"""Shard, type and body of an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class RevisionRow:
     channel: str | None
     incident: Mapping[str, Any]
     created_at: float
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    """Status of each piece of evidence so far."""
 
 
 def order_revisions(rows: Sequence[RevisionRow]) -> list[RevisionRow]:
@@ -60,19 +66,18 @@ def publish(
     with journal.write() as connection:
         rows = order_revisions(_unpublished(connection, limit))
         events = [
-            (row.shard, f"incident.{row.kind}", render(row)) for row in rows if not row.shadow
+            (row.shard, f"incident.{row.kind}", render(_with_evidence(connection, row)))
+            for row in rows
+            if not row.shadow
         ]
         _mark_revisions(connection, rows)
         events += _take_alarms(connection)
-        _append(connection, events, journal.now())
+        append_events(connection, events, now=journal.now())
     return len(events)
 
 
-_Event = tuple[int, str, Mapping[str, Any]]
-"""Shard, type and body."""
-
-
-def _append(connection: Connection, events: Sequence[_Event], now: float) -> None:
+def append_events(connection: Connection, events: Sequence[PublishedRow], *, now: float) -> None:
+    """Give events the next numbers, in a transaction of the caller, who is the delivery process."""
     last = connection.execute(select(func.coalesce(func.max(published.c.number), 0))).scalar_one()
     rows = [
         {
@@ -86,6 +91,13 @@ def _append(connection: Connection, events: Sequence[_Event], now: float) -> Non
     ]
     if rows:
         connection.execute(insert(published), rows)
+
+
+def _with_evidence(connection: Connection, row: RevisionRow) -> RevisionRow:
+    columns = evidence.c
+    pieces = select(columns.piece, columns.status).where(columns.incident_id == row.incident_id)
+    found = connection.execute(pieces.order_by(columns.piece))
+    return replace(row, evidence={one.piece: one.status for one in found})
 
 
 def _unpublished(connection: Connection, limit: int) -> list[RevisionRow]:
@@ -131,9 +143,9 @@ def _unpublished_alarms(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(found))
 
 
-def _take_alarms(connection: Connection) -> list[_Event]:
+def _take_alarms(connection: Connection) -> list[PublishedRow]:
     """Return events of alarms that began or ended, and mark them as published."""
-    events: list[_Event] = []
+    events: list[PublishedRow] = []
     for row in _unpublished_alarms(connection):
         body = {"kind": row.kind, "subject": row.subject, "since": row.since, "until": row.until}
         if row.published < 1:

@@ -31,6 +31,10 @@ FAILING = FailingSink(sink="hook", since=0.0, is_disabled=False, error="refused"
     [
         (WELL, set()),
         (replace(WELL, free_share=0.09), {("disk_low", "objects")}),
+        (
+            replace(WELL, free_share=0.01),
+            {("disk_low", "objects"), ("evidence_paused", "objects")},
+        ),
         (replace(WELL, oldest_waiting=16.0), {("slow", "segments")}),
         (replace(WELL, oldest_waiting=14.0), set()),
         (replace(WELL, failing=(FAILING,)), {("sink_failing", "hook")}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -23,7 +24,7 @@ from scanner.settings.sections import EvidenceSettings, Settings
 from scanner.store.database import Journal
 from scanner.store.evidence import EvidenceJournal
 from scanner.store.objects import ObjectStore
-from scanner.store.schema import evidence
+from scanner.store.schema import evidence, published
 from scanner.types import Span
 from tests.delivery.build import FakeDriver
 from tests.delivery.rows import add_segments, add_turn, incident, segment_event
@@ -233,6 +234,47 @@ def test_a_full_disk_leaves_the_piece_due(
     sandbox.failure = lambda _: None
     make_all(maker, wall_clock)
     assert pieces(journal)["clip-1"][0] == "cut"
+
+
+def test_without_room_on_the_disk_nothing_is_cut_and_pieces_stay_due(
+    rows: EvidenceJournal, journal: Journal, objects: ObjectStore, sandbox: FakeSandbox
+) -> None:
+    make_due(journal, "s")
+    maker = EvidenceMaker(
+        rows,
+        objects,
+        sandbox,
+        POLICIES,
+        EvidenceSettings(),
+        StreamClaims(),
+        has_room=lambda: False,
+    )
+    assert not maker.make_next()
+    assert pieces(journal)["clip-1"] == ("due", None)
+
+
+def test_files_that_cannot_be_flushed_end_the_process(
+    maker: EvidenceMaker, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    make_due(journal, "s")
+    monkeypatch.setattr(ObjectStore, "_flush", fail)
+    with pytest.raises(OSError, match="input/output"):
+        maker.make_next()
+    assert pieces(journal)["clip-1"][0] == "due"
+
+
+def test_pieces_that_are_made_or_failed_are_published(
+    maker: EvidenceMaker, journal: Journal, wall_clock: FakeClock
+) -> None:
+    make_due(journal, "s")
+    make_all(maker, wall_clock)
+    with journal.read() as connection:
+        bodies = connection.execute(select(published.c.body).order_by(published.c.number))
+        made = [json.loads(body)["evidence"] for body in bodies.scalars()]
+    assert made == [{"clip-1": "cut"}, {"sheet": "failed"}]
 
 
 def test_a_stream_whose_media_are_slow_does_not_keep_others_waiting(

@@ -71,6 +71,13 @@ def test_an_incident_becomes_a_clip_a_webhook_with_a_receipt_and_numbered_events
         "sheet-blurred": "cut",
     }
     assert [json.loads(receipt)["status"] for receipt in receipts] == [204, 204]
-    assert numbers == [(1, "incident.opened"), (2, "incident.closed")]
+    assert [number for number, _ in numbers] == [1, 2, 3, 4]
+    kinds = [kind for _, kind in numbers]
+    assert sorted(kinds) == [
+        "incident.closed",
+        "incident.evidence",
+        "incident.evidence",
+        "incident.opened",
+    ]
     with av.open(str(objects.path(pieces["clip-1"].object))) as container:
         assert container.duration / av.time_base > 6
