@@ -61,6 +61,7 @@ class DuePiece:
     piece: str
     shard: int
     stream_id: str
+    channel: str | None
     due: Mapping[str, Any]
     incident: Mapping[str, Any]
     """The latest revision of the incident."""
@@ -192,7 +193,8 @@ class EvidenceJournal:
             .subquery()
         )
         found = (
-            select(evidence, incidents.c.stream_id, incidents.c.body.label("incident"))
+            select(evidence, incidents.c.stream_id, incidents.c.channel)
+            .add_columns(incidents.c.body.label("incident"))
             .join(incidents, incidents.c.incident_id == evidence.c.incident_id)
             .join(spent, spent.c.stream_id == incidents.c.stream_id)
             .where(
@@ -253,8 +255,8 @@ class EvidenceJournal:
 
     def _settle(self, connection: Connection, piece: DuePiece, statuses: Mapping[str, str]) -> None:
         """Count pieces that are made or failed, and publish them as one event."""
-        body = {"id": piece.incident_id, "stream_id": piece.stream_id, "evidence": statuses}
-        event = (piece.shard, "incident.evidence", body)
+        body = {"id": piece.incident_id, "stream_id": piece.stream_id, "channel": piece.channel}
+        event = (piece.shard, "incident.evidence", {**body, "evidence": statuses})
         append_events(connection, [event], now=self._journal.now())
         add_to_counters(connection, piece.shard, "evidence", Counter(statuses.values()))
 
@@ -293,6 +295,7 @@ def _due_piece(row: Row[Any], spent: float) -> DuePiece:
         piece=row.piece,
         shard=row.shard,
         stream_id=row.stream_id,
+        channel=row.channel,
         due=json.loads(row.due),
         incident=json.loads(row.incident),
         tries=row.tries,

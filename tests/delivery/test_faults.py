@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from scanner.store.database import Journal, open_journal
 from scanner.store.effects import EffectJournal
-from scanner.store.schema import effects
+from scanner.store.objects import ObjectStore
+from scanner.store.schema import effects, evidence, heartbeats
+from tests.delivery.build import FakeDriver
 from tests.delivery.loopback import SECRET, LoopbackReceiver
 from tests.delivery.rows import add_revisions
 
@@ -167,3 +171,67 @@ def test_a_process_that_is_asked_to_end_finishes_what_is_in_hand(
             held.set()
             assert process.wait(60) == 0
     assert statuses(journal) == {"delivered"}
+
+
+# Evidence
+
+STREAMS = 3
+
+
+def test_evidence_is_the_same_whenever_the_process_is_killed(
+    driver: FakeDriver,
+    journal: Journal,
+    data: Path,
+    tmp_path: Path,
+    card_segments: list[Path],
+) -> None:
+    for number in range(STREAMS):
+        driver.run(f"s{number}", card_segments)
+    undisturbed = tmp_path / "undisturbed"
+    journal.close()
+    shutil.copytree(data, undisturbed)
+    config = tmp_path / "service.toml"
+    config.write_text("[models]\nnames = []\n")
+
+    with delivering(config, undisturbed, tries=10), closing(open_journal(undisturbed)) as rows:
+        wait_for(lambda: is_made(rows))
+        expected = made_objects(rows)
+    draws = random.Random(11)
+    for _ in range(5):
+        beats = heartbeat(journal)
+        with delivering(config, data, tries=10) as process:
+            wait_for(lambda before=beats: heartbeat(journal) != before)  # type: ignore[misc]
+            threading.Event().wait(draws.uniform(0, 1.5))
+            process.send_signal(signal.SIGKILL)
+        make_due_now(journal)
+    with delivering(config, data, tries=10):
+        wait_for(lambda: is_made(journal))
+
+    assert made_objects(journal) == expected
+    assert len(expected) == 4 * STREAMS
+    objects = ObjectStore(data / "objects")
+    for name in expected.values():
+        assert sha256(objects.path(name).read_bytes()).hexdigest()[:24] in name
+
+
+def is_made(journal: Journal) -> bool:
+    with journal.read() as connection:
+        found = connection.execute(select(evidence.c.status)).scalars().all()
+    return len(found) == 4 * STREAMS and set(found) == {"cut"}
+
+
+def made_objects(journal: Journal) -> dict[tuple[str, str], str]:
+    with journal.read() as connection:
+        rows = connection.execute(select(evidence))
+        return {(row.incident_id, row.piece): row.object for row in rows}
+
+
+def heartbeat(journal: Journal) -> float | None:
+    with journal.read() as connection:
+        return connection.execute(select(heartbeats.c.at)).scalar_one_or_none()
+
+
+def make_due_now(journal: Journal) -> None:
+    """Let pieces whose making was interrupted be tried at once, with all their tries."""
+    with journal.write() as connection:
+        connection.execute(update(evidence).values(next_at=0.0, tries=0))
