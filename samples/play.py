@@ -21,18 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from samples.demo import CARD_STREAM, make_demo_media
-from samples.live import cut_into_segments
+from samples.live import cut_into_segments, is_still, list_media
 from scanner.cli.terminal import open_console
 from scanner.client.sender import SegmentSender
 from scanner.client.submit import StreamSubmission, stream_name, submit
-from scanner.errors import FormatError, ScannerError, TransientError
+from scanner.errors import DamagedError, FormatError, ScannerError, TransientError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sources.limits import FetchLimits
-from scanner.sources.search import search_folder
+from scanner.sources.search import PLAYLIST_SUFFIXES
 
 OUT = Path("demo-out")
 SECONDS = 24
-PICTURES = frozenset({".gif", ".jpg", ".jpeg", ".png", ".webp"})
 READY_SECONDS = 120.0
 SETTLE_SECONDS = 120.0
 
@@ -57,7 +56,7 @@ class Show:
         stream_id = stream_name(name, time.time())
         try:
             with SegmentSender(self.address) as sender:
-                if path.suffix.lower() in PICTURES:
+                if not _is_playlist(path) and is_still(path):
                     answer = sender.post_image(path.read_bytes())
                     self.console.print(
                         f"  {name}: picture, flagged: {answer.get('flagged') or 'no'}"
@@ -78,9 +77,10 @@ class Show:
 
         try:
             play(path)
-        except FormatError:  # a codec that segments cannot carry: encode it first
-            encoded = cut_into_segments(path, OUT / "media" / "given")
-            play(next(iter(encoded.values())))
+        except (FormatError, DamagedError):  # what segments cannot carry is encoded first
+            if _is_playlist(path):
+                raise
+            play(cut_into_segments(path, OUT / "media" / "given" / stream_id))
 
     def watch(self, sender: SegmentSender) -> bool:
         """Print what is new; return whether every stream is finished and its evidence cut."""
@@ -110,6 +110,10 @@ class Show:
         )
 
 
+def _is_playlist(path: Path) -> bool:
+    return path.suffix.lower() in PLAYLIST_SUFFIXES
+
+
 def main() -> int:
     options = _options()
     console = open_console(stderr=True)
@@ -118,12 +122,10 @@ def main() -> int:
     shutil.rmtree(OUT / "service", ignore_errors=True)
     sources = dict(drawn)
     if options.media is not None:
-        found = search_folder(options.media)
-        named = [Path(path) for path in (*found.playlists, *found.files)]
-        given = {path.relative_to(options.media).as_posix(): path for path in named}
+        given, left_out = list_media(options.media)
         sources = {CARD_STREAM: drawn[CARD_STREAM], **given}
-        if found.other_names:
-            console.print(f"{found.other_names} files left out: their names are not those of media")
+        for message in left_out:
+            console.print(f"left out: {message}")
     console.print(f"Starting the service with {options.workers} Ray workers...")
     with _service(options.workers) as address:
         show = Show(console=console, address=address)

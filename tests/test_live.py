@@ -1,14 +1,18 @@
-"""A file that is cut into live segments can be decoded segment by segment."""
+"""What the demonstration plays: all that a scan reads, cut into segments that can be decoded."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from samples.facts import SampleFile
-from samples.live import cut_into_segments
+from samples.live import cut_into_segments, is_still, list_media
+from samples.make_media import make_demo_media
+from scanner.errors import FormatError
 from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.sources.hls import follow_playlist
@@ -16,16 +20,17 @@ from scanner.sources.limits import FetchLimits
 from scanner.types import FrameSpec
 
 
-@pytest.mark.parametrize("name", ["mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "ts_h264"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mp4_h264_b_frames", "mkv_h264_b_frames", "webm_vp9", "ts_h264", "flv_h264_b_frames"),
+        *("avi_mjpeg", "mkv_not_utf_8", "gif_moving", "webp_moving"),
+    ],
+)
 def test_every_segment_of_a_file_that_was_cut_can_be_decoded(
     name: str, sample_media: Callable[[str], SampleFile], tmp_path: Path
 ) -> None:
-    sample = sample_media(name)
-    folder = tmp_path / "given"
-    folder.mkdir()
-    (folder / sample.path.name).write_bytes(sample.path.read_bytes())
-
-    (playlist,) = cut_into_segments(folder, tmp_path / "cut").values()
+    playlist = cut_into_segments(sample_media(name).path, tmp_path / "cut")
 
     request = DecodeRequest(specs=(FrameSpec(width=32, height=32),), window=None)
     for piece in follow_playlist(playlist, FetchLimits()):
@@ -36,10 +41,31 @@ def test_every_segment_of_a_file_that_was_cut_can_be_decoded(
         assert window.unseen == ()
 
 
-def test_a_file_that_cannot_be_read_is_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_without_pictures_is_an_error_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_text("no film")
 
-    assert cut_into_segments(tmp_path, tmp_path / "cut") == {}
-    assert "bad.mp4" in capsys.readouterr().out
+    with pytest.raises(FormatError, match=r"bad\.mp4: begins with \"no film\""):
+        cut_into_segments(tmp_path / "bad.mp4", tmp_path / "cut")
+
+
+def test_a_folder_is_what_a_scan_reads_of_it_and_what_is_left_out_is_named(
+    sample_media: Callable[[str], SampleFile], tmp_path: Path
+) -> None:
+    given = ("flv_h264_b_frames", "gif", "gif_moving")
+    for name in given:
+        path = sample_media(name).path
+        shutil.copyfile(path, tmp_path / path.name)
+    make_demo_media(tmp_path / "demo", 4)
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "bad.m3u8").write_text("no playlist")
+    os.utime(tmp_path / "bad.m3u8", (0, 0))
+
+    found, left_out = list_media(tmp_path)
+
+    names = {name for name in found if not name.startswith("demo/")}
+    assert names == {sample_media(name).path.name for name in given}
+    assert all(name.endswith(".m3u8") for name in found if name.startswith("demo/"))
+    assert [is_still(found[name]) for name in sorted(names)] == [False, True, False]
+    assert len(left_out) == 2
+    assert "bad.m3u8: not a playlist" in left_out[0]
+    assert "1 not named as media" in left_out[1]
