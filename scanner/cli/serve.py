@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Mapping
+import os
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from scanner.cli.options import Config
-from scanner.service_logs import set_up_service_logs
-from scanner.settings.sections import read_settings
 
 __all__ = ["serve_command"]
 
@@ -34,14 +32,7 @@ def serve_command(
     It starts and watches three processes: web answers requests, driver scores, delivery cuts clips
     and sends webhooks. What was acknowledged is kept in the data folder, whatever ends.
     """
-    from scanner.supervisor.supervise import open_service
-
-    options: Mapping[str, Any] = {"data": data, "host": host, "port": port, "workers": workers}
-    given = {name: value for name, value in options.items() if value is not None}
-    settings = read_settings(config, {"service": given})
-    set_up_service_logs("supervisor")
-    with open_service(settings, config) as (supervisor, address):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: supervisor.stop())
-        typer.echo(f"Streamwarden listens at {address}; data in {settings.service.data}")
-        supervisor.run()
+    options = {"config": config, "data": data, "host": host, "port": port, "workers": workers}
+    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "scanner.supervisor", *given])
