@@ -164,7 +164,7 @@ def _conclude(show: Show, sender: SegmentSender, *, stay: bool) -> int:
         return 1
     page = f"{show.address}/incidents/{show.card}"
     print(f"\nThe test card was flagged: incident {show.card}\nIncident: {page}")
-    print(f"All:      {show.address}/incidents\nAPI:      {show.address}/docs")
+    print(f"All:      {show.address}/incidents\nAPI:      {show.address}/openapi.json")
     if stay:
         print("The service stays up until Ctrl-C.")
         try:
