@@ -51,9 +51,8 @@ def measure(folder: Path, incidents: int, kills: int) -> None:
             wait_for(lambda: _is_done(journal), seconds=3600)
     _print_figures(receiver, incidents, kills)
     seconds, cpu = time.monotonic() - began, _child_seconds() - used
-    print(
-        f"  {seconds:.0f} s, {cpu:.0f} s of processor time, {1000 * cpu / (2 * incidents):.1f} ms each"
-    )
+    each = 1000 * cpu / (2 * incidents)
+    print(f"  {seconds:.0f} s, {cpu:.0f} s of processor time, {each:.1f} ms each")
     journal.close()
 
 
