@@ -18,10 +18,12 @@ from scanner.errors import SetupError
 from scanner.scoring.onnx import is_compiled_in, open_session
 from scanner.scoring.options import Provider
 from scanner.scoring.registry import check_models
+from scanner.store.sqlite import OLDEST_SQLITE, sqlite_version
 
 __all__ = [
     "Diagnostic",
     "check_codecs",
+    "check_data_folder",
     "check_model_files",
     "check_one_of",
     "check_owner",
@@ -30,6 +32,7 @@ __all__ = [
     "check_python",
     "check_restrictions",
     "check_shared_memory",
+    "check_sqlite",
     "run_checks",
 ]
 
@@ -82,14 +85,17 @@ def run_checks(
     added: Path | None = None,
     codecs: Callable[[], Mapping[str, bool]] | None = None,
     restrictions: Callable[[], Mapping[str, str]] | None = None,
+    data: Path | None = None,
+    refuse_below: float = 0.05,
 ) -> tuple[Diagnostic, ...]:
     """Run all checks, in the order in which problems should be fixed.
 
     ``codecs`` returns, for each codec that may be opened, whether this FFmpeg has it.
     ``restrictions`` returns, for each restriction of the sandbox, why it does not work here, or an
-    empty string. Without these callables their checks are skipped.
+    empty string. Without these callables their checks are skipped. ``data`` is the data folder of
+    the service, whose disk must have a larger free share than ``refuse_below``.
     """
-    return tuple(_checks(provider, models_dir, added, codecs, restrictions))
+    return tuple(_checks(provider, models_dir, added, codecs, restrictions, data, refuse_below))
 
 
 def _checks(
@@ -98,6 +104,8 @@ def _checks(
     added: Path | None,
     codecs: Callable[[], Mapping[str, bool]] | None,
     restrictions: Callable[[], Mapping[str, str]] | None,
+    data: Path | None,
+    refuse_below: float,
 ) -> Iterator[Diagnostic]:
     owners = packages_distributions()
     yield check_python(sys.version_info[:3])
@@ -113,6 +121,9 @@ def _checks(
     if restrictions is not None:
         yield check_restrictions(restrictions())
     yield check_shared_memory(SHARED_MEMORY)
+    yield check_sqlite(sqlite_version())
+    if data is not None:
+        yield check_data_folder(data, refuse_below)
 
 
 def check_python(found: tuple[int, int, int]) -> Diagnostic:
@@ -234,6 +245,32 @@ def check_shared_memory(path: Path, least: int = MIN_SHARED_BYTES) -> Diagnostic
     free = facts.f_bavail * facts.f_frsize
     remedy = f"{least >> 20} MiB are needed: make {path} larger (docker run --shm-size=1g)"
     return _diagnostic("shared memory", free >= least, f"{free >> 20} MiB free on {path}", remedy)
+
+
+def check_sqlite(found: tuple[int, ...] | None) -> Diagnostic:
+    """Check the SQLite of the service's journal; older ones can corrupt it."""
+    wanted = ".".join(map(str, OLDEST_SQLITE))
+    if found is None:
+        return _diagnostic("sqlite", False, "not installed", "pip install pysqlite3")
+    text = ".".join(map(str, found))
+    remedy = f"{wanted} or newer is needed by the service: pip install --upgrade pysqlite3"
+    return _diagnostic("sqlite", found >= OLDEST_SQLITE, text, remedy)
+
+
+def check_data_folder(data: Path, refuse_below: float) -> Diagnostic:
+    """Check the disk of the service's data folder, which need not exist yet."""
+    place = next(one for one in (data.absolute(), *data.absolute().parents) if one.exists())
+    facts = os.statvfs(place)
+    share = facts.f_bavail / max(1, facts.f_blocks)
+    is_writable = os.access(place, os.W_OK)
+    found = f"{100 * share:.0f} % free at {place}" + ("" if is_writable else ", not writable")
+    remedy = (
+        f"the service refuses segments below {100 * refuse_below:.0f} % free: free space, or name"
+        " another folder with service.data"
+        if is_writable
+        else f"make {place} writable, or name another folder with service.data"
+    )
+    return _diagnostic("data folder", is_writable and share > refuse_below, found, remedy)
 
 
 def _diagnostic(name: str, ok: bool, found: str, remedy: str) -> Diagnostic:

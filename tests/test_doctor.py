@@ -7,6 +7,7 @@ import pytest
 from scanner.doctor import (
     IDENTITY,
     check_codecs,
+    check_data_folder,
     check_model_files,
     check_one_of,
     check_owner,
@@ -15,6 +16,7 @@ from scanner.doctor import (
     check_python,
     check_restrictions,
     check_shared_memory,
+    check_sqlite,
     run_checks,
 )
 from scanner.scoring.graph_facts import read_graph
@@ -98,6 +100,19 @@ def test_too_little_shared_memory_is_reported_with_the_remedy(tmp_path: Path) ->
     assert check_shared_memory(tmp_path, least=1).ok
     assert "--shm-size" in check_shared_memory(tmp_path, least=1 << 62).remedy
     assert not check_shared_memory(tmp_path / "absent").ok
+
+
+def test_an_sqlite_that_can_corrupt_the_journal_is_reported() -> None:
+    assert check_sqlite((3, 51, 3)).ok
+    assert "pysqlite3" in check_sqlite((3, 40, 1)).remedy
+    assert not check_sqlite(None).ok
+
+
+def test_a_data_folder_needs_room_and_need_not_exist(tmp_path: Path) -> None:
+    assert check_data_folder(tmp_path / "not" / "there", 0.0).ok
+    full = check_data_folder(tmp_path, 1.0)
+    assert not full.ok
+    assert "free space" in full.remedy
 
 
 def test_a_folder_without_models_is_a_failed_check_and_no_error(tmp_path: Path) -> None:

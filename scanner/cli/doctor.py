@@ -35,6 +35,8 @@ def doctor_command(config: Config = None, as_json: Json = False) -> None:
         added=models.added_dir,
         codecs=list_available_codecs,
         restrictions=_probe_restrictions,
+        data=settings.service.data,
+        refuse_below=settings.service.retention.refuse_watermark,
     )
     if wants_json(as_json):
         for finding in findings:

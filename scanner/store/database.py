@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from scanner.errors import SetupError, TransientError
 from scanner.store.schema import journal_facts
+from scanner.store.sqlite import OLDEST_SQLITE
 
 __all__ = [
     "FILE_NAME",
@@ -28,9 +29,6 @@ __all__ = [
     "open_journal",
 ]
 
-OLDEST_SQLITE: Final = (3, 51, 3)
-"""Older versions can corrupt a database in WAL mode to which several processes write
-(https://www.sqlite.org/wal.html, "The WAL-reset bug")."""
 BUSY_MILLISECONDS: Final = 30_000
 """Longest wait for the write transaction of another process."""
 FILE_NAME: Final = "journal.sqlite3"
