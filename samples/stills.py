@@ -18,7 +18,14 @@ from samples.drawing import PATCHES, draw_card
 from samples.encoded import EncodedSample
 from samples.facts import SampleFacts
 
-__all__ = ["STILLS", "encode_chunk", "encode_jpeg", "encode_png"]
+__all__ = [
+    "STILLS",
+    "encode_animation",
+    "encode_chunk",
+    "encode_jpeg",
+    "encode_picture",
+    "encode_png",
+]
 
 Rgb = NDArray[np.uint8]
 NUMBER = 77

@@ -14,9 +14,9 @@ from functools import partial
 from importlib.metadata import version
 from os import PathLike, fspath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scanner.errors import SetupError
-from scanner.evidence.store import EvidenceStore, open_evidence
 from scanner.media.request import DecodeRequest
 from scanner.pipeline.scan import PathFailed, Scan, ScanEvent
 from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, StreamWorker
@@ -34,6 +34,9 @@ from scanner.settings.policies import burst_selection, compose_policies
 from scanner.settings.sections import Settings, read_settings
 from scanner.sources.paths import read_sources
 from scanner.stream.inputs import Arrival, FilesSkipped, Runner
+
+if TYPE_CHECKING:
+    from scanner.evidence.store import EvidenceStore
 
 __all__ = [
     "Program",
@@ -286,6 +289,8 @@ def open_scan(
     if out is None:
         yield RunningScan(program, events)
         return
+    from scanner.evidence.store import open_evidence  # with FFmpeg and OpenCV, for pictures
+
     with open_evidence(out, program.settings, program.policies) as evidence:
         yield RunningScan(program, events, folder=out, evidence=evidence)
 

@@ -16,9 +16,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from scanner.evidence.cut import clip_file, cut
 from scanner.evidence.folder import open_folder
@@ -53,6 +54,9 @@ from scanner.types import Span, StreamId
 __all__ = ["EvidenceStore", "open_evidence"]
 
 log = logging.getLogger(__name__)
+
+CHILDREN: Final = 4
+"""Processes that are kept ready to cut and draw."""
 
 
 @dataclass(slots=True)
@@ -319,7 +323,9 @@ def open_evidence(folder: Path, settings: Settings, policies: Policies) -> Itera
         SetupError: the folder cannot be made or written to, or another scan writes to it; raised
             before anything is scanned.
     """
-    open_sandbox = partial(Sandbox, settings.sandbox)
+    # Few streams have incidents at once, and a child of another one is forked in no time
+    limits = replace(settings.sandbox, max_children=min(CHILDREN, settings.sandbox.max_children))
+    open_sandbox = partial(Sandbox, limits)
     with open_folder(folder) as earlier, EvidenceQueue(settings.evidence, open_sandbox) as queue:
         store = EvidenceStore(folder, queue, policies, settings.evidence)
         store.earlier = earlier

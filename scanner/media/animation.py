@@ -34,6 +34,8 @@ _TICK = Fraction(1, 1000)
 """Seconds per tick: WebP counts milliseconds."""
 _HEADER = 16
 """Bytes of an ANMF chunk before the frame's own chunks."""
+_BAND = 64
+"""Rows that are blended at a time."""
 _ANIMATED = 0x02
 _ALPHA = 0x10
 _DISPOSE = 0x01
@@ -93,12 +95,22 @@ class _Canvas:
         above = to_rgba(bitmap)
         if above.shape != below.shape:
             return False
-        below[:] = above if frame.flags & _NO_BLEND else _blend(above, below)
+        if frame.flags & _NO_BLEND:
+            below[:] = above
+        else:
+            _draw_over(above, below)
         return True
 
     def frame(self) -> VideoFrame:
         """Return the whole picture."""
         return VideoFrame.from_ndarray(self._rgba, format="rgba")
+
+
+def _draw_over(above: _Rgba, below: _Rgba) -> None:
+    """Blend a picture over another one, band by band: the numbers take twenty bytes a pixel."""
+    for top in range(0, len(below), _BAND):
+        band = slice(top, top + _BAND)
+        below[band] = _blend(above[band], below[band])
 
 
 def _blend(above: _Rgba, below: _Rgba) -> _Rgba:

@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from scanner.errors import LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
 from scanner.media.gops import GopRule, VideoPacket, assemble_gops
-from scanner.media.header import PictureHeader, read_header
+from scanner.media.header import PictureHeader, read_header, strip_png
 from scanner.media.limits import MediaLimits
 from scanner.media.open import (
     WRAP_BITS,
@@ -71,9 +71,11 @@ def decode_windows_with_bursts(
     whole = prepend_init(source, init)
     kind = sniff_source(whole, name)
     if kind.is_picture:
-        data = _read_picture(whole, kind, limits, name)
+        data = _read_picture(whole, size, kind, limits, name)
         header = read_header(data, kind, name)
         check_pixels(header.width, header.height, limits, name)
+        if kind is Container.PNG:
+            data = strip_png(data)
         if not header.animated:
             windows = _decode_picture(data, kind, header, request, name)
             yield from ((window, NO_BURSTS) for window in windows)
@@ -85,14 +87,16 @@ def decode_windows_with_bursts(
         yield from _decode_track(media, whole, request)
 
 
-def _read_picture(source: BinaryIO, kind: Container, limits: MediaLimits, name: str) -> bytes:
+def _read_picture(
+    source: BinaryIO, size: int, kind: Container, limits: MediaLimits, name: str
+) -> bytes:
     """Return the bytes of a picture from its first own byte on."""
-    data = source.read(limits.max_still_bytes + 1)
-    if len(data) > limits.max_still_bytes:
+    if size > limits.max_still_bytes:
         raise LimitError(
             f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture",
             kind="limit_bytes",
         )
+    data = source.read()
     return data[find_jpeg(data) or 0 :] if kind is Container.JPEG else data
 
 

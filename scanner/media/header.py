@@ -13,9 +13,13 @@ from scanner.errors import DamagedError
 from scanner.media.orientation import UPRIGHT, Turn, turn_from_exif
 from scanner.media.sniff import Container
 
-__all__ = ["PictureHeader", "iterate_chunks", "read_header"]
+__all__ = ["PictureHeader", "iterate_chunks", "read_header", "strip_png"]
 
 _ORIENTATION = 0x0112
+_PIXEL_CHUNKS = frozenset(
+    b"IHDR PLTE tRNS IDAT IEND acTL fcTL fdAT sRGB gAMA cHRM cICP sBIT pHYs".split()
+)
+"""Chunks of a PNG that its pixels depend on."""
 _NO_PICTURE_STARTS = frozenset({0xC4, 0xC8, 0xCC})
 """JPEG markers between SOF0 and SOF15 that are tables and not a start of frame."""
 
@@ -53,6 +57,24 @@ def iterate_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         yield data[at : at + 4], data[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
+
+
+def strip_png(data: bytes) -> bytes:
+    """Return a PNG without the chunks that its pixels do not depend on.
+
+    FFmpeg unpacks texts and colour profiles into memory, hundreds of megabytes from one, and takes
+    time by the square of their number.
+    """
+    kept, at = [slice(0, 8)], 8
+    while at + 8 <= len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] in _PIXEL_CHUNKS:
+            kept.append(slice(at, at + 12 + size))
+        at += 12 + size
+    if sum(part.stop - part.start for part in kept) >= len(data):
+        return data
+    view = memoryview(data)
+    return b"".join([view[part] for part in kept])
 
 
 def _read_jpeg(data: bytes) -> PictureHeader:

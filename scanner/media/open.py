@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -79,6 +80,10 @@ _FAST_OPEN = {
 _THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
 _READ_BYTES = 1 << 18
 """Bytes read at a time; PyAV's own 32 KiB would call back into Python eight times as often."""
+
+
+USUAL_PIXELS = 4096 * 2304
+"""Pixels of a frame up to which the lower limit of memory suffices."""
 
 
 def list_available_codecs() -> dict[str, bool]:
@@ -279,7 +284,7 @@ def _is_heif_item(track: VideoStream) -> bool:
 
 
 def check_pixels(width: int, height: int, limits: MediaLimits, name: str) -> None:
-    """Refuse a frame that is too large.
+    """Refuse a frame that is too large, and let the process take more memory for a large one.
 
     Raises:
         LimitError: ``limit_pixels``.
@@ -289,6 +294,16 @@ def check_pixels(width: int, height: int, limits: MediaLimits, name: str) -> Non
             f"{name}: {width}x{height} is {width * height} pixels, limit is {limits.max_pixels}",
             kind="limit_pixels",
         )
+    if width * height > USUAL_PIXELS:
+        raise_memory_limit()
+
+
+def raise_memory_limit() -> None:
+    """Raise the limit of this process's address space to the highest that it may have: the sandbox
+    gives less to sources of usual size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 def check_duration(seconds: Fraction, limits: MediaLimits, name: str) -> None:

@@ -17,13 +17,15 @@ error of the process itself is seen by the parent as its death. The messages are
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import gc
 import logging
 import os
 import pickle
+import resource
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from mmap import mmap
 from types import TracebackType
@@ -31,18 +33,20 @@ from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
 from scanner.media.request import BurstRequest
-from scanner.media.samples import DecodedWindow
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.window_sampler import NO_BURSTS, BurstMaker
 from scanner.sandbox.answers import burst_to_json, error_to_json, window_to_json
 from scanner.sandbox.buffers import BurstBuffer, SampleBuffer
 from scanner.sandbox.channel import Channel, DisconnectedError, IdleError
 from scanner.sandbox.limits import SandboxLimits
-from scanner.sandbox.protocol import SEND_BURSTS, TaskCall, dump_message
+from scanner.sandbox.protocol import SEND_BURSTS, TRIM, TaskCall, dump_message
 from scanner.sandbox.restrictions import apply_restrictions
 
 __all__ = ["Task", "serve"]
 
 log = logging.getLogger(__name__)
+
+_LIBC = ctypes.CDLL(None)
 
 
 Task = Callable[..., Any]
@@ -64,6 +68,9 @@ def serve(channel: Channel, limits: SandboxLimits, tasks: Mapping[str, Task], bu
     try:
         while True:
             with channel.receive_with_descriptors() as (body, descriptors):
+                if body == TRIM:
+                    _LIBC.malloc_trim(0)
+                    continue
                 call: TaskCall = pickle.loads(body)
                 answer = server.run_task(call, descriptors)
             channel.send(dump_message({"call": call.number, **answer}))
@@ -151,7 +158,7 @@ class _TaskServer:
         """Send each burst as soon as it is made; each may cost as much as a window."""
         images, before = BurstBuffer(self._memory, call.specs), maker.frames
         self._allow_cpu(self._limits.cpu_seconds)
-        for sample in maker.make_bursts(request):
+        for sample in _make_affordable(maker, request, call.name):
             kind = images.append(sample)
             if kind is None:
                 log.debug(
@@ -174,13 +181,22 @@ class _TaskServer:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
+def _make_affordable(maker: BurstMaker, request: BurstRequest, name: str) -> Iterator[Sample]:
+    """Yield the bursts that can be made within the limit of memory: they take a second decoder, and
+    the scores of the frames count without them."""
+    try:
+        yield from maker.make_bursts(request)
+    except MemoryError:
+        log.debug("not enough memory for all bursts of a window", extra={"source": name})
+
+
 def _to_scanner_error(error: Exception, name: str, limits: SandboxLimits) -> ScannerError:
     """Return the error to send; an unexpected one counts as a death, and the parent replaces the
     process."""
     if isinstance(error, ScannerError):
         return error
     if isinstance(error, MemoryError):
-        mib = limits.memory_bytes >> 20
+        mib = resource.getrlimit(resource.RLIMIT_AS)[0] >> 20
         return LimitError(
             f"{name}: decoding needs more memory than the limit of {mib} MiB", kind="limit_memory"
         )

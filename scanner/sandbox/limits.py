@@ -17,9 +17,14 @@ class SandboxLimits:
     """The resources that a child may use; if it exceeds a limit, it ends and the source is
     blamed."""
 
-    memory_bytes: int = 1 << 30
-    """Address space of the child (``RLIMIT_AS``). Python, FFmpeg and the shared buffer use some
-    250 MiB of it before any work."""
+    memory_bytes: int = 544 << 20
+    """Address space of the child (``RLIMIT_AS``) for pictures of up to 4096x2304 pixels. Python,
+    FFmpeg and the shared buffer use some 270 MiB of it before any work."""
+    large_memory_bytes: int = 1 << 30
+    """Address space for larger pictures; without effect if ``memory_bytes`` is more."""
+    idle_bytes: int = 320 << 20
+    """Memory of all children that are kept ready, together: beyond it they give back what they do
+    not need, and then the one that was not used for longest is ended."""
     cpu_seconds: float = 20.0
     """Processor time for one window, opening included; the child's own timer kills it."""
     wall_seconds: float = 60.0

@@ -67,6 +67,17 @@ class SourceOpener:
                 for index, source in enumerate(sources)
             ]
 
+    def trim(self) -> None:
+        """Free the memory that would be reused; processes that got copies of the descriptors can
+        read nothing more."""
+        for memory in self._reused:
+            os.ftruncate(memory, 0)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that are kept to be reused."""
+        return sum(os.fstat(memory).st_size for memory in self._reused)
+
     def close(self) -> None:
         """Free the shared memory."""
         while self._reused:

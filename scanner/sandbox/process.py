@@ -12,6 +12,7 @@ cannot be used again. The messages are in ``protocol``.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import pickle
 import signal
 import time
@@ -38,16 +39,20 @@ from scanner.sandbox.memory import SourceOpener
 from scanner.sandbox.protocol import (
     RELEASE,
     SEND_BURSTS,
+    TRIM,
     ProtocolViolationError,
     TaskCall,
     parse_message,
 )
-from scanner.sandbox.watch import CallWatch, SourceBudget, process_seconds
+from scanner.sandbox.watch import CallWatch, SourceBudget, process_bytes, process_seconds
 from scanner.types import Source
 
 __all__ = ["ChildProcess"]
 
 _CPU_SIGNALS = (signal.SIGPROF, signal.SIGXCPU)
+_LEAST_BYTES = 6 << 20
+"""Memory of an idle child that has given back all that it can: pages that it has written to since
+the fork."""
 _EXIT_SECONDS = 2.0
 """Longest time between the end of a connection and the end of its process."""
 
@@ -72,6 +77,12 @@ class ChildProcess:
         self.is_idle = True
         """Whether it waits for a task; otherwise it can only finish the current one or be
         killed."""
+        self._bytes_at_launch = process_bytes(launched.pid)
+        self.idle_bytes = _LEAST_BYTES
+        """Memory that is kept for it while it is idle."""
+        self.is_trimmed = False
+        """Whether it was asked to give memory back since its last task."""
+        self._trim_is_checked = True
         self.is_busy = False
         """Whether a task was started and its caller has not left it."""
         self._last_used = time.monotonic()
@@ -107,6 +118,29 @@ class ChildProcess:
         idle = time.monotonic() - self._last_used
         return not self.is_busy and idle >= self._limits.idle_seconds
 
+    @property
+    def keeps_too_much(self) -> bool:
+        """Whether it was asked to give memory back, and has not."""
+        if self._trim_is_checked:
+            return False
+        self._trim_is_checked = True
+        return self._measure() > 2 * _LEAST_BYTES
+
+    def trim(self) -> int:
+        """Ask for the memory that an idle child does not need for its next task, and return how
+        many bytes that is."""
+        self._opener.trim()
+        self._memory.madvise(mmap.MADV_REMOVE)
+        with contextlib.suppress(DisconnectedError, TimeoutError):  # it is replaced at its next use
+            self._channel.send(TRIM, seconds=_EXIT_SECONDS)
+        before, self.idle_bytes = self.idle_bytes, _LEAST_BYTES
+        self.is_trimmed, self._trim_is_checked = True, False
+        return before - self.idle_bytes
+
+    def _measure(self) -> int:
+        grown = max(0, process_bytes(self.pid) - self._bytes_at_launch)
+        return _LEAST_BYTES + grown + self._opener.memory_bytes
+
     @contextlib.contextmanager
     def running(
         self,
@@ -123,7 +157,7 @@ class ChildProcess:
             DecoderDiedError: the child does not accept the task.
         """
         numbered = replace(call, number=self.task_count + 1)
-        self.is_busy = True
+        self.is_busy, self.is_trimmed, self._trim_is_checked = True, False, True
         self._watch = CallWatch(numbered, self._limits, budget, self.pid)
         try:
             with self._opener.open_sources(sources, name=call.name) as descriptors:
@@ -132,6 +166,7 @@ class ChildProcess:
             yield numbered
         finally:
             self.is_busy, self._last_used = False, time.monotonic()
+            self.idle_bytes = self._measure()
 
     def _start_task(self, call: TaskCall, descriptors: Sequence[int]) -> None:
         """Send one task and copies of the descriptors that it needs."""

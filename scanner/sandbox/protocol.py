@@ -17,6 +17,7 @@
     SEND_BURSTS + BurstRequest        -->   any number of times
                                       <--   {"burst"} ...          images are in the shared buffer
                                       <--   {"bursts_end"}         frames that were decoded
+    TRIM                              -->   between tasks: gives memory back; no answer
     RELEASE                           -->   may write to the buffer again: next window
                                       <--   {"end"}                after the last window's RELEASE
                                       <--   {"value"}              instead, for a task that writes
@@ -46,6 +47,7 @@ __all__ = [
     "RELEASE",
     "SEND_BURSTS",
     "SERVE",
+    "TRIM",
     "EndMessage",
     "ProtocolViolationError",
     "StartMessage",
@@ -60,6 +62,8 @@ FORK = b"fork"
 buffer come with it."""
 SERVE = b"serve"
 """As ``FORK``, but the zygote itself is to become the child."""
+TRIM = b"trim"
+"""The parent asks a child that waits for a task to give back the memory that it does not need."""
 RELEASE = b"release"
 """The parent has copied the window and requests no more bursts of it: the child may overwrite the
 shared buffer."""

@@ -79,7 +79,11 @@ def exit_with_parent(parent: int) -> None:
 def _set_resource_limits(limits: SandboxLimits) -> None:
     life = math.ceil(limits.source_seconds)
     for limit, soft, hard in (
-        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        (
+            resource.RLIMIT_AS,
+            limits.memory_bytes,
+            max(limits.memory_bytes, limits.large_memory_bytes),
+        ),
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_CPU, life, life + _KILL_SECONDS),
         (resource.RLIMIT_NPROC, 0, 0),  # for root without effect

@@ -282,6 +282,8 @@ class Sandbox:
         finally:
             if stream is None or call.writes or not child.is_idle:
                 self._drop(stream, child)
+            else:
+                self._bound_memory()
 
     def _idle_child(self, stream: str | None) -> ChildProcess:
         """Return the stream's child, or a new one."""
@@ -319,6 +321,22 @@ class Sandbox:
         idle = [item for item in self._children.items() if not item[1].is_busy]
         for stream, child in idle[: max(0, surplus)]:
             self._drop(stream, child)
+
+    def _bound_memory(self) -> None:
+        """Bound the memory of the idle children: those that were not used for longest give back
+        what they can, and are ended where that is not enough."""
+        idle = {s: child for s, child in self._children.items() if not child.is_busy}
+        for stream, child in idle.items():
+            if child.keeps_too_much:
+                self._drop(stream, child)
+        surplus = sum(child.idle_bytes for child in idle.values()) - self._limits.idle_bytes
+        for child in idle.values():
+            if surplus > 0 and not child.is_trimmed:
+                surplus -= child.trim()
+        for stream, child in idle.items():
+            if surplus > 0:
+                surplus -= child.idle_bytes
+                self._drop(stream, child)
 
     def _drop(self, stream: str | None, child: ChildProcess) -> None:
         if stream is not None and self._children.get(stream) is child:

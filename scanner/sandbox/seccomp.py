@@ -17,6 +17,7 @@ import ctypes
 import errno
 import os
 import platform
+import resource
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -78,10 +79,12 @@ _ALLOWED = {
     "rseq": (334, 293),
 }
 _TGKILL = (234, 131)
+_PRLIMIT64 = (302, 261)
 
 # Classic BPF, as in <linux/filter.h>; offsets in struct seccomp_data
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
+_ARGUMENT_BYTES = 8
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
@@ -95,15 +98,18 @@ def _allow(number: int) -> list[bytes]:
     return [_step(_EQUAL, number, otherwise=1), _step(_RETURN, _ALLOW)]
 
 
-def _allow_for(number: int, argument: int) -> list[bytes]:
-    """Allow ``number`` with this first argument, and refuse it with another one."""
-    return [
-        _step(_EQUAL, number, otherwise=4),
-        _step(_LOAD, _FIRST_ARGUMENT),
-        _step(_EQUAL, argument, otherwise=1),
-        _step(_RETURN, _ALLOW),
-        _step(_RETURN, _ERRNO | errno.EPERM),
+def _allow_with(number: int, *arguments: int) -> list[bytes]:
+    """Allow ``number`` if its first arguments are these, and refuse it otherwise."""
+    checks = [
+        step
+        for place, argument in enumerate(arguments)
+        for step in (
+            _step(_LOAD, _FIRST_ARGUMENT + _ARGUMENT_BYTES * place),
+            _step(_EQUAL, argument, otherwise=2 * (len(arguments) - place) - 1),
+        )
     ]
+    verdicts = [_step(_RETURN, _ALLOW), _step(_RETURN, _ERRNO | errno.EPERM)]
+    return [_step(_EQUAL, number, otherwise=len(checks) + len(verdicts)), *checks, *verdicts]
 
 
 def filter_program(machine: str, pid: int) -> list[bytes]:
@@ -120,7 +126,9 @@ def filter_program(machine: str, pid: int) -> list[bytes]:
     ]
     for numbers in _ALLOWED.values():
         program += _allow(numbers[column])
-    program += _allow_for(_TGKILL[column], pid)
+    program += _allow_with(_TGKILL[column], pid)
+    # its own limit of memory, which it may raise as far as the kernel lets it
+    program += _allow_with(_PRLIMIT64[column], 0, resource.RLIMIT_AS)
     return [*program, _step(_RETURN, _ERRNO | errno.EPERM)]
 
 

@@ -3,20 +3,23 @@ own."""
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from scanner.errors import DecoderDiedError, LimitError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.protocol import TaskCall
 
-__all__ = ["CallWatch", "SourceBudget", "process_seconds"]
+__all__ = ["CallWatch", "SourceBudget", "process_bytes", "process_seconds"]
 
 _GRACE: Final = 1.0
 """Seconds of processor time in which the child's own timer may end it first."""
 _MAX_ANSWER_BYTES: Final = 256 << 20
 """Bytes of all answers about one source, without images. A sample takes some 50 of them."""
+_PAGE: Final = resource.getpagesize()
 _CPUCLOCK_SCHED: Final = 2
 """The clock that counts the processor time of a process and its threads in nanoseconds (Linux,
 ``posix-timers_types.h``)."""
@@ -28,6 +31,16 @@ def process_seconds(pid: int) -> float | None:
         return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
     except OSError:
         return None
+
+
+def process_bytes(pid: int) -> int:
+    """Return the memory of a living process that is not part of a file, in bytes, shared pages
+    included; 0 if it has ended."""
+    try:
+        _, resident, of_files, *_ = Path(f"/proc/{pid}/statm").read_bytes().split()
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(of_files)) * _PAGE
 
 
 class SourceBudget:

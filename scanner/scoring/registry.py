@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
@@ -73,7 +75,15 @@ def load_scorers(
         load_onnx(folder, manifest, provider=provider, precision=precision, threads=threads)
         for folder, manifest in zip(found, manifests, strict=True)
     )
-    return (TestCard(), *loaded)
+    scorers: tuple[Scorer, ...] = (TestCard(), *loaded)
+    _release_memory()
+    return scorers
+
+
+def _release_memory() -> None:
+    """Give back to the system what parsing and checking the models took: glibc would keep it."""
+    with suppress(AttributeError):  # another libc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def list_models(

@@ -43,7 +43,7 @@ PATH, STATUS = ctypes.c_char_p(b"/etc/passwd"), ctypes.create_string_buffer(256)
 
 NAMES = (
     "windows contents copy fail escape allocate crash spin spin_writing hang forge too_many odd "
-    "beyond moving windows_and_more liar drip spin_untimed decode descriptors"
+    "beyond moving windows_and_more liar drip spin_untimed decode descriptors keep release"
 )
 TASKS = {name: f"tests.sandbox.hostile_tasks:{name}" for name in NAMES.split()}
 
@@ -213,7 +213,8 @@ def escape(
         "change its user": lambda: os.setuid(0),
         "stop its limits of processor time": lambda: _system_call(160, 0, STATUS),
         "signal its parent": lambda: os.kill(arguments, 0),
-        "raise its memory limit": lambda: _system_call(302, 0, 9, 0, 0),
+        "raise its limit of open files": lambda: _system_call(302, 0, 7, 0, 0),
+        "limit its parent": lambda: _system_call(302, arguments, 9, 0, 0),
         "trace its parent": lambda: _system_call(101, 16, arguments, 0, 0),
         "read its parent's memory": lambda: _system_call(310, arguments, 0, 0, 0),
         "use io_uring": lambda: _system_call(425, 8, 0, 0, 0),
@@ -256,6 +257,22 @@ def descriptors(
     output.write(read[0])
     output.flush()
     return [part.decode() for part in read]
+
+
+KEPT: list[bytearray] = []
+
+
+def keep(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
+    """Use memory, and keep it after the task."""
+    KEPT.append(bytearray(b"x") * arguments)
+    yield window(0, last=True)
+
+
+def release(sources: Sequence[BinaryIO], arguments: int, *, name: str) -> Iterator[DecodedWindow]:
+    """Use memory in small parts, which libc keeps when they are given back."""
+    parts = [bytearray(b"x") * 100_000 for _ in range(arguments // 100_000)]
+    yield window(0, last=True)
+    del parts
 
 
 # Ways to die

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import psutil
 
 from scanner.media.samples import DecodedWindow
@@ -27,3 +30,11 @@ def decode(sandbox: Sandbox, count: int) -> list[DecodedWindow]:
         "windows", [b"media"], count, specs=SPECS, name="x", stream=STREAM, bounds=MANY
     )
     return list(windows)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until a condition that another process brings about is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

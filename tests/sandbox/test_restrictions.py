@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -46,9 +47,16 @@ NUMBERS = {
 OWN_PID, CLONE_THREAD, CLONE_OF_FORK = 4321, 0x3D0F00, 0x01200011
 
 
-def verdict(program: Sequence[bytes], *, arch: int, number: int, first_argument: int = 0) -> int:
+def verdict(
+    program: Sequence[bytes],
+    *,
+    arch: int,
+    number: int,
+    first_argument: int = 0,
+    second_argument: int = 0,
+) -> int:
     """Interpret the filter as the kernel would: a machine with one register."""
-    data = struct.pack("=IIQQ", number, arch, 0, first_argument)
+    data = struct.pack("=IIQQQ", number, arch, 0, first_argument, second_argument)
     register, at = 0, 0
     while True:
         code, then, otherwise, value = struct.unpack("=HBBI", program[at])
@@ -86,6 +94,30 @@ def test_the_filter_allows_what_decoding_needs(
 
     got = verdict(
         program, arch=ARCH[machine], number=NUMBERS[machine][name], first_argument=first_argument
+    )
+
+    assert got == wanted
+
+
+@pytest.mark.parametrize("machine", ARCH)
+@pytest.mark.parametrize(
+    ("process", "limit", "wanted"),
+    [
+        (0, resource.RLIMIT_AS, ALLOW),
+        (0, resource.RLIMIT_NOFILE, REFUSE),
+        (OWN_PID, resource.RLIMIT_AS, REFUSE),
+        (1, resource.RLIMIT_AS, REFUSE),
+    ],
+)
+def test_of_its_limits_a_process_may_change_that_of_its_memory(
+    machine: str, process: int, limit: int, wanted: int
+) -> None:
+    got = verdict(
+        filter_program(machine, OWN_PID),
+        arch=ARCH[machine],
+        number={"x86_64": 302, "aarch64": 261}[machine],
+        first_argument=process,
+        second_argument=limit,
     )
 
     assert got == wanted

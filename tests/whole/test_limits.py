@@ -50,6 +50,8 @@ ELSEWHERE = {
         "start_seconds",
         "max_tasks",
         "max_children",
+        "large_memory_bytes",
+        "idle_bytes",
         "idle_seconds",
         "source_seconds",
     },  # tests/sandbox
