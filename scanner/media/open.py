@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from io import SEEK_END, BytesIO
+from shutil import copyfileobj
 from typing import BinaryIO
 
 import av
@@ -78,6 +79,7 @@ _FAST_OPEN = {
     "correct_ts_overflow": "0",  # wraps are handled by Timeline
 }
 _THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
+_COPIED_BYTES = 1 << 22
 _READ_BYTES = 1 << 18
 """Bytes read at a time; PyAV's own 32 KiB would call back into Python eight times as often."""
 
@@ -136,7 +138,13 @@ def measure_size(source: BinaryIO) -> int:
 
 def prepend_init(source: BinaryIO, init: bytes | None) -> BinaryIO:
     """Return the source with its init segment before it."""
-    return source if init is None else BytesIO(init + source.read())
+    if init is None:
+        return source
+    whole = BytesIO()
+    whole.write(init)
+    copyfileobj(source, whole, _COPIED_BYTES)  # a segment may be long: it is held once
+    whole.seek(0)
+    return whole
 
 
 def sniff_source(source: BinaryIO, name: str) -> Container:
