@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from scanner.errors import DecoderDiedError, NoVideoError
 from scanner.evidence.index import SourceSpan
@@ -53,22 +54,29 @@ def cut(
         raise NoVideoError(f"{name}: no picture within the span of the clip")
     request = ClipRequest(pieces=tuple(_piece(one, due.span) for one in shown))
     file = clip_file(folder, due.incident_id, due.number)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    try:
-        with part.open("w+b") as output:
-            media = [one.source for one in shown]
-            answer = sandbox.call(
-                "cut", media, request, output=output, name=name, stream=stream_id, budget=budget
-            )
-            info = _check_info(answer, request)
-        part.rename(file)
-    finally:
-        part.unlink(missing_ok=True)
+    media = [one.source for one in shown]
+    with _replacing(file) as output:
+        answer = sandbox.call(
+            "cut", media, request, output=output, name=name, stream=stream_id, budget=budget
+        )
+        info = _check_info(answer, request)
     poster = _poster(
         due, shown, sandbox=sandbox, budget=budget, folder=folder, stream_id=stream_id, name=name
     )
     return _clip(file, info, poster)
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``file`` at the end, unless an exception is raised."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    try:
+        with part.open("w+b") as output:
+            yield output
+        part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _clip(file: Path, info: ClipInfo, poster: str | None) -> Clip:
