@@ -24,6 +24,7 @@ from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
 from workers.decode import DecodeActor
 from workers.dispatch import Bounds, Quarantine, StreamWork
+from workers.heartbeat import ClusterWatch
 from workers.inference import InferenceActor, ScorerFacts, remote_scorers
 from workers.pool import PoolRunner, WorkerDiedError
 
@@ -63,25 +64,29 @@ def ray_runner(parts: WorkerParts, plan: PoolPlan) -> Iterator[PoolRunner]:
         SetupError: Ray does not start or the models do not load.
     """
     settings = ClusterSettings(cpus=plan.workers, gpus=plan.gpus, address=plan.address)
-    with cluster(settings), open_pool(parts, plan) as runner:
+    with cluster(settings) as watch, open_pool(parts, plan, watch) as runner:
         yield runner
 
 
 @contextmanager
-def open_pool(parts: WorkerParts, plan: PoolPlan) -> Iterator[PoolRunner]:
-    """Open a runner whose workers are Ray actors; this process must be connected to Ray."""
+def open_pool(
+    parts: WorkerParts, plan: PoolPlan, watch: ClusterWatch | None = None
+) -> Iterator[PoolRunner]:
+    """Open a runner whose workers are Ray actors; this process must be connected to Ray. Runs end
+    with an error when ``watch`` tells that Ray has failed."""
     inference = None if plan.placement == "cpu" else _start_inference(parts, plan)
     workers = [
-        _RayWorker(f"decode-{number}", partial(_start_decode, parts, inference))
+        _RayWorker(f"decode-{number}", partial(_start_decode, parts, inference), watch)
         for number in range(plan.workers)
     ]
 
     try:
-        yield PoolRunner(workers, Bounds(workers=plan.workers), fold_quarantined(parts))
+        bounds = Bounds(workers=plan.workers)
+        yield PoolRunner(workers, bounds, fold_quarantined(parts), watch=watch)
     finally:
         for worker in workers:
             worker.end()
-        if inference is not None:
+        if inference is not None and not _has_failed(watch):
             _kill(inference)
 
 
@@ -97,9 +102,10 @@ def fold_quarantined(parts: WorkerParts) -> Quarantine:
 class _RayWorker:
     """A decode actor, started at its first work and again after a death."""
 
-    def __init__(self, name: str, start: Callable[[], Handle]) -> None:
+    def __init__(self, name: str, start: Callable[[], Handle], watch: ClusterWatch | None) -> None:
         self._name = name
         self._start = start
+        self._watch = watch
         self._actor: Handle | None = None
         self._lock = threading.Lock()
 
@@ -127,7 +133,7 @@ class _RayWorker:
     def end(self) -> None:
         with self._lock:
             actor, self._actor = self._actor, None
-        if actor is not None:
+        if actor is not None and not _has_failed(self._watch):
             _kill(actor)
 
     def _running_actor(self) -> Handle:
@@ -235,6 +241,12 @@ def _start_inference(parts: WorkerParts, plan: PoolPlan) -> Handle:
         max_concurrency=plan.workers + 1,
     )
     return remote.remote(parts, plan.batching)
+
+
+def _has_failed(watch: ClusterWatch | None) -> bool:
+    """Return whether Ray has failed: then it answers no call any more, and its processes are ended
+    without it."""
+    return watch is not None and watch.failure is not None
 
 
 def _kill(actor: Handle) -> None:

@@ -7,20 +7,28 @@ environment at import.
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scanner.errors import SetupError
-from workers.leftovers import CLUSTER_VARIABLE, end_processes, private_folder, remove_leftovers
+from workers.heartbeat import ClusterWatch
+from workers.leftovers import (
+    CLUSTER_VARIABLE,
+    end_processes,
+    private_folder,
+    processes_named,
+    remove_leftovers,
+)
 
 __all__ = ["ClusterSettings", "cluster"]
 
@@ -28,8 +36,12 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # otherwise deaths of workers are printed to stdout
+    # Ray's default is 60 s without its control process, and then it ends this process
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "86400",
 }
-"""Environment of Ray: no telemetry and no output of its own."""
+"""Environment of Ray: no telemetry, no output of its own, and it ends no process but its own."""
+WATCHED = frozenset({"gcs_server", "raylet"})
+"""Processes without which the local cluster cannot continue."""
 LOOPBACK = {
     # despite its name, this binds every listener to 127.0.0.1
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -39,6 +51,8 @@ LOOPBACK = {
 """Environment of a cluster that this process starts: it is reachable by this user only."""
 ATTEMPTS = 2
 """Attempts to start Ray: its processes have a fixed 30 s, which a busy machine may exceed."""
+STOP_SECONDS = 15.0
+"""Longest wait for Ray to disconnect, which takes 5 s where a process of it has failed."""
 CONNECT_SECONDS = 5.0
 """Timeout for a connection to an existing cluster."""
 
@@ -60,8 +74,9 @@ class ClusterSettings:
 
 
 @contextmanager
-def cluster(settings: ClusterSettings) -> Iterator[None]:
-    """Connect this process to Ray, and start it if no address is given.
+def cluster(settings: ClusterSettings) -> Iterator[ClusterWatch]:
+    """Connect this process to Ray, and start it if no address is given; give the watch that tells
+    when it cannot continue.
 
     A process has at most one connection.
 
@@ -70,14 +85,17 @@ def cluster(settings: ClusterSettings) -> Iterator[None]:
     """
     if settings.address is not None:
         _check_reachable(settings.address)
-        with _environment(QUIET), _connect(settings.address):
-            yield
+        with _environment(QUIET), _connect(settings.address), ClusterWatch({}, _ask) as watch:
+            yield watch
         return
     remove_leftovers()
     with private_folder() as folder, _environment(QUIET | LOOPBACK | _token(folder)):
         try:
             _start(settings, folder)
-            yield
+            with ClusterWatch(processes_named(folder, WATCHED), _ask) as watch:
+                # The others would wait for the one that failed, and this process for them
+                watch.add_callback(lambda _: end_processes(folder))
+                yield watch
         finally:
             _stop(folder)
 
@@ -118,11 +136,24 @@ _SILENT: Mapping[str, Any] = {
 }
 
 
+def _ask() -> None:
+    """Ask the control process of Ray something, which it answers in milliseconds."""
+    import ray
+
+    nodes: Callable[[], object] = ray.nodes
+    nodes()
+
+
 def _stop(folder: Path) -> None:
+    """Disconnect from Ray, and end its processes, whether or not it answers."""
     import ray
 
     with _stderr_to(folder / "stop.log"):
-        ray.shutdown()
+        thread = threading.Thread(target=ray.shutdown, name="streamwarden-ray-stop", daemon=True)
+        thread.start()
+        thread.join(STOP_SECONDS)
+    if thread.is_alive():
+        atexit.unregister(ray.shutdown)
     end_processes(folder)
 
 

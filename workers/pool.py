@@ -30,12 +30,12 @@ from workers.dispatch import (
     never_suspect,
 )
 
-__all__ = ["PoolRun", "PoolRunner", "WorkerDiedError", "WorkerHandle"]
+__all__ = ["FailureWatch", "PoolRun", "PoolRunner", "WorkerDiedError", "WorkerHandle"]
 
 log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 5.0
-"""Longest wait for each thread at the end of a run; those of ended workers need milliseconds."""
+"""Longest wait for all threads at the end of a run; those of ended workers need milliseconds."""
 
 
 class WorkerDiedError(TransientError):
@@ -64,6 +64,16 @@ class WorkerHandle(Protocol):
         """End the worker at once, from any thread; ``work`` then raises."""
 
 
+class FailureWatch(Protocol):
+    """Tells that all workers have failed for a reason that they have in common."""
+
+    def add_callback(self, callback: Callable[[TransientError], None]) -> None:
+        """Call ``callback`` when that happens, from any thread."""
+
+    def remove_callback(self, callback: Callable[[TransientError], None]) -> None:
+        """Do not call ``callback`` any more."""
+
+
 class PoolRunner:
     """Runs turns on several workers. Each stream's progress comes in the order of its turns."""
 
@@ -74,11 +84,14 @@ class PoolRunner:
         quarantine: Quarantine,
         *,
         clock: Callable[[], float] = time.monotonic,
+        watch: FailureWatch | None = None,
     ) -> None:
+        """A run ends with the error that ``watch`` tells, if it tells one."""
         self._workers = tuple(workers)
         self._bounds = bounds
         self._quarantine = quarantine
         self._clock = clock
+        self._watch = watch
 
     def run(self, turns: Iterable[Turn]) -> Iterator[StreamProgress]:
         """Yield each turn's progress once, whichever workers die.
@@ -103,8 +116,12 @@ class PoolRunner:
         run = PoolRun(self._workers, dispatch, self._bounds, self._clock)
         try:
             run.start(turns)
+            if self._watch is not None:
+                self._watch.add_callback(run.fail)
             yield run
         finally:
+            if self._watch is not None:
+                self._watch.remove_callback(run.fail)
             run.end()
 
 
@@ -143,7 +160,7 @@ class PoolRun:
                 self._over = self._failure is not None or self._is_done()
                 silent = () if ready else self._dispatch.overdue(self._clock())
                 self._changed.notify_all()
-            for lease in silent:
+            for lease in () if self._over else silent:
                 log.warning(
                     "worker silent",
                     extra={"worker": lease.owner, "patience": self._bounds.patience},
@@ -152,6 +169,12 @@ class PoolRun:
             yield ready
         if self._failure is not None:
             raise self._failure
+
+    def fail(self, error: BaseException) -> None:
+        """End the run: ``results`` yields what is ready and raises the error."""
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
 
     def forget(self, stream_ids: Iterable[StreamId]) -> list[StreamId]:
         """Drop the states of streams of which nothing is in flight; return those dropped."""
@@ -172,8 +195,9 @@ class PoolRun:
         for name in at_work:
             self._workers[name].end()
         # The first thread may be blocked in the caller's iterator, which need not end.
+        deadline = time.monotonic() + JOIN_SECONDS
         for thread in self._threads[1:]:
-            thread.join(JOIN_SECONDS)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _start_thread(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(
@@ -186,9 +210,7 @@ class PoolRun:
         try:
             work()
         except BaseException as error:  # noqa: BLE001 - raised in the thread that reads the results
-            with self._changed:
-                self._failure = self._failure or error
-                self._changed.notify_all()
+            self.fail(error)
 
     def _has_news(self) -> bool:
         return self._dispatch.ready() > 0 or self._is_done() or self._failure is not None

@@ -17,7 +17,7 @@ from scanner.cli.logs import set_up_logs
 from scanner.cli.options import Context, RunnerFactory
 from scanner.cli.status import Status
 from scanner.cli.terminal import print_message
-from scanner.errors import ScannerError, SetupError
+from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.settings.sections import unknown_variables
 
 __all__ = ["RunnerFactory", "run"]
@@ -63,7 +63,8 @@ def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | No
             return Status.PIPE_CLOSED
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except ScannerError as error:
-        return _print_error(str(error))
+        status = _print_error(str(error))
+        return Status.FAILED if isinstance(error, TransientError) else status
     except BrokenPipeError:
         _discard_output()
         return Status.PIPE_CLOSED

@@ -4,6 +4,8 @@ whatever is killed meanwhile."""
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -119,6 +121,33 @@ def test_a_killed_process_changes_no_line(
 
     assert killed
     assert by_path(out) == wanted
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("victim", ["gcs_server", "raylet"])
+def test_the_end_of_ray_is_told_with_what_was_done_and_leaves_nothing(
+    victim: str, sample_media: Callable[[str], SampleFile], tmp_path: Path
+) -> None:
+    for number in range(1500):
+        shutil.copyfile(sample_media("ts_h264").path, tmp_path / f"{number}.ts")
+    folder = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+
+    with start(
+        "scan", "--json", "--workers", "2", tmp_path, extra={"TMPDIR": str(folder)}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        rows = [process.stdout.readline()]
+        next(_below(process.pid, victim)).kill()
+        rows += process.stdout.readlines()
+        told = process.stderr.read()
+
+    assert process.returncode == 1
+    assert f"Ray cannot continue: its process {victim} ended".encode() in told
+    assert b"Traceback" not in told
+    assert {json.loads(row)["type"] for row in rows} >= {"frame", "summary"}
+    assert list(folder.glob("sw-*")) == []
+    shutil.rmtree(folder)
 
 
 def _below(pid: int, name: str) -> Iterator[psutil.Process]:

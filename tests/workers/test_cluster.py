@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psutil
@@ -17,7 +14,7 @@ import pytest
 
 from scanner.errors import SetupError
 from workers.cluster import ClusterSettings, cluster
-from workers.leftovers import CLUSTER_VARIABLE, remove_leftovers
+from workers.leftovers import CLUSTER_VARIABLE
 
 pytestmark = pytest.mark.ray
 
@@ -97,25 +94,6 @@ def test_ctrl_c_ends_everything_and_ray_prints_nothing_even_after_a_worker_died(
     assert same_sigterm == "True"
     assert not Path(token).parent.exists()
     assert processes_of(Path(token).parent) == []
-
-
-def test_the_next_process_removes_what_a_killed_one_left() -> None:
-    left, locked = (Path(tempfile.mkdtemp(prefix="sw-", dir="/tmp")) for _ in range(2))
-    (left / "lock").touch()
-    with (
-        open(locked / "lock", "w") as lock,
-        subprocess.Popen(
-            ["cat"], stdin=subprocess.PIPE, env={**os.environ, CLUSTER_VARIABLE: str(left)}
-        ) as orphan,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-        remove_leftovers()
-
-        assert orphan.wait(10) == -signal.SIGKILL
-        assert not left.exists()
-        assert locked.exists()
-    shutil.rmtree(locked)
 
 
 def processes_of(folder: Path) -> list[str]:

@@ -20,6 +20,8 @@ print(any(name.split('.')[0] == 'ray' for name in sys.modules))
         "pool",
         "decode",
         "inference",
+        "blame",
+        "heartbeat",
         "leftovers",
         "cluster",
         "actors",
