@@ -23,7 +23,7 @@ import structlog
 
 from scanner.delivery.planning import JournalPlan, PieceDue, plan_turn
 from scanner.delivery.schedule import EVIDENCE_DELAYS, next_try
-from scanner.errors import InputError, NoVideoError, ScannerError
+from scanner.errors import FormatError, InputError, NoVideoError, ScannerError
 from scanner.evidence.cut import cut
 from scanner.evidence.index import SegmentIndex
 from scanner.evidence.plan import ClipDue, sheet_due
@@ -38,6 +38,7 @@ from scanner.store.evidence import (
     DuePiece,
     EvidenceJournal,
     MadePiece,
+    PlannedEvidence,
     StoredSource,
     UnplannedIncident,
 )
@@ -63,8 +64,8 @@ def plan_incidents(
 ) -> bool:
     """Show committed turns to plans that have not seen them; return whether there were any."""
     waiting = journal.unplanned()
-    for incident in waiting:
-        _plan_incident(journal, incident, policies, settings)
+    if waiting:
+        journal.save_plans([_plan_incident(journal, one, policies, settings) for one in waiting])
     return bool(waiting)
 
 
@@ -73,23 +74,28 @@ def _plan_incident(
     incident: UnplannedIncident,
     policies: Policies,
     settings: EvidenceSettings,
-) -> None:
+) -> PlannedEvidence:
     plan = JournalPlan.from_json(incident.incident_id, incident.plan)
-    was_capped = plan.is_capped
+    left_out = None
     next_turn = incident.next_turn
     due: list[PieceDue] = []
-    for turn, events in journal.records(incident.stream_id, next_turn, limit=TURNS):
-        plan, pieces = plan_turn(plan, events, policies, settings)
-        due += pieces
-        next_turn = turn + 1
-    capped = plan.is_capped and not was_capped
-    journal.save_plan(
-        incident,
-        plan.to_json(),
+    try:
+        for turn, events in journal.records(incident.stream_id, next_turn, limit=TURNS):
+            plan, pieces = plan_turn(plan, events, policies, settings)
+            due += pieces
+            next_turn = turn + 1
+    except FormatError as error:
+        left_out = f"records of the stream cannot be read: {error}"
+    else:
+        if plan.is_capped:
+            left_out = f"only the first {settings.clips} clips are cut"
+    return PlannedEvidence(
+        incident=incident,
+        plan=plan.to_json(),
         next_turn=next_turn,
-        complete=plan.complete,
+        is_complete=plan.complete or left_out is not None,
         due=dict(due),
-        left_out=f"only the first {settings.clips} clips are cut" if capped else None,
+        left_out=left_out,
     )
 
 
@@ -200,7 +206,7 @@ class EvidenceMaker:
         )
 
     def _draw(self, piece: DuePiece, folder: Path) -> Sheet:
-        incident = Incident.from_json(piece.incident)
+        incident = Incident.from_json(piece.due["incident"])
         until = max(load_fraction(piece.due["until"]), incident.opened)
         incident = replace(incident, end=until)
         index = self._index(piece, incident.start, until)

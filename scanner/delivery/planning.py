@@ -21,7 +21,7 @@ from scanner.evidence.plan import (
     revise,
 )
 from scanner.rational import dump_fraction, load_fraction
-from scanner.risk.incident import Closed, Extended, Opened
+from scanner.risk.incident import Closed, Extended, Incident, Opened
 from scanner.risk.policy import Policies
 from scanner.settings.sections import EvidenceSettings
 from scanner.stream.events import SegmentScored, StreamEvent
@@ -96,7 +96,7 @@ def plan_turn(
                     revised = revise(plan.plan, incident, policies)
                     rest, clips = plan_rest(revised, plan.end, policies, settings)
                     plan = replace(plan, plan=rest, complete=True)
-                    due += [*map(_clip_piece, clips), _sheet_piece(end_of(incident))]
+                    due += [*map(_clip_piece, clips), _sheet_piece(incident, end_of(incident))]
     return plan, tuple(due)
 
 
@@ -110,7 +110,7 @@ def _plan_running(
     grown, clips = plan_open(plan.plan, plan.end, settings)
     pieces = [_clip_piece(clip) for clip in clips]
     if grown.capped:
-        pieces.append(_sheet_piece(grown.cut_from))
+        pieces.append(_sheet_piece(grown.incident, grown.cut_from))
     return replace(plan, plan=grown, complete=grown.capped), tuple(pieces)
 
 
@@ -118,5 +118,5 @@ def _clip_piece(clip: ClipDue) -> PieceDue:
     return f"clip-{clip.number}", clip.to_json()
 
 
-def _sheet_piece(until: Fraction) -> PieceDue:
-    return "sheet", {"until": dump_fraction(until)}
+def _sheet_piece(incident: Incident, until: Fraction) -> PieceDue:
+    return "sheet", {"incident": incident.to_json(), "until": dump_fraction(until)}

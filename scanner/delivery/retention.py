@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import chain, pairwise
 from typing import Final
 
 import structlog
@@ -49,22 +48,19 @@ def policy_reach(policies: Policies) -> float:
     )
 
 
-def deletable(
-    media: StreamMedia, *, now: float, reach: float, segment_seconds: float
-) -> list[KeptSegment]:
-    """Return the segments of a stream whose bytes nothing needs any more."""
+def deletable(media: StreamMedia, *, now: float, reach: float, segment_seconds: float) -> list[int]:
+    """Return the sequences of a stream's segments whose bytes nothing needs any more."""
     silent = media.last_arrival is not None and now - media.last_arrival > SILENT_SECONDS
-    is_pending = any(one.verdict is None for one in media.segments)
-    final = media.is_finished or (silent and not is_pending)
+    final = media.is_finished or (silent and not media.is_waiting)
     held = [_held_span(one, reach) for one in media.incidents]
-    chosen: list[KeptSegment] = []
-    for one, after in pairwise(chain(media.segments, [None])):
-        if one is None or one.verdict is None or now - one.received_at <= segment_seconds:
-            continue
-        decoded = final if after is None else after.verdict is not None
-        if decoded and _is_past(one, media.clock, reach, final) and not _is_held(one, held):
-            chosen.append(one)
-    return chosen
+    return [
+        one.sequence
+        for one in media.segments
+        if now - one.received_at > segment_seconds
+        and (final if one.is_followed is None else one.is_followed)
+        and _is_past(one, media.clock, reach, final)
+        and not _is_held(one, held)
+    ]
 
 
 def _is_past(segment: KeptSegment, clock: float | None, reach: float, final: bool) -> bool:
@@ -112,23 +108,25 @@ class Retention:
 
     def step(self) -> bool:
         """Delete one batch of what is old; return False once there is no more."""
+        if self._unlink():
+            return True
         now = self._now()
         more = self._mark_segments(now)
         self._journal.mark_inits(before=now - self._settings.segment_seconds)
         self._journal.mark_evidence(before=now - self._settings.evidence_days * DAY)
-        unlinked = self._unlink()
-        return self._clean(now) or unlinked or more
+        return self._clean(now) or self._unlink() or more
 
     def _mark_segments(self, now: float) -> bool:
         """Mark the segments of one page of streams; return whether more streams follow."""
         least = self._settings.segment_seconds
         names, after = self._journal.streams_with_old_media(before=now - least, after=self._after)
         self._after = 0.0 if after is None else after
+        chosen: list[tuple[str, int]] = []
         for name in names:
-            media = self._journal.media_of(name)
-            chosen = deletable(media, now=now, reach=self._reach, segment_seconds=least)
-            if chosen:
-                self._journal.mark_segments(name, [one.sequence for one in chosen])
+            media = self._journal.media_of(name, before=now - least)
+            found = deletable(media, now=now, reach=self._reach, segment_seconds=least)
+            chosen += ((name, sequence) for sequence in found)
+        self._journal.mark_segments(chosen)
         return after is not None
 
     def _clean(self, now: float) -> bool:

@@ -31,7 +31,14 @@ from scanner.store.schema import (
 from scanner.store.writes import add_to_counters
 from scanner.stream.events import SegmentScored, StreamEvent
 
-__all__ = ["DuePiece", "EvidenceJournal", "MadePiece", "StoredSource", "UnplannedIncident"]
+__all__ = [
+    "DuePiece",
+    "EvidenceJournal",
+    "MadePiece",
+    "PlannedEvidence",
+    "StoredSource",
+    "UnplannedIncident",
+]
 
 ROUNDING: Final = 0.01
 """Seconds by which rounded stream times may differ from the exact ones."""
@@ -54,6 +61,22 @@ class UnplannedIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEvidence:
+    """The plan of an incident after some more turns."""
+
+    incident: UnplannedIncident
+    plan: Mapping[str, Any]
+    next_turn: int
+    """The first turn that the plan has not seen now."""
+    is_complete: bool
+    """Whether nothing more becomes due."""
+    due: Mapping[str, Mapping[str, Any]]
+    """Pieces that became due, by name."""
+    left_out: str | None = None
+    """Reason why a part of the incident has no clip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DuePiece:
     """A piece of evidence that is to be made now."""
 
@@ -63,8 +86,6 @@ class DuePiece:
     stream_id: str
     channel: str | None
     due: Mapping[str, Any]
-    incident: Mapping[str, Any]
-    """The latest revision of the incident."""
     tries: int
     """Tries before this one."""
     spent: float
@@ -138,39 +159,23 @@ class EvidenceJournal:
             ).all()
         return tuple((row.turn, unpack_events(row.events)) for row in rows)
 
-    def save_plan(
-        self,
-        incident: UnplannedIncident,
-        plan: Mapping[str, Any],
-        *,
-        next_turn: int,
-        complete: bool,
-        due: Mapping[str, Mapping[str, Any]],
-        left_out: str | None = None,
-    ) -> None:
-        """Record how far an incident is planned, and the pieces that became due by name.
-
-        ``left_out`` says why a part of the incident has no clip.
-        """
+    def save_plans(self, plans: Sequence[PlannedEvidence]) -> None:
+        """Record how far incidents are planned, with the pieces that became due, in one commit."""
         now = self._journal.now()
-        row: dict[str, Any] = {"incident_id": incident.incident_id, "shard": incident.shard}
-        row |= {"tries": 0, "next_at": now, "seconds": 0.0, "updated_at": now}
-        pieces = [
-            {**row, "piece": piece, "status": "due", "due": json.dumps(body), "reason": None}
-            for piece, body in due.items()
-        ]
-        if left_out is not None:
-            pieces.append(
-                {**row, "piece": "rest", "status": "failed", "due": "{}", "reason": left_out}
-            )
+        pieces = [row for one in plans for row in _new_pieces(one, now)]
         with self._journal.write() as connection:
             if pieces:
                 connection.execute(insert(evidence), pieces)
-            connection.execute(
-                update(incidents)
-                .where(incidents.c.incident_id == incident.incident_id)
-                .values(plan=json.dumps(plan), planned_turn=next_turn, planned=complete)
-            )
+            for one in plans:
+                connection.execute(
+                    update(incidents)
+                    .where(incidents.c.incident_id == one.incident.incident_id)
+                    .values(
+                        plan=json.dumps(one.plan),
+                        planned_turn=one.next_turn,
+                        planned=one.is_complete,
+                    )
+                )
 
     # Making
 
@@ -194,7 +199,6 @@ class EvidenceJournal:
         )
         found = (
             select(evidence, incidents.c.stream_id, incidents.c.channel)
-            .add_columns(incidents.c.body.label("incident"))
             .join(incidents, incidents.c.incident_id == evidence.c.incident_id)
             .join(spent, spent.c.stream_id == incidents.c.stream_id)
             .where(
@@ -284,6 +288,25 @@ class EvidenceJournal:
         return tuple(found)
 
 
+def _new_pieces(plan: PlannedEvidence, now: float) -> list[dict[str, Any]]:
+    row: dict[str, Any] = {
+        "incident_id": plan.incident.incident_id,
+        "shard": plan.incident.shard,
+        "tries": 0,
+        "next_at": now,
+        "seconds": 0.0,
+        "updated_at": now,
+    }
+    pieces = [
+        {**row, "piece": piece, "status": "due", "due": json.dumps(body), "reason": None}
+        for piece, body in plan.due.items()
+    ]
+    if plan.left_out is not None:
+        rest = {"piece": "rest", "status": "failed", "due": "{}", "reason": plan.left_out}
+        pieces.append({**row, **rest})
+    return pieces
+
+
 def _spent(connection: Connection, incident_id: str) -> float:
     total = select(func.sum(evidence.c.seconds)).where(evidence.c.incident_id == incident_id)
     return float(connection.execute(total).scalar_one())
@@ -297,7 +320,6 @@ def _due_piece(row: Row[Any], spent: float) -> DuePiece:
         stream_id=row.stream_id,
         channel=row.channel,
         due=json.loads(row.due),
-        incident=json.loads(row.incident),
         tries=row.tries,
         spent=spent,
     )

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Table,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -47,15 +48,15 @@ BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSegment:
-    """A segment of which the bytes are there."""
+    """A segment with a verdict, of which the bytes are there."""
 
     sequence: int
-    object: str
-    bytes: int
-    verdict: str | None
+    verdict: str
     span: tuple[float, float] | None
     """Stream seconds, rounded; None if it was not folded."""
     received_at: float
+    is_followed: bool | None
+    """Whether the segment after it has a verdict; None if there is none after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +74,14 @@ class StreamMedia:
     """The media of one stream, and what holds them."""
 
     stream_id: str
-    shard: int
     is_finished: bool
     last_arrival: float | None
     clock: float | None
     """Stream seconds up to which it is folded; None before the first scored segment."""
+    is_waiting: bool
+    """Whether a segment of the stream has no verdict."""
     segments: tuple[KeptSegment, ...]
-    """In order of their sequences."""
+    """Those that may be old enough, in order."""
     incidents: tuple[HeldIncident, ...]
 
 
@@ -121,54 +123,48 @@ class RetentionJournal:
         names = tuple(dict.fromkeys(row.stream_id for row in rows))
         return names, rows[-1].verdict_at if len(rows) == limit else None
 
-    def media_of(self, stream_id: str) -> StreamMedia:
-        """Return the media of a stream, and the incidents that hold some of them."""
+    def media_of(self, stream_id: str, *, before: float) -> StreamMedia:
+        """Return the media of a stream that were received before a time, and the incidents that
+        hold some of them."""
+        names = {"of_stream": stream_id, "before": before}
         with self._journal.read() as connection:
-            stream = connection.execute(
-                select(streams).where(streams.c.stream_id == stream_id)
-            ).one()
-            rows = connection.execute(
-                select(segments)
-                .where(segments.c.stream_id == stream_id, segments.c.stage == "stored")
-                .order_by(segments.c.sequence)
-            ).all()
-            clock = connection.execute(
-                select(segments.c.span_end)
-                .where(segments.c.stream_id == stream_id, segments.c.verdict == "scored")
-                .order_by(segments.c.sequence.desc())
-                .limit(1)
-            ).scalar_one_or_none()
-            held = _held_incidents(connection, stream_id)
+            stream = connection.execute(_STREAM, names).one()
+            rows = connection.execute(_OLD_SEGMENTS, names).all()
+            clock = connection.execute(_CLOCK, names).scalar_one_or_none()
+            held = connection.execute(_HELD, names).all()
         kept = tuple(
             KeptSegment(
                 sequence=row.sequence,
-                object=row.object,
-                bytes=row.bytes,
                 verdict=row.verdict,
                 span=None if row.span_start is None else (row.span_start, row.span_end),
                 received_at=row.received_at,
+                is_followed=None if row.follows is None else bool(row.follows),
             )
             for row in rows
         )
         return StreamMedia(
             stream_id=stream_id,
-            shard=stream.shard,
             is_finished=stream.phase == "finished",
             last_arrival=stream.last_arrival,
             clock=clock,
+            is_waiting=stream.is_waiting,
             segments=kept,
-            incidents=held,
+            incidents=tuple(
+                HeldIncident(incident=json.loads(one.body), is_open=not one.planned) for one in held
+            ),
         )
 
-    def mark_segments(self, stream_id: str, sequences: Sequence[int]) -> None:
-        """Commit that the bytes of segments are to be deleted; a pending one stays."""
-        for first in range(0, len(sequences), BATCH):
+    def mark_segments(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Commit that the bytes of segments, given as (stream, sequence), are to be deleted; a
+        pending one stays."""
+        for first in range(0, len(keys), BATCH):
             with self._journal.write() as connection:
                 connection.execute(
                     update(segments)
                     .where(
-                        segments.c.stream_id == stream_id,
-                        segments.c.sequence.in_(sequences[first : first + BATCH]),
+                        tuple_(segments.c.stream_id, segments.c.sequence).in_(
+                            keys[first : first + BATCH]
+                        ),
                         segments.c.verdict.is_not(None),
                         segments.c.stage == "stored",
                     )
@@ -227,20 +223,17 @@ class RetentionJournal:
     def mark_deleted(self, gone: Sequence[OldObject]) -> None:
         """Commit that objects were unlinked, and count them."""
         with self._journal.write() as connection:
-            for one in gone:
-                table = _TABLES[one.table]
-                column = table.c.status if one.table == "evidence" else table.c.stage
-                changed = connection.execute(
-                    update(table)
-                    .where(
-                        *(a == b for a, b in zip(table.primary_key.columns, one.key, strict=True)),
-                        column == "deleting",
-                    )
-                    .values({column.name: "deleted"})
+            for name, table in _TABLES.items():
+                of_table = [one for one in gone if one.table == name]
+                if not of_table:
+                    continue
+                column = table.c.status if name == "evidence" else table.c.stage
+                keys = tuple_(*table.primary_key.columns).in_([one.key for one in of_table])
+                connection.execute(
+                    update(table).where(keys, column == "deleting").values({column: "deleted"})
                 )
-                if changed.rowcount:
-                    amounts = {one.table: 1.0, f"{one.table}_bytes": float(one.bytes)}
-                    add_to_counters(connection, one.shard, "deleted", amounts)
+                for shard, amounts in _by_shard(name, of_table).items():
+                    add_to_counters(connection, shard, "deleted", amounts)
 
     def known_objects(self) -> set[str]:
         """Return the names of all objects that have a row and are not deleted."""
@@ -298,21 +291,67 @@ class RetentionJournal:
 
 _TABLES: Final = {"segments": segments, "inits": inits, "evidence": evidence}
 
+# Statements that run for every stream are built once
+
+_later = segments.alias()
+_FOLLOWS = (
+    select(_later.c.verdict.is_not(None))
+    .where(_later.c.stream_id == segments.c.stream_id, _later.c.sequence > segments.c.sequence)
+    .order_by(_later.c.sequence)
+    .limit(1)
+    .scalar_subquery()
+)
+_OLD_SEGMENTS = (
+    select(
+        segments.c.sequence,
+        segments.c.verdict,
+        segments.c.span_start,
+        segments.c.span_end,
+        segments.c.received_at,
+        _FOLLOWS.label("follows"),
+    )
+    .where(
+        segments.c.stream_id == bindparam("of_stream"),
+        segments.c.stage == "stored",
+        segments.c.received_at < bindparam("before"),
+        segments.c.verdict.is_not(None),
+    )
+    .order_by(segments.c.sequence)
+)
+_CLOCK = (
+    select(segments.c.span_end)
+    .where(segments.c.stream_id == bindparam("of_stream"), segments.c.verdict == "scored")
+    .order_by(segments.c.sequence.desc())
+    .limit(1)
+)
+_UNORDERED = exists().where(
+    segments.c.stream_id == streams.c.stream_id,
+    segments.c.verdict.is_(None),
+    segments.c.turn.is_(None),
+)
+_STREAM = select(
+    streams.c.phase,
+    streams.c.last_arrival,
+    or_(streams.c.assigned > streams.c.turn, _UNORDERED).label("is_waiting"),
+).where(streams.c.stream_id == bindparam("of_stream"))
+
 _EVIDENCE_IS_DUE = exists().where(
     evidence.c.incident_id == incidents.c.incident_id, evidence.c.status == "due"
 )
 _IS_HELD = or_(incidents.c.planned.is_(False), _EVIDENCE_IS_DUE)
+_HELD = select(incidents.c.body, incidents.c.planned).where(
+    incidents.c.stream_id == bindparam("of_stream"), incidents.c.shadow.is_(False), _IS_HELD
+)
 
 
-def _held_incidents(connection: Connection, stream_id: str) -> tuple[HeldIncident, ...]:
-    rows = connection.execute(
-        select(incidents.c.body, incidents.c.planned).where(
-            incidents.c.stream_id == stream_id, incidents.c.shadow.is_(False), _IS_HELD
-        )
-    )
-    return tuple(
-        HeldIncident(incident=json.loads(row.body), is_open=not row.planned) for row in rows
-    )
+def _by_shard(table: str, gone: Sequence[OldObject]) -> dict[int, dict[str, float]]:
+    """Return the number and the bytes of objects by shard."""
+    totals: dict[int, dict[str, float]] = {}
+    for one in gone:
+        amounts = totals.setdefault(one.shard, {table: 0.0, f"{table}_bytes": 0.0})
+        amounts[table] += 1
+        amounts[f"{table}_bytes"] += one.bytes
+    return totals
 
 
 def _old_rows(before: float) -> list[tuple[Table, ColumnElement[bool]]]:

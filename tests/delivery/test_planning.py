@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from scanner.delivery.evidence import plan_incidents
 from scanner.delivery.planning import JournalPlan, PieceDue, plan_turn
@@ -15,6 +16,7 @@ from scanner.risk.incident import Closed, Extended, Opened
 from scanner.settings.sections import EvidenceSettings
 from scanner.store.database import Journal
 from scanner.store.evidence import EvidenceJournal
+from scanner.store.schema import evidence
 from scanner.stream.events import StreamEvent
 from tests.delivery.rows import add_segments, add_turn, incident, segment_event
 from tests.evidence.build import POLICIES
@@ -74,7 +76,7 @@ def test_a_running_incident_has_a_clip_for_each_complete_length_and_no_sheet() -
 def test_a_closed_incident_has_the_rest_and_a_sheet() -> None:
     plan, due = plan_all(turns_of(0, 5, 8), EvidenceSettings(clip_seconds=Fraction(12)))
     assert [name for name, _ in due] == ["clip-1", "clip-2", "sheet"]
-    assert dict(due)["sheet"] == {"until": [20, 1]}
+    assert dict(due)["sheet"]["until"] == [20, 1]
     assert plan.complete
 
 
@@ -114,6 +116,24 @@ def test_a_backlog_of_turns_is_planned_at_once_with_the_same_pieces(journal: Jou
     _, due = plan_all(turns, settings)
     assert piece.due == dict(due)[piece.piece]
     assert rows.unplanned() == ()
+
+
+def test_records_that_cannot_be_read_end_the_plan_of_their_incident_alone(
+    journal: Journal,
+) -> None:
+    for stream_id in ("s", "t"):
+        add_segments(journal, stream_id, 1)
+        noun = incident(f"of-{stream_id}", stream_id=stream_id, end=9)
+        closed = Closed(at=Fraction(9), incident=noun)
+        add_turn(journal, stream_id, 0, segment_event(stream_id, 0), closed)
+    with journal.write() as connection:
+        connection.exec_driver_sql("UPDATE turn_records SET events = x'00' WHERE stream_id = 's'")
+    rows = EvidenceJournal(journal)
+    assert plan_incidents(rows, POLICIES, EvidenceSettings())
+    assert rows.unplanned() == ()
+    with journal.read() as connection:
+        found = connection.execute(select(evidence.c.incident_id, evidence.c.piece)).all()
+    assert sorted(found) == [("of-s", "rest"), ("of-t", "clip-1"), ("of-t", "sheet")]
 
 
 def test_incidents_in_shadow_have_no_evidence(journal: Journal) -> None:

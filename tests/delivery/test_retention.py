@@ -50,39 +50,46 @@ from tests.store.conftest import FakeClock
 NOW, AGE, REACH = 1e6, 600.0, 19.0
 
 
-def kept(sequence: int, *, verdict: str | None = "scored", age: float = 700.0) -> KeptSegment:
-    span = (sequence * 4.0, sequence * 4.0 + 4) if verdict == "scored" else None
-    return KeptSegment(
-        sequence=sequence,
-        object=f"segments/{sequence}",
-        bytes=1,
-        verdict=verdict,
-        span=span,
-        received_at=NOW - age,
-    )
+Row = tuple[int, str | None, float]
+"""Sequence, verdict and age of a segment."""
+
+
+def row(sequence: int, verdict: str | None = "scored", age: float = 700.0) -> Row:
+    return sequence, verdict, age
 
 
 def media(
-    *rows: KeptSegment,
+    *rows: Row,
     clock: float | None = 1000.0,
     finished: bool = False,
     silent: float = 0.0,
     held: tuple[HeldIncident, ...] = (),
 ) -> StreamMedia:
+    verdicts = [verdict for _, verdict, _ in rows]
+    kept = [
+        KeptSegment(
+            sequence=sequence,
+            verdict=verdict,
+            span=(sequence * 4.0, sequence * 4.0 + 4) if verdict == "scored" else None,
+            received_at=NOW - age,
+            is_followed=None if place + 1 == len(rows) else verdicts[place + 1] is not None,
+        )
+        for place, (sequence, verdict, age) in enumerate(rows)
+        if verdict is not None
+    ]
     return StreamMedia(
         stream_id="s",
-        shard=0,
         is_finished=finished,
         last_arrival=NOW - silent,
         clock=clock,
-        segments=rows,
+        is_waiting=None in verdicts,
+        segments=tuple(kept),
         incidents=held,
     )
 
 
 def chosen(stream: StreamMedia) -> list[int]:
-    found = deletable(stream, now=NOW, reach=REACH, segment_seconds=AGE)
-    return [one.sequence for one in found]
+    return deletable(stream, now=NOW, reach=REACH, segment_seconds=AGE)
 
 
 def held(start: float, end: float | None = None) -> HeldIncident:
@@ -90,40 +97,40 @@ def held(start: float, end: float | None = None) -> HeldIncident:
 
 
 def test_the_last_segment_of_a_live_stream_stays_for_the_decoding_of_the_next() -> None:
-    assert chosen(media(kept(0), kept(1))) == [0]
-    assert chosen(media(kept(0), kept(1), finished=True)) == [0, 1]
+    assert chosen(media(row(0), row(1))) == [0]
+    assert chosen(media(row(0), row(1), finished=True)) == [0, 1]
 
 
 def test_a_segment_stays_while_the_one_after_it_waits() -> None:
-    assert chosen(media(kept(0), kept(1, verdict=None), kept(2))) == []
+    assert chosen(media(row(0), row(1, verdict=None), row(2))) == []
 
 
 def test_a_segment_stays_while_an_incident_may_still_begin_in_it() -> None:
-    rows = [kept(number) for number in range(10)]
+    rows = [row(number) for number in range(10)]
     assert chosen(media(*rows, clock=40.0)) == [0, 1, 2, 3, 4]
     assert chosen(media(*rows, clock=40.0, finished=True)) == list(range(10))
 
 
 def test_a_segment_stays_until_it_is_old_enough() -> None:
-    assert chosen(media(kept(0, age=599), kept(1, age=599))) == []
+    assert chosen(media(row(0, age=599), row(1, age=599))) == []
 
 
 def test_media_of_an_incident_stay_while_it_is_open_or_its_evidence_is_due() -> None:
-    rows = [kept(number) for number in range(100)]
+    rows = [row(number) for number in range(100)]
     assert chosen(media(*rows, finished=True, held=(held(200.0),))) == list(range(30))
     left = chosen(media(*rows, finished=True, held=(held(200.0, 220.0),)))
     assert left == [*range(30), *range(70, 100)]
 
 
 def test_media_that_no_clip_can_show_do_not_wait_for_the_clock() -> None:
-    rows = [kept(0, verdict="undecodable"), kept(1, verdict="late"), kept(2, verdict="shed")]
+    rows = [row(0, verdict="undecodable"), row(1, verdict="late"), row(2, verdict="shed")]
     assert chosen(media(*rows, clock=None)) == [0, 1]
 
 
 def test_a_stream_without_an_end_that_is_silent_for_an_hour_is_final() -> None:
-    assert chosen(media(kept(0), clock=4.0, silent=3000)) == []
-    assert chosen(media(kept(0), clock=4.0, silent=3700)) == [0]
-    assert chosen(media(kept(0), kept(1, verdict=None), clock=4.0, silent=3700)) == []
+    assert chosen(media(row(0), clock=4.0, silent=3000)) == []
+    assert chosen(media(row(0), clock=4.0, silent=3700)) == [0]
+    assert chosen(media(row(0), row(1, verdict=None), clock=4.0, silent=3700)) == []
 
 
 segment_rows = st.lists(
@@ -131,7 +138,7 @@ segment_rows = st.lists(
         st.sampled_from(["scored", "late", "undecodable", None]), st.floats(0, 2000, width=32)
     ),
     max_size=30,
-).map(lambda rows: [kept(n, verdict=verdict, age=age) for n, (verdict, age) in enumerate(rows)])
+).map(lambda rows: [row(n, verdict, age) for n, (verdict, age) in enumerate(rows)])
 incident_spans = st.tuples(st.integers(0, 120), st.none() | st.integers(0, 60)).map(
     lambda pair: held(pair[0], None if pair[1] is None else pair[0] + pair[1])
 )
@@ -139,28 +146,29 @@ incident_spans = st.tuples(st.integers(0, 120), st.none() | st.integers(0, 60)).
 
 @given(segment_rows, st.floats(0, 200), st.booleans(), st.lists(incident_spans, max_size=3))
 def test_what_is_needed_is_never_deleted(
-    rows: list[KeptSegment], clock: float, finished: bool, holds: list[HeldIncident]
+    rows: list[Row], clock: float, finished: bool, holds: list[HeldIncident]
 ) -> None:
     stream = media(*rows, clock=clock, finished=finished, held=tuple(holds))
     for sequence in chosen(stream):
-        one = rows[sequence]
-        assert one.verdict is not None
-        assert NOW - one.received_at > AGE
+        _, verdict, age = rows[sequence]
+        assert verdict is not None
+        assert age > AGE
         assert finished or sequence + 1 < len(rows)
         if sequence + 1 < len(rows):
-            assert rows[sequence + 1].verdict is not None
-        if one.span is not None:
-            assert finished or one.span[1] + REACH < clock
+            assert rows[sequence + 1][1] is not None
+        if verdict == "scored":
+            begins, ends = sequence * 4.0, sequence * 4.0 + 4
+            assert finished or ends + REACH < clock
             for hold in holds:
-                begins = Fraction(*hold.incident["start"]) - Fraction(REACH)
+                since = Fraction(*hold.incident["start"]) - Fraction(REACH)
                 end = hold.incident["end"]
-                ends = None if end is None else Fraction(*end) + 5
-                assert one.span[1] <= begins or (ends is not None and one.span[0] >= ends)
+                until = None if end is None else Fraction(*end) + 5
+                assert ends <= since or (until is not None and begins >= until)
 
 
 @given(segment_rows, st.floats(0, 200), st.lists(incident_spans, max_size=2))
 def test_more_time_never_keeps_what_could_be_deleted(
-    rows: list[KeptSegment], clock: float, holds: list[HeldIncident]
+    rows: list[Row], clock: float, holds: list[HeldIncident]
 ) -> None:
     stream = media(*rows, clock=clock, held=tuple(holds))
     later = replace(stream, clock=clock + 50, is_finished=True, incidents=())
@@ -385,9 +393,24 @@ def test_a_long_list_of_held_media_does_not_keep_others_from_being_deleted(
 
 def test_a_pending_segment_is_never_marked(journal: Journal) -> None:
     add_segments(journal, "s", 2, verdict=None)
-    RetentionJournal(journal).mark_segments("s", [0, 1])
+    RetentionJournal(journal).mark_segments([("s", 0), ("s", 1)])
     assert stages(journal) == ["stored", "stored"]
     with journal.write() as connection:
         connection.execute(update(segments).values(verdict="scored"))
-    RetentionJournal(journal).mark_segments("s", [0])
+    RetentionJournal(journal).mark_segments([("s", 0)])
     assert stages(journal) == ["deleting", "stored"]
+
+
+def test_a_segment_stays_while_one_that_came_late_into_the_hole_after_it_waits(
+    journal: Journal, retention: Retention, wall_clock: FakeClock
+) -> None:
+    add_segments(journal, "s", 1, first=0)
+    add_segments(journal, "s", 8, first=2)
+    wall_clock.time += 601
+    add_segments(journal, "s", 1, first=1, verdict=None)
+    run(retention)
+    assert stages(journal)[:3] == ["stored", "stored", "deleted"]
+    with journal.write() as connection:
+        connection.exec_driver_sql("UPDATE segments SET verdict = 'late' WHERE sequence = 1")
+    run(retention)
+    assert stages(journal)[:3] == ["deleted", "stored", "deleted"]
