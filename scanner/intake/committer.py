@@ -22,7 +22,13 @@ from scanner.errors import TransientError
 from scanner.store.database import Journal
 from scanner.store.intake import Acceptance
 from scanner.store.objects import ObjectStore
-from scanner.store.submissions import JournalFailedError, Submission, commit_group
+from scanner.store.submissions import (
+    JournalFailedError,
+    Submission,
+    commit_rows,
+    put_objects,
+    remove_objects,
+)
 
 __all__ = ["GroupCommitter"]
 
@@ -91,23 +97,40 @@ class GroupCommitter:
 
     def _commit(self, group: list[Entry]) -> bool:
         """Commit a group and answer; return False if the process has to end."""
-        submissions = [submission for submission, _ in group]
         try:
-            results = commit_group(
-                self._journal, self._objects, submissions, shard_count=self._shard_count
-            )
+            put_objects(self._objects, [submission for submission, _ in group])
+            self._commit_rows(group)
         except (OSError, JournalFailedError) as error:
             _log.critical("flush or commit failed, the process ends", error=str(error))
             self._end_process(error)
             return False
+        return True
+
+    def _commit_rows(self, group: list[Entry]) -> None:
+        """Commit the rows of a group and answer; those that fail together are tried one by one.
+
+        Raises:
+            JournalFailedError: whether anything is durable is not known.
+        """
+        submissions = [submission for submission, _ in group]
+        try:
+            results = commit_rows(
+                self._journal, self._objects, submissions, shard_count=self._shard_count
+            )
+        except JournalFailedError:
+            raise
         except TransientError as error:
             self._answer(group, [error] * len(group))
         except Exception as error:  # noqa: BLE001 - one defect must not end the thread
-            _log.exception("a group of submissions cannot be committed")
-            self._answer(group, [error] * len(group))
+            if len(group) > 1:
+                for entry in group:
+                    self._commit_rows([entry])
+                return
+            _log.exception("a submission cannot be committed")
+            remove_objects(self._objects, submissions)
+            self._answer(group, [error])
         else:
             self._answer(group, results)
-        return True
 
     def _answer(self, group: list[Entry], results: Sequence[Acceptance | Exception]) -> None:
         """Hand over the results; the event loop is woken once."""

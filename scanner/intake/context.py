@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from scanner.errors import TransientError
 from scanner.intake.access import Caller
 from scanner.intake.admission import Flight, InFlight, check_backlog, check_disk
 from scanner.intake.committer import GroupCommitter
@@ -101,14 +100,13 @@ class WebContext:
         """Return what became of a submission, once that is durable.
 
         Raises:
-            Problem: ``disk_full`` or ``journal_busy``; nothing was written.
+            TransientError: the journal is locked; nothing was written.
+            Problem: ``disk_full``; nothing was written.
         """
         try:
             return await self.committer.commit(submission)
         except JournalFullError as error:
             raise Problem("disk_full", str(error), retry_after=10) from error
-        except TransientError as error:
-            raise Problem("journal_busy", str(error), retry_after=1) from error
 
     async def read(self, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run a query in one of a few threads, each of which has a connection while it reads."""

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scanner.errors import TransientError
 from scanner.intake.problems import Problem, problem_response
 
 __all__ = ["RequestLog", "add_failures"]
@@ -34,7 +35,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status, request_id = time.monotonic(), 499, _request_id(scope)
+        begun, status, request_id = time.monotonic(), 0, _request_id(scope)
         scope["state"]["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
@@ -51,8 +52,15 @@ class RequestLog:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
             status = 408 if scope["state"].get("timed_out") else 499
+        except Exception as error:  # noqa: BLE001 - every request has an answer
+            _log.error("request failed", request_id=request_id, exc_info=error)
+            if status == 0:
+                answer = problem_response(
+                    Problem("internal", "see the log of the service"), request_id
+                )
+                await answer(scope, receive, send_with_id)
         finally:
-            _report(scope, status, time.monotonic() - begun)
+            _report(scope, status or 499, time.monotonic() - begun)
 
 
 def _request_id(scope: Scope) -> str:
@@ -96,7 +104,7 @@ def add_failures(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(Exception, _answer_defect)
+    app.add_exception_handler(TransientError, _answer_transient)
     app.add_exception_handler(ClientDisconnect, _pass_on)
 
 
@@ -121,13 +129,13 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     name = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-    return problem_response(Problem(name, str(error.detail)), _id_of(request))
+    answer = problem_response(Problem(name, str(error.detail)), _id_of(request))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
-async def _answer_defect(request: Request, error: Exception) -> Response:
-    request_id = _id_of(request)
-    _log.error("request failed", request_id=request_id, exc_info=error)
-    return problem_response(Problem("internal", "see the log of the service"), request_id)
+async def _answer_transient(request: Request, error: Exception) -> Response:
+    return problem_response(Problem("journal_busy", str(error), retry_after=1), _id_of(request))
 
 
 async def _pass_on(request: Request, error: Exception) -> Response:

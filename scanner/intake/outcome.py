@@ -26,7 +26,6 @@ SUBMISSION_PROBLEMS: Final = (
     "forbidden",
     "invalid_request",
     "disk_full",
-    "journal_busy",
 )
 """Errors that every submission may be answered with."""
 

@@ -124,9 +124,10 @@ def problem_response(problem: Problem, request_id: str) -> JSONResponse:
 
 
 def problem_responses(*names: str) -> dict[int | str, dict[str, Any]]:
-    """Return what the OpenAPI document says of these errors, by status."""
+    """Return what the OpenAPI document says of these errors, and of those of every request that
+    uses the journal, by status."""
     by_status: dict[int | str, dict[str, Any]] = {}
-    for name in names:
+    for name in dict.fromkeys((*names, "journal_busy", "internal")):
         kind = PROBLEMS[name]
         known = by_status.get(kind.status)
         text = f"`{kind.name}`: {kind.title.lower()}"

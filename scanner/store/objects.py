@@ -16,6 +16,7 @@ import errno
 import hashlib
 import os
 import secrets
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -105,6 +106,10 @@ class ObjectStore:
         self._incoming = folder / INCOMING
         self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
+        # The kernel reports an error of writing back once to each descriptor that was open before.
+        # One that is opened for each flush misses errors that another process has seen.
+        self._directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        weakref.finalize(self, os.close, self._directory)
 
     def receive(self) -> IncomingObject:
         """Return a new, empty temporary file."""
@@ -187,15 +192,11 @@ class ObjectStore:
         """Flush the files and their directories: with one ``syncfs``, which Linux 5.8 and later
         report errors of, otherwise each by itself."""
         if _SYNCFS is not None:
-            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                if _SYNCFS(descriptor) == 0:
-                    return
-                number = ctypes.get_errno()
-                if number != errno.ENOSYS:
-                    raise OSError(number, os.strerror(number), str(self._folder))
-            finally:
-                os.close(descriptor)
+            if _SYNCFS(self._directory) == 0:
+                return
+            number = ctypes.get_errno()
+            if number != errno.ENOSYS:
+                raise OSError(number, os.strerror(number), str(self._folder))
         self._flush_each(paths)
 
     def _flush_each(self, paths: Iterable[Path]) -> None:

@@ -7,8 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+)
 
+from scanner.errors import TransientError
 from scanner.store.database import Journal
 from scanner.store.intake import Acceptance, Intake, IntakeRow
 from scanner.store.objects import IncomingObject, ObjectStore
@@ -16,7 +23,9 @@ from scanner.store.objects import IncomingObject, ObjectStore
 __all__ = [
     "JournalFailedError",
     "Submission",
-    "commit_group",
+    "commit_rows",
+    "put_objects",
+    "remove_objects",
 ]
 
 
@@ -38,33 +47,53 @@ class Submission:
         return getattr(self.row, "object", None)
 
 
-def commit_group(
-    journal: Journal, objects: ObjectStore, group: Sequence[Submission], *, shard_count: int
-) -> list[Acceptance]:
-    """Make everything of a group durable; return what became of each, in order.
-
-    Objects that were not accepted are removed: their names are their own.
+def put_objects(objects: ObjectStore, group: Sequence[Submission]) -> None:
+    """Make the bytes of a group durable, with one flush.
 
     Raises:
-        JournalBusyError, JournalFullError: nothing of the group is in the journal; its objects are
-            left to the sweeper.
-        JournalFailedError, OSError: whether anything is durable is not known.
+        OSError: whether anything is durable is not known; the process has to end.
     """
     objects.put_many([(one.incoming, one.object) for one in group if one.incoming and one.object])
-    with _translated(), journal.write() as connection:
-        intake = Intake(connection, now=journal.now(), shard_count=shard_count)
-        results = [intake.add(one.row) for one in group]
-    for one, result in zip(group, results, strict=True):
-        if result != "accepted" and one.object:
-            with suppress(OSError):
-                objects.delete(one.object)
+
+
+def commit_rows(
+    journal: Journal, objects: ObjectStore, group: Sequence[Submission], *, shard_count: int
+) -> list[Acceptance]:
+    """Make the rows of a group durable, whose bytes are; return what became of each, in order.
+
+    The objects of what was not accepted are removed: their names are their own.
+
+    Raises:
+        JournalBusyError, JournalFullError: no row of the group is there, and no object.
+        JournalFailedError: whether any is there is not known; the process has to end.
+        Exception: a row cannot be written; none of the group is there, and all objects are.
+    """
+    try:
+        with _recognizing_failures(), journal.write() as connection:
+            intake = Intake(connection, now=journal.now(), shard_count=shard_count)
+            results = [intake.add(one.row) for one in group]
+    except TransientError:
+        remove_objects(objects, group)
+        raise
+    refused = [one for one, result in zip(group, results, strict=True) if result != "accepted"]
+    remove_objects(objects, refused)
     return results
 
 
+def remove_objects(objects: ObjectStore, group: Sequence[Submission]) -> None:
+    """Remove objects without a row; the sweeper finds those that cannot be removed."""
+    for one in group:
+        if one.object is not None:
+            with suppress(OSError):
+                objects.delete(one.object)
+
+
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Raise the database's errors as ours, by what is known of the transaction."""
+def _recognizing_failures() -> Iterator[None]:
+    """Raise an error after which it is not known what is durable as ours."""
     try:
         yield
+    except (DataError, IntegrityError, InterfaceError, ProgrammingError):
+        raise  # of one statement, before the commit
     except DBAPIError as error:
         raise JournalFailedError(f"journal: {error.orig}") from error

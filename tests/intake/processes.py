@@ -58,10 +58,13 @@ class WebProcess:
 
     def end_traced(self) -> None:
         """End the process that this one runs, and wait for this one."""
+        self._signal_children(signal.SIGTERM)
+        self.process.wait(60)
+
+    def _signal_children(self, number: int) -> None:
         pid = self.process.pid
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGTERM)
-        self.process.wait(60)
+            os.kill(int(child), number)
 
     @property
     def pss_bytes(self) -> int:
@@ -82,6 +85,7 @@ class WebProcess:
     def close(self) -> None:
         """End the process, if it is there, and close the socket."""
         if self.process.poll() is None:
+            self._signal_children(signal.SIGKILL)
             self.kill()
         self._listener.close()
 

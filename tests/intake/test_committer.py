@@ -16,7 +16,7 @@ from scanner.intake.committer import GroupCommitter
 from scanner.store.database import FILE_NAME, Journal, open_journal
 from scanner.store.intake import Acceptance, NewSegment, NewStream
 from scanner.store.objects import ObjectStore
-from scanner.store.submissions import Submission, commit_group
+from scanner.store.submissions import Submission, commit_rows
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def test_requests_that_arrive_together_share_flushes(
         journal: Journal, objects: ObjectStore, group: list[Submission], *, shard_count: int
     ) -> list[Acceptance]:
         groups.append(len(group))
-        return commit_group(journal, objects, group, shard_count=shard_count)
+        return commit_rows(journal, objects, group, shard_count=shard_count)
 
-    monkeypatch.setattr(module, "commit_group", count)
+    monkeypatch.setattr(module, "commit_rows", count)
     results = commit_all(journal, objects, *(submission(objects, n) for n in range(40)))
 
     assert results == ["accepted"] * 40
@@ -128,15 +128,20 @@ def test_a_locked_journal_is_told_and_nothing_is_written(
     blocker.rollback()
 
     assert isinstance(result, TransientError)
+    assert list(objects.path("segments").iterdir()) == []
     assert commit_all(journal, objects, submission(objects, 0)) == ["accepted"]
 
 
-def test_a_defect_is_told_and_the_next_group_is_committed(
+def test_a_defect_of_one_is_told_to_it_alone_and_leaves_no_object(
     journal: Journal, objects: ObjectStore
 ) -> None:
     broken = submission(objects, 0, stream_id="\udc00")
 
-    (result,) = commit_all(journal, objects, broken)
+    first, error, last = commit_all(
+        journal, objects, submission(objects, 1), broken, submission(objects, 2)
+    )
 
-    assert isinstance(result, Exception)
-    assert commit_all(journal, objects, submission(objects, 1)) == ["accepted"]
+    assert (first, last) == ("accepted", "accepted")
+    assert isinstance(error, UnicodeEncodeError)
+    assert not objects.path(broken.object or "").exists()
+    assert commit_all(journal, objects, submission(objects, 3)) == ["accepted"]

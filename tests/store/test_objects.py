@@ -36,6 +36,22 @@ def test_without_syncfs_every_file_and_folder_is_flushed(
     assert flushed == [root / "segments/00/x", root / "segments/00", root / "segments", root]
 
 
+def test_all_flushes_use_one_descriptor_so_that_no_error_is_missed(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+
+    def flush(descriptor: int) -> int:
+        flushed.append(descriptor)
+        return 0
+
+    monkeypatch.setattr(module, "_SYNCFS", flush)
+    for number in range(2):
+        objects.put_many([(receive(objects, b"a"), f"segments/00/{number}")])
+    assert len(flushed) == 2
+    assert len(set(flushed)) == 1
+
+
 def test_bytes_that_are_not_put_leave_no_file(objects: ObjectStore) -> None:
     with receive(objects, b"a") as incoming:
         path = incoming.path
