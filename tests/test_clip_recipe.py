@@ -16,7 +16,7 @@ import pytest
 
 from samples.facts import SampleFile
 from scanner.media.decode import decode_windows_with_bursts
-from scanner.media.request import DecodeRequest
+from scanner.media.request import BurstRequest, DecodeRequest
 from scanner.media.samples import Rgb
 from scanner.media.samples import Sample as Seen
 from scanner.scoring.golden import check_model
@@ -91,10 +91,10 @@ def test_training_and_scan_have_the_same_bursts(
     request = DecodeRequest(specs=(spec,), window=None)
     served = [
         burst.images[spec]
-        for _, make in decode_windows_with_bursts(
+        for _, bursts in decode_windows_with_bursts(
             BytesIO(sample.path.read_bytes()), request, name="sample"
         )
-        for burst in make()
+        for burst in bursts.make_bursts(BurstRequest())
     ]
     assert joined
     assert all(

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.terminal import new_table
+from scanner.cli.terminal import new_table, open_console
 from scanner.settings.sections import read_settings
 from scanner.store.database import open_journal
 from scanner.store.keys import ApiKey, ApiKeys
@@ -49,7 +48,7 @@ def add_command(
     if wants_json(as_json):
         sys.stdout.write(json.dumps({"type": "key", "name": name, "secret": secret}) + "\n")
         return
-    Console(stderr=True).print("The secret is shown only now:", style="dim")
+    open_console(stderr=True).print("The secret is shown only now:", style="dim")
     sys.stdout.write(secret + "\n")
 
 
@@ -72,7 +71,7 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
             _day(key.created_at),
             "" if key.revoked_at is None else _day(key.revoked_at),
         )
-    Console().print(table)
+    open_console().print(table)
 
 
 @keys_app.command("revoke")

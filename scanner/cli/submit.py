@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from fractions import Fraction
 from typing import Annotated
@@ -10,9 +11,16 @@ from typing import Annotated
 import typer
 
 from scanner.cli.options import Config
+from scanner.report.text import plain
 from scanner.settings.sections import read_settings
 
 __all__ = ["submit_command"]
+
+
+def write_line(text: str) -> None:
+    """Write one line to standard output; outside text has no control characters left."""
+    sys.stdout.write(f"{plain(text)}\n")
+    sys.stdout.flush()
 
 
 def submit_command(
@@ -59,12 +67,12 @@ def submit_command(
                 realtime=realtime,
                 segment_seconds=Fraction(seconds).limit_denominator(1000),
             )
-            typer.echo(f"{path}: stream {submission.stream_id}")
+            write_line(f"{path}: stream {submission.stream_id}")
             count = submit(
                 submission,
                 sender,
                 fetch=settings.fetch,
                 sandbox=settings.sandbox,
-                sent=lambda sequence, how: typer.echo(f"  segment {sequence} {how}"),
+                sent=lambda sequence, how: write_line(f"  segment {sequence} {how}"),
             )
-            typer.echo(f"  {count} segment{'s' if count != 1 else ''}, and the end of the stream")
+            write_line(f"  {count} segment{'s' if count != 1 else ''}, and the end of the stream")

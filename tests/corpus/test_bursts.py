@@ -14,7 +14,7 @@ from samples.drawing import read_mark, read_patches
 from samples.facts import SampleFacts, SampleFile
 from scanner.media.bursts import plan_burst_instants
 from scanner.media.decode import decode_windows_with_bursts
-from scanner.media.request import DecodeRequest
+from scanner.media.request import BurstRequest, DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.sampling import Sampling
 from scanner.types import Burst, FrameSpec
@@ -47,8 +47,8 @@ def bursts(
     request = DecodeRequest(specs=(BURST,), sampling=sampling, window=window)
     with sample.path.open("rb") as source:
         return [
-            (decoded, tuple(make()))
-            for decoded, make in decode_windows_with_bursts(
+            (decoded, tuple(bursts.make_bursts(BurstRequest())))
+            for decoded, bursts in decode_windows_with_bursts(
                 source, request, name=sample.path.name, init=init
             )
         ]

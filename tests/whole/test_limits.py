@@ -62,6 +62,9 @@ ELSEWHERE = {
         "stale_seconds",
         "variant_height",
         "concurrent_sources",
+        "addresses",
+        "playlist_lines",
+        "parse_seconds",
     },  # of servers: tests/sources
 }
 """Limits that no scan of a file meets."""
