@@ -1,12 +1,12 @@
 """The alarms of the delivery process: decided from measurements, with a margin between the value at
 which an alarm begins and the one at which it ends.
 
-    disk_low         the free share of the disk is below the low watermark
-    evidence_paused  it is below the reserve: nothing is cut
-    slow             the oldest waiting segment is older than real time allows
-    sink_failing     a receiver has failed for long
-    sink_disabled    a receiver asked for no more
-    clock_jumped     the wall clock jumped, and nothing is deleted because of its age
+    disk.low         the free share of the disk is below the low watermark
+    evidence.paused  it is below the reserve: nothing is cut
+    service.slow     the oldest waiting segment is older than real time allows
+    sink.failing     a receiver has failed for long
+    sink.disabled    a receiver asked for no more
+    clock.jumped     the wall clock jumped, and nothing is deleted because of its age
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = ["AlarmWatch", "Measured", "alarms_due"]
 log = structlog.get_logger(__name__)
 
 KINDS: Final = (
-    "clock_jumped",
-    "disk_low",
-    "evidence_paused",
-    "sink_disabled",
-    "sink_failing",
-    "slow",
+    "clock.jumped",
+    "disk.low",
+    "evidence.paused",
+    "sink.disabled",
+    "sink.failing",
+    "service.slow",
 )
 SLOW_SECONDS: Final = 15.0
 """Age of the oldest waiting segment above which everything is slower than real time: longer than a
@@ -66,24 +66,24 @@ def alarms_due(
     """Return the alarms that should last, with their details."""
     due: dict[Alarm, Mapping[str, Any]] = {}
     for kind, watermark in (
-        ("disk_low", settings.low_watermark),
-        ("evidence_paused", settings.reserve_watermark),
+        ("disk.low", settings.low_watermark),
+        ("evidence.paused", settings.reserve_watermark),
     ):
         disk: Alarm = (kind, "objects")
         if measured.free_share < watermark / (CALM if disk in lasting else 1.0):
             due[disk] = {"free_share": round(measured.free_share, 4)}
-    slow: Alarm = ("slow", "segments")
+    slow: Alarm = ("service.slow", "segments")
     waiting = measured.oldest_waiting or 0.0
     limit = SLOW_SECONDS * (CALM if slow in lasting else 1.0)
     if measured.clock_is_steady and waiting > limit:
         due[slow] = {"oldest_waiting_seconds": round(waiting, 1)}
     for sink in measured.failing:
         if sink.is_disabled:
-            due["sink_disabled", sink.sink] = {"error": sink.error}
+            due["sink.disabled", sink.sink] = {"error": sink.error}
         elif measured.now - sink.since > FAILING_SECONDS:
-            due["sink_failing", sink.sink] = {"error": sink.error, "since": sink.since}
+            due["sink.failing", sink.sink] = {"error": sink.error, "since": sink.since}
     if not measured.clock_is_steady:
-        due["clock_jumped", "service"] = {}
+        due["clock.jumped", "service"] = {}
     return due
 
 
@@ -107,11 +107,6 @@ class AlarmWatch:
         self._clock = ClockWatch(offset=now() - monotonic())
         self.report: Mapping[str, float] = {}
         """What the latest heartbeat should say: counts, and shares in [0, 1]."""
-
-    @property
-    def clock_is_steady(self) -> bool:
-        """Whether rules that depend on ages may be applied."""
-        return self._clock.is_steady
 
     @property
     def has_reserve(self) -> bool:

@@ -10,12 +10,14 @@ A segment's bytes are deleted once all of this holds:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
+from scanner.delivery.steady_clock import ClockWatch
 from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies
 from scanner.settings.service import RetentionSettings
@@ -96,21 +98,28 @@ class Retention:
         reach: float,
         *,
         now: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
         self._objects = objects
         self._settings = settings
         self._reach = reach
         self._now = now
+        self._monotonic = monotonic
+        self._clock = ClockWatch(offset=now() - monotonic())
         self._after = 0.0
         self._cleaned_at = 0.0
         self._has_old_records = False
 
     def step(self) -> bool:
-        """Delete one batch of what is old; return False once there is no more."""
+        """Delete one batch of what is old; return False once there is no more, or while the wall
+        clock cannot be trusted to tell ages."""
+        now = self._now()
+        self._clock = self._clock.observe(now, self._monotonic())
+        if not self._clock.is_steady:
+            return False
         if self._unlink():
             return True
-        now = self._now()
         more = self._mark_segments(now)
         self._journal.mark_inits(before=now - self._settings.segment_seconds)
         self._journal.mark_evidence(before=now - self._settings.evidence_days * DAY)

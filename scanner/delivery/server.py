@@ -160,7 +160,7 @@ class DeliveryProcess:
             "planner": _Worker(open_step=lambda _: self._planner(rows)),
             "alarms": _Worker(open_step=lambda _: watch.step, pause=MEASURE_PAUSE, wakes=False),
             "retention": _Worker(
-                open_step=lambda _: self._retention(journal, objects, watch),
+                open_step=lambda _: self._retention(journal, objects),
                 pause=RETENTION_PAUSE,
                 wakes=False,
             ),
@@ -196,7 +196,7 @@ class DeliveryProcess:
         )
         return maker.make_next
 
-    def _retention(self, journal: Journal, objects: ObjectStore, watch: AlarmWatch) -> Step:
+    def _retention(self, journal: Journal, objects: ObjectStore) -> Step:
         retention = Retention(
             RetentionJournal(journal),
             objects,
@@ -204,7 +204,7 @@ class DeliveryProcess:
             policy_reach(self._policies),
             now=journal.now,
         )
-        return lambda: watch.clock_is_steady and retention.step()
+        return retention.step
 
     def _sender(self, journal: Journal, name: str, stack: ExitStack) -> Step:
         service = self._settings.service

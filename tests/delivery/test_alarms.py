@@ -30,19 +30,19 @@ FAILING = FailingSink(sink="hook", since=0.0, is_disabled=False, error="refused"
     ("measured", "expected"),
     [
         (WELL, set()),
-        (replace(WELL, free_share=0.09), {("disk_low", "objects")}),
+        (replace(WELL, free_share=0.09), {("disk.low", "objects")}),
         (
             replace(WELL, free_share=0.01),
-            {("disk_low", "objects"), ("evidence_paused", "objects")},
+            {("disk.low", "objects"), ("evidence.paused", "objects")},
         ),
-        (replace(WELL, oldest_waiting=16.0), {("slow", "segments")}),
+        (replace(WELL, oldest_waiting=16.0), {("service.slow", "segments")}),
         (replace(WELL, oldest_waiting=14.0), set()),
-        (replace(WELL, failing=(FAILING,)), {("sink_failing", "hook")}),
+        (replace(WELL, failing=(FAILING,)), {("sink.failing", "hook")}),
         (replace(WELL, failing=(replace(FAILING, since=900.0),)), set()),
-        (replace(WELL, failing=(replace(FAILING, is_disabled=True),)), {("sink_disabled", "hook")}),
+        (replace(WELL, failing=(replace(FAILING, is_disabled=True),)), {("sink.disabled", "hook")}),
         (
             replace(WELL, clock_is_steady=False, oldest_waiting=4000.0),
-            {("clock_jumped", "service")},
+            {("clock.jumped", "service")},
         ),
     ],
 )
@@ -85,7 +85,7 @@ def test_an_alarm_is_logged_recorded_and_published_once(
     with journal.read() as connection:
         rows = connection.execute(select(alarms)).all()
         kinds = list(connection.execute(select(published.c.kind)).scalars())
-    assert [(row.kind, row.until) for row in rows] == [("slow", wall_clock.time)]
+    assert [(row.kind, row.until) for row in rows] == [("service.slow", wall_clock.time)]
     assert kinds == ["alarm.begun", "alarm.ended"]
 
 
@@ -93,8 +93,8 @@ def test_an_alarm_that_began_and_ended_between_two_looks_is_published_whole(
     journal: Journal,
 ) -> None:
     rows = AlarmJournal(journal)
-    rows.change({("slow", "segments"): {}}, frozenset())
-    rows.change({}, frozenset({("slow", "segments")}))
+    rows.change({("service.slow", "segments"): {}}, frozenset())
+    rows.change({}, frozenset({("service.slow", "segments")}))
     publish(journal, lambda _: {})
     with journal.read() as connection:
         assert list(connection.execute(select(published.c.kind)).scalars()) == [

@@ -186,6 +186,7 @@ def retention(journal: Journal, objects: ObjectStore, wall_clock: FakeClock) -> 
         RetentionSettings(),
         policy_reach(POLICIES),
         now=wall_clock,
+        monotonic=wall_clock,
     )
 
 
@@ -414,3 +415,27 @@ def test_a_segment_stays_while_one_that_came_late_into_the_hole_after_it_waits(
         connection.exec_driver_sql("UPDATE segments SET verdict = 'late' WHERE sequence = 1")
     run(retention)
     assert stages(journal)[:3] == ["deleted", "stored", "deleted"]
+
+
+def test_nothing_is_deleted_because_of_its_age_after_the_wall_clock_jumped(
+    journal: Journal, objects: ObjectStore, wall_clock: FakeClock
+) -> None:
+    monotonic = FakeClock()
+    retention = Retention(
+        RetentionJournal(journal),
+        objects,
+        RetentionSettings(),
+        policy_reach(POLICIES),
+        now=wall_clock,
+        monotonic=monotonic,
+    )
+    add_segments(journal, "s", 3)
+    write_objects(journal, objects)
+    finish(journal, "s")
+    wall_clock.time += 3600
+    run(retention)
+    assert stages(journal) == ["stored"] * 3
+    for clock in (wall_clock, monotonic):
+        clock.time += 601
+    run(retention)
+    assert stages(journal) == ["deleted"] * 3
