@@ -133,9 +133,7 @@ def test_every_key_of_a_policy_is_documented_with_its_default() -> None:
 def test_the_explained_settings_are_the_defaults() -> None:
     found, expected = read_settings(ROOT / "samples/default-explained.toml"), Settings()
     different = [
-        name
-        for name in Settings.model_fields
-        if getattr(found, name) != getattr(expected, name)
+        name for name in Settings.model_fields if getattr(found, name) != getattr(expected, name)
     ]
     assert different == []
 
