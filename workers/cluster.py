@@ -36,10 +36,12 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # otherwise deaths of workers are printed to stdout
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # otherwise a call after the end starts another, open cluster
     # Ray's default is 60 s without its control process, and then it ends this process
     "RAY_gcs_rpc_server_reconnect_timeout_s": "86400",
 }
-"""Environment of Ray: no telemetry, no output of its own, and it ends no process but its own."""
+"""Environment of Ray: no telemetry, no output of its own, no start that was not asked
+for, and it ends no process but its own."""
 WATCHED = frozenset({"gcs_server", "raylet"})
 """Processes without which the local cluster cannot continue."""
 LOOPBACK = {

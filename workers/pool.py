@@ -34,6 +34,7 @@ __all__ = ["FailureWatch", "PoolRun", "PoolRunner", "WorkerDiedError", "WorkerHa
 
 log = logging.getLogger(__name__)
 
+AGAIN_SECONDS = 0.1
 JOIN_SECONDS = 5.0
 """Longest wait for all threads at the end of a run; those of ended workers need milliseconds."""
 
@@ -196,8 +197,18 @@ class PoolRun:
             self._workers[name].end()
         # The first thread may be blocked in the caller's iterator, which need not end.
         deadline = time.monotonic() + JOIN_SECONDS
-        for thread in self._threads[1:]:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        for name, thread in zip(self._workers, self._threads[1:], strict=True):
+            self._join(thread, self._workers[name] if name in at_work else None, deadline)
+
+    def _join(
+        self, thread: threading.Thread, at_work: WorkerHandle | None, deadline: float
+    ) -> None:
+        """Wait for the thread of a worker; end the worker again, because it may have been about to
+        start when it was ended."""
+        while thread.is_alive() and time.monotonic() < deadline:
+            thread.join(AGAIN_SECONDS)
+            if thread.is_alive() and at_work is not None:
+                at_work.end()
 
     def _start_thread(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(

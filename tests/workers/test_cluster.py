@@ -110,6 +110,18 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
+def test_a_call_without_a_cluster_starts_none() -> None:
+    code = (
+        "import os; from workers.cluster import QUIET; os.environ.update(QUIET); import ray\n"
+        "try: ray.put(1)\n"
+        "except Exception: print(ray.is_initialized())"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "False\n"
+
+
 def test_a_cluster_that_does_not_answer_is_an_error_at_once() -> None:
     with (
         pytest.raises(SetupError, match=r"no Ray cluster answers at .* Connection refused"),

@@ -203,6 +203,30 @@ def test_a_run_that_is_left_early_ends_its_busy_workers_and_threads() -> None:
     ]
 
 
+class StartingWorker(SilentWorker):
+    """Starts just after it was ended for the first time."""
+
+    ends = 0
+
+    def end(self) -> None:
+        self.ends += 1
+        if self.ends > 1:
+            super().end()
+
+
+def test_a_worker_that_was_about_to_start_when_it_was_ended_is_ended_again() -> None:
+    worker = StartingWorker("starting")
+    progress = pool_of(worker, FakeWorker("quick")).run(scripted(f"s{n}", n) for n in range(100))
+
+    next(progress)
+    progress.close()  # type: ignore[attr-defined] # a generator
+
+    assert worker.ends == 2
+    assert not [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("streamwarden-")
+    ]
+
+
 class LingeringWorker(FakeWorker):
     """Takes a moment to return after its last report."""
 
