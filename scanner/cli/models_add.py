@@ -17,7 +17,7 @@ from scanner.cli.terminal import new_table, open_console, sanitize
 from scanner.compose import compose
 from scanner.errors import SetupError
 from scanner.model_import.add import AddedModel, add_model
-from scanner.model_import.catalogue import CatalogueEntry, read_catalogue
+from scanner.model_import.catalogue import CatalogueEntry, describe_adding, read_catalogue
 from scanner.model_import.source import packaged_file
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.registry import list_models
@@ -245,7 +245,7 @@ def _catalogue_row(name: str, known: CatalogueEntry) -> dict[str, Any]:
         "origin": known.origin,
         "default_for": list(known.default_for),
         "here": installed,
-        "how": f"streamwarden models add {name}" if installed else known.hint,
+        "how": describe_adding(name, known),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scanner.errors import SetupError
-from scanner.model_import.catalogue import CatalogueEntry, read_catalogue
+from scanner.model_import.catalogue import CatalogueEntry, describe_adding, read_catalogue
 from scanner.model_import.classifier import ClassifierSpec
 from scanner.model_import.source import packaged_file
 
@@ -100,7 +100,7 @@ class ModelAddOptions(BaseModel):
             raise SetupError(f"{name}: name its ONNX file or address with --from")
         found = packaged_file(known.package, known.file) if known.package and known.file else None
         if found is None:
-            raise SetupError(f"{name}: {known.hint}")
+            raise SetupError(f"{name}: {describe_adding(name, known)} ({known.hint})")
         return str(found), pinned
 
     def _network_values(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from scanner.cli.scan_tables import (
     sort_incidents,
 )
 from scanner.cli.terminal import count_of, sanitize
-from scanner.model_import.catalogue import recommended_for
+from scanner.model_import.catalogue import describe_adding, read_catalogue, recommended_for
 from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SkippedLine, SummaryLine
 from scanner.report.text import clock
@@ -40,8 +40,9 @@ def describe_uncovered(missing: Uncovered) -> str:
     if not missing.labels:
         return "Every label of the taxonomy has a model."
     names = ", ".join(missing.categories or missing.labels)
+    catalogue = read_catalogue()
     known = [
-        f" For {category}: streamwarden models add {name}."
+        f" For {category}: {describe_adding(name, catalogue[name])}"
         for category in missing.categories
         if (name := recommended_for(category))
     ]

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from scanner.errors import SetupError
 from scanner.model_import.classifier import ClassifierSpec
-from scanner.model_import.folder import manifest_text, staging_folder, write_file
+from scanner.model_import.folder import MARK, manifest_text, staging_folder, write_file
 from scanner.model_import.preflight import Preflight, check_file, check_outputs, count_operators
 from scanner.model_import.source import read_source
 from scanner.scoring.golden import COUNT_WITH_TEXT, GoldenScores, record_golden, write_golden
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AddedModel", "add_model"]
 
 COMMENT: Final = (
-    "Written by `streamwarden models add`. The training priors are assumed, not measured, "
-    "and so every label is in shadow."
+    f"{MARK}. The training priors are assumed, not measured, and so every label is in shadow."
 )
 
 
@@ -196,7 +195,7 @@ def _import_sandboxed() -> ModuleType:
         from scanner.model_import import sandboxed
     except ModuleNotFoundError as error:
         raise SetupError(
-            f"models add needs the package {error.name}, which is not installed: "
-            "pip install streamwarden[import]"
+            f"models add needs the package {error.name} (the extra `import`), which is not"
+            f" installed: pip install {error.name}"
         ) from error
     return sandboxed

@@ -9,12 +9,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from scanner.errors import SetupError
-from scanner.scoring.manifest import Manifest
+from scanner.scoring.manifest import FILENAME, Manifest
 
-__all__ = ["manifest_text", "staging_folder", "write_file"]
+__all__ = ["MARK", "find_added", "manifest_text", "staging_folder", "write_file"]
+
+MARK: Final = "Written by `streamwarden models add`"
+"""Beginning of the comment in the manifest of a model that was added."""
 
 
 @contextmanager
@@ -26,7 +29,8 @@ def staging_folder(target: Path) -> Iterator[Path]:
     """
     if target.exists():
         raise SetupError(
-            f"{target} exists already: remove it first, or add the model under another name"
+            f"{target} exists already: `streamwarden models remove {target.name}` first, or add the"
+            " model under another name"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +56,20 @@ def write_file(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def find_added(parent: Path) -> dict[str, Path]:
+    """Return the folders in ``parent`` that ``add_model`` has written, by the model's name."""
+    return {
+        manifest.parent.name: manifest.parent
+        for manifest in sorted(parent.glob(f"*/{FILENAME}"))
+        if not manifest.parent.is_symlink() and _is_marked(manifest)
+    }
+
+
+def _is_marked(manifest: Path) -> bool:
+    with manifest.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().startswith(f"# {MARK}")
 
 
 def manifest_text(manifest: Manifest, *, comment: str) -> str:
