@@ -22,6 +22,7 @@ __all__ = [
     "KEYFRAME_WEIGHT",
     "NEVER_WRAPS",
     "Burst",
+    "FileBeneath",
     "Fit",
     "FrameSpec",
     "GapReason",
@@ -126,9 +127,24 @@ class SegmentKey:
         return f"{self.stream_id}/{self.sequence}"
 
 
-Source = bytes | Path
-"""Encoded media: its bytes, or the path of a local file that the worker reads itself, so that bytes
-stay where they are."""
+@dataclass(frozen=True, slots=True)
+class FileBeneath:
+    """A local file that a playlist names: opened only if it lies beneath a folder then, whatever
+    became of its path since it was checked."""
+
+    folder: Path
+    name: str
+    """Its path relative to the folder."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the file, for messages."""
+        return self.folder / self.name
+
+
+Source = bytes | Path | FileBeneath
+"""Encoded media: its bytes, or a local file that the worker reads itself, so that bytes stay where
+they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

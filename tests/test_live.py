@@ -17,7 +17,7 @@ from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.sources.hls import follow_playlist
 from scanner.sources.limits import FetchLimits
-from scanner.types import FrameSpec
+from scanner.types import FileBeneath, FrameSpec
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_every_segment_of_a_file_that_was_cut_can_be_decoded(
 
     request = DecodeRequest(specs=(FrameSpec(width=32, height=32),), window=None)
     for piece in follow_playlist(playlist, FetchLimits()):
-        assert isinstance(piece.source, Path)
-        with piece.source.open("rb") as file:
+        assert isinstance(piece.source, FileBeneath)
+        with piece.source.path.open("rb") as file:
             (window,) = decode_windows(file, request, name=piece.name)
         assert window.samples
         assert window.unseen == ()

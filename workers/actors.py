@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from scanner.compose import WorkerParts
@@ -221,7 +222,7 @@ def _absolute_turn(turn: Turn) -> Turn:
 
 
 def _absolute(source: Source) -> Source:
-    return source if isinstance(source, bytes) else source.absolute()
+    return source.absolute() if isinstance(source, Path) else source
 
 
 def _start_decode(parts: WorkerParts, inference: Handle | None) -> Handle:

@@ -19,6 +19,7 @@ from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.records.recording import record_line
 from scanner.report.line_text import dumps
 from scanner.report.lines import ErrorLine, Line, SummaryLine
+from scanner.report.private import private_opener
 from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Uncovered
 
@@ -149,7 +150,7 @@ def open_record(path: Path | None) -> Iterator[Callable[[ScanEvent], None]]:
         yield lambda event: None
         return
     try:
-        file = path.open("w", encoding="ascii")
+        file = open(path, "w", encoding="ascii", opener=private_opener)  # noqa: SIM115
     except OSError as error:
         raise _not_written(path, error) from error
     try:

@@ -20,6 +20,7 @@ from scanner.client.sender import SegmentSender
 from scanner.errors import DecoderDiedError, InputError
 from scanner.media.segmenting import CutSegment, SegmentRequest
 from scanner.sandbox.limits import SandboxLimits
+from scanner.sandbox.opening import read_file
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sources.limits import FetchLimits
 from scanner.sources.paths import read_sources
@@ -27,6 +28,9 @@ from scanner.stream.inputs import SegmentArrived, SegmentLost, SourceFailed
 from scanner.types import Source, StreamId
 
 __all__ = ["StreamSubmission", "SubmittedSegment", "stream_name", "submit"]
+
+MAX_SEGMENT_BYTES = 256 << 20
+"""Bytes of one segment on disk; a service accepts fewer."""
 
 PLAYLISTS = frozenset({".m3u8", ".m3u"})
 
@@ -149,7 +153,8 @@ def _of_folder(
         return
     files = sorted((one for one in path.iterdir() if one.is_file()), key=_natural)
     for sequence, file in enumerate(files):
-        yield SubmittedSegment(sequence=sequence, data=file.read_bytes())
+        data = read_file(file, name=str(file), most=MAX_SEGMENT_BYTES)
+        yield SubmittedSegment(sequence=sequence, data=data)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -180,7 +185,10 @@ def _of_playlist(submission: StreamSubmission, fetch: FetchLimits) -> Iterator[S
 
 
 def _bytes(source: Source) -> bytes:
-    return source if isinstance(source, bytes) else source.read_bytes()
+    if isinstance(source, bytes):
+        return source
+    path = source if isinstance(source, Path) else source.path
+    return read_file(source, name=str(path), most=MAX_SEGMENT_BYTES)
 
 
 def _of_file(

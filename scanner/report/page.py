@@ -22,6 +22,7 @@ from scanner.report.html import breakable, content_policy, page_environment, rea
 from scanner.report.lines import SKIP_REASONS
 from scanner.report.nouns import PathReport, ScanReport
 from scanner.report.overview import PathResult, count_totals, describe_totals, result_of
+from scanner.report.private import make_folder, write_file
 from scanner.report.text import clock, count, percent
 from scanner.risk.incident import Reason
 
@@ -66,14 +67,14 @@ REASONS: Final[Mapping[Reason, str]] = {
 def write_report(report: ScanReport, folder: Path) -> Path:
     """Write ``report.json`` and ``report.html`` into ``folder`` and return the page's path.
 
-    The clips and sheets that the report names lie in the same folder. The JSON is pure ASCII, so
-    that a hostile name is harmless in a terminal too.
+    Only their owner may read them. The clips and sheets that the report names lie in the same
+    folder. The JSON is pure ASCII, so that a hostile name is harmless in a terminal too.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     text = json.dumps(to_document(report), indent=1, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", "ascii")
+    write_file(folder / "report.json", f"{text}\n".encode("ascii"))
     page = folder / "report.html"
-    page.write_text(to_page(report), "utf-8")
+    write_file(page, to_page(report).encode())
     return page
 
 

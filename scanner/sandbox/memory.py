@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from scanner.errors import InputError, RefusedError
+from scanner.sandbox.opening import open_readonly
 from scanner.types import Source
 
-__all__ = ["SourceOpener", "create_shared_memory", "open_readonly"]
+__all__ = ["SourceOpener", "create_shared_memory"]
 
 _REUSED_FILES = 2
 """Sources whose memory is reused: a segment and its init."""
@@ -108,29 +106,6 @@ class SourceOpener:
             yield memory
         finally:
             os.close(memory)
-
-
-@contextlib.contextmanager
-def open_readonly(path: Path, *, name: str) -> Iterator[int]:
-    """Open a regular file for reading and give its descriptor.
-
-    Raises:
-        InputError: there is no such file, or it may not be read.
-        RefusedError: it is not a regular file but a folder, pipe or device.
-    """
-    try:
-        # Without O_NONBLOCK, opening a pipe that has no writer would block indefinitely
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{name}: cannot be opened: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RefusedError(f"{name}: not a regular file")
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _write(memory: int, data: bytes) -> None:

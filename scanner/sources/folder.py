@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, TransientError
-from scanner.sandbox.memory import open_readonly
+from scanner.sandbox.opening import open_readonly
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import ByteRange
-from scanner.types import Source
+from scanner.types import FileBeneath, Source
 
 __all__ = ["Folder", "is_young", "may_grow"]
 
@@ -76,21 +76,21 @@ class Folder:
     def read_playlist(self, location: str) -> bytes:
         """Return the whole file."""
         limit = self._limits.playlist_bytes
-        with open_readonly(Path(location), name=location) as descriptor:
+        with open_readonly(self._file(location), name=location) as descriptor:
             body = _read(descriptor, ByteRange(start=0, length=limit + 1))
         if len(body) > limit:
             raise LimitError(f"{location}: playlist over {limit} bytes", kind="limit_bytes")
         return body
 
     def read_media(self, location: str, span: ByteRange | None) -> Source | None:
-        """Return the path itself, or the bytes of a range; of a playlist that is followed, always
+        """Return the file itself, or the bytes of a range; of a playlist that is followed, always
         the bytes."""
-        path = Path(location)
-        if not _exists(path):
+        file = self._file(location)
+        if not _exists(Path(location)):
             return None
         if span is None and not self._is_followed:
-            return path
-        with open_readonly(path, name=location) as descriptor:
+            return file
+        with open_readonly(file, name=location) as descriptor:
             wanted = span or ByteRange(start=0, length=os.fstat(descriptor).st_size)
             if wanted.length > self._limits.segment_bytes:
                 raise LimitError(
@@ -103,6 +103,13 @@ class Folder:
         if not data:
             raise TransientError(f"{location}: an empty file")
         return data
+
+    def _file(self, location: str) -> Path | FileBeneath:
+        """Return the file at a location: of the playlist itself, which the operator named, its
+        path; of anything else, one that may lie only beneath the folder when it is opened."""
+        if location == self.start:
+            return Path(location)
+        return FileBeneath(self._root, str(Path(location).relative_to(self._root)))
 
 
 def may_grow(playlist: Path, limits: FetchLimits) -> bool:

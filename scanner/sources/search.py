@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from scanner.errors import ScannerError
-from scanner.sandbox.memory import open_readonly
+from scanner.sandbox.opening import open_readonly
 from scanner.sources.playlist import ByteRange
 from scanner.sources.storage import PlaylistSegment, ReadResource
 

@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from scanner.errors import InputError
-from scanner.sandbox.memory import open_readonly
+from scanner.sandbox.opening import open_readonly
 from scanner.types import StreamId
 
 __all__ = ["StreamIds", "normalised_address"]

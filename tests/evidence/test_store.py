@@ -37,7 +37,7 @@ from scanner.sources.paths import read_sources
 from scanner.stream.events import SegmentScored, StreamFinished
 from scanner.stream.inputs import Arrival, SegmentArrived
 from scanner.testing.scorers import FakeScorer
-from scanner.types import Burst, FrameSpec, Label, Segment, SegmentKey, Span, StreamId
+from scanner.types import Burst, FileBeneath, FrameSpec, Label, Segment, SegmentKey, Span, StreamId
 from tests.evidence.build import POLICIES, job, scored
 
 
@@ -105,8 +105,9 @@ def in_memory(playlist: Path) -> Iterator[Arrival]:
             yield arrival
             continue
         segment = arrival.segment
-        assert isinstance(segment.source, Path)
-        yield replace(arrival, segment=replace(segment, source=segment.source.read_bytes()))
+        assert isinstance(segment.source, FileBeneath)
+        data = segment.source.path.read_bytes()
+        yield replace(arrival, segment=replace(segment, source=data))
 
 
 def followed_by_its_beginning(handed_in: Iterable[Arrival]) -> Iterator[Arrival]:
@@ -261,8 +262,8 @@ def _without(playlist: Path, sequence: int) -> Iterator[Arrival]:
     for arrival in named(playlist):
         yield arrival
         if isinstance(arrival, SegmentArrived) and arrival.segment.key.sequence == sequence:
-            assert isinstance(arrival.segment.source, Path)
-            arrival.segment.source.unlink()
+            assert isinstance(arrival.segment.source, FileBeneath)
+            arrival.segment.source.path.unlink()
 
 
 def test_segments_dropped_from_memory_are_named_as_the_reason_why_evidence_is_missing(

@@ -82,7 +82,9 @@ def test_a_pickle_under_another_name_is_refused_by_its_bytes(data: bytes, tmp_pa
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, server: Server) -> None:
-    with pytest.raises(SetupError, match=r"cannot read .*gone\.onnx: No such file"):
+    with pytest.raises(
+        SetupError, match=r"cannot read .*gone\.onnx: cannot be opened: No such file"
+    ):
         read_source(str(tmp_path / "gone.onnx"), sha256=None)
     with pytest.raises(InputError, match="the server answers 404"):
         read_source(f"{server.origin}/gone.onnx", sha256=SUM)

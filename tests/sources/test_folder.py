@@ -12,6 +12,7 @@ import pytest
 from scanner.errors import DamagedError, FormatError, InputError, LimitError, RefusedError
 from scanner.sources.hls import PlaylistSegment, follow_playlist
 from scanner.sources.limits import FetchLimits
+from scanner.types import FileBeneath
 
 
 def write(folder: Path, *lines: str, name: str = "index.m3u8") -> Path:
@@ -43,13 +44,13 @@ def test_segments_come_in_order_with_their_numbers_and_paths(tmp_path: Path) -> 
 
     assert (first.sequence, first.source, first.duration, first.discontinuity) == (
         7,
-        tmp_path / "a.ts",
+        FileBeneath(tmp_path, "a.ts"),
         Fraction("4.2"),
         False,
     )
     assert (second.sequence, second.source, second.duration, second.discontinuity) == (
         8,
-        tmp_path / "b.ts",
+        FileBeneath(tmp_path, "b.ts"),
         Fraction(3),
         True,
     )
@@ -90,7 +91,7 @@ def test_gaps_and_absent_files_are_missing_segments(tmp_path: Path) -> None:
 
     sources = [segment.source for segment in read(playlist)]
 
-    assert sources == [None, None, tmp_path / "a.ts"]
+    assert sources == [None, None, FileBeneath(tmp_path, "a.ts")]
 
 
 def test_a_segment_without_its_init_is_missing(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_names_are_decoded_and_queries_dropped(tmp_path: Path) -> None:
 
     (segment,) = read(write(tmp_path, "#EXTINF:4,", "an%20odd%20name.ts?token=1"))
 
-    assert segment.source == tmp_path / "an odd name.ts"
+    assert segment.source == FileBeneath(tmp_path, "an odd name.ts")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_a_file_that_is_called_just_like_the_name_is_meant(name: str, tmp_path: 
 
     (segment,) = read(write(tmp_path, "#EXTINF:4,", name))
 
-    assert segment.source == tmp_path / name
+    assert segment.source == FileBeneath(tmp_path, name)
 
 
 def test_a_variant_that_cannot_be_had_falls_back_to_the_next(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_variant_that_cannot_be_had_falls_back_to_the_next(tmp_path: Path) -> 
 
     (segment,) = read(master)
 
-    assert segment.source == tmp_path / "a.ts"
+    assert segment.source == FileBeneath(tmp_path, "a.ts")
 
 
 def test_a_compressed_playlist_is_unpacked_within_its_limit(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_the_best_variant_that_is_not_too_tall_is_followed(tmp_path: Path) -> No
 
     (segment,) = read(master)
 
-    assert segment.source == tmp_path / "mid" / "a.ts"
+    assert segment.source == FileBeneath(tmp_path, "mid/a.ts")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_links_within_the_folder_are_followed(tmp_path: Path) -> None:
 
     (segment,) = read(write(tmp_path, "#EXTINF:4,", "link.ts"))
 
-    assert segment.source == tmp_path / "real.ts"
+    assert segment.source == FileBeneath(tmp_path, "real.ts")
 
 
 def test_encrypted_segments_are_refused(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_a_key_with_method_none_is_ignored(tmp_path: Path) -> None:
 
     (segment,) = read(write(tmp_path, "#EXT-X-KEY:METHOD=NONE", "#EXTINF:4,", "a.ts"))
 
-    assert segment.source == tmp_path / "a.ts"
+    assert segment.source == FileBeneath(tmp_path, "a.ts")
 
 
 def test_another_format_and_a_broken_playlist_are_different_errors(tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_a_segment_over_its_limit_is_missing_and_the_others_are_read(tmp_path: P
 
     assert isinstance(first.problem, LimitError)
     assert "4 bytes, limit is 3" in str(first.problem)
-    assert (second.source, second.problem) == (tmp_path / "a.ts", None)
+    assert (second.source, second.problem) == (FileBeneath(tmp_path, "a.ts"), None)
 
 
 @pytest.mark.parametrize(

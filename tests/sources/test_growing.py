@@ -26,6 +26,7 @@ from scanner.stream.inputs import (
     StreamEnded,
     StreamStarted,
 )
+from scanner.types import FileBeneath
 
 LIMITS = FetchLimits()
 
@@ -122,7 +123,10 @@ def test_an_old_file_without_an_end_is_a_recording(tmp_path: Path) -> None:
 
     found = list(follow_playlist(encoder.playlist, LIMITS, clock=encoder.clock))
 
-    assert [one.source for one in found] == [tmp_path / "0.ts", tmp_path / "1.ts"]
+    assert [one.source for one in found] == [
+        FileBeneath(tmp_path, "0.ts"),
+        FileBeneath(tmp_path, "1.ts"),
+    ]
     assert encoder.seconds == 0
 
 

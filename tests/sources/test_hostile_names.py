@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from scanner.errors import RefusedError, ScannerError
+from scanner.sandbox.memory import SourceOpener
 from scanner.sources.folder import Folder
 from scanner.sources.hls import follow_playlist
 from scanner.sources.http import WallClock
@@ -127,7 +129,8 @@ def folder(tmp_path: Path) -> Path:
 def content(source: Source | None) -> bytes:
     if source is None or isinstance(source, bytes):
         return source or b""
-    return source.read_bytes() if source.is_file() else b""
+    path = source if isinstance(source, Path) else source.path
+    return path.read_bytes() if path.is_file() else b""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -171,3 +174,23 @@ def test_no_redirect_leads_away_from_an_origin(name: str, server: Server, clock:
 
 def test_there_are_many_of_them() -> None:
     assert len(set(NAMES)) >= 66
+
+
+def test_a_file_that_is_swapped_for_a_link_after_the_check_is_not_read(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "0.ts").write_bytes(b"media")
+    playlist = folder / "index.m3u8"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\n0.ts\n#EXT-X-ENDLIST\n")
+    os.utime(playlist, (0, 0))
+
+    (segment,) = follow_playlist(playlist)
+    assert segment.source is not None
+    (folder / "0.ts").unlink()
+    (folder / "0.ts").symlink_to(tmp_path / "canary.ts")
+
+    with (
+        pytest.raises(RefusedError, match="leads out of its folder"),
+        SourceOpener().open_sources([segment.source], name="0.ts"),
+    ):
+        pass

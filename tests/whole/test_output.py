@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import shutil
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -150,3 +151,18 @@ def read_terminal(descriptor: int) -> bytes:
         while part := os.read(descriptor, 65536):
             parts.append(part)
     return b"".join(parts)
+
+
+def test_what_a_scan_leaves_is_for_its_owner_alone(tmp_path: Path, card: Path) -> None:
+    out = tmp_path / "new" / "out"
+
+    run(
+        *("scan", "--json", "--out", out, "--record", tmp_path / "record.jsonl", card),
+        shell='umask 000; exec "$@"',
+        extra=WITHOUT_MODELS,
+    )
+
+    left = [out.parent, out, *out.rglob("*"), tmp_path / "record.jsonl"]
+    assert len(left) > 6
+    assert {stat.S_IMODE(path.stat().st_mode) for path in left if path.is_dir()} == {0o700}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in left if path.is_file()} == {0o600}
