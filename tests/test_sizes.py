@@ -19,6 +19,7 @@ LONG_FUNCTIONS = {
     "scanner/cli/models_add.py:add_command": ONE_LINE_AN_OPTION,
     "scanner/cli/scan.py:scan_command": ONE_LINE_AN_OPTION,
     "scanner/cli/submit.py:submit_command": ONE_LINE_AN_OPTION,
+    "tests/delivery/loopback.py:_handler": "a class of the standard library, made with its answers",
     "tests/sandbox/hostile_tasks.py:escape": "a table, one attempt a line",
 }
 LONG_FILES = {
@@ -34,7 +35,13 @@ LONG_FILES = {
 
 
 def files() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    """Return all files but migrations, which are lists of tables."""
+    return [
+        path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "migrations" not in path.parts
+    ]
 
 
 def test_no_function_is_longer_than_the_limit_without_a_reason() -> None:
