@@ -22,6 +22,7 @@ from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies
 from scanner.settings.service import RetentionSettings
 from scanner.store.objects import ObjectStore
+from scanner.store.old_records import OldRecords
 from scanner.store.retention import HeldIncident, KeptSegment, RetentionJournal, StreamMedia
 
 __all__ = ["Retention", "deletable", "policy_reach"]
@@ -93,6 +94,7 @@ class Retention:
     def __init__(
         self,
         journal: RetentionJournal,
+        records: OldRecords,
         objects: ObjectStore,
         settings: RetentionSettings,
         reach: float,
@@ -101,6 +103,7 @@ class Retention:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
+        self._records = records
         self._objects = objects
         self._settings = settings
         self._reach = reach
@@ -147,7 +150,7 @@ class Retention:
             self._sweep(now - ORPHAN_SECONDS)
         if self._has_old_records:
             before = now - self._settings.record_days * DAY
-            self._has_old_records = self._journal.delete_records(before=before) > 0
+            self._has_old_records = self._records.delete_records(before=before) > 0
         return self._has_old_records
 
     def _unlink(self) -> bool:

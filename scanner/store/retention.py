@@ -15,11 +15,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Table,
-    and_,
     bindparam,
-    delete,
     exists,
-    func,
     or_,
     select,
     tuple_,
@@ -28,19 +25,23 @@ from sqlalchemy import (
 
 from scanner.store.database import Journal
 from scanner.store.schema import (
-    alarms,
     evidence,
     incidents,
     inits,
-    marks,
-    published,
     segments,
     streams,
-    turn_records,
 )
 from scanner.store.writes import add_to_counters
 
-__all__ = ["HeldIncident", "KeptSegment", "OldObject", "RetentionJournal", "StreamMedia"]
+__all__ = [
+    "BATCH",
+    "IS_HELD",
+    "HeldIncident",
+    "KeptSegment",
+    "OldObject",
+    "RetentionJournal",
+    "StreamMedia",
+]
 
 BATCH: Final = 500
 """Rows that one transaction changes at most."""
@@ -263,31 +264,6 @@ class RetentionJournal:
             amounts = {"orphans": float(files), "orphans_bytes": float(size)}
             add_to_counters(connection, 0, "deleted", amounts)
 
-    # Records
-
-    def delete_records(self, *, before: float) -> int:
-        """Delete one batch of records, rows of deleted segments, marks, events and alarms that are
-        older than a time; return how many.
-
-        Records of streams with an incident that is open, or of which evidence is due, stay.
-        """
-        return sum(self._delete(table, which) for table, which in _old_rows(before))
-
-    def _delete(self, table: Table, which: ColumnElement[bool]) -> int:
-        keys = tuple_(*table.primary_key.columns)
-        with self._journal.read() as connection:
-            rows = connection.execute(
-                select(*table.primary_key.columns).where(which).limit(BATCH)
-            ).all()
-        if not rows:
-            return 0
-        with self._journal.write() as connection:
-            gone = connection.execute(
-                delete(table).where(keys.in_([tuple(row) for row in rows]), which)
-            )
-            add_to_counters(connection, 0, "deleted", {f"{table.name}_rows": gone.rowcount})
-            return int(gone.rowcount)
-
 
 _TABLES: Final = {"segments": segments, "inits": inits, "evidence": evidence}
 
@@ -338,9 +314,10 @@ _STREAM = select(
 _EVIDENCE_IS_DUE = exists().where(
     evidence.c.incident_id == incidents.c.incident_id, evidence.c.status == "due"
 )
-_IS_HELD = or_(incidents.c.planned.is_(False), _EVIDENCE_IS_DUE)
+IS_HELD: Final = or_(incidents.c.planned.is_(False), _EVIDENCE_IS_DUE)
+"""Condition on ``incidents`` that are open, or of which evidence is due or not planned."""
 _HELD = select(incidents.c.body, incidents.c.planned).where(
-    incidents.c.stream_id == bindparam("of_stream"), incidents.c.shadow.is_(False), _IS_HELD
+    incidents.c.stream_id == bindparam("of_stream"), incidents.c.shadow.is_(False), IS_HELD
 )
 
 
@@ -352,19 +329,6 @@ def _by_shard(table: str, gone: Sequence[OldObject]) -> dict[int, dict[str, floa
         amounts[table] += 1
         amounts[f"{table}_bytes"] += one.bytes
     return totals
-
-
-def _old_rows(before: float) -> list[tuple[Table, ColumnElement[bool]]]:
-    """Return tables with the rows that are old; each statement uses an index of its table."""
-    held = exists().where(incidents.c.stream_id == turn_records.c.stream_id, _IS_HELD)
-    latest = select(func.max(published.c.number)).scalar_subquery()
-    return [
-        (turn_records, and_(turn_records.c.created_at < before, ~held)),
-        (segments, and_(segments.c.stage == "deleted", segments.c.verdict_at < before)),
-        (marks, and_(marks.c.created_at < before, marks.c.turn.is_not(None))),
-        (published, and_(published.c.created_at < before, published.c.number < latest)),
-        (alarms, and_(alarms.c.until < before, alarms.c.published == 2)),
-    ]
 
 
 def _deleting_segments(connection: Connection) -> Iterator[OldObject]:

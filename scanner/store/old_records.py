@@ -1,0 +1,56 @@
+"""Records that are deleted at an age: events of turns, rows of segments without bytes, marks,
+published events, alarms that ended."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select, tuple_
+
+from scanner.store.database import Journal
+from scanner.store.retention import BATCH, IS_HELD
+from scanner.store.schema import alarms, incidents, marks, published, segments, turn_records
+from scanner.store.writes import add_to_counters
+
+__all__ = ["OldRecords"]
+
+
+class OldRecords:
+    """The records of one journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def delete_records(self, *, before: float) -> int:
+        """Delete one batch of records, rows of deleted segments, marks, events and alarms that are
+        older than a time; return how many.
+
+        Records of streams with an incident that is open, or of which evidence is due, stay.
+        """
+        return sum(self._delete(table, which) for table, which in _old_rows(before))
+
+    def _delete(self, table: Table, which: ColumnElement[bool]) -> int:
+        keys = tuple_(*table.primary_key.columns)
+        with self._journal.read() as connection:
+            rows = connection.execute(
+                select(*table.primary_key.columns).where(which).limit(BATCH)
+            ).all()
+        if not rows:
+            return 0
+        with self._journal.write() as connection:
+            gone = connection.execute(
+                delete(table).where(keys.in_([tuple(row) for row in rows]), which)
+            )
+            add_to_counters(connection, 0, "deleted", {f"{table.name}_rows": gone.rowcount})
+            return int(gone.rowcount)
+
+
+def _old_rows(before: float) -> list[tuple[Table, ColumnElement[bool]]]:
+    """Return tables with the rows that are old; each statement uses an index of its table."""
+    held = exists().where(incidents.c.stream_id == turn_records.c.stream_id, IS_HELD)
+    latest = select(func.max(published.c.number)).scalar_subquery()
+    return [
+        (turn_records, and_(turn_records.c.created_at < before, ~held)),
+        (segments, and_(segments.c.stage == "deleted", segments.c.verdict_at < before)),
+        (marks, and_(marks.c.created_at < before, marks.c.turn.is_not(None))),
+        (published, and_(published.c.created_at < before, published.c.number < latest)),
+        (alarms, and_(alarms.c.until < before, alarms.c.published == 2)),
+    ]
