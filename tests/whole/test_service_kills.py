@@ -115,6 +115,7 @@ def test_everything_killed_at_once_starts_again_with_all_that_was_acknowledged(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_ray_that_is_killed_in_parts_is_started_again_and_changes_no_incident(
     tmp_path: Path, demo_media: Path
 ) -> None:
