@@ -439,3 +439,5 @@ class ScoredSegment:
     """Seconds, as the sender declares them: evidence for the place of the next segment."""
     work: ScoringWork = ScoringWork()
     """Work that scoring it took; the budget of later bursts depends on it."""
+    has_keyframe: bool = True
+    """True if decoding of the next segment may begin in this one."""

@@ -20,7 +20,7 @@ from scanner.pipeline.worker import quarantine
 from scanner.scoring.scorer import Scorer
 from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import Scores, Source
+from scanner.types import Scores, Segment, Source
 from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
 from workers.decode import DecodeActor
@@ -215,10 +215,17 @@ def _with_absolute_paths(share: StreamWork) -> StreamWork:
 def _absolute_turn(turn: Turn) -> Turn:
     if not isinstance(turn, SegmentTurn):
         return turn
-    segment = turn.job.segment
+    job = turn.job
+    previous = tuple(_absolute_segment(segment) for segment in job.previous)
+    absolute = replace(job, segment=_absolute_segment(job.segment), previous=previous)
+    return replace(turn, job=absolute)
+
+
+def _absolute_segment(segment: Segment) -> Segment:
+    if isinstance(segment.source, bytes) and not isinstance(segment.init, Path):
+        return segment  # the same object, so that it travels once in a lease
     init = None if segment.init is None else _absolute(segment.init)
-    absolute = replace(segment, source=_absolute(segment.source), init=init)
-    return replace(turn, job=replace(turn.job, segment=absolute))
+    return replace(segment, source=_absolute(segment.source), init=init)
 
 
 def _absolute(source: Source) -> Source:

@@ -242,7 +242,10 @@ class Dispatch:
             counts = _spread(size, [len(stream.turns) for stream in chosen])
         for stream, count in zip(chosen, counts, strict=True):
             stream.lease, stream.leased = self._leases, count
-            turns = tuple(stream.turns[index][1] for index in range(count))
+            turns = tuple(
+                _trim_previous(stream.turns[index][1], stream.state.needed_from)
+                for index in range(count)
+            )
             yield StreamWork(state=stream.state, turns=turns, suspect=stream.is_suspect)
 
     def receive(self, lease: Lease, progress: Iterable[StreamProgress]) -> None:
@@ -369,12 +372,19 @@ def _spread(size: int, lengths: list[int]) -> list[int]:
     return counts
 
 
+def _trim_previous(turn: Turn, needed_from: int) -> Turn:
+    """Return the turn without the earlier segments that no decoding may begin in any more, so that
+    they do not travel."""
+    if not (isinstance(turn, SegmentTurn) and turn.job.previous):
+        return turn
+    needed = tuple(one for one in turn.job.previous if one.key.sequence >= needed_from)
+    return replace(turn, job=replace(turn.job, previous=needed))
+
+
 def _weight(turn: Turn) -> int:
     """Return the bytes of media that a turn has in memory; a path has none."""
     if not isinstance(turn, SegmentTurn):
         return 0
     job = turn.job
     sources = [job.segment.source, job.segment.init]
-    if job.previous is not None:
-        sources.append(job.previous.source)
     return sum(len(source) for source in sources if isinstance(source, bytes))

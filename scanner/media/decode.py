@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import chain, islice
 from typing import BinaryIO
-
-from av.error import FFmpegError
 
 from scanner.errors import LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
-from scanner.media.gops import GopRule, VideoPacket, assemble_gops
+from scanner.media.gops import GopRule, assemble_gops
 from scanner.media.header import PictureHeader, read_header, strip_png
+from scanner.media.lead import LeadReader
 from scanner.media.limits import MediaLimits
 from scanner.media.open import (
     WRAP_BITS,
@@ -25,6 +24,7 @@ from scanner.media.open import (
     sniff_source,
 )
 from scanner.media.packet_facts import PacketInspector
+from scanner.media.packet_reader import PacketReader
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
@@ -34,8 +34,6 @@ from scanner.media.transport_stream import follow_pictures, measure_later_tracks
 from scanner.media.window_sampler import NO_BURSTS, WindowSampler, WindowWithBursts
 
 __all__ = ["decode_windows", "decode_windows_with_bursts"]
-
-log = logging.getLogger(__name__)
 
 
 def decode_windows(
@@ -47,15 +45,22 @@ def decode_windows(
 
 
 def decode_windows_with_bursts(
-    source: BinaryIO, request: DecodeRequest, *, name: str, init: bytes | None = None
+    source: BinaryIO,
+    request: DecodeRequest,
+    *,
+    name: str,
+    init: bytes | None = None,
+    previous: Sequence[BinaryIO] = (),
 ) -> Iterator[WindowWithBursts]:
     """Yield the source's windows in order, from ``request.first_window`` on, each with the maker of
     its bursts.
 
     ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened.
-    ``name`` is what messages call it; ``init`` is the init segment that goes before it. Memory is
-    bounded by one window's samples and one GOP's packets; where bursts are wanted, by the packets
-    of two windows, each with as many bytes as a GOP may have.
+    ``name`` is what messages call it; ``init`` is the init segment that goes before it.
+    ``previous`` are the segments just before it, with the same init segment, which are read if the
+    source does not begin with a keyframe. Memory is bounded by one window's samples and one GOP's
+    packets; where bursts are wanted, by the packets of two windows, each with as many bytes as a
+    GOP may have.
 
     Raises:
         FormatError: the container or codec is not one that we open.
@@ -84,7 +89,8 @@ def decode_windows_with_bursts(
     if kind is Container.MPEGTS:
         whole = follow_pictures(whole)
     with open_media(whole, kind, limits, name) as media:
-        yield from _decode_track(media, whole, request)
+        usable = () if request.sampling.strategy == "keyframes" else previous
+        yield from _decode_track(media, whole, request, LeadReader(usable, init, limits))
 
 
 def _read_picture(
@@ -109,14 +115,17 @@ def _decode_picture(
 
 
 def _decode_track(
-    media: OpenMedia, source: BinaryIO, request: DecodeRequest
+    media: OpenMedia, source: BinaryIO, request: DecodeRequest, reader: LeadReader
 ) -> Iterator[WindowWithBursts]:
-    packets = _PacketReader(media, request.limits)
+    packets = PacketReader(media, request.limits)
     sampler = WindowSampler(media, request)
     longest = request.window // media.time_base if request.window is not None else None
     index, frames, begin, end = 0, 0, None, 0
     inspector = PacketInspector(media.codec, is_configured_in_band=media.kind is Container.MPEGTS)
-    gops = assemble_gops(packets, _timeline(media), _gop_rule(request, longest), inspector.inspect)
+    stream, rule = iter(packets), _gop_rule(request, longest)
+    first = [*islice(stream, 1)]
+    lead = [] if not first or first[0].is_keyframe else reader.read(media, inspector)
+    gops = assemble_gops(chain(first, stream), _timeline(media), rule, inspector.inspect, lead)
     for gop in gops:
         begin, end = gop.start if begin is None else begin, gop.end
         frames += len(gop.shown)
@@ -151,40 +160,3 @@ def _timeline(media: OpenMedia) -> Timeline:
 def _gop_rule(request: DecodeRequest, longest: int | None) -> GopRule:
     keep = request.sampling.strategy != "keyframes" or bool(request.burst_specs)
     return GopRule(keep=keep, longest=longest, max_bytes=request.limits.max_gop_bytes)
-
-
-class _PacketReader:
-    """Reads all packets of the track that can be demuxed.
-
-    Packets that cannot are skipped, a bounded number of times in a row.
-    """
-
-    def __init__(self, media: OpenMedia, limits: MediaLimits) -> None:
-        self._media = media
-        self._limits = limits
-        self._tracks_were_added = False
-
-    @property
-    def may_have_later_tracks(self) -> bool:
-        """Whether the picture may continue in another track of a transport stream."""
-        return self._media.kind is Container.MPEGTS and (
-            self._tracks_were_added or len(self._media.container.streams.video) > 1
-        )
-
-    def __iter__(self) -> Iterator[VideoPacket]:
-        failures = 0
-        while failures < self._limits.max_errors:
-            try:
-                for packet in self._media.container.demux(self._media.track):
-                    if packet.size:
-                        failures = 0
-                        yield packet
-                return
-            except IndexError:  # PyAV's last step, where tracks were added; all packets have come
-                self._tracks_were_added = True
-                return
-            except FFmpegError as error:
-                failures += 1
-                log.debug(
-                    "packet not readable", extra={"source": self._media.name, "error": str(error)}
-                )

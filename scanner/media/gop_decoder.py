@@ -79,14 +79,14 @@ class GopDecoder:
         they are missing because their picture needs later packets, once more with those.
         """
         needed = None if self.carries_over(gop.continued) else frozenset(picks)
-        if gop.keyed:
+        if gop.begins_decoding:
             self._decoder.skip_unreferenced()
         if not (self._has_timed_packets and set(picks).issubset(gop.anchors)):
             self._decoder.skip_nothing()
         errors = self._decoder.errors
         yield from self._feed(gop, needed)
         if (
-            gop.keyed
+            gop.begins_decoding
             and len(picks) > 1
             and self._lacks(picks, needed)
             and self._decoder.is_skipping
@@ -95,7 +95,12 @@ class GopDecoder:
             self._decoder.drain()
             self._decoder.skip_nothing()
             yield from self._feed(gop, needed)
-        if gop.keyed and needed and self._lacks(picks, needed) and self._decoder.errors == errors:
+        if (
+            gop.begins_decoding
+            and needed
+            and self._lacks(picks, needed)
+            and self._decoder.errors == errors
+        ):
             self._decoder.skip_nothing()
             yield from self._feed(gop, needed, more=LOOKAHEAD)
 

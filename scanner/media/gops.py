@@ -22,7 +22,7 @@ anchor: how long that one is shown is known only now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -46,6 +46,11 @@ VideoPacket: TypeAlias = "Packet[VideoStream]"
 LOOKAHEAD: Final = 17
 """Packets after a keyframe's that are always kept: a decoder of one thread has returned a frame by
 then (H.264 reorders 16)."""
+
+
+_LEAD_TICKS: Final = 1 << 50
+"""Ticks before a GOP at which the frames of the segments before lie: further than any that is
+shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,9 @@ class Gop:
     continues: bool
     """True if it is a later piece of a GOP that was cut: decoding continues from the piece before.
     """
+    led: bool = False
+    """True if its packets begin with those of the segments before, from their last keyframe on,
+    which are decoded and not shown."""
     changed: bool = False
     """True if size or codec parameters changed with its keyframe."""
     recovery: int = 0
@@ -129,7 +137,12 @@ class Gop:
     @property
     def is_decodable(self) -> bool:
         """Whether a keyframe comes before its frames."""
-        return self.keyed or self.continues
+        return self.begins_decoding or self.continues
+
+    @property
+    def begins_decoding(self) -> bool:
+        """Whether its first packet is that of a keyframe."""
+        return self.keyed or self.led
 
     @property
     def shows_keyframe(self) -> bool:
@@ -144,6 +157,14 @@ class Gop:
         packet.pts = time.ticks
         self.packets.append(packet)
         self.size += packet.size
+
+    def take_lead(self, packets: Sequence[VideoPacket]) -> None:
+        """Begin with the packets of the segments before."""
+        for index, packet in enumerate(packets):
+            packet.pts = self.first.ticks - _LEAD_TICKS + index
+        self.packets += packets
+        self.size += sum(packet.size for packet in packets)
+        self.led = True
 
     def split(self) -> Gop:
         """Cut before the last anchor and return the rest from there on."""
@@ -169,10 +190,14 @@ def assemble_gops(
     timeline: Timeline,
     rule: GopRule,
     inspect: Callable[[VideoPacket], tuple[VideoPacket, PacketFacts]],
+    lead: Sequence[VideoPacket] = (),
 ) -> Iterator[Gop]:
     """Yield GOPs in order, each one late: its end is then known, and so are the leading frames of
-    the next GOP that it shows."""
-    assembler = _GopAssembler(rule)
+    the next GOP that it shows.
+
+    ``lead`` are the packets of the segments before, from their last keyframe on.
+    """
+    assembler = _GopAssembler(rule, lead)
     for packet, facts in map(inspect, packets):
         if facts.second_field and assembler.add_field(packet):
             continue
@@ -188,8 +213,9 @@ def assemble_gops(
 class _GopAssembler:
     """Holds at most one open and one pending GOP (see the module's table)."""
 
-    def __init__(self, rule: GopRule) -> None:
+    def __init__(self, rule: GopRule, lead: Sequence[VideoPacket] = ()) -> None:
         self._rule = rule
+        self._lead = lead
         self._open: Gop | None = None
         self._pending: Gop | None = None
         self._kept_in: list[VideoPacket] | None = None
@@ -222,7 +248,7 @@ class _GopAssembler:
         gop = self._open
         if gop is None or begins or (anchor and self._is_over(gop, time)):
             yield from self._begin(packet, time, facts if keyed else None)
-        elif time.ticks < gop.first.ticks and gop.is_decodable:
+        elif time.ticks < gop.first.ticks and gop.is_decodable and not gop.led:
             self._add_leading(gop, packet, time)
         else:
             yield from self._append(gop, packet, time)
@@ -261,6 +287,8 @@ class _GopAssembler:
         self._open = Gop(first=time, keyed=keyed, continues=continues)
         if keyframe is not None:
             self._open.changed, self._open.recovery = keyframe.changed, keyframe.recovery
+        elif before is None and self._lead:
+            self._open.take_lead(self._lead)
         if before is not None:
             before.continued = continues
             self._pending = before.close(time.ticks)

@@ -30,12 +30,17 @@ class DecodeRequest:
     sample proves little about a short file."""
     first_window: int = 0
     """First window to return, so that work can be resumed; earlier ones are only demuxed."""
+    previous: int = 0
+    """Number of the segments just before the source, in which decoding may begin; they are the last
+    sources of the task, in order."""
 
     def __post_init__(self) -> None:
         if self.window is not None and not self.window > 0:
             raise ValueError(f"window must be above 0 s, got {self.window}")
         if self.first_window < 0:
             raise ValueError(f"first window must be 0 or more, got {self.first_window}")
+        if self.previous < 0:
+            raise ValueError(f"previous must be 0 or more, got {self.previous}")
 
     @property
     def frame_specs(self) -> tuple[FrameSpec, ...]:

@@ -72,6 +72,14 @@ class DecodedWindow:
     """True if the clock jumped within the source just before this window."""
     last: bool = True
     """True if no window follows."""
+    has_keyframe: bool = True
+    """True if a keyframe lies in it."""
+
+    @property
+    def lacks_start(self) -> bool:
+        """Whether it begins with frames that can be decoded only with those of the segment before
+        it."""
+        return any(one.reason == "no_keyframe" and not one.span.start for one in self.unseen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from scanner.errors import LimitError
-from scanner.media.gops import Gop
+from scanner.media.gops import LOOKAHEAD, Gop
 from scanner.media.samples import DecodedWindow, Rgb, Sample
 from scanner.media.timeline import PacketTime
 from scanner.types import NEVER_WRAPS, FrameSpec, GapReason, MediaInfo, SegmentTimes, Span, Unseen
@@ -57,6 +57,11 @@ class Window:
     marks: list[VisibilityMark] = field(default_factory=list)
     keyless: list[tuple[int, int]] = field(default_factory=list)
     """Stretches without a keyframe to begin decoding at."""
+    has_keyframe: bool = False
+    """True if decoding of what follows may begin in it: at a keyframe that is the first frame of
+    the window, or so far from its end that the frames shown before the keyframe lie in it too."""
+    late_keyframe: bool = False
+    """True if the last GOP has a keyframe that is too near to the end so far."""
     other_tracks: bool = False
     """True if the source has video tracks other than the one that is decoded."""
 
@@ -64,6 +69,9 @@ class Window:
         """Extend the window's time over one more GOP."""
         if not gop.is_decodable:
             self.keyless.append((max(gop.start, self.end if self.frames else self.start), gop.end))
+        self.has_keyframe |= self.late_keyframe
+        self.late_keyframe = gop.keyed and bool(self.frames) and len(gop.shown) <= LOOKAHEAD
+        self.has_keyframe |= gop.keyed and not self.late_keyframe
         self.last, self.end = max(self.last, gop.last), gop.end
         self.frames += len(gop.shown)
 
@@ -122,6 +130,7 @@ class Window:
             begins=(self.start - self.zero) * self.time_base,
             discontinuity=self.first.jump,
             last=last,
+            has_keyframe=self.has_keyframe,
         )
 
     def _times(self, info: MediaInfo) -> SegmentTimes:

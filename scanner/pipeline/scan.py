@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from scanner.errors import InputError, ScannerError, TransientError
 from scanner.risk.policy import Policies
@@ -38,10 +39,14 @@ from scanner.stream.inputs import (
     Turn,
 )
 from scanner.stream.order import Late, Missing, Release, TurnOrder
+from scanner.stream.run import LONGEST_RUN
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import ScoredSegment, SegmentKey, StreamId
+from scanner.types import ScoredSegment, Segment, SegmentKey, Source, StreamId
 
 __all__ = ["PathFailed", "Scan", "ScanEvent", "scan"]
+
+RECENT_BYTES: Final = 32 << 20
+"""Most bytes of a stream's earlier segments that are kept in memory for decoding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,9 @@ class _ScannedStream:
     """Jobs by sequence, from their release until their outcome is known."""
     file: Job | None = None
     """The job of a file, whose windows have sequences of their own."""
+    recent: list[Segment] = field(default_factory=list)
+    """The latest segments that were released without a hole between them, in which decoding of the
+    next one may begin."""
     state: StreamState | None = None
     """The state after the events that were described; ``None`` before the first."""
 
@@ -211,6 +219,8 @@ class _ScannedStreams:
                 turn = replace(turn, late=isinstance(release, Late))
                 stream.jobs[release.sequence] = turn.job
                 stream.file = turn.job if turn.job.windowed else None
+                if not (turn.late or turn.job.windowed):
+                    turn = replace(turn, job=_with_previous(turn.job, stream))
             yield turn
 
     def _fail(self, path: str, error: ScannerError) -> None:
@@ -263,6 +273,29 @@ class _ScannedStreams:
 def _interruption(path: str, when: str) -> ScanEvent:
     error = TransientError(f"{path}: the scan was interrupted {when}", kind="interrupted")
     return ScanEvent(path=path, event=PathFailed(error=error))
+
+
+def _with_previous(job: Job, stream: _ScannedStream) -> Job:
+    """Return the job with the segments before it, and remember its own for the next one.
+
+    What was scored tells which segments no later one needs. They are forgotten, so that a stream
+    whose segments begin with keyframes has one segment in memory. Nothing else depends on it.
+    """
+    segment, state = job.segment, stream.state
+    needed_from = 0 if state is None else state.needed_from
+    recent = [one for one in stream.recent if one.key.sequence >= needed_from]
+    if segment.discontinuity or (recent and recent[-1].key.sequence != segment.key.sequence - 1):
+        recent = []
+    kept = [*recent, segment][-LONGEST_RUN:]
+    while sum(_size(one.source) for one in kept) > RECENT_BYTES and len(kept) > 1:
+        del kept[0]
+    stream.recent = kept
+    return replace(job, previous=tuple(recent))
+
+
+def _size(source: Source) -> int:
+    """Return the bytes of a source that are in memory."""
+    return len(source) if isinstance(source, bytes) else 0
 
 
 def _lost_turn(lost: SegmentLost) -> LostTurn:

@@ -44,12 +44,14 @@ from scanner.stream.inputs import (
     StreamInput,
     Turn,
 )
+from scanner.stream.run import run_before
 from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import (
     Label,
     ScoredFrame,
     ScoredSegment,
     ScoringWork,
+    Segment,
     SegmentKey,
     StreamId,
 )
@@ -61,6 +63,10 @@ log = logging.getLogger(__name__)
 TRIES: Final = 2
 """Tries of a window whose decoder died; after the second death the window is quarantined."""
 
+NO_KEYFRAME: Final = (
+    "segment does not begin with a keyframe, and the segments before it are not at hand: "
+    "set the encoder's keyframe interval to the duration of a segment"
+)
 ScoreJob = Callable[[Job, int, BurstAccount], Iterator[Outcome]]
 """Decodes and scores a job from a window on, as ``SegmentWorker.score`` does."""
 
@@ -102,8 +108,8 @@ class SegmentWorker:
         quarantined: int | None = None
         while True:
             try:
-                windows = self._decode(job, budget, first_window=window, is_retry=deaths > 0)
-                for decoded in windows:
+                parts = self._decode(job, budget, first_window=window, is_retry=deaths > 0)
+                for decoded, windows in parts:
                     scored = self._score_segment(job, decoded, windows, account)
                     account = account.record(scored)
                     yield scored
@@ -127,6 +133,32 @@ class SegmentWorker:
 
     def _decode(
         self, job: Job, budget: SourceBudget, *, first_window: int, is_retry: bool
+    ) -> Iterator[tuple[DecodedWindow, Windows]]:
+        """Yield the job's windows, each with what makes its bursts.
+
+        The segments before it are given to the decoder only if it does not begin with a keyframe,
+        which is known once it was decoded, or is likely if the segment before it did not.
+        """
+        previous = job.previous if len(job.previous) > 1 else ()
+        windows = self._open(job, budget, previous, first_window=first_window, is_retry=is_retry)
+        for decoded in windows:
+            if decoded.lacks_start and job.previous and not previous:
+                windows.close()
+                again = self._open(job, budget, job.previous, first_window=0, is_retry=is_retry)
+                yield from ((one, again) for one in again)
+                return
+            if decoded.lacks_start and not job.windowed:
+                log.warning(NO_KEYFRAME, extra={"source": job.name})
+            yield decoded, windows
+
+    def _open(
+        self,
+        job: Job,
+        budget: SourceBudget,
+        previous: Sequence[Segment],
+        *,
+        first_window: int,
+        is_retry: bool,
     ) -> Windows:
         window = self._request.window if job.windowed else None
         request = replace(
@@ -139,6 +171,7 @@ class SegmentWorker:
             # a file is a stream of its own: its child ends with it
             stream=None if job.windowed else job.segment.key.stream_id,
             init=job.segment.init,
+            previous=[segment.source for segment in previous],
             ahead=not is_retry,
             budget=budget,
         )
@@ -162,6 +195,7 @@ class SegmentWorker:
             last=job.windowed and decoded.last,
             whole_file=job.windowed,
             declared=None if job.windowed else job.segment.duration,
+            has_keyframe=decoded.has_keyframe,
         )
 
     def _score_window(
@@ -213,7 +247,8 @@ class StreamWorker:
             return
         if state.part and not turn.job.windowed:
             return  # its only part is folded
-        for outcome in self._outcomes(turn.job, state):
+        previous = () if turn.late else run_before(state.run, turn.job)
+        for outcome in self._outcomes(replace(turn.job, previous=previous), state):
             yield LateSegment(outcome=outcome) if turn.late else outcome
 
     def _outcomes(self, job: Job, state: StreamState) -> Iterator[Outcome]:

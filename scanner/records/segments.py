@@ -63,6 +63,7 @@ def dump_segment(segment: ScoredSegment) -> Json:
         "last": segment.last,
         "whole_file": segment.whole_file,
         "work": [segment.work.frames, segment.work.bursts],
+        "has_keyframe": segment.has_keyframe,
         **declared,
     }
 
@@ -89,6 +90,7 @@ def load_segment(data: Mapping[str, Any]) -> ScoredSegment:
         whole_file=data["whole_file"],
         declared=load_optional(data.get("declared")),
         work=ScoringWork(frames=data["work"][0], bursts=data["work"][1]),
+        has_keyframe=data["has_keyframe"],
     )
 
 

@@ -132,6 +132,7 @@ def window_to_json(decoded: DecodedWindow) -> dict[str, object]:
         "begins": _ratio(decoded.begins),
         "discontinuity": decoded.discontinuity,
         "last": decoded.last,
+        "has_keyframe": decoded.has_keyframe,
     }
 
 
@@ -180,6 +181,7 @@ def _read_window(message: Any, images: SampleBuffer, bounds: AnswerBounds) -> De
         begins=_seconds(*message["begins"]),
         discontinuity=_boolean(message["discontinuity"]),
         last=_boolean(message["last"]),
+        has_keyframe=_boolean(message["has_keyframe"]),
     )
 
 

@@ -20,6 +20,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -164,13 +165,15 @@ class Sandbox:
         name: str,
         stream: str | None = None,
         init: Source | None = None,
+        previous: Sequence[Source] = (),
         ahead: bool = True,
         budget: SourceBudget | None = None,
     ) -> Windows:
         """Run ``decode_windows_with_bursts`` in the stream's child: yield the samples window by
         window, and the bursts of a window on request. Without ``stream`` the source gets a child
         of its own, which is ended afterwards. A source that is tried again has the ``budget`` of
-        its first try.
+        its first try. ``previous`` are the segments before the source, which have the same
+        ``init``.
 
         The child decodes the next window while the caller processes this one. Without ``ahead``
         it does not, so that a death certainly belongs to the window that was requested. Its wall
@@ -183,11 +186,11 @@ class Sandbox:
                 a fresh one.
             SetupError: a child cannot be started here.
         """
-        sources = (source,) if init is None else (source, init)
+        sources = (source, *(() if init is None else (init,)), *previous)
         return self.stream(
             "decode",
             sources,
-            request,
+            replace(request, previous=len(previous)),
             specs=request.specs,
             name=name,
             stream=stream,

@@ -26,10 +26,17 @@ filter_units=remove_types=6``"""
 def decode(
     sources: Sequence[BinaryIO], arguments: DecodeRequest, *, name: str
 ) -> Iterator[WindowWithBursts]:
-    """Yield the windows of the first source; a second source is its init segment."""
-    source, *init = sources
+    """Yield the windows of the first source. Its init segment may come second, and the segments
+    before it come last."""
+    source, *others = sources
+    count = len(others) - arguments.previous
+    init, previous = others[:count], others[count:]
     return decode_windows_with_bursts(
-        source, arguments, name=name, init=init[0].read() if init else None
+        source,
+        arguments,
+        name=name,
+        init=init[0].read() if init else None,
+        previous=previous,
     )
 
 

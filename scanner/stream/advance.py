@@ -52,6 +52,7 @@ from scanner.stream.inputs import (
     StallTurn,
     StreamInput,
 )
+from scanner.stream.run import extend_run
 from scanner.stream.state import Hole, StillScores, StreamState
 from scanner.stream.summary import summarize_still, summarize_stream
 from scanner.types import GapReason, ScoredFrame, ScoredSegment, Span, Unseen
@@ -118,6 +119,7 @@ def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies
         _count_frames(state, segment.frames),
         clock=clock,
         latest=max(state.latest, sequence),
+        run=extend_run(state.run, segment),
     )
     if segment.info.still and segment.whole_file:
         scored = SegmentScored(segment=segment, offset=offset, risks=())
@@ -204,7 +206,7 @@ def _observe(
     """
     samples = [
         Sampled(
-            at=offset + frame.at,
+            at=max(offset + frame.at, state.risk.settled),  # segments may overlap a little
             values=frame.values,
             medium=frame.medium,
             is_burst=frame.burst is not None,

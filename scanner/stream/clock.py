@@ -7,6 +7,7 @@ consists of *epochs*, in which ``at = pts x time base + shift`` holds with one s
     the first segment                                  starts an epoch at 0
     a time stamp near the expected end, or a hole      stays in the epoch
     a counter that wraps                               stays in the epoch
+    a short step back                                  stays in the epoch
     a flagged discontinuity, a jump, a step back       starts an epoch at the expected end
 
 So segments that each start at 0 (plain MP4) lie one after another. The limits of a jump are those
@@ -28,13 +29,17 @@ from typing import Any, Final
 from scanner.rational import dump_fraction, load_fraction
 from scanner.types import NEVER_WRAPS, SegmentTimes, Span
 
-__all__ = ["Clock", "add_missing", "place", "place_late", "place_picture", "trailing"]
+__all__ = ["OVERLAP", "Clock", "add_missing", "place", "place_late", "place_picture", "trailing"]
 
 JUMP_WRAPPING: Final = Fraction(10)
 """A first frame further than this after the expected end is a jump, where the counter wraps (fewer
 than 64 bits)."""
 JUMP_TIMELINE: Final = Fraction(30 * 3600)
 """The same limit for 64-bit time stamps, where a long hole is a hole."""
+OVERLAP: Final = Fraction(1, 2)
+"""Seconds, and at most half of a segment, by which the next one may begin before its last frame: a
+packager that cuts between any two packets leaves frames that are shown earlier in the next
+segment."""
 MISSING_LENGTH: Final = Fraction(60)
 """Length that a missing sequence without a declared duration may have had, added to the limit
 above."""
@@ -145,8 +150,8 @@ def place(
     after = Clock(
         sequence=sequence,
         shift=offset - times.first_pts * times.time_base,
-        last=offset + _seconds_to_last(times),
-        end=offset + length,
+        last=max(offset + _seconds_to_last(times), clock.last),
+        end=max(offset + length, clock.end),
         length=length,
         undecoded=max((declared or Fraction(0)) - length, Fraction(0)),
     )
@@ -229,7 +234,8 @@ def _continue_epoch(clock: Clock, times: SegmentTimes, sequence: int) -> Fractio
         offset += round((clock.end - offset) / period) * period
     missing = clock.undecoded + clock.declared + _count_undeclared(clock, sequence) * MISSING_LENGTH
     furthest = clock.end + (JUMP_WRAPPING if wraps else JUMP_TIMELINE) + missing
-    return offset if clock.last <= offset <= furthest else None
+    continues = offset >= clock.last or offset > clock.last - min(OVERLAP, clock.length / 2)
+    return offset if continues and offset <= furthest else None
 
 
 def _seconds_to_last(times: SegmentTimes) -> Fraction:

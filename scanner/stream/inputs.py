@@ -132,9 +132,9 @@ class Job:
     """Name of the source in messages."""
     windowed: bool
     """True for a file: it is cut at keyframes into windows, each of them a segment."""
-    previous: Segment | None = None
-    """The segment before this one, if decoding may begin in it: a declared input, so that a retry
-    has the same input."""
+    previous: tuple[Segment, ...] = ()
+    """The segments just before this one, in order, in which decoding may begin: declared inputs, so
+    that a retry has the same ones. ``run_before`` gives those that are needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

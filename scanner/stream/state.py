@@ -88,6 +88,8 @@ class StreamState:
     flagged: frozenset[Label] = frozenset()
     still: StillScores | None = None
     """Scores of the picture, if the stream is a file with one picture."""
+    run: tuple[int, ...] = ()
+    """Sequences of the segments that decoding of the next one may need (``scanner.stream.run``)."""
     bursts: BurstAccount = field(default_factory=BurstAccount)
     """Work that bursts took and may take."""
     ended: bool = False
@@ -96,6 +98,11 @@ class StreamState:
     def new(cls, stream_id: StreamId) -> Self:
         """Return the state of a stream of which nothing has arrived."""
         return cls(stream_id=stream_id, risk=StreamRisk(stream_id=stream_id))
+
+    @property
+    def needed_from(self) -> int:
+        """Sequence of the first segment that decoding of a later one may need."""
+        return self.run[0] if self.run else self.latest + 1
 
     @property
     def position(self) -> tuple[int, int]:
@@ -124,6 +131,7 @@ class StreamState:
             "still": None
             if self.still is None
             else [dict(self.still.values), dict(self.still.medium)],
+            "run": list(self.run),
             "bursts": self.bursts.to_json(),
             "ended": self.ended,
         }
@@ -157,6 +165,7 @@ class StreamState:
                 peaks={Label(label): value for label, value in data["peaks"].items()},
                 flagged=frozenset(Label(label) for label in data["flagged"]),
                 still=_load_still(data["still"]),
+                run=tuple(data["run"]),
                 bursts=BurstAccount.from_json(data["bursts"]),
                 ended=data["ended"],
             )

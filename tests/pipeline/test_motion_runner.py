@@ -119,6 +119,7 @@ class FakeSandbox:
         name: str,
         stream: str | None = None,
         init: Any = None,
+        previous: Any = (),
         ahead: bool = True,
         budget: object = None,
     ) -> FakeWindows:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pytest
 
 from scanner.errors import DamagedError, InputError
 from scanner.pipeline.scan import Scan, scan
@@ -8,14 +11,17 @@ from scanner.report.lines import ErrorLine, FrameLine, GapLine, IncidentLine, Su
 from scanner.risk.incident import Closed, Opened
 from scanner.stream.inputs import (
     Arrival,
+    Outcome,
     SegmentLost,
+    SegmentTurn,
     SourceFailed,
     StreamEnded,
     StreamStarted,
     Turn,
 )
+from scanner.stream.run import LONGEST_RUN
 from scanner.stream.state import StreamProgress
-from scanner.types import SegmentKey, StreamId
+from scanner.types import ScoredSegment, SegmentKey, StreamId
 from tests.stream.build import (
     POLICIES,
     STREAM,
@@ -273,3 +279,57 @@ def test_a_failure_is_reported_before_the_next_arrival() -> None:
         raise AssertionError("the failure waits for another arrival")
 
     assert next(scan(arrivals(), FakeScores().runner())).path == "gone"
+
+
+class WatchingRunner:
+    """Runs turns, and notes how many segments each one has before it."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self._runner = FakeScores(*outcomes).runner()
+        self.counts: list[int] = []
+
+    def run(self, turns: Iterable[Turn]) -> Iterator[StreamProgress]:
+        return self._runner.run(self._watch(turns))
+
+    def _watch(self, turns: Iterable[Turn]) -> Iterator[Turn]:
+        for turn in turns:
+            if isinstance(turn, SegmentTurn):
+                self.counts.append(len(turn.job.previous))
+            yield turn
+
+
+def counts_before(*segments: ScoredSegment, lost_at: int | None = None) -> list[int]:
+    """Return for each segment how many before it are at hand."""
+    runner = WatchingRunner(*segments)
+    arrivals = [
+        lost(number) if number == lost_at else arrived(number) for number in range(len(segments))
+    ]
+    list(scan(arrivals, runner))
+    return runner.counts
+
+
+def test_a_stream_of_keyframes_keeps_one_segment_for_the_next_one() -> None:
+    assert counts_before(*(segment(number, QUIET) for number in range(6))) == [0, 1, 1, 1, 1, 1]
+
+
+def test_a_stream_keeps_its_segments_from_the_latest_keyframe_on() -> None:
+    segments = [
+        replace(segment(number, QUIET), has_keyframe=number % 3 == 0) for number in range(7)
+    ]
+
+    assert counts_before(*segments) == [0, 1, 2, 3, 1, 2, 3]
+
+
+def test_after_a_lost_segment_no_one_is_kept_until_the_next_keyframe() -> None:
+    segments = [replace(segment(number, QUIET), has_keyframe=number == 0) for number in range(5)]
+
+    assert counts_before(*segments, lost_at=2) == [0, 1, 0, 0]
+
+
+def test_the_segments_that_are_kept_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = [replace(segment(number, QUIET), has_keyframe=number == 0) for number in range(30)]
+
+    assert max(counts_before(*segments)) == LONGEST_RUN
+    monkeypatch.setattr("scanner.pipeline.scan._size", lambda source: 1)
+    monkeypatch.setattr("scanner.pipeline.scan.RECENT_BYTES", 5)
+    assert max(counts_before(*segments)) == 5

@@ -35,6 +35,7 @@ class FakeSandbox:
         name: str,
         stream: str | None = None,
         init: Any = None,
+        previous: Any = (),
         ahead: bool = True,
         budget: object = None,
     ) -> Iterator[DecodedWindow]:

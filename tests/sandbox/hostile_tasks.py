@@ -334,6 +334,7 @@ def window_message(*, call: object = 1, **changes: object) -> bytes:
         "begins": [0, 1],
         "discontinuity": False,
         "last": True,
+        "has_keyframe": True,
     }
     return json.dumps({"call": call, "window": correct | changes}).encode()
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.stream.clock import Clock, add_missing, place, place_picture, trailing
+from scanner.stream.clock import OVERLAP, Clock, add_missing, place, place_picture, trailing
 from scanner.types import SegmentTimes
 
 TICK = Fraction(1, 90000)
@@ -69,6 +69,24 @@ def test_a_flagged_discontinuity_begins_at_the_expected_end() -> None:
 @pytest.mark.parametrize("jump", [20 * 90000, -2 * 90000, 2**32])
 def test_an_unflagged_jump_of_a_transport_stream_begins_at_the_expected_end(jump: int) -> None:
     assert placed([times(10**9), times(10**9 + 360000 + jump)]) == [0, 4]
+
+
+def test_a_segment_that_begins_a_few_frames_before_the_end_stays_in_the_epoch() -> None:
+    """A packager that cuts between any packets leaves frames that are shown earlier behind the
+    cut."""
+    first = times(0, frames=60)
+    second = times(57 * 3000, frames=60)
+
+    assert placed([first, second, times(120 * 3000)]) == [0, Fraction(57, 30), 4]
+
+
+@pytest.mark.parametrize("frames", [30, 12, 2])
+def test_a_segment_that_begins_before_the_middle_of_the_one_before_starts_anew(
+    frames: int,
+) -> None:
+    first, second = times(0, frames=frames), times(3000 * (frames // 2 - 1), frames=frames)
+
+    assert placed([first, second]) == [0, Fraction(frames, 30)]
 
 
 def test_a_stall_shorter_than_a_jump_is_a_hole() -> None:
@@ -278,5 +296,7 @@ def test_replay_from_json_is_equal_and_time_never_runs_backwards(
             after,
             offset,
         )
-        assert shown <= offset <= after.last <= after.end
+        assert shown - OVERLAP <= offset <= after.last <= after.end
+        assert shown <= after.last
+        assert clock.end <= after.end
         clock, shown = after, after.last

@@ -43,6 +43,7 @@ class Watched(Sandbox):
         name: str,
         stream: str | None = None,
         init: Any = None,
+        previous: Any = (),
         ahead: bool = True,
         budget: SourceBudget | None = None,
     ) -> Iterator[DecodedWindow]:

@@ -145,6 +145,7 @@ class ScriptSandbox:
         name: str,
         stream: str | None = None,
         init: Source | None = None,
+        previous: Sequence[Source] = (),
         ahead: bool = True,
         budget: object = None,
     ) -> Iterator[DecodedWindow]:
