@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from scanner.errors import LimitError, RefusedError, TransientError
+from scanner.sources import resolving
 from scanner.sources.addresses import AddressPolicy
 from scanner.sources.cancellation import Cancellation, SourceCancelledError
 from scanner.sources.download import download
@@ -250,7 +251,16 @@ def test_a_name_server_that_hangs_is_given_up_in_time() -> None:
     names.released.set()
 
 
+def wait_for_earlier_lookups() -> None:
+    """Wait until no lookup of an earlier test is in progress: they end in threads of their own."""
+    for _ in range(MAX_LOOKUPS):
+        assert resolving._lookups.acquire(timeout=30)
+    for _ in range(MAX_LOOKUPS):
+        resolving._lookups.release()
+
+
 def test_lookups_that_hang_are_bounded() -> None:
+    wait_for_earlier_lookups()
     names = HangingNames()
 
     def look_up(host: str) -> None:
@@ -268,6 +278,7 @@ def test_lookups_that_hang_are_bounded() -> None:
     names.released.set()
     for thread in threads:
         thread.join()
+    wait_for_earlier_lookups()
     look_up("b.example")
 
 

@@ -69,8 +69,12 @@ def test_curl_puts_a_segment_and_reads_its_stream(service: RunningService, folde
 def test_ffmpegs_segment_muxer_sends_a_stream(service: RunningService, folder: Path) -> None:
     (command,) = commands("ffmpeg")
     run(command.replace(" -re ", " "), service, folder)
-    answer = httpx.get(f"{service.address}/v1/streams/my-stream/segments/2")
-    assert answer.status_code == 200
+
+    def is_there() -> bool:
+        answer = httpx.get(f"{service.address}/v1/streams/my-stream/segments/2")
+        return answer.status_code == 200
+
+    service.wait_for(is_there, SETTLE_SECONDS, "ffmpeg reads no answer, so it may end before one")
 
 
 def test_a_submitted_stream_with_the_test_card_is_flagged(

@@ -21,6 +21,7 @@ from scanner.store.schema import marks, segments, streams, turn_records
 from scanner.store.turns import TurnJournal
 from scanner.stream.inputs import SegmentTurn
 from scanner.stream.state import StreamProgress
+from scanner.types import Source
 from tests.workers.pool_fakes import HERE
 from workers.commit import TurnCommitter
 from workers.decide import DecideRules
@@ -64,7 +65,7 @@ class JournalWorld:
             for turn in turns:
                 segment = turn.job.segment
                 key, source = segment.key, segment.source
-                data = source if isinstance(source, bytes) else source.read_bytes()
+                data = _bytes(source)
                 incoming = self.objects.receive()
                 incoming.write(data)
                 name = segment_name("segments", key.stream_id, str(key.sequence), incoming.sha256)
@@ -149,6 +150,12 @@ class JournalWorld:
 
     def state(self, stream_id: str = "s") -> str:
         return json.dumps(TurnJournal(self.journal).load_state(stream_id).to_json())
+
+
+def _bytes(source: Source) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    return (source if isinstance(source, Path) else source.path).read_bytes()
 
 
 class _MortalCommitter(TurnCommitter):

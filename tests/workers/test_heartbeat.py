@@ -105,7 +105,8 @@ def test_a_run_yields_what_is_ready_and_then_the_failure(
 
 
 def test_a_watch_that_is_closed_leaves_no_thread(process: subprocess.Popen[bytes]) -> None:
+    before = set(threading.enumerate())
     with ClusterWatch({process.pid: "raylet"}, lambda: None):
-        pass
+        assert set(threading.enumerate()) != before
 
-    assert "streamwarden-ray" not in {thread.name for thread in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
