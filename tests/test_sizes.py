@@ -19,6 +19,8 @@ LONG_FUNCTIONS = {
     "scanner/cli/models_add.py:add_command": ONE_LINE_AN_OPTION,
     "scanner/cli/scan.py:scan_command": ONE_LINE_AN_OPTION,
     "scanner/cli/submit.py:submit_command": ONE_LINE_AN_OPTION,
+    "scanner/media/decode.py:decode_windows_with_bursts": "to be split",
+    "scanner/sandbox/sandbox.py:decode": "to be split",
     "tests/delivery/loopback.py:_handler": "a class of the standard library, made with its answers",
     "tests/sandbox/hostile_tasks.py:escape": "a table, one attempt a line",
 }
