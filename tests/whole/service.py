@@ -25,6 +25,7 @@ import psutil
 from pysqlite3 import dbapi2 as sqlite
 
 from scanner.supervisor.supervise import MARK
+from tests.processes import processes_below
 from tests.whole.program import WITHOUT_MODELS, environment
 
 __all__ = ["Facts", "RunningService", "Sender", "read_facts", "running_service"]
@@ -76,9 +77,9 @@ class RunningService:
 
         Ray renames its workers, which overwrites the environment that they show.
         """
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            with suppress(psutil.Error):
-                if Path(child.cmdline()[0]).name.startswith(beginning):
+        for child, command in processes_below(self.process.pid).items():
+            if Path(command[0]).name.startswith(beginning):
+                with suppress(psutil.NoSuchProcess):
                     child.kill()
                     return True
         return False

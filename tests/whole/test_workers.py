@@ -16,6 +16,7 @@ import pytest
 from samples.facts import SampleFile
 from samples.make_hostile import make_hostile
 from samples.make_media import make_playlists
+from tests.processes import processes_below
 from tests.scoring.build_onnx import tiny, tiny_burst
 
 from .program import run, start
@@ -155,9 +156,6 @@ def test_the_end_of_ray_is_told_with_what_was_done_and_leaves_nothing(
 
 
 def _below(pid: int, name: str) -> Iterator[psutil.Process]:
-    for process in psutil.Process(pid).children(recursive=True):
-        try:
-            if name in " ".join(process.cmdline()):
-                yield process
-        except psutil.Error:
-            continue
+    for process, command in processes_below(pid).items():
+        if name in " ".join(command):
+            yield process

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import psutil
 import pytest
 
+from tests.processes import processes_below
 from workers.cluster import ClusterSettings, cluster
 
 
@@ -24,11 +24,10 @@ def ray_pids() -> Callable[[str], list[int]]:
     """Return a function that finds the processes of actors by the name of their class."""
 
     def find(name: str) -> list[int]:
-        workers = psutil.Process().children(recursive=True)
         return [
             process.pid
-            for process in workers
-            if process.cmdline()[:1] and process.cmdline()[0].startswith(f"ray::{name}")
+            for process, command in processes_below().items()
+            if command[0].startswith(f"ray::{name}")
         ]
 
     return find

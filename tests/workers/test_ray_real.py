@@ -20,6 +20,7 @@ from scanner.settings.sections import ModelSettings, Settings
 from scanner.stream.events import SegmentScored
 from scanner.stream.inputs import Job, SegmentTurn, Turn
 from scanner.types import Segment, SegmentKey, Source, StreamId
+from tests.processes import parent_of, processes_below
 from tests.scoring.build_onnx import tiny, tiny_burst
 from tests.workers.pool_fakes import by_stream, ended
 from workers.actors import Placement, PoolPlan, open_pool
@@ -49,16 +50,19 @@ def turn_of(source: Source, stream: str, sequence: int, *, windowed: bool = Fals
 
 def sandboxed() -> list[psutil.Process]:
     """Sandboxed processes of the actors: zygotes and their children."""
-    below = psutil.Process().children(recursive=True)
-    ours = [process for process in below if "scanner.sandbox" in process.cmdline()]
-    here = {process.pid for process in ours if process.ppid() == os.getpid()}
-    return [process for process in ours if not here & {process.pid, process.ppid()}]
+    ours = {
+        process: parent_of(process)
+        for process, command in processes_below().items()
+        if "scanner.sandbox" in command
+    }
+    here = {process.pid for process, parent in ours.items() if parent == os.getpid()}
+    return [process for process, parent in ours.items() if not here & {process.pid, parent}]
 
 
 def zygotes() -> set[int]:
     """The processes that fork the actors' children."""
     found = sandboxed()
-    return {process.pid for process in found} & {process.ppid() for process in found}
+    return {process.pid for process in found} & {parent_of(process) for process in found}
 
 
 def children() -> set[int]:
