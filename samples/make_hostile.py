@@ -385,7 +385,7 @@ def _written(path: Path, data: bytes, kinds: frozenset[str]) -> HostileFile:
 
 def main() -> None:
     """Write all hostile files into the folder that the command line names."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit("usage: python samples/make_hostile.py OUT")
     print(f"{sys.argv[1]}: {len(make_hostile(Path(sys.argv[1])))} files")
 

@@ -55,7 +55,7 @@ def _written(out: Path, name: str) -> SampleFile:
 
 def main() -> None:
     """Write everything into the folder that the command line names."""
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit("usage: python samples/make_media.py OUT")
     out = Path(sys.argv[1])
     samples = make_media(out / "media")

@@ -13,6 +13,7 @@ parent stay with the parent.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
@@ -20,7 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from mmap import mmap
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 
 _EXIT_SECONDS: Final = 2.0
 """Longest time between the end of a connection and the end of its process."""
+_STARTS: Final = 3
+"""Attempts to start a process that is killed from outside meanwhile."""
 _ANSWER_SECONDS: Final = 10.0
 """Longest wait for a zygote that is asked to end a child."""
 _PASSED_ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TZ")
@@ -112,11 +115,12 @@ class Launcher:
         Raises:
             SetupError: it does not start on this machine, with the reason.
         """
-        try:
-            return self._launch()
-        except _KilledAtStartError:
-            log.warning("decoder killed at its start, starting another one")
-            return self._launch()
+        for _ in range(_STARTS - 1):
+            try:
+                return self._launch()
+            except _KilledAtStartError:
+                log.warning("decoder killed at its start, starting another one")
+        return self._launch()
 
     def close(self) -> None:
         """Kill the zygote; its children die with it."""
@@ -133,7 +137,9 @@ class Launcher:
                 pid, end = zygote.start_child([child_end.fileno(), buffer])
             if not zygote.can_fork:
                 self._zygote = None  # it is the child now
-            message = _receive_start(channel, end, self._limits.start_seconds)
+            with _translate_start_failures(end):
+                message = parse_message(channel.receive(seconds=self._limits.start_seconds))
+            _check_start(message)
         except BaseException:
             channel.close()
             raise
@@ -169,8 +175,10 @@ class _Zygote:
         self._process, self._channel = _spawn()
         start = StartMessage(parent=os.getpid(), limits=limits, tasks=tasks, warm_up=warm_up)
         try:
-            self._channel.send(pickle.dumps(start), seconds=self._seconds)
-            threads: int = _receive_start(self._channel, self.end, self._seconds)["threads"]
+            with _translate_start_failures(self.end):
+                self._channel.send(pickle.dumps(start), seconds=self._seconds)
+                message = parse_message(self._channel.receive(seconds=self._seconds))
+            threads: int = _check_start(message)["threads"]
         except BaseException:
             self.end(0.0)
             raise
@@ -191,7 +199,8 @@ class _Zygote:
         """Return a new child's process id and the function that ends it; the child gets copies of
         the descriptors."""
         if not self.can_fork:
-            self._channel.send(SERVE, descriptors, seconds=self._seconds)
+            with _translate_start_failures(self.end):
+                self._channel.send(SERVE, descriptors, seconds=self._seconds)
             return self.pid, self.end
         try:
             self._channel.send(FORK, descriptors, seconds=self._seconds)
@@ -224,14 +233,13 @@ class _Zygote:
         return ExitStatus(status=answer["status"], killed=answer["killed"])
 
 
-def _receive_start(channel: Channel, end: EndProcess, seconds: float) -> dict[str, Any]:
-    """Return a message of a process that starts, and has read nothing hostile yet.
-
-    Raises:
-        SetupError: it ended, or reports that it failed.
-    """
+@contextlib.contextmanager
+def _translate_start_failures(end: EndProcess) -> Iterator[None]:
+    """Turn each failure to talk to a process that starts, and has read nothing hostile yet, into a
+    ``SetupError``; the process may be killed at any moment, before it is sent its first message
+    too."""
     try:
-        message = parse_message(channel.receive(seconds=seconds))
+        yield
     except DisconnectedError as error:
         status = end(_EXIT_SECONDS).status
         text = f"the decoder process ends at its start by {describe_exit(status)}"
@@ -240,7 +248,6 @@ def _receive_start(channel: Channel, end: EndProcess, seconds: float) -> dict[st
     except (TimeoutError, ValueError, ProtocolViolationError) as error:
         end(0.0)
         raise SetupError(f"the decoder process does not start: {error}") from error
-    return _check_start(message)
 
 
 def _check_start(message: dict[str, Any]) -> dict[str, Any]:

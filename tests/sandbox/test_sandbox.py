@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -18,9 +19,10 @@ import pytest
 
 from scanner.errors import DamagedError, InputError, LimitError, RefusedError, SetupError
 from scanner.media.samples import DecodedWindow
+from scanner.sandbox.channel import Channel
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
-from tests.sandbox.hostile_tasks import LARGE, SMALL, window
+from tests.sandbox.hostile_tasks import LARGE, SMALL, TASKS, window
 from tests.sandbox.requests import MANY, SPECS, STREAM, child_of, decode
 
 
@@ -221,6 +223,38 @@ def test_a_process_that_is_killed_at_its_start_is_started_once_more() -> None:
 
     with Sandbox(tasks={}, warm_up=warm_up) as sandbox:
         assert sandbox.restrictions.active
+
+
+@pytest.mark.parametrize("tasks", [TASKS, {"windows": "tests.sandbox.threaded_task:windows"}])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_process_that_is_killed_before_a_message_is_replaced(
+    tasks: Mapping[str, str], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process ends before its first message is sent, or before it is asked for a child."""
+    sent, send = [], Channel.send
+
+    def kill_first(
+        self: Channel, body: bytes, descriptors: Sequence[int] = (), **wait: Any
+    ) -> None:
+        sent.append(body)
+        if len(sent) == number:
+            (victim,) = psutil.Process().children()
+            victim.kill()
+            os.waitid(os.P_PID, victim.pid, os.WEXITED | os.WNOWAIT)
+        send(self, body, descriptors, **wait)
+
+    monkeypatch.setattr(Channel, "send", kill_first)
+
+    with Sandbox(tasks=tasks, warm_up=None) as sandbox:
+        assert sandbox.restrictions.active
+
+
+def test_a_process_that_is_always_killed_at_its_start_is_the_operators_fault() -> None:
+    with (
+        Sandbox(tasks={}, warm_up="tests.sandbox.hostile_tasks:be_killed") as sandbox,
+        pytest.raises(SetupError, match="the decoder process ends at its start by SIGKILL"),
+    ):
+        decode(sandbox, 1)
 
 
 def test_a_child_that_ends_at_its_start_is_the_operators_fault() -> None:
