@@ -373,12 +373,12 @@ def make_hostile(out: Path, address: str = "127.0.0.1:9") -> dict[str, HostileFi
     lies = ((name, make(), kinds) for name, (make, kinds) in HOSTILE.items())
     reference = ("referring.mp4", refer_to_file(targets), ANY)
     return {
-        name: _written(out / name, data, kinds)
+        name: _write(out / name, data, kinds)
         for name, data, kinds in chain(texts, lies, (reference,))
     }
 
 
-def _written(path: Path, data: bytes, kinds: frozenset[str]) -> HostileFile:
+def _write(path: Path, data: bytes, kinds: frozenset[str]) -> HostileFile:
     path.write_bytes(data)
     return HostileFile(name=path.name, path=path, kinds=kinds)
 

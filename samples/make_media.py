@@ -29,7 +29,7 @@ MAKERS = {**VIDEOS, **ODD, **STILLS}
 def make_media(out: Path, names: Iterable[str] = tuple(MAKERS)) -> dict[str, SampleFile]:
     """Write the named samples into the folder and return their facts."""
     out.mkdir(parents=True, exist_ok=True)
-    return {name: _written(out, name) for name in names}
+    return {name: _write(out, name) for name in names}
 
 
 def make_playlists(out: Path, names: Iterable[str] = tuple(PLAYLISTS)) -> dict[str, SamplePlaylist]:
@@ -42,7 +42,7 @@ def make_playlists(out: Path, names: Iterable[str] = tuple(PLAYLISTS)) -> dict[s
     return made
 
 
-def _written(out: Path, name: str) -> SampleFile:
+def _write(out: Path, name: str) -> SampleFile:
     made = MAKERS[name]()
     path = out / (name + made.suffix)
     path.write_bytes(made.data)

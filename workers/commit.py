@@ -151,10 +151,10 @@ def verdict_of(event: StreamEvent) -> SegmentVerdict | None:
     match event:
         case SegmentScored(segment=segment, span=span):
             verdict = SegmentVerdict(
-                sequence=segment.key.sequence, verdict="scored", span=_rounded(span)
+                sequence=segment.key.sequence, verdict="scored", span=_as_floats(span)
             )
         case SegmentLate(outcome=ScoredSegment(key=key), span=span):
-            verdict = SegmentVerdict(sequence=key.sequence, verdict="late", span=_rounded(span))
+            verdict = SegmentVerdict(sequence=key.sequence, verdict="late", span=_as_floats(span))
         case SegmentLate(outcome=SegmentFailed(key=key) as failed):
             verdict = SegmentVerdict(
                 sequence=key.sequence, verdict="late", detail=_detail(failed.kind, failed.message)
@@ -174,7 +174,7 @@ def verdict_of(event: StreamEvent) -> SegmentVerdict | None:
     return verdict
 
 
-def _rounded(span: Span | None) -> tuple[float, float] | None:
+def _as_floats(span: Span | None) -> tuple[float, float] | None:
     return None if span is None else (float(span.start), float(span.end))
 
 

@@ -104,7 +104,7 @@ class JournalFeed:
 
     def turns(self) -> Iterator[Turn]:
         """Yield turns until ``stop``: first those that an earlier driver left."""
-        for stream in self._journal.unfinished():
+        for stream in self._journal.unfinished_streams():
             yield from self._record([stream], [placed_turns(stream, self._rules, self._objects)])
         while not self._stopping.is_set():
             found = False
@@ -121,10 +121,10 @@ class JournalFeed:
         yield from self._record(streams, decisions)
         if now - self._stalls_checked >= STALL_POLL_SECONDS:
             self._stalls_checked = now
-            yield from self._stalled(now)
+            yield from self._find_stalls(now)
 
-    def _stalled(self, now: float) -> Iterator[Turn]:
-        streams = self._journal.stalled(silent_since=now - self._stall_seconds)
+    def _find_stalls(self, now: float) -> Iterator[Turn]:
+        streams = self._journal.silent_streams(silent_since=now - self._stall_seconds)
         for stream in streams:
             log.warning("stream stalled", extra={"stream": stream.stream_id})
         yield from self._record(streams, [stall(one, self._rules) for one in streams])

@@ -63,14 +63,14 @@ def remove_leftovers() -> None:
     process holds. The folder is locked while it is removed, and may vanish at any time.
     """
     for lock in _parent_folder().glob(f"{PREFIX}*/{LOCK}"):
-        with _abandoned(lock) as folder:
+        with _lock_abandoned(lock) as folder:
             if folder is not None:
                 end_processes(folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _abandoned(lock: Path) -> Iterator[Path | None]:
+def _lock_abandoned(lock: Path) -> Iterator[Path | None]:
     """Lock a folder that no process has locked, for the block; give None for any other.
 
     The kernel releases a lock when its process ends.

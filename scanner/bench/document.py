@@ -54,12 +54,12 @@ def to_document(report: BenchReport) -> dict[str, Any]:
         "machine": asdict(report.machine),
         "settings": dict(report.settings),
         "plan": asdict(report.plan),
-        "input": None if report.video is None else _input(report.video),
+        "input": None if report.video is None else _input_values(report.video),
         "results": [_result(result) for result in report.results],
     }
 
 
-def _input(video: BenchInput) -> dict[str, Any]:
+def _input_values(video: BenchInput) -> dict[str, Any]:
     return {
         "name": video.path.name,
         "drawn": video.drawn,

@@ -59,7 +59,7 @@ class Interruption:
             signal.signal(number, before)
 
     @contextmanager
-    def deferred(self) -> Iterator[None]:
+    def defer_signals(self) -> Iterator[None]:
         """Keep the first signal until the block is complete."""
         self._is_deferring = True
         try:

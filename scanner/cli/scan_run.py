@@ -99,7 +99,7 @@ class ScanRun:
             print_message(f"the earlier report was moved to {self.running.earlier_report}")
         try:
             for event in self.running.events:
-                with self.interruption.deferred():
+                with self.interruption.defer_signals():
                     self._show(event, self.running.receive(event))
                     self.record(event)
         except (Interrupted, ScannerError, OSError) as error:

@@ -63,7 +63,7 @@ def plan_incidents(
     journal: EvidenceJournal, policies: Policies, settings: EvidenceSettings
 ) -> bool:
     """Show committed turns to plans that have not seen them; return whether there were any."""
-    waiting = journal.unplanned()
+    waiting = journal.unplanned_incidents()
     if waiting:
         journal.save_plans([_plan_incident(journal, one, policies, settings) for one in waiting])
     return bool(waiting)

@@ -256,20 +256,20 @@ def _is_game(row: LabelledRow) -> bool:
     return row.task == "game_video"
 
 
-def _own(task: str, *, positive: bool) -> Callable[[LabelledRow], bool]:
+def _is_of_task(task: str, *, positive: bool) -> Callable[[LabelledRow], bool]:
     return lambda row: row.task == task and (row.label not in NEGATIVE) is positive
 
 
 def _define(
     task: str, labels: tuple[str, ...], ordinary: Callable[[LabelledRow], bool]
 ) -> _Definition:
-    negatives = {"own": _own(task, positive=False), "benign": ordinary, "games": _is_game}
+    negatives = {"own": _is_of_task(task, positive=False), "benign": ordinary, "games": _is_game}
     return _Definition(
         task,
         " or ".join(labels),
         tuple(Label(label) for label in labels),
         _highest_score(*labels),
-        _own(task, positive=True),
+        _is_of_task(task, positive=True),
         negatives,
     )
 

@@ -107,7 +107,7 @@ class EvidenceQueue:
                 return
         task.fail(refusal)
 
-    def held(self) -> Iterator[bytes]:
+    def pending_parts(self) -> Iterator[bytes]:
         """Yield the bytes that tasks hold in memory; what they share comes several times."""
         with self._changed:
             tasks = [task for waiting in self._waiting.values() for task in waiting]

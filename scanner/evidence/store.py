@@ -121,7 +121,7 @@ class EvidenceStore:
     @property
     def memory_bytes(self) -> int:
         """Bytes of segments that are held in memory; what is shared counts once."""
-        held = {id(part): len(part) for part in self._queue.held()}
+        held = {id(part): len(part) for part in self._queue.pending_parts()}
         for stream in self._streams.values():
             for source in stream.index.sources:
                 for part in (source.source, source.init):
@@ -167,7 +167,7 @@ class EvidenceStore:
             log.warning("segments dropped from memory", extra={"stream": largest})
 
     def _is_over_limit(self) -> bool:
-        waiting = sum(len(part) for part in self._queue.held())
+        waiting = sum(len(part) for part in self._queue.pending_parts())
         at_most = sum(self._memory.values()) + waiting
         limit = self._settings.memory_bytes
         return at_most > limit and (not waiting or self.memory_bytes > limit)

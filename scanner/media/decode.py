@@ -52,8 +52,7 @@ def decode_windows_with_bursts(
     init: bytes | None = None,
     previous: Sequence[BinaryIO] = (),
 ) -> Iterator[WindowWithBursts]:
-    """Yield the source's windows in order, from ``request.first_window`` on, each with the maker of
-    its bursts.
+    """Yield the source's windows from ``request.first_window`` on, each with its maker of bursts.
 
     ``source`` is a seekable binary file, read from its first byte; nothing else is ever opened.
     ``name`` is what messages call it; ``init`` is the init segment that goes before it.
@@ -70,17 +69,11 @@ def decode_windows_with_bursts(
         MemoryError: the source asks for more than the process may have.
     """
     limits = request.limits
-    size = measure_size(source) + len(init or b"")
-    if size > limits.max_bytes:
-        raise LimitError(f"{name}: {size} bytes, limit is {limits.max_bytes}", kind="limit_bytes")
+    size = _check_size(source, init, limits, name)
     whole = prepend_init(source, init)
     kind = sniff_source(whole, name)
     if kind.is_picture:
-        data = _read_picture(whole, size, kind, limits, name)
-        header = read_header(data, kind, name)
-        check_pixels(header.width, header.height, limits, name)
-        if kind is Container.PNG:
-            data = strip_png(data)
+        data, header = _read_picture(whole, size, kind, limits, name)
         if not header.animated:
             windows = _decode_picture(data, kind, header, request, name)
             yield from ((window, NO_BURSTS) for window in windows)
@@ -93,17 +86,30 @@ def decode_windows_with_bursts(
         yield from _decode_track(media, whole, request, LeadReader(usable, init, limits))
 
 
+def _check_size(source: BinaryIO, init: bytes | None, limits: MediaLimits, name: str) -> int:
+    """Return the bytes of a source with its init segment."""
+    size = measure_size(source) + len(init or b"")
+    if size > limits.max_bytes:
+        raise LimitError(f"{name}: {size} bytes, limit is {limits.max_bytes}", kind="limit_bytes")
+    return size
+
+
 def _read_picture(
     source: BinaryIO, size: int, kind: Container, limits: MediaLimits, name: str
-) -> bytes:
-    """Return the bytes of a picture from its first own byte on."""
+) -> tuple[bytes, PictureHeader]:
+    """Return the bytes of a picture, from its first own byte on and without text, and its header,
+    which was checked against the limits."""
     if size > limits.max_still_bytes:
         raise LimitError(
             f"{name}: more than {limits.max_still_bytes} bytes, the limit for a picture",
             kind="limit_bytes",
         )
     data = source.read()
-    return data[find_jpeg(data) or 0 :] if kind is Container.JPEG else data
+    if kind is Container.JPEG:
+        data = data[find_jpeg(data) or 0 :]
+    header = read_header(data, kind, name)
+    check_pixels(header.width, header.height, limits, name)
+    return strip_png(data) if kind is Container.PNG else data, header
 
 
 def _decode_picture(

@@ -18,15 +18,28 @@ keyframe. What becomes of a packet, in this order:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, cast
 
 from av.packet import Packet, PacketSideData
 from av.video.codeccontext import VideoCodecContext
 
 from scanner.media.gops import ORDINARY_PACKET, PacketFacts, VideoPacket
+from scanner.media.nal_units import (
+    H264_IDR,
+    H264_SPS,
+    HEVC_SPS,
+    BitReader,
+    SequenceParameters,
+    find_recovery,
+    h264_type,
+    hevc_type,
+    is_h264_set,
+    is_hevc_set,
+    read_field,
+    read_sequence,
+    split_lengths,
+    split_start_codes,
+)
 
 __all__ = ["PacketInspector"]
 
@@ -37,35 +50,14 @@ _SHORT_HEAD_BYTES: Final = 96
 _H264_SETS = re.compile(b"\0\0\1[\x07\x08\x27\x28\x47\x48\x67\x68]")
 _HEVC_SETS = re.compile(b"\0\0\1[\x40-\x45]")
 """A start code and the first byte of a parameter set."""
-_START_CODE = re.compile(b"\0\0\1(?=.)", re.DOTALL)
-_IDR, _SEI, _SPS, _PPS = 5, 6, 7, 8
-_HEVC_SPS = 33
-_RECOVERY_POINT: Final = 6
-"""Type of the SEI message that announces when the picture is complete."""
-_PROFILES_WITH_CHROMA: Final = frozenset(
-    {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
-)
-"""H.264 profiles whose sequence parameter set has fields for chroma and scaling."""
 _MPEG_HEADERS: Final = {
     "mpeg1video": (b"\0\0\1\xb3", (b"\0\0\1\xb8", b"\0\0\1\0")),
     "mpeg2video": (b"\0\0\1\xb3", (b"\0\0\1\xb8", b"\0\0\1\0")),
 }
 """Start code of the sequence header, and those that end it, by codec."""
 
-_TypeOf = Callable[[int], int]
 _SetKey = tuple[int, int]
 """Type and number of a parameter set."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SequenceParameters:
-    """The fields of an H.264 sequence parameter set that are needed to read the start of a
-    slice."""
-
-    frame_num_bits: int
-    has_separate_planes: bool
-    has_fields: bool
-    """True if a picture may be a single field."""
 
 
 class PacketInspector:
@@ -84,7 +76,7 @@ class PacketInspector:
         """True once parameter sets came that the configuration lacks."""
         self._has_changed = False
         """True from a change of configuration or sequence parameters to the next keyframe."""
-        self._sequence: _SequenceParameters | None = None
+        self._sequence: SequenceParameters | None = None
         self._first_field: tuple[int, bool] | None = None
         """Frame number and parity of a field whose second one may follow."""
         if self._codec == "h264":
@@ -103,7 +95,7 @@ class PacketInspector:
             packet = self._take_sets(packet, units)
             if self._codec == "h264" and units:
                 second_field, is_field = self._pair_fields(units)
-                recovery = _find_recovery(units) if packet.is_keyframe else 0
+                recovery = find_recovery(units) if packet.is_keyframe else 0
         elif self._codec in _MPEG_HEADERS and packet.is_keyframe:
             packet = self._take_sequence_header(packet)
         changed = packet.is_keyframe and self._has_changed
@@ -140,11 +132,11 @@ class PacketInspector:
         data = self._configuration
         if self._length_bytes:
             size = int.from_bytes(data[6:8]) if data[5:6] and data[5] & 31 else 0
-            units = [(_SPS, data[8 : 8 + size])] if size else []
+            units = [(H264_SPS, data[8 : 8 + size])] if size else []
         else:
-            units = [unit for unit in _split_start_codes(data, _h264_type) if unit[0] == _SPS]
+            units = [unit for unit in split_start_codes(data, h264_type) if unit[0] == H264_SPS]
         for _, unit in units[:1]:
-            self._sequence = _read_sequence(unit)
+            self._sequence = read_sequence(unit)
 
     # Units of H.264 and HEVC
 
@@ -153,19 +145,19 @@ class PacketInspector:
         wanted = packet.is_keyframe or (self._sequence is not None and self._sequence.has_fields)
         head = bytes(memoryview(packet)[: _HEAD_BYTES if wanted else _SHORT_HEAD_BYTES])
         is_h264 = self._codec == "h264"
-        type_of = _h264_type if is_h264 else _hevc_type
+        type_of = h264_type if is_h264 else hevc_type
         if not (wanted or self._length_bytes):
             # Most packets hold a slice and nothing else: one search tells, and costs a tenth.
             sets = _H264_SETS if is_h264 else _HEVC_SETS
             if sets.search(head) is None:
                 return []
         if self._length_bytes:
-            return list(_split_lengths(head, self._length_bytes, type_of))
-        return list(_split_start_codes(head, type_of))
+            return list(split_lengths(head, self._length_bytes, type_of))
+        return list(split_start_codes(head, type_of))
 
     def _take_sets(self, packet: VideoPacket, units: list[tuple[int, bytes]]) -> VideoPacket:
         is_set, sequence_type = (
-            (_is_h264_set, _SPS) if self._codec == "h264" else (_is_hevc_set, _HEVC_SPS)
+            (is_h264_set, H264_SPS) if self._codec == "h264" else (is_hevc_set, HEVC_SPS)
         )
         found = [unit for unit in units if is_set(unit[0])]
         for kind, unit in found:
@@ -188,7 +180,7 @@ class PacketInspector:
         if is_sequence:
             self._has_changed |= is_new if before is None else True
             if self._codec == "h264":
-                self._sequence = _read_sequence(unit)
+                self._sequence = read_sequence(unit)
         self._sets[key] = unit
 
     def _key(self, kind: int, unit: bytes) -> _SetKey:
@@ -196,7 +188,7 @@ class PacketInspector:
         if self._codec != "h264":
             return kind, 0
         try:
-            return kind, _Bits(unit[4 if kind == _SPS else 1 :][:8]).read_exponential()
+            return kind, BitReader(unit[4 if kind == H264_SPS else 1 :][:8]).read_exponential()
         except ValueError:
             return kind, 0
 
@@ -228,9 +220,9 @@ class PacketInspector:
     def _pair_fields(self, units: list[tuple[int, bytes]]) -> tuple[bool, bool]:
         """Return whether the packet is the second field of a pair, and whether it is a field."""
         kind, unit = units[-1]
-        if self._sequence is None or not self._sequence.has_fields or not 1 <= kind <= _IDR:
+        if self._sequence is None or not self._sequence.has_fields or not 1 <= kind <= H264_IDR:
             return False, False
-        field = _read_field(unit, self._sequence)
+        field = read_field(unit, self._sequence)
         before, self._first_field = self._first_field, field
         if field is None or before is None or before[0] != field[0] or before[1] == field[1]:
             return False, field is not None
@@ -248,171 +240,3 @@ def _prepend(packet: VideoPacket, lead: bytes) -> VideoPacket:
     if packet.has_sidedata("new_extradata"):
         longer.set_sidedata(packet.get_sidedata("new_extradata"))
     return longer
-
-
-def _h264_type(first: int) -> int:
-    return first & 31
-
-
-def _hevc_type(first: int) -> int:
-    """Return the unit's type, slices as 1 to have them ended as H.264's are."""
-    kind = first >> 1 & 63
-    return 1 if kind < 32 else kind
-
-
-def _is_h264_set(kind: int) -> bool:
-    return kind in (_SPS, _PPS)
-
-
-def _is_hevc_set(kind: int) -> bool:
-    return 32 <= kind <= 34
-
-
-def _split_start_codes(data: bytes, type_of: _TypeOf) -> Iterator[tuple[int, bytes]]:
-    starts = [match.end() for match in _START_CODE.finditer(data)]
-    for start, following in pairwise([*starts, len(data) + 3]):
-        kind = type_of(data[start])
-        yield kind, data[start : following - 3].rstrip(b"\0")
-        if 1 <= kind <= _IDR:
-            return
-
-
-def _split_lengths(data: bytes, size: int, type_of: _TypeOf) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + size < len(data):
-        end = at + size + int.from_bytes(data[at : at + size])
-        kind = type_of(data[at + size])
-        yield kind, data[at + size : end]
-        if 1 <= kind <= _IDR or end <= at + size:
-            return
-        at = end
-
-
-def _find_recovery(units: list[tuple[int, bytes]]) -> int:
-    """Return after how many frames the picture is complete; 0 for a true keyframe."""
-    if units[-1][0] == _IDR:
-        return 0
-    for kind, unit in units:
-        if kind == _SEI:
-            for message, payload in _split_messages(_unescape(unit[1:])):
-                if message == _RECOVERY_POINT:
-                    try:
-                        return _Bits(payload).read_exponential()
-                    except ValueError:
-                        return 0
-    return 0
-
-
-def _split_messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 2 < len(data):
-        numbers = []
-        for _ in range(2):
-            number = 0
-            while at < len(data) and data[at] == 0xFF:
-                number, at = number + 255, at + 1
-            if at >= len(data):
-                return
-            numbers.append(number + data[at])
-            at += 1
-        yield numbers[0], data[at : at + numbers[1]]
-        at += numbers[1]
-
-
-def _unescape(unit: bytes) -> bytes:
-    return unit.replace(b"\0\0\3", b"\0\0")
-
-
-class _Bits:
-    """Reads bits from the most significant one on."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data)
-        self._left = len(data) * 8
-
-    def read(self, count: int) -> int:
-        """Return an unsigned number.
-
-        Raises:
-            ValueError: there are not that many bits.
-        """
-        self._left -= count
-        if self._left < 0:
-            raise ValueError("no more bits")
-        return self._value >> self._left & ((1 << count) - 1)
-
-    def read_exponential(self) -> int:
-        """Return an unsigned Exp-Golomb number.
-
-        Raises:
-            ValueError: it is longer than 32 bits, or there are not that many.
-        """
-        zeros = 0
-        while not self.read(1):
-            zeros += 1
-            if zeros > 32:
-                raise ValueError("a number of more than 32 bits")
-        return (1 << zeros) - 1 + self.read(zeros)
-
-
-def _read_sequence(unit: bytes) -> _SequenceParameters | None:
-    """Read an H.264 sequence parameter set (7.3.2.1.1 of the standard); None if it is broken."""
-    bits, planes = _Bits(_unescape(unit[1:])[:1024]), False
-    try:
-        profile = bits.read(24) >> 16
-        bits.read_exponential()
-        if profile in _PROFILES_WITH_CHROMA:
-            chroma = bits.read_exponential()
-            planes = chroma == 3 and bool(bits.read(1))
-            bits.read_exponential()
-            bits.read_exponential()
-            bits.read(1)
-            if bits.read(1):
-                for number in range(12 if chroma == 3 else 8):
-                    _skip_scaling_list(bits, 16 if number < 6 else 64)
-        frame_num_bits = bits.read_exponential() + 4
-        order = bits.read_exponential()
-        if order == 0:
-            bits.read_exponential()
-        elif order == 1:
-            bits.read(1)
-            bits.read_exponential()
-            bits.read_exponential()
-            for _ in range(min(bits.read_exponential(), 255)):
-                bits.read_exponential()
-        bits.read_exponential()
-        bits.read(1)
-        bits.read_exponential()
-        bits.read_exponential()
-        has_fields = not bits.read(1)
-    except ValueError:
-        return None
-    return _SequenceParameters(
-        frame_num_bits=frame_num_bits, has_separate_planes=planes, has_fields=has_fields
-    )
-
-
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
-    if not bits.read(1):
-        return
-    last, following = 8, 8
-    for _ in range(size):
-        if following:
-            coded = bits.read_exponential()
-            delta = (coded + 1) // 2 if coded % 2 else -(coded // 2)
-            following = (last + delta) % 256
-        last = following or last
-
-
-def _read_field(unit: bytes, sequence: _SequenceParameters) -> tuple[int, bool] | None:
-    """Return frame number and parity of the field that a slice belongs to; None for a frame."""
-    bits = _Bits(_unescape(unit[1:33]))
-    try:
-        for _ in range(3):
-            bits.read_exponential()
-        if sequence.has_separate_planes:
-            bits.read(2)
-        number = bits.read(sequence.frame_num_bits)
-        return (number, bool(bits.read(1))) if bits.read(1) else None
-    except ValueError:
-        return None

@@ -175,7 +175,7 @@ class SpanPackets:
         """Return the same pictures and sounds, later by that many seconds."""
         return replace(
             self,
-            span=self.span.shifted(by),
+            span=self.span.shift(by),
             clock=replace(self.clock, offset=self.clock.offset + by),
             pictures=tuple(
                 TimedPacket(picture.at + by, picture.packet) for picture in self.pictures

@@ -243,7 +243,7 @@ def _select_tracks(
         video=video,
         audio=_select_audio(container),
         clock=SourceClock(zero=first_pts * base, offset=piece.offset, period=period),
-        span=piece.span.shifted(piece.offset),
+        span=piece.span.shift(piece.offset),
         jumps=piece.jumps,
     )
 

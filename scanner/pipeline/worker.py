@@ -263,7 +263,7 @@ class StreamWorker:
             raise
         except Exception as error:
             log.exception("unexpected error", extra={"source": job.name, "window": window})
-            yield _failed_segment(job, window, _unexpected(job.name, error))
+            yield _failed_segment(job, window, _unexpected_error(job.name, error))
 
     def _fold(
         self, state: StreamState, stream_input: StreamInput
@@ -277,7 +277,9 @@ class StreamWorker:
             if not isinstance(outcome, ScoredSegment):
                 raise
             log.exception("unexpected error", extra={"segment": str(outcome.key)})
-            failed = FailedSegment.from_error(outcome.key, _unexpected(str(outcome.key), error))
+            failed = FailedSegment.from_error(
+                outcome.key, _unexpected_error(str(outcome.key), error)
+            )
             return advance(state, LateSegment(outcome=failed) if late else failed, self._policies)
 
 
@@ -305,7 +307,7 @@ def _has_successor(part: StreamInput) -> bool:
     return isinstance(part, ScoredSegment) and part.whole_file and not part.last
 
 
-def _unexpected(name: str, error: Exception) -> InputError:
+def _unexpected_error(name: str, error: Exception) -> InputError:
     text = printable(f"{type(error).__name__}: {error}")
     return InputError(f"{name}: unexpected error: {text}", kind="unexpected")
 

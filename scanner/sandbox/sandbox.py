@@ -169,11 +169,12 @@ class Sandbox:
         ahead: bool = True,
         budget: SourceBudget | None = None,
     ) -> Windows:
-        """Run ``decode_windows_with_bursts`` in the stream's child: yield the samples window by
-        window, and the bursts of a window on request. Without ``stream`` the source gets a child
-        of its own, which is ended afterwards. A source that is tried again has the ``budget`` of
-        its first try. ``previous`` are the segments before the source, which have the same
-        ``init``.
+        """Yield the samples window by window, and the bursts of a window on request, as
+        ``decode_windows_with_bursts`` does in the stream's child.
+
+        Without ``stream`` the source gets a child of its own, which is ended afterwards. A source
+        that is tried again has the ``budget`` of its first try. ``previous`` are the segments
+        before the source, with the same ``init``.
 
         The child decodes the next window while the caller processes this one. Without ``ahead``
         it does not, so that a death certainly belongs to the window that was requested. Its wall
@@ -187,17 +188,14 @@ class Sandbox:
             SetupError: a child cannot be started here.
         """
         sources = (source, *(() if init is None else (init,)), *previous)
-        return self.stream(
-            "decode",
-            sources,
-            replace(request, previous=len(previous)),
-            specs=request.specs,
+        call = TaskCall(
+            task="decode",
             name=name,
-            stream=stream,
-            bounds=AnswerBounds.of_request(request),
+            arguments=replace(request, previous=len(previous)),
+            specs=tuple(request.specs),
             ahead=ahead,
-            budget=budget,
         )
+        return self._windows(call, sources, AnswerBounds.of_request(request), stream, budget)
 
     def stream(
         self,
@@ -216,11 +214,17 @@ class Sandbox:
         ``specs`` are the images of each sample, ``bounds`` what may be answered: by default one
         window."""
         call = TaskCall(task=task, name=name, arguments=arguments, specs=tuple(specs), ahead=ahead)
-        return Windows(
-            call,
-            bounds or AnswerBounds(),
-            lambda: self._running(call, sources, stream, budget=budget),
-        )
+        return self._windows(call, sources, bounds or AnswerBounds(), stream, budget)
+
+    def _windows(
+        self,
+        call: TaskCall,
+        sources: Sequence[Source],
+        bounds: AnswerBounds,
+        stream: str | None,
+        budget: SourceBudget | None,
+    ) -> Windows:
+        return Windows(call, bounds, lambda: self._running(call, sources, stream, budget=budget))
 
     def call(
         self,

@@ -29,7 +29,7 @@ class SettingsLayers:
     environment: Tree
     flags: Tree
 
-    def merged(self) -> dict[str, Any]:
+    def merge(self) -> dict[str, Any]:
         """Return the settings of all sources."""
         return _override(_override(self.file, self.environment), self.flags)
 

@@ -171,7 +171,7 @@ def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
         flags=flags or {},
     )
     try:
-        settings = Settings(**layers.merged())
+        settings = Settings(**layers.merge())
     except ValidationError as error:
         messages = describe_errors(error, known=setting_keys(), noun="setting")
         locations = (details["loc"] for details in error.errors(include_url=False))

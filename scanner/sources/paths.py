@@ -113,13 +113,13 @@ class _LocalSources:
         """
         self.paths.total += sum(_count_paths(name) for name in dict.fromkeys(names))
         for name in names:
-            yield from self._guarded(name, self._read_name(name))
+            yield from self._contain_errors(name, self._read_name(name))
         for folder in self._growing:
             while not folder.is_settled(self._now()):
                 yield None
-            yield from self._guarded(folder.name, self._read_files(folder.name, folder.read))
+            yield from self._contain_errors(folder.name, self._read_files(folder.name, folder.read))
 
-    def _guarded(
+    def _contain_errors(
         self, name: str, found: Iterator[Arrival | FollowedSource]
     ) -> Iterator[Arrival | FollowedSource]:
         """Yield what is found; an error ends this name and no other."""

@@ -111,7 +111,7 @@ class MasterPlaylist:
     variables: Mapping[str, str] = field(default_factory=dict)
     """Variables that its ``EXT-X-DEFINE`` tags define; a media playlist may import them."""
 
-    def ranked(self, edge: int) -> tuple[Variant, ...]:
+    def rank(self, edge: int) -> tuple[Variant, ...]:
         """Return all variants, the one to follow first, then what to fall back to.
 
         The variant nearest to a shorter edge of ``edge`` pixels and not above it comes first; then
@@ -121,7 +121,7 @@ class MasterPlaylist:
         >>> low = Variant(uri="low", bandwidth=1, width=640, height=360)
         >>> high = Variant(uri="high", bandwidth=9, width=2160, height=3840)
         >>> sound = Variant(uri="sound", bandwidth=99, codecs=("mp4a.40.2",))
-        >>> [one.uri for one in MasterPlaylist(variants=(sound, high, low)).ranked(1080)]
+        >>> [one.uri for one in MasterPlaylist(variants=(sound, high, low)).rank(1080)]
         ['low', 'high', 'sound']
         """
         return tuple(sorted(self.variants, key=lambda variant: _rank(variant, edge)))

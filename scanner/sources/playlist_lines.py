@@ -164,13 +164,13 @@ class PlaylistLines:
             elif line and not line.startswith("#"):
                 yield PlaylistLine(match.start(), "", line)
 
-    def damaged(self, line: PlaylistLine, wanted: str) -> DamagedError:
+    def damaged_error(self, line: PlaylistLine, wanted: str) -> DamagedError:
         """Return the error of a line whose value cannot be read."""
-        return DamagedError(f"{self._place(line)}: {self._shown(line)}, {wanted} is wanted")
+        return DamagedError(f"{self._place(line)}: {self._quote(line)}, {wanted} is wanted")
 
-    def refused(self, line: PlaylistLine, message: str) -> RefusedError:
+    def refused_error(self, line: PlaylistLine, message: str) -> RefusedError:
         """Return the error of a line that may not be followed."""
-        return RefusedError(f"{self._place(line)}: {self._shown(line)}: {message}")
+        return RefusedError(f"{self._place(line)}: {self._quote(line)}: {message}")
 
     def ignore(self, line: PlaylistLine, wanted: str) -> None:
         """Note a value that cannot be read and is not needed."""
@@ -203,7 +203,7 @@ class PlaylistLines:
         def replacement(match: re.Match[str]) -> str:
             nonlocal length
             if match[1] not in self.variables:
-                raise self.damaged(line, f"a definition of the variable {match[1]} before it")
+                raise self.damaged_error(line, f"a definition of the variable {match[1]} before it")
             value = self.variables[match[1]]
             length += len(value)
             self._substituted += len(value)
@@ -254,7 +254,7 @@ class PlaylistLines:
         return 1 + sum(1 for _ in _LINE_END.finditer(self._text, 0, line.start))
 
     @staticmethod
-    def _shown(line: PlaylistLine) -> str:
+    def _quote(line: PlaylistLine) -> str:
         value = line.value if len(line.value) <= _SHOWN else f"{line.value[:_SHOWN]}..."
         return f'{line.tag or "name"} "{value}"'
 

@@ -89,7 +89,7 @@ class _MasterReader:
                 variants.append(self._variant(offer, line))
                 offer = None
         if not variants:
-            raise self._lines.damaged(
+            raise self._lines.damaged_error(
                 offer or PlaylistLine(0, "EXTM3U", ""), "the name of a variant"
             )
         return MasterPlaylist(variants=tuple(variants), variables=dict(self._lines.variables))
@@ -190,7 +190,7 @@ class _MediaReader:
 
     def _check_key(self, sequence: int) -> None:
         if self._key is not None and self._method.strip('"').upper() != "NONE":
-            raise self._lines.refused(
+            raise self._lines.refused_error(
                 self._key,
                 f"segment {sequence} is encrypted ({self._method}); METHOD=NONE is wanted, "
                 "only clear segments are read",
@@ -206,7 +206,7 @@ class _MediaReader:
     def _byte_range(self, line: PlaylistLine, text: str, start: int) -> ByteRange:
         match = _RANGE.fullmatch(text)
         if match is None:
-            raise self._lines.damaged(line, "LENGTH or LENGTH@START in bytes")
+            raise self._lines.damaged_error(line, "LENGTH or LENGTH@START in bytes")
         length, offset = match.groups()
         return ByteRange(start=start if offset is None else int(offset), length=int(length))
 
@@ -215,7 +215,7 @@ class _MediaReader:
     def _read_extinf(self, line: PlaylistLine) -> None:
         number = parse_number(line.value.partition(",")[0])
         if number is None or number > _MAX_DURATION:
-            raise self._lines.damaged(line, f"a number of seconds up to {_MAX_DURATION}")
+            raise self._lines.damaged_error(line, f"a number of seconds up to {_MAX_DURATION}")
         if number < 0:
             self._lines.ignore(line, "a duration of 0 or more")
         self._duration = max(number, Fraction(0))
@@ -239,7 +239,7 @@ class _MediaReader:
     def _read_map(self, line: PlaylistLine) -> None:
         found = self._lines.attributes(line)
         if not found.get("URI"):
-            raise self._lines.damaged(line, "URI of the init segment")
+            raise self._lines.damaged_error(line, "URI of the init segment")
         span = found.get("BYTERANGE")
         self._init = Resource(
             uri=found["URI"], span=self._byte_range(line, span, 0) if span else None
@@ -254,7 +254,7 @@ class _MediaReader:
     def _read_media_sequence(self, line: PlaylistLine) -> None:
         number = parse_number(line.value)
         if number is None or number.denominator != 1 or not 0 <= number <= _MAX_SEQUENCE:
-            raise self._lines.damaged(line, f"a whole number from 0 to {_MAX_SEQUENCE}")
+            raise self._lines.damaged_error(line, f"a whole number from 0 to {_MAX_SEQUENCE}")
         self._first = int(number)
 
     def _read_discontinuity_sequence(self, line: PlaylistLine) -> None:

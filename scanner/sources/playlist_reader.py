@@ -101,7 +101,7 @@ class PlaylistReader:
     def _candidates(self, playlist: MasterPlaylist) -> Iterator[Variant]:
         """Yield the variants to try, until it takes as long as a stream may have nothing."""
         end = self._clock.now() + self._limits.stale_seconds
-        for variant in playlist.ranked(self._limits.variant_height)[:_MAX_VARIANTS]:
+        for variant in playlist.rank(self._limits.variant_height)[:_MAX_VARIANTS]:
             yield variant
             if self._clock.now() > end:
                 return

@@ -118,7 +118,7 @@ class EvidenceJournal:
 
     # Planning
 
-    def unplanned(self, *, limit: int = 64) -> tuple[UnplannedIncident, ...]:
+    def unplanned_incidents(self, *, limit: int = 64) -> tuple[UnplannedIncident, ...]:
         """Return incidents of which turns were committed that their plan has not seen."""
         first = (
             select(func.min(incident_revisions.c.turn))
@@ -211,7 +211,11 @@ class EvidenceJournal:
         )
         with self._journal.read() as connection:
             row = connection.execute(found).one_or_none()
-            return None if row is None else _due_piece(row, _spent(connection, row.incident_id))
+            return (
+                None
+                if row is None
+                else _due_piece(row, _spent_seconds(connection, row.incident_id))
+            )
 
     def begin(self, piece: DuePiece, *, next_at: float) -> None:
         """Count a try before it starts, so that one that ends this process is counted too; it may
@@ -307,7 +311,7 @@ def _new_pieces(plan: PlannedEvidence, now: float) -> list[dict[str, Any]]:
     return pieces
 
 
-def _spent(connection: Connection, incident_id: str) -> float:
+def _spent_seconds(connection: Connection, incident_id: str) -> float:
     total = select(func.sum(evidence.c.seconds)).where(evidence.c.incident_id == incident_id)
     return float(connection.execute(total).scalar_one())
 

@@ -116,7 +116,7 @@ def _incident_document(row: Any) -> dict[str, Any]:
         "category": body["category"],
         "severity": body["severity"],
         "risk": body["peak"],
-        **{name: _rounded(pair) for name, pair in times.items()},
+        **{name: _round_seconds(pair) for name, pair in times.items()},
         "exact": times,
         "reason": body["reason"],
         "detection": row.detection,
@@ -134,7 +134,7 @@ def _revision_document(row: Any) -> dict[str, Any]:
         "label": body["label"],
         "labels": body["labels"],
         "risk": body["peak"],
-        "end": _rounded(body["end"]),
+        "end": _round_seconds(body["end"]),
         "generation": row.generation,
         "created_at": row.created_at,
     }
@@ -163,6 +163,6 @@ def _effect_document(row: Any) -> dict[str, Any]:
     }
 
 
-def _rounded(pair: list[int] | None) -> float | None:
+def _round_seconds(pair: list[int] | None) -> float | None:
     value = load_optional(pair)
     return None if value is None else round(float(value), 3)

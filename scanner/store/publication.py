@@ -61,10 +61,10 @@ def publish(
     ``render`` makes the body of a revision's event.
     """
     with journal.read() as connection:
-        if not _unpublished(connection, 1) and not _unpublished_alarms(connection):
+        if not _unpublished_revisions(connection, 1) and not _unpublished_alarms(connection):
             return 0
     with journal.write() as connection:
-        rows = order_revisions(_unpublished(connection, limit))
+        rows = order_revisions(_unpublished_revisions(connection, limit))
         events = [
             (row.shard, f"incident.{row.kind}", render(_with_evidence(connection, row)))
             for row in rows
@@ -100,7 +100,7 @@ def _with_evidence(connection: Connection, row: RevisionRow) -> RevisionRow:
     return replace(row, evidence={one.piece: one.status for one in found})
 
 
-def _unpublished(connection: Connection, limit: int) -> list[RevisionRow]:
+def _unpublished_revisions(connection: Connection, limit: int) -> list[RevisionRow]:
     columns = incident_revisions.c
     rows = connection.execute(
         select(incident_revisions, incidents.c.channel)

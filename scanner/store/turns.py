@@ -122,11 +122,11 @@ class TurnJournal:
         which = streams.c.stream_id.in_(select(unordered.c.stream_id))
         return self._read(which, placed=False, limit=limit)
 
-    def unfinished(self) -> tuple[PendingStream, ...]:
+    def unfinished_streams(self) -> tuple[PendingStream, ...]:
         """Return streams whose turns have places and no result: what an earlier driver left."""
         return self._read(streams.c.assigned > streams.c.turn, placed=True, limit=None)
 
-    def stalled(self, *, silent_since: float) -> tuple[PendingStream, ...]:
+    def silent_streams(self, *, silent_since: float) -> tuple[PendingStream, ...]:
         """Return live streams that are folded so far, and had no scored segment since then."""
         quiet = (
             (streams.c.phase == "live")
@@ -165,7 +165,7 @@ class TurnJournal:
     # Writing
 
     @contextmanager
-    def _fenced(self, touched: Iterable[int]) -> Iterator[Connection]:
+    def _begin_fenced(self, touched: Iterable[int]) -> Iterator[Connection]:
         """Open a write transaction that begins with a check of the fence.
 
         Raises:
@@ -187,7 +187,7 @@ class TurnJournal:
             FencedError: another driver has taken over.
         """
         now = self._journal.now()
-        with self._fenced({one.shard for one in assignments}) as connection:
+        with self._begin_fenced({one.shard for one in assignments}) as connection:
             for one in assignments:
                 self._assign_stream(connection, one, now)
 
@@ -230,7 +230,7 @@ class TurnJournal:
         ``lone_death`` counts the death against them: nothing else was with that worker.
         """
         listed = list(keys)
-        with self._fenced({shard for _, shard, _ in listed}) as connection:
+        with self._begin_fenced({shard for _, shard, _ in listed}) as connection:
             for stream_id, _, sequence in listed:
                 connection.execute(
                     update(segments)
@@ -250,7 +250,7 @@ class TurnJournal:
         """
         now = self._journal.now()
         refused: list[str] = []
-        with self._fenced({result.shard for result in results}) as connection:
+        with self._begin_fenced({result.shard for result in results}) as connection:
             for result in results:
                 if not self._commit_stream(connection, result, now):
                     refused.append(result.stream_id)

@@ -148,7 +148,7 @@ def _exclude_other_tracks(
     for one in others:
         coverage = coverage.exclude(one.span.length, one.reason)
     found = tuple(
-        GapFound(unseen=Unseen(span=one.span.shifted(offset), reason=one.reason)) for one in others
+        GapFound(unseen=Unseen(span=one.span.shift(offset), reason=one.reason)) for one in others
     )
     return replace(state, risk=replace(state.risk, coverage=coverage)), found
 
@@ -214,7 +214,7 @@ def _observe(
         for frame in segment.frames
     ]
     gaps = [
-        Gap(span=gap.span.shifted(offset), reason=gap.reason)
+        Gap(span=gap.span.shift(offset), reason=gap.reason)
         for gap in segment.unseen
         if gap.reason != "not_scanned"
     ]

@@ -42,7 +42,7 @@ class HealthCheck:
         self._began[name] = now
         self._well.pop(name, None)
 
-    def silent(self, now: float) -> tuple[str, ...]:
+    def silent_processes(self, now: float) -> tuple[str, ...]:
         """Return the processes that showed no sign of life for too long; checks now and then."""
         if now - self._checked < CHECK_SECONDS:
             return ()

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["ProcessPlan", "ended", "is_due", "started"]
+__all__ = ["ProcessPlan", "after_end", "after_start", "is_due"]
 
 FIRST_DELAY: Final = 0.2
 """Seconds from the first end of a process to its next start."""
@@ -34,15 +34,15 @@ class ProcessPlan:
     next_start: float = 0.0
 
 
-def started(plan: ProcessPlan, now: float) -> ProcessPlan:
+def after_start(plan: ProcessPlan, now: float) -> ProcessPlan:
     """Return the plan of a process that has just started."""
     return replace(plan, started_at=now)
 
 
-def ended(plan: ProcessPlan, now: float) -> ProcessPlan:
+def after_end(plan: ProcessPlan, now: float) -> ProcessPlan:
     """Return the plan of a process that has just ended, with the time of its next start.
 
-    >>> plan = ended(started(ProcessPlan(name="web"), 10.0), 11.0)
+    >>> plan = after_end(after_start(ProcessPlan(name="web"), 10.0), 11.0)
     >>> plan.next_start
     11.2
     """

@@ -35,7 +35,7 @@ from scanner.store.database import open_journal
 from scanner.store.queries import Queries
 from scanner.supervisor.health import HealthCheck
 from scanner.supervisor.marked import end_marked
-from scanner.supervisor.plan import ProcessPlan, ended, is_due, started
+from scanner.supervisor.plan import ProcessPlan, after_end, after_start, is_due
 
 __all__ = ["MARK", "ServiceProcess", "Supervisor", "open_service"]
 
@@ -105,7 +105,7 @@ class Supervisor:
         now = self._clock()
         for name, plan in self._plans.items():
             if is_due(plan, now):
-                self._plans[name] = started(plan, now)
+                self._plans[name] = after_start(plan, now)
                 self._running[name] = self._start(self._processes[name])
                 self._health.began(name, now)
 
@@ -131,7 +131,7 @@ class Supervisor:
 
     def _note_end(self, name: str, status: int) -> None:
         del self._running[name]
-        self._plans[name] = ended(self._plans[name], self._clock())
+        self._plans[name] = after_end(self._plans[name], self._clock())
         left = end_marked(MARK, self._mark(name))
         log.warning(
             "process ended",
@@ -142,7 +142,7 @@ class Supervisor:
         )
 
     def _end_silent(self) -> None:
-        for name in self._health.silent(self._clock()):
+        for name in self._health.silent_processes(self._clock()):
             process = self._running.get(name)
             if process is not None:
                 log.warning("process silent", name=name, pid=process.pid)
@@ -180,7 +180,7 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
     data = service.data.absolute()
     with ExitStack() as closing:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        closing.enter_context(_locked(data))
+        closing.enter_context(_lock_folder(data))
         _prepare_journal(data, service.host)
         listener = closing.enter_context(_listen(service.host, service.port))
         mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
@@ -217,7 +217,7 @@ def _processes(descriptor: int, common: tuple[str, ...]) -> tuple[ServiceProcess
 
 
 @contextmanager
-def _locked(data: Path) -> Iterator[IO[str]]:
+def _lock_folder(data: Path) -> Iterator[IO[str]]:
     with (data / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -115,7 +115,7 @@ def test_a_backlog_of_turns_is_planned_at_once_with_the_same_pieces(journal: Jou
     assert piece is not None
     _, due = plan_all(turns, settings)
     assert piece.due == dict(due)[piece.piece]
-    assert rows.unplanned() == ()
+    assert rows.unplanned_incidents() == ()
 
 
 def test_records_that_cannot_be_read_end_the_plan_of_their_incident_alone(
@@ -130,7 +130,7 @@ def test_records_that_cannot_be_read_end_the_plan_of_their_incident_alone(
         connection.exec_driver_sql("UPDATE turn_records SET events = x'00' WHERE stream_id = 's'")
     rows = EvidenceJournal(journal)
     assert plan_incidents(rows, POLICIES, EvidenceSettings())
-    assert rows.unplanned() == ()
+    assert rows.unplanned_incidents() == ()
     with journal.read() as connection:
         found = connection.execute(select(evidence.c.incident_id, evidence.c.piece)).all()
     assert sorted(found) == [("of-s", "rest"), ("of-t", "clip-1"), ("of-t", "sheet")]
@@ -140,4 +140,4 @@ def test_incidents_in_shadow_have_no_evidence(journal: Journal) -> None:
     add_segments(journal, "s", 2)
     opened = Opened(at=Fraction(0), incident=incident(shadow=True))
     add_turn(journal, "s", 0, segment_event("s", 0), opened)
-    assert EvidenceJournal(journal).unplanned() == ()
+    assert EvidenceJournal(journal).unplanned_incidents() == ()

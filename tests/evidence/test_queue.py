@@ -243,7 +243,7 @@ def test_a_task_that_waits_can_be_dropped_for_its_memory() -> None:
         queue.submit(notes.task("first", run=gate, data=b"1"))
         gate.wait_until_reached()
         queue.submit(notes.task("second", data=b"22"))
-        held = sorted(map(bytes, queue.held()))
+        held = sorted(map(bytes, queue.pending_parts()))
         dropped = [queue.drop_one("no memory") for _ in range(2)]
         gate.opened.set()
         queue.finish()

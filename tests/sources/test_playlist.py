@@ -131,7 +131,7 @@ def read_master(*offers: str, edge: int = 1080) -> list[str]:
     text = "".join(f"#EXT-X-STREAM-INF:{offer}\n{n}\n" for n, offer in enumerate(offers))
     parsed = parse_playlist(f"#EXTM3U\n{text}".encode(), FetchLimits(), name="x")
     assert isinstance(parsed, MasterPlaylist)
-    return [offers[int(variant.uri)] for variant in parsed.ranked(edge)]
+    return [offers[int(variant.uri)] for variant in parsed.rank(edge)]
 
 
 @pytest.mark.parametrize(

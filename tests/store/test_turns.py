@@ -76,7 +76,7 @@ def test_a_segment_is_pending_until_its_place_is_decided(journal: Journal) -> No
     assert [one.sequence for one in stream.segments] == [0, 1]
     turns.assign([place(0, 1)])
     assert turns.pending() == ()
-    (left,) = turns.unfinished()
+    (left,) = turns.unfinished_streams()
     assert [(one.turn, one.tries) for one in left.segments] == [(0, 1), (1, 1)]
 
 
@@ -125,7 +125,7 @@ def test_tries_of_a_segment_are_counted_over_all_drivers(journal: Journal) -> No
     second = driver(journal)
     second.assign([place(0)])
     second.note_tries([("s", SHARD, 0)], lone_death=True)
-    (stream,) = second.unfinished()
+    (stream,) = second.unfinished_streams()
     assert [(one.tries, one.lone_deaths) for one in stream.segments] == [(3, 1)]
 
 
@@ -134,6 +134,6 @@ def test_places_in_the_log_survive_with_the_order(journal: Journal) -> None:
     turns = driver(journal)
     order = replace(ORDER, next=1)
     turns.assign([replace(place(0), order=order)])
-    (stream,) = turns.unfinished()
+    (stream,) = turns.unfinished_streams()
     assert stream.order == order
     assert stream.assigned == 1

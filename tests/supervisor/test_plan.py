@@ -7,9 +7,9 @@ from scanner.supervisor.plan import (
     LONGEST_DELAY,
     STEADY_SECONDS,
     ProcessPlan,
-    ended,
+    after_end,
+    after_start,
     is_due,
-    started,
 )
 
 PLAN = ProcessPlan(name="web")
@@ -17,7 +17,7 @@ PLAN = ProcessPlan(name="web")
 
 def run_for(plan: ProcessPlan, seconds: float) -> ProcessPlan:
     """Return the plan after one more start and end."""
-    return ended(started(plan, plan.next_start), plan.next_start + seconds)
+    return after_end(after_start(plan, plan.next_start), plan.next_start + seconds)
 
 
 def delay(plan: ProcessPlan, seconds: float) -> float:
@@ -30,7 +30,7 @@ def test_a_new_process_starts_at_once() -> None:
 
 
 def test_a_running_process_does_not_start_again() -> None:
-    assert not is_due(started(PLAN, 0.0), 1000.0)
+    assert not is_due(after_start(PLAN, 0.0), 1000.0)
 
 
 def test_the_delay_doubles_with_each_end_that_follows_soon() -> None:

@@ -70,20 +70,20 @@ def far(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
     share, place = rng.uniform(0.3, 0.8), rng.uniform(size=2)
     match rng.integers(4):
         case 0:
-            return _placed(video, _blank(video), share, place)
+            return _place(video, _blank(video), share, place)
         case 1:
-            return _placed(video, _blurred(video), share, place)
+            return _place(video, _blur(video), share, place)
         case 2:
-            return _placed(video, _stopped(_any(backdrops, rng), video), share, place)
+            return _place(video, _freeze(_any(backdrops, rng), video), share, place)
         case _:
-            return _placed(video, _synchronised(_any(backdrops, rng), video), share, place)
+            return _place(video, _synchronise(_any(backdrops, rng), video), share, place)
 
 
 def inset(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
     """Add another camera's moving scene in a corner."""
     share, corner = rng.uniform(0.2, 0.4), rng.integers(2, size=2).astype(float)
-    other = _synchronised(_any(backdrops, rng), video)
-    return _placed(replace(video, frames=other.frames), video, share, corner)
+    other = _synchronise(_any(backdrops, rng), video)
+    return _place(replace(video, frames=other.frames), video, share, corner)
 
 
 def _any(backdrops: Backdrops, rng: Generator) -> Video:
@@ -94,17 +94,17 @@ def _blank(video: Video) -> Video:
     return _showing(video, [np.zeros_like(video.frames[0])] * len(video.frames))
 
 
-def _blurred(video: Video) -> Video:
+def _blur(video: Video) -> Video:
     return _showing(
         video, (cv2.GaussianBlur(rgb, (0, 0), sigmaX=rgb.shape[1] / 30) for rgb in video.frames)
     )
 
 
-def _stopped(other: Video, video: Video) -> Video:
+def _freeze(other: Video, video: Video) -> Video:
     return _showing(video, [_like(_frame_of(other), video)] * len(video.frames))
 
 
-def _synchronised(other: Video, video: Video) -> Video:
+def _synchronise(other: Video, video: Video) -> Video:
     """Return ``other`` at the times and in the size of ``video``, repeated if it is shorter."""
     times = [at % max(other.end, Fraction(1, 100)) for at in video.at]
     return _showing(video, (_like(rgb, video) for rgb in frames_at(other, times)))
@@ -115,7 +115,7 @@ def _like(rgb: Rgb, video: Video) -> Rgb:
     return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _placed(video: Video, canvas: Video, share: float, place: Sequence[float]) -> Video:
+def _place(video: Video, canvas: Video, share: float, place: Sequence[float]) -> Video:
     """Place ``video`` at ``share`` of the canvas's sides, at the position ``place`` from 0 to 1."""
     height, width = video.frames[0].shape[:2]
     size = (max(8, int(width * share)), max(8, int(height * share)))
@@ -133,7 +133,7 @@ def _placed(video: Video, canvas: Video, share: float, place: Sequence[float]) -
 def dark(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
     """Simulate night: less light, a steeper curve, noise in every frame, sometimes no colour,
     sometimes flickering light."""
-    return _dimmed(
+    return _dim(
         video,
         rng,
         curve=rng.uniform(1.0, 2.2),
@@ -144,7 +144,7 @@ def dark(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
     )
 
 
-def _dimmed(
+def _dim(
     video: Video,
     rng: Generator,
     *,
@@ -168,10 +168,10 @@ def _dimmed(
 def shake(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
     """Simulate a hand-held camera, which trembles, drifts and sometimes pans."""
     tremble, pan = rng.uniform(0.002, 0.015), rng.normal(0, 0.06, size=2) * (rng.random() < 0.5)
-    return _shaken(video, rng, tremble=tremble, pan=pan)
+    return _shake(video, rng, tremble=tremble, pan=pan)
 
 
-def _shaken(
+def _shake(
     video: Video, rng: Generator, *, tremble: float, pan: Sequence[float] = (0.0, 0.0)
 ) -> Video:
     """Move each frame by ``tremble`` of its width (standard deviation, at two rates) and ``pan``
@@ -233,10 +233,10 @@ def soft(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
 
 def bitrate(video: Video, rng: Generator, _backdrops: Backdrops) -> Video:
     """Encode the video with fewer lines and H.264 at a low bit rate."""
-    return _encoded(video, lines=int(rng.uniform(144, 360)), crf=int(rng.integers(26, 44)))
+    return _encode(video, lines=int(rng.uniform(144, 360)), crf=int(rng.integers(26, 44)))
 
 
-def _encoded(video: Video, *, lines: int, crf: int) -> Video:
+def _encode(video: Video, *, lines: int, crf: int) -> Video:
     height, width = video.frames[0].shape[:2]
     ratio = min(1.0, lines / min(height, width))
     size = (max(64, int(width * ratio)) // 2 * 2, max(64, int(height * ratio)) // 2 * 2)
@@ -281,7 +281,7 @@ CHANGES: tuple[tuple[float, Change], ...] = (
 """The probability of each change, in the order scene, camera, layout, encoder."""
 
 
-def _overlaid(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
+def _overlay(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
     return still(facecam)(
         still(banner)(still(chat)(video, rng, backdrops), rng, backdrops), rng, backdrops
     )
@@ -289,21 +289,21 @@ def _overlaid(video: Video, rng: Generator, backdrops: Backdrops) -> Video:
 
 VARIANTS: dict[str, Change] = {
     "as filmed": lambda video, _rng, _backdrops: video,
-    "far: shrunk to 0.5, on another camera's still frame": lambda video, rng, backdrops: _placed(
-        video, _stopped(_any(backdrops, rng), video), 0.5, rng.uniform(size=2)
+    "far: shrunk to 0.5, on another camera's still frame": lambda video, rng, backdrops: _place(
+        video, _freeze(_any(backdrops, rng), video), 0.5, rng.uniform(size=2)
     ),
-    "far: shrunk to 0.35, on another camera's still frame": lambda video, rng, backdrops: _placed(
-        video, _stopped(_any(backdrops, rng), video), 0.35, rng.uniform(size=2)
+    "far: shrunk to 0.35, on another camera's still frame": lambda video, rng, backdrops: _place(
+        video, _freeze(_any(backdrops, rng), video), 0.35, rng.uniform(size=2)
     ),
     "far: shrunk to 0.5, beside another camera's moving scene": lambda video, rng, backdrops: (
-        _placed(video, _synchronised(_any(backdrops, rng), video), 0.5, rng.uniform(size=2))
+        _place(video, _synchronise(_any(backdrops, rng), video), 0.5, rng.uniform(size=2))
     ),
-    "dark": lambda video, rng, _backdrops: _dimmed(video, rng, curve=1.8, light=0.4, noise=0.02),
-    "shaking": lambda video, rng, _backdrops: _shaken(video, rng, tremble=0.01),
-    "low bit rate: 240 lines, crf 40": lambda video, _rng, _backdrops: _encoded(
+    "dark": lambda video, rng, _backdrops: _dim(video, rng, curve=1.8, light=0.4, noise=0.02),
+    "shaking": lambda video, rng, _backdrops: _shake(video, rng, tremble=0.01),
+    "low bit rate: 240 lines, crf 40": lambda video, _rng, _backdrops: _encode(
         video, lines=240, crf=40
     ),
     "15 frames a second": lambda video, _rng, _backdrops: at_rate(video, Fraction(15)),
-    "overlays: chat, banner, face-cam": _overlaid,
+    "overlays: chat, banner, face-cam": _overlay,
 }
 """The changes that the card measures one by one, in its order."""

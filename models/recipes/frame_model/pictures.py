@@ -85,7 +85,7 @@ def pictures_of(
         else open_frames(folder / row.path, most=most)
     )
     for frame in frames:
-        yield frame, Picture(rgb=_bounded(frame), guns=guns, target=target)
+        yield frame, Picture(rgb=_shrink(frame), guns=guns, target=target)
 
 
 def scale_to_input(frame: av.VideoFrame, fit: Fit) -> Rgb:
@@ -101,7 +101,7 @@ def to_video_frame(rgb: Rgb) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
 
 
-def _bounded(frame: av.VideoFrame) -> Rgb:
+def _shrink(frame: av.VideoFrame) -> Rgb:
     ratio = min(1.0, LONGEST / max(frame.width, frame.height))
     size = {"width": round(frame.width * ratio), "height": round(frame.height * ratio)}
     return _bounding.reformat(
