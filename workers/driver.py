@@ -23,7 +23,7 @@ import structlog
 from scanner.compose import Program, compose, worker_parts
 from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.service_logs import set_up_service_logs
-from scanner.settings.policies import policy_hash
+from scanner.settings.policies import policy_hash, policy_rows
 from scanner.settings.sections import read_settings
 from scanner.store.database import Journal, open_journal
 from scanner.store.objects import ObjectStore
@@ -130,10 +130,11 @@ def _stopping_feed(feed: JournalFeed, stopping: threading.Event) -> Iterator[Non
 
 def _configuration(program: Program) -> dict[str, object]:
     """Return what a configuration generation consists of: models with their versions, and the
-    policies' hash."""
+    policies by label with their hash."""
     return {
         "models": [f"{one.name}@{one.version}" for one in program.manifests],
         "policies": policy_hash(program.policies),
+        "labels": policy_rows(program.policies),
         "sampling": json.loads(json.dumps(asdict(program.settings.sampling), default=str)),
     }
 

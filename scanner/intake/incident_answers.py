@@ -12,7 +12,9 @@ __all__ = [
     "IncidentDetail",
     "IncidentFacts",
     "IncidentList",
+    "ReasonFacts",
     "RevisionFacts",
+    "ScoreFacts",
 ]
 
 ExactTime = tuple[int, int]
@@ -88,9 +90,43 @@ class DeliveryFacts(BaseModel):
     updated_at: float
 
 
+class ScoreFacts(BaseModel):
+    """One sample that supports a label."""
+
+    at: float = Field(description="stream second")
+    score: float
+    models: dict[str, float] = Field(description="score by model, as `name@version`")
+
+
+class ReasonFacts(BaseModel):
+    """Why a label became part of an incident."""
+
+    label: str
+    revision: int = Field(description="revision with which the label joined")
+    generation: int = Field(description="configuration that it was made with")
+    at: float = Field(description="stream second at which it joined")
+    score: float | None = Field(description="the highest score of the evidence")
+    level: float | None = Field(
+        description="log-odds of the evidence then; `policy.open` was needed"
+    )
+    boost: float = Field(description="log-odds that signals added")
+    models: list[str] = Field(description="`name@version` of each model that scored the evidence")
+    evidence: tuple[float, float] | None = Field(
+        description="stream seconds of the first and the last sample"
+    )
+    samples: list[ScoreFacts] = Field(description="the latest samples of the evidence")
+    signals: list[dict[str, str | float]] = Field(description="signals in force then")
+    policy: dict[str, Any] | None = Field(
+        description="all values of the label's policy, such as `method`, `open` and `dwell`"
+    )
+
+
 class IncidentDetail(IncidentFacts):
     """An incident with its history, its evidence and its deliveries."""
 
+    why: list[ReasonFacts] = Field(
+        description="reason of each label; without those whose scores are no longer kept"
+    )
     revisions: list[RevisionFacts]
     evidence: list[EvidenceFacts]
     deliveries: list[DeliveryFacts]

@@ -22,7 +22,7 @@ from scanner.taxonomy import Taxonomy
 from scanner.types import Label
 from scanner.validation import describe_errors
 
-__all__ = ["burst_selection", "compose_policies", "policy_hash"]
+__all__ = ["burst_selection", "compose_policies", "policy_hash", "policy_rows"]
 
 EVERY_LABEL: Final = "default"
 """``[policy.default]`` changes the policy of all labels, and is overridden by that of one label."""
@@ -100,15 +100,20 @@ def burst_selection(settings: Settings, taxonomy: Taxonomy | None = None) -> Bur
 
 def policy_hash(policies: Policies) -> str:
     """Return a SHA-256 in hex that identifies the policies; equal policies have equal hashes."""
-    rows = {
-        label: {key: _to_json(value) for key, value in asdict(policy).items()}
-        for label, policy in policies.labels.items()
-    }
+    rows = policy_rows(policies)
     text = json.dumps(
         {"labels": rows, "max_gap": str(policies.max_gap), "retell": str(policies.retell)},
         sort_keys=True,
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def policy_rows(policies: Policies) -> dict[str, dict[str, Any]]:
+    """Return all values of each label's policy as ``json.dumps`` takes them, exact."""
+    return {
+        label: {key: _to_json(value) for key, value in asdict(policy).items()}
+        for label, policy in policies.labels.items()
+    }
 
 
 def _recommended_values(facts: LabelFacts) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sqlalchemy import and_, or_, select
 
 from scanner.rational import load_optional
 from scanner.store.database import Journal
+from scanner.store.reasons import incident_reasons
 from scanner.store.schema import effects, evidence, incident_revisions, incidents
 
 __all__ = ["IncidentQueries"]
@@ -58,7 +59,7 @@ class IncidentQueries:
         return [_incident_document(row) for row in rows]
 
     def incident(self, incident_id: str) -> dict[str, Any] | None:
-        """Return an incident with its revisions, evidence and deliveries, or None."""
+        """Return an incident with its reasons, revisions, evidence and deliveries, or None."""
         with self._journal.read() as connection:
             row = connection.execute(
                 select(incidents).where(incidents.c.incident_id == incident_id)
@@ -82,8 +83,10 @@ class IncidentQueries:
                 .order_by(effects.c.revision.desc(), effects.c.sink)
                 .limit(MOST_REVISIONS)
             ).all()
+            why = incident_reasons(connection, incident_id)
         return {
             **_incident_document(row),
+            "why": why,
             "revisions": [_revision_document(one) for one in reversed(revisions)],
             "evidence": [_evidence_document(one) for one in pieces],
             "deliveries": [_effect_document(one) for one in reversed(sent)],

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import insert
 
+from scanner.settings.policies import policy_rows
+from scanner.store.schema import configurations
 from scanner.stream.inputs import EndTurn
 from tests.intake.build import FoldingDriver, ts
 from tests.intake.conftest import RunningService, run_service
 from tests.intake.evidence_rows import add_piece
 from tests.intake.test_segments import problem
-from tests.stream.build import STREAM, segment
+from tests.stream.build import POLICIES, STREAM, segment
 
 BURNING = {0: 0.999, 1: 0.999, 2: 0.999, 3: 0.999}
 
@@ -22,6 +26,10 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     with run_service(tmp_path_factory.mktemp("flagged")) as service:
         for number in range(3):
             service.client.put(f"/v1/streams/s/segments/{number}?channel=c", content=ts(number))
+        with service.journal.write() as connection:
+            body = json.dumps({"labels": policy_rows(POLICIES)})
+            row = {"generation": 0, "body": body, "created_at": 0.0}
+            connection.execute(insert(configurations), row)
         FoldingDriver(service.journal, sinks=("hook",)).fold(
             "s",
             segment(0, {0: 0.01, 2: 0.01}),
@@ -53,6 +61,22 @@ def test_an_incident_has_its_revisions_and_deliveries(
     assert [one["revision"] for one in incident["deliveries"]] == list(
         range(1, incident["revision"] + 1)
     )
+
+
+def test_an_incident_says_which_scores_of_which_model_opened_it_under_which_policy(
+    flagged: RunningService, incident_id: str
+) -> None:
+    incident = flagged.client.get(f"/v1/incidents/{incident_id}").json()
+
+    (why,) = incident["why"]
+    assert (why["label"], why["revision"], why["models"]) == ("fire", 1, ["fake@1"])
+    assert (why["at"], why["score"]) == (incident["opened"], 0.999)
+    assert why["evidence"] == [incident["start"], incident["opened"]]
+    assert {one["score"] for one in why["samples"]} == {0.999}
+    assert why["policy"]["method"] == "dwell"
+    assert why["level"] >= why["policy"]["open"]
+    assert (why["boost"], why["signals"]) == (0.0, [])
+    assert "fake@1" in flagged.client.get(f"/incidents/{incident_id}").text
 
 
 @pytest.mark.parametrize(
