@@ -146,7 +146,7 @@ def _wait_finished(sender: SegmentSender, streams: int) -> None:
 
 def _by_part(service: psutil.Process) -> Iterator[tuple[str, psutil.Process]]:
     yield "supervisor", service
-    modules = {"scanner.intake.server": "web", "scanner.delivery.server": "delivery"}
+    modules = {"scanner.console.server": "web", "scanner.delivery.server": "delivery"}
     for child in service.children():
         with suppress(psutil.Error):
             command = child.cmdline()

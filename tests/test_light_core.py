@@ -53,7 +53,7 @@ def test_settings_plans_and_reports_load_pydantic_and_nothing_heavy() -> None:
 
 
 def test_the_web_process_loads_no_media_library_runtime_or_cluster() -> None:
-    modules = loaded(["scanner.intake.server"])
+    modules = loaded(["scanner.console.server"])
 
     assert modules & set(HEAVY) == set()
     assert {"fastapi", "sqlalchemy"} <= modules

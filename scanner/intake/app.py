@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
@@ -46,8 +46,10 @@ def create_app(
     *,
     limits: IntakeLimits | None = None,
     fetch_limits: FetchLimits | None = None,
+    further: Sequence[APIRouter] = (),
 ) -> FastAPI:
-    """Return the HTTP interface of the service; it opens its threads when a server starts it."""
+    """Return the HTTP interface of the service, with ``further`` routes that share its context; it
+    opens its threads when a server starts it."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, WebContext]]:
@@ -73,11 +75,15 @@ def create_app(
         redirect_slashes=False,
         middleware=[Middleware(RequestLog)],
     )
-    for routes in ROUTES:
-        app.include_router(routes)
-    add_failures(app)
+    _add_routes(app, (*ROUTES, *further))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _add_routes(app: FastAPI, all_routes: Sequence[APIRouter]) -> None:
+    for routes in all_routes:
+        app.include_router(routes)
+    add_failures(app)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import argparse
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
 import uvicorn
+from fastapi import FastAPI
 
 from scanner.errors import SetupError
 from scanner.intake.app import create_app
@@ -28,10 +29,10 @@ EXIT_SETUP: Final = 2
 """Exit status if the operator has to fix something: the supervisor does not restart it at once."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, create: Callable[..., FastAPI] = create_app) -> int:
     """Answer requests of a listening socket until SIGTERM; return the exit status.
 
-    The socket is inherited, so that it survives this process.
+    The socket is inherited, so that it survives this process. ``create`` makes the application.
     """
     parser = argparse.ArgumentParser(prog="scanner.intake.server", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="the listening socket's descriptor")
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         image_bytes=settings.limits.max_still_bytes,
     )
     objects = ObjectStore(settings.service.data / "objects")
-    app = create_app(settings.service, journal, objects, limits=limits, fetch_limits=settings.fetch)
+    app = create(settings.service, journal, objects, limits=limits, fetch_limits=settings.fetch)
     # uvicorn drains on SIGTERM, and then raises the signal again for the handler before its own.
     signal.signal(signal.SIGTERM, _exit)
     try:

@@ -210,7 +210,7 @@ PROCESS_NAMES: Final = ("web", "driver", "delivery")
 def _processes(descriptor: int, common: tuple[str, ...]) -> tuple[ServiceProcess, ...]:
     web = ("--fd", str(descriptor), *common)
     return (
-        ServiceProcess(name="web", module="scanner.intake.server", arguments=web),
+        ServiceProcess(name="web", module="scanner.console.server", arguments=web),
         ServiceProcess(name="driver", module="workers.driver", arguments=common),
         ServiceProcess(name="delivery", module="scanner.delivery.server", arguments=common),
     )

@@ -1,0 +1,1 @@
+"""The review console: the pages of the web process, and the API that they use."""
