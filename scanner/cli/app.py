@@ -38,6 +38,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "submit": "scanner.cli.submit:submit_command",
     "keys": "scanner.cli.keys:keys_app",
     "deliveries": "scanner.cli.deliveries:deliveries_app",
+    "backup": "scanner.cli.data_folder:backup_command",
+    "restore": "scanner.cli.data_folder:restore_command",
+    "migrate": "scanner.cli.data_folder:migrate_command",
     "doctor": "scanner.cli.doctor:doctor_command",
 }
 """Commands by name, as ``module:function``. One command loads its own module only: all of them

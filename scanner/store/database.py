@@ -7,6 +7,7 @@ PostgreSQL, is opened as it is.
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -22,10 +23,12 @@ from scanner.store.sqlite import OLDEST_SQLITE
 
 __all__ = [
     "FILE_NAME",
+    "LOCK_NAME",
     "Journal",
     "JournalBusyError",
     "JournalChanges",
     "JournalFullError",
+    "lock_folder",
     "open_journal",
 ]
 
@@ -33,6 +36,7 @@ BUSY_MILLISECONDS: Final = 30_000
 """Longest wait for the write transaction of another process."""
 FILE_NAME: Final = "journal.sqlite3"
 """Name of the database in the data folder of the service."""
+LOCK_NAME: Final = "lock"
 
 
 class JournalBusyError(TransientError):
@@ -125,6 +129,24 @@ def _passing_failures() -> Iterator[None]:
         if name == "SQLITE_FULL":
             raise JournalFullError(f"journal: {error.orig}") from error
         raise
+
+
+@contextmanager
+def lock_folder(data: Path) -> Iterator[None]:
+    """Hold the lock of a data folder, which the service and those who replace it take.
+
+    Raises:
+        SetupError: another process holds it.
+    """
+    with (data / LOCK_NAME).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SetupError(
+                f"{data}: another `streamwarden serve` uses this folder;"
+                " stop it, or name another folder with --data"
+            ) from error
+        yield
 
 
 def open_journal(

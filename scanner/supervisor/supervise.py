@@ -12,7 +12,6 @@ driver leaves of Ray is found by a mark in the environment.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import hashlib
 import ipaddress
 import os
@@ -25,13 +24,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import structlog
 
 from scanner.errors import SetupError
 from scanner.settings.sections import Settings
-from scanner.store.database import open_journal
+from scanner.store.database import lock_folder, open_journal
 from scanner.store.queries import Queries
 from scanner.supervisor.health import HealthCheck
 from scanner.supervisor.marked import end_marked
@@ -180,7 +179,7 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
     data = service.data.absolute()
     with ExitStack() as closing:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        closing.enter_context(_lock_folder(data))
+        closing.enter_context(lock_folder(data))
         _prepare_journal(data, service.host)
         listener = closing.enter_context(_listen(service.host, service.port))
         mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
@@ -214,19 +213,6 @@ def _processes(descriptor: int, common: tuple[str, ...]) -> tuple[ServiceProcess
         ServiceProcess(name="driver", module="workers.driver", arguments=common),
         ServiceProcess(name="delivery", module="scanner.delivery.server", arguments=common),
     )
-
-
-@contextmanager
-def _lock_folder(data: Path) -> Iterator[IO[str]]:
-    with (data / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SetupError(
-                f"{data}: another `streamwarden serve` uses this folder;"
-                " stop it, or name another folder with --data"
-            ) from error
-        yield file
 
 
 def _prepare_journal(data: Path, host: str) -> None:
