@@ -1,23 +1,71 @@
-"""The application of the web process: the HTTP interface of the intake, and the review console."""
+"""The application of the web process: the HTTP interface of the intake, and the review console.
+
+Errors of its pages are pages, those of the API are documents.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
+from scanner.console.rendering import asset_routes, render
+from scanner.console.session import SignInNeededError, answer_sign_in
 from scanner.intake.app import create_app
+from scanner.intake.failures import problem_of
+from scanner.intake.problems import Problem, problem_response
 from scanner.settings.service import ServiceSettings
 from scanner.store.database import Journal
 from scanner.store.objects import ObjectStore
 
 __all__ = ["create_web_app"]
 
-ROUTES: Final[tuple[APIRouter, ...]] = ()
+ROUTES: Final[tuple[APIRouter, ...]] = (asset_routes,)
 
 
 def create_web_app(
     settings: ServiceSettings, journal: Journal, objects: ObjectStore, **limits: Any
 ) -> FastAPI:
     """Return the whole HTTP interface; ``limits`` are those of ``create_app``."""
-    return create_app(settings, journal, objects, further=ROUTES, **limits)
+    app = create_app(settings, journal, objects, further=ROUTES, **limits)
+    app.add_exception_handler(SignInNeededError, answer_sign_in)
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(HTTPException, _answer_http)
+    return app
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    request_id = str(request.scope["state"].get("request_id", ""))
+    if not _wants_page(request):
+        return problem_response(error, request_id)
+    kind = error.type
+    page = render(
+        request,
+        "problem.html",
+        status=kind.status,
+        number=kind.status,
+        heading=kind.title,
+        detail=error.detail,
+        retryable=kind.retryable,
+        request_id=request_id,
+    )
+    if error.retry_after is not None:
+        page.headers["Retry-After"] = str(error.retry_after)
+    return page
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = await _answer_problem(request, problem_of(error))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _wants_page(request: Request) -> bool:
+    """Return whether an error is shown to a person."""
+    accepted = request.headers.get("accept", "")
+    return not request.url.path.startswith("/v1/") and "text/html" in accepted

@@ -1,7 +1,8 @@
 """The sender of a request, and what that sender may do.
 
-A request names an API key as a Bearer token or as the password of Basic authentication. While no
-key exists, requests from this machine may do everything, and all others nothing.
+A request names an API key as a Bearer token or as the password of Basic authentication, or it has
+the session of a person. While neither a key nor a user exists, requests from this machine may do
+everything, and all others nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from starlette.datastructures import Headers
 
 from scanner.intake.problems import Problem
 from scanner.store.keys import VERBS, ApiKey, key_id_of, secret_digest
+from scanner.store.people import Person, Role
 
-__all__ = ["Access", "Caller"]
+__all__ = ["Access", "Caller", "caller_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +31,28 @@ class Caller:
 
     key_id: str | None
     """None for one without a key."""
+    name: str = "this machine"
     verbs: frozenset[str]
     channels: frozenset[str] | None
     """Channels that it is limited to; None for all."""
+    user: Person | None = None
+    """The person, if a session sends it."""
+
+    @property
+    def hidden_categories(self) -> frozenset[str]:
+        """Categories that the sender does not see."""
+        return frozenset() if self.user is None else self.user.hidden_categories
+
+    def person(self) -> Person:
+        """Return the sender as a person: a program has the rights of its key."""
+        if self.user is not None:
+            return self.user
+        return Person(
+            user_id="local" if self.key_id is None else f"key:{self.key_id}",
+            name=self.name,
+            role=Role.MODERATOR if "decide" in self.verbs else Role.VIEWER,
+            channels=self.channels,
+        )
 
     def check_verb(self, verb: str) -> None:
         """Check that the sender may do something.
@@ -41,11 +62,13 @@ class Caller:
         """
         if verb not in self.verbs:
             allowed = ", ".join(sorted(self.verbs))
-            raise Problem("forbidden", f"this needs the verb {verb}; the key has {allowed}")
+            raise Problem("forbidden", f"this needs the verb {verb}; the sender has {allowed}")
 
-    def sees(self, channel: str | None) -> bool:
-        """Return whether the sender may see something of a channel, or of none."""
-        return self.channels is None or channel in self.channels
+    def sees(self, channel: str | None, category: str | None = None) -> bool:
+        """Return whether the sender may see something of a channel, or of none, and of a category
+        if it has one."""
+        in_channel = self.channels is None or channel in self.channels
+        return in_channel and category not in self.hidden_categories
 
     def channel_for(self, named: str | None) -> str | None:
         """Return the channel of a new stream: the named one, or the only one of the key."""
@@ -57,10 +80,24 @@ class Caller:
 _LOCAL: Final = Caller(key_id=None, verbs=VERBS, channels=None)
 
 
+def caller_of(person: Person) -> Caller:
+    """Return a signed-in person as the sender of a request: it reads, and decides by its role."""
+    may_decide = person.has_role(Role.MODERATOR)
+    return Caller(
+        key_id=None,
+        name=person.name,
+        verbs=frozenset({"read", "decide"} if may_decide else {"read"}),
+        channels=person.channels,
+        user=person,
+    )
+
+
 class Access:
     """The valid keys at one moment."""
 
-    def __init__(self, keys: Sequence[ApiKey]) -> None:
+    def __init__(self, keys: Sequence[ApiKey], *, is_open: bool = True) -> None:
+        """``is_open``: while there is no key, programs on this machine need none."""
+        self._is_open = is_open and not keys
         self._keys: Mapping[str, ApiKey] = {key.key_id: key for key in keys}
 
     def identify(self, headers: Headers, client: tuple[str, int] | None) -> Caller:
@@ -71,14 +108,14 @@ class Access:
         """
         secret = _secret_of(headers.get("authorization", ""))
         if secret is None:
-            if not self._keys and client is not None and _is_local(client[0], headers):
+            if self._is_open and client is not None and _is_local(client[0], headers):
                 return _LOCAL
             raise Problem("unauthenticated", "an API key is needed, as Bearer token or password")
         key = self._keys.get(key_id_of(secret) or "")
         digest = "" if key is None else key.digest
         if key is None or not hmac.compare_digest(digest, secret_digest(secret)):
             raise Problem("unauthenticated", "this API key is not known, or was revoked")
-        return Caller(key_id=key.key_id, verbs=key.verbs, channels=key.channels)
+        return Caller(key_id=key.key_id, name=key.name, verbs=key.verbs, channels=key.channels)
 
 
 def _secret_of(authorization: str) -> str | None:

@@ -20,6 +20,7 @@ from scanner.intake.limits import IntakeLimits
 from scanner.intake.operation import operation_routes
 from scanner.intake.pages import page_routes
 from scanner.intake.segments import segment_routes
+from scanner.intake.sessions import SessionReader
 from scanner.intake.streams import stream_routes
 from scanner.settings.service import ServiceSettings
 from scanner.sources.limits import FetchLimits
@@ -73,7 +74,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(RequestLog)],
+        middleware=[Middleware(RequestLog), Middleware(SessionReader)],
     )
     _add_routes(app, (*ROUTES, *further))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -9,25 +9,31 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from scanner.intake.access import Caller
+from scanner.intake.access import Caller, caller_of
 from scanner.intake.admission import Flight, InFlight, check_backlog, check_disk
+from scanner.intake.auditing import AuditWriter
 from scanner.intake.committer import GroupCommitter
 from scanner.intake.fetching import Fetcher
 from scanner.intake.limits import IntakeLimits
 from scanner.intake.metrics import RequestMetrics
 from scanner.intake.problems import Problem
 from scanner.intake.receiving import Receiver
+from scanner.intake.sessions import CSRF_HEADER, SAFE_METHODS, check_csrf_token, session_of
 from scanner.intake.waiting import FinishedStreams, LatestEvent
 from scanner.intake.watch import Watch
 from scanner.settings.service import ServiceSettings
 from scanner.sources.limits import FetchLimits
+from scanner.store.audit import AuditEntry, AuditLog
 from scanner.store.database import Journal, JournalFullError
 from scanner.store.incident_queries import IncidentQueries
 from scanner.store.intake import Acceptance
 from scanner.store.objects import ObjectStore
 from scanner.store.operation_queries import OperationQueries
+from scanner.store.people import Person
 from scanner.store.queries import Queries
+from scanner.store.sessions import Sessions
 from scanner.store.submissions import Submission
+from scanner.store.users import Users
 
 __all__ = ["WebContext", "context_of", "note"]
 
@@ -68,6 +74,10 @@ class WebContext:
         self.closing = False
         """Whether the server drains: requests that wait for news end."""
         self.committer = GroupCommitter(journal, objects)
+        self.users = Users(journal)
+        self.sessions = Sessions(journal)
+        self.audit_log = AuditLog(journal)
+        self.audit_writer = AuditWriter(self.audit_log)
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
 
     def caller(self, request: Request, verb: str) -> Caller:
@@ -76,8 +86,15 @@ class WebContext:
         Raises:
             Problem: ``unauthenticated`` or ``forbidden``.
         """
-        client = request.scope.get("client")
-        caller = self.watch.now.access.identify(request.headers, client)
+        session = session_of(request)
+        if session is None:
+            client = request.scope.get("client")
+            caller = self.watch.now.access.identify(request.headers, client)
+        else:
+            caller = caller_of(session.person)
+            checked = getattr(request.state, "csrf_checked", False)
+            if request.method not in SAFE_METHODS and not checked:
+                check_csrf_token(request, request.headers.get(CSRF_HEADER))
         caller.check_verb(verb)
         if caller.key_id is not None:
             note(request, key=caller.key_id)
@@ -108,6 +125,16 @@ class WebContext:
         except JournalFullError as error:
             raise Problem("disk_full", str(error), retry_after=10) from error
 
+    async def audit(self, person: Person, action: str, subject: str, **details: Any) -> None:
+        """Record what a person does; await it before a byte of what it shows is sent.
+
+        Raises:
+            TransientError: the journal is locked or full; nothing was written.
+        """
+        await self.audit_writer.append(
+            AuditEntry(actor=person.user_id, action=action, subject=subject, details=details)
+        )
+
     async def read(self, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run a query in one of a few threads, each of which has a connection while it reads."""
         loop = asyncio.get_running_loop()
@@ -122,6 +149,7 @@ class WebContext:
         self.receiver.close()
         self.fetcher.close()
         self.committer.close()
+        self.audit_writer.close()
         self.watch.close()
         self._readers.shutdown()
 

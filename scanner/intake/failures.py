@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scanner.errors import TransientError
 from scanner.intake.problems import Problem, problem_response
 
-__all__ = ["RequestLog", "add_failures"]
+__all__ = ["RequestLog", "add_failures", "problem_of"]
 
 _log = structlog.get_logger(__name__)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -128,10 +128,15 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    name = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-    answer = problem_response(Problem(name, str(error.detail)), _id_of(request))
+    answer = problem_response(problem_of(error), _id_of(request))
     answer.headers.update(error.headers or {})
     return answer
+
+
+def problem_of(error: HTTPException) -> Problem:
+    """Return an error of the framework as one of ours."""
+    name = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    return Problem(name, str(error.detail))
 
 
 async def _answer_transient(request: Request, error: Exception) -> Response:

@@ -19,6 +19,7 @@ from scanner.store.database import Journal
 from scanner.store.keys import ApiKeys
 from scanner.store.objects import ObjectStore
 from scanner.store.operation_queries import Backlog, OperationQueries
+from scanner.store.users import Users
 
 __all__ = ["Observed", "Watch"]
 
@@ -59,9 +60,13 @@ class Watch:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         period: float = PERIOD,
+        is_open: bool = True,
     ) -> None:
+        """``is_open``: while there is neither a key nor a user, this machine needs none."""
         self._journal = journal
         self._keys = ApiKeys(journal)
+        self._users = Users(journal)
+        self._is_open = is_open
         self._queries = OperationQueries(journal)
         self._objects = objects
         self._monotonic = monotonic
@@ -98,7 +103,9 @@ class Watch:
     def _read(self) -> Observed:
         backlog = self._queries.backlog()
         return Observed(
-            access=Access(self._keys.list_valid()),
+            access=Access(
+                self._keys.list_valid(), is_open=self._is_open and not self._users.any_lasting()
+            ),
             backlog=backlog,
             ages=self._ages(backlog),
             free_share=self._objects.free_bytes() / max(1, self._objects.total_bytes()),

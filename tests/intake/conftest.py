@@ -16,7 +16,7 @@ import pytest
 import structlog
 import uvicorn
 
-from scanner.intake.app import create_app
+from scanner.console.app import create_web_app
 from scanner.intake.limits import IntakeLimits
 from scanner.intake.server import server_config
 from scanner.settings.service import ServiceSettings
@@ -41,7 +41,7 @@ def run_service(folder: Path, settings: ServiceSettings | None = None) -> Iterat
     objects = ObjectStore(folder / "objects")
     settings = settings or ServiceSettings(data=folder)
     limits = IntakeLimits(segment_bytes=200_000, init_bytes=100_000, image_bytes=100_000)
-    app = create_app(settings, journal, objects, limits=limits)
+    app = create_web_app(settings, journal, objects, limits=limits)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(server_config(app, settings.quota))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

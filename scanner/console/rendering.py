@@ -1,0 +1,116 @@
+"""Pages and assets of the console: escaped, without inline code, kept by no cache."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from scanner.intake.problems import Problem
+from scanner.intake.sessions import csrf_token, session_of
+from scanner.store.people import Person, Role
+
+__all__ = ["PAGE_HEADERS", "asset", "asset_routes", "render"]
+
+PACKAGE: Final = "scanner.console"
+ASSETS: Final = "/console/assets"
+CONTENT_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "media-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "object-src 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+PAGE_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",  # with no-referrer browsers send forms with the origin null
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+asset_routes = APIRouter(include_in_schema=False)
+
+
+@asset_routes.get(ASSETS + "/{name}")
+async def get_asset(name: str) -> Response:
+    """Return a style sheet or script of the console; its address changes with its content."""
+    if name not in _assets():
+        raise Problem("not_found", f"asset {name}: is not known")
+    body, _ = _assets()[name]
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Security-Policy": "default-src 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(body, media_type=mimetypes.guess_type(name)[0], headers=headers)
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page; templates know ``person``, ``csrf``, ``path``, ``navigation``, ``notices``
+    and ``asset`` besides ``values``."""
+    session = session_of(request)
+    person = None if session is None else session.person
+    known = {
+        "person": person,
+        "csrf": csrf_token(request),
+        "path": request.url.path,
+        "navigation": () if person is None else _navigation(person),
+        "notices": getattr(request.state, "notices", ()),
+        "asset": asset,
+    }
+    page = _environment().get_template(template).render(**{**known, **values})
+    return HTMLResponse(page, status_code=status, headers=PAGE_HEADERS)
+
+
+def asset(name: str) -> str:
+    """Return the address of an asset."""
+    return f"{ASSETS}/{name}?v={_assets()[name][1]}"
+
+
+def _navigation(person: Person) -> tuple[tuple[str, str], ...]:
+    """Return the pages that a person may open, with their names."""
+    pages = [
+        (Role.VIEWER, "/queue", "Queue"),
+        (Role.LEAD, "/lead", "Lead"),
+        (Role.ADMIN, "/admin/users", "Users"),
+        (Role.VIEWER, "/account", "Account"),
+    ]
+    return tuple((address, text) for role, address, text in pages if person.has_role(role))
+
+
+@cache
+def _assets() -> dict[str, tuple[bytes, str]]:
+    """Return the content and the digest of all assets by name."""
+    folder = files(PACKAGE).joinpath("assets")
+    return {
+        one.name: (one.read_bytes(), hashlib.sha256(one.read_bytes()).hexdigest()[:12])
+        for one in folder.iterdir()
+        if one.name.endswith((".css", ".js", ".svg"))
+    }
+
+
+@cache
+def _environment() -> Any:
+    """Return the templates, which are loaded for the first page that is asked for."""
+    from scanner.report.html import page_environment
+    from scanner.report.text import clock, percent
+
+    return page_environment(PACKAGE, {"clock": clock, "percent": percent})

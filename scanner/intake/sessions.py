@@ -1,0 +1,111 @@
+"""Sessions of requests: a cookie is read once, before the route runs.
+
+A cookie is sent by a browser also for requests that another site makes it send. Therefore every
+request with a session that is not a plain read has to prove that it comes from a page of this
+service: by a token that only those pages have, and by what the browser states of its origin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scanner.errors import TransientError
+from scanner.intake.problems import Problem, problem_response
+from scanner.store.sessions import Session
+
+__all__ = [
+    "COOKIE",
+    "CSRF_HEADER",
+    "SAFE_METHODS",
+    "SessionReader",
+    "check_csrf_token",
+    "check_same_site",
+    "csrf_token",
+    "session_of",
+]
+
+COOKIE: Final = "__Host-streamwarden"
+"""Name of the cookie; browsers accept this prefix only with Secure, for this host and path /."""
+CSRF_HEADER: Final = "X-CSRF-Token"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class SessionReader:
+    """Adds the valid session of a request's cookie to its state; an API key has precedence."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request, with its session."""
+        if scope["type"] == "http":
+            headers, state = Headers(scope=scope), scope["state"]
+            token = None if "authorization" in headers else _cookie(headers.get("cookie", ""))
+            if token is not None:
+                context = state["context"]
+                try:
+                    session = await context.read(context.sessions.find, token)
+                except TransientError as error:
+                    busy = Problem("journal_busy", str(error), retry_after=1)
+                    answer = problem_response(busy, state.get("request_id", ""))
+                    await answer(scope, receive, send)
+                    return
+                if session is not None:
+                    state["session"], state["session_token"] = session, token
+                    state.setdefault("facts", {})["user"] = session.user.user_id
+        await self._app(scope, receive, send)
+
+
+def session_of(request: Request) -> Session | None:
+    """Return the session of a request, or None."""
+    session: Session | None = getattr(request.state, "session", None)
+    return session
+
+
+def csrf_token(request: Request) -> str:
+    """Return the token by which pages of this session prove their requests; empty without one."""
+    token: str = getattr(request.state, "session_token", "")
+    return hmac.digest(token.encode(), b"csrf", hashlib.sha256).hex() if token else ""
+
+
+def check_csrf_token(request: Request, given: str | None) -> None:
+    """Check the proof of a request with a session, and remember that it was checked.
+
+    Raises:
+        Problem: ``forbidden``.
+    """
+    check_same_site(request.headers)
+    wanted = csrf_token(request)
+    if not wanted or not hmac.compare_digest(wanted.encode(), (given or "").encode()):
+        raise Problem("forbidden", "the page is out of date or not of this service; reload it")
+    request.state.csrf_checked = True
+
+
+def check_same_site(headers: Headers) -> None:
+    """Check that a browser does not send a request for another site.
+
+    Raises:
+        Problem: ``forbidden``.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    is_foreign = site not in (None, "same-origin", "none")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        is_foreign = True
+    if is_foreign:
+        raise Problem("forbidden", "the request comes from another site")
+
+
+def _cookie(header: str) -> str | None:
+    """Return the token that a ``Cookie`` header carries, or None."""
+    for pair in header.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE and value:
+            return value
+    return None
