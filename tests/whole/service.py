@@ -72,6 +72,16 @@ class RunningService:
             os.kill(pid, signal.SIGKILL)
         return name
 
+    def kill_all(self) -> None:
+        """Kill the supervisor and everything below it."""
+        below = list(processes_below(self.process.pid))
+        self.process.kill()
+        for child in below:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        while self.kill(lambda listed: listed[0]):
+            pass
+
     def kill_program(self, beginning: str) -> bool:
         """Kill a process below the supervisor whose name begins so; return whether there was one.
 

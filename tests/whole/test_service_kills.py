@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -85,33 +86,40 @@ def test_processes_that_are_killed_lose_nothing_and_change_no_incident(
     check(sender, found, undisturbed(tmp_path, streams))
 
 
-def test_everything_killed_at_once_starts_again_with_all_that_was_acknowledged(
-    tmp_path: Path, demo_media: Path
-) -> None:
-    streams = streams_of(demo_media, rounds=1)
-    data = tmp_path / "data"
+def kill_everything(
+    folder: Path, media: Path, *, times: int
+) -> tuple[Sender, Facts, Sequence[str]]:
+    """Send streams to a service of which everything is killed at once, again and again; the sender
+    then begins anew. Return what the journal says in the end."""
+    streams = streams_of(media, rounds=1)
+    data, dice = folder / "data", random.Random(3)
     acknowledged: set[tuple[str, int]] = set()
-    for _ in range(2):
+    for _ in range(times):
         with running_service(data, extra=RULES_OFF) as service:
             service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
             sender = Sender(service)
-            threads = sender.send_all(streams, pause=1.0)
-            threads[0].join(3)
-            service.process.kill()
-            while service.kill(lambda listed: listed[0]):
-                pass
+            threads = sender.send_all(streams, pause=dice.uniform(0.1, 1.5))
+            threads[0].join(dice.uniform(0.5, 4.0))
+            service.kill_all()
             sender.stopped.set()
             for thread in threads:
                 thread.join()
             acknowledged |= sender.acknowledged
+    assert acknowledged
     with running_service(data, extra=RULES_OFF) as service:
         sender = Sender(service)
         for thread in sender.send_all(streams):
             thread.join()
         service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
-    assert acknowledged
     sender.acknowledged |= acknowledged
-    check(sender, read_facts(data), undisturbed(tmp_path, streams))
+    return sender, read_facts(data), tuple(streams)
+
+
+def test_everything_killed_at_once_starts_again_with_all_that_was_acknowledged(
+    tmp_path: Path, demo_media: Path
+) -> None:
+    sender, found, _ = kill_everything(tmp_path, demo_media, times=2)
+    check(sender, found, undisturbed(tmp_path, streams_of(demo_media, rounds=1)))
 
 
 @pytest.mark.ray
