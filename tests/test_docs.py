@@ -194,6 +194,15 @@ def test_names_that_examples_import_exist(page: Path) -> None:
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
+def test_every_failure_names_a_test_that_exists() -> None:
+    named = re.findall(
+        r"`(tests/[\w/]+\.py)::(test_\w+)`", section(read("docs/service.md"), "Failures")
+    )
+    assert len(named) > 30
+    for file, name in named:
+        assert f"def {name}(" in read(file), f"{file} has no {name}"
+
+
 def test_every_kind_of_error_is_documented_and_no_other() -> None:
     text = section(read("docs/formats.md"), "Kinds of error")
     in_table = {name for name, *_ in rows(text)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from scanner.errors import TransientError
 from scanner.risk.policy import Policies
+from scanner.store.database import JournalBusyError, JournalFullError
 from scanner.store.outcomes import SegmentVerdict, StreamResult, TurnResult
 from scanner.store.turns import TurnJournal
 from scanner.stream.events import (
@@ -24,6 +26,8 @@ from workers.delays import Delays
 from workers.feed import JournalFeed
 
 __all__ = ["TurnCommitter", "summary_of", "verdict_of"]
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS: Final = 60.0
 """Seconds after its last turn for which the state of a stream stays in memory."""
@@ -54,7 +58,7 @@ class TurnCommitter:
         """Turns committed so far."""
 
     def commit(self, ready: Sequence[StreamProgress]) -> None:
-        """Commit everything that completes a turn.
+        """Commit everything that completes a turn; while the journal is full or locked, wait.
 
         Raises:
             FencedError: another driver has taken over.
@@ -64,13 +68,24 @@ class TurnCommitter:
         results = _join(results)
         if not results:
             return
-        if refused := self._journal.commit(results):
+        if refused := self._commit(results):
             raise TransientError(f"stream {refused[0]}: the journal has other turns of it")
         now = self._monotonic()
         for result in results:
             self._used[result.state.stream_id] = now
             self.committed += len(result.turns)
             self._note_delays(result)
+
+    def _commit(self, results: Sequence[StreamResult]) -> tuple[str, ...]:
+        """Commit results, again and again while nothing can be written; return the streams that
+        were refused."""
+        while True:
+            try:
+                return self._journal.commit(results)
+            except (JournalBusyError, JournalFullError) as error:
+                log.warning("results wait", extra={"reason": str(error)})
+                if not self._feed.pause():
+                    raise
 
     def idle_streams(self) -> list[StreamId]:
         """Return the streams whose states need not stay in memory."""

@@ -13,10 +13,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -25,7 +27,12 @@ from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import policy_hash, policy_rows
 from scanner.settings.sections import read_settings
-from scanner.store.database import Journal, open_journal
+from scanner.store.database import (
+    Journal,
+    JournalBusyError,
+    JournalFullError,
+    open_journal,
+)
 from scanner.store.objects import ObjectStore
 from scanner.store.turns import TurnJournal
 from scanner.store.writes import beat
@@ -36,11 +43,18 @@ from workers.feed import JournalFeed
 from workers.pool import PoolRunner
 from workers.runner import local_pool, ray_pool
 
-__all__ = ["drive", "main", "run_driver"]
+__all__ = ["LoopPulse", "drive", "main", "run_driver"]
 
 log = structlog.get_logger(__name__)
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS: Final = 1.0
+LOOP_SECONDS: Final = 60.0
+"""Longest turn of the driver's loop, which waits for the journal's lock for 30 s at most."""
+STUCK_SECONDS: Final = 30.0
+"""Seconds without progress of any worker, beyond what the sandbox allows for one window, after
+which the driver ends."""
+TRIES_OF_A_WINDOW: Final = 2
+"""Times that a window is decoded before its segment counts as undecodable."""
 
 
 def main() -> None:
@@ -90,21 +104,53 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         pool: PoolRunner = closing.enter_context(
             ray_pool(program, parts, workers) if workers else local_pool(parts)
         )
-        closing.enter_context(_beating(journal, program, committer, delays, fence))
+        pulse = LoopPulse()
+        closing.enter_context(_beating(journal, program, committer, delays, fence, pulse))
         log.info("driver ready", fence=fence, configuration=generation, workers=workers)
         closing.enter_context(_stopping_feed(feed, stopping))
-        drive(pool, feed, committer)
+        stuck = STUCK_SECONDS + TRIES_OF_A_WINDOW * program.settings.sandbox.wall_seconds
+        drive(pool, feed, committer, pulse, stuck_seconds=stuck)
 
 
-def drive(pool: PoolRunner, feed: JournalFeed, committer: TurnCommitter) -> None:
+class LoopPulse:
+    """When the driver's loop last turned: while it does not, no heartbeat is written, and the
+    supervisor ends the driver."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._at = monotonic()
+
+    def beat(self) -> None:
+        """Note that the loop turns."""
+        self._at = self._monotonic()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the loop turned lately."""
+        return self._monotonic() - self._at < LOOP_SECONDS
+
+
+def drive(
+    pool: PoolRunner,
+    feed: JournalFeed,
+    committer: TurnCommitter,
+    pulse: LoopPulse | None = None,
+    *,
+    stuck_seconds: float = inf,
+) -> None:
     """Work until the feed was stopped and everything that it yielded is committed.
 
     Raises:
-        ScannerError: another driver has taken over, or no worker can work.
+        ScannerError: another driver has taken over, no worker can work, or leased work shows no
+            progress for ``stuck_seconds``.
     """
-    with pool.open_run(feed.turns(), feed.load_state, feed.is_suspect) as run:
+    beat = (pulse or LoopPulse()).beat
+    with pool.open_run(
+        feed.turns(), feed.load_state, feed.is_suspect, stuck_seconds=stuck_seconds
+    ) as run:
         try:
             for ready in run.results():
+                beat()
                 committer.commit(ready)
                 if idle := committer.idle_streams():
                     committer.forget(run.forget(idle))
@@ -141,13 +187,20 @@ def _configuration(program: Program) -> dict[str, object]:
 
 @contextmanager
 def _beating(
-    journal: Journal, program: Program, committer: TurnCommitter, delays: Delays, fence: int
+    journal: Journal,
+    program: Program,
+    committer: TurnCommitter,
+    delays: Delays,
+    fence: int,
+    pulse: LoopPulse,
 ) -> Iterator[None]:
     """Record once a second that the driver is well, and what it does."""
     over = threading.Event()
 
     def work() -> None:
         while not over.wait(BEAT_SECONDS):
+            if not pulse.is_fresh:
+                continue
             body = {
                 "generation": fence,
                 "provider": program.settings.models.provider,
@@ -155,7 +208,10 @@ def _beating(
                 "delay_seconds": delays.quantiles(),
                 "cpu_seconds": time.process_time(),
             }
-            with journal.write() as connection:
+            with (
+                suppress(JournalBusyError, JournalFullError),  # written again in a second
+                journal.write() as connection,
+            ):
                 beat(connection, "driver", os.getpid(), body, now=journal.now())
 
     thread = threading.Thread(target=work, name="streamwarden-beat", daemon=True)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from scanner.steady_clock import ClockWatch
+from scanner.store.database import JournalBusyError, JournalFullError
 from scanner.store.objects import ObjectStore
 from scanner.store.pending import PendingStream
 from scanner.store.turns import TurnJournal
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.05
 """Wait until the journal is asked again, after it had nothing new."""
+FULL_SECONDS: Final = 1.0
+"""Wait until a write is tried again, after the journal was full or locked."""
 STALL_POLL_SECONDS: Final = 1.0
 SUSPECT_TRIES: Final = 2
 """Leases by earlier drivers after which a segment travels alone."""
@@ -52,18 +56,21 @@ class JournalFeed:
         *,
         stall_seconds: float,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
         self._objects = objects
         self._rules = rules
         self._stall_seconds = stall_seconds
         self._now = now
+        self._monotonic = monotonic
+        self._clock = ClockWatch(offset=now() - monotonic())
         self._stopping = threading.Event()
         self._facts: dict[str, StreamFacts] = {}
         self._received: dict[SegmentKey, float] = {}
         self._suspects: set[SegmentKey] = set()
         """Segments that were in hand at the end of several drivers."""
-        self._stalls_checked = 0.0
+        self._stalls_checked = -STALL_POLL_SECONDS
 
     def stop(self) -> None:
         """End ``turns`` soon; what was yielded is finished by the workers."""
@@ -108,19 +115,29 @@ class JournalFeed:
             yield from self._record([stream], [placed_turns(stream, self._rules, self._objects)])
         while not self._stopping.is_set():
             found = False
-            for turn in self._next_batch():
-                found = True
-                yield turn
+            try:
+                for turn in self._next_batch():
+                    found = True
+                    yield turn
+            except (JournalBusyError, JournalFullError) as error:  # nothing was recorded
+                log.warning("leasing pauses", extra={"reason": str(error)})
+                self.pause()
             if not found:
                 self._stopping.wait(POLL_SECONDS)
 
+    def pause(self) -> bool:
+        """Wait until the journal may take writes again; return False once the feed was stopped."""
+        return not self._stopping.wait(FULL_SECONDS)
+
     def _next_batch(self) -> Iterator[Turn]:
-        now = self._now()
+        now, monotonic = self._now(), self._monotonic()
+        self._clock = self._clock.observe(now, monotonic)
+        rules = self._rules if self._clock.is_steady else self._rules.without_ages
         streams = self._journal.pending(limit=MOST_STREAMS)
-        decisions = [decide(one, self._rules, self._objects, now=now) for one in streams]
+        decisions = [decide(one, rules, self._objects, now=now) for one in streams]
         yield from self._record(streams, decisions)
-        if now - self._stalls_checked >= STALL_POLL_SECONDS:
-            self._stalls_checked = now
+        if self._clock.is_steady and monotonic - self._stalls_checked >= STALL_POLL_SECONDS:
+            self._stalls_checked = monotonic
             yield from self._find_stalls(now)
 
     def _find_stalls(self, now: float) -> Iterator[Turn]:

@@ -35,6 +35,8 @@ __all__ = ["FailureWatch", "PoolRun", "PoolRunner", "WorkerDiedError", "WorkerHa
 log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 0.1
+LOOK_SECONDS = 1.0
+"""Longest wait between two looks at what is ready."""
 JOIN_SECONDS = 5.0
 """Longest wait for all threads at the end of a run; those of ended workers need milliseconds."""
 
@@ -110,11 +112,15 @@ class PoolRunner:
         turns: Iterable[Turn],
         load_state: LoadState = StreamState.new,
         is_suspect: IsSuspect = never_suspect,
+        *,
+        stuck_seconds: float = inf,
     ) -> Iterator[PoolRun]:
         """Open a run, whose streams begin with the states that ``load_state`` returns; suspects
-        travel alone."""
+        travel alone. It fails once workers show no progress for ``stuck_seconds``."""
         dispatch = Dispatch(self._bounds, self._quarantine, load_state, is_suspect)
-        run = PoolRun(self._workers, dispatch, self._bounds, self._clock)
+        run = PoolRun(
+            self._workers, dispatch, self._bounds, self._clock, stuck_seconds=stuck_seconds
+        )
         try:
             run.start(turns)
             if self._watch is not None:
@@ -135,7 +141,12 @@ class PoolRun:
         dispatch: Dispatch,
         bounds: Bounds,
         clock: Callable[[], float],
+        *,
+        stuck_seconds: float = inf,
     ) -> None:
+        self._stuck_seconds = stuck_seconds
+        self._waited = 0.0
+        """Seconds of waiting for progress of workers since the latest one."""
         self._workers = {worker.name: worker for worker in workers}
         self._dispatch = dispatch
         self._bounds = bounds
@@ -153,11 +164,14 @@ class PoolRun:
             self._start_thread(worker.name, partial(self._serve, worker))
 
     def results(self) -> Iterator[list[StreamProgress]]:
-        """Yield what is ready, as long as the run lasts; a list may be empty."""
+        """Yield what is ready, as long as the run lasts, and at least every second; a list may be
+        empty."""
         while not self._over:
             with self._changed:
-                self._changed.wait_for(self._has_news, timeout=self._bounds.patience)
+                since = self._clock()
+                self._changed.wait_for(self._has_news, timeout=self._look_seconds)
                 ready = list(self._dispatch.take_ready())
+                self._watch_progress(self._clock() - since, has_progress=bool(ready))
                 self._over = self._failure is not None or self._is_done()
                 silent = () if ready else self._dispatch.overdue(self._clock())
                 self._changed.notify_all()
@@ -170,6 +184,22 @@ class PoolRun:
             yield ready
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def _look_seconds(self) -> float:
+        return min(LOOK_SECONDS, self._bounds.patience, self._stuck_seconds)
+
+    def _watch_progress(self, waited: float, *, has_progress: bool) -> None:
+        """Count the time in which workers have leases and show no progress; the time in which
+        nobody takes results does not count."""
+        if has_progress or not self._dispatch.overdue(inf):
+            self._waited = 0.0
+            return
+        self._waited += waited
+        if self._waited > self._stuck_seconds:
+            self._failure = self._failure or TransientError(
+                f"no progress of any worker for {self._waited:.0f} s; start again"
+            )
 
     def fail(self, error: BaseException) -> None:
         """End the run: ``results`` yields what is ready and raises the error."""

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import structlog
 
-from scanner.delivery.steady_clock import ClockWatch
 from scanner.settings.service import RetentionSettings
+from scanner.steady_clock import ClockWatch
 from scanner.store.conditions import AlarmJournal, FailingSink
 from scanner.store.objects import ObjectStore
 

@@ -17,10 +17,10 @@ from typing import Final
 
 import structlog
 
-from scanner.delivery.steady_clock import ClockWatch
 from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies
 from scanner.settings.service import RetentionSettings
+from scanner.steady_clock import ClockWatch
 from scanner.store.objects import ObjectStore
 from scanner.store.old_records import OldRecords
 from scanner.store.retention import HeldIncident, KeptSegment, RetentionJournal, StreamMedia

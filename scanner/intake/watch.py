@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from scanner.intake.access import Access
+from scanner.steady_clock import ClockWatch
 from scanner.store.database import Journal
 from scanner.store.keys import ApiKeys
 from scanner.store.objects import ObjectStore
@@ -25,10 +26,6 @@ __all__ = ["Observed", "Watch"]
 
 PERIOD: Final = 0.5
 """Seconds between two readings."""
-JUMP: Final = 60.0
-"""Seconds by which the wall clock may move against the monotonic one."""
-PAUSE: Final = 300.0
-"""Seconds for which age rules pause after a jump of the wall clock."""
 
 _log = structlog.get_logger(__name__)
 
@@ -70,8 +67,7 @@ class Watch:
         self._queries = OperationQueries(journal)
         self._objects = objects
         self._monotonic = monotonic
-        self._offset = journal.now() - monotonic()
-        self._paused_until = monotonic()
+        self._clock = ClockWatch(offset=journal.now() - monotonic())
         self._period = period
         self._stop = threading.Event()
         self.failed_since: float | None = None
@@ -112,11 +108,11 @@ class Watch:
         )
 
     def _ages(self, backlog: Backlog) -> dict[str | None, float]:
-        now, monotonic = self._journal.now(), self._monotonic()
-        if abs(now - monotonic - self._offset) > JUMP:
-            self._offset = now - monotonic
-            self._paused_until = monotonic + PAUSE
-            _log.warning("the wall clock jumped, age rules pause", seconds=PAUSE)
-        if monotonic < self._paused_until:
+        now = self._journal.now()
+        was_steady = self._clock.is_steady
+        self._clock = self._clock.observe(now, self._monotonic())
+        if not self._clock.is_steady:
+            if was_steady:
+                _log.warning("the wall clock jumped, age rules pause")
             return {}
         return {key: max(0.0, now - one.oldest_at) for key, one in backlog.by_key.items()}

@@ -8,10 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from scanner.store.database import Journal, open_journal
 from scanner.store.writes import read_heartbeats
 
 __all__ = ["HealthCheck"]
+
+log = structlog.get_logger(__name__)
 
 CHECK_SECONDS: Final = 5.0
 """Seconds between two checks."""
@@ -60,12 +64,21 @@ class HealthCheck:
     def _signs(self) -> Iterator[str]:
         if "web" in self._began and self._web_answers():
             yield "web"
-        if self._journal is None:
-            self._journal = open_journal(self._data)
-        for name, at in read_heartbeats(self._journal).items():
+        try:
+            beats = self._read_heartbeats()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing of processes
+            log.warning("heartbeats cannot be read", error=str(error))
+            yield from (name for name in self._began if name != "web")  # nothing is known
+            return
+        for name, at in beats.items():
             if self._beats.get(name) != at:
                 self._beats[name] = at
                 yield name
+
+    def _read_heartbeats(self) -> dict[str, float]:
+        if self._journal is None:
+            self._journal = open_journal(self._data)
+        return read_heartbeats(self._journal)
 
     def _web_answers(self) -> bool:
         with (

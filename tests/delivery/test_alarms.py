@@ -11,8 +11,8 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from scanner.delivery.alarms import AlarmWatch, Measured, alarms_due
-from scanner.delivery.steady_clock import ClockWatch
 from scanner.settings.service import RetentionSettings
+from scanner.steady_clock import ClockWatch
 from scanner.store.conditions import AlarmJournal, FailingSink
 from scanner.store.database import Journal
 from scanner.store.objects import ObjectStore

@@ -37,7 +37,8 @@ def kill_under_load(
     with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
         service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
         sender, killed, choose = Sender(service), [], random_victim(7)
-        threads = sender.send_all(streams, pause=kills * seconds_between / 16)
+        longest = max(map(len, streams.values()))
+        threads = sender.send_all(streams, pause=kills * seconds_between / longest)
         for _ in range(kills):
             threads[0].join(seconds_between)
             killed.append(service.kill(choose) or "nothing")

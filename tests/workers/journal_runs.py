@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -98,11 +99,20 @@ class JournalWorld:
         until: Callable[[], bool] | None = None,
         rules: DecideRules = RULES,
         parts: WorkerParts = HERE,
+        monotonic: Callable[[], float] = time.monotonic,
+        turns: TurnJournal | None = None,
     ) -> None:
         """Run a new driver until nothing is pending, or until it is killed after ``commits``."""
-        turns = TurnJournal(self.journal)
+        turns = turns or TurnJournal(self.journal)
         turns.take_over()
-        feed = JournalFeed(turns, self.objects, rules, stall_seconds=30.0, now=self.clock)
+        feed = JournalFeed(
+            turns,
+            self.objects,
+            rules,
+            stall_seconds=30.0,
+            now=self.clock,
+            monotonic=monotonic,
+        )
         committer = _MortalCommitter(self, turns, feed, commits, parts.policies)
         with (
             local_pool(parts) as pool,
