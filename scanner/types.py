@@ -17,6 +17,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal, NewType
 
+from scanner.spooled import SpooledBytes
+
 __all__ = [
     "BURST_INTERVAL",
     "KEYFRAME_WEIGHT",
@@ -27,6 +29,7 @@ __all__ = [
     "FrameSpec",
     "GapReason",
     "Gate",
+    "HeldBytes",
     "Label",
     "MediaInfo",
     "Medium",
@@ -42,6 +45,7 @@ __all__ = [
     "Span",
     "StreamId",
     "Unseen",
+    "held_size",
 ]
 
 StreamId = NewType("StreamId", str)
@@ -142,9 +146,16 @@ class FileBeneath:
         return self.folder / self.name
 
 
-Source = bytes | Path | FileBeneath
+HeldBytes = bytes | SpooledBytes
+"""Encoded media that this process holds, in memory or in a temporary file."""
+Source = HeldBytes | Path | FileBeneath
 """Encoded media: its bytes, or a local file that the worker reads itself, so that bytes stay where
 they are."""
+
+
+def held_size(source: Source | None) -> int:
+    """Return the bytes of a source that this process holds; a local file has none."""
+    return len(source) if isinstance(source, HeldBytes) else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

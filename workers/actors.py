@@ -20,7 +20,7 @@ from scanner.pipeline.worker import quarantine
 from scanner.scoring.scorer import Scorer
 from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import Scores, Segment, Source
+from scanner.types import HeldBytes, Scores, Segment, Source
 from workers.batching import Batching
 from workers.cluster import ClusterSettings, cluster
 from workers.decode import DecodeActor
@@ -222,7 +222,7 @@ def _absolute_turn(turn: Turn) -> Turn:
 
 
 def _absolute_segment(segment: Segment) -> Segment:
-    if isinstance(segment.source, bytes) and not isinstance(segment.init, Path):
+    if isinstance(segment.source, HeldBytes) and not isinstance(segment.init, Path):
         return segment  # the same object, so that it travels once in a lease
     init = None if segment.init is None else _absolute(segment.init)
     return replace(segment, source=_absolute(segment.source), init=init)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from scanner.errors import QuarantinedError, SetupError
 from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import StreamId
+from scanner.types import StreamId, held_size
 from workers.blame import DeathRecord, Outcomes
 
 __all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork", "never_suspect"]
@@ -83,7 +83,7 @@ class Bounds:
     leases_ahead: int = 4
     """Full leases for each worker that may be in flight: pulled, with results not yet taken."""
     bytes_in_flight: int = 256 << 20
-    """Most bytes of media in memory; a single larger segment travels alone."""
+    """Most bytes of media that are held; a single larger segment travels alone."""
     progress_ready: int = 256
     """Results that are not yet taken, above which workers pause."""
     deaths_in_a_row: int = 60
@@ -382,9 +382,8 @@ def _trim_previous(turn: Turn, needed_from: int) -> Turn:
 
 
 def _weight(turn: Turn) -> int:
-    """Return the bytes of media that a turn has in memory; a path has none."""
+    """Return the bytes of media that a turn holds; a path has none."""
     if not isinstance(turn, SegmentTurn):
         return 0
     job = turn.job
-    sources = [job.segment.source, job.segment.init]
-    return sum(len(source) for source in sources if isinstance(source, bytes))
+    return held_size(job.segment.source) + held_size(job.segment.init)

@@ -24,6 +24,7 @@ from scanner.sandbox.opening import read_file
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sources.limits import FetchLimits
 from scanner.sources.paths import read_sources
+from scanner.spooled import SpooledBytes
 from scanner.stream.inputs import SegmentArrived, SegmentLost, SourceFailed
 from scanner.types import Source, StreamId
 
@@ -187,6 +188,8 @@ def _of_playlist(submission: StreamSubmission, fetch: FetchLimits) -> Iterator[S
 def _bytes(source: Source) -> bytes:
     if isinstance(source, bytes):
         return source
+    if isinstance(source, SpooledBytes):
+        return source.read()
     path = source if isinstance(source, Path) else source.path
     return read_file(source, name=str(path), most=MAX_SEGMENT_BYTES)
 

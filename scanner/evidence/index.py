@@ -1,7 +1,7 @@
 """Which sources show which second of a stream, and how risky its samples were.
 
 A ``SegmentIndex`` is a value that grows with each ``SegmentScored``. It is bounded by time
-(``keep_since``), by number, and by the bytes that it holds in memory (``drop_oldest``). Segments
+(``keep_since``), by number, and by the bytes that it holds (``drop_oldest``). Segments
 that failed, came late or were lost have no ``SegmentScored``, so nothing of them is held.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 from scanner.stream.events import FrameRisk, SegmentScored
 from scanner.stream.inputs import Job
-from scanner.types import Source, Span
+from scanner.types import Source, Span, held_size
 
 __all__ = ["MOST_SAMPLES", "MOST_SOURCES", "SampledRisk", "SegmentIndex", "SourceSpan"]
 
@@ -75,7 +75,8 @@ class SegmentIndex:
     dropped: Span | None = None
     """From the first to the last second of sources that were dropped because of a limit."""
     memory_bytes: int = 0
-    """Bytes of sources held in memory; what neighbours share counts once."""
+    """Bytes of sources that are held, in memory or in temporary files; what neighbours share counts
+    once."""
 
     def add(self, scored: SegmentScored, job: Job) -> SegmentIndex:
         """Return the index with one more segment, which ``job`` is the source of."""
@@ -128,8 +129,8 @@ class SegmentIndex:
         )
 
     def drop_oldest(self) -> SegmentIndex:
-        """Return the index without the oldest source that holds bytes in memory, and without those
-        before it."""
+        """Return the index without the oldest source that holds bytes, and without those before
+        it."""
         held = (n for n, source in enumerate(self.sources) if _held_bytes(source, None))
         oldest = next(held, None)
         return self if oldest is None else self._drop(oldest + 1)
@@ -160,12 +161,12 @@ def _at(sample: SampledRisk) -> Fraction:
 
 
 def _held_bytes(source: SourceSpan, before: SourceSpan | None) -> int:
-    """Return the bytes that a source holds in memory, without what it shares with the one before.
+    """Return the bytes that a source holds, without what it shares with the one before.
 
     Only neighbours share: windows of one file, and segments with one init.
     """
     pairs = [(source.source, before and before.source), (source.init, before and before.init)]
-    return sum(len(part) for part, other in pairs if isinstance(part, bytes) and part is not other)
+    return sum(held_size(part) for part, other in pairs if part is not other)
 
 
 def _continues(before: SourceSpan, after: SourceSpan) -> bool:

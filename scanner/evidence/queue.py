@@ -25,7 +25,7 @@ from scanner.evidence.index import SourceSpan
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sandbox.watch import SourceBudget
 from scanner.settings.sections import EvidenceSettings
-from scanner.types import StreamId
+from scanner.types import HeldBytes, StreamId
 
 __all__ = ["EvidenceQueue", "EvidenceTask"]
 
@@ -45,18 +45,18 @@ class EvidenceTask:
     incident_id: str
     """The incident, or another name of what its time is counted for."""
     sources: tuple[SourceSpan, ...]
-    """The sources that it needs, which stay in memory while it waits."""
+    """The sources that it needs, which stay at hand while it waits."""
     run: Callable[[Sandbox, SourceBudget], None]
     """Makes it; called in the queue's thread."""
     fail: Callable[[str | Exception], None]
     """Takes the reason why it cannot be made; called in any thread."""
 
     @property
-    def parts(self) -> Iterator[bytes]:
-        """The bytes that it holds in memory."""
+    def parts(self) -> Iterator[HeldBytes]:
+        """The bytes that it holds."""
         for source in self.sources:
             for part in (source.source, source.init):
-                if isinstance(part, bytes):
+                if isinstance(part, HeldBytes):
                     yield part
 
 
@@ -107,8 +107,8 @@ class EvidenceQueue:
                 return
         task.fail(refusal)
 
-    def pending_parts(self) -> Iterator[bytes]:
-        """Yield the bytes that tasks hold in memory; what they share comes several times."""
+    def pending_parts(self) -> Iterator[HeldBytes]:
+        """Yield the bytes that tasks hold; what they share comes several times."""
         with self._changed:
             tasks = [task for waiting in self._waiting.values() for task in waiting]
             if self._running is not None:

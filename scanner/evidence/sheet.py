@@ -16,6 +16,7 @@ from scanner.errors import NoVideoError, ScannerError
 from scanner.evidence.index import SourceSpan
 from scanner.evidence.plan import SheetDue
 from scanner.imaging import blur, draw_text, encode_jpeg
+from scanner.media.limits import MAX_INIT_BYTES
 from scanner.media.samples import Rgb
 from scanner.media.thumbnails import ThumbnailRequest
 from scanner.report.nouns import Sheet
@@ -24,6 +25,7 @@ from scanner.sandbox.answers import AnswerBounds
 from scanner.sandbox.opening import read_file
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sandbox.watch import SourceBudget
+from scanner.spooled import SpooledBytes
 from scanner.types import Fit, FrameSpec, StreamId
 
 __all__ = [
@@ -49,8 +51,6 @@ CAPTION: Final = 30
 GROUND, INK = (24, 24, 27), (228, 228, 231)
 """RGB of the sheet and of its captions."""
 FONT_SCALE: Final = 0.55
-MAX_INIT_BYTES: Final = 16 << 20
-"""Bytes of an init segment: some kilobytes as a rule."""
 QUALITY: Final = 85
 """JPEG quality, 0 to 100."""
 
@@ -162,6 +162,8 @@ def read_init(source: SourceSpan) -> bytes | None:
     """Return the init segment that goes before a source; None where it has none."""
     if source.init is None or isinstance(source.init, bytes):
         return source.init
+    if isinstance(source.init, SpooledBytes):
+        return source.init.read()
     return read_file(source.init, name="init", most=MAX_INIT_BYTES)
 
 

@@ -49,7 +49,7 @@ from scanner.sandbox.watch import SourceBudget
 from scanner.settings.sections import EvidenceSettings, Settings
 from scanner.stream.events import SegmentScored, StreamFinished, StreamSummary
 from scanner.stream.inputs import Job
-from scanner.types import Span, StreamId
+from scanner.types import HeldBytes, Span, StreamId
 
 __all__ = ["EvidenceStore", "open_evidence"]
 
@@ -120,12 +120,13 @@ class EvidenceStore:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of segments that are held in memory; what is shared counts once."""
+        """Bytes of segments that are held, in memory or in temporary files; what is shared counts
+        once."""
         held = {id(part): len(part) for part in self._queue.pending_parts()}
         for stream in self._streams.values():
             for source in stream.index.sources:
                 for part in (source.source, source.init):
-                    if isinstance(part, bytes):
+                    if isinstance(part, HeldBytes):
                         held[id(part)] = len(part)
         return sum(held.values())
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
-__all__ = ["MediaLimits"]
+__all__ = ["MAX_INIT_BYTES", "MediaLimits"]
+
+
+MAX_INIT_BYTES: Final = 16 << 20
+"""``limit_bytes``: bytes of an init segment; some kilobytes as a rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from io import SEEK_END, BytesIO
-from shutil import copyfileobj
-from typing import BinaryIO
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, RawIOBase
+from typing import TYPE_CHECKING, BinaryIO
 
 import av
 
@@ -25,9 +24,12 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, FormatError, LimitError, NoVideoError
-from scanner.media.limits import MediaLimits
+from scanner.media.limits import MAX_INIT_BYTES, MediaLimits
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
 from scanner.types import NEVER_WRAPS
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 __all__ = [
     "CODECS",
@@ -40,6 +42,7 @@ __all__ = [
     "measure_size",
     "open_media",
     "prepend_init",
+    "read_init",
     "select_video_track",
     "sniff_source",
 ]
@@ -79,7 +82,6 @@ _FAST_OPEN = {
     "correct_ts_overflow": "0",  # wraps are handled by Timeline
 }
 _THOROUGH_OPEN = _FAST_OPEN | {"probesize": "5000000", "analyzeduration": "5000000"}
-_COPIED_BYTES = 1 << 22
 _READ_BYTES = 1 << 18
 """Bytes read at a time; PyAV's own 32 KiB would call back into Python eight times as often."""
 
@@ -137,14 +139,57 @@ def measure_size(source: BinaryIO) -> int:
 
 
 def prepend_init(source: BinaryIO, init: bytes | None) -> BinaryIO:
-    """Return the source with its init segment before it."""
-    if init is None:
-        return source
-    whole = BytesIO()
-    whole.write(init)
-    copyfileobj(source, whole, _COPIED_BYTES)  # a segment may be long: it is held once
-    whole.seek(0)
-    return whole
+    """Return the source with its init segment before it, at the first byte; not a copy, because a
+    segment may be long."""
+    return source if init is None else BufferedReader(_Joined(init, source), _READ_BYTES)
+
+
+def read_init(source: BinaryIO, name: str) -> bytes:
+    """Return the bytes of an init segment.
+
+    Raises:
+        LimitError: it is too long.
+    """
+    size = measure_size(source)
+    if size > MAX_INIT_BYTES:
+        raise LimitError(
+            f"{name}: an init segment of {size} bytes, limit is {MAX_INIT_BYTES}",
+            kind="limit_bytes",
+        )
+    return source.read()
+
+
+class _Joined(RawIOBase):
+    """An init segment and its segment as one file, which can only be read."""
+
+    def __init__(self, init: bytes, segment: BinaryIO) -> None:
+        self._init = init
+        self._segment = segment
+        self._size = len(init) + measure_size(segment)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        base = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"position {base + offset} is before the first byte")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        wanted = memoryview(buffer).cast("B")
+        part = self._init[self._at : self._at + len(wanted)]
+        if not part:
+            self._segment.seek(self._at - len(self._init))
+            part = self._segment.read(len(wanted))
+        wanted[: len(part)] = part
+        self._at += len(part)
+        return len(part)
 
 
 def sniff_source(source: BinaryIO, name: str) -> Container:

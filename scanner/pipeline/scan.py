@@ -41,12 +41,12 @@ from scanner.stream.inputs import (
 from scanner.stream.order import Late, Missing, Release, TurnOrder
 from scanner.stream.run import LONGEST_RUN
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import ScoredSegment, Segment, SegmentKey, Source, StreamId
+from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId, held_size
 
 __all__ = ["PathFailed", "Scan", "ScanEvent", "scan"]
 
 RECENT_BYTES: Final = 32 << 20
-"""Most bytes of a stream's earlier segments that are kept in memory for decoding."""
+"""Most bytes of a stream's earlier segments that are held for decoding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,15 +287,10 @@ def _with_previous(job: Job, stream: _ScannedStream) -> Job:
     if segment.discontinuity or (recent and recent[-1].key.sequence != segment.key.sequence - 1):
         recent = []
     kept = [*recent, segment][-LONGEST_RUN:]
-    while sum(_size(one.source) for one in kept) > RECENT_BYTES and len(kept) > 1:
+    while sum(held_size(one.source) for one in kept) > RECENT_BYTES and len(kept) > 1:
         del kept[0]
     stream.recent = kept
     return replace(job, previous=tuple(recent))
-
-
-def _size(source: Source) -> int:
-    """Return the bytes of a source that are in memory."""
-    return len(source) if isinstance(source, bytes) else 0
 
 
 def _lost_turn(lost: SegmentLost) -> LostTurn:

@@ -6,8 +6,10 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from scanner.sandbox.opening import open_readonly
+from scanner.spooled import SpooledBytes
 from scanner.types import Source
 
 __all__ = ["SourceOpener", "create_shared_memory"]
@@ -57,13 +59,16 @@ class SourceOpener:
         """
         with contextlib.ExitStack() as files:
             yield [
-                files.enter_context(
-                    self._open_bytes(index, source)
-                    if isinstance(source, bytes)
-                    else open_readonly(source, name=name)
-                )
+                files.enter_context(self._open(index, source, name))
                 for index, source in enumerate(sources)
             ]
+
+    def _open(self, index: int, source: Source, name: str) -> AbstractContextManager[int]:
+        if isinstance(source, bytes):
+            return self._open_bytes(index, source)
+        if isinstance(source, SpooledBytes):
+            return source.open_readonly()
+        return open_readonly(source, name=name)
 
     def trim(self) -> None:
         """Free the memory that would be reused; processes that got copies of the descriptors can

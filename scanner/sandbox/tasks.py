@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scanner.media.decode import decode_windows_with_bursts
+from scanner.media.open import read_init
 from scanner.media.request import BurstRequest, DecodeRequest
 from scanner.media.window_sampler import WindowWithBursts
 from scanner.types import Burst, FrameSpec
@@ -35,7 +36,7 @@ def decode(
         source,
         arguments,
         name=name,
-        init=init[0].read() if init else None,
+        init=read_init(init[0], name) if init else None,
         previous=previous,
     )
 

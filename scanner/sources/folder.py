@@ -14,12 +14,14 @@ from scanner.errors import DamagedError, InputError, LimitError, RefusedError, T
 from scanner.sandbox.opening import open_readonly
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import ByteRange
-from scanner.types import FileBeneath, Source
+from scanner.spooled import Spool
+from scanner.types import FileBeneath, HeldBytes, Source
 
 __all__ = ["Folder", "is_young", "may_grow"]
 
 MOST_VARIANTS = 100
 """Variants of a master playlist that are looked at."""
+_CHUNK = 1 << 20
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
@@ -82,7 +84,7 @@ class Folder:
             raise LimitError(f"{location}: playlist over {limit} bytes", kind="limit_bytes")
         return body
 
-    def read_media(self, location: str, span: ByteRange | None) -> Source | None:
+    def read_media(self, location: str, span: ByteRange | None, most: int) -> Source | None:
         """Return the file itself, or the bytes of a range; of a playlist that is followed, always
         the bytes."""
         file = self._file(location)
@@ -92,12 +94,11 @@ class Folder:
             return file
         with open_readonly(file, name=location) as descriptor:
             wanted = span or ByteRange(start=0, length=os.fstat(descriptor).st_size)
-            if wanted.length > self._limits.segment_bytes:
+            if wanted.length > most:
                 raise LimitError(
-                    f"{location}: {wanted.length} bytes, limit is {self._limits.segment_bytes}",
-                    kind="limit_bytes",
+                    f"{location}: {wanted.length} bytes, limit is {most}", kind="limit_bytes"
                 )
-            data = _read(descriptor, wanted)
+            data = _spool(descriptor, wanted)
         if len(data) < wanted.length:
             raise DamagedError(f"{location}: ends before byte {wanted.start + wanted.length}")
         if not data:
@@ -156,6 +157,16 @@ def _read(descriptor: int, span: ByteRange) -> bytes:
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(span.start)
         return file.read(length)
+
+
+def _spool(descriptor: int, span: ByteRange) -> HeldBytes:
+    """Return the bytes of a range, fewer if the file ends in it."""
+    at, end = span.start, span.start + span.length
+    with Spool() as spool:
+        while at < end and (part := os.pread(descriptor, min(_CHUNK, end - at), at)):
+            spool.write(part)
+            at += len(part)
+        return spool.take()
 
 
 def _exists(path: Path) -> bool:

@@ -17,10 +17,12 @@ from hashlib import blake2b
 from typing import Final
 
 from scanner.sources.playlist import PlaylistEntry
+from scanner.spooled import SpooledBytes
 from scanner.types import Source
 
 __all__ = ["PlaylistHistory"]
 
+DIGEST_BYTES: Final = 16
 SEGMENTS_KEPT: Final = 4096
 """Segments that are remembered."""
 
@@ -118,7 +120,9 @@ class PlaylistHistory:
 
 def _digest(source: Source) -> bytes | None:
     """Return what tells the content of a segment from any other; ``None`` for a file."""
-    return blake2b(source, digest_size=16).digest() if isinstance(source, bytes) else None
+    if isinstance(source, SpooledBytes):
+        return source.digest(DIGEST_BYTES)
+    return blake2b(source, digest_size=DIGEST_BYTES).digest() if isinstance(source, bytes) else None
 
 
 def _is_same_name(known: str, name: str) -> bool:

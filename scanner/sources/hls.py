@@ -34,6 +34,7 @@ from scanner.errors import (
     ScannerError,
     TransientError,
 )
+from scanner.media.limits import MAX_INIT_BYTES
 from scanner.sources.cancellation import Cancellation
 from scanner.sources.folder import Folder
 from scanner.sources.history import PlaylistHistory
@@ -47,7 +48,7 @@ from scanner.sources.playlist import (
 )
 from scanner.sources.playlist_reader import MAX_PAUSE_SECONDS, PlaylistReader
 from scanner.sources.storage import PlaylistSegment, PlaylistStorage
-from scanner.types import Source
+from scanner.types import Source, held_size
 
 __all__ = ["PlaylistSegment", "PlaylistStorage", "follow_playlist"]
 
@@ -214,7 +215,7 @@ class _PlaylistFollower:
     def _read_again(self, entry: PlaylistEntry) -> Source | None:
         media = self._reader.locate(entry.media)
         try:
-            return self._storage.read_media(media.location, media.span)
+            return self._storage.read_media(media.location, media.span, self._limits.segment_bytes)
         except (InputError, TransientError):
             return None
 
@@ -294,14 +295,16 @@ class _PlaylistFollower:
         )
 
     def _read_sources(self, entry: PlaylistEntry) -> tuple[Source | None, Source | None]:
-        """Return the segment and its init; without an init that it needs, it is missing too."""
+        """Return the segment and its init, which share one limit of bytes; without an init that it
+        needs, it is missing too."""
         if entry.discontinuity or (entry.init is not None and self._history.is_repeated(entry)):
             self._init = None
         init = None if entry.gap else self._read_init(entry)
         if entry.gap or (entry.init is not None and init is None):
             return None, init
         media = self._reader.locate(entry.media)
-        return self._storage.read_media(media.location, media.span), init
+        most = self._limits.segment_bytes - held_size(init)
+        return self._storage.read_media(media.location, media.span, most), init
 
     def _read_init(self, entry: PlaylistEntry) -> Source | None:
         """Return the init segment. After a discontinuity it is read anew, also under its old name:
@@ -310,7 +313,8 @@ class _PlaylistFollower:
             return None
         if self._init is None or self._init[0] != entry.init:
             media = self._reader.locate(entry.init)
-            source = self._storage.read_media(media.location, media.span)
+            most = min(MAX_INIT_BYTES, self._limits.segment_bytes)
+            source = self._storage.read_media(media.location, media.span, most)
             if source is None:
                 return None
             self._init = (entry.init, source)

@@ -23,6 +23,7 @@ class FetchLimits:
     segments: int = 50_000
     """Segments in one version of a playlist."""
     segment_bytes: int = 256 << 20
+    """Bytes of a segment together with its init segment."""
     idle_seconds: float = 10.0
     """Timeout for a connection, and between two parts of a response."""
     request_seconds: float = 60.0

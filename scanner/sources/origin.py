@@ -26,6 +26,8 @@ from scanner.sources.http import (
 )
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import ByteRange
+from scanner.spooled import Spool
+from scanner.types import HeldBytes
 
 __all__ = ["Origin"]
 
@@ -35,6 +37,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _STRAY = re.compile(r"#|%(?![0-9A-Fa-f]{2})")
 """Characters that names contain and URLs cannot: encoders number their segments with ``#``."""
 _GZIP, _IDENTITY = frozenset({"gzip", "x-gzip"}), frozenset({"", "identity"})
+_LENGTH = re.compile(r"[0-9]{1,19}")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/")
 
 
@@ -93,16 +96,17 @@ class Origin:
 
     def read_playlist(self, location: str) -> bytes:
         """Return the body of the response."""
-        return self._get(location, None, self._limits.playlist_bytes)
+        body = self._get(location, None, self._limits.playlist_bytes)
+        return body if isinstance(body, bytes) else body.read()
 
-    def read_media(self, location: str, span: ByteRange | None) -> bytes | None:
+    def read_media(self, location: str, span: ByteRange | None, most: int) -> HeldBytes | None:
         """Return the body of the response, or the range of it."""
         try:
-            return self._get(location, span, self._limits.segment_bytes)
+            return self._get(location, span, most)
         except AbsentError:
             return None
 
-    def _get(self, location: str, span: ByteRange | None, most: int) -> bytes:
+    def _get(self, location: str, span: ByteRange | None, most: int) -> HeldBytes:
         """Return the body; transient failures are retried a few times."""
         if span is not None and span.length > most:
             raise LimitError(
@@ -116,7 +120,7 @@ class Origin:
                 self._clock.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
         return self._get_once(location, span, most)
 
-    def _get_once(self, location: str, span: ByteRange | None, most: int) -> bytes:
+    def _get_once(self, location: str, span: ByteRange | None, most: int) -> HeldBytes:
         shown = redact_url(location)
         try:
             with (
@@ -142,21 +146,24 @@ class Origin:
                 url = self._allowed_url(url, response.headers.get("Location", ""))
         raise RefusedError(f"{redact_url(str(url))}: over {_MAX_REDIRECTS} redirects")
 
-    def _read_body(self, response: httpx.Response, span: ByteRange | None, most: int) -> bytes:
+    def _read_body(self, response: httpx.Response, span: ByteRange | None, most: int) -> HeldBytes:
         shown = redact_url(str(response.url))
         first, last = _slice_of_body(response, span, shown)
-        body = bytearray()
-        for part in _unpack_body(response, most + 1, shown):
-            body += part
-            if len(body) > most:
-                raise LimitError(f"{shown}: over {most} bytes", kind="limit_bytes")
-            if last is not None and len(body) >= last:
-                break
-        if last is not None and len(body) < last:
-            raise DamagedError(f"{shown}: ends before byte {last} of its range")
-        if not body:
-            raise TransientError(f"{shown}: the server answers with an empty body")
-        return bytes(body[first:last])
+        _check_length(response, last, most, shown)
+        at = 0
+        with Spool() as spool:
+            for part in _unpack_body(response, most + 1, shown):
+                spool.write(part[max(0, first - at) : None if last is None else last - at])
+                at += len(part)
+                if at > most:
+                    raise LimitError(f"{shown}: over {most} bytes", kind="limit_bytes")
+                if last is not None and at >= last:
+                    break
+            if last is not None and at < last:
+                raise DamagedError(f"{shown}: ends before byte {last} of its range")
+            if not at:
+                raise TransientError(f"{shown}: the server answers with an empty body")
+            return spool.take()
 
     def _allowed_url(self, base: httpx.URL, name: str) -> httpx.URL:
         shown_base = redact_url(str(base))
@@ -171,6 +178,17 @@ class Origin:
 
 def _quote(stray: re.Match[str]) -> str:
     return f"%{ord(stray[0][0]):02X}{stray[0][1:]}"
+
+
+def _check_length(response: httpx.Response, last: int | None, most: int, shown: str) -> None:
+    """Refuse a body that is announced to be too long, before it is read.
+
+    Raises:
+        LimitError: it is.
+    """
+    announced = response.headers.get("Content-Length", "")
+    if last is None and _LENGTH.fullmatch(announced) and int(announced) > most:
+        raise LimitError(f"{shown}: {announced} bytes, limit is {most}", kind="limit_bytes")
 
 
 def _unpack_body(response: httpx.Response, most: int, shown: str) -> Iterator[bytes]:

@@ -77,8 +77,9 @@ class PlaylistStorage(Protocol):
             TransientError: it cannot be reached now.
         """
 
-    def read_media(self, location: str, span: ByteRange | None) -> Source | None:
-        """Return a media file or a range of it; ``None`` if there is no such file, or no longer.
+    def read_media(self, location: str, span: ByteRange | None, most: int) -> Source | None:
+        """Return a media file or a range of it, at most ``most`` bytes unless it is a local file
+        that its reader opens; ``None`` if there is no such file, or no longer.
 
         Raises:
             DamagedError: the range lies outside.

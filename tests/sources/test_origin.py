@@ -306,20 +306,6 @@ def test_a_truncated_response_is_requested_again(server: Server, clock: FakeCloc
     assert segment.source == b"abc"
 
 
-def test_a_response_that_is_too_long_is_not_read_to_its_end(
-    server: Server, clock: FakeClock
-) -> None:
-    server.pages |= {
-        "/live/index.m3u8": playlist(*entries("a.ts")),
-        "/live/a.ts": Answer(bytes(1_000_000), promised=1 << 40),
-    }
-
-    (segment,) = read(server, clock, FetchLimits(segment_bytes=1000))
-
-    assert isinstance(segment.problem, LimitError)
-    assert "a.ts: over 1000 bytes" in str(segment.problem)
-
-
 def test_a_server_that_always_sends_gzip_is_read(server: Server, clock: FakeClock) -> None:
     packed = {"Content-Encoding": "gzip"}
     text = playlist(*entries("a.ts")).body
