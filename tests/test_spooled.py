@@ -7,7 +7,6 @@ import gc
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator
 from hashlib import blake2b
 from io import BytesIO
 
@@ -92,9 +91,9 @@ def test_a_full_disk_is_no_error_of_the_sender(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def whole() -> Iterator[tuple[bytes, object]]:
+def whole() -> tuple[bytes, object]:
     init, segment = b"init" * 1000, PART
-    yield init + segment, prepend_init(BytesIO(segment), init)
+    return init + segment, prepend_init(BytesIO(segment), init)
 
 
 def test_an_init_and_its_segment_read_as_one_file(whole: tuple[bytes, BytesIO]) -> None:

@@ -31,6 +31,7 @@ from scanner.evaluate.row_scoring import RowScorer, collect_rows
 from scanner.evaluate.rows import LabelledRow, RowSelection, sample_rows
 from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import Perturbation
+from scanner.private import write_file
 from scanner.report.lines import Line
 
 __all__ = ["EvalRun"]
@@ -153,7 +154,8 @@ class _PageWriter:
 
     def __call__(self, sections: Sequence[PageSection]) -> None:
         try:
-            self.path.write_text(to_page(self.evaluation, sections), "utf-8", "xmlcharrefreplace")
+            page = to_page(self.evaluation, sections)
+            write_file(self.path, page.encode("utf-8", "xmlcharrefreplace"))
         except OSError as error:
             raise SetupError(f"{self.path}: cannot be written: {error.strerror}") from error
         print_message(f"page: {self.path}")

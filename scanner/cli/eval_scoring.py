@@ -18,6 +18,7 @@ from scanner.evaluate.rows import LabelledRow
 from scanner.evaluate.streams.pieces import is_ordinary_video
 from scanner.perturbations.perturber import Perturber
 from scanner.perturbations.transforms import Perturbation
+from scanner.private import private_opener
 from scanner.report.line_text import dumps
 from scanner.report.lines import Line
 from scanner.types import Source
@@ -116,7 +117,7 @@ def line_writer(path: Path | None) -> Iterator[LineListener | None]:
         yield None
         return
     try:
-        with path.open("w", encoding="ascii") as file:
+        with open(path, "w", encoding="ascii", opener=private_opener) as file:
             yield lambda line: print(dumps(line), file=file)
     except OSError as error:
         raise SetupError(f"{path}: cannot be written ({error.strerror})") from error

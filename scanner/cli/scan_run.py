@@ -16,10 +16,10 @@ from scanner.cli.terminal import open_console, print_message
 from scanner.compose import RunningScan
 from scanner.errors import ScannerError, SetupError
 from scanner.pipeline.scan import PathFailed, ScanEvent
+from scanner.private import private_opener
 from scanner.records.recording import record_line
 from scanner.report.line_text import dumps
 from scanner.report.lines import ErrorLine, Line, SummaryLine
-from scanner.report.private import private_opener
 from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Uncovered
 

@@ -13,8 +13,8 @@ from scanner.evidence.index import SourceSpan
 from scanner.evidence.plan import ClipDue, clip_name
 from scanner.evidence.sheet import frames_at, read_init, write_poster
 from scanner.media.clip import ClipInfo, ClipPiece, ClipRequest
+from scanner.private import make_folder, private_opener
 from scanner.report.nouns import Clip
-from scanner.report.private import make_folder, private_opener
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sandbox.watch import SourceBudget
 from scanner.types import Span, StreamId

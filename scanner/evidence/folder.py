@@ -20,7 +20,7 @@ from tempfile import TemporaryFile
 from typing import Final
 
 from scanner.errors import SetupError
-from scanner.report.private import make_folder
+from scanner.private import make_folder
 
 __all__ = ["open_folder"]
 

@@ -19,8 +19,8 @@ from scanner.imaging import blur, draw_text, encode_jpeg
 from scanner.media.limits import MAX_INIT_BYTES
 from scanner.media.samples import Rgb
 from scanner.media.thumbnails import ThumbnailRequest
+from scanner.private import make_folder, write_file
 from scanner.report.nouns import Sheet
-from scanner.report.private import make_folder, write_file
 from scanner.sandbox.answers import AnswerBounds
 from scanner.sandbox.opening import read_file
 from scanner.sandbox.sandbox import Sandbox

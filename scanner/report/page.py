@@ -15,6 +15,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from scanner.private import make_folder, write_file
 from scanner.report.chart import RiskChart, make_chart
 from scanner.report.document import SCHEMA, to_document
 from scanner.report.explanations import LabelExplanation, explain_labels, recorded_labels
@@ -22,7 +23,6 @@ from scanner.report.html import breakable, content_policy, page_environment, rea
 from scanner.report.lines import SKIP_REASONS
 from scanner.report.nouns import PathReport, ScanReport
 from scanner.report.overview import PathResult, count_totals, describe_totals, result_of
-from scanner.report.private import make_folder, write_file
 from scanner.report.text import clock, count, percent
 from scanner.risk.incident import Reason
 

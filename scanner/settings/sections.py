@@ -111,8 +111,8 @@ class EvidenceSettings(FrozenSection):
     """The longest time that they may take once the scan has ended; what is not cut then is named in
     the report."""
     memory_bytes: int = Field(default=256 << 20, ge=1)
-    """The most bytes of segments held, in memory or in temporary files, for clips, over all streams;
-    local files are read where they lie and do not count."""
+    """The most bytes of segments held, in memory or in temporary files, for clips, over all
+    streams; local files are read where they lie and do not count."""
 
 
 class Settings(FrozenSection):

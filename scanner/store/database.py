@@ -8,6 +8,7 @@ PostgreSQL, is opened as it is.
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from scanner.errors import SetupError, TransientError
+from scanner.private import private_opener
 from scanner.store.schema import journal_facts
 from scanner.store.sqlite import OLDEST_SQLITE
 
@@ -138,7 +140,7 @@ def lock_folder(data: Path) -> Iterator[None]:
     Raises:
         SetupError: another process holds it.
     """
-    with (data / LOCK_NAME).open("w") as file:
+    with open(data / LOCK_NAME, "w", opener=private_opener) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -187,6 +189,7 @@ def _sqlite(folder: Path, *, create: bool) -> Engine:
         raise SetupError(f"{folder}: no {FILE_NAME}; `streamwarden serve` makes it at its start")
     if create:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(private_opener(str(file), os.O_RDWR | os.O_CREAT))  # SQLite's own files follow it
     engine = create_engine(
         URL.create("sqlite", database=str(file)), module=dbapi2, pool_size=8, max_overflow=8
     )

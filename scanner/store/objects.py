@@ -25,6 +25,8 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Final, Self
 
+from scanner.private import private_opener
+
 __all__ = ["IncomingObject", "ObjectStore", "segment_name"]
 
 INCOMING: Final = "incoming"
@@ -47,7 +49,7 @@ class IncomingObject:
 
     def __init__(self, path: Path, mode: str = "xb") -> None:
         self.path = path
-        self._file = path.open(mode, buffering=0)
+        self._file = open(path, mode, buffering=0, opener=private_opener)  # noqa: SIM115 - closed by close
         self._digest = hashlib.sha256()
         self.size = 0
         """Bytes so far."""
