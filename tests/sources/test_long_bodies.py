@@ -39,7 +39,7 @@ def test_a_response_that_is_too_long_is_not_read_to_its_end(
 
 
 def test_a_long_response_is_not_held_in_memory(server: Server, clock: FakeClock) -> None:
-    body = bytes(range(256)) * 4 * (MOST_IN_MEMORY >> 10) + b"end"
+    body = bytes(range(256)) * 4 * (MOST_IN_MEMORY >> 10) + b"the end"
     text = "\n".join(
         ("#EXTM3U", *entries("a.ts"), "#EXTINF:4,", f"#EXT-X-BYTERANGE:{len(body) - 5}@2", "a.ts")
     )
