@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from scanner.errors import SetupError
+from scanner.private import write_file
 from scanner.store.database import FILE_NAME, LOCK_NAME, Journal, lock_folder, open_journal
 from scanner.store.migrate import HEAD
 from scanner.store.objects import INCOMING
@@ -87,7 +88,7 @@ def back_up(data: Path, target: Path) -> BackupFacts:
             objects=len(names),
             bytes=_check_objects(partial, names),
         )
-        (partial / FACTS).write_text(json.dumps(asdict(facts)) + "\n", "utf-8")
+        write_file(partial / FACTS, f"{json.dumps(asdict(facts))}\n".encode())
         _flush(partial)
     (partial / LOCK_NAME).unlink()
     partial.rename(target)
