@@ -23,7 +23,6 @@ from scanner.pipeline.worker import LocalRunner, ScoreJob, SegmentWorker, Stream
 from scanner.report.collect import ReportCollector, model_used
 from scanner.report.lines import ErrorLine, Line, lines_of, skipped_line
 from scanner.report.nouns import ModelUsed
-from scanner.report.page import write_report
 from scanner.risk.policy import Policies
 from scanner.sandbox.sandbox import Sandbox
 from scanner.scoring.manifest import Manifest
@@ -251,6 +250,8 @@ class RunningScan:
         report = self._report.report(
             settings, models, version=version("streamwarden"), created=created
         )
+        from scanner.report.page import write_report  # with a template engine
+
         try:
             return write_report(report, self._folder)
         except OSError as error:

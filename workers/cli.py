@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scanner.compose import Program
+    from scanner.stream.inputs import Runner
 
 __all__ = ["main"]
 
@@ -14,9 +20,15 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from scanner.cli.app import run
+
+    sys.exit(run(runner_factory=_open_on_ray))
+
+
+def _open_on_ray(program: Program, workers: int) -> AbstractContextManager[Runner]:
+    """Open a runner on Ray; its modules are loaded only then."""
     from workers.runner import on_ray
 
-    sys.exit(run(runner_factory=on_ray))
+    return on_ray(program, workers)
 
 
 if __name__ == "__main__":

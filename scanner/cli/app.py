@@ -1,26 +1,32 @@
-"""The application that combines all commands."""
+"""The application that combines all commands.
+
+A start loads what it needs and no more: the help of the program loads no command, and a command
+loads its own module. Modules that take long to import are imported where they are used.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from scanner.cli.context import Context
 from scanner.cli.interruption import Interruption
-from scanner.cli.logs import set_up_logs
-from scanner.cli.options import Context, RunnerFactory
+from scanner.cli.messages import print_message
 from scanner.cli.status import Status
-from scanner.cli.terminal import print_message
 from scanner.errors import ScannerError, SetupError, TransientError
-from scanner.settings.sections import unknown_variables
 
-__all__ = ["RunnerFactory", "run"]
+if TYPE_CHECKING:
+    from scanner.compose import RunnerFactory
+
+__all__ = ["run"]
 
 HELP = """Scan live video for violent and illegal content.
 
@@ -28,23 +34,64 @@ Exit status: 0 nothing found, 1 some path failed, 2 wrong usage or set-up, 3 som
 """
 
 
-COMMANDS: Final[Mapping[str, str]] = {
-    "scan": "scanner.cli.scan:scan_command",
-    "replay": "scanner.cli.replay:replay_command",
-    "eval": "scanner.cli.evaluate:eval_command",
-    "models": "scanner.cli.models:models_app",
-    "bench": "scanner.cli.bench:bench_app",
-    "serve": "scanner.cli.serve:serve_command",
-    "submit": "scanner.cli.submit:submit_command",
-    "keys": "scanner.cli.keys:keys_app",
-    "deliveries": "scanner.cli.deliveries:deliveries_app",
-    "backup": "scanner.cli.data_folder:backup_command",
-    "restore": "scanner.cli.data_folder:restore_command",
-    "migrate": "scanner.cli.data_folder:migrate_command",
-    "doctor": "scanner.cli.doctor:doctor_command",
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that is not loaded yet."""
+
+    target: str
+    """``module:attribute`` of its function or, with commands of its own, its Typer application."""
+    summary: str
+    """Its line in the help of the program; the first line of its own help."""
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "scan": Command("scanner.cli.scan:scan_command", "Scan video for incidents."),
+    "replay": Command(
+        "scanner.cli.replay:replay_command",
+        "Fold recorded scores again, and list incidents that another policy gains, loses or moves.",
+    ),
+    "eval": Command(
+        "scanner.cli.evaluate:eval_command",
+        "Measure the models on labelled files: AUC, average precision, recall at 1, 2 and 5 % false"
+        " positives, calibration.",
+    ),
+    "models": Command("scanner.cli.models:models_app", "List, check and add models."),
+    "bench": Command(
+        "scanner.cli.bench:bench_app",
+        "Measure wall time and processor time of all processes on this machine.",
+    ),
+    "serve": Command(
+        "scanner.cli.serve:serve_command",
+        "Run the live service until Ctrl-C: segments come in by HTTP, incidents go out.",
+    ),
+    "submit": Command(
+        "scanner.cli.submit:submit_command",
+        "Send files, folders of segments, or playlists to the service as streams.",
+    ),
+    "keys": Command("scanner.cli.keys:keys_app", "API keys of the live service."),
+    "deliveries": Command(
+        "scanner.cli.deliveries:deliveries_app", "Webhooks of the live service that were given up."
+    ),
+    "backup": Command(
+        "scanner.cli.data_folder:backup_command",
+        "Copy the data folder of the live service, which may run meanwhile.",
+    ),
+    "restore": Command(
+        "scanner.cli.data_folder:restore_command",
+        "Make the data folder of the live service from a backup, once that was checked.",
+    ),
+    "migrate": Command(
+        "scanner.cli.data_folder:migrate_command",
+        "Upgrade the journal to this release while the service is stopped, as its start does too.",
+    ),
+    "doctor": Command(
+        "scanner.cli.doctor:doctor_command", "Check this machine, and say how to fix what is wrong."
+    ),
 }
-"""Commands by name, as ``module:function``. One command loads its own module only: all of them
-together hold 60 MiB and take half a second of processor time."""
+"""Commands by name. All of them together hold 60 MiB and take two seconds of processor time to
+load."""
+COMPLETION: Final = "_STREAMWARDEN_COMPLETE"
+"""The variable with which a shell asks for completions: then all commands are loaded."""
 
 
 def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | None = None) -> int:
@@ -101,7 +148,11 @@ def _print_error(message: str) -> int:
 
 
 def _app(argv: Sequence[str] = ()) -> typer.Typer:
-    """Return the application with the command that ``argv`` names, or with all of them."""
+    """Return the application with the command that ``argv`` names.
+
+    Without a command it has all of them: by their summaries if ``argv`` asks for help, which lists
+    nothing else of them, and loaded otherwise.
+    """
     app = typer.Typer(
         name="streamwarden",
         help=HELP,
@@ -109,17 +160,34 @@ def _app(argv: Sequence[str] = ()) -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=True,
         context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,  # importing rich takes as long as all the rest of the help
     )
     app.callback()(_common_options)
     named = next((argument for argument in argv if not argument.startswith("-")), "")
-    for name in [named] if named in COMMANDS else COMMANDS:
-        module, _, attribute = COMMANDS[name].partition(":")
-        command = getattr(import_module(module), attribute)
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+    if named in COMMANDS:
+        _add_command(app, named)
+        return app
+    is_help = bool(argv) and COMPLETION not in os.environ
+    for name, command in COMMANDS.items():
+        if is_help:
+            app.command(name, short_help=command.summary)(_do_nothing)
         else:
-            app.command(name)(command)
+            _add_command(app, name)
     return app
+
+
+def _add_command(app: typer.Typer, name: str) -> None:
+    """Load the command and add it."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    loaded: typer.Typer | Callable[..., None] = getattr(import_module(module), attribute)
+    if isinstance(loaded, typer.Typer):
+        app.add_typer(loaded, name=name)
+    else:
+        app.command(name)(loaded)
+
+
+def _do_nothing() -> None:
+    """Stand for a command that is not loaded, because its summary is all that is shown."""
 
 
 def _common_options(
@@ -134,6 +202,9 @@ def _common_options(
         typer.Option("--verbose", "-v", count=True, help="Log information; twice: everything."),
     ] = 0,
 ) -> None:
+    from scanner.cli.logs import set_up_logs
+    from scanner.settings.sections import unknown_variables
+
     set_up_logs(verbose)
     for message in unknown_variables():
         print_message(f"streamwarden: {message}")

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from scanner.cli.messages import print_message
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.terminal import print_message
 from scanner.errors import SetupError
 from scanner.settings.sections import read_settings
 from scanner.store.backup import BackupFacts, back_up, restore

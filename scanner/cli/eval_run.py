@@ -19,8 +19,8 @@ from scanner.cli.eval_scoring import (
 )
 from scanner.cli.eval_streams import read_scores, streams_command
 from scanner.cli.eval_tables import print_evaluation
+from scanner.cli.messages import count_of, print_message
 from scanner.cli.status import Status
-from scanner.cli.terminal import count_of, print_message
 from scanner.compose import compose, used_models
 from scanner.errors import SetupError
 from scanner.evaluate.comparisons import ScoredRow, UnscoredRow

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the context that all commands receive."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from scanner.cli.interruption import Interruption
-from scanner.cli.terminal import count_of, print_message
+from scanner.cli.context import Context
+from scanner.cli.messages import count_of, print_message
 from scanner.compose import Program, RunnerFactory, local_runner
 from scanner.errors import SetupError
 from scanner.settings.sections import Settings, read_settings
@@ -22,7 +21,6 @@ from scanner.stream.inputs import Runner
 
 __all__ = [
     "Config",
-    "Context",
     "Json",
     "RunnerFactory",
     "Workers",
@@ -47,16 +45,6 @@ Workers = Annotated[
         help="Worker processes on Ray, which takes seconds to start; one path uses one. 0: none.",
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """The context that the program passes to its commands."""
-
-    interruption: Interruption
-    """Reports signals, and defers them."""
-    runner_factory: RunnerFactory | None = None
-    """Opens a runner for ``--workers``; None where the package ``workers`` is missing."""
 
 
 def wants_json(requested: bool) -> bool:

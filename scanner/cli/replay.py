@@ -11,9 +11,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from scanner.cli.messages import count_of, print_message
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.status import Status
-from scanner.cli.terminal import OutputTable, count_of, new_table, open_console, print_message
+from scanner.cli.terminal import OutputTable, new_table, open_console
 from scanner.compose import compose
 from scanner.errors import FormatError, SetupError
 from scanner.pipeline.replay import (

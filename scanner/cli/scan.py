@@ -20,8 +20,6 @@ from scanner.cli.options import (
     wants_json,
 )
 from scanner.cli.scan_run import JsonOutput, ScanOutput, ScanRun, TerminalOutput, open_record
-from scanner.cli.show import ScanDisplay
-from scanner.cli.terminal import open_console
 from scanner.compose import compose, open_scan
 from scanner.sources.merge import PathCount
 from scanner.sources.paths import read_sources
@@ -129,5 +127,8 @@ def _open_output(paths: PathCount, *, as_json: bool) -> Iterator[ScanOutput]:
     if as_json:
         yield JsonOutput()
         return
+    from scanner.cli.show import ScanDisplay
+    from scanner.cli.terminal import open_console
+
     with ScanDisplay(open_console(stderr=True), paths) as display:
         yield TerminalOutput(display)

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from scanner.cli.interruption import Interrupted, Interruption
-from scanner.cli.show import ScanDisplay, describe_uncovered
+from scanner.cli.messages import print_message
 from scanner.cli.status import Status
-from scanner.cli.terminal import open_console, print_message
 from scanner.compose import RunningScan
 from scanner.errors import ScannerError, SetupError
 from scanner.pipeline.scan import PathFailed, ScanEvent
@@ -22,6 +21,9 @@ from scanner.report.line_text import dumps
 from scanner.report.lines import ErrorLine, Line, SummaryLine
 from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Uncovered
+
+if TYPE_CHECKING:
+    from scanner.cli.show import ScanDisplay
 
 __all__ = ["JsonOutput", "ScanOutput", "ScanRun", "TerminalOutput", "open_record"]
 
@@ -58,6 +60,8 @@ class JsonOutput:
             raise
 
     def finish(self, missing: Uncovered) -> None:
+        from scanner.cli.show import describe_uncovered  # with rich, as in TerminalOutput
+
         if not self._is_broken:
             print_message(describe_uncovered(missing), style="dim")
 
@@ -72,6 +76,8 @@ class TerminalOutput:
         self.display.receive(event, lines)
 
     def finish(self, missing: Uncovered) -> None:
+        from scanner.cli.terminal import open_console
+
         self.display.stop()
         self.display.print_tables(open_console(), missing)
 

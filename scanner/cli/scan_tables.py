@@ -7,7 +7,8 @@ from typing import Final
 
 from rich.text import Text
 
-from scanner.cli.terminal import OutputTable, count_of, new_table
+from scanner.cli.messages import count_of
+from scanner.cli.terminal import OutputTable, new_table
 from scanner.report.lines import ErrorLine, IncidentLine, SummaryLine
 from scanner.report.text import clock, percent
 

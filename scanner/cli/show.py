@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from scanner.cli.messages import count_of
 from scanner.cli.scan_tables import (
     SEVERITIES,
     describe_totals,
@@ -18,7 +19,7 @@ from scanner.cli.scan_tables import (
     path_table,
     sort_incidents,
 )
-from scanner.cli.terminal import count_of, sanitize
+from scanner.cli.terminal import sanitize
 from scanner.model_import.catalogue import describe_adding, read_catalogue, recommended_for
 from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SkippedLine, SummaryLine

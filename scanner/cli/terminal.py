@@ -1,4 +1,4 @@
-"""Output of commands for people: messages on stderr, and tables that fit any width.
+"""Output of commands for people: consoles, and tables that fit any width.
 
 Names, messages and labels come from outside. Nothing that is printed here is parsed as markup, and
 characters that control a terminal or change the writing direction are shown as escapes.
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from scanner.report.text import plain
 
-__all__ = ["OutputTable", "count_of", "new_table", "open_console", "print_message", "sanitize"]
+__all__ = ["OutputTable", "new_table", "open_console", "sanitize"]
 
 LAST_COLUMN = 20
 """Characters that the last column needs at least; it has the remaining width and is wrapped."""
@@ -68,22 +68,6 @@ class _Escaped:
                 continue
             text = "\n".join(plain(line) for line in segment.text.split("\n"))
             yield Segment(text, segment.style)
-
-
-def print_message(text: str, *, style: str = "") -> None:
-    """Print one message to stderr; it is not wrapped."""
-    open_console(stderr=True).print(sanitize(text), style=style, soft_wrap=True)
-
-
-def count_of(number: int, noun: str) -> str:
-    """Return a number with its noun in the right form.
-
-    >>> count_of(1, "file"), count_of(2, "file"), count_of(0, "entry")
-    ('1 file', '2 files', '0 entries')
-    """
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
 
 
 @dataclass(slots=True)

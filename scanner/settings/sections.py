@@ -19,12 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
 
 from scanner.errors import SetupError
 from scanner.media.limits import MediaLimits
@@ -144,12 +138,6 @@ class Settings(FrozenSection):
         return self._policy_source
 
 
-class _Environment(Settings, BaseSettings):
-    """The environment variables that exist, for ``EnvSettingsSource``."""
-
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, env_nested_delimiter=NESTED)
-
-
 def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings from a TOML file, the environment and ``flags``, which override each other
     in this order.
@@ -200,8 +188,21 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _read_environment() -> dict[str, Any]:
+    """Return the settings that environment variables make."""
+    if not any(name.upper().startswith(ENVIRONMENT) for name in os.environ):
+        return {}
+    from pydantic_settings import (  # takes a tenth of a second to import
+        BaseSettings,
+        EnvSettingsSource,
+        SettingsConfigDict,
+        SettingsError,
+    )
+
+    class Environment(Settings, BaseSettings):
+        model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, env_nested_delimiter=NESTED)
+
     try:
-        return EnvSettingsSource(_Environment)()
+        return EnvSettingsSource(Environment)()
     except SettingsError as error:
         variables = [name for name in sorted(os.environ) if _is_not_json(name)]
         where = ", ".join(variables) or "environment"

@@ -14,7 +14,6 @@ from scanner.errors import LimitError, RefusedError, TransientError
 from scanner.sources.http import (
     REDIRECTS,
     HttpClient,
-    WallClock,
     check_status,
     describe_failure,
     origin_of,
@@ -24,6 +23,7 @@ from scanner.sources.http import (
 )
 from scanner.sources.limits import FetchLimits
 from scanner.sources.resolving import Hosts
+from scanner.sources.wall_clock import WallClock
 
 __all__ = ["download"]
 

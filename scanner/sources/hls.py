@@ -38,7 +38,6 @@ from scanner.media.limits import MAX_INIT_BYTES
 from scanner.sources.cancellation import Cancellation
 from scanner.sources.folder import Folder
 from scanner.sources.history import PlaylistHistory
-from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.origin import Origin
 from scanner.sources.playlist import (
@@ -48,6 +47,7 @@ from scanner.sources.playlist import (
 )
 from scanner.sources.playlist_reader import MAX_PAUSE_SECONDS, PlaylistReader
 from scanner.sources.storage import PlaylistSegment, PlaylistStorage
+from scanner.sources.wall_clock import WallClock
 from scanner.types import Source, held_size
 
 __all__ = ["PlaylistSegment", "PlaylistStorage", "follow_playlist"]

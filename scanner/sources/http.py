@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -24,7 +23,6 @@ __all__ = [
     "REDIRECTS",
     "AbsentError",
     "HttpClient",
-    "WallClock",
     "check_status",
     "describe_failure",
     "origin_of",
@@ -42,15 +40,6 @@ _ABSENT: Final = frozenset({403, 404, 410})
 
 class AbsentError(InputError):
     """The server has nothing at this URL."""
-
-
-@dataclass(frozen=True, slots=True)
-class WallClock:
-    """Time as two functions, so that a test can run hours in no time."""
-
-    now: Callable[[], float] = time.monotonic
-    """Returns seconds since any fixed moment."""
-    sleep: Callable[[float], None] = time.sleep
 
 
 class HttpClient:

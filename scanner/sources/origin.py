@@ -17,7 +17,6 @@ from scanner.sources.http import (
     REDIRECTS,
     AbsentError,
     HttpClient,
-    WallClock,
     check_status,
     describe_failure,
     origin_of,
@@ -26,6 +25,7 @@ from scanner.sources.http import (
 )
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import ByteRange
+from scanner.sources.wall_clock import WallClock
 from scanner.spooled import Spool
 from scanner.types import HeldBytes
 

@@ -11,8 +11,6 @@ from typing import Final
 from scanner.errors import InputError, NoVideoError, ScannerError, SetupError
 from scanner.sources.cancellation import Cancellation
 from scanner.sources.folder import is_young, may_grow
-from scanner.sources.hls import PlaylistSegment, follow_playlist
-from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.merge import FollowedSource, MergedArrivals, PathCount
 from scanner.sources.refusals import check_name
@@ -22,7 +20,9 @@ from scanner.sources.search import (
     FilesRead,
     search_folder,
 )
+from scanner.sources.storage import PlaylistSegment
 from scanner.sources.stream_ids import StreamIds
+from scanner.sources.wall_clock import WallClock
 from scanner.stream.inputs import (
     Arrival,
     FilesSkipped,
@@ -304,6 +304,8 @@ def _read_playlist(
     read: FilesRead | None = None,
 ) -> Generator[Arrival, None, None]:
     """Yield the arrivals of a playlist; the files of its segments are added to ``read``."""
+    from scanner.sources.hls import follow_playlist  # with an HTTP client
+
     is_empty = True
     try:
         for piece in follow_playlist(name, limits, clock=clock, cancellation=cancellation):

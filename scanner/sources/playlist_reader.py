@@ -19,12 +19,12 @@ from scanner.errors import (
     ScannerError,
     TransientError,
 )
-from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import MasterPlaylist, MediaPlaylist, Resource, Variant
 from scanner.sources.playlist_lines import ParseBudget
 from scanner.sources.playlist_parser import parse_playlist
 from scanner.sources.storage import PlaylistStorage, ReadResource
+from scanner.sources.wall_clock import WallClock
 
 __all__ = ["MAX_PAUSE_SECONDS", "PlaylistReader"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from scanner.sources.http import WallClock
+from scanner.sources.wall_clock import WallClock
 
 PATIENCE_SECONDS = 30.0
 """Longest wait of a response that a test holds back; a test that needs it has failed."""

@@ -17,10 +17,11 @@ from scanner.sources import resolving
 from scanner.sources.addresses import AddressPolicy
 from scanner.sources.cancellation import Cancellation, SourceCancelledError
 from scanner.sources.download import download
-from scanner.sources.http import HttpClient, WallClock, parse_url
+from scanner.sources.http import HttpClient, parse_url
 from scanner.sources.limits import FetchLimits
 from scanner.sources.origin import Origin
 from scanner.sources.resolving import MAX_LOOKUPS, HostAddress, Hosts, resolve_within
+from scanner.sources.wall_clock import WallClock
 from tests.sources.loopback import Answer, Server
 from tests.sources.raw_server import Connection, run_raw_server
 

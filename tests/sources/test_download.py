@@ -12,8 +12,8 @@ import pytest
 from scanner.errors import InputError, LimitError, RefusedError, TransientError
 from scanner.sources.addresses import is_public_address
 from scanner.sources.download import download
-from scanner.sources.http import WallClock
 from scanner.sources.resolving import HostAddress, Hosts
+from scanner.sources.wall_clock import WallClock
 from tests.sources.loopback import Answer, Server
 
 MOST = 1000

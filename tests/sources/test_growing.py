@@ -15,9 +15,9 @@ import pytest
 from scanner.errors import TransientError
 from scanner.sources.folder import may_grow
 from scanner.sources.hls import PlaylistSegment, follow_playlist
-from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.paths import read_sources
+from scanner.sources.wall_clock import WallClock
 from scanner.stream.inputs import (
     Arrival,
     FilesSkipped,

@@ -12,9 +12,9 @@ from scanner.errors import RefusedError, ScannerError
 from scanner.sandbox.memory import SourceOpener
 from scanner.sources.folder import Folder
 from scanner.sources.hls import follow_playlist
-from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.origin import Origin
+from scanner.sources.wall_clock import WallClock
 from scanner.types import Source
 from tests.sources.loopback import Answer, FakeClock, Server
 

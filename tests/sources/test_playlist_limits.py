@@ -11,12 +11,12 @@ import pytest
 from scanner.errors import InputError, LimitError
 from scanner.sources.folder import Folder
 from scanner.sources.hls import follow_playlist
-from scanner.sources.http import WallClock
 from scanner.sources.limits import FetchLimits
 from scanner.sources.playlist import MediaPlaylist
 from scanner.sources.playlist_lines import ParseBudget
 from scanner.sources.playlist_parser import parse_playlist
 from scanner.sources.playlist_reader import MAX_PAUSE_SECONDS, PlaylistReader
+from scanner.sources.wall_clock import WallClock
 from tests.sources.loopback import Answer, FakeClock, Server
 
 HEAD = b"#EXTM3U\n"
