@@ -1,4 +1,4 @@
-"""The body of a webhook: one revision of an incident, without pixels.
+"""The body of a webhook: one revision of an incident, or one decision about it, without pixels.
 
 ``webhook.schema.json`` beside this module is its JSON schema. The same revision always has the same
 body and the same id, however often it is sent.
@@ -12,9 +12,18 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from scanner.rational import load_optional
+from scanner.store.decision_effects import DueDecision
 from scanner.store.effects import DueEffect
 
-__all__ = ["MOST_BYTES", "incident_data", "rfc3339", "webhook_body", "webhook_id"]
+__all__ = [
+    "MOST_BYTES",
+    "decision_body",
+    "decision_message_id",
+    "incident_data",
+    "rfc3339",
+    "webhook_body",
+    "webhook_id",
+]
 
 MOST_BYTES: Final = 20_000
 """Size of a payload that the specification of Standard Webhooks advises not to exceed."""
@@ -62,6 +71,45 @@ def incident_data(
             "page": f"{base}/incidents/{incident['id']}",
         },
     }
+
+
+def decision_message_id(effect: DueDecision) -> str:
+    """Return the id by which a receiver recognizes a repeated delivery of a decision."""
+    return f"decision-{effect.decision['decision_id']}"
+
+
+def decision_body(effect: DueDecision, *, public_url: str = "") -> str:
+    """Return the JSON that is sent of a decision: what was decided about what, and an opaque id of
+    who decided; no name, no address and no note."""
+    decision, item = effect.decision, effect.item
+    base = public_url.rstrip("/")
+    data = {
+        "id": decision["decision_id"],
+        "undoes": decision["ended_id"],
+        "verdict": decision["verdict"],
+        "reason": decision["reason"],
+        "decided_by": {"kind": decision["by"], "reviewer": decision["reviewer"]},
+        "item": {
+            "id": item["item_id"],
+            "kind": item["kind"],
+            "stream_id": item["stream_id"],
+            "channel": item["channel"],
+            "label": item["label"],
+            "labels": list(item["labels"][:MOST_LABELS]),
+            "category": item["category"],
+            "severity": item["severity"],
+        },
+        "links": {
+            "item": f"{base}/v1/reviews/{item['item_id']}",
+            "page": f"{base}/review/{item['item_id']}",
+        },
+    }
+    body = {
+        "type": f"decision.{decision['kind']}",
+        "timestamp": rfc3339(decision["created_at"]),
+        "data": data,
+    }
+    return json.dumps(body, separators=(",", ":"), allow_nan=False)
 
 
 def rfc3339(seconds: float) -> str:

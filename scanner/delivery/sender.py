@@ -1,5 +1,5 @@
-"""Sends the effects of one receiver: in the order of each incident's revisions, several incidents
-at once, and a single one while the receiver fails.
+"""Sends the effects of one receiver: in the order of each incident's revisions and then of its
+decisions, several incidents at once, and a single one while the receiver fails.
 
     working  -- every attempt of a batch failed -->  failing: one attempt after each pause
     failing  -- an attempt succeeded -->             working
@@ -11,17 +11,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
-from scanner.delivery.payload import rfc3339, webhook_body, webhook_id
+from scanner.delivery.payload import (
+    decision_body,
+    decision_message_id,
+    rfc3339,
+    webhook_body,
+    webhook_id,
+)
 from scanner.delivery.schedule import WEBHOOK_DELAYS, next_try, pause_after, spread
 from scanner.delivery.webhook import Answer, WebhookClient
 from scanner.settings.service import WebhookSettings
-from scanner.store.effects import DueEffect, EffectJournal, SettledEffect, SinkState
+from scanner.store.decision_effects import DecisionEffects, DueDecision
+from scanner.store.effects import DueEffect, DueMessage, EffectJournal, SettledEffect, SinkState
 
 __all__ = ["SinkSender", "settings_digest", "settle_attempt", "sink_after"]
 
@@ -37,7 +44,10 @@ def settings_digest(settings: WebhookSettings) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()
 
 
-def settle_attempt(effect: DueEffect, answer: Answer, *, now: float, draw: float) -> SettledEffect:
+Due = TypeVar("Due", bound=DueMessage)
+
+
+def settle_attempt(effect: Due, answer: Answer, *, now: float, draw: float) -> SettledEffect[Due]:
     """Decide what becomes of an effect after an attempt; ``draw`` in [0, 1) is for the jitter."""
     if answer.result == "delivered":
         receipt = {"status": answer.status, "at": rfc3339(now), "seconds": round(answer.seconds, 3)}
@@ -75,6 +85,18 @@ def sink_after(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outbox(Generic[Due]):
+    """One kind of message: what is due, how it is worded, and where the result goes."""
+
+    due: Callable[..., Sequence[Due]]
+    message: Callable[[Due], tuple[str, str]]
+    """Returns id and body."""
+    settle: Callable[[Sequence[SettledEffect[Due]], SinkState | None], None]
+    facts: Callable[[Due], Mapping[str, Any]]
+    """Returns what the log says of it."""
+
+
 class SinkSender:
     """Sends what is due for one receiver; belongs to one thread."""
 
@@ -83,6 +105,7 @@ class SinkSender:
         name: str,
         settings: WebhookSettings,
         journal: EffectJournal,
+        decisions: DecisionEffects | None = None,
         *,
         now: Callable[[], float],
         public_url: str = "",
@@ -92,37 +115,41 @@ class SinkSender:
         self._journal = journal
         self._now = now
         self._draw = draw
-        self._public_url = public_url
+        self._outboxes: list[_Outbox[Any]] = [_incidents(journal, public_url)]
+        if decisions is not None:
+            self._outboxes.append(_decisions(decisions, public_url))
         self._loop = asyncio.Runner()
         self._receiver = WebhookClient(name, settings)
 
     def send_due(self) -> bool:
-        """Make one batch of attempts and record what became of them; return False if nothing is to
-        be done now."""
+        """Make one batch of attempts of each kind of message, and record what became of them;
+        return False if nothing is to be done now."""
+        results = [self._send(outbox) for outbox in self._outboxes]
+        return any(results)
+
+    def _send(self, outbox: _Outbox[Due]) -> bool:
         state = self._journal.sink_state(self._name)
         now = self._now()
         if state.disabled_at is not None or now < state.next_at:
             return False
-        effects = self._journal.due(self._name, limit=1 if state.failures else AT_ONCE)
+        effects = outbox.due(self._name, limit=1 if state.failures else AT_ONCE)
         if not effects:
             return False
-        answers = self._loop.run(self._post_all(effects))
+        answers = self._loop.run(self._post_all([outbox.message(one) for one in effects]))
         now = self._now()
         settled = [
             settle_attempt(effect, answer, now=now, draw=self._draw())
             for effect, answer in zip(effects, answers, strict=True)
         ]
         after = sink_after(state, answers, now=now, draw=self._draw())
-        self._journal.settle(settled, None if after == replace(state, next_at=now) else after)
-        _log_answers(self._name, settled, answers)
+        outbox.settle(settled, None if after == replace(state, next_at=now) else after)
+        for one, answer in zip(settled, answers, strict=True):
+            _log_answer(self._name, one, answer, outbox.facts(one.effect))
         return True
 
-    async def _post_all(self, effects: Sequence[DueEffect]) -> list[Answer]:
-        return list(await asyncio.gather(*map(self._post, effects)))
-
-    async def _post(self, effect: DueEffect) -> Answer:
-        body = webhook_body(effect, public_url=self._public_url)
-        return await self._receiver.post(webhook_id(effect), body, now=self._now())
+    async def _post_all(self, messages: Sequence[tuple[str, str]]) -> list[Answer]:
+        posts = (self._receiver.post(name, body, now=self._now()) for name, body in messages)
+        return list(await asyncio.gather(*posts))
 
     def close(self) -> None:
         """Close the connections to all receivers."""
@@ -130,15 +157,33 @@ class SinkSender:
         self._loop.close()
 
 
-def _log_answers(sink: str, settled: Sequence[SettledEffect], answers: Sequence[Answer]) -> None:
-    for one, answer in zip(settled, answers, strict=True):
-        write = log.info if one.status == "delivered" else log.warning
-        write(
-            "webhook " + ("delivered" if one.status == "delivered" else "failed"),
-            sink=sink,
-            incident=one.effect.incident_id,
-            revision=one.effect.revision,
-            http_status=answer.status,
-            attempts=one.effect.attempts + 1,
-            dead=one.status == "dead",
-        )
+def _incidents(journal: EffectJournal, public_url: str) -> _Outbox[DueEffect]:
+    return _Outbox(
+        due=journal.due,
+        message=lambda one: (webhook_id(one), webhook_body(one, public_url=public_url)),
+        settle=journal.settle,
+        facts=lambda one: {"incident": one.incident_id, "revision": one.revision},
+    )
+
+
+def _decisions(journal: DecisionEffects, public_url: str) -> _Outbox[DueDecision]:
+    return _Outbox(
+        due=journal.due,
+        message=lambda one: (decision_message_id(one), decision_body(one, public_url=public_url)),
+        settle=journal.settle,
+        facts=lambda one: {"incident": one.item["item_id"], "decision": one.number},
+    )
+
+
+def _log_answer(
+    sink: str, settled: SettledEffect[Any], answer: Answer, facts: Mapping[str, Any]
+) -> None:
+    write = log.info if settled.status == "delivered" else log.warning
+    write(
+        "webhook " + ("delivered" if settled.status == "delivered" else "failed"),
+        sink=sink,
+        **facts,
+        http_status=answer.status,
+        attempts=settled.effect.attempts + 1,
+        dead=settled.status == "dead",
+    )

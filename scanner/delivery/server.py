@@ -31,6 +31,7 @@ from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
 from scanner.store.conditions import AlarmJournal
 from scanner.store.database import JournalChanges, open_journal
+from scanner.store.decision_effects import DecisionEffects
 from scanner.store.effects import EffectJournal
 from scanner.store.evidence import EvidenceJournal
 from scanner.store.objects import ObjectStore
@@ -84,6 +85,7 @@ class DeliveryProcess:
         EffectJournal(self._journal).register_sinks(
             {name: settings_digest(sink) for name, sink in sinks.items()}
         )
+        DecisionEffects(self._journal).forget_others(tuple(sinks))
         with closing(self._journal), closing(JournalChanges(self._journal)) as changes:
             self._threads.run(beat=self._beat, changed=changes.seen)
 
@@ -139,6 +141,7 @@ class DeliveryProcess:
             name,
             service.webhooks[name],
             EffectJournal(self._journal),
+            DecisionEffects(self._journal),
             now=self._journal.now,
             public_url=service.public_url,
         )

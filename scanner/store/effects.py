@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
@@ -19,7 +19,15 @@ from scanner.store.database import Journal
 from scanner.store.schema import effects, incident_revisions, incidents, sinks
 from scanner.store.writes import add_to_counters
 
-__all__ = ["DeadEffect", "DueEffect", "EffectJournal", "SettledEffect", "SinkState"]
+__all__ = [
+    "DeadEffect",
+    "DueEffect",
+    "DueMessage",
+    "EffectJournal",
+    "SettledEffect",
+    "SinkState",
+    "write_sink",
+]
 
 BACKLOG: Final = 200
 """Effects that one call changes at most, so that no transaction is long."""
@@ -42,11 +50,22 @@ class DueEffect:
     """When the revision was committed, in seconds since the epoch."""
 
 
+class DueMessage(Protocol):
+    """Something that is to be sent to one receiver now."""
+
+    @property
+    def attempts(self) -> int:
+        """Attempts so far."""
+
+
+Due = TypeVar("Due", bound=DueMessage)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettledEffect:
+class SettledEffect(Generic[Due]):
     """The result of one attempt."""
 
-    effect: DueEffect
+    effect: Due
     status: Literal["pending", "delivered", "dead"]
     next_at: float
     """When a pending one is tried next."""
@@ -128,7 +147,7 @@ class EffectJournal:
     def save_sink(self, state: SinkState) -> None:
         """Record how a receiver did."""
         with self._journal.write() as connection:
-            _write_sink(connection, state)
+            write_sink(connection, state)
 
     # Effects
 
@@ -200,7 +219,7 @@ class EffectJournal:
                 )
                 add_to_counters(connection, row.shard, "effects", {"skipped": 1})
 
-    def settle(self, results: Sequence[SettledEffect], state: SinkState | None) -> None:
+    def settle(self, results: Sequence[SettledEffect[DueEffect]], state: SinkState | None) -> None:
         """Record what became of attempts and, with them, how their receiver does."""
         now = self._journal.now()
         with self._journal.write() as connection:
@@ -227,7 +246,7 @@ class EffectJournal:
                 outcome = "failed" if one.status == "pending" else one.status
                 add_to_counters(connection, effect.shard, "effects", {outcome: 1})
             if state is not None:
-                _write_sink(connection, state)
+                write_sink(connection, state)
 
     # People
 
@@ -288,7 +307,8 @@ def _due_effect(row: Row[Any]) -> DueEffect:
     )
 
 
-def _write_sink(connection: Connection, state: SinkState) -> None:
+def write_sink(connection: Connection, state: SinkState) -> None:
+    """Record how a receiver did, in a transaction of the caller."""
     connection.execute(
         update(sinks)
         .where(sinks.c.sink == state.sink)

@@ -25,6 +25,7 @@ from scanner.risk.incident import Closed, Extended, Opened
 from scanner.store.database import Journal
 from scanner.store.outcomes import SegmentVerdict, StreamResult
 from scanner.store.pending import PendingStream, read_pending
+from scanner.store.queueing import queue_pictures
 from scanner.store.schema import (
     configurations,
     marks,
@@ -287,6 +288,9 @@ class TurnJournal:
                 generation=result.state.generation,
                 sinks=self._sinks,
                 now=now,
+            )
+            queue_pictures(
+                connection, turn.events, shard=result.shard, channel=result.channel, now=now
             )
         add_to_counters(connection, result.shard, "segments", verdicts)
         return True

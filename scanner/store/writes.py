@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, insert, select, update
 
 from scanner.risk.incident import Closed, Extended, Incident, Opened
 from scanner.store.database import Journal
+from scanner.store.queueing import queue_incident
 from scanner.store.schema import (
     alarms,
     counters,
@@ -69,7 +70,8 @@ def write_revisions(
     sinks: Sequence[str],
     now: float,
 ) -> None:
-    """Write revisions of incidents, and the effects that become due; those in shadow have none."""
+    """Write revisions of incidents, the effects that become due, and the items that people are to
+    review; those in shadow have none of these."""
     for event in events:
         incident, kind = event.incident, _KINDS[type(event)]
         body = json.dumps(incident.to_json())
@@ -92,6 +94,7 @@ def write_revisions(
         _write_incident(connection, incident, kind, body, shard=shard, channel=channel, now=now)
         if not incident.shadow:
             _write_effects(connection, incident, kind, sinks, shard=shard, now=now)
+            queue_incident(connection, incident, shard=shard, channel=channel, now=now)
 
 
 _KINDS = {Opened: "opened", Extended: "extended", Closed: "closed"}

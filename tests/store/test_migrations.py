@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+import scanner.store.review_schema  # noqa: F401 - adds its tables
 from scanner.errors import SetupError
 from scanner.store.database import open_journal
 from scanner.store.schema import metadata

@@ -1,0 +1,275 @@
+"""Queries of the review console: the queue, an item, decisions; documents of plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Integer, Select, and_, exists, func, or_, select
+
+from scanner.store.database import Journal
+from scanner.store.review_documents import (
+    decision_document,
+    delivery_document,
+    item_document,
+    item_of_decision,
+    mute_document,
+    queue_totals,
+)
+from scanner.store.review_schema import (
+    PENDING_STATES,
+    decision_effects,
+    decisions,
+    mutes,
+    reviews,
+)
+
+__all__ = ["QueueFilter", "ReviewQueries", "Sight"]
+
+MOST_EARLIER: Final = 20
+"""Earlier items of a stream or channel that are listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The items that somebody may see."""
+
+    channels: frozenset[str] | None = None
+    """None for all."""
+    hidden_categories: frozenset[str] = frozenset()
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """The condition on ``reviews``."""
+        allowed = reviews.c.category.not_in(sorted(self.hidden_categories))
+        if self.channels is None:
+            return allowed
+        return and_(allowed, reviews.c.channel.in_(sorted(self.channels)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFilter:
+    """The items of the queue that are asked for; None asks for all."""
+
+    states: tuple[str, ...] = PENDING_STATES
+    """Of the table; ``claimed`` is the lease and asked for with ``is_claimed``."""
+    is_claimed: bool | None = None
+    category: str | None = None
+    label: str | None = None
+    stream_id: str | None = None
+    channel: str | None = None
+    kind: str | None = None
+    assigned_to: str | None = None
+    older_than: float | None = None
+    """Least seconds since it was flagged."""
+    search: str | None = None
+    """Part of the name of the stream, the channel or a label, in any case."""
+
+    def conditions(self, now: float) -> list[ColumnElement[bool]]:
+        """Return the conditions on ``reviews``."""
+        columns = reviews.c
+        found: list[ColumnElement[bool]] = [columns.state.in_(self.states)]
+        for column, value in (
+            (columns.category, self.category),
+            (columns.stream_id, self.stream_id),
+            (columns.channel, self.channel),
+            (columns.kind, self.kind),
+            (columns.assigned_to, self.assigned_to),
+        ):
+            if value is not None:
+                found.append(column == value)
+        if self.label is not None:
+            found.append(columns.labels.contains(json.dumps(self.label), autoescape=True))
+        if self.is_claimed is not None:
+            lease = columns.claimed_until > now
+            found.append(lease if self.is_claimed else ~lease)
+        if self.older_than is not None:
+            found.append(columns.flagged_at <= now - self.older_than)
+        if self.search:
+            found.append(_matches(self.search))
+        return found
+
+
+class ReviewQueries:
+    """Reads of the review console; safe to use from several threads."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    # Queue
+
+    def queue(
+        self,
+        wanted: QueueFilter,
+        sight: Sight,
+        *,
+        after: tuple[float, float, str] | None = None,
+        limit: int = 100,
+    ) -> list[dict[str, Any]]:
+        """Return items, the most urgent first: by severity, by risk, by waiting time.
+
+        ``after`` is rank, waiting time and id of the item before the page.
+        """
+        now, columns = self._journal.now(), reviews.c
+        query = select(reviews).where(sight.condition, *wanted.conditions(now))
+        if after is not None:
+            query = query.where(_after(*after))
+        query = query.order_by(columns.rank, columns.waiting_since, columns.item_id).limit(limit)
+        with self._journal.read() as connection:
+            rows = connection.execute(query).all()
+        return [item_document(row, now) for row in rows]
+
+    def counts(self, sight: Sight) -> dict[str, Any]:
+        """Return pending items by state and by category, those that are claimed, and when the
+        oldest was flagged."""
+        now, columns = self._journal.now(), reviews.c
+        claimed = func.sum((columns.claimed_until > now).cast(Integer))
+        query = (
+            select(columns.state, columns.category, columns.severity)
+            .add_columns(func.count().label("items"), func.min(columns.flagged_at).label("oldest"))
+            .add_columns(claimed.label("claimed"))
+            .where(columns.state.in_(PENDING_STATES), sight.condition)
+            .group_by(columns.state, columns.category, columns.severity)
+        )
+        with self._journal.read() as connection:
+            rows = connection.execute(query).all()
+        return queue_totals(rows)
+
+    def next_item(
+        self, wanted: QueueFilter, sight: Sight, person: str, *, without: Sequence[str] = ()
+    ) -> str | None:
+        """Return the most urgent item that a person may work on now, or None: not claimed by
+        somebody else, not assigned to somebody else, and no second look at an own decision."""
+        now, columns = self._journal.now(), reviews.c
+        own = exists().where(
+            decisions.c.item_id == columns.item_id,
+            decisions.c.person == person,
+            decisions.c.kind == "made",
+        )
+        query = (
+            select(columns.item_id)
+            .where(
+                sight.condition,
+                *wanted.conditions(now),
+                columns.item_id.not_in(list(without)),
+                (columns.claimed_until <= now) | (columns.claimed_by == person),
+                columns.assigned_to.is_(None) | (columns.assigned_to == person),
+                (columns.state != "second_look") | ~own,
+            )
+            .order_by(columns.rank, columns.waiting_since, columns.item_id)
+            .limit(1)
+        )
+        with self._journal.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    # Items
+
+    def item(self, item_id: str) -> dict[str, Any] | None:
+        """Return an item with its decisions, mutes and deliveries, or None."""
+        now = self._journal.now()
+        with self._journal.read() as connection:
+            row = connection.execute(
+                select(reviews).where(reviews.c.item_id == item_id)
+            ).one_or_none()
+            if row is None:
+                return None
+            made = connection.execute(_with_undone(decisions.c.item_id == item_id)).all()
+            sent = connection.execute(
+                select(decision_effects)
+                .where(decision_effects.c.item_id == item_id)
+                .order_by(decision_effects.c.number, decision_effects.c.sink)
+            ).all()
+            muted = connection.execute(_mutes_of(row, now)).all()
+        return {
+            **item_document(row, now),
+            "decisions": [decision_document(one) for one in made],
+            "deliveries": [delivery_document(one) for one in sent],
+            "mutes": [mute_document(one) for one in muted],
+        }
+
+    def earlier(self, item: Mapping[str, Any], sight: Sight) -> list[dict[str, Any]]:
+        """Return other items of the stream and its channel, across reconnects, the latest first."""
+        columns = reviews.c
+        same = columns.stream_id == item["stream_id"]
+        if item["channel"] is not None:
+            same = or_(same, columns.channel == item["channel"])
+        query = (
+            select(reviews)
+            .where(same, columns.item_id != item["item_id"], sight.condition)
+            .order_by(columns.flagged_at.desc())
+            .limit(MOST_EARLIER)
+        )
+        now = self._journal.now()
+        with self._journal.read() as connection:
+            rows = connection.execute(query).all()
+        return [item_document(row, now) for row in rows]
+
+    # Decisions
+
+    def decisions(self, sight: Sight, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """Return decisions and what was undone in the order of their commits, after a number."""
+        query = (
+            _with_undone(decisions.c.number > after)
+            .join(reviews, reviews.c.item_id == decisions.c.item_id)
+            .add_columns(reviews.c.stream_id, reviews.c.channel, reviews.c.label)
+            .add_columns(reviews.c.labels, reviews.c.category, reviews.c.severity)
+            .add_columns(reviews.c.kind.label("item_kind"), reviews.c.flagged_at)
+            .where(sight.condition)
+            .limit(limit)
+        )
+        with self._journal.read() as connection:
+            rows = connection.execute(query).all()
+        return [{**decision_document(row), "item": item_of_decision(row)} for row in rows]
+
+    def latest_of(self, person: str) -> dict[str, Any] | None:
+        """Return the latest decision of a person that is in force, which ``undo`` would end."""
+        query = (
+            _with_undone(
+                and_(decisions.c.person == person, decisions.c.kind == "made"), latest_first=True
+            )
+            .where(_UNDONE.is_(None))
+            .limit(1)
+        )
+        with self._journal.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else decision_document(row)
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    columns = reviews.c
+    named = (columns.stream_id, columns.channel, columns.labels, columns.item_id)
+    return or_(*(column.icontains(text, autoescape=True) for column in named))
+
+
+def _after(rank: float, since: float, item_id: str) -> ColumnElement[bool]:
+    columns = reviews.c
+    later = and_(columns.waiting_since == since, columns.item_id > item_id)
+    return or_(
+        columns.rank > rank,
+        and_(columns.rank == rank, or_(columns.waiting_since > since, later)),
+    )
+
+
+_undo = decisions.alias("undo")
+_UNDONE = _undo.c.number
+
+
+def _with_undone(which: ColumnElement[bool], *, latest_first: bool = False) -> Select[Any]:
+    """Select decisions, each with the number of the row that undid it."""
+    number = decisions.c.number
+    return (
+        select(decisions, _UNDONE.label("undone_by"))
+        .outerjoin(_undo, _undo.c.undoes == number)
+        .where(which)
+        .order_by(number.desc() if latest_first else number)
+    )
+
+
+def _mutes_of(row: Any, now: float) -> Select[Any]:
+    """Select the mutes in force for an item's stream and channel."""
+    columns = mutes.c
+    of_stream = and_(columns.scope == "stream", columns.subject == row.stream_id)
+    of_channel = and_(columns.scope == "channel", columns.subject == row.channel)
+    return select(mutes).where(or_(of_stream, of_channel), columns.until > now)

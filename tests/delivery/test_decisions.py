@@ -1,0 +1,110 @@
+"""Decisions leave the service: after their incident, in order, without who made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from scanner.delivery.sender import SinkSender, settings_digest
+from scanner.settings.service import WebhookSettings
+from scanner.store.database import Journal
+from scanner.store.decision_effects import DecisionEffects
+from scanner.store.effects import EffectJournal
+from scanner.store.review_queries import ReviewQueries, Sight
+from scanner.store.reviews import NewDecision, ReviewJournal
+from tests.delivery.loopback import SECRET, LoopbackReceiver
+from tests.delivery.rows import add_revisions
+from tests.store.conftest import FakeClock
+
+ANN = NewDecision(
+    verdict="violation", reason="fire", note="call Ann", person="user-ann", reviewer="0a1b"
+)
+
+
+@pytest.fixture
+def receiver(wall_clock: FakeClock) -> Iterator[LoopbackReceiver]:
+    with LoopbackReceiver(now=wall_clock) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def sender(
+    journal: Journal, receiver: LoopbackReceiver, wall_clock: FakeClock
+) -> Iterator[SinkSender]:
+    settings = WebhookSettings(url=receiver.url, secret=SECRET, addresses="any")
+    effects = EffectJournal(journal)
+    effects.register_sinks({"hook": settings_digest(settings)})
+    sender = SinkSender(
+        "hook", settings, effects, DecisionEffects(journal), now=wall_clock, draw=lambda: 0.5
+    )
+    yield sender
+    sender.close()
+
+
+@pytest.fixture
+def reviews(journal: Journal) -> ReviewJournal:
+    add_revisions(journal, ["opened"], incident_id="ab")
+    return ReviewJournal(journal, sinks=("hook",))
+
+
+def send_all(sender: SinkSender, clock: FakeClock, *, hours: int = 1) -> None:
+    for _ in range(hours):
+        while sender.send_due():
+            pass
+        clock.time += 3600.0
+
+
+def test_a_decision_and_its_undoing_arrive_in_order_after_the_incident(
+    reviews: ReviewJournal, sender: SinkSender, receiver: LoopbackReceiver, wall_clock: FakeClock
+) -> None:
+    reviews.decide("ab", ANN)
+    reviews.undo("ab", person="user-ann", reviewer="0a1b", within=300)
+    send_all(sender, wall_clock)
+
+    assert [one["type"] for one in receiver.bodies] == [
+        "incident.opened",
+        "decision.made",
+        "decision.undone",
+    ]
+    schema = json.loads(files("scanner.delivery").joinpath("webhook.schema.json").read_text())
+    for body in receiver.bodies:
+        jsonschema.validate(body, schema)
+    made, undone = (one["data"] for one in receiver.bodies[1:])
+    assert undone["undoes"] == made["id"]
+    assert made["decided_by"] == {"kind": "human", "reviewer": "0a1b"}
+    assert not {"user-ann", "Ann"} & set(json.dumps(made).replace('"', " ").split())
+
+
+def test_a_decision_that_is_not_final_does_not_leave(
+    reviews: ReviewJournal, sender: SinkSender, receiver: LoopbackReceiver, wall_clock: FakeClock
+) -> None:
+    escalated = NewDecision(verdict="escalate", person="a", reviewer="r")
+    reviews.decide("ab", escalated)
+    send_all(sender, wall_clock)
+
+    assert [one["type"] for one in receiver.bodies] == ["incident.opened"]
+
+
+def test_an_item_whose_decision_cannot_be_delivered_returns_to_the_queue(
+    journal: Journal,
+    reviews: ReviewJournal,
+    sender: SinkSender,
+    receiver: LoopbackReceiver,
+    wall_clock: FakeClock,
+) -> None:
+    send_all(sender, wall_clock)
+    receiver.answer = lambda _: 500
+    reviews.decide("ab", ANN)
+    send_all(sender, wall_clock, hours=90)
+
+    item = ReviewQueries(journal).item("ab")
+    assert item is not None
+    assert (item["state"], item["returned"]) == ("waiting", "undelivered: hook")
+    (delivery,) = item["deliveries"]
+    assert (delivery["status"], delivery["attempts"]) == ("dead", 10)
+    assert reviews.decide("ab", ANN).repeated is False
+    assert ReviewQueries(journal).decisions(Sight())[0]["undone_by"] is None
