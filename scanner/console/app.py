@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scanner.console.rendering import asset_routes, render
+from scanner.console.review_api import review_routes
 from scanner.console.session import SignInNeededError, answer_sign_in
 from scanner.intake.app import create_app
 from scanner.intake.failures import problem_of
@@ -23,7 +24,7 @@ from scanner.store.objects import ObjectStore
 
 __all__ = ["create_web_app"]
 
-ROUTES: Final[tuple[APIRouter, ...]] = (asset_routes,)
+ROUTES: Final[tuple[APIRouter, ...]] = (asset_routes, review_routes)
 
 
 def create_web_app(

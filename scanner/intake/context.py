@@ -31,6 +31,8 @@ from scanner.store.objects import ObjectStore
 from scanner.store.operation_queries import OperationQueries
 from scanner.store.people import Person
 from scanner.store.queries import Queries
+from scanner.store.review_queries import ReviewQueries
+from scanner.store.reviews import ReviewJournal
 from scanner.store.sessions import Sessions
 from scanner.store.submissions import Submission
 from scanner.store.users import Users
@@ -74,6 +76,8 @@ class WebContext:
         self.closing = False
         """Whether the server drains: requests that wait for news end."""
         self.committer = GroupCommitter(journal, objects)
+        self.reviews = ReviewJournal(journal, sinks=tuple(settings.webhooks))
+        self.review_queries = ReviewQueries(journal)
         self.users = Users(journal)
         self.sessions = Sessions(journal)
         self.audit_log = AuditLog(journal)

@@ -56,6 +56,10 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
         name="receive_timeout", status=408, title="The request arrived too slowly", retryable=True
     ),
     ProblemType(name="conflict", status=409, title="Known already, with other content"),
+    ProblemType(name="claimed", status=409, title="Somebody else works on it", retryable=True),
+    ProblemType(name="decided", status=409, title="There is nothing to decide or undo"),
+    ProblemType(name="second_person", status=409, title="Another person has to look at it"),
+    ProblemType(name="too_late", status=409, title="It can no longer be undone"),
     ProblemType(name="stream_ended", status=409, title="The stream has ended"),
     ProblemType(
         name="init_unknown", status=409, title="The init segment is not there", retryable=True

@@ -94,6 +94,8 @@ class Policy:
     """Seconds that a clip shows before the incident."""
     post_roll: Fraction = Fraction(5)
     """Seconds that a clip shows after the incident."""
+    reviewers: int = 1
+    """People who have to come to the same verdict about an incident: 1 or 2."""
     shadow: bool = False
     """True if incidents of the label are recorded and evaluated, and never delivered."""
 
@@ -105,6 +107,8 @@ class Policy:
         for name, least in _LEAST.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        if self.reviewers not in (1, 2):
+            raise ValueError(f"reviewers must be 1 or 2, got {self.reviewers}")
         for name in ("window", "hold", "unseen_end", "a"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")

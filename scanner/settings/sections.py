@@ -31,6 +31,7 @@ from scanner.settings.service import (
     FrozenSection,
     QuotaSettings,
     RetentionSettings,
+    ReviewSettings,
     ServiceSettings,
     WebhookSettings,
 )
@@ -263,6 +264,7 @@ _SECTIONS: Final[tuple[type[BaseModel], ...]] = (
     ServiceSettings,
     QuotaSettings,
     RetentionSettings,
+    ReviewSettings,
     WebhookSettings,
 )
 """Sections of a settings file that are models of pydantic."""

@@ -12,6 +12,7 @@ __all__ = [
     "FrozenSection",
     "QuotaSettings",
     "RetentionSettings",
+    "ReviewSettings",
     "ServiceSettings",
     "WebhookSettings",
 ]
@@ -72,6 +73,17 @@ class WebhookSettings(FrozenSection):
     """``public`` refuses receivers at private and local addresses; ``any`` allows them."""
 
 
+class ReviewSettings(FrozenSection):
+    """How people work in the review console."""
+
+    claim_seconds: float = Field(default=300.0, gt=0)
+    """Time for which an item belongs to the person who opened it, since their latest action."""
+    undo_seconds: float = Field(default=300.0, ge=0)
+    """Time within which people can undo a decision of their own; a lead can always."""
+    severe_wait_seconds: float = Field(default=300.0, gt=0)
+    """Wait of an item of severity 3 for a decision above which an alarm is raised."""
+
+
 class ServiceSettings(FrozenSection):
     """Settings of the live service."""
 
@@ -96,6 +108,7 @@ class ServiceSettings(FrozenSection):
     """Where segments may be fetched from that senders name by URL: ``public`` addresses only, or
     ``any``."""
     quota: QuotaSettings = QuotaSettings()
+    review: ReviewSettings = ReviewSettings()
     retention: RetentionSettings = RetentionSettings()
     webhooks: dict[str, WebhookSettings] = {}
     """Receivers of incidents by name."""

@@ -25,6 +25,7 @@ from scanner.store.review_schema import (
     mutes,
     reviews,
 )
+from scanner.store.schema import configurations
 
 __all__ = ["QueueFilter", "ReviewQueries", "Sight"]
 
@@ -205,6 +206,14 @@ class ReviewQueries:
         with self._journal.read() as connection:
             rows = connection.execute(query).all()
         return [item_document(row, now) for row in rows]
+
+    def reviewers(self, labels: Sequence[str]) -> int:
+        """Return how many people have to come to the same verdict, by the policies in force."""
+        latest = select(configurations.c.body).order_by(configurations.c.generation.desc()).limit(1)
+        with self._journal.read() as connection:
+            body = connection.execute(latest).scalar_one_or_none()
+        policies = {} if body is None else json.loads(body).get("labels", {})
+        return max((policies.get(label, {}).get("reviewers", 1) for label in labels), default=1)
 
     # Decisions
 

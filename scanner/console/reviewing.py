@@ -1,0 +1,185 @@
+"""What people and programs do with items, with the rights that belong to the item.
+
+The API and the pages use the same functions, so that a rule holds for both. An item that somebody
+may not see is not known to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from scanner.console.session import Person, Role
+from scanner.errors import SetupError
+from scanner.intake.context import WebContext
+from scanner.intake.problems import Problem
+from scanner.store.review_queries import Sight
+from scanner.store.reviews import (
+    MuteRequest,
+    NewDecision,
+    RecordedDecision,
+    ReviewRefusedError,
+    Verdict,
+)
+from scanner.taxonomy import Taxonomy
+
+__all__ = [
+    "check_reason",
+    "claim_item",
+    "decide_item",
+    "reviewer_id",
+    "seen_item",
+    "sight_of",
+    "taxonomy_labels",
+    "undo_item",
+]
+
+PROBLEM_OF: Final[Mapping[str, str]] = {
+    "not_found": "not_found",
+    "claimed": "claimed",
+    "decided": "decided",
+    "same_reviewer": "second_person",
+    "lead_only": "forbidden",
+    "too_late": "too_late",
+}
+"""Name of the error that a refusal of the journal is answered with."""
+
+
+def sight_of(person: Person) -> Sight:
+    """Return the items that a person may see."""
+    return Sight(channels=person.channels, hidden_categories=person.hidden_categories)
+
+
+def reviewer_id(person: Person) -> str:
+    """Return the opaque id under which a person's decisions leave the service."""
+    named = f"reviewer\0{person.user_id}".encode()
+    return hashlib.sha256(named).hexdigest()[:12]
+
+
+@cache
+def taxonomy_labels() -> Mapping[str, str]:
+    """Return the category of each label of the taxonomy, in its order."""
+    return {str(entry.label): entry.category for entry in Taxonomy.load().entries}
+
+
+async def seen_item(context: WebContext, person: Person, item_id: str) -> dict[str, Any]:
+    """Return an item that a person may see.
+
+    Raises:
+        Problem: ``not_found``.
+    """
+    item = await context.read(context.review_queries.item, item_id)
+    if item is None or not person.can_see(item["channel"], item["category"]):
+        raise Problem("not_found", f"item {item_id}: is not known")
+    return item
+
+
+async def claim_item(context: WebContext, person: Person, item_id: str) -> bool:
+    """Take or renew the lease of an item for a person; return False if somebody else has it, or
+    nothing waits for a decision.
+
+    Raises:
+        Problem: ``not_found``, or ``forbidden`` for one who decides nothing.
+    """
+    item = await seen_item(context, person, item_id)
+    _check_role(person, Role.MODERATOR)
+    seconds = context.settings.review.claim_seconds
+    if item["claimed_by"] != person.user_id:
+        await context.audit(person, "claim", item_id)
+    return await context.read(context.reviews.claim, item_id, person.user_id, seconds=seconds)
+
+
+async def decide_item(
+    context: WebContext,
+    person: Person,
+    item_id: str,
+    *,
+    verdict: Verdict,
+    reason: str | None = None,
+    note: str = "",
+    mute: MuteRequest | None = None,
+) -> RecordedDecision:
+    """Record a person's decision; it is durable when this returns.
+
+    A violation without a reason violates the item's leading label.
+
+    Raises:
+        Problem: the person or the item does not allow it; nothing was written.
+    """
+    item = await seen_item(context, person, item_id)
+    if not person.can_decide(verdict, item["channel"], item["category"]):
+        raise Problem("forbidden", f"item {item_id}: you may not decide {verdict}")
+    reason = check_reason(verdict, reason, item)
+    if mute is not None and verdict != "no_violation":
+        raise Problem("invalid_request", "mute: goes with no_violation only")
+    reviewers = await context.read(context.review_queries.reviewers, item["labels"])
+    new = NewDecision(
+        verdict=verdict,
+        reason=reason,
+        note=note,
+        person=person.user_id,
+        reviewer=reviewer_id(person),
+        by="machine" if _is_program(person) else "human",
+        mute=mute,
+        leads=person.has_role(Role.LEAD),
+        needs_second=reviewers > 1,
+    )
+    try:
+        made = await context.read(context.reviews.decide, item_id, new)
+    except ReviewRefusedError as error:
+        raise Problem(PROBLEM_OF[error.reason], str(error)) from error
+    if not made.repeated:
+        await context.audit(person, "decide", item_id, decision=made.decision_id, verdict=verdict)
+    return made
+
+
+async def undo_item(context: WebContext, person: Person, item_id: str) -> RecordedDecision:
+    """End the latest decision of an item.
+
+    Raises:
+        Problem: there is none, it is somebody else's, or it is too late.
+    """
+    await seen_item(context, person, item_id)
+    _check_role(person, Role.MODERATOR)
+    try:
+        ended = await context.read(
+            context.reviews.undo,
+            item_id,
+            person=person.user_id,
+            reviewer=reviewer_id(person),
+            within=context.settings.review.undo_seconds,
+            leads=person.has_role(Role.LEAD),
+        )
+    except ReviewRefusedError as error:
+        raise Problem(PROBLEM_OF[error.reason], str(error)) from error
+    await context.audit(person, "undo", item_id, decision=ended.decision_id)
+    return ended
+
+
+def check_reason(verdict: str, reason: str | None, item: Mapping[str, Any]) -> str | None:
+    """Return the label that a decision names as its reason.
+
+    Raises:
+        Problem: ``invalid_request``; the taxonomy has no such label, or it goes with a violation.
+    """
+    if verdict != "violation":
+        if reason:
+            raise Problem("invalid_request", "reason: goes with a violation only")
+        return None
+    if not reason:
+        return str(item["label"])
+    try:
+        return str(Taxonomy.load().entry(reason).label)
+    except SetupError as error:
+        raise Problem("invalid_request", f"reason: {error}") from error
+
+
+def _check_role(person: Person, at_least: Role) -> None:
+    if not person.has_role(at_least):
+        raise Problem("forbidden", f"this needs the role {at_least}; you are {person.role}")
+
+
+def _is_program(person: Person) -> bool:
+    return person.user_id == "local" or person.user_id.startswith("key:")
