@@ -10,7 +10,7 @@ from scanner.intake.parameters import FrozenInput, SequenceNumber
 from scanner.store.reviews import MuteRequest, Verdict
 
 __all__ = [
-    "Assignment",
+    "AssignmentInput",
     "BulkDecision",
     "BulkResult",
     "ClaimAnswer",
@@ -60,7 +60,7 @@ class BulkDecision(DecisionInput):
     items: Annotated[list[ItemName], Field(min_length=1, max_length=200)]
 
 
-class Assignment(FrozenInput):
+class AssignmentInput(FrozenInput):
     """Who is to decide an item, and in which state it waits."""
 
     person: Annotated[str, Field(max_length=100)] | None = Field(

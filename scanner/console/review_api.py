@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from scanner.console.review_answers import (
     AfterNumber,
-    Assignment,
+    AssignmentInput,
     BulkDecision,
     BulkResult,
     ClaimAnswer,
@@ -180,7 +180,7 @@ async def release(request: Request, item_id: ItemId) -> ClaimAnswer:
 
 
 @review_routes.post("/reviews/{item_id}/assign", responses=problem_responses(*_ITEM, "decided"))
-async def assign(request: Request, item_id: ItemId, given: Assignment) -> ItemFacts:
+async def assign(request: Request, item_id: ItemId, given: AssignmentInput) -> ItemFacts:
     """Give an item to a person, or move it; for leads."""
     context, person = context_of(request), require_role(request, Role.LEAD)
     await seen_item(context, person, item_id)
@@ -197,7 +197,7 @@ async def decide(request: Request, item_id: ItemId, given: DecisionInput) -> Dec
     """Decide an incident, or the item of a picture. The decision is durable with the answer; the
     same one sent again changes nothing."""
     context, person = context_of(request), person_of(request)
-    made = await decide_item(context, person, item_id, **_arguments(given))
+    made = await decide_item(context, person, item_id, given)
     return _answer(made)
 
 
@@ -215,7 +215,7 @@ async def decide_many(request: Request, given: BulkDecision) -> BulkResult:
     decided, refused = [], {}
     for item_id in dict.fromkeys(given.items):
         try:
-            made = await decide_item(context, person, item_id, **_arguments(given))
+            made = await decide_item(context, person, item_id, given)
         except Problem as problem:
             refused[item_id] = problem.detail
         else:
@@ -232,15 +232,6 @@ async def list_decisions(request: Request, which: Annotated[AfterNumber, Query()
     )
     number = found[-1]["number"] if found else which.after
     return DecisionList.model_validate({"decisions": found, "next": number})
-
-
-def _arguments(given: DecisionInput) -> dict[str, Any]:
-    return {
-        "verdict": given.verdict,
-        "reason": given.reason,
-        "note": given.note,
-        "mute": None if given.mute is None else given.mute.request(),
-    }
 
 
 def _answer(made: RecordedDecision) -> DecisionAnswer:

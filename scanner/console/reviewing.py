@@ -11,18 +11,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
+from scanner.console.review_answers import DecisionInput
 from scanner.console.session import Person, Role
 from scanner.errors import SetupError
 from scanner.intake.context import WebContext
 from scanner.intake.problems import Problem
 from scanner.store.review_queries import Sight
-from scanner.store.reviews import (
-    MuteRequest,
-    NewDecision,
-    RecordedDecision,
-    ReviewRefusedError,
-    Verdict,
-)
+from scanner.store.reviews import NewDecision, RecordedDecision, ReviewRefusedError
 from scanner.taxonomy import Taxonomy
 
 __all__ = [
@@ -92,14 +87,7 @@ async def claim_item(context: WebContext, person: Person, item_id: str) -> bool:
 
 
 async def decide_item(
-    context: WebContext,
-    person: Person,
-    item_id: str,
-    *,
-    verdict: Verdict,
-    reason: str | None = None,
-    note: str = "",
-    mute: MuteRequest | None = None,
+    context: WebContext, person: Person, item_id: str, given: DecisionInput
 ) -> RecordedDecision:
     """Record a person's decision; it is durable when this returns.
 
@@ -109,20 +97,19 @@ async def decide_item(
         Problem: the person or the item does not allow it; nothing was written.
     """
     item = await seen_item(context, person, item_id)
-    if not person.can_decide(verdict, item["channel"], item["category"]):
-        raise Problem("forbidden", f"item {item_id}: you may not decide {verdict}")
-    reason = check_reason(verdict, reason, item)
-    if mute is not None and verdict != "no_violation":
+    if not person.can_decide(given.verdict, item["channel"], item["category"]):
+        raise Problem("forbidden", f"item {item_id}: you may not decide {given.verdict}")
+    if given.mute is not None and given.verdict != "no_violation":
         raise Problem("invalid_request", "mute: goes with no_violation only")
     reviewers = await context.read(context.review_queries.reviewers, item["labels"])
     new = NewDecision(
-        verdict=verdict,
-        reason=reason,
-        note=note,
+        verdict=given.verdict,
+        reason=check_reason(given.verdict, given.reason, item),
+        note=given.note,
         person=person.user_id,
         reviewer=reviewer_id(person),
         by="machine" if _is_program(person) else "human",
-        mute=mute,
+        mute=None if given.mute is None else given.mute.request(),
         leads=person.has_role(Role.LEAD),
         needs_second=reviewers > 1,
     )
@@ -131,7 +118,8 @@ async def decide_item(
     except ReviewRefusedError as error:
         raise Problem(PROBLEM_OF[error.reason], str(error)) from error
     if not made.repeated:
-        await context.audit(person, "decide", item_id, decision=made.decision_id, verdict=verdict)
+        facts = {"decision": made.decision_id, "verdict": made.verdict}
+        await context.audit(person, "decide", item_id, **facts)
     return made
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from scanner.errors import InputError
 from scanner.store.database import Journal
 from scanner.store.review_schema import PENDING_STATES, decision_effects, decisions, mutes, reviews
+from scanner.store.schema import incidents
 
 __all__ = [
     "VERDICTS",
@@ -160,22 +161,8 @@ class ReviewJournal:
             _check(item, earlier, new, now)
             state, final = _state_after(item, earlier, new)
             mute_id = _write_mute(connection, item, new, now)
-            number = _append(
-                connection,
-                item,
-                {
-                    "kind": "made",
-                    "verdict": new.verdict,
-                    "reason": new.reason,
-                    "note": new.note,
-                    "by": new.by,
-                    "reviewer": new.reviewer,
-                    "person": new.person,
-                    "final": final,
-                    "mute_id": mute_id,
-                },
-                now,
-            )
+            facts = {"kind": "made", "final": final, "mute_id": mute_id, **_facts(new)}
+            number = _append(connection, item, facts, now)
             _write_state(connection, item, state, new.verdict if final else None, now)
             if final:
                 self._write_effects(connection, item, number.number, now)
@@ -237,6 +224,11 @@ class ReviewJournal:
 class _Appended:
     number: int
     decision_id: str
+
+
+def _facts(new: NewDecision) -> dict[str, Any]:
+    names = ("verdict", "reason", "note", "by", "reviewer", "person")
+    return {name: getattr(new, name) for name in names}
 
 
 def _item(connection: Connection, item_id: str) -> Row[Any]:
@@ -325,7 +317,9 @@ def _append(connection: Connection, item: Row[Any], facts: dict[str, Any], now: 
     ).scalar_one()
     appended = _Appended(number=number, decision_id=secrets.token_hex(8))
     row = {"number": number, "decision_id": appended.decision_id, "item_id": item.item_id}
-    row |= {"shard": item.shard, "state_before": item.state, "revision": 0, "created_at": now}
+    revision = select(incidents.c.revision).where(incidents.c.incident_id == item.item_id)
+    row |= {"shard": item.shard, "state_before": item.state, "created_at": now}
+    row["revision"] = connection.execute(revision).scalar_one_or_none() or 1
     connection.execute(insert(decisions), {"undoes": None, **row, **facts})
     return appended
 
