@@ -33,6 +33,7 @@ from scanner.settings.sections import Settings
 from scanner.store.database import lock_folder, open_journal
 from scanner.store.queries import Queries
 from scanner.supervisor.health import HealthCheck
+from scanner.supervisor.listening import notify_manager, open_listener
 from scanner.supervisor.marked import end_marked
 from scanner.supervisor.plan import ProcessPlan, after_end, after_start, is_due
 
@@ -45,8 +46,6 @@ MARK: Final = "STREAMWARDEN_SERVICE_PROCESS"
 TICK_SECONDS: Final = 0.1
 DRAIN_SECONDS: Final = 30.0
 """Longest wait for a process to finish what it has in hand."""
-BACKLOG: Final = 1024
-"""Connections that wait for web while it restarts."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -177,11 +176,13 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
     """
     service = settings.service
     data = service.data.absolute()
+    manager = os.environ.pop("NOTIFY_SOCKET", None)
     with ExitStack() as closing:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         closing.enter_context(lock_folder(data))
-        _prepare_journal(data, service.host)
-        listener = closing.enter_context(_listen(service.host, service.port))
+        listener = closing.enter_context(open_listener(service.host, service.port, os.environ))
+        host, port = listener.getsockname()[:2]
+        _prepare_journal(data, host)
         mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
         for name in PROCESS_NAMES:
             end_marked(MARK, f"{mark}/{name}")
@@ -191,15 +192,15 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
             "STREAMWARDEN_SERVICE__WORKERS": str(service.workers),
         }
         common = () if config is None else ("--config", str(config.absolute()))
-        host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         supervisor = Supervisor(
             _processes(listener.fileno(), common),
             service=mark,
             listener=listener,
             environment=environment,
-            health=HealthCheck(data, listener.getsockname()[:2]),
+            health=HealthCheck(data, (host, port)),
         )
+        notify_manager("READY=1", manager)
         yield supervisor, address
 
 
@@ -233,20 +234,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        raise SetupError(
-            f"service: cannot listen on {host}:{port}: {error.strerror}; choose another --port"
-        ) from error
-    return listener
 
 
 def _reap_orphans(known: set[int]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.test_deploy_samples import metrics_used
 from tests.whole.program import ROOT
 from tests.whole.service import SETTLE_SECONDS, RunningService, running_service
 
@@ -95,3 +96,15 @@ def test_a_submitted_stream_with_the_test_card_is_flagged(
         return any(one["label"] == "test_card" for one in listed)
 
     service.wait_for(is_flagged, SETTLE_SECONDS, "flagged")
+
+
+def test_the_dashboard_and_the_alert_rules_query_metrics_that_exist(
+    service: RunningService, folder: Path
+) -> None:
+    put, _ = commands("curl")
+    run(put, service, folder)
+
+    text = httpx.get(f"{service.address}/metrics").text
+    names = set(re.findall(r"^# TYPE (\S+)", text, flags=re.MULTILINE))
+    names |= set(re.findall(r"^(streamwarden_\w+)", text, flags=re.MULTILINE))
+    assert metrics_used() <= names
