@@ -99,7 +99,7 @@ GapReason = Literal[
 ``undecodable``: the decoder failed. ``no_keyframe``: there was no keyframe to start at.
 ``not_scanned``: another video track of the source has pictures there, which are not decoded.
 ``between_samples``: two samples lie further apart than ``sampling.max_gap``. ``missing``: the
-segment never arrived.
+segment never arrived, or no picture came for a while although sound or declared duration went on.
 ``quarantined``: the segment ended its decoder twice. ``late``: the segment arrived after its gap
 was recorded. ``shed``: the segment waited for so long that it was dropped instead of analysed.
 """

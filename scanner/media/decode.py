@@ -25,6 +25,7 @@ from scanner.media.open import (
 )
 from scanner.media.packet_facts import PacketInspector
 from scanner.media.packet_reader import PacketReader
+from scanner.media.pauses import PauseEvidence
 from scanner.media.picture import decode_picture
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
@@ -131,7 +132,11 @@ def _decode_track(
     stream, rule = iter(packets), _gop_rule(request, longest)
     first = [*islice(stream, 1)]
     lead = [] if not first or first[0].is_keyframe else reader.read(media, inspector)
-    gops = assemble_gops(chain(first, stream), _timeline(media), rule, inspector.inspect, lead)
+    pauses = PauseEvidence(
+        source, media.track, request.limits, name=media.name, declared=request.declared
+    )
+    timeline = _timeline(media, pauses)
+    gops = assemble_gops(chain(first, stream), timeline, rule, inspector.inspect, lead)
     for gop in gops:
         begin, end = gop.start if begin is None else begin, gop.end
         frames += len(gop.shown)
@@ -159,8 +164,13 @@ def _decode_track(
         yield finished
 
 
-def _timeline(media: OpenMedia) -> Timeline:
-    return Timeline(media.time_base, wrap_bits=media.wrap_bits, running=media.kind in WRAP_BITS)
+def _timeline(media: OpenMedia, pauses: PauseEvidence) -> Timeline:
+    return Timeline(
+        media.time_base,
+        wrap_bits=media.wrap_bits,
+        running=media.kind in WRAP_BITS,
+        is_pause=pauses.is_pause,
+    )
 
 
 def _gop_rule(request: DecodeRequest, longest: int | None) -> GopRule:

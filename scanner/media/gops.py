@@ -22,6 +22,7 @@ anchor: how long that one is shown is known only now.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -110,6 +111,9 @@ class Gop:
     came earlier."""
     shown: list[int] = field(default_factory=list)
     """Starts of all frames, in the order of decoding."""
+    pauses: list[tuple[int, int]] = field(default_factory=list)
+    """Ends of frames after which no picture came for a while although the clock went on, each with
+    the tick of the next packet."""
     overhang: list[int] = field(default_factory=list)
     """Starts of frames that come after the next keyframe and are shown before it."""
     packets: list[VideoPacket] = field(default_factory=list)
@@ -151,6 +155,16 @@ class Gop:
         An edit list may keep the keyframe for decoding only.
         """
         return self.keyed and self.anchors[:1] == [self.first.ticks]
+
+    def find_pauses(self) -> Iterator[tuple[int, int]]:
+        """Yield the stretches without pictures, from the end of a frame to the start of the next;
+        frames that come late because they were reordered are considered."""
+        frames = sorted((*self.shown, *self.overhang))
+        for start, end in self.pauses:
+            following = bisect_right(frames, (start + end) // 2)
+            before, after = frames[:following], frames[following:]
+            step = before[-1] - before[-2] if len(before) > 1 else 0
+            yield max(start, before[-1] + step) if before else start, after[0] if after else end
 
     def append(self, packet: VideoPacket, time: PacketTime) -> None:
         """Keep a packet for decoding."""
@@ -246,6 +260,8 @@ class _GopAssembler:
         if anchor or begins:
             yield from self._shorten(time)
         gop = self._open
+        if gop is not None and time.pause:
+            gop.pauses.append((time.ticks - time.pause, time.ticks))
         if gop is None or begins or (anchor and self._is_over(gop, time)):
             yield from self._begin(packet, time, facts if keyed else None)
         elif time.ticks < gop.first.ticks and gop.is_decodable and not gop.led:

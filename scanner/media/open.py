@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, RawIOBase
@@ -41,6 +41,7 @@ __all__ = [
     "list_available_codecs",
     "measure_size",
     "open_media",
+    "open_whole",
     "prepend_init",
     "read_init",
     "select_video_track",
@@ -228,6 +229,17 @@ def open_media(
         source, kind, limits, name, _THOROUGH_OPEN
     ) as container:  # its tables come late
         yield _check(container, kind, limits, name)
+
+
+def open_whole(
+    source: BinaryIO, kind: Container, limits: MediaLimits, name: str
+) -> AbstractContextManager[InputContainer]:
+    """Open all tracks of a source that ``open_media`` opened before.
+
+    Raises:
+        DamagedError, LimitError: as ``open_media``.
+    """
+    return _open_container(source, kind, limits, name, _THOROUGH_OPEN)
 
 
 @contextmanager

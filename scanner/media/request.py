@@ -30,6 +30,8 @@ class DecodeRequest:
     sample proves little about a short file."""
     first_window: int = 0
     """First window to return, so that work can be resumed; earlier ones are only demuxed."""
+    declared: Fraction | None = None
+    """Seconds of the source, as its sender declares them; None where it does not."""
     previous: int = 0
     """Number of the segments just before the source, in which decoding may begin; they are the last
     sources of the task, in order."""

@@ -32,6 +32,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, LimitError, NoVideoError
+from scanner.media.limits import MediaLimits
 from scanner.media.open import (
     CODECS,
     FORMATS,
@@ -41,6 +42,7 @@ from scanner.media.open import (
     select_video_track,
     sniff_source,
 )
+from scanner.media.pauses import PauseEvidence
 from scanner.media.sniff import Container
 from scanner.media.span_packets import (
     ClipLimits,
@@ -101,7 +103,8 @@ def read_span(
             with ExitStack() as attempt:
                 container = attempt.enter_context(_open(source, piece.init, name))
                 tracks = _select_tracks(container, piece, first_pts, name)
-                found = _collect_from(tracks, lead, limits, name)
+                pauses = PauseEvidence(source, tracks.video, MediaLimits(), name=name)
+                found = _collect_from(tracks, pauses, lead, limits, name)
                 if found is not None:
                     stack.push(attempt.pop_all())
                     return _to_packets(tracks, found)
@@ -249,13 +252,17 @@ def _select_tracks(
 
 
 def _collect_from(
-    tracks: _Tracks, lead: Fraction | None, limits: ClipLimits, name: str
+    tracks: _Tracks,
+    pauses: PauseEvidence,
+    lead: Fraction | None,
+    limits: ClipLimits,
+    name: str,
 ) -> _SpanCollector | None:
     """Collect the span's packets, read from ``lead`` seconds before it; return None if its keyframe
     lies further back."""
     found = _SpanCollector(span=tracks.span, max_bytes=limits.max_bytes, name=name)
     if lead is None or _seek(tracks, lead):
-        _collect(tracks, found)
+        _collect(tracks, pauses, found)
     return found if lead is None or found.has_start else None
 
 
@@ -269,9 +276,14 @@ def _seek(tracks: _Tracks, lead: Fraction) -> bool:
     return True
 
 
-def _collect(tracks: _Tracks, found: _SpanCollector) -> None:
+def _collect(tracks: _Tracks, pauses: PauseEvidence, found: _SpanCollector) -> None:
     bits = WRAP_BITS.get(tracks.container.format.name, NEVER_WRAPS)
-    timeline = Timeline(time_base_of(tracks.video), wrap_bits=bits, running=bits < NEVER_WRAPS)
+    timeline = Timeline(
+        time_base_of(tracks.video),
+        wrap_bits=bits,
+        running=bits < NEVER_WRAPS,
+        is_pause=pauses.is_pause,
+    )
     jumps = 0
     for packet in _demux(tracks):
         ticks = packet.pts if packet.pts is not None else packet.dts

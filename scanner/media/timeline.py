@@ -8,6 +8,8 @@ The cases in the order in which they are tested. ``newest`` is the packet that i
     the first one                           its own time stamp        yes
     no time stamp                           end of newest             yes
     keyframe, delta < 0                     end of newest, a jump     yes
+    not 10 s from before the last pause     before the pause          no
+    running clock, delta > 10 s, a pause    newest + delta            yes
     running clock, abs(delta) > 10 s        end of newest, a jump     yes
     delta > 0                               newest + delta            yes
     delta <= 0 (reordered, a B-frame)       newest + delta            no
@@ -15,16 +17,21 @@ The cases in the order in which they are tested. ``newest`` is the packet that i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 from scanner.types import NEVER_WRAPS
 
-__all__ = ["PacketTime", "Timeline"]
+__all__ = ["SILENCE_SECONDS", "IsPause", "PacketTime", "Timeline"]
 
-_SILENCE_SECONDS = 10
+SILENCE_SECONDS: Final = 10
 """Where the container has a running clock, a longer step either way is a jump (FFmpeg's
 ``dts_delta_threshold``)."""
+IsPause = Callable[[int, int, int], bool]
+"""Tells whether a step is a pause of the pictures, from the time stamps of the source's first
+picture, of the one before the step and of the one after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +45,31 @@ class PacketTime:
     """Time stamp as the container has it."""
     jump: bool
     """True if the clock does not continue here; the packet then follows the last one's end."""
+    pause: int = 0
+    """Ticks before it for which no picture came, although the clock went on."""
 
 
 class Timeline:
     """Follows one track's clock in the order of its packets."""
 
     def __init__(
-        self, time_base: Fraction, *, wrap_bits: int = NEVER_WRAPS, running: bool = False
+        self,
+        time_base: Fraction,
+        *,
+        wrap_bits: int = NEVER_WRAPS,
+        running: bool = False,
+        is_pause: IsPause | None = None,
     ) -> None:
+        """``running``: the container's clock runs on from before the source. ``is_pause`` decides
+        about its long steps; without it, all of them are jumps."""
         self._modulus = 0 if wrap_bits >= NEVER_WRAPS else 1 << wrap_bits
         self._silence = (
-            _SILENCE_SECONDS // time_base if running else None
+            SILENCE_SECONDS // time_base if running else None
         )  # whole ticks: each packet is compared, and fractions are slow
+        self._is_pause = is_pause
+        self._zero = 0
+        self._paused: PacketTime | None = None
+        """The newest frame before the latest pause: frames next to it may come after the pause."""
         self._newest: PacketTime | None = None
         self._before = 0
         self._duration = 0
@@ -76,7 +96,7 @@ class Timeline:
             )
         delta = self._difference(pts, newest.raw)
         if self._is_jump(delta, keyframe):
-            return self._advance(PacketTime(self.end, self._wrap(pts), True), duration)
+            return self._step(newest, pts, delta, duration=duration, keyframe=keyframe)
         time = PacketTime(newest.ticks + delta, self._wrap(pts), False)
         if delta > 0:
             return self._advance(time, duration)
@@ -84,8 +104,23 @@ class Timeline:
         return time
 
     def _first(self, pts: int | None) -> PacketTime:
-        raw = self._wrap(pts or 0)
+        raw = self._zero = self._wrap(pts or 0)
         return PacketTime(raw, raw, False)
+
+    def _step(
+        self, newest: PacketTime, pts: int, delta: int, *, duration: int, keyframe: bool
+    ) -> PacketTime:
+        """Return the time of a packet after a long step: a pause, or a jump."""
+        raw = self._wrap(pts)
+        if self._paused is not None and not keyframe:
+            distance = self._difference(pts, self._paused.raw)
+            if abs(distance) <= (self._silence or 0):
+                return PacketTime(self._paused.ticks + distance, raw, False)
+        if delta > 0 and self._is_pause is not None and self._is_pause(self._zero, newest.raw, raw):
+            ticks, self._paused = newest.ticks + delta, newest
+            return self._advance(PacketTime(ticks, raw, False, pause=ticks - self.end), duration)
+        self._paused = None
+        return self._advance(PacketTime(self.end, raw, True), duration)
 
     def _wrap(self, pts: int) -> int:
         return pts % self._modulus if self._modulus else pts

@@ -57,6 +57,8 @@ class Window:
     marks: list[VisibilityMark] = field(default_factory=list)
     keyless: list[tuple[int, int]] = field(default_factory=list)
     """Stretches without a keyframe to begin decoding at."""
+    pauses: list[tuple[int, int]] = field(default_factory=list)
+    """Stretches for which no picture came although the clock went on."""
     has_keyframe: bool = False
     """True if decoding of what follows may begin in it: at a keyframe that is the first frame of
     the window, or so far from its end that the frames shown before the keyframe lie in it too."""
@@ -69,6 +71,7 @@ class Window:
         """Extend the window's time over one more GOP."""
         if not gop.is_decodable:
             self.keyless.append((max(gop.start, self.end if self.frames else self.start), gop.end))
+        self.pauses += gop.find_pauses()
         self.has_keyframe |= self.late_keyframe
         self.late_keyframe = gop.keyed and bool(self.frames) and len(gop.shown) <= LOOKAHEAD
         self.has_keyframe |= gop.keyed and not self.late_keyframe
@@ -144,6 +147,7 @@ class Window:
 
     def _unseen(self) -> Iterator[Unseen]:
         yield from self._spans(self.keyless, "no_keyframe")
+        yield from self._spans(self.pauses, "missing")
         if self.other_tracks:
             yield from self._spans([(self.start, self.end)], "not_scanned")
         yield from self._spans(_find_invisible(sorted(self.marks), self.end), "undecodable")

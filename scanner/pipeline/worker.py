@@ -162,7 +162,11 @@ class SegmentWorker:
     ) -> Windows:
         window = self._request.window if job.windowed else None
         request = replace(
-            self._request, first_window=first_window, window=window, second_sample=job.windowed
+            self._request,
+            first_window=first_window,
+            window=window,
+            second_sample=job.windowed,
+            declared=None if job.windowed else job.segment.duration,
         )
         return self._sandbox.decode(
             job.segment.source,

@@ -70,6 +70,7 @@ _REASONS: Final[Mapping[str, GapReason]] = {
     "undecodable": "undecodable",
     "no_keyframe": "no_keyframe",
     "not_scanned": "not_scanned",
+    "missing": "missing",
 }
 """The reasons for an unseen span that a decoder can know; the parent determines the others."""
 

@@ -27,7 +27,15 @@ from scanner.risk.observation import Ended, Gap, Observation, Sampled, Signal, S
 from scanner.risk.policy import Policies
 from scanner.risk.stream import StreamRisk
 from scanner.stream.burst_account import BurstAccount
-from scanner.stream.clock import Clock, add_missing, place, place_late, place_picture, trailing
+from scanner.stream.clock import (
+    Clock,
+    add_missing,
+    is_gap_before,
+    place,
+    place_late,
+    place_picture,
+    trailing,
+)
 from scanner.stream.events import (
     FrameRisk,
     GapFound,
@@ -123,9 +131,9 @@ def _fold_segment(state: StreamState, segment: ScoredSegment, policies: Policies
     )
     if segment.info.still and segment.whole_file:
         scored = SegmentScored(segment=segment, offset=offset, risks=())
-        return replace(placed, still=_still_scores(segment)), (scored,)
+        return replace(placed, still=StillScores.of_segment(segment)), (scored,)
     hole = Span(start=before.end, end=offset) if offset > before.end else None
-    is_gap = hole is not None and sequence > before.sequence + 1
+    is_gap = hole is not None and is_gap_before(before, sequence, hole)
     with_holes = _place_missing(placed, hole or Span(start=offset, end=offset))
     observations, later = _observe(with_holes, segment, offset, hole if is_gap else None)
     ready = replace(with_holes, hole_reason="missing", signals=later)
@@ -166,13 +174,6 @@ def _place_segment(clock: Clock, segment: ScoredSegment) -> tuple[Clock, Fractio
         discontinuity=discontinuity,
         declared=segment.declared,
     )
-
-
-def _still_scores(segment: ScoredSegment) -> StillScores | None:
-    if not segment.frames:
-        return None
-    first = segment.frames[0]
-    return StillScores(values=first.values, medium=first.medium)
 
 
 def _count_frames(state: StreamState, frames: Iterable[ScoredFrame]) -> StreamState:

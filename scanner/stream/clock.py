@@ -29,7 +29,16 @@ from typing import Any, Final
 from scanner.rational import dump_fraction, load_fraction
 from scanner.types import NEVER_WRAPS, SegmentTimes, Span
 
-__all__ = ["OVERLAP", "Clock", "add_missing", "place", "place_late", "place_picture", "trailing"]
+__all__ = [
+    "OVERLAP",
+    "Clock",
+    "add_missing",
+    "is_gap_before",
+    "place",
+    "place_late",
+    "place_picture",
+    "trailing",
+]
 
 JUMP_WRAPPING: Final = Fraction(10)
 """A first frame further than this after the expected end is a jump, where the counter wraps (fewer
@@ -156,6 +165,12 @@ def place(
         undecoded=max((declared or Fraction(0)) - length, Fraction(0)),
     )
     return after, offset
+
+
+def is_gap_before(clock: Clock, sequence: int, hole: Span) -> bool:
+    """Return whether nothing of the hole before a segment was shown: a sequence is missing, or
+    pictures paused for longer than one is left on screen. A shorter hole lies between samples."""
+    return sequence > clock.sequence + 1 or hole.length > JUMP_WRAPPING
 
 
 def place_picture(

@@ -14,7 +14,7 @@ from scanner.risk.stream import StreamRisk
 from scanner.stream.burst_account import BurstAccount
 from scanner.stream.clock import Clock
 from scanner.stream.events import StreamEvent
-from scanner.types import GapReason, Label, Medium, Span, StreamId
+from scanner.types import GapReason, Label, Medium, ScoredSegment, Span, StreamId
 
 __all__ = ["Hole", "StillScores", "StreamProgress", "StreamState"]
 
@@ -53,6 +53,14 @@ class StillScores:
 
     values: Mapping[Label, float]
     medium: Mapping[Medium, float]
+
+    @classmethod
+    def of_segment(cls, segment: ScoredSegment) -> Self | None:
+        """Return the scores of the picture that the segment is; None if it was not decoded."""
+        if not segment.frames:
+            return None
+        first = segment.frames[0]
+        return cls(values=first.values, medium=first.medium)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

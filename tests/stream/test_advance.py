@@ -57,6 +57,16 @@ def test_a_missing_segment_is_a_gap_and_lowers_coverage() -> None:
     assert (summary.duration, summary.coverage) == (12.0, 8 / 12)
 
 
+def test_a_declared_pause_before_the_next_segment_is_a_gap_of_its_length() -> None:
+    paused = replace(segment(0, QUIET), declared=Fraction(24))
+
+    events = fold_to_end(paused, segment(1, QUIET, first_pts=24 * 90_000))
+
+    (gap,), (summary,) = lines(events, GapLine), lines(events, SummaryLine)
+    assert (gap.start, gap.end, gap.reason) == (4.0, 24.0, "missing")
+    assert summary.duration == 28.0
+
+
 def test_a_track_that_is_not_scanned_lowers_coverage_and_hides_nothing_of_the_other() -> None:
     other = Unseen(span=Span(start=Fraction(0), end=Fraction(4)), reason="not_scanned")
 
