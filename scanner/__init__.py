@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scanner.compose import scan_paths
     from scanner.errors import InputError, ScannerError, SetupError, TransientError
     from scanner.report.lines import (
+        DamagedLine,
         ErrorLine,
         FrameLine,
         GapLine,
@@ -39,6 +40,7 @@ else:
 
 
 __all__ = [
+    "DamagedLine",
     "ErrorLine",
     "FrameLine",
     "GapLine",
@@ -59,6 +61,7 @@ _HOMES = {
     "scanner.settings.sections": ("Settings", "read_settings"),
     "scanner.errors": ("InputError", "ScannerError", "SetupError", "TransientError"),
     "scanner.report.lines": (
+        "DamagedLine",
         "ErrorLine",
         "FrameLine",
         "GapLine",

@@ -452,3 +452,6 @@ class ScoredSegment:
     """Work that scoring it took; the budget of later bursts depends on it."""
     has_keyframe: bool = True
     """True if decoding of the next segment may begin in this one."""
+    damaged: tuple[ScoredFrame, ...] = ()
+    """Frames that the decoder marks as corrupt or has concealed, in order of time: their scores are
+    recorded and not folded, and ``unseen`` has what they cover."""

@@ -181,7 +181,7 @@ def test_every_kind_of_line_is_shown() -> None:
     ]
 
     assert sorted(set(shown)) == sorted(
-        ["frame", "gap", "opened", "extended", "incident", "error", "skipped", "summary"]
+        ["frame", "damaged", "gap", "opened", "extended", "incident", "error", "skipped", "summary"]
     )
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from scanner.errors import LimitError, NoVideoError
 from scanner.media.animation import decode_animation, is_animated
-from scanner.media.gops import GopRule, assemble_gops
+from scanner.media.gops import Gop, GopRule, assemble_gops
 from scanner.media.header import PictureHeader, read_header, strip_png
 from scanner.media.lead import LeadReader
 from scanner.media.limits import MediaLimits
@@ -128,16 +128,7 @@ def _decode_track(
     sampler = WindowSampler(media, request)
     longest = request.window // media.time_base if request.window is not None else None
     index, frames, begin, end = 0, 0, None, 0
-    inspector = PacketInspector(media.codec, is_configured_in_band=media.kind is Container.MPEGTS)
-    stream, rule = iter(packets), _gop_rule(request, longest)
-    first = [*islice(stream, 1)]
-    lead = [] if not first or first[0].is_keyframe else reader.read(media, inspector)
-    pauses = PauseEvidence(
-        source, media.track, request.limits, name=media.name, declared=request.declared
-    )
-    timeline = _timeline(media, pauses)
-    gops = assemble_gops(chain(first, stream), timeline, rule, inspector.inspect, lead)
-    for gop in gops:
+    for gop in _read_gops(packets, media, source, request, reader):
         begin, end = gop.start if begin is None else begin, gop.end
         frames += len(gop.shown)
         check_duration((end - begin) * media.time_base, request.limits, media.name)
@@ -162,6 +153,25 @@ def _decode_track(
     finished = sampler.close(following=None, missing=missing)
     if finished is not None:
         yield finished
+
+
+def _read_gops(
+    packets: PacketReader,
+    media: OpenMedia,
+    source: BinaryIO,
+    request: DecodeRequest,
+    reader: LeadReader,
+) -> Iterator[Gop]:
+    inspector = PacketInspector(media.codec, is_configured_in_band=media.kind is Container.MPEGTS)
+    longest = request.window // media.time_base if request.window is not None else None
+    stream, rule = iter(packets), _gop_rule(request, longest)
+    first = [*islice(stream, 1)]
+    lead = [] if not first or first[0].is_keyframe else reader.read(media, inspector)
+    pauses = PauseEvidence(
+        source, media.track, request.limits, name=media.name, declared=request.declared
+    )
+    timeline = _timeline(media, pauses)
+    return assemble_gops(chain(first, stream), timeline, rule, inspector.inspect, lead)
 
 
 def _timeline(media: OpenMedia, pauses: PauseEvidence) -> Timeline:

@@ -74,6 +74,9 @@ class DecodedWindow:
     """True if no window follows."""
     has_keyframe: bool = True
     """True if a keyframe lies in it."""
+    damaged: tuple[Sample, ...] = ()
+    """In order of time, frames that the decoder marks as corrupt or has concealed: they are scored
+    for the record, and what they cover is unseen."""
 
     @property
     def lacks_start(self) -> bool:

@@ -54,6 +54,8 @@ class Window:
     """Tick of the last frame."""
     frames: int = 0
     samples: list[Sample] = field(default_factory=list)
+    damaged: list[Sample] = field(default_factory=list)
+    """Frames that show what the decoder made up."""
     marks: list[VisibilityMark] = field(default_factory=list)
     keyless: list[tuple[int, int]] = field(default_factory=list)
     """Stretches without a keyframe to begin decoding at."""
@@ -85,19 +87,20 @@ class Window:
         *,
         pts: int,
         keyframe: bool,
+        is_damaged: bool = False,
     ) -> None:
-        """Add one sample.
+        """Add one sample; what a damaged one covers is not visible.
 
         Raises:
             LimitError: ``limit_frames``.
         """
-        if len(self.samples) >= self.max_frames:
+        if len(self.samples) + len(self.damaged) >= self.max_frames:
             raise LimitError(
                 f"{self.name}: window {self.index} has more than {self.max_frames} samples",
                 kind="limit_frames",
             )
-        self.marks.append(VisibilityMark(ticks, True))
-        self.samples.append(
+        self.marks.append(VisibilityMark(ticks, not is_damaged))
+        (self.damaged if is_damaged else self.samples).append(
             Sample(at=self.to_seconds(ticks), pts=pts, keyframe=keyframe, images=images)
         )
 
@@ -134,6 +137,7 @@ class Window:
             discontinuity=self.first.jump,
             last=last,
             has_keyframe=self.has_keyframe,
+            damaged=tuple(sorted(self.damaged, key=lambda s: s.at)),
         )
 
     def _times(self, info: MediaInfo) -> SegmentTimes:

@@ -203,7 +203,7 @@ class WindowSampler:
         buffer = self._buffer
         if buffer is None or info.still or self._media.kind in _ANIMATIONS:
             return NO_BURSTS
-        window = replace(window, samples=[], marks=[])
+        window = replace(window, samples=[], damaged=[], marks=[])
         return BurstDecoder(self._media, self._request, window, buffer, self._converter.turn)
 
     def _is_requested(self, window: Window) -> bool:
@@ -235,22 +235,20 @@ class WindowSampler:
         return anchors, [ticks for ticks in frames if anchors and ticks >= anchors[0]]
 
     def _collect(self, frames: Iterator[WantedFrame], window: Window) -> None:
-        """Make a sample of each intact frame, unless the window is decoded only for the next one.
+        """Make a sample of each frame, unless the window is decoded only for the next one.
 
         A frame that the decoder marks as corrupt or has concealed shows what it made up.
         """
         for ticks, frame in frames:
             if not self._is_requested(window):
                 continue
-            if frame.is_corrupt:
-                window.add_missing((ticks,))
-            else:
-                window.add_sample(
-                    ticks,
-                    self._converter.convert(frame),
-                    pts=window.to_pts(ticks, self._epoch),
-                    keyframe=ticks in self._keyframes,
-                )
+            window.add_sample(
+                ticks,
+                self._converter.convert(frame),
+                pts=window.to_pts(ticks, self._epoch),
+                keyframe=ticks in self._keyframes,
+                is_damaged=frame.is_corrupt,
+            )
 
     def _may_need_second_sample(self, gop: Gop, window: Window) -> bool:
         """Return whether the GOP may be the last one of a short source and can be decoded up to its

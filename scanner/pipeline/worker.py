@@ -23,7 +23,7 @@ from typing import Final
 
 from scanner.errors import DecoderDiedError, InputError, QuarantinedError, ScannerError
 from scanner.media.request import DecodeRequest
-from scanner.media.samples import DecodedWindow
+from scanner.media.samples import DecodedWindow, Sample
 from scanner.pipeline.burst_scoring import BurstScoring
 from scanner.risk.policy import Policies
 from scanner.sandbox.answers import printable
@@ -186,6 +186,7 @@ class SegmentWorker:
         first = job.segment.key
         key = SegmentKey(stream_id=first.stream_id, sequence=first.sequence + decoded.index)
         frames, work = self._score_window(key, decoded, windows, account)
+        damaged = self._score_frames(decoded.damaged) if decoded.damaged else ()
         return ScoredSegment(
             key=key,
             times=decoded.times,
@@ -200,6 +201,7 @@ class SegmentWorker:
             whole_file=job.windowed,
             declared=None if job.windowed else job.segment.duration,
             has_keyframe=decoded.has_keyframe,
+            damaged=damaged,
         )
 
     def _score_window(
@@ -207,9 +209,12 @@ class SegmentWorker:
     ) -> tuple[tuple[ScoredFrame, ...], ScoringWork]:
         """Score the window's frames and, where bursts of it are wanted and paid for, those; also
         return the work."""
-        scored = score_samples(self._frames, decoded.samples, reuse=self._reuse)
-        frames = separate_shadow(scored, self._shadowed)
+        frames = self._score_frames(decoded.samples)
         return self._bursts.add_to(key, decoded, frames, windows, account)
+
+    def _score_frames(self, samples: Sequence[Sample]) -> tuple[ScoredFrame, ...]:
+        scored = score_samples(self._frames, samples, reuse=self._reuse)
+        return separate_shadow(scored, self._shadowed)
 
 
 class StreamWorker:

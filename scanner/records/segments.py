@@ -46,6 +46,9 @@ def dump_segment(segment: ScoredSegment) -> Json:
     declared: Json = (
         {} if segment.declared is None else {"declared": dump_fraction(segment.declared)}
     )
+    damaged: Json = (
+        {"damaged": [_dump_frame(frame) for frame in segment.damaged]} if segment.damaged else {}
+    )
     return {
         "key": [segment.key.stream_id, segment.key.sequence],
         "times": [
@@ -65,6 +68,7 @@ def dump_segment(segment: ScoredSegment) -> Json:
         "work": [segment.work.frames, segment.work.bursts],
         "has_keyframe": segment.has_keyframe,
         **declared,
+        **damaged,
     }
 
 
@@ -91,6 +95,7 @@ def load_segment(data: Mapping[str, Any]) -> ScoredSegment:
         declared=load_optional(data.get("declared")),
         work=ScoringWork(frames=data["work"][0], bursts=data["work"][1]),
         has_keyframe=data["has_keyframe"],
+        damaged=tuple(_load_frame(row) for row in data.get("damaged", ())),
     )
 
 

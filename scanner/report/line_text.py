@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from scanner.errors import FormatError
 from scanner.report.lines import (
+    DamagedLine,
     ErrorLine,
     FrameLine,
     GapLine,
@@ -30,7 +31,15 @@ SLACK: Final = 1e-9
 _TYPES: Mapping[str, type[Line]] = {
     **{
         line.type: line
-        for line in (FrameLine, GapLine, IncidentLine, ErrorLine, SkippedLine, SummaryLine)
+        for line in (
+            FrameLine,
+            DamagedLine,
+            GapLine,
+            IncidentLine,
+            ErrorLine,
+            SkippedLine,
+            SummaryLine,
+        )
     },
     "opened": OpenIncidentLine,
     "extended": OpenIncidentLine,

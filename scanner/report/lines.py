@@ -29,6 +29,7 @@ from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Un
 
 __all__ = [
     "SKIP_REASONS",
+    "DamagedLine",
     "ErrorLine",
     "FrameLine",
     "GapLine",
@@ -73,6 +74,26 @@ class FrameLine:
     shadow: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By model, scores of labels that the model is in shadow for, while another model judges them;
     absent if empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedLine:
+    """A sampled frame that the decoder marks as corrupt or has concealed: its scores do not count,
+    and a gap line has what it covers."""
+
+    type: ClassVar[str] = "damaged"
+    path: str
+    sequence: int
+    at: float
+    pts: int
+    time_base: str
+    """Exact seconds per tick, as ``1/90000``."""
+    scores: Mapping[str, float]
+    """Scores of all labels, also of those that a model is in shadow for."""
+    medium: Mapping[str, float]
+    """Probability of each medium; empty where no model reports it."""
+    models: tuple[str, ...]
+    """``name@version`` of every model that scored it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +203,16 @@ class SummaryLine:
     flagged: tuple[str, ...]
 
 
-Line = FrameLine | GapLine | OpenIncidentLine | IncidentLine | ErrorLine | SkippedLine | SummaryLine
+Line = (
+    FrameLine
+    | DamagedLine
+    | GapLine
+    | OpenIncidentLine
+    | IncidentLine
+    | ErrorLine
+    | SkippedLine
+    | SummaryLine
+)
 SKIP_REASONS: Final[Mapping[SkipKind, str]] = {
     "in_playlist": "scanned as segments of the folder's playlists",
     "other_name": "not named as media; name a file itself to scan it",
@@ -206,6 +236,8 @@ def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Itera
         case SegmentScored(segment=segment, offset=offset):
             for frame in segment.frames:
                 yield _frame_line(path, segment, frame, offset)
+            for frame in segment.damaged:
+                yield _damaged_line(path, segment, frame, offset)
         case Opened(incident=incident, at=at):
             yield OpenIncidentLine(type="opened", path=path, **_open_values(incident, at))
         case Extended(incident=incident, at=at):
@@ -319,6 +351,21 @@ def _frame_line(
         shadow={
             str(scores.model): _by_name(scores.shadow) for scores in frame.scores if scores.shadow
         },
+    )
+
+
+def _damaged_line(
+    path: str, segment: ScoredSegment, frame: ScoredFrame, offset: Fraction
+) -> DamagedLine:
+    return DamagedLine(
+        path=path,
+        sequence=segment.key.sequence,
+        at=float(offset + frame.at),
+        pts=frame.pts,
+        time_base=str(segment.times.time_base),
+        scores=_by_name(frame.all_values),
+        medium={medium.value: share for medium, share in frame.medium.items()},
+        models=tuple(str(scores.model) for scores in frame.scores),
     )
 
 

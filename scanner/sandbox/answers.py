@@ -8,7 +8,7 @@ infinite or takes long to read; a fraction is a pair of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -122,9 +122,8 @@ def window_to_json(decoded: DecodedWindow) -> dict[str, object]:
             *_ratio(times.time_base),
             times.wrap_bits,
         ],
-        "samples": [
-            [*_ratio(sample.at), sample.pts, sample.keyframe] for sample in decoded.samples
-        ],
+        "samples": _sample_rows(decoded.samples),
+        "damaged": _sample_rows(decoded.damaged),
         "unseen": [
             [*_ratio(hole.span.start), *_ratio(hole.span.end), hole.reason]
             for hole in _join_surplus(decoded.unseen)
@@ -161,6 +160,7 @@ def _read_window(message: Any, images: SampleBuffer, bounds: AnswerBounds) -> De
     first, last, *seconds, wrap_bits = message["times"]
     container, codec, width, height, still = message["info"]
     finest = _MAX_DENOMINATOR if bounds.instants is None else _MAX_INTEGER
+    samples = _samples(message["samples"], images, bounds.samples, finest)
     return DecodedWindow(
         index=_integer(message["index"], low=0, high=bounds.first_window + bounds.windows),
         times=SegmentTimes(
@@ -170,7 +170,7 @@ def _read_window(message: Any, images: SampleBuffer, bounds: AnswerBounds) -> De
             time_base=_seconds(*seconds[2:]),
             wrap_bits=_integer(wrap_bits, low=1, high=64),
         ),
-        samples=_samples(message["samples"], images, bounds.samples, finest),
+        samples=samples,
         unseen=_holes(message["unseen"]),
         info=MediaInfo(
             container=_text(container, _MAX_NAME),
@@ -183,6 +183,7 @@ def _read_window(message: Any, images: SampleBuffer, bounds: AnswerBounds) -> De
         discontinuity=_boolean(message["discontinuity"]),
         last=_boolean(message["last"]),
         has_keyframe=_boolean(message["has_keyframe"]),
+        damaged=_samples(message["damaged"], images, bounds.samples, finest, written=len(samples)),
     )
 
 
@@ -202,23 +203,32 @@ def _check_times(window: DecodedWindow, bounds: AnswerBounds) -> None:
     duration = window.times.duration
     if window.begins + duration > bounds.seconds:
         raise ValueError(f"a window that ends at {float(window.begins + duration):.3g} s")
-    for at in (*(s.at for s in window.samples), *(hole.span.end for hole in window.unseen)):
+    frames = (*window.samples, *window.damaged)
+    for at in (*(s.at for s in frames), *(hole.span.end for hole in window.unseen)):
         if at > duration:
             raise ValueError(f"a time of {float(at):.3g} s in a window of {float(duration):.3g} s")
     if bounds.instants is not None and not bounds.instants.issuperset(
-        sample.at for sample in window.samples
+        sample.at for sample in frames
     ):
         raise ValueError("a sample at an instant that was not asked for")
     is_whole = window.index == 0 and window.last and not window.discontinuity
     if window.info.still and not (
-        is_whole and duration == 0 and not window.unseen and len(window.samples) <= 1
+        is_whole and duration == 0 and not window.unseen and len(frames) <= 1
     ):
         raise ValueError("a still picture with a duration, a gap, or other windows or samples")
 
 
-def _samples(rows: Any, images: SampleBuffer, most: int, finest: int) -> tuple[Sample, ...]:
-    if len(rows) > min(most, images.capacity):
-        raise ValueError(f"{len(rows)} samples where {min(most, images.capacity)} fit")
+def _sample_rows(samples: Iterable[Sample]) -> list[list[object]]:
+    return [[*_ratio(sample.at), sample.pts, sample.keyframe] for sample in samples]
+
+
+def _samples(
+    rows: Any, images: SampleBuffer, most: int, finest: int, *, written: int = 0
+) -> tuple[Sample, ...]:
+    """Return samples whose images lie in the buffer after those of ``written`` other ones."""
+    capacity = min(most, images.capacity) - written
+    if len(rows) > capacity:
+        raise ValueError(f"{len(rows)} samples where {capacity} fit")
     samples = tuple(
         Sample(
             at=_seconds(top, bottom, finest=finest),
@@ -226,7 +236,7 @@ def _samples(rows: Any, images: SampleBuffer, most: int, finest: int) -> tuple[S
             keyframe=_boolean(keyframe),
             images=images.read(index),
         )
-        for index, (top, bottom, pts, keyframe) in enumerate(rows)
+        for index, (top, bottom, pts, keyframe) in enumerate(rows, written)
     )
     if any(later.at < earlier.at for earlier, later in pairwise(samples)):
         raise ValueError("samples that are not in order of time")

@@ -135,7 +135,7 @@ class _TaskServer:
         for item in windows:
             window, maker = item if isinstance(item, tuple) else (item, NO_BURSTS)
             self._wait_for_release()
-            images.write(window.samples, name=call.name)
+            images.write((*window.samples, *window.damaged), name=call.name)
             self._send(call, {"window": window_to_json(window)})
             self._unreleased = (call, maker)
             del item, window, maker

@@ -9,6 +9,7 @@ import pytest
 from scanner.errors import FormatError
 from scanner.report.line_text import dumps, loads
 from scanner.report.lines import (
+    DamagedLine,
     ErrorLine,
     FrameLine,
     GapLine,
@@ -70,6 +71,16 @@ LINES: list[Line] = [
         peak_level={"gun": None},
         peak_score={},
         flagged=("gun",),
+    ),
+    DamagedLine(
+        path="a",
+        sequence=0,
+        at=1.0,
+        pts=90000,
+        time_base="1/90000",
+        scores={"gun": 0.5},
+        medium={},
+        models=("m@1",),
     ),
 ]
 

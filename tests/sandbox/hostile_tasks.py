@@ -335,6 +335,7 @@ def window_message(*, call: object = 1, **changes: object) -> bytes:
         "discontinuity": False,
         "last": True,
         "has_keyframe": True,
+        "damaged": [],
     }
     return json.dumps({"call": call, "window": correct | changes}).encode()
 

@@ -235,3 +235,14 @@ def test_an_event_that_is_loaded_equals_the_one_that_was_dumped() -> None:
     (event, *_) = folded([segment(0, {0: 0.5})])
 
     assert load_event(json.loads(json.dumps(dump_event(event)))) == event
+
+
+def test_damaged_pictures_are_recorded_and_not_folded() -> None:
+    intact = segment(0, {0: 0.5})
+    with_damage = replace(intact, damaged=segment(0, {1: 0.99}).frames)
+
+    (event, *others), (expected, *expected_others) = folded([with_damage]), folded([intact])
+
+    assert others == expected_others
+    assert load_event(json.loads(json.dumps(dump_event(event)))) == event
+    assert event == replace(expected, segment=with_damage)  # type: ignore[call-arg]
