@@ -207,6 +207,7 @@ def summary_of(state: StreamState, policies: Policies) -> dict[str, Any]:
         "segment_seconds": float(state.clock.length),
         "frames": state.frames,
         "failures": state.failures,
+        "needed_from": state.needed_from,
         "coverage": state.risk.coverage.share(end) if end else None,
         "unseen": {reason: float(length) for reason, length in risk.coverage.unseen.items()},
         "risk": {label: round(value, 4) for label, value in now.risks(policies).items()},

@@ -12,7 +12,7 @@ Pure: rows and the time come in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -31,9 +31,18 @@ from scanner.stream.inputs import (
 )
 from scanner.stream.next_turns import DeclaredEnd, WaitingSegment, next_turns
 from scanner.stream.order import Late, Missing, TurnOrder
+from scanner.stream.run import extend_recent
 from scanner.types import Segment, SegmentKey, StreamId
 
-__all__ = ["DecideRules", "Decision", "decide", "placed_turns", "stall"]
+__all__ = [
+    "DecideRules",
+    "Decision",
+    "add_previous",
+    "decide",
+    "placed_turns",
+    "recent_segments",
+    "stall",
+]
 
 MOST_AT_ONCE: Final = 64
 """Segments of one stream that get places at once, so that a backlog does not delay others."""
@@ -151,6 +160,32 @@ def placed_turns(
     return Decision(assignment=assignment, turns=tuple(turns)) if turns else None
 
 
+def recent_segments(
+    stream_id: str, rows: Iterable[PendingSegment], objects: ObjectStore
+) -> tuple[Segment, ...]:
+    """Return the latest of a stream's segments that have places, without a hole between them;
+    ``rows`` are in order."""
+    recent: tuple[Segment, ...] = ()
+    for row in rows:
+        _, recent = extend_recent(recent, _segment(stream_id, row, objects))
+    return recent
+
+
+def add_previous(
+    decision: Decision, recent: tuple[Segment, ...]
+) -> tuple[Decision, tuple[Segment, ...]]:
+    """Return the decision with the segments before each one, in which its decoding may begin, and
+    those before the stream's next one. ``recent`` are those before the decision."""
+    turns: list[Turn] = []
+    for turn in decision.turns:
+        if isinstance(turn, SegmentTurn) and not (turn.late or turn.job.windowed):
+            before, recent = extend_recent(recent, turn.job.segment)
+            turns.append(replace(turn, job=replace(turn.job, previous=before)))
+        else:
+            turns.append(turn)
+    return replace(decision, turns=tuple(turns)), recent
+
+
 def _close_leftovers(stream: PendingStream) -> Decision | None:
     """Give a verdict to segments that arrived after the end of their stream was folded."""
     detail = {"kind": "stream_ended", "message": "arrived after the stream was finished"}
@@ -228,15 +263,19 @@ def _segment_turn(
             duration=row.duration,
             discontinuity=row.discontinuity,
         )
-    segment = Segment(
-        key=key,
+    segment = _segment(stream.stream_id, row, objects)
+    job = Job(segment=segment, name=f"segment {key}", windowed=stream.kind == "image")
+    return SegmentTurn(job=job, late=place.late)
+
+
+def _segment(stream_id: str, row: PendingSegment, objects: ObjectStore) -> Segment:
+    return Segment(
+        key=SegmentKey(stream_id=StreamId(stream_id), sequence=row.sequence),
         source=objects.path(row.object),
         init=None if row.init_object is None else objects.path(row.init_object),
         discontinuity=row.discontinuity,
         duration=row.duration,
     )
-    job = Job(segment=segment, name=f"segment {key}", windowed=stream.kind == "image")
-    return SegmentTurn(job=job, late=place.late)
 
 
 def _mark_turn(stream: PendingStream, mark: PendingMark) -> Turn:

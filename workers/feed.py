@@ -15,9 +15,18 @@ from scanner.store.objects import ObjectStore
 from scanner.store.pending import PendingStream
 from scanner.store.turns import TurnJournal
 from scanner.stream.inputs import SegmentTurn, Turn
+from scanner.stream.run import LONGEST_RUN
 from scanner.stream.state import StreamState
-from scanner.types import SegmentKey, StreamId
-from workers.decide import DecideRules, Decision, decide, placed_turns, stall
+from scanner.types import Segment, SegmentKey, StreamId
+from workers.decide import (
+    DecideRules,
+    Decision,
+    add_previous,
+    decide,
+    placed_turns,
+    recent_segments,
+    stall,
+)
 
 __all__ = ["JournalFeed", "StreamFacts"]
 
@@ -68,6 +77,8 @@ class JournalFeed:
         self._stopping = threading.Event()
         self._facts: dict[str, StreamFacts] = {}
         self._received: dict[SegmentKey, float] = {}
+        self._recent: dict[str, tuple[Segment, ...]] = {}
+        """By stream, the latest segments that have a place."""
         self._suspects: set[SegmentKey] = set()
         """Segments that were in hand at the end of several drivers."""
         self._stalls_checked = -STALL_POLL_SECONDS
@@ -103,6 +114,7 @@ class JournalFeed:
     def forget(self, stream_id: str) -> None:
         """Drop the facts of a stream; they come again with its next turns."""
         self._facts.pop(stream_id, None)
+        self._recent.pop(stream_id, None)
 
     def take_received(self, key: SegmentKey) -> float | None:
         """Return when a segment was acknowledged, and forget it."""
@@ -150,14 +162,31 @@ class JournalFeed:
         self, streams: Sequence[PendingStream], decisions: Sequence[Decision | None]
     ) -> Iterator[Turn]:
         """Record decisions in one transaction, then yield their turns."""
-        made = [one for one in decisions if one is not None]
-        if not made:
+        pairs = [(s, one) for s, one in zip(streams, decisions, strict=True) if one is not None]
+        if not pairs:
             return
+        made = [self._with_previous(stream, decision) for stream, decision in pairs]
         self._journal.assign([one.assignment for one in made])
-        for stream, decision in zip(streams, decisions, strict=True):
-            if decision is not None:
-                self._note(stream, decision)
+        for stream, decision in pairs:
+            self._note(stream, decision)
         yield from _spread(made)
+
+    def _with_previous(self, stream: PendingStream, decision: Decision) -> Decision:
+        """Return the decision with the segments in which decoding of its own may begin."""
+        name = stream.stream_id
+        sequences = [
+            turn.job.segment.key.sequence
+            for turn in decision.turns
+            if isinstance(turn, SegmentTurn) and not turn.late
+        ]
+        if not sequences:
+            return decision
+        recent = self._recent.get(name)
+        if recent is None:
+            rows = self._journal.placed_before(name, min(sequences), most=LONGEST_RUN)
+            recent = recent_segments(name, rows, self._objects)
+        decision, self._recent[name] = add_previous(decision, recent)
+        return decision
 
     def _note(self, stream: PendingStream, decision: Decision) -> None:
         self._facts[stream.stream_id] = StreamFacts(shard=stream.shard, channel=stream.channel)

@@ -3,7 +3,7 @@
 A segment's bytes are deleted once all of this holds:
 
     (a) the folded clock is past its end by the reach of every policy, or its stream is final
-    (b) the segment after it has a verdict, so that no decoding begins in it any more
+    (b) the segment after it has a verdict, and decoding of a later one does not begin in it
     (c) it lies in no span of an incident that is open or of which evidence is due
     (d) it is old enough
 """
@@ -61,6 +61,7 @@ def deletable(media: StreamMedia, *, now: float, reach: float, segment_seconds: 
         for one in media.segments
         if now - one.received_at > segment_seconds
         and (final if one.is_followed is None else one.is_followed)
+        and (final or media.needed_from is None or one.sequence < media.needed_from)
         and _is_past(one, media.clock, reach, final)
         and not _is_held(one, held)
     ]

@@ -39,7 +39,7 @@ from scanner.stream.inputs import (
     Turn,
 )
 from scanner.stream.order import Late, Missing, Release, TurnOrder
-from scanner.stream.run import LONGEST_RUN
+from scanner.stream.run import extend_recent
 from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId, held_size
 
@@ -122,7 +122,7 @@ class _ScannedStream:
     """Jobs by sequence, from their release until their outcome is known."""
     file: Job | None = None
     """The job of a file, whose windows have sequences of their own."""
-    recent: list[Segment] = field(default_factory=list)
+    recent: tuple[Segment, ...] = ()
     """The latest segments that were released without a hole between them, in which decoding of the
     next one may begin."""
     state: StreamState | None = None
@@ -281,16 +281,13 @@ def _with_previous(job: Job, stream: _ScannedStream) -> Job:
     What was scored tells which segments no later one needs. They are forgotten, so that a stream
     whose segments begin with keyframes has one segment in memory. Nothing else depends on it.
     """
-    segment, state = job.segment, stream.state
-    needed_from = 0 if state is None else state.needed_from
-    recent = [one for one in stream.recent if one.key.sequence >= needed_from]
-    if segment.discontinuity or (recent and recent[-1].key.sequence != segment.key.sequence - 1):
-        recent = []
-    kept = [*recent, segment][-LONGEST_RUN:]
+    needed_from = 0 if stream.state is None else stream.state.needed_from
+    needed = tuple(one for one in stream.recent if one.key.sequence >= needed_from)
+    before, kept = extend_recent(needed, job.segment)
     while sum(held_size(one.source) for one in kept) > RECENT_BYTES and len(kept) > 1:
-        del kept[0]
+        kept = kept[1:]
     stream.recent = kept
-    return replace(job, previous=tuple(recent))
+    return replace(job, previous=before)
 
 
 def _lost_turn(lost: SegmentLost) -> LostTurn:

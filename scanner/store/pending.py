@@ -14,12 +14,12 @@ from scanner.rational import load_optional
 from scanner.store.schema import inits, marks, segments, streams
 from scanner.stream.order import TurnOrder
 
-__all__ = ["PendingMark", "PendingSegment", "PendingStream", "read_pending"]
+__all__ = ["PendingMark", "PendingSegment", "PendingStream", "read_pending", "read_placed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingSegment:
-    """A segment without a verdict."""
+    """A segment, as the driver reads it."""
 
     sequence: int
     object: str
@@ -91,18 +91,30 @@ def read_pending(
     )
 
 
+def read_placed(
+    connection: Connection, stream_id: str, *, first: int, last: int
+) -> tuple[PendingSegment, ...]:
+    """Return the segments of a stream from sequence ``first`` to ``last`` that had a place in
+    order and whose bytes are there, in order."""
+    names = {"name": stream_id, "first": first, "last": last}
+    return tuple(_pending_segment(row) for row in connection.execute(_PLACED, names))
+
+
 MOST_ROWS: Final = 8192
 """Segments that are read at once; the lowest sequences come first."""
 
 
-def _segments(placed: bool) -> Select[Any]:
+def _segments_with_inits() -> Select[Any]:
     found = segments.outerjoin(
         inits,
         (inits.c.stream_id == segments.c.stream_id) & (inits.c.init_id == segments.c.init_id),
     )
+    return select(segments, inits.c.object.label("init_object")).select_from(found)
+
+
+def _segments(placed: bool) -> Select[Any]:
     return (
-        select(segments, inits.c.object.label("init_object"))
-        .select_from(found)
+        _segments_with_inits()
         .where(
             segments.c.verdict.is_(None),
             segments.c.turn.is_not(None) if placed else segments.c.turn.is_(None),
@@ -127,6 +139,17 @@ def _marks(placed: bool) -> Select[Any]:
 
 _SEGMENTS = {placed: _segments(placed) for placed in (False, True)}
 _MARKS = {placed: _marks(placed) for placed in (False, True)}
+_PLACED = (
+    _segments_with_inits()
+    .where(
+        segments.c.stream_id == bindparam("name"),
+        segments.c.sequence.between(bindparam("first"), bindparam("last")),
+        segments.c.stage == "stored",
+        segments.c.turn.is_not(None),
+        segments.c.late.is_(False),
+    )
+    .order_by(segments.c.sequence)
+)
 
 
 def _by_stream(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:

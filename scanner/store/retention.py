@@ -81,6 +81,9 @@ class StreamMedia:
     """Stream seconds up to which it is folded; None before the first scored segment."""
     is_waiting: bool
     """Whether a segment of the stream has no verdict."""
+    needed_from: int | None
+    """Sequence of the first segment in which decoding of a later one may begin; None where no turn
+    is folded."""
     segments: tuple[KeptSegment, ...]
     """Those that may be old enough, in order."""
     incidents: tuple[HeldIncident, ...]
@@ -149,6 +152,7 @@ class RetentionJournal:
             last_arrival=stream.last_arrival,
             clock=clock,
             is_waiting=stream.is_waiting,
+            needed_from=json.loads(stream.summary or "{}").get("needed_from"),
             segments=kept,
             incidents=tuple(
                 HeldIncident(incident=json.loads(one.body), is_open=not one.planned) for one in held
@@ -308,6 +312,7 @@ _UNORDERED = exists().where(
 _STREAM = select(
     streams.c.phase,
     streams.c.last_arrival,
+    streams.c.summary,
     or_(streams.c.assigned > streams.c.turn, _UNORDERED).label("is_waiting"),
 ).where(streams.c.stream_id == bindparam("of_stream"))
 

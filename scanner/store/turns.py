@@ -24,7 +24,7 @@ from scanner.records.events import pack_events
 from scanner.risk.incident import Closed, Extended, Opened
 from scanner.store.database import Journal
 from scanner.store.outcomes import SegmentVerdict, StreamResult
-from scanner.store.pending import PendingStream, read_pending
+from scanner.store.pending import PendingSegment, PendingStream, read_pending, read_placed
 from scanner.store.queueing import queue_pictures
 from scanner.store.schema import (
     configurations,
@@ -146,6 +146,13 @@ class TurnJournal:
                 select(streams.c.shard, streams.c.channel).where(streams.c.stream_id == stream_id)
             ).one()
         return row.shard, row.channel
+
+    def placed_before(
+        self, stream_id: str, sequence: int, *, most: int
+    ) -> tuple[PendingSegment, ...]:
+        """Return the segments of the sequences just before one that have a place, in order."""
+        with self._journal.read() as connection:
+            return read_placed(connection, stream_id, first=sequence - most, last=sequence - 1)
 
     def load_state(self, stream_id: str) -> StreamState:
         """Return the state after the turns that are folded; a new one before the first."""

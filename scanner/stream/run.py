@@ -13,7 +13,7 @@ from typing import Final
 from scanner.stream.inputs import Job
 from scanner.types import ScoredSegment, Segment
 
-__all__ = ["LONGEST_RUN", "Run", "extend_run", "run_before"]
+__all__ = ["LONGEST_RUN", "Run", "extend_recent", "extend_run", "run_before"]
 
 LONGEST_RUN: Final = 16
 """Most segments of a run. Decoding of each segment begins at the keyframe, so that the cost grows
@@ -31,6 +31,17 @@ def extend_run(run: Run, segment: ScoredSegment) -> Run:
         return (sequence,)
     continues = _ends_before(run, sequence) and not segment.discontinuity
     return (*run, sequence) if continues and len(run) < LONGEST_RUN else ()
+
+
+def extend_recent(
+    recent: tuple[Segment, ...], segment: Segment
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """Return the segments just before one, in which its decoding may begin, and those before the
+    next one, at most ``LONGEST_RUN``. ``recent`` are those before it, without a hole."""
+    sequence = segment.key.sequence
+    follows = bool(recent) and recent[-1].key.sequence == sequence - 1
+    before = recent if follows and not segment.discontinuity else ()
+    return before, (*before, segment)[-LONGEST_RUN:]
 
 
 def run_before(run: Run, job: Job) -> tuple[Segment, ...]:

@@ -35,6 +35,7 @@ def media(
     finished: bool = False,
     silent: float = 0.0,
     held: tuple[HeldIncident, ...] = (),
+    needed_from: int | None = None,
 ) -> StreamMedia:
     verdicts = [verdict for _, verdict, _ in rows]
     kept = [
@@ -54,6 +55,7 @@ def media(
         last_arrival=NOW - silent,
         clock=clock,
         is_waiting=None in verdicts,
+        needed_from=len(rows) if needed_from is None else needed_from,
         segments=tuple(kept),
         incidents=held,
     )
@@ -74,6 +76,12 @@ def test_the_last_segment_of_a_live_stream_stays_for_the_decoding_of_the_next() 
 
 def test_a_segment_stays_while_the_one_after_it_waits() -> None:
     assert chosen(media(row(0), row(1, verdict=None), row(2))) == []
+
+
+def test_segments_stay_from_the_one_on_in_which_decoding_of_the_next_begins() -> None:
+    rows = [row(number) for number in range(6)]
+    assert chosen(media(*rows, needed_from=3)) == [0, 1, 2]
+    assert chosen(media(*rows, needed_from=3, finished=True)) == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_segment_stays_while_an_incident_may_still_begin_in_it() -> None:
