@@ -4,6 +4,7 @@ Pure: rows and the time come in.
 
     declared or lowest sequence   the first turn
     in order                      the next turn
+    reported as lost              a gap of its declared length, in its place
     behind a hole                 waits; the hole is given up by count or by time
     given up, then arrived        late: scored and recorded, not folded
     waited too long               shed: a gap; twice as long in a stream with an open incident
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from scanner.rational import load_optional
 from scanner.store.objects import ObjectStore
 from scanner.store.outcomes import SegmentVerdict
 from scanner.store.pending import PendingMark, PendingSegment, PendingStream
@@ -29,7 +31,7 @@ from scanner.stream.inputs import (
     StallTurn,
     Turn,
 )
-from scanner.stream.next_turns import DeclaredEnd, WaitingSegment, next_turns
+from scanner.stream.next_turns import DeclaredEnd, NextTurns, WaitingSegment, next_turns
 from scanner.stream.order import Late, Missing, TurnOrder
 from scanner.stream.run import extend_recent
 from scanner.types import Segment, SegmentKey, StreamId
@@ -88,39 +90,68 @@ def decide(
     if stream.phase == "finished":
         return _close_leftovers(stream)
     chosen = sorted(stream.segments, key=lambda one: one.sequence)[:MOST_AT_ONCE]
-    waiting = (WaitingSegment(sequence=one.sequence, arrived=one.received_at) for one in chosen)
-    end = _declared_end(stream) if len(chosen) == len(stream.segments) else None
+    is_all = len(chosen) == len(stream.segments)
+    lost = _lost_by_sequence(stream, None if is_all else chosen[-1].sequence)
+    waiting = (
+        *(WaitingSegment(sequence=one.sequence, arrived=one.received_at) for one in chosen),
+        *(WaitingSegment(sequence=n, arrived=one.created_at) for n, one in lost.items()),
+    )
+    end = _declared_end(stream) if is_all else None
     wait = max(rules.hole_seconds, 2 * (stream.target_duration or 0.0))
     decided = next_turns(_order(stream, rules), waiting, end, now=now, wait_seconds=wait)
     if not decided.releases and not decided.ends:
         return None
     by_sequence = {one.sequence: one for one in chosen}
+    places, unfolded = _places(stream, decided, by_sequence, lost, rules, now)
+    assignment = Assignment(
+        stream_id=stream.stream_id,
+        shard=stream.shard,
+        order=decided.order,
+        turns=(*places, *unfolded),
+    )
+    turns = tuple(_turn(stream, place, by_sequence, objects) for place in places)
+    return Decision(assignment=assignment, turns=turns)
+
+
+def _places(
+    stream: PendingStream,
+    decided: NextTurns,
+    rows: Mapping[int, PendingSegment],
+    lost: Mapping[int, PendingMark],
+    rules: DecideRules,
+    now: float,
+) -> tuple[list[AssignedTurn], list[AssignedTurn]]:
+    """Return the places of what is released, and the marks that get none: their gap was stated
+    before they came."""
     places: list[AssignedTurn] = []
+    unfolded: list[AssignedTurn] = []
     for release in decided.releases:
         number = stream.assigned + len(places)
         if isinstance(release, Missing):
             body = {"first": release.first, "last": release.last}
             places.append(AssignedTurn(turn=number, new_mark=("missing", body)))
-            continue
-        row = by_sequence[release.sequence]
-        most = rules.max_age * (2 if stream.open_incidents else 1)
-        level = SHED if now - row.received_at > most else None
-        places.append(
-            AssignedTurn(
-                turn=number,
-                sequence=row.sequence,
-                late=isinstance(release, Late),
-                level=level,
-            )
-        )
+        elif release.sequence in rows:
+            row, late = rows[release.sequence], isinstance(release, Late)
+            most = rules.max_age * (2 if stream.open_incidents else 1)
+            level = SHED if now - row.received_at > most else None
+            places.append(AssignedTurn(turn=number, sequence=row.sequence, late=late, level=level))
+        elif isinstance(release, Late):
+            unfolded.append(AssignedTurn(turn=NEVER, mark=lost[release.sequence].number))
+        else:
+            places.append(AssignedTurn(turn=number, mark=lost[release.sequence].number))
     if decided.ends:
         number = stream.assigned + len(places)
         places.append(AssignedTurn(turn=number, mark=_end_mark(stream)))
-    assignment = Assignment(
-        stream_id=stream.stream_id, shard=stream.shard, order=decided.order, turns=tuple(places)
-    )
-    turns = tuple(_turn(stream, place, by_sequence, objects) for place in places)
-    return Decision(assignment=assignment, turns=turns)
+    return places, unfolded
+
+
+def _lost_by_sequence(stream: PendingStream, last: int | None) -> dict[int, PendingMark]:
+    """Return the marks of lost segments up to a sequence, or all of them."""
+    return {
+        mark.body["sequence"]: mark
+        for mark in stream.marks
+        if mark.kind == "lost" and (last is None or mark.body["sequence"] <= last)
+    }
 
 
 def stall(stream: PendingStream, rules: DecideRules) -> Decision:
@@ -286,8 +317,19 @@ def _turn_of_mark(stream_id: str, kind: str, body: Mapping[str, Any]) -> Turn:
     stream = StreamId(stream_id)
     if kind == "missing":
         return MissingTurn(stream_id=stream, first=body["first"], last=body["last"])
+    if kind == "lost":
+        return LostTurn(
+            key=SegmentKey(stream_id=stream, sequence=body["sequence"]),
+            reason=body["reason"],
+            kind=body["kind"],
+            message=body["message"],
+            duration=load_optional(body["duration"]),
+            discontinuity=body["discontinuity"],
+        )
     if kind == "stall":
         return StallTurn(stream_id=stream)
     if kind == "end":
         return EndTurn(stream_id=stream, path=f"stream {stream_id}")
-    raise ValueError(f"stream {stream_id}: a mark must be missing, stall or end, got {kind!r}")
+    raise ValueError(
+        f"stream {stream_id}: a mark must be missing, lost, stall or end, got {kind!r}"
+    )

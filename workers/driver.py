@@ -34,12 +34,14 @@ from scanner.store.database import (
     open_journal,
 )
 from scanner.store.objects import ObjectStore
+from scanner.store.points import PointJournal
 from scanner.store.turns import TurnJournal
 from scanner.store.writes import beat
 from workers.commit import TurnCommitter
 from workers.decide import DecideRules
 from workers.delays import Delays
 from workers.feed import JournalFeed
+from workers.points import PointKeeper, keeping_points
 from workers.pool import PoolRunner
 from workers.runner import local_pool, ray_pool
 
@@ -89,9 +91,10 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         fence = turns.take_over()
         generation = turns.record_configuration(_configuration(program))
         parts = worker_parts(program, generation=generation)
+        objects = ObjectStore(data / "objects")
         feed = JournalFeed(
             turns,
-            ObjectStore(data / "objects"),
+            objects,
             DecideRules(
                 patience=program.settings.stream.missing_after,
                 hole_seconds=settings.hole_seconds,
@@ -99,6 +102,8 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
             ),
             stall_seconds=settings.stall_seconds,
         )
+        keeper = PointKeeper(PointJournal(journal, turns, objects), now=journal.now)
+        closing.enter_context(keeping_points(journal, keeper, feed.fail))
         delays = Delays()
         committer = TurnCommitter(turns, feed, program.policies, delays)
         pool: PoolRunner = closing.enter_context(

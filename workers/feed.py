@@ -82,10 +82,15 @@ class JournalFeed:
         self._suspects: set[SegmentKey] = set()
         """Segments that were in hand at the end of several drivers."""
         self._stalls_checked = -STALL_POLL_SECONDS
+        self._failure: BaseException | None = None
 
     def stop(self) -> None:
         """End ``turns`` soon; what was yielded is finished by the workers."""
         self._stopping.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Let ``turns`` raise an error of another thread of the driver."""
+        self._failure = error
 
     def load_state(self, stream_id: StreamId) -> StreamState:
         """Return the state after the folded turns of a stream."""
@@ -126,6 +131,8 @@ class JournalFeed:
         for stream in self._journal.unfinished_streams():
             yield from self._record([stream], [placed_turns(stream, self._rules, self._objects)])
         while not self._stopping.is_set():
+            if self._failure is not None:
+                raise self._failure
             found = False
             try:
                 for turn in self._next_batch():

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from scanner.rational import dump_optional
+from scanner.store.pushed import PushedObject, add_pushed
 from scanner.store.schema import inits, marks, segments, shard_of, streams
 
 __all__ = [
@@ -126,7 +127,7 @@ class NewImage:
         return self.segment.object
 
 
-IntakeRow = NewStream | NewInit | NewSegment | NewEnd | NewImage
+IntakeRow = NewStream | NewInit | NewSegment | NewEnd | NewImage | PushedObject
 
 
 def metadata_digest(
@@ -159,6 +160,9 @@ class Intake:
             return self.end_stream(row.stream, last_sequence=row.last_sequence, reason=row.reason)
         if isinstance(row, NewImage):
             return self.add_image(row)
+        if isinstance(row, PushedObject):
+            add_pushed(self._connection, row, self._now, self._shard_count)
+            return "accepted"
         return self.add_stream(row)
 
     def add_stream(self, new: NewStream) -> Acceptance:

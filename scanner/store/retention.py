@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from scanner.store.database import Journal
+from scanner.store.ingest_schema import ingest_objects
 from scanner.store.schema import (
     evidence,
     incidents,
@@ -251,6 +252,11 @@ class RetentionJournal:
             names.update(
                 connection.execute(
                     select(inits.c.object).where(inits.c.stage != "deleted")
+                ).scalars()
+            )
+            names.update(
+                connection.execute(
+                    select(ingest_objects.c.object).where(ingest_objects.c.object.is_not(None))
                 ).scalars()
             )
             names.update(

@@ -173,7 +173,7 @@ class TurnJournal:
     # Writing
 
     @contextmanager
-    def _begin_fenced(self, touched: Iterable[int]) -> Iterator[Connection]:
+    def begin_fenced(self, touched: Iterable[int]) -> Iterator[Connection]:
         """Open a write transaction that begins with a check of the fence.
 
         Raises:
@@ -195,7 +195,7 @@ class TurnJournal:
             FencedError: another driver has taken over.
         """
         now = self._journal.now()
-        with self._begin_fenced({one.shard for one in assignments}) as connection:
+        with self.begin_fenced({one.shard for one in assignments}) as connection:
             for one in assignments:
                 self._assign_stream(connection, one, now)
 
@@ -226,8 +226,8 @@ class TurnJournal:
             _write_verdict(connection, one.stream_id, verdict, None, now)
             add_to_counters(connection, one.shard, "segments", {verdict.verdict: 1})
         values: dict[str, Any] = {"ordering": json.dumps(one.order.to_json())}
-        if one.turns:
-            values["assigned"] = max(turn.turn for turn in one.turns) + 1
+        if placed := [turn.turn for turn in one.turns if turn.turn >= 0]:
+            values["assigned"] = max(placed) + 1
         connection.execute(
             update(streams).where(streams.c.stream_id == one.stream_id).values(**values)
         )
@@ -238,7 +238,7 @@ class TurnJournal:
         ``lone_death`` counts the death against them: nothing else was with that worker.
         """
         listed = list(keys)
-        with self._begin_fenced({shard for _, shard, _ in listed}) as connection:
+        with self.begin_fenced({shard for _, shard, _ in listed}) as connection:
             for stream_id, _, sequence in listed:
                 connection.execute(
                     update(segments)
@@ -258,7 +258,7 @@ class TurnJournal:
         """
         now = self._journal.now()
         refused: list[str] = []
-        with self._begin_fenced({result.shard for result in results}) as connection:
+        with self.begin_fenced({result.shard for result in results}) as connection:
             for result in results:
                 if not self._commit_stream(connection, result, now):
                     refused.append(result.stream_id)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 import scanner.store.review_schema  # noqa: F401 - adds its tables
 from scanner.errors import SetupError
 from scanner.store.database import open_journal
-from scanner.store.schema import metadata
+from scanner.store.ingest_schema import metadata
 
 
 def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Objects that encoders push: rows that the web process writes and the driver folds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from scanner.store.database import Journal
+from scanner.store.ingest_schema import ingest_objects, ingest_points, ingest_uploads
+from scanner.store.schema import shard_of
+from scanner.store.writes import upsert
+
+__all__ = ["PushedObject", "PushedQueries", "add_pushed", "report_uploads"]
+
+PushedKind = Literal["segment", "init", "playlist"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedObject:
+    """An object that an encoder pushed; its bytes, where they are kept, are durable."""
+
+    channel: str
+    kind: PushedKind
+    path: str
+    key_id: str | None
+    object: str | None
+    """None if its bytes are not kept."""
+    bytes: int
+    sha256: str
+    after: int
+    """Number of the channel's latest object when the request began."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What was read of it, as ``scanner.store.points`` takes it."""
+
+
+def add_pushed(connection: Connection, pushed: PushedObject, now: float, shard_count: int) -> int:
+    """Add an object, in a transaction of the caller; return its number."""
+    latest = connection.execute(_LATEST, {"of_channel": pushed.channel}).scalar_one()
+    number = int(latest) + 1
+    connection.execute(
+        insert(ingest_objects),
+        {
+            "channel": pushed.channel,
+            "number": number,
+            "shard": shard_of(pushed.channel, shard_count),
+            "kind": pushed.kind,
+            "path": pushed.path,
+            "key_id": pushed.key_id,
+            "object": pushed.object,
+            "bytes": pushed.bytes,
+            "sha256": pushed.sha256,
+            "facts": json.dumps(dict(pushed.facts)),
+            "after": pushed.after,
+            "at": now,
+            "folded": False,
+        },
+    )
+    return number
+
+
+class PushedQueries:
+    """What the web process asks of publishing points; safe to use from several threads."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def latest_number(self, channel: str) -> int:
+        """Return the number of the latest object of a channel; 0 if there is none."""
+        with self._journal.read() as connection:
+            return int(connection.execute(_LATEST, {"of_channel": channel}).scalar_one())
+
+    def unselected(self) -> dict[str, frozenset[str]]:
+        """Return the series of paths whose segments are not to be kept, by channel."""
+        with self._journal.read() as connection:
+            rows = connection.execute(_UNSELECTED).all()
+        return {row.channel: frozenset(json.loads(row.unselected)) for row in rows}
+
+
+def report_uploads(journal: Journal, process: str, uploads: Mapping[str, list[str]]) -> None:
+    """Record which uploads are open in a web process: paths by channel."""
+    row = {"process": process, "shard": 0, "at": journal.now(), "body": json.dumps(dict(uploads))}
+    with journal.write() as connection:
+        upsert(connection, ingest_uploads, row)
+
+
+_known = select(func.max(ingest_objects.c.number)).where(
+    ingest_objects.c.channel == bindparam("of_channel")
+)
+_folded = select(ingest_points.c.folded).where(ingest_points.c.channel == bindparam("of_channel"))
+_LATEST = select(func.coalesce(_known.scalar_subquery(), _folded.scalar_subquery(), 0))
+_UNSELECTED = select(ingest_points.c.channel, ingest_points.c.unselected).where(
+    ingest_points.c.phase.in_(("live", "stalled")), ingest_points.c.unselected != "[]"
+)

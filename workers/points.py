@@ -1,0 +1,161 @@
+"""Publishing points in the driver: folds what encoders pushed, and lets time pass for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from scanner.errors import TransientError
+from scanner.ingest.advance import advance_point
+from scanner.ingest.decisions import PointDecision
+from scanner.ingest.inputs import PointTick
+from scanner.ingest.point import PublishingPoint
+from scanner.store.database import Journal, JournalChanges
+from scanner.store.point_writes import FoldedObjects
+from scanner.store.points import PointJournal, UnfoldedObject
+
+__all__ = ["PointKeeper", "keeping_points"]
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 0.05
+TICK_SECONDS: Final = 0.25
+"""Seconds from one application of the rules of time to the next."""
+MOST_OBJECTS: Final = 256
+"""Objects that one transaction folds at most."""
+FORGET_SECONDS: Final = 600.0
+JUMP_SECONDS: Final = 5.0
+"""A wall clock that moves this much against the monotonic one has jumped."""
+
+
+class PointKeeper:
+    """Advances all publishing points; belongs to one thread."""
+
+    def __init__(
+        self,
+        points: PointJournal,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._points = points
+        self._now = now
+        self._monotonic = monotonic
+        self._offset = now() - monotonic()
+        self._active = points.active()
+        self._ticked = self._forgot = monotonic()
+
+    def fold_objects(self) -> bool:
+        """Fold objects that are not folded; return whether there were any."""
+        found = self._points.unfolded(limit=MOST_OBJECTS)
+        made = [self._fold(channel, objects) for channel, objects in found.items()]
+        if made:
+            self._record(made)
+        return bool(made)
+
+    def pass_time(self) -> None:
+        """Apply the rules of time, if it is time to."""
+        monotonic = self._monotonic()
+        if monotonic - self._ticked < TICK_SECONDS:
+            return
+        self._ticked = monotonic
+        self._follow_clock()
+        if monotonic - self._forgot >= FORGET_SECONDS:
+            self._forgot = monotonic
+            self._points.forget_old()
+        if not self._active:
+            return
+        now, uploads = self._now(), self._points.uploads()
+        made: list[FoldedObjects] = []
+        for channel, (point, folded) in [*self._active.items()]:
+            tick = PointTick(at=now, uploads=uploads.get(channel, frozenset()))
+            after, decisions = advance_point(point, tick)
+            if decisions or replace(after, now=point.now) != point:
+                made.append(
+                    FoldedObjects(
+                        before=folded,
+                        folded=folded,
+                        point=after,
+                        decisions=decisions,
+                        previous=point.stream_id,
+                    )
+                )
+        if made:
+            self._record(made)
+
+    def _fold(self, channel: str, objects: list[UnfoldedObject]) -> FoldedObjects:
+        before, number = self._active.get(channel) or self._points.point(channel)
+        point = before
+        decisions: list[PointDecision] = []
+        for one in objects:
+            point, decided = advance_point(point, one)
+            decisions += decided
+        return FoldedObjects(
+            before=number,
+            folded=objects[-1].number,
+            point=point,
+            decisions=tuple(decisions),
+            previous=before.stream_id,
+        )
+
+    def _record(self, made: list[FoldedObjects]) -> None:
+        self._points.record(made)
+        for one in made:
+            if one.point.is_active:
+                self._active[one.point.channel] = (one.point, one.folded)
+            else:
+                self._active.pop(one.point.channel, None)
+
+    def _follow_clock(self) -> None:
+        """Move all times with the wall clock if it jumped, so that nothing seems to be over."""
+        offset = self._now() - self._monotonic()
+        jump, self._offset = offset - self._offset, offset
+        if abs(jump) < JUMP_SECONDS:
+            return
+        log.warning("the wall clock jumped", seconds=round(jump, 1))
+        moved: dict[str, tuple[PublishingPoint, int]] = {}
+        for channel, (point, folded) in self._active.items():
+            moved[channel] = (point.moved_by(jump), folded)
+        self._active = moved
+
+
+@contextmanager
+def keeping_points(
+    journal: Journal, keeper: PointKeeper, failed: Callable[[BaseException], None]
+) -> Iterator[None]:
+    """Advance publishing points in a thread until the block ends; ``failed`` gets what ends it
+    earlier."""
+    over = threading.Event()
+
+    def work() -> None:
+        with closing(JournalChanges(journal)) as changes:
+            busy = True
+            while not over.wait(0.0 if busy else POLL_SECONDS):
+                try:
+                    busy = changes.seen() or busy
+                    busy = busy and keeper.fold_objects()
+                    keeper.pass_time()
+                except TransientError as error:
+                    log.warning("publishing points wait", reason=str(error))
+                    over.wait(1.0)
+                    busy = True
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - the driver ends with it
+            failed(error)
+
+    thread = threading.Thread(target=guarded, name="streamwarden-points", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
