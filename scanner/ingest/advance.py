@@ -30,7 +30,6 @@ when an object is folded.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 from scanner.ingest.decisions import (
@@ -48,7 +47,7 @@ from scanner.ingest.inputs import (
     SegmentPushed,
 )
 from scanner.ingest.listing import apply_listing, note_listing, restart
-from scanner.ingest.naming import is_sound, series_of
+from scanner.ingest.naming import choose_init, is_sound, series_of
 from scanner.ingest.placing import (
     PATHS_KEPT,
     PointWork,
@@ -115,8 +114,7 @@ def _begin_if_new(work: PointWork, given: SegmentPushed | InitPushed | PlaylistP
     """Mint a stream if there is no publication."""
     if work.point.is_active:
         return
-    at = datetime.fromtimestamp(given.at, UTC).strftime("%Y%m%dT%H%M%S")
-    stream_id = f"{work.point.channel[:160]}~{at}~{given.number}"
+    stream_id = f"{work.point.channel[:160]}~{int(given.at)}-{given.number}"
     work.point = PublishingPoint(
         channel=work.point.channel,
         phase="probing",
@@ -200,10 +198,17 @@ def _note_segment(work: PointWork, given: SegmentPushed) -> None:
         known = KnownRendition(
             name=series,
             series=(series,),
-            is_video=given.is_video is not False and not is_sound(given.path),
+            is_video=_may_show_pictures(work.point, given),
         )
     moved = replace(known, segments=known.segments + 1, moved_at=work.point.now)
     note_rendition(work, moved)
+
+
+def _may_show_pictures(point: PublishingPoint, given: SegmentPushed) -> bool:
+    """Return whether neither its name nor its init segment says that a segment has no pictures."""
+    init = choose_init(point.inits, named=None, segment=given.path, after=given.number)
+    known = given.is_video if init is None else init.is_video
+    return known is not False and not is_sound(given.path)
 
 
 def _take_init(work: PointWork, given: InitPushed) -> None:

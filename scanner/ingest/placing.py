@@ -102,18 +102,9 @@ def place(
         sequence = work.take_sequence()
         discontinuity = work.take_break(discontinuity)
     if held.problem is not None:
-        message = f"object {held.path}: not kept ({held.problem})"
-        unseen = held.problem == "unselected"
-        settle(work, held.number, "unselected" if unseen else "refused")
+        settle(work, held.number, "unselected" if held.problem == "unselected" else "refused")
         work.decide(
-            PlaceLost(
-                sequence=sequence,
-                duration=duration,
-                discontinuity=discontinuity,
-                reason="not_scanned" if unseen else "undecodable",
-                kind=None if unseen else held.problem,
-                message="" if unseen else message,
-            )
+            _unseen(held, sequence=sequence, duration=duration, discontinuity=discontinuity)
         )
         return
     waiting = WaitingForInit(
@@ -126,6 +117,21 @@ def place(
     )
     work.set(waiting=(*work.point.waiting, waiting))
     place_waiting(work)
+
+
+def _unseen(
+    held: HeldObject, *, sequence: int, duration: Fraction | None, discontinuity: bool
+) -> PlaceLost:
+    """Return the gap of a segment whose bytes were not kept."""
+    unselected = held.problem == "unselected"
+    return PlaceLost(
+        sequence=sequence,
+        duration=duration,
+        discontinuity=discontinuity,
+        reason="not_scanned" if unselected else "undecodable",
+        kind=None if unselected else held.problem,
+        message="" if unselected else f"object {held.path}: not kept ({held.problem})",
+    )
 
 
 def _rendition_init(point: PublishingPoint, path: str) -> str | None:
@@ -214,8 +220,9 @@ def is_chosen(point: PublishingPoint, path: str) -> bool | None:
 
 def note_rendition(work: PointWork, rendition: KnownRendition) -> None:
     """Add a rendition, or replace the one of its name."""
-    others = [one for one in work.point.renditions if one.name != rendition.name]
-    work.set(renditions=(*others, rendition)[-RENDITIONS_KEPT:])
+    known = {one.name: one for one in work.point.renditions}
+    known[rendition.name] = rendition
+    work.set(renditions=tuple(known.values())[-RENDITIONS_KEPT:])
 
 
 RENDITIONS_KEPT: Final = 64

@@ -22,8 +22,8 @@ SILENT_TARGETS: Final = 2
 
 
 def choose_rendition(point: PublishingPoint) -> KnownRendition | None:
-    """Return the rendition to scan: the first that is offered; else one with pictures, the first
-    of which a segment arrived. None while there is none."""
+    """Return the rendition to scan: the first that is offered; else one with pictures that a
+    playlist lists, of which the most segments arrived. None while there is none."""
     for offer in (*(o for o in point.offered if o.is_video), *point.offered):
         return point.rendition(offer.name) or KnownRendition(
             name=offer.name, is_video=offer.is_video
@@ -31,7 +31,7 @@ def choose_rendition(point: PublishingPoint) -> KnownRendition | None:
     moving = [one for one in point.renditions if one.segments]
     if not moving:
         return None
-    return min(moving, key=lambda one: (not one.is_video, one.moved_at))
+    return min(moving, key=lambda one: (not one.is_video, one.latest is None, -one.segments))
 
 
 def switch_rendition(work: PointWork) -> None:

@@ -100,13 +100,16 @@ class Access:
         self._is_open = is_open and not keys
         self._keys: Mapping[str, ApiKey] = {key.key_id: key for key in keys}
 
-    def identify(self, headers: Headers, client: tuple[str, int] | None) -> Caller:
-        """Return the sender of a request.
+    def identify(
+        self, headers: Headers, client: tuple[str, int] | None, *, secret: str | None = None
+    ) -> Caller:
+        """Return the sender of a request, whose key may be given otherwise than by a header.
 
         Raises:
             Problem: ``unauthenticated``.
         """
-        secret = _secret_of(headers.get("authorization", ""))
+        if secret is None:
+            secret = _secret_of(headers.get("authorization", ""))
         if secret is None:
             if self._is_open and client is not None and _is_local(client[0], headers):
                 return _LOCAL

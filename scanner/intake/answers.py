@@ -140,11 +140,27 @@ class StreamList(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; null for the last")
 
 
+class PublicationStatus(BaseModel):
+    """What an encoder pushes to a channel."""
+
+    state: Literal["idle", "probing", "live", "stalled", "ending", "ended"]
+    stream_id: str | None = Field(description="stream of the latest publication")
+    began_at: float = Field(description="seconds since the epoch")
+    latest_media_at: float = Field(description="when the latest segment was accepted")
+    target_duration: float | None = Field(description="seconds of a segment, if known")
+    rendition: str | None = Field(description="the rendition that is scanned")
+    renditions: list[str]
+    objects: dict[str, int] = Field(description="objects of the last day by what became of them")
+
+
 class ChannelStatus(BaseModel):
     """The latest streams of a channel."""
 
     channel: str
     state: Literal["live", "stalled", "ended"]
+    publication: PublicationStatus | None = Field(
+        default=None, description="of an encoder that pushes; null if there never was one"
+    )
     streams: list[StreamStatus] = Field(description="at most 20, the newest first")
 
 

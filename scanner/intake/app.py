@@ -19,6 +19,7 @@ from scanner.intake.incidents import incident_routes
 from scanner.intake.limits import IntakeLimits
 from scanner.intake.operation import operation_routes
 from scanner.intake.pages import page_routes
+from scanner.intake.push import push_routes
 from scanner.intake.segments import segment_routes
 from scanner.intake.sessions import SessionReader
 from scanner.intake.streams import stream_routes
@@ -35,6 +36,7 @@ ROUTES: Final = (
     image_routes,
     incident_routes,
     event_routes,
+    push_routes,
     operation_routes,
     page_routes,
 )

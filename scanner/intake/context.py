@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from scanner.intake.metrics import RequestMetrics
 from scanner.intake.problems import Problem
 from scanner.intake.receiving import Receiver
 from scanner.intake.sessions import CSRF_HEADER, SAFE_METHODS, check_csrf_token, session_of
+from scanner.intake.uploads import OpenUploads
 from scanner.intake.waiting import FinishedStreams, LatestEvent
 from scanner.intake.watch import Watch
 from scanner.settings.service import ServiceSettings
@@ -30,6 +32,7 @@ from scanner.store.intake import Acceptance
 from scanner.store.objects import ObjectStore
 from scanner.store.operation_queries import OperationQueries
 from scanner.store.people import Person
+from scanner.store.pushed import PushedQueries, report_uploads
 from scanner.store.queries import Queries
 from scanner.store.review_queries import ReviewQueries
 from scanner.store.reviews import ReviewJournal
@@ -61,6 +64,8 @@ class WebContext:
         self.queries = Queries(journal)
         self.incidents = IncidentQueries(journal)
         self.operation = OperationQueries(journal)
+        self.pushed = PushedQueries(journal)
+        self.uploads = OpenUploads(self._report_uploads)
         self.receiver = Receiver(objects)
         self.requests = RequestMetrics()
         self.fetcher = Fetcher(
@@ -143,6 +148,9 @@ class WebContext:
         """Run a query in one of a few threads, each of which has a connection while it reads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: query(*arguments, **named))
+
+    async def _report_uploads(self, uploads: dict[str, list[str]]) -> None:
+        await self.read(report_uploads, self.journal, f"web-{os.getpid()}", uploads)
 
     async def _latest_event(self) -> int:
         _, latest = await self.read(self.operation.event_range)

@@ -89,13 +89,23 @@ def _report(scope: Scope, status: int, seconds: float) -> None:
         "request",
         request_id=state["request_id"],
         method=scope["method"],
-        path=scope["path"],
+        path=without_keys(scope["path"]),
         status=status,
         milliseconds=round(1000 * seconds, 1),
         **facts,
     )
 
 
+def without_keys(path: str) -> str:
+    """Return a path without the secrets of API keys in it.
+
+    >>> without_keys("/ingest/tv/sw_0a1b2c3d_secret/index.m3u8")
+    '/ingest/tv/sw_0a1b2c3d_***/index.m3u8'
+    """
+    return _KEY_IN_PATH.sub(r"\1***", path)
+
+
+_KEY_IN_PATH: Final = re.compile(r"(sw_[^_/]*_)[^/]+")
 _SILENT: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 

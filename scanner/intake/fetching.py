@@ -33,7 +33,8 @@ class Fetcher:
         self, objects: ObjectStore, *, limits: FetchLimits, addresses: AddressPolicy, threads: int
     ) -> None:
         self._objects = objects
-        self._limits = limits
+        self.limits = limits
+        """Limits on what is read, of playlists too."""
         self._addresses = addresses
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fetcher")
 
@@ -73,10 +74,10 @@ class Fetcher:
 
         from scanner.sources.http import HttpClient, check_status, parse_url, redact_url
 
-        client = HttpClient(idle_seconds=self._limits.idle_seconds, addresses=self._addresses)
+        client = HttpClient(idle_seconds=self.limits.idle_seconds, addresses=self._addresses)
         target = _check_scheme(parse_url(url, name_in="url"))
         shown = redact_url(str(target))
-        with closing(client), client.within(self._limits.request_seconds):
+        with closing(client), client.within(self.limits.request_seconds):
             try:
                 with _follow(client, target) as response:
                     check_status(response, shown)

@@ -118,7 +118,7 @@ def problem_response(problem: Problem, request_id: str) -> JSONResponse:
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if problem.type.status == 401:
-        headers["WWW-Authenticate"] = 'Bearer, Basic realm="streamwarden"'
+        headers["WWW-Authenticate"] = 'Basic realm="streamwarden", Bearer'
     return JSONResponse(
         problem_document(problem, request_id),
         status_code=problem.type.status,

@@ -7,6 +7,10 @@
     response waits for its reader  idle_seconds without a byte taken
     between requests               uvicorn's own keep-alive time; header_seconds where it has none
 
+A sender may close the connection as soon as its request is complete, without waiting for an answer,
+as FFmpeg does. uvicorn then reports a disconnection in place of what arrived; here the body comes
+first.
+
 One timer runs for each connection and checks what has happened since: setting it anew for each
 packet would cost more than handling the packet.
 """
@@ -19,7 +23,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from scanner.intake.problems import MEDIA_TYPE, Problem, problem_document
 
@@ -37,6 +41,7 @@ class DeadlineProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.app = _WholeBodies(self.app)
         self._timer: asyncio.TimerHandle | None = None
         self._phase = ""
         self._since = 0.0
@@ -145,6 +150,30 @@ class DeadlineProtocol(H11Protocol):
         response = h11.Response(status_code=status, headers=headers, reason=reason)
         for event in (response, h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
+
+
+class _WholeBodies:
+    """An application that gets every body that arrived whole, also if its sender has gone."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run one request."""
+        cycle: Any = getattr(receive, "__self__", None)
+        is_delivered = False
+
+        async def receive_body() -> Any:
+            nonlocal is_delivered
+            message = await receive()
+            if message["type"] == "http.disconnect" and not is_delivered and not cycle.more_body:
+                message = {"type": "http.request", "body": bytes(cycle.body), "more_body": False}
+            if message["type"] == "http.request" and not message["more_body"]:
+                is_delivered = True
+            return message
+
+        is_request = isinstance(cycle, RequestResponseCycle)
+        await self._app(scope, receive_body if is_request else receive, send)
 
 
 def protocol_with(*, header_seconds: float, idle_seconds: float) -> type[DeadlineProtocol]:

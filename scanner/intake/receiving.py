@@ -57,6 +57,34 @@ class Receiver:
             body.discard()
             raise
 
+    async def receive_all(self, request: Request, *, limit: int) -> IncomingObject | None:
+        """Return the whole body in a temporary file, whatever it is; None for one over the limit,
+        which is read to its end.
+
+        Raises:
+            Problem: ``disk_full``.
+            ClientDisconnect: the sender went away.
+        """
+        body = _Body(self._objects, self._pool, limit=limit, accepts=None)
+        size = 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= limit:
+                    await body.add(chunk)
+            if size <= limit:
+                return await body.finish()
+        except OSError as error:
+            body.discard()
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Problem("disk_full", "the disk is full", retry_after=10) from error
+            raise
+        except BaseException:
+            body.discard()
+            raise
+        body.discard()
+        return None
+
     def close(self) -> None:
         """End the threads, after what they are writing."""
         self._pool.shutdown()
@@ -66,8 +94,9 @@ class _Body:
     """One body on its way in."""
 
     def __init__(
-        self, objects: ObjectStore, pool: ThreadPoolExecutor, *, limit: int, accepts: Accepts
+        self, objects: ObjectStore, pool: ThreadPoolExecutor, *, limit: int, accepts: Accepts | None
     ) -> None:
+        """``accepts`` is None for a body of any format."""
         self._objects = objects
         self._pool = pool
         self._limit = limit
@@ -76,7 +105,7 @@ class _Body:
         self._chunks: list[bytes] = []
         self._buffered = 0
         self.size = 0
-        self._sniffed = False
+        self._sniffed = accepts is None
 
     async def add(self, chunk: bytes) -> None:
         """Take bytes, and write them once they are enough."""
@@ -102,7 +131,8 @@ class _Body:
             self._incoming.discard()
 
     def _sniff(self) -> None:
-        check_container(b"".join(self._chunks)[:HEAD_BYTES], self._accepts)
+        if self._accepts is not None:
+            check_container(b"".join(self._chunks)[:HEAD_BYTES], self._accepts)
         self._sniffed = True
 
     async def _flush(self) -> IncomingObject:

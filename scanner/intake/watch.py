@@ -20,6 +20,7 @@ from scanner.store.database import Journal
 from scanner.store.keys import ApiKeys
 from scanner.store.objects import ObjectStore
 from scanner.store.operation_queries import Backlog, OperationQueries
+from scanner.store.pushed import PushedQueries
 from scanner.store.users import Users
 
 __all__ = ["Observed", "Watch"]
@@ -40,6 +41,8 @@ class Observed:
     """Age in seconds of the oldest waiting segment of each key; empty while age rules pause."""
     free_share: float = 1.0
     """Share of the disk that is free."""
+    unselected: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Series of paths that are not scanned, by channel of an encoder."""
 
     @property
     def oldest_age(self) -> float:
@@ -65,6 +68,7 @@ class Watch:
         self._users = Users(journal)
         self._is_open = is_open
         self._queries = OperationQueries(journal)
+        self._pushed = PushedQueries(journal)
         self._objects = objects
         self._monotonic = monotonic
         self._clock = ClockWatch(offset=journal.now() - monotonic())
@@ -105,6 +109,7 @@ class Watch:
             backlog=backlog,
             ages=self._ages(backlog),
             free_share=self._objects.free_bytes() / max(1, self._objects.total_bytes()),
+            unselected=self._pushed.unselected(),
         )
 
     def _ages(self, backlog: Backlog) -> dict[str | None, float]:

@@ -40,6 +40,7 @@ __all__ = ["PointJournal", "UnfoldedObject"]
 
 UPLOAD_SECONDS: Final = 5.0
 """Age of a report of open uploads above which its process is taken for dead."""
+FORGET_UPLOADS_SECONDS: Final = 3600.0
 MEMORY_SECONDS: Final = 86_400.0
 """Age of rows of objects that are forgotten."""
 
@@ -127,6 +128,8 @@ class PointJournal:
                     ingest_objects.c.object.is_(None),
                 )
             )
+            silent = ingest_uploads.c.at < self._journal.now() - FORGET_UPLOADS_SECONDS
+            connection.execute(delete(ingest_uploads).where(silent))
 
     def _copy_inits(
         self, made: Sequence[tuple[FoldedObjects, Mapping[int, Row[Any]]]]

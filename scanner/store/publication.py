@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from scanner.store.database import Journal
+from scanner.store.ingest_schema import channel_changes
 from scanner.store.schema import alarms, evidence, incident_revisions, incidents, published
 
 __all__ = ["RevisionRow", "append_events", "order_revisions", "publish"]
@@ -56,12 +57,16 @@ def order_revisions(rows: Sequence[RevisionRow]) -> list[RevisionRow]:
 def publish(
     journal: Journal, render: Callable[[RevisionRow], Mapping[str, Any]], *, limit: int = 256
 ) -> int:
-    """Publish revisions of incidents and changes of alarms; return how many.
+    """Publish revisions of incidents, and changes of alarms and channels; return how many.
 
     ``render`` makes the body of a revision's event.
     """
     with journal.read() as connection:
-        if not _unpublished_revisions(connection, 1) and not _unpublished_alarms(connection):
+        if not (
+            _unpublished_revisions(connection, 1)
+            or _unpublished_alarms(connection)
+            or _unpublished_changes(connection)
+        ):
             return 0
     with journal.write() as connection:
         rows = order_revisions(_unpublished_revisions(connection, limit))
@@ -72,6 +77,7 @@ def publish(
         ]
         _mark_revisions(connection, rows)
         events += _take_alarms(connection)
+        events += _take_changes(connection)
         append_events(connection, events, now=journal.now())
     return len(events)
 
@@ -162,3 +168,28 @@ def _take_alarms(connection: Connection) -> list[PublishedRow]:
             .values(published=1 if row.until is None else 2)
         )
     return events
+
+
+def _unpublished_changes(connection: Connection) -> list[Row[Any]]:
+    columns = channel_changes.c
+    found = select(channel_changes).where(columns.published.is_(False)).order_by(columns.change)
+    return list(connection.execute(found.limit(256)))
+
+
+def _take_changes(connection: Connection) -> list[PublishedRow]:
+    """Return events of channels that went live, stalled or ended, and mark them as published."""
+    rows = _unpublished_changes(connection)
+    if rows:
+        connection.execute(
+            update(channel_changes)
+            .where(channel_changes.c.change.in_([row.change for row in rows]))
+            .values(published=True)
+        )
+    return [
+        (
+            row.shard,
+            f"channel.{row.state}",
+            {"channel": row.channel, "stream_id": row.stream_id, "at": row.at},
+        )
+        for row in rows
+    ]

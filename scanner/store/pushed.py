@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
+from scanner.ingest.point import PublishingPoint
 from scanner.store.database import Journal
 from scanner.store.ingest_schema import ingest_objects, ingest_points, ingest_uploads
 from scanner.store.schema import shard_of
@@ -79,6 +80,26 @@ class PushedQueries:
             rows = connection.execute(_UNSELECTED).all()
         return {row.channel: frozenset(json.loads(row.unselected)) for row in rows}
 
+    def publication(self, channel: str) -> dict[str, Any] | None:
+        """Return what is known of the encoder of a channel, or None if none ever pushed to it."""
+        wanted = {"of_channel": channel}
+        with self._journal.read() as connection:
+            row = connection.execute(_POINT, wanted).one_or_none()
+            if row is None:
+                return None
+            outcomes = connection.execute(_OUTCOMES, wanted).all()
+        point = PublishingPoint.from_json(json.loads(row.state))
+        return {
+            "state": row.phase,
+            "stream_id": row.stream_id,
+            "began_at": point.began_at,
+            "latest_media_at": point.moved_at,
+            "target_duration": None if point.target is None else float(point.target),
+            "rendition": point.chosen,
+            "renditions": [one.name for one in point.renditions],
+            "objects": {one.outcome or "waiting": one.objects for one in outcomes},
+        }
+
 
 def report_uploads(journal: Journal, process: str, uploads: Mapping[str, list[str]]) -> None:
     """Record which uploads are open in a web process: paths by channel."""
@@ -87,6 +108,12 @@ def report_uploads(journal: Journal, process: str, uploads: Mapping[str, list[st
         upsert(connection, ingest_uploads, row)
 
 
+_POINT = select(ingest_points).where(ingest_points.c.channel == bindparam("of_channel"))
+_OUTCOMES = (
+    select(ingest_objects.c.outcome, func.count().label("objects"))
+    .where(ingest_objects.c.channel == bindparam("of_channel"))
+    .group_by(ingest_objects.c.outcome)
+)
 _known = select(func.max(ingest_objects.c.number)).where(
     ingest_objects.c.channel == bindparam("of_channel")
 )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
 from scanner.records.events import unpack_events
 from scanner.store.database import Journal
+from scanner.store.pushed import PushedQueries
 from scanner.store.schema import api_keys, segments, streams, turn_records
 from scanner.stream.events import SegmentScored, StreamEvent, StreamFinished
 
@@ -90,11 +91,19 @@ class Queries:
     def channel(self, channel: str) -> Document | None:
         """Return the latest streams of a channel, or None if it has none."""
         found = self.streams(channel=channel, limit=20)
-        if not found:
+        publication = PushedQueries(self._journal).publication(channel)
+        if not found and publication is None:
             return None
         states = [one["state"] for one in found]
+        if publication is not None:
+            states.insert(0, publication["state"])
         state = next((one for one in ("live", "stalled") if one in states), "ended")
-        return {"channel": channel, "state": state, "streams": found}
+        return {
+            "channel": channel,
+            "state": state,
+            "publication": publication,
+            "streams": found,
+        }
 
     def risk_over_time(
         self, stream_id: str, *, after_turn: int = -1, limit: int = 100

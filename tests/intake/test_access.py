@@ -42,7 +42,7 @@ def test_without_a_key_nothing_is_answered_once_there_is_one(
     answer = service.client.get("/v1/streams")
 
     assert (answer.status_code, problem(answer)) == (401, "unauthenticated")
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["www-authenticate"].startswith("Basic realm=")
     assert Queries(service.journal).has_keys()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,8 +18,9 @@ from sqlalchemy.exc import OperationalError
 import workers.feed as feed_module
 from scanner.errors import TransientError
 from scanner.store.database import JournalFullError
+from scanner.store.intake import Intake
 from scanner.store.outcomes import StreamResult
-from scanner.store.schema import incidents, segments, streams
+from scanner.store.schema import incidents, segments, shard_of, streams
 from scanner.store.turns import Assignment, TurnJournal
 from scanner.stream.inputs import SegmentTurn
 from scanner.stream.state import StreamProgress
@@ -344,3 +346,49 @@ def test_rules_without_a_wait_give_up_a_hole_at_once(world: JournalWorld) -> Non
     world.clock.time += 1.0
     world.drive(rules=replace(RULES, hole_seconds=0.5))
     assert world.verdicts() == {0: "scored", 2: "scored"}
+
+
+def test_a_segment_that_is_reported_as_lost_is_a_gap_in_its_place(world: JournalWorld) -> None:
+    turns = bright(4)
+    world.put([turns[0], turns[1], turns[3]])
+    lost = {
+        "sequence": 2,
+        "duration": [4, 1],
+        "discontinuity": False,
+        "reason": "missing",
+        "kind": None,
+        "message": "",
+    }
+    with world.journal.write() as connection:
+        intake = Intake(connection, now=world.clock(), shard_count=world.journal.shard_count)
+        intake.add_mark("s", shard_of("s", world.journal.shard_count), "lost", lost)
+    world.drive()
+    assert world.verdicts() == {0: "scored", 1: "scored", 3: "scored"}
+    (unavailable,) = [json.loads(one) for one in world.events() if "SegmentUnavailable" in one]
+    assert unavailable["key"] == ["s", 2]
+
+
+def test_a_loss_that_is_reported_after_its_gap_was_stated_changes_nothing(
+    world: JournalWorld,
+) -> None:
+    turns = bright(4)
+    world.put([turns[0], turns[2], turns[3]])
+    world.clock.time += 60.0
+    world.drive()
+    before = world.events()
+    lost = {
+        "sequence": 1,
+        "duration": [4, 1],
+        "discontinuity": False,
+        "reason": "missing",
+        "kind": None,
+        "message": "",
+    }
+    with world.journal.write() as connection:
+        intake = Intake(connection, now=world.clock(), shard_count=world.journal.shard_count)
+        intake.add_mark("s", shard_of("s", world.journal.shard_count), "lost", lost)
+    world.drive(until=lambda: not TurnJournal(world.journal).pending())
+    assert world.events() == before
+    world.put(bright(5)[4:])
+    world.drive()
+    assert world.verdicts()[4] == "scored"
