@@ -17,6 +17,7 @@ from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, Summa
 from scanner.risk.policy import Policies, logit, sigmoid
 from scanner.risk.still import judge_still
 from scanner.settings.sections import Settings
+from scanner.sources.stream_ids import StreamIds
 from scanner.stream.inputs import Arrival, Runner, SegmentArrived, SourceFailed
 from scanner.types import Label, Medium, Segment, SegmentKey, Source, StreamId
 
@@ -88,13 +89,13 @@ def scan_rows(
     versions: SourceVersions = original_source,
 ) -> Iterator[Line]:
     """Yield the lines of ``scan --json`` for the rows, under their manifest paths; each file is
-    scanned once.
+    scanned once, as a stream with the id that ``scan`` gives it.
 
-    A perturbation's name follows the path in brackets. A file that cannot be perturbed has only an
-    error line.
+    A perturbation's name follows the path in brackets, and the id of the file. A file that cannot
+    be perturbed has only an error line.
     """
-    of_file = {row.key: row for row in rows}
-    arrivals = (arrival for row in of_file.values() for arrival in _arrivals(row, versions))
+    of_file, ids = {row.key: row for row in rows}, StreamIds()
+    arrivals = (arrival for row in of_file.values() for arrival in _arrivals(row, versions, ids))
     return scan_lines(program, arrivals, runner)
 
 
@@ -155,15 +156,16 @@ class _FileLines:
         )
 
 
-def _arrivals(row: LabelledRow, versions: SourceVersions) -> Iterator[Arrival]:
+def _arrivals(row: LabelledRow, versions: SourceVersions, ids: StreamIds) -> Iterator[Arrival]:
     try:
         sources = versions(row)
     except ScannerError as error:
         yield SourceFailed(path=row.key, error=error)
         return
+    file = ids.of_file(row.path)
     for change, source in sources.items():
         path = f"{row.key}{OPEN}{change}{CLOSE}" if change else row.key
-        key = SegmentKey(stream_id=StreamId(path), sequence=0)
+        key = SegmentKey(stream_id=StreamId(f"{file}-{change}" if change else file), sequence=0)
         yield SegmentArrived(
             path=path,
             segment=Segment(key=key, source=source),

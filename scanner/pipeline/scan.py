@@ -45,6 +45,8 @@ from scanner.types import ScoredSegment, Segment, SegmentKey, StreamId, held_siz
 
 __all__ = ["PathFailed", "Scan", "ScanEvent", "scan"]
 
+ENDED_KEPT: Final = 4096
+"""Streams that ended and are remembered, so that an arrival of one is refused; the latest ones."""
 RECENT_BYTES: Final = 32 << 20
 """Most bytes of a stream's earlier segments that are held for decoding."""
 
@@ -140,8 +142,8 @@ class _ScannedStreams:
         self._missing_after = missing_after
         self._streams: dict[StreamId, _ScannedStream] = {}
         """Streams of which an event may still come."""
-        self._ended: set[StreamId] = set()
-        """Streams for which no arrival is accepted."""
+        self._ended: dict[StreamId, None] = {}
+        """The latest streams for which no arrival is accepted, in the order of their ends."""
         self._failed = 0
         """Paths that failed."""
         self._path_events: deque[ScanEvent] = deque()
@@ -182,7 +184,8 @@ class _ScannedStreams:
         """Return the stream, opened if it is new; None if it has ended."""
         if stream_id in self._ended:
             return None
-        return self._streams.setdefault(stream_id, _ScannedStream(path=path, order=order))
+        stream = self._streams.setdefault(stream_id, _ScannedStream(path=path, order=order))
+        return None if stream.order.ended else stream
 
     def _add(
         self, path: str, key: SegmentKey, turn: SegmentTurn | LostTurn
@@ -200,9 +203,11 @@ class _ScannedStreams:
 
     def _end(self, stream_id: StreamId) -> Iterator[Turn]:
         stream = self._streams.get(stream_id)
-        if stream is None or stream_id in self._ended:
+        if stream is None or stream.order.ended:
             return
-        self._ended.add(stream_id)
+        self._ended[stream_id] = None
+        if len(self._ended) > ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
         stream.order, released = stream.order.end()
         yield from self._release(stream_id, stream, released)
         yield EndTurn(stream_id=stream_id, path=stream.path)

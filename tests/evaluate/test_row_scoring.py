@@ -14,6 +14,7 @@ from scanner.pipeline.worker import LocalRunner, StreamWorker
 from scanner.report.lines import SummaryLine
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.sections import Settings
+from scanner.sources.stream_ids import StreamIds
 from scanner.stream.burst_account import BurstAccount
 from scanner.stream.inputs import FailedSegment, Job, Outcome, Turn
 from scanner.stream.state import StreamProgress
@@ -110,6 +111,17 @@ def test_lines_are_told_under_the_path_of_the_manifest_and_each_file_is_scored_o
     assert {line.path for line in lines} == {"camera.mp4"}
     assert runner.jobs == 1
     assert isinstance(lines[-1], SummaryLine)
+
+
+def test_a_file_has_the_stream_id_that_scan_gives_it(tmp_path: Path) -> None:
+    file = tmp_path / "camera.mp4"
+    file.write_bytes(b"any")
+    row = replace(CAMERA, path=file)
+
+    lines = list(scan_rows([row], PROGRAM, KnownRunner(camera=[0.5, 0.5])))
+
+    (summary,) = (line for line in lines if isinstance(line, SummaryLine))
+    assert summary.stream_id == StreamIds().of_file(file)
 
 
 def test_rows_of_one_file_are_judged_by_the_same_lines() -> None:

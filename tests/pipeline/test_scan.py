@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from scanner.errors import DamagedError, InputError
-from scanner.pipeline.scan import Scan, scan
+from scanner.pipeline.scan import PathFailed, Scan, _ScannedStreams, scan
 from scanner.report.lines import ErrorLine, FrameLine, GapLine, IncidentLine, SummaryLine
 from scanner.risk.incident import Closed, Opened
 from scanner.stream.inputs import (
@@ -208,6 +208,24 @@ def test_an_arrival_after_the_end_is_an_error_and_starts_no_stream() -> None:
     assert len(lines(events, SummaryLine)) == 1
 
 
+def test_the_ended_streams_that_are_remembered_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scanner.pipeline.scan.ENDED_KEPT", 2)
+    names = [StreamId(name) for name in "abc"]
+    arrivals = [
+        one for name in names for one in (arrived(0, stream=name), StreamEnded(stream_id=name))
+    ]
+    scanned = _ScannedStreams(3)
+
+    turns = [*scanned.turns([*arrivals, arrived(1, stream=StreamId("c"))])]
+
+    assert [turn.stream_id for turn in turns] == [name for name in names for _ in range(2)]
+    (refused,) = scanned.take_path_events()
+    assert isinstance(refused.event, PathFailed)
+    assert [*scanned._ended] == ["b", "c"]
+
+
 def test_a_runner_that_finishes_streams_in_any_order_gives_each_its_events_in_order() -> None:
     scores = FakeScores(
         *(segment(i, QUIET) for i in range(3)), *(segment(i, QUIET, stream=OTHER) for i in range(3))
@@ -330,6 +348,6 @@ def test_the_segments_that_are_kept_have_a_limit(monkeypatch: pytest.MonkeyPatch
     segments = [replace(segment(number, QUIET), has_keyframe=number == 0) for number in range(30)]
 
     assert max(counts_before(*segments)) == LONGEST_RUN
-    monkeypatch.setattr("scanner.pipeline.scan._size", lambda source: 1)
+    monkeypatch.setattr("scanner.pipeline.scan.held_size", lambda source: 1)
     monkeypatch.setattr("scanner.pipeline.scan.RECENT_BYTES", 5)
     assert max(counts_before(*segments)) == 5
