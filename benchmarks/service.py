@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks.clips import SEGMENT, get_clip
 from benchmarks.turns import print_machine
-from scanner.client.sender import SegmentSender
+from scanner.client.service import ServiceClient
 from scanner.errors import ScannerError
 
 PARTS = ("supervisor", "web", "driver and actors", "ray", "delivery")
@@ -46,7 +46,7 @@ def main() -> None:
         print(f"one process: {1000 * single:.1f} ms a segment")
         with _service(folder / "data", options.workers) as (process, address):
             started = time.monotonic()
-            with SegmentSender(address) as sender:
+            with ServiceClient(address) as sender:
                 _wait_ready(sender)
                 print(f"ready after {time.monotonic() - started:.1f} s")
                 warm = 4 * max(1, options.workers)
@@ -106,11 +106,11 @@ def _service(data: Path, workers: int) -> Iterator[tuple[psutil.Process, str]]:
             process.stdout.close()
 
 
-def _wait_ready(sender: SegmentSender) -> None:
+def _wait_ready(sender: ServiceClient) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         with suppress(ScannerError):
-            sender.get("/readyz")
+            sender.get("/readyz", patience=0)
             return
         time.sleep(0.2)
     raise SystemExit("the service did not become ready")
@@ -120,7 +120,7 @@ def _send(address: str, segment: Path, streams: int, segments: int, *, name: str
     data = segment.read_bytes()
 
     def send(stream: str) -> None:
-        with SegmentSender(address) as sender:
+        with ServiceClient(address) as sender:
             for sequence in range(segments):
                 sender.put_segment(stream, sequence, data, discontinuity=sequence > 0)
             sender.end_stream(stream, segments - 1)
@@ -134,7 +134,7 @@ def _send(address: str, segment: Path, streams: int, segments: int, *, name: str
         thread.join()
 
 
-def _wait_finished(sender: SegmentSender, streams: int) -> None:
+def _wait_finished(sender: ServiceClient, streams: int) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         listed = sender.get("/v1/streams?limit=200")["streams"]

@@ -23,7 +23,7 @@ from typing import Any
 from samples.demo import CARD_STREAM, make_demo_media
 from samples.live import cut_into_segments, is_still, list_media
 from scanner.cli.terminal import open_console
-from scanner.client.sender import SegmentSender
+from scanner.client.service import ServiceClient
 from scanner.client.submit import StreamSubmission, stream_name, submit
 from scanner.errors import DamagedError, FormatError, ScannerError, TransientError
 from scanner.sandbox.limits import SandboxLimits
@@ -55,7 +55,7 @@ class Show:
         """Send one stream in real time; a file that cannot be sent is named with the reason."""
         stream_id = stream_name(name, time.time())
         try:
-            with SegmentSender(self.address) as sender:
+            with ServiceClient(self.address) as sender:
                 if not _is_playlist(path) and is_still(path):
                     answer = sender.post_image(path.read_bytes())
                     self.console.print(
@@ -68,7 +68,7 @@ class Show:
             self.streams.pop(stream_id, None)
             self.left_out.append(f"{name}: {error}")
 
-    def _submit(self, stream_id: str, path: Path, sender: SegmentSender) -> None:
+    def _submit(self, stream_id: str, path: Path, sender: ServiceClient) -> None:
         def play(source: Path) -> None:
             submission = StreamSubmission(
                 path=str(source), stream_id=stream_id, channel="demo", realtime=True
@@ -82,7 +82,7 @@ class Show:
                 raise
             play(cut_into_segments(path, OUT / "media" / "given" / stream_id))
 
-    def watch(self, sender: SegmentSender) -> bool:
+    def watch(self, sender: ServiceClient) -> bool:
         """Print what is new; return whether every stream is finished and its evidence cut."""
         rows = sender.get("/v1/incidents?limit=100")["incidents"]
         for row in rows:
@@ -129,14 +129,14 @@ def main() -> int:
     console.print(f"Starting the service with {options.workers} Ray workers...")
     with _service(options.workers) as address:
         show = Show(console=console, address=address)
-        with SegmentSender(address) as sender:
+        with ServiceClient(address) as sender:
             _wait_until_ready(sender)
             console.print(f"The service listens at {address}; {len(sources)} streams are live.")
             _play(show, sources, sender)
             return _conclude(show, sender, stay=not options.once and sys.stdout.isatty())
 
 
-def _play(show: Show, sources: Mapping[str, Path], sender: SegmentSender) -> None:
+def _play(show: Show, sources: Mapping[str, Path], sender: ServiceClient) -> None:
     show.began = time.time()
     threads = [
         threading.Thread(target=show.send, args=(name, path), daemon=True)
@@ -152,7 +152,7 @@ def _play(show: Show, sources: Mapping[str, Path], sender: SegmentSender) -> Non
         time.sleep(0.5)
 
 
-def _conclude(show: Show, sender: SegmentSender, *, stay: bool) -> int:
+def _conclude(show: Show, sender: ServiceClient, *, stay: bool) -> int:
     """Print the result; return the exit status."""
     console = show.console
     for line in show.left_out:
@@ -174,7 +174,7 @@ def _conclude(show: Show, sender: SegmentSender, *, stay: bool) -> int:
     return 0
 
 
-def _has_clip(sender: SegmentSender, incident: str) -> bool:
+def _has_clip(sender: ServiceClient, incident: str) -> bool:
     """Wait for the clip of an incident; return whether it was cut."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
@@ -185,16 +185,16 @@ def _has_clip(sender: SegmentSender, incident: str) -> bool:
     return False
 
 
-def _streams(sender: SegmentSender) -> list[Mapping[str, Any]]:
+def _streams(sender: ServiceClient) -> list[Mapping[str, Any]]:
     listed: list[Mapping[str, Any]] = sender.get("/v1/streams?limit=200")["streams"]
     return listed
 
 
-def _wait_until_ready(sender: SegmentSender) -> None:
+def _wait_until_ready(sender: ServiceClient) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            sender.get("/readyz")
+            sender.get("/readyz", patience=0)
         except ScannerError:
             if time.monotonic() > deadline:
                 raise

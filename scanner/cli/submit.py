@@ -48,7 +48,7 @@ def submit_command(
 
     An API key is read from the environment variable STREAMWARDEN_API_KEY.
     """
-    from scanner.client.sender import SegmentSender
+    from scanner.client.service import ServiceClient
     from scanner.client.submit import StreamSubmission, stream_name, submit
 
     settings = read_settings(config)
@@ -58,7 +58,7 @@ def submit_command(
         )
     service = settings.service
     address = url or f"http://{service.host}:{service.port}"
-    with SegmentSender(address, key=os.environ.get("STREAMWARDEN_API_KEY")) as sender:
+    with ServiceClient(address, key=os.environ.get("STREAMWARDEN_API_KEY")) as sender:
         for path in paths:
             submission = StreamSubmission(
                 path=path,

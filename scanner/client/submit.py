@@ -16,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from scanner.client.sender import SegmentSender
+from scanner.client.service import ServiceClient
 from scanner.errors import DecoderDiedError, InputError
 from scanner.media.segmenting import CutSegment, SegmentRequest
 from scanner.sandbox.limits import SandboxLimits
@@ -62,7 +62,7 @@ class StreamSubmission:
 
 def submit(
     submission: StreamSubmission,
-    sender: SegmentSender,
+    sender: ServiceClient,
     *,
     fetch: FetchLimits,
     sandbox: SandboxLimits,
@@ -97,7 +97,7 @@ def submit(
 
 
 def _send(
-    segment: SubmittedSegment, submission: StreamSubmission, sender: SegmentSender, inits: set[str]
+    segment: SubmittedSegment, submission: StreamSubmission, sender: ServiceClient, inits: set[str]
 ) -> str:
     """Send a segment, and before it its init segment if that is not among ``inits`` yet; return
     what the service made of it."""

@@ -98,6 +98,19 @@ def test_a_submitted_stream_with_the_test_card_is_flagged(
     service.wait_for(is_flagged, SETTLE_SECONDS, "flagged")
 
 
+def test_the_examples_of_the_client_deliver_a_stream_and_read_its_events(
+    service: RunningService, folder: Path
+) -> None:
+    text = (ROOT / "docs" / "client.md").read_text("utf-8")
+    deliver, follow, _ = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+    run(f"PYTHONPATH={ROOT} {sys.executable} - <<'END'\n{deliver}\nEND", service, folder)
+    told = run(f"PYTHONPATH={ROOT} {sys.executable} - <<'END'\n{follow}\nEND", service, folder)
+
+    assert "incident.closed test_card" in told
+    assert "test-card@" in told
+
+
 def test_the_dashboard_and_the_alert_rules_query_metrics_that_exist(
     service: RunningService, folder: Path
 ) -> None:
