@@ -111,6 +111,40 @@ def test_the_levels_of_one_game_are_one_group(tmp_path: Path) -> None:
     assert {found.group for found in rows} == {"vizdoom"}
 
 
+def test_footage_that_may_only_measure_trains_nothing(tmp_path: Path) -> None:
+    from frame_model.corpus import read_manifest
+
+    (tmp_path / "manifest.csv").write_text(
+        "path,task,label,group,source,use\n"
+        "a.mp4,benign_video,0,a,one/clips@1 | medium=camera; street,train\n"
+        "b.mp4,benign_video,0,b,one/clips@1 | medium=rendered; game,measure\n"
+        "c.jpg,benign,n1_tench,c,pictures,\n"
+    )
+
+    rows = read_manifest(tmp_path)
+
+    assert [row.trains for row in rows] == [True, False, False]
+    assert [row.medium for row in rows] == ["camera", "rendered", "camera"]
+    assert {row.group for row in rows[:2]} == {"one/clips"}
+
+
+def test_folders_of_footage_are_read_side_by_side(tmp_path: Path) -> None:
+    from frame_model.corpus import corpus_root, read_corpus
+
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.csv").write_text("path,task,label,group\na.jpg,fire,fire,g\n")
+    folders = [tmp_path / name for name in ("one", "two")]
+
+    rows = read_corpus(folders)
+
+    assert [(found.path, found.group) for found in rows] == [
+        ("one/a.jpg", "one/g"),
+        ("two/a.jpg", "two/g"),
+    ]
+    assert all((corpus_root(folders) / found.path).parent.is_dir() for found in rows)
+
+
 def test_folds_are_even_within_each_kind_of_footage_and_do_not_depend_on_the_order_of_rows() -> (
     None
 ):
@@ -275,6 +309,18 @@ def test_the_heads_learn_a_label_from_one_value_of_the_embedding(
     heads = fit_heads(batch, rows, torch.nn.Linear(WIDTH, 1001))
 
     assert ((predict(heads, batch).labels[:, 1] > 0) == (batch.values[:, 1] == 1)).all()
+
+
+@pytest.mark.train
+def test_a_hidden_layer_learns_what_no_linear_head_can(torch: ModuleType) -> None:
+    from frame_model.hidden import fit_hidden
+
+    clues = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]).repeat(400, 1)
+    truth = (clues[:, 0] * clues[:, 1] > 0).float()
+
+    head = fit_hidden(clues, truth, torch.ones(len(truth)))
+
+    assert ((head(clues) > 0) == (truth == 1)).float().mean() > 0.9
 
 
 @pytest.mark.train

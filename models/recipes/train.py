@@ -1,11 +1,12 @@
 """Train ``streamwarden-frame`` on labelled footage: one command, one seed, resumable.
 
-    python models/recipes/train.py --data ../shared/data --backbone
-    ../shared/models/mobilenet_v2_imagenet.pt \\
-        --out models/streamwarden-frame
+    python models/recipes/train.py --data ../shared/data --data ../shared/data2 \\
+        --data ../shared/data3 --backbone ../shared/models/mobilenet_v2_imagenet.pt \\
+        --out models/streamwarden-frame --folds-out folds
 
-The first run computes views and their activations, which are cached in ``--cache``; an interrupted
-run resumes there. Fitting, cross-validation and export take minutes.
+The first run computes views and their features, which are cached in ``--cache``; an interrupted run
+resumes there. Fitting, cross-validation and export take minutes. The model that it writes delivers
+nothing until ``set_levels.py`` has set its levels.
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from frame_model.backbone import FrameModel, load_blocks, load_classifier
+from frame_model.backbone import FeatureNetwork, FrameModel, load_blocks, load_classifier
 from frame_model.card import write_card, write_table
-from frame_model.corpus import CorpusRow, assign_folds, read_manifest
+from frame_model.corpus import CorpusRow, assign_folds, corpus_root, read_corpus
 from frame_model.curves import draw_curves
 from frame_model.drawn import drawn_rows
-from frame_model.export import cost_ratio
-from frame_model.features import ViewExtraction, extract, load
+from frame_model.export import cost_ratio, open_session, write_graph
+from frame_model.features import FEATURES, ViewBatch, ViewExtraction, extract, load
 from frame_model.fitting import fit_heads
 from frame_model.folds import FOLDS, HeldOutViews, cross_validate
 from frame_model.fp16 import compare_graph
 from frame_model.pictures import open_frames, scale_to_input
 from frame_model.quality import measure
 from frame_model.shipping import FILE, HALF, fit_facts, write_folds, write_model
+from torch import nn
 
 from scanner.types import Fit
 
-VERSION = "0.3.0"
+VERSION = "0.4.0"
 DRAWN = 24
 """The number of pictures of each drawn scene, which are used for training only."""
 HALF_LIMIT = 0.3
@@ -46,26 +48,14 @@ def main() -> None:
     options = parse_arguments()
     if options.threads:
         torch.set_num_threads(options.threads)
-    footage, drawn = read_manifest(options.data), drawn_rows(DRAWN)
-    folds = assign_folds([row for row in footage if row.task != "benign"], FOLDS) | assign_folds(
-        drawn, FOLDS
-    )
+    footage, drawn = read_corpus(options.data), drawn_rows(DRAWN)
+    folds = assign_folds([row for row in footage if row.trains], FOLDS)
+    folds |= assign_folds(drawn, FOLDS)
     blocks, classifier = load_blocks(options.backbone), load_classifier(options.backbone)
-    seeing = load_blocks(options.backbone).to("cuda" if torch.cuda.is_available() else "cpu")
-    plan = ViewExtraction(data=options.data, cache=options.cache, fit=Fit.SQUASH, seed=options.seed)
-    extract(footage, folds, seeing, plan, views=options.views, behind=footage)
-    extract(
-        drawn,
-        folds,
-        seeing,
-        replace(plan, cache=plan.cache / "drawn"),
-        views=options.views,
-        behind=footage,
+    plan = ViewExtraction(
+        data=corpus_root(options.data), cache=options.cache, fit=Fit.SQUASH, seed=options.seed
     )
-    own = load(footage, plan.cache, plan.fit, views=options.views)
-    batch = own.followed_by(
-        load(drawn, plan.cache / "drawn", plan.fit, views=options.views), rows=len(footage)
-    )
+    batch = read_views(footage, drawn, folds, blocks, plan, views=options.views)
     rows = (*footage, *drawn)
     held_out, heads_by_fold = cross_validate(batch, rows, folds, classifier)
     heads = fit_heads(batch.take(held_out.fold >= 0), rows, classifier)
@@ -77,12 +67,39 @@ def main() -> None:
     ship(options, footage, held, FrameModel(blocks, heads))
 
 
+def read_views(
+    footage: tuple[CorpusRow, ...],
+    drawn: tuple[CorpusRow, ...],
+    folds: dict[str, int],
+    blocks: nn.Sequential,
+    plan: ViewExtraction,
+    *,
+    views: int,
+) -> ViewBatch:
+    """Return the features of all views, and compute those that are not in the cache."""
+    plan.cache.mkdir(parents=True, exist_ok=True)
+    graph, apart = plan.cache / "features.onnx", replace(plan, cache=plan.cache / "drawn")
+    write_graph(FeatureNetwork(blocks), graph, FEATURES)
+    network = open_session(graph)
+    extract(footage, folds, network, plan, views=views, behind=footage)
+    extract(drawn, folds, network, apart, views=views, behind=footage)
+    own = load(footage, plan.cache, plan.fit, views=views)
+    others = load(drawn, apart.cache, plan.fit, views=views)
+    return own.followed_by(others, rows=len(footage))
+
+
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        help="folder with manifest.csv; may be repeated, for folders side by side",
+    )
     parser.add_argument(
         "--backbone",
         type=Path,
@@ -100,13 +117,13 @@ def parse_arguments() -> argparse.Namespace:
         "--cache",
         type=Path,
         default=Path(".cache/streamwarden-frame"),
-        help="views and activations, about 1.5 GB",
+        help="features of all views, about 0.3 GB",
     )
     parser.add_argument(
         "--views",
         type=int,
-        default=4,
-        help="of each frame: one as filmed, the others as live streams show it",
+        default=5,
+        help="of each frame: one as filmed, the others as live streams show it, or in other light",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it to torch")
@@ -118,7 +135,7 @@ def ship(
 ) -> None:
     """Calibrate, measure, export and write the card."""
     facts = fit_facts(held, name=options.out.name, version=VERSION)
-    lines = measure(held, facts.calibrated, facts.advice, facts.offsets)
+    lines = measure(held, facts.calibrated, facts.offsets)
     facts = replace(
         facts,
         quality={
@@ -126,7 +143,7 @@ def ship(
         },
     )
     worst = write_model(options.out, facts, model)
-    pictures = check_pictures(options.data, rows)
+    pictures = check_pictures(corpus_root(options.data), rows)
     full = compare_graph(model, options.out / FILE, pictures, facts)
     half = compare_graph(model, options.out / HALF, pictures, facts, limit=HALF_LIMIT)
     ratio = cost_ratio(options.out / FILE, options.plain) if options.plain else float("nan")

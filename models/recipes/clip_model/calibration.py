@@ -1,23 +1,12 @@
-"""Calibration of the clip model and its recommended policy, by the rules of the frame model."""
+"""Calibration of the clip model, and its recommended policy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from frame_model.calibration import (
-    GROUP_CAP,
-    LASTING,
-    LEAST_LEVEL,
-    LEAST_STILL,
-    LIVE_FALSE_POSITIVES,
-    STILL_FALSE_POSITIVES,
-    FittedPolicy,
-    LabelCalibration,
-    platt,
-    round_up,
-    threshold_above,
-)
+from frame_model.calibration import GROUP_CAP, LabelCalibration, platt
 from frame_model.corpus import CorpusRow
 from frame_model.measures import auc
 from numpy.typing import NDArray
@@ -28,6 +17,7 @@ from .folds import HeldOutBursts
 
 __all__ = [
     "LASTING_BURSTS",
+    "FittedPolicy",
     "calibrate",
     "cross_calibrate",
     "fit_policy",
@@ -38,7 +28,46 @@ __all__ = [
 LASTING_BURSTS = 2
 """The number of bursts, 2 s apart, that cover the 2.5 s that a level must last."""
 
+STILL_FALSE_POSITIVES = 0.01
+"""Share of harmless pictures that may lie above a label's still threshold."""
+LIVE_FALSE_POSITIVES = 0.002
+"""Share of harmless pictures that may lie above its opening level; lower, because a live stream has
+many samples per hour."""
+LASTING = 0.01
+"""Share of ordinary surveillance clips that may last above it."""
+SHADOW_ABOVE = 0.05
+"""Share of ordinary surveillance clips that may last above the opening level; a label with more is
+not delivered."""
+SHADOW_BELOW = 0.75
+"""AUC of a label's frames against ordinary surveillance frames under which it is not delivered."""
+LEAST_STILL = 0.1
+"""Probability below which no picture is flagged."""
+LEAST_LEVEL = 2.0
+"""Log-odds over the prior below which no level is recommended, however clean the footage here."""
+
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedPolicy:
+    """A recommended policy with the measurements that it is based on."""
+
+    level: float
+    """Log-odds over the prior at which an incident opens."""
+    still: float
+    """Probability from which a single picture is flagged."""
+    ordinary: float
+    """Share of ordinary surveillance clips that stay above the level for as long as the fold asks,
+    or for all of a shorter clip."""
+
+    separates: float
+    """AUC of its frames against ordinary surveillance frames."""
+
+    @property
+    def shadow(self) -> bool:
+        """True if the label must not be delivered: too many ordinary clips reach the level, or the
+        AUC is too low."""
+        return self.ordinary > SHADOW_ABOVE or self.separates < SHADOW_BELOW
 
 
 def calibrate(held: HeldOutBursts, which: NDArray[np.bool_] | None = None) -> LabelCalibration:
@@ -119,3 +148,17 @@ def fit_policy(
         ordinary=float((lasting >= level).mean()),
         separates=auc(held.logits[PLAIN][either], shown[either].astype(float)),
     )
+
+
+def round_up(level: float) -> float:
+    """Round up to the next tenth above ``level``."""
+    return float(np.floor(10 * level) + 1) / 10
+
+
+def threshold_above(kinds: Sequence[Array], most: float) -> float:
+    """Return the lowest logit above which at most this share lies; all kinds have equal weight."""
+    logits = np.concatenate(kinds)
+    share = np.concatenate([np.full(len(kind), 1 / len(kind) / len(kinds)) for kind in kinds])
+    order = np.argsort(-logits)
+    above = np.cumsum(share[order]) - share[order]
+    return float(logits[order][above <= most].min())

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from frame_model.calibration import FittedPolicy, LabelCalibration
+from frame_model.calibration import LabelCalibration
 from frame_model.export import OPSET, open_session
 from numpy.typing import NDArray
 
@@ -21,6 +21,7 @@ from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 
 from .bursts import BURST, SIDE
+from .calibration import FittedPolicy
 from .model import ClipModel
 
 __all__ = ["FILE", "ClipModelFacts", "compare", "measure_cost", "write_model"]

@@ -11,9 +11,13 @@ from torch.nn import functional
 from .corpus import LABELS, MEDIA
 
 __all__ = [
+    "HIDDEN_LABELS",
+    "HIDDEN_UNITS",
     "HINTS",
+    "INPUTS",
     "SPLIT",
     "WIDTH",
+    "FeatureNetwork",
     "FrameModel",
     "HeadInputs",
     "Heads",
@@ -45,12 +49,23 @@ ASKS = {
     "medium": tuple(HINTS),
 }
 """The hints that each head may use; unrelated ones would only fit accidents of the footage."""
+HIDDEN_LABELS = ("gun", "fire")
+"""The labels whose heads have a hidden layer."""
+HIDDEN_UNITS = 32
+CLUE_LIMIT = 8.0
+"""The largest input of a hidden layer, so that a picture unlike all others moves it no further."""
+TEXTURED = frozenset({"gun", "fire", "smoke", "medium"})
+"""The heads that also use texture."""
 HINT_GAIN = 30.0
 """The gain of a hint, which reduces its ridge penalty relative to the embedding's."""
+HINT_DAMPING = 0.1
+"""The factor of hints in the inputs of hidden layers, which have no ridge penalty to outweigh."""
 LEAST_SPREAD = 1e-3
 """Added to standard deviations, so that nearly constant values are not amplified."""
 TEXTURE = 3 * 96
 """The number of texture statistics before block ``SPLIT``."""
+INPUTS = WIDTH + len(HINTS) + TEXTURE
+"""The number of inputs of the heads."""
 STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -163,12 +178,10 @@ class Standardize(nn.Module):
 
 
 class HeadInputs(nn.Module):
-    """The inputs of the heads.
-
-    Labels: the embedding, and hints: log-probabilities of a few relevant classes by the ImageNet
-    classifier, which was trained on a million ordinary pictures that this footage lacks. The
-    medium: also the texture in the middle of the network, because games differ from cameras in how
-    surfaces look."""
+    """The inputs of the heads: the embedding; hints, which are log-probabilities of a few relevant
+    classes by the ImageNet classifier, which was trained on a million ordinary pictures that this
+    footage lacks; and texture in the middle of the network, because games differ from cameras, and
+    flames from lamps and skies, in how surfaces look. ``allowed`` tells which head uses what."""
 
     def __init__(self, classifier: nn.Linear) -> None:
         super().__init__()
@@ -178,12 +191,14 @@ class HeadInputs(nn.Module):
             Standardize(len(HINTS)),
             Standardize(TEXTURE),
         )
+        damping = torch.ones(INPUTS)
+        damping[WIDTH : WIDTH + len(HINTS)] = HINT_DAMPING
+        self.register_buffer("damping", damping)
 
-    def forward(self, embedding: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
-        """N x ``WIDTH``, N x ``TEXTURE`` -> inputs of the label heads, of the medium head."""
+    def forward(self, embedding: Tensor, texture: Tensor) -> Tensor:
+        """N x ``WIDTH``, N x ``TEXTURE`` -> N x all inputs of the heads."""
         hints = self.hints(self.ask(embedding)) * HINT_GAIN
-        labels = torch.cat([self.embedding(embedding), hints], dim=1)
-        return labels, torch.cat([labels, self.texture(texture)], dim=1)
+        return torch.cat([self.embedding(embedding), hints, self.texture(texture)], dim=1)
 
     def ask(self, embedding: Tensor) -> Tensor:
         """Return the log-probability of each group of ``HINTS``: N x hints."""
@@ -196,11 +211,15 @@ class HeadInputs(nn.Module):
             dim=1,
         )
 
+    def bounded(self, clues: Tensor) -> Tensor:
+        """Return the inputs of hidden layers: hints of a usual size, and no extreme value."""
+        return (clues * self.damping).clamp(-CLUE_LIMIT, CLUE_LIMIT)
+
     def usable_inputs(self, task: str) -> Tensor:
-        """Return 1 for each input that a head may use, 0 for the hints that it may not."""
+        """Return 1 for each input that a head may use, 0 for those that it may not."""
         hints = torch.tensor([float(name in ASKS[task]) for name in HINTS])
-        own = torch.ones(TEXTURE) if task == "medium" else torch.ones(0)
-        return torch.cat([torch.ones(WIDTH), hints, own])
+        texture = torch.full((TEXTURE,), float(task in TEXTURED))
+        return torch.cat([torch.ones(WIDTH), hints, texture])
 
     def learn(self, embedding: Tensor, texture: Tensor) -> None:
         """Compute the standardisation of all inputs."""
@@ -210,18 +229,38 @@ class HeadInputs(nn.Module):
 
 
 class Heads(nn.Module):
-    """The linear heads of the labels and of the medium."""
+    """The heads of the labels and of the medium: linear, and for ``HIDDEN_LABELS`` the sum of a
+    linear head and one with a hidden layer."""
 
     def __init__(self, clues: HeadInputs) -> None:
         super().__init__()
         self.clues = clues
-        self.labels = nn.Linear(WIDTH + len(HINTS), len(LABELS))
-        self.medium = nn.Linear(WIDTH + len(HINTS) + TEXTURE, len(MEDIA))
+        width = len(HIDDEN_LABELS) * HIDDEN_UNITS
+        self.labels = nn.Linear(INPUTS, len(LABELS))
+        self.hidden, self.above = nn.Linear(INPUTS, width), nn.Linear(width, len(LABELS))
+        self.medium = nn.Linear(INPUTS, len(MEDIA))
+        for layer in (self.labels, self.hidden, self.above, self.medium):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, embedding: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
         """N x ``WIDTH``, N x ``TEXTURE`` -> N x labels, N x media."""
-        labels, medium = self.clues(embedding, texture)
-        return self.labels(labels), self.medium(medium)
+        clues = self.clues(embedding, texture)
+        hidden = functional.relu(self.hidden(self.clues.bounded(clues)))
+        return self.labels(clues) + self.above(hidden), self.medium(clues)
+
+
+class FeatureNetwork(nn.Module):
+    """The frozen network up to the heads' inputs: pixels in, embedding and texture out."""
+
+    def __init__(self, blocks: nn.Sequential) -> None:
+        super().__init__()
+        self.lower, self.upper = blocks[:SPLIT], blocks[SPLIT:]
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """N x 224 x 224 x 3 uint8 RGB -> N x ``WIDTH``, N x ``TEXTURE``."""
+        middle = self.lower(normalise(image))
+        return embed(self.upper, middle), texture_of(middle)
 
 
 class FrameModel(nn.Module):

@@ -1,10 +1,8 @@
-"""Calibration of logits to probabilities, and the thresholds of the recommended policies."""
+"""Calibration of logits to probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,46 +12,24 @@ from torch.nn import functional
 from .corpus import LABELS, MEDIA, WEAPON_CLASSES
 from .fitting import minimise
 from .folds import HeldOutViews
-from .measures import auc
 
 __all__ = [
-    "FittedPolicy",
     "LabelCalibration",
     "calibrate",
     "calibrate_medium",
-    "fit_policy",
     "harmless",
     "platt",
-    "round_up",
-    "threshold_above",
 ]
 
 GROUP_CAP = 300
 """Frames of one group that count in full; a larger group counts no more than this (measured: at 50
 the calibration error of fights is 0.10, at 300 it is 0.04, for what seldom shows a fight comes in
 large groups)."""
-STILL_FALSE_POSITIVES = 0.01
-"""Share of harmless pictures that may lie above a label's still threshold."""
-LIVE_FALSE_POSITIVES = 0.002
-"""Share of harmless pictures that may lie above its opening level; lower, because a live stream has
-many samples per hour."""
-LASTING = 0.01
-"""Share of ordinary surveillance clips that may last above it."""
-LASTING_FRAMES = 5
-"""The number of frames, half a second apart, that cover the 2.5 s that a level must last."""
-SHADOW_ABOVE = 0.05
-"""Share of ordinary surveillance clips that may last above the opening level; a label with more is
-not delivered."""
-SHADOW_BELOW = 0.75
-"""AUC of a label's frames against ordinary surveillance frames under which it is not delivered."""
-LEAST_STILL = 0.1
-"""Probability below which no picture is flagged."""
-LEAST_LEVEL = 2.0
-"""Log-odds over the prior below which no level is recommended, however clean the footage here."""
-ON_STREAMS: Mapping[str, float] = {"fight": 2.5, "gun": 3.2, "fire": 3.5, "smoke": 3.2}
-"""Level of each label as fitted for dwell on streams (docs/evaluation.md, 0.3.0): the lowest
-without a false incident on moving footage and with at most one harmless photograph in 200, however
-the pieces stand."""
+
+LARGEST_LOGIT = 500.0
+"""The largest exponent, so that no double overflows."""
+LEAST_STEP = 1e-9
+"""The step of a fit at which it has converged."""
 
 Array = NDArray[np.float64]
 
@@ -80,41 +56,30 @@ class LabelCalibration:
         return self.logit(logits) - np.log(self.prior / (1 - self.prior))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedPolicy:
-    """A recommended policy with the measurements that it is based on."""
-
-    level: float
-    """Log-odds over the prior at which an incident opens."""
-    still: float
-    """Probability from which a single picture is flagged."""
-    ordinary: float
-    """Share of ordinary surveillance clips that stay above the level for as long as the fold asks,
-    or for all of a shorter clip."""
-
-    separates: float
-    """AUC of its frames against ordinary surveillance frames."""
-
-    @property
-    def shadow(self) -> bool:
-        """True if the label must not be delivered: too many ordinary clips reach the level, or the
-        AUC is too low."""
-        return self.ordinary > SHADOW_ABOVE or self.separates < SHADOW_BELOW
-
-
-def platt(logits: Array, truth: Array, weight: Array, *, steps: int = 50) -> tuple[float, float]:
-    """Return slope and offset with the lowest weighted log-loss, by Newton's method.
+def platt(logits: Array, truth: Array, weight: Array, *, steps: int = 200) -> tuple[float, float]:
+    """Return slope and offset with the lowest weighted log-loss, by Newton's method with steps that
+    are halved until they lower it.
 
     >>> a, b = platt(np.array([-1.0, -1.0, 1.0, 1.0]), np.array([0.0, 1.0, 0.0, 1.0]), np.ones(4))
     >>> abs(a) < 1e-6 and abs(b) < 1e-6
     True
     """
     inputs = np.stack([logits, np.ones_like(logits)])
+
+    def loss(answer: Array) -> float:
+        scores = answer @ inputs
+        return float((weight * (np.logaddexp(0, scores) - truth * scores)).sum())
+
     answer = np.array([1.0, 0.0])
     for _ in range(steps):
-        p = 1 / (1 + np.exp(-answer @ inputs))
+        p = 1 / (1 + np.exp(-np.clip(answer @ inputs, -LARGEST_LOGIT, LARGEST_LOGIT)))
         curvature = (inputs * (weight * p * (1 - p))) @ inputs.T + 1e-9 * np.eye(2)
-        answer = answer - np.linalg.solve(curvature, inputs @ (weight * (p - truth)))
+        step = np.linalg.solve(curvature, inputs @ (weight * (p - truth)))
+        while loss(answer - step) > loss(answer) and np.abs(step).max() > LEAST_STEP:
+            step = step / 2
+        answer = answer - step
+        if np.abs(step).max() <= LEAST_STEP:
+            break
     return float(answer[0]), float(answer[1])
 
 
@@ -168,79 +133,9 @@ def harmless(held: HeldOutViews, label: str) -> dict[str, NDArray[np.bool_]]:
     ) & (stratum == "benign")
     return {
         "photographs": plain & (stratum == "benign") & ~(armed & (label == "gun")),
-        "ordinary video": plain & (stratum == "benign_video"),
+        "ordinary video": plain & np.isin(stratum, ["benign_video", "benign_video_measured"]),
+        "look-alikes of fire": plain & (stratum == "look_alike"),
         "games": plain & np.isin(stratum, ["rendered_3d", "rendered_2d"]),
         "screens": plain & (stratum == "screen"),
         "ordinary CCTV": plain & (stratum == "violence_clip") & (held.label == "0"),
     }
-
-
-def _lasting_logits(
-    held: HeldOutViews, ordinary: NDArray[np.bool_], logits: NDArray[Any]
-) -> NDArray[Any]:
-    """Return the highest logit of each clip of ordinary CCTV that lasts."""
-    clips = [
-        logits[ordinary & (held.batch.row == row)] for row in np.unique(held.batch.row[ordinary])
-    ]
-    return np.array([np.sort(clip)[-min(LASTING_FRAMES, len(clip))] for clip in clips])
-
-
-def fit_policy(
-    held: HeldOutViews, label: str, calibrated: LabelCalibration, camera: NDArray[np.bool_]
-) -> FittedPolicy:
-    """Choose thresholds at the stated false positives, averaged over the kinds of harmless
-    pictures, and measure them on ordinary CCTV.
-
-    CCTV is measured by clips that stay above the level, because the positives of some labels are
-    CCTV too.
-
-    Args:
-        camera: the mask of views classified as camera; others do not count, as in ``when`` of the
-            policy.
-    """
-    logits = np.where(camera, held.labels[:, LABELS.index(label)], -np.inf)
-    kinds = harmless(held, label)
-    ordinary = kinds.pop("ordinary CCTV")
-    pictures = [logits[which] for which in kinds.values() if which.any()]
-    still = float(
-        np.clip(
-            calibrated.probability(np.array(threshold_above(pictures, STILL_FALSE_POSITIVES))),
-            LEAST_STILL,
-            0.999,
-        )
-    )
-    lasting = calibrated.evidence(_lasting_logits(held, ordinary, logits))
-    live = calibrated.evidence(np.array(threshold_above(pictures, LIVE_FALSE_POSITIVES)))
-    level = max(
-        LEAST_LEVEL,
-        ON_STREAMS[label],
-        round_up(float(live)),
-        round_up(float(np.quantile(lasting, 1 - LASTING, method="higher"))),
-    )
-    return FittedPolicy(
-        level=level,
-        still=round(still, 3),
-        ordinary=float((lasting >= level).mean()),
-        separates=_separation(held, label, ordinary),
-    )
-
-
-def _separation(held: HeldOutViews, label: str, ordinary: NDArray[np.bool_]) -> float:
-    column = LABELS.index(label)
-    shown = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.values[:, column] == 1)
-    which = shown | ordinary
-    return auc(held.labels[which, column], shown[which].astype(float))
-
-
-def round_up(level: float) -> float:
-    """Round up to the next tenth above ``level``."""
-    return float(np.floor(10 * level) + 1) / 10
-
-
-def threshold_above(kinds: Sequence[Array], most: float) -> float:
-    """Return the lowest logit above which at most this share lies; all kinds have equal weight."""
-    logits = np.concatenate(kinds)
-    share = np.concatenate([np.full(len(kind), 1 / len(kind) / len(kinds)) for kind in kinds])
-    order = np.argsort(-logits)
-    above = np.cumsum(share[order]) - share[order]
-    return float(logits[order][above <= most].min())

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from .corpus import LABELS
 from .export import FrameModelFacts
 from .fp16 import GraphDifference
 from .quality import CardRow
@@ -25,7 +24,6 @@ def write_card(
         name=facts.name,
         version=facts.version,
         quality=quality_table(lines),
-        policies=policy_table(facts),
         half=f"{half.logit:.3f} of a logit and {half.probability:.4f} of a probability "
         f"on {half.pictures} real and random pictures",
     )
@@ -46,35 +44,6 @@ def quality_table(lines: Sequence[CardRow]) -> str:
 def format_value(line: CardRow) -> str:
     """Format the value, with its interval if there are several groups to resample."""
     return str(line.figure) if line.figure.groups > 1 else f"{line.figure.value:.3f} (one group)"
-
-
-def policy_table(facts: FrameModelFacts) -> str:
-    """Format the recommended policies as Markdown."""
-    heads = (
-        "label",
-        "prior",
-        "level",
-        "still",
-        "ordinary CCTV clips that last above the level",
-        "AUC against ordinary CCTV",
-        "shadow",
-    )
-    rows = [_row(heads), "|---" * len(heads) + "|"]
-    for label in LABELS:
-        advice, prior = facts.advice[label], facts.calibrated[label].prior
-        shares = (
-            f"{advice.ordinary:.1%}",
-            f"{advice.separates:.2f}",
-            "yes" if advice.shadow else "no",
-        )
-        rows.append(
-            _row((label, f"{prior:.3f}", f"{advice.level:.1f}", f"{advice.still:.3f}", *shares))
-        )
-    return "\n".join(rows)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def write_table(path: Path, lines: Sequence[CardRow]) -> None:

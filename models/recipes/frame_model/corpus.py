@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,8 @@ __all__ = [
     "CorpusRow",
     "TrainingTarget",
     "assign_folds",
+    "corpus_root",
+    "read_corpus",
     "read_manifest",
     "training_target",
 ]
@@ -58,6 +61,9 @@ CLAIMS: Mapping[tuple[str, str], Mapping[str, tuple[int, float]]] = {
     ("game_video", ANY): NOTHING,
     ("drawn", ANY): NOTHING,
     ("benign", ANY): NOTHING,
+    ("weapon_clip", "gun"): {"gun": (1, LABELLED)},
+    ("weapon_clip", "knife"): {"gun": (0, PRESUMED)},
+    ("fire_clip", ANY): {"fire": (1, LABELLED)},
 }
 """(task, label) -> for each label its value, 1 or 0, and weight; other labels are unknown."""
 WEAPON_CLASSES = frozenset(
@@ -86,15 +92,24 @@ class CorpusRow:
     label: str
     group: str
     """One camera, original video, scene or game: never on both sides of a split."""
+    origin: str = ""
+    """The collection that it comes from, if the manifest tells it."""
+    medium: str = "camera"
+    """Of video; the manifest tells exceptions."""
+    trains: bool = True
+    """False for footage that measures and sets thresholds, and shapes no weights."""
 
     @property
     def stratum(self) -> str:
         """The kind of footage; training weights kinds independently of their number of files."""
         if self.task == "weapon":
-            return "weapon_cctv" if self.group.startswith("Cam") else "weapon_web"
+            camera = self.group.rpartition("/")[2].startswith("Cam")
+            return "weapon_cctv" if camera else "weapon_web"
         if self.task == "game_video":
             return self.label
-        return self.task
+        if self.task == "fire" and self.label == "normal" and not self.trains:
+            return "look_alike"
+        return self.task if self.trains or self.task == "benign" else f"{self.task}_measured"
 
     @property
     def clip(self) -> bool:
@@ -131,22 +146,58 @@ def read_manifest(folder: Path) -> tuple[CorpusRow, ...]:
         FileNotFoundError: the folder has no manifest.
     """
     with (folder / "manifest.csv").open(newline="") as file:
-        return tuple(
-            CorpusRow(
-                path=line["path"],
-                task=line["task"],
-                label=line["label"],
-                group=_group(line["task"], line["group"]),
-            )
-            for line in csv.DictReader(file)
-        )
+        return tuple(_row(line) for line in csv.DictReader(file))
 
 
-def _group(task: str, group: str) -> str:
+def read_corpus(folders: Sequence[Path]) -> tuple[CorpusRow, ...]:
+    """Read the rows of one folder, or of several side by side; paths and groups of several begin
+    with the folder's name.
+
+    Raises:
+        FileNotFoundError: a folder has no manifest.
+        ValueError: the folders are not side by side.
     """
-    >>> _group("game_video", "vizdoom-freedoom2-map04"), _group("game_video", "screen-dev-code")
-    ('vizdoom', 'screen-dev-code')
+    if len({folder.resolve().parent for folder in folders}) > 1:
+        raise ValueError("folders of footage must be side by side")
+    if len(folders) == 1:
+        return read_manifest(folders[0])
+    return tuple(
+        replace(row, path=f"{folder.name}/{row.path}", group=f"{folder.name}/{row.group}")
+        for folder in folders
+        for row in read_manifest(folder)
+    )
+
+
+def corpus_root(folders: Sequence[Path]) -> Path:
+    """Return the folder that the paths of ``read_corpus`` are relative to."""
+    return folders[0] if len(folders) == 1 else folders[0].resolve().parent
+
+
+def _row(line: Mapping[str, str]) -> CorpusRow:
+    source = line.get("source", "")
+    medium = re.search(r"medium=(camera|rendered|drawn|screen)\b(?! or)", source)
+    trains = line["task"] != "benign" and line.get("use", "train") == "train"
+    return CorpusRow(
+        path=line["path"],
+        task=line["task"],
+        label=line["label"],
+        group=_group(line),
+        origin=re.split(r"[\s@|(]", source)[0],
+        medium=medium[1] if medium else "camera",
+        trains=trains,
+    )
+
+
+def _group(line: Mapping[str, str]) -> str:
+    """Return the group of a row: a game title, or for ordinary video with a stated use its whole
+    source, since clips of one source are alike.
+
+    >>> _group({"task": "game_video", "group": "vizdoom-freedoom2-map04"})
+    'vizdoom'
     """
+    task, group = line["task"], line["group"]
+    if task == "benign_video" and line.get("use"):
+        return re.split(r"[\s@|(]", line["source"])[0]
     if task != "game_video" or group.startswith("screen"):
         return group
     return group.partition("-")[0]
@@ -174,8 +225,10 @@ def _refuse(row: CorpusRow) -> NoReturn:
 
 
 def _medium(row: CorpusRow) -> int:
+    if row.medium not in MEDIA:
+        return UNKNOWN_MEDIUM
     if row.task not in {"game_video", "drawn"}:
-        return MEDIA.index("camera")
+        return MEDIA.index(row.medium)
     return MEDIA.index("screen" if row.label == "screen" else "rendered")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from scanner.scoring.golden import check_model, record_golden, write_golden
 from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 
-from .calibration import FittedPolicy, LabelCalibration
+from .calibration import LabelCalibration
 from .corpus import LABELS, MEDIA
 from .pictures import SIDE
 
@@ -42,8 +42,8 @@ ORIGIN = (
     "heads trained by models/recipes/train.py"
 )
 TRAINING_DATA = (
-    "Surveillance fights (MIT), weapons, fire and ordinary video (CC BY 4.0), "
-    "rendered games, drawn pictures; see README.md"
+    "Surveillance fights and fires (MIT), weapons, fire and ordinary video (CC BY 4.0, MIT, "
+    "Apache-2.0, BSD), rendered games, drawn pictures; see README.md"
 )
 
 
@@ -54,7 +54,6 @@ class FrameModelFacts:
     name: str
     version: str
     calibrated: Mapping[str, LabelCalibration]
-    advice: Mapping[str, FittedPolicy]
     temperature: float
     """The temperature of the medium's softmax."""
     offsets: NDArray[np.float64]
@@ -63,18 +62,18 @@ class FrameModelFacts:
     """Name of a figure -> value and interval as text."""
 
 
-def write_graph(model: nn.Module, path: Path) -> None:
+def write_graph(model: nn.Module, path: Path, outputs: Sequence[str] = OUTPUTS) -> None:
     """Export with a dynamic batch and all weights in the file."""
     model = model.eval().to(memory_format=torch.contiguous_format)
     picture = torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8)
     buffer = io.BytesIO()
-    axes = {name: {0: "batch"} for name in ("image", *OUTPUTS)}
+    axes = {name: {0: "batch"} for name in ("image", *outputs)}
     torch.onnx.export(
         model,
         (picture,),
         buffer,
         input_names=["image"],
-        output_names=list(OUTPUTS),
+        output_names=list(outputs),
         dynamic_axes=axes,
         opset_version=OPSET,
         dynamo=False,
@@ -140,7 +139,7 @@ fit = "squash"
 
 {_outputs(facts.temperature)}"""
     for label in LABELS:
-        text += _label(label, facts.calibrated[label], facts.advice[label])
+        text += _label(label, facts.calibrated[label])
     text += "\n[quality]\n" + "".join(
         f'"{name}" = "{value}"\n' for name, value in facts.quality.items()
     )
@@ -170,17 +169,19 @@ kind = "embedding"
 """
 
 
-def _label(label: str, calibrated: LabelCalibration, advice: FittedPolicy) -> str:
+def _label(label: str, calibrated: LabelCalibration) -> str:
+    """Return the facts of a label; ``set_levels.py`` replaces the policy, which delivers nothing
+    until then."""
     return f"""
 [labels.{label}]
 training_prior = {calibrated.prior:.5f}
 calibration = {{ a = {calibrated.a:.5f}, b = {calibrated.b:.5f} }}
 
 [labels.{label}.policy]
-level = {advice.level:.1f}
-still = {advice.still:.3f}
+level = 99.0
+still = 0.999
 when = ["camera", "mixed"]
-shadow = {str(advice.shadow).lower()}
+shadow = true
 """
 
 

@@ -1,33 +1,45 @@
-"""The cache of activations and embeddings of all views, written shard by shard so that a run can
-resume."""
+"""The cache of features of all views, written shard by shard so that a run can resume."""
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
+import onnxruntime
+from numpy.random import Generator
 from numpy.typing import NDArray
-from torch import nn
 
 from scanner.media.samples import Rgb
 from scanner.types import Fit
 
-from .backbone import SPLIT, embed, normalise, texture_of
 from .corpus import CorpusRow, training_target
 from .pictures import Picture, pictures_of, scale_to_input, to_video_frame
-from .views import hide_small_gun, make_view
+from .views import (
+    hide_small_gun,
+    make_composed_view,
+    make_lit_view,
+    make_rearranged_view,
+    make_view,
+)
 
-__all__ = ["OUTSIDE", "ViewBatch", "ViewExtraction", "extract", "load"]
+__all__ = [
+    "FEATURES",
+    "OUTSIDE",
+    "REARRANGED_VIEW",
+    "ViewBatch",
+    "ViewExtraction",
+    "extract",
+    "load",
+]
 
 SHARD = 64
 """Rows of the manifest in one file of the cache."""
 BATCH = 4
-FRAMES = {"violence_clip": 8, "benign_video": 12, "game_video": 12}
+FRAMES = {"violence_clip": 8, "benign_video": 12, "game_video": 12, "weapon_clip": 12}
 """The most frames taken from a clip of each task."""
 OUTSIDE = -1
 """The fold of pictures that are used for measuring only."""
@@ -35,10 +47,17 @@ BACKDROPS = 40
 """The number of ordinary camera frames of each fold that serve as backgrounds and insets."""
 
 
-KEPT_FIELDS = ("embedding", "values", "medium", "gun_width", "row", "frame", "view")
-"""The arrays of a shard that are loaded unchanged; activations are reduced to their texture."""
+FEATURES = ("embedding", "texture")
+"""The outputs of the feature network."""
+KEPT_FIELDS = (*FEATURES, "values", "medium", "gun_width", "row", "frame", "view")
+LIT_VIEW, COMPOSED_VIEW, REARRANGED_VIEW = 2, 3, 4
+"""The view of a picture by night or in other light, that of its warm and bright part in another
+scene (for ``COMPOSED``), and that with a moved or covered part (for ``REARRANGED``). Other views
+but 0 show a picture in the layouts of streams."""
+COMPOSED = frozenset({"fire", "benign_video", "violence_clip"})
+REARRANGED = frozenset({"weapon", "benign_video", "violence_clip", "game_video"})
 Shard = dict[str, NDArray[np.generic]]
-"""The arrays of one file of the cache: ``KEPT_FIELDS`` and ``middle``, the activations."""
+"""The arrays of one file of the cache, ``KEPT_FIELDS``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +77,7 @@ class ViewBatch:
     embedding: NDArray[np.float32]
     """N x 1280: the embedding of the frozen backbone."""
     texture: NDArray[np.float32]
-    """N x 288: ``texture_of`` the activations before block ``SPLIT``."""
+    """N x 288: ``texture_of`` the activations half way up."""
     values: NDArray[np.float32]
     """N x labels: 1, 0 or NaN."""
     trust: NDArray[np.float32]
@@ -70,7 +89,8 @@ class ViewBatch:
     frame: NDArray[np.int64]
     """Index of the frame within its row."""
     view: NDArray[np.int64]
-    """0: as the scanner sees it; 1 and up: as a live stream may show it."""
+    """0: as the scanner sees it; ``LIT_VIEW``, ``COMPOSED_VIEW``, ``REARRANGED_VIEW``; else as a
+    live stream may show it."""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -93,14 +113,14 @@ class ViewBatch:
 def extract(
     rows: Sequence[CorpusRow],
     folds: dict[str, int],
-    blocks: nn.Sequential,
+    network: onnxruntime.InferenceSession,
     plan: ViewExtraction,
     *,
     views: int,
     behind: Sequence[CorpusRow],
 ) -> None:
     """Add views 0 to ``views`` - 1 of all rows to the cache, unless they exist; ``behind`` has the
-    backgrounds."""
+    backgrounds. Footage that only measures has view 0."""
     plan.cache.mkdir(parents=True, exist_ok=True)
     backdrops: dict[int, list[Rgb]] | None = None
     for view in range(views):
@@ -110,7 +130,7 @@ def extract(
                 continue
             if backdrops is None and view > 0:
                 backdrops = ordinary_frames(behind, folds, plan.data)
-            _write(shard, _shard(rows, start, view, folds, backdrops or {}, blocks, plan))
+            _write(shard, _shard(rows, start, view, folds, backdrops or {}, network, plan))
             print(f"view {view}: {min(start + SHARD, len(rows))}/{len(rows)} rows", flush=True)
 
 
@@ -128,12 +148,10 @@ def load(rows: Sequence[CorpusRow], cache: Path, fit: Fit, *, views: int) -> Vie
     parts: dict[str, list[NDArray[np.generic]]] = {}
     for path in shards:
         with np.load(path) as data:
-            for name in KEPT_FIELDS:
+            for name in KEPT_FIELDS if data.files else ():
                 parts.setdefault(name, []).append(data[name])
-            parts.setdefault("texture", []).append(
-                texture_of(torch.from_numpy(data["middle"]).float()).numpy()
-            )
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    whole |= {name: whole[name].astype(np.float32) for name in FEATURES}
     trust = np.stack([training_target(row).trust for row in rows])
     return ViewBatch(**whole, trust=trust[whole["row"]])
 
@@ -144,7 +162,9 @@ def ordinary_frames(
     """Return frames of ordinary camera scenes of different clips by fold; ``OUTSIDE`` has those of
     all folds."""
     ordinary = [
-        row for row in rows if row.task in {"violence_clip", "benign_video"} and row.label == "0"
+        row
+        for row in rows
+        if row.task in {"violence_clip", "benign_video"} and row.label == "0" and row.trains
     ]
     found: dict[int, list[Rgb]] = {}
     for row in sorted(ordinary, key=lambda row: hashlib.sha256(row.path.encode()).digest()):
@@ -160,22 +180,24 @@ def _shard(
     view: int,
     folds: dict[str, int],
     backdrops: dict[int, list[Rgb]],
-    blocks: nn.Sequential,
+    network: onnxruntime.InferenceSession,
     plan: ViewExtraction,
 ) -> Shard:
     images, facts = [], []
     for index in range(start, min(start + SHARD, len(rows))):
+        if view and not rows[index].trains:
+            continue
         behind = backdrops.get(folds.get(rows[index].group, OUTSIDE), [])
         for frame, (image, shown) in enumerate(_views(rows[index], view, behind, plan)):
             images.append(image)
             facts.append(
                 (shown.target.values, shown.target.medium, shown.gun_width(), index, frame, view)
             )
+    if not facts:
+        return {}
     values, medium, gun_width, row, number, views = zip(*facts, strict=True)
-    middle, embedding = _activations(np.stack(images), blocks)
     return {
-        "middle": middle,
-        "embedding": embedding,
+        **_features(np.stack(images), network),
         "values": np.stack(values),
         "medium": np.array(medium, np.int64),
         "gun_width": np.array(gun_width, np.float32),
@@ -197,24 +219,30 @@ def _views(
             yield scale_to_input(frame, plan.fit), hide_small_gun(picture)
             continue
         rng = np.random.default_rng([plan.seed, zlib.crc32(row.path.encode()), number, view])
-        shown = make_view(picture, rng, backdrops)
+        shown = _make(row, view)(picture, rng, backdrops)
         yield scale_to_input(to_video_frame(shown.rgb), plan.fit), shown
 
 
-def _activations(
-    images: NDArray[np.uint8], blocks: nn.Sequential
-) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Compute activations and embeddings on the device of the blocks."""
-    middles, embeddings = [], []
-    device = next(blocks.parameters()).device
-    with torch.inference_mode():
-        for start in range(0, len(images), BATCH):
-            middle = blocks[:SPLIT](
-                normalise(torch.from_numpy(images[start : start + BATCH]).to(device))
-            )
-            middles.append(middle.half().cpu().numpy())
-            embeddings.append(embed(blocks[SPLIT:], middle).cpu().numpy())
-    return np.concatenate(middles), np.concatenate(embeddings)
+def _make(row: CorpusRow, view: int) -> Callable[[Picture, Generator, Sequence[Rgb]], Picture]:
+    if view == COMPOSED_VIEW and row.task in COMPOSED:
+        return make_composed_view
+    if view == REARRANGED_VIEW and row.task in REARRANGED:
+        return make_rearranged_view
+    return make_lit_view if view == LIT_VIEW else make_view
+
+
+def _features(
+    images: NDArray[np.uint8], network: onnxruntime.InferenceSession
+) -> dict[str, NDArray[np.float16]]:
+    """Compute the features of all images, by name."""
+    parts = [
+        network.run(list(FEATURES), {"image": images[start : start + BATCH]})
+        for start in range(0, len(images), BATCH)
+    ]
+    return {
+        name: np.concatenate([part[index] for part in parts]).astype(np.float16)
+        for index, name in enumerate(FEATURES)
+    }
 
 
 def _write(path: Path, shard: Shard) -> None:

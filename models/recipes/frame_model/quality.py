@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import FittedPolicy, LabelCalibration, calibrate, harmless
+from .calibration import LabelCalibration, calibrate, harmless
 from .corpus import LABELS, MEDIA
 from .folds import FOLDS, HeldOutViews
 from .measures import Figure, auc, bootstrap, calibration_error, threshold_at
@@ -21,8 +21,11 @@ STATED = 0.02
 GUN_WIDTHS = ((12, 30), (30, 60), (60, 120), (120, 225))
 """Ranges of the widest gun's width in pixels of the network's input."""
 
+LARGE_SCENE = 40
+"""Pictures of a scene that has a row of its own."""
 HEADLINES = frozenset(
     {
+        "AUC of fires against look-alikes of another source",
         "AUC of clips by their highest frame, as filmed",
         f"recall on web photographs at {STATED:.0%} false positives on photographs",
         f"fire or smoke found at {STATED:.0%} false positives each",
@@ -50,7 +53,6 @@ class CardRow:
 def measure(
     held: HeldOutViews,
     calibrated: Mapping[str, LabelCalibration],
-    advice: Mapping[str, FittedPolicy],
     offsets: NDArray[np.float64],
 ) -> tuple[CardRow, ...]:
     """Return all figures, in the card's order; ``offsets`` are added to the medium's logits, as in
@@ -61,7 +63,6 @@ def measure(
         *_guns(held),
         *_fire(held),
         *_medium(shipped),
-        *_recommended(held, calibrated, advice),
         *_calibration(held, calibrated),
         *_flags(held),
     )
@@ -139,6 +140,19 @@ def _guns(held: HeldOutViews) -> Iterator[CardRow]:
 def _fire(held: HeldOutViews) -> Iterator[CardRow]:
     fire, smoke = _above_threshold(held, "fire"), _above_threshold(held, "smoke")
     scenes = (held.stratum == "fire") & (held.batch.view == 0)
+    look_alike = (held.stratum == "look_alike") & (held.batch.view == 0)
+    flames = scenes & (held.label == "fire")
+    against = np.flatnonzero(flames | look_alike)
+    yield _line(
+        "fire",
+        "AUC of fires against look-alikes of another source",
+        resample(
+            auc,
+            held.labels[against, LABELS.index("fire")],
+            (held.label[against] == "fire").astype(int),
+        ),
+        held.group[against].tolist(),
+    )
     burning = scenes & (held.label != "normal")
     yield _share(
         "fire",
@@ -150,6 +164,8 @@ def _fire(held: HeldOutViews) -> Iterator[CardRow]:
     streamed = (held.stratum == "fire") & (held.batch.view > 0) & (held.label != "normal")
     yield _share("fire", "the same, as live streams show them", held, fire | smoke, streamed)
     for scene in sorted(set(held.group[burning])):
+        if np.sum(burning & (held.group == scene)) < LARGE_SCENE:
+            continue
         yield _share(
             "fire", f"as filmed, scene {scene}", held, fire | smoke, burning & (held.group == scene)
         )
@@ -197,19 +213,6 @@ def _medium(held: HeldOutViews) -> Iterator[CardRow]:
         called,
         (held.fold < 0) & (held.batch.view == 0),
     )
-
-
-def _recommended(
-    held: HeldOutViews,
-    calibrated: Mapping[str, LabelCalibration],
-    advice: Mapping[str, FittedPolicy],
-) -> Iterator[CardRow]:
-    for column, label in enumerate(LABELS):
-        shown = (held.fold >= 0) & (held.batch.view == 0) & (held.batch.values[:, column] == 1)
-        evident = calibrated[label].evidence(held.labels[:, column]) >= advice[label].level
-        yield _share(label, "frames that reach the recommended level", held, evident, shown)
-        flagged = calibrated[label].probability(held.labels[:, column]) >= advice[label].still
-        yield _share(label, "stills that reach the recommended threshold", held, flagged, shown)
 
 
 def _calibration(

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from .backbone import FrameModel, Heads
-from .calibration import calibrate, calibrate_medium, fit_policy
-from .corpus import LABELS, MEDIA
+from .calibration import calibrate, calibrate_medium
+from .corpus import LABELS
 from .export import FrameModelFacts, write_golden_scores, write_graph, write_manifest
 from .features import OUTSIDE
 from .folds import FOLDS, HeldOutViews
@@ -24,16 +24,13 @@ FILE, HALF = "frame.onnx", "frame.fp16.onnx"
 
 
 def fit_facts(held: HeldOutViews, *, name: str, version: str) -> FrameModelFacts:
-    """Fit calibration and policies on held-out logits."""
+    """Fit the calibration on held-out logits."""
     calibrated = {label: calibrate(held, label) for label in LABELS}
     temperature, offsets = calibrate_medium(held)
-    camera = (held.medium + offsets).argmax(axis=1) == MEDIA.index("camera")
-    advice = {label: fit_policy(held, label, calibrated[label], camera) for label in LABELS}
     return FrameModelFacts(
         name=name,
         version=version,
         calibrated=calibrated,
-        advice=advice,
         temperature=temperature,
         offsets=offsets,
     )

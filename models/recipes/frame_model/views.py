@@ -18,14 +18,26 @@ from numpy.random import Generator
 
 from scanner.media.samples import Rgb
 
+from . import lights
 from .corpus import LABELS, MEDIA, UNKNOWN_MEDIUM
+from .flames import compose
+from .guns import rearrange
 from .pictures import SIDE, Picture, to_video_frame
 
-__all__ = ["LEAST_GUN", "hide_small_gun", "make_view"]
+__all__ = [
+    "LEAST_GUN",
+    "hide_small_gun",
+    "make_composed_view",
+    "make_lit_view",
+    "make_rearranged_view",
+    "make_view",
+]
 
 LEAST_GUN = 12.0
 """The width in pixels of the network's input below which a gun is not a training target (the CCTV
 guns here are 5 wide)."""
+NIGHT_SHARE = 0.5
+"""The share of lit views that are by night."""
 WHOLE_GUN = 0.6
 """The share of a gun's box that a crop must keep for the gun to count."""
 
@@ -43,6 +55,33 @@ def make_view(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Pic
         if rng.random() < chance:
             picture = change(picture, rng, backdrops)
     return hide_small_gun(picture)
+
+
+def make_lit_view(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
+    """Return ``picture`` by night or in other light, as a live stream could show it."""
+    change = lights.night if rng.random() < NIGHT_SHARE else lights.colours
+    lit = picture.showing(change(picture.rgb, rng))
+    for chance, layout in LIT_CHANGES:
+        if rng.random() < chance:
+            lit = layout(lit, rng, backdrops)
+    return hide_small_gun(lit)
+
+
+def make_composed_view(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
+    """Return another scene with the warm and bright part of ``picture`` in it."""
+    return _with_layout(compose(picture, rng, backdrops), rng, backdrops)
+
+
+def make_rearranged_view(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
+    """Return a scene with a gun, or another part of ``picture``, moved or covered."""
+    return hide_small_gun(_with_layout(rearrange(picture, rng, backdrops), rng, backdrops))
+
+
+def _with_layout(picture: Picture, rng: Generator, backdrops: Sequence[Rgb]) -> Picture:
+    for chance, layout in COMPOSED_CHANGES:
+        if rng.random() < chance:
+            picture = layout(picture, rng, backdrops)
+    return picture
 
 
 def hide_small_gun(picture: Picture) -> Picture:
@@ -325,3 +364,20 @@ CHANGES: tuple[tuple[float, Change], ...] = (
     (0.35, bitrate),
 )
 """The probability of each change, in the order scene, camera, layout, encoder."""
+LIT_CHANGES: tuple[tuple[float, Change], ...] = (
+    (0.5, mirror),
+    (0.4, crop),
+    (0.1, far),
+    (0.1, shake),
+    (0.2, jpeg),
+    (0.3, bitrate),
+)
+"""The same for views in other light."""
+COMPOSED_CHANGES: tuple[tuple[float, Change], ...] = (
+    (0.5, mirror),
+    (0.3, tint),
+    (0.1, shake),
+    (0.2, jpeg),
+    (0.4, bitrate),
+)
+"""The same for composed views."""
