@@ -12,8 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from scanner.console.item_pages import item_routes
+from scanner.console.queue_pages import queue_routes
 from scanner.console.rendering import asset_routes, render
 from scanner.console.review_api import review_routes
+from scanner.console.review_media import media_routes
 from scanner.console.session import SignInNeededError, answer_sign_in
 from scanner.intake.app import create_app
 from scanner.intake.failures import problem_of
@@ -24,7 +27,13 @@ from scanner.store.objects import ObjectStore
 
 __all__ = ["create_web_app"]
 
-ROUTES: Final[tuple[APIRouter, ...]] = (asset_routes, review_routes)
+ROUTES: Final[tuple[APIRouter, ...]] = (
+    asset_routes,
+    review_routes,
+    queue_routes,
+    item_routes,
+    media_routes,
+)
 
 
 def create_web_app(

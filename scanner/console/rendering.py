@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -12,6 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from scanner.console.words import draw_risk, duration, wall, words
 from scanner.intake.problems import Problem
 from scanner.intake.sessions import csrf_token, session_of
 from scanner.store.people import Person, Role
@@ -111,6 +113,8 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 def _environment() -> Any:
     """Return the templates, which are loaded for the first page that is asked for."""
     from scanner.report.html import page_environment
-    from scanner.report.text import clock, percent
+    from scanner.report.text import clock, count, percent
 
-    return page_environment(PACKAGE, {"clock": clock, "percent": percent})
+    filters: dict[str, Callable[..., Any]] = {"clock": clock, "count": count, "percent": percent}
+    filters |= {"drawn": draw_risk, "duration": duration, "wall": wall, "words": words}
+    return page_environment(PACKAGE, filters)

@@ -27,7 +27,7 @@ from scanner.errors import FormatError, InputError, NoVideoError, ScannerError
 from scanner.evidence.cut import cut
 from scanner.evidence.index import SegmentIndex
 from scanner.evidence.plan import ClipDue, sheet_due
-from scanner.evidence.sheet import draw_sheet
+from scanner.evidence.sheet import draw_timed_sheet
 from scanner.rational import dump_fraction, load_fraction
 from scanner.report.nouns import Clip, Sheet
 from scanner.risk.incident import Incident
@@ -190,7 +190,7 @@ class EvidenceMaker:
 
     def _make_files(self, piece: DuePiece, folder: Path) -> Sequence[_File]:
         if piece.piece == "sheet":
-            return _sheet_files(self._draw(piece, folder))
+            return _sheet_files(*self._draw(piece, folder))
         return _clip_files(piece.piece, self._cut(piece, folder))
 
     def _cut(self, piece: DuePiece, folder: Path) -> Clip:
@@ -205,7 +205,7 @@ class EvidenceMaker:
             name=piece.stream_id,
         )
 
-    def _draw(self, piece: DuePiece, folder: Path) -> Sheet:
+    def _draw(self, piece: DuePiece, folder: Path) -> tuple[Sheet, tuple[Fraction, ...]]:
         incident = Incident.from_json(piece.due["incident"])
         until = max(load_fraction(piece.due["until"]), incident.opened)
         incident = replace(incident, end=until)
@@ -213,7 +213,7 @@ class EvidenceMaker:
         due = sheet_due(incident, index, self._policies, self._settings)
         if due is None:
             raise NoVideoError(f"{piece.stream_id}: no picture at the instants of the sheet")
-        return draw_sheet(
+        return draw_timed_sheet(
             due,
             index.sources,
             sandbox=self._sandbox,
@@ -297,6 +297,7 @@ def _clip_files(piece: str, clip: Clip) -> tuple[_File, ...]:
     return tuple(files)
 
 
-def _sheet_files(sheet: Sheet) -> tuple[_File, ...]:
+def _sheet_files(sheet: Sheet, times: Sequence[Fraction]) -> tuple[_File, ...]:
     facts = {"width": sheet.width, "height": sheet.height, "type": "image/jpeg"}
+    facts |= {"times": [round(float(at), 3) for at in times]}
     return (("sheet", sheet.sharp, facts), ("sheet-blurred", sheet.blurred, facts))

@@ -33,6 +33,7 @@ __all__ = [
     "Tile",
     "compose",
     "draw_sheet",
+    "draw_timed_sheet",
     "frames_at",
     "read_init",
     "write_poster",
@@ -65,7 +66,25 @@ def draw_sheet(
     stream_id: StreamId,
     name: str,
 ) -> Sheet:
+    """Draw a sheet as ``draw_timed_sheet`` does, and return it without the times."""
+    sheet, _ = draw_timed_sheet(
+        due, sources, sandbox=sandbox, budget=budget, folder=folder, stream_id=stream_id, name=name
+    )
+    return sheet
+
+
+def draw_timed_sheet(
+    due: SheetDue,
+    sources: Sequence[SourceSpan],
+    *,
+    sandbox: Sandbox,
+    budget: SourceBudget | None = None,
+    folder: Path,
+    stream_id: StreamId,
+    name: str,
+) -> tuple[Sheet, tuple[Fraction, ...]]:
     """Draw the frames of a sheet into ``folder/sheets``; those that cannot be decoded are left out.
+    Return it with the stream second of each of its frames.
 
     ``sources`` are those of the stream, in order; ``name`` is what messages call the stream;
     ``budget`` is what it may cost.
@@ -84,7 +103,8 @@ def draw_sheet(
     ]
     if not tiles:
         raise NoVideoError(f"{name}: no picture at the instants of the contact sheet")
-    return write_sheet(tiles, folder, due.name)
+    times = tuple(at for at in due.times if at in frames)
+    return write_sheet(tiles, folder, due.name), times
 
 
 def frames_at(

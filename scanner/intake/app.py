@@ -18,7 +18,6 @@ from scanner.intake.images import image_routes
 from scanner.intake.incidents import incident_routes
 from scanner.intake.limits import IntakeLimits
 from scanner.intake.operation import operation_routes
-from scanner.intake.pages import page_routes
 from scanner.intake.push import push_routes
 from scanner.intake.segments import segment_routes
 from scanner.intake.sessions import SessionReader
@@ -38,7 +37,6 @@ ROUTES: Final = (
     event_routes,
     push_routes,
     operation_routes,
-    page_routes,
 )
 
 

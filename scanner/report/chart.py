@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
-from math import log
+from math import ceil, log
 
 from scanner.report.nouns import IncidentReport, PathReport, PolicyUsed
 from scanner.report.text import clock, percent
@@ -83,8 +83,13 @@ class RiskChart:
     clock: tuple[AxisMark, ...]
 
 
-def make_chart(path: PathReport, policies: Sequence[PolicyUsed]) -> RiskChart | None:
-    """Return the path's timeline; None where it has no duration or no sample."""
+def make_chart(
+    path: PathReport, policies: Sequence[PolicyUsed], *, clock_start: float = 0.0
+) -> RiskChart | None:
+    """Return the path's timeline; None where it has no duration or no sample.
+
+    ``clock_start`` is what the clock shows at its left edge, for a part of a stream.
+    """
     duration = float(path.summary.duration)
     if not path.timeline or not duration > 0:
         return None
@@ -95,7 +100,10 @@ def make_chart(path: PathReport, policies: Sequence[PolicyUsed]) -> RiskChart | 
         for label, series in path.timeline.items()
         if label in found or any(level is not None for level in series.level)
     }
-    rows = [_row(label, series, path, by_label.get(label)) for label, series in shown.items()]
+    rows = [
+        _row(label, series, path, by_label.get(label), clock_start)
+        for label, series in shown.items()
+    ]
     peaks = {str(label): _peak_risk(label, series, path) for label, series in shown.items()}
     rows.sort(key=lambda row: (not row.incidents, -peaks[row.label], row.label))
     return RiskChart(
@@ -105,7 +113,7 @@ def make_chart(path: PathReport, policies: Sequence[PolicyUsed]) -> RiskChart | 
             _band(unseen.span, duration, f"not seen: {unseen.reason}") for unseen in path.unseen
         ),
         grid=tuple(AxisMark(at=height_of(risk), text=percent(risk)) for risk in GRID),
-        clock=_clock_marks(duration),
+        clock=_clock_marks(duration, clock_start),
     )
 
 
@@ -119,7 +127,13 @@ def height_of(risk: float) -> float:
     return round(50.0 - 50.0 * log(bounded / (1.0 - bounded)) / log((1.0 - LOWEST) / LOWEST), 2)
 
 
-def _row(label: Label, series: RiskSeries, path: PathReport, policy: PolicyUsed | None) -> ChartRow:
+def _row(
+    label: Label,
+    series: RiskSeries,
+    path: PathReport,
+    policy: PolicyUsed | None,
+    clock_start: float,
+) -> ChartRow:
     duration = float(path.summary.duration)
     found = [
         (number, one)
@@ -138,8 +152,10 @@ def _row(label: Label, series: RiskSeries, path: PathReport, policy: PolicyUsed 
         else AxisMark(
             at=height_of(policy.open_risk), text=f"opens at risk {percent(policy.open_risk)}"
         ),
-        incidents=tuple(_incident_band(number, one, duration) for number, one in found),
-        tails=tuple(_tails((one for _, one in found), policy, duration)),
+        incidents=tuple(
+            _incident_band(number, one, duration, clock_start) for number, one in found
+        ),
+        tails=tuple(_tails((one for _, one in found), policy, duration, clock_start)),
     )
 
 
@@ -167,7 +183,10 @@ def _area(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _tails(
-    found: Iterable[IncidentReport], policy: PolicyUsed | None, duration: float
+    found: Iterable[IncidentReport],
+    policy: PolicyUsed | None,
+    duration: float,
+    clock_start: float,
 ) -> Iterator[ChartBand]:
     """Yield the time after each incident in which the window of dwell still holds its samples."""
     if policy is None or policy.method != "dwell":
@@ -176,7 +195,8 @@ def _tails(
         end = _end_of(one)
         until = min(end + Fraction(policy.window), Fraction(duration))
         if until > end:
-            title = f"the risk looks back {policy.window:g} s, so it falls by {clock(float(until))}"
+            falls = clock(clock_start + float(until))
+            title = f"the risk looks back {policy.window:g} s, so it falls by {falls}"
             band = _band(Span(start=end, end=until), duration, title)
             yield replace(band, shadow=one.incident.shadow)
 
@@ -185,9 +205,12 @@ def _x(at: float, duration: float) -> float:
     return round(LINE_WIDTH * min(max(at / duration, 0.0), 1.0), 1)
 
 
-def _incident_band(number: int, found: IncidentReport, duration: float) -> ChartBand:
+def _incident_band(
+    number: int, found: IncidentReport, duration: float, clock_start: float
+) -> ChartBand:
     incident, end = found.incident, _end_of(found)
-    times = f"{clock(float(incident.start))} to {clock(float(end))}"
+    start, until = (clock(clock_start + float(at)) for at in (incident.start, end))
+    times = f"{start} to {until}"
     title = f"incident {number}: {', '.join(incident.labels)}, {times}"
     if incident.shadow:
         title += ", in shadow"
@@ -208,12 +231,12 @@ def _band(span: Span, duration: float, title: str) -> ChartBand:
     return ChartBand(at=round(left, 3), width=width, title=title)
 
 
-def _clock_marks(duration: float) -> tuple[AxisMark, ...]:
+def _clock_marks(duration: float, start: float) -> tuple[AxisMark, ...]:
     step = next((step for step in STEPS if duration / step < MOST_MARKS), STEPS[-1])
-    count = int(duration // step)
+    first, last = ceil(start / step), int((start + duration) // step)
     return tuple(
-        AxisMark(at=round(100.0 * i * step / duration, 3), text=_clock_text(i * step))
-        for i in range(count + 1)
+        AxisMark(at=round(100.0 * (i * step - start) / duration, 3), text=_clock_text(i * step))
+        for i in range(first, last + 1)
     )
 
 

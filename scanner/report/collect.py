@@ -34,7 +34,7 @@ from scanner.stream.inputs import FilesSkipped
 from scanner.taxonomy import Taxonomy, uncovered
 from scanner.types import Label, Unseen
 
-__all__ = ["MOST_LISTED", "EvidenceSource", "ReportCollector", "model_used"]
+__all__ = ["MOST_LISTED", "EvidenceSource", "ReportCollector", "model_used", "policy_used"]
 
 MOST_LISTED: Final = 4096
 """Gaps, errors and incidents of one path that a report lists, of each kind; the rest is counted."""
@@ -115,9 +115,7 @@ class ReportCollector:
         ``created`` is RFC 3339 in UTC.
         """
         policies, taxonomy = self._policies, Taxonomy.load()
-        used = tuple(
-            _policy_used(label, policies.labels[label]) for label in policies.by_severity()
-        )
+        used = tuple(policy_used(label, policies.labels[label]) for label in policies.by_severity())
         paths = (
             _path_report(path, self._with_evidence(path, self._records[path]))
             for path in self._reported
@@ -245,7 +243,8 @@ def _uncovered_categories(taxonomy: Taxonomy, policies: Policies) -> tuple[Uncov
     )
 
 
-def _policy_used(label: Label, policy: Policy) -> PolicyUsed:
+def policy_used(label: Label, policy: Policy) -> PolicyUsed:
+    """Return a label's policy as a report states it."""
     return PolicyUsed(
         label=label,
         category=policy.category,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -19,10 +19,10 @@ from scanner.scoring.options import BurstSelection
 from scanner.scoring.priors import leading_facts
 from scanner.settings.sections import Settings, setting_keys
 from scanner.taxonomy import Taxonomy
-from scanner.types import Label
+from scanner.types import Label, Medium
 from scanner.validation import describe_errors
 
-__all__ = ["burst_selection", "compose_policies", "policy_hash", "policy_rows"]
+__all__ = ["burst_selection", "compose_policies", "policies_of_rows", "policy_hash", "policy_rows"]
 
 EVERY_LABEL: Final = "default"
 """``[policy.default]`` changes the policy of all labels, and is overridden by that of one label."""
@@ -114,6 +114,20 @@ def policy_rows(policies: Policies) -> dict[str, dict[str, Any]]:
         label: {key: _to_json(value) for key, value in asdict(policy).items()}
         for label, policy in policies.labels.items()
     }
+
+
+def policies_of_rows(rows: Mapping[str, Mapping[str, Any]]) -> Policies:
+    """Return the policies that ``policy_rows`` wrote."""
+    return Policies(labels={Label(label): _policy_of(row) for label, row in rows.items()})
+
+
+def _policy_of(row: Mapping[str, Any]) -> Policy:
+    exact = {one.name for one in fields(Policy) if isinstance(one.default, Fraction)}
+    values: dict[str, Any] = {
+        name: Fraction(value) if name in exact else value for name, value in row.items()
+    }
+    when = values.pop("when", None)
+    return Policy(**values, when=None if when is None else frozenset(map(Medium, when)))
 
 
 def _recommended_values(facts: LabelFacts) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from scanner.store.review_schema import (
     mutes,
     reviews,
 )
-from scanner.store.schema import configurations
+from scanner.store.schema import configurations, segments
 
 __all__ = ["QueueFilter", "ReviewQueries", "Sight"]
 
@@ -206,6 +206,32 @@ class ReviewQueries:
         with self._journal.read() as connection:
             rows = connection.execute(query).all()
         return [item_document(row, now) for row in rows]
+
+    def picture(self, stream_id: str) -> str | None:
+        """Return the name of the object of a picture; None once it is deleted."""
+        columns = segments.c
+        query = select(columns.object).where(columns.stream_id == stream_id)
+        query = query.where(columns.sequence == 0, columns.stage == "stored")
+        with self._journal.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def activity(self, sight: Sight, *, since: float) -> dict[str, int]:
+        """Return what happened since a wall-clock time: items flagged, decisions, segments that
+        were scored, and streams that they are of."""
+        flagged = select(func.count()).select_from(reviews)
+        flagged = flagged.where(reviews.c.flagged_at >= since, sight.condition)
+        decided = select(func.count()).select_from(decisions)
+        decided = decided.where(decisions.c.created_at >= since, decisions.c.kind == "made")
+        scored = select(func.count(), func.count(segments.c.stream_id.distinct()))
+        scored = scored.where(segments.c.verdict_at >= since, segments.c.verdict == "scored")
+        with self._journal.read() as connection:
+            counts = connection.execute(scored).one()
+            return {
+                "flagged": connection.execute(flagged).scalar_one(),
+                "decided": connection.execute(decided).scalar_one(),
+                "segments": counts[0],
+                "streams": counts[1],
+            }
 
     def reviewers(self, labels: Sequence[str]) -> int:
         """Return how many people have to come to the same verdict, by the policies in force."""

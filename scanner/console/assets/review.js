@@ -1,0 +1,273 @@
+// Keys, claims, blur and the step of video and risk on the pages of the review console.
+"use strict";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const typing = (element) => element && element.matches("input:not([type=checkbox], [type=radio]), textarea, select");
+
+// Keys: a control names its key in data-key; a field that a key focuses, in data-focus.
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if ($("dialog[open]")) return;
+  if (typing(event.target)) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (hold(event) || special(event)) return event.preventDefault();
+  const control = $$("[data-key]").find((one) => one.dataset.key === event.key && !one.disabled && one.offsetParent);
+  const field = $$("[data-focus]").find((one) => one.dataset.focus === event.key && one.offsetParent);
+  if (control && !event.repeat) { event.preventDefault(); control.click(); }
+  else if (field) { event.preventDefault(); field.focus(); }
+});
+
+function special(event) {
+  if (list.rows().length && list.key(event)) return true;
+  const search = $("#search"), category = $("#category");
+  if (event.key === "/" && search) { search.focus(); search.select(); return true; }
+  if (event.key === "f" && category) { category.focus(); return true; }
+  return player.key(event);
+}
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog]");
+  if (opener) document.getElementById(opener.dataset.dialog).showModal();
+});
+
+// One request for one decision: a form is sent once.
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) return event.preventDefault();
+  form.dataset.sent = "1";
+});
+window.addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
+
+// The queue
+
+const list = {
+  current: null,
+  rows: () => $$("#rows .item"),
+  focus(row) {
+    if (!row) return;
+    list.current = row.dataset.item;
+    $(".open", row).focus();
+    row.scrollIntoView({ block: "nearest" });
+  },
+  index() { return list.rows().findIndex((row) => row.contains(document.activeElement) || row.dataset.item === list.current); },
+  key(event) {
+    const rows = list.rows(), at = list.index();
+    const down = event.key === "j" || event.key === "ArrowDown", up = event.key === "k" || event.key === "ArrowUp";
+    if (down || up) { list.focus(rows[Math.min(Math.max(at + (down ? 1 : -1), 0), rows.length - 1)]); return true; }
+    if (event.key === "o" || (event.key === "Enter" && document.activeElement === document.body)) { $(".open", rows[Math.max(at, 0)]).click(); return true; }
+    if (event.key === "x" && rows[Math.max(at, 0)]) { const box = $("input[type=checkbox]", rows[Math.max(at, 0)]); if (box) box.click(); return true; }
+    if (event.key === "X") { const boxes = $$("#rows input[type=checkbox]"); const all = boxes.every((box) => box.checked); boxes.forEach((box) => { box.checked = !all; }); list.count(); return true; }
+    return false;
+  },
+  count() {
+    const bar = $("#bulk-bar");
+    if (!bar) return;
+    const number = $$("#rows input[type=checkbox]:checked").length;
+    bar.hidden = number === 0;
+    $("#bulk-count").textContent = number;
+  },
+  async poll() {
+    const box = $("#rows");
+    if (!box || document.hidden || $$("input[type=checkbox]:checked", box).length) return;
+    let text;
+    try {
+      const answer = await fetch(box.dataset.poll, { headers: { "X-Poll": "1" }, redirect: "error" });
+      if (!answer.ok) return;
+      text = await answer.text();
+    } catch { return; }
+    if ($$("input[type=checkbox]:checked", box).length) return;
+    const before = new Set(list.rows().map((row) => row.dataset.item)), had = box.contains(document.activeElement), current = list.current;
+    box.innerHTML = text;
+    const fresh = list.rows().filter((row) => !before.has(row.dataset.item)).length;
+    if (fresh) $("#announce").textContent = `${fresh} new`;
+    if (had) { const row = list.rows().find((one) => one.dataset.item === current); if (row) $(".open", row).focus(); }
+  },
+};
+
+if ($("#rows")) {
+  document.addEventListener("change", (event) => { if (event.target.matches("#rows input[type=checkbox]")) list.count(); });
+  document.addEventListener("focusin", (event) => { const row = event.target.closest("#rows .item"); if (row) list.current = row.dataset.item; });
+  setInterval(list.poll, 4000);
+  if (document.activeElement === document.body && list.rows().length) $(".open", list.rows()[0]).focus({ preventScroll: true });
+}
+
+// The item: blur, greyscale and sound are on until the person asks; asking is recorded first.
+
+const item = $("#item");
+const token = item ? { "X-CSRF-Token": item.dataset.csrf } : {};
+const post = (path, fields = {}) => fetch(path, { method: "POST", headers: token, body: new URLSearchParams(fields), redirect: "error" });
+const veil = { blurred: true, grey: true, held: false, hover: false, recorded: null, since: 0, seconds: 0 };
+
+async function recordShown() {
+  if (!veil.recorded) veil.recorded = post(`/review/${item.dataset.item}/shown`).then((answer) => { if (!answer.ok) throw new Error("not recorded"); });
+  try { await veil.recorded; return true; } catch { veil.recorded = null; return false; }
+}
+
+async function drawVeil() {
+  const wanted = !veil.blurred || veil.held || veil.hover;
+  const show = wanted && (await recordShown());
+  const still = !veil.blurred || veil.held || veil.hover;
+  const clear = show && still;
+  item.classList.toggle("clear", clear);
+  item.classList.toggle("grey", veil.grey);
+  if (clear) $$("[data-sharp]", item).forEach((one) => { one.setAttribute(one.tagName === "IMG" ? "src" : "href", one.dataset.sharp); one.removeAttribute("data-sharp"); });
+  if (player.video && player.video.src && player.video.currentTime === 0) player.showPoster(!clear);
+  if (clear && !veil.since) veil.since = performance.now();
+  if (!clear && veil.since) { veil.seconds += (performance.now() - veil.since) / 1000; veil.since = 0; }
+  $("#blur").setAttribute("aria-pressed", String(veil.blurred));
+  $("#grey").setAttribute("aria-pressed", String(veil.grey));
+}
+
+function hold(event) {
+  if (!item || event.key !== "b") return false;
+  if (!veil.held) { veil.held = true; drawVeil(); }
+  return true;
+}
+
+function wireItem() {
+  veil.blurred = item.dataset.blur !== "false";
+  veil.grey = item.dataset.grey !== "false";
+  drawVeil();
+  document.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "b" && veil.held) { veil.held = false; drawVeil(); } });
+  window.addEventListener("blur", () => { veil.held = false; drawVeil(); });
+  const unblur = $("#unblur");
+  unblur.addEventListener("pointerdown", () => { veil.held = true; drawVeil(); });
+  for (const name of ["pointerup", "pointerleave", "pointercancel"]) unblur.addEventListener(name, () => { veil.held = false; drawVeil(); });
+  item.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse" && event.target.closest(".media") && !veil.hover) { veil.hover = true; drawVeil(); } });
+  item.addEventListener("pointerout", (event) => { const to = event.relatedTarget; if (veil.hover && !(to && to.closest && to.closest(".media"))) { veil.hover = false; drawVeil(); } });
+  $("#blur").addEventListener("click", () => { veil.blurred = !veil.blurred; drawVeil(); });
+  $("#grey").addEventListener("click", () => { veil.grey = !veil.grey; drawVeil(); });
+  window.addEventListener("pagehide", () => {
+    if (veil.since) veil.seconds += (performance.now() - veil.since) / 1000;
+    if (veil.seconds > 0.5) fetch(`/review/${item.dataset.item}/shown`, { method: "POST", headers: token, body: new URLSearchParams({ seconds: veil.seconds.toFixed(1) }), keepalive: true });
+  });
+  const others = $("#others");
+  if (others) others.addEventListener("change", () => { const radio = $("#other"); radio.value = others.value; radio.checked = others.value !== ""; });
+}
+
+// The clip and the risk below it share one clock, that of the stream.
+
+const player = {
+  video: $("#clip"),
+  at() { return Number(player.video.dataset.start || 0) + player.video.currentTime; },
+  choose(button) {
+    const video = player.video;
+    video.hidden = false;
+    const empty = $("#no-clip");
+    if (empty) empty.remove();
+    video.dataset.start = button.dataset.start;
+    video.dataset.end = button.dataset.end;
+    if (button.dataset.poster) video.poster = button.dataset.poster;
+    video.src = button.dataset.src;
+    $$(".clip-choice").forEach((one) => one.setAttribute("aria-pressed", String(one === button)));
+  },
+  showPoster(wanted) {
+    const video = player.video;
+    if (!wanted && video.poster) { video.dataset.poster = video.poster; video.removeAttribute("poster"); }
+    if (wanted && video.dataset.poster && video.paused) { video.poster = video.dataset.poster; delete video.dataset.poster; }
+  },
+  seek(at) {
+    const video = player.video;
+    if (!video || !video.src) return;
+    const inside = at >= Number(video.dataset.start) && at <= Number(video.dataset.end);
+    const other = inside ? null : $$(".clip-choice").find((one) => at >= Number(one.dataset.start) && at <= Number(one.dataset.end));
+    if (other) player.choose(other);
+    video.currentTime = Math.max(0, at - Number(video.dataset.start));
+    player.mark();
+  },
+  mark() {
+    const box = $("#risk"), head = $("#playhead"), video = player.video;
+    if (!box || !head || !video || !video.src) return;
+    const start = Number(box.dataset.start), end = Number(box.dataset.end);
+    const share = (player.at() - start) / (end - start);
+    const plots = $$("svg.plot", box).filter((one) => one.clientHeight || one.getBoundingClientRect().height).map((one) => one.getBoundingClientRect());
+    head.hidden = !(share >= 0 && share <= 1) || !plots.length;
+    if (head.hidden) return;
+    const top = box.getBoundingClientRect().top;
+    head.style.left = `${100 * share}%`;
+    head.style.top = `${Math.min(...plots.map((one) => one.top)) - top}px`;
+    head.style.height = `${Math.max(...plots.map((one) => one.bottom)) - Math.min(...plots.map((one) => one.top))}px`;
+  },
+  key(event) {
+    const video = player.video;
+    if (!video || video.hidden || !video.src) return false;
+    const moves = { j: -5, l: 5, ",": -1 / 25, ".": 1 / 25 };
+    if (event.key === " " && !(document.activeElement && document.activeElement.matches("button, a, summary, input"))) { if (video.paused) video.play(); else video.pause(); return true; }
+    if (event.key in moves) { if (Math.abs(moves[event.key]) < 1) video.pause(); video.currentTime = Math.max(0, video.currentTime + moves[event.key]); return true; }
+    return false;
+  },
+};
+
+if (item && player.video) {
+  const video = player.video, sound = $("#sound");
+  video.muted = item.dataset.mute !== "false";
+  if (item.dataset.autoplay === "true") video.autoplay = true;
+  const show = () => sound.setAttribute("aria-pressed", String(!video.muted));
+  sound.addEventListener("click", () => { video.muted = !video.muted; });
+  video.addEventListener("volumechange", show);
+  for (const name of ["timeupdate", "seeked", "loadedmetadata"]) video.addEventListener(name, player.mark);
+  video.addEventListener("error", () => { if (video.src) { const note = $("#no-clip") || document.createElement("p"); note.id = "no-clip"; note.className = "stage-empty"; note.textContent = "The clip cannot be played; it may be no longer kept."; video.after(note); } });
+  show();
+}
+
+if (item) {
+  wireItem();
+  item.addEventListener("click", (event) => {
+    const choice = event.target.closest(".clip-choice"), frame = event.target.closest(".frame"), plot = event.target.closest(".risk svg.plot");
+    if (choice) player.choose(choice);
+    if (frame && frame.dataset.at) player.seek(Number(frame.dataset.at));
+    if (plot) {
+      const box = $("#risk"), place = plot.getBoundingClientRect(), start = Number(box.dataset.start), end = Number(box.dataset.end);
+      player.seek(start + (end - start) * (event.clientX - place.left) / place.width);
+    }
+  });
+}
+
+// The lease is taken when the page is looked at, and renewed while it is.
+
+const claim = $("#claim");
+async function renew() {
+  if (document.hidden) return;
+  let answer;
+  try { answer = await post(`/review/${item.dataset.item}/claim`); } catch { return; }
+  if (!answer.ok) return;
+  const text = await answer.text();
+  if (claim.innerHTML.trim() !== text.trim()) claim.innerHTML = text;
+  const taken = Boolean($("[data-taken]", claim));
+  $$("#decision .verdicts button").forEach((button) => { button.disabled = taken; });
+}
+if (claim) {
+  renew();
+  setInterval(renew, 60000);
+  document.addEventListener("visibilitychange", renew);
+}
+
+// An incident that runs grows while it is looked at.
+
+const live = $("#live");
+async function grow() {
+  if (document.hidden || !("growing" in live.dataset)) return;
+  let answer;
+  try { answer = await fetch(live.dataset.live, { redirect: "error" }); } catch { return; }
+  if (!answer.ok) return;
+  const text = await answer.text(), open = $("details[open]", live) !== null;
+  live.innerHTML = text;
+  if (open) $$("details", live).forEach((one) => { one.open = true; });
+  if (!$(".running.alarm", live)) { live.dataset.ended = String(Number(live.dataset.ended || 0) + 1); }
+  if (Number(live.dataset.ended || 0) > 20) delete live.dataset.growing;
+  const first = $(".clip-choice", live);
+  if (player.video && !player.video.src && first) player.choose(first);
+  $$(".clip-choice", live).forEach((one) => one.setAttribute("aria-pressed", String(player.video.src.endsWith(one.dataset.src))));
+  drawVeil();
+  player.mark();
+}
+if (live) setInterval(grow, 3000);
+
+// Of the next item only the blurred poster is fetched ahead.
+
+if (item && item.dataset.following) new Image().src = `/review/${item.dataset.following}/media/poster-1`;

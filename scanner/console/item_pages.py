@@ -1,0 +1,271 @@
+"""The page of one item: what was flagged, why, what happened before, and the decision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from fastapi import Path
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from scanner.console.item_view import clips_of, reason_choices, tiles_of, why_sentences
+from scanner.console.queue_pages import (
+    latest_undoable,
+    next_page,
+    people_names,
+    read_filter,
+    return_query,
+)
+from scanner.console.rendering import render
+from scanner.console.review_answers import DecisionInput
+from scanner.console.reviewing import claim_item, decide_item, seen_item, sight_of, undo_item
+from scanner.console.risk_view import RiskView, make_risk_view
+from scanner.console.session import (
+    Form,
+    Person,
+    Role,
+    console_router,
+    form_of,
+    person_of,
+    require_role,
+)
+from scanner.intake.context import WebContext, context_of
+from scanner.intake.problems import Problem
+from scanner.store.stream_window import StreamWindow, read_window
+
+__all__ = ["item_routes"]
+
+item_routes = console_router()
+
+ItemId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")]
+BEFORE, AFTER = 60.0, 30.0
+"""Seconds around an incident of which the risk is drawn."""
+LONGEST: Final = 1800.0
+"""Seconds of a long incident of which the risk is drawn: its latest ones."""
+ENDINGS: Final[Mapping[str | None, str]] = {
+    None: "it is still running",
+    "quiet": "the level fell",
+    "unseen": "the stream was not seen for too long",
+    "ended": "the stream ended",
+    "withdrawn": "its label has no policy any more",
+}
+"""Why an incident closed, in words."""
+DEFAULT_VIEW: Final = {"blur": True, "greyscale": True, "mute": True, "autoplay": False}
+REFUSALS: Final[Mapping[str, str]] = {
+    "claimed": "Nothing was recorded: somebody else works on this item.",
+    "decided": "Nothing was recorded: this item is decided already.",
+    "second_person": "Nothing was recorded: another person has to look at this item.",
+    "forbidden": "Nothing was recorded: you may not make this decision about this item.",
+    "too_late": "This decision can no longer be undone.",
+}
+"""What a page says after a decision that was refused."""
+
+
+@item_routes.get("/incidents/{item_id}")
+async def old_page(request: Request, item_id: ItemId) -> Response:
+    """Lead from the address of earlier releases to the item."""
+    person_of(request)
+    return RedirectResponse(f"/review/{item_id}", status_code=303)
+
+
+@item_routes.get("/review/{item_id}")
+async def show_item(request: Request, item_id: ItemId) -> Response:
+    """Show an item; the view is recorded before anything of it is sent."""
+    context, person = context_of(request), person_of(request)
+    item = await seen_item(context, person, item_id)
+    await context.audit(person, "view", item_id)
+    values = await _facts(request, person, item)
+    wanted = read_filter(request.url.query)
+    following = await context.read(
+        context.review_queries.next_item,
+        wanted.wanted(),
+        sight_of(person),
+        person.user_id,
+        without=[item_id],
+    )
+    return render(
+        request,
+        "item.html",
+        filter=return_query(wanted),
+        following=following,
+        refusal=REFUSALS.get(request.query_params.get("refused", "")),
+        undoable=await latest_undoable(context, person),
+        reasons=reason_choices(item),
+        leads=person.has_role(Role.LEAD),
+        **values,
+    )
+
+
+@item_routes.get("/review/{item_id}/live")
+async def show_live(request: Request, item_id: ItemId) -> Response:
+    """Show the parts of an item that change while its incident runs or its evidence is made."""
+    context, person = context_of(request), person_of(request)
+    item = await seen_item(context, person, item_id)
+    return render(request, "item_live.html", **await _facts(request, person, item))
+
+
+@item_routes.post("/review/{item_id}/claim")
+async def claim(request: Request, item_id: ItemId) -> Response:
+    """Take or renew the lease of an item, and show whose it is."""
+    context, person = context_of(request), person_of(request)
+    await claim_item(context, person, item_id)
+    item = await seen_item(context, person, item_id)
+    names = await people_names(context)
+    return render(request, "item_claim.html", item=item, names=names, may_decide=_may(person))
+
+
+@item_routes.post("/review/{item_id}/skip")
+async def skip(request: Request, item_id: ItemId) -> Response:
+    """Give an item back, and open the next one."""
+    context, person = context_of(request), require_role(request, Role.MODERATOR)
+    await seen_item(context, person, item_id)
+    form = await form_of(request)
+    await context.read(context.reviews.release, item_id, person.user_id)
+    return await next_page(context, person, read_filter(form.text("filter")), without=item_id)
+
+
+@item_routes.post("/review/{item_id}/decide")
+async def decide(request: Request, item_id: ItemId) -> Response:
+    """Record a decision, and open the next item."""
+    context, person = context_of(request), person_of(request)
+    form = await form_of(request)
+    wanted = read_filter(form.text("filter"))
+    try:
+        await decide_item(context, person, item_id, _decision_of(form))
+    except Problem as problem:
+        if problem.type.name not in REFUSALS:
+            raise
+        return _back(item_id, return_query(wanted), problem.type.name)
+    if form.text("next"):
+        return await next_page(context, person, wanted)
+    return _back(item_id, return_query(wanted))
+
+
+@item_routes.post("/review/{item_id}/undo")
+async def undo(request: Request, item_id: ItemId) -> Response:
+    """End a decision, and show its item again."""
+    context, person = context_of(request), person_of(request)
+    try:
+        await undo_item(context, person, item_id)
+    except Problem as problem:
+        if problem.type.name not in REFUSALS:
+            raise
+        return _back(item_id, "", problem.type.name)
+    return _back(item_id, "")
+
+
+@item_routes.post("/review/{item_id}/assign")
+async def assign(request: Request, item_id: ItemId) -> Response:
+    """Give an item to a person, or to everybody."""
+    context, person = context_of(request), require_role(request, Role.LEAD)
+    await seen_item(context, person, item_id)
+    to = (await form_of(request)).text("person") or None
+    await context.audit(person, "assign", item_id, to=to)
+    await context.read(context.reviews.assign, item_id, to)
+    return _back(item_id, "")
+
+
+@item_routes.post("/review/{item_id}/shown")
+async def note_shown(request: Request, item_id: ItemId) -> Response:
+    """Record that media of an item is shown without blur, before it is."""
+    context, person = context_of(request), person_of(request)
+    await seen_item(context, person, item_id)
+    seconds = (await form_of(request)).text("seconds")
+    if not seconds:
+        await context.audit(person, "unblur", item_id)
+    return Response(status_code=204)
+
+
+def _back(item_id: str, query: str, refused: str = "") -> Response:
+    parts = [part for part in (query, f"refused={refused}" if refused else "") if part]
+    end = f"?{'&'.join(parts)}" if parts else ""
+    return RedirectResponse(f"/review/{item_id}{end}", status_code=303)
+
+
+def _decision_of(form: Form) -> DecisionInput:
+    """Return the decision that a form of the page names.
+
+    Raises:
+        Problem: ``invalid_request``.
+    """
+    verdict = form.text("verdict")
+    mute = form.text("mute").partition(":") if verdict == "no_violation" else ("", "", "")
+    given: dict[str, Any] = {"verdict": verdict, "note": form.text("note").strip()}
+    if verdict == "violation":
+        given["reason"] = form.text("reason") or None
+    if mute[2]:
+        given["mute"] = {"scope": mute[0], "seconds": mute[2]}
+    try:
+        return DecisionInput.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Problem("invalid_request", f"{where}: {first['msg']}") from error
+
+
+def _may(person: Person) -> bool:
+    return person.has_role(Role.MODERATOR)
+
+
+async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the templates that show an item."""
+    context = context_of(request)
+    incident = None
+    if item["kind"] == "incident":
+        incident = await context.read(context.incidents.incident, item["item_id"])
+    earlier = await context.read(context.review_queries.earlier, item, sight_of(person))
+    risk = None if incident is None else await _risk(context, item, incident)
+    pieces = [] if incident is None else incident["evidence"]
+    sheet = next(
+        (one for one in pieces if one["piece"] == "sheet" and one["status"] == "cut"), None
+    )
+    return {
+        "item": item,
+        "incident": incident,
+        "image": await _image(context, item),
+        "clips": clips_of(pieces),
+        "sheet": sheet,
+        "tiles": () if sheet is None else tiles_of(sheet, item["label"], risk),
+        "waiting_pieces": [one["piece"] for one in pieces if one["status"] == "due"],
+        "failed_pieces": [one for one in pieces if one["status"] == "failed"],
+        "risk": risk,
+        "why": [] if incident is None else list(why_sentences(item, incident["why"])),
+        "ending": ENDINGS.get(None if incident is None else incident["reason"]),
+        "earlier": earlier,
+        "names": await people_names(context),
+        "now": context.journal.now(),
+        "may_decide": _may(person),
+        "view": _view(request, item["category"]),
+    }
+
+
+async def _risk(
+    context: WebContext, item: Mapping[str, Any], incident: Mapping[str, Any]
+) -> RiskView | None:
+    """Return the risk around an incident, up to what is folded."""
+    end = float("inf") if incident["end"] is None else incident["end"] + AFTER
+    start = max(incident["start"] - BEFORE, 0.0)
+    if incident["end"] is not None:
+        start = max(start, end - LONGEST)
+    window: StreamWindow | None = await context.read(
+        read_window, context.journal, item["stream_id"], start, end
+    )
+    if window is None:
+        return None
+    return await asyncio.to_thread(make_risk_view, window)
+
+
+async def _image(context: WebContext, item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the verdict and the scores of a flagged picture, or None for an incident."""
+    if item["kind"] != "image":
+        return None
+    return await context.read(context.queries.image, item["stream_id"])
+
+
+def _view(request: Request, category: str) -> Any:
+    """Return how the person wants media of a category to be shown."""
+    chosen = getattr(request.state, "preferences", None)
+    return DEFAULT_VIEW if chosen is None else chosen.view_of(category)

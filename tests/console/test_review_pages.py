@@ -1,0 +1,175 @@
+"""The pages of the review console: complete without a script, escaped, with the rights of items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from scanner.store.audit import AuditLog
+from scanner.store.people import Role
+from scanner.store.queueing import image_item_id
+from scanner.stream.inputs import EndTurn
+from scanner.types import StreamId
+from tests.browser.scene import BURNING, CALM, STORY, add_stream, incident_of, write_configuration
+from tests.console.people import Browser, sign_in
+from tests.delivery.rows import add_revisions
+from tests.intake.build import PNG, FoldingDriver
+from tests.intake.conftest import RunningService, run_service
+from tests.intake.evidence_rows import add_piece
+from tests.stream.build import segment
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service with an incident that is over, one that runs, and a flagged picture."""
+    with run_service(tmp_path_factory.mktemp("told")) as service:
+        write_configuration(service)
+        add_stream(service, "over", channel="c")
+        add_stream(service, "running", channel="c", story=(CALM, CALM, BURNING), ends=False)
+        service.client.post("/v1/images?id=pic&channel=c", content=PNG).raise_for_status()
+        still = segment(0, {0: 0.99}, stream=StreamId("pic"), still=True, whole_file=True)
+        end = EndTurn(stream_id=StreamId("pic"), path="pic")
+        FoldingDriver(service.journal).fold("pic", still, end, channel="c")
+        for name in ("bulk-1", "bulk-2"):
+            add_stream(service, name, story=STORY[:5])
+        add_revisions(service.journal, ["opened"], incident_id="ff", stream_id=HOSTILE)
+        yield service
+
+
+def test_the_queue_has_every_item_and_no_inline_code(told: RunningService) -> None:
+    page = sign_in(told).get("/queue")
+
+    assert page.status_code == 200
+    assert len(re.findall(r'data-item="[0-9a-f]+"', page.text)) == 6
+    assert HOSTILE not in page.text
+    assert "&lt;script&gt;alert(1)" in page.text
+    assert re.findall(r"<script(?![^>]*\bsrc=)", page.text) == []
+    assert not re.search(r"\s(style|on[a-z]+)=", page.text)
+    assert "unsafe" not in page.headers["content-security-policy"]
+
+
+def test_the_item_says_why_it_was_flagged_and_draws_the_risk(told: RunningService) -> None:
+    ann = sign_in(told)
+    page = ann.get(f"/review/{incident_of(told, 'over')}").text
+
+    assert "3 frames from 0:08.0 to 0:10.0 scored up to 99.5 %" in page
+    assert "scores of 88 % that last 2.5 s are needed" in page
+    assert 'class="plot"' in page
+    assert 'class="medium camera"' in page
+    assert "opens at risk" in page
+    assert 'data-start="0.0" data-end="32.0"' in page
+    actions = [
+        one.action for one in AuditLog(told.journal).entries() if one.actor == ann.user.user_id
+    ]
+    assert actions == ["view"]
+
+
+def test_an_incident_that_runs_says_so_and_grows(told: RunningService) -> None:
+    ann, item_id = sign_in(told), incident_of(told, "running")
+    page = ann.get(f"/review/{item_id}").text
+    assert "Still running" in page
+    assert "data-growing" in page
+
+    assert "Still running" in ann.get(f"/review/{item_id}/live").text
+
+
+def test_a_flagged_picture_is_an_item_with_its_picture(told: RunningService) -> None:
+    ann, item_id = sign_in(told), image_item_id("pic")
+    page = ann.get(f"/review/{item_id}").text
+    assert "The picture is flagged for fire (score 99 %)" in page
+
+    picture = ann.get(f"/review/{item_id}/media/picture")
+
+    assert (picture.headers["content-type"], picture.content) == ("image/png", PNG)
+    assert picture.headers["cache-control"] == "no-store"
+    assert "sandbox" in picture.headers["content-security-policy"]
+
+
+def test_sharp_media_is_recorded_before_it_is_sent(told: RunningService) -> None:
+    ann, item_id = sign_in(told), incident_of(told, "over")
+    for piece in ("poster-1", "clip-1"):
+        incoming = told.objects.receive()
+        incoming.write(b"0123456789")
+        told.objects.put_many([(incoming, f"clips/{piece}.mp4")])
+        add_piece(told.journal, item_id, piece, status="cut", stored=f"clips/{piece}.mp4")
+        path = f"/review/{item_id}/media/{piece}"
+        assert ann.get(path, headers={"Range": "bytes=0-1"}).content == b"01"
+    entries = AuditLog(told.journal).entries(actor=ann.user.user_id)
+
+    assert [(one.action, one.details) for one in entries] == [("play", {"piece": "clip-1"})]
+
+
+def test_who_may_not_see_an_item_gets_no_page_and_no_media(told: RunningService) -> None:
+    item_id = incident_of(told, "over")
+    other = sign_in(told, hidden_categories=frozenset({"hazard"}))
+    paths = ("", "/live", "/media/clip-1", "/media/poster-1")
+    assert [other.get(f"/review/{item_id}{path}").status_code for path in paths] == [404] * 4
+    for action in ("claim", "skip", "decide", "undo", "shown", "assign"):
+        answer = other.post(f"/review/{item_id}/{action}", verdict="violation")
+        assert answer.status_code in (403, 404)
+    assert f'data-item="{item_id}"' not in other.get("/queue").text
+    anonymous = Browser(told)
+    assert [anonymous.get(f"/review/{item_id}{path}").status_code for path in paths] == [303] * 4
+
+
+def test_a_decision_opens_the_next_item_and_can_be_undone(told: RunningService) -> None:
+    ann = sign_in(told)
+    first = ann.post("/queue/next").headers["location"]
+    answer = ann.post(f"{first}/decide", verdict="violation", note=HOSTILE, next="1")
+    second = answer.headers["location"]
+    assert (answer.status_code, second.startswith("/review/"), second != first) == (303, True, True)
+    page = ann.get(second).text
+    assert f'action="{first}/undo"' in page
+    decided = ann.get(first).text
+    assert "Decided: violation" in decided
+    assert HOSTILE not in decided
+    assert "&lt;script&gt;" in decided
+    assert ann.post(f"{first}/undo").headers["location"] == first
+
+    assert "its decision was undone" in ann.get(first).text
+
+
+def test_a_decision_that_is_refused_says_so(told: RunningService) -> None:
+    ann, bob, item_id = sign_in(told), sign_in(told), incident_of(told, "running")
+    ann.post(f"/review/{item_id}/claim")
+    refused = bob.post(f"/review/{item_id}/decide", verdict="violation").headers["location"]
+
+    assert "somebody else works on this item" in bob.get(refused).text
+
+
+def test_a_selection_is_decided(told: RunningService) -> None:
+    ann = sign_in(told)
+    items = [incident_of(told, "bulk-1"), incident_of(told, "bulk-2")]
+    answer = ann.post("/queue/bulk", item=items, verdict="no_violation", filter="search=bulk")
+
+    assert "2 decided." in ann.get(answer.headers["location"]).text
+    assert "Nothing fits this filter" in ann.get("/queue?search=bulk").text
+
+
+def test_a_viewer_decides_nothing(told: RunningService) -> None:
+    viewer, item_id = sign_in(told, Role.VIEWER), incident_of(told, "over")
+
+    assert "You can look and not decide" in viewer.get(f"/review/{item_id}").text
+    assert viewer.post("/queue/next").status_code == 403
+    assert viewer.post(f"/review/{item_id}/claim").status_code == 403
+
+
+def test_an_empty_queue_says_how_to_fill_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with run_service(tmp_path_factory.mktemp("empty")) as service:
+        page = sign_in(service).get("/queue").text
+
+    assert "The queue is empty" in page
+    assert "0 items flagged, 0 decisions, 0 segments scored of 0 streams" in page
+    assert "streamwarden submit" in page
+
+
+def test_old_addresses_lead_to_the_items(told: RunningService) -> None:
+    ann = sign_in(told)
+
+    assert ann.get("/").headers["location"] == "/queue"
+    assert ann.get("/incidents").headers["location"] == "/queue"
+    assert ann.get("/incidents/00ff").headers["location"] == "/review/00ff"
