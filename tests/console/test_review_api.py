@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from scanner.settings.service import ReviewSettings, ServiceSettings
 from scanner.store.people import Role
 from tests.console.people import SignedIn, sign_in
 from tests.delivery.rows import add_revisions
@@ -90,6 +92,26 @@ def test_a_change_needs_the_token_of_the_session(filled: RunningService) -> None
 
     for path in ("/v1/reviews/next", "/v1/incidents/ab/decisions", "/v1/decisions"):
         assert problem(ann.send("POST", path, json={"verdict": "violation"})) == "forbidden"
+
+
+def test_a_decided_item_is_refused_and_a_second_look_is_anothers(filled: RunningService) -> None:
+    ann, bob = sign_in(filled), sign_in(filled)
+    post(ann, "/v1/incidents/ab/decisions", verdict="violation")
+    post(ann, "/v1/incidents/cd/decisions", verdict="another_look")
+
+    other = post(bob, "/v1/incidents/ab/decisions", verdict="no_violation")
+    own = post(ann, "/v1/incidents/cd/decisions", verdict="no_violation")
+    assert (problem(other), problem(own)) == ("decided", "second_person")
+
+
+def test_a_decision_is_undone_only_for_a_while(tmp_path: Path) -> None:
+    settings = ServiceSettings(data=tmp_path, review=ReviewSettings(undo_seconds=0.0))
+    with run_service(tmp_path, settings) as service:
+        add_revisions(service.journal, ["opened"], incident_id="ab")
+        ann = sign_in(service)
+        post(ann, "/v1/incidents/ab/decisions", verdict="violation")
+
+        assert problem(post(ann, "/v1/reviews/ab/undo")) == "too_late"
 
 
 def test_a_selection_is_decided_at_once(filled: RunningService) -> None:
