@@ -1,9 +1,10 @@
 """Cutting and drawing in a thread of its own, so that no line of a scan waits for it.
 
     submit --> waiting, by stream --> the stream that has taken least time so far --> run
-                    |                                                                  |
-                    |  too many, no memory, no time left                               |  an error
-                    +----------------------------> fail, with the reason <-------------+
+                  |   ^                                                              |   |
+                  |   +--- the scan needs the memory: again from the start later ----+   |
+                  |  too many, no memory, no time left                                   |  error
+                  +------------------------------> fail, with the reason <---------------+
 
 What a task may take is bounded for its incident, for its stream and, once the scan has ended, for
 all that is left. A task that cannot be done leaves its reason; none is left out in silence.
@@ -24,6 +25,7 @@ from typing import Final
 from scanner.evidence.index import SourceSpan
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sandbox.watch import SourceBudget
+from scanner.sandbox.working_memory import WORKING_MEMORY, GiveWay, WorkingMemory
 from scanner.settings.sections import EvidenceSettings
 from scanner.types import HeldBytes, StreamId
 
@@ -31,8 +33,9 @@ __all__ = ["EvidenceQueue", "EvidenceTask"]
 
 MOST_WAITING: Final = 1024
 """Tasks that may wait, over all streams."""
+_RECHECK_SECONDS: Final = 0.05
 _JOIN_SECONDS: Final = 10.0
-"""Longest wait for a task that was told to end; it looks four times a second."""
+"""Longest wait for a task that was told to end; it looks twenty times a second."""
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +72,14 @@ class EvidenceQueue:
         open_sandbox: Callable[[], AbstractContextManager[Sandbox]],
         *,
         now: Callable[[], float] = time.monotonic,
+        memory: WorkingMemory = WORKING_MEMORY,
     ) -> None:
-        """``open_sandbox`` is called in the queue's thread, to which the sandbox belongs."""
+        """``open_sandbox`` is called in the queue's thread, to which the sandbox belongs; tasks
+        give way to the other children in ``memory``."""
         self._settings = settings
         self._open_sandbox = open_sandbox
         self._now = now
+        self._memory = memory
         self._changed = threading.Condition()
         self._waiting: dict[StreamId, deque[EvidenceTask]] = {}
         self._running: EvidenceTask | None = None
@@ -193,21 +199,41 @@ class EvidenceQueue:
             return self._running
 
     def _run(self, task: EvidenceTask, sandbox: Sandbox) -> None:
+        self._wait_for_room()
         began, (left, limit) = self._now(), self._time_left(task)
+        give_way = GiveWay(self._memory)
+        failure: str | Exception | None = None
         try:
-            if left <= 0:
-                task.fail(f"the time for cutting is used up ({limit})")
+            if self._ended is not None or left <= 0:
+                failure = self._ended or f"the time for cutting is used up ({limit})"
                 return
-            task.run(sandbox, SourceBudget(left, limit, is_ended=self._is_ended))
+            budget = SourceBudget(left, limit, is_ended=lambda: self._is_ended() or give_way())
+            task.run(sandbox, budget)
         except Exception as error:  # noqa: BLE001 - evidence of one stream ends no other
-            task.fail(self._ended or error)
+            failure = self._ended or error
         finally:
-            taken = self._now() - began
-            self._stream_seconds[task.stream_id] += taken
-            self._incident_seconds[task.incident_id] += taken
-            with self._changed:
-                self._running = None
-                self._changed.notify_all()
+            if not give_way.happened:
+                taken = self._now() - began
+                self._stream_seconds[task.stream_id] += taken
+                self._incident_seconds[task.incident_id] += taken
+            self._settle(task, failure, again=give_way.happened)
+
+    def _wait_for_room(self) -> None:
+        """Wait until the scan's own child holds little, or the queue ends."""
+        with self._changed:
+            while self._ended is None and not self._memory.has_room:
+                self._changed.wait(_RECHECK_SECONDS)
+
+    def _settle(self, task: EvidenceTask, failure: str | Exception | None, *, again: bool) -> None:
+        """Take in how a task ended: it fails, or is to be done again, or is done."""
+        again = again and self._ended is None
+        if failure is not None and not again:
+            task.fail(failure)
+        with self._changed:
+            if again:
+                self._waiting.setdefault(task.stream_id, deque()).appendleft(task)
+            self._running = None
+            self._changed.notify_all()
 
     def _time_left(self, task: EvidenceTask) -> tuple[float, str]:
         """Return the seconds that a task may take, and the setting that limits them."""

@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 
 CHILDREN: Final = 4
 """Processes that are kept ready to cut and draw."""
+IDLE_BYTES: Final = 64 << 20
+"""Memory of these together."""
 
 
 @dataclass(slots=True)
@@ -325,7 +327,11 @@ def open_evidence(folder: Path, settings: Settings, policies: Policies) -> Itera
             before anything is scanned.
     """
     # Few streams have incidents at once, and a child of another one is forked in no time
-    limits = replace(settings.sandbox, max_children=min(CHILDREN, settings.sandbox.max_children))
+    limits = replace(
+        settings.sandbox,
+        max_children=min(CHILDREN, settings.sandbox.max_children),
+        idle_bytes=min(IDLE_BYTES, settings.sandbox.idle_bytes),
+    )
     open_sandbox = partial(Sandbox, limits)
     with open_folder(folder) as earlier, EvidenceQueue(settings.evidence, open_sandbox) as queue:
         store = EvidenceStore(folder, queue, policies, settings.evidence)

@@ -19,7 +19,7 @@ _MAX_ANSWER_BYTES = 2 << 20
 """Limit for a message of a child: a window has some 60 bytes a sample and 80 an unseen span."""
 _MAX_CALL_BYTES = 64 << 20
 """Limit for a message of the parent."""
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.05
 """Time between two calls of the function that is called while nothing comes."""
 MAX_DESCRIPTORS = 250
 """Limit for one message; the kernel's own is 253."""

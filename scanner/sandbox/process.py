@@ -45,6 +45,7 @@ from scanner.sandbox.protocol import (
     parse_message,
 )
 from scanner.sandbox.watch import CallWatch, SourceBudget, process_bytes, process_seconds
+from scanner.sandbox.working_memory import WORKING_MEMORY
 from scanner.types import Source
 
 __all__ = ["ChildProcess"]
@@ -160,10 +161,11 @@ class ChildProcess:
         self.is_busy, self.is_trimmed, self._trim_is_checked = True, False, True
         self._watch = CallWatch(numbered, self._limits, budget, self.pid)
         try:
-            with self._opener.open_sources(sources, name=call.name) as descriptors:
-                outputs = [] if output is None else [output.fileno()]
-                self._start_task(numbered, [*descriptors, *outputs])
-            yield numbered
+            with WORKING_MEMORY.working(self.pid, before=self._bytes_at_launch):
+                with self._opener.open_sources(sources, name=call.name) as descriptors:
+                    outputs = [] if output is None else [output.fileno()]
+                    self._start_task(numbered, [*descriptors, *outputs])
+                yield numbered
         finally:
             self.is_busy, self._last_used = False, time.monotonic()
             self.idle_bytes = self._measure()

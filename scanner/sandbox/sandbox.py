@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from scanner.errors import LimitError
 from scanner.media.request import BurstRequest
@@ -52,6 +52,8 @@ TASKS: Mapping[str, str] = {
 }
 """The tasks of a child as ``module:function``; it imports all of them before it gives up its
 rights."""
+MOST_IDLE_BYTES: Final = 64 << 20
+"""Memory that one idle child may keep for its next task; pictures of 1080p take 17 MiB."""
 WARM_UP = "scanner.sandbox.tasks:warm_up"
 
 _ActiveTask = tuple[ChildProcess, TaskCall]
@@ -330,15 +332,15 @@ class Sandbox:
             self._drop(stream, child)
 
     def _bound_memory(self) -> None:
-        """Bound the memory of the idle children: those that were not used for longest give back
-        what they can, and are ended where that is not enough."""
+        """Bound the memory of the idle children: those that hold much, and those that were not used
+        for longest, give back what they can, and are ended where that is not enough."""
         idle = {s: child for s, child in self._children.items() if not child.is_busy}
         for stream, child in idle.items():
             if child.keeps_too_much:
                 self._drop(stream, child)
         surplus = sum(child.idle_bytes for child in idle.values()) - self._limits.idle_bytes
         for child in idle.values():
-            if surplus > 0 and not child.is_trimmed:
+            if not child.is_trimmed and (surplus > 0 or child.idle_bytes > MOST_IDLE_BYTES):
                 surplus -= child.trim()
         for stream, child in idle.items():
             if surplus > 0:

@@ -16,6 +16,7 @@ from scanner.evidence.index import SourceSpan
 from scanner.evidence.queue import EvidenceQueue, EvidenceTask
 from scanner.sandbox.sandbox import Sandbox
 from scanner.sandbox.watch import SourceBudget
+from scanner.sandbox.working_memory import MOST_BESIDE, MOST_TOGETHER, WorkingMemory
 from scanner.settings.sections import EvidenceSettings
 from scanner.types import StreamId
 from tests.evidence.build import span
@@ -251,3 +252,76 @@ def test_a_task_that_waits_can_be_dropped_for_its_memory() -> None:
     assert held == [b"1", b"22"]
     assert dropped == [True, False]
     assert (notes.done, notes.failed) == (["first"], {"second": "no memory"})
+
+
+class Children:
+    """Children at work whose memory a test sets."""
+
+    def __init__(self) -> None:
+        self.bytes = {1: 0, 2: 0}
+        self.memory = WorkingMemory(self.bytes.__getitem__)
+
+
+def test_a_task_gives_way_to_a_scan_that_needs_much_memory_and_is_done_again() -> None:
+    notes, children = Notes(), Children()
+    begun, grown, ended = threading.Event(), threading.Event(), threading.Event()
+    tries: list[str] = []
+
+    def cut(budget: SourceBudget) -> None:
+        tries.append("cut")
+        if len(tries) > 1:
+            return
+        with children.memory.working(2, before=0):
+            begun.set()
+            assert grown.wait(PATIENCE_SECONDS)
+            try:
+                budget.check("a")
+            finally:
+                ended.set()
+
+    with (
+        children.memory.working(1, before=0),
+        EvidenceQueue(EvidenceSettings(), no_sandbox, memory=children.memory) as queue,
+    ):
+        queue.submit(notes.task("a", run=cut))
+        assert begun.wait(PATIENCE_SECONDS)
+        children.bytes[1] = MOST_TOGETHER + 1
+        grown.set()
+        queue.submit(notes.task("b", stream="other"))
+        assert ended.wait(PATIENCE_SECONDS)
+        waiting = dict(notes.failed), list(notes.done)
+        children.bytes[1] = 0
+        queue.finish()
+
+    assert waiting == ({}, [])
+    assert (sorted(notes.done), notes.failed, tries) == (["a", "b"], {}, ["cut", "cut"])
+
+
+def test_a_task_that_waits_for_memory_fails_when_its_time_is_over() -> None:
+    notes, children = Notes(), Children()
+    children.bytes[1] = MOST_BESIDE + 1
+
+    with (
+        children.memory.working(1, before=0),
+        EvidenceQueue(
+            EvidenceSettings(finish_seconds=0.1), no_sandbox, memory=children.memory
+        ) as queue,
+    ):
+        queue.submit(notes.task("a"))
+        queue.finish()
+
+    assert "not made within 0.1 s" in notes.failed["a"]
+    assert notes.done == []
+
+
+def test_one_child_alone_may_take_what_it_needs() -> None:
+    children = Children()
+    children.bytes |= {1: 10 * MOST_TOGETHER, 2: 1}
+
+    with children.memory.working(1, before=0):
+        alone = children.memory.is_crowded
+        with children.memory.working(2, before=0):
+            together = children.memory.is_crowded
+        room = children.memory.has_room
+
+    assert (alone, together, room, children.memory.has_room) == (False, True, False, True)
