@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import exp, lgamma
 from typing import Final
 
-__all__ = ["DeathRecord", "Outcomes", "chance", "is_to_blame"]
+__all__ = ["PARTS_BETWEEN", "DeathRecord", "Outcomes", "chance", "is_to_blame"]
 
 FEWEST_DEATHS: Final = 2
 CHANCE: Final = 1e-8

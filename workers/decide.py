@@ -52,8 +52,12 @@ SHED: Final = {"shed": True}
 """The level of a segment that is shed: recorded, so that every retry does the same."""
 NO_AGE: Final = 1e9
 """Seconds that no segment waits."""
-LONE_DEATHS: Final = 2
-"""Deaths of all workers, while a segment was all the work of one, that quarantine it."""
+LONE_POINTS: Final = 5
+"""Points that quarantine a segment: it has them for deaths of all workers while it was all the work
+of one, and no other segment under suspicion was at work."""
+COMPARED_POINTS: Final = 3
+"""Points for a death before which the workers had finished other work: two are enough. Without
+that, which has one point, something else may end whatever begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,12 +289,12 @@ def _segment_turn(
         return LostTurn(
             key=key, reason="shed", duration=row.duration, discontinuity=row.discontinuity
         )
-    if row.lone_deaths >= LONE_DEATHS:
+    if row.lone_deaths >= LONE_POINTS:
         return LostTurn(
             key=key,
             reason="quarantined",
             kind="quarantined",
-            message=f"segment {key}: all workers ended {row.lone_deaths} times with it; set aside",
+            message=f"segment {key}: all workers ended with it again and again; set aside",
             duration=row.duration,
             discontinuity=row.discontinuity,
         )

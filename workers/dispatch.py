@@ -20,13 +20,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from scanner.errors import QuarantinedError, SetupError
 from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
 from scanner.types import StreamId, held_size
-from workers.blame import DeathRecord, Outcomes
+from workers.blame import PARTS_BETWEEN, DeathRecord, Outcomes
 
 __all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork", "never_suspect"]
 
@@ -94,14 +94,7 @@ class Bounds:
     for two tries of one window."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "workers",
-            "lease_size",
-            "leases_ahead",
-            "bytes_in_flight",
-            "progress_ready",
-            "deaths_in_a_row",
-        ):
+        for name in (bound.name for bound in fields(self) if bound.name != "patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if not self.patience > 0:
@@ -213,13 +206,16 @@ class Dispatch:
     def take(self, owner: str, *, now: float) -> Lease | None:
         """Lease work to an idle worker, or return None if nothing waits.
 
-        Streams with an open incident go first, then the oldest turn. A stream that ended a worker
-        waits until others have made progress, if there are any.
+        Streams with an open incident go first, then the oldest turn. A stream that ended a worker,
+        or that earlier runs ended with, waits until others have made progress, if there are any; of
+        the latter one is out at a time, so that it is known which one ends a run.
         """
         waiting = [s for s in self._streams.values() if s.lease is None and s.turns]
+        if any(self._is_marked(s) for s in self._streams.values() if s.leased):
+            waiting = [s for s in waiting if not self._is_marked(s)]
         if not waiting:
             return None
-        if ready := [s for s in waiting if not s.deaths.is_recent(s.state.position, self._run)]:
+        if ready := [s for s in waiting if not self._has_to_wait(s)]:
             waiting = sorted(ready, key=lambda s: (not s.state.risk.open_incidents, s.ticket))
         else:
             waiting.sort(key=lambda s: (s.deaths.alone, s.ticket))
@@ -261,10 +257,23 @@ class Dispatch:
                 self._commit(stream, one)
         self._settle(lease)
 
-    def lone_suspects(self) -> tuple[SegmentTurn, ...]:
-        """Return the suspects that are with a worker, each of them all the work of its worker."""
-        suspects = (s.turns[0][1] for s in self._streams.values() if s.leased and s.is_suspect)
-        return tuple(turn for turn in suspects if isinstance(turn, SegmentTurn))
+    def lone_suspect(self) -> SegmentTurn | None:
+        """Return the turn that earlier runs ended with and that is all the work of a worker now; it
+        is the only one of its kind."""
+        out = (s.turns[0][1] for s in self._streams.values() if s.leased and self._is_marked(s))
+        return next((turn for turn in out if isinstance(turn, SegmentTurn)), None)
+
+    @property
+    def has_survivors(self) -> bool:
+        """Return whether workers finished anything in this run."""
+        return self._run.survived > 0
+
+    def _is_marked(self, stream: _LeasedStream) -> bool:
+        return bool(stream.turns) and self._is_suspect(stream.turns[0][1])
+
+    def _has_to_wait(self, stream: _LeasedStream) -> bool:
+        is_early = self._is_marked(stream) and self._run.survived < PARTS_BETWEEN
+        return is_early or stream.deaths.is_recent(stream.state.position, self._run)
 
     def renew(self, lease: Lease, *, until: float) -> None:
         """Move the lease's deadline: its worker reported, or waits for the results to be taken."""
@@ -385,5 +394,4 @@ def _weight(turn: Turn) -> int:
     """Return the bytes of media that a turn holds; a path has none."""
     if not isinstance(turn, SegmentTurn):
         return 0
-    job = turn.job
-    return held_size(job.segment.source) + held_size(job.segment.init)
+    return held_size(turn.job.segment.source) + held_size(turn.job.segment.init)

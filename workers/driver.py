@@ -160,7 +160,8 @@ def drive(
                 if idle := committer.idle_streams():
                     committer.forget(run.forget(idle))
         except (TransientError, SetupError):
-            feed.note_lone_deaths(run.lone_suspects())
+            if (suspect := run.lone_suspect()) is not None:
+                feed.note_lone_death(suspect, others_lived=run.has_survivors)
             raise
 
 

@@ -19,6 +19,7 @@ from scanner.stream.run import LONGEST_RUN
 from scanner.stream.state import StreamState
 from scanner.types import Segment, SegmentKey, StreamId
 from workers.decide import (
+    COMPARED_POINTS,
     DecideRules,
     Decision,
     add_previous,
@@ -108,12 +109,13 @@ class JournalFeed:
         """Return whether a turn travels alone: drivers ended more than once with it in hand."""
         return isinstance(turn, SegmentTurn) and turn.job.segment.key in self._suspects
 
-    def note_lone_deaths(self, turns: Sequence[SegmentTurn]) -> None:
-        """Record that all workers ended while these segments were each all the work of one."""
-        keys = [turn.job.segment.key for turn in turns]
-        self._journal.note_tries(
-            [(key.stream_id, self.facts(key.stream_id).shard, key.sequence) for key in keys],
-            lone_death=True,
+    def note_lone_death(self, turn: SegmentTurn, *, others_lived: bool) -> None:
+        """Record that all workers ended while this segment was all the work of one; it says most if
+        they had worked on others before."""
+        key = turn.job.segment.key
+        self._journal.note_lone_death(
+            (key.stream_id, self.facts(key.stream_id).shard, key.sequence),
+            points=COMPARED_POINTS if others_lived else 1,
         )
 
     def forget(self, stream_id: str) -> None:

@@ -212,10 +212,16 @@ class PoolRun:
         with self._changed:
             return [stream_id for stream_id in stream_ids if self._dispatch.forget(stream_id)]
 
-    def lone_suspects(self) -> tuple[SegmentTurn, ...]:
-        """Return the suspects that are each all the work of a worker."""
+    def lone_suspect(self) -> SegmentTurn | None:
+        """Return the suspect of earlier runs that is all the work of a worker."""
         with self._changed:
-            return self._dispatch.lone_suspects()
+            return self._dispatch.lone_suspect()
+
+    @property
+    def has_survivors(self) -> bool:
+        """Whether workers finished anything."""
+        with self._changed:
+            return self._dispatch.has_survivors
 
     def end(self) -> None:
         """End the threads, and the workers that still have work."""

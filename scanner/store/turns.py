@@ -232,22 +232,19 @@ class TurnJournal:
             update(streams).where(streams.c.stream_id == one.stream_id).values(**values)
         )
 
-    def note_tries(self, keys: Iterable[tuple[str, int, int]], *, lone_death: bool) -> None:
-        """Count another try of segments, given as (stream, shard, sequence), whose worker died.
-
-        ``lone_death`` counts the death against them: nothing else was with that worker.
-        """
-        listed = list(keys)
-        with self.begin_fenced({shard for _, shard, _ in listed}) as connection:
-            for stream_id, _, sequence in listed:
-                connection.execute(
-                    update(segments)
-                    .where(segments.c.stream_id == stream_id, segments.c.sequence == sequence)
-                    .values(
-                        tries=segments.c.tries + 1,
-                        lone_deaths=segments.c.lone_deaths + int(lone_death),
-                    )
+    def note_lone_death(self, key: tuple[str, int, int], *, points: int) -> None:
+        """Count another try of a segment, given as (stream, shard, sequence), with which all
+        workers ended, and add ``points`` to those against it."""
+        stream_id, shard, sequence = key
+        with self.begin_fenced({shard}) as connection:
+            connection.execute(
+                update(segments)
+                .where(segments.c.stream_id == stream_id, segments.c.sequence == sequence)
+                .values(
+                    tries=segments.c.tries + 1,
+                    lone_deaths=segments.c.lone_deaths + points,
                 )
+            )
 
     def commit(self, results: Sequence[StreamResult]) -> tuple[str, ...]:
         """Commit results of whole turns in one transaction; return the streams that were refused,

@@ -124,9 +124,9 @@ def test_tries_of_a_segment_are_counted_over_all_drivers(journal: Journal) -> No
     driver(journal).assign([place(0)])
     second = driver(journal)
     second.assign([place(0)])
-    second.note_tries([("s", SHARD, 0)], lone_death=True)
+    second.note_lone_death(("s", SHARD, 0), points=3)
     (stream,) = second.unfinished_streams()
-    assert [(one.tries, one.lone_deaths) for one in stream.segments] == [(3, 1)]
+    assert [(one.tries, one.lone_deaths) for one in stream.segments] == [(3, 3)]
 
 
 def test_places_in_the_log_survive_with_the_order(journal: Journal) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scanner.errors import QuarantinedError, SetupError
 from scanner.stream.events import SegmentFailed, SegmentLate, StreamFinished
-from tests.workers.leases import dispatch_of, finish, seen, shares, take
+from scanner.stream.inputs import Turn
+from tests.workers.leases import BOUNDS, dispatch_of, finish, seen, shares, take
 from tests.workers.pool_fakes import (
     MANY,
     all_progress,
     end,
+    fold_quarantined,
     scripted,
 )
-from workers.blame import LONE_DEATHS
-from workers.dispatch import Bounds
+from workers.blame import LONE_DEATHS, PARTS_BETWEEN
+from workers.dispatch import Bounds, Dispatch
 
 
 def test_turns_that_were_with_a_dead_worker_travel_alone_one_by_one() -> None:
@@ -175,3 +179,46 @@ def test_a_lease_that_is_done_or_lost_is_never_overdue() -> None:
         dispatch.renew(lease, until=1)
 
     assert dispatch.overdue(MANY) == ()
+
+
+def is_marked(turn: Turn) -> bool:
+    """Return whether a turn is of a stream that earlier runs ended with."""
+    return turn.stream_id.startswith("marked")
+
+
+def marked_dispatch(*turns: Turn) -> Dispatch:
+    dispatch = Dispatch(replace(BOUNDS, workers=3), fold_quarantined, is_suspect=is_marked)
+    for turn in turns:
+        dispatch.offer(turn)
+    return dispatch
+
+
+def test_of_the_segments_that_runs_ended_with_one_is_out_at_a_time_and_after_other_work() -> None:
+    others = [scripted("s", n) for n in range(PARTS_BETWEEN)]
+    dispatch = marked_dispatch(scripted("marked-a"), scripted("marked-b"), *others)
+
+    before = dispatch.lone_suspect(), dispatch.has_survivors
+    finished = []
+    while dispatch.lone_suspect() is None:
+        lease = take(dispatch)
+        if dispatch.lone_suspect() is None:
+            finish(dispatch, lease)
+            finished += shares(lease)
+    suspect, none = dispatch.lone_suspect(), dispatch.take("worker", now=0)
+    finish(dispatch, lease)
+
+    assert before == (None, False)
+    assert sum(count for _, _, count in finished) == PARTS_BETWEEN
+    assert {stream for stream, _, _ in finished} == {"s"}
+    assert (shares(lease), none) == ([("marked-a", 0, 1)], None)
+    assert shares(take(dispatch)) == [("marked-b", 0, 1)]
+    assert suspect is not None
+    assert suspect.stream_id == "marked-a"
+    assert dispatch.has_survivors
+
+
+def test_a_segment_that_runs_ended_with_does_not_wait_for_work_that_is_not_there() -> None:
+    dispatch = marked_dispatch(scripted("marked-a"))
+
+    assert shares(take(dispatch)) == [("marked-a", 0, 1)]
+    assert not dispatch.has_survivors

@@ -314,19 +314,29 @@ def test_a_stream_does_not_wait_behind_the_backlog_of_another(world: JournalWorl
     assert first_two == {"a", "b"}
 
 
-def test_a_segment_with_which_all_workers_ended_twice_is_quarantined(
-    world: JournalWorld,
+@pytest.mark.parametrize(
+    ("others_lived", "deaths", "verdict"),
+    [
+        (True, 1, "scored"),
+        (True, 2, "quarantined"),
+        (False, 4, "scored"),
+        (False, 5, "quarantined"),
+    ],
+)
+def test_a_segment_with_which_all_workers_end_is_quarantined(
+    others_lived: bool, deaths: int, verdict: str, world: JournalWorld
 ) -> None:
+    """Twice if they had finished other work before; otherwise the machine may be at fault."""
     world.put([scripted(sequence=0), scripted(sequence=1)])
     turns = TurnJournal(world.journal)
     turns.take_over()
     feed = JournalFeed(turns, world.objects, RULES, stall_seconds=30.0, now=world.clock)
     first, _ = islice(feed.turns(), 2)
     assert isinstance(first, SegmentTurn)
-    feed.note_lone_deaths([first])
-    feed.note_lone_deaths([first])
+    for _ in range(deaths):
+        feed.note_lone_death(first, others_lived=others_lived)
     world.drive()
-    assert world.verdicts() == {0: "quarantined", 1: "scored"}
+    assert world.verdicts() == {0: verdict, 1: "scored"}
 
 
 def test_a_segment_that_several_drivers_had_in_hand_travels_alone(world: JournalWorld) -> None:
