@@ -15,7 +15,6 @@ from scanner.errors import TransientError
 from scanner.ingest.advance import advance_point
 from scanner.ingest.decisions import PointDecision
 from scanner.ingest.inputs import PointTick
-from scanner.ingest.point import PublishingPoint
 from scanner.store.database import Journal, JournalChanges
 from scanner.store.point_writes import FoldedObjects
 from scanner.store.points import PointJournal, UnfoldedObject
@@ -30,6 +29,8 @@ TICK_SECONDS: Final = 0.25
 MOST_OBJECTS: Final = 256
 """Objects that one transaction folds at most."""
 FORGET_SECONDS: Final = 600.0
+AWAY_SECONDS: Final = 5.0
+"""Without media and without a report for so long, no process receives."""
 JUMP_SECONDS: Final = 5.0
 """A wall clock that moves this much against the monotonic one has jumped."""
 
@@ -49,6 +50,7 @@ class PointKeeper:
         self._monotonic = monotonic
         self._offset = now() - monotonic()
         self._active = points.active()
+        self._passed = now()
         self._ticked = self._forgot = monotonic()
 
     def fold_objects(self) -> bool:
@@ -70,8 +72,15 @@ class PointKeeper:
             self._forgot = monotonic
             self._points.forget_old()
         if not self._active:
+            self._passed = self._now()
             return
         now, uploads = self._now(), self._points.uploads()
+        waited, self._passed = now - self._passed, now
+        if uploads is None and not self._heard_lately(now):
+            # Nothing can arrive: the silence is not the encoders'.
+            self._move_times(waited)
+            return
+        uploads = uploads or {}
         made: list[FoldedObjects] = []
         for channel, (point, folded) in [*self._active.items()]:
             tick = PointTick(at=now, uploads=uploads.get(channel, frozenset()))
@@ -119,10 +128,18 @@ class PointKeeper:
         if abs(jump) < JUMP_SECONDS:
             return
         log.warning("the wall clock jumped", seconds=round(jump, 1))
-        moved: dict[str, tuple[PublishingPoint, int]] = {}
-        for channel, (point, folded) in self._active.items():
-            moved[channel] = (point.moved_by(jump), folded)
-        self._active = moved
+        self._passed += jump
+        self._move_times(jump)
+
+    def _heard_lately(self, now: float) -> bool:
+        """Return whether media arrived a moment ago."""
+        return any(now - point.moved_at < AWAY_SECONDS for point, _ in self._active.values())
+
+    def _move_times(self, seconds: float) -> None:
+        self._active = {
+            channel: (point.moved_by(seconds), folded)
+            for channel, (point, folded) in self._active.items()
+        }
 
 
 @contextmanager

@@ -3,7 +3,7 @@
     state            event                                         next
     idle             first object                                  probing: a stream is minted
     probing          master or MPD seen, 2 segments of a           live: a rendition is chosen, and
-                     rendition, or 3 s                             stays
+                     rendition with pictures, or 3 s               stays
     live             a segment that the playlist names             the next sequence (listing.py)
     live             a segment, 1.5 s old, and no playlist yet     the next sequence, by arrival
     live             named, absent for one target duration,        lost
@@ -72,6 +72,8 @@ __all__ = ["advance_point"]
 
 PROBE_SECONDS: Final = 3.0
 PROBE_SEGMENTS: Final = 2
+SOUND_SECONDS: Final = 12.0
+"""Wait for a rendition with pictures, where only others came."""
 NAME_SECONDS: Final = 1.5
 """Wait for a playlist that names a segment, where none was ever seen."""
 LEAST_AWAIT_SECONDS: Final = 2.0
@@ -270,9 +272,7 @@ def _leave_probing(work: PointWork) -> None:
     point = work.point
     if point.phase != "probing":
         return
-    most = max((one.segments for one in point.renditions), default=0)
-    waited = point.now - point.began_at
-    if not (point.offered or most >= PROBE_SEGMENTS or (most and waited >= PROBE_SECONDS)):
+    if not (point.offered or _knows_enough(point)):
         return
     chosen = choose_rendition(point)
     if chosen is None:
@@ -288,6 +288,17 @@ def _leave_probing(work: PointWork) -> None:
     if latest is not None:
         apply_listing(work, latest)
     _settle_unselected(work)
+
+
+def _knows_enough(point: PublishingPoint) -> bool:
+    """Return whether a rendition can be chosen without an offer: one with pictures is known, or
+    none came for long."""
+    moving = [one for one in point.renditions if one.segments]
+    waited = point.now - point.held[0].at if point.held else 0.0
+    if not any(one.is_video for one in moving):
+        return waited >= SOUND_SECONDS
+    most = max(one.segments for one in moving if one.is_video)
+    return most >= PROBE_SEGMENTS or waited >= PROBE_SECONDS
 
 
 def _settle_unselected(work: PointWork) -> None:

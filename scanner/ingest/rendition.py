@@ -35,7 +35,8 @@ def choose_rendition(point: PublishingPoint) -> KnownRendition | None:
 
 
 def switch_rendition(work: PointWork) -> None:
-    """Choose another rendition if the chosen one is silent while that one moves."""
+    """Choose another rendition if the chosen one is silent, or without pictures, while that one
+    moves."""
     point = work.point
     if point.chosen is None:
         return
@@ -47,12 +48,12 @@ def switch_rendition(work: PointWork) -> None:
         for one in point.renditions
         if one.name != point.chosen
         and one.is_video
-        and one.moved_at - silent_since > 0
+        and (one.moved_at > silent_since or (chosen is not None and not chosen.is_video))
+        and one.moved_at
         and point.now - one.moved_at < limit
     ]
-    if point.now - silent_since < limit or not others:
-        return
-    if chosen is not None and not chosen.is_video and not any(one.is_video for one in others):
+    is_blind = chosen is not None and not chosen.is_video
+    if not others or (point.now - silent_since < limit and not is_blind):
         return
     order = [one.name for one in point.offered]
     best = min(others, key=lambda one: order.index(one.name) if one.name in order else len(order))

@@ -65,7 +65,7 @@ class WebContext:
         self.incidents = IncidentQueries(journal)
         self.operation = OperationQueries(journal)
         self.pushed = PushedQueries(journal)
-        self.uploads = OpenUploads(self._report_uploads)
+        self.uploads = OpenUploads(self._report_uploads, lambda: self.watch.now.is_pushed)
         self.receiver = Receiver(objects)
         self.requests = RequestMetrics()
         self.fetcher = Fetcher(
@@ -158,6 +158,7 @@ class WebContext:
 
     def close(self) -> None:
         """Commit what was received, and end all threads."""
+        self.uploads.close()
         self.receiver.close()
         self.fetcher.close()
         self.committer.close()

@@ -1,8 +1,8 @@
 """Uploads that are open: the driver waits for segments that are still being received.
 
-an upload           reported
-up to a second old  not at all
-older               once a second, of all together, until none is left
+There is a report once a second, of the uploads that are older than that, while there are such ones
+or an encoder is live. Without a report the driver knows that nothing can arrive, and does not take
+the silence for the encoder's.
 """
 
 from __future__ import annotations
@@ -35,27 +35,32 @@ class OpenUploads:
     def __init__(
         self,
         report: Callable[[Report], Awaitable[None]],
+        is_wanted: Callable[[], bool],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``report`` makes a report known to the driver."""
+        """``report`` makes a report known to the driver, ``is_wanted`` says whether an encoder is
+        live. Made within the event loop."""
         self._report = report
+        self._is_wanted = is_wanted
         self._clock = clock
         self._numbers = itertools.count()
         self._open: dict[int, tuple[str, str, float]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._task = asyncio.create_task(self._run())
 
     @contextmanager
     def receiving(self, channel: str, path: str) -> Iterator[None]:
         """Count an upload as open until the block ends."""
         number = next(self._numbers)
         self._open[number] = (channel, path, self._clock())
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
         try:
             yield
         finally:
             del self._open[number]
+
+    def close(self) -> None:
+        """End the reports."""
+        self._task.cancel()
 
     def older(self) -> Report:
         """Return the uploads that are old enough to be reported."""
@@ -68,10 +73,10 @@ class OpenUploads:
 
     async def _run(self) -> None:
         told: Report = {}
-        while self._open or told:
+        while True:
             await asyncio.sleep(REPORT_SECONDS)
             found = self.older()
-            if found or told:
+            if found or told or self._is_wanted():
                 try:
                     await self._report(found)
                 except TransientError as error:

@@ -41,6 +41,8 @@ class Observed:
     """Age in seconds of the oldest waiting segment of each key; empty while age rules pause."""
     free_share: float = 1.0
     """Share of the disk that is free."""
+    is_pushed: bool = False
+    """Whether a channel of an encoder is live."""
     unselected: dict[str, frozenset[str]] = field(default_factory=dict)
     """Series of paths that are not scanned, by channel of an encoder."""
 
@@ -109,6 +111,7 @@ class Watch:
             backlog=backlog,
             ages=self._ages(backlog),
             free_share=self._objects.free_bytes() / max(1, self._objects.total_bytes()),
+            is_pushed=self._pushed.is_any_live(),
             unselected=self._pushed.unselected(),
         )
 

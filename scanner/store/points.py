@@ -82,11 +82,13 @@ class PointJournal:
             found.setdefault(row.channel, []).append(_load_object(row))
         return found
 
-    def uploads(self) -> dict[str, frozenset[str]]:
-        """Return the paths that are being received, by channel."""
+    def uploads(self) -> dict[str, frozenset[str]] | None:
+        """Return the paths that are being received, by channel; None while no process receives."""
         recent = ingest_uploads.c.at > self._journal.now() - UPLOAD_SECONDS
         with self._journal.read() as connection:
             bodies = connection.execute(select(ingest_uploads.c.body).where(recent)).scalars().all()
+        if not bodies:
+            return None
         found: dict[str, frozenset[str]] = {}
         for body in bodies:
             for channel, paths in json.loads(body).items():

@@ -74,6 +74,11 @@ class PushedQueries:
         with self._journal.read() as connection:
             return int(connection.execute(_LATEST, {"of_channel": channel}).scalar_one())
 
+    def is_any_live(self) -> bool:
+        """Return whether a publication of an encoder has not ended."""
+        with self._journal.read() as connection:
+            return connection.execute(_LIVE).first() is not None
+
     def unselected(self) -> dict[str, frozenset[str]]:
         """Return the series of paths whose segments are not to be kept, by channel."""
         with self._journal.read() as connection:
@@ -119,6 +124,11 @@ _known = select(func.max(ingest_objects.c.number)).where(
 )
 _folded = select(ingest_points.c.folded).where(ingest_points.c.channel == bindparam("of_channel"))
 _LATEST = select(func.coalesce(_known.scalar_subquery(), _folded.scalar_subquery(), 0))
+_LIVE = (
+    select(ingest_points.c.channel)
+    .where(ingest_points.c.phase.in_(("probing", "live", "stalled", "ending")))
+    .limit(1)
+)
 _UNSELECTED = select(ingest_points.c.channel, ingest_points.c.unselected).where(
     ingest_points.c.phase.in_(("live", "stalled")), ingest_points.c.unselected != "[]"
 )

@@ -226,6 +226,18 @@ def test_a_rendition_without_pictures_is_not_chosen() -> None:
     assert channel.timeline == ["v-0.cmfv", "v-1.cmfv", "v-2.cmfv"]
 
 
+def test_a_rendition_with_pictures_is_waited_for_and_preferred() -> None:
+    channel = Channel()
+    for number in range(10):
+        channel.put(f"a-{number}.cmfa")
+        if number >= 7:
+            channel.put(f"v-{number}.cmfv")
+        channel.wait(2.0)
+        assert number != 4 or channel.changes == []
+    assert channel.timeline[-2:] == ["|v-8.cmfv", "v-9.cmfv"]
+    assert channel.point.chosen == "v-#.cmfv"
+
+
 def test_a_segment_waits_for_its_init_segment() -> None:
     channel = Channel()
     channel.put("index0.m4s", needs_init=True)
