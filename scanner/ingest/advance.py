@@ -387,12 +387,15 @@ def _stall_or_end(work: PointWork, uploads: frozenset[str] | None) -> None:
 
 
 def _settle_ending(work: PointWork) -> None:
-    """Give up what is awaited, and settle what is held."""
+    """Give up what is awaited, and settle what is held: the last segments of an encoder that ended
+    before their playlist are placed by arrival."""
     give_up_awaited(work, work.point.awaited)
     for one in work.point.waiting:
         _lose_without_init(work, one)
     for held in work.point.held:
-        if work.point.is_listed or held.same or is_chosen(work.point, held.path) is False:
+        is_passed = work.point.is_listed and held.number < work.point.newest
+        chosen = is_chosen(work.point, held.path)
+        if is_passed or held.same or chosen is False or (work.point.is_listed and not chosen):
             settle_all(work, (held,), "unlisted")
         else:
             place(work, held)

@@ -144,6 +144,15 @@ def test_the_last_segment_of_an_encoder_that_died_before_its_playlist_is_placed(
     assert channel.timeline[-2:] == ["index4.ts", "|index0.ts"]
 
 
+def test_the_last_segment_of_an_encoder_that_never_returns_is_placed() -> None:
+    channel = Channel()
+    hls(channel, 0, 3)
+    channel.put("index4.ts")
+    channel.wait(80.0)
+    assert channel.timeline[-1] == "index4.ts"
+    assert [one.last_sequence for one in channel.ends] == [4]
+
+
 def test_an_old_version_of_a_playlist_changes_nothing() -> None:
     channel = Channel()
     hls(channel, 0, 3)
