@@ -75,7 +75,8 @@ PROBE_SEGMENTS: Final = 2
 SOUND_SECONDS: Final = 12.0
 """Wait for a rendition with pictures, where only others came."""
 NAME_SECONDS: Final = 1.5
-"""Wait for a playlist that names a segment, where none was ever seen."""
+"""Wait for a playlist that names a segment, where none was ever seen; and for the last segment
+after the end."""
 LEAST_AWAIT_SECONDS: Final = 2.0
 """Least wait for a segment that is named: open uploads are reported once a second."""
 INIT_SECONDS: Final = 10.0
@@ -177,9 +178,15 @@ def _take_segment(work: PointWork, given: SegmentPushed) -> None:
     if given.path in work.point.lost and not held.changed:
         settle(work, given.number, "late")
         return
-    if work.point.phase == "ending" and not held.same:
+    if work.point.phase == "ending" and not held.same and not _is_tail(work.point):
         _continue_after_end(work)
     work.set(held=(*work.point.held, held))
+
+
+def _is_tail(point: PublishingPoint) -> bool:
+    """Return whether a segment may be the last one, on its way beside the announcement of the
+    end: nothing lists the segments, and the end is a moment old."""
+    return not point.is_listed and point.now - point.phase_at < NAME_SECONDS
 
 
 def _continue_after_end(work: PointWork) -> None:

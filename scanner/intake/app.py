@@ -14,6 +14,7 @@ from scanner.intake.answers import ProblemDocument
 from scanner.intake.context import WebContext
 from scanner.intake.events import event_routes
 from scanner.intake.failures import RequestLog, add_failures
+from scanner.intake.hooks import hook_routes
 from scanner.intake.images import image_routes
 from scanner.intake.incidents import incident_routes
 from scanner.intake.limits import IntakeLimits
@@ -36,6 +37,7 @@ ROUTES: Final = (
     incident_routes,
     event_routes,
     push_routes,
+    hook_routes,
     operation_routes,
 )
 

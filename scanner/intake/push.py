@@ -34,7 +34,7 @@ from scanner.store.objects import IncomingObject
 from scanner.store.pushed import PushedObject
 from scanner.store.submissions import Submission
 
-__all__ = ["push_routes"]
+__all__ = ["identify_pusher", "push_received", "push_routes"]
 
 push_routes = APIRouter(tags=["push"])
 
@@ -54,7 +54,7 @@ async def push_object(request: Request, channel: str, path: str) -> JSONResponse
     """Take an object of an encoder. POST means the same; DELETE is accepted and deletes nothing."""
     context = context_of(request)
     secret, path = _split_secret(path)
-    caller = _identify(context, request, secret)
+    caller = identify_pusher(context, request, secret)
     if re.fullmatch(NAME, channel) is None:
         raise Problem("not_found", "no publishing point has this name")
     note(request, channel=channel)
@@ -76,7 +76,12 @@ def _split_secret(path: str) -> tuple[str | None, str]:
     return (first, rest) if key_id_of(first) is not None else (None, path)
 
 
-def _identify(context: WebContext, request: Request, secret: str | None) -> Caller:
+def identify_pusher(context: WebContext, request: Request, secret: str | None) -> Caller:
+    """Return the sender of a request, whose key may be a part of its path.
+
+    Raises:
+        Problem: ``unauthenticated``, or ``forbidden`` without the verb ``ingest``.
+    """
     client = request.scope.get("client")
     caller = context.watch.now.access.identify(request.headers, client, secret=secret)
     caller.check_verb("ingest")
@@ -127,18 +132,32 @@ async def _receive(
         note(request, bytes=incoming.size)
         if not incoming.size:
             return _answer(channel, path, "probe")
-        found = await asyncio.to_thread(
-            examine,
-            incoming,
-            path=path,
-            prefix=f"/ingest/{channel}/",
-            limits=context.fetcher.limits,
-        )
-        if found is None:
-            return _answer(channel, path, "ignored")
-        row = _row(caller, channel, path, after, found, incoming=incoming)
-        kept = incoming if found.keeps else None
-        return await _submit(context, row, kept, "accepted")
+        state = await push_received(context, caller, channel, path, after, incoming)
+        return _answer(channel, path, state)
+
+
+async def push_received(
+    context: WebContext,
+    caller: Caller,
+    channel: str,
+    path: str,
+    after: int,
+    incoming: IncomingObject,
+) -> str:
+    """Make an object durable that was received; return what became of it."""
+    found = await asyncio.to_thread(
+        examine,
+        incoming,
+        path=path,
+        prefix=f"/ingest/{channel}/",
+        limits=context.fetcher.limits,
+    )
+    if found is None:
+        return "ignored"
+    row = _row(caller, channel, path, after, found, incoming=incoming)
+    kept = incoming if found.keeps else None
+    await context.submit(Submission(row=row, incoming=kept))
+    return "accepted"
 
 
 def _row(

@@ -10,6 +10,7 @@ from scanner.sources.addresses import AddressPolicy
 
 __all__ = [
     "FrozenSection",
+    "IngestSettings",
     "QuotaSettings",
     "RetentionSettings",
     "ReviewSettings",
@@ -84,6 +85,18 @@ class ReviewSettings(FrozenSection):
     """Wait of an item of severity 3 for a decision above which an alarm is raised."""
 
 
+class IngestSettings(FrozenSection):
+    """What hooks of media servers may name."""
+
+    folders: tuple[Path, ...] = ()
+    """Folders below which files are read that a hook names."""
+    origins: tuple[str, ...] = ()
+    """Origins such as ``http://srs:8080`` from which URLs are fetched that a hook names;
+    ``fetch_addresses`` applies to them too."""
+    ome_secret: str = Field(default="", repr=False)
+    """Secret of OvenMediaEngine's admission webhooks; empty refuses them."""
+
+
 class ServiceSettings(FrozenSection):
     """Settings of the live service."""
 
@@ -107,6 +120,7 @@ class ServiceSettings(FrozenSection):
     fetch_addresses: AddressPolicy = "public"
     """Where segments may be fetched from that senders name by URL: ``public`` addresses only, or
     ``any``."""
+    ingest: IngestSettings = IngestSettings()
     quota: QuotaSettings = QuotaSettings()
     review: ReviewSettings = ReviewSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -337,6 +337,18 @@ def test_the_brand_of_a_last_segment_ends_the_publication() -> None:
     assert [one.reason for one in channel.ends] == ["ended"]
 
 
+def test_a_last_segment_that_comes_just_after_the_end_is_part_of_it() -> None:
+    channel = Channel()
+    for number in range(2):
+        channel.put(f"hook/s-{number}.flv")
+        channel.wait(4.0)
+    channel.push(Listing(rendition="hook", series=("hook/s-#.flv",), ended=True))
+    channel.put("hook/s-2.flv")
+    channel.wait(11.0)
+    assert channel.timeline == [f"hook/s-{number}.flv" for number in range(3)]
+    assert channel.changes == ["live", "ended"]
+
+
 def test_an_object_that_was_not_kept_is_a_gap_where_it_is_named() -> None:
     channel = Channel()
     hls(channel, 0, 0)
