@@ -25,8 +25,9 @@ def write_line(text: str) -> None:
 
 def submit_command(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Files, folders, playlists or URLs.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="PATH...", help="Files, folders, playlists or URLs."),
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help="Address of the service; by default the local one.")
     ] = None,
@@ -42,16 +43,22 @@ def submit_command(
     seconds: Annotated[
         float, typer.Option(min=0.5, max=60, help="Duration of the segments of a file.")
     ] = 4.0,
+    from_mediamtx: Annotated[
+        bool, typer.Option("--from-mediamtx", help="Send the piece that MediaMTX recorded.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Send files, folders of segments, or playlists to the service as streams.
 
     An API key is read from the environment variable STREAMWARDEN_API_KEY.
     """
+    from scanner.client.mediamtx import submit_recorded
     from scanner.client.service import ServiceClient
     from scanner.client.submit import StreamSubmission, stream_name, submit
 
-    settings = read_settings(config)
+    settings, paths = read_settings(config), paths or []
+    if bool(paths) is from_mediamtx:
+        raise typer.BadParameter("give paths, or --from-mediamtx", param_hint="PATH...")
     if stream_id is not None and len(paths) != 1:
         raise typer.BadParameter(
             "names one stream: give one path with it", param_hint="--stream-id"
@@ -59,6 +66,8 @@ def submit_command(
     service = settings.service
     address = url or f"http://{service.host}:{service.port}"
     with ServiceClient(address, key=os.environ.get("STREAMWARDEN_API_KEY")) as sender:
+        if from_mediamtx:
+            write_line(f"channel {submit_recorded(os.environ, sender, channel=channel)}")
         for path in paths:
             submission = StreamSubmission(
                 path=path,

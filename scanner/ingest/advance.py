@@ -34,10 +34,14 @@ from typing import Final
 
 from scanner.ingest.decisions import (
     ChannelChanged,
-    PlaceLost,
     PointDecision,
     PublicationBegan,
-    PublicationEnded,
+)
+from scanner.ingest.ending import (
+    enter_phase,
+    lose_without_init,
+    settle_ending,
+    stall_or_end,
 )
 from scanner.ingest.inputs import (
     InitPushed,
@@ -64,7 +68,6 @@ from scanner.ingest.point import (
     KnownInit,
     KnownRendition,
     PublishingPoint,
-    WaitingForInit,
 )
 from scanner.ingest.rendition import choose_rendition, switch_rendition
 
@@ -80,10 +83,6 @@ after the end."""
 LEAST_AWAIT_SECONDS: Final = 2.0
 """Least wait for a segment that is named: open uploads are reported once a second."""
 INIT_SECONDS: Final = 10.0
-STALL_SECONDS: Final = 15.0
-STALL_TARGETS: Final = 3
-DISCONNECT_SECONDS: Final = 60.0
-END_SECONDS: Final = 10.0
 INITS_KEPT: Final = 16
 OFFERED_MOST: Final = 64
 
@@ -136,9 +135,9 @@ def _resume(work: PointWork) -> None:
     if work.point.phase != "stalled":
         return
     if work.point.chosen is None:
-        _enter(work, "probing")
+        enter_phase(work, "probing")
         return
-    _enter(work, "live")
+    enter_phase(work, "live")
     work.decide(ChannelChanged(state="live"))
 
 
@@ -191,9 +190,9 @@ def _is_tail(point: PublishingPoint) -> bool:
 
 def _continue_after_end(work: PointWork) -> None:
     """Continue a publication whose end was announced: the encoder was started again."""
-    _settle_ending(work)
+    settle_ending(work)
     restart(work, set())
-    _enter(work, "live")
+    enter_phase(work, "live")
     work.decide(ChannelChanged(state="live"))
 
 
@@ -252,10 +251,6 @@ def _take_playlist(work: PointWork, given: PlaylistPushed) -> None:
 # Time
 
 
-def _enter(work: PointWork, phase: str) -> None:
-    work.set(phase=phase, phase_at=work.point.now)
-
-
 def _pass_time(work: PointWork, at: float, uploads: frozenset[str] | None) -> None:
     """Apply the rules of time. ``uploads`` is None where it is not known what is being received:
     then nothing that an upload may prevent is decided, unless it is long overdue."""
@@ -272,7 +267,7 @@ def _pass_time(work: PointWork, at: float, uploads: frozenset[str] | None) -> No
     if work.point.phase == "live":
         switch_rendition(work)
         _settle_unselected(work)
-    _stall_or_end(work, uploads)
+    stall_or_end(work, uploads)
 
 
 def _leave_probing(work: PointWork) -> None:
@@ -285,7 +280,7 @@ def _leave_probing(work: PointWork) -> None:
     if chosen is None:
         return
     latest = chosen.latest
-    _enter(work, "live")
+    enter_phase(work, "live")
     note_rendition(work, replace(chosen, latest=None))
     work.set(
         chosen=chosen.name,
@@ -331,7 +326,7 @@ def _place_by_arrival(work: PointWork) -> None:
         placed = (one.path,) if repeats else (*work.point.placed, one.path)
         work.set(placed=placed[-PATHS_KEPT:])
         if one.is_last:
-            _enter(work, "ending")
+            enter_phase(work, "ending")
 
 
 def _end_at_last(work: PointWork) -> None:
@@ -339,7 +334,7 @@ def _end_at_last(work: PointWork) -> None:
     if work.point.is_listed and any(
         one.is_last and is_chosen(work.point, one.path) for one in work.point.held
     ):
-        _enter(work, "ending")
+        enter_phase(work, "ending")
 
 
 def _give_up_absent(work: PointWork, uploads: frozenset[str]) -> None:
@@ -355,65 +350,4 @@ def _give_up_absent(work: PointWork, uploads: frozenset[str]) -> None:
 def _give_up_without_init(work: PointWork) -> None:
     for one in work.point.waiting:
         if work.point.now - one.since >= INIT_SECONDS:
-            _lose_without_init(work, one)
-
-
-def _lose_without_init(work: PointWork, one: WaitingForInit) -> None:
-    work.set(waiting=tuple(o for o in work.point.waiting if o.sequence != one.sequence))
-    settle(work, one.held.number, "no_init")
-    work.decide(
-        PlaceLost(
-            sequence=one.sequence,
-            duration=one.duration,
-            discontinuity=one.discontinuity,
-            reason="undecodable",
-            kind="no_init",
-            message=f"segment {one.held.path}: its init segment never arrived",
-        )
-    )
-
-
-def _stall_or_end(work: PointWork, uploads: frozenset[str] | None) -> None:
-    point = work.point
-    if point.phase == "ending":
-        if point.now - point.phase_at >= END_SECONDS:
-            _settle_ending(work)
-            _end(work, "ended")
-        return
-    if point.phase in ("probing", "live") and not uploads:
-        wait = max(STALL_TARGETS * point.target_seconds, STALL_SECONDS)
-        if point.now - point.moved_at >= wait:
-            # Stalled since then, however late it is noticed: what an encoder that was away for
-            # minutes sends is a new publication.
-            work.set(phase="stalled", phase_at=point.moved_at + wait)
-            work.decide(ChannelChanged(state="stalled"))
-    stalled = work.point.now - work.point.phase_at
-    if work.point.phase == "stalled" and stalled >= DISCONNECT_SECONDS:
-        _settle_ending(work)
-        _end(work, "disconnected")
-
-
-def _settle_ending(work: PointWork) -> None:
-    """Give up what is awaited, and settle what is held: the last segments of an encoder that ended
-    before their playlist are placed by arrival."""
-    give_up_awaited(work, work.point.awaited)
-    for one in work.point.waiting:
-        _lose_without_init(work, one)
-    for held in work.point.held:
-        is_passed = work.point.is_listed and held.number < work.point.newest
-        chosen = is_chosen(work.point, held.path)
-        if is_passed or held.same or chosen is False or (work.point.is_listed and not chosen):
-            settle_all(work, (held,), "unlisted")
-        else:
-            place(work, held)
-    for one in work.point.waiting:
-        _lose_without_init(work, one)
-
-
-def _end(work: PointWork, reason: str) -> None:
-    _enter(work, "ended")
-    last = work.point.sequence - 1
-    work.decide(
-        PublicationEnded(last_sequence=None if last < 0 else last, reason=reason)  # type: ignore[arg-type]
-    )
-    work.decide(ChannelChanged(state="ended"))
+            lose_without_init(work, one)

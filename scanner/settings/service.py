@@ -88,9 +88,9 @@ class ReviewSettings(FrozenSection):
 class IngestSettings(FrozenSection):
     """What hooks of media servers may name."""
 
-    folders: tuple[Path, ...] = ()
+    folders: list[Path] = []
     """Folders below which files are read that a hook names."""
-    origins: tuple[str, ...] = ()
+    origins: list[str] = []
     """Origins such as ``http://srs:8080`` from which URLs are fetched that a hook names;
     ``fetch_addresses`` applies to them too."""
     ome_secret: str = Field(default="", repr=False)

@@ -42,7 +42,7 @@ def hooked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hooked]:
     with run_server() as server:
         server.pages["/live/tv-9.ts"] = Answer(ts(9))
         origin = server.origin
-        ingest = IngestSettings(folders=(folder,), origins=(origin,), ome_secret=SECRET)
+        ingest = IngestSettings(folders=[folder], origins=[origin], ome_secret=SECRET)
         settings = ServiceSettings(data=data, ingest=ingest, fetch_addresses="any")
         with run_service(data, settings) as service:
             yield Hooked(service=service, folder=folder, outside=outside, origin=origin)
