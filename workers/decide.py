@@ -7,6 +7,7 @@ Pure: rows and the time come in.
     reported as lost              a gap of its declared length, in its place
     behind a hole                 waits; the hole is given up by count or by time
     given up, then arrived        late: scored and recorded, not folded
+    signal                        before the next segment, or after 5 s without one
     waited too long               shed: a gap; twice as long in a stream with an open incident
     after the end was folded      late, without a turn
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scanner.rational import load_optional
+from scanner.risk.observation import Signal
 from scanner.store.objects import ObjectStore
 from scanner.store.outcomes import SegmentVerdict
 from scanner.store.pending import PendingMark, PendingSegment, PendingStream
@@ -28,6 +30,7 @@ from scanner.stream.inputs import (
     LostTurn,
     MissingTurn,
     SegmentTurn,
+    SignalTurn,
     StallTurn,
     Turn,
 )
@@ -50,6 +53,8 @@ MOST_AT_ONCE: Final = 64
 """Segments of one stream that get places at once, so that a backlog does not delay others."""
 SHED: Final = {"shed": True}
 """The level of a segment that is shed: recorded, so that every retry does the same."""
+SIGNAL_SECONDS: Final = 5.0
+"""Longest wait of a signal for a segment that it is folded with."""
 NO_AGE: Final = 1e9
 """Seconds that no segment waits."""
 LONE_POINTS: Final = 5
@@ -103,10 +108,11 @@ def decide(
     end = _declared_end(stream) if is_all else None
     wait = max(rules.hole_seconds, 2 * (stream.target_duration or 0.0))
     decided = next_turns(_order(stream, rules), waiting, end, now=now, wait_seconds=wait)
-    if not decided.releases and not decided.ends:
+    signals = _due_signals(stream, decided, now)
+    if not (decided.releases or decided.ends or signals):
         return None
     by_sequence = {one.sequence: one for one in chosen}
-    places, unfolded = _places(stream, decided, by_sequence, lost, rules, now)
+    places, unfolded = _places(stream, decided, signals, by_sequence, lost, rules, now)
     assignment = Assignment(
         stream_id=stream.stream_id,
         shard=stream.shard,
@@ -120,6 +126,7 @@ def decide(
 def _places(
     stream: PendingStream,
     decided: NextTurns,
+    signals: Iterable[PendingMark],
     rows: Mapping[int, PendingSegment],
     lost: Mapping[int, PendingMark],
     rules: DecideRules,
@@ -127,7 +134,10 @@ def _places(
 ) -> tuple[list[AssignedTurn], list[AssignedTurn]]:
     """Return the places of what is released, and the marks that get none: their gap was stated
     before they came."""
-    places: list[AssignedTurn] = []
+    places = [
+        AssignedTurn(turn=stream.assigned + place, mark=mark.number)
+        for place, mark in enumerate(signals)
+    ]
     unfolded: list[AssignedTurn] = []
     for release in decided.releases:
         number = stream.assigned + len(places)
@@ -147,6 +157,14 @@ def _places(
         number = stream.assigned + len(places)
         places.append(AssignedTurn(turn=number, mark=_end_mark(stream)))
     return places, unfolded
+
+
+def _due_signals(stream: PendingStream, decided: NextTurns, now: float) -> list[PendingMark]:
+    """Return the signals that are folded now: with what else is, or because they have waited."""
+    waiting = [mark for mark in stream.marks if mark.kind == "signal"]
+    oldest = min((mark.created_at for mark in waiting), default=now)
+    is_due = decided.releases or decided.ends or now - oldest >= SIGNAL_SECONDS
+    return waiting if is_due else []
 
 
 def _lost_by_sequence(stream: PendingStream, last: int | None) -> dict[int, PendingMark]:
@@ -330,10 +348,12 @@ def _turn_of_mark(stream_id: str, kind: str, body: Mapping[str, Any]) -> Turn:
             duration=load_optional(body["duration"]),
             discontinuity=body["discontinuity"],
         )
+    if kind == "signal":
+        return SignalTurn(stream_id=stream, signal=Signal.from_json(body))
     if kind == "stall":
         return StallTurn(stream_id=stream)
     if kind == "end":
         return EndTurn(stream_id=stream, path=f"stream {stream_id}")
     raise ValueError(
-        f"stream {stream_id}: a mark must be missing, lost, stall or end, got {kind!r}"
+        f"stream {stream_id}: a mark must be missing, lost, signal, stall or end, got {kind!r}"
     )

@@ -12,7 +12,7 @@ answer means. The clients for threads and for asyncio send them.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -196,6 +196,25 @@ def post_segment_url(
     return ServiceRequest(
         method="POST", url=f"{stream_url(stream_id)}/segments", document=document, read=_sent
     )
+
+
+def post_signal(
+    stream_id: str,
+    name: str,
+    ratio: float,
+    *,
+    seconds: float,
+    labels: Collection[str] | None,
+    at: float | None,
+) -> ServiceRequest[Sent]:
+    """Send a signal."""
+    document: dict[str, Any] = {"name": name, "ratio": ratio, "seconds": seconds}
+    if labels is not None:
+        document["labels"] = sorted(labels)
+    if at is not None:
+        document["at"] = at
+    url = f"{stream_url(stream_id)}/signals"
+    return ServiceRequest(method="POST", url=url, document=document, read=_sent)
 
 
 def end_stream(stream_id: str, last_sequence: int | None) -> ServiceRequest[Sent]:

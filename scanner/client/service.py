@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -121,6 +121,25 @@ class ServiceClient:
     ) -> Sent:
         """Name a segment that the service fetches; it is durable when this returns."""
         return self.send(requests.post_segment_url(stream_id, sequence, url, channel=channel))
+
+    def post_signal(
+        self,
+        stream_id: str,
+        name: str,
+        ratio: float,
+        *,
+        seconds: float = 300.0,
+        labels: Collection[str] | None = None,
+        at: float | None = None,
+    ) -> Sent:
+        """Add evidence that is not in the picture, such as viewers' reports, to a stream's risk.
+
+        ``ratio`` is its likelihood ratio, ``seconds`` the time for which it is in force, ``labels``
+        what it concerns (all without them), ``at`` the second of the stream (now without it).
+        """
+        return self.send(
+            requests.post_signal(stream_id, name, ratio, seconds=seconds, labels=labels, at=at)
+        )
 
     def end_stream(self, stream_id: str, last_sequence: int | None = None) -> Sent:
         """Declare the end of a stream, after the segment ``last_sequence``."""

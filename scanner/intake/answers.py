@@ -10,6 +10,7 @@ __all__ = [
     "AcceptedEnd",
     "AcceptedInit",
     "AcceptedSegment",
+    "AcceptedSignal",
     "AcceptedStream",
     "ChannelStatus",
     "ImageStatus",
@@ -101,6 +102,14 @@ class AcceptedEnd(BaseModel):
     stream_id: str
     last_sequence: int | None
     state: Accepted
+
+
+class AcceptedSignal(BaseModel):
+    """A signal that is durable; it becomes part of the risk within 5 s."""
+
+    stream_id: str
+    name: str
+    state: Literal["accepted"]
 
 
 class StreamStatus(BaseModel):

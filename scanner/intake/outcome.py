@@ -17,6 +17,7 @@ _REFUSALS: Final[dict[str, tuple[str, str]]] = {
     "init_unknown": ("init_unknown", "names an init segment that was never accepted"),
     "wrong_channel": ("wrong_channel", "its stream belongs to another channel"),
     "forbidden": ("forbidden", "its channel is none that the API key allows"),
+    "too_many": ("busy", "too many of them wait to become part of the risk"),
     "unknown": ("not_found", "its stream was never declared, and has no segment"),
 }
 """Type and detail of the error for each acceptance that is one."""

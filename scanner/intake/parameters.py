@@ -100,6 +100,27 @@ class StreamDeclaration(FrozenInput):
     )
 
 
+class SignalInput(FrozenInput):
+    """Evidence that is not in the picture: a report, the chat, a fact about the account."""
+
+    name: Annotated[str, Field(pattern=NAME)] = Field(
+        description="identifies the signal; a later one of the same name replaces it"
+    )
+    ratio: Annotated[float, Field(ge=1e-6, le=1e6)] = Field(
+        description="likelihood ratio: how many times more likely it is where the label is true"
+    )
+    seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=300.0, description="time for which it is in force"
+    )
+    labels: Annotated[list[str], Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="labels of the taxonomy that it concerns; without them, all"
+    )
+    at: Annotated[float, Field(ge=0, le=1e9)] | None = Field(
+        default=None,
+        description="second of the stream's clock; without it, the latest scored moment",
+    )
+
+
 class EndOfStream(FrozenInput):
     """The end of a stream."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -11,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from scanner.intake.answers import (
     AcceptedEnd,
+    AcceptedSignal,
     AcceptedStream,
     ChannelStatus,
     RiskOverTime,
@@ -23,6 +26,7 @@ from scanner.intake.parameters import (
     NAME,
     EndOfStream,
     Page,
+    SignalInput,
     StreamDeclaration,
     StreamName,
     cursor_of,
@@ -32,7 +36,10 @@ from scanner.intake.parameters import (
 from scanner.intake.problems import Problem, problem_responses
 from scanner.intake.segments import stream_of
 from scanner.store.intake import NewEnd, NewStream
+from scanner.store.signals import NewSignal
 from scanner.store.submissions import Submission
+from scanner.taxonomy import Taxonomy
+from scanner.types import Label
 
 __all__ = ["stream_routes"]
 
@@ -102,6 +109,47 @@ async def end_stream(
     state = check_accepted(acceptance, f"end of stream {stream_id}")
     body = {"stream_id": stream_id, "last_sequence": end.last_sequence, "state": state}
     return JSONResponse(body, status_code=202 if state == "accepted" else 200)
+
+
+@stream_routes.post(
+    "/streams/{stream_id}/signals",
+    status_code=202,
+    responses=problem_responses(*SUBMISSION_PROBLEMS, "not_found", "stream_ended", "busy"),
+)
+async def post_signal(
+    request: Request, stream_id: StreamName, signal: SignalInput
+) -> AcceptedSignal:
+    """Add evidence that is not in the picture to the risk of a stream: a viewer's report, toxicity
+    of the chat, a fact about the account. It moves the level of labels while it is in force."""
+    context = context_of(request)
+    note(request, stream=stream_id)
+    caller = context.caller(request, "ingest")
+    row = NewSignal(
+        stream_id=stream_id,
+        channels=caller.channels,
+        name=signal.name,
+        ratio=signal.ratio,
+        seconds=signal.seconds,
+        labels=None if signal.labels is None else _known_labels(signal.labels),
+        at=signal.at,
+    )
+    acceptance = await context.submit(Submission(row=row))
+    check_accepted(acceptance, f"signal {signal.name} of stream {stream_id}")
+    return AcceptedSignal(stream_id=stream_id, name=signal.name, state="accepted")
+
+
+@cache
+def _taxonomy() -> Taxonomy:
+    return Taxonomy.load()
+
+
+def _known_labels(names: Iterable[str]) -> frozenset[Label]:
+    """Return labels, all of which the taxonomy has."""
+    known = _taxonomy().labels
+    given = frozenset(map(Label, names))
+    if unknown := sorted(given.difference(known)):
+        raise Problem("invalid_request", f"body.labels: {unknown[0]} is not in the taxonomy")
+    return given
 
 
 class StreamFilter(Page):

@@ -17,7 +17,9 @@ from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from scanner.rational import dump_optional
 from scanner.store.pushed import PushedObject, add_pushed
-from scanner.store.schema import inits, marks, segments, shard_of, streams
+from scanner.store.schema import inits, segments, shard_of, streams
+from scanner.store.signals import NewSignal, add_signal
+from scanner.store.writes import insert_mark
 
 __all__ = [
     "Acceptance",
@@ -43,6 +45,7 @@ Acceptance = Literal[
     "wrong_channel",
     "forbidden",
     "unknown",
+    "too_many",
 ]
 """The result of a delivery by a sender.
 
@@ -50,6 +53,7 @@ Acceptance = Literal[
 other content. ``ended``: its stream accepts no more. ``init_unknown``: it names an init segment
 that is not there. ``wrong_channel``: its stream belongs to another channel. ``forbidden``: the
 channel of its stream is none that the sender's key allows. ``unknown``: its stream is not there.
+``too_many``: too many of its kind wait to be folded.
 """
 
 
@@ -127,7 +131,7 @@ class NewImage:
         return self.segment.object
 
 
-IntakeRow = NewStream | NewInit | NewSegment | NewEnd | NewImage | PushedObject
+IntakeRow = NewStream | NewInit | NewSegment | NewEnd | NewImage | NewSignal | PushedObject
 
 
 def metadata_digest(
@@ -152,18 +156,23 @@ class Intake:
 
     def add(self, row: IntakeRow) -> Acceptance:
         """Add one delivery, of any kind."""
-        if isinstance(row, NewSegment):
-            return self.add_segment(row)
-        if isinstance(row, NewInit):
-            return self.add_init(row)
-        if isinstance(row, NewEnd):
-            return self.end_stream(row.stream, last_sequence=row.last_sequence, reason=row.reason)
-        if isinstance(row, NewImage):
-            return self.add_image(row)
-        if isinstance(row, PushedObject):
-            add_pushed(self._connection, row, self._now, self._shard_count)
-            return "accepted"
-        return self.add_stream(row)
+        accepted: Acceptance = "accepted"
+        match row:
+            case NewSegment():
+                accepted = self.add_segment(row)
+            case NewInit():
+                accepted = self.add_init(row)
+            case NewEnd(stream=stream, last_sequence=last, reason=reason):
+                accepted = self.end_stream(stream, last_sequence=last, reason=reason)
+            case NewImage():
+                accepted = self.add_image(row)
+            case NewStream():
+                accepted = self.add_stream(row)
+            case NewSignal():
+                accepted = add_signal(self._connection, row, now=self._now)
+            case PushedObject():
+                add_pushed(self._connection, row, self._now, self._shard_count)
+        return accepted
 
     def add_stream(self, new: NewStream) -> Acceptance:
         """Add a stream, or check that it is known with the same declaration."""
@@ -261,22 +270,7 @@ class Intake:
 
     def add_mark(self, stream_id: str, shard: int, kind: str, body: Mapping[str, Any]) -> None:
         """Add an input of a stream that is no segment."""
-        number = self._connection.execute(
-            select(func.coalesce(func.max(marks.c.number) + 1, 0)).where(
-                marks.c.stream_id == stream_id
-            )
-        ).scalar_one()
-        self._connection.execute(
-            insert(marks),
-            {
-                "stream_id": stream_id,
-                "number": number,
-                "shard": shard,
-                "kind": kind,
-                "body": json.dumps(body),
-                "created_at": self._now,
-            },
-        )
+        insert_mark(self._connection, stream_id, shard, kind, body, now=self._now)
 
     def _stream(self, stream_id: str) -> Any:
         """Return the row of a stream, or None."""

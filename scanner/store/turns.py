@@ -34,7 +34,13 @@ from scanner.store.schema import (
     streams,
     turn_records,
 )
-from scanner.store.writes import add_to_counters, clear_alarm, raise_alarm, write_revisions
+from scanner.store.writes import (
+    add_to_counters,
+    clear_alarm,
+    insert_mark,
+    raise_alarm,
+    write_revisions,
+)
 from scanner.stream.order import TurnOrder
 from scanner.stream.state import StreamState
 from scanner.types import StreamId
@@ -221,7 +227,10 @@ class TurnJournal:
                     .values(turn=turn.turn)
                 )
             elif turn.new_mark is not None:
-                _insert_mark(connection, one, turn.turn, turn.new_mark, now)
+                kind, body = turn.new_mark
+                insert_mark(
+                    connection, one.stream_id, one.shard, kind, body, now=now, turn=turn.turn
+                )
         for verdict in one.closed:
             _write_verdict(connection, one.stream_id, verdict, None, now)
             add_to_counters(connection, one.shard, "segments", {verdict.verdict: 1})
@@ -311,33 +320,6 @@ _PLACE_SEGMENT = (
         tries=segments.c.tries + 1,
     )
 )
-
-
-def _insert_mark(
-    connection: Connection,
-    one: Assignment,
-    turn: int,
-    new: tuple[str, Mapping[str, Any]],
-    now: float,
-) -> None:
-    kind, body = new
-    number = connection.execute(
-        select(func.coalesce(func.max(marks.c.number) + 1, 0)).where(
-            marks.c.stream_id == one.stream_id
-        )
-    ).scalar_one()
-    connection.execute(
-        insert(marks),
-        {
-            "stream_id": one.stream_id,
-            "number": number,
-            "shard": one.shard,
-            "kind": kind,
-            "body": json.dumps(dict(body)),
-            "created_at": now,
-            "turn": turn,
-        },
-    )
 
 
 def _write_verdict(

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from scanner.risk.incident import Closed, Extended, Incident, Opened
 from scanner.store.database import Journal
@@ -19,17 +19,47 @@ from scanner.store.schema import (
     heartbeats,
     incident_revisions,
     incidents,
+    marks,
 )
 
 __all__ = [
     "add_to_counters",
     "beat",
     "clear_alarm",
+    "insert_mark",
     "raise_alarm",
     "read_heartbeats",
     "upsert",
     "write_revisions",
 ]
+
+
+def insert_mark(
+    connection: Connection,
+    stream_id: str,
+    shard: int,
+    kind: str,
+    body: Mapping[str, Any],
+    *,
+    now: float,
+    turn: int | None = None,
+) -> None:
+    """Add an input of a stream that is no segment, with its place in the log if that is decided."""
+    number = connection.execute(
+        select(func.coalesce(func.max(marks.c.number) + 1, 0)).where(marks.c.stream_id == stream_id)
+    ).scalar_one()
+    connection.execute(
+        insert(marks),
+        {
+            "stream_id": stream_id,
+            "number": number,
+            "shard": shard,
+            "kind": kind,
+            "body": json.dumps(dict(body)),
+            "created_at": now,
+            "turn": turn,
+        },
+    )
 
 
 def upsert(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scanner.errors import DamagedError
+from scanner.store import signals
 from scanner.stream.inputs import EndTurn
 from tests.intake.build import TS, FoldingDriver, ts
 from tests.intake.conftest import RunningService
@@ -114,3 +117,48 @@ def test_a_channel_is_live_while_one_of_its_streams_is(service: RunningService) 
     assert (live["state"], over["state"]) == ("live", "ended")
     assert [stream["stream_id"] for stream in over["streams"]] == ["c1"]
     assert problem(service.client.get("/v1/channels/radio")) == "not_found"
+
+
+def test_a_signal_is_taken_for_a_stream_that_is_there(service: RunningService) -> None:
+    service.client.put("/v1/streams/heard/segments/0", content=TS)
+    report = {"name": "reports", "ratio": 20, "seconds": 60, "labels": ["fight"]}
+
+    answer = service.client.post("/v1/streams/heard/signals", json=report)
+
+    assert answer.status_code == 202
+    assert answer.json() == {"stream_id": "heard", "name": "reports", "state": "accepted"}
+    unknown = service.client.post("/v1/streams/unheard/signals", json=report)
+    assert problem(unknown) == "not_found"
+
+
+def test_a_signal_that_means_nothing_is_refused(service: RunningService) -> None:
+    service.client.put("/v1/streams/odd/segments/0", content=TS)
+    changes: tuple[dict[str, object], ...] = (
+        {"ratio": 0},
+        {"seconds": -1},
+        {"labels": ["no_such_label"]},
+        {"labels": []},
+        {"name": "a b"},
+        {"other": 1},
+    )
+    for changed in changes:
+        body = {"name": "chat", "ratio": 2, **changed}
+        answer = service.client.post("/v1/streams/odd/signals", json=body)
+        assert problem(answer) == "invalid_request", changed
+
+
+def test_signals_of_an_ended_stream_or_too_many_at_once_are_refused(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "MOST_WAITING", 3)
+    service.client.put("/v1/streams/flooded/segments/0", content=TS)
+
+    def send(number: int) -> str:
+        body = {"name": f"n{number}", "ratio": 2}
+        answer = service.client.post("/v1/streams/flooded/signals", json=body)
+        return "" if answer.status_code == 202 else problem(answer)
+
+    assert {send(number) for number in range(3)} == {""}
+    assert send(3) == "busy"
+    service.client.post("/v1/streams/flooded/end", json={"last_sequence": 0})
+    assert send(0) == "stream_ended"
