@@ -50,8 +50,8 @@ imports: $(STAMP) ## The architecture as a contract
 docker-lint: $(STAMP) ## hadolint
 	@$(BIN)/hadolint Dockerfile
 
-bench: $(STAMP) ## Decode, inference and the whole path on this machine
-	@$(BIN)/streamwarden bench decode && $(BIN)/streamwarden bench infer && $(BIN)/streamwarden bench pipeline
+bench: $(STAMP) ## Start, decoding, inference and the whole pipeline on this machine
+	@$(BIN)/streamwarden bench all
 
 lock: ## Resolve pyproject.toml anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock

@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from benchmarks.bare import SIDE
 from benchmarks.clips import NO_B_FRAMES, SEGMENT, get_clip
 from benchmarks.turns import Costs, Goal, measure_in_turns, print_machine
+from scanner.bench.bare import SIDE
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Sampling
 from scanner.sandbox.sandbox import Sandbox

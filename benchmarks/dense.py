@@ -16,9 +16,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.bare import SIDE, dense_frames
 from benchmarks.clips import LONG_GOP, get_clip
 from benchmarks.turns import Goal, measure_in_turns, print_machine
+from scanner.bench.bare import SIDE, dense_frames
 from scanner.media.request import DecodeRequest
 from scanner.media.sampling import Sampling
 from scanner.sandbox.sandbox import Sandbox

@@ -23,9 +23,10 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from benchmarks.bare import keyframe_frames, open_session, score_frames
+from benchmarks.hand_written import open_session, score_frames
 from benchmarks.scan import MODEL
 from benchmarks.turns import Goal, measure_in_turns, print_machine
+from scanner.bench.bare import keyframe_frames
 from scanner.compose import Program, compose, local_runner, scan_lines
 from scanner.report.line_text import dumps
 from scanner.report.lines import ErrorLine, FrameLine

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.bare import SIDE, decode_packets, keyframe_frames, keyframe_packets
 from benchmarks.clips import SEGMENT, get_clip
 from benchmarks.turns import Goal, measure_in_turns, print_machine
+from scanner.bench.bare import SIDE, decode_packets, keyframe_frames, keyframe_packets
 from scanner.media.decode import decode_windows
 from scanner.media.request import DecodeRequest
 from scanner.sandbox.sandbox import Sandbox

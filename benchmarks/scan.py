@@ -14,9 +14,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.bare import SAMPLE_STEP, keyframe_frames, open_session, opencv_frames, score_frames
 from benchmarks.clips import SEGMENT, get_clip
+from benchmarks.hand_written import open_session, score_frames
 from benchmarks.turns import Goal, measure_in_turns, print_machine
+from scanner.bench.bare import SAMPLE_STEP, keyframe_frames, opencv_frames
 from scanner.compose import Program, compose, local_runner, scan_lines
 from scanner.media.sampling import Sampling
 from scanner.report.line_text import dumps

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from benchmarks.bare import SIDE
 from benchmarks.clips import SEGMENT, get_clip
 from benchmarks.turns import Goal, measure_in_turns, print_machine
+from scanner.bench.bare import SIDE
 from scanner.media.request import DecodeRequest
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import FrameSpec

@@ -15,7 +15,7 @@ from scanner.media.synthetic import SyntheticClip, write_synthetic
 from scanner.sandbox.sandbox import Sandbox
 from scanner.types import MediaInfo
 
-__all__ = ["BenchInput", "ensure_clip", "probe_folder", "probe_input"]
+__all__ = ["BenchInput", "clip_folder", "ensure_clip", "probe_folder", "probe_input"]
 
 DEFAULT_CLIP: Final = SyntheticClip()
 """1080p30 at 6 Mb/s, 4 s, a keyframe every 2 s: a segment of an ordinary live stream."""
@@ -47,7 +47,7 @@ def probe_input(path: Path | None, request: DecodeRequest, sandbox: Sandbox) -> 
         InputError: the file has no video that can be decoded.
         SetupError: the clip cannot be generated or kept here.
     """
-    source = ensure_clip(_clip_folder()) if path is None else path
+    source = ensure_clip(clip_folder()) if path is None else path
     windows = list(sandbox.decode(source, request, name=source.name))
     seconds = float(sum(window.times.duration for window in windows))
     if not seconds or not any(window.samples for window in windows):
@@ -91,7 +91,7 @@ def ensure_clip(
     return path
 
 
-def _clip_folder() -> Path:
+def clip_folder() -> Path:
     """Return our folder in the temporary directory, after checking that no other user owns it."""
     folder = Path(tempfile.gettempdir()) / f"streamwarden-bench-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -9,14 +9,12 @@ from importlib.resources import files
 from typing import Any, Final
 
 from scanner.bench.bench_input import BenchInput
-from scanner.bench.machine import Machine
+from scanner.bench.machine import LoadWatch, Machine
 from scanner.bench.measure import BenchPlan, BenchResult, BenchRun
 
 __all__ = ["SCHEMA", "BenchReport", "schema", "to_document"]
 
 SCHEMA: Final = "streamwarden-bench/1"
-SCENARIO: Final = "offline"
-"""MLPerf's name for measuring throughput on input that is all available at the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +22,14 @@ class BenchReport:
     """One benchmark that was run."""
 
     bench: str
-    """``decode``, ``infer`` or ``pipeline``."""
+    """``decode``, ``infer``, ``pipeline``, ``start`` or ``all``."""
+    scenario: str = "offline"
+    """MLPerf's words: ``offline``, all input is there and throughput is measured; ``server``,
+    arrivals at a fixed rate; ``live``, the most streams in real time."""
     created: str
     """Time of the run, in ISO 8601."""
     machine: Machine
+    load: LoadWatch
     settings: Mapping[str, Any]
     """The settings that the figures depend on, as JSON values."""
     plan: BenchPlan
@@ -49,9 +51,10 @@ def to_document(report: BenchReport) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "bench": report.bench,
-        "scenario": SCENARIO,
+        "scenario": report.scenario,
         "created": report.created,
         "machine": asdict(report.machine),
+        "load": {"others": report.load.others, "mhz": list(report.load.mhz)},
         "settings": dict(report.settings),
         "plan": asdict(report.plan),
         "input": None if report.video is None else _input_values(report.video),
@@ -74,6 +77,7 @@ def _input_values(video: BenchInput) -> dict[str, Any]:
 def _result(result: BenchResult) -> dict[str, Any]:
     streams = result.streams_per_core
     return {
+        "bench": result.bench,
         "name": result.name,
         "unit": result.unit,
         "provider": result.provider,
@@ -82,9 +86,19 @@ def _result(result: BenchResult) -> dict[str, Any]:
         "units_per_second": asdict(result.units_per_second),
         "samples_per_second": asdict(result.samples_per_second),
         "streams_per_core": None if streams is None else asdict(streams),
+        "stage_ms": {name: asdict(spread) for name, spread in result.stage_ms.items()},
+        "ratios": [asdict(ratio) for ratio in result.ratios],
+        "latency_ms": None if result.latency is None else asdict(result.latency),
+        "facts": dict(result.facts),
         "runs": [_run(run) for run in result.runs],
     }
 
 
 def _run(run: BenchRun) -> dict[str, Any]:
-    return {**asdict(run.amount), "wall_seconds": run.wall, "cpu_seconds": run.cpu}
+    return {
+        **asdict(run.amount),
+        "wall_seconds": run.wall,
+        "cpu_seconds": run.cpu,
+        "stages": dict(run.stages),
+        "reference_seconds": run.reference,
+    }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scanner.sandbox.watch import process_seconds
 
-__all__ = ["cpu_seconds", "descendants"]
+__all__ = ["children_seconds", "cpu_seconds", "descendants"]
 
 _PROC = Path("/proc")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -29,11 +29,17 @@ def cpu_seconds(processes: Iterator[int] | None = None) -> float:
 
     Use differences of two calls: processes that existed before count with all their time.
     """
+    return children_seconds(processes) + time.process_time()
+
+
+def children_seconds(processes: Iterator[int] | None = None) -> float:
+    """Return the same without this process, which looking through all processes takes some ms
+    of."""
     living = sum(
         _process_seconds(pid) for pid in (descendants() if processes is None else processes)
     )
     reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return living + reaped.ru_utime + reaped.ru_stime + time.process_time()
+    return living + reaped.ru_utime + reaped.ru_stime
 
 
 def descendants(root: int | None = None) -> Iterator[int]:

@@ -1,38 +1,35 @@
-"""The command ``streamwarden bench``."""
+"""The commands ``streamwarden bench``."""
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from scanner.bench.bench_input import BenchInput, probe_folder, probe_input
-from scanner.bench.benches import bench_decode, bench_footage, bench_infer, bench_pipeline
-from scanner.bench.document import BenchReport, to_document
-from scanner.bench.machine import read_machine
-from scanner.bench.measure import BenchPlan, BenchResult, Spread
-from scanner.cli.options import Config, Json, Workers, open_runner, settings_with, wants_json
-from scanner.cli.terminal import OutputTable, new_table, open_console, sanitize
-from scanner.compose import compose, decode_request, load_configured_scorers
+from scanner.bench.cases import DEFAULT_CASES, QUICK_CASES, parse_case
+from scanner.bench.machine import watch_load
+from scanner.bench.measure import BenchPlan, BenchResult
+from scanner.cli.bench_output import BenchOutput, BenchSetup, run_against, show_progress
+from scanner.cli.bench_runs import (
+    decode_results,
+    infer_results,
+    paced_results,
+    pipeline_results,
+    read_video,
+    start_results,
+)
+from scanner.cli.options import Config, Json, Workers, settings_with
 from scanner.sandbox.sandbox import Sandbox
-from scanner.scoring.test_card import TestCard
 from scanner.settings.sections import Settings
 
 __all__ = ["bench_app"]
 
 BATCHES = [1, 8, 32]
 STREAMS = 4
-LONG_REPEATS = 3
-"""Most repeats of a measurement that takes a stream of ten minutes."""
-MEASURED_SETTINGS = ("sampling", "window", "models", "reuse", "bursts")
-BUSY_STREAM = "a stream that wants bursts"
+ROUNDS = 15
+LIVE_SECONDS = 20.0
 
 bench_app = typer.Typer(
     help="Measure wall time and processor time of all processes on this machine.",
@@ -46,7 +43,7 @@ Input = Annotated[
         "--input",
         "-i",
         metavar="FILE",
-        help="Video to measure with; without it, 4 s of 1080p30 are generated.",
+        help="Video to measure with; without it, clips are generated.",
     ),
 ]
 Repeats = Annotated[int, typer.Option(min=1, help="Number of repeats of each measurement.")]
@@ -56,56 +53,131 @@ ModelsDir = Annotated[
     Path | None,
     typer.Option("--models-dir", metavar="FOLDER", help="Models in place of the shipped ones."),
 ]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with charts.")
+]
+Compare = Annotated[
+    Path | None,
+    typer.Option("--compare", metavar="FILE", help="Say what changed since this --json output."),
+]
+FailBelow = Annotated[
+    float | None,
+    typer.Option(
+        "--fail-below", metavar="RATIO", help="Exit with 1 if any speed is surely below this."
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        "--against", metavar="VENV", help="Measure in turn with the program installed there."
+    ),
+]
+Rounds = Annotated[int, typer.Option(min=2, help="Number of rounds of --against.")]
 
 
 @bench_app.command("decode")
 def decode_command(
+    context: typer.Context,
     file: Input = None,
+    case: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CASE",
+            help="CODEC:HEIGHT:SECONDS:SAMPLING of a generated clip; may be repeated.",
+        ),
+    ] = None,
     repeats: Repeats = 5,
-    seconds: Seconds = 1.0,
+    seconds: Seconds = 0.5,
     config: Config = None,
+    html: Html = None,
+    compare: Compare = None,
+    fail_below: FailBelow = None,
+    against: Against = None,
+    rounds: Rounds = ROUNDS,
     as_json: Json = False,
 ) -> None:
-    """Decode and scale the frames that a scan would sample, in the sandboxed child process.
+    """Decode and scale the frames that a scan would sample, in the sandboxed child process, in turn
+    with bare libavcodec, the ffmpeg command and OpenCV.
 
     Examples:
       streamwarden bench decode
+      streamwarden bench decode --case hevc:720:2:every=0.5
       streamwarden bench decode --input recording.mp4 --repeats 9
     """
+    if against is not None:
+        run_against(context, against, rounds, fail_below)
+    show_progress("bench decode")
+    output = BenchOutput(as_json=as_json, html=html, compare=compare, fail_below=fail_below)
+    output.check()
+    cases = tuple(map(parse_case, case)) if case else DEFAULT_CASES
     settings, plan = settings_with(config, {}), BenchPlan(repeats=repeats, seconds=seconds)
-    request = decode_request(settings, load_configured_scorers(settings))
-    with Sandbox(settings.sandbox) as sandbox:
-        video = probe_input(file, request, sandbox)
-        results = (bench_decode(video, request, sandbox, plan),)
-    _write_report("decode", results, settings, plan, video, as_json=as_json)
+    with watch_load() as load:
+        results = list(decode_results(settings, plan, cases, file))
+        video = None
+        if file is not None:
+            with Sandbox(settings.sandbox) as sandbox:
+                video = read_video(file, settings, sandbox)
+    output.write(
+        BenchSetup(bench="decode", settings=settings, plan=plan, video=video), results, load
+    )
 
 
 @bench_app.command("infer")
 def infer_command(
+    context: typer.Context,
     batch: Annotated[
         list[int],
         typer.Option(min=1, max=1024, help="Samples scored in one call; may be repeated."),
     ] = BATCHES,
+    onnx: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--onnx", metavar="FILE", help="Any ONNX file in place of the models; may be repeated."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="auto, fp32 or fp16.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Also measure latencies at this many batches a second."),
+    ] = None,
     provider: ProviderName = None,
     repeats: Repeats = 5,
     seconds: Seconds = 1.0,
     config: Config = None,
     models_dir: ModelsDir = None,
+    html: Html = None,
+    compare: Compare = None,
+    fail_below: FailBelow = None,
+    against: Against = None,
+    rounds: Rounds = ROUNDS,
     as_json: Json = False,
 ) -> None:
-    """Score batches of random pictures with each model.
+    """Score batches of random pictures with each model, or run any ONNX file.
 
     Examples:
       streamwarden bench infer
       streamwarden bench infer --provider cuda --batch 1 --batch 64
+      streamwarden bench infer --onnx resnet50.onnx
     """
-    settings, plan = (
-        _settings(config, provider, models_dir),
-        BenchPlan(repeats=repeats, seconds=seconds),
+    if against is not None:
+        run_against(context, against, rounds, fail_below)
+    show_progress("bench infer")
+    output = BenchOutput(as_json=as_json, html=html, compare=compare, fail_below=fail_below)
+    output.check()
+    settings = _settings(config, provider, models_dir, precision)
+    plan = BenchPlan(repeats=repeats, seconds=seconds)
+    with watch_load() as load:
+        results = list(infer_results(settings, plan, batch, onnx or (), rate))
+    setup = BenchSetup(
+        bench="infer",
+        settings=settings,
+        plan=plan,
+        more={"rate": rate},
+        scenario="offline" if rate is None else "server",
     )
-    scorers = load_configured_scorers(settings)
-    results = tuple(bench_infer(scorer, size, plan) for scorer in scorers for size in batch)
-    _write_report("infer", results, settings, plan, None, as_json=as_json)
+    output.write(setup, results, load)
 
 
 @bench_app.command("pipeline")
@@ -124,142 +196,175 @@ def pipeline_command(
     streams: Annotated[
         int, typer.Option(min=1, max=10_000, help="Number of interleaved streams.")
     ] = STREAMS,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Also measure how cost grows with streams and samples.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Instead, latencies at this many segments a second."),
+    ] = None,
+    live: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            metavar="SECONDS",
+            help="Instead, the most live streams whose p95 latency stays within this.",
+        ),
+    ] = None,
+    live_seconds: Annotated[
+        float, typer.Option(min=1.0, help="Length of each trial of --rate and --live.")
+    ] = LIVE_SECONDS,
+    core_price: Annotated[
+        float | None, typer.Option(min=0.0, help="Price of a core for an hour, for the cost.")
+    ] = None,
     workers: Workers = 0,
     provider: ProviderName = None,
     repeats: Repeats = 5,
     seconds: Seconds = 1.0,
     config: Config = None,
     models_dir: ModelsDir = None,
+    html: Html = None,
+    compare: Compare = None,
+    fail_below: FailBelow = None,
+    against: Against = None,
+    rounds: Rounds = ROUNDS,
     as_json: Json = False,
 ) -> None:
     """Run the whole pipeline, and report how many live streams one core can process.
 
-    With a model of bursts, a stream of ten minutes that wants bursts everywhere is measured too:
-    what footage can cost at most.
+    Looks in motion are part of it and are counted. With a model of bursts, a stream of ten minutes
+    that wants bursts everywhere is measured too: what footage can cost at most.
 
     Examples:
       streamwarden bench pipeline
       streamwarden bench pipeline --workers 8 --streams 64 --seconds 10
-      streamwarden bench pipeline --media footage
+      streamwarden bench pipeline --live 2
     """
-    settings, plan = (
-        _settings(config, provider, models_dir),
-        BenchPlan(repeats=repeats, seconds=seconds),
+    if against is not None:
+        run_against(context, against, rounds, fail_below)
+    show_progress("bench pipeline")
+    output = BenchOutput(
+        as_json=as_json, html=html, compare=compare, fail_below=fail_below, core_price=core_price
     )
-    program, request = compose(settings), decode_request(settings, (TestCard(),))
-    with Sandbox(settings.sandbox) as sandbox:
-        video = probe_input(file, request, sandbox)
-        footage = () if media is None else probe_folder(media, request, sandbox)
-    long = replace(plan, repeats=min(repeats, LONG_REPEATS))
-    with open_runner(context.obj, program, workers) as runner:
-        results = [bench_pipeline(video, program, runner, streams, plan)]
-        if media is not None:
-            name = f"a stream of {media.name}"
-            results.append(bench_footage(name, footage, program, runner, long))
-    if any(manifest.input.burst is not None for manifest in program.manifests):
-        busy = compose(_with_all_bursts_wanted(settings))
-        with open_runner(context.obj, busy, workers) as runner:
-            results.append(bench_footage(BUSY_STREAM, (video,), busy, runner, long))
-    _write_report(
-        "pipeline",
-        tuple(results),
-        settings,
-        plan,
-        video,
-        as_json=as_json,
-        more={"streams": streams, "workers": workers},
+    output.check()
+    settings = _settings(config, provider, models_dir)
+    plan = BenchPlan(repeats=repeats, seconds=seconds)
+    is_paced = rate is not None or live is not None
+    with watch_load() as load, Sandbox(settings.sandbox) as sandbox:
+        video = read_video(file, settings, sandbox)
+        if is_paced:
+            found = paced_results(
+                context.obj,
+                settings,
+                video,
+                plan,
+                workers=workers,
+                seconds=live_seconds,
+                rate=rate,
+                bound=live,
+            )
+        else:
+            found = pipeline_results(
+                context.obj,
+                settings,
+                plan,
+                video,
+                streams=streams,
+                workers=workers,
+                media=media,
+                growth=growth,
+            )
+        results = list(found)
+    more: dict[str, Any] = {"streams": streams, "workers": workers, "rate": rate, "live": live}
+    scenario = "live" if live is not None else "server" if is_paced else "offline"
+    setup = BenchSetup(
+        bench="pipeline", settings=settings, plan=plan, video=video, more=more, scenario=scenario
     )
+    output.write(setup, results, load)
 
 
-def _with_all_bursts_wanted(settings: Settings) -> Settings:
-    """Return the settings with bursts wanted in every segment, as far as their budget allows."""
-    bursts = replace(settings.bursts, base_rate=1.0)
-    return settings.model_copy(update={"bursts": bursts})
-
-
-def _settings(config: Path | None, provider: str | None, models_dir: Path | None) -> Settings:
-    return settings_with(config, {"models": {"provider": provider, "dir": models_dir}})
-
-
-def _write_report(
-    bench: str,
-    results: tuple[BenchResult, ...],
-    settings: Settings,
-    plan: BenchPlan,
-    video: BenchInput | None,
-    *,
-    as_json: bool,
-    more: Mapping[str, Any] | None = None,
+@bench_app.command("start")
+def start_command(
+    context: typer.Context,
+    repeats: Repeats = 5,
+    config: Config = None,
+    html: Html = None,
+    compare: Compare = None,
+    fail_below: FailBelow = None,
+    against: Against = None,
+    rounds: Rounds = ROUNDS,
+    as_json: Json = False,
 ) -> None:
-    report = BenchReport(
-        bench=bench,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=read_machine(),
-        settings={
-            **settings.model_dump(mode="json", include=set(MEASURED_SETTINGS)),
-            **(more or {}),
-        },
-        plan=plan,
-        video=video,
-        results=results,
+    """Start the program, in turn with processes that do the least that a start could.
+
+    Examples:
+      streamwarden bench start
+    """
+    if against is not None:
+        run_against(context, against, rounds, fail_below)
+    show_progress("bench start")
+    output = BenchOutput(as_json=as_json, html=html, compare=compare, fail_below=fail_below)
+    output.check()
+    settings, plan = settings_with(config, {}), BenchPlan(repeats=repeats, seconds=0.0)
+    with watch_load() as load, Sandbox(settings.sandbox) as sandbox:
+        video = read_video(None, settings, sandbox)
+        results = start_results(settings, plan, video.path)
+    output.write(BenchSetup(bench="start", settings=settings, plan=plan), results, load)
+
+
+@bench_app.command("all")
+def all_command(
+    context: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer cases and repeats: less than five minutes.")
+    ] = False,
+    core_price: Annotated[
+        float | None, typer.Option(min=0.0, help="Price of a core for an hour, for the cost.")
+    ] = None,
+    config: Config = None,
+    html: Html = None,
+    compare: Compare = None,
+    fail_below: FailBelow = None,
+    as_json: Json = False,
+) -> None:
+    """Measure start, decoding, inference and the whole pipeline, with what they have in common.
+
+    Examples:
+      streamwarden bench all --quick --html bench.html
+    """
+    show_progress("bench all: four benchmarks" + (", less than five minutes" if quick else ""))
+    output = BenchOutput(
+        as_json=as_json, html=html, compare=compare, fail_below=fail_below, core_price=core_price
     )
-    if wants_json(as_json):
-        sys.stdout.write(json.dumps(to_document(report)) + "\n")
-        return
-    _print_report(report)
-
-
-def _print_report(report: BenchReport) -> None:
-    console = open_console()
-    machine = report.machine
-    console.print(
-        f"{machine.cpu}, {machine.cores} cores, "
-        f"{machine.memory_bytes / (1 << 30):.1f} GiB, {machine.system}"
+    output.check()
+    settings = settings_with(config, {})
+    plan = BenchPlan(repeats=3, seconds=0.5) if quick else BenchPlan()
+    with watch_load() as load, Sandbox(settings.sandbox) as sandbox:
+        video = read_video(None, settings, sandbox)
+        results: list[BenchResult] = list(start_results(settings, plan, video.path))
+        cases = QUICK_CASES if quick else DEFAULT_CASES
+        results += decode_results(settings, plan, cases, None)
+        results += infer_results(settings, plan, [1, 8], (), None)
+        results += pipeline_results(
+            context.obj,
+            settings,
+            replace(plan, repeats=2) if quick else plan,
+            video,
+            streams=STREAMS,
+            growth=not quick,
+            busy_seconds=60.0 if quick else 600.0,
+        )
+    setup = BenchSetup(
+        bench="all", settings=settings, plan=plan, video=video, more={"quick": quick}
     )
-    console.print(
-        ", ".join(f"{name} {version}" for name, version in machine.versions.items()), style="dim"
-    )
-    if report.video is not None:
-        console.print(_describe_input(report.video))
-    console.print(_table(report))
-    if providers := sorted({result.provider for result in report.results if result.provider}):
-        console.print(f"ran on {', '.join(providers)}", style="dim")
+    output.write(setup, results, load)
 
 
-def _table(report: BenchReport) -> OutputTable:
-    unit = report.results[0].unit
-    columns: dict[str, Callable[[BenchResult], Spread | None]] = {
-        f"CPU ms a {unit}": lambda result: result.cpu_ms,
-        f"wall ms a {unit}": lambda result: result.wall_ms,
-        "samples/s": lambda result: result.samples_per_second,
-    }
-    if report.video is not None:
-        columns["streams a core"] = lambda result: result.streams_per_core
-    table = new_table(
-        f"{report.bench}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range",
-        "",
-        *columns,
-    )
-    for result in report.results:
-        table.add_row(result.name, *(_format_spread(figure(result)) for figure in columns.values()))
-    return table
-
-
-def _describe_input(video: BenchInput) -> str:
-    info = video.info
-    megabits = 8e-6 * video.size / video.seconds
-    name = "generated clip" if video.drawn else sanitize(video.path.name).plain
-    return (
-        f"{name}: {info.width}x{info.height} {info.codec} in {info.container},"
-        f" {video.seconds:.1f} s, {megabits:.1f} Mb/s,"
-        f" {video.segments} segments, {video.samples} samples"
-    )
-
-
-def _format_spread(spread: Spread | None) -> str:
-    """Return the median with three digits, and half the range in percent."""
-    if spread is None:
-        return "-"
-    digits = max(0, 2 - math.floor(math.log10(spread.median))) if spread.median else 0
-    half = (spread.most - spread.least) / 2 / spread.median if spread.median else 0.0
-    return f"{spread.median:,.{digits}f} \N{PLUS-MINUS SIGN}{half:.0%}"
+def _settings(
+    config: Path | None,
+    provider: str | None,
+    models_dir: Path | None,
+    precision: str | None = None,
+) -> Settings:
+    flags = {"models": {"provider": provider, "dir": models_dir, "precision": precision}}
+    return settings_with(config, flags)

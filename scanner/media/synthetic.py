@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, Final, Literal
 
 import av
 import numpy as np
@@ -28,10 +29,23 @@ _CHROMA = 128
 _SEED = 7
 
 
+ClipCodec = Literal["h264", "hevc", "vp9", "av1"]
+_ENCODERS: Final[dict[ClipCodec, tuple[str, str]]] = {
+    "h264": ("libx264", "mpegts"),
+    "hevc": ("libx265", "mpegts"),
+    "vp9": ("libvpx-vp9", "webm"),
+    "av1": ("libsvtav1", "webm"),
+}
+"""Encoder and container of each codec."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticClip:
-    """Parameters of the clip: H.264 in MPEG-TS, with a keyframe each ``gop`` frames and at most
-    ``bframes`` B-frames in a row."""
+    """Parameters of the clip, with a keyframe each ``gop`` frames and at most ``bframes`` B-frames
+    in a row."""
+
+    codec: ClipCodec = "h264"
+    """H.264 and HEVC lie in MPEG-TS, VP9 and AV1 in WebM."""
 
     width: int = 1920
     height: int = 1080
@@ -60,15 +74,16 @@ def write_synthetic(path: Path, clip: SyntheticClip) -> None:
     """Draw and encode the clip; the same encoder writes the same clip each time.
 
     Raises:
-        SetupError: this FFmpeg has no encoder for H.264.
+        SetupError: this FFmpeg has no encoder for its codec.
     """
-    if "libx264" not in av.codecs_available:
+    encoder, container_format = _ENCODERS[clip.codec]
+    if encoder not in av.codecs_available:
         raise SetupError(
-            "this FFmpeg cannot encode H.264; install the wheel of av, "
+            f"this FFmpeg cannot encode {clip.codec}; install the wheel of av, "
             "or name a file to measure with"
         )
-    with av.open(str(path), "w", format="mpegts") as container:
-        stream = container.add_stream("libx264", rate=clip.rate, options=_encoder_options(clip))
+    with av.open(str(path), "w", format=container_format) as container:
+        stream: Any = container.add_stream(encoder, rate=clip.rate, options=_options(clip))
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
         stream.codec_context.thread_count = 1
         for number, frame in enumerate(_draw_frames(clip)):
@@ -77,7 +92,26 @@ def write_synthetic(path: Path, clip: SyntheticClip) -> None:
         container.mux(stream.encode(None))
 
 
-def _encoder_options(clip: SyntheticClip) -> dict[str, str]:
+def _options(clip: SyntheticClip) -> dict[str, str]:
+    """Return the options of the clip's encoder: its fastest settings for every codec but H.264."""
+    rate = {"b": str(clip.bits)}
+    keyframes = {"g": str(clip.gop)}
+    match clip.codec:
+        case "h264":
+            return _x264_options(clip)
+        case "hevc":
+            limits = f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:bframes={clip.bframes}"
+            return rate | {
+                "preset": "ultrafast",
+                "x265-params": f"{limits}:pools=1:frame-threads=1:log-level=none",
+            }
+        case "vp9":
+            return rate | keyframes | {"deadline": "realtime", "cpu-used": "8"}
+        case "av1":
+            return rate | keyframes | {"preset": "12", "svtav1-params": "lp=1"}
+
+
+def _x264_options(clip: SyntheticClip) -> dict[str, str]:
     rate = f"vbv-maxrate={clip.bits // 1000}:vbv-bufsize={clip.bits // 1000}"
     return {
         "preset": "veryfast",

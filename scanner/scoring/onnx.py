@@ -59,7 +59,12 @@ class OnnxScorer:
     """A scorer that runs a checked model; created by ``load_onnx``."""
 
     def __init__(
-        self, manifest: Manifest, session: onnxruntime.InferenceSession, *, batches: bool
+        self,
+        manifest: Manifest,
+        session: onnxruntime.InferenceSession,
+        *,
+        batches: bool,
+        path: Path,
     ) -> None:
         self.model: ModelRef = manifest.ref
         self.inputs: tuple[FrameSpec, ...] = (manifest.input.spec,)
@@ -73,6 +78,8 @@ class OnnxScorer:
         )
         self.shadow: frozenset[Label] = manifest.shadow
         self.manifest = manifest
+        self.path = path
+        """The file of the graph."""
         self.provider: str = session.get_providers()[0]
         """The provider that runs it, as onnxruntime names it."""
         self._session = session
@@ -142,6 +149,7 @@ def load_onnx(
     return OnnxScorer(
         manifest,
         session,
+        path=folder / file.file,
         batches=provider != "cpu" and not isinstance(session.get_inputs()[0].shape[0], int),
     )
 

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from scanner.bench.bench_input import BenchInput, ensure_clip, probe_folder, probe_input
-from scanner.bench.benches import bench_decode, bench_footage, bench_infer, bench_pipeline
+from scanner.bench.decode_bench import bench_decode
+from scanner.bench.infer_bench import bench_infer
 from scanner.bench.measure import BenchPlan
+from scanner.bench.pipeline_bench import MeasuredRunner, bench_footage, bench_pipeline
 from scanner.compose import Program, compose
 from scanner.errors import DamagedError, InputError, NoVideoError
 from scanner.media.request import DecodeRequest
@@ -31,9 +33,11 @@ def program() -> Program:
     return compose(Settings(models=ModelSettings(names=())))
 
 
-def runner_in(sandbox: Sandbox, program: Program, request: DecodeRequest = REQUEST) -> LocalRunner:
+def runner_in(
+    sandbox: Sandbox, program: Program, request: DecodeRequest = REQUEST
+) -> MeasuredRunner:
     worker = SegmentWorker(sandbox, (TestCard(),), request, Reuse())
-    return LocalRunner(StreamWorker(worker.score, program.policies))
+    return MeasuredRunner(LocalRunner(StreamWorker(worker.score, program.policies)))
 
 
 @pytest.fixture(scope="module")

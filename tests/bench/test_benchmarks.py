@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bare import (
+from benchmarks.turns import Costs, Goal, measure_in_turns
+from scanner.bench.bare import (
     decode_packets,
     dense_frames,
     keyframe_frames,
     keyframe_packets,
     opencv_frames,
 )
-from benchmarks.turns import Costs, Goal, measure_in_turns
 from tests.bench.build import small_clip
 
 COSTS = Costs({"ours": [1.0, 3.0, 2.2], "bare": [1.0, 2.0, 2.0]})

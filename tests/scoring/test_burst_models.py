@@ -116,7 +116,8 @@ def test_it_keeps_the_contract_of_a_scorer(batches: bool, tmp_path: Path) -> Non
     loaded = load(tiny_burst(tmp_path / "clip"))
     bursts = [burst(at, RANDOM.integers(0, 256, (4, 8, 8, 3), np.uint8)) for at in range(1, 5)]
 
-    check_scorer(OnnxScorer(loaded.manifest, loaded._session, batches=batches), bursts)
+    scorer = OnnxScorer(loaded.manifest, loaded._session, batches=batches, path=loaded.path)
+    check_scorer(scorer, bursts)
 
 
 def test_a_fake_burst_scorer_keeps_the_contract() -> None:

@@ -65,7 +65,7 @@ def test_it_keeps_the_contract_of_a_scorer(tmp_path: Path) -> None:
 
 def test_a_batch_scores_as_its_samples_one_by_one(tmp_path: Path) -> None:
     alone = load(tiny(tmp_path / "tiny"))
-    batching = OnnxScorer(alone.manifest, alone._session, batches=True)
+    batching = OnnxScorer(alone.manifest, alone._session, batches=True, path=alone.path)
     samples = [sample(at, RANDOM.integers(0, 256, (8, 8, 3), np.uint8)) for at in range(4)]
 
     check_scorer(batching, samples)
