@@ -25,10 +25,12 @@ from samples.live import cut_into_segments, is_still, list_media
 from scanner.cli.terminal import open_console
 from scanner.client.service import ServiceClient
 from scanner.client.submit import StreamSubmission, stream_name, submit
+from scanner.console.links import add_demo_moderator
 from scanner.errors import DamagedError, FormatError, ScannerError, TransientError
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sources.limits import FetchLimits
 from scanner.sources.search import PLAYLIST_SUFFIXES
+from scanner.store.database import open_journal
 
 OUT = Path("demo-out")
 SECONDS = 24
@@ -165,6 +167,8 @@ def _conclude(show: Show, sender: ServiceClient, *, stay: bool) -> int:
     page = f"{show.address}/incidents/{show.card}"
     print(f"\nThe test card was flagged: incident {show.card}\nIncident: {page}")
     print(f"All:      {show.address}/incidents\nAPI:      {show.address}/openapi.json")
+    print(f"Review:   {_review_link(show.address)}")
+    print("          (opens a session of a throw-away moderator, once)")
     if stay:
         print("The service stays up until Ctrl-C.")
         try:
@@ -172,6 +176,15 @@ def _conclude(show: Show, sender: ServiceClient, *, stay: bool) -> int:
         except KeyboardInterrupt:
             print()
     return 0
+
+
+def _review_link(address: str) -> str:
+    """Return a one-use link into a session of a moderator who exists for a day."""
+    journal = open_journal(OUT / "service")
+    try:
+        return add_demo_moderator(journal, address)
+    finally:
+        journal.close()
 
 
 def _has_clip(sender: ServiceClient, incident: str) -> bool:

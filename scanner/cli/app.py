@@ -69,6 +69,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "Send files, folders of segments, or playlists to the service as streams.",
     ),
     "keys": Command("scanner.cli.keys:keys_app", "API keys of the live service."),
+    "users": Command("scanner.cli.users:users_app", "People who use the review console."),
+    "audit": Command("scanner.cli.audit:audit_app", "The log of who saw and did what."),
     "deliveries": Command(
         "scanner.cli.deliveries:deliveries_app", "Webhooks of the live service that were given up."
     ),

@@ -26,13 +26,31 @@ def serve_command(
     workers: Annotated[
         int | None, typer.Option("--workers", "-w", min=0, help="Ray workers; 0: without Ray.")
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificates in PEM; with --tls-key it speaks HTTPS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key in PEM.")] = None,
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The proxy whose forwarded headers are believed."),
+    ] = None,
 ) -> None:
     """Run the live service until Ctrl-C: segments come in by HTTP, incidents go out.
 
     It starts and watches three processes: web answers requests, driver scores, delivery cuts clips
-    and sends webhooks. What was acknowledged is kept in the data folder, whatever ends.
+    and sends webhooks. What was acknowledged is kept in the data folder, whatever ends. Beyond
+    this machine it listens only with a certificate, or behind a proxy.
     """
-    options = {"config": config, "data": data, "host": host, "port": port, "workers": workers}
+    options = {
+        "config": config,
+        "data": data,
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "tls-cert": tls_cert,
+        "tls-key": tls_key,
+        "behind-proxy": behind_proxy,
+    }
     given = [f"--{name}={value}" for name, value in options.items() if value is not None]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "scanner.supervisor", *given])

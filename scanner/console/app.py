@@ -12,12 +12,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from scanner.console.account_pages import account_routes
 from scanner.console.item_pages import item_routes
+from scanner.console.login_pages import login_routes, logout_routes
 from scanner.console.queue_pages import queue_routes
 from scanner.console.rendering import asset_routes, render
 from scanner.console.review_api import review_routes
 from scanner.console.review_media import media_routes
-from scanner.console.session import SignInNeededError, answer_sign_in
+from scanner.console.session import (
+    SecondFactorNeededError,
+    SignInNeededError,
+    answer_second_factor,
+    answer_sign_in,
+)
 from scanner.intake.app import create_app
 from scanner.intake.failures import problem_of
 from scanner.intake.problems import Problem, problem_response
@@ -33,6 +40,9 @@ ROUTES: Final[tuple[APIRouter, ...]] = (
     queue_routes,
     item_routes,
     media_routes,
+    login_routes,
+    logout_routes,
+    account_routes,
 )
 
 
@@ -42,6 +52,7 @@ def create_web_app(
     """Return the whole HTTP interface; ``limits`` are those of ``create_app``."""
     app = create_app(settings, journal, objects, further=ROUTES, **limits)
     app.add_exception_handler(SignInNeededError, answer_sign_in)
+    app.add_exception_handler(SecondFactorNeededError, answer_second_factor)
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http)
     return app

@@ -79,7 +79,10 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "asset": asset,
     }
     page = _environment().get_template(template).render(**{**known, **values})
-    return HTMLResponse(page, status_code=status, headers=PAGE_HEADERS)
+    headers = dict(PAGE_HEADERS)
+    if request.url.scheme == "https":
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return HTMLResponse(page, status_code=status, headers=headers)
 
 
 def asset(name: str) -> str:

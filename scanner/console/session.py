@@ -10,22 +10,23 @@ against forged requests; ``person_of`` refuses a change that no one has checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from scanner.console.forms import Form, form_of
+from scanner.console.wellbeing import load_preferences
 from scanner.intake.context import context_of
 from scanner.intake.problems import Problem
 from scanner.intake.sessions import (
     CSRF_HEADER,
+    FACTOR_FIRST,
     SAFE_METHODS,
     check_csrf_token,
     csrf_token,
+    needs_second_factor,
     session_of,
 )
 from scanner.store.people import Person, Role
@@ -34,7 +35,9 @@ __all__ = [
     "Form",
     "Person",
     "Role",
+    "SecondFactorNeededError",
     "SignInNeededError",
+    "answer_second_factor",
     "answer_sign_in",
     "check_csrf",
     "console_router",
@@ -44,28 +47,13 @@ __all__ = [
     "require_role",
 ]
 
-FORM_BYTES: Final = 65536
-FORM_FIELDS: Final = 1000
-
 
 class SignInNeededError(Exception):
     """A page was asked for without a session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """The fields of a form that a page sent."""
-
-    fields: Mapping[str, list[str]]
-
-    def text(self, name: str, default: str = "") -> str:
-        """Return the value of a field, or ``default`` if it was not sent."""
-        values = self.fields.get(name)
-        return default if not values else values[-1]
-
-    def all(self, name: str) -> list[str]:
-        """Return all values of a field, such as those of a selection."""
-        return self.fields.get(name, [])
+class SecondFactorNeededError(Exception):
+    """A page was asked for by a person who has to set up a second factor first."""
 
 
 def person_of(request: Request) -> Person:
@@ -73,6 +61,7 @@ def person_of(request: Request) -> Person:
 
     Raises:
         SignInNeededError: a page was asked for without a session; answered with a redirect.
+        SecondFactorNeededError: the same, before the second factor that the settings ask for.
         Problem: ``unauthenticated``, of the API; ``forbidden`` if a change is not proved to come
             from a page of this service.
     """
@@ -83,6 +72,10 @@ def person_of(request: Request) -> Person:
         return context_of(request).caller(request, "read").person()
     if request.method not in SAFE_METHODS and not getattr(request.state, "csrf_checked", False):
         check_csrf_token(request, request.headers.get(CSRF_HEADER))
+    if needs_second_factor(context_of(request).settings.console, session.user):
+        if is_api(request):
+            raise Problem("forbidden", FACTOR_FIRST)
+        raise SecondFactorNeededError
     return session.person
 
 
@@ -96,33 +89,6 @@ def require_role(request: Request, at_least: Role) -> Person:
     if not person.has_role(at_least):
         raise Problem("forbidden", f"this needs the role {at_least}; you are {person.role}")
     return person
-
-
-async def form_of(request: Request) -> Form:
-    """Return the form of a request, URL-encoded; it is read once.
-
-    Raises:
-        Problem: ``too_large``, or ``invalid_request`` for another media type.
-    """
-    known: Form | None = getattr(request.state, "form", None)
-    if known is not None:
-        return known
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("", "application/x-www-form-urlencoded"):
-        raise Problem("invalid_request", f"a URL-encoded form is wanted, got {kind}")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES:
-            raise Problem("too_large", f"the form is over {FORM_BYTES} bytes")
-    try:
-        fields = parse_qs(
-            body.decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS, errors="strict"
-        )
-    except ValueError as error:
-        raise Problem("invalid_request", "the form is not valid") from error
-    request.state.form = Form(fields)
-    return request.state.form  # type: ignore[no-any-return]
 
 
 async def check_csrf(request: Request) -> None:
@@ -145,12 +111,21 @@ async def check_csrf(request: Request) -> None:
 
 def console_router(prefix: str = "") -> APIRouter:
     """Return a router for routes of signed-in people, whose changes are checked."""
-    return APIRouter(prefix=prefix, include_in_schema=False, dependencies=[Depends(check_csrf)])
+    before = [Depends(check_csrf), Depends(load_preferences)]
+    return APIRouter(prefix=prefix, include_in_schema=False, dependencies=before)
 
 
 def is_api(request: Request) -> bool:
     """Return whether a request is one of a program, which gets documents instead of pages."""
     return request.url.path.startswith("/v1/")
+
+
+async def answer_second_factor(request: Request, _: Exception) -> Response:
+    """Redirect to the page on which a second factor is set up."""
+    page = "/account/second-factor"
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": page})
+    return RedirectResponse(page, status_code=303, headers={"Cache-Control": "no-store"})
 
 
 async def answer_sign_in(request: Request, _: Exception) -> Response:

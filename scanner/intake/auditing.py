@@ -11,14 +11,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from scanner.settings.service import ServiceSettings
 from scanner.store.audit import AuditEntry, AuditLog
+from scanner.store.checkpoints import Checkpoints, audit_folder
+from scanner.store.database import Journal
 
-__all__ = ["AuditWriter"]
+__all__ = ["AuditWriter", "audit_log_of"]
 
 REPEAT_SECONDS: Final = 60.0
 """Time within which further requests for the same piece of media are the same view."""
 
 _Waiting = tuple[AuditEntry, "asyncio.Future[None]"]
+
+
+def audit_log_of(journal: Journal, settings: ServiceSettings) -> AuditLog:
+    """Return the audit log of a service, with its checkpoints."""
+    return AuditLog(journal, Checkpoints(audit_folder(settings.data, settings.audit.folder)))
 
 
 class AuditWriter:

@@ -12,20 +12,27 @@ from starlette.requests import Request
 
 from scanner.intake.access import Caller, caller_of
 from scanner.intake.admission import Flight, InFlight, check_backlog, check_disk
-from scanner.intake.auditing import AuditWriter
+from scanner.intake.auditing import AuditWriter, audit_log_of
 from scanner.intake.committer import GroupCommitter
 from scanner.intake.fetching import Fetcher
 from scanner.intake.limits import IntakeLimits
 from scanner.intake.metrics import RequestMetrics
 from scanner.intake.problems import Problem
 from scanner.intake.receiving import Receiver
-from scanner.intake.sessions import CSRF_HEADER, SAFE_METHODS, check_csrf_token, session_of
+from scanner.intake.sessions import (
+    CSRF_HEADER,
+    FACTOR_FIRST,
+    SAFE_METHODS,
+    check_csrf_token,
+    needs_second_factor,
+    session_of,
+)
 from scanner.intake.uploads import OpenUploads
 from scanner.intake.waiting import FinishedStreams, LatestEvent
 from scanner.intake.watch import Watch
 from scanner.settings.service import ServiceSettings
 from scanner.sources.limits import FetchLimits
-from scanner.store.audit import AuditEntry, AuditLog
+from scanner.store.audit import AuditEntry
 from scanner.store.database import Journal, JournalFullError
 from scanner.store.incident_queries import IncidentQueries
 from scanner.store.intake import Acceptance
@@ -36,7 +43,7 @@ from scanner.store.pushed import PushedQueries, report_uploads
 from scanner.store.queries import Queries
 from scanner.store.review_queries import ReviewQueries
 from scanner.store.reviews import ReviewJournal
-from scanner.store.sessions import Sessions
+from scanner.store.sessions import SessionLimits, Sessions
 from scanner.store.submissions import Submission
 from scanner.store.users import Users
 
@@ -75,7 +82,7 @@ class WebContext:
             threads=settings.quota.fetches,
         )
         self.in_flight = InFlight(settings.quota)
-        self.watch = Watch(journal, objects)
+        self.watch = Watch(journal, objects, is_open=not settings.behind_proxy)
         self.finished = FinishedStreams(lambda names: self.read(self.queries.finished, names))
         self.latest_event = LatestEvent(self._latest_event)
         self.closing = False
@@ -83,11 +90,20 @@ class WebContext:
         self.committer = GroupCommitter(journal, objects)
         self.reviews = ReviewJournal(journal, sinks=tuple(settings.webhooks))
         self.review_queries = ReviewQueries(journal)
-        self.users = Users(journal)
-        self.sessions = Sessions(journal)
-        self.audit_log = AuditLog(journal)
-        self.audit_writer = AuditWriter(self.audit_log)
+        self._open_people()
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
+        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="hasher")
+
+    def _open_people(self) -> None:
+        """Open what is known of people: accounts, sessions, the audit log."""
+        self.users = Users(self.journal)
+        console = self.settings.console
+        self.session_limits = SessionLimits(
+            idle_seconds=60 * console.idle_minutes, absolute_seconds=3600 * console.session_hours
+        )
+        self.sessions = Sessions(self.journal, self.session_limits)
+        self.audit_log = audit_log_of(self.journal, self.settings)
+        self.audit_writer = AuditWriter(self.audit_log)
 
     def caller(self, request: Request, verb: str) -> Caller:
         """Return the sender of a request, who may do ``verb``.
@@ -104,6 +120,8 @@ class WebContext:
             checked = getattr(request.state, "csrf_checked", False)
             if request.method not in SAFE_METHODS and not checked:
                 check_csrf_token(request, request.headers.get(CSRF_HEADER))
+            if needs_second_factor(self.settings.console, session.user):
+                raise Problem("forbidden", FACTOR_FIRST)
         caller.check_verb(verb)
         if caller.key_id is not None:
             note(request, key=caller.key_id)
@@ -144,6 +162,17 @@ class WebContext:
             AuditEntry(actor=person.user_id, action=action, subject=subject, details=details)
         )
 
+    async def audit_media(self, person: Person, action: str, subject: str, piece: str) -> None:
+        """Record that a person sees a piece of media, once for all requests of a minute.
+
+        Raises:
+            TransientError: the journal is locked or full; nothing was written.
+        """
+        entry = AuditEntry(
+            actor=person.user_id, action=action, subject=subject, details={"piece": piece}
+        )
+        await self.audit_writer.append_view(entry, piece)
+
     async def read(self, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run a query in one of a few threads, each of which has a connection while it reads."""
         loop = asyncio.get_running_loop()
@@ -151,6 +180,11 @@ class WebContext:
 
     async def _report_uploads(self, uploads: dict[str, list[str]]) -> None:
         await self.read(report_uploads, self.journal, f"web-{os.getpid()}", uploads)
+
+    async def compute(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Run what costs time and memory, such as a hash of a password: one after the other."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._hasher, lambda: function(*arguments, **named))
 
     async def _latest_event(self) -> int:
         _, latest = await self.read(self.operation.event_range)
@@ -165,6 +199,7 @@ class WebContext:
         self.audit_writer.close()
         self.watch.close()
         self._readers.shutdown()
+        self._hasher.shutdown()
 
 
 def context_of(request: Request) -> WebContext:

@@ -84,5 +84,6 @@ async def _follow(
 
 
 def _may_see(caller: Caller, event: PublishedEvent) -> bool:
-    """Return whether an event is of a channel that the reader may see."""
-    return caller.sees(event.body.get("channel"))
+    """Return whether an event is of a channel and a category that the reader may see."""
+    about = event.body.get("item", event.body)
+    return caller.sees(about.get("channel"), about.get("category"))

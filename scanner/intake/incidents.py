@@ -30,6 +30,9 @@ MEDIA_HEADERS: Final = {
 }
 """Media of a stranger is shown as media, by this site only, and kept by no cache."""
 
+BLURRED: Final = ("poster", "sheet-blurred")
+"""Beginnings of the names of pieces that are blurred: to see one is no view of the incident."""
+
 
 class IncidentFilter(Page):
     """A page of the incidents that fit all of these."""
@@ -56,6 +59,7 @@ async def list_incidents(
         detection=which.detection,
         shadow=which.shadow,
         channels=caller.channels,
+        hidden_categories=caller.hidden_categories,
         before=read_cursor(which.cursor),
         limit=which.limit + 1,
     )
@@ -72,7 +76,7 @@ async def get_incident(request: Request, incident_id: IncidentId) -> IncidentDet
     context = context_of(request)
     caller = context.caller(request, "read")
     found = await context.read(context.incidents.incident, incident_id)
-    if found is None or not caller.sees(found["channel"]):
+    if found is None or not caller.sees(found["channel"], found["category"]):
         raise Problem("not_found", f"incident {incident_id}: is not known")
     return IncidentDetail.model_validate(found)
 
@@ -98,13 +102,16 @@ async def get_clip(
     caller = context.caller(request, "read")
     found = await context.read(context.incidents.piece, incident_id, piece)
     name = f"{piece} of incident {incident_id}"
-    if found is None or not caller.sees(found["channel"]):
+    if found is None or not caller.sees(found["channel"], found["category"]):
         raise Problem("not_found", f"{name}: is not known")
     if found["status"] == "due":
         raise Problem("not_ready", f"{name}: is being made", retry_after=2)
     path = None if found["object"] is None else context.objects.path(found["object"])
     if found["status"] != "cut" or path is None or not path.exists():
         raise Problem("gone", f"{name}: {found['reason'] or found['status']}")
+    if not piece.startswith(BLURRED):
+        action = "play" if piece.startswith("clip") else "view"
+        await context.audit_media(caller.person(), action, incident_id, piece)
     kind, _ = mimetypes.guess_type(path.name)
     return FileResponse(
         path,

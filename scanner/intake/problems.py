@@ -48,8 +48,8 @@ def _table(*types: ProblemType) -> dict[str, ProblemType]:
 
 PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
     ProblemType(name="bad_request", status=400, title="Not a valid HTTP request"),
-    ProblemType(name="unauthenticated", status=401, title="No valid API key"),
-    ProblemType(name="forbidden", status=403, title="The API key does not allow this"),
+    ProblemType(name="unauthenticated", status=401, title="No valid API key or session"),
+    ProblemType(name="forbidden", status=403, title="The sender may not do this"),
     ProblemType(name="not_found", status=404, title="There is no such thing here"),
     ProblemType(name="method_not_allowed", status=405, title="Not a method of this address"),
     ProblemType(

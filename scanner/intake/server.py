@@ -19,7 +19,7 @@ from scanner.intake.limits import IntakeLimits
 from scanner.intake.protocol import protocol_with
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.sections import read_settings
-from scanner.settings.service import QuotaSettings
+from scanner.settings.service import ServiceSettings
 from scanner.store.database import open_journal
 from scanner.store.objects import ObjectStore
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None, *, create: Callable[..., FastAPI] = 
     signal.signal(signal.SIGTERM, _exit)
     try:
         with socket.socket(fileno=arguments.fd) as listener:
-            uvicorn.Server(server_config(app, settings.service.quota)).run(sockets=[listener])
+            uvicorn.Server(server_config(app, settings.service)).run(sockets=[listener])
     finally:
         journal.close()
     return 0
@@ -65,8 +65,10 @@ def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def server_config(app: object, quota: QuotaSettings) -> uvicorn.Config:
-    """Return how uvicorn serves the application."""
+def server_config(app: object, settings: ServiceSettings) -> uvicorn.Config:
+    """Return how uvicorn serves the application: forwarded headers of the one proxy are believed,
+    those of anyone else mean nothing."""
+    quota = settings.quota
     protocol = protocol_with(header_seconds=quota.header_seconds, idle_seconds=quota.idle_seconds)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -77,7 +79,10 @@ def server_config(app: object, quota: QuotaSettings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.behind_proxy),
+        forwarded_allow_ips=settings.behind_proxy or None,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
         timeout_graceful_shutdown=60,
         h11_max_incomplete_event_size=16384,
     )

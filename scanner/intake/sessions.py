@@ -18,22 +18,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scanner.errors import TransientError
 from scanner.intake.problems import Problem, problem_response
+from scanner.settings.console import ConsoleSettings
+from scanner.store.people import Role, User
 from scanner.store.sessions import Session
 
 __all__ = [
     "COOKIE",
     "CSRF_HEADER",
+    "FACTOR_FIRST",
     "SAFE_METHODS",
     "SessionReader",
     "check_csrf_token",
     "check_same_site",
     "csrf_token",
+    "needs_second_factor",
     "session_of",
 ]
 
 COOKIE: Final = "__Host-streamwarden"
 """Name of the cookie; browsers accept this prefix only with Secure, for this host and path /."""
 CSRF_HEADER: Final = "X-CSRF-Token"
+FACTOR_FIRST: Final = "set up a second factor in the console first"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -95,11 +100,20 @@ def check_same_site(headers: Headers) -> None:
         Problem: ``forbidden``.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    is_foreign = site not in (None, "same-origin", "none")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-        is_foreign = True
-    if is_foreign:
+    if site is not None:
+        is_own = site in ("same-origin", "none")
+    else:
+        is_own = origin is None or urlsplit(origin).netloc == headers.get("host")
+    if not is_own:
         raise Problem("forbidden", "the request comes from another site")
+
+
+def needs_second_factor(settings: ConsoleSettings, user: User) -> bool:
+    """Return whether a user has to set up a second factor before anything else."""
+    if user.has_totp or user.expires_at is not None:
+        return False
+    wanted = settings.second_factor
+    return wanted == "everyone" or (wanted == "leads" and user.role.rank >= Role.LEAD.rank)
 
 
 def _cookie(header: str) -> str | None:

@@ -26,6 +26,12 @@ from scanner.media.sampling import Sampling
 from scanner.risk.policy import Policy
 from scanner.sandbox.limits import SandboxLimits
 from scanner.scoring.options import BurstSelection, Precision, Provider, Reuse, user_models_dir
+from scanner.settings.console import (
+    AuditSettings,
+    ConsoleSettings,
+    ViewSettings,
+    WellbeingSettings,
+)
 from scanner.settings.layers import ENVIRONMENT, NESTED, SettingsLayers
 from scanner.settings.service import (
     FrozenSection,
@@ -266,5 +272,9 @@ _SECTIONS: Final[tuple[type[BaseModel], ...]] = (
     RetentionSettings,
     ReviewSettings,
     WebhookSettings,
+    ConsoleSettings,
+    ViewSettings,
+    WellbeingSettings,
+    AuditSettings,
 )
 """Sections of a settings file that are models of pydantic."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scanner.settings.console import AuditSettings, ConsoleSettings
 from scanner.sources.addresses import AddressPolicy
 
 __all__ = [
@@ -108,6 +109,12 @@ class ServiceSettings(FrozenSection):
     public_url: str = ""
     """Address under which people reach the service, for links in webhooks; empty for relative
     links."""
+    tls_cert: Path | None = None
+    """Certificates of the service in PEM, its own first; with ``tls_key`` it speaks HTTPS."""
+    tls_key: Path | None = None
+    """The private key of the certificate, in PEM."""
+    behind_proxy: str = ""
+    """Address of the one reverse proxy whose forwarded headers are believed; empty for none."""
     workers: int = Field(default=2, ge=0)
     """Ray workers that decode and score; 0 scores in the driver, without Ray."""
     web_processes: int = Field(default=1, ge=1, le=64)
@@ -124,5 +131,7 @@ class ServiceSettings(FrozenSection):
     quota: QuotaSettings = QuotaSettings()
     review: ReviewSettings = ReviewSettings()
     retention: RetentionSettings = RetentionSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    audit: AuditSettings = AuditSettings()
     webhooks: dict[str, WebhookSettings] = {}
     """Receivers of incidents by name."""

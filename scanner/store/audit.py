@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from scanner.store.database import Journal
 from scanner.store.people_schema import audit
@@ -87,6 +87,9 @@ class HeadKeeper(Protocol):
     def keep(self, head: AuditHead) -> None:
         """Record the end of the log."""
 
+    def record_removal(self, last: AuditHead) -> None:
+        """Record that the entries up to ``last`` are removed because of their age."""
+
 
 class AuditLog:
     """Appends to the audit log of one journal; safe to use from several threads."""
@@ -131,10 +134,33 @@ class AuditLog:
         with self._journal.read() as connection:
             return [_recorded(row) for row in connection.execute(query)]
 
-    def all_rows(self) -> Iterator[Any]:
+    def all_rows(self) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of all entries as they are stored, by number."""
         with self._journal.read() as connection:
-            yield from connection.execute(select(audit).order_by(audit.c.number))
+            for row in connection.execute(select(audit).order_by(audit.c.number)).mappings():
+                yield dict(row)
+
+    def remove_before(self, at: float) -> int:
+        """Remove the entries that are older than a time, and return how many; the latest stays.
+
+        Their end is stated at the second place first, so that the log stays verifiable.
+
+        Raises:
+            OSError, SetupError: the second place cannot be written; nothing was removed.
+        """
+        if self._keeper is None:
+            return 0
+        columns = (audit.c.number, audit.c.hash, audit.c.at)
+        with self._journal.write() as connection:
+            head = read_head(connection)
+            query = select(*columns).where(audit.c.at < at, audit.c.number < head.number)
+            row = connection.execute(query.order_by(audit.c.number.desc()).limit(1)).one_or_none()
+            if row is None:
+                return 0
+            last = AuditHead(number=row.number, hash=row.hash, at=row.at)
+            self._keeper.record_removal(last)
+            removed = connection.execute(delete(audit).where(audit.c.number <= last.number))
+        return int(removed.rowcount)
 
 
 def append_entries(

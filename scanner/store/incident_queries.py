@@ -33,10 +33,12 @@ class IncidentQueries:
         detection: str | None = None,
         shadow: bool = False,
         channels: frozenset[str] | None = None,
+        hidden_categories: frozenset[str] = frozenset(),
         before: tuple[float, str] | None = None,
         limit: int = 100,
     ) -> list[dict[str, Any]]:
-        """Return incidents, those that opened last first; of ``channels`` only, if given."""
+        """Return incidents, those that opened last first; of ``channels`` only, if given, and of no
+        hidden category."""
         columns = incidents.c
         query = select(incidents).where(columns.shadow == shadow)
         for column, value in (
@@ -49,6 +51,8 @@ class IncidentQueries:
                 query = query.where(column == value)
         if channels is not None:
             query = query.where(columns.channel.in_(sorted(channels)))
+        if hidden_categories:
+            query = query.where(columns.category.not_in(sorted(hidden_categories)))
         if before is not None:
             at, name = before
             earlier = and_(columns.opened_at == at, columns.incident_id > name)
@@ -93,9 +97,9 @@ class IncidentQueries:
         }
 
     def piece(self, incident_id: str, piece: str) -> dict[str, Any] | None:
-        """Return a piece of evidence with the channel of its incident, or None."""
+        """Return a piece of evidence with the channel and category of its incident, or None."""
         query = (
-            select(evidence, incidents.c.channel)
+            select(evidence, incidents.c.channel, incidents.c.category)
             .join(incidents, incidents.c.incident_id == evidence.c.incident_id)
             .where(evidence.c.incident_id == incident_id, evidence.c.piece == piece)
         )
@@ -103,7 +107,8 @@ class IncidentQueries:
             row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        return {**_evidence_document(row), "channel": row.channel, "object": row.object}
+        of = {"channel": row.channel, "category": row.category, "object": row.object}
+        return {**_evidence_document(row), **of}
 
 
 def _incident_document(row: Any) -> dict[str, Any]:

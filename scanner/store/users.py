@@ -73,10 +73,14 @@ class Users:
         Raises:
             SetupError: there is none of this name.
         """
-        found = self._find(users.c.name == name.strip().lower())
+        found = self.find(name)
         if found is None:
             raise SetupError(f"user {name}: is not known; `streamwarden users list`")
         return found
+
+    def find(self, name: str) -> User | None:
+        """Return the user of a name, or None."""
+        return self._find(users.c.name == name.strip().lower())
 
     def by_id(self, user_id: str) -> User | None:
         """Return a user, or None."""

@@ -16,7 +16,7 @@ from typing import Final
 from scanner.errors import ScannerError
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.sections import read_settings
-from scanner.supervisor.supervise import open_service
+from scanner.supervisor.supervise import first_link, open_service
 
 __all__ = ["main"]
 
@@ -32,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--tls-cert")
+    parser.add_argument("--tls-key")
+    parser.add_argument("--behind-proxy")
     options = vars(parser.parse_args(argv))
     config = options.pop("config")
     given = {name: value for name, value in options.items() if value is not None}
@@ -43,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 signal.signal(number, lambda *_: supervisor.stop())
             data = settings.service.data
             sys.stdout.write(f"Streamwarden listens at {address}; data in {data}\n")
+            if (link := first_link(settings, address)) is not None:
+                sys.stdout.write(f"Create the administrator (once, within a day): {link}\n")
             sys.stdout.flush()
             supervisor.run()
     except ScannerError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,9 +32,10 @@ REQUEST: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close
 class HealthCheck:
     """Remembers when each process last showed that it is well; times are monotonic seconds."""
 
-    def __init__(self, data: Path, address: tuple[str, int]) -> None:
+    def __init__(self, data: Path, address: tuple[str, int], *, is_tls: bool = False) -> None:
         self._data = data
         self._address = address
+        self._tls = _own_context() if is_tls else None
         self._journal: Journal | None = None
         self._began: dict[str, float] = {}
         self._well: dict[str, float] = {}
@@ -85,6 +87,21 @@ class HealthCheck:
             suppress(OSError),
             socket.create_connection(self._address, timeout=ANSWER_SECONDS) as connection,
         ):
-            connection.sendall(REQUEST)
-            return b" 200 " in connection.recv(256)
+            if self._tls is None:
+                return _is_well(connection)
+            with self._tls.wrap_socket(connection) as secured:
+                return _is_well(secured)
         return False
+
+
+def _is_well(connection: socket.socket) -> bool:
+    connection.sendall(REQUEST)
+    return b" 200 " in connection.recv(256)
+
+
+def _own_context() -> ssl.SSLContext:
+    """Return a context that accepts any certificate: the socket is our own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import ipaddress
 import os
 import signal
 import socket
@@ -28,16 +27,16 @@ from typing import Final
 
 import structlog
 
-from scanner.errors import SetupError
+from scanner.console.links import admin_link
 from scanner.settings.sections import Settings
 from scanner.store.database import lock_folder, open_journal
-from scanner.store.queries import Queries
 from scanner.supervisor.health import HealthCheck
 from scanner.supervisor.listening import notify_manager, open_listener
 from scanner.supervisor.marked import end_marked
 from scanner.supervisor.plan import ProcessPlan, after_end, after_start, is_due
+from scanner.supervisor.reach import check_reach, reach_variables
 
-__all__ = ["MARK", "ServiceProcess", "Supervisor", "open_service"]
+__all__ = ["MARK", "ServiceProcess", "Supervisor", "first_link", "open_service"]
 
 log = structlog.get_logger(__name__)
 
@@ -172,7 +171,7 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
 
     Raises:
         SetupError: the folder is in use by another service, the journal cannot be opened, the
-            address cannot be listened on, or it is not a loopback address and there is no API key.
+            address cannot be listened on, or it is reachable from other machines in the clear.
     """
     service = settings.service
     data = service.data.absolute()
@@ -182,7 +181,8 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
         closing.enter_context(lock_folder(data))
         listener = closing.enter_context(open_listener(service.host, service.port, os.environ))
         host, port = listener.getsockname()[:2]
-        _prepare_journal(data, host)
+        check_reach(host, service)
+        _prepare_journal(data)
         mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
         for name in PROCESS_NAMES:
             end_marked(MARK, f"{mark}/{name}")
@@ -190,18 +190,29 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
             **os.environ,
             "STREAMWARDEN_SERVICE__DATA": str(data),
             "STREAMWARDEN_SERVICE__WORKERS": str(service.workers),
+            **reach_variables(service),
         }
         common = () if config is None else ("--config", str(config.absolute()))
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "http" if service.tls_cert is None else "https"
+        address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         supervisor = Supervisor(
             _processes(listener.fileno(), common),
             service=mark,
             listener=listener,
             environment=environment,
-            health=HealthCheck(data, (host, port)),
+            health=HealthCheck(data, (host, port), is_tls=service.tls_cert is not None),
         )
         notify_manager("READY=1", manager)
         yield supervisor, address
+
+
+def first_link(settings: Settings, address: str) -> str | None:
+    """Return a one-use link that creates the administrator, or None if there is a user."""
+    journal = open_journal(settings.service.data)
+    try:
+        return admin_link(journal, settings.service.public_url or address)
+    finally:
+        journal.close()
 
 
 PROCESS_NAMES: Final = ("web", "driver", "delivery")
@@ -216,24 +227,9 @@ def _processes(descriptor: int, common: tuple[str, ...]) -> tuple[ServiceProcess
     )
 
 
-def _prepare_journal(data: Path, host: str) -> None:
-    """Create or upgrade the journal; without API keys only loopback may be listened on."""
-    journal = open_journal(data, create=True)
-    try:
-        if not _is_loopback(host) and not Queries(journal).has_keys():
-            raise SetupError(
-                f"service.host: {host} is reachable from other machines, and there is no API key;"
-                " add one with `streamwarden keys add NAME`, or listen on 127.0.0.1"
-            )
-    finally:
-        journal.close()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _prepare_journal(data: Path) -> None:
+    """Create or upgrade the journal."""
+    open_journal(data, create=True).close()
 
 
 def _reap_orphans(known: set[int]) -> None:

@@ -49,6 +49,13 @@ class SignedIn(Browser):
         return self.send("POST", path, data={"csrf": self.csrf, **fields})
 
 
+def token_of(answer: httpx.Response) -> str:
+    """Return the token of the session that an answer starts."""
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    return cookie.split(";")[0].partition("=")[2]
+
+
 def sign_in(
     service: RunningService, role: Role | str = Role.MODERATOR, name: str = "", **more: Any
 ) -> SignedIn:

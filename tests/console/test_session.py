@@ -19,6 +19,7 @@ from scanner.console.session import (
 )
 from scanner.intake.problems import Problem
 from scanner.intake.sessions import check_same_site
+from scanner.settings.console import ConsoleSettings
 from scanner.settings.service import ServiceSettings
 from scanner.store.keys import ApiKeys
 from scanner.store.people import Person, Role
@@ -121,10 +122,10 @@ def test_a_change_from_another_site_is_refused_even_with_the_token(
 
 
 def test_the_same_site_is_accepted() -> None:
-    same = {"host": "h:1", "origin": "http://h:1", "sec-fetch-site": "same-origin"}
-    check_same_site(Headers(same))
+    check_same_site(Headers({"host": "h:1", "origin": "http://h:1"}))
+    check_same_site(Headers({"host": "behind", "origin": "https://h", "sec-fetch-site": "none"}))
     with pytest.raises(Problem, match="another site"):
-        check_same_site(Headers({**same, "origin": "http://h:2"}))
+        check_same_site(Headers({"host": "h:1", "origin": "http://h:2"}))
 
 
 def test_a_session_that_ended_or_whose_user_is_disabled_is_none(probed: RunningService) -> None:
@@ -202,3 +203,19 @@ def test_assets_are_kept_for_ever_and_nothing_else_is_served(probed: RunningServ
     assert "immutable" in style.headers["cache-control"]
     for name in ("layout.html", "..%2Fapp.py", "htmx-2.0.11.LICENSE"):
         assert probed.client.get(f"/console/assets/{name}").status_code == 404
+
+
+def test_who_needs_a_second_factor_sets_it_up_before_anything_else(tmp_path: Path) -> None:
+    settings = ServiceSettings(data=tmp_path, console=ConsoleSettings(second_factor="leads"))
+    with run_service(tmp_path, settings) as running:
+        lead, moderator = sign_in(running, Role.LEAD), sign_in(running)
+        throw_away = sign_in(running, Role.LEAD, expires_at=running.journal.now() + 60)
+
+        assert lead.get("/").headers["location"] == "/account/second-factor"
+        assert lead.get("/v1/reviews").status_code == 403
+        assert lead.get("/v1/incidents").status_code == 403
+        assert lead.get("/account/second-factor").status_code == 200
+        for person in (moderator, throw_away):
+            assert person.get("/v1/reviews").status_code == 200
+        Users(running.journal).set_totp(lead.user.user_id, "A" * 32)
+        assert lead.get("/v1/reviews").status_code == 200

@@ -43,7 +43,7 @@ def run_service(folder: Path, settings: ServiceSettings | None = None) -> Iterat
     limits = IntakeLimits(segment_bytes=200_000, init_bytes=100_000, image_bytes=100_000)
     app = create_web_app(settings, journal, objects, limits=limits)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(server_config(app, settings.quota))
+        server = uvicorn.Server(server_config(app, settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         address = listener.getsockname()
         thread.start()

@@ -30,7 +30,7 @@ def test_each_entry_states_the_hash_of_the_one_before(journal: Journal) -> None:
     assert [one.number for one in latest] == [3, 2, 1]
     assert [one.previous for one in latest] == [latest[1].hash, latest[2].hash, FIRST_PREVIOUS]
     assert latest[0].details == {"decision": "violation", "note": "\u00e4 <b>"}
-    assert all(entry_hash(row._mapping) == row.hash for row in log.all_rows())
+    assert all(entry_hash(row) == row["hash"] for row in log.all_rows())
 
 
 def test_entries_are_found_by_who_what_and_about_whom(journal: Journal) -> None:
@@ -61,8 +61,8 @@ def test_several_threads_make_one_chain(journal: Journal) -> None:
         list(pool.map(lambda _: log.append([entry(), entry()]), range(10)))
 
     rows = list(log.all_rows())
-    assert [row.number for row in rows] == list(range(1, 21))
-    assert all(row.previous == before.hash for before, row in itertools.pairwise(rows))
+    assert [row["number"] for row in rows] == list(range(1, 21))
+    assert all(row["previous"] == before["hash"] for before, row in itertools.pairwise(rows))
 
 
 def test_an_entry_is_small_and_says_who_and_what() -> None:

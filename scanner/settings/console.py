@@ -1,0 +1,60 @@
+"""Settings of the review console, the section ``[service.console]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["AuditSettings", "ConsoleSettings", "ViewSettings", "WellbeingSettings"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ViewSettings(_Frozen):
+    """How media is shown until the person asks for it otherwise; each may choose another."""
+
+    blur: bool = True
+    greyscale: bool = True
+    mute: bool = True
+    autoplay: bool = False
+
+
+class WellbeingSettings(_Frozen):
+    """What the console reminds of, unless the person chooses otherwise; 0 for no reminder."""
+
+    break_minutes: int = Field(default=60, ge=0, le=1440)
+    """Minutes of work without a break after which a break is suggested."""
+    items: int = Field(default=300, ge=0)
+    """Items a day."""
+    severe_items: int = Field(default=60, ge=0)
+    """Items of the highest severity a day."""
+    unblurred_minutes: int = Field(default=60, ge=0)
+    """Minutes of media without blur a day."""
+
+
+class AuditSettings(_Frozen):
+    """The audit log."""
+
+    folder: Path | None = None
+    """Second place, for signed checkpoints; None for a folder beside the data folder."""
+    days: float = Field(default=730.0, gt=0)
+    """Age of entries that are removed."""
+
+
+class ConsoleSettings(_Frozen):
+    """The review console."""
+
+    idle_minutes: float = Field(default=60.0, gt=0)
+    """Minutes without a request after which a session ends."""
+    session_hours: float = Field(default=12.0, gt=0)
+    """Hours after which a session ends however much it is used."""
+    second_factor: Literal["optional", "leads", "everyone"] = "optional"
+    """Who needs one-time codes to use the console: no one, leads and admins, or everyone."""
+    view: ViewSettings = ViewSettings()
+    view_by_category: dict[str, ViewSettings] = {}
+    """How media of single categories is shown instead."""
+    wellbeing: WellbeingSettings = WellbeingSettings()

@@ -1,0 +1,190 @@
+"""A changed, missing or cut-off entry of the audit log is found."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, text, update
+
+from scanner.cli.app import run
+from scanner.store.audit import FIRST_PREVIOUS, AuditEntry, AuditLog, entry_hash
+from scanner.store.checkpoints import Checkpoints, audit_folder
+from scanner.store.database import Journal, open_journal
+from scanner.store.people_schema import audit
+from scanner.store.verification import verify_entries
+from tests.store.conftest import FakeClock
+from tests.store.tampering import CHANGES
+
+ENTRIES = 60
+
+
+def entry(**details: object) -> AuditEntry:
+    return AuditEntry(actor="u", action="view", subject="i", details=details)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(tmp_path / "second")
+
+
+@pytest.fixture
+def log(journal: Journal, place: Checkpoints, wall_clock: FakeClock) -> AuditLog:
+    """Return a log of some entries, with its checkpoints."""
+    log = AuditLog(journal, place)
+    for number in range(0, ENTRIES, 10):
+        log.append([entry(piece=f"clip-{number + by}") for by in range(10)])
+        wall_clock.time += 100
+    return log
+
+
+def faults(log: AuditLog, place: Checkpoints) -> set[str]:
+    _, found = verify_entries(log.all_rows(), place.statements(), place.public_key())
+    return {one.kind for one in found}
+
+
+def test_a_log_that_no_one_touched_has_no_fault(log: AuditLog, place: Checkpoints) -> None:
+    count, found = verify_entries(log.all_rows(), place.statements(), place.public_key())
+
+    assert (count, found) == (ENTRIES, [])
+
+
+@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.slow)])
+def test_every_random_tampering_is_found(log: AuditLog, place: Checkpoints, count: int) -> None:
+    rows = [dict(row) for row in log.all_rows()]
+    statements, key = place.statements(), place.public_key()
+    missed = []
+    for seed in range(count):
+        chance = random.Random(seed)
+        change, changed = CHANGES[seed % len(CHANGES)], copy.deepcopy(rows)
+        change(chance, changed)
+        _, found = verify_entries(changed, statements, key)
+        if changed != rows and not found:
+            missed.append((seed, change.__name__))
+
+    assert missed == []
+
+
+def test_a_cut_tail_is_named_as_such(log: AuditLog, place: Checkpoints, journal: Journal) -> None:
+    with journal.write() as connection:
+        connection.execute(delete(audit).where(audit.c.number > ENTRIES - 1))
+
+    assert faults(log, place) == {"cut_off"}
+
+
+def test_a_log_that_was_computed_anew_is_found(
+    log: AuditLog, place: Checkpoints, journal: Journal
+) -> None:
+    previous = FIRST_PREVIOUS
+    rewritten: list[dict[str, Any]] = []
+    for row in log.all_rows():
+        new = {**row, "actor": "someone else", "previous": previous}
+        previous = new["hash"] = entry_hash(new)
+        rewritten.append(new)
+    with journal.write() as connection:
+        for new in rewritten:
+            connection.execute(update(audit).where(audit.c.number == new["number"]).values(new))
+
+    assert faults(log, place) == {"rewritten"}
+
+
+def test_a_statement_that_was_changed_or_made_with_another_key_is_found(
+    log: AuditLog, place: Checkpoints, tmp_path: Path
+) -> None:
+    head = place.folder / "head.json"
+    honest = head.read_text()
+    head.write_text(honest.replace(f'"number":{ENTRIES}', f'"number":{ENTRIES - 1}'))
+    assert faults(log, place) == {"statement"}
+    head.write_text("{")
+    assert faults(log, place) == {"statement"}
+
+    forger = Checkpoints(tmp_path / "forged")
+    AuditLog(log._journal, forger).append([entry()])
+    head.write_text((forger.folder / "head.json").read_text())
+    assert faults(log, place) == {"statement"}
+
+
+def test_a_second_place_that_was_emptied_is_found_by_a_copy(
+    log: AuditLog, place: Checkpoints, journal: Journal, tmp_path: Path
+) -> None:
+    kept = place.statements()
+    key = place.public_key()
+    with journal.write() as connection:
+        connection.execute(delete(audit).where(audit.c.number > 5))
+
+    _, found = verify_entries(log.all_rows(), [], key)
+    assert [one.kind for one in found] == ["statement"]
+    _, found = verify_entries(log.all_rows(), kept, key)
+    assert {one.kind for one in found} == {"cut_off"}
+
+
+def test_entries_that_are_removed_because_of_their_age_leave_a_log_without_fault(
+    log: AuditLog, place: Checkpoints, journal: Journal, wall_clock: FakeClock
+) -> None:
+    assert log.remove_before(wall_clock.time - 200) == ENTRIES - 20
+    assert faults(log, place) == set()
+    assert log.remove_before(wall_clock.time + 1) == 19
+    assert faults(log, place) == set()
+    log.append([entry()])
+    assert log.entries()[0].number == ENTRIES + 1
+    assert faults(log, place) == set()
+
+    with journal.write() as connection:
+        connection.execute(delete(audit).where(audit.c.number == ENTRIES))
+    assert "missing" in faults(log, place)
+
+
+def test_the_key_is_for_its_owner_alone_and_an_older_head_replaces_none(
+    log: AuditLog, place: Checkpoints
+) -> None:
+    assert (place.folder / "signing-key.pem").stat().st_mode & 0o777 == 0o600
+    again = Checkpoints(place.folder)
+    before = (place.folder / "head.json").read_text()
+    again.keep(type(log_head := _head(log))(number=3, hash=log_head.hash, at=log_head.at))
+
+    assert (place.folder / "head.json").read_text() == before
+
+
+def _head(log: AuditLog) -> Any:
+    from scanner.store.audit import read_head
+
+    with log._journal.read() as connection:
+        return read_head(connection)
+
+
+def test_a_second_place_that_cannot_be_written_stops_no_one(
+    journal: Journal, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    log = AuditLog(journal, Checkpoints(tmp_path / "file" / "below"))
+
+    log.append([entry()])
+
+    assert len(log.entries()) == 1
+
+
+def test_the_command_verifies_and_names_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setenv("STREAMWARDEN_SERVICE__DATA", str(data))
+    run(["users", "add", "anna", "--json"])
+    run(["users", "disable", "anna"])
+    capsys.readouterr()
+
+    assert run(["audit", "verify"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"type": "verified", "entries": 2, "faults": 0}
+    assert run(["audit", "list", "--action", "user_disabled"]) == 0
+    assert json.loads(capsys.readouterr().out)["number"] == 2
+    journal = open_journal(data)
+    with journal.write() as connection:
+        connection.execute(text("UPDATE audit SET action = 'view' WHERE number = 1"))
+    journal.close()
+    assert run(["audit", "verify"]) == 1
+    assert "entry 1 was changed" in capsys.readouterr().out
+    copy_of_head = audit_folder(data, None) / "head.json"
+    assert run(["audit", "verify", "--checkpoint", str(copy_of_head)]) == 1
