@@ -9,10 +9,14 @@ from rich.console import Console
 
 from scanner.cli.eval_tables import QUALITY
 from scanner.cli.scan_tables import describe_totals, incident_table, path_table
-from scanner.cli.show import describe_steps
+from scanner.cli.show import ScanDisplay, describe_steps
 from scanner.cli.terminal import OutputTable, new_table
-from scanner.report.lines import ErrorLine, IncidentLine, SummaryLine
+from scanner.pipeline.scan import ScanEvent
+from scanner.report.lines import ErrorLine, GapLine, IncidentLine, SummaryLine
+from scanner.report.reasons import GAP_REASONS
 from scanner.sources.merge import PathCount
+from scanner.stream.inputs import FilesSkipped
+from scanner.taxonomy import Uncovered
 
 COLUMNS = 80
 
@@ -132,3 +136,19 @@ def test_progress_says_which_path_and_what_is_left_if_it_can_be_known(
     ended: int, paths: PathCount, elapsed: float, steps: list[str]
 ) -> None:
     assert describe_steps(ended, paths, elapsed) == steps
+
+
+def test_what_was_not_seen_is_shown_with_its_remedy() -> None:
+    event = ScanEvent(path="a", event=FilesSkipped(path="a", kind="other_name", files=1))
+    message = GAP_REASONS["no_keyframe"]
+    gaps = [
+        GapLine(path="a", start=start, end=start + 2, reason="no_keyframe", message=message)
+        for start in (0.0, 8.0)
+    ]
+    console = Console(width=500, file=StringIO(), markup=False)
+    display = ScanDisplay(console)
+
+    display.receive(event, [*gaps, summary("a")])
+    display.print_tables(console, Uncovered(labels=(), categories=()))
+
+    assert f"not seen: 0:04.0 ({message})" in console.file.getvalue()  # type: ignore[attr-defined]

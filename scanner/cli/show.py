@@ -22,7 +22,15 @@ from scanner.cli.scan_tables import (
 from scanner.cli.terminal import sanitize
 from scanner.model_import.catalogue import describe_adding, read_catalogue, recommended_for
 from scanner.pipeline.scan import PathFailed, ScanEvent
-from scanner.report.lines import ErrorLine, FrameLine, IncidentLine, Line, SkippedLine, SummaryLine
+from scanner.report.lines import (
+    ErrorLine,
+    FrameLine,
+    GapLine,
+    IncidentLine,
+    Line,
+    SkippedLine,
+    SummaryLine,
+)
 from scanner.report.text import clock
 from scanner.risk.incident import Opened
 from scanner.sources.merge import PathCount
@@ -77,6 +85,8 @@ class ScanDisplay:
     incidents: list[IncidentLine] = field(default_factory=list)
     summaries: list[SummaryLine] = field(default_factory=list)
     errors: list[ErrorLine] = field(default_factory=list)
+    unseen: dict[str, float] = field(default_factory=dict)
+    """Seconds that were not seen, by the reason in words."""
     _ended: set[str] = field(default_factory=set)
     """Paths that were scanned to their end, or failed."""
     _frames: int = 0
@@ -135,6 +145,9 @@ class ScanDisplay:
             case FrameLine():
                 self._frames += 1
                 self._describe(line)
+            case GapLine():
+                seconds = self.unseen.get(line.message, 0.0) + line.end - line.start
+                self.unseen[line.message] = seconds
             case IncidentLine():
                 self.incidents.append(line)
             case SummaryLine():
@@ -162,6 +175,8 @@ class ScanDisplay:
         if self.summaries or self.errors:
             console.print(path_table(self.summaries, self.errors))
             console.print(describe_totals(self.summaries, self.errors, self.incidents))
+            for reason, seconds in self.unseen.items():
+                console.print(f"not seen: {clock(seconds)} ({reason})")
         else:
             console.print("nothing was scanned")
         console.print(describe_uncovered(missing), style="dim")

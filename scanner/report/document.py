@@ -19,6 +19,7 @@ from scanner.report.nouns import (
     Unlisted,
 )
 from scanner.report.overview import ReportTotals, count_totals, describe_totals, result_of
+from scanner.report.reasons import GAP_REASONS
 from scanner.report.timeline import RiskSeries, thin
 from scanner.stream.inputs import FilesSkipped
 from scanner.types import Unseen
@@ -131,7 +132,12 @@ def _series_values(series: RiskSeries) -> dict[str, Any]:
 
 def _unseen_values(unseen: Unseen) -> dict[str, Any]:
     start, end = float(unseen.span.start), float(unseen.span.end)
-    return {"start": start, "end": end, "reason": unseen.reason}
+    return {
+        "start": start,
+        "end": end,
+        "reason": unseen.reason,
+        "message": GAP_REASONS[unseen.reason],
+    }
 
 
 def _unlisted_values(unlisted: Unlisted) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from scanner.report.nouns import Failure
+from scanner.report.reasons import GAP_REASONS, SKIP_REASONS
 from scanner.risk.incident import Closed, Extended, Incident, Opened
 from scanner.stream.events import (
     GapFound,
@@ -24,11 +25,10 @@ from scanner.stream.events import (
     StreamFinished,
     StreamSummary,
 )
-from scanner.stream.inputs import FilesSkipped, SkipKind
+from scanner.stream.inputs import FilesSkipped
 from scanner.types import GapReason, Label, ScoredFrame, ScoredSegment, Span, Unseen
 
 __all__ = [
-    "SKIP_REASONS",
     "DamagedLine",
     "ErrorLine",
     "FrameLine",
@@ -105,6 +105,8 @@ class GapLine:
     start: float
     end: float
     reason: GapReason
+    message: str = ""
+    """The reason in words, with a remedy where there is one; empty in lines of version 0.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,12 +215,6 @@ Line = (
     | SkippedLine
     | SummaryLine
 )
-SKIP_REASONS: Final[Mapping[SkipKind, str]] = {
-    "in_playlist": "scanned as segments of the folder's playlists",
-    "other_name": "not named as media; name a file itself to scan it",
-    "linked_folder": "links to other folders, which are not followed",
-}
-"""Why files are skipped, in words."""
 
 
 def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Iterator[Line]:
@@ -231,7 +227,13 @@ def lines_of(path: str, event: StreamEvent, *, clip: str | None = None) -> Itera
         yield ErrorLine(path=path, kind=failure.kind, message=failure.message)
     if unseen is not None:
         start, end = float(unseen.span.start), float(unseen.span.end)
-        yield GapLine(path=path, start=start, end=end, reason=unseen.reason)
+        yield GapLine(
+            path=path,
+            start=start,
+            end=end,
+            reason=unseen.reason,
+            message=GAP_REASONS[unseen.reason],
+        )
     match event:
         case SegmentScored(segment=segment, offset=offset):
             for frame in segment.frames:

@@ -20,9 +20,9 @@ from scanner.report.chart import RiskChart, make_chart
 from scanner.report.document import SCHEMA, to_document
 from scanner.report.explanations import LabelExplanation, explain_labels, recorded_labels
 from scanner.report.html import breakable, content_policy, page_environment, read_asset
-from scanner.report.lines import SKIP_REASONS
 from scanner.report.nouns import PathReport, ScanReport
 from scanner.report.overview import PathResult, count_totals, describe_totals, result_of
+from scanner.report.reasons import GAP_REASONS, SKIP_REASONS
 from scanner.report.text import clock, count, percent
 from scanner.risk.incident import Reason
 
@@ -117,6 +117,7 @@ def to_page(report: ScanReport) -> str:
             groups=_filter_groups(views),
             reasons=REASONS,
             skip_reasons=SKIP_REASONS,
+            gap_reasons=GAP_REASONS,
             style=Markup(style),
             script=Markup(script),
             security=content_policy(style=style, script=script, media=True),

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from scanner.report.document import SCHEMA, load_schema, to_document
 from scanner.report.nouns import Clip, Unlisted
 from scanner.report.page import write_report
+from scanner.report.reasons import GAP_REASONS
 from scanner.report.timeline import MOST_POINTS, RiskSeries
 from scanner.types import Span
 from tests.report.example import FIRE, HOSTILE, SEEN, make_report, with_path
@@ -119,7 +120,9 @@ def test_evidence_has_a_plain_name_beside_the_report(name: str) -> None:
 def test_spans_that_were_not_seen_have_their_reasons() -> None:
     document = to_document(make_report())
 
-    assert document["paths"][0]["unseen"] == [{"start": 40.0, "end": 46.0, "reason": "missing"}]
+    (gap,) = document["paths"][0]["unseen"]
+    assert (gap["start"], gap["end"], gap["reason"]) == (40.0, 46.0, "missing")
+    assert gap["message"] == GAP_REASONS["missing"]
 
 
 def test_the_document_has_what_the_page_says() -> None:
