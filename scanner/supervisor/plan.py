@@ -19,7 +19,7 @@ FIRST_DELAY: Final = 0.2
 """Seconds from the first end of a process to its next start."""
 LONGEST_DELAY: Final = 5.0
 """Seconds: connections wait for web meanwhile, and senders give up after some 20."""
-STEADY_SECONDS: Final = 60.0
+STEADY_SECONDS: Final = 10.0
 """A process that ran for this long is well: its next end is a first one."""
 
 

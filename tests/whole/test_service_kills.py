@@ -32,19 +32,23 @@ RULES_OFF = {
 def kill_under_load(
     folder: Path, media: Path, *, kills: int, workers: int, seconds_between: float = 2.0
 ) -> tuple[Sender, Facts, list[str], Sequence[str]]:
-    """Send streams while processes are killed; return what the journal says in the end."""
+    """Send streams while processes are killed, each once all parts run again; return what the
+    journal says in the end."""
     streams = streams_of(media, rounds=max(1, kills // 10))
     with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
         service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
         sender, killed, choose = Sender(service), [], random_victim(7)
+        dice, parts = random.Random(8), {"web", "driver", "delivery"}
         longest = max(map(len, streams.values()))
         threads = sender.send_all(streams, pause=kills * seconds_between / longest)
         for _ in range(kills):
-            threads[0].join(seconds_between)
+            threads[0].join(min(dice.expovariate(1 / seconds_between), 3 * seconds_between))
+            service.wait_for(lambda: parts <= set(service.processes().values()), 60, "restart")
             killed.append(service.kill(choose) or "nothing")
         for thread in threads:
             thread.join()
-        service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
+        seconds = SETTLE_SECONDS + 2 * kills
+        service.wait_for(lambda: is_settled(service, streams), seconds, "settled")
     return sender, read_facts(folder / "data"), killed, tuple(streams)
 
 
@@ -61,7 +65,8 @@ def undisturbed(folder: Path, streams: Mapping[str, Sequence[Path]]) -> Facts:
     with running_service(folder / "quiet", extra=RULES_OFF) as service:
         for thread in Sender(service).send_all(streams):
             thread.join()
-        service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
+        seconds = SETTLE_SECONDS + 5 * len(streams)
+        service.wait_for(lambda: is_settled(service, streams), seconds, "settled")
     return read_facts(folder / "quiet")
 
 
