@@ -26,7 +26,7 @@ from scanner.console.session import (
     answer_sign_in,
 )
 from scanner.intake.app import create_app
-from scanner.intake.failures import problem_of
+from scanner.intake.failures import headers_of, problem_of
 from scanner.intake.problems import Problem, problem_response
 from scanner.settings.service import ServiceSettings
 from scanner.store.database import Journal
@@ -82,7 +82,7 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = await _answer_problem(request, problem_of(error))
-    answer.headers.update(error.headers or {})
+    answer.headers.update(headers_of(request, error))
     return answer
 
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scanner.errors import TransientError
 from scanner.intake.problems import Problem, problem_response
 
-__all__ = ["RequestLog", "add_failures", "problem_of"]
+__all__ = ["RequestLog", "add_failures", "headers_of", "problem_of"]
 
 _log = structlog.get_logger(__name__)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -139,8 +139,24 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = problem_response(problem_of(error), _id_of(request))
-    answer.headers.update(error.headers or {})
+    answer.headers.update(headers_of(request, error))
     return answer
+
+
+def headers_of(request: Request, error: HTTPException) -> dict[str, str]:
+    """Return the headers of the answer to an error of the framework. ``Allow`` has all documented
+    methods of the address; Starlette names those of its first route."""
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (methods := _methods_of(request)):
+        headers["Allow"] = ", ".join(methods)
+    return headers
+
+
+def _methods_of(request: Request) -> list[str]:
+    for template, methods in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.url.path):
+            return sorted(method.upper() for method in methods)
+    return []
 
 
 def problem_of(error: HTTPException) -> Problem:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from scanner.intake.problems import Problem
 
 __all__ = [
+    "LARGEST_SEQUENCE",
     "NAME",
     "ChannelName",
     "EndOfStream",
@@ -73,8 +75,24 @@ class SegmentMetadata(FrozenInput):
         return None if self.duration is None else Fraction(self.duration)
 
 
+def _check_json_types(data: Any) -> Any:
+    """Refuse what pydantic would turn into another type."""
+    for name, value in data.items() if isinstance(data, Mapping) else ():
+        if name == "discontinuity":
+            if not isinstance(value, bool):
+                raise ValueError("discontinuity: true or false is wanted")
+        elif isinstance(value, bool) or (name in _NUMBERS and isinstance(value, str)):
+            raise ValueError(f"{name}: must be of the type that the OpenAPI document says")
+    return data
+
+
+_NUMBERS: Final = frozenset({"sequence", "first_sequence", "last_sequence", "expected_duration"})
+
+
 class SegmentByUrl(SegmentMetadata):
     """A segment that the service fetches."""
+
+    _check_types = model_validator(mode="before")(_check_json_types)
 
     sequence: SequenceNumber
     url: Annotated[str, Field(max_length=8192, description="http or https")]
@@ -88,6 +106,8 @@ class InitMetadata(FrozenInput):
 
 class StreamDeclaration(FrozenInput):
     """The facts that a sender declares of a stream."""
+
+    _check_types = model_validator(mode="before")(_check_json_types)
 
     channel: ChannelName | None = None
     first_sequence: SequenceNumber | None = Field(
@@ -124,6 +144,8 @@ class SignalInput(FrozenInput):
 class EndOfStream(FrozenInput):
     """The end of a stream."""
 
+    _check_types = model_validator(mode="before")(_check_json_types)
+
     last_sequence: SequenceNumber | None = Field(
         default=None,
         description="segments up to this one are still accepted; without it, none is",
@@ -155,6 +177,7 @@ def read_cursor(text: str | None) -> tuple[float, str] | None:
         return None
     try:
         at, name = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        str(name).encode()  # one half of a surrogate pair is no name
         return float(at), str(name)
     except (ValueError, TypeError) as error:
         raise Problem("invalid_request", "query.cursor: not one that a page gave") from error

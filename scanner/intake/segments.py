@@ -64,21 +64,23 @@ def media_body(description: str) -> dict[str, Any]:
     }
 
 
-@segment_routes.post(  # ffmpeg's segment muxer knows no other method
-    "/segments/{sequence}", status_code=202, include_in_schema=False
-)
-@segment_routes.put(
-    "/segments/{sequence}",
-    status_code=202,
-    response_model=AcceptedSegment,
-    responses={
+SEGMENT_ROUTE: Final[dict[str, Any]] = {
+    "status_code": 202,
+    "response_model": AcceptedSegment,
+    "responses": {
         200: {"model": AcceptedSegment, "description": "Known already; nothing changed"},
         **problem_responses(
             *MEDIA_PROBLEMS, "conflict", "stream_ended", "init_unknown", "wrong_channel"
         ),
     },
-    openapi_extra=media_body("The segment."),
+    "openapi_extra": media_body("The segment."),
+}
+
+
+@segment_routes.post(  # ffmpeg's segment muxer knows no other method
+    "/segments/{sequence}", operation_id="post_numbered_segment", **SEGMENT_ROUTE
 )
+@segment_routes.put("/segments/{sequence}", **SEGMENT_ROUTE)
 async def put_segment(
     request: Request,
     stream_id: StreamName,

@@ -23,6 +23,7 @@ from scanner.intake.answers import (
 from scanner.intake.context import context_of, note
 from scanner.intake.outcome import SUBMISSION_PROBLEMS, check_accepted
 from scanner.intake.parameters import (
+    LARGEST_SEQUENCE,
     NAME,
     EndOfStream,
     Page,
@@ -199,7 +200,9 @@ async def get_stream(request: Request, stream_id: StreamName) -> StreamStatus:
 async def get_risk(
     request: Request,
     stream_id: StreamName,
-    after_turn: Annotated[int, Query(ge=-1, description="`next_turn` of the page before")] = -1,
+    after_turn: Annotated[
+        int, Query(ge=-1, le=LARGEST_SEQUENCE, description="`next_turn` of the page before")
+    ] = -1,
     limit: Annotated[int, Query(ge=1, le=500, description="turns of a page")] = 100,
 ) -> RiskOverTime:
     """Return the levels of a stream at each sample, in the order in which they were folded."""

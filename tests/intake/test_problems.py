@@ -94,3 +94,8 @@ def test_every_error_of_the_table_is_reached_by_a_test() -> None:
     bodies = tests.replace("ProblemType(", "")
 
     assert [name for name in PROBLEMS if f'"{name}"' not in bodies] == []
+
+
+def test_an_address_names_all_its_methods(service: RunningService) -> None:
+    answer = service.client.delete("/v1/streams/s")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")

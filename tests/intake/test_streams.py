@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 
 from scanner.errors import DamagedError
@@ -162,3 +165,40 @@ def test_signals_of_an_ended_stream_or_too_many_at_once_are_refused(
     assert send(3) == "busy"
     service.client.post("/v1/streams/flooded/end", json={"last_sequence": 0})
     assert send(0) == "stream_ended"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "after_turn=240880121291709644800",
+        "limit=0",
+    ],
+)
+def test_a_page_of_risk_that_cannot_be_is_invalid(service: RunningService, query: str) -> None:
+    answer = service.client.get(f"/v1/streams/s/risk?{query}")
+    assert (answer.status_code, problem(answer)) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("row", [["\ud800", 1], [1, "\ud800"]])
+def test_a_cursor_of_impossible_values_is_invalid(
+    service: RunningService, row: list[object]
+) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(row).encode()).decode()
+    answer = service.client.get("/v1/streams", params={"cursor": cursor})
+    assert (answer.status_code, problem(answer)) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("streams/s/end", {"last_sequence": False}),
+        ("streams/s/end", {"last_sequence": "1"}),
+        ("streams/s/segments", {"sequence": True, "url": "http://a.test/s.ts"}),
+        ("streams/s/segments", {"sequence": 1, "url": "http://a.test/s.ts", "discontinuity": "1"}),
+    ],
+)
+def test_a_body_with_another_type_than_documented_is_invalid(
+    service: RunningService, path: str, body: dict[str, object]
+) -> None:
+    answer = service.client.post(f"/v1/{path}", json=body)
+    assert (answer.status_code, problem(answer)) == (422, "invalid_request")
