@@ -48,7 +48,7 @@ _UNSELECTED: Final = PushedFacts(kind="segment", facts={"problem": "unselected"}
 @push_routes.put(
     _ADDRESS,
     responses=problem_responses("unauthenticated", "forbidden", "not_found", "disk_full"),
-    openapi_extra=media_body("A segment, an init segment, a playlist or an MPD."),
+    openapi_extra=media_body("A segment, an init segment, a playlist or an MPD.", required=False),
 )
 async def push_object(request: Request, channel: str, path: str) -> JSONResponse:
     """Take an object of an encoder. POST means the same; DELETE is accepted and deletes nothing."""

@@ -51,12 +51,12 @@ MEDIA_PROBLEMS: Final = (
 """Errors that every request with media may be answered with."""
 
 
-def media_body(description: str) -> dict[str, Any]:
+def media_body(description: str, *, required: bool = True) -> dict[str, Any]:
     """Return what the OpenAPI document says of a body that is media."""
     schema = {"type": "string", "format": "binary"}
     return {
         "requestBody": {
-            "required": True,
+            "required": required,
             "description": f"{description} Its format is known by its first bytes; the content"
             " type has no meaning.",
             "content": {"application/octet-stream": {"schema": schema}},

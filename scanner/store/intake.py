@@ -19,6 +19,7 @@ from scanner.rational import dump_optional
 from scanner.store.pushed import PushedObject, add_pushed
 from scanner.store.schema import inits, segments, shard_of, streams
 from scanner.store.signals import NewSignal, add_signal
+from scanner.store.stream_changes import note_arrival, note_end
 from scanner.store.writes import insert_mark
 
 __all__ = [
@@ -236,6 +237,7 @@ class Intake:
         if stream is None:
             self._insert_stream(new.stream)
         self._insert_segment(new, self._shard(new.stream))
+        note_arrival(self._connection, stream, new.stream, self._shard(new.stream), now=self._now)
         return "accepted"
 
     def add_image(self, new: NewImage) -> Acceptance:
@@ -266,6 +268,7 @@ class Intake:
             .values(ended_at=self._now, last_sequence=last_sequence, end_reason=reason)
         )
         self.add_mark(stream.stream_id, known.shard, "end", {"last_sequence": last_sequence})
+        note_end(self._connection, known, stream.stream_id, now=self._now)
         return "accepted"
 
     def add_mark(self, stream_id: str, shard: int, kind: str, body: Mapping[str, Any]) -> None:
@@ -357,6 +360,8 @@ _STREAM_AND_SEGMENT = (
         streams.c.channel,
         streams.c.ended_at,
         streams.c.last_sequence,
+        streams.c.last_arrival,
+        streams.c.phase,
         segments.c.sha256,
         segments.c.meta_digest,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select,
 from scanner.store.database import Journal
 from scanner.store.retention import BATCH, IS_HELD
 from scanner.store.schema import alarms, incidents, marks, published, segments, turn_records
+from scanner.store.stream_changes import stream_changes
 from scanner.store.writes import add_to_counters
 
 __all__ = ["OldRecords"]
@@ -53,4 +54,5 @@ def _old_rows(before: float) -> list[tuple[Table, ColumnElement[bool]]]:
         (marks, and_(marks.c.created_at < before, marks.c.turn.is_not(None))),
         (published, and_(published.c.created_at < before, published.c.number < latest)),
         (alarms, and_(alarms.c.until < before, alarms.c.published == 2)),
+        (stream_changes, and_(stream_changes.c.at < before, stream_changes.c.published)),
     ]

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from scanner.store.database import Journal
 from scanner.store.ingest_schema import channel_changes
 from scanner.store.schema import alarms, evidence, incident_revisions, incidents, published
+from scanner.store.stream_changes import take_changes, unpublished_changes
 
 __all__ = ["RevisionRow", "append_events", "order_revisions", "publish"]
 
@@ -57,7 +58,7 @@ def order_revisions(rows: Sequence[RevisionRow]) -> list[RevisionRow]:
 def publish(
     journal: Journal, render: Callable[[RevisionRow], Mapping[str, Any]], *, limit: int = 256
 ) -> int:
-    """Publish revisions of incidents, and changes of alarms and channels; return how many.
+    """Publish revisions of incidents, and changes of alarms, streams and channels; return how many.
 
     ``render`` makes the body of a revision's event.
     """
@@ -66,6 +67,7 @@ def publish(
             _unpublished_revisions(connection, 1)
             or _unpublished_alarms(connection)
             or _unpublished_changes(connection)
+            or unpublished_changes(connection, 1)
         ):
             return 0
     with journal.write() as connection:
@@ -77,6 +79,7 @@ def publish(
         ]
         _mark_revisions(connection, rows)
         events += _take_alarms(connection)
+        events += take_changes(connection)
         events += _take_changes(connection)
         append_events(connection, events, now=journal.now())
     return len(events)

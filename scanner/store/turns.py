@@ -34,6 +34,7 @@ from scanner.store.schema import (
     streams,
     turn_records,
 )
+from scanner.store.stream_changes import note_stall
 from scanner.store.writes import (
     add_to_counters,
     clear_alarm,
@@ -273,6 +274,8 @@ class TurnJournal:
     def _commit_stream(self, connection: Connection, result: StreamResult, now: float) -> bool:
         if not _swap_state(connection, result, now):
             return False
+        if result.stalls:
+            note_stall(connection, result, now=now)
         verdicts: dict[str, int] = {}
         for turn in result.turns:
             if turn.verdict is not None:

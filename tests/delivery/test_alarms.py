@@ -84,7 +84,8 @@ def test_an_alarm_is_logged_recorded_and_published_once(
     assert [line["event"] for line in logs] == ["alarm begun", "alarm ended"]
     with journal.read() as connection:
         rows = connection.execute(select(alarms)).all()
-        kinds = list(connection.execute(select(published.c.kind)).scalars())
+        told = connection.execute(select(published.c.kind)).scalars()
+        kinds = [kind for kind in told if kind.startswith("alarm.")]
     assert [(row.kind, row.until) for row in rows] == [("service.slow", wall_clock.time)]
     assert kinds == ["alarm.begun", "alarm.ended"]
 

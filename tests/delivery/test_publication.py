@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from scanner.store.database import Journal
+from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.publication import RevisionRow, order_revisions, publish
 from scanner.store.schema import published
 from tests.delivery.rows import add_revisions
@@ -63,3 +64,31 @@ def test_numbers_have_no_gap_and_revisions_in_shadow_are_not_published(
 def test_a_batch_is_limited_and_the_rest_follows(journal: Journal) -> None:
     add_revisions(journal, ["opened", "extended", "extended", "closed"])
     assert [publish(journal, lambda _: {}, limit=3) for _ in range(3)] == [3, 1, 0]
+
+
+def test_a_channel_changes_with_its_stream_unless_another_one_is_live(journal: Journal) -> None:
+    def put(stream_id: str) -> None:
+        stream = NewStream(stream_id=stream_id, channel="news")
+        new = NewSegment(stream=stream, sequence=0, object="o", bytes=1, sha256="00")
+        with journal.write() as connection:
+            Intake(connection, now=journal.now(), shard_count=64).add_segment(new)
+
+    def end(stream_id: str) -> None:
+        with journal.write() as connection:
+            intake = Intake(connection, now=journal.now(), shard_count=64)
+            intake.end_stream(NewStream(stream_id=stream_id), last_sequence=0, reason=None)
+
+    for change in (put, end):
+        for stream_id in ("a", "b"):
+            change(stream_id)
+            publish(journal, lambda _: {})
+    with journal.read() as connection:
+        found = connection.execute(select(published.c.kind).order_by(published.c.number)).scalars()
+        assert list(found) == [
+            "stream.live",
+            "channel.live",
+            "stream.live",
+            "stream.ended",
+            "stream.ended",
+            "channel.ended",
+        ]

@@ -12,13 +12,15 @@ from sqlalchemy import text
 import scanner.store.review_schema  # noqa: F401 - adds its tables
 from scanner.errors import SetupError
 from scanner.store.database import open_journal
-from scanner.store.ingest_schema import metadata
+from scanner.store.stream_changes import stream_changes
 
 
 def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, create=True)
     with journal.engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+        differences = compare_metadata(
+            MigrationContext.configure(connection), stream_changes.metadata
+        )
     journal.close()
     assert differences == []
 
