@@ -14,7 +14,8 @@ pytestmark = pytest.mark.fault
 
 EXCLUDED = "positive_data_acceptance,unsupported_method"
 """The document cannot describe which bytes are media, which cursor a page gave, which URL answers.
-POST is the same as PUT at ``/ingest``. ``/readyz`` answers 503 without a driver, pictures wait for it, and events never end.
+POST is the same as PUT at ``/ingest``. ``/readyz`` answers 503 without a driver, pictures wait for
+one, and events never end.
 """
 PROGRAM = "from schemathesis.cli import schemathesis; schemathesis()"
 
