@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scanner.console.account_pages import account_routes
+from scanner.console.admin_pages import admin_routes
 from scanner.console.item_pages import item_routes
 from scanner.console.login_pages import login_routes, logout_routes
 from scanner.console.queue_pages import queue_routes
@@ -43,6 +44,7 @@ ROUTES: Final[tuple[APIRouter, ...]] = (
     login_routes,
     logout_routes,
     account_routes,
+    admin_routes,
 )
 
 
