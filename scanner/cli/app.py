@@ -71,6 +71,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "keys": Command("scanner.cli.keys:keys_app", "API keys of the live service."),
     "users": Command("scanner.cli.users:users_app", "People who use the review console."),
     "audit": Command("scanner.cli.audit:audit_app", "The log of who saw and did what."),
+    "records": Command(
+        "scanner.cli.records:records_app", "Deletion of streams on request, and holds against it."
+    ),
     "deliveries": Command(
         "scanner.cli.deliveries:deliveries_app", "Webhooks of the live service that were given up."
     ),

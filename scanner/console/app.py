@@ -17,6 +17,7 @@ from scanner.console.admin_pages import admin_routes
 from scanner.console.item_pages import item_routes
 from scanner.console.login_pages import login_routes, logout_routes
 from scanner.console.queue_pages import queue_routes
+from scanner.console.records_api import record_routes
 from scanner.console.rendering import asset_routes, render
 from scanner.console.review_api import review_routes
 from scanner.console.review_media import media_routes
@@ -38,6 +39,7 @@ __all__ = ["create_web_app"]
 ROUTES: Final[tuple[APIRouter, ...]] = (
     asset_routes,
     review_routes,
+    record_routes,
     queue_routes,
     item_routes,
     media_routes,

@@ -23,12 +23,15 @@ from scanner.delivery.payload import incident_data
 from scanner.delivery.retention import Retention, policy_reach
 from scanner.delivery.sender import SinkSender, settings_digest
 from scanner.delivery.threads import RepeatedWork, Step, WorkThreads
+from scanner.delivery.upkeep import Upkeep
 from scanner.errors import SetupError
 from scanner.risk.policy import Policies
 from scanner.sandbox.sandbox import Sandbox
 from scanner.service_logs import set_up_service_logs
+from scanner.settings.console import session_limits
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
+from scanner.store.checkpoints import open_audit_log
 from scanner.store.conditions import AlarmJournal
 from scanner.store.database import JournalChanges, open_journal
 from scanner.store.decision_effects import DecisionEffects
@@ -38,6 +41,7 @@ from scanner.store.objects import ObjectStore
 from scanner.store.old_records import OldRecords
 from scanner.store.publication import RevisionRow, publish
 from scanner.store.retention import RetentionJournal
+from scanner.store.sessions import Sessions
 from scanner.store.writes import beat
 
 __all__ = ["DeliveryProcess", "main"]
@@ -46,6 +50,8 @@ MEASURE_PAUSE: Final = 5.0
 """Seconds between two measurements for alarms."""
 RETENTION_PAUSE: Final = 30.0
 """Seconds between two passes over all media that may be old."""
+UPKEEP_PAUSE: Final = 5.0
+"""Seconds between two looks for requested deletions and for what people left behind."""
 MAKERS: Final = 2
 """Threads that make evidence, so that one whose media are slow to read leaves another one."""
 NICENESS: Final = 5
@@ -60,6 +66,7 @@ class DeliveryProcess:
     def __init__(self, settings: Settings, policies: Policies, data: Path) -> None:
         self._settings = settings
         self._policies = policies
+        self._data = data
         self._journal = open_journal(data)
         self._objects = ObjectStore(data / "objects")
         self._watch = AlarmWatch(
@@ -104,6 +111,9 @@ class DeliveryProcess:
             "retention": RepeatedWork(
                 open_step=lambda _: self._retention(), pause=RETENTION_PAUSE, wakes=False
             ),
+            "upkeep": RepeatedWork(
+                open_step=lambda _: self._upkeep().step, pause=UPKEEP_PAUSE, wakes=False
+            ),
         }
         for number in range(1, MAKERS + 1):
             works[f"evidence-{number}"] = RepeatedWork(open_step=partial(self._maker, rows, claims))
@@ -134,6 +144,16 @@ class DeliveryProcess:
             now=self._journal.now,
         )
         return retention.step
+
+    def _upkeep(self) -> Upkeep:
+        service = self._settings.service
+        return Upkeep(
+            self._journal,
+            open_audit_log(self._journal, self._data, service.audit.folder),
+            Sessions(self._journal, session_limits(service.console)),
+            decision_days=service.retention.decision_days,
+            audit_days=service.audit.days,
+        )
 
     def _sender(self, name: str, stack: ExitStack) -> Step:
         service = self._settings.service

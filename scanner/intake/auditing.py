@@ -13,7 +13,7 @@ from typing import Final
 
 from scanner.settings.service import ServiceSettings
 from scanner.store.audit import AuditEntry, AuditLog
-from scanner.store.checkpoints import Checkpoints, audit_folder
+from scanner.store.checkpoints import open_audit_log
 from scanner.store.database import Journal
 
 __all__ = ["AuditWriter", "audit_log_of"]
@@ -26,7 +26,7 @@ _Waiting = tuple[AuditEntry, "asyncio.Future[None]"]
 
 def audit_log_of(journal: Journal, settings: ServiceSettings) -> AuditLog:
     """Return the audit log of a service, with its checkpoints."""
-    return AuditLog(journal, Checkpoints(audit_folder(settings.data, settings.audit.folder)))
+    return open_audit_log(journal, settings.data, settings.audit.folder)
 
 
 class AuditWriter:

@@ -30,6 +30,7 @@ from scanner.intake.sessions import (
 from scanner.intake.uploads import OpenUploads
 from scanner.intake.waiting import FinishedStreams, LatestEvent
 from scanner.intake.watch import Watch
+from scanner.settings.console import session_limits
 from scanner.settings.service import ServiceSettings
 from scanner.sources.limits import FetchLimits
 from scanner.store.audit import AuditEntry
@@ -43,7 +44,7 @@ from scanner.store.pushed import PushedQueries, report_uploads
 from scanner.store.queries import Queries
 from scanner.store.review_queries import ReviewQueries
 from scanner.store.reviews import ReviewJournal
-from scanner.store.sessions import SessionLimits, Sessions
+from scanner.store.sessions import Sessions
 from scanner.store.submissions import Submission
 from scanner.store.users import Users
 
@@ -97,10 +98,7 @@ class WebContext:
     def _open_people(self) -> None:
         """Open what is known of people: accounts, sessions, the audit log."""
         self.users = Users(self.journal)
-        console = self.settings.console
-        self.session_limits = SessionLimits(
-            idle_seconds=60 * console.idle_minutes, absolute_seconds=3600 * console.session_hours
-        )
+        self.session_limits = session_limits(self.settings.console)
         self.sessions = Sessions(self.journal, self.session_limits)
         self.audit_log = audit_log_of(self.journal, self.settings)
         self.audit_writer = AuditWriter(self.audit_log)

@@ -65,6 +65,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
         name="init_unknown", status=409, title="The init segment is not there", retryable=True
     ),
     ProblemType(name="wrong_channel", status=409, title="The stream belongs to another channel"),
+    ProblemType(name="held", status=409, title="It is held against deletion"),
     ProblemType(name="not_ready", status=409, title="It is still being made", retryable=True),
     ProblemType(name="gone", status=410, title="It failed, or is no longer kept"),
     ProblemType(name="too_large", status=413, title="The body is too large"),

@@ -7,7 +7,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["AuditSettings", "ConsoleSettings", "ViewSettings", "WellbeingSettings"]
+from scanner.store.people import SessionLimits
+
+__all__ = [
+    "AuditSettings",
+    "ConsoleSettings",
+    "ViewSettings",
+    "WellbeingSettings",
+    "session_limits",
+]
 
 
 class _Frozen(BaseModel):
@@ -58,3 +66,10 @@ class ConsoleSettings(_Frozen):
     view_by_category: dict[str, ViewSettings] = {}
     """How media of single categories is shown instead."""
     wellbeing: WellbeingSettings = WellbeingSettings()
+
+
+def session_limits(settings: ConsoleSettings) -> SessionLimits:
+    """Return how long sessions last."""
+    return SessionLimits(
+        idle_seconds=60 * settings.idle_minutes, absolute_seconds=3600 * settings.session_hours
+    )

@@ -55,6 +55,8 @@ class RetentionSettings(FrozenSection):
     """Age of scores and of the rows of segments that are deleted."""
     evidence_days: float = Field(default=180.0, gt=0)
     """Age of clips and contact sheets of incidents that closed, after which they are deleted."""
+    decision_days: float = Field(default=730.0, gt=0)
+    """Age of decisions that are deleted."""
     low_watermark: float = Field(default=0.10, gt=0, lt=1)
     """Free share of the disk below which an alarm is raised."""
     refuse_watermark: float = Field(default=0.05, gt=0, lt=1)

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from scanner.errors import SetupError
-from scanner.store.audit import AuditHead, canonical
+from scanner.store.audit import AuditHead, AuditLog, canonical
+from scanner.store.database import Journal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-__all__ = ["Checkpoints", "audit_folder", "is_signed", "read_public_key", "read_statements"]
+__all__ = [
+    "Checkpoints",
+    "audit_folder",
+    "is_signed",
+    "open_audit_log",
+    "read_public_key",
+    "read_statements",
+]
 
 EVERY_ENTRIES: Final = 100
 EVERY_SECONDS: Final = 60.0
@@ -43,6 +51,11 @@ _LOG: Final = structlog.get_logger(__name__)
 def audit_folder(data: Path, chosen: Path | None) -> Path:
     """Return the second place of a service: the chosen one, or one beside its data folder."""
     return chosen or data.with_name(f"{data.absolute().name}-audit")
+
+
+def open_audit_log(journal: Journal, data: Path, chosen: Path | None) -> AuditLog:
+    """Return the audit log of a service, whose end is kept at its second place."""
+    return AuditLog(journal, Checkpoints(audit_folder(data, chosen)))
 
 
 class Checkpoints:

@@ -6,7 +6,9 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select, tuple_
 
 from scanner.store.database import Journal
+from scanner.store.holds import is_on_hold
 from scanner.store.retention import BATCH, IS_HELD
+from scanner.store.review_schema import decision_effects, decisions
 from scanner.store.schema import alarms, incidents, marks, published, segments, turn_records
 from scanner.store.stream_changes import stream_changes
 from scanner.store.writes import add_to_counters
@@ -19,6 +21,14 @@ class OldRecords:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+
+    def delete_decisions(self, *, before: float) -> int:
+        """Delete one batch of old decisions, and of what became of their deliveries;
+        return how many. The latest decision stays: the next one is counted from it."""
+        latest = select(func.max(decisions.c.number)).scalar_subquery()
+        old = and_(decisions.c.created_at < before, decisions.c.number < latest)
+        sent = and_(decision_effects.c.updated_at < before, decision_effects.c.status != "pending")
+        return self._delete(decisions, old) + self._delete(decision_effects, sent)
 
     def delete_records(self, *, before: float) -> int:
         """Delete one batch of records, rows of deleted segments, marks, events and alarms that are
@@ -47,11 +57,18 @@ class OldRecords:
 def _old_rows(before: float) -> list[tuple[Table, ColumnElement[bool]]]:
     """Return tables with the rows that are old; each statement uses an index of its table."""
     held = exists().where(incidents.c.stream_id == turn_records.c.stream_id, IS_HELD)
+
+    def on_hold(table: Table) -> ColumnElement[bool]:
+        return is_on_hold(table.c.stream_id)
+
     latest = select(func.max(published.c.number)).scalar_subquery()
     return [
-        (turn_records, and_(turn_records.c.created_at < before, ~held)),
-        (segments, and_(segments.c.stage == "deleted", segments.c.verdict_at < before)),
-        (marks, and_(marks.c.created_at < before, marks.c.turn.is_not(None))),
+        (turn_records, and_(turn_records.c.created_at < before, ~held, ~on_hold(turn_records))),
+        (
+            segments,
+            and_(segments.c.stage == "deleted", segments.c.verdict_at < before, ~on_hold(segments)),
+        ),
+        (marks, and_(marks.c.created_at < before, marks.c.turn.is_not(None), ~on_hold(marks))),
         (published, and_(published.c.created_at < before, published.c.number < latest)),
         (alarms, and_(alarms.c.until < before, alarms.c.published == 2)),
         (stream_changes, and_(stream_changes.c.at < before, stream_changes.c.published)),

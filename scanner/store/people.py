@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["Person", "Role", "User", "check_name"]
+__all__ = ["Person", "Role", "SessionLimits", "User", "check_name"]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
@@ -98,6 +98,16 @@ class User:
             hidden_categories=self.hidden_categories | opted_out,
             decisions=self.decisions,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """How long a session lasts."""
+
+    idle_seconds: float = 3600.0
+    """Without a request."""
+    absolute_seconds: float = 43200.0
+    """However much it is used: a shift."""
 
 
 def check_name(name: str) -> str:

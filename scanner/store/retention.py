@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from scanner.store.database import Journal
+from scanner.store.holds import is_on_hold
 from scanner.store.ingest_schema import ingest_objects
 from scanner.store.schema import (
     evidence,
@@ -173,6 +174,7 @@ class RetentionJournal:
                         ),
                         segments.c.verdict.is_not(None),
                         segments.c.stage == "stored",
+                        ~is_on_hold(segments.c.stream_id),
                     )
                     .values(stage="deleting")
                 )
@@ -188,7 +190,11 @@ class RetentionJournal:
             streams.c.stream_id == inits.c.stream_id, streams.c.phase == "finished"
         )
         old = (inits.c.stage == "stored") & (inits.c.created_at < before)
-        self._mark(inits, old & is_finished & ~has_media, {"stage": "deleting"})
+        self._mark(
+            inits,
+            old & is_finished & ~has_media & ~is_on_hold(inits.c.stream_id),
+            {"stage": "deleting"},
+        )
 
     def mark_evidence(self, *, before: float) -> None:
         """Commit that evidence of closed incidents that was made before a time is to be
@@ -197,6 +203,7 @@ class RetentionJournal:
             incidents.c.incident_id == evidence.c.incident_id,
             incidents.c.detection == "closed",
             incidents.c.updated_at < before,
+            ~is_on_hold(incidents.c.stream_id),
         )
         old = (evidence.c.status == "cut") & (evidence.c.updated_at < before)
         self._mark(evidence, old & is_closed, {"status": "deleting"})

@@ -11,27 +11,17 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from scanner.store.database import Journal
 from scanner.store.keys import secret_digest
-from scanner.store.people import Person, User
+from scanner.store.people import Person, SessionLimits, User
 from scanner.store.people_schema import login_links, preferences, sessions, users
 from scanner.store.users import user_of
 
-__all__ = ["LoginLink", "LoginLinks", "Purpose", "Session", "SessionLimits", "Sessions"]
+__all__ = ["LoginLink", "LoginLinks", "Purpose", "Session", "Sessions"]
 
 TOKEN_BYTES: Final = 32
 SEEN_SECONDS: Final = 60.0
 """Least time between two records that a session is in use."""
 
 Purpose = Literal["create_admin", "set_password", "sign_in"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionLimits:
-    """How long a session lasts."""
-
-    idle_seconds: float = 3600.0
-    """Without a request."""
-    absolute_seconds: float = 43200.0
-    """However much it is used: a shift."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

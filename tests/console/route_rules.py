@@ -19,7 +19,7 @@ class RouteRule:
     """The needs of one route."""
 
     needs: str
-    """nothing, ingest (a key), or the least role of a person."""
+    """nothing, ingest (a key), signature (of the body), or the least role of a person."""
     page: bool = False
     """Whether it is a page: without a session it leads to /login instead of answering 401."""
     send: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +42,8 @@ def item(needs: str, **more: Any) -> RouteRule:
 
 
 INGEST, VIEWER, PUBLIC = RouteRule(needs="ingest"), RouteRule(needs="viewer"), page("nothing")
+SIGNAL = {"json": {"name": "report", "ratio": 2, "seconds": 60}}
+REASON = {"json": {"reason": "a request"}}
 VERDICT = {"json": {"verdict": "no_violation"}}
 
 RULES: Mapping[str, RouteRule] = {
@@ -73,6 +75,12 @@ RULES: Mapping[str, RouteRule] = {
     "PUT /ingest/{channel}/{path:path}": INGEST,
     "POST /ingest/{channel}/{path:path}": INGEST,
     "DELETE /ingest/{channel}/{path:path}": INGEST,
+    "POST /v1/streams/{stream_id}/signals": RouteRule(needs="ingest", send=SIGNAL),
+    "POST /hooks/srs": INGEST,
+    "POST /hooks/srs/{secret}": INGEST,
+    "POST /hooks/nginx-rtmp": INGEST,
+    "POST /hooks/nginx-rtmp/{secret}": INGEST,
+    "POST /hooks/ome": RouteRule(needs="signature"),
     "GET /incidents": page("viewer"),
     "GET /incidents/{item_id}": page("viewer"),
     "GET /queue": page("viewer"),
@@ -112,6 +120,12 @@ RULES: Mapping[str, RouteRule] = {
     "POST /admin/users/{user_id}/disable": page("admin"),
     "POST /admin/users/{user_id}/enable": page("admin"),
     "POST /admin/users/{user_id}/reset": page("admin"),
+    "POST /v1/streams/{stream_id}/removal": RouteRule(needs="lead", send=REASON),
+    "POST /v1/channels/{channel}/removal": RouteRule(needs="lead", send=REASON),
+    "GET /v1/removals": RouteRule(needs="lead"),
+    "PUT /v1/holds/{kind}/{name}": RouteRule(needs="lead", send=REASON),
+    "DELETE /v1/holds/{kind}/{name}": RouteRule(needs="lead"),
+    "GET /v1/holds": RouteRule(needs="lead"),
     "GET /v1/reviews": VIEWER,
     "GET /v1/reviews/counts": VIEWER,
     "POST /v1/reviews/next": RouteRule(needs="moderator"),
@@ -135,6 +149,7 @@ _NAMES = {
     "sequence": "0",
     "name": "console.css",
     "piece": "clip-1",
+    "kind": "stream",
     "path:path": "index.m3u8",
 }
 

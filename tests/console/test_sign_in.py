@@ -21,9 +21,9 @@ from scanner.console.secrets import (
 )
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
-from scanner.store.people import Role, User
+from scanner.store.people import Role, SessionLimits, User
 from scanner.store.people_schema import sign_in_failures
-from scanner.store.sessions import LoginLinks, SessionLimits, Sessions
+from scanner.store.sessions import LoginLinks, Sessions
 from scanner.store.throttle import SignInThrottle
 from scanner.store.users import Users
 from tests.console.people import Browser, SignedIn, sign_in, token_of

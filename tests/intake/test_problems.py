@@ -30,7 +30,7 @@ def test_every_error_is_documented_as_it_is() -> None:
 def test_the_openapi_document_has_every_path_and_its_errors(service: RunningService) -> None:
     document = service.client.get("/openapi.json").json()
 
-    documented = re.findall(r"`(GET|PUT|POST) (/[^`]*)`", PAGE.read_text())
+    documented = re.findall(r"`(GET|PUT|POST|DELETE) (/[^`]*)`", PAGE.read_text())
     assert {(verb.lower(), path) for verb, path in documented} == {
         (verb, path) for path, verbs in document["paths"].items() for verb in verbs
     }

@@ -1,0 +1,109 @@
+"""The command ``streamwarden records``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scanner.cli.options import Config, Json, wants_json
+from scanner.cli.terminal import new_table, open_console
+from scanner.cli.users import local_actor
+from scanner.errors import SetupError
+from scanner.settings.sections import read_settings
+from scanner.store.audit import AuditEntry
+from scanner.store.checkpoints import open_audit_log
+from scanner.store.database import Journal, open_journal
+from scanner.store.holds import Holds
+from scanner.store.removals import Removals
+
+__all__ = ["records_app"]
+
+records_app = typer.Typer(
+    help="Deletion of streams on request, and holds against it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class RecordKind(StrEnum):
+    """What is deleted or held."""
+
+    STREAM = "stream"
+    CHANNEL = "channel"
+
+
+Kind = Annotated[RecordKind, typer.Argument(help="A stream, or all streams of a channel.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the stream or channel.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
+
+
+@records_app.command("remove")
+def remove_command(kind: Kind, name: Name, reason: Reason, config: Config = None) -> None:
+    """Delete a stream, or all streams that a channel has now: the service does it once they have
+    ended."""
+    journal = _open(config)
+    removals = Removals(journal)
+    names = removals.streams_of(name) if kind is RecordKind.CHANNEL else [name]
+    if not names or removals.channel_of(names[0]) is None:
+        raise SetupError(f"{kind} {name}: is not known")
+    if held := removals.held(names):
+        raise SetupError(f"stream {held[0]}: is on hold; `streamwarden records lift` ends it")
+    for one in names:
+        _record(journal, config, "removal_requested", one, reason=reason)
+    removals.request(names, actor=local_actor(), reason=reason)
+    sys.stdout.write(f"{len(names)} streams are deleted once they have ended\n")
+
+
+@records_app.command("hold")
+def hold_command(kind: Kind, name: Name, reason: Reason, config: Config = None) -> None:
+    """Hold a stream or channel against deletion, by age and on request."""
+    journal = _open(config)
+    _record(journal, config, "hold", name, kind=kind.value, reason=reason)
+    Holds(journal).add(kind.value, name, reason=reason, actor=local_actor())
+
+
+@records_app.command("lift")
+def lift_command(kind: Kind, name: Name, config: Config = None) -> None:
+    """Lift a hold."""
+    journal = _open(config)
+    _record(journal, config, "hold_lifted", name, kind=kind.value)
+    if not Holds(journal).lift(kind.value, name):
+        raise SetupError(f"{kind} {name}: is not on hold; `streamwarden records list`")
+
+
+@records_app.command("list")
+def list_command(config: Config = None, as_json: Json = False) -> None:
+    """List holds and requested deletions."""
+    journal = _open(config)
+    holds, removals = Holds(journal).list_all(), Removals(journal).list_all()
+    if wants_json(as_json):
+        lines = [{"type": "hold", **asdict(one)} for one in holds]
+        lines += [{"type": "removal", **asdict(one)} for one in removals]
+        sys.stdout.writelines(json.dumps(line) + "\n" for line in lines)
+        return
+    table = new_table("Records", "what", "name", "state", "by", "reason")
+    for hold in holds:
+        table.add_row(hold.kind, hold.name, "on hold", hold.actor, hold.reason)
+    for one in removals:
+        waits = "stopped by a hold" if one.is_held else "waits for its end"
+        state = waits if one.removed_at is None else "deleted"
+        table.add_row("stream", one.stream_id, state, one.actor, one.reason)
+    open_console().print(table)
+
+
+def _open(config: Path | None) -> Journal:
+    return open_journal(read_settings(config).service.data)
+
+
+def _record(
+    journal: Journal, config: Path | None, action: str, subject: str, **details: Any
+) -> None:
+    settings = read_settings(config).service
+    entry = AuditEntry(actor=local_actor(), action=action, subject=subject, details=details)
+    open_audit_log(journal, settings.data, settings.audit.folder).append([entry])
