@@ -1,13 +1,14 @@
 """Memory of a scan of hostile and of large inputs.
 
-``python -m benchmarks.hostile_memory [--out] [--workers N] [NAME]...``
+``python -m benchmarks.hostile_memory [--out] [--together] [--workers N] [NAME]...``
 
 Each file is scanned by the command line, in processes of its own, whose memory is read every few
 hundredths of a second. Pages of programs and libraries are shared with whatever else runs on the
 machine, so they are counted as if nothing else did: each once.
 
 ``--out`` writes a report, and lets everything be flagged, so that evidence of each file is cut.
-``--workers`` scans all files at once and counts each worker with its children by itself, Ray apart.
+``--together`` scans all files in one command; so does ``--workers``, which counts each worker with
+its children by itself, Ray apart.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def main() -> None:
         files = list(_make_files(folder, set(options.names)))
         flags = [*_evidence_flags(folder)] if options.out else []
         if options.workers:
-            peaks = _watch_workers([*flags, "--workers", str(options.workers)], files)
+            flags += ["--workers", str(options.workers)]
+        if options.workers or options.together:
+            peaks = _watch_parts(flags, files)
         else:
             peaks = {path.name: max(_watch([*flags, str(path)])) for path in files}
     for name, peak in sorted(peaks.items(), key=lambda item: item[1], reverse=True)[:SHOWN]:
@@ -69,6 +72,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", action="store_true")
+    parser.add_argument("--together", action="store_true")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("names", nargs="*", help="files, all of them by default")
     return parser.parse_args()
@@ -99,7 +103,7 @@ def _watch(arguments: Sequence[str]) -> Iterator[Peak]:
             time.sleep(PAUSE)
 
 
-def _watch_workers(arguments: Sequence[str], files: Sequence[Path]) -> dict[str, Peak]:
+def _watch_parts(arguments: Sequence[str], files: Sequence[Path]) -> dict[str, Peak]:
     """Scan all files, and return the highest memory of each worker, and of the scanning process
     without Ray."""
     peaks: dict[str, Peak] = {}
