@@ -15,7 +15,7 @@ from scanner.sandbox.watch import process_bytes
 
 __all__ = ["WORKING_MEMORY", "GiveWay", "WorkingMemory"]
 
-MOST_TOGETHER: Final = 190 << 20
+MOST_TOGETHER: Final = 128 << 20
 """Bytes of several children at work together; one alone may take what its own limit allows."""
 MOST_BESIDE: Final = 60 << 20
 """Bytes of the others at most when a task begins that gives way."""

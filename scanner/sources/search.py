@@ -8,6 +8,7 @@ own only once the playlist's stream has read all of it.
     and whose stream gave it as a whole segment         skipped, read with the playlist
     in byte ranges that were read and cover all of it   skipped, read with the playlist
     as its init, and it is an MP4 without samples       skipped, read with the playlist
+    behind an init, and it is no fragment of an MP4     read by itself too
     in ranges with a hole, as a gap, as another init    read by itself too
     in a playlist that is refused                       read by itself
 """
@@ -52,6 +53,12 @@ MEDIA_SUFFIXES: Final = frozenset(
 _MAX_INIT_BYTES: Final = 1 << 20
 _INIT_BOXES: Final = frozenset({b"ftyp", b"moov", b"free", b"sidx"})
 """Boxes of an init segment, at its top."""
+_FRAGMENT_BOXES: Final = frozenset(
+    {b"ftyp", b"styp", b"sidx", b"ssix", b"prft", b"emsg", b"moof", b"mdat"}
+    | {b"mfra", b"free", b"skip", b"uuid"}
+)
+"""Boxes at the top of a segment that needs an init segment."""
+_MAX_BOXES: Final = 10_000
 _MOVIE_BOXES: Final = frozenset({b"mvhd", b"trak", b"mvex", b"udta", b"iods", b"meta", b"pssh"})
 """Boxes of its ``moov``."""
 _TRACK_BOXES: Final = frozenset({b"trak", b"mdia", b"minf", b"stbl"})
@@ -109,9 +116,11 @@ class FilesRead:
         """Add the files of a segment that a stream has yielded."""
         if segment.source is None:
             return
-        self._add(segment.media, self._whole)
         if segment.init_media is not None:
             self._add(segment.init_media, self._inits)
+            if not _needs_init(segment.media, segment.init_media):
+                return
+        self._add(segment.media, self._whole)
 
     def _add(self, resource: ReadResource, whole: set[str]) -> None:
         if resource.span is None:
@@ -166,6 +175,38 @@ def _is_init(path: str) -> bool:
         )
     except (ScannerError, OSError, ValueError):
         return False
+
+
+def _needs_init(media: ReadResource, init: ReadResource) -> bool:
+    """Return whether a segment shows nothing without an init segment. Behind one, anything else may
+    be taken for a part of what the init begins, and not be looked at."""
+    if media.location == init.location:
+        return True
+    try:
+        with open_readonly(Path(media.location), name=media.location) as descriptor:
+            kinds = set(_box_kinds(descriptor))
+    except (ScannerError, OSError, ValueError):
+        return False
+    return b"moof" in kinds and kinds <= _FRAGMENT_BOXES
+
+
+def _box_kinds(descriptor: int) -> Iterator[bytes]:
+    """Yield the kind of each box at the top of a file.
+
+    Raises:
+        ValueError: these are no boxes of usual sizes, or very many.
+    """
+    at, size = 0, os.fstat(descriptor).st_size
+    for _ in range(_MAX_BOXES):
+        if at == size:
+            return
+        head = os.pread(descriptor, 8, at)
+        length = int.from_bytes(head[:4], "big")
+        if not 8 <= length <= size - at:
+            raise ValueError(f"a box of {length} bytes")
+        yield head[4:8]
+        at += length
+    raise ValueError(f"over {_MAX_BOXES} boxes")
 
 
 def _is_movie_without_samples(data: bytes) -> bool:

@@ -28,6 +28,7 @@ from typing import Final
 import structlog
 
 from scanner.console.links import admin_link
+from scanner.errors import SetupError
 from scanner.settings.sections import Settings
 from scanner.store.database import lock_folder, open_journal
 from scanner.supervisor.health import HealthCheck
@@ -177,7 +178,7 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
     data = service.data.absolute()
     manager = os.environ.pop("NOTIFY_SOCKET", None)
     with ExitStack() as closing:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(data)
         closing.enter_context(lock_folder(data))
         listener = closing.enter_context(open_listener(service.host, service.port, os.environ))
         host, port = listener.getsockname()[:2]
@@ -225,6 +226,15 @@ def _processes(descriptor: int, common: tuple[str, ...]) -> tuple[ServiceProcess
         ServiceProcess(name="driver", module="workers.driver", arguments=common),
         ServiceProcess(name="delivery", module="scanner.delivery.server", arguments=common),
     )
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"{data}: cannot be made: {error.strerror}; name another folder with --data"
+        ) from error
 
 
 def _prepare_journal(data: Path) -> None:

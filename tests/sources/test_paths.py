@@ -121,7 +121,21 @@ def test_only_an_init_without_samples_is_not_read_by_itself(tmp_path: Path) -> N
     (tmp_path / "evil.m3u8").write_text(
         playlist.read_text().replace("init.mp4", "stream/victim.mp4").replace("0.m4s", "0.ts")
     )
-    create_files(tmp_path, "0.ts", "1.m4s", "2.m4s")
+    create_files(tmp_path, "0.ts")
+    for name in ("1.m4s", "2.m4s"):
+        (tmp_path / name).write_bytes((tmp_path / "stream" / name).read_bytes())
+
+    assert read_names(tmp_path) == ["evil.m3u8", "index.m3u8", "0.ts", "victim.mp4"]
+
+
+@pytest.mark.parametrize("extra", ["", "#EXT-X-BYTERANGE:{size}@0\n"])
+def test_a_file_behind_an_init_of_another_one_is_read_by_itself(extra: str, tmp_path: Path) -> None:
+    """A demuxer that is given both reads what the first one begins, and nothing of the other."""
+    make_fragmented(tmp_path)
+    whole = encode_file(replace(MP4, ticks=MP4.ticks[:4]))
+    (tmp_path / "victim.mp4").write_bytes(whole)
+    entry = '#EXTM3U\n#EXT-X-MAP:URI="init.mp4"\n#EXTINF:4,\n' + extra.format(size=len(whole))
+    (tmp_path / "evil.m3u8").write_text(f"{entry}victim.mp4\n#EXT-X-ENDLIST\n")
 
     assert read_names(tmp_path) == ["evil.m3u8", "index.m3u8", "victim.mp4"]
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from scanner.errors import SetupError
+from scanner.settings.sections import Settings
 from scanner.supervisor.listening import notify_manager, open_listener
+from scanner.supervisor.supervise import open_service
 
 ROOT = Path(__file__).resolve().parents[2]
 INHERITS = """
@@ -75,6 +77,17 @@ def test_a_port_in_use_is_named(bound: socket.socket) -> None:
 
     with pytest.raises(SetupError, match=f"cannot listen on 127.0.0.1:{port}"):
         open_listener("127.0.0.1", port, {})
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = Settings.model_validate({"service": {"data": tmp_path / "file" / "data"}})
+
+    with (
+        pytest.raises(SetupError, match="file/data: cannot be made: Not a directory"),
+        open_service(settings, None),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("abstract", [False, True])
