@@ -20,6 +20,7 @@ LONG_FUNCTIONS = {
     "scanner/cli/bench.py:pipeline_command": ONE_LINE_AN_OPTION,
     "scanner/cli/evaluate.py:eval_command": ONE_LINE_AN_OPTION,
     "scanner/cli/models_add.py:add_command": ONE_LINE_AN_OPTION,
+    "scanner/cli/plan.py:plan_command": ONE_LINE_AN_OPTION,
     "scanner/cli/scan.py:scan_command": ONE_LINE_AN_OPTION,
     "scanner/cli/submit.py:submit_command": ONE_LINE_AN_OPTION,
     "tests/delivery/loopback.py:_handler": "a class of the standard library, made with its answers",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scanner.bench.fleet import FleetPlan
+    from scanner.bench.shape import ServiceShape
     from scanner.compose import Program
     from scanner.stream.inputs import Runner
 
@@ -21,7 +23,13 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from scanner.cli.app import run
 
-    sys.exit(run(runner_factory=_open_on_ray))
+    sys.exit(run(runner_factory=_open_on_ray, simulator=_simulate))
+
+
+def _simulate(shape: ServiceShape, plan: FleetPlan) -> dict[str, Any]:
+    from workers.plan_check import check_plan
+
+    return check_plan(shape, plan)
 
 
 def _open_on_ray(program: Program, workers: int) -> AbstractContextManager[Runner]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -24,6 +24,8 @@ from scanner.cli.status import Status
 from scanner.errors import ScannerError, SetupError, TransientError
 
 if TYPE_CHECKING:
+    from scanner.bench.fleet import FleetPlan
+    from scanner.bench.shape import ServiceShape
     from scanner.compose import RunnerFactory
 
 __all__ = ["run"]
@@ -59,6 +61,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "bench": Command(
         "scanner.cli.bench:bench_app",
         "Measure wall time and processor time of all processes on this machine.",
+    ),
+    "plan": Command(
+        "scanner.cli.plan:plan_command",
+        "Plan a service from measured costs: machines, GPUs, network, storage, cost, and what is"
+        " scarce.",
     ),
     "serve": Command(
         "scanner.cli.serve:serve_command",
@@ -99,7 +106,12 @@ COMPLETION: Final = "_STREAMWARDEN_COMPLETE"
 """The variable with which a shell asks for completions: then all commands are loaded."""
 
 
-def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | None = None) -> int:
+def run(
+    argv: Sequence[str] | None = None,
+    *,
+    runner_factory: RunnerFactory | None = None,
+    simulator: Callable[[ServiceShape, FleetPlan], dict[str, Any]] | None = None,
+) -> int:
     """Run one command and return its exit status.
 
     An error that the user can fix is one line without a traceback. Signals end the command with
@@ -111,7 +123,11 @@ def run(argv: Sequence[str] | None = None, *, runner_factory: RunnerFactory | No
             args = sys.argv[1:] if argv is None else list(argv)
             _app(args)(
                 args=args,
-                obj=Context(runner_factory=runner_factory, interruption=interruption),
+                obj=Context(
+                    runner_factory=runner_factory,
+                    interruption=interruption,
+                    simulator=simulator,
+                ),
             )
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # as typer ends a command then

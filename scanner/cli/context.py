@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scanner.cli.interruption import Interruption
 
 if TYPE_CHECKING:
+    from scanner.bench.fleet import FleetPlan
+    from scanner.bench.shape import ServiceShape
     from scanner.compose import RunnerFactory
 
 __all__ = ["Context"]
@@ -21,3 +24,5 @@ class Context:
     """Reports signals, and defers them."""
     runner_factory: RunnerFactory | None = None
     """Opens a runner for ``--workers``; None where the package ``workers`` is missing."""
+    simulator: Callable[[ServiceShape, FleetPlan], dict[str, Any]] | None = None
+    """Simulates a planned cell for ``plan --simulate``; None where the package is missing."""
