@@ -74,14 +74,16 @@ class GopDecoder:
         """Yield the wanted frames that come out while the GOP is decoded up to the last of its
         picks, or to its end where another piece continues from there.
 
-        Frames that no other references are skipped if that is possible. If it turns out that picks
-        are missing because a frame did reference them, the GOP is decoded once more in full; and if
-        they are missing because their picture needs later packets, once more with those.
+        Frames that no other references are skipped if that is possible, and if no packet is lost:
+        after a loss, a decoder that gets every packet shows other frames. If it turns out that
+        picks are missing because a frame did reference them, the GOP is decoded once more in full;
+        and if they are missing because their picture needs later packets, once more with those.
         """
         needed = None if self.carries_over(gop.continued) else frozenset(picks)
         if gop.begins_decoding:
             self._decoder.skip_unreferenced()
-        if not (self._has_timed_packets and set(picks).issubset(gop.anchors)):
+        is_certain = self._has_timed_packets and set(picks).issubset(gop.anchors)
+        if not is_certain or (len(picks) > 1 and gop.lacks_packets):
             self._decoder.skip_nothing()
         errors = self._decoder.errors
         yield from self._feed(gop, needed)

@@ -25,6 +25,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from av.packet import Packet
@@ -165,6 +166,16 @@ class Gop:
             before, after = frames[:following], frames[following:]
             step = before[-1] - before[-2] if len(before) > 1 else 0
             yield max(start, before[-1] + step) if before else start, after[0] if after else end
+
+    @property
+    def lacks_packets(self) -> bool:
+        """Whether packets between its own seem to be lost: one is marked as corrupt, or a step of
+        their decoding times is longer than usual."""
+        if any(packet.is_corrupt for packet in self.packets):
+            return True
+        times = [packet.dts for packet in self.packets if packet.dts is not None]
+        steps = sorted(later - earlier for earlier, later in pairwise(times))
+        return bool(steps) and 2 * steps[-1] > 3 * steps[len(steps) // 2]
 
     def append(self, packet: VideoPacket, time: PacketTime) -> None:
         """Keep a packet for decoding."""
