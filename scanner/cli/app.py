@@ -84,6 +84,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "deliveries": Command(
         "scanner.cli.deliveries:deliveries_app", "Webhooks of the live service that were given up."
     ),
+    "config": Command("scanner.cli.config:config_app", "Check, show and reload the settings."),
     "backup": Command(
         "scanner.cli.data_folder:backup_command",
         "Copy the data folder of the live service, which may run meanwhile.",

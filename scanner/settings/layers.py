@@ -48,6 +48,10 @@ class SettingsLayers:
             return ENVIRONMENT + NESTED.join(str(part).upper() for part in location[:depth])
         return self.path or "settings"
 
+    def is_set(self, location: Sequence[int | str]) -> bool:
+        """Return whether a source has the value at a location, so that it is no default."""
+        return any(_has(tree, location) for tree in (self.file, self.environment, self.flags))
+
     def names_of(self, section: str) -> str:
         """Return the names of all sources that have something of a section."""
         names = [self.path or "settings"] if section in self.file else []

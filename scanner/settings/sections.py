@@ -49,8 +49,10 @@ __all__ = [
     "ModelSettings",
     "Settings",
     "StreamSettings",
+    "read_layers",
     "read_settings",
     "setting_keys",
+    "settings_of",
     "unknown_variables",
 ]
 
@@ -157,14 +159,31 @@ def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = No
         SetupError: the file cannot be read, or a setting is unknown or invalid; one message lists
             all of them.
     """
+    return settings_of(read_layers(path, flags))
+
+
+def read_layers(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> SettingsLayers:
+    """Read what each source has, without a check of the values.
+
+    Raises:
+        SetupError: the file cannot be read, or a section is unknown.
+    """
     if unknown := list(_unknown_sections()):
         raise SetupError("; ".join(unknown))
-    layers = SettingsLayers(
+    return SettingsLayers(
         path=None if path is None else str(path),
         file={} if path is None else _read_file(path),
         environment=_read_environment(),
         flags=flags or {},
     )
+
+
+def settings_of(layers: SettingsLayers) -> Settings:
+    """Return the settings of all sources together.
+
+    Raises:
+        SetupError: a setting is unknown or invalid; one message lists all of them.
+    """
     try:
         settings = Settings(**layers.merge())
     except ValidationError as error:

@@ -31,6 +31,7 @@ __all__ = [
     "JournalChanges",
     "JournalFullError",
     "lock_folder",
+    "lock_holder",
     "open_journal",
 ]
 
@@ -140,7 +141,7 @@ def lock_folder(data: Path) -> Iterator[None]:
     Raises:
         SetupError: another process holds it.
     """
-    with open(data / LOCK_NAME, "w", opener=private_opener) as file:
+    with open(data / LOCK_NAME, "a+", opener=private_opener) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -148,7 +149,23 @@ def lock_folder(data: Path) -> Iterator[None]:
                 f"{data}: another `streamwarden serve` uses this folder;"
                 " stop it, or name another folder with --data"
             ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
         yield
+
+
+def lock_holder(data: Path) -> int | None:
+    """Return the process that holds the lock of a data folder; None if none does."""
+    try:
+        with (data / LOCK_NAME).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read())
+    except (FileNotFoundError, ValueError):
+        pass
+    return None
 
 
 def open_journal(

@@ -29,6 +29,7 @@ __all__ = [
     "insert_mark",
     "raise_alarm",
     "read_heartbeats",
+    "read_pids",
     "upsert",
     "write_revisions",
 ]
@@ -228,6 +229,13 @@ def beat(
     """Record that a process is well, and what it reports of itself."""
     row = {"process": process, "shard": 0, "pid": pid, "at": now, "body": json.dumps(dict(body))}
     upsert(connection, heartbeats, row)
+
+
+def read_pids(journal: Journal) -> dict[str, int]:
+    """Return the latest process of each name that recorded that it is well."""
+    with journal.read() as connection:
+        rows = connection.execute(select(heartbeats.c.process, heartbeats.c.pid)).all()
+    return {row.process: row.pid for row in rows}
 
 
 def read_heartbeats(journal: Journal) -> dict[str, float]:

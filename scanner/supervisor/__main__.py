@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with open_service(settings, config) as (supervisor, address):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: supervisor.stop())
+            signal.signal(signal.SIGHUP, lambda *_: supervisor.reload())
             data = settings.service.data
             sys.stdout.write(f"Streamwarden listens at {address}; data in {data}\n")
             if (link := first_link(settings, address)) is not None:

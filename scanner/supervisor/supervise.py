@@ -71,8 +71,10 @@ class Supervisor:
         listener: socket.socket,
         environment: dict[str, str],
         health: HealthCheck,
+        check: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``check`` is the command that says by its status whether the settings are valid."""
         self._processes = {one.name: one for one in processes}
         self._service = service
         self._listener = listener
@@ -81,7 +83,17 @@ class Supervisor:
         self._clock = clock
         self._plans = {one.name: ProcessPlan(name=one.name) for one in processes}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._check = check
+        self._checking: subprocess.Popen[bytes] | None = None
+        self._to_restart: list[str] = []
+        self._restart_deadline = 0.0
         self._stopping = False
+        self._reload_wanted = False
+
+    def reload(self) -> None:
+        """Ask ``run`` to check the settings and, if they are valid, to restart all processes one
+        after the other; safe in a signal handler."""
+        self._reload_wanted = True
 
     def stop(self) -> None:
         """Ask ``run`` to drain and return; safe in a signal handler."""
@@ -93,6 +105,7 @@ class Supervisor:
         try:
             while not self._stopping:
                 self._reap()
+                self._follow_reload()
                 self._start_due()
                 self._end_silent()
                 time.sleep(TICK_SECONDS)
@@ -125,10 +138,48 @@ class Supervisor:
             if process.poll() is not None:
                 self._note_end(name, process.returncode)
         known = {process.pid for process in self._running.values()}
+        if self._checking is not None:
+            known.add(self._checking.pid)
         _reap_orphans(known)
+
+    def _follow_reload(self) -> None:
+        """Take the next step of a reload: check the settings, then restart process after process.
+
+        The last one to restart is web: connections wait for it.
+        """
+        if self._reload_wanted and self._checking is None and not self._to_restart:
+            self._reload_wanted = False
+            self._checking = subprocess.Popen(
+                self._check, stdin=subprocess.DEVNULL, env=self._environment
+            )
+        if self._checking is not None and (status := self._checking.poll()) is not None:
+            self._checking = None
+            if status:
+                log.error("settings are not valid, nothing is reloaded", status=status)
+            else:
+                log.info("settings are reloaded")
+                self._to_restart = [*self._processes]
+                self._restart_next()
+        elif self._to_restart and self._clock() > self._restart_deadline:
+            log.warning("process did not drain", name=self._to_restart[-1])
+            self._running[self._to_restart[-1]].kill()
+
+    def _restart_next(self) -> None:
+        while self._to_restart and self._to_restart[-1] not in self._running:
+            self._to_restart.pop()  # it waits to be started, with the new settings
+        if self._to_restart:
+            self._restart_deadline = self._clock() + DRAIN_SECONDS
+            self._running[self._to_restart[-1]].terminate()
 
     def _note_end(self, name: str, status: int) -> None:
         del self._running[name]
+        if self._to_restart and name == self._to_restart[-1]:
+            self._to_restart.pop()
+            self._plans[name] = ProcessPlan(name=name)
+            end_marked(MARK, self._mark(name))
+            log.info("process restarts", name=name, status=status)
+            self._restart_next()
+            return
         self._plans[name] = after_end(self._plans[name], self._clock())
         left = end_marked(MARK, self._mark(name))
         log.warning(
@@ -202,6 +253,7 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
             listener=listener,
             environment=environment,
             health=HealthCheck(data, (host, port), is_tls=service.tls_cert is not None),
+            check=(sys.executable, "-m", "workers.cli", "config", "check", *common),
         )
         notify_manager("READY=1", manager)
         yield supervisor, address
