@@ -20,6 +20,7 @@ from scanner.settings.sections import read_settings
 from scanner.store.audit import AuditEntry
 from scanner.store.database import Journal, open_journal
 from scanner.store.people import Role, User
+from scanner.store.reviews import VERDICTS
 from scanner.store.sessions import Sessions
 from scanner.store.throttle import SignInThrottle
 from scanner.store.users import Users
@@ -195,10 +196,13 @@ def _limits(channels: str | None, hide: str | None, decisions: str | None) -> di
     known = Taxonomy.load().categories
     if unknown := sorted(hidden - set(known)):
         raise SetupError(f"--hide: no category {unknown[0]}; there are {', '.join(known)}")
+    allowed = _split(decisions)
+    if unknown := sorted((allowed or frozenset()) - set(VERDICTS)):
+        raise SetupError(f"--decisions: no {unknown[0]}; there are {', '.join(VERDICTS)}")
     return {
         "channels": _split(channels),
         "hidden_categories": hidden,
-        "decisions": _split(decisions),
+        "decisions": allowed,
     }
 
 

@@ -208,7 +208,7 @@ def _session_row(session: Session) -> dict[str, Any]:
     return {
         "id": session.session_id,
         "address": session.address,
-        "agent": session.agent,
+        "agent": session.agent[:120],
         "began": _moment(session.created_at),
         "seen": _moment(session.seen_at),
     }

@@ -15,6 +15,7 @@ from scanner.errors import SetupError
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
 from scanner.store.people import User
+from scanner.store.reviews import VERDICTS
 from scanner.store.throttle import SignInThrottle
 from scanner.taxonomy import Taxonomy
 
@@ -169,14 +170,17 @@ def _values(form: Form) -> dict[str, Any]:
     """Return the role and the restrictions of a form.
 
     Raises:
-        ValueError: there is no such role.
+        ValueError: there is no such role or decision.
     """
+    decisions = _names(form.text("decisions"))
+    if unknown := sorted((decisions or frozenset()) - set(VERDICTS)):
+        raise ValueError(f"There is no decision {unknown[0]}, only {', '.join(VERDICTS)}.")
     hidden = set(form.all("hidden_categories")) & set(Taxonomy.load().categories)
     return {
         "role": Role(form.text("role", "moderator")),
         "channels": _names(form.text("channels")),
         "hidden_categories": frozenset(hidden),
-        "decisions": _names(form.text("decisions")),
+        "decisions": decisions,
     }
 
 

@@ -46,6 +46,7 @@ def test_rights_are_changed_and_in_the_audit_log(service: RunningService, admin:
     assert (user.role, user.channels, user.decisions) == (Role.VIEWER, {"a", "b"}, None)
     assert user.hidden_categories == {"graphic"}
     assert 'value="a, b"' in admin.get(page).text
+    assert admin.post(page, role="viewer", decisions="violaton").status_code == 422
     (entry,) = AuditLog(service.journal).entries(subject=user.user_id, action="user_changed")
     assert (entry.actor, entry.details["channels"]) == (admin.user.user_id, ["a", "b"])
 

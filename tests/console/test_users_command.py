@@ -98,6 +98,7 @@ def test_a_reset_ends_sessions_and_the_second_factor(
     [
         (["add", "a b"], "name 'a b'"),
         (["add", "d", "--hide", "nonsense"], "no category nonsense"),
+        (["restrict", "known", "--decisions", "violaton"], "no violaton"),
         (["disable", "nobody"], "is not known"),
     ],
 )
