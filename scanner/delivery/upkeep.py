@@ -11,7 +11,7 @@ from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
 from scanner.store.old_records import OldRecords
 from scanner.store.removals import Removals
-from scanner.store.sessions import Sessions
+from scanner.store.sessions import LoginLinks, Sessions
 from scanner.store.throttle import SignInThrottle
 
 __all__ = ["Upkeep"]
@@ -53,6 +53,7 @@ class Upkeep:
             return removed
         self._cleaned_at = now
         self._sessions.remove_expired()
+        LoginLinks(self._journal).remove_expired()
         SignInThrottle(self._journal).remove_old()
         while self._records.delete_decisions(before=now - self._decision_days * DAY):
             pass

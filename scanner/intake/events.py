@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
@@ -14,6 +15,7 @@ from scanner.intake.access import Caller
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.parameters import SequenceNumber
 from scanner.intake.problems import problem_responses
+from scanner.intake.sessions import session_token
 from scanner.store.operation_queries import PublishedEvent
 
 __all__ = ["event_routes"]
@@ -26,6 +28,8 @@ PING_SECONDS: Final = 15
 SEND_SECONDS: Final = 30.0
 """Longest time that a reader may not read before it is dropped."""
 BATCH: Final = 100
+SESSION_SECONDS: Final = 10.0
+"""Seconds between two checks whether the session of a reader, and its rights, are the same."""
 
 
 @event_routes.get(
@@ -56,7 +60,7 @@ async def stream_events(
     wanted = last_event_id if last_event_id is not None else after
     number = latest if wanted is None else min(wanted, latest)
     return EventSourceResponse(
-        _follow(context, caller, number, oldest=oldest),
+        _follow(context, caller, number, oldest=oldest, token=session_token(request)),
         ping=PING_SECONDS,
         send_timeout=SEND_SECONDS,
         sep="\n",
@@ -64,8 +68,10 @@ async def stream_events(
 
 
 async def _follow(
-    context: WebContext, caller: Caller, number: int, *, oldest: int
+    context: WebContext, caller: Caller, number: int, *, oldest: int, token: str
 ) -> AsyncIterator[ServerSentEvent]:
+    """Yield events until the process ends, or the session of the reader does."""
+    checked = time.monotonic()
     if number < oldest - 1:
         yield ServerSentEvent(
             event="gap", id=str(oldest - 1), data=json.dumps({"missing_before": oldest})
@@ -79,6 +85,11 @@ async def _follow(
                 yield ServerSentEvent(
                     id=str(event.number), event=event.kind, data=json.dumps(event.body)
                 )
+        if token and time.monotonic() - checked > SESSION_SECONDS:
+            checked = time.monotonic()
+            session = await context.read(context.sessions.find, token)
+            if session is None or session.person != caller.user:
+                return
         if len(events) < BATCH:
             await context.latest_event.wait_beyond(number, WAIT_SECONDS)
 

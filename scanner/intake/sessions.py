@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ __all__ = [
     "csrf_token",
     "needs_second_factor",
     "session_of",
+    "session_token",
 ]
 
 COOKIE: Final = "__Host-streamwarden"
@@ -40,6 +42,9 @@ COOKIE: Final = "__Host-streamwarden"
 CSRF_HEADER: Final = "X-CSRF-Token"
 FACTOR_FIRST: Final = "set up a second factor in the console first"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_POLLED: Final = re.compile(r"/queue/rows|/review/[0-9a-f]+/live|/v1/events")
+"""What pages request by themselves: a page that is left open keeps no session in use."""
 
 
 class SessionReader:
@@ -57,6 +62,8 @@ class SessionReader:
                 context = state["context"]
                 try:
                     session = await context.read(context.sessions.find, token)
+                    if session is not None and not _POLLED.fullmatch(scope["path"]):
+                        await context.read(context.sessions.note_use, session)
                 except TransientError as error:
                     busy = Problem("journal_busy", str(error), retry_after=1)
                     answer = problem_response(busy, state.get("request_id", ""))
@@ -74,9 +81,15 @@ def session_of(request: Request) -> Session | None:
     return session
 
 
+def session_token(request: Request) -> str:
+    """Return the token of the cookie of a valid session; empty without one."""
+    token: str = getattr(request.state, "session_token", "")
+    return token
+
+
 def csrf_token(request: Request) -> str:
     """Return the token by which pages of this session prove their requests; empty without one."""
-    token: str = getattr(request.state, "session_token", "")
+    token = session_token(request)
     return hmac.digest(token.encode(), b"csrf", hashlib.sha256).hex() if token else ""
 
 

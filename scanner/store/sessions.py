@@ -68,16 +68,18 @@ class Sessions:
         return token
 
     def find(self, token: str) -> Session | None:
-        """Return the valid session of a token, or None; it counts as used."""
-        digest, now = secret_digest(token), self._journal.now()
-        (found,) = self._select(sessions.c.digest == digest) or (None,)
-        if found is None:
-            return None
-        if now - found.seen_at >= min(SEEN_SECONDS, self._limits.idle_seconds / 4):
-            with self._journal.write() as connection:
-                seen = update(sessions).where(sessions.c.digest == digest)
-                connection.execute(seen.values(seen_at=now))
+        """Return the valid session of a token, or None."""
+        (found,) = self._select(sessions.c.digest == secret_digest(token)) or (None,)
         return found
+
+    def note_use(self, session: Session) -> None:
+        """Record that a session is in use, at most once a minute."""
+        now = self._journal.now()
+        if now - session.seen_at < min(SEEN_SECONDS, self._limits.idle_seconds / 4):
+            return
+        with self._journal.write() as connection:
+            seen = update(sessions).where(sessions.c.session_id == session.session_id)
+            connection.execute(seen.values(seen_at=now))
 
     def of_user(self, user_id: str) -> list[Session]:
         """Return the valid sessions of a user, the latest first."""
@@ -184,6 +186,12 @@ class LoginLinks:
                 .values(used_at=self._journal.now())
             )
         return LoginLink(purpose=row.purpose, user_id=row.user_id)
+
+    def remove_expired(self) -> int:
+        """Remove links that expired; return how many."""
+        old = delete(login_links).where(login_links.c.expires_at <= self._journal.now())
+        with self._journal.write() as connection:
+            return int(connection.execute(old).rowcount)
 
     def _valid(self, code: str) -> tuple[Any, ...]:
         return (

@@ -6,6 +6,7 @@ a success takes it back. From the first failure beyond the free ones the delay d
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,7 +91,18 @@ class SignInThrottle:
 
 
 def _subjects(account: str, address: str) -> dict[str, _Rule]:
-    return {f"user:{account[:64]}": _ACCOUNT, f"address:{address[:64]}": _ADDRESS}
+    return {f"user:{account[:64]}": _ACCOUNT, f"address:{_network(address)}": _ADDRESS}
+
+
+def _network(address: str) -> str:
+    """Return what one sender has: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if parsed.version == 4 or (parsed.version == 6 and parsed.ipv4_mapped is not None):
+        return address
+    return str(ipaddress.ip_network(f"{parsed}/64", strict=False))
 
 
 def _failures(connection: Connection, subject: str, now: float) -> tuple[int, float]:

@@ -10,9 +10,10 @@ from scanner.errors import TransientError
 from scanner.intake.auditing import AuditWriter
 from scanner.store.audit import AuditEntry, AuditLog
 from scanner.store.database import Journal
+from scanner.store.sessions import Sessions
 from tests.console.people import Browser, sign_in
 from tests.delivery.rows import add_revisions
-from tests.intake.conftest import RunningService
+from tests.intake.conftest import RunningService, wait_for
 from tests.intake.evidence_rows import add_piece, publish_event
 from tests.store.conftest import FakeClock
 
@@ -63,7 +64,7 @@ def test_who_may_not_see_it_is_no_viewer(filled: RunningService) -> None:
     blind = sign_in(filled, hidden_categories={"hazard"})
 
     assert blind.get(CLIP + "clip-1").status_code == 404
-    assert Browser(filled).get(CLIP + "clip-1").status_code == 401
+    wait_for(lambda: Browser(filled).get(CLIP + "clip-1").status_code == 401)
     assert actions(filled, blind.user.user_id) == []
 
 
@@ -78,6 +79,19 @@ def test_events_leave_out_what_a_reader_may_not_see(filled: RunningService) -> N
     with filled.client.stream("GET", "/v1/events", headers=headers) as answer:
         numbers = (line for line in answer.iter_lines() if line.startswith("id:"))
         assert next(numbers) == "id: 3"
+
+
+def test_events_end_with_the_session(
+    filled: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scanner.intake.events.SESSION_SECONDS", 0.0)
+    person = sign_in(filled)
+
+    with filled.client.stream("GET", "/v1/events", headers=person._headers) as answer:
+        Sessions(filled.journal).end_all(person.user.user_id)
+        assert answer.status_code == 200
+        list(answer.iter_lines())
+    assert person.get("/v1/incidents").status_code == 401
 
 
 def test_without_its_entry_nothing_is_answered(journal: Journal) -> None:

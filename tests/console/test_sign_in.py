@@ -22,6 +22,7 @@ from scanner.console.secrets import (
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
 from scanner.store.people import Role, SessionLimits, User
+from scanner.store.people_schema import sessions as sessions_table
 from scanner.store.people_schema import sign_in_failures
 from scanner.store.sessions import LoginLinks, Sessions
 from scanner.store.throttle import SignInThrottle
@@ -179,6 +180,15 @@ def test_failures_of_one_address_delay_it_for_every_account(journal: Journal) ->
     assert throttle.begin("another", "192.0.2.8") == 0
 
 
+def test_a_network_of_ipv6_is_one_sender(journal: Journal) -> None:
+    throttle = SignInThrottle(journal)
+    for number in range(20):
+        assert throttle.begin(f"name-{number}", f"2001:db8::{number:x}") == 0
+
+    assert throttle.begin("another", "2001:db8::ffff:1") > 0
+    assert throttle.begin("another", "2001:db8:0:1::1") == 0
+
+
 def test_a_success_is_no_failure_of_its_address(journal: Journal) -> None:
     throttle = SignInThrottle(journal)
     for _ in range(50):
@@ -220,12 +230,29 @@ def test_a_session_ends_when_it_is_idle_and_when_it_is_old(
     idle, used = sessions.start(user.user_id), sessions.start(user.user_id)
     for _ in range(4):
         wall_clock.time += 90
-        assert sessions.find(used) is not None
+        session = sessions.find(used)
+        assert session is not None
+        sessions.note_use(session)
 
     assert sessions.find(idle) is None
     wall_clock.time += 41
     assert sessions.find(used) is None
     assert sessions.remove_expired() == 2
+
+
+def test_a_page_that_is_left_open_keeps_no_session_in_use(service: RunningService) -> None:
+    person = sign_in(service)
+    mine = sessions_table.c.user_id == person.user.user_id
+    before = service.journal.now()
+    with service.journal.write() as connection:
+        connection.execute(update(sessions_table).where(mine).values(seen_at=before - 600))
+
+    assert person.get("/queue/rows").status_code == 200
+    (session,) = Sessions(service.journal).of_user(person.user.user_id)
+    assert session.seen_at == before - 600
+    assert person.get("/account").status_code == 200
+    (session,) = Sessions(service.journal).of_user(person.user.user_id)
+    assert session.seen_at >= before
 
 
 def test_a_link_signs_in_once(service: RunningService) -> None:
