@@ -15,6 +15,7 @@ from starlette.responses import Response
 from scanner.console.account_pages import account_routes
 from scanner.console.admin_pages import admin_routes
 from scanner.console.item_pages import item_routes
+from scanner.console.lead_pages import lead_api, lead_routes
 from scanner.console.login_pages import login_routes, logout_routes
 from scanner.console.queue_pages import queue_routes
 from scanner.console.records_api import record_routes
@@ -38,8 +39,10 @@ __all__ = ["create_web_app"]
 
 ROUTES: Final[tuple[APIRouter, ...]] = (
     asset_routes,
+    lead_api,
     review_routes,
     record_routes,
+    lead_routes,
     queue_routes,
     item_routes,
     media_routes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from scanner.console.item_view import clips_of, reason_choices, tiles_of, why_sentences
+from scanner.console.preferences import MediaView
 from scanner.console.queue_pages import (
     latest_undoable,
     next_page,
@@ -32,9 +34,11 @@ from scanner.console.session import (
     person_of,
     require_role,
 )
+from scanner.console.wellbeing import preferences_of, record_exposure
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
 from scanner.store.stream_window import StreamWindow, read_window
+from scanner.taxonomy import MAX_SEVERITY
 
 __all__ = ["item_routes"]
 
@@ -53,7 +57,6 @@ ENDINGS: Final[Mapping[str | None, str]] = {
     "withdrawn": "its label has no policy any more",
 }
 """Why an incident closed, in words."""
-DEFAULT_VIEW: Final = {"blur": True, "greyscale": True, "mute": True, "autoplay": False}
 REFUSALS: Final[Mapping[str, str]] = {
     "claimed": "Nothing was recorded: somebody else works on this item.",
     "decided": "Nothing was recorded: this item is decided already.",
@@ -77,6 +80,7 @@ async def show_item(request: Request, item_id: ItemId) -> Response:
     context, person = context_of(request), person_of(request)
     item = await seen_item(context, person, item_id)
     await context.audit(person, "view", item_id)
+    await record_exposure(request, items=1, severe_items=int(item["severity"] == MAX_SEVERITY))
     values = await _facts(request, person, item)
     wanted = read_filter(request.url.query)
     following = await context.read(
@@ -176,6 +180,8 @@ async def note_shown(request: Request, item_id: ItemId) -> Response:
     seconds = (await form_of(request)).text("seconds")
     if not seconds:
         await context.audit(person, "unblur", item_id)
+    elif re.fullmatch(r"[0-9]{1,5}(\.[0-9])?", seconds):
+        await record_exposure(request, unblurred_seconds=float(seconds))
     return Response(status_code=204)
 
 
@@ -265,7 +271,6 @@ async def _image(context: WebContext, item: Mapping[str, Any]) -> Mapping[str, A
     return await context.read(context.queries.image, item["stream_id"])
 
 
-def _view(request: Request, category: str) -> Any:
+def _view(request: Request, category: str) -> MediaView:
     """Return how the person wants media of a category to be shown."""
-    chosen = getattr(request.state, "preferences", None)
-    return DEFAULT_VIEW if chosen is None else chosen.view_of(category)
+    return preferences_of(request).view_of(category)

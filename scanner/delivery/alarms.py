@@ -6,6 +6,7 @@ which an alarm begins and the one at which it ends.
     service.slow     the oldest waiting segment is older than real time allows
     sink.failing     a receiver has failed for long
     sink.disabled    a receiver asked for no more
+    review.waiting   an item of the highest severity waits too long for a decision
     clock.jumped     the wall clock jumped, and nothing is deleted because of its age
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 import structlog
@@ -31,6 +33,7 @@ KINDS: Final = (
     "clock.jumped",
     "disk.low",
     "evidence.paused",
+    "review.waiting",
     "sink.disabled",
     "sink.failing",
     "service.slow",
@@ -58,12 +61,20 @@ class Measured:
     """Age in seconds of the oldest segment without a verdict."""
     failing: tuple[FailingSink, ...]
     clock_is_steady: bool
+    severe_waiting: float | None = None
+    """Age in seconds of the oldest item of the highest severity that waits for a decision."""
 
 
 def alarms_due(
-    measured: Measured, lasting: frozenset[Alarm], settings: RetentionSettings
+    measured: Measured,
+    lasting: frozenset[Alarm],
+    settings: RetentionSettings,
+    severe_wait: float = inf,
 ) -> dict[Alarm, Mapping[str, Any]]:
-    """Return the alarms that should last, with their details."""
+    """Return the alarms that should last, with their details.
+
+    ``severe_wait`` is the longest time in seconds that the most severe items may wait.
+    """
     due: dict[Alarm, Mapping[str, Any]] = {}
     for kind, watermark in (
         ("disk.low", settings.low_watermark),
@@ -77,6 +88,9 @@ def alarms_due(
     limit = SLOW_SECONDS * (CALM if slow in lasting else 1.0)
     if measured.clock_is_steady and waiting > limit:
         due[slow] = {"oldest_waiting_seconds": round(waiting, 1)}
+    severe = measured.severe_waiting or 0.0
+    if measured.clock_is_steady and severe > severe_wait:
+        due["review.waiting", "queue"] = {"oldest_waiting_seconds": round(severe, 1)}
     for sink in measured.failing:
         if sink.is_disabled:
             due["sink.disabled", sink.sink] = {"error": sink.error}
@@ -98,7 +112,9 @@ class AlarmWatch:
         *,
         now: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
+        severe_wait: float = inf,
     ) -> None:
+        self._severe_wait = severe_wait
         self._journal = journal
         self._objects = objects
         self._settings = settings
@@ -118,7 +134,7 @@ class AlarmWatch:
         self._clock = self._clock.observe(self._now(), self._monotonic())
         lasting, measured = self._journal.lasting(KINDS), self._measure()
         self.report = {**self._journal.waiting_work(), "disk_free_ratio": measured.free_share}
-        due = alarms_due(measured, lasting, self._settings)
+        due = alarms_due(measured, lasting, self._settings, self._severe_wait)
         begun = {alarm: body for alarm, body in due.items() if alarm not in lasting}
         ended = lasting - due.keys()
         if begun or ended:
@@ -131,12 +147,14 @@ class AlarmWatch:
 
     def _measure(self) -> Measured:
         now, oldest = self._now(), self._journal.oldest_waiting()
+        severe = self._journal.oldest_severe()
         return Measured(
             now=now,
             free_share=self._free_share(),
             oldest_waiting=None if oldest is None else now - oldest,
             failing=self._journal.failing_sinks(),
             clock_is_steady=self._clock.is_steady,
+            severe_waiting=None if severe is None else now - severe,
         )
 
     def _free_share(self) -> float:

@@ -139,7 +139,8 @@ class Retention:
             media = self._journal.media_of(name, before=now - least)
             found = deletable(media, now=now, reach=self._reach, segment_seconds=least)
             chosen += ((name, sequence) for sequence in found)
-        self._journal.mark_segments(chosen)
+        evidence = self._settings.evidence_days * DAY
+        self._journal.mark_segments(chosen, pictures_before=now - evidence)
         return after is not None
 
     def _clean(self, now: float) -> bool:

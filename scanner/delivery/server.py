@@ -74,6 +74,7 @@ class DeliveryProcess:
             self._objects,
             settings.service.retention,
             now=self._journal.now,
+            severe_wait=settings.service.review.severe_wait_seconds,
         )
         self._threads = WorkThreads(self._works(), process="delivery")
 

@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import func, select
 
 from scanner.store.database import Journal
+from scanner.store.review_schema import PENDING_STATES, reviews
 from scanner.store.schema import alarms, effects, evidence, segments, sinks
 from scanner.store.writes import clear_alarm, raise_alarm
+from scanner.taxonomy import MAX_SEVERITY
 
 __all__ = ["AlarmJournal", "FailingSink"]
 
@@ -35,6 +37,17 @@ class AlarmJournal:
     def oldest_waiting(self) -> float | None:
         """Return when the oldest segment without a verdict was received; None if none waits."""
         oldest = select(func.min(segments.c.received_at)).where(segments.c.verdict.is_(None))
+        with self._journal.read() as connection:
+            found: float | None = connection.execute(oldest).scalar_one()
+        return found
+
+    def oldest_severe(self) -> float | None:
+        """Return since when the oldest item of the highest severity waits for a decision; None if
+        none does."""
+        columns = reviews.c
+        oldest = select(func.min(columns.waiting_since)).where(
+            columns.state.in_(PENDING_STATES), columns.severity >= MAX_SEVERITY
+        )
         with self._journal.read() as connection:
             found: float | None = connection.execute(oldest).scalar_one()
         return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from scanner.store.database import Journal
 from scanner.store.holds import is_on_hold
 from scanner.store.ingest_schema import ingest_objects
+from scanner.store.review_schema import PENDING_STATES, reviews
 from scanner.store.schema import (
     evidence,
     incidents,
@@ -161,9 +163,12 @@ class RetentionJournal:
             ),
         )
 
-    def mark_segments(self, keys: Sequence[tuple[str, int]]) -> None:
+    def mark_segments(
+        self, keys: Sequence[tuple[str, int]], *, pictures_before: float = inf
+    ) -> None:
         """Commit that the bytes of segments, given as (stream, sequence), are to be deleted; a
-        pending one stays."""
+        pending one stays, and so does a flagged picture that waits for a decision or was flagged
+        after a time."""
         for first in range(0, len(keys), BATCH):
             with self._journal.write() as connection:
                 connection.execute(
@@ -175,6 +180,12 @@ class RetentionJournal:
                         segments.c.verdict.is_not(None),
                         segments.c.stage == "stored",
                         ~is_on_hold(segments.c.stream_id),
+                        ~exists().where(
+                            reviews.c.stream_id == segments.c.stream_id,
+                            reviews.c.kind == "image",
+                            reviews.c.state.in_(PENDING_STATES)
+                            | (reviews.c.flagged_at >= pictures_before),
+                        ),
                     )
                     .values(stage="deleting")
                 )

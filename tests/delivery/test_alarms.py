@@ -52,6 +52,15 @@ def test_an_alarm_follows_from_what_was_measured(
     assert alarms_due(measured, NONE, RetentionSettings()).keys() == expected
 
 
+def test_a_severe_item_that_waits_for_a_decision_is_an_alarm() -> None:
+    waiting = replace(WELL, severe_waiting=301.0)
+
+    assert alarms_due(waiting, NONE, RetentionSettings(), 300.0).keys() == {
+        ("review.waiting", "queue")
+    }
+    assert alarms_due(waiting, NONE, RetentionSettings(), 400.0) == {}
+
+
 @given(st.floats(0, 1), st.floats(0, 100))
 def test_an_alarm_that_begins_would_also_last(free: float, waiting: float) -> None:
     measured = replace(WELL, free_share=free, oldest_waiting=waiting)

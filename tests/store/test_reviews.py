@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from scanner.report.nouns import NOT_SCANNED
 from scanner.store.database import Journal
+from scanner.store.queueing import image_item_id, queue_pictures
+from scanner.store.retention import RetentionJournal
 from scanner.store.review_queries import QueueFilter, ReviewQueries, Sight
 from scanner.store.reviews import MuteRequest, NewDecision, ReviewJournal, ReviewRefusedError
-from tests.delivery.rows import add_revisions
+from scanner.stream.events import StreamFinished
+from scanner.types import StreamId
+from tests.delivery.rows import add_revisions, add_segments
 from tests.store.conftest import FakeClock
+from tests.stream.build import FIRE
 
 ALL = Sight()
 
@@ -211,3 +219,22 @@ def test_the_next_item_is_the_most_urgent_that_nobody_else_has(
 
     assert queries.next_item(QueueFilter(), ALL, "ann") is None
     assert queries.next_item(QueueFilter(), ALL, "bob", without=["ab"]) == "cd"
+
+
+def test_a_flagged_picture_is_kept_while_it_waits_for_a_decision(
+    journal: Journal, wall_clock: FakeClock
+) -> None:
+    add_segments(journal, "pic", 1)
+    summary = replace(NOT_SCANNED, frames=1, flagged=(FIRE,), peak_score={FIRE: 0.99})
+    event = StreamFinished(stream_id=StreamId("pic"), summary=summary)
+    with journal.write() as connection:
+        queue_pictures(connection, [event], shard=0, channel=None, now=wall_clock())
+    retention, queries = RetentionJournal(journal), ReviewQueries(journal)
+
+    retention.mark_segments([("pic", 0)])
+    assert queries.picture("pic") is not None
+    ReviewJournal(journal).decide(image_item_id("pic"), decision())
+    retention.mark_segments([("pic", 0)], pictures_before=wall_clock() - 1)
+    assert queries.picture("pic") is not None
+    retention.mark_segments([("pic", 0)], pictures_before=wall_clock() + 1)
+    assert queries.picture("pic") is None

@@ -1,0 +1,171 @@
+"""What another policy would have done: recorded scores folded again, and the incidents compared
+with what people decided. Runs as a process of its own, so that it slows no request down:
+
+    python -m scanner.console.what_if --data FOLDER --since TIME < changes.toml
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+from scanner.errors import InputError, ScannerError
+from scanner.pipeline.replay import (
+    IncidentChanges,
+    RecordedStream,
+    fold,
+    inputs_of_record,
+    pair_incidents,
+)
+from scanner.risk.incident import Incident
+from scanner.risk.policy import Policies, Policy
+from scanner.settings.policies import policies_of_rows
+from scanner.store.database import Journal, open_journal
+from scanner.store.replay_records import latest_policies, read_stream, streams_since, verdicts_of
+from scanner.types import Label, StreamId
+
+__all__ = ["changed_policies", "compare_policies", "main"]
+
+MOST_STREAMS: Final = 2000
+"""Streams that are folded again, the newest ones."""
+MOST_EXAMPLES: Final = 20
+SECONDS_AN_ITEM: Final = 45.0
+"""Time that a reviewer is assumed to need for an item."""
+CHANGEABLE: Final = (
+    "open",
+    "close_margin",
+    "close_after",
+    "window",
+    "dwell",
+    "hold",
+    "severity",
+    "unseen_end",
+    "shadow",
+)
+"""Values of a policy that can be tried out."""
+
+
+def changed_policies(policies: Policies, text: str) -> Policies:
+    """Return policies with the changes of a TOML text, in the form of a settings file.
+
+    Raises:
+        InputError: it is not TOML, or names a label or a value that there is not.
+    """
+    try:
+        tables = tomllib.loads(text).get("policy", {})
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"the policy is not TOML: {error}") from error
+    labels = dict(policies.labels)
+    for name, values in tables.items():
+        if name not in labels or not isinstance(values, dict):
+            known = ", ".join(sorted(labels))
+            raise InputError(f"policy.{name}: no such label; there are {known}")
+        labels[Label(name)] = _changed(name, labels[Label(name)], values)
+    return replace(policies, labels=labels)
+
+
+def _changed(name: str, policy: Policy, values: Mapping[str, Any]) -> Policy:
+    if unknown := sorted(values.keys() - set(CHANGEABLE)):
+        raise InputError(
+            f"policy.{name}.{unknown[0]}: cannot be tried out; wanted {', '.join(CHANGEABLE)}"
+        )
+    exact = {one.name for one in fields(Policy) if isinstance(one.default, Fraction)}
+    try:
+        given: dict[str, Any] = {
+            key: Fraction(str(value)) if key in exact else value for key, value in values.items()
+        }
+        return replace(policy, **given)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"policy.{name}: {error}") from error
+
+
+def compare_policies(journal: Journal, text: str, *, since: float) -> dict[str, Any]:
+    """Return the incidents that changed policies gain, lose and move on the streams since a
+    wall-clock time, with what people decided about those that are lost.
+
+    Raises:
+        InputError: the changes are not valid.
+    """
+    policies = policies_of_rows(latest_policies(journal))
+    changed = changed_policies(policies, text)
+    changes: list[IncidentChanges] = []
+    for stream_id, stream in _recorded(journal, since):
+        recorded = {stream_id: stream}
+        before, after = (fold(recorded, one).incidents for one in (policies, changed))
+        changes.append(pair_incidents(_live(before), _live(after)))
+    return _document(changes, verdicts_of(journal))
+
+
+def _recorded(journal: Journal, since: float) -> Iterator[tuple[StreamId, RecordedStream]]:
+    for name in streams_since(journal, since, limit=MOST_STREAMS):
+        events = ((name, StreamId(name), event) for event in read_stream(journal, name))
+        yield from inputs_of_record(events).items()
+
+
+def _live(found: Iterable[Incident]) -> list[Incident]:
+    return [one for one in found if not one.shadow]
+
+
+def _document(changes: Sequence[IncidentChanges], verdicts: Mapping[str, str]) -> dict[str, Any]:
+    gained = [one for change in changes for one in change.gained]
+    lost = [one for change in changes for one in change.lost]
+    pairs = [pair for change in changes for pair in (*change.moved, *change.kept)]
+    delays = [float(pair.after.opened - pair.before.opened) for pair in pairs]
+    decided = [verdicts.get(one.id, "undecided") for one in lost]
+    return {
+        "streams": len(changes),
+        "before": len(lost) + len(pairs),
+        "after": len(gained) + len(pairs),
+        "gained": len(gained),
+        "lost": len(lost),
+        "lost_violations": decided.count("violation"),
+        "lost_cleared": decided.count("no_violation"),
+        "lost_undecided": decided.count("undecided"),
+        "moved": sum(len(change.moved) for change in changes),
+        "mean_delay": sum(delays) / len(delays) if delays else 0.0,
+        "reviewer_hours": (len(gained) - len(lost)) * SECONDS_AN_ITEM / 3600.0,
+        "examples": {
+            "gained": [_example(one, None) for one in gained[:MOST_EXAMPLES]],
+            "lost": [_example(one, verdicts.get(one.id)) for one in lost[:MOST_EXAMPLES]],
+        },
+    }
+
+
+def _example(incident: Incident, verdict: str | None) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "stream_id": incident.stream_id,
+        "labels": list(incident.labels),
+        "start": round(float(incident.start), 3),
+        "risk": incident.peak,
+        "verdict": verdict,
+    }
+
+
+def main() -> int:
+    """Print the comparison as JSON; or, with status 1, what is wrong with the changes."""
+    parser = argparse.ArgumentParser(prog="python -m scanner.console.what_if")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--since", type=float, required=True)
+    given = parser.parse_args()
+    os.nice(10)
+    try:
+        journal = open_journal(given.data)
+        result = compare_policies(journal, sys.stdin.read(), since=given.since)
+    except ScannerError as error:
+        sys.stdout.write(json.dumps({"error": str(error)}))
+        return 1
+    sys.stdout.write(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Figures of the review console for a lead: what was decided, how soon, and how often rightly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Select, exists, func, select
+
+from scanner.store.database import Journal
+from scanner.store.review_queries import Sight
+from scanner.store.review_schema import PENDING_STATES, decisions, reviews
+from scanner.store.schema import incident_revisions, incidents, segments, streams
+
+__all__ = ["LeadQueries"]
+
+MOST_STREAMS: Final = 5000
+"""Streams whose summaries are read, the newest ones."""
+MOST_DECISIONS: Final = 100_000
+
+
+class LeadQueries:
+    """Reads of one journal about the work of reviewers; safe to use from several threads."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def verdicts(self, sight: Sight, *, since: float) -> list[dict[str, Any]]:
+        """Return the final verdicts in force that were made since a wall-clock time, oldest
+        first."""
+        with self._journal.read() as connection:
+            rows = connection.execute(_verdicts(sight, since)).all()
+        return [
+            {
+                "item_id": row.item_id,
+                "verdict": row.verdict,
+                "by": row.by,
+                "person": row.person,
+                "at": row.created_at,
+                "seconds": max(0.0, row.created_at - row.flagged_at),
+                "label": row.label,
+                "severity": row.severity,
+                "policies": row.generation,
+            }
+            for row in rows
+        ]
+
+    def seen(self, *, since: float) -> dict[str, float]:
+        """Return the hours of streams that were scored since a wall-clock time, and the share of
+        those streams that was seen."""
+        length = func.sum(segments.c.span_end - segments.c.span_start)
+        scored = select(length).where(
+            segments.c.verdict == "scored", segments.c.verdict_at >= since
+        )
+        with self._journal.read() as connection:
+            seconds = connection.execute(scored).scalar_one() or 0.0
+        total = seen = 0.0
+        for summary in self._summaries(since):
+            total += summary.get("seconds") or 0.0
+            seen += (summary.get("seconds") or 0.0) * (summary.get("coverage") or 0.0)
+        return {"hours": seconds / 3600.0, "coverage": seen / total if total else 1.0}
+
+    def waiting_severe(self, sight: Sight, *, severity: int = 3) -> dict[str, Any]:
+        """Return how many items of a severity wait for a decision, and since when the oldest."""
+        columns = reviews.c
+        query = select(func.count(), func.min(columns.waiting_since)).where(
+            columns.state.in_(PENDING_STATES), columns.severity >= severity, sight.condition
+        )
+        with self._journal.read() as connection:
+            count, oldest = connection.execute(query).one()
+        return {"count": count, "oldest_at": oldest}
+
+    def near_misses(self, sight: Sight, *, since: float, limit: int = 50) -> list[dict[str, Any]]:
+        """Return streams with the highest scores of labels that opened no incident there."""
+        columns = streams.c
+        opened = exists().where(incidents.c.stream_id == columns.stream_id)
+        query = (
+            select(columns.stream_id, columns.channel, columns.created_at, columns.summary)
+            .add_columns(opened.label("opened"))
+            .where(columns.created_at >= since, columns.summary.is_not(None))
+            .order_by(columns.created_at.desc())
+            .limit(MOST_STREAMS)
+        )
+        if sight.channels is not None:
+            query = query.where(columns.channel.in_(sorted(sight.channels)))
+        with self._journal.read() as connection:
+            rows = connection.execute(query).all()
+            labels = _labels_by_stream(connection, [row.stream_id for row in rows if row.opened])
+        found = [one for row in rows for one in _misses(row, labels.get(row.stream_id, set()))]
+        return sorted(found, key=lambda one: -one["score"])[:limit]
+
+    def _summaries(self, since: float) -> Iterator[dict[str, Any]]:
+        query = (
+            select(streams.c.summary)
+            .where(streams.c.folded_at >= since, streams.c.kind == "live")
+            .order_by(streams.c.created_at.desc())
+            .limit(MOST_STREAMS)
+        )
+        with self._journal.read() as connection:
+            texts = connection.execute(query).scalars().all()
+        yield from (json.loads(text) for text in texts if text)
+
+
+def _verdicts(sight: Sight, since: float) -> Select[Any]:
+    undo = decisions.alias("undo")
+    columns = decisions.c
+    revision = (incident_revisions.c.incident_id == columns.item_id) & (
+        incident_revisions.c.revision == columns.revision
+    )
+    return (
+        select(decisions, reviews.c.flagged_at, reviews.c.label, reviews.c.severity)
+        .add_columns(incident_revisions.c.generation)
+        .join(reviews, reviews.c.item_id == columns.item_id)
+        .outerjoin(incident_revisions, revision)
+        .where(columns.kind == "made", columns.final, columns.created_at >= since)
+        .where(~exists().where(undo.c.undoes == columns.number), sight.condition)
+        .order_by(columns.number)
+        .limit(MOST_DECISIONS)
+    )
+
+
+def _labels_by_stream(connection: Any, names: Sequence[str]) -> dict[str, set[str]]:
+    """Return the labels of all incidents of some streams."""
+    found: dict[str, set[str]] = {}
+    for first in range(0, len(names), 500):
+        rows = connection.execute(
+            select(incidents.c.stream_id, incidents.c.body).where(
+                incidents.c.stream_id.in_(names[first : first + 500])
+            )
+        )
+        for row in rows:
+            found.setdefault(row.stream_id, set()).update(json.loads(row.body)["labels"])
+    return found
+
+
+def _misses(row: Any, opened: set[str]) -> Iterator[dict[str, Any]]:
+    for label, score in json.loads(row.summary).get("peaks", {}).items():
+        if label not in opened:
+            yield {
+                "stream_id": row.stream_id,
+                "channel": row.channel,
+                "created_at": row.created_at,
+                "label": label,
+                "score": score,
+            }

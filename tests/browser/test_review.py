@@ -1,0 +1,237 @@
+"""The review console in a browser: keys, claims, blur, the chart, and what hostile names do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.store.audit import AuditLog
+from scanner.store.people import Role
+from scanner.store.review_queries import ReviewQueries, Sight
+from tests.browser.conftest import HOSTILE, OpenPage, axe_script
+from tests.browser.scene import incident_of
+from tests.console.people import SignedIn, sign_in
+from tests.delivery.rows import add_revisions
+from tests.intake.conftest import RunningService, run_service
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (400, 1280, 1920)
+FILTER = "getComputedStyle(document.querySelector('.media')).filter"
+
+
+def item_of(page: Any) -> str:
+    """Return the id of the item that a page shows."""
+    found = re.search(r"/review/([0-9a-f]+)", page.url)
+    assert found is not None, page.url
+    return found[1]
+
+
+def wait_claimed(page: Any) -> None:
+    page.wait_for_selector("#claim p")
+
+
+def decisions_of(service: RunningService, item_id: str) -> list[str]:
+    item = ReviewQueries(service.journal).item(item_id)
+    assert item is not None
+    made = [one for one in item["decisions"] if one["kind"] == "made"]
+    return [one["verdict"] for one in made if one["undone_by"] is None]
+
+
+def test_two_keys_lead_from_the_queue_to_a_decision_and_the_next_item(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    page = open_page("/queue")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/review/*")
+    first = item_of(page)
+    wait_claimed(page)
+    page.keyboard.press("n")
+    page.wait_for_url(lambda url: "/review/" in url and first not in url)
+    assert "no_violation" in decisions_of(reviewed, first)
+    page.keyboard.press("u")
+    page.wait_for_url(f"**/review/{first}*")
+
+    assert "no_violation" not in decisions_of(reviewed, first)
+
+
+def test_a_violation_has_the_reason_whose_number_was_pressed(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    item_id = incident_of(reviewed, "live-now")
+    page = open_page(f"/review/{item_id}")
+    page.keyboard.press("2")
+    page.keyboard.press("t")
+    page.keyboard.type("smoke, n and v are text here")
+    page.keyboard.press("Escape")
+    page.keyboard.press("v")
+    page.wait_for_url(lambda url: item_id not in url)
+    item = ReviewQueries(reviewed.journal).item(item_id)
+    assert item is not None
+    latest = item["decisions"][-1]
+    page.keyboard.press("u")
+    page.wait_for_url(f"**/review/{item_id}*")
+
+    assert (latest["verdict"], latest["reason"]) == ("violation", "smoke")
+    assert latest["note"] == "smoke, n and v are text here"
+
+
+def test_of_two_browsers_one_gets_an_item(reviewed: RunningService, open_page: OpenPage) -> None:
+    item_id = incident_of(reviewed, "arena")
+    ann = open_page(f"/review/{item_id}")
+    ann.wait_for_selector("#claim .good")
+    bob = open_page(f"/review/{item_id}")
+    bob.wait_for_selector("[data-taken]")
+
+    assert bob.locator("button[value=no_violation]").is_disabled()
+    assert ann.locator("button[value=no_violation]").is_enabled()
+    ann.keyboard.press("s")
+    ann.wait_for_url(lambda url: item_id not in url)
+    bob.reload()
+    bob.wait_for_selector("#claim .good")
+
+
+def test_media_is_blurred_grey_and_mute_until_it_is_asked_for_and_that_is_recorded(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    ann, item_id = sign_in(reviewed), incident_of(reviewed, "kitchen")
+    page = open_page(f"/review/{item_id}", person=ann)
+    assert "blur" in page.evaluate(FILTER)
+    assert "grayscale" in page.evaluate(FILTER)
+    assert page.evaluate("document.querySelector('video').muted")
+    assert page.locator("image.sheet-image").first.get_attribute("href").endswith("blurred")
+    page.keyboard.down("b")
+    page.wait_for_selector(".item-grid.clear")
+    assert "blur" not in page.evaluate(FILTER)
+    assert page.locator("image.sheet-image").first.get_attribute("href").endswith("sheet")
+    page.keyboard.up("b")
+    page.wait_for_selector(".item-grid:not(.clear)")
+
+    actions = {one.action for one in AuditLog(reviewed.journal).entries(actor=ann.user.user_id)}
+    assert {"view", "unblur"} <= actions
+
+
+def test_the_pointer_over_a_picture_shows_it(reviewed: RunningService, open_page: OpenPage) -> None:
+    page = open_page(f"/review/{incident_of(reviewed, 'kitchen')}")
+    page.locator(".frame").first.hover()
+    page.wait_for_selector(".item-grid.clear")
+    page.locator("h1").hover()
+    page.wait_for_selector(".item-grid:not(.clear)")
+
+
+def test_a_click_on_the_risk_or_a_frame_moves_the_clip(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    page = open_page(f"/review/{incident_of(reviewed, 'camp-fire')}")
+    page.wait_for_function("() => document.querySelector('video').readyState >= 1")
+    plot = page.locator(".risk svg.plot").first.bounding_box()
+    page.mouse.click(plot["x"] + plot["width"] * 10 / 32, plot["y"] + 20)
+    page.wait_for_function("() => Math.abs(document.querySelector('video').currentTime - 7) < 0.2")
+    assert page.locator("#playhead").is_visible()
+    page.locator(".frame[data-at='12.0']").click()
+    page.wait_for_function("() => document.querySelector('video').currentTime === 9")
+    page.keyboard.press(",")
+    page.wait_for_function("() => document.querySelector('video').currentTime < 9")
+
+
+def test_the_clip_plays_by_key(reviewed: RunningService, open_page: OpenPage) -> None:
+    page = open_page(f"/review/{incident_of(reviewed, 'camp-fire')}")
+    page.wait_for_function("() => document.querySelector('video').readyState >= 1")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.querySelector('video').paused")
+
+
+def test_a_new_item_appears_in_the_queue_that_is_open(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    page = open_page("/queue?search=came-later")
+    assert "Nothing fits" in page.content()
+    add_revisions(reviewed.journal, ["opened"], incident_id="ee", stream_id="came-later")
+
+    page.wait_for_selector("[data-item=ee]")
+
+
+def test_a_selection_is_decided_by_keys(reviewed: RunningService, open_page: OpenPage) -> None:
+    for name in ("b1", "b2"):
+        add_revisions(reviewed.journal, ["opened"], incident_id=name, stream_id="many")
+    page = open_page("/queue?search=many")
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.wait_for_selector("#bulk-bar:not([hidden])")
+    page.keyboard.press("n")
+    page.wait_for_selector("text=2 decided")
+
+    assert [decisions_of(reviewed, name) for name in ("b1", "b2")] == [["no_violation"]] * 2
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pages_are_accessible_and_as_wide_as_the_screen(
+    reviewed: RunningService, open_page: OpenPage, width: int, dark: bool
+) -> None:
+    lead = sign_in(reviewed, Role.LEAD)
+    item_id = incident_of(reviewed, "camp-fire")
+    page = open_page("/queue", person=lead, width=width, dark=dark)
+    for path in ("/queue", f"/review/{item_id}", "/review/ff", "/queue?search=no-such", "/nothing"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert violations(page) == [], path
+
+
+def violations(page: Any) -> list[str]:
+    """Return what axe finds on a page."""
+    page.evaluate(axe_script())
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = page.evaluate("tags => axe.run({runOnly: tags})", tags)
+    return [
+        f"{one['id']}: {[node['html'] for node in one['nodes'][:3]]}" for one in found["violations"]
+    ]
+
+
+def test_names_and_notes_of_script_are_text(reviewed: RunningService, open_page: OpenPage) -> None:
+    add_revisions(reviewed.journal, ["opened"], incident_id="fe", stream_id=HOSTILE)
+    page = open_page("/review/fe")
+    page.wait_for_selector("#claim .good")
+    page.locator("#note").fill("<svg onload=alert(3)>")
+    page.locator("#next").uncheck()
+    page.locator("button[value=escalate]").click()
+    page.wait_for_selector("blockquote")
+
+    assert page.locator("blockquote").inner_text() == "<svg onload=alert(3)>"
+    assert page.locator("img[src=x], svg[onload]").count() == 0
+
+
+def test_the_sheet_of_keys_opens_and_closes(reviewed: RunningService, open_page: OpenPage) -> None:
+    page = open_page("/queue")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog:not([open])", state="attached")
+
+
+@pytest.mark.slow
+def test_a_shift_of_two_hundred_items_needs_no_mouse(tmp_path: Path, open_page: OpenPage) -> None:
+    with run_service(tmp_path) as service:
+        for number in range(200):
+            add_revisions(
+                service.journal, ["opened"], incident_id=f"{number:04x}", stream_id=f"s{number}"
+            )
+        ann: SignedIn = sign_in(service)
+        page = open_page("/queue", person=ann, service=service)
+        page.keyboard.press("g")
+        for number in range(200):
+            page.wait_for_url("**/review/*")
+            before = page.url
+            page.keyboard.press("v" if number % 3 else "n")
+            page.wait_for_url(lambda url, before=before: url != before)
+        assert page.url.endswith("/queue")
+        queries = ReviewQueries(service.journal)
+
+        assert queries.counts(Sight())["pending"] == 0
+        assert len(queries.decisions(Sight(), limit=500)) == 200

@@ -1,0 +1,135 @@
+"""A lead sees what was decided, what waits, what nearly opened, and what policies would do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from scanner.console.lead_figures import lead_figures, wilson
+from scanner.console.what_if import compare_policies
+from scanner.errors import InputError
+from scanner.store.people import Role
+from scanner.store.schema import streams
+from tests.browser.scene import CALM, add_stream, incident_of, write_configuration
+from tests.console.people import sign_in
+from tests.delivery.rows import add_revisions
+from tests.intake.conftest import RunningService, run_service
+from tests.intake.test_segments import problem
+
+NEARLY = {0.0: 0.5, 1.0: 0.7, 2.0: 0.6, 3.0: 0.5}
+
+
+@pytest.fixture(scope="module")
+def led(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service with two incidents, one of which was a violation, and a near miss."""
+    with run_service(tmp_path_factory.mktemp("led")) as service:
+        write_configuration(service)
+        for name in ("real", "false"):
+            add_stream(service, name)
+        add_quiet(service)
+        ann = sign_in(service, name="ann")
+        for name, verdict in (("real", "violation"), ("false", "no_violation")):
+            ann.post(f"/review/{incident_of(service, name)}/decide", verdict=verdict)
+        yield service
+
+
+def add_quiet(service: RunningService) -> None:
+    """Add a stream that opens no incident."""
+    with pytest.raises(ValueError, match="unpack"):  # there is no incident to return
+        add_stream(service, "nearly", story=(CALM, NEARLY, CALM))
+    with service.journal.write() as connection:
+        connection.execute(update(streams).values(summary=json.dumps({"peaks": {"fire": 0.7}})))
+
+
+def test_a_share_has_its_interval() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    low, high = wilson(10, 10)
+    assert (round(low, 2), high) == (0.72, 1.0)
+
+
+def test_figures_of_nothing_are_none() -> None:
+    figures = lead_figures([], {"hours": 0.0, "coverage": 1.0})
+
+    assert (figures.cleared_share, figures.median_seconds, figures.false_per_hour) == (None,) * 3
+
+
+def test_a_lead_sees_figures_and_nobody_else(led: RunningService) -> None:
+    lea = sign_in(led, Role.LEAD)
+    figures = lea.get("/v1/reviews/figures").json()
+
+    assert (figures["decided"], figures["by_people"], figures["cleared_share"]) == (2, 2, 0.5)
+    (row,) = figures["precision"]
+    assert (row["label"], row["violations"], row["decided"]) == ("fire", 1, 2)
+    assert row["interval"][0] < 0.5 < row["interval"][1]
+    page = lea.get("/lead").text
+    assert "1 of 2" in page
+    assert "ann" in page
+    moderator = sign_in(led)
+    assert moderator.get("/lead").status_code == 403
+    for path in ("figures", "near-misses"):
+        assert problem(moderator.get(f"/v1/reviews/{path}")) == "forbidden"
+    answer = moderator.send(
+        "POST",
+        "/v1/reviews/what-if",
+        headers={"X-CSRF-Token": moderator.csrf},
+        json={"policy": ""},
+    )
+    assert problem(answer) == "forbidden"
+
+
+def test_near_misses_are_the_highest_scores_that_opened_nothing(led: RunningService) -> None:
+    found = sign_in(led, Role.LEAD).get("/v1/reviews/near-misses").json()
+
+    assert [(one["stream_id"], one["label"], one["score"]) for one in found] == [
+        ("nearly", "fire", 0.7)
+    ]
+
+
+def test_another_policy_loses_what_was_cleared_and_what_was_a_violation(
+    led: RunningService,
+) -> None:
+    result = compare_policies(led.journal, "[policy.fire]\nopen = 8.0", since=0.0)
+
+    assert (result["streams"], result["before"], result["after"]) == (3, 2, 0)
+    assert (result["lost_violations"], result["lost_cleared"]) == (1, 1)
+    assert result["reviewer_hours"] < 0
+    lower = compare_policies(led.journal, "[policy.fire]\nopen = -1.0", since=0.0)
+    assert (lower["gained"], lower["lost"]) == (1, 0)
+    assert lower["mean_delay"] <= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[policy.fire", "not TOML"),
+        ("[policy.nothing]\nopen = 1", "no such label"),
+        ("[policy.fire]\ncategory = 'x'", "cannot be tried out"),
+        ("[policy.fire]\nwindow = -1", "window"),
+    ],
+)
+def test_changes_that_are_none_are_refused(led: RunningService, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        compare_policies(led.journal, text, since=0.0)
+
+
+def test_the_page_compares_policies_in_a_process_of_its_own(led: RunningService) -> None:
+    lea = sign_in(led, Role.LEAD)
+    page: httpx.Response = lea.post("/lead", policy="[policy.fire]\nopen = 8.0", period="1d")
+    assert "1 violation, 1 cleared" in page.text
+    refused = lea.post("/lead", policy="[policy.fire]\nopen = 'x'", period="1d")
+
+    assert "policy.fire" in refused.text
+
+
+def test_a_severe_item_that_waits_too_long_is_shown(tmp_path: Path) -> None:
+    with run_service(tmp_path) as service:
+        add_revisions(service.journal, ["opened"], incident_id="ab")
+        with service.journal.write() as connection:
+            connection.exec_driver_sql("UPDATE reviews SET severity = 3, waiting_since = 0")
+
+        assert "1 item of severity 3 waits" in sign_in(service, Role.LEAD).get("/lead").text
