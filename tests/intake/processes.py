@@ -18,7 +18,10 @@ from scanner.store.database import open_journal
 class WebProcess:
     """Starts and ends the web process; a client's connections wait while there is none."""
 
-    def __init__(self, folder: Path, *, under: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, under: Sequence[str] = (), module: str = "scanner.intake.server"
+    ) -> None:
+        self._module = module
         self.data = folder / "data"
         open_journal(self.data, create=True).close()
         self._config = folder / "service.toml"
@@ -35,7 +38,7 @@ class WebProcess:
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process."""
         descriptor = self._listener.fileno()
-        module = ["-m", "scanner.intake.server", "--fd", str(descriptor)]
+        module = ["-m", self._module, "--fd", str(descriptor)]
         words = [*self._under, sys.executable, *module, "--config", str(self._config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(words, pass_fds=[descriptor], stderr=log)
