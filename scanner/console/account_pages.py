@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from scanner.console.forms import Form, form_of
-from scanner.console.login_pages import check_password_pair, end_cookie
+from scanner.console.login_pages import check_password_pair, end_cookie, own_page
 from scanner.console.preferences import REMINDERS, VIEW_SWITCHES, preferences_from, stored
 from scanner.console.rendering import render
 from scanner.console.secrets import (
@@ -130,6 +130,24 @@ async def remove_second_factor(request: Request) -> Response:
     await context.audit(session.person, "second_factor_removed", session.user.user_id)
     await context.read(context.users.set_totp, session.user.user_id, None)
     return _saved("removed")
+
+
+@account_routes.get("/confirm")
+async def show_confirmation(request: Request) -> Response:
+    """Ask for the password again."""
+    _session(request)
+    target = own_page(request.query_params.get("next", ""))
+    return render(request, "confirm.html", next=target, message="")
+
+
+@account_routes.post("/confirm")
+async def confirm(request: Request) -> Response:
+    """Check the password again, and lead back."""
+    context, form, session = context_of(request), await form_of(request), _session(request)
+    target = own_page(form.text("next"))
+    if (refused := await _check_password(context, form, session)) is not None:
+        return render(request, "confirm.html", status=422, next=target, message=refused)
+    return RedirectResponse(target, status_code=303)
 
 
 def _session(request: Request) -> Session:

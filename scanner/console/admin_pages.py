@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from scanner.console.forms import Form, form_of
 from scanner.console.links import password_link
 from scanner.console.rendering import render
-from scanner.console.session import Person, Role, console_router, require_role
+from scanner.console.session import Person, Role, console_router, require_recent_role
 from scanner.errors import SetupError
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
@@ -29,14 +29,14 @@ admin_routes = console_router("/admin/users")
 @admin_routes.get("")
 async def show_users(request: Request) -> Response:
     """Show all users."""
-    require_role(request, Role.ADMIN)
+    require_recent_role(request, Role.ADMIN)
     return await _page(request)
 
 
 @admin_routes.post("")
 async def add_user(request: Request) -> Response:
     """Add a user, and show the link by which the user sets a password."""
-    context, admin = context_of(request), require_role(request, Role.ADMIN)
+    context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     form = await form_of(request)
     try:
         values = _values(form)
@@ -50,14 +50,14 @@ async def add_user(request: Request) -> Response:
 @admin_routes.get("/{user_id}")
 async def show_user(request: Request, user_id: str) -> Response:
     """Show one user, to change role and restrictions."""
-    require_role(request, Role.ADMIN)
+    require_recent_role(request, Role.ADMIN)
     return await _user_page(request, user_id)
 
 
 @admin_routes.post("/{user_id}")
 async def change_user(request: Request, user_id: str) -> Response:
     """Change role and restrictions; they are in force with the next request."""
-    context, admin = context_of(request), require_role(request, Role.ADMIN)
+    context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user, form = await _user(context, user_id), await form_of(request)
     try:
         values = _values(form)
@@ -73,7 +73,7 @@ async def change_user(request: Request, user_id: str) -> Response:
 @admin_routes.post("/{user_id}/disable")
 async def disable_user(request: Request, user_id: str) -> Response:
     """End a user's sessions, and allow no new one."""
-    context, admin = context_of(request), require_role(request, Role.ADMIN)
+    context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user = await _user(context, user_id)
     if await _is_last_admin(context, user):
         return await _user_page(request, user_id, LAST_ADMIN)
@@ -85,7 +85,7 @@ async def disable_user(request: Request, user_id: str) -> Response:
 @admin_routes.post("/{user_id}/enable")
 async def enable_user(request: Request, user_id: str) -> Response:
     """Allow a disabled user to sign in again."""
-    context, admin = context_of(request), require_role(request, Role.ADMIN)
+    context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user = await _user(context, user_id)
     await _record(context, admin, "user_enabled", user, {})
     await context.read(context.users.enable, user_id)
@@ -95,7 +95,7 @@ async def enable_user(request: Request, user_id: str) -> Response:
 @admin_routes.post("/{user_id}/reset")
 async def reset_user(request: Request, user_id: str) -> Response:
     """End sessions, lock-out and second factor, and show a link for a new password."""
-    context, admin = context_of(request), require_role(request, Role.ADMIN)
+    context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user = await _user(context, user_id)
     await _record(context, admin, "user_reset", user, {"second_factor": "removed"})
     await context.read(context.users.set_totp, user_id, None)

@@ -23,8 +23,10 @@ from scanner.console.rendering import asset_routes, render
 from scanner.console.review_api import review_routes
 from scanner.console.review_media import media_routes
 from scanner.console.session import (
+    ConfirmationNeededError,
     SecondFactorNeededError,
     SignInNeededError,
+    answer_confirmation,
     answer_second_factor,
     answer_sign_in,
 )
@@ -60,6 +62,7 @@ def create_web_app(
     app = create_app(settings, journal, objects, further=ROUTES, **limits)
     app.add_exception_handler(SignInNeededError, answer_sign_in)
     app.add_exception_handler(SecondFactorNeededError, answer_second_factor)
+    app.add_exception_handler(ConfirmationNeededError, answer_confirmation)
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http)
     return app

@@ -19,7 +19,7 @@ from scanner.intake.sessions import COOKIE, check_same_site, session_of
 from scanner.store.people import Role, User, check_name
 from scanner.store.sessions import LoginLink, LoginLinks
 
-__all__ = ["HOME", "end_cookie", "login_routes", "logout_routes"]
+__all__ = ["HOME", "check_password_pair", "end_cookie", "login_routes", "logout_routes", "own_page"]
 
 HOME: Final = "/queue"
 """The page after signing in."""

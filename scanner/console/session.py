@@ -10,6 +10,7 @@ against forged requests; ``person_of`` refuses a change that no one has checked.
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends
@@ -32,11 +33,13 @@ from scanner.intake.sessions import (
 from scanner.store.people import Person, Role
 
 __all__ = [
+    "ConfirmationNeededError",
     "Form",
     "Person",
     "Role",
     "SecondFactorNeededError",
     "SignInNeededError",
+    "answer_confirmation",
     "answer_second_factor",
     "answer_sign_in",
     "check_csrf",
@@ -44,8 +47,13 @@ __all__ = [
     "csrf_token",
     "form_of",
     "person_of",
+    "require_recent_role",
     "require_role",
 ]
+
+
+CONFIRMED_SECONDS: Final = 1800.0
+"""Time after typing the password for which a person may manage users."""
 
 
 class SignInNeededError(Exception):
@@ -54,6 +62,10 @@ class SignInNeededError(Exception):
 
 class SecondFactorNeededError(Exception):
     """A page was asked for by a person who has to set up a second factor first."""
+
+
+class ConfirmationNeededError(Exception):
+    """A page was asked for by a person who has to type the password again first."""
 
 
 def person_of(request: Request) -> Person:
@@ -91,6 +103,21 @@ def require_role(request: Request, at_least: Role) -> Person:
     return person
 
 
+def require_recent_role(request: Request, at_least: Role) -> Person:
+    """Return the person who sends a request, has a role, and typed the password a while ago: a
+    browser that was left unlocked manages no users.
+
+    Raises:
+        ConfirmationNeededError: it was too long ago; answered with a redirect.
+        SignInNeededError, SecondFactorNeededError, Problem: as ``require_role``.
+    """
+    person, session = require_role(request, at_least), session_of(request)
+    now = context_of(request).journal.now()
+    if session is None or now - session.confirmed_at > CONFIRMED_SECONDS:
+        raise ConfirmationNeededError
+    return person
+
+
 async def check_csrf(request: Request) -> None:
     """Check that a change comes from a page of this service: header ``X-CSRF-Token``, or field
     ``csrf`` of the form.
@@ -125,6 +152,13 @@ async def answer_second_factor(request: Request, _: Exception) -> Response:
     page = "/account/second-factor"
     if request.headers.get("hx-request") == "true":
         return Response(status_code=401, headers={"HX-Redirect": page})
+    return RedirectResponse(page, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+async def answer_confirmation(request: Request, _: Exception) -> Response:
+    """Redirect to the page that asks for the password, and from there back."""
+    target = request.url.path if request.method in SAFE_METHODS else "/admin/users"
+    page = f"/account/confirm?next={quote(target, safe='/')}"
     return RedirectResponse(page, status_code=303, headers={"Cache-Control": "no-store"})
 
 

@@ -110,6 +110,8 @@ RULES: Mapping[str, RouteRule] = {
     "POST /account/password": page("viewer"),
     "POST /account/preferences": page("viewer"),
     "POST /account/sessions": page("viewer", send={"data": {"session": "none"}}),
+    "GET /account/confirm": page("viewer"),
+    "POST /account/confirm": page("viewer"),
     "GET /account/second-factor": page("viewer"),
     "POST /account/second-factor": page("viewer"),
     "POST /account/second-factor/remove": page("viewer"),

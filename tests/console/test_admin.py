@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy import update
 
 from scanner.store.audit import AuditLog
 from scanner.store.people import Role
+from scanner.store.people_schema import sessions
 from scanner.store.users import Users
 from tests.console.people import Browser, SignedIn, sign_in
-from tests.console.test_sign_in import PASSWORD, log_in
+from tests.console.test_sign_in import PASSWORD, hashed, log_in
 from tests.intake.conftest import RunningService
 
 
@@ -83,3 +85,22 @@ def test_a_name_of_markup_is_text_and_an_unknown_user_has_no_page(
     assert page.status_code == 422
     assert "<script>alert" not in page.text
     assert admin.get("/admin/users/00").status_code == 404
+
+
+def test_an_unlocked_browser_manages_no_users_after_half_an_hour(service: RunningService) -> None:
+    person = sign_in(service, Role.ADMIN, password=hashed())
+    with service.journal.write() as connection:
+        mine = sessions.c.user_id == person.user.user_id
+        long_ago = service.journal.now() - 1900
+        connection.execute(update(sessions).where(mine).values(confirmed_at=long_ago))
+    asks = "/account/confirm?next=/admin/users"
+
+    assert person.get("/admin/users").headers["location"] == asks
+    assert person.post("/admin/users", name="evil").headers["location"] == asks
+    assert Users(service.journal).find("evil") is None
+    assert person.get("/queue").status_code == 200
+    assert person.get(asks).status_code == 200
+    wrong = person.post("/account/confirm", current="wrong", next="/admin/users")
+    right = person.post("/account/confirm", current=PASSWORD, next="/admin/users")
+    assert (wrong.status_code, right.headers["location"]) == (422, "/admin/users")
+    assert person.get("/admin/users").status_code == 200
