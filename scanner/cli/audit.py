@@ -23,7 +23,7 @@ from scanner.store.checkpoints import (
     read_statements,
 )
 from scanner.store.database import open_journal
-from scanner.store.verification import verify_entries
+from scanner.store.verification import restores_of, verify_entries
 
 __all__ = ["audit_app"]
 
@@ -58,13 +58,18 @@ def verify_command(
     journal = open_journal(settings.data)
     count, faults = verify_entries(AuditLog(journal).all_rows(), statements, key)
     journal.close()
+    restores = restores_of(statements, key)
     if wants_json(as_json):
         lines = [{"type": "fault", **asdict(one)} for one in faults]
+        lines += [{"type": "restore", "number": one["number"], "at": one["at"]} for one in restores]
         lines.append({"type": "verified", "entries": count, "faults": len(faults)})
         sys.stdout.writelines(json.dumps(line) + "\n" for line in lines)
     else:
         for one in faults:
             sys.stdout.write(f"{one.message}\n")
+        for each in restores:
+            lost = f"what followed entry {each['number']} until {_moment(each['at'])} is lost"
+            sys.stdout.write(f"the journal was restored from a backup: {lost}\n")
         sys.stdout.write(f"{count} entries, {len(faults) or 'nothing'} wrong\n")
     if faults:
         raise typer.Exit(Status.FAILED)
@@ -89,7 +94,11 @@ def list_command(
         return
     table = new_table("Audit log", "number", "at", "who", "action", "about", "details")
     for one in found:
-        at = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        at = _moment(one.at)
         details = json.dumps(one.details) if one.details else ""
         table.add_row(str(one.number), at, one.actor, one.action, one.subject, details)
     open_console().print(table)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

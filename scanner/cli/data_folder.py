@@ -16,6 +16,7 @@ from scanner.cli.options import Config, Json, wants_json
 from scanner.errors import SetupError
 from scanner.settings.sections import read_settings
 from scanner.store.backup import BackupFacts, back_up, restore
+from scanner.store.checkpoints import open_audit_log
 from scanner.store.database import FILE_NAME, lock_folder, open_journal
 from scanner.store.migrate import HEAD
 
@@ -46,7 +47,11 @@ def restore_command(
 ) -> None:
     """Make the data folder of the live service from a backup, once that was checked."""
     folder = _data_folder(config, data)
-    _print(restore(backup, folder), folder, as_json=as_json)
+    facts = restore(backup, folder)
+    with closing(open_journal(folder)) as journal:
+        chosen = read_settings(config).service.audit.folder
+        open_audit_log(journal, folder, chosen).note_restore()
+    _print(facts, folder, as_json=as_json)
 
 
 def migrate_command(config: Config = None, data: Data = None) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -90,6 +90,9 @@ class HeadKeeper(Protocol):
     def record_removal(self, last: AuditHead) -> None:
         """Record that the entries up to ``last`` are removed because of their age."""
 
+    def record_restore(self, head: AuditHead) -> None:
+        """Record that the log was restored from a backup, and ends here."""
+
 
 class AuditLog:
     """Appends to the audit log of one journal; safe to use from several threads."""
@@ -139,6 +142,17 @@ class AuditLog:
         with self._journal.read() as connection:
             for row in connection.execute(select(audit).order_by(audit.c.number)).mappings():
                 yield dict(row)
+
+    def note_restore(self) -> None:
+        """State at the second place that the log was restored from a backup, and ends here.
+
+        Raises:
+            OSError, SetupError: the second place cannot be written.
+        """
+        with self._journal.read() as connection:
+            head = read_head(connection)
+        if self._keeper is not None and head.number:
+            self._keeper.record_restore(replace(head, at=self._journal.now()))
 
     def remove_before(self, at: float) -> int:
         """Remove the entries that are older than a time, and return how many; the latest stays.

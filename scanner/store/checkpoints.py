@@ -3,8 +3,8 @@
     signing-key.pem     Ed25519, made at first use; for its owner alone
     public-key.pem      to keep elsewhere, for `streamwarden audit verify --public-key`
     head.json           the latest statement, replaced with every commit of the log
-    checkpoints.jsonl   one of each hundred entries or minute, and each removal by retention; only
-                        appended to
+    checkpoints.jsonl   one of each hundred entries or minute, each removal by age, each restore;
+                        only appended to
 
 A chain of hashes cannot show that its end was cut off, or that all of it was computed anew. These
 statements can, unless the same hand changes both places and has the key.
@@ -91,6 +91,17 @@ class Checkpoints:
         """
         with self._lock, self._locked():
             self._append(self._sign(last, "removal"))
+
+    def record_restore(self, head: AuditHead) -> None:
+        """State that the log was restored from a backup and ends here: what was stated of later
+        entries before this moment is void, and those entries are lost.
+
+        Raises:
+            OSError, SetupError: it cannot be written.
+        """
+        with self._lock, self._locked():
+            self._append(self._sign(head, "restore"))
+            self._replace_head(self._sign(head, "checkpoint"))
 
     def public_key(self) -> Ed25519PublicKey:
         """Return the key that statements are verified with.

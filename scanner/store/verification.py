@@ -12,7 +12,7 @@ from scanner.store.checkpoints import is_signed
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-__all__ = ["AuditFault", "verify_entries"]
+__all__ = ["AuditFault", "restores_of", "verify_entries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +42,21 @@ def verify_entries(
             AuditFault(kind="statement", number=0, message="there is no signed statement")
         )
     first, last = min(hashes, default=0), max(hashes, default=0)
+    restores = [one for one in signed if one["kind"] == "restore"]
     for one in signed:
+        if any(one["number"] > of["number"] and one["at"] <= of["at"] for of in restores):
+            continue  # of entries that a restore lost
         if (fault := _compare(one, hashes, first, last)) is not None:
             faults.append(fault)
     return len(hashes), faults
+
+
+def restores_of(
+    statements: Sequence[Mapping[str, Any]], key: Ed25519PublicKey
+) -> list[Mapping[str, Any]]:
+    """Return the signed statements that the log was restored from a backup: entries between
+    ``number`` and the time ``at`` are lost."""
+    return [one for one in statements if one.get("kind") == "restore" and is_signed(one, key)]
 
 
 def _walk(

@@ -16,7 +16,7 @@ from scanner.store.audit import FIRST_PREVIOUS, AuditEntry, AuditLog, entry_hash
 from scanner.store.checkpoints import Checkpoints, audit_folder
 from scanner.store.database import Journal, open_journal
 from scanner.store.people_schema import audit
-from scanner.store.verification import verify_entries
+from scanner.store.verification import restores_of, verify_entries
 from tests.store.conftest import FakeClock
 from tests.store.tampering import CHANGES
 
@@ -136,6 +136,26 @@ def test_entries_that_are_removed_because_of_their_age_leave_a_log_without_fault
     with journal.write() as connection:
         connection.execute(delete(audit).where(audit.c.number == ENTRIES))
     assert "missing" in faults(log, place)
+
+
+def test_a_log_that_was_restored_from_a_backup_is_told_and_has_no_fault(
+    log: AuditLog, place: Checkpoints, journal: Journal, wall_clock: FakeClock
+) -> None:
+    with journal.write() as connection:  # as the backup had it
+        connection.execute(delete(audit).where(audit.c.number > 30))
+    assert "cut_off" in faults(log, place)
+
+    log.note_restore()
+    assert faults(log, place) == set()
+    wall_clock.time += 100
+    log.append([entry(piece="after")])
+    assert faults(log, place) == set()
+    (told,) = restores_of(place.statements(), place.public_key())
+    assert told["number"] == 30
+
+    with journal.write() as connection:  # what is cut off after it is found as before
+        connection.execute(delete(audit).where(audit.c.number > 29))
+    assert "cut_off" in faults(log, place)
 
 
 def test_the_key_is_for_its_owner_alone_and_an_older_head_replaces_none(
