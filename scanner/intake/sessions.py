@@ -43,12 +43,14 @@ CSRF_HEADER: Final = "X-CSRF-Token"
 FACTOR_FIRST: Final = "set up a second factor in the console first"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_OF_PROGRAMS: Final = ("/v1/", "/ingest/", "/hooks/", "/metrics")
 _POLLED: Final = re.compile(r"/queue/rows|/review/[0-9a-f]+/live|/v1/events")
 """What pages request by themselves: a page that is left open keeps no session in use."""
 
 
 class SessionReader:
-    """Adds the valid session of a request's cookie to its state; an API key has precedence."""
+    """Adds the valid session of a request's cookie to its state. In the HTTP interface an API key
+    has precedence; pages know none, and a browser may send one that it was asked for before."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,7 +59,8 @@ class SessionReader:
         """Run one request, with its session."""
         if scope["type"] == "http":
             headers, state = Headers(scope=scope), scope["state"]
-            token = None if "authorization" in headers else _cookie(headers.get("cookie", ""))
+            has_key = "authorization" in headers and scope["path"].startswith(_OF_PROGRAMS)
+            token = None if has_key else _cookie(headers.get("cookie", ""))
             if token is not None:
                 context = state["context"]
                 try:

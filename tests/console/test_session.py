@@ -153,6 +153,17 @@ def test_a_key_is_a_person_of_the_api_and_of_no_page(probed: RunningService) -> 
     assert probed.client.get("/v1/probe").status_code == 401
 
 
+def test_a_browser_that_also_sends_a_key_keeps_its_session_on_pages(
+    probed: RunningService,
+) -> None:
+    person = sign_in(probed)
+    secret = ApiKeys(probed.journal).add("also", verbs=["read"], channels=None)
+    bearer = {"Authorization": f"Bearer {secret}"}
+
+    assert person.get("/probe", headers=bearer).json()["id"] == person.user.user_id
+    wait_for(lambda: "key:" in person.get("/v1/probe", headers=bearer).text)
+
+
 def test_this_machine_needs_a_key_once_there_is_a_user(tmp_path: Path) -> None:
     with run_service(tmp_path) as running:
         assert running.client.get("/v1/streams").status_code == 200
