@@ -170,11 +170,17 @@ def _seconds(service: psutil.Process) -> Mapping[str, float]:
     return spent
 
 
-def _print_memory(service: psutil.Process) -> None:
+def measure_pss(service: psutil.Process) -> dict[str, int]:
+    """Return the memory of each part in bytes, with its share of what it shares."""
     memory = dict.fromkeys(PARTS, 0)
     for part, process in _by_part(service):
         with suppress(psutil.Error):
             memory[part] += process.memory_full_info().pss
+    return memory
+
+
+def _print_memory(service: psutil.Process) -> None:
+    memory = measure_pss(service)
     for part in PARTS:
         print(f"{part:<18} {memory[part] / 1e6:6.0f} MB PSS at rest")
     print(f"{'all':<18} {sum(memory.values()) / 1e6:6.0f} MB PSS at rest")

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -18,9 +17,7 @@ from scanner.store.database import open_journal
 class WebProcess:
     """Starts and ends the web process; a client's connections wait while there is none."""
 
-    def __init__(
-        self, folder: Path, *, under: Sequence[str] = (), module: str = "scanner.intake.server"
-    ) -> None:
+    def __init__(self, folder: Path, *, module: str = "scanner.intake.server") -> None:
         self._module = module
         self.data = folder / "data"
         open_journal(self.data, create=True).close()
@@ -29,7 +26,6 @@ class WebProcess:
             f'[service]\ndata = "{self.data}"\n[service.quota]\nbacklog_seconds = 1000000.0\n'
         )
         self._log = folder / "web.log"
-        self._under = list(under)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._listener.set_inheritable(True)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -39,7 +35,7 @@ class WebProcess:
         """Start the process."""
         descriptor = self._listener.fileno()
         module = ["-m", self._module, "--fd", str(descriptor)]
-        words = [*self._under, sys.executable, *module, "--config", str(self._config)]
+        words = [sys.executable, *module, "--config", str(self._config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(words, pass_fds=[descriptor], stderr=log)
         return self.process
@@ -58,16 +54,6 @@ class WebProcess:
         """Ask the process to end, and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
-
-    def end_traced(self) -> None:
-        """End the process that this one runs, and wait for this one."""
-        self._signal_children(signal.SIGTERM)
-        self.process.wait(60)
-
-    def _signal_children(self, number: int) -> None:
-        pid = self.process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(child), number)
 
     @property
     def pss_bytes(self) -> int:
@@ -88,7 +74,6 @@ class WebProcess:
     def close(self) -> None:
         """End the process, if it is there, and close the socket."""
         if self.process.poll() is None:
-            self._signal_children(signal.SIGKILL)
             self.kill()
         self._listener.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import shutil
 import signal
 import threading
@@ -59,44 +58,6 @@ def test_a_folder_without_a_journal_is_told_in_one_line(tmp_path: Path) -> None:
 
         assert web.process.wait(60) == 2
         assert "no journal.sqlite3" in web.log
-
-
-@pytest.mark.fault
-def test_bytes_and_row_are_flushed_before_the_answer(tmp_path: Path) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    trace = tmp_path / "trace"
-    calls = "rename,renameat,renameat2,syncfs,fsync,fdatasync,write,pwrite64,sendto"
-    strace = ["strace", "-f", "-y", "-o", str(trace), "-e", f"trace={calls}", "-s", "64"]
-    with WebProcess(tmp_path, under=strace) as web:
-        web.wait_until_ready()
-        with httpx.Client(base_url=web.url, timeout=60) as client:
-            assert client.put("/v1/streams/s/segments/0", content=TS).status_code == 202
-        web.end_traced()
-
-    assert steps_of(trace.read_text()) == ["write", "rename", "flush", "wal", "answer"]
-
-
-PATTERNS = {
-    "write": r"write\(\d+<[^>]*/incoming/",
-    "rename": r"rename\w*\(.*/incoming/.*segments/",
-    "flush": r"syncfs\(\d+<[^>]*objects>\)\s+= 0|syncfs resumed>\)\s+= 0",
-    "wal": r"(fdatasync|fsync)\(\d+<[^>]*-wal>\)\s+= 0|(fdatasync|fsync) resumed>\)\s+= 0",
-    "answer": r'sendto\(\d+<[^>]*>, "HTTP/1.1 202',
-}
-
-
-def steps_of(trace: str) -> list[str]:
-    """Return the steps of the last request in the order in which they were completed."""
-    lines = trace.splitlines()
-    begin = next(n for n, line in enumerate(lines) if re.search(PATTERNS["write"], line))
-    found: list[str] = []
-    for line in lines[begin:]:
-        for step, pattern in PATTERNS.items():
-            if re.search(pattern, line) and step not in found:
-                found.append(step)
-                break
-    return found
 
 
 @pytest.mark.fault
