@@ -6,11 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
 from scanner.steady_clock import ClockWatch
-from scanner.store.database import JournalBusyError, JournalFullError
+from scanner.store.database import JournalBusyError, JournalChanges, JournalFullError
 from scanner.store.objects import ObjectStore
 from scanner.store.pending import PendingStream
 from scanner.store.turns import TurnJournal
@@ -34,7 +35,9 @@ __all__ = ["JournalFeed", "StreamFacts"]
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.05
-"""Wait until the journal is asked again, after it had nothing new."""
+"""Wait between two looks whether the journal changed, which costs little."""
+ASK_SECONDS: Final = 1.0
+"""Longest time between two questions for inputs that are due."""
 FULL_SECONDS: Final = 1.0
 """Wait until a write is tried again, after the journal was full or locked."""
 STALL_POLL_SECONDS: Final = 1.0
@@ -82,6 +85,7 @@ class JournalFeed:
         """By stream, the latest segments that have a place."""
         self._suspects: set[SegmentKey] = set()
         """Segments that were in hand at the end of several drivers."""
+        self._asked_at = -ASK_SECONDS
         self._stalls_checked = -STALL_POLL_SECONDS
         self._failure: BaseException | None = None
 
@@ -132,19 +136,26 @@ class JournalFeed:
         """Yield turns until ``stop``: first those that an earlier driver left."""
         for stream in self._journal.unfinished_streams():
             yield from self._record([stream], [placed_turns(stream, self._rules, self._objects)])
-        while not self._stopping.is_set():
-            if self._failure is not None:
-                raise self._failure
-            found = False
-            try:
-                for turn in self._next_batch():
-                    found = True
-                    yield turn
-            except (JournalBusyError, JournalFullError) as error:  # nothing was recorded
-                log.warning("leasing pauses", extra={"reason": str(error)})
-                self.pause()
-            if not found:
-                self._stopping.wait(POLL_SECONDS)
+        with closing(self._journal.watch_changes()) as changes:
+            while not self._stopping.is_set():
+                if self._failure is not None:
+                    raise self._failure
+                if not self._has_news(changes):
+                    self._stopping.wait(POLL_SECONDS)
+                    continue
+                try:
+                    yield from self._next_batch()
+                except (JournalBusyError, JournalFullError) as error:  # nothing was recorded
+                    log.warning("leasing pauses", extra={"reason": str(error)})
+                    self.pause()
+
+    def _has_news(self, changes: JournalChanges) -> bool:
+        """Return whether to ask for inputs: the journal changed, or some may be due by time."""
+        now = self._monotonic()
+        if not changes.seen() and now - self._asked_at < ASK_SECONDS:
+            return False
+        self._asked_at = now
+        return True
 
     def pause(self) -> bool:
         """Wait until the journal may take writes again; return False once the feed was stopped."""

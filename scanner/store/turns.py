@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, selec
 from scanner.errors import ScannerError
 from scanner.records.events import pack_events
 from scanner.risk.incident import Closed, Extended, Opened
-from scanner.store.database import Journal
+from scanner.store.database import Journal, JournalChanges
 from scanner.store.outcomes import SegmentVerdict, StreamResult
 from scanner.store.pending import PendingSegment, PendingStream, read_pending, read_placed
 from scanner.store.queueing import queue_pictures
@@ -118,6 +118,10 @@ class TurnJournal:
         return generation
 
     # Reading
+
+    def watch_changes(self) -> JournalChanges:
+        """Return what tells cheaply whether the journal changed; belongs to one thread."""
+        return JournalChanges(self._journal)
 
     def pending(self, *, limit: int = 256) -> tuple[PendingStream, ...]:
         """Return streams that have inputs without a place, those with open incidents first."""
