@@ -72,7 +72,7 @@ def _ready_seconds(service: RunningService) -> float:
             return False
 
     service.wait_for(is_ready, 180, "ready")
-    return time.time() - psutil.Process(service.process.pid).create_time()
+    return float(time.time() - psutil.Process(service.process.pid).create_time())
 
 
 def _latency(service: RunningService, segments: Sequence[Path], count: int = 25) -> float:

@@ -50,7 +50,8 @@ def main() -> int:
 def _send(
     service: RunningService, segment: Sequence[Path], streams: int
 ) -> list[Mapping[str, tuple[float, int]]]:
-    sender, readings = Sender(service), []
+    sender = Sender(service)
+    readings: list[Mapping[str, tuple[float, int]]] = []
     batch = streams // READINGS
     for first in range(0, batch * READINGS, batch):
         last = streams if first == batch * (READINGS - 1) else first + batch

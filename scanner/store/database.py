@@ -55,6 +55,7 @@ class Journal:
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self.engine = engine
+        self._writer = engine.execution_options(write=True)
         self.now = clock
         """Returns the wall-clock time, in seconds since the epoch."""
 
@@ -69,7 +70,7 @@ class Journal:
         """
         with (
             _passing_failures(),
-            self.engine.connect().execution_options(write=True) as connection,
+            self._writer.connect() as connection,
             connection.begin(),
         ):
             yield connection
