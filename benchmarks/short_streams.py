@@ -73,7 +73,7 @@ def _read(service: RunningService) -> dict[str, tuple[float, int]]:
     found: dict[str, tuple[float, int]] = {}
     for child in psutil.Process(service.process.pid).children():
         module = child.cmdline()[2]
-        part = {"scanner.intake.server": "web", "scanner.delivery.server": "delivery"}
+        part = {"scanner.console.server": "web", "scanner.delivery.server": "delivery"}
         memory = child.memory_full_info()
         found[part.get(module, "driver")] = (memory.uss / 1e6, child.num_fds())
     return found
