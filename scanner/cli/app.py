@@ -75,6 +75,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "scanner.cli.submit:submit_command",
         "Send files, folders of segments, or playlists to the service as streams.",
     ),
+    "follow": Command(
+        "scanner.cli.follow:follow_command",
+        "Let the service follow a live playlist or a folder, or list what it follows.",
+    ),
     "keys": Command("scanner.cli.keys:keys_app", "API keys of the live service."),
     "users": Command("scanner.cli.users:users_app", "People who use the review console."),
     "audit": Command("scanner.cli.audit:audit_app", "The log of who saw and did what."),

@@ -22,6 +22,7 @@ from scanner.intake.operation import operation_routes
 from scanner.intake.push import push_routes
 from scanner.intake.segments import segment_routes
 from scanner.intake.sessions import SessionReader
+from scanner.intake.sources import source_routes
 from scanner.intake.streams import stream_routes
 from scanner.settings.service import ServiceSettings
 from scanner.sources.limits import FetchLimits
@@ -38,6 +39,7 @@ ROUTES: Final = (
     event_routes,
     push_routes,
     hook_routes,
+    source_routes,
     operation_routes,
 )
 

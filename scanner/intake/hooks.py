@@ -57,7 +57,7 @@ def channel_of(app: str, stream: str) -> str:
 
 
 @hook_routes.post("/srs", include_in_schema=False)
-@hook_routes.post("/srs/{secret}", responses=_REFUSALS)
+@hook_routes.post("/srs/{secret}", response_class=PlainTextResponse, responses=_REFUSALS)
 async def srs_hook(request: Request, secret: str | None = None) -> Response:
     """Take ``on_publish``, ``on_hls`` and ``on_unpublish`` of SRS."""
     context = context_of(request)
@@ -84,7 +84,7 @@ async def srs_hook(request: Request, secret: str | None = None) -> Response:
 
 
 @hook_routes.post("/nginx-rtmp", include_in_schema=False)
-@hook_routes.post("/nginx-rtmp/{secret}", responses=_REFUSALS)
+@hook_routes.post("/nginx-rtmp/{secret}", response_class=PlainTextResponse, responses=_REFUSALS)
 async def nginx_hook(request: Request, secret: str | None = None) -> Response:
     """Take ``on_publish``, ``on_record_done`` and ``on_publish_done`` of nginx's RTMP module."""
     context = context_of(request)

@@ -27,8 +27,8 @@ from scanner.intake.admission import check_disk
 from scanner.intake.context import WebContext, context_of, note
 from scanner.intake.parameters import NAME
 from scanner.intake.problems import Problem, problem_responses
-from scanner.intake.pushed_media import PushedFacts, examine, has_media_name
 from scanner.intake.segments import media_body, own_name
+from scanner.sources.pushed_media import PushedFacts, examine, has_media_name
 from scanner.store.keys import key_id_of
 from scanner.store.objects import IncomingObject
 from scanner.store.pushed import PushedObject
@@ -83,6 +83,8 @@ def identify_pusher(context: WebContext, request: Request, secret: str | None) -
         Problem: ``unauthenticated``, or ``forbidden`` without the verb ``ingest``.
     """
     client = request.scope.get("client")
+    if secret is not None and key_id_of(secret) is None:
+        secret = None
     caller = context.watch.now.access.identify(request.headers, client, secret=secret)
     caller.check_verb("ingest")
     if caller.key_id is not None:

@@ -10,7 +10,14 @@ from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, text
 
 from scanner.store.schema import metadata
 
-__all__ = ["channel_changes", "ingest_objects", "ingest_points", "ingest_uploads", "metadata"]
+__all__ = [
+    "channel_changes",
+    "ingest_objects",
+    "ingest_points",
+    "ingest_uploads",
+    "metadata",
+    "sources",
+]
 
 ingest_points = Table(
     "ingest_points",
@@ -64,6 +71,23 @@ ingest_uploads = Table(
     Column("shard", Integer, nullable=False),
     Column("at", Float, nullable=False),
     Column("body", Text, nullable=False, comment="JSON: paths of open uploads by channel"),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("source_id", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("location", Text, nullable=False, comment="URL, or absolute path of a folder or file"),
+    Column("addresses", Text, nullable=False, comment="where connections may go: public or any"),
+    Column("key_id", Text, comment="API key that added it; NULL for the operator"),
+    Column("created_at", Float, nullable=False),
+    Column("removed_at", Float),
+    Column("state", Text, nullable=False, comment="waiting, running, failed or ended"),
+    Column("detail", Text, comment="why it failed"),
+    Column("updated_at", Float, nullable=False),
+    comment="Streams that the service gets by itself, each in a process.",
 )
 
 channel_changes = Table(

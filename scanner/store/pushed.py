@@ -74,6 +74,13 @@ class PushedQueries:
         with self._journal.read() as connection:
             return int(connection.execute(_LATEST, {"of_channel": channel}).scalar_one())
 
+    def latest_digest(self, channel: str, path: str) -> str | None:
+        """Return the SHA-256 of the latest object with a path, or None if there is none."""
+        wanted = {"of_channel": channel, "of_path": path}
+        with self._journal.read() as connection:
+            found: str | None = connection.execute(_DIGEST, wanted).scalar()
+        return found
+
     def is_any_live(self) -> bool:
         """Return whether a publication of an encoder has not ended."""
         with self._journal.read() as connection:
@@ -124,6 +131,15 @@ _known = select(func.max(ingest_objects.c.number)).where(
 )
 _folded = select(ingest_points.c.folded).where(ingest_points.c.channel == bindparam("of_channel"))
 _LATEST = select(func.coalesce(_known.scalar_subquery(), _folded.scalar_subquery(), 0))
+_DIGEST = (
+    select(ingest_objects.c.sha256)
+    .where(
+        ingest_objects.c.channel == bindparam("of_channel"),
+        ingest_objects.c.path == bindparam("of_path"),
+    )
+    .order_by(ingest_objects.c.number.desc())
+    .limit(1)
+)
 _LIVE = (
     select(ingest_points.c.channel)
     .where(ingest_points.c.phase.in_(("probing", "live", "stalled", "ending")))

@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -31,13 +30,15 @@ from scanner.console.links import admin_link
 from scanner.errors import SetupError
 from scanner.settings.sections import Settings
 from scanner.store.database import lock_folder, open_journal
+from scanner.supervisor.followed import FollowedSources
 from scanner.supervisor.health import HealthCheck
 from scanner.supervisor.listening import notify_manager, open_listener
 from scanner.supervisor.marked import end_marked
 from scanner.supervisor.plan import ProcessPlan, after_end, after_start, is_due
+from scanner.supervisor.process import ServiceProcess
 from scanner.supervisor.reach import check_reach, reach_variables
 
-__all__ = ["MARK", "ServiceProcess", "Supervisor", "first_link", "open_service"]
+__all__ = ["MARK", "Supervisor", "first_link", "open_service"]
 
 log = structlog.get_logger(__name__)
 
@@ -48,16 +49,6 @@ DRAIN_SECONDS: Final = 30.0
 """Longest wait for a process to finish what it has in hand."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceProcess:
-    """One process of the service."""
-
-    name: str
-    module: str
-    """The module that runs as its program."""
-    arguments: tuple[str, ...] = ()
 
 
 class Supervisor:
@@ -72,14 +63,17 @@ class Supervisor:
         environment: dict[str, str],
         health: HealthCheck,
         check: Sequence[str] = (),
+        further: Callable[[], Sequence[ServiceProcess]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``check`` is the command that says by its status whether the settings are valid."""
+        """``check`` is the command that says by its status whether the settings are valid,
+        ``further`` returns processes that come and go."""
         self._processes = {one.name: one for one in processes}
         self._service = service
         self._listener = listener
         self._environment = environment
         self._health = health
+        self._further = further
         self._clock = clock
         self._plans = {one.name: ProcessPlan(name=one.name) for one in processes}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -106,11 +100,26 @@ class Supervisor:
             while not self._stopping:
                 self._reap()
                 self._follow_reload()
+                self._follow_wanted()
                 self._start_due()
                 self._end_silent()
                 time.sleep(TICK_SECONDS)
         finally:
             self._drain()
+
+    def _follow_wanted(self) -> None:
+        """Plan the processes that are wanted now, and end those that are wanted no more."""
+        wanted = {one.name: one for one in self._further()}
+        for name, process in wanted.items():
+            if name not in self._plans:
+                self._processes[name] = process
+                self._plans[name] = ProcessPlan(name=name)
+        gone = [n for n, one in self._processes.items() if not one.is_watched and n not in wanted]
+        for name in gone:
+            if name in self._running:
+                self._running[name].terminate()
+                continue
+            del self._processes[name], self._plans[name]
 
     def _start_due(self) -> None:
         now = self._clock()
@@ -118,14 +127,15 @@ class Supervisor:
             if is_due(plan, now):
                 self._plans[name] = after_start(plan, now)
                 self._running[name] = self._start(self._processes[name])
-                self._health.began(name, now)
+                if self._processes[name].is_watched:
+                    self._health.began(name, now)
 
     def _start(self, process: ServiceProcess) -> subprocess.Popen[bytes]:
         running = subprocess.Popen(
             [sys.executable, "-m", process.module, *process.arguments],
             stdin=subprocess.DEVNULL,
             env={**self._environment, MARK: self._mark(process.name)},
-            pass_fds=[self._listener.fileno()],
+            pass_fds=[self._listener.fileno()] if process.is_watched else [],
             start_new_session=True,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
         )
@@ -158,7 +168,9 @@ class Supervisor:
                 log.error("settings are not valid, nothing is reloaded", status=status)
             else:
                 log.info("settings are reloaded")
-                self._to_restart = [*self._processes]
+                self._to_restart = [n for n, one in self._processes.items() if one.is_watched]
+                for name in self._running.keys() - {*self._to_restart}:
+                    self._running[name].terminate()
                 self._restart_next()
         elif self._to_restart and self._clock() > self._restart_deadline:
             log.warning("process did not drain", name=self._to_restart[-1])
@@ -199,7 +211,7 @@ class Supervisor:
 
     def _drain(self) -> None:
         """End the processes one after the other, so that what one has accepted, the next finds."""
-        for name in self._processes:
+        for name in sorted(self._processes, key=lambda name: self._processes[name].is_watched):
             process = self._running.get(name)
             if process is None:
                 continue
@@ -254,6 +266,7 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
             environment=environment,
             health=HealthCheck(data, (host, port), is_tls=service.tls_cert is not None),
             check=(sys.executable, "-m", "workers.cli", "config", "check", *common),
+            further=FollowedSources(data, common).wanted,
         )
         notify_manager("READY=1", manager)
         yield supervisor, address

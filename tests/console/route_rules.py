@@ -76,6 +76,11 @@ RULES: Mapping[str, RouteRule] = {
     "POST /ingest/{channel}/{path:path}": INGEST,
     "DELETE /ingest/{channel}/{path:path}": INGEST,
     "POST /v1/streams/{stream_id}/signals": RouteRule(needs="ingest", send=SIGNAL),
+    "POST /v1/sources": RouteRule(
+        needs="ingest", send={"json": {"url": "https://192.0.2.1/a.m3u8", "channel": "a"}}
+    ),
+    "GET /v1/sources": VIEWER,
+    "DELETE /v1/sources/{source_id}": INGEST,
     "POST /hooks/srs": INGEST,
     "POST /hooks/srs/{secret}": INGEST,
     "POST /hooks/nginx-rtmp": INGEST,
@@ -149,6 +154,7 @@ _NAMES = {
     "incident_id": ITEM,
     "item_id": ITEM,
     "sequence": "0",
+    "source_id": "0a1b2c3d",
     "name": "console.css",
     "piece": "clip-1",
     "kind": "stream",

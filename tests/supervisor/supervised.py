@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from scanner.service_logs import set_up_service_logs
-from scanner.supervisor.supervise import ServiceProcess, Supervisor
+from scanner.supervisor.process import ServiceProcess
+from scanner.supervisor.supervise import Supervisor
 
 
 class Healthy:

@@ -16,6 +16,7 @@ from scanner.store.database import Journal, open_journal
 from scanner.store.ingest_schema import channel_changes, ingest_objects
 from scanner.store.intake import Intake
 from scanner.store.objects import ObjectStore, segment_name
+from scanner.store.operation_queries import OperationQueries
 from scanner.store.points import PointJournal
 from scanner.store.publication import publish
 from scanner.store.pushed import PushedKind, PushedObject, PushedQueries, report_uploads
@@ -212,5 +213,7 @@ def test_while_nothing_is_received_silence_ends_nothing(encoders: Encoders) -> N
 def test_changes_of_channels_are_published_once(encoders: Encoders) -> None:
     encoders.push("segment", "s0.ts", b"0")
     encoders.wait(4.0)
-    assert publish(encoders.journal, lambda _: {}) == 1
+    publish(encoders.journal, lambda _: {})
     assert publish(encoders.journal, lambda _: {}) == 0
+    events = OperationQueries(encoders.journal).events_after(0, limit=9)
+    assert [one.kind for one in events].count("channel.live") == 1

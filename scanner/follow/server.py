@@ -1,0 +1,98 @@
+"""The process of one source: ``python -m scanner.follow.server --source ID``.
+
+It ends when its source does. One that fails is started again by the supervisor, later each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from scanner.errors import ScannerError, SetupError, TransientError
+from scanner.follow.folders import playlist_in, watch_folder
+from scanner.follow.playlists import follow_hls
+from scanner.follow.pusher import SourcePusher
+from scanner.service_logs import set_up_service_logs
+from scanner.settings.sections import Settings, read_settings
+from scanner.sources.addresses import AddressPolicy
+from scanner.sources.cancellation import Cancellation
+from scanner.store.database import Journal, open_journal
+from scanner.store.objects import ObjectStore
+from scanner.store.sources import FollowedLocation, Sources
+
+__all__ = ["follow_source", "main"]
+
+EXIT_FAILED: Final = 1
+EXIT_SETUP: Final = 2
+log = structlog.get_logger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Follow a source until it ends, is removed or fails; return the exit status."""
+    parser = argparse.ArgumentParser(prog="scanner.follow.server", description=__doc__)
+    parser.add_argument("--source", required=True, help="id of the source")
+    parser.add_argument("--config", type=Path, help="settings in TOML")
+    arguments = parser.parse_args(argv)
+    set_up_service_logs(f"source-{arguments.source}")
+    try:
+        settings = read_settings(arguments.config)
+        journal = open_journal(settings.service.data)
+    except SetupError as error:
+        sys.stderr.write(f"streamwarden source: {error}\n")
+        return EXIT_SETUP
+    cancellation = Cancellation()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    with closing(journal):
+        return follow_source(arguments.source, settings, journal, cancellation)
+
+
+def follow_source(
+    source_id: str, settings: Settings, journal: Journal, cancellation: Cancellation
+) -> int:
+    """Follow a source, and record what it does; return the exit status."""
+    sources = Sources(journal)
+    source = sources.get(source_id)
+    if source is None or source.state == "ended":
+        return 0
+    sources.note(source_id, "running")
+    log.info("source followed", location=source.shown_location, channel=source.channel)
+    try:
+        _follow(source, settings, journal, cancellation)
+    except ScannerError as error:
+        reason = str(error).replace(source.location, source.shown_location)
+        log.warning("source failed", reason=reason, retry=isinstance(error, TransientError))
+        sources.note(source_id, "failed", reason)
+        return EXIT_FAILED
+    sources.note(source_id, "ended")
+    return 0
+
+
+def _follow(
+    source: FollowedLocation, settings: Settings, journal: Journal, cancellation: Cancellation
+) -> None:
+    addresses: AddressPolicy = "any" if source.addresses == "any" else "public"
+    limits = replace(settings.fetch, addresses=addresses)
+    objects = ObjectStore(settings.service.data / "objects")
+    pusher = SourcePusher(journal, objects, channel=source.channel, limits=limits)
+    folder = Path(source.location)
+    if "://" not in source.location and folder.is_dir():
+        playlist = playlist_in(folder)
+        if playlist is None:
+            watch_folder(folder, pusher, limits, cancellation, since=source.created_at)
+            return
+        follow_hls(str(playlist), pusher, limits, cancellation)
+        return
+    follow_hls(source.location, pusher, limits, cancellation)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
