@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import re
-from collections.abc import Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime
@@ -28,10 +31,13 @@ from scanner.scoring.options import Precision, Provider
 from scanner.types import FrameSpec, Gate, Label, Medium, ModelRef, Scores
 
 __all__ = [
+    "BATCH_SIZES",
     "OnnxScorer",
+    "check_placement",
     "is_compiled_in",
     "load_onnx",
     "open_session",
+    "padded_size",
     "run_session",
     "select_file",
 ]
@@ -40,6 +46,12 @@ MAX_BYTES: Final = 1 << 30
 """The largest model file; the runtime's own limit is 2 GiB."""
 FATAL: Final = 4
 """The log severity of onnxruntime at which errors that it also raises are not written to stderr."""
+
+BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32)
+"""The sizes of batches on a GPU. onnxruntime tunes its convolutions anew for each size that comes,
+so that any other number is filled up to the next of these."""
+_COMPUTE: Final = frozenset({"Conv", "FusedConv", "ConvTranspose", "MatMul", "Gemm", "FusedMatMul"})
+"""The operators that must run on the provider that was asked for."""
 
 _WANTED: Final[dict[Provider, tuple[str, ...]]] = {
     "cpu": ("CPUExecutionProvider",),
@@ -99,14 +111,31 @@ class OnnxScorer:
         images = [sample.images[self.inputs[0]] for sample in batch]
         if not self._batches:
             return [scores for image in images for scores in self._run(image[None])]
-        return self._run(np.stack(images)) if images else []
+        return [
+            scores
+            for start in range(0, len(images), BATCH_SIZES[-1])
+            for scores in self._run_padded(images[start : start + BATCH_SIZES[-1]])
+        ]
 
-    def _run(self, images: NDArray[np.uint8]) -> list[Scores]:
-        """Score images of N x H x W x 3 uint8 RGB, or bursts of N x T x H x W x 3."""
+    def _run_padded(self, images: Sequence[NDArray[np.uint8]]) -> list[Scores]:
+        """Score a batch that is filled up with black to one of ``BATCH_SIZES``."""
+        batch = np.zeros((padded_size(len(images)), *images[0].shape), np.uint8)
+        for row, image in enumerate(images):
+            batch[row] = image
+        return self._run(batch, len(images))
+
+    def warm_up(self) -> None:
+        """Run a black batch of each size that will come, which a GPU tunes its kernels for."""
+        for size in BATCH_SIZES if self._batches else ():
+            self._run(np.zeros((size, *self.manifest.input.spec.shape), np.uint8))
+
+    def _run(self, images: NDArray[np.uint8], count: int | None = None) -> list[Scores]:
+        """Score images of N x H x W x 3 uint8 RGB, or bursts of N x T x H x W x 3: the first
+        ``count`` of them, by default all."""
         raw = self._session.run(self._names, {self.manifest.input.name: images})
         for output, values in zip(self._outputs, raw, strict=True):
             check_shape(self.manifest, output, values.shape, rows=len(images))
-        columns = [values.tolist() for values in raw]
+        columns = [values[:count].tolist() for values in raw]
         return [self._to_scores(rows) for rows in zip(*columns, strict=True)]
 
     def _to_scores(self, rows: Sequence[list[float]]) -> Scores:
@@ -143,15 +172,45 @@ def load_onnx(
     file = select_file(manifest, provider=provider, precision=precision)
     data = _read_file(folder, file, manifest.name)
     check_graph(read_graph(data), manifest)
-    session = open_session(data, provider=provider, threads=threads, name=manifest.name)
-    check_signature(session.get_inputs(), session.get_outputs(), manifest)
-    _warm_up(session, manifest)
-    return OnnxScorer(
+    session = _open_checked(data, manifest, provider, threads)
+    scorer = OnnxScorer(
         manifest,
         session,
         path=folder / file.file,
         batches=provider != "cpu" and not isinstance(session.get_inputs()[0].shape[0], int),
     )
+    scorer.warm_up()
+    return scorer
+
+
+def _open_checked(
+    data: bytes, manifest: Manifest, provider: Provider, threads: int
+) -> onnxruntime.InferenceSession:
+    """Open a session that has run a black picture, on a GPU with a profile that tells where.
+
+    Raises:
+        SetupError: the graph does not conform to its manifest, or parts of it ran elsewhere.
+    """
+    with tempfile.TemporaryDirectory(prefix="streamwarden-") as folder:
+        profile = None if provider == "cpu" else Path(folder) / "run"
+        session = open_session(
+            data, provider=provider, threads=threads, name=manifest.name, profile=profile
+        )
+        check_signature(session.get_inputs(), session.get_outputs(), manifest)
+        _warm_up(session, manifest)
+        if profile is not None:
+            events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
+            check_placement(events, provider, manifest.name)
+    return session
+
+
+def padded_size(count: int) -> int:
+    """Return the size of the batch that this many images are filled up to.
+
+    >>> padded_size(1), padded_size(5), padded_size(32)
+    (1, 8, 32)
+    """
+    return next(size for size in BATCH_SIZES if size >= count)
 
 
 def select_file(manifest: Manifest, *, provider: Provider, precision: Precision) -> GraphFile:
@@ -221,6 +280,31 @@ def _create_session(
             f"model {name}: onnxruntime refuses it on {provider}: {_first_line(error)}"
             f"{_REMEDIES[provider]}"
         ) from error
+
+
+def check_placement(events: Sequence[Mapping[str, Any]], provider: Provider, name: str) -> None:
+    """Check in the profile of a run that the work was done where it was asked for: a session on a
+    GPU may still run single operators on the CPU.
+
+    Args:
+        events: the profile, as onnxruntime writes it.
+
+    Raises:
+        SetupError: a convolution or a matrix product ran elsewhere.
+    """
+    nodes = [event["args"] for event in events if event.get("cat") == "Node"]
+    strays = Counter(
+        node["op_name"]
+        for node in nodes
+        if node.get("op_name") in _COMPUTE
+        and "provider" in node
+        and node["provider"] not in _WANTED[provider]
+    )
+    if strays:
+        raise SetupError(
+            f"model {name}: {strays.total()} of its operators do not run on {provider}"
+            f" ({', '.join(sorted(strays))}); {_REMEDIES[provider].removeprefix(': ')}"
+        )
 
 
 def run_session(

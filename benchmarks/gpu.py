@@ -1,0 +1,246 @@
+"""What a GPU gives, in one run of at most ten minutes: ``python -m benchmarks.gpu [--out FILE]``.
+
+    agreement    scores of each model against the CPU's, single pictures and batches
+    sizes        batches of any size, as they come, beside batches filled up to a few sizes
+    throughput   images a second by size of batch and precision: the product's scorer, plain
+                 onnxruntime, and input and output bound to buffers that are kept
+    torch        MobileNetV2 of torchvision, channels last, in half precision, compiled
+    nvdec        keyframes decoded on the GPU, if this FFmpeg can
+
+Each part that fails is written with its error, and the others go on. On a machine without a GPU
+``--provider cpu`` runs the same code, to test it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from fractions import Fraction
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, get_args
+
+import numpy as np
+
+from benchmarks.clips import SEGMENT, get_clip
+from scanner.bench.bare import keyframe_packets
+from scanner.bench.machine import read_machine
+from scanner.media.samples import Sample
+from scanner.scoring.onnx import BATCH_SIZES, OnnxScorer
+from scanner.scoring.options import Precision, Provider
+from scanner.scoring.registry import load_scorers
+from scanner.types import Scores
+
+SCHEMA: Final = "streamwarden-gpu/1"
+BUDGET_SECONDS: Final = 540.0
+PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "fp16")
+AGREEMENT: Final = 0.02
+"""Most that a probability may differ from the CPU's, for half precision and another order."""
+
+Part = Callable[[], Any]
+
+
+def main() -> None:
+    """Measure everything, and write one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--provider", default="cuda", choices=get_args(Provider))
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
+    options = parser.parse_args()
+    document = measure_gpu(options.provider, options.seconds)
+    options.out.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    print(f"{options.out}: {document['seconds']:.0f} s; errors: {document['errors'] or 'none'}")
+
+
+def measure_gpu(provider: Provider, seconds: float) -> dict[str, Any]:
+    """Return the document: every part that could be measured, and the errors of the others."""
+    began = time.monotonic()
+    errors: dict[str, str] = {}
+    parts: dict[str, Any] = {}
+    for name, part in _parts(provider, seconds):
+        if time.monotonic() - began > BUDGET_SECONDS:
+            errors[name] = "no time was left"
+            continue
+        print(name, flush=True)
+        try:
+            parts[name] = part()
+        except Exception as error:  # noqa: BLE001 - the other parts are worth having
+            errors[name] = f"{type(error).__name__}: {error}"
+    return {
+        "schema": SCHEMA,
+        "provider": provider,
+        "machine": asdict(read_machine()),
+        "seconds": time.monotonic() - began,
+        "parts": parts,
+        "errors": errors,
+    }
+
+
+def _parts(provider: Provider, seconds: float) -> Iterator[tuple[str, Part]]:
+    for precision in PRECISIONS:
+        yield f"agreement {precision}", partial(_agreement, provider, precision)
+    for precision in PRECISIONS:
+        yield f"throughput {precision}", partial(_throughput, provider, precision, seconds)
+    yield "sizes", lambda: _sizes(provider, seconds)
+    yield "bound", lambda: _bound(provider, seconds)
+    yield "torch", lambda: _torch(provider, seconds)
+    yield "nvdec", lambda: _nvdec(seconds)
+
+
+def _load(provider: Provider, precision: Precision) -> list[OnnxScorer]:
+    scorers = load_scorers(provider=provider, precision=precision)
+    return [scorer for scorer in scorers if isinstance(scorer, OnnxScorer)]
+
+
+def _pictures(scorer: OnnxScorer, count: int) -> list[Sample]:
+    random = np.random.default_rng(3)
+    (spec,) = scorer.inputs
+    return [
+        Sample(
+            at=Fraction(number),
+            pts=number,
+            keyframe=True,
+            images={spec: random.integers(0, 256, spec.shape, np.uint8)},
+            start=None if spec.burst is None else Fraction(0),
+        )
+        for number in range(count)
+    ]
+
+
+def _values(scores: list[Scores]) -> list[float]:
+    return [value for one in scores for value in (*one.values.values(), *one.medium.values())]
+
+
+def _agreement(provider: Provider, precision: Precision) -> dict[str, Any]:
+    """Return the largest difference from the CPU's probabilities, by model."""
+    found = {}
+    reference = {str(scorer.model): scorer for scorer in _load("cpu", "fp32")}
+    for scorer in _load(provider, "auto" if precision == "fp16" else precision):
+        samples = _pictures(scorer, 33)
+        pairs = zip(
+            _values(reference[str(scorer.model)].score(samples)),
+            _values(scorer.score(samples)),
+            strict=True,
+        )
+        most = max(abs(before - after) for before, after in pairs)
+        found[str(scorer.model)] = {"largest_difference": most, "agrees": most <= AGREEMENT}
+    return found
+
+
+def _throughput(provider: Provider, precision: Precision, seconds: float) -> dict[str, Any]:
+    """Return images a second of the product's scorer, by model and size of batch."""
+    found: dict[str, Any] = {}
+    for scorer in _load(provider, "auto" if precision == "fp16" else precision):
+        samples = _pictures(scorer, BATCH_SIZES[-1])
+        found[str(scorer.model)] = {
+            str(size): _rate(partial(scorer.score, samples[:size]), size, seconds)
+            for size in BATCH_SIZES
+        }
+    return found
+
+
+def _sizes(provider: Provider, seconds: float) -> dict[str, Any]:
+    """Return images a second over batches of any size, as they are and filled up."""
+    scorer = _load(provider, "auto")[-1]
+    (spec,) = scorer.inputs
+    sizes = np.random.default_rng(5).integers(1, BATCH_SIZES[-1] + 1, 64).tolist()
+    samples = _pictures(scorer, BATCH_SIZES[-1])
+    arrays = np.stack([sample.images[spec] for sample in samples])
+    name, session = scorer.manifest.input.name, scorer._session
+    each = float(np.mean(sizes))
+    numbers = iter(sizes * 10_000)
+    plain = _rate(lambda: session.run(None, {name: arrays[: next(numbers)]}), each, 3 * seconds)
+    filled = _rate(lambda: scorer.score(samples[: next(numbers)]), each, 3 * seconds)
+    return {"as they come": plain, "filled up": filled}
+
+
+def _bound(provider: Provider, seconds: float) -> dict[str, Any]:
+    """Return images a second with input and output bound to memory that is kept."""
+    scorer = _load(provider, "auto")[-1]
+    (spec,) = scorer.inputs
+    session = scorer._session
+    runtime: Any = import_module("onnxruntime")
+    device = "cpu" if provider == "cpu" else "cuda"
+    found = {}
+    for size in BATCH_SIZES:
+        batch = np.zeros((size, *spec.shape), np.uint8)
+        value = runtime.OrtValue.ortvalue_from_numpy(batch, device, 0)
+        binding = session.io_binding()
+        binding.bind_ortvalue_input(scorer.manifest.input.name, value)
+        for output in session.get_outputs():
+            binding.bind_output(output.name, device)
+
+        def run(binding: Any = binding, value: Any = value, batch: Any = batch) -> None:
+            value.update_inplace(batch)
+            session.run_with_iobinding(binding)
+            binding.copy_outputs_to_cpu()
+
+        found[str(size)] = _rate(run, size, seconds)
+    return found
+
+
+def _torch(provider: Provider, seconds: float) -> dict[str, Any]:
+    """Return images a second of torchvision's MobileNetV2, plain and compiled."""
+    torch: Any = import_module("torch")
+    models: Any = import_module("torchvision.models")
+    device = "cpu" if provider == "cpu" else "cuda"
+    dtype = torch.float32 if provider == "cpu" else torch.float16
+    network = models.mobilenet_v2(weights=None).eval().to(device, dtype)
+    network = network.to(memory_format=torch.channels_last)
+    found: dict[str, Any] = {}
+    for name, runs in (
+        ("plain", network),
+        ("compiled", torch.compile(network, mode="reduce-overhead")),
+    ):
+        found[name] = {}
+        for size in BATCH_SIZES:
+            batch = torch.zeros((size, 3, 224, 224), dtype=dtype, device=device)
+            batch = batch.to(memory_format=torch.channels_last)
+
+            def run(runs: Any = runs, batch: Any = batch) -> None:
+                with torch.inference_mode():
+                    runs(batch).cpu()
+
+            found[name][str(size)] = _rate(run, size, seconds)
+    return found
+
+
+def _nvdec(seconds: float) -> dict[str, Any]:
+    """Return keyframes a second of the decoder on the GPU and of the one on a core; the error of a
+    decoder that does not work here."""
+    av: Any = import_module("av")
+    packets = keyframe_packets(get_clip(SEGMENT).read_bytes())
+    found: dict[str, Any] = {}
+    for name in ("h264", "h264_cuvid"):
+
+        def run(name: str = name) -> None:
+            decoder = av.CodecContext.create(name, "r")
+            for packet in (*map(av.Packet, packets), None):
+                decoder.decode(packet)
+
+        try:
+            found[name] = _rate(run, len(packets), seconds)
+        except (av.FFmpegError, av.codec.codec.UnknownCodecError) as error:
+            found[name] = {"error": str(error)}
+    return found
+
+
+def _rate(work: Part, each: float, seconds: float) -> dict[str, float]:
+    """Return the median of units a second, over runs of at least ``seconds`` after two others."""
+    work(), work()
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while not times or time.perf_counter() < until:
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return {"per_second": each * len(times) / sum(times), "median_ms": 1000 * median(times)}
+
+
+if __name__ == "__main__":
+    main()
