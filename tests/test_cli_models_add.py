@@ -305,7 +305,8 @@ def test_a_name_that_a_shipped_model_has_is_refused(
         (["open-nsfw", "--from", "NET"], "its sha256 is"),
         (
             ["drinks", "--from", "NET"],
-            "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4): describe its columns",
+            "not in the catalogue (open-nsfw, nsfwjs, ppocr-v4, image-safety-s, ppocr-v6): describe"
+            " its columns",
         ),
         (["drinks", "--label", "b=alcohol", *RECIPE], "name its ONNX file or address with --from"),
         (["drinks", "--from", "NET", "--label", "alcohol", *RECIPE], "expected COLUMN=LABEL"),
