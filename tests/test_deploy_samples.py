@@ -10,6 +10,10 @@ import pytest
 import yaml
 
 from scanner.cli.app import COMMANDS
+from scanner.console.app import create_web_app
+from scanner.settings.sections import read_settings
+from scanner.store.database import open_journal
+from scanner.store.objects import ObjectStore
 
 DEPLOY = Path(__file__).resolve().parent.parent / "samples" / "deploy"
 METRIC = re.compile(r"\bstreamwarden_[a-z0-9_]+")
@@ -40,6 +44,29 @@ def test_every_alert_says_what_to_do() -> None:
     for rule in rules["groups"][0]["rules"]:
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert rule["annotations"].keys() == {"summary", "action"}
+
+
+def test_the_container_of_the_service_has_no_rights_and_a_read_only_root() -> None:
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"][
+        "streamwarden"
+    ]
+
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["command"][0] in COMMANDS
+
+
+def test_its_settings_are_valid_and_nginx_calls_hooks_that_exist(tmp_path: Path) -> None:
+    settings = read_settings(DEPLOY / "streamwarden.toml").service
+    nginx = (DEPLOY / "nginx.conf").read_text("utf-8")
+    journal = open_journal(tmp_path, create=True)
+    app = create_web_app(settings, journal, ObjectStore(tmp_path / "objects"))
+    journal.close()
+
+    assert settings.ingest.folders == [Path(re.findall(r"record_path (\S+);", nginx)[0])]
+    hooks = set(re.findall(r"http://127.0.0.1:8090(/hooks/\S+)/KEY;", nginx))
+    assert {f"{hook}/{{secret}}" for hook in hooks} <= app.openapi()["paths"].keys()
+    assert hooks
 
 
 @pytest.mark.parametrize("unit", ["streamwarden.service", "streamwarden.socket"])

@@ -35,7 +35,7 @@ config_app = typer.Typer(
 
 RELOAD_SECONDS: Final = 120.0
 """Longest wait until all processes have the new settings."""
-SECRETS: Final = frozenset({"secret"})
+SECRETS: Final = frozenset({"secret", "ome_secret"})
 """Keys of which the value is never shown."""
 Location = tuple[str, ...]
 
