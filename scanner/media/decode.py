@@ -130,7 +130,7 @@ def _decode_track(
     index, frames, begin, end = 0, 0, None, 0
     for gop in _read_gops(packets, media, source, request, reader):
         begin, end = gop.start if begin is None else begin, gop.end
-        frames += len(gop.shown)
+        frames += len(gop.shown) + gop.hidden
         check_duration((end - begin) * media.time_base, request.limits, media.name)
         window = sampler.window
         if (
@@ -147,6 +147,8 @@ def _decode_track(
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
     promised = media.track.duration if frames < media.track.frames else None
     missing = begin + promised - end if promised else 0
+    if missing * frames < end - begin:  # less than a frame, as where an edit list cuts one
+        missing = 0
     if packets.may_have_later_tracks:
         longest_missing = int(request.limits.max_duration / media.time_base)
         missing = min(measure_later_tracks(source, media.track.id), longest_missing)

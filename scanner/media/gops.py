@@ -115,6 +115,8 @@ class Gop:
     pauses: list[tuple[int, int]] = field(default_factory=list)
     """Ends of frames after which no picture came for a while although the clock went on, each with
     the tick of the next packet."""
+    hidden: int = 0
+    """Number of its frames that are decoded and not shown, because an edit list leaves them out."""
     overhang: list[int] = field(default_factory=list)
     """Starts of frames that come after the next keyframe and are shown before it."""
     packets: list[VideoPacket] = field(default_factory=list)
@@ -166,6 +168,11 @@ class Gop:
             before, after = frames[:following], frames[following:]
             step = before[-1] - before[-2] if len(before) > 1 else 0
             yield max(start, before[-1] + step) if before else start, after[0] if after else end
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it shows frames, or a piece of it that follows or came before may."""
+        return bool(self.shown or self.overhang) or self.continues or self.continued
 
     @property
     def lacks_packets(self) -> bool:
@@ -230,8 +237,9 @@ def assemble_gops(
         keyframe = packet.is_keyframe and not (facts.recovery and assembler.is_decodable)
         # a field's duration is not that of its frame
         duration = 0 if facts.field else packet.duration or 0
-        time = timeline.place(pts, duration=duration, keyframe=keyframe)
-        yield from assembler.add(packet, time, facts)
+        end, hidden = timeline.end, packet.is_discard
+        time = timeline.place(pts, duration=duration, keyframe=keyframe, hidden=hidden)
+        yield from assembler.add(packet, time, facts, end if hidden else time.ticks)
     yield from assembler.finish(timeline.end)
 
 
@@ -261,8 +269,11 @@ class _GopAssembler:
             self._open.size += packet.size
         return True
 
-    def add(self, packet: VideoPacket, time: PacketTime, facts: PacketFacts) -> Iterator[Gop]:
-        """Add one packet and yield the GOPs that are complete now."""
+    def add(
+        self, packet: VideoPacket, time: PacketTime, facts: PacketFacts, end: int
+    ) -> Iterator[Gop]:
+        """Add one packet and yield the GOPs that are complete now; a GOP before it ends at
+        ``end``."""
         self._kept_in = None
         continues = facts.recovery > 0 and self.is_decodable and not time.jump
         keyed = packet.is_keyframe and not continues
@@ -274,7 +285,7 @@ class _GopAssembler:
         if gop is not None and time.pause:
             gop.pauses.append((time.ticks - time.pause, time.ticks))
         if gop is None or begins or (anchor and self._is_over(gop, time)):
-            yield from self._begin(packet, time, facts if keyed else None)
+            yield from self._begin(packet, time, facts if keyed else None, end)
         elif time.ticks < gop.first.ticks and gop.is_decodable and not gop.led:
             self._add_leading(gop, packet, time)
         else:
@@ -283,7 +294,7 @@ class _GopAssembler:
     def finish(self, end: int) -> Iterator[Gop]:
         """Yield what is left when the source ends."""
         yield from self._release()
-        if self._open is not None:
+        if self._open is not None and self._open.is_needed:
             yield self._open.close(end)
 
     def _is_over(self, gop: Gop, time: PacketTime) -> bool:
@@ -300,11 +311,11 @@ class _GopAssembler:
 
     def _release(self) -> Iterator[Gop]:
         pending, self._pending = self._pending, None
-        if pending is not None:
+        if pending is not None and pending.is_needed:
             yield pending
 
     def _begin(
-        self, packet: VideoPacket, time: PacketTime, keyframe: PacketFacts | None
+        self, packet: VideoPacket, time: PacketTime, keyframe: PacketFacts | None, end: int
     ) -> Iterator[Gop]:
         """Begin a GOP with a packet; ``keyframe`` has the facts about it if it is a keyframe's."""
         yield from self._release()
@@ -318,7 +329,7 @@ class _GopAssembler:
             self._open.take_lead(self._lead)
         if before is not None:
             before.continued = continues
-            self._pending = before.close(time.ticks)
+            self._pending = before.close(end)
         yield from self._append(self._open, packet, time)
 
     def _add_leading(self, gop: Gop, packet: VideoPacket, time: PacketTime) -> None:
@@ -334,7 +345,7 @@ class _GopAssembler:
             packet.pts = time.ticks
             gop.leading.append(packet)
             self._kept_in = gop.leading
-        if self._pending is not None and not gop.first.jump:
+        if self._pending is not None and not gop.first.jump and not packet.is_discard:
             self._pending.overhang.append(time.ticks)
 
     def _append(self, gop: Gop, packet: VideoPacket, time: PacketTime) -> Iterator[Gop]:
@@ -342,7 +353,9 @@ class _GopAssembler:
         if anchor:
             gop.anchors.append(time.ticks)
             gop.last_anchor = len(gop.packets)
-        if not packet.is_discard:
+        if packet.is_discard:
+            gop.hidden += 1
+        else:
             gop.shown.append(time.ticks)
         keeps = self._rule.keep or len(gop.packets) <= LOOKAHEAD
         if packet.is_keyframe or (keeps and gop.is_decodable):

@@ -7,6 +7,7 @@ The cases in the order in which they are tested. ``newest`` is the packet that i
     ------------------------------------    ----------------------    --------------
     the first one                           its own time stamp        yes
     no time stamp                           end of newest             yes
+    not shown (an edit list leaves it out)  newest + delta            no
     keyframe, delta < 0                     end of newest, a jump     yes
     not 10 s from before the last pause     before the pause          no
     running clock, delta > 10 s, a pause    newest + delta            yes
@@ -84,8 +85,13 @@ class Timeline:
             return 0
         return self._newest.ticks + (self._duration or self._newest.ticks - self._before)
 
-    def place(self, pts: int | None, *, duration: int, keyframe: bool) -> PacketTime:
-        """Return the packet's time; a packet without a time stamp follows the newest frame."""
+    def place(
+        self, pts: int | None, *, duration: int, keyframe: bool, hidden: bool = False
+    ) -> PacketTime:
+        """Return the packet's time; a packet without a time stamp follows the newest frame.
+
+        A ``hidden`` one is decoded and not shown: its time stamp may be anywhere.
+        """
         newest = self._newest
         if newest is None:
             return self._advance(self._first(pts), duration)
@@ -95,6 +101,8 @@ class Timeline:
                 duration,
             )
         delta = self._difference(pts, newest.raw)
+        if hidden:
+            return PacketTime(newest.ticks + delta, self._wrap(pts), False)
         if self._is_jump(delta, keyframe):
             return self._step(newest, pts, delta, duration=duration, keyframe=keyframe)
         time = PacketTime(newest.ticks + delta, self._wrap(pts), False)

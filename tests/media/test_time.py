@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
 from fractions import Fraction
 
 import av
 import pytest
 
+from samples.mp4_boxes import edit
 from scanner.errors import DamagedError
 from scanner.media.timeline import Timeline
 from scanner.types import Span, Unseen
@@ -121,6 +123,52 @@ def test_a_variable_frame_rate_keeps_every_time(container: str) -> None:
     assert times([window]) == [
         t for t in decode_reference(data) if round(t * 30) in {0, 60, 61, 150, 152}
     ]
+
+
+def with_edits(data: bytes, *edits: tuple[Fraction, Fraction]) -> bytes:
+    """Return an MP4 of ``encode`` that shows these stretches, each a start and a length."""
+    with av.open(io.BytesIO(data)) as container:
+        base = container.streams.video[0].time_base
+    assert base is not None
+
+    def rewrite(body: bytes) -> bytes:
+        begin = int.from_bytes(body[12:16])
+        rows = (
+            struct.pack(">IiI", int(1000 * length), begin + int(start / base), 1 << 16)
+            for start, length in edits
+        )
+        return struct.pack(">II", 0, len(edits)) + b"".join(rows)
+
+    return edit(data, b"elst", rewrite)
+
+
+@pytest.mark.parametrize("bframes", [0, 2])
+@pytest.mark.parametrize("lead", [Fraction(1, 2), Fraction(11, 10), Fraction(2)])
+def test_keyframes_after_frames_that_an_edit_list_hides_are_sampled(
+    bframes: int, lead: Fraction
+) -> None:
+    data = encode(container="mp4", frames=180, gop=60, bframes=bframes)
+
+    (window,) = decode_all(with_edits(data, (lead, 6 - lead)))
+
+    keyframes = [s.at for s in window.samples if s.keyframe]
+    assert keyframes == [at - lead for at in (0, 2, 4) if at >= lead]
+    assert window.unseen == ()
+    assert window.times.duration == pytest.approx(6 - lead, abs=0.1)
+
+
+def test_stretches_of_an_edit_list_follow_one_another() -> None:
+    data = encode(container="mp4", frames=180, gop=60, bframes=2)
+    edits = [
+        (Fraction(1), Fraction(2)),
+        (Fraction(9, 2), Fraction(1)),
+        (Fraction(1, 2), Fraction(3)),
+    ]
+
+    windows = decode_all(with_edits(data, *edits))
+
+    assert not any(window.discontinuity or window.unseen for window in windows)
+    assert sum(window.times.duration for window in windows) == pytest.approx(6, abs=0.2)
 
 
 def test_frames_that_an_edit_list_leaves_out_are_not_shown() -> None:
