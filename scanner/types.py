@@ -274,6 +274,15 @@ class SegmentTimes:
         if not self.duration >= 0:
             raise ValueError(f"duration must be 0 or more, got {self.duration}")
 
+    @property
+    def seconds_to_last(self) -> Fraction:
+        """Seconds from the first frame to the start of the last one; the counter may have wrapped
+        between them."""
+        ticks = self.last_pts - self.first_pts
+        if self.wrap_bits < NEVER_WRAPS:
+            ticks %= 2**self.wrap_bits
+        return max(ticks, 0) * self.time_base
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:

@@ -24,7 +24,8 @@ log-odds, because risk is."""
 GRID = (0.01, 0.5, 0.99)
 """Risks that have a horizontal line with its value, far enough apart for their texts."""
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
-"""Seconds between the marks of the time axis."""
+"""Seconds between the marks of the time axis; whole days beyond."""
+DAY = 86_400
 MOST_MARKS = 7
 """Most marks of the time axis, so that their texts do not overlap on a narrow screen."""
 LINE_WIDTH, LINE_HEIGHT = 1000.0, 100.0
@@ -232,7 +233,8 @@ def _band(span: Span, duration: float, title: str) -> ChartBand:
 
 
 def _clock_marks(duration: float, start: float) -> tuple[AxisMark, ...]:
-    step = next((step for step in STEPS if duration / step < MOST_MARKS), STEPS[-1])
+    days = ceil(duration / MOST_MARKS / DAY) * DAY
+    step = next((step for step in STEPS if duration / step < MOST_MARKS), days)
     first, last = ceil(start / step), int((start + duration) // step)
     return tuple(
         AxisMark(at=round(100.0 * (i * step - start) / duration, 3), text=_clock_text(i * step))

@@ -203,6 +203,8 @@ def _check_times(window: DecodedWindow, bounds: AnswerBounds) -> None:
     duration = window.times.duration
     if window.begins + duration > bounds.seconds:
         raise ValueError(f"a window that ends at {float(window.begins + duration):.3g} s")
+    if window.times.seconds_to_last > duration:
+        raise ValueError(f"a last frame after the end of a window of {float(duration):.3g} s")
     frames = (*window.samples, *window.damaged)
     for at in (*(s.at for s in frames), *(hole.span.end for hole in window.unseen)):
         if at > duration:

@@ -155,11 +155,11 @@ def place(
     offset = None if is_new_epoch else _continue_epoch(clock, times, sequence)
     if offset is None:
         offset = _hole_end(clock, sequence)
-    length = max(times.duration, _seconds_to_last(times))
+    length = max(times.duration, times.seconds_to_last)
     after = Clock(
         sequence=sequence,
         shift=offset - times.first_pts * times.time_base,
-        last=max(offset + _seconds_to_last(times), clock.last),
+        last=max(offset + times.seconds_to_last, clock.last),
         end=max(offset + length, clock.end),
         length=length,
         undecoded=max((declared or Fraction(0)) - length, Fraction(0)),
@@ -251,15 +251,6 @@ def _continue_epoch(clock: Clock, times: SegmentTimes, sequence: int) -> Fractio
     furthest = clock.end + (JUMP_WRAPPING if wraps else JUMP_TIMELINE) + missing
     continues = offset >= clock.last or offset > clock.last - min(OVERLAP, clock.length / 2)
     return offset if continues and offset <= furthest else None
-
-
-def _seconds_to_last(times: SegmentTimes) -> Fraction:
-    """Return the seconds from the first frame to the start of the last one; the counter may have
-    wrapped between them."""
-    ticks = times.last_pts - times.first_pts
-    if times.wrap_bits < NEVER_WRAPS:
-        ticks %= 2**times.wrap_bits
-    return max(ticks, 0) * times.time_base
 
 
 def _round_up(at: Fraction) -> Fraction:

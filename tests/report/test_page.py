@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.report.chart import height_of, make_chart
+from scanner.report.chart import MOST_MARKS, _clock_marks, height_of, make_chart
 from scanner.report.nouns import PathReport, Unlisted
 from scanner.report.page import REASONS, THRESHOLDS, to_page
 from scanner.report.timeline import RiskSeries
@@ -362,3 +362,8 @@ def test_the_page_says_in_words_why_an_incident_closed(reason: Reason) -> None:
     text = Page(to_page(with_path(replace(SEEN, incidents=(closed,))))).text
 
     assert f"Closed because{REASONS[reason]}" in re.sub(r"\s*\n\s*", "", text)
+
+
+def test_the_clock_of_any_duration_has_few_marks() -> None:
+    for duration in (0.5, 60.0, 86_400.0, 3e6, 2.6e10, 1e18):
+        assert 1 <= len(_clock_marks(duration, 0.0)) <= MOST_MARKS + 1

@@ -33,6 +33,9 @@ LIES: dict[str, Sequence[bytes]] = {
             index=1, begins=[1, 1], info=["a", "b", 1, 1, True], times=[0, 0, 0, 1, 1, 90, 33]
         ),
     ],
+    "a last frame that lies centuries after its window": [
+        window_message(times=[0, 2**33 - 1, 1, 1, 1, 1, 33], has_keyframe=False)
+    ],
     "a fraction that takes forever to read": [window_message(begins=["1e1000000000", 1])],
     "an infinite time": [window_message().replace(b"1920", b"1e400")],
     "an error line of megabytes": [
