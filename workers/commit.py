@@ -128,9 +128,9 @@ class TurnCommitter:
             if turn.sequence is None:
                 continue
             key = SegmentKey(stream_id=result.state.stream_id, sequence=turn.sequence)
-            received = self._feed.take_received(key)
-            if received is not None:
-                self._delays.add(received)
+            progress = self._feed.take_progress(key)
+            if progress is not None:
+                self._delays.add(progress)
 
 
 def _join(results: Sequence[StreamResult]) -> list[StreamResult]:

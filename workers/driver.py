@@ -43,6 +43,7 @@ from workers.delays import Delays
 from workers.feed import JournalFeed
 from workers.points import PointKeeper, keeping_points
 from workers.pool import PoolRunner
+from workers.processor_time import processor_seconds
 from workers.runner import local_pool, ray_pool
 
 __all__ = ["LoopPulse", "drive", "main", "run_driver"]
@@ -212,7 +213,7 @@ def _beating(
                 "provider": program.settings.models.provider,
                 "committed": committer.committed,
                 "delay_seconds": delays.quantiles(),
-                "cpu_seconds": time.process_time(),
+                "cpu_seconds": processor_seconds(os.getpid()),
             }
             with (
                 suppress(JournalBusyError, JournalFullError),  # written again in a second

@@ -29,6 +29,7 @@ from workers.decide import (
     recent_segments,
     stall,
 )
+from workers.delays import Progress
 
 __all__ = ["JournalFeed", "StreamFacts"]
 
@@ -80,7 +81,7 @@ class JournalFeed:
         self._clock = ClockWatch(offset=now() - monotonic())
         self._stopping = threading.Event()
         self._facts: dict[str, StreamFacts] = {}
-        self._received: dict[SegmentKey, float] = {}
+        self._progress: dict[SegmentKey, Progress] = {}
         self._recent: dict[str, tuple[Segment, ...]] = {}
         """By stream, the latest segments that have a place."""
         self._suspects: set[SegmentKey] = set()
@@ -127,10 +128,10 @@ class JournalFeed:
         self._facts.pop(stream_id, None)
         self._recent.pop(stream_id, None)
 
-    def take_received(self, key: SegmentKey) -> float | None:
-        """Return when a segment was acknowledged, and forget it."""
+    def take_progress(self, key: SegmentKey) -> Progress | None:
+        """Return when a segment reached each stage, and forget it."""
         self._suspects.discard(key)
-        return self._received.pop(key, None)
+        return self._progress.pop(key, None)
 
     def turns(self) -> Iterator[Turn]:
         """Yield turns until ``stop``: first those that an earlier driver left."""
@@ -214,7 +215,9 @@ class JournalFeed:
         for turn in decision.turns:
             if isinstance(turn, SegmentTurn):
                 key = turn.job.segment.key
-                self._received[key] = rows[key.sequence].received_at
+                self._progress[key] = Progress(
+                    received=rows[key.sequence].received_at, placed=self._now()
+                )
                 if rows[key.sequence].tries >= SUSPECT_TRIES:
                     self._suspects.add(key)
 
