@@ -15,11 +15,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import psutil
+from pysqlite3 import dbapi2 as sqlite
 
 from samples.demo import make_demo_media
 from tests.whole.service import RunningService, read_facts, running_service
@@ -103,10 +105,12 @@ def _capacity(service: RunningService, body: bytes, count: int = 60) -> float:
         for number in range(count):
             path = f"/v1/streams/warm-{number % 4}/segments/{number // 4}?discontinuity=true"
             client.put(path, content=body)
-    began = time.monotonic()
-    left = _waiting(service)
     service.wait_for(lambda: _waiting(service) == 0, 300, "capacity")
-    return left / (time.monotonic() - began)
+    place = f"file:{service.data / 'journal.sqlite3'}?mode=ro"
+    query = "SELECT max(verdict_at) - min(verdict_at) FROM segments"
+    with closing(sqlite.connect(place, uri=True, timeout=30)) as connection:
+        (seconds,) = connection.execute(query).fetchone()
+    return float(count / seconds)
 
 
 def _waiting(service: RunningService) -> int:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import socket
+from collections import Counter
 from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 import pytest
 
-from scanner.settings.service import ServiceSettings
+from scanner.settings.service import QuotaSettings, ServiceSettings
+from scanner.sources import http
+from scanner.sources.addresses import is_public_address
+from scanner.sources.resolving import HostAddress, Hosts
 from tests.intake.build import PNG, TS
 from tests.intake.conftest import RunningService, run_service
 from tests.intake.test_segments import problem, stored
 from tests.sources.loopback import Answer, Server, run_server
+from tests.sources.test_addresses import NOT_PUBLIC
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is an address that the system could connect to, without a zone."""
+    try:
+        return str(ip_address(text)) == text and text != "127.0.0.1"
+    except ValueError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +128,55 @@ def test_a_password_in_a_url_is_shown_nowhere(
 
     assert problem(answer) == "url_failed"
     assert "hunter" not in answer.text + capfd.readouterr().err
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[RunningService]:
+    """A service that refuses nothing because of its backlog."""
+    quota = QuotaSettings(backlog_seconds=1e6)
+    with run_service(tmp_path, ServiceSettings(data=tmp_path, quota=quota)) as running:
+        yield running
+
+
+ADDRESSES = [one for one in NOT_PUBLIC if _is_address(one)]
+
+
+def test_no_address_inside_is_reached_by_name_redirect_or_rebinding(
+    patient: RunningService, origin: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The origin stands for a public server; every other address is one that names resolve to."""
+    port = int(origin.origin.rpartition(":")[2])
+    connected: list[object] = []
+    lookups: Counter[str] = Counter()
+
+    def resolve(host: str, port: int) -> list[HostAddress]:
+        lookups[host] += 1
+        if host == "public.test" or (host.startswith("changing-") and lookups[host] == 1):
+            return [(socket.AF_INET, ("127.0.0.1", port))]
+        inside = ADDRESSES[int(host.removesuffix(".test").rpartition("-")[2])]
+        return [(socket.AF_INET6 if ":" in inside else socket.AF_INET, (inside, port))]
+
+    def connect(one: socket.socket, address: object) -> None:
+        connected.append(address)
+        plain_connect(one, address)  # type: ignore[arg-type]
+
+    def is_public(address: str) -> bool:
+        return address == "127.0.0.1" or is_public_address(address)
+
+    plain_connect = socket.socket.connect
+    monkeypatch.setattr(http, "Hosts", lambda: Hosts(resolve, is_public))
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    for number in range(len(ADDRESSES)):
+        for path, host in ((f"/to-{number}", "inner"), (f"/back-{number}", "changing")):
+            there = {"Location": f"http://{host}-{number}.test:{port}/secret"}
+            origin.pages[path] = Answer(status=302, headers=there)
+        inner = f"http://inner-{number}.test:{port}/secret"
+        changing = f"http://changing-{number}.test:{port}/back-{number}"
+        for url in (inner, f"http://public.test:{port}/to-{number}", changing):
+            body = {"sequence": number, "url": url}
+            answer = patient.client.post("/v1/streams/ssrf/segments", json=body)
+            assert problem(answer) == "url_refused", (url, ADDRESSES[number])
+
+    assert len(ADDRESSES) >= 40
+    assert "/secret" not in [path for path, _ in origin.requests]
+    assert set(connected) <= {("127.0.0.1", port), patient.address}
