@@ -182,8 +182,8 @@ def _describe_input(spec: FrameSpec) -> str:
 def _label_table(rows: list[dict[str, Any]]) -> OutputTable:
     table = new_table(
         "Labels with a model",
-        "category",
         "label",
+        "category",
         "model",
         "AWS v7",
         "Hive",
@@ -198,5 +198,5 @@ def _label_table(rows: list[dict[str, Any]]) -> OutputTable:
         when = ", ".join(policy["when"] or ["any medium"]) + (
             " (shadow)" if policy["shadow"] else ""
         )
-        table.add_row(row["category"], row["label"], *names, str(policy["severity"]), level, when)
+        table.add_row(row["label"], row["category"], *names, str(policy["severity"]), level, when)
     return table

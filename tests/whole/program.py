@@ -31,6 +31,7 @@ def run(
     stdout: int = subprocess.PIPE,
     extra: Mapping[str, str] | None = None,
     shell: str = 'exec "$@"',
+    seconds: float = SECONDS,
 ) -> subprocess.CompletedProcess[bytes]:
     """To its end; ``shell`` starts what it is given."""
     command = ["sh", "-c", shell, "sh", *_PROGRAM, *arguments]
@@ -39,7 +40,7 @@ def run(
         stdout=stdout,
         stderr=subprocess.PIPE,
         env=environment(extra),
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
 

@@ -73,7 +73,7 @@ def cases(shared: Path) -> Path:
 
 def scan(*arguments: str) -> list[Row]:
     """Return the lines of a scan that ends well, flagged or not."""
-    ended = run("scan", "--json", *arguments, extra=WITHOUT_MODELS)
+    ended = run("scan", "--json", *arguments, extra=WITHOUT_MODELS, seconds=600)
     assert ended.returncode in (0, 3), ended.stderr
     return [json.loads(row) for row in ended.stdout.splitlines()]
 

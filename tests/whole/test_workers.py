@@ -15,11 +15,11 @@ import pytest
 
 from samples.facts import SampleFile
 from samples.make_hostile import make_hostile
-from samples.make_media import make_playlists
+from samples.make_media import make_demo_media, make_playlists
 from tests.processes import processes_below
 from tests.scoring.build_onnx import tiny, tiny_burst
 
-from .program import run, start
+from .program import WITHOUT_MODELS, run, start
 
 pytestmark = pytest.mark.ray
 
@@ -42,6 +42,8 @@ BAD = (
     "damaged_mkv_h264_2.bin",
     "many_times.mp4",
 )
+LONG = 900.0
+"""Seconds that a scan of many files may take on a busy machine."""
 PLAYLISTS = ("hls_discontinuity", "hls_wrap_inside", "hls_gap", "hls_fmp4", "hls_other_host")
 
 
@@ -84,6 +86,21 @@ def test_workers_say_what_one_process_says_to_the_bit(
     ended = run("scan", "--json", "--workers", "2", *paths)
 
     assert by_path(ended.stdout) == wanted
+    assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_workers_say_the_same_of_every_hostile_file_and_of_the_demo(tmp_path: Path) -> None:
+    hostile = make_hostile(tmp_path / "hostile")
+    make_demo_media(tmp_path / "demo", 12)
+    given = [*(one.path for one in hostile.values()), tmp_path / "demo"]
+
+    alone = run("scan", "--json", *given, extra=WITHOUT_MODELS, seconds=LONG)
+    ended = run("scan", "--json", "--workers", "2", *given, extra=WITHOUT_MODELS, seconds=LONG)
+
+    assert by_path(alone.stdout).keys() >= {str(one.path) for one in hostile.values()}
+    assert by_path(ended.stdout) == by_path(alone.stdout)
+    assert ended.returncode == alone.returncode
     assert b"Traceback" not in ended.stderr
 
 
