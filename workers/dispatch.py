@@ -25,8 +25,9 @@ from dataclasses import dataclass, field, fields, replace
 from scanner.errors import QuarantinedError, SetupError
 from scanner.stream.inputs import SegmentTurn, Turn
 from scanner.stream.state import StreamProgress, StreamState
-from scanner.types import StreamId, held_size
+from scanner.types import StreamId
 from workers.blame import PARTS_BETWEEN, DeathRecord, Outcomes
+from workers.turn_media import media_bytes, trim_previous
 
 __all__ = ["Bounds", "Dispatch", "Lease", "Quarantine", "StreamWork", "never_suspect"]
 
@@ -141,6 +142,9 @@ class Dispatch:
         self._quarantine = quarantine
         self._load_state = load_state
         self._streams: dict[StreamId, _LeasedStream] = {}
+        self._waiting: dict[StreamId, _LeasedStream] = {}
+        """Those of ``_streams`` that have turns and no lease, so that a lease costs the same
+        however many streams there are."""
         self._deadlines: dict[int, tuple[Lease, float]] = {}
         self._ready: deque[tuple[StreamProgress, tuple[int, ...]]] = deque()
         """Progress, with the bytes of each turn that it closed."""
@@ -164,7 +168,7 @@ class Dispatch:
 
         One that exceeds the limit by itself may be offered once nothing else is in flight.
         """
-        fits = self._bytes + _weight(turn) <= self._bounds.bytes_in_flight
+        fits = self._bytes + media_bytes(turn) <= self._bounds.bytes_in_flight
         return self.has_capacity() and (fits or not self._turns)
 
     def offer(self, turn: Turn) -> None:
@@ -188,7 +192,8 @@ class Dispatch:
             stream.suspect_to = stream.state.turn + len(stream.turns) - 1
         self._tickets += 1
         self._turns += 1
-        self._bytes += _weight(turn)
+        self._bytes += media_bytes(turn)
+        self._note_waiting(stream)
 
     def forget(self, stream_id: StreamId) -> bool:
         """Drop the state of a stream of which nothing is in flight; return whether it was dropped.
@@ -210,7 +215,7 @@ class Dispatch:
         or that earlier runs ended with, waits until others have made progress, if there are any; of
         the latter one is out at a time, so that it is known which one ends a run.
         """
-        waiting = [s for s in self._streams.values() if s.lease is None and s.turns]
+        waiting = list(self._waiting.values())
         if any(self._is_marked(s) for s in self._streams.values() if s.leased):
             waiting = [s for s in waiting if not self._is_marked(s)]
         if not waiting:
@@ -238,8 +243,9 @@ class Dispatch:
             counts = _spread(size, [len(stream.turns) for stream in chosen])
         for stream, count in zip(chosen, counts, strict=True):
             stream.lease, stream.leased = self._leases, count
+            self._note_waiting(stream)
             turns = tuple(
-                _trim_previous(stream.turns[index][1], stream.state.needed_from)
+                trim_previous(stream.turns[index][1], stream.state.needed_from)
                 for index in range(count)
             )
             yield StreamWork(state=stream.state, turns=turns, suspect=stream.is_suspect)
@@ -338,20 +344,30 @@ class Dispatch:
 
     def _commit(self, stream: _LeasedStream, progress: StreamProgress) -> None:
         closed = progress.state.turn - stream.state.turn
-        weights = tuple(_weight(stream.turns.popleft()[1]) for _ in range(closed))
+        weights = tuple(media_bytes(stream.turns.popleft()[1]) for _ in range(closed))
         stream.leased -= closed
         stream.state = progress.state
         if stream.turns:
             stream.ticket = stream.turns[0][0]
         if not stream.leased:
             stream.lease = None
+        self._note_waiting(stream)
         if progress.state.ended:
             del self._streams[progress.stream_id]
+            self._waiting.pop(progress.stream_id, None)
         self._ready.append((progress, weights))
 
     def _settle(self, lease: Lease) -> None:
-        if not any(stream.lease == lease.number for stream in self._streams.values()):
+        streams = (self._streams.get(share.state.stream_id) for share in lease.work)
+        if not any(stream is not None and stream.lease == lease.number for stream in streams):
             self._deadlines.pop(lease.number, None)
+
+    def _note_waiting(self, stream: _LeasedStream) -> None:
+        """Keep ``_waiting`` in step after the stream's lease or turns have changed."""
+        if stream.lease is None and stream.turns:
+            self._waiting[stream.state.stream_id] = stream
+        else:
+            self._waiting.pop(stream.state.stream_id, None)
 
     def _after_death(self, stream: _LeasedStream, *, reason: str) -> None:
         """Make a stream wait for its next attempt, or quarantine a segment that is to blame."""
@@ -359,6 +375,7 @@ class Dispatch:
         is_lone = all(one.is_suspect for one in self._streams.values() if one.turns)
         if not isinstance(turn, SegmentTurn) or not deaths.is_to_blame(self._run, is_lone=is_lone):
             stream.lease, stream.leased = None, 0
+            self._note_waiting(stream)
             return
         error = QuarantinedError(
             f"{turn.job.name}: its worker ended {deaths.alone} times ({reason}); quarantined"
@@ -379,19 +396,3 @@ def _spread(size: int, lengths: list[int]) -> list[int]:
                 counts[index] += 1
                 left -= 1
     return counts
-
-
-def _trim_previous(turn: Turn, needed_from: int) -> Turn:
-    """Return the turn without the earlier segments that no decoding may begin in any more, so that
-    they do not travel."""
-    if not (isinstance(turn, SegmentTurn) and turn.job.previous):
-        return turn
-    needed = tuple(one for one in turn.job.previous if one.key.sequence >= needed_from)
-    return replace(turn, job=replace(turn.job, previous=needed))
-
-
-def _weight(turn: Turn) -> int:
-    """Return the bytes of media that a turn holds; a path has none."""
-    if not isinstance(turn, SegmentTurn):
-        return 0
-    return held_size(turn.job.segment.source) + held_size(turn.job.segment.init)

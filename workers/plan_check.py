@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from scanner.bench.fleet import FleetPlan
@@ -30,12 +31,7 @@ def check_plan(shape: ServiceShape, plan: FleetPlan) -> dict[str, Any]:
     """Simulate one cell of the plan, without and with the loss of a machine, as JSON values."""
     cell = cell_of(shape, plan)
     calm = simulate_cell(cell)
-    failure = NodeFailure(
-        at=FAILS_AT,
-        workers=min(shape.machine.cores, max(1, cell.workers - 1)),
-        back_after=BACK_AFTER,
-    )
-    failed = simulate_cell(_with_failure(cell, failure))
+    failed = simulate_cell(_with_failure(cell, shape))
     fewest = least_workers(cell, bound=shape.latency_seconds, guess=cell.workers)
     until = FAILS_AT + BACK_AFTER
     return {
@@ -80,14 +76,13 @@ def cell_of(shape: ServiceShape, plan: FleetPlan) -> CellShape:
     )
 
 
-def _with_failure(cell: CellShape, failure: NodeFailure) -> CellShape:
-    return CellShape(
-        groups=cell.groups,
-        workers=cell.workers,
-        accelerator=cell.accelerator,
-        failure=failure,
-        seconds=cell.seconds,
-    )
+def _with_failure(cell: CellShape, shape: ServiceShape) -> CellShape:
+    """Return the cell with the workers of its spare machines, of which one machine is lost."""
+    cores = shape.machine.cores
+    workers = cell.workers + shape.spare_machines * cores
+    lost = min(cores, max(1, workers - 1))
+    failure = NodeFailure(at=FAILS_AT, workers=lost, back_after=BACK_AFTER)
+    return replace(cell, workers=workers, failure=failure)
 
 
 def _percentiles(

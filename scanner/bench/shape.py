@@ -60,7 +60,7 @@ class ServiceShape(_ShapeTable):
     """Most streams of a cell, which has its own journal and driver."""
     latency_seconds: float = Field(default=1.0, gt=0)
     """Bound on the 95th percentile from a segment's arrival to its result."""
-    service_ms: float = Field(default=57.0, ge=0)
+    service_ms: float = Field(default=42.0, ge=0)
     """Processor time of a segment outside the workers: receiving, ordering, committing, delivery.
     The default was measured with ``benchmarks.service`` on a busy machine."""
     journal_rows_per_second: float = Field(default=2000.0, gt=0)

@@ -102,7 +102,10 @@ def test_larger_plans_agree_too(streams: int, cell: int) -> None:
 
 def test_the_check_of_a_plan_tells_latencies_before_during_and_after_a_loss() -> None:
     shape = ServiceShape(
-        groups=(StreamGroup(streams=100),), peak=1.0, machine=MachineShape(cores=1)
+        groups=(StreamGroup(streams=100),),
+        peak=1.0,
+        machine=MachineShape(cores=1),
+        spare_machines=0,
     )
 
     checked = check_plan(shape, plan_fleet(shape, COSTS))
@@ -112,3 +115,11 @@ def test_the_check_of_a_plan_tells_latencies_before_during_and_after_a_loss() ->
     assert checked["workers"] >= checked["least_workers"]
     assert rows["while it is away"]["p95"] > rows["before the loss"]["p95"]
     assert rows["no machine lost"]["p50"] > 0
+
+
+def test_a_spare_machine_keeps_latencies_while_another_one_is_away() -> None:
+    shape = ServiceShape(groups=(StreamGroup(streams=100),), peak=1.0, spare_machines=1)
+
+    rows = check_plan(shape, plan_fleet(shape, COSTS))["latency_ms"]
+
+    assert rows["while it is away"]["p95"] < 1.5 * rows["no machine lost"]["p95"]
