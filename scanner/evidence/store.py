@@ -55,7 +55,7 @@ __all__ = ["EvidenceStore", "open_evidence"]
 
 log = logging.getLogger(__name__)
 
-CHILDREN: Final = 4
+CHILDREN: Final = 2
 """Processes that are kept ready to cut and draw."""
 IDLE_BYTES: Final = 64 << 20
 """Memory of these together."""
