@@ -27,7 +27,9 @@ from scanner.client.service import ServiceClient
 from scanner.client.submit import StreamSubmission, stream_name, submit
 from scanner.console.links import add_demo_moderator
 from scanner.errors import DamagedError, FormatError, ScannerError, TransientError
+from scanner.imaging import encode_jpeg
 from scanner.sandbox.limits import SandboxLimits
+from scanner.scoring.test_card import draw_card
 from scanner.sources.limits import FetchLimits
 from scanner.sources.search import PLAYLIST_SUFFIXES
 from scanner.store.database import open_journal
@@ -122,7 +124,7 @@ def main() -> int:
     console.print("Drawing sample streams...")
     drawn = make_demo_media(OUT / "media" / "drawn", SECONDS)
     shutil.rmtree(OUT / "service", ignore_errors=True)
-    sources = dict(drawn)
+    sources = {**drawn, **_further_cards(drawn[CARD_STREAM])}
     if options.media is not None:
         given, left_out = list_media(options.media)
         sources = {CARD_STREAM: drawn[CARD_STREAM], **given}
@@ -136,6 +138,14 @@ def main() -> int:
             console.print(f"The service listens at {address}; {len(sources)} streams are live.")
             _play(show, sources, sender)
             return _conclude(show, sender, stay=not options.once and sys.stdout.isatty())
+
+
+def _further_cards(playlist: Path) -> dict[str, Path]:
+    """Return another stream and a picture with the test card, so that the queue has several items;
+    they are as harmless."""
+    picture = OUT / "media" / "drawn" / "picture.jpg"
+    picture.write_bytes(encode_jpeg(draw_card(640, 360), 90))
+    return {"second-card": playlist, "picture": picture}
 
 
 def _play(show: Show, sources: Mapping[str, Path], sender: ServiceClient) -> None:
@@ -164,11 +174,10 @@ def _conclude(show: Show, sender: ServiceClient, *, stay: bool) -> int:
             "The test card was not flagged, or has no clip. Run `streamwarden doctor`.", style="red"
         )
         return 1
-    page = f"{show.address}/incidents/{show.card}"
-    print(f"\nThe test card was flagged: incident {show.card}\nIncident: {page}")
-    print(f"All:      {show.address}/incidents\nAPI:      {show.address}/openapi.json")
+    print(f"\nThe test card was flagged: incident {show.card}")
     print(f"Review:   {_review_link(show.address)}")
-    print("          (opens a session of a throw-away moderator, once)")
+    print("          (opens the queue as a throw-away moderator, once; Enter, then v or n decides)")
+    print(f"API:      {show.address}/openapi.json")
     if stay:
         print("The service stays up until Ctrl-C.")
         try:
