@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from scanner.console.words import draw_risk, duration, wall, words
+from scanner.console.words import draw_risk, duration, lines, wall, words
 from scanner.intake.problems import Problem
 from scanner.intake.sessions import csrf_token, session_of
 from scanner.store.people import Person, Role
@@ -119,5 +119,11 @@ def _environment() -> Any:
     from scanner.report.text import clock, count, percent
 
     filters: dict[str, Callable[..., Any]] = {"clock": clock, "count": count, "percent": percent}
-    filters |= {"drawn": draw_risk, "duration": duration, "wall": wall, "words": words}
+    filters |= {
+        "drawn": draw_risk,
+        "duration": duration,
+        "lines": lines,
+        "wall": wall,
+        "words": words,
+    }
     return page_environment(PACKAGE, filters)

@@ -8,7 +8,7 @@ from typing import Any
 
 from scanner.console.risk_view import RiskView
 
-__all__ = ["draw_risk", "duration", "wall", "words"]
+__all__ = ["draw_risk", "duration", "lines", "wall", "words"]
 
 
 def words(name: str | None) -> str:
@@ -44,6 +44,19 @@ def wall(seconds: float) -> str:
     '1970-01-01 00:00:00 UTC'
     """
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def lines(text: str) -> Any:
+    """Return a text of several lines, escaped; hidden characters other than its line ends are shown.
+
+    >>> lines("a<b>\\nc")
+    Markup('a&lt;b&gt;\\nc')
+    """
+    from markupsafe import Markup, escape
+
+    from scanner.report.text import plain
+
+    return Markup("\n").join(escape(plain(line)) for line in text.splitlines())
 
 
 def draw_risk(view: RiskView) -> Any:

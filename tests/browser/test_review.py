@@ -179,7 +179,8 @@ def test_pages_are_accessible_and_as_wide_as_the_screen(
     lead = sign_in(reviewed, Role.LEAD)
     item_id = incident_of(reviewed, "camp-fire")
     page = open_page("/queue", person=lead, width=width, dark=dark)
-    for path in ("/queue", f"/review/{item_id}", "/review/ff", "/queue?search=no-such", "/nothing"):
+    item = f"/review/{item_id}"
+    for path in ("/queue", item, "/review/ff", "/queue?search=no-such", "/lead", "/nothing"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert violations(page) == [], path
@@ -242,12 +243,15 @@ def test_the_pictures_of_the_documentation_show_blurred_items(
     reviewed: RunningService, open_page: OpenPage, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("STREAMWARDEN_PICTURES", tmp_path))
-    page = open_page("/queue", person=sign_in(reviewed, Role.LEAD))
+    lead, item_id = sign_in(reviewed, Role.LEAD), incident_of(reviewed, "arena")
+    page = open_page("/queue", person=lead)
     page.screenshot(path=folder / "console-queue.png")
-    page.goto(f"/review/{incident_of(reviewed, 'camp-fire')}")
+    page.goto(f"/review/{item_id}")
     page.wait_for_function("() => document.querySelector('video').readyState >= 1")
     page.wait_for_selector("#claim p")
     page.screenshot(path=folder / "console.png", full_page=True)
-
     assert "blur" in page.evaluate(FILTER)
+    page.goto("/lead")
+    page.screenshot(path=folder / "console-lead.png", full_page=True)
+
     assert (folder / "console.png").stat().st_size > 10_000

@@ -121,6 +121,7 @@ def test_the_page_compares_policies_in_a_process_of_its_own(led: RunningService)
     lea = sign_in(led, Role.LEAD)
     page: httpx.Response = lea.post("/lead", policy="[policy.fire]\nopen = 8.0", period="1d")
     assert "1 violation, 1 cleared" in page.text
+    assert "[policy.fire]\nopen = 8.0</textarea>" in page.text
     refused = lea.post("/lead", policy="[policy.fire]\nopen = 'x'", period="1d")
 
     assert "policy.fire" in refused.text

@@ -119,7 +119,7 @@ def test_who_may_not_see_an_item_gets_no_page_and_no_media(told: RunningService)
 def test_a_decision_opens_the_next_item_and_can_be_undone(told: RunningService) -> None:
     ann = sign_in(told)
     first = ann.post("/queue/next").headers["location"]
-    answer = ann.post(f"{first}/decide", verdict="violation", note=HOSTILE, next="1")
+    answer = ann.post(f"{first}/decide", verdict="violation", note=f"{HOSTILE}\ntwo", next="1")
     second = answer.headers["location"]
     assert (answer.status_code, second.startswith("/review/"), second != first) == (303, True, True)
     page = ann.get(second).text
@@ -127,7 +127,7 @@ def test_a_decision_opens_the_next_item_and_can_be_undone(told: RunningService) 
     decided = ann.get(first).text
     assert "Decided: violation" in decided
     assert HOSTILE not in decided
-    assert "&lt;script&gt;" in decided
+    assert "&lt;/script&gt;\ntwo</blockquote>" in decided
     assert ann.post(f"{first}/undo").headers["location"] == first
 
     assert "its decision was undone" in ann.get(first).text
