@@ -47,7 +47,7 @@ def wall(seconds: float) -> str:
 
 
 def lines(text: str) -> Any:
-    """Return a text of several lines, escaped; hidden characters other than its line ends are shown.
+    """Return a text of several lines, escaped; only line ends stay of its hidden characters.
 
     >>> lines("a<b>\\nc")
     Markup('a&lt;b&gt;\\nc')
