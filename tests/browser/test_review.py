@@ -157,6 +157,16 @@ def test_a_new_item_appears_in_the_queue_that_is_open(
     page.wait_for_selector("[data-item=ee]")
 
 
+def test_a_queue_that_cannot_be_followed_says_so(open_page: OpenPage) -> None:
+    page = open_page("/queue")
+    assert page.locator("#stale").is_hidden()
+    page.route("**/queue/rows*", lambda route: route.abort())
+    page.wait_for_selector("#stale:not([hidden])")
+    page.unroute("**/queue/rows*")
+
+    page.wait_for_selector("#stale[hidden]", state="attached")
+
+
 def test_a_selection_is_decided_by_keys(reviewed: RunningService, open_page: OpenPage) -> None:
     for name in ("b1", "b2"):
         add_revisions(reviewed.journal, ["opened"], incident_id=name, stream_id="many")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import httpx
@@ -13,8 +14,11 @@ from sqlalchemy import update
 from scanner.console.lead_figures import lead_figures, wilson
 from scanner.console.what_if import compare_policies
 from scanner.errors import InputError
+from scanner.risk.policy import Policies, Policy
+from scanner.settings.policies import policies_of_rows, policy_rows
 from scanner.store.people import Role
 from scanner.store.schema import streams
+from scanner.types import Label, Medium
 from tests.browser.scene import CALM, add_stream, incident_of, write_configuration
 from tests.console.people import sign_in
 from tests.delivery.rows import add_revisions
@@ -50,6 +54,21 @@ def test_a_share_has_its_interval() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     low, high = wilson(10, 10)
     assert (round(low, 2), high) == (0.72, 1.0)
+
+
+def test_policies_are_read_as_they_were_recorded() -> None:
+    fire = Policy(
+        category="hazard",
+        when=frozenset({Medium.CAMERA}),
+        window=Fraction(25, 2),
+        tuning={},
+        reviewers=2,
+        shadow=True,
+    )
+    policies = Policies(labels={Label("fire"): fire, Label("smoke"): Policy(category="hazard")})
+    rows = json.loads(json.dumps(policy_rows(policies)))
+
+    assert policies_of_rows(rows).labels == policies.labels
 
 
 def test_figures_of_nothing_are_none() -> None:

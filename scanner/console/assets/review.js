@@ -76,10 +76,11 @@ const list = {
     if (!box || document.hidden || $$("input[type=checkbox]:checked", box).length) return;
     let text;
     try {
-      const answer = await fetch(box.dataset.poll, { headers: { "X-Poll": "1" }, redirect: "error" });
-      if (!answer.ok) return;
+      const answer = await fetch(box.dataset.poll, { redirect: "error" });
+      if (!answer.ok) throw new Error(`answered ${answer.status}`);
       text = await answer.text();
-    } catch { return; }
+    } catch { $("#stale").hidden = false; return; }
+    $("#stale").hidden = true;
     if ($$("input[type=checkbox]:checked", box).length) return;
     const before = new Set(list.rows().map((row) => row.dataset.item)), had = box.contains(document.activeElement), current = list.current;
     box.innerHTML = text;
@@ -228,11 +229,13 @@ if (item) {
   });
 }
 
-// The lease is taken when the page is looked at, and renewed while it is.
+// The lease is taken when the page is looked at, and renewed while somebody does something there.
 
 const claim = $("#claim");
+const IDLE = 180000;
+let acted = Date.now();
 async function renew() {
-  if (document.hidden) return;
+  if (document.hidden || Date.now() - acted > IDLE) return;
   let answer;
   try { answer = await post(`/review/${item.dataset.item}/claim`); } catch { return; }
   if (!answer.ok) return;
@@ -244,6 +247,9 @@ async function renew() {
 if (claim) {
   renew();
   setInterval(renew, 60000);
+  const act = () => { const idle = Date.now() - acted > IDLE; acted = Date.now(); if (idle) renew(); };
+  for (const name of ["keydown", "pointermove", "pointerdown"]) document.addEventListener(name, act, { passive: true });
+  if (player.video) player.video.addEventListener("timeupdate", () => { if (!player.video.paused) act(); });
   document.addEventListener("visibilitychange", renew);
 }
 
