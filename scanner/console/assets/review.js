@@ -261,9 +261,9 @@ async function grow() {
   let answer;
   try { answer = await fetch(live.dataset.live, { redirect: "error" }); } catch { return; }
   if (!answer.ok) return;
-  const text = await answer.text(), open = $("details[open]", live) !== null;
+  const text = await answer.text(), open = Object.fromEntries($$("details", live).map((one) => [one.className, one.open]));
   live.innerHTML = text;
-  if (open) $$("details", live).forEach((one) => { one.open = true; });
+  $$("details", live).forEach((one) => { if (one.className in open) one.open = open[one.className]; });
   if (!$(".running.alarm", live)) { live.dataset.ended = String(Number(live.dataset.ended || 0) + 1); }
   if (Number(live.dataset.ended || 0) > 20) delete live.dataset.growing;
   const first = $(".clip-choice", live);
