@@ -1,1 +1,1 @@
-"""Sources that the service gets by itself: playlists and folders; a process for each."""
+"""Sources that the service gets by itself: playlists, folders, RTMP, RTSP; a process each."""

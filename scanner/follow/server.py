@@ -18,6 +18,7 @@ import structlog
 
 from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.follow.folders import playlist_in, watch_folder
+from scanner.follow.live import LIVE_PREFIXES, follow_live
 from scanner.follow.playlists import follow_hls
 from scanner.follow.pusher import SourcePusher
 from scanner.service_logs import set_up_service_logs
@@ -83,6 +84,10 @@ def _follow(
     limits = replace(settings.fetch, addresses=addresses)
     objects = ObjectStore(settings.service.data / "objects")
     pusher = SourcePusher(journal, objects, channel=source.channel, limits=limits)
+    if source.location.lower().startswith(LIVE_PREFIXES):
+        most = limits.segment_bytes
+        follow_live(source.location, source.shown_location, pusher, most=most)
+        return
     folder = Path(source.location)
     if "://" not in source.location and folder.is_dir():
         playlist = playlist_in(folder)

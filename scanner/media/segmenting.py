@@ -21,7 +21,15 @@ from scanner.media.limits import MediaLimits
 from scanner.media.open import open_media, sniff_source
 from scanner.rational import dump_fraction, load_fraction
 
-__all__ = ["CutSegment", "SegmentRequest", "cut_segments", "cut_segments_in_child"]
+__all__ = [
+    "CARRIED",
+    "CutSegment",
+    "SegmentRequest",
+    "cut_segments",
+    "cut_segments_in_child",
+    "group_packets",
+    "mux_group",
+]
 
 CARRIED: Final = frozenset({"h264", "hevc", "mpeg2video", "mpeg4"})
 """Video codecs that MPEG-TS carries and that we decode."""
@@ -79,8 +87,8 @@ def cut_segments(
             raise FormatError(f"{name}: MPEG-TS does not carry {codec}; submit segments instead")
         offset = 0
         try:
-            for packets, duration in _groups(media.container, track, request.seconds):
-                data = _mux(track, packets)
+            for packets, duration in group_packets(media.container, track, request.seconds):
+                data = mux_group(track, packets)
                 output.write(data)
                 segments.append(CutSegment(offset=offset, size=len(data), duration=duration))
                 offset += len(data)
@@ -89,10 +97,10 @@ def cut_segments(
     return segments
 
 
-def _groups(
+def group_packets(
     container: Any, track: VideoStream, seconds: Fraction
 ) -> Iterator[tuple[list[Packet[Any]], Fraction]]:
-    """Yield the packets of each segment, with its duration."""
+    """Yield the packets of each segment, with its duration in seconds."""
     packets: list[Packet[Any]] = []
     start = latest = Fraction(0)
     for packet in container.demux(track):
@@ -110,7 +118,8 @@ def _groups(
         yield packets, max(latest - start, Fraction(0))
 
 
-def _mux(track: VideoStream, packets: Sequence[Packet[Any]]) -> bytes:
+def mux_group(track: VideoStream, packets: Sequence[Packet[Any]]) -> bytes:
+    """Return packets of a track as MPEG-TS."""
     data = io.BytesIO()
     with av.open(data, "w", format="mpegts") as container:
         video = container.add_stream_from_template(track, opaque=True)

@@ -39,6 +39,7 @@ _ALLOWED = {
     "read": (0, 63),
     "write": (1, 64),
     "close": (3, 57),
+    "poll": (7, 73),
     "fstat": (5, 80),
     "lseek": (8, 62),
     "mmap": (9, 222),

@@ -133,7 +133,7 @@ def test_no_system_call_outside_of_the_table_is_allowed(machine: str) -> None:
         if verdict(program, arch=ARCH[machine], number=number) == ALLOW
     ]
 
-    assert len(allowed) == 41
+    assert len(allowed) == {"x86_64": 42, "aarch64": 41}[machine]  # aarch64 has no poll
     assert (
         verdict(program, arch=ARCH[machine], number=0x40000000) == REFUSE
     )  # x32, the other numbers of x86-64

@@ -1,0 +1,134 @@
+"""A live input is read by a child of its own, whose segments are pushed as they come."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scanner.errors import DamagedError, TransientError
+from scanner.follow.live import COMMAND, follow_live, read_piece
+
+URL = "rtmp://me:secret@host/live/cam"
+SHOWN = "rtmp://host/live/cam"
+TWO_PIECES = """
+import sys
+assert sys.stdin.readline() == "rtmp://me:secret@host/live/cam\\n"
+for data in (b"first", b"second"):
+    sys.stdout.buffer.write(b'{"size": %d, "duration": [4, 1]}\\n' % len(data) + data)
+"""
+
+
+class FakePusher:
+    """Records what is pushed."""
+
+    def __init__(self) -> None:
+        self.pushed: list[tuple[str, bytes]] = []
+
+    def push(self, path: str, data: bytes) -> bool:
+        self.pushed.append((path, data))
+        return True
+
+
+def follow(script: str) -> FakePusher:
+    pusher: Any = FakePusher()
+    with pytest.raises(TransientError) as raised:
+        follow_live(URL, SHOWN, pusher, most=100, command=(sys.executable, "-c", script))
+    pusher.error = str(raised.value)
+    return pusher  # type: ignore[no-any-return]
+
+
+def test_the_segments_of_a_live_input_are_pushed_until_it_ends() -> None:
+    pusher: Any = follow(TWO_PIECES)
+    assert [data for _, data in pusher.pushed] == [b"first", b"second"]
+    assert all(path.startswith("follow/segment-") for path, _ in pusher.pushed)
+    assert pusher.error == f"{SHOWN}: the server ended the stream"
+
+
+def test_what_a_child_says_of_its_failure_is_the_reason() -> None:
+    pusher: Any = follow("import sys; sys.exit('transient host: cannot be opened')")
+    assert pusher.error == "transient host: cannot be opened"
+
+
+def test_a_piece_is_read_as_the_child_writes_it() -> None:
+    stream = io.BytesIO(b'{"size": 3, "duration": [7, 2]}\nabc{"size": 9, "duration": [1, 1]}\nab')
+    assert read_piece(stream, most=9) == (b"abc", Fraction(7, 2))
+    assert read_piece(stream, most=9) is None
+    assert read_piece(stream, most=9) is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"no json\n",
+        b"{}\n",
+        b'{"size": 10, "duration": [1, 1]}\n',
+        b'{"size": true, "duration": 1}\n',
+    ],
+)
+def test_a_child_that_writes_something_else_is_not_believed(head: bytes) -> None:
+    with pytest.raises(DamagedError):
+        read_piece(io.BytesIO(head + b"x" * 20), most=9)
+
+
+def nginx_settings(folder: Path, module: Path) -> Path:
+    """Write the settings of an nginx that takes RTMP."""
+    settings = folder / "nginx.conf"
+    settings.write_text(
+        f"load_module {module};\ndaemon off;\npid {folder}/pid;\n"
+        f"error_log {folder}/error.log;\nevents {{}}\n"
+        "rtmp { server { listen 127.0.0.1:19357; application live { live on; } } }\n"
+    )
+    return settings
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("nginx") and shutil.which("ffmpeg")), reason="needs nginx and ffmpeg"
+)
+def test_a_stream_of_nginx_is_cut_by_a_child_without_rights(tmp_path: Path) -> None:
+    modules = [*Path("/usr/lib/nginx/modules").glob("ngx_rtmp_module.so")]
+    if not modules:
+        pytest.skip("needs the RTMP module of nginx")
+    settings = nginx_settings(tmp_path, modules[0])
+    url = "rtmp://127.0.0.1:19357/live/cam"
+    picture = [
+        "-re",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=96x64:rate=10",
+        "-t",
+        "20",
+        "-c:v",
+        "libx264",
+        "-g",
+        "10",
+        "-f",
+        "flv",
+    ]
+    nginx = subprocess.Popen([str(shutil.which("nginx")), "-c", str(settings)])
+    time.sleep(1)  # until it listens
+    encoder = subprocess.Popen(["ffmpeg", "-nostdin", "-loglevel", "error", *picture, url])
+    time.sleep(2)  # until it publishes
+    child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        child.stdin.write(f"{url}\n{url}\n".encode())
+        child.stdin.close()
+        for _ in range(2):
+            data, duration = read_piece(child.stdout, most=1 << 20) or (b"-", 0)
+            assert (data[0], duration) == (0x47, 4)
+        status = Path(f"/proc/{child.pid}/status").read_text()
+        assert "Seccomp:\t2" in status
+    finally:
+        for process in (child, encoder, nginx):
+            process.kill()
+            process.wait()
+        child.stdout.close()
