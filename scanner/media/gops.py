@@ -237,9 +237,10 @@ def assemble_gops(
         keyframe = packet.is_keyframe and not (facts.recovery and assembler.is_decodable)
         # a field's duration is not that of its frame
         duration = 0 if facts.field else packet.duration or 0
-        end, hidden = timeline.end, packet.is_discard
+        hidden = packet.is_discard
+        end = timeline.end if hidden else None
         time = timeline.place(pts, duration=duration, keyframe=keyframe, hidden=hidden)
-        yield from assembler.add(packet, time, facts, end if hidden else time.ticks)
+        yield from assembler.add(packet, time, facts, time.ticks if end is None else end)
     yield from assembler.finish(timeline.end)
 
 
