@@ -34,7 +34,7 @@ class NewSource(FrozenInput):
             min_length=1,
             max_length=8192,
             description="HLS playlist at http or https, or the absolute path of a folder or"
-            " playlist below `service.ingest.folders`",
+            " playlist in `service.ingest.folders`",
         ),
     ]
     channel: ChannelName
@@ -72,8 +72,10 @@ async def add_source(request: Request, new: NewSource) -> JSONResponse:
     if not caller.sees(new.channel):
         raise Problem("forbidden", f"channel {new.channel}: none that the API key allows")
     parts = urlsplit(new.url)
+    folders = context.settings.ingest.folders
     if "://" not in new.url:
-        resolve_listed(new.url, context.settings.ingest.folders)
+        if new.url not in {str(one.absolute()) for one in folders}:
+            resolve_listed(new.url, folders)
     elif parts.scheme.lower() not in SCHEMES or not parts.hostname:
         raise Problem("invalid_request", f"url: {parts.scheme}; {' or '.join(SCHEMES)} is wanted")
     try:
