@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from scanner.bench.shape import ServiceShape
 from scanner.risk.policy import Policy
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.registry import list_models
@@ -181,5 +182,6 @@ def test_settings_that_are_shown_are_accepted(page: Path) -> None:
     ]
 
     for tree in shown:
-        noun = Manifest if "sha256" in tree else Settings
+        nouns = {"sha256": Manifest, "groups": ServiceShape}
+        noun = next((noun for key, noun in nouns.items() if key in tree), Settings)
         assert noun(**tree)

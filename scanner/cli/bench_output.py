@@ -25,6 +25,7 @@ from scanner.cli.options import wants_json
 from scanner.cli.status import Status
 from scanner.cli.terminal import new_table, open_console, sanitize
 from scanner.errors import SetupError
+from scanner.private import write_file
 from scanner.settings.sections import Settings
 
 __all__ = ["BenchOutput", "BenchSetup", "run_against", "show_progress"]
@@ -79,7 +80,7 @@ class BenchOutput:
         if self.html is not None:
             from scanner.bench.page import to_bench_page  # with a template engine
 
-            self.html.write_text(to_bench_page(report), "utf-8")
+            write_file(self.html, to_bench_page(report).encode())
             print_message(f"page: {self.html}")
         if wants_json(self.as_json):
             sys.stdout.write(json.dumps(document) + "\n")

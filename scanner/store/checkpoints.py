@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from scanner.errors import SetupError
+from scanner.private import private_opener, write_file
 from scanner.store.audit import AuditHead, AuditLog, canonical
 from scanner.store.database import Journal
 
@@ -123,7 +124,7 @@ class Checkpoints:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as file:
+        with open(self.folder / "lock", "w", opener=private_opener) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -134,11 +135,11 @@ class Checkpoints:
 
     def _replace_head(self, statement: Mapping[str, Any]) -> None:
         new = self.folder / "head.json.new"
-        new.write_text(canonical(statement) + "\n")
+        write_file(new, (canonical(statement) + "\n").encode())
         new.replace(self.folder / "head.json")
 
     def _append(self, statement: Mapping[str, Any]) -> None:
-        with (self.folder / "checkpoints.jsonl").open("a") as file:
+        with open(self.folder / "checkpoints.jsonl", "a", opener=private_opener) as file:
             file.write(canonical(statement) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -162,9 +163,8 @@ class Checkpoints:
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        (self.folder / "public-key.pem").write_bytes(public)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        write_file(self.folder / "public-key.pem", public)
+        with open(path, "xb", opener=private_opener) as file:
             file.write(private)
             file.flush()
             os.fsync(file.fileno())

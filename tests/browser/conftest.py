@@ -1,4 +1,4 @@
-"""One headless Chromium for the run, and a service with harmless items."""
+"""One headless Chromium for a module, and a service with harmless items."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 OpenPage = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Return Debian's Chromium, driven by Playwright."""
+    """Return Debian's Chromium, driven by Playwright.
+
+    Playwright's event loop runs in this thread until the end of the module: later, asyncio could
+    not be used by other tests.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if program is None:

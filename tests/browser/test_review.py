@@ -87,7 +87,7 @@ def test_of_two_browsers_one_gets_an_item(reviewed: RunningService, open_page: O
     bob = open_page(f"/review/{item_id}")
     bob.wait_for_selector("[data-taken]")
 
-    assert bob.locator("button[value=no_violation]").is_disabled()
+    bob.wait_for_selector("button[value=no_violation]:disabled")
     assert ann.locator("button[value=no_violation]").is_enabled()
     ann.keyboard.press("s")
     ann.wait_for_url(lambda url: item_id not in url)
