@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from scanner.types import FileBeneath
 __all__ = ["FoundFile", "find_complete", "playlist_in", "watch_folder"]
 
 LOOK_SECONDS: Final = 1.0
-"""Seconds between two looks: a file that did not change meanwhile is complete."""
+"""Seconds between two looks: a file that changed meanwhile is being written."""
+QUIET_SECONDS: Final = 10
+"""Time without a change after which the newest file is complete: writers flush now and then."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,11 +40,18 @@ def playlist_in(folder: Path) -> Path | None:
 
 
 def find_complete(
-    folder: Path, before: frozenset[FoundFile], *, since_ns: int
+    folder: Path, before: frozenset[FoundFile], *, since_ns: int, now_ns: int
 ) -> tuple[list[FoundFile], frozenset[FoundFile]]:
-    """Return the files that did not change since the look before, and all files of this look."""
-    now = frozenset(one for one in _look(folder) if one.modified_ns >= since_ns)
-    return sorted(now & before), now
+    """Return the files that did not change since the look before and are followed by another one,
+    or did not change for long; and all files of this look."""
+    found = frozenset(one for one in _look(folder) if one.modified_ns >= since_ns)
+    newest = max(found, default=None)
+    complete = [
+        one
+        for one in found & before
+        if one != newest or now_ns - one.modified_ns >= QUIET_SECONDS * 1_000_000_000
+    ]
+    return sorted(complete), found
 
 
 def watch_folder(
@@ -57,7 +67,9 @@ def watch_folder(
     known: frozenset[FoundFile] = frozenset()
     pushed: set[FoundFile] = set()
     while True:
-        complete, known = find_complete(folder, known, since_ns=int(since * 1e9))
+        complete, known = find_complete(
+            folder, known, since_ns=int(since * 1e9), now_ns=time.time_ns()
+        )
         pushed &= known
         for one in complete:
             if one not in pushed:

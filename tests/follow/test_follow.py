@@ -109,6 +109,7 @@ def test_a_file_of_a_folder_is_pushed_once_it_does_not_change(
         write_more,
         lambda: second.write_bytes(ts(2)),
         lambda: (tmp_path / "notes.txt").write_text("no media"),
+        lambda: (tmp_path / "c.ts").write_bytes(ts(3)),
         lambda: None,
     )
     with pytest.raises(SourceCancelledError):
@@ -119,9 +120,9 @@ def test_a_file_of_a_folder_is_pushed_once_it_does_not_change(
 def test_files_from_before_and_links_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "old.ts").write_bytes(ts(0))
     (tmp_path / "link.ts").symlink_to(tmp_path / "old.ts")
-    _, found = find_complete(tmp_path, frozenset(), since_ns=0)
+    _, found = find_complete(tmp_path, frozenset(), since_ns=0, now_ns=0)
     assert [one.name for one in found] == ["old.ts"]
-    assert find_complete(tmp_path, found, since_ns=2**63) == ([], frozenset())
+    assert find_complete(tmp_path, found, since_ns=2**63, now_ns=0) == ([], frozenset())
     assert playlist_in(tmp_path) is None
 
 
