@@ -81,7 +81,11 @@ def _check_json_types(data: Any) -> Any:
         if name == "discontinuity":
             if not isinstance(value, bool):
                 raise ValueError("discontinuity: true or false is wanted")
-        elif isinstance(value, bool) or (name in _NUMBERS and isinstance(value, str)):
+        elif (
+            isinstance(value, bool)
+            or (name in _NUMBERS and isinstance(value, str))
+            or (name == "started_at" and isinstance(value, int | float))
+        ):
             raise ValueError(f"{name}: must be of the type that the OpenAPI document says")
     return data
 

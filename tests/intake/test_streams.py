@@ -193,6 +193,7 @@ def test_a_cursor_of_impossible_values_is_invalid(
     [
         ("streams/s/end", {"last_sequence": False}),
         ("streams/s/end", {"last_sequence": "1"}),
+        ("streams/s/segments", {"sequence": 1, "url": "http://a.test/s.ts", "started_at": 0}),
         ("streams/s/segments", {"sequence": True, "url": "http://a.test/s.ts"}),
         ("streams/s/segments", {"sequence": 1, "url": "http://a.test/s.ts", "discontinuity": "1"}),
     ],
