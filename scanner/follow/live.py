@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import IO, Final
 
@@ -41,8 +42,9 @@ def follow_live(
     assert child.stdout is not None
     assert child.stderr is not None
     try:
-        child.stdin.write(f"{location}\n{shown}\n".encode())
-        child.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended already; its message says why
+            child.stdin.write(f"{location}\n{shown}\n".encode())
+            child.stdin.close()
         while (piece := read_piece(child.stdout, most=most)) is not None:
             data, _ = piece
             # One number in the name: segments are told by it to belong together.
