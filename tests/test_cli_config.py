@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scanner.cli.app import run
+from scanner.store.database import lock_folder
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TEXT = f"""
@@ -85,3 +87,14 @@ def test_without_a_service_nothing_is_reloaded(
 
     assert run(["config", "reload"]) == 2
     assert "no service uses this folder" in capsys.readouterr().err
+
+
+def test_a_command_that_holds_the_lock_is_sent_no_signal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMWARDEN_SERVICE__DATA", str(tmp_path))
+
+    with lock_folder(tmp_path):
+        assert run(["config", "reload"]) == 2
+
+    assert f"process {os.getpid()} uses this folder" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -35,6 +36,8 @@ config_app = typer.Typer(
 
 RELOAD_SECONDS: Final = 120.0
 """Longest wait until all processes have the new settings."""
+WAITED_FOR: Final = frozenset({"driver", "delivery"})
+"""Processes whose restart is waited for; followed sources come and go."""
 SECRETS: Final = frozenset({"secret", "ome_secret"})
 """Keys of which the value is never shown."""
 Location = tuple[str, ...]
@@ -82,11 +85,22 @@ def reload_command(config: Config = None) -> None:
     pid = lock_holder(data)
     if pid is None:
         raise SetupError(f"{data}: no service uses this folder")
+    if not _is_supervisor(pid):
+        raise SetupError(f"{data}: process {pid} uses this folder, and is no service")
     with closing(open_journal(data)) as journal:
-        before = read_pids(journal)
+        before = {name: pid for name, pid in read_pids(journal).items() if name in WAITED_FOR}
         os.kill(pid, signal.SIGHUP)
         _wait_for_restart(journal, before)
     print_message("all processes have the new settings")
+
+
+def _is_supervisor(pid: int) -> bool:
+    """Return whether a process is that of ``streamwarden serve``: any other would be ended by the
+    signal, such as a migration that holds the same lock."""
+    try:
+        return b"scanner.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _wait_for_restart(journal: Journal, before: Mapping[str, int]) -> None:

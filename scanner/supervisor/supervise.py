@@ -211,6 +211,9 @@ class Supervisor:
 
     def _drain(self) -> None:
         """End the processes one after the other, so that what one has accepted, the next finds."""
+        if self._checking is not None:
+            self._checking.kill()
+            self._checking.wait()
         for name in sorted(self._processes, key=lambda name: self._processes[name].is_watched):
             process = self._running.get(name)
             if process is None:
