@@ -12,7 +12,7 @@ cache that serves an old version.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -57,6 +57,14 @@ class PlaylistHistory:
         """Remember the content of a segment that was read."""
         if (known := self._known.get(sequence)) is not None:
             known.digest = _digest(source)
+
+    def number(self, entries: Sequence[PlaylistEntry]) -> tuple[PlaylistEntry, ...]:
+        """Return the entries of a version that does not number them, numbered by the names that it
+        shares with those that were listed; those of a version that shares none follow them."""
+        known = {one.entry.media: sequence for sequence, one in self._known.items()}
+        shared = (known[one.media] - one.sequence for one in entries if one.media in known)
+        shift = next(shared, self.next_sequence)
+        return tuple(replace(one, sequence=max(one.sequence + shift, 0)) for one in entries)
 
     def lost_discontinuity(self, entry: PlaylistEntry) -> bool:
         """Return whether a discontinuity was among the segments before this one that were never

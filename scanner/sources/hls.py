@@ -166,10 +166,12 @@ class _PlaylistFollower:
         """List what a later version adds; what it no longer lists is asked for once more."""
         now = self._clock.now()
         elapsed, self._read_at = now - self._read_at, now
-        entries = playlist.entries
-        if not entries:
+        if not playlist.entries:
             return
         history = self._history
+        if not playlist.is_numbered:
+            playlist = replace(playlist, entries=history.number(playlist.entries))
+        entries = playlist.entries
         if history.is_odd(entries) and history.is_restarted(entries, self._read_again):
             self._begin_epoch(playlist, elapsed)
         self._history.begin_version(entries)

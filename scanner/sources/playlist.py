@@ -66,6 +66,8 @@ class MediaPlaylist:
     target_duration: Fraction
     ended: bool
     """No segment will be added."""
+    is_numbered: bool = True
+    """False where it does not say the sequence of its first segment, which then counts as 0."""
 
     @property
     def resources(self) -> Iterator[Resource]:

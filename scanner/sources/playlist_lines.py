@@ -20,7 +20,14 @@ from urllib.parse import parse_qsl, urlsplit
 from scanner.errors import DamagedError, FormatError, LimitError, RefusedError
 from scanner.sources.limits import FetchLimits
 
-__all__ = ["ParseBudget", "PlaylistLine", "PlaylistLines", "decode_text", "parse_number"]
+__all__ = [
+    "ParseBudget",
+    "PlaylistLine",
+    "PlaylistLines",
+    "decode_text",
+    "parse_leading_number",
+    "parse_number",
+]
 
 _ATTRIBUTE = re.compile(r'(?:[^,"]+|"[^"]*"?)+')
 """Text up to a comma outside of quotes; in linear time, whatever is unbalanced."""
@@ -46,7 +53,7 @@ def decode_text(body: bytes, limits: FetchLimits, name: str) -> str:
 
     Raises:
         FormatError: it is not a playlist.
-        DamagedError: it is not UTF-8, or cannot be unpacked.
+        DamagedError: it cannot be unpacked.
         LimitError: it, or one of its lines, is too long, or it has too many lines.
     """
     if body.startswith(_GZIP_MAGIC):
@@ -64,13 +71,10 @@ def decode_text(body: bytes, limits: FetchLimits, name: str) -> str:
         raise LimitError(
             f"{name}: a line of {longest} bytes, limit is {limits.line_bytes}", kind="limit_bytes"
         )
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise DamagedError(
-            f"{name}: line {line}: byte 0x{body[error.start]:02x}, playlists are UTF-8"
-        ) from error
+    text = body.decode("utf-8-sig", errors="replace")
+    if "\ufffd" in text:
+        log.info("playlist: bytes that are no UTF-8 replaced", extra={"playlist": name})
+    return text
 
 
 def _unpack(body: bytes, limits: FetchLimits, name: str) -> bytes:
@@ -265,7 +269,19 @@ def parse_number(text: str) -> Fraction | None:
     >>> parse_number("2.5"), parse_number(" -1 "), parse_number("1e9"), parse_number("nan")
     (Fraction(5, 2), Fraction(-1, 1), None, None)
     """
-    match = _NUMBER.fullmatch(text.strip())
+    return _number_of(_NUMBER.fullmatch(text.strip()))
+
+
+def parse_leading_number(text: str) -> Fraction | None:
+    """Return the decimal number that a text begins with, as players read it, or ``None``.
+
+    >>> parse_leading_number("2.5,title"), parse_leading_number(" 4 s"), parse_leading_number("abc")
+    (Fraction(5, 2), Fraction(4, 1), None)
+    """
+    return _number_of(_NUMBER.match(text.strip()))
+
+
+def _number_of(match: re.Match[str] | None) -> Fraction | None:
     if match is None:
         return None
     return Fraction(match[1]) if match[2] is None else Fraction(str(float(match[0])))

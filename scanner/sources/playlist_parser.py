@@ -5,8 +5,11 @@ substitute, is ignored and logged. What is needed and cannot be read is an error
 line, the tag, its value and what is wanted instead.
 
     tag                       a bad value
-    EXTINF                    below 0 is unknown; no number is an error
-    EXT-X-MEDIA-SEQUENCE, EXT-X-BYTERANGE, EXT-X-MAP: an error
+    EXTINF                    the number that it begins with; without one, below 0 or over a day
+                              the duration is unknown: the segment's media tells it
+    EXT-X-MEDIA-SEQUENCE      the number that it begins with; without one the playlist is not
+                              numbered: versions are joined by the names that they share
+    EXT-X-BYTERANGE, EXT-X-MAP: an error
     EXT-X-KEY                 any method but NONE is refused
     EXT-X-DEFINE              ignored: an error where the variable is used
     EXT-X-TARGETDURATION      ignored: the longest segment counts
@@ -35,6 +38,7 @@ from scanner.sources.playlist_lines import (
     PlaylistLine,
     PlaylistLines,
     decode_text,
+    parse_leading_number,
     parse_number,
 )
 
@@ -43,7 +47,7 @@ __all__ = ["parse_playlist"]
 _RANGE = re.compile(r"(\d{1,15})(?:@(\d{1,15}))?")
 _RESOLUTION = re.compile(r"(\d{1,6})[xX](\d{1,6})")
 _MAX_DURATION = 24 * 3600
-"""Seconds; a longer duration is refused."""
+"""Seconds; a longer duration is unknown."""
 _MAX_SEQUENCE = 1 << 62
 """Far beyond any stream, and still a 64-bit number after adding to it."""
 
@@ -124,7 +128,7 @@ class _MediaReader:
         self._entries: list[PlaylistEntry] = []
         self._count = 0
         """Segments so far; more than entries where that is over the limit."""
-        self._first = 0
+        self._first: int | None = None
         self._discontinuities: int | None = None
         self._target = Fraction(0)
         self._ended = False
@@ -160,6 +164,7 @@ class _MediaReader:
             entries=tuple(self._entries),
             target_duration=self._target or longest or Fraction(1),
             ended=self._ended,
+            is_numbered=self._first is not None,
         )
 
     def _add(self, line: PlaylistLine) -> None:
@@ -167,7 +172,7 @@ class _MediaReader:
         if self._duration is None and self._span is None:
             self._lines.ignore(line, "EXTINF before a name")
             return
-        sequence = self._first + self._count
+        sequence = (self._first or 0) + self._count
         self._count += 1
         if self._count > self._limits.segments:
             return  # the error tells how many there are
@@ -213,12 +218,11 @@ class _MediaReader:
     # Tags that hold for the next segment
 
     def _read_extinf(self, line: PlaylistLine) -> None:
-        number = parse_number(line.value.partition(",")[0])
-        if number is None or number > _MAX_DURATION:
-            raise self._lines.damaged_error(line, f"a number of seconds up to {_MAX_DURATION}")
-        if number < 0:
-            self._lines.ignore(line, "a duration of 0 or more")
-        self._duration = max(number, Fraction(0))
+        number = parse_leading_number(line.value)
+        if number is None or not 0 <= number <= _MAX_DURATION:
+            self._lines.ignore(line, f"a number of seconds from 0 to {_MAX_DURATION}")
+            number = Fraction(0)
+        self._duration = number
 
     def _read_byte_range(self, line: PlaylistLine) -> None:
         self._span = line
@@ -252,9 +256,10 @@ class _MediaReader:
     # Tags of the whole playlist
 
     def _read_media_sequence(self, line: PlaylistLine) -> None:
-        number = parse_number(line.value)
-        if number is None or number.denominator != 1 or not 0 <= number <= _MAX_SEQUENCE:
-            raise self._lines.damaged_error(line, f"a whole number from 0 to {_MAX_SEQUENCE}")
+        number = parse_leading_number(line.value)
+        if number is None or not 0 <= number <= _MAX_SEQUENCE:
+            self._lines.ignore(line, f"a whole number from 0 to {_MAX_SEQUENCE}")
+            return
         self._first = int(number)
 
     def _read_discontinuity_sequence(self, line: PlaylistLine) -> None:

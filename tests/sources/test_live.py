@@ -47,7 +47,8 @@ HICCUPS = {
     "empty": Answer(b""),
     "without its end": Answer(b"#EXTM3U", promised=500),
     "another text": Answer(b"<html>busy</html>"),
-    "damaged": Answer(b"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:x\n"),
+    "damaged": Answer(b"#EXTM3U\n#EXT-X-MAP:x\n#EXTINF:2,\n0.ts\n"),
+    "without a number": Answer(b"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:x\n#EXTINF:2,\n1.ts\n"),
     "without segments": Answer(b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n"),
     "a name that is cut": Answer(
         b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n0.ts\n#EXTINF:2,\n1.t"
@@ -70,6 +71,26 @@ def test_a_live_playlist_that_is_unusable_for_a_while_is_asked_for_again(
 
     assert error is None
     assert describe(segments) == [(0, b"0", False), (1, b"1", False), (2, b"2", False)]
+
+
+def test_versions_that_do_not_number_their_segments_are_joined_by_names(
+    server: Server, clock: FakeClock
+) -> None:
+    def unnumbered(*names: str, end: str = "") -> Answer:
+        segments = "".join(f"#EXTINF:2,\n{name}\n" for name in names)
+        return Answer(f"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:x\n{segments}{end}".encode())
+
+    names = [f"{n}.ts" for n in range(7)]
+    server.pages |= {f"/live/{name}": Answer(name.encode()) for name in names}
+    server.pages[INDEX] = [
+        *(unnumbered(*names[:2]), unnumbered(*names[1:4])),
+        *(unnumbered(*names[2:4]), unnumbered(*names[4:], end="#EXT-X-ENDLIST\n")),
+    ]
+
+    segments, error = follow(server, clock)
+
+    assert error is None
+    assert describe(segments) == [(n, name.encode(), False) for n, name in enumerate(names)]
 
 
 def test_a_live_playlist_is_given_up_after_stale_seconds_with_the_reason(

@@ -167,7 +167,12 @@ def test_a_value_that_is_ignored_is_noted_in_the_log(caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("-1,live", "0"), ("-1", "0"), (" 2.5 ,title", "2.5"), ("4.", "4")]
+    ("text", "seconds"),
+    [
+        *[("-1,live", "0"), ("-1", "0"), (" 2.5 ,title", "2.5"), ("4.", "4")],
+        *[("abc,", "0"), (",", "0"), ("", "0"), ("nan", "0"), ("90000,", "0"), ("1e400,", "1")],
+        *[("2,5", "2"), ("4 s,", "4"), ("9" * 400, "0"), (".5", "0")],
+    ],
 )
 def test_durations_are_read_as_players_read_them(text: str, seconds: str) -> None:
     (entry,) = read_media(f"#EXTINF:{text}", "a.ts").entries
@@ -176,10 +181,32 @@ def test_durations_are_read_as_players_read_them(text: str, seconds: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "first", "is_numbered"),
+    [
+        *[("7", 7, True), ("7.5", 7, True), ("7 # comment", 7, True), ("007", 7, True)],
+        *[("x", 0, False), ("", 0, False), ("-7", 0, False), ("9" * 19, 0, False)],
+    ],
+)
+def test_the_media_sequence_is_the_number_that_its_tag_begins_with(
+    text: str, first: int, is_numbered: bool
+) -> None:
+    parsed = read_media(f"#EXT-X-MEDIA-SEQUENCE:{text}", "#EXTINF:2,", "a.ts")
+
+    assert (parsed.entries[0].sequence, parsed.is_numbered) == (first, is_numbered)
+
+
+def test_bytes_that_are_no_text_spoil_no_more_than_their_place() -> None:
+    text = b"#EXTM3U\n#EXTINF:2,Caf\xe9\na.ts\n#EXTINF:2,\n\xff.ts\n"
+
+    parsed = parse_playlist(text, FetchLimits(), name="x")
+
+    assert isinstance(parsed, MediaPlaylist)
+    assert [entry.media.uri for entry in parsed.entries] == ["a.ts", "\ufffd.ts"]
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("#EXT-X-MEDIA-SEQUENCE:x", 'x: line 2: EXT-X-MEDIA-SEQUENCE "x", a whole number from 0'),
-        ("#EXTINF:four,", 'x: line 2: EXTINF "four,", a number of seconds up to 86400 is wanted'),
         ("#EXT-X-BYTERANGE:@", 'x: line 2: EXT-X-BYTERANGE "@", LENGTH or LENGTH@START in bytes'),
         ("#EXT-X-MAP:A=1", 'x: line 2: EXT-X-MAP "A=1", URI of the init segment is wanted'),
         ("#EXT-X-KEY:METHOD=AES-128", 'x: line 2: EXT-X-KEY "METHOD=AES-128": segment 0 is'),
