@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -54,9 +55,13 @@ def remove_command(kind: Kind, name: Name, reason: Reason, config: Config = None
         raise SetupError(f"{kind} {name}: is not known")
     if held := removals.held(names):
         raise SetupError(f"stream {held[0]}: is on hold; `streamwarden records lift` ends it")
-    for one in names:
-        _record(journal, config, "removal_requested", one, reason=reason)
-    removals.request(names, actor=local_actor(), reason=reason)
+    _record(
+        (journal, config),
+        lambda: removals.request(names, actor=local_actor(), reason=reason),
+        "removal_requested",
+        *names,
+        reason=reason,
+    )
     sys.stdout.write(f"{len(names)} streams are deleted once they have ended\n")
 
 
@@ -64,17 +69,26 @@ def remove_command(kind: Kind, name: Name, reason: Reason, config: Config = None
 def hold_command(kind: Kind, name: Name, reason: Reason, config: Config = None) -> None:
     """Hold a stream or channel against deletion, by age and on request."""
     journal = _open(config)
-    _record(journal, config, "hold", name, kind=kind.value, reason=reason)
-    Holds(journal).add(kind.value, name, reason=reason, actor=local_actor())
+    _record(
+        (journal, config),
+        lambda: Holds(journal).add(kind.value, name, reason=reason, actor=local_actor()),
+        "hold",
+        name,
+        kind=kind.value,
+        reason=reason,
+    )
 
 
 @records_app.command("lift")
 def lift_command(kind: Kind, name: Name, config: Config = None) -> None:
     """Lift a hold."""
     journal = _open(config)
-    _record(journal, config, "hold_lifted", name, kind=kind.value)
-    if not Holds(journal).lift(kind.value, name):
-        raise SetupError(f"{kind} {name}: is not on hold; `streamwarden records list`")
+
+    def lift() -> None:
+        if not Holds(journal).lift(kind.value, name):
+            raise SetupError(f"{kind} {name}: is not on hold; `streamwarden records list`")
+
+    _record((journal, config), lift, "hold_lifted", name, kind=kind.value)
 
 
 @records_app.command("list")
@@ -102,8 +116,17 @@ def _open(config: Path | None) -> Journal:
 
 
 def _record(
-    journal: Journal, config: Path | None, action: str, subject: str, **details: Any
+    of: tuple[Journal, Path | None],
+    change: Callable[[], None],
+    action: str,
+    *subjects: str,
+    **details: Any,
 ) -> None:
-    settings = read_settings(config).service
-    entry = AuditEntry(actor=local_actor(), action=action, subject=subject, details=details)
-    open_audit_log(journal, settings.data, settings.audit.folder).append([entry])
+    """Run a change of the journal, and record it in the same commit."""
+    journal, config = of
+    settings, actor = read_settings(config).service, local_actor()
+    entries = [
+        AuditEntry(actor=actor, action=action, subject=subject, details=details)
+        for subject in subjects
+    ]
+    open_audit_log(journal, settings.data, settings.audit.folder).record(change, lambda _: entries)

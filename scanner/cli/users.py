@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,8 +67,13 @@ def add_command(
     """Add a user and print a link by which the user sets a password. It works once, for 3 days."""
     journal, base = _open(config, address, create=True)
     limits = _limits(channels, hide, decisions)
-    user = Users(journal).add(name, role=role, **limits)
-    _record(journal, config, "user_added", user, role=role.value, **_plain(limits))
+    facts = {"role": role.value, **_plain(limits)}
+    user = _record(
+        (journal, config),
+        lambda: Users(journal).add(name, role=role, **limits),
+        "user_added",
+        **facts,
+    )
     _print_link(password_link(journal, base, user), user, wants_json(as_json))
 
 
@@ -105,13 +112,18 @@ def reset_command(
     """End a user's sessions and lock-out, remove the second factor, and print a link by which the
     user sets a new password."""
     journal, base = _open(config, address)
-    users = Users(journal)
-    user = users.by_name(name)
-    if not keep_factor:
-        users.set_totp(user.user_id, None)
-    Sessions(journal).end_all(user.user_id)
-    SignInThrottle(journal).forget(user.name)
-    _record(journal, config, "user_reset", user, second_factor="kept" if keep_factor else "removed")
+
+    def reset() -> User:
+        users = Users(journal)
+        user = users.by_name(name)
+        if not keep_factor:
+            users.set_totp(user.user_id, None)
+        Sessions(journal).end_all(user.user_id)
+        SignInThrottle(journal).forget(user.name)
+        return user
+
+    factor = "kept" if keep_factor else "removed"
+    user = _record((journal, config), reset, "user_reset", second_factor=factor)
     _print_link(password_link(journal, base, user), user, wants_json(as_json))
 
 
@@ -121,8 +133,7 @@ def link_command(
 ) -> None:
     """Print a link into a session of a user. It works once, for 10 minutes."""
     journal, base = _open(config, address)
-    user = Users(journal).by_name(name)
-    _record(journal, config, "sign_in_link", user)
+    user = _record((journal, config), lambda: Users(journal).by_name(name), "sign_in_link")
     _print_link(sign_in_link(journal, base, user), user, wants_json(as_json))
 
 
@@ -131,8 +142,7 @@ def disable_command(name: Name, config: Config = None) -> None:
     """End a user's sessions, and allow no new one."""
     journal, _ = _open(config, None)
     user = Users(journal).by_name(name)
-    Users(journal).disable(user.user_id)
-    _record(journal, config, "user_disabled", user)
+    _change((journal, config), user, Users(journal).disable, "user_disabled")
 
 
 @users_app.command("enable")
@@ -140,8 +150,7 @@ def enable_command(name: Name, config: Config = None) -> None:
     """Allow a disabled user to sign in again."""
     journal, _ = _open(config, None)
     user = Users(journal).by_name(name)
-    Users(journal).enable(user.user_id)
-    _record(journal, config, "user_enabled", user)
+    _change((journal, config), user, Users(journal).enable, "user_enabled")
 
 
 @users_app.command("role")
@@ -153,8 +162,9 @@ def role_command(
     """Change a user's role, at once."""
     journal, _ = _open(config, None)
     user = Users(journal).by_name(name)
-    Users(journal).change(user.user_id, role=role)
-    _record(journal, config, "user_role", user, before=user.role.value, role=role.value)
+    change = partial(Users(journal).change, role=role)
+    facts = {"before": user.role.value, "role": role.value}
+    _change((journal, config), user, change, "user_role", **facts)
 
 
 @users_app.command("restrict")
@@ -169,8 +179,8 @@ def restrict_command(
     journal, _ = _open(config, None)
     user = Users(journal).by_name(name)
     limits = _limits(channels, hide, decisions)
-    Users(journal).change(user.user_id, **limits)
-    _record(journal, config, "user_restricted", user, **_plain(limits))
+    change = partial(Users(journal).change, **limits)
+    _change((journal, config), user, change, "user_restricted", **_plain(limits))
 
 
 def local_actor() -> str:
@@ -186,9 +196,33 @@ def _open(config: Path | None, address: str | None, *, create: bool = False) -> 
     return open_journal(settings.data, create=create), address or link_address(settings)
 
 
-def _record(journal: Journal, config: Path | None, action: str, user: User, **details: Any) -> None:
-    entry = AuditEntry(actor=local_actor(), action=action, subject=user.user_id, details=details)
-    audit_log_of(journal, read_settings(config).service).append([entry])
+def _change(
+    of: tuple[Journal, Path | None],
+    user: User,
+    change: Callable[[str], None],
+    action: str,
+    **details: Any,
+) -> None:
+    """Run a change of a user by id, and record it in the same commit."""
+
+    def changed() -> User:
+        change(user.user_id)
+        return user
+
+    _record(of, changed, action, **details)
+
+
+def _record(
+    of: tuple[Journal, Path | None], change: Callable[[], User], action: str, **details: Any
+) -> User:
+    """Run a change that returns its user, and record it in the same commit."""
+    journal, config = of
+    log, actor = audit_log_of(journal, read_settings(config).service), local_actor()
+
+    def entries(user: User) -> list[AuditEntry]:
+        return [AuditEntry(actor=actor, action=action, subject=user.user_id, details=details)]
+
+    return log.record(change, entries)
 
 
 def _limits(channels: str | None, hide: str | None, decisions: str | None) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -58,10 +60,8 @@ async def change_password(request: Request) -> Response:
     except ValueError as error:
         return await _account_page(request, message=str(error), section="password")
     hashed = await context.compute(hash_password, form.text("password"))
-    user_id = session.user.user_id
-    await context.audit(session.person, "password_set", user_id, by="user")
-    await context.read(context.users.set_password, user_id, hashed)
-    await context.read(context.sessions.end_all, user_id, but=session.session_id)
+    facts = {"by": "user"}
+    await _change(context, session, "password_set", facts, context.users.set_password, hashed)
     return _saved("password")
 
 
@@ -73,8 +73,8 @@ async def change_preferences(request: Request) -> Response:
         body = stored(form, Taxonomy.load().categories)
     except ValueError as error:
         return await _account_page(request, message=str(error), section="preferences")
-    await context.audit(session.person, "preferences", session.user.user_id, **body)
-    await context.read(context.users.set_preferences, session.user.user_id, body)
+    user_id, store = session.user.user_id, context.users.set_preferences
+    await context.change(session.person, "preferences", user_id, store, user_id, body, details=body)
     return _saved("preferences")
 
 
@@ -83,11 +83,11 @@ async def end_sessions(request: Request) -> Response:
     """End one session, or all of them: those of other browsers and this one."""
     context, form, session = context_of(request), await form_of(request), _session(request)
     user_id, which = session.user.user_id, form.text("session")
-    await context.audit(session.person, "sessions_ended", user_id, which=which[:32] or "all")
+    facts = {"which": which[:32] or "all"}
+    ending = partial(context.sessions.end, which) if which else context.sessions.end_all
+    await context.change(session.person, "sessions_ended", user_id, ending, user_id, details=facts)
     if which:
-        await context.read(context.sessions.end, which, user_id)
         return _saved("sessions")
-    await context.read(context.sessions.end_all, user_id)
     return end_cookie(RedirectResponse("/login", status_code=303))
 
 
@@ -112,12 +112,10 @@ async def set_second_factor(request: Request) -> Response:
         refused = await _check_password(context, form, session) or ""
     if step is None or refused:
         return _factor_page(request, session, secret, refused)
-    codes, user_id = new_recovery_codes(), session.user.user_id
-    await context.audit(session.person, "second_factor_set", user_id)
+    codes = new_recovery_codes()
     plain = [plain_recovery_code(code) for code in codes]
-    await context.read(context.users.set_totp, user_id, secret, plain)
-    await context.read(context.users.use_totp_step, user_id, step)
-    await context.read(context.sessions.end_all, user_id, but=session.session_id)
+    store = context.users.set_totp
+    await _change(context, session, "second_factor_set", {}, store, secret, plain, step=step)
     return render(request, "codes.html", codes=codes)
 
 
@@ -127,8 +125,8 @@ async def remove_second_factor(request: Request) -> Response:
     context, form, session = context_of(request), await form_of(request), _session(request)
     if (refused := await _check_password(context, form, session)) is not None:
         return await _account_page(request, message=refused, section="factor")
-    await context.audit(session.person, "second_factor_removed", session.user.user_id)
-    await context.read(context.users.set_totp, session.user.user_id, None)
+    user_id, store = session.user.user_id, context.users.set_totp
+    await context.change(session.person, "second_factor_removed", user_id, store, user_id, None)
     return _saved("removed")
 
 
@@ -155,6 +153,25 @@ def _session(request: Request) -> Session:
     if session is None:
         raise SignInNeededError
     return session
+
+
+async def _change(
+    context: WebContext,
+    session: Session,
+    action: str,
+    facts: dict[str, Any],
+    store: Callable[..., None],
+    *secrets: Any,
+    **named: Any,
+) -> None:
+    """Store a secret of a person and end all other sessions, recorded in the same commit."""
+    user_id = session.user.user_id
+
+    def change() -> None:
+        store(user_id, *secrets, **named)
+        context.sessions.end_all(user_id, but=session.session_id)
+
+    await context.change(session.person, action, user_id, change, details=facts)
 
 
 async def _check_password(context: WebContext, form: Form, session: Session) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from scanner.console.session import Person, Role, console_router, require_recent
 from scanner.errors import SetupError
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
+from scanner.store.audit import AuditEntry
 from scanner.store.people import User
 from scanner.store.reviews import VERDICTS
 from scanner.store.throttle import SignInThrottle
@@ -40,10 +42,9 @@ async def add_user(request: Request) -> Response:
     form = await form_of(request)
     try:
         values = _values(form)
-        user = await context.read(context.users.add, form.text("name"), **values)
+        user = await context.read(_add_user, context, admin, form.text("name"), values)
     except (SetupError, ValueError) as error:
         return await _page(request, message=str(error))
-    await _record(context, admin, "user_added", user, values)
     return await _page(request, link=await _link(request, user), linked=user)
 
 
@@ -61,12 +62,11 @@ async def change_user(request: Request, user_id: str) -> Response:
     user, form = await _user(context, user_id), await form_of(request)
     try:
         values = _values(form)
+        await _change(
+            context, admin, "user_changed", user, values, context.users.change, user_id, **values
+        )
     except ValueError as error:
         return await _user_page(request, user_id, str(error))
-    if values["role"] is not Role.ADMIN and await _is_last_admin(context, user):
-        return await _user_page(request, user_id, LAST_ADMIN)
-    await _record(context, admin, "user_changed", user, values)
-    await context.read(context.users.change, user_id, **values)
     return RedirectResponse("/admin/users", status_code=303)
 
 
@@ -75,10 +75,10 @@ async def disable_user(request: Request, user_id: str) -> Response:
     """End a user's sessions, and allow no new one."""
     context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user = await _user(context, user_id)
-    if await _is_last_admin(context, user):
-        return await _user_page(request, user_id, LAST_ADMIN)
-    await _record(context, admin, "user_disabled", user, {})
-    await context.read(context.users.disable, user_id)
+    try:
+        await _change(context, admin, "user_disabled", user, {}, context.users.disable, user_id)
+    except ValueError as error:
+        return await _user_page(request, user_id, str(error))
     return RedirectResponse("/admin/users", status_code=303)
 
 
@@ -87,8 +87,7 @@ async def enable_user(request: Request, user_id: str) -> Response:
     """Allow a disabled user to sign in again."""
     context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user = await _user(context, user_id)
-    await _record(context, admin, "user_enabled", user, {})
-    await context.read(context.users.enable, user_id)
+    await _change(context, admin, "user_enabled", user, {}, context.users.enable, user_id)
     return RedirectResponse("/admin/users", status_code=303)
 
 
@@ -97,10 +96,8 @@ async def reset_user(request: Request, user_id: str) -> Response:
     """End sessions, lock-out and second factor, and show a link for a new password."""
     context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user = await _user(context, user_id)
-    await _record(context, admin, "user_reset", user, {"second_factor": "removed"})
-    await context.read(context.users.set_totp, user_id, None)
-    await context.read(context.sessions.end_all, user_id)
-    await context.read(SignInThrottle(context.journal).forget, user.name)
+    facts = {"second_factor": "removed"}
+    await _change(context, admin, "user_reset", user, facts, _reset, context, user)
     link = await _link(request, user)
     if admin.user_id == user_id:
         return RedirectResponse(link, status_code=303)
@@ -143,23 +140,54 @@ async def _user(context: WebContext, user_id: str) -> User:
     return user
 
 
-async def _is_last_admin(context: WebContext, user: User) -> bool:
-    if user.role is not Role.ADMIN or not user.is_active(context.journal.now()):
-        return False
-    return await context.read(context.users.count_active_admins) <= 1
-
-
 async def _link(request: Request, user: User) -> str:
     context = context_of(request)
     base = context.settings.public_url or str(request.base_url)
     return await context.read(password_link, context.journal, base, user)
 
 
-async def _record(
-    context: WebContext, admin: Person, action: str, user: User, values: dict[str, Any]
+async def _change(
+    context: WebContext,
+    admin: Person,
+    action: str,
+    user: User,
+    facts: dict[str, Any],
+    change: Callable[..., None],
+    *arguments: Any,
+    **named: Any,
 ) -> None:
-    details = {name: _plain(value) for name, value in values.items() if value}
-    await context.audit(admin, action, user.user_id, **details)
+    """Run a change of a user, and record it in the same commit.
+
+    Raises:
+        ValueError: no administrator would be left; nothing was written.
+    """
+
+    def checked() -> None:
+        change(*arguments, **named)
+        if not context.users.count_active_admins():
+            raise ValueError(LAST_ADMIN)
+
+    await context.change(admin, action, user.user_id, checked, details=_details(facts))
+
+
+def _add_user(context: WebContext, admin: Person, name: str, values: dict[str, Any]) -> User:
+    """Add a user, and record it in the same commit."""
+
+    def entries(user: User) -> list[AuditEntry]:
+        details, who = _details(values), admin.user_id
+        return [AuditEntry(actor=who, action="user_added", subject=user.user_id, details=details)]
+
+    return context.audit_log.record(lambda: context.users.add(name, **values), entries)
+
+
+def _reset(context: WebContext, user: User) -> None:
+    context.users.set_totp(user.user_id, None)
+    context.sessions.end_all(user.user_id)
+    SignInThrottle(context.journal).forget(user.name)
+
+
+def _details(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in values.items() if value}
 
 
 def _plain(value: Any) -> Any:

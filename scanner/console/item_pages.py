@@ -23,7 +23,15 @@ from scanner.console.queue_pages import (
 )
 from scanner.console.rendering import render
 from scanner.console.review_answers import DecisionInput
-from scanner.console.reviewing import claim_item, decide_item, seen_item, sight_of, undo_item
+from scanner.console.reviewing import (
+    assign_item,
+    claim_item,
+    decide_item,
+    release_item,
+    seen_item,
+    sight_of,
+    undo_item,
+)
 from scanner.console.risk_view import RiskView, make_risk_view
 from scanner.console.session import (
     Form,
@@ -125,9 +133,8 @@ async def claim(request: Request, item_id: ItemId) -> Response:
 async def skip(request: Request, item_id: ItemId) -> Response:
     """Give an item back, and open the next one."""
     context, person = context_of(request), require_role(request, Role.MODERATOR)
-    await seen_item(context, person, item_id)
     form = await form_of(request)
-    await context.read(context.reviews.release, item_id, person.user_id)
+    await release_item(context, person, item_id)
     return await next_page(context, person, read_filter(form.text("filter")), without=item_id)
 
 
@@ -165,10 +172,8 @@ async def undo(request: Request, item_id: ItemId) -> Response:
 async def assign(request: Request, item_id: ItemId) -> Response:
     """Give an item to a person, or to everybody."""
     context, person = context_of(request), require_role(request, Role.LEAD)
-    await seen_item(context, person, item_id)
     to = (await form_of(request)).text("person") or None
-    await context.audit(person, "assign", item_id, to=to)
-    await context.read(context.reviews.assign, item_id, to)
+    await assign_item(context, person, item_id, to)
     return _back(item_id, "")
 
 

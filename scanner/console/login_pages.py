@@ -16,6 +16,7 @@ from scanner.console.sign_in import SignIn, SignInRefusal
 from scanner.errors import SetupError
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.sessions import COOKIE, check_same_site, session_of
+from scanner.store.audit import AuditEntry
 from scanner.store.people import Role, User, check_name
 from scanner.store.sessions import LoginLink, LoginLinks
 
@@ -81,11 +82,9 @@ async def open_link(request: Request) -> Response:
         return render(request, "once.html", status=410, message=LINK_GONE)
     if link.purpose != "sign_in":
         return await _show_setup(request, code, link, "")
-    used = await context.read(links.use, code)
-    user = None if used is None else await _user_of(context, used)
+    user = await context.read(_use_link, context, code)
     if user is None:
         return render(request, "once.html", status=410, message=LINK_GONE)
-    await context.audit(user.person(), "sign_in", user.user_id, by="link")
     return await start_session(request, user, HOME, confirmed=False)
 
 
@@ -105,14 +104,13 @@ async def set_password(request: Request) -> Response:
     except ValueError as error:
         return await _show_setup(request, code, link, str(error))
     hashed = await context.compute(hash_password, form.text("password"))
-    if await context.read(links.use, code) is None:
-        return render(request, "once.html", status=410, message=LINK_GONE)
     try:
-        user = await context.read(_finish_setup, context, link, user, name, hashed)
+        done = await context.read(_finish_setup, context, code, user, name, hashed)
     except SetupError as error:
         return render(request, "once.html", status=422, message=f"{error}. Ask for a new link.")
-    await context.audit(user.person(), "password_set", user.user_id, by=link.purpose)
-    return await start_session(request, user, "/account")
+    if done is None:
+        return render(request, "once.html", status=410, message=LINK_GONE)
+    return await start_session(request, done, "/account")
 
 
 def check_password_pair(form: Form, name: str) -> None:
@@ -126,16 +124,52 @@ def check_password_pair(form: Form, name: str) -> None:
     check_new_password(form.text("password"), name)
 
 
+def _use_link(context: WebContext, code: str) -> User | None:
+    """Use up a link to sign in, recorded in the same commit; return its user, or None if it is not
+    valid."""
+
+    def use() -> User | None:
+        link = LoginLinks(context.journal).use(code)
+        if link is None or link.user_id is None:
+            return None
+        user = context.users.by_id(link.user_id)
+        return user if user is not None and user.is_active(context.journal.now()) else None
+
+    return context.audit_log.record(use, lambda user: _entries("sign_in", user, "link"))
+
+
 def _finish_setup(
-    context: WebContext, link: LoginLink, user: User | None, name: str, hashed: str
-) -> User:
+    context: WebContext, code: str, user: User | None, name: str, hashed: str
+) -> User | None:
+    """Use up a link and set the password of its user, or create the administrator, recorded in the
+    same commit; return None if the link is not valid any more.
+
+    Raises:
+        SetupError: there is an administrator; nothing was written.
+    """
+    purpose = ""
+
+    def finish() -> User | None:
+        nonlocal purpose
+        link = LoginLinks(context.journal).use(code)
+        if link is None:
+            return None
+        purpose = link.purpose
+        if user is None:
+            if context.users.any_lasting():
+                raise SetupError("There is a user already")
+            return context.users.add(name, role=Role.ADMIN, password=hashed)
+        context.users.set_password(user.user_id, hashed)
+        context.sessions.end_all(user.user_id)
+        return user
+
+    return context.audit_log.record(finish, lambda done: _entries("password_set", done, purpose))
+
+
+def _entries(action: str, user: User | None, by: str) -> list[AuditEntry]:
     if user is None:
-        if context.users.any_lasting():
-            raise SetupError("There is a user already")
-        return context.users.add(name, role=Role.ADMIN, password=hashed)
-    context.users.set_password(user.user_id, hashed)
-    context.sessions.end_all(user.user_id)
-    return user
+        return []
+    return [AuditEntry(actor=user.user_id, action=action, subject=user.user_id, details={"by": by})]
 
 
 async def _show_setup(request: Request, code: str, link: LoginLink, message: str) -> Response:
@@ -159,8 +193,8 @@ async def sign_out(request: Request) -> Response:
     """End the session."""
     context, session = context_of(request), session_of(request)
     if session is not None:
-        await context.audit(session.person, "sign_out", session.user.user_id)
-        await context.read(context.sessions.end, session.session_id, session.user.user_id)
+        user_id, end = session.user.user_id, context.sessions.end
+        await context.change(session.person, "sign_out", user_id, end, session.session_id, user_id)
     return end_cookie(RedirectResponse("/login", status_code=303))
 
 

@@ -12,6 +12,7 @@ from scanner.console.session import Person, Role, check_csrf, require_role
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.parameters import NAME, FrozenInput, StreamName
 from scanner.intake.problems import Problem, problem_responses
+from scanner.store.audit import AuditEntry
 from scanner.store.holds import Holds
 from scanner.store.removals import Removals
 
@@ -108,9 +109,17 @@ async def list_removals(request: Request) -> RemovalList:
 async def hold(request: Request, kind: Kind, name: Name, given: ReasonInput) -> HoldList:
     """Hold a stream or channel against deletion, by age and on request. For leads."""
     context, person = context_of(request), require_role(request, Role.LEAD)
-    await context.audit(person, "hold", name, kind=kind, reason=given.reason)
-    holds = Holds(context.journal)
-    await context.read(holds.add, kind, name, reason=given.reason, actor=person.user_id)
+    await context.change(
+        person,
+        "hold",
+        name,
+        Holds(context.journal).add,
+        kind,
+        name,
+        reason=given.reason,
+        actor=person.user_id,
+        details={"kind": kind, "reason": given.reason},
+    )
     return await _holds(context)
 
 
@@ -118,8 +127,16 @@ async def hold(request: Request, kind: Kind, name: Name, given: ReasonInput) -> 
 async def lift(request: Request, kind: Kind, name: Name) -> HoldList:
     """Lift a hold. For leads."""
     context, person = context_of(request), require_role(request, Role.LEAD)
-    await context.audit(person, "hold_lifted", name, kind=kind)
-    if not await context.read(Holds(context.journal).lift, kind, name):
+    lifted = await context.change(
+        person,
+        "hold_lifted",
+        name,
+        Holds(context.journal).lift,
+        kind,
+        name,
+        details=lambda lifted: {"kind": kind} if lifted else None,
+    )
+    if not lifted:
         raise Problem("not_found", f"{kind} {name}: is not on hold")
     return await _holds(context)
 
@@ -137,9 +154,16 @@ async def _remove(
     removals = Removals(context.journal)
     if held := await context.read(removals.held, names):
         raise Problem("held", f"stream {held[0]}: is on hold; lift the hold first")
-    for name in names:
-        await context.audit(person, "removal_requested", name, reason=reason)
-    await context.read(removals.request, names, actor=person.user_id, reason=reason)
+    who, facts = person.user_id, {"reason": reason}
+    entries = [
+        AuditEntry(actor=who, action="removal_requested", subject=name, details=facts)
+        for name in names
+    ]
+    await context.read(
+        context.audit_log.record,
+        lambda: removals.request(names, actor=who, reason=reason),
+        lambda _: entries,
+    )
     found = await context.read(removals.list_all)
     wanted = [one for one in found if one.stream_id in names]
     return RemovalList.model_validate({"removals": wanted}, from_attributes=True)

@@ -25,7 +25,15 @@ from scanner.console.review_answers import (
     QueueCounts,
     QueuePage,
 )
-from scanner.console.reviewing import claim_item, decide_item, seen_item, sight_of, undo_item
+from scanner.console.reviewing import (
+    assign_item,
+    claim_item,
+    decide_item,
+    release_item,
+    seen_item,
+    sight_of,
+    undo_item,
+)
 from scanner.console.session import Role, check_csrf, person_of, require_role
 from scanner.intake.context import context_of
 from scanner.intake.parameters import NAME, Page
@@ -173,8 +181,7 @@ async def claim(request: Request, item_id: ItemId) -> ClaimAnswer:
 async def release(request: Request, item_id: ItemId) -> ClaimAnswer:
     """Give the lease of an item back."""
     context, person = context_of(request), person_of(request)
-    await seen_item(context, person, item_id)
-    await context.read(context.reviews.release, item_id, person.user_id)
+    await release_item(context, person, item_id)
     item = await seen_item(context, person, item_id)
     return ClaimAnswer(claimed=False, item=ItemFacts.model_validate(item))
 
@@ -183,9 +190,7 @@ async def release(request: Request, item_id: ItemId) -> ClaimAnswer:
 async def assign(request: Request, item_id: ItemId, given: AssignmentInput) -> ItemFacts:
     """Give an item to a person, or move it; for leads."""
     context, person = context_of(request), require_role(request, Role.LEAD)
-    await seen_item(context, person, item_id)
-    await context.audit(person, "assign", item_id, to=given.person, state=given.state)
-    if not await context.read(context.reviews.assign, item_id, given.person, state=given.state):
+    if not await assign_item(context, person, item_id, given.person, given.state):
         raise Problem("decided", f"item {item_id}: nothing is to be decided")
     return ItemFacts.model_validate(await seen_item(context, person, item_id))
 

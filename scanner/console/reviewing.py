@@ -21,9 +21,11 @@ from scanner.store.reviews import NewDecision, RecordedDecision, ReviewRefusedEr
 from scanner.taxonomy import Taxonomy
 
 __all__ = [
+    "assign_item",
     "check_reason",
     "claim_item",
     "decide_item",
+    "release_item",
     "reviewer_id",
     "seen_item",
     "sight_of",
@@ -81,9 +83,58 @@ async def claim_item(context: WebContext, person: Person, item_id: str) -> bool:
     item = await seen_item(context, person, item_id)
     _check_role(person, Role.MODERATOR)
     seconds = context.settings.review.claim_seconds
-    if item["claimed_by"] != person.user_id:
-        await context.audit(person, "claim", item_id)
-    return await context.read(context.reviews.claim, item_id, person.user_id, seconds=seconds)
+    is_renewed = item["claimed_by"] == person.user_id
+    return await context.change(
+        person,
+        "claim",
+        item_id,
+        context.reviews.claim,
+        item_id,
+        person.user_id,
+        seconds=seconds,
+        details=lambda claimed: {} if claimed and not is_renewed else None,
+    )
+
+
+async def release_item(context: WebContext, person: Person, item_id: str) -> bool:
+    """Give the lease of an item back; return False if the person has none.
+
+    Raises:
+        Problem: ``not_found``.
+    """
+    await seen_item(context, person, item_id)
+    return await context.change(
+        person,
+        "release",
+        item_id,
+        context.reviews.release,
+        item_id,
+        person.user_id,
+        details=lambda released: {} if released else None,
+    )
+
+
+async def assign_item(
+    context: WebContext, person: Person, item_id: str, to: str | None, state: str | None = None
+) -> bool:
+    """Give an item to a person or to everybody, and move it; return False if nothing waits for a
+    decision.
+
+    Raises:
+        Problem: ``not_found``.
+    """
+    await seen_item(context, person, item_id)
+    facts = {"to": to, "state": state}
+    return await context.change(
+        person,
+        "assign",
+        item_id,
+        context.reviews.assign,
+        item_id,
+        to,
+        state=state,
+        details=lambda assigned: facts if assigned else None,
+    )
 
 
 async def decide_item(
@@ -114,13 +165,11 @@ async def decide_item(
         needs_second=reviewers > 1,
     )
     try:
-        made = await context.read(context.reviews.decide, item_id, new)
+        return await context.change(
+            person, "decide", item_id, context.reviews.decide, item_id, new, details=_decided
+        )
     except ReviewRefusedError as error:
         raise Problem(PROBLEM_OF[error.reason], str(error)) from error
-    if not made.repeated:
-        facts = {"decision": made.decision_id, "verdict": made.verdict}
-        await context.audit(person, "decide", item_id, **facts)
-    return made
 
 
 async def undo_item(context: WebContext, person: Person, item_id: str) -> RecordedDecision:
@@ -132,18 +181,20 @@ async def undo_item(context: WebContext, person: Person, item_id: str) -> Record
     await seen_item(context, person, item_id)
     _check_role(person, Role.MODERATOR)
     try:
-        ended = await context.read(
+        return await context.change(
+            person,
+            "undo",
+            item_id,
             context.reviews.undo,
             item_id,
             person=person.user_id,
             reviewer=reviewer_id(person),
             within=context.settings.review.undo_seconds,
             leads=person.has_role(Role.LEAD),
+            details=lambda ended: {"decision": ended.decision_id},
         )
     except ReviewRefusedError as error:
         raise Problem(PROBLEM_OF[error.reason], str(error)) from error
-    await context.audit(person, "undo", item_id, decision=ended.decision_id)
-    return ended
 
 
 def check_reason(verdict: str, reason: str | None, item: Mapping[str, Any]) -> str | None:
@@ -162,6 +213,13 @@ def check_reason(verdict: str, reason: str | None, item: Mapping[str, Any]) -> s
         return str(Taxonomy.load().entry(reason).label)
     except SetupError as error:
         raise Problem("invalid_request", f"reason: {error}") from error
+
+
+def _decided(made: RecordedDecision) -> dict[str, Any] | None:
+    """Return what the audit log says of a decision; None of one that was recorded before."""
+    if made.repeated:
+        return None
+    return {"decision": made.decision_id, "verdict": made.verdict}
 
 
 def _check_role(person: Person, at_least: Role) -> None:

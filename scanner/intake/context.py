@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 
@@ -51,6 +51,7 @@ from scanner.store.users import Users
 __all__ = ["WebContext", "context_of", "note"]
 
 T = TypeVar("T")
+_NO_DETAILS: Final[Mapping[str, Any]] = {}
 
 
 class WebContext:
@@ -159,6 +160,32 @@ class WebContext:
         await self.audit_writer.append(
             AuditEntry(actor=person.user_id, action=action, subject=subject, details=details)
         )
+
+    async def change(
+        self,
+        person: Person,
+        action: str,
+        subject: str,
+        change: Callable[..., T],
+        /,
+        *arguments: Any,
+        details: Callable[[T], Mapping[str, Any] | None] | Mapping[str, Any] = _NO_DETAILS,
+        **named: Any,
+    ) -> T:
+        """Run what a person changes, and record it in the same commit; ``details`` are facts for
+        the audit log, or a function that makes them of the result, None for no entry.
+
+        Raises:
+            TransientError: the journal is locked or full; nothing was written.
+        """
+
+        def entries(result: T) -> list[AuditEntry]:
+            facts = details(result) if callable(details) else details
+            if facts is None:
+                return []
+            return [AuditEntry(actor=person.user_id, action=action, subject=subject, details=facts)]
+
+        return await self.read(self.audit_log.record, lambda: change(*arguments, **named), entries)
 
     async def audit_media(self, person: Person, action: str, subject: str, piece: str) -> None:
         """Record that a person sees a piece of media, once for all requests of a minute.

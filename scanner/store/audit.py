@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -32,6 +32,8 @@ __all__ = [
     "entry_hash",
     "read_head",
 ]
+
+T = TypeVar("T")
 
 FIRST_PREVIOUS: Final = "0" * 64
 """``previous`` of the first entry."""
@@ -113,6 +115,21 @@ class AuditLog:
             head = append_entries(connection, entries, now=self._journal.now())
         if self._keeper is not None:
             self._keeper.keep(head)
+
+    def record(self, change: Callable[[], T], entries: Callable[[T], Sequence[AuditEntry]]) -> T:
+        """Run a change of the journal and append the entries about its result, in one commit:
+        neither is ever there without the other.
+
+        Raises:
+            JournalBusyError, JournalFullError: nothing was written; nor if ``change`` raises.
+        """
+        with self._journal.transaction() as connection:
+            result = change()
+            made = entries(result)
+            head = append_entries(connection, made, now=self._journal.now())
+        if self._keeper is not None and made:
+            self._keeper.keep(head)
+        return result
 
     def entries(
         self,

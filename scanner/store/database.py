@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -56,18 +57,23 @@ class Journal:
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self.engine = engine
         self._writer = engine.execution_options(write=True)
+        self._joined = threading.local()
         self.now = clock
         """Returns the wall-clock time, in seconds since the epoch."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open a write transaction, which commits unless an exception leaves the block.
+        """Open a write transaction, which commits unless an exception leaves the block; within
+        ``transaction`` it is part of that one.
 
         Only one exists at a time on SQLite: others wait for it.
 
         Raises:
             JournalBusyError, JournalFullError: nothing was written.
         """
+        if (joined := self._current()) is not None:
+            yield joined
+            return
         with (
             _passing_failures(),
             self._writer.connect() as connection,
@@ -76,14 +82,38 @@ class Journal:
             yield connection
 
     @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a write transaction that all reads and writes of this thread are part of until its
+        end, so that several calls are one commit.
+
+        Raises:
+            JournalBusyError, JournalFullError: nothing was written.
+        """
+        with self.write() as connection:
+            before, self._joined.connection = self._current(), connection
+            try:
+                yield connection
+            finally:
+                self._joined.connection = before
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a read transaction, which sees one consistent state.
+        """Open a read transaction, which sees one consistent state; within ``transaction`` it sees
+        what that one wrote.
 
         Raises:
             JournalBusyError, JournalFullError: the journal cannot be read at present.
         """
+        if (joined := self._current()) is not None:
+            yield joined
+            return
         with _passing_failures(), self.engine.connect() as connection:
             yield connection
+
+    def _current(self) -> Connection | None:
+        """Return the connection of the transaction that this thread is in, if any."""
+        found: Connection | None = getattr(self._joined, "connection", None)
+        return found
 
     @property
     def shard_count(self) -> int:

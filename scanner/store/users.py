@@ -136,10 +136,13 @@ class Users:
         """Store the hash of a new password."""
         self._update(user_id, {"password": password})
 
-    def set_totp(self, user_id: str, secret: str | None, codes: Iterable[str] = ()) -> None:
-        """Store the secret of a second factor with its recovery codes, or remove both."""
+    def set_totp(
+        self, user_id: str, secret: str | None, codes: Iterable[str] = (), *, step: int = 0
+    ) -> None:
+        """Store the secret of a second factor with its recovery codes, or remove both; codes up to
+        a time step count as used."""
         with self._journal.write() as connection:
-            values = {"totp_secret": secret, "totp_step": 0}
+            values = {"totp_secret": secret, "totp_step": step}
             connection.execute(update(users).where(users.c.user_id == user_id).values(values))
             connection.execute(delete(recovery_codes).where(recovery_codes.c.user_id == user_id))
             rows = [{"user_id": user_id, "digest": secret_digest(code)} for code in codes]

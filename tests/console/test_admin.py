@@ -13,7 +13,7 @@ from scanner.store.people_schema import sessions
 from scanner.store.users import Users
 from tests.console.people import Browser, SignedIn, sign_in
 from tests.console.test_sign_in import PASSWORD, hashed, log_in
-from tests.intake.conftest import RunningService
+from tests.intake.conftest import RunningService, run_service
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +104,16 @@ def test_an_unlocked_browser_manages_no_users_after_half_an_hour(service: Runnin
     right = person.post("/account/confirm", current=PASSWORD, next="/admin/users")
     assert (wrong.status_code, right.headers["location"]) == (422, "/admin/users")
     assert person.get("/admin/users").status_code == 200
+
+
+def test_no_change_leaves_the_service_without_an_administrator(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with run_service(tmp_path_factory.mktemp("last")) as service:
+        only = sign_in(service, Role.ADMIN, "only")
+        page = f"/admin/users/{only.user.user_id}"
+        for answer in (only.post(page, role="lead"), only.post(f"{page}/disable")):
+            assert (answer.status_code, "last administrator" in answer.text) == (422, True)
+
+        assert Users(service.journal).by_name("only") == only.user
+        assert AuditLog(service.journal).entries(subject=only.user.user_id) == []

@@ -1,4 +1,5 @@
-"""A decision that was answered is there, whatever happens to the web process."""
+"""A decision that was answered is there, and what the audit log says of it, whatever happens to the
+web process."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from scanner.store.audit import AuditLog
 from scanner.store.database import open_journal
 from scanner.store.review_queries import ReviewQueries, Sight
 from tests.delivery.rows import add_revisions
@@ -56,8 +58,12 @@ def _kill_and_check(web: WebProcess) -> None:
         decide(web.url, item_id, again)
     web.drain()
     rows = ReviewQueries(journal).decisions(Sight(), limit=500)
+    entries = AuditLog(journal).entries(action="decide", limit=500)
     journal.close()
 
     assert len(acknowledged) >= ROUNDS * (ITEMS - 1)
     assert acknowledged.items() <= again.items()
     assert sorted(one["item_id"] for one in rows) == items
+    recorded = {(one.subject, one.details["decision"]) for one in entries}
+    assert recorded == {(one["item_id"], one["decision_id"]) for one in rows}
+    assert len(entries) == len(rows)

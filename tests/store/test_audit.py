@@ -15,6 +15,8 @@ from scanner.store.audit import (
     entry_hash,
 )
 from scanner.store.database import Journal
+from scanner.store.people import Role
+from scanner.store.users import Users
 
 
 def entry(action: str = "view", **details: object) -> AuditEntry:
@@ -53,6 +55,41 @@ def test_an_entry_of_a_transaction_that_fails_is_not_there(journal: Journal) -> 
         fail()
 
     assert AuditLog(journal).entries() == []
+
+
+def test_a_change_and_its_entry_are_there_together_or_not_at_all(journal: Journal) -> None:
+    log, users = AuditLog(journal), Users(journal)
+
+    def fail_after_a_change() -> None:
+        users.add("ann", role=Role.VIEWER)
+        users.add("bob", role=Role.VIEWER)
+        raise RuntimeError
+
+    def fail(_: object) -> list[AuditEntry]:
+        raise RuntimeError
+
+    for change, entries in (
+        (fail_after_a_change, lambda _: [entry()]),
+        (lambda: users.add("ann", role=Role.VIEWER), fail),
+    ):
+        with pytest.raises(RuntimeError):
+            log.record(change, entries)
+    assert (users.list_all(), log.entries()) == ([], [])
+
+    added = log.record(lambda: users.add("ann", role=Role.VIEWER), lambda _: [entry("user_added")])
+
+    assert users.list_all() == [added]
+    assert [one.action for one in log.entries()] == ["user_added"]
+
+
+def test_within_a_change_its_own_writes_are_seen_and_by_nobody_else(journal: Journal) -> None:
+    users = Users(journal)
+    with ThreadPoolExecutor(1) as other, journal.transaction():
+        users.add("ann", role=Role.VIEWER)
+        assert len(users.list_all()) == 1
+        assert other.submit(users.list_all).result() == []
+
+    assert len(users.list_all()) == 1
 
 
 def test_several_threads_make_one_chain(journal: Journal) -> None:
