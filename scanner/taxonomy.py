@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -59,10 +60,11 @@ class Taxonomy:
             )
         object.__setattr__(self, "_names", _index_by_name(self.entries))
 
-    @classmethod
-    def load(cls) -> Taxonomy:
-        """Load the taxonomy that is part of the package."""
-        return cls.parse(files("scanner").joinpath("taxonomy.toml").read_text("utf-8"))
+    @staticmethod
+    @cache
+    def load() -> Taxonomy:
+        """Return the taxonomy that is part of the package; it is read once."""
+        return Taxonomy.parse(files("scanner").joinpath("taxonomy.toml").read_text("utf-8"))
 
     @classmethod
     def parse(cls, text: str) -> Taxonomy:

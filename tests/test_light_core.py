@@ -59,6 +59,12 @@ def test_the_web_process_loads_no_media_library_runtime_or_cluster() -> None:
     assert {"fastapi", "sqlalchemy"} <= modules
 
 
+def test_a_scan_of_files_loads_no_http_client_and_no_template_engine() -> None:
+    modules = loaded(["scanner.cli.scan", "scanner.cli.show"])
+
+    assert modules & {"httpx", "jinja2", "ray", "torch"} == set()
+
+
 @pytest.mark.parametrize(
     "package", ["media", "sandbox", "scoring", "sources", "model_import", "pipeline", "evidence"]
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -139,14 +138,9 @@ async def post_signal(
     return AcceptedSignal(stream_id=stream_id, name=signal.name, state="accepted")
 
 
-@cache
-def _taxonomy() -> Taxonomy:
-    return Taxonomy.load()
-
-
 def _known_labels(names: Iterable[str]) -> frozenset[Label]:
     """Return labels, all of which the taxonomy has."""
-    known = _taxonomy().labels
+    known = Taxonomy.load().labels
     given = frozenset(map(Label, names))
     if unknown := sorted(given.difference(known)):
         raise Problem("invalid_request", f"body.labels: {unknown[0]} is not in the taxonomy")

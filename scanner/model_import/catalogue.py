@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 
@@ -55,6 +56,7 @@ def describe_adding(name: str, entry: CatalogueEntry) -> str:
     return " && ".join(commands)
 
 
+@cache
 def read_catalogue() -> Mapping[str, CatalogueEntry]:
     """Return all entries by the name that their models are added under."""
     text = files("scanner.model_import").joinpath("catalogue.toml").read_text("utf-8")

@@ -16,8 +16,6 @@ from zipfile import BadZipFile, ZipFile
 
 from scanner.errors import InputError, SetupError
 from scanner.sandbox.opening import open_readonly
-from scanner.sources.download import download
-from scanner.sources.http import redact_url
 
 __all__ = ["is_address", "packaged_file", "read_source"]
 
@@ -54,12 +52,12 @@ def read_source(source: str, *, sha256: str | None, inside: str | None = None) -
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise SetupError(f"sha256 must be 64 digits of 0 to 9 and a to f, got {sha256!r}")
-    shown = redact_url(source) if is_address(source) else source
+    shown = _redact(source)
     if _suffix(source) in PICKLES:
         raise _pickle_error(shown)
     if is_address(source) and sha256 is None:
         raise SetupError(f"{shown}: has no checksum, which an address requires: give its --sha256")
-    data = download(source, most=MAX_BYTES) if is_address(source) else _read(Path(source), inside)
+    data = _download(source) if is_address(source) else _read(Path(source), inside)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise SetupError(
@@ -84,6 +82,20 @@ def packaged_file(package: str, file: str) -> Path | None:
 def is_address(source: str) -> bool:
     """Return whether ``source`` is a URL instead of a path."""
     return "://" in source
+
+
+def _redact(source: str) -> str:
+    if not is_address(source):
+        return source
+    from scanner.sources.http import redact_url  # with an HTTP client
+
+    return redact_url(source)
+
+
+def _download(address: str) -> bytes:
+    from scanner.sources.download import download  # with an HTTP client
+
+    return download(address, most=MAX_BYTES)
 
 
 def _suffix(source: str) -> str:

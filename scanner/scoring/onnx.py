@@ -258,7 +258,7 @@ def open_session(
     onnxruntime.set_default_logger_severity(FATAL)
     if provider != "cpu":
         _load_gpu_libraries()
-    session = _create_session(model, _options(threads, profile), provider, name)
+    session = _create_session(model, _options(provider, threads, profile), provider, name)
     found = session.get_providers()[0]
     if found != _WANTED[provider][0]:
         raise SetupError(
@@ -326,7 +326,7 @@ def is_compiled_in(provider: Provider) -> bool:
     return _WANTED[provider][0] in onnxruntime.get_available_providers()
 
 
-def _options(threads: int, profile: Path | None) -> onnxruntime.SessionOptions:
+def _options(provider: Provider, threads: int, profile: Path | None) -> onnxruntime.SessionOptions:
     """Return options for one process per core: no spinning threads, all graph optimisations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -336,6 +336,9 @@ def _options(threads: int, profile: Path | None) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = FATAL
+    # The plan of which tensors share memory compares each with all others: 0.35 s for a graph of
+    # 1300 operators. On a CPU the arena reuses what was freed without it, as fast and as small.
+    options.enable_mem_reuse = provider != "cpu"
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)

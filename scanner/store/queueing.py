@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -79,7 +78,7 @@ def _queue_image(
     channel: str | None,
     now: float,
 ) -> None:
-    entries = [_taxonomy().entry(str(label)) for label in summary.flagged]
+    entries = [Taxonomy.load().entry(str(label)) for label in summary.flagged]
     leading = max(entries, key=lambda entry: entry.severity)
     facts = {
         "kind": "image",
@@ -92,11 +91,6 @@ def _queue_image(
     }
     item_id = image_item_id(stream_id)
     _queue(connection, item_id, facts, summary.flagged, shard=shard, now=now)
-
-
-@cache
-def _taxonomy() -> Taxonomy:
-    return Taxonomy.load()
 
 
 def _queue(
