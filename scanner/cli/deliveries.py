@@ -12,9 +12,14 @@ import typer
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.terminal import new_table, open_console, sanitize
+from scanner.cli.users import local_actor
 from scanner.errors import SetupError
 from scanner.settings.sections import read_settings
-from scanner.store.database import open_journal
+from scanner.settings.service import ServiceSettings
+from scanner.store.audit import AuditEntry
+from scanner.store.checkpoints import open_audit_log
+from scanner.store.database import Journal, open_journal
+from scanner.store.decision_effects import DeadDecision, DecisionEffects
 from scanner.store.effects import DeadEffect, EffectJournal
 
 __all__ = ["deliveries_app"]
@@ -27,6 +32,7 @@ deliveries_app = typer.Typer(
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the journal and of all media.")]
 Sink = Annotated[str | None, typer.Option("--sink", help="Only those of this receiver.")]
+Dead = DeadEffect | DeadDecision
 
 
 @deliveries_app.command("list")
@@ -37,8 +43,14 @@ def list_command(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """List webhooks that were given up, the latest first, with the reason."""
-    dead = _open_effects(config, data).list_dead(sink=sink, limit=limit)
+    """List webhooks that were given up, of incidents and of decisions, the latest first, with the
+    reason."""
+    _, journal = _open(config, data)
+    dead: list[Dead] = [
+        *EffectJournal(journal).list_dead(sink=sink, limit=limit),
+        *DecisionEffects(journal).list_dead(sink=sink, limit=limit),
+    ]
+    dead = sorted(dead, key=lambda one: -one.updated_at)[:limit]
     if wants_json(as_json):
         for one in dead:
             sys.stdout.write(json.dumps(_row(one)) + "\n")
@@ -47,19 +59,19 @@ def list_command(
         open_console(stderr=True).print("No webhook was given up.")
         return
     table = new_table(
-        "Webhooks that were given up", "incident", "revision", "receiver", "attempts", "at", "error"
+        "Webhooks that were given up", "incident", "what", "receiver", "attempts", "at", "error"
     )
     for one in dead:
         at = datetime.fromtimestamp(one.updated_at, UTC).strftime("%Y-%m-%d %H:%M")
         error = sanitize(one.error or "")
-        table.add_row(one.incident_id, str(one.revision), one.sink, str(one.attempts), at, error)
+        table.add_row(_item_of(one), _what(one), one.sink, str(one.attempts), at, error)
     open_console().print(table)
 
 
 @deliveries_app.command("retry")
 def retry_command(
     incident: Annotated[
-        str | None, typer.Argument(metavar="INCIDENT", help="Id of the incident.")
+        str | None, typer.Argument(metavar="INCIDENT", help="Id of the incident, or of an item.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All incidents.")] = False,
     sink: Sink = None,
@@ -68,27 +80,65 @@ def retry_command(
 ) -> None:
     """Send webhooks that were given up once more, with all their attempts.
 
-    A receiver may get an earlier revision after a later one; the revision tells.
+    A receiver may get an earlier revision after a later one; the revision tells. A decision that
+    is not the latest of its item is not sent.
     """
     if (incident is None) != everything:
         raise SetupError("deliveries retry: wanted the id of an incident, or --all")
-    count = _open_effects(config, data).retry_dead(incident_id=incident, sink=sink)
+    settings, journal = _open(config, data)
+    count = EffectJournal(journal).retry_dead(incident_id=incident, sink=sink)
+    count += _retry_decisions(settings, journal, incident, sink)
     open_console(stderr=True).print(f"{count} to be sent again")
 
 
-def _open_effects(config: Path | None, data: Path | None) -> EffectJournal:
-    folder = read_settings(config).service.data if data is None else data
-    return EffectJournal(open_journal(folder))
+def _retry_decisions(
+    settings: ServiceSettings, journal: Journal, incident: str | None, sink: str | None
+) -> int:
+    """Make decisions pending again, recorded in the audit log, as their items leave the queue."""
+    log, actor = open_audit_log(journal, settings.data, settings.audit.folder), local_actor()
+
+    def entries(items: list[str]) -> list[AuditEntry]:
+        return [
+            AuditEntry(actor=actor, action="delivery_retried", subject=item)
+            for item in dict.fromkeys(items)
+        ]
+
+    retried = log.record(
+        lambda: DecisionEffects(journal).retry_dead(
+            tuple(settings.webhooks), item_id=incident, sink=sink
+        ),
+        entries,
+    )
+    return len(retried)
 
 
-def _row(dead: DeadEffect) -> dict[str, object]:
+def _open(config: Path | None, data: Path | None) -> tuple[ServiceSettings, Journal]:
+    settings = read_settings(config).service
+    if data is not None:
+        settings = settings.model_copy(update={"data": data})
+    return settings, open_journal(settings.data)
+
+
+def _row(dead: Dead) -> dict[str, object]:
+    facts: dict[str, object] = {"type": "delivery", "incident": _item_of(dead)}
+    if isinstance(dead, DeadDecision):
+        facts |= {"decision": dead.decision_id, "kind": dead.kind}
+    else:
+        facts |= {"revision": dead.revision, "kind": dead.kind}
     return {
-        "type": "delivery",
-        "incident": dead.incident_id,
-        "revision": dead.revision,
-        "kind": dead.kind,
+        **facts,
         "sink": dead.sink,
         "attempts": dead.attempts,
         "error": dead.error,
         "updated_at": dead.updated_at,
     }
+
+
+def _item_of(dead: Dead) -> str:
+    return dead.item_id if isinstance(dead, DeadDecision) else dead.incident_id
+
+
+def _what(dead: Dead) -> str:
+    if isinstance(dead, DeadDecision):
+        return f"decision {dead.decision_id} {dead.kind}"
+    return f"revision {dead.revision}"

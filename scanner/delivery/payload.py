@@ -13,11 +13,13 @@ from typing import Any, Final
 
 from scanner.rational import load_optional
 from scanner.store.decision_effects import DueDecision
+from scanner.store.decision_events import OutgoingDecision
 from scanner.store.effects import DueEffect
 
 __all__ = [
     "MOST_BYTES",
     "decision_body",
+    "decision_data",
     "decision_message_id",
     "incident_data",
     "rfc3339",
@@ -79,11 +81,21 @@ def decision_message_id(effect: DueDecision) -> str:
 
 
 def decision_body(effect: DueDecision, *, public_url: str = "") -> str:
-    """Return the JSON that is sent of a decision: what was decided about what, and an opaque id of
-    who decided; no name, no address and no note."""
-    decision, item = effect.decision, effect.item
+    """Return the JSON that is sent of a decision."""
+    body = {
+        "type": f"decision.{effect.decision['kind']}",
+        "timestamp": rfc3339(effect.decision["created_at"]),
+        "data": decision_data(effect, public_url=public_url),
+    }
+    return json.dumps(body, separators=(",", ":"), allow_nan=False)
+
+
+def decision_data(facts: OutgoingDecision, *, public_url: str = "") -> dict[str, Any]:
+    """Return a decision as receivers and readers of events get it: what was decided about what, and
+    an opaque id of who decided; no name, no address and no note."""
+    decision, item = facts.decision, facts.item
     base = public_url.rstrip("/")
-    data = {
+    return {
         "id": decision["decision_id"],
         "undoes": decision["ended_id"],
         "verdict": decision["verdict"],
@@ -104,12 +116,6 @@ def decision_body(effect: DueDecision, *, public_url: str = "") -> str:
             "page": f"{base}/review/{item['item_id']}",
         },
     }
-    body = {
-        "type": f"decision.{decision['kind']}",
-        "timestamp": rfc3339(decision["created_at"]),
-        "data": data,
-    }
-    return json.dumps(body, separators=(",", ":"), allow_nan=False)
 
 
 def rfc3339(seconds: float) -> str:

@@ -19,7 +19,7 @@ from typing import Final
 from scanner.compose import used_models
 from scanner.delivery.alarms import AlarmWatch
 from scanner.delivery.evidence import EvidenceMaker, StreamClaims, plan_incidents
-from scanner.delivery.payload import incident_data
+from scanner.delivery.payload import decision_data, incident_data
 from scanner.delivery.retention import Retention, policy_reach
 from scanner.delivery.sender import SinkSender, settings_digest
 from scanner.delivery.threads import RepeatedWork, Step, WorkThreads
@@ -170,7 +170,8 @@ class DeliveryProcess:
         return sender.send_due
 
     def _publish(self) -> bool:
-        return publish(self._journal, self._render) > 0
+        url = self._settings.service.public_url
+        return publish(self._journal, self._render, partial(decision_data, public_url=url)) > 0
 
     def _render(self, row: RevisionRow) -> dict[str, object]:
         """Return what readers of events get of a revision: the incident and its evidence then."""

@@ -2,40 +2,53 @@
 
 pending   in the order of an item's decisions, after the incident itself was sent
 delivered the receiver answered; the receipt says what and when
-dead      given up: the item returns to the queue, so that a person sees it
+dead      given up: the item returns to the queue, so that a person sees it; it may be sent again
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Connection, Row, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 
 from scanner.store.database import Journal
+from scanner.store.decision_events import OutgoingDecision, outgoing_decision, select_outgoing
 from scanner.store.effects import SettledEffect, SinkState, write_sink
 from scanner.store.review_schema import decision_effects, decisions, reviews
 from scanner.store.schema import effects
 from scanner.store.writes import add_to_counters
 
-__all__ = ["DecisionEffects", "DueDecision"]
+__all__ = ["DeadDecision", "DecisionEffects", "DueDecision"]
+
+UNDELIVERED: Final = "undelivered: "
+"""Beginning of ``returned`` of an item whose decision a receiver did not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DueDecision:
+class DueDecision(OutgoingDecision):
     """One decision that is to be sent to one receiver now."""
 
     number: int
     sink: str
     shard: int
     attempts: int
-    decision: Mapping[str, Any]
-    """Id, kind, verdict, reason, who decided, what it ends, and the time in seconds since the
-    epoch."""
-    item: Mapping[str, Any]
-    """Id, kind, stream, channel, labels, category and severity of what was decided."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadDecision:
+    """One decision that was not delivered to one receiver."""
+
+    decision_id: str
+    item_id: str
+    kind: str
+    """``made`` or ``undone``."""
+    sink: str
+    attempts: int
+    error: str | None
+    updated_at: float
 
 
 class DecisionEffects:
@@ -73,19 +86,19 @@ class DecisionEffects:
             effects.c.kind == "opened",
             effects.c.status == "pending",
         )
-        made = decisions.alias("made")
         query = (
-            select(decision_effects, decisions, reviews, made.c.decision_id.label("ended_id"))
-            .join(decisions, decisions.c.number == columns.number)
-            .join(reviews, reviews.c.item_id == columns.item_id)
-            .outerjoin(made, made.c.number == decisions.c.undoes)
-            .where(columns.sink == sink, columns.status == "pending")
+            select_outgoing(decision_effects)
+            .where(
+                columns.number == decisions.c.number,
+                columns.sink == sink,
+                columns.status == "pending",
+            )
             .where(columns.next_at <= self._journal.now(), is_first, is_known)
             .order_by(columns.next_at, columns.number)
             .limit(limit)
         )
         with self._journal.read() as connection:
-            rows = connection.execute(query.set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)).all()
+            rows = connection.execute(query).all()
         return tuple(_due(row) for row in rows)
 
     def settle(
@@ -119,6 +132,73 @@ class DecisionEffects:
             if state is not None:
                 write_sink(connection, state)
 
+    # People
+
+    def list_dead(self, *, sink: str | None = None, limit: int = 100) -> tuple[DeadDecision, ...]:
+        """Return decisions that were given up for a receiver, the latest first."""
+        columns = decision_effects.c
+        query = (
+            select(decision_effects, decisions.c.decision_id, decisions.c.kind)
+            .join(decisions, decisions.c.number == columns.number)
+            .where(columns.status == "dead", *_of_sink(sink))
+        )
+        with self._journal.read() as connection:
+            rows = connection.execute(query.order_by(columns.updated_at.desc()).limit(limit)).all()
+        names = ("decision_id", "item_id", "kind", "sink", "attempts", "error", "updated_at")
+        return tuple(DeadDecision(**{name: getattr(row, name) for name in names}) for row in rows)
+
+    def retry_dead(
+        self, sinks: Sequence[str], *, item_id: str | None = None, sink: str | None = None
+    ) -> list[str]:
+        """Make decisions that were given up pending again for receivers that are in use, with all
+        their attempts; return the items that they are about, one for each delivery.
+
+        A decision that is not the latest of its item stays: a receiver that got a later one would
+        end with the earlier one. An item that returned for it is decided again.
+        """
+        now, columns, later = self._journal.now(), decision_effects.c, decisions.alias()
+        dead = select(decision_effects).where(columns.status == "dead", *_of_sink(sink))
+        dead = dead.where(
+            columns.sink.in_(list(sinks)),
+            ~exists().where(later.c.item_id == columns.item_id, later.c.number > columns.number),
+        )
+        if item_id is not None:
+            dead = dead.where(columns.item_id == item_id)
+        with self._journal.write() as connection:
+            rows = connection.execute(dead).all()
+            for row in rows:
+                connection.execute(
+                    update(decision_effects)
+                    .where(columns.number == row.number, columns.sink == row.sink)
+                    .values(status="pending", attempts=0, next_at=now, updated_at=now)
+                )
+                _decide_again(connection, row, now)
+        return [row.item_id for row in rows]
+
+
+def _of_sink(sink: str | None) -> list[ColumnElement[bool]]:
+    return [] if sink is None else [decision_effects.c.sink == sink]
+
+
+def _decide_again(connection: Connection, effect: Row[Any], now: float) -> None:
+    """Take an item that returned for a decision out of the queue: the decision is sent again."""
+    query = select(decisions.c.kind, decisions.c.verdict)
+    made = connection.execute(query.where(decisions.c.number == effect.number)).one()
+    if made.kind != "made":
+        return
+    columns = reviews.c
+    values = {"state": "decided", "verdict": made.verdict, "returned": None, "updated_at": now}
+    values |= {"claimed_by": None, "claimed_until": 0.0}
+    connection.execute(
+        update(reviews)
+        .where(
+            columns.item_id == effect.item_id,
+            columns.state == "waiting",
+            columns.returned.startswith(UNDELIVERED, autoescape=True),
+        )
+        .values(**values, decided_severity=columns.severity)
+    )
+
 
 def _return_item(connection: Connection, effect: DueDecision, now: float) -> None:
     """Put an item whose decision was not delivered back into the queue."""
@@ -129,7 +209,7 @@ def _return_item(connection: Connection, effect: DueDecision, now: float) -> Non
         .where(reviews.c.item_id == effect.item["item_id"], reviews.c.state == "decided")
         .values(
             state="waiting",
-            returned=f"undelivered: {effect.sink}",
+            returned=f"{UNDELIVERED}{effect.sink}",
             verdict=None,
             waiting_since=now,
             updated_at=now,
@@ -138,29 +218,12 @@ def _return_item(connection: Connection, effect: DueDecision, now: float) -> Non
 
 
 def _due(row: Row[Any]) -> DueDecision:
+    facts = outgoing_decision(row)
     return DueDecision(
         number=row.decision_effects_number,
         sink=row.decision_effects_sink,
         shard=row.decision_effects_shard,
         attempts=row.decision_effects_attempts,
-        decision={
-            "decision_id": row.decisions_decision_id,
-            "kind": row.decisions_kind,
-            "ended_id": row.ended_id,
-            "verdict": row.decisions_verdict,
-            "reason": row.decisions_reason,
-            "by": row.decisions_by,
-            "reviewer": row.decisions_reviewer,
-            "created_at": row.decisions_created_at,
-        },
-        item={
-            "item_id": row.reviews_item_id,
-            "kind": row.reviews_kind,
-            "stream_id": row.reviews_stream_id,
-            "channel": row.reviews_channel,
-            "label": row.reviews_label,
-            "labels": json.loads(row.reviews_labels),
-            "category": row.reviews_category,
-            "severity": row.reviews_severity,
-        },
+        decision=facts.decision,
+        item=facts.item,
     )

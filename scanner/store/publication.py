@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from scanner.store.database import Journal
+from scanner.store.decision_events import OutgoingDecision, has_unpublished, take_decisions
 from scanner.store.ingest_schema import channel_changes
 from scanner.store.schema import alarms, evidence, incident_revisions, incidents, published
 from scanner.store.stream_changes import take_changes, unpublished_changes
@@ -55,16 +56,27 @@ def order_revisions(rows: Sequence[RevisionRow]) -> list[RevisionRow]:
     return [by_turn[row.stream_id].pop() for row in by_time]
 
 
-def publish(
-    journal: Journal, render: Callable[[RevisionRow], Mapping[str, Any]], *, limit: int = 256
-) -> int:
-    """Publish revisions of incidents, and changes of alarms, streams and channels; return how many.
+def _plain(facts: OutgoingDecision) -> Mapping[str, Any]:
+    return {**facts.decision, "item": facts.item}
 
-    ``render`` makes the body of a revision's event.
+
+def publish(
+    journal: Journal,
+    render: Callable[[RevisionRow], Mapping[str, Any]],
+    render_decision: Callable[[OutgoingDecision], Mapping[str, Any]] = _plain,
+    *,
+    limit: int = 256,
+) -> int:
+    """Publish revisions of incidents, final decisions, and changes of alarms, streams and channels;
+    return how many.
+
+    ``render`` makes the body of a revision's event, ``render_decision`` that of a decision's. A
+    decision comes after the revisions that were there before it.
     """
     with journal.read() as connection:
         if not (
             _unpublished_revisions(connection, 1)
+            or has_unpublished(connection)
             or _unpublished_alarms(connection)
             or _unpublished_changes(connection)
             or unpublished_changes(connection, 1)
@@ -78,6 +90,11 @@ def publish(
             if not row.shadow
         ]
         _mark_revisions(connection, rows)
+        if len(rows) < limit:
+            events += [
+                (shard, f"decision.{one.decision['kind']}", render_decision(one))
+                for shard, one in take_decisions(connection, limit=limit)
+            ]
         events += _take_alarms(connection)
         events += take_changes(connection)
         events += _take_changes(connection)

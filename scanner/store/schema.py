@@ -62,7 +62,8 @@ journal_facts = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    comment="Facts fixed when the database was created, such as the number of shards.",
+    comment="Single values: the number of shards, fixed when the database was created; the latest"
+    " decision that is published.",
 )
 
 shards = Table(

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
+from typing import Any
 
 import jsonschema
 import pytest
+from sqlalchemy import select
 
+from scanner.delivery.payload import decision_data
 from scanner.delivery.sender import SinkSender, settings_digest
 from scanner.settings.service import WebhookSettings
 from scanner.store.database import Journal
 from scanner.store.decision_effects import DecisionEffects
 from scanner.store.effects import EffectJournal
+from scanner.store.publication import publish
 from scanner.store.review_queries import ReviewQueries, Sight
 from scanner.store.reviews import NewDecision, ReviewJournal
+from scanner.store.schema import published
 from tests.delivery.loopback import SECRET, LoopbackReceiver
 from tests.delivery.rows import add_revisions
 from tests.store.conftest import FakeClock
@@ -108,3 +114,77 @@ def test_an_item_whose_decision_cannot_be_delivered_returns_to_the_queue(
     assert (delivery["status"], delivery["attempts"]) == ("dead", 10)
     assert reviews.decide("ab", ANN).repeated is False
     assert ReviewQueries(journal).decisions(Sight())[0]["undone_by"] is None
+
+
+def fail_for_good(
+    reviews: ReviewJournal, sender: SinkSender, receiver: LoopbackReceiver, clock: FakeClock
+) -> None:
+    """Let the decision about ``ab`` be given up, after its incident was delivered."""
+    send_all(sender, clock)
+    receiver.answer = lambda _: 500
+    reviews.decide("ab", ANN)
+    send_all(sender, clock, hours=90)
+    receiver.answer = lambda _: 204
+
+
+def test_a_decision_that_was_given_up_is_sent_again_and_its_item_is_decided_meanwhile(
+    journal: Journal,
+    reviews: ReviewJournal,
+    sender: SinkSender,
+    receiver: LoopbackReceiver,
+    wall_clock: FakeClock,
+) -> None:
+    fail_for_good(reviews, sender, receiver, wall_clock)
+    effects = DecisionEffects(journal)
+    (dead,) = effects.list_dead()
+    assert (dead.item_id, dead.kind, dead.sink, dead.attempts) == ("ab", "made", "hook", 10)
+
+    assert effects.retry_dead(["other"]) == []
+    assert effects.retry_dead(["hook"], item_id="cd") == []
+    assert effects.retry_dead(["hook"]) == ["ab"]
+
+    item = ReviewQueries(journal).item("ab")
+    assert item is not None
+    assert (item["state"], item["verdict"], item["returned"]) == ("decided", "violation", None)
+    send_all(sender, wall_clock)
+    assert receiver.bodies[-1]["type"] == "decision.made"
+    assert effects.list_dead() == ()
+
+
+def test_a_decision_that_another_one_followed_is_not_sent_again(
+    journal: Journal,
+    reviews: ReviewJournal,
+    sender: SinkSender,
+    receiver: LoopbackReceiver,
+    wall_clock: FakeClock,
+) -> None:
+    fail_for_good(reviews, sender, receiver, wall_clock)
+    reviews.decide("ab", NewDecision(verdict="no_violation", person="bob", reviewer="2c3d"))
+    send_all(sender, wall_clock)
+
+    assert DecisionEffects(journal).retry_dead(["hook"]) == []
+    assert receiver.bodies[-1]["data"]["verdict"] == "no_violation"
+
+
+def test_final_decisions_are_events_once_and_in_order_without_who_made_them(
+    journal: Journal, reviews: ReviewJournal
+) -> None:
+    def events() -> list[tuple[str, dict[str, Any]]]:
+        with journal.read() as connection:
+            rows = connection.execute(select(published).order_by(published.c.number)).all()
+        return [(row.kind, json.loads(row.body)) for row in rows]
+
+    reviews.decide("ab", NewDecision(verdict="escalate", person="user-ann", reviewer="0a1b"))
+    publish(journal, lambda one: {"id": one.incident_id}, decision_data)
+    reviews.decide("ab", replace(ANN, leads=True))
+    reviews.undo("ab", person="user-ann", reviewer="0a1b", within=300)
+    publish(journal, lambda _: {}, decision_data)
+    publish(journal, lambda _: {}, decision_data)
+
+    assert [kind for kind, _ in events()] == ["incident.opened", "decision.made", "decision.undone"]
+    made, undone = (body for _, body in events()[1:])
+    assert undone["undoes"] == made["id"]
+    assert made["item"]["channel"] == "c"
+    assert made["decided_by"] == {"kind": "human", "reviewer": "0a1b"}
+    assert "user-ann" not in json.dumps(events())
+    assert "call Ann" not in json.dumps(events())
