@@ -28,7 +28,7 @@ MOST_SAMPLES: Final = 4096
 class SourceSpan:
     """A part of one source and its place on the stream clock.
 
-    Windows of one file whose time stamps continue are one span.
+    Windows of one file whose time stamps and codec continue are one span.
     """
 
     source: Source
@@ -43,6 +43,7 @@ class SourceSpan:
     """Number of jumps of the source's time stamps before this span."""
     is_picture: bool = False
     """True if the source is one picture, from which no clip can be cut."""
+    codec: str = ""
 
     def overlaps(self, span: Span) -> bool:
         """Return whether it shows a part of ``span``."""
@@ -90,6 +91,7 @@ class SegmentIndex:
             shift=span.start - times.first_pts * times.time_base,
             jumps=jumps,
             is_picture=segment.info.still,
+            codec=segment.info.codec,
         )
         sources, memory = self.sources, self.memory_bytes
         last = sources[-1] if sources else None
@@ -170,9 +172,10 @@ def _held_bytes(source: SourceSpan, before: SourceSpan | None) -> int:
 
 
 def _continues(before: SourceSpan, after: SourceSpan) -> bool:
-    return before.source is after.source and (before.shift, before.jumps) == (
+    return before.source is after.source and (before.shift, before.jumps, before.codec) == (
         after.shift,
         after.jumps,
+        after.codec,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from io import BytesIO
 from itertools import chain, islice
 from typing import BinaryIO
@@ -27,11 +29,12 @@ from scanner.media.packet_facts import PacketInspector
 from scanner.media.packet_reader import PacketReader
 from scanner.media.pauses import PauseEvidence
 from scanner.media.picture import decode_picture
+from scanner.media.picture_parts import PicturePart, split_pictures
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow
 from scanner.media.sniff import Container, find_jpeg
 from scanner.media.timeline import Timeline
-from scanner.media.transport_stream import follow_pictures, measure_later_tracks
+from scanner.media.transport_stream import measure_later_tracks
 from scanner.media.window_sampler import NO_BURSTS, WindowSampler, WindowWithBursts
 
 __all__ = ["decode_windows", "decode_windows_with_bursts"]
@@ -80,11 +83,61 @@ def decode_windows_with_bursts(
             yield from ((window, NO_BURSTS) for window in windows)
             return
         whole, kind = BytesIO(data), Container.APNG
-    if kind is Container.MPEGTS:
-        whole = follow_pictures(whole)
-    with open_media(whole, kind, limits, name) as media:
-        usable = () if request.sampling.strategy == "keyframes" else previous
-        yield from _decode_track(media, whole, request, LeadReader(usable, init, limits))
+    parts = split_pictures(whole) if kind is Container.MPEGTS else (PicturePart(source=whole),)
+    usable = () if request.sampling.strategy == "keyframes" else previous
+    reader = LeadReader(usable, init, limits)
+    if len(parts) == 1 or request.window is None:
+        with open_media(parts[0].source, kind, limits, name) as media:
+            missing = sum(part.ticks for part in parts[1:])
+            yield from _decode_track(media, parts[0].source, request, reader, missing=missing)
+        return
+    yield from _decode_parts(parts, request, reader, name=name)
+
+
+def _decode_parts(
+    parts: Sequence[PicturePart], request: DecodeRequest, reader: LeadReader, *, name: str
+) -> Iterator[WindowWithBursts]:
+    """Yield the windows of all parts of a transport stream, as those of one source."""
+    index, begins, jumps = 0, Fraction(0), 0
+    for part in parts:
+        is_last = part is parts[-1]
+        wanted = replace(
+            request,
+            first_window=max(request.first_window - index, 0),
+            second_sample=False,
+            declared=None,
+        )
+        with open_media(part.source, Container.MPEGTS, request.limits, name) as media:
+            windows = _decode_track(media, part.source, wanted, reader)
+            count = yield from _place_windows(
+                windows, index=index, begins=begins, jump=part.jumps > jumps, is_last=is_last
+            )
+            begins += part.ticks * media.time_base
+        index, jumps, reader = index + count, part.jumps, LeadReader((), None, request.limits)
+
+
+def _place_windows(
+    windows: Generator[WindowWithBursts, None, int],
+    *,
+    index: int,
+    begins: Fraction,
+    jump: bool,
+    is_last: bool,
+) -> Generator[WindowWithBursts, None, int]:
+    """Yield the windows of a part as those of the whole source, and return their number."""
+    while True:
+        try:
+            window, bursts = next(windows)
+        except StopIteration as end:
+            return int(end.value)
+        placed = replace(
+            window,
+            index=window.index + index,
+            begins=window.begins + begins,
+            discontinuity=window.discontinuity or (jump and window.index == 0),
+            last=window.last and is_last,
+        )
+        yield placed, bursts
 
 
 def _check_size(source: BinaryIO, init: bytes | None, limits: MediaLimits, name: str) -> int:
@@ -122,8 +175,15 @@ def _decode_picture(
 
 
 def _decode_track(
-    media: OpenMedia, source: BinaryIO, request: DecodeRequest, reader: LeadReader
-) -> Iterator[WindowWithBursts]:
+    media: OpenMedia,
+    source: BinaryIO,
+    request: DecodeRequest,
+    reader: LeadReader,
+    *,
+    missing: int = 0,
+) -> Generator[WindowWithBursts, None, int]:
+    """Yield the windows of a track and return their number, of those too that are not requested;
+    the last one is ``missing`` ticks longer than its pictures, at least."""
     packets = PacketReader(media, request.limits)
     sampler = WindowSampler(media, request)
     longest = request.window // media.time_base if request.window is not None else None
@@ -146,15 +206,17 @@ def _decode_track(
     if begin is None:
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
     promised = media.track.duration if frames < media.track.frames else None
-    missing = begin + promised - end if promised else 0
-    if missing * frames < end - begin:  # less than a frame, as where an edit list cuts one
-        missing = 0
+    absent = begin + promised - end if promised else 0
+    if absent * frames >= end - begin:  # less is where an edit list cuts a frame
+        missing = max(missing, absent)
     if packets.may_have_later_tracks:
         longest_missing = int(request.limits.max_duration / media.time_base)
-        missing = min(measure_later_tracks(source, media.track.id), longest_missing)
+        later = max(missing, measure_later_tracks(source, media.track.id))
+        missing = min(later, longest_missing)
     finished = sampler.close(following=None, missing=missing)
     if finished is not None:
         yield finished
+    return index + 1
 
 
 def _read_gops(

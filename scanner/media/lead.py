@@ -16,8 +16,8 @@ from scanner.media.limits import MediaLimits
 from scanner.media.open import OpenMedia, measure_size, open_media, prepend_init, sniff_source
 from scanner.media.packet_facts import PacketInspector
 from scanner.media.packet_reader import PacketReader
+from scanner.media.picture_parts import split_pictures
 from scanner.media.sniff import Container
-from scanner.media.transport_stream import follow_pictures
 
 __all__ = ["LeadReader"]
 
@@ -60,7 +60,7 @@ class LeadReader:
         kind = sniff_source(source, media.name)
         if kind is not media.kind:
             raise FormatError(f"{media.name}: {media.kind.name} after {kind.name}")
-        followed = follow_pictures(source) if kind is Container.MPEGTS else source
+        followed = split_pictures(source)[-1].source if kind is Container.MPEGTS else source
         with open_media(followed, kind, self._limits, media.name) as before:
             if before.codec.name != media.codec.name:
                 raise FormatError(f"{media.name}: {media.codec.name} after {before.codec.name}")

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -43,6 +43,7 @@ from scanner.media.open import (
     sniff_source,
 )
 from scanner.media.pauses import PauseEvidence
+from scanner.media.picture_parts import find_part, split_pictures
 from scanner.media.sniff import Container
 from scanner.media.span_packets import (
     ClipLimits,
@@ -53,6 +54,7 @@ from scanner.media.span_packets import (
     time_base_of,
 )
 from scanner.media.timeline import Timeline
+from scanner.media.transport_stream import TICKS_PER_SECOND
 from scanner.types import NEVER_WRAPS, Span
 
 __all__ = ["prepend_and_sniff", "read_span"]
@@ -94,6 +96,7 @@ def read_span(
         LimitError: ``limit_bytes``: the GOP before the span holds more than the limit.
     """
     try:
+        source, piece = _choose_part(source, piece, name)
         first_pts = (
             _find_first_keyframe(source, piece.init, name)
             if piece.first_pts is None
@@ -111,6 +114,19 @@ def read_span(
     except (av.error.FFmpegError, ValueError) as error:
         raise DamagedError(f"{name}: cannot be cut: {error}") from error
     return None
+
+
+def _choose_part(source: BinaryIO, piece: ClipPiece, name: str) -> tuple[BinaryIO, ClipPiece]:
+    """Return the source to read, with one PID and codec of pictures where those change."""
+    whole, kind = prepend_and_sniff(source, piece.init, name)
+    if kind is not Container.MPEGTS:
+        return source, piece
+    parts = split_pictures(whole)
+    wanted = int(piece.span.start * TICKS_PER_SECOND) + (piece.first_pts or 0)
+    part = parts[0] if piece.first_pts is None else find_part(parts, wanted, piece.jumps)
+    if part.source is whole:
+        return source, piece
+    return part.source, replace(piece, jumps=piece.jumps - part.jumps, init=None)
 
 
 def prepend_and_sniff(

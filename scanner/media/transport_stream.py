@@ -1,76 +1,69 @@
-"""Find where a transport stream continues in another video track than the one that is decoded.
+"""Read pictures and tables of a transport stream without decoding it.
 
 A recorder that restarts, or a splicer, may give the picture another packet identifier (PID). The
-demuxer then adds a track that is not decoded, so that the rest of the source is not seen. It is
-reported as a gap (invariant "Coverage is reported").
+demuxer then adds a track that is not decoded. Where ``picture_parts`` does not follow it, the rest
+of the source is reported as a gap (invariant "Coverage is reported").
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from io import SEEK_END, BytesIO
-from typing import BinaryIO, Final
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanner.media.sniff import HEAD_BYTES, find_transport_packets
 
-__all__ = ["follow_pictures", "measure_later_tracks"]
+__all__ = [
+    "PERIOD",
+    "TICKS_PER_SECOND",
+    "StreamTable",
+    "find_pictures",
+    "measure_later_tracks",
+    "survey",
+]
 
-PARALLEL: Final = 90_000
+TICKS_PER_SECOND: Final = 90_000
+PARALLEL: Final = TICKS_PER_SECOND
 """Ticks of 90 kHz by which tracks that run side by side may end after each other."""
-_PERIOD = 1 << 33
+PERIOD: Final = 1 << 33
+"""Ticks after which time stamps begin anew."""
 _PACKETS_AT_ONCE = 4096
 _SYNC, _PES_START, _ADAPTATION = 0x47, 0x40, 0x20
 """First byte of a packet; flags: a PES packet starts in it, an adaptation field comes before its
 payload."""
 _START_MASK, _START = 0x40FF, 0x4047
 """The bits of a packet's first four bytes, little-endian, of sync byte and ``_PES_START``."""
+_TABLE = b"\0\2"
+"""Bytes before a table of tracks: it begins at once, and its kind."""
+_MAX_TABLES: Final = 256
+"""Changes of tables of one source that are followed."""
 _PES_HEADER = 14
 """Bytes of a PES packet up to the end of its presentation time stamp."""
 
 
-MAX_FOLLOWED: Final = 128 << 20
-"""Bytes of a source up to which a change of PID is followed; above, it is a gap."""
-_ABSENT = 2 * 90_000
-"""Ticks of 90 kHz for which a track has had no picture when another one takes its place."""
+class StreamTable(NamedTuple):
+    """A table of a program's tracks (PMT)."""
+
+    row: int
+    """Number of the packet that holds it."""
+    types: Mapping[int, int]
+    """Type of each track by its PID, as ISO 13818-1 numbers them."""
 
 
-def follow_pictures(source: BinaryIO) -> BinaryIO:
-    """Return the source with one PID for pictures that continue under another one; the source
-    itself where the PID does not change."""
-    packets = find_transport_packets(source.read(HEAD_BYTES))
-    total = source.seek(0, SEEK_END)
-    source.seek(0)
-    if packets is None or total > MAX_FOLLOWED:
-        return source
-    start, size = packets
-    if len(_picture_pids(source, start, size)) < 2:
-        return source
-    data = source.read()
-    source.seek(0)
-    count = (len(data) - start) // size
-    rows = np.frombuffer(data, np.uint8, count=count * size, offset=start).reshape(-1, size)
-    pictures = _find_pictures(rows)
-    if len({pid for _, pid, _ in pictures}) < 2:
-        return source
-    changes = list(_find_changes(pictures))
-    if not changes:
-        return source
-    rows = rows.copy()
-    _rename(rows, pictures[0][1], changes)
-    return BytesIO(data[:start] + rows.tobytes() + data[start + count * size :])
-
-
-def _picture_pids(source: BinaryIO, start: int, size: int) -> set[int]:
-    """Return the PIDs that carry pictures, read piece by piece; the source is at its start then.
+def survey(source: BinaryIO, start: int, size: int) -> tuple[set[int], list[StreamTable]]:
+    """Return the PIDs that carry pictures, and each table that differs from the one before it;
+    read piece by piece, and the source is at its start then.
 
     Every segment is read here before it is demuxed. So only the first four bytes of its packets are
     looked at, as one number each, and more of a packet only if its PID is not known to have
     pictures.
     """
     pictures: set[int] = set()
+    tables: list[StreamTable] = []
+    newest: dict[int, bytes] = {}
+    first = 0
     source.seek(start)
     while len(piece := source.read(size * _PACKETS_AT_ONCE)) >= size:
         count = len(piece) // size
@@ -78,14 +71,33 @@ def _picture_pids(source: BinaryIO, start: int, size: int) -> set[int]:
         starts = np.flatnonzero(words & _START_MASK == _START)
         pids = (words[starts] & 0x1F00) | (words[starts] >> 16 & 0xFF)
         for pid in set(pids.tolist()) - pictures:
-            row = int(starts[np.argmax(pids == pid)])
-            if _find_picture(piece[row * size : (row + 1) * size]) is not None:
+            rows = starts[pids == pid].tolist()
+            packet = piece[rows[0] * size : (rows[0] + 1) * size]
+            if _find_picture(packet) is not None:
                 pictures.add(pid)
+            elif packet[4:6] == _TABLE:
+                for row in rows:
+                    table = piece[row * size + 4 : (row + 1) * size]
+                    if table != newest.get(pid) and len(tables) < _MAX_TABLES:
+                        newest[pid] = table
+                        tables.append(StreamTable(first + row, _parse_table(table)))
+        first += count
     source.seek(0)
-    return pictures
+    return pictures, tables
 
 
-def _find_pictures(rows: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
+def _parse_table(table: bytes) -> dict[int, int]:
+    """Return the type of each track by its PID, of a section after its pointer byte."""
+    end = min(4 + ((table[2] & 0x0F) << 8 | table[3]) - 4, len(table) - 4)
+    at = 13 + ((table[11] & 0x0F) << 8 | table[12])
+    types: dict[int, int] = {}
+    while at < end:
+        types[(table[at + 1] & 0x1F) << 8 | table[at + 2]] = table[at]
+        at += 5 + ((table[at + 3] & 0x0F) << 8 | table[at + 4])
+    return types
+
+
+def find_pictures(rows: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
     """Return row, PID and time stamp of each picture in the order of the source."""
     found = np.flatnonzero((rows[:, 0] == _SYNC) & (rows[:, 1] & _PES_START > 0))
     heads = rows[found]
@@ -100,46 +112,10 @@ def _find_pictures(rows: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
         & (heads[lines, at + 7] & 0x80 > 0)
     )
     pids = (heads[:, 1].astype(np.intp) & 0x1F) << 8 | heads[:, 2]
-    if len(set(pids[is_video].tolist())) < 2:
-        return []
     return [
         (int(found[i]), int(pids[i]), _parse_pts(heads[i, at[i] + 9 : at[i] + 14].tobytes()))
         for i in np.flatnonzero(is_video)
     ]
-
-
-def _find_changes(pictures: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the row at which another PID takes the place of the one before, and that PID."""
-    current = pictures[0][1]
-    newest: dict[int, int] = {}
-    for index, (row, pid, pts) in enumerate(pictures):
-        if pid != current:
-            is_parallel = pid in newest and abs(newest[current] - newest[pid]) < _ABSENT
-            following = next((p for _, q, p in pictures[index:] if q == current), None)
-            gone = following is None or (following - pts) % _PERIOD > _ABSENT
-            lasts = (pictures[-1][2] - pts) % _PERIOD > _ABSENT // 2
-            if not is_parallel and gone and lasts:
-                current = pid
-                yield row, pid
-        newest[pid] = pts
-
-
-def _rename(rows: NDArray[np.uint8], first: int, changes: list[tuple[int, int]]) -> None:
-    """Give the packets after each change the first PID, in place; tables keep their first form."""
-    pids = (rows[:, 1].astype(np.intp) & 0x1F) << 8 | rows[:, 2]
-    ends = [*(row for row, _ in changes[1:]), len(rows)]
-    for (row, pid), end in zip(changes, ends, strict=True):
-        span = rows[row:end][pids[row:end] == pid]
-        span[:, 1] = span[:, 1] & 0xE0 | first >> 8
-        span[:, 2] = first & 0xFF
-        rows[row:end][pids[row:end] == pid] = span
-    is_first = ((rows[:, 1].astype(np.intp) & 0x1F) << 8 | rows[:, 2]) == first
-    counters = np.cumsum(rows[is_first, 3] >> 4 & 1) + 15 & 15
-    rows[is_first, 3] = rows[is_first, 3] & 0xF0 | counters.astype(np.uint8)
-    is_map = (rows[:, 1] & _PES_START > 0) & (rows[:, 4] == 0) & (rows[:, 5] == 2)
-    for pid in set(pids[is_map].tolist()):
-        same = np.flatnonzero(is_map & (pids == pid))
-        rows[same, 4:] = rows[same[0], 4:]
 
 
 def measure_later_tracks(source: BinaryIO, pid: int) -> int:
@@ -148,8 +124,8 @@ def measure_later_tracks(source: BinaryIO, pid: int) -> int:
     first, last = None, 0
     for track, pts in _read_pictures(source):
         first, last = (None, 0) if track == pid else (pts if first is None else first, pts)
-    span = 0 if first is None else (last - first) % _PERIOD
-    return span if PARALLEL < span < _PERIOD // 2 else 0
+    span = 0 if first is None else (last - first) % PERIOD
+    return span if PARALLEL < span < PERIOD // 2 else 0
 
 
 def _read_pictures(source: BinaryIO) -> Iterator[tuple[int, int]]:

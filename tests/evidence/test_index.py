@@ -43,6 +43,17 @@ def test_a_jump_of_a_files_time_stamps_begins_a_new_span() -> None:
     assert [(one.first_pts, one.jumps) for one in index.sources] == [(0, 0), (7_000_000, 1)]
 
 
+def test_another_codec_of_a_file_begins_a_new_span() -> None:
+    file = job(Path("a.ts"), windowed=True)
+    after = scored(1)
+    info = replace(after.segment.info, codec="hevc")
+
+    index = SegmentIndex().add(scored(0), file)
+    index = index.add(replace(after, segment=replace(after.segment, info=info)), file)
+
+    assert [one.codec for one in index.sources] == ["h264", "hevc"]
+
+
 def test_samples_have_their_stream_seconds_and_the_later_one_of_an_instant_counts() -> None:
     first = scored(0, {1: 0.5, 3: 1.0})
     twice = replace(first.segment.frames[1], keyframe=False)

@@ -57,10 +57,13 @@ def test_a_source_with_one_track_has_nothing_to_report() -> None:
     assert window.unseen == ()
 
 
-def with_pid(pid: int, first: int, grey: int) -> bytes:
+def with_pid(pid: int, first: int, grey: int, codec: str = "libx264") -> bytes:
     """Encode 4 s of flat pictures from frame ``first`` on under a packet identifier."""
     return encode(
-        at=range(first, first + 120), values=[grey] * 120, mux={"mpegts_start_pid": str(pid)}
+        codec=codec,
+        at=range(first, first + 120),
+        values=[grey] * 120,
+        mux={"mpegts_start_pid": str(pid)},
     )
 
 
@@ -84,3 +87,60 @@ def test_a_change_of_pid_at_the_border_of_two_pieces_that_are_read_is_followed(
 
     assert sum(window.times.duration for window in windows) == 8
     assert {round(grey, -1) for grey in greys(windows)} == {40, 80}
+
+
+CHANGES = {
+    "PID and codec": ((256, "libx264"), (288, "libx265"), (256, "libx264")),
+    "codec under the same PID": ((256, "libx264"), (256, "libx265"), (256, "mpeg2video")),
+    "to an older codec and another PID of that": (
+        *((256, "libx264"), (288, "mpeg2video")),
+        (300, "mpeg2video"),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_pictures_that_continue_in_another_codec_are_followed(change: str) -> None:
+    data = b"".join(
+        with_pid(pid, 120 * number, 40 + 40 * number, codec)
+        for number, (pid, codec) in enumerate(CHANGES[change])
+    )
+
+    windows = decode_all(data)
+
+    assert [window.index for window in windows] == list(range(len(windows)))
+    assert [window.last for window in windows] == [False] * (len(windows) - 1) + [True]
+    assert [window.begins for window in windows][1:] == [
+        sum((one.times.duration for one in windows[:n]), Fraction(0))
+        for n in range(1, len(windows))
+    ]
+    assert sum(window.times.duration for window in windows) == 12
+    assert not any(window.unseen or window.discontinuity for window in windows)
+    assert {round(grey, -1) for grey in greys(windows)} == {40, 80, 120}
+
+
+def test_work_on_a_source_whose_codec_changes_can_be_resumed_at_any_window() -> None:
+    data = with_pid(256, 0, 40) + with_pid(288, 120, 80, "libx265")
+
+    _, second = decode_all(data)
+
+    (again,) = decode_all(data, first_window=1)
+    assert (again.index, again.begins, again.times) == (1, second.begins, second.times)
+
+
+def test_a_codec_that_changes_within_a_segment_leaves_a_gap_of_the_right_length() -> None:
+    data = with_pid(256, 0, 40) + with_pid(288, 120, 80, "libx265")
+
+    (window,) = decode_all(data, window=None)
+
+    assert window.times.duration == 8
+    assert [(one.span.start, one.span.end) for one in window.unseen] == [(4, 8)]
+
+
+def test_a_clock_that_does_not_continue_in_another_codec_is_a_discontinuity() -> None:
+    data = with_pid(256, 0, 40) + with_pid(288, 9000, 80, "libx265")
+
+    windows = decode_all(data)
+
+    assert [window.discontinuity for window in windows] == [False, True]
+    assert sum(window.times.duration for window in windows) == 8

@@ -16,6 +16,8 @@ from scanner.media.clip import ClipInfo, ClipLimits, ClipPiece, split_span
 from scanner.media.mux import compute_decode_times
 from scanner.media.thumbnails import ThumbnailRequest, decode_thumbnails
 from scanner.types import FrameSpec, Span
+from tests.media.build import encode
+from tests.media.decoding import decode_all, greys
 from tests.media_clip.clips import SampleMedia, clip, is_run_of, payloads, span
 from tests.media_clip.mp4 import pictures, read
 
@@ -223,3 +225,33 @@ def test_any_decoder_error_of_a_broken_packet_costs_only_its_own_picture(
     else:
         with pytest.raises(NoVideoError, match="no picture within its span can be decoded"):
             clip([data], [piece])
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("later", [360_000, 7_000_000])
+def test_a_clip_shows_pictures_that_continue_under_another_pid_and_codec(
+    codec: str, later: int
+) -> None:
+    start = (later - 360_000) // 3000 + 120
+    data = flat(256, 0, 40, "libx264") + flat(288, start, 200, codec)
+    windows = decode_all(data)
+    last = windows[-1]
+    at = Fraction(last.times.duration - 1)
+    jumps = sum(window.discontinuity for window in windows)
+
+    _, cut = clip(
+        [data],
+        [ClipPiece(span=Span(start=at, end=at + 1), first_pts=last.times.first_pts, jumps=jumps)],
+    )
+
+    assert abs(greys(decode_all(cut))[-1] - 200) < 6
+
+
+def flat(pid: int, first: int, grey: int, codec: str) -> bytes:
+    """Encode 4 s of flat pictures from frame ``first`` on under a packet identifier."""
+    return encode(
+        codec=codec,
+        at=range(first, first + 120),
+        values=[grey] * 120,
+        mux={"mpegts_start_pid": str(pid)},
+    )
