@@ -25,12 +25,14 @@ from scanner.media.sampling import Sampling
 from scanner.sources.folder import is_young, may_grow
 from scanner.sources.hls import follow_playlist
 from scanner.sources.limits import FetchLimits
-from scanner.sources.search import FilesRead, search_folder
+from scanner.sources.search import MEDIA_SUFFIXES, FilesRead, search_folder
 from scanner.types import Fit, FrameSpec, MediaInfo
 
 __all__ = ["cut_into_segments", "is_still", "list_media"]
 
 SECONDS_OF_SEGMENT = 2
+MOST_NAMED: Final = 20
+"""Files that are left out for their names and named each."""
 IN_TS = frozenset({"h264", "hevc", "mpeg2video"})
 """Codecs that are copied; others are encoded as H.264, because MPEG-TS does not carry them."""
 WITH_DTS = ("mov", "mpegts")
@@ -61,11 +63,22 @@ def list_media(folder: Path) -> tuple[dict[str, Path], list[str]]:
         young = [path for path in files if is_young(Path(path), limits)]
         left_out += [f"{path}: new, and so taken for a segment of {growing[0]}" for path in young]
         files = [path for path in files if path not in young]
-    if found.other_names:
-        left_out.append(f"{folder}: {found.other_names} not named as media")
+    left_out += _list_others(folder)
     return {
         Path(path).relative_to(folder).as_posix(): Path(path) for path in (*playlists, *files)
     }, left_out
+
+
+def _list_others(folder: Path) -> list[str]:
+    """Return a message for each file that has no name of media, or for the first of them."""
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() not in MEDIA_SUFFIXES and not path.is_dir()
+    )
+    named = [f"{path}: not named as media" for path in found[:MOST_NAMED]]
+    more = len(found) - len(named)
+    return [*named, f"{folder}: {more} more not named as media"] if more else named
 
 
 def is_still(file: Path) -> bool:

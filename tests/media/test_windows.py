@@ -216,7 +216,7 @@ def test_a_picture_that_continues_in_another_track_is_seen(frames: int) -> None:
 def test_in_a_large_source_a_picture_that_continues_in_another_track_is_reported_as_a_gap(
     monkeypatch: pytest.MonkeyPatch, frames: int
 ) -> None:
-    monkeypatch.setattr("scanner.media.transport_stream.MAX_FOLLOWED", 0)
+    monkeypatch.setattr("scanner.media.picture_parts.MAX_FOLLOWED", 0)
 
     (window,) = decode_all(continue_in_another_track(frames), window=None)
 
