@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,7 @@ class Show:
 
     def send(self, name: str, path: Path) -> None:
         """Send one stream in real time; a file that cannot be sent is named with the reason."""
-        stream_id = stream_name(name, time.time())
+        stream_id = stream_name(re.sub(r"[/.]", "-", name), time.time())
         try:
             with ServiceClient(self.address) as sender:
                 if not _is_playlist(path) and is_still(path):
@@ -68,9 +69,14 @@ class Show:
                     return
                 self.streams[stream_id] = name
                 self._submit(stream_id, path, sender)
-        except (ScannerError, OSError) as error:
-            self.streams.pop(stream_id, None)
-            self.left_out.append(f"{name}: {error}")
+        except ScannerError as error:
+            self._leave_out(stream_id, name, str(error))
+        except OSError as error:
+            self._leave_out(stream_id, name, error.strerror or "cannot be read")
+
+    def _leave_out(self, stream_id: str, name: str, reason: str) -> None:
+        self.streams.pop(stream_id, None)
+        self.left_out.append(f"{name}: {reason}")
 
     def _submit(self, stream_id: str, path: Path, sender: ServiceClient) -> None:
         def play(source: Path) -> None:

@@ -14,6 +14,7 @@ from typing import IO, Final
 from scanner.errors import DamagedError, TransientError
 from scanner.follow.pusher import SourcePusher
 from scanner.rational import load_fraction
+from scanner.sandbox.launcher import child_environment
 
 __all__ = ["LIVE_PREFIXES", "follow_live", "read_piece"]
 
@@ -36,7 +37,11 @@ def follow_live(
         TransientError: it ended, or cannot be read; another attempt may succeed.
     """
     child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=child_environment(),
     )
     assert child.stdin is not None
     assert child.stdout is not None

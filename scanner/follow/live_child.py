@@ -43,7 +43,9 @@ def main() -> int:
 
 
 def _restrict(limits: SandboxLimits) -> None:
-    apply_restrictions(limits)
+    missing = apply_restrictions(limits).missing
+    if missing:  # the parent reads this only if it is the last line
+        sys.stderr.write(f"restrictions that are missing: {dict(missing)}\n")
 
 
 if __name__ == "__main__":

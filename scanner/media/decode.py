@@ -83,15 +83,22 @@ def decode_windows_with_bursts(
             yield from ((window, NO_BURSTS) for window in windows)
             return
         whole, kind = BytesIO(data), Container.APNG
-    parts = split_pictures(whole) if kind is Container.MPEGTS else (PicturePart(source=whole),)
     usable = () if request.sampling.strategy == "keyframes" else previous
-    reader = LeadReader(usable, init, limits)
-    if len(parts) == 1 or request.window is None:
-        with open_media(parts[0].source, kind, limits, name) as media:
-            missing = sum(part.ticks for part in parts[1:])
-            yield from _decode_track(media, parts[0].source, request, reader, missing=missing)
+    yield from _decode_video(whole, kind, request, LeadReader(usable, init, limits), name=name)
+
+
+def _decode_video(
+    source: BinaryIO, kind: Container, request: DecodeRequest, reader: LeadReader, *, name: str
+) -> Iterator[WindowWithBursts]:
+    """Yield the windows of a source; one that must be one window has those of its first part."""
+    is_stream = kind is Container.MPEGTS
+    parts = split_pictures(source) if is_stream else (PicturePart(source=source),)
+    if len(parts) > 1 and request.window is not None:
+        yield from _decode_parts(parts, request, reader, name=name)
         return
-    yield from _decode_parts(parts, request, reader, name=name)
+    with open_media(parts[0].source, kind, request.limits, name) as media:
+        missing = sum(part.ticks for part in parts[1:])
+        yield from _decode_track(media, parts[0].source, request, reader, missing=missing)
 
 
 def _decode_parts(
@@ -205,18 +212,24 @@ def _decode_track(
         sampler.add(gop, index)
     if begin is None:
         raise NoVideoError(f"{media.name}: no frame in its video track, at least one is wanted")
-    promised = media.track.duration if frames < media.track.frames else None
-    absent = begin + promised - end if promised else 0
-    if absent * frames >= end - begin:  # less is where an edit list cuts a frame
-        missing = max(missing, absent)
+    absent = _count_absent(media, frames, begin=begin, end=end)
     if packets.may_have_later_tracks:
-        longest_missing = int(request.limits.max_duration / media.time_base)
-        later = max(missing, measure_later_tracks(source, media.track.id))
-        missing = min(later, longest_missing)
+        later = max(missing, absent, measure_later_tracks(source, media.track.id))
+        absent = min(later, int(request.limits.max_duration / media.time_base))
+    missing = max(missing, absent)
     finished = sampler.close(following=None, missing=missing)
     if finished is not None:
         yield finished
     return index + 1
+
+
+def _count_absent(media: OpenMedia, frames: int, *, begin: int, end: int) -> int:
+    """Return the ticks after the last frame that the container promises, where it promises more
+    frames too."""
+    promised = media.track.duration if frames < media.track.frames else None
+    absent = begin + promised - end if promised else 0
+    # less than a frame is where an edit list cuts one
+    return absent if absent * frames >= end - begin else 0
 
 
 def _read_gops(

@@ -11,9 +11,17 @@ from fractions import Fraction
 from typing import Final
 
 import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, FormatError, NoVideoError, TransientError
-from scanner.media.segmenting import CARRIED, group_packets, mux_group
+from scanner.media.gops import VideoPacket
+from scanner.media.segmenting import (
+    CARRIED,
+    carry_configurations,
+    group_packets,
+    mux_group,
+)
 
 __all__ = ["LIVE_SCHEMES", "cut_live"]
 
@@ -53,7 +61,15 @@ def cut_live(
             raise FormatError(f"{shown}: MPEG-TS does not carry {track.codec_context.name}")
         restrict()
         try:
-            for packets, duration in group_packets(container, track, seconds):
-                yield mux_group(track, packets), duration
+            packets = carry_configurations(track, _demux(container, track))
+            for group, duration in group_packets(packets, seconds):
+                yield mux_group(track, group), duration
         except (OSError, av.error.FFmpegError) as error:
             raise DamagedError(f"{shown}: cannot be read: {error.strerror}") from error
+
+
+def _demux(container: InputContainer, track: VideoStream) -> Iterator[VideoPacket]:
+    try:
+        yield from container.demux(track)
+    except IndexError:  # PyAV's last step, where tracks were added; all packets have come
+        return

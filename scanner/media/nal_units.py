@@ -24,6 +24,7 @@ __all__ = [
     "is_h264_set",
     "is_hevc_set",
     "read_field",
+    "read_h264_sets",
     "read_sequence",
     "split_lengths",
     "split_start_codes",
@@ -99,6 +100,21 @@ def split_lengths(data: bytes, size: int, type_of: UnitTypeOf) -> Iterator[tuple
         if 1 <= kind <= H264_IDR or end <= at + size:
             return
         at = end
+
+
+def read_h264_sets(record: bytes) -> bytes:
+    """Return the parameter sets of a configuration (``avcC``), each after its length in 4 bytes;
+    nothing of what is not complete."""
+    found: list[bytes] = []
+    at = 5
+    for mask in (0x1F, 0xFF):
+        count, at = record[at : at + 1], at + 1
+        for _ in range(count[0] & mask if count else 0):
+            size = int.from_bytes(record[at : at + 2])
+            found.append(record[at + 2 : at + 2 + size])
+            at += 2 + size
+    is_complete = record[:1] == b"\1" and at <= len(record)
+    return b"".join(len(one).to_bytes(4) + one for one in found) if is_complete else b""
 
 
 def find_recovery(units: list[tuple[int, bytes]]) -> int:

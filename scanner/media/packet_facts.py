@@ -41,7 +41,7 @@ from scanner.media.nal_units import (
     split_start_codes,
 )
 
-__all__ = ["PacketInspector"]
+__all__ = ["PacketInspector", "prepend"]
 
 _HEAD_BYTES: Final = 4096
 """Bytes in which the parameter sets and messages before a keyframe's first slice lie."""
@@ -197,7 +197,7 @@ class PacketInspector:
         sets = [unit for key, unit in sorted(self._sets.items()) if key not in present]
         size = self._length_bytes
         lead = b"".join((len(unit).to_bytes(size) if size else b"\0\0\0\1") + unit for unit in sets)
-        return _prepend(packet, lead)
+        return prepend(packet, lead)
 
     def _take_sequence_header(self, packet: VideoPacket) -> VideoPacket:
         """Do the same for MPEG-1 and MPEG-2, whose sequence header comes before a keyframe."""
@@ -205,7 +205,7 @@ class PacketInspector:
         head = bytes(memoryview(packet)[:_HEAD_BYTES])
         start = head.find(start_code)
         if start < 0:
-            return _prepend(packet, self._sets[0, 0]) if self._has_new_sets else packet
+            return prepend(packet, self._sets[0, 0]) if self._has_new_sets else packet
         end = min((at for code in ends if (at := head.find(code, start)) >= 0), default=0)
         before, header = self._sets.get((0, 0)), head[start:end]
         if end and header != before:
@@ -230,7 +230,7 @@ class PacketInspector:
         return True, True
 
 
-def _prepend(packet: VideoPacket, lead: bytes) -> VideoPacket:
+def prepend(packet: VideoPacket, lead: bytes) -> VideoPacket:
     """Return a packet with more bytes before those of another one."""
     longer = cast(VideoPacket, Packet(lead + bytes(packet)))
     longer.stream = packet.stream

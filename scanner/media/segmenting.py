@@ -7,7 +7,7 @@ input is opened here: call it in the sandbox.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, BinaryIO, Final, Self
@@ -17,14 +17,21 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, FormatError
+from scanner.media.gops import VideoPacket
 from scanner.media.limits import MediaLimits
-from scanner.media.open import open_media, sniff_source
+from scanner.media.nal_units import read_h264_sets
+from scanner.media.open import OpenMedia, open_media, sniff_source
+from scanner.media.packet_facts import prepend
+from scanner.media.packet_reader import PacketReader
+from scanner.media.picture_parts import PicturePart, split_pictures
+from scanner.media.sniff import Container
 from scanner.rational import dump_fraction, load_fraction
 
 __all__ = [
     "CARRIED",
     "CutSegment",
     "SegmentRequest",
+    "carry_configurations",
     "cut_segments",
     "cut_segments_in_child",
     "group_packets",
@@ -79,37 +86,70 @@ def cut_segments(
         DamagedError, NoVideoError, LimitError: the file cannot be read.
     """
     kind = sniff_source(source, name)
+    is_stream = kind is Container.MPEGTS
+    parts = split_pictures(source) if is_stream else (PicturePart(source=source),)
     segments: list[CutSegment] = []
-    with open_media(source, kind, request.limits, name) as media:
-        track = media.track
-        codec = track.codec_context.name
-        if codec not in CARRIED:
-            raise FormatError(f"{name}: MPEG-TS does not carry {codec}; submit segments instead")
-        offset = 0
-        try:
-            for packets, duration in group_packets(media.container, track, request.seconds):
-                data = mux_group(track, packets)
+    offset = 0
+    for part in parts:
+        with open_media(part.source, kind, request.limits, name) as media:
+            for data, duration in _cut_track(media, request):
                 output.write(data)
                 segments.append(CutSegment(offset=offset, size=len(data), duration=duration))
                 offset += len(data)
-        except av.error.FFmpegError as error:
-            raise DamagedError(f"{name}: cannot be cut: {error.strerror}") from error
     return segments
 
 
+def _cut_track(media: OpenMedia, request: SegmentRequest) -> Iterator[tuple[bytes, Fraction]]:
+    """Yield each segment of a track with its duration in seconds."""
+    name, track = media.name, media.track
+    codec = track.codec_context.name
+    if codec not in CARRIED:
+        raise FormatError(f"{name}: MPEG-TS does not carry {codec}; submit segments instead")
+    try:
+        packets = carry_configurations(track, PacketReader(media, request.limits))
+        for group, duration in group_packets(packets, request.seconds):
+            yield mux_group(track, group), duration
+    except av.error.FFmpegError as error:
+        raise DamagedError(f"{name}: cannot be cut: {error.strerror}") from error
+
+
+def carry_configurations(
+    track: VideoStream, packets: Iterable[VideoPacket]
+) -> Iterator[VideoPacket]:
+    """Yield the packets; once the codec's configuration has changed, keyframes carry its parameter
+    sets, because MPEG-TS has no other place for them.
+
+    Raises:
+        FormatError: it changes for a codec other than H.264.
+    """
+    known, lead = bytes(track.codec_context.extradata or b""), b""
+    for packet in packets:
+        if packet.has_sidedata("new_extradata"):
+            configuration = bytes(packet.get_sidedata("new_extradata"))
+            if configuration != known and track.codec_context.name != "h264":
+                name = track.codec_context.name
+                raise FormatError(f"the configuration of {name} changes, which MPEG-TS cannot tell")
+            known, lead = configuration, read_h264_sets(configuration)
+        yield prepend(packet, lead) if lead and packet.is_keyframe else packet
+
+
 def group_packets(
-    container: Any, track: VideoStream, seconds: Fraction
+    source: Iterable[Packet[Any]], seconds: Fraction
 ) -> Iterator[tuple[list[Packet[Any]], Fraction]]:
-    """Yield the packets of each segment, with its duration in seconds."""
+    """Yield the packets of each segment, with its duration in seconds.
+
+    One ends early at a keyframe from which the clock does not go on.
+    """
     packets: list[Packet[Any]] = []
     start = latest = Fraction(0)
-    for packet in container.demux(track):
+    for packet in source:
         if packet.dts is None or packet.pts is None:
             continue
         at = packet.pts * packet.time_base
-        if packets and packet.is_keyframe and at - start >= seconds:
-            yield packets, at - start
-            packets = []
+        goes_back = bool(packets) and packet.dts <= (packets[-1].dts or 0)
+        if packets and packet.is_keyframe and (at - start >= seconds or goes_back):
+            yield packets, max(at - start, Fraction(0)) if not goes_back else latest - start
+            packets, latest = [], at
         if not packets:
             start = at
         packets.append(packet)

@@ -42,7 +42,7 @@ from scanner.sandbox.protocol import (
 )
 from scanner.sandbox.restrictions import Restrictions
 
-__all__ = ["ExitStatus", "LaunchedProcess", "Launcher", "describe_exit"]
+__all__ = ["ExitStatus", "LaunchedProcess", "Launcher", "child_environment", "describe_exit"]
 
 log = logging.getLogger(__name__)
 
@@ -268,11 +268,17 @@ def describe_exit(status: int | None) -> str:
         return f"signal {-status}"
 
 
+def child_environment() -> dict[str, str]:
+    """Return the environment variables of a child: no passwords of the parent's, and no threads of
+    libraries, which would be outside of its restrictions."""
+    environment = {key: os.environ[key] for key in _PASSED_ENVIRONMENT if key in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    return environment | _TUNING
+
+
 def _spawn() -> tuple[subprocess.Popen[bytes], Channel]:
     """Start a process that waits for its ``StartMessage``; return it and the parent's end of the
     connection."""
-    environment = {key: os.environ[key] for key in _PASSED_ENVIRONMENT if key in os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     command = [sys.executable, "-P", "-s", "-m", "scanner.sandbox"]
     quiet = subprocess.DEVNULL
     parent_end, child_end = socket.socketpair()
@@ -283,7 +289,7 @@ def _spawn() -> tuple[subprocess.Popen[bytes], Channel]:
                 stdin=child_end.fileno(),
                 stdout=quiet,
                 stderr=quiet,
-                env=environment | _TUNING,
+                env=child_environment(),
                 start_new_session=True,
             )
     except OSError as error:

@@ -15,6 +15,7 @@ import pytest
 
 from scanner.errors import DamagedError, TransientError
 from scanner.follow.live import COMMAND, follow_live, read_piece
+from scanner.sandbox.launcher import child_environment
 
 URL = "rtmp://me:secret@host/live/cam"
 SHOWN = "rtmp://host/live/cam"
@@ -57,6 +58,19 @@ def test_what_a_child_says_of_its_failure_is_the_reason() -> None:
     assert pusher.error == "transient host: cannot be opened"
 
 
+def test_a_child_knows_no_secret_of_the_service_and_starts_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STREAMWARDEN_API_KEY", "secret")
+
+    pusher: Any = follow(
+        "import os, sys, numpy; threads = len(os.listdir('/proc/self/task'));"
+        "sys.exit(f'{threads} {\"STREAMWARDEN_API_KEY\" in os.environ}')"
+    )
+
+    assert pusher.error == "1 False"
+
+
 def test_a_piece_is_read_as_the_child_writes_it() -> None:
     stream = io.BytesIO(b'{"size": 3, "duration": [7, 2]}\nabc{"size": 9, "duration": [1, 1]}\nab')
     assert read_piece(stream, most=9) == (b"abc", Fraction(7, 2))
@@ -89,6 +103,23 @@ def nginx_settings(folder: Path, module: Path) -> Path:
     return settings
 
 
+PICTURES = [
+    "-re",
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc2=size=96x64:rate=10",
+    "-t",
+    "20",
+    "-c:v",
+    "libx264",
+    "-g",
+    "10",
+    "-f",
+    "flv",
+]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     not (shutil.which("nginx") and shutil.which("ffmpeg")), reason="needs nginx and ffmpeg"
@@ -99,26 +130,13 @@ def test_a_stream_of_nginx_is_cut_by_a_child_without_rights(tmp_path: Path) -> N
         pytest.skip("needs the RTMP module of nginx")
     settings = nginx_settings(tmp_path, modules[0])
     url = "rtmp://127.0.0.1:19357/live/cam"
-    picture = [
-        "-re",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=96x64:rate=10",
-        "-t",
-        "20",
-        "-c:v",
-        "libx264",
-        "-g",
-        "10",
-        "-f",
-        "flv",
-    ]
     nginx = subprocess.Popen([str(shutil.which("nginx")), "-c", str(settings)])
     time.sleep(1)  # until it listens
-    encoder = subprocess.Popen(["ffmpeg", "-nostdin", "-loglevel", "error", *picture, url])
+    encoder = subprocess.Popen(["ffmpeg", "-nostdin", "-loglevel", "error", *PICTURES, url])
     time.sleep(2)  # until it publishes
-    child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment()
+    )
     try:
         child.stdin.write(f"{url}\n{url}\n".encode())
         child.stdin.close()
@@ -128,7 +146,9 @@ def test_a_stream_of_nginx_is_cut_by_a_child_without_rights(tmp_path: Path) -> N
         status = Path(f"/proc/{child.pid}/status").read_text()
         assert "Seccomp:\t2" in status
     finally:
-        for process in (child, encoder, nginx):
+        nginx.terminate()  # killed, it would leave its worker
+        for process in (child, encoder):
             process.kill()
+        for process in (child, encoder, nginx):
             process.wait()
         child.stdout.close()
