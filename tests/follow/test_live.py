@@ -104,19 +104,8 @@ def nginx_settings(folder: Path, module: Path) -> Path:
 
 
 PICTURES = [
-    "-re",
-    "-f",
-    "lavfi",
-    "-i",
-    "testsrc2=size=96x64:rate=10",
-    "-t",
-    "20",
-    "-c:v",
-    "libx264",
-    "-g",
-    "10",
-    "-f",
-    "flv",
+    *("-re", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=10"),
+    *("-t", "20", "-c:v", "libx264", "-g", "10", "-f", "flv"),
 ]
 
 
