@@ -14,6 +14,7 @@ from scanner.intake.answers import ProblemDocument
 from scanner.intake.context import WebContext
 from scanner.intake.events import event_routes
 from scanner.intake.failures import RequestLog, add_failures
+from scanner.intake.fast_path import SegmentFastPath
 from scanner.intake.hooks import hook_routes
 from scanner.intake.images import image_routes
 from scanner.intake.incidents import incident_routes
@@ -78,7 +79,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(RequestLog), Middleware(SessionReader)],
+        middleware=[Middleware(one) for one in (RequestLog, SessionReader, SegmentFastPath)],
     )
     _add_routes(app, (*ROUTES, *further))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scanner.errors import TransientError
 from scanner.intake.problems import Problem, problem_response
 
-__all__ = ["RequestLog", "add_failures", "headers_of", "problem_of"]
+__all__ = ["RequestLog", "add_failures", "headers_of", "problem_of", "transient_response"]
 
 _log = structlog.get_logger(__name__)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -166,7 +166,12 @@ def problem_of(error: HTTPException) -> Problem:
 
 
 async def _answer_transient(request: Request, error: Exception) -> Response:
-    return problem_response(Problem("journal_busy", str(error), retry_after=1), _id_of(request))
+    return transient_response(error, _id_of(request))
+
+
+def transient_response(error: Exception, request_id: str) -> Response:
+    """Return the answer to a request that a ``TransientError`` ended."""
+    return problem_response(Problem("journal_busy", str(error), retry_after=1), request_id)
 
 
 async def _pass_on(request: Request, error: Exception) -> Response:

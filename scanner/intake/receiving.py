@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -137,16 +137,16 @@ class _Body:
 
     async def _flush(self) -> IncomingObject:
         """Write and hash what is buffered, in a thread; at first the file is made."""
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks, self._buffered = [], 0
+        chunks, self._chunks, self._buffered = self._chunks, [], 0
         loop = asyncio.get_running_loop()
-        self._incoming = await loop.run_in_executor(self._pool, self._write, data)
+        self._incoming = await loop.run_in_executor(self._pool, self._write, chunks)
         return self._incoming
 
-    def _write(self, data: bytes) -> IncomingObject:
+    def _write(self, chunks: Sequence[bytes]) -> IncomingObject:
         incoming = self._incoming or self._objects.receive()
         try:
-            incoming.write(data)
+            for chunk in chunks:
+                incoming.write(chunk)
         except BaseException:
             incoming.discard()
             raise

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -25,6 +28,14 @@ from scanner.store.objects import ObjectStore
 
 __all__ = ["main", "server_config"]
 
+COLLECTION_THRESHOLD: Final = 10_000
+"""Objects that may be made beyond those that are removed until garbage is searched for."""
+M_TRIM_THRESHOLD: Final = -1
+M_MMAP_THRESHOLD: Final = -3
+KEPT_MEMORY: Final = 16 << 20
+"""Most bytes of freed memory that are kept for the next requests."""
+LARGEST_KEPT_BUFFER: Final = 4 << 20
+"""Larger buffers, in bytes, are returned to the system one by one."""
 EXIT_SETUP: Final = 2
 """Exit status if the operator has to fix something: the supervisor does not restart it at once."""
 
@@ -51,6 +62,7 @@ def main(argv: Sequence[str] | None = None, *, create: Callable[..., FastAPI] = 
     )
     objects = ObjectStore(settings.service.data / "objects")
     app = create(settings.service, journal, objects, limits=limits, fetch_limits=settings.fetch)
+    _spare_work_for_memory()
     # uvicorn drains on SIGTERM, and then raises the signal again for the handler before its own.
     signal.signal(signal.SIGTERM, _exit)
     try:
@@ -59,6 +71,22 @@ def main(argv: Sequence[str] | None = None, *, create: Callable[..., FastAPI] = 
     finally:
         journal.close()
     return 0
+
+
+def _spare_work_for_memory() -> None:
+    """Set up memory for requests that each need a few buffers for a moment, and make few cycles.
+
+    What was made so far lasts, and is left out of the search for garbage. Buffers are taken from
+    freed memory that is kept; by itself the C library would return it to the system after each
+    request, and every page would be new to the next.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTION_THRESHOLD)
+    with suppress(AttributeError):  # a C library other than glibc
+        set_option = ctypes.CDLL(None).mallopt
+        set_option(M_MMAP_THRESHOLD, LARGEST_KEPT_BUFFER)
+        set_option(M_TRIM_THRESHOLD, KEPT_MEMORY)
 
 
 def _exit(*_: object) -> NoReturn:

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scanner.errors import TransientError
-from scanner.intake.problems import Problem, problem_response
+from scanner.intake.failures import transient_response
+from scanner.intake.problems import Problem
 from scanner.settings.console import ConsoleSettings
 from scanner.store.people import Role, User
 from scanner.store.sessions import Session
@@ -68,8 +69,7 @@ class SessionReader:
                     if session is not None and not _POLLED.fullmatch(scope["path"]):
                         await context.read(context.sessions.note_use, session)
                 except TransientError as error:
-                    busy = Problem("journal_busy", str(error), retry_after=1)
-                    answer = problem_response(busy, state.get("request_id", ""))
+                    answer = transient_response(error, state.get("request_id", ""))
                     await answer(scope, receive, send)
                     return
                 if session is not None:

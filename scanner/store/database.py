@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from scanner.errors import SetupError, TransientError
 from scanner.private import private_opener
+from scanner.store.prepared import run_on_driver
 from scanner.store.schema import journal_facts
 from scanner.store.sqlite import OLDEST_SQLITE
 
@@ -263,7 +264,7 @@ def _begin_sqlite(connection: Connection) -> None:
     """Begin a transaction; one that writes takes the lock at its start, so that it never fails
     halfway because another one was faster."""
     write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    run_on_driver(connection, "BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _engine_at(address: str) -> Engine:

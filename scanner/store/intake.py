@@ -13,11 +13,20 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from scanner.rational import dump_optional
+from scanner.store.intake_statements import (
+    HIGHEST_SEQUENCE,
+    INSERT_SEGMENT,
+    KNOWN_INIT,
+    NOTE_ARRIVAL,
+    STREAM,
+    STREAM_AND_SEGMENT,
+    StreamAndSegment,
+)
 from scanner.store.pushed import PushedObject, add_pushed
-from scanner.store.schema import inits, segments, shard_of, streams
+from scanner.store.schema import inits, shard_of, streams
 from scanner.store.signals import NewSignal, add_signal
 from scanner.store.stream_changes import note_arrival, note_end
 from scanner.store.writes import insert_mark
@@ -197,7 +206,7 @@ class Intake:
         if refusal := _refuse(stream, new.stream):
             return refusal
         names = {"of_stream": new.stream.stream_id, "of_init": new.init_id}
-        known = self._connection.execute(_KNOWN_INIT, names).scalar_one_or_none()
+        known = self._connection.execute(KNOWN_INIT, names).scalar_one_or_none()
         if known is not None:
             return "same" if known == new.sha256 else "conflict"
         if stream is None:
@@ -220,7 +229,8 @@ class Intake:
         """Add a segment, once: its natural key is (stream, sequence)."""
         stream_id = new.stream.stream_id
         names = {"of_stream": stream_id, "of_sequence": new.sequence}
-        stream = self._connection.execute(_STREAM_AND_SEGMENT, names).one_or_none()
+        row = STREAM_AND_SEGMENT.run(self._connection, names)
+        stream = None if row is None else StreamAndSegment(*row)
         if refusal := _refuse(stream, new.stream):
             return refusal
         if stream is not None and stream.sha256 is not None:
@@ -259,7 +269,7 @@ class Intake:
         if known.ended_at is not None:
             return "same" if known.last_sequence == last_sequence else "conflict"
         names = {"of_stream": stream.stream_id}
-        highest = self._connection.execute(_HIGHEST_SEQUENCE, names).scalar_one()
+        highest = self._connection.execute(HIGHEST_SEQUENCE, names).scalar_one()
         if last_sequence is not None and highest is not None and highest > last_sequence:
             return "conflict"
         self._connection.execute(
@@ -277,14 +287,14 @@ class Intake:
 
     def _stream(self, stream_id: str) -> Any:
         """Return the row of a stream, or None."""
-        return self._connection.execute(_STREAM, {"of_stream": stream_id}).one_or_none()
+        return self._connection.execute(STREAM, {"of_stream": stream_id}).one_or_none()
 
     def _shard(self, stream: NewStream) -> int:
         return shard_of(stream.stream_id, self._shard_count)
 
     def _has_init(self, stream_id: str, init_id: str) -> bool:
         names = {"of_stream": stream_id, "of_init": init_id}
-        return self._connection.execute(_KNOWN_INIT, names).one_or_none() is not None
+        return self._connection.execute(KNOWN_INIT, names).one_or_none() is not None
 
     def _insert_stream(self, new: NewStream) -> None:
         self._connection.execute(
@@ -308,8 +318,8 @@ class Intake:
 
     def _insert_segment(self, new: NewSegment, shard: int) -> None:
         stream_id = new.stream.stream_id
-        self._connection.execute(
-            _INSERT_SEGMENT,
+        INSERT_SEGMENT.run(
+            self._connection,
             {
                 "stream_id": stream_id,
                 "sequence": new.sequence,
@@ -330,7 +340,7 @@ class Intake:
                 "stage": "stored",
             },
         )
-        self._connection.execute(_NOTE_ARRIVAL, {"of_stream": stream_id, "at": self._now})
+        NOTE_ARRIVAL.run(self._connection, {"of_stream": stream_id, "at": self._now})
 
 
 def _refuse(known: Any, new: NewStream) -> Acceptance | None:
@@ -341,51 +351,3 @@ def _refuse(known: Any, new: NewStream) -> Acceptance | None:
     if known is not None and new.channel is not None and known.channel != new.channel:
         return "wrong_channel"
     return None
-
-
-# Statements are built once: building one costs more than running it.
-
-_STREAM_COLUMNS = (
-    streams.c.shard,
-    streams.c.kind,
-    streams.c.channel,
-    streams.c.first_sequence,
-    streams.c.declared,
-    streams.c.ended_at,
-    streams.c.last_sequence,
-)
-_STREAM = select(*_STREAM_COLUMNS).where(streams.c.stream_id == bindparam("of_stream"))
-_STREAM_AND_SEGMENT = (
-    select(
-        streams.c.channel,
-        streams.c.ended_at,
-        streams.c.last_sequence,
-        streams.c.last_arrival,
-        streams.c.phase,
-        segments.c.sha256,
-        segments.c.meta_digest,
-    )
-    .select_from(
-        streams.outerjoin(
-            segments,
-            (segments.c.stream_id == streams.c.stream_id)
-            & (segments.c.sequence == bindparam("of_sequence")),
-        )
-    )
-    .where(streams.c.stream_id == bindparam("of_stream"))
-)
-_KNOWN_INIT = select(inits.c.sha256).where(
-    inits.c.stream_id == bindparam("of_stream"), inits.c.init_id == bindparam("of_init")
-)
-_HIGHEST_SEQUENCE = select(func.max(segments.c.sequence)).where(
-    segments.c.stream_id == bindparam("of_stream")
-)
-_INSERT_SEGMENT = insert(segments)
-_NOTE_ARRIVAL = (
-    update(streams)
-    .where(streams.c.stream_id == bindparam("of_stream"))
-    .values(
-        last_arrival=bindparam("at"),
-        phase=case((streams.c.phase == "stalled", "live"), else_=streams.c.phase),
-    )
-)

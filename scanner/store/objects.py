@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -49,8 +50,9 @@ class IncomingObject:
 
     def __init__(self, path: Path, mode: str = "xb") -> None:
         self.path = path
-        self._file = open(path, mode, buffering=0, opener=private_opener)  # noqa: SIM115 - closed by close
+        self._file = FileIO(path, mode, opener=private_opener)
         self._digest = hashlib.sha256()
+        self._is_put = False
         self.size = 0
         """Bytes so far."""
 
@@ -82,7 +84,22 @@ class IncomingObject:
     def discard(self) -> None:
         """Close and remove the file, if it was not put."""
         self._file.close()
-        self.path.unlink(missing_ok=True)
+        if not self._is_put:
+            self.path.unlink(missing_ok=True)
+
+    def put(self, target: str) -> None:
+        """Close the file and move it into place; its folder is made if it is missing.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        self._file.close()
+        try:
+            os.rename(self.path, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            os.rename(self.path, target)
+        self._is_put = True
 
     def __enter__(self) -> Self:
         return self
@@ -157,13 +174,11 @@ class ObjectStore:
             OSError: the disk failed; whether anything is durable is not known, and a retry would
                 not tell.
         """
-        for incoming, name in items:
-            incoming.close()
-            target = self.path(name)
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            incoming.path.rename(target)
+        paths = [self.path(name) for _, name in items]
+        for (incoming, _), path in zip(items, paths, strict=True):
+            incoming.put(str(path))
         if items:
-            self._flush([self.path(name) for _, name in items])
+            self._flush(paths)
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is gone already is no error."""
