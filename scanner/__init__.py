@@ -12,7 +12,11 @@ loads no decoder and no model. To read the code, begin with ``scanner.types`` (t
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+# Its builds report every session to their vendor, unless this is set before they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from scanner.compose import scan_paths
