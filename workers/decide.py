@@ -7,7 +7,8 @@ Pure: rows and the time come in.
     reported as lost              a gap of its declared length, in its place
     behind a hole                 waits; the hole is given up by count or by time
     given up, then arrived        late: scored and recorded, not folded
-    signal                        before the next segment, or after 5 s without one
+    history of the channel        before the first turn
+    signal, further history       before the next segment, or after 5 s without one
     waited too long               shed: a gap; twice as long in a stream with an open incident
     after the end was folded      late, without a turn
 """
@@ -19,13 +20,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scanner.rational import load_optional
+from scanner.risk.incident import PastIncident
 from scanner.risk.observation import Signal
+from scanner.store.channel_history import HISTORY
 from scanner.store.objects import ObjectStore
 from scanner.store.outcomes import SegmentVerdict
 from scanner.store.pending import PendingMark, PendingSegment, PendingStream
 from scanner.store.turns import AssignedTurn, Assignment
 from scanner.stream.inputs import (
     EndTurn,
+    HistoryTurn,
     Job,
     LostTurn,
     MissingTurn,
@@ -134,10 +138,11 @@ def _places(
 ) -> tuple[list[AssignedTurn], list[AssignedTurn]]:
     """Return the places of what is released, and the marks that get none: their gap was stated
     before they came."""
-    places = [
-        AssignedTurn(turn=stream.assigned + place, mark=mark.number)
-        for place, mark in enumerate(signals)
-    ]
+    places: list[AssignedTurn] = []
+    if stream.history is not None:
+        places.append(AssignedTurn(turn=stream.assigned, new_mark=(HISTORY, stream.history)))
+    for mark in signals:
+        places.append(AssignedTurn(turn=stream.assigned + len(places), mark=mark.number))
     unfolded: list[AssignedTurn] = []
     for release in decided.releases:
         number = stream.assigned + len(places)
@@ -160,8 +165,9 @@ def _places(
 
 
 def _due_signals(stream: PendingStream, decided: NextTurns, now: float) -> list[PendingMark]:
-    """Return the signals that are folded now: with what else is, or because they have waited."""
-    waiting = [mark for mark in stream.marks if mark.kind == "signal"]
+    """Return the signals, and what became known of the channel, that are folded now: with what
+    else is, or because they have waited."""
+    waiting = [mark for mark in stream.marks if mark.kind in ("signal", HISTORY)]
     oldest = min((mark.created_at for mark in waiting), default=now)
     is_due = decided.releases or decided.ends or now - oldest >= SIGNAL_SECONDS
     return waiting if is_due else []
@@ -350,10 +356,14 @@ def _turn_of_mark(stream_id: str, kind: str, body: Mapping[str, Any]) -> Turn:
         )
     if kind == "signal":
         return SignalTurn(stream_id=stream, signal=Signal.from_json(body))
+    if kind == HISTORY:
+        past = tuple(PastIncident.from_json(one) for one in body["incidents"])
+        return HistoryTurn(stream_id=stream, incidents=past)
     if kind == "stall":
         return StallTurn(stream_id=stream)
     if kind == "end":
         return EndTurn(stream_id=stream, path=f"stream {stream_id}")
     raise ValueError(
-        f"stream {stream_id}: a mark must be missing, lost, signal, stall or end, got {kind!r}"
+        f"stream {stream_id}: a mark must be missing, lost, signal, history, stall or end,"
+        f" got {kind!r}"
     )

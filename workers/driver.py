@@ -88,7 +88,11 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
     journal = open_journal(data)
     with ExitStack() as closing:
         closing.callback(journal.close)
-        turns = TurnJournal(journal, sinks=tuple(settings.webhooks))
+        turns = TurnJournal(
+            journal,
+            sinks=tuple(settings.webhooks),
+            history_seconds=float(program.policies.longest_recurrence),
+        )
         fence = turns.take_over()
         generation = turns.record_configuration(_configuration(program))
         parts = worker_parts(program, generation=generation)
@@ -96,11 +100,7 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         feed = JournalFeed(
             turns,
             objects,
-            DecideRules(
-                patience=program.settings.stream.missing_after,
-                hole_seconds=settings.hole_seconds,
-                max_age=settings.max_age,
-            ),
+            _decide_rules(program),
             stall_seconds=settings.stall_seconds,
         )
         keeper = PointKeeper(PointJournal(journal, turns, objects), now=journal.now)
@@ -116,6 +116,15 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         closing.enter_context(_stopping_feed(feed, stopping))
         stuck = STUCK_SECONDS + TRIES_OF_A_WINDOW * program.settings.sandbox.wall_seconds
         drive(pool, feed, committer, pulse, stuck_seconds=stuck)
+
+
+def _decide_rules(program: Program) -> DecideRules:
+    service = program.settings.service
+    return DecideRules(
+        patience=program.settings.stream.missing_after,
+        hole_seconds=service.hole_seconds,
+        max_age=service.max_age,
+    )
 
 
 class LoopPulse:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scanner.steady_clock import ClockWatch
@@ -166,7 +166,10 @@ class JournalFeed:
         now, monotonic = self._now(), self._monotonic()
         self._clock = self._clock.observe(now, monotonic)
         rules = self._rules if self._clock.is_steady else self._rules.without_ages
-        streams = self._journal.pending(limit=MOST_STREAMS)
+        streams = [
+            replace(one, history=self._journal.history.before(one))
+            for one in self._journal.pending(limit=MOST_STREAMS)
+        ]
         decisions = [decide(one, rules, self._objects, now=now) for one in streams]
         yield from self._record(streams, decisions)
         if self._clock.is_steady and monotonic - self._stalls_checked >= STALL_POLL_SECONDS:

@@ -99,6 +99,8 @@ class IncidentDocument(TypedDict):
     labels: list[str]
     category: str
     severity: int
+    base_severity: int
+    escalation: list[dict[str, Any]]
     risk: float
     start: float
     opened: float

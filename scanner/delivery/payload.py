@@ -15,6 +15,7 @@ from scanner.rational import load_optional
 from scanner.store.decision_effects import DueDecision
 from scanner.store.decision_events import OutgoingDecision
 from scanner.store.effects import DueEffect
+from scanner.store.incident_queries import severity_document
 
 __all__ = [
     "MOST_BYTES",
@@ -63,7 +64,7 @@ def incident_data(
         "label": incident["label"],
         "labels": list(incident["labels"][:MOST_LABELS]),
         "category": incident["category"],
-        "severity": incident["severity"],
+        **severity_document(incident),
         "risk": incident["peak"],
         **{name: _load_seconds(pair) for name, pair in times.items()},
         "exact": times,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 __all__ = [
     "DeliveryFacts",
+    "EscalationFacts",
     "EvidenceFacts",
     "IncidentDetail",
     "IncidentFacts",
@@ -20,6 +21,14 @@ __all__ = [
 ExactTime = tuple[int, int]
 
 
+class EscalationFacts(BaseModel):
+    """One step by which the severity of an incident was raised."""
+
+    at: float = Field(description="seconds of the stream's clock")
+    rule: Literal["lasted", "recurred"]
+    reason: str = Field(description="in words")
+
+
 class IncidentFacts(BaseModel):
     """An incident at its latest revision; times are seconds of the stream's clock."""
 
@@ -30,7 +39,11 @@ class IncidentFacts(BaseModel):
     label: str = Field(description="the leading label: the most severe, and the first of equals")
     labels: list[str]
     category: str
-    severity: int
+    severity: int = Field(description="that of the leading label, raised by `escalation`")
+    base_severity: int = Field(description="that of the leading label")
+    escalation: list[EscalationFacts] = Field(
+        description="the steps by which the severity was raised, in order"
+    )
     risk: float = Field(description="the highest risk so far, 0 to 1")
     start: float = Field(description="the first sample that supports it")
     opened: float = Field(description="the sample at which it became known")
@@ -61,6 +74,7 @@ class RevisionFacts(BaseModel):
     kind: Literal["opened", "extended", "closed"]
     label: str
     labels: list[str]
+    severity: int
     risk: float
     end: float | None
     generation: int = Field(description="configuration that it was made with")

@@ -22,11 +22,12 @@ from scanner.records.segments import (
     values_by_label,
     values_by_medium,
 )
-from scanner.risk.incident import Closed, Extended, Incident, Opened
+from scanner.risk.incident import Closed, Extended, Incident, Opened, PastIncident
 from scanner.risk.observation import Signal
 from scanner.stream.events import (
     FrameRisk,
     GapFound,
+    HistoryReceived,
     NothingDecoded,
     SegmentFailed,
     SegmentLate,
@@ -194,6 +195,16 @@ def _load_signal(data: Mapping[str, Any]) -> SignalReceived:
     )
 
 
+def _dump_history(event: HistoryReceived) -> Json:
+    incidents = [one.to_json() for one in event.incidents]
+    return {"stream_id": event.stream_id, "incidents": incidents}
+
+
+def _load_history(data: Mapping[str, Any]) -> HistoryReceived:
+    incidents = tuple(PastIncident.from_json(one) for one in data["incidents"])
+    return HistoryReceived(stream_id=StreamId(data["stream_id"]), incidents=incidents)
+
+
 def _dump_nothing(event: NothingDecoded) -> Json:
     return {"kind": event.kind, "message": event.message}
 
@@ -258,6 +269,7 @@ _DUMPS: Final[Mapping[type, Callable[[Any], Json]]] = {
     SegmentsMissing: _dump_missing,
     SegmentLate: _dump_late,
     SignalReceived: _dump_signal,
+    HistoryReceived: _dump_history,
     StreamStalled: lambda event: {"stream_id": event.stream_id},
     GapFound: lambda event: {"unseen": dump_unseen(event.unseen)},
     NothingDecoded: _dump_nothing,
@@ -273,6 +285,7 @@ _LOADS: Final[Mapping[str, Callable[[Mapping[str, Any]], StreamEvent]]] = {
     "SegmentsMissing": _load_missing,
     "SegmentLate": _load_late,
     "SignalReceived": _load_signal,
+    "HistoryReceived": _load_history,
     "StreamStalled": lambda data: StreamStalled(stream_id=StreamId(data["stream_id"])),
     "GapFound": lambda data: GapFound(unseen=load_unseen(data["unseen"])),
     "NothingDecoded": _load_nothing,

@@ -12,6 +12,7 @@ from typing import Final
 from scanner.errors import FormatError
 from scanner.records.events import dump_event, load_event
 from scanner.stream.events import (
+    HistoryReceived,
     SegmentFailed,
     SegmentLate,
     SegmentScored,
@@ -25,6 +26,7 @@ from scanner.stream.events import (
 from scanner.stream.inputs import (
     EndTurn,
     FailedSegment,
+    HistoryTurn,
     LateSegment,
     LostTurn,
     MissingTurn,
@@ -105,6 +107,8 @@ def input_of(event: StreamEvent, *, path: str = "") -> StreamInput | None:
             stream_input = LateSegment(outcome=segment)
         case SignalReceived(stream_id=stream_id, signal=signal):
             stream_input = SignalTurn(stream_id=stream_id, signal=signal)
+        case HistoryReceived(stream_id=stream_id, incidents=incidents):
+            stream_input = HistoryTurn(stream_id=stream_id, incidents=incidents)
         case StreamStalled(stream_id=stream_id):
             stream_input = StallTurn(stream_id=stream_id)
         case StreamFinished(stream_id=stream_id):

@@ -104,6 +104,7 @@ def _incident_values(found: IncidentReport) -> dict[str, Any]:
         "reason": None if incident.reason is None else incident.reason.value,
         "closed": None if found.closed is None else float(found.closed),
         "shadow": incident.shadow,
+        "escalation": [step.reason for step in incident.escalation],
         "clips": [_clip_values(clip) for clip in found.clips],
         "sheet": None if found.sheet is None else _to_json(found.sheet),
         "missing": found.missing,

@@ -44,9 +44,13 @@ _TYPES: Mapping[str, type[Line]] = {
     "opened": OpenIncidentLine,
     "extended": OpenIncidentLine,
 }
-_TUPLES = frozenset({"models", "labels", "flagged"})
-_ABSENT = frozenset({"burst", "superseded", "shadow"})
-"""Keys of a frame line that are left out where they are empty."""
+_TUPLES = frozenset({"models", "labels", "flagged", "escalation"})
+_ABSENT: Mapping[type[Line], frozenset[str]] = {
+    FrameLine: frozenset({"burst", "superseded", "shadow"}),
+    OpenIncidentLine: frozenset({"escalation"}),
+    IncidentLine: frozenset({"escalation"}),
+}
+"""Keys of a line that are left out where they are empty."""
 
 
 def dumps(line: Line) -> str:
@@ -56,8 +60,8 @@ def dumps(line: Line) -> str:
     the same path again (bytes that are not UTF-8 as lone surrogates, as from ``os.fsdecode``).
     """
     values = {one.name: getattr(line, one.name) for one in fields(line)}
-    if isinstance(line, FrameLine):
-        values = {key: value for key, value in values.items() if value or key not in _ABSENT}
+    if optional := _ABSENT.get(type(line)):
+        values = {key: value for key, value in values.items() if value or key not in optional}
     return json.dumps({"type": line.type, **values}, allow_nan=False)
 
 

@@ -133,6 +133,8 @@ class OpenIncidentLine:
     peak: float
     """The highest risk (not score) of any of its labels so far."""
     shadow: bool
+    escalation: tuple[str, ...] = ()
+    """Why its severity is above that of its label, in words; absent if empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,8 @@ class IncidentLine:
     """The highest risk (not score) of any of its labels."""
     clip: str | None = None
     shadow: bool = False
+    escalation: tuple[str, ...] = ()
+    """Why its severity is above that of its label, in words; absent if empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +296,7 @@ def incident_line(path: str, incident: Incident, clip: str | None = None) -> Inc
         **incident_values(incident),
         clip=clip,
         shadow=incident.shadow,
+        escalation=_escalation(incident),
     )
 
 
@@ -304,7 +309,12 @@ def _open_values(incident: Incident, at: Fraction) -> dict[str, Any]:
         "revision": incident.revision,
         "at": float(at),
         "shadow": incident.shadow,
+        "escalation": _escalation(incident),
     }
+
+
+def _escalation(incident: Incident) -> tuple[str, ...]:
+    return tuple(step.reason for step in incident.escalation)
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:

@@ -7,17 +7,27 @@ Excursions in shadow make incidents of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from fractions import Fraction
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from scanner.rational import dump_fraction, dump_optional, load_fraction, load_optional
 from scanner.types import Label, StreamId
 
-__all__ = ["Closed", "Extended", "Incident", "Opened", "Reason", "RiskEvent", "incident_id"]
+__all__ = [
+    "Closed",
+    "Escalation",
+    "Extended",
+    "Incident",
+    "Opened",
+    "PastIncident",
+    "Reason",
+    "RiskEvent",
+    "incident_id",
+]
 
 ID_LENGTH: Final = 16
 """Hexadecimal digits of an incident's id: 64 bits, so that a collision is to be expected only among
@@ -38,6 +48,52 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """One step by which the severity of an incident rose."""
+
+    at: Fraction
+    """Stream seconds."""
+    rule: Literal["lasted", "recurred"]
+    reason: str
+    """The reason in words."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as ``json.dumps`` takes it."""
+        return {"at": dump_fraction(self.at), "rule": self.rule, "reason": self.reason}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Escalation:
+        """Return the step that ``to_json`` wrote."""
+        return cls(at=load_fraction(data["at"]), rule=data["rule"], reason=data["reason"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastIncident:
+    """An earlier incident of the stream, or of another stream of its channel."""
+
+    id: str
+    opened: Fraction
+    """Stream seconds; below 0 before the stream began."""
+    labels: tuple[Label, ...]
+    shadow: bool = False
+
+    def to_json(self) -> list[Any]:
+        """Return the incident as ``json.dumps`` takes it, short: a state has several."""
+        return [self.id, dump_fraction(self.opened), list(self.labels), self.shadow]
+
+    @classmethod
+    def from_json(cls, data: Sequence[Any]) -> PastIncident:
+        """Return the incident that ``to_json`` wrote."""
+        name, opened, labels, shadow = data
+        return cls(
+            id=name,
+            opened=load_fraction(opened),
+            labels=tuple(Label(label) for label in labels),
+            shadow=shadow,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """One incident as of one revision; deliveries are identified by (id, revision)."""
 
@@ -51,6 +107,7 @@ class Incident:
     category: str
     """Category of the leading label."""
     severity: int
+    """Severity of the leading label, raised by ``escalation``; 0 to 3."""
     start: Fraction
     """Time of the first sample that supports it; may lie before ``opened``."""
     opened: Fraction
@@ -63,8 +120,19 @@ class Incident:
     reason: Reason | None = None
     """Reason for which it closed; None while it is open."""
     shadow: bool = False
+    base_severity: int = -1
+    """Severity of the leading label by its policy; -1 stands for ``severity``."""
+    escalation: tuple[Escalation, ...] = ()
+    """The steps by which the severity was raised, in order."""
 
     def __post_init__(self) -> None:
+        if self.base_severity < 0:
+            object.__setattr__(self, "base_severity", self.severity)
+        if not self.base_severity <= self.severity:
+            raise ValueError(
+                f"incident {self.id}: severity {self.severity} is below {self.base_severity},"
+                " that of its label"
+            )
         if not self.start <= self.opened:
             raise ValueError(
                 f"incident {self.id}: starts at {self.start} s, after it opened at {self.opened} s"
@@ -75,10 +143,15 @@ class Incident:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the incident as ``json.dumps`` takes it."""
+        """Return the incident as ``json.dumps`` takes it; what raised its severity is left out
+        where nothing did."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}
+        steps = [step.to_json() for step in data.pop("escalation")]
+        base = data.pop("base_severity")
+        raised = {"base_severity": base, "escalation": steps} if steps else {}
         return {
             **data,
+            **raised,
             "labels": list(self.labels),
             "start": dump_fraction(self.start),
             "opened": dump_fraction(self.opened),
@@ -94,6 +167,7 @@ class Incident:
             "opened": load_fraction(data["opened"]),
             "end": load_optional(data["end"]),
             "reason": None if data["reason"] is None else Reason(data["reason"]),
+            "escalation": tuple(map(Escalation.from_json, data.get("escalation", ()))),
         }
         return cls(**{**data, **exact})
 
@@ -108,8 +182,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """An open incident has a further label (reported at once), or grew longer or higher (reported
-    every ``Policies.retell`` seconds)."""
+    """An open incident has a further label or a higher severity (reported at once), or grew longer
+    or higher (reported every ``Policies.retell`` seconds)."""
 
     at: Fraction
     incident: Incident

@@ -7,9 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from scanner.risk.incident import Closed, Extended, Incident, Opened, Reason, RiskEvent, incident_id
+from scanner.risk.escalation import add_past, escalate, trim_past
+from scanner.risk.incident import (
+    Closed,
+    Extended,
+    Incident,
+    Opened,
+    PastIncident,
+    Reason,
+    RiskEvent,
+    incident_id,
+)
 from scanner.risk.policy import Policies
 from scanner.risk.stream import Excursion, LabelRisk, OpenIncident, StreamRisk
+from scanner.taxonomy import MAX_SEVERITY
 from scanner.types import Label
 
 __all__ = ["merge_excursions"]
@@ -41,6 +52,7 @@ def merge_excursions(
         else:
             grown = _grow(old, was, policies)
             new, caused = None, _close(grown, before, after.at, policies, reason)
+            after = replace(after, past=_past_with(grown.incident, after, policies))
         incidents += () if new is None else (new,)
         events += caused
     return replace(after, open_incidents=tuple(incidents)), tuple(events)
@@ -72,6 +84,7 @@ def _open(
         shadow=first.shadow,
     )
     last = max(e.last for e in now.values())
+    incident = _escalate(incident, last, stream, policies)
     new = OpenIncident(incident=incident, last=last, reported_at=stream.at)
     return new, (Opened(at=stream.at, incident=incident),)
 
@@ -80,6 +93,8 @@ def _continue(
     old: OpenIncident, excursions: Excursions, stream: StreamRisk, policies: Policies
 ) -> tuple[OpenIncident, Sequence[RiskEvent]]:
     grown = _grow(old, excursions, policies)
+    raised = _escalate(grown.incident, grown.last, stream, policies)
+    grown = replace(grown, incident=raised)
     if not _is_worth_reporting(old, grown, stream.at, policies.retell):
         return grown, ()
     incident = replace(grown.incident, revision=grown.incident.revision + 1)
@@ -108,10 +123,14 @@ def _grow(old: OpenIncident, excursions: Excursions, policies: Policies) -> Open
         for label in policies.by_severity()
         if label in excursions and label not in incident.labels
     ]
-    if joined and policies.labels[joined[0]].severity > incident.severity:
+    if joined and policies.labels[joined[0]].severity > incident.base_severity:
         lead = policies.labels[joined[0]]
         incident = replace(
-            incident, label=joined[0], category=lead.category, severity=lead.severity
+            incident,
+            label=joined[0],
+            category=lead.category,
+            severity=min(MAX_SEVERITY, lead.severity + len(incident.escalation)),
+            base_severity=lead.severity,
         )
     incident = replace(
         incident,
@@ -124,10 +143,28 @@ def _grow(old: OpenIncident, excursions: Excursions, policies: Policies) -> Open
     )
 
 
+def _escalate(
+    incident: Incident, last: Fraction, stream: StreamRisk, policies: Policies
+) -> Incident:
+    policy = policies.labels.get(incident.label)
+    return escalate(incident, last=last, at=stream.at, past=stream.past, policy=policy)
+
+
+def _past_with(
+    incident: Incident, stream: StreamRisk, policies: Policies
+) -> tuple[PastIncident, ...]:
+    closed = PastIncident(
+        id=incident.id, opened=incident.opened, labels=incident.labels, shadow=incident.shadow
+    )
+    needed = max((one.recurrence for one in policies.labels.values()), default=0) - 1
+    return trim_past(add_past(stream.past, [closed]), of_label=needed)
+
+
 def _is_worth_reporting(
     old: OpenIncident, grown: OpenIncident, at: Fraction, retell: Fraction
 ) -> bool:
-    if grown.incident.labels != old.incident.labels:
+    was, now = old.incident, grown.incident
+    if (now.labels, now.severity) != (was.labels, was.severity):
         return True
     grew = grown.last > old.last or grown.incident.peak > old.incident.peak
     return grew and at - old.reported_at >= retell

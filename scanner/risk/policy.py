@@ -21,6 +21,8 @@ from scanner.types import Label, Medium
 
 __all__ = ["Policies", "Policy", "logit", "sigmoid"]
 
+MOST_RECURRENCES: Final = 32
+"""Highest ``recurrence``: a stream keeps as many earlier incidents."""
 CLIP: Final = 1e-7
 """Least distance of a probability from 0 and 1 before its logit is taken."""
 
@@ -94,12 +96,25 @@ class Policy:
     """Seconds that a clip shows before the incident."""
     post_roll: Fraction = Fraction(5)
     """Seconds that a clip shows after the incident."""
+    escalate_after: Fraction = Fraction(600)
+    """Seconds after which the severity of an incident that lasts rises by one, and again after as
+    many more; 0 for never."""
+    recurrence: int = 3
+    """Number of the incident, among those of the label on the channel, whose severity is one
+    higher; 0 for never. Without a channel, those of the stream count."""
+    recurrence_window: Fraction = Fraction(86400)
+    """Seconds before an incident in which others count as its recurrence."""
+    cool_down: Fraction = Fraction(21600)
+    """Seconds without a new incident after which earlier ones no longer count."""
+    escalate_steps: int = 1
+    """Steps by which the severity rises at most, 0 to 3; severity 0 is never raised."""
     reviewers: int = 1
     """People who have to come to the same verdict about an incident: 1 or 2."""
     shadow: bool = False
     """True if incidents of the label are recorded and evaluated, and never delivered."""
 
     def __post_init__(self) -> None:
+        self._check_escalation()
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
         if self.severity not in range(MAX_SEVERITY + 1):
@@ -109,7 +124,7 @@ class Policy:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
         if self.reviewers not in (1, 2):
             raise ValueError(f"reviewers must be 1 or 2, got {self.reviewers}")
-        for name in ("window", "hold", "unseen_end", "a"):
+        for name in ("window", "hold", "unseen_end", "a", "recurrence_window", "cool_down"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         for name in ("live_prior", "training_prior"):
@@ -123,6 +138,21 @@ class Policy:
             )
         if self.when is not None and not self.when:
             raise ValueError("when must name a medium, or be None for all of them")
+
+    def _check_escalation(self) -> None:
+        if self.recurrence not in (0, *range(2, MOST_RECURRENCES + 1)):
+            raise ValueError(
+                f"recurrence must be 0 or 2 to {MOST_RECURRENCES}, got {self.recurrence}"
+            )
+        if self.escalate_steps not in range(MAX_SEVERITY + 1):
+            raise ValueError(
+                f"escalate_steps must be 0 to {MAX_SEVERITY}, got {self.escalate_steps}"
+            )
+
+    @property
+    def counts_recurrence(self) -> bool:
+        """True if earlier incidents may raise the severity of one of the label."""
+        return bool(self.recurrence and self.escalate_steps and self.severity)
 
     @property
     def fitted(self) -> bool:
@@ -187,6 +217,7 @@ _LEAST: Final[Mapping[str, float]] = {
     "dwell": 0,
     "close_margin": 0,
     "close_after": 0,
+    "escalate_after": 0,
     "pre_roll": 0,
     "post_roll": 0,
     "open": float("-inf"),
@@ -227,6 +258,13 @@ class Policies:
     def method(self, label: Label) -> Method[Any]:
         """Return the label's method, which is built once."""
         return self._methods[label]
+
+    @property
+    def longest_recurrence(self) -> Fraction:
+        """The longest ``recurrence_window`` in seconds of a policy that counts recurrence; 0 if
+        none does."""
+        windows = (one.recurrence_window for one in self.labels.values() if one.counts_recurrence)
+        return max(windows, default=Fraction(0))
 
     def by_severity(self) -> Iterator[Label]:
         """Return the labels, the most severe first, and by name within a severity."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from scanner.rational import dump_fraction, dump_optional, load_fraction, load_optional
 from scanner.risk.coverage import Coverage
-from scanner.risk.incident import Incident
+from scanner.risk.escalation import add_past
+from scanner.risk.incident import Incident, PastIncident
 from scanner.risk.methods import METHODS
 from scanner.risk.observation import Signal
 from scanner.risk.policy import Policies
@@ -152,6 +153,8 @@ class StreamRisk:
     """The signals in force."""
     open_incidents: tuple[OpenIncident, ...] = ()
     """At most one live incident and one in shadow."""
+    past: tuple[PastIncident, ...] = ()
+    """Earlier incidents of the stream and of its channel, the latest ones, in order."""
     coverage: Coverage = field(default_factory=Coverage)
     ended: bool = False
 
@@ -168,6 +171,11 @@ class StreamRisk:
     def boost(self, label: Label) -> float:
         """Return what the signals in force add to the label's level."""
         return sum(s.boost for s in self.signals if s.labels is None or label in s.labels)
+
+    def with_history(self, incidents: Iterable[PastIncident]) -> StreamRisk:
+        """Return the risk with incidents of other streams; their ages count from now."""
+        placed = (replace(one, opened=self.at + one.opened) for one in incidents)
+        return replace(self, past=add_past(self.past, placed))
 
     def risks(self, policies: Policies) -> dict[Label, float]:
         """Return the risk of each label that has a policy; the prior if its level is not known."""
@@ -189,6 +197,7 @@ class StreamRisk:
             "media": [dict(medium) for medium in self.media],
             "signals": [signal.to_json() for signal in self.signals],
             "open_incidents": [one.to_json() for one in self.open_incidents],
+            "past": [one.to_json() for one in self.past],
             "coverage": self.coverage.to_json(),
             "ended": self.ended,
         }
@@ -209,6 +218,7 @@ class StreamRisk:
             ),
             signals=tuple(Signal.from_json(signal) for signal in data["signals"]),
             open_incidents=tuple(OpenIncident.from_json(one) for one in data["open_incidents"]),
+            past=tuple(PastIncident.from_json(one) for one in data.get("past", ())),
             coverage=Coverage.from_json(data["coverage"]),
             ended=data["ended"],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import and_, or_, select
@@ -12,7 +13,7 @@ from scanner.store.database import Journal
 from scanner.store.reasons import incident_reasons
 from scanner.store.schema import effects, evidence, incident_revisions, incidents
 
-__all__ = ["IncidentQueries"]
+__all__ = ["IncidentQueries", "severity_document"]
 
 MOST_REVISIONS: Final = 500
 """Latest revisions of an incident that are listed."""
@@ -122,7 +123,7 @@ def _incident_document(row: Any) -> dict[str, Any]:
         "label": body["label"],
         "labels": body["labels"],
         "category": body["category"],
-        "severity": body["severity"],
+        **severity_document(body),
         "risk": body["peak"],
         **{name: _round_seconds(pair) for name, pair in times.items()},
         "exact": times,
@@ -134,6 +135,16 @@ def _incident_document(row: Any) -> dict[str, Any]:
     }
 
 
+def severity_document(incident: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the severity of an incident, given as JSON, and what raised it."""
+    steps = [{**one, "at": _round_seconds(one["at"])} for one in incident.get("escalation", ())]
+    return {
+        "severity": incident["severity"],
+        "base_severity": incident.get("base_severity", incident["severity"]),
+        "escalation": steps,
+    }
+
+
 def _revision_document(row: Any) -> dict[str, Any]:
     body = json.loads(row.body)
     return {
@@ -141,6 +152,7 @@ def _revision_document(row: Any) -> dict[str, Any]:
         "kind": row.kind,
         "label": body["label"],
         "labels": body["labels"],
+        "severity": body["severity"],
         "risk": body["peak"],
         "end": _round_seconds(body["end"]),
         "generation": row.generation,

@@ -66,6 +66,9 @@ class PendingStream:
     """Seconds of its latest segment, as far as known."""
     segments: tuple[PendingSegment, ...]
     marks: tuple[PendingMark, ...]
+    history: Mapping[str, Any] | None = None
+    """Body of the mark with earlier incidents of its channel, which comes before its first turn;
+    None if there are none, or the stream has it."""
 
 
 def read_pending(

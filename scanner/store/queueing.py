@@ -2,7 +2,8 @@
 which they become known: an item is never lost, and never there twice.
 
 An incident whose labels are all muted on its stream or channel gets an item that nobody has to
-decide. One that was decided comes back when it becomes more severe than what was decided.
+decide. One that was decided comes back when it becomes more severe than what was decided, but not
+because it lasts or recurs: whoever decided has seen that.
 """
 
 from __future__ import annotations
@@ -48,7 +49,15 @@ def queue_incident(
         "severity": incident.severity,
         "risk": incident.peak,
     }
-    _queue(connection, incident.id, facts, incident.labels, shard=shard, now=now)
+    _queue(
+        connection,
+        incident.id,
+        facts,
+        incident.labels,
+        shard=shard,
+        now=now,
+        own_severity=incident.base_severity,
+    )
 
 
 def queue_pictures(
@@ -101,6 +110,7 @@ def _queue(
     *,
     shard: int,
     now: float,
+    own_severity: int = 0,
 ) -> None:
     values = {
         **facts,
@@ -121,7 +131,7 @@ def _queue(
         return
     if known.state == "muted" and not is_muted:
         values |= {"state": "waiting", "waiting_since": now}
-    elif known.state == "decided" and facts["severity"] > (known.decided_severity or 0):
+    elif known.state == "decided" and own_severity > (known.decided_severity or 0):
         values |= {"state": "waiting", "waiting_since": now, "returned": "grew", "verdict": None}
     connection.execute(update(reviews).where(reviews.c.item_id == item_id).values(**values))
 

@@ -175,7 +175,7 @@ marks = Table(
     Column("stream_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True, comment="counts the marks of a stream from 0"),
     Column("shard", Integer, nullable=False),
-    Column("kind", Text, nullable=False, comment="missing, lost, shed, signal, stall or end"),
+    Column("kind", Text, nullable=False, comment="missing, lost, signal, history, stall or end"),
     Column("body", Text, nullable=False, comment="JSON"),
     Column("created_at", Float, nullable=False),
     Column("turn", Integer, comment="place in the log of the stream; NULL until it is decided"),

@@ -22,6 +22,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, selec
 from scanner.errors import ScannerError
 from scanner.records.events import pack_events
 from scanner.risk.incident import Closed, Extended, Opened
+from scanner.store.channel_history import ChannelHistory
 from scanner.store.database import Journal, JournalChanges
 from scanner.store.outcomes import SegmentVerdict, StreamResult
 from scanner.store.pending import PendingSegment, PendingStream, read_pending, read_placed
@@ -90,9 +91,14 @@ class Assignment:
 class TurnJournal:
     """The journal, as one driver uses it."""
 
-    def __init__(self, journal: Journal, *, sinks: Sequence[str] = ()) -> None:
+    def __init__(
+        self, journal: Journal, *, sinks: Sequence[str] = (), history_seconds: float = 0.0
+    ) -> None:
+        """``history_seconds`` is the age up to which incidents of a channel count for its streams;
+        0 for none."""
         self._journal = journal
         self._sinks = tuple(sinks)
+        self.history = ChannelHistory(journal, seconds=history_seconds)
         self._generations: dict[int, int] = {}
 
     def take_over(self) -> int:
@@ -309,6 +315,7 @@ class TurnJournal:
                 sinks=self._sinks,
                 now=now,
             )
+            self.history.share(connection, revisions, channel=result.channel, now=now)
             queue_pictures(
                 connection, turn.events, shard=result.shard, channel=result.channel, now=now
             )

@@ -6,6 +6,7 @@
     LostTurn        reported by the sender; becomes part of the gap before the next segment
     MissingTurn     given up; its place is known once the next segment is placed
     SignalTurn      folded at once, or with the segment of its time if it lies ahead
+    HistoryTurn     incidents of the channel count from now on as earlier ones
     StallTurn       open incidents close as unseen; stream time does not move
     EndTurn         open incidents close, and the summary follows
 
@@ -32,16 +33,14 @@ from scanner.stream.clock import (
     add_missing,
     is_gap_before,
     place,
-    place_late,
     place_picture,
     trailing,
 )
 from scanner.stream.events import (
     FrameRisk,
     GapFound,
+    HistoryReceived,
     NothingDecoded,
-    SegmentFailed,
-    SegmentLate,
     SegmentScored,
     SegmentsMissing,
     SegmentUnavailable,
@@ -53,6 +52,7 @@ from scanner.stream.events import (
 from scanner.stream.inputs import (
     EndTurn,
     FailedSegment,
+    HistoryTurn,
     LateSegment,
     LostTurn,
     MissingTurn,
@@ -63,6 +63,7 @@ from scanner.stream.inputs import (
 from scanner.stream.run import extend_run
 from scanner.stream.state import Hole, StillScores, StreamState
 from scanner.stream.summary import summarize_still, summarize_stream
+from scanner.stream.unfolded import failed_event, record_late
 from scanner.types import GapReason, ScoredFrame, ScoredSegment, Span, Unseen
 
 __all__ = ["advance", "close_turn"]
@@ -91,7 +92,7 @@ def advance(state: StreamState, stream_input: StreamInput, policies: Policies) -
         case FailedSegment():
             after, events = _fold_failure(state, stream_input)
         case LateSegment(outcome=outcome):
-            after, events = _record_late(state, outcome)
+            after, events = record_late(state, outcome)
         case LostTurn():
             after, events = _fold_loss(state, stream_input)
         case MissingTurn(first=first, last=last):
@@ -99,6 +100,9 @@ def advance(state: StreamState, stream_input: StreamInput, policies: Policies) -
             events = (SegmentsMissing(stream_id=state.stream_id, first=first, last=last),)
         case SignalTurn(signal=signal):
             after, events = _fold_signal(state, signal, policies)
+        case HistoryTurn(incidents=incidents):
+            after = replace(state, risk=state.risk.with_history(incidents))
+            events = (HistoryReceived(stream_id=state.stream_id, incidents=incidents),)
         case StallTurn():
             after, events = _fold_stall(state, policies)
         case EndTurn(path=path):
@@ -274,37 +278,7 @@ def _fold_failure(state: StreamState, failed: FailedSegment) -> Advance:
         hole_reason=reason,
         failures=state.failures + 1,
     )
-    return after, (_failed_event(failed),)
-
-
-def _failed_event(failed: FailedSegment) -> SegmentFailed:
-    return SegmentFailed(
-        key=failed.key,
-        kind=failed.kind,
-        message=failed.message,
-        quarantined=failed.quarantined,
-        duration=failed.duration,
-        discontinuity=failed.discontinuity,
-    )
-
-
-def _record_late(state: StreamState, outcome: ScoredSegment | FailedSegment) -> Advance:
-    if isinstance(outcome, FailedSegment):
-        failed = _failed_event(outcome)
-        return replace(state, failures=state.failures + 1), (
-            SegmentLate(outcome=failed, span=None),
-        )
-    sequence = outcome.key.sequence
-    hole = next((h for h in reversed(state.holes) if h.first <= sequence <= h.last), None)
-    if hole is None:
-        start = place_late(state.clock.shift, outcome.times, near=state.clock.end)
-        bounds = Span(start=Fraction(0), end=max(state.clock.end, start))
-    else:
-        start = place_late(hole.shift, outcome.times, near=hole.span.start)
-        bounds = hole.span
-    start = min(max(start, bounds.start), bounds.end)
-    span = Span(start=start, end=start + outcome.times.duration)
-    return state, (SegmentLate(outcome=outcome, span=span),)
+    return after, (failed_event(failed),)
 
 
 # Other turns

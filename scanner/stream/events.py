@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from scanner.risk.incident import Closed, Extended, Opened
+from scanner.risk.incident import Closed, Extended, Opened, PastIncident
 from scanner.risk.observation import Signal
 from scanner.risk.policy import Policies
 from scanner.types import (
@@ -27,6 +27,7 @@ from scanner.types import (
 __all__ = [
     "FrameRisk",
     "GapFound",
+    "HistoryReceived",
     "NothingDecoded",
     "SegmentFailed",
     "SegmentLate",
@@ -142,6 +143,15 @@ class SignalReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryReceived:
+    """Incidents of other streams of the channel became known to the stream."""
+
+    stream_id: StreamId
+    incidents: tuple[PastIncident, ...]
+    """Their ``opened`` counts from the time up to which the stream was folded: 0 or less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStalled:
     """Nothing usable has arrived for a long time."""
 
@@ -213,6 +223,7 @@ StreamEvent = (
     | SegmentsMissing
     | SegmentLate
     | SignalReceived
+    | HistoryReceived
     | StreamStalled
     | GapFound
     | NothingDecoded

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Literal, Protocol
 
 from scanner.errors import InputError, QuarantinedError, ScannerError
+from scanner.risk.incident import PastIncident
 from scanner.risk.observation import Signal
 from scanner.stream.state import StreamProgress
 from scanner.types import GapReason, ScoredSegment, Segment, SegmentKey, StreamId
@@ -22,6 +23,7 @@ __all__ = [
     "EndTurn",
     "FailedSegment",
     "FilesSkipped",
+    "HistoryTurn",
     "Job",
     "LateSegment",
     "LostTurn",
@@ -190,6 +192,15 @@ class SignalTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryTurn:
+    """Incidents of other streams of the channel, of which the stream itself knows nothing."""
+
+    stream_id: StreamId
+    incidents: tuple[PastIncident, ...]
+    """Their ``opened`` counts from the time up to which the stream is folded: 0 or less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StallTurn:
     """Nothing usable has arrived for a long time: open incidents close as unseen.
 
@@ -208,7 +219,7 @@ class EndTurn:
     """Name of the stream in an error line, if no frame of it was decoded."""
 
 
-Turn = SegmentTurn | LostTurn | MissingTurn | SignalTurn | StallTurn | EndTurn
+Turn = SegmentTurn | LostTurn | MissingTurn | SignalTurn | HistoryTurn | StallTurn | EndTurn
 
 
 # Outcomes of segment turns
@@ -259,7 +270,9 @@ class LateSegment:
     outcome: Outcome
 
 
-StreamInput = Outcome | LateSegment | LostTurn | MissingTurn | SignalTurn | StallTurn | EndTurn
+StreamInput = (
+    Outcome | LateSegment | LostTurn | MissingTurn | SignalTurn | HistoryTurn | StallTurn | EndTurn
+)
 """Input of ``scanner.stream.advance``."""
 
 

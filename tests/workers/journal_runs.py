@@ -59,7 +59,13 @@ class JournalWorld:
     def close(self) -> None:
         self.journal.close()
 
-    def put(self, turns: Iterable[SegmentTurn], *, first_sequence: int | None = None) -> None:
+    def put(
+        self,
+        turns: Iterable[SegmentTurn],
+        *,
+        first_sequence: int | None = None,
+        channel: str | None = None,
+    ) -> None:
         """Put the segments of turns as a sender does; bytes or files."""
         with self.journal.write() as connection:
             intake = Intake(connection, now=self.clock(), shard_count=self.journal.shard_count)
@@ -71,7 +77,9 @@ class JournalWorld:
                 incoming.write(data)
                 name = segment_name("segments", key.stream_id, str(key.sequence), incoming.sha256)
                 self.objects.put_many([(incoming, name)])
-                stream = NewStream(stream_id=key.stream_id, first_sequence=first_sequence)
+                stream = NewStream(
+                    stream_id=key.stream_id, first_sequence=first_sequence, channel=channel
+                )
                 accepted = intake.add_segment(
                     NewSegment(
                         stream=stream,
