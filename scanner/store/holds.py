@@ -67,7 +67,12 @@ class Holds:
 def is_on_hold(stream_id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return the condition that a stream, or its channel, is on hold."""
     of = streams.alias()
-    channel = select(of.c.channel).where(of.c.stream_id == stream_id).scalar_subquery()
+    channel = (
+        select(of.c.channel)
+        .where(of.c.stream_id == stream_id)
+        .correlate_except(of)  # by default only the nearest query is correlated, not the outer one
+        .scalar_subquery()
+    )
     return exists().where(
         or_(
             (holds.c.kind == "stream") & (holds.c.name == stream_id),

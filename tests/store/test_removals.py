@@ -135,6 +135,22 @@ def test_a_hold_stops_deletion_on_request_and_by_age(
     assert retention.deleting() != ()
 
 
+@pytest.mark.parametrize("held", ["first", "second"])
+def test_a_hold_of_a_channel_keeps_the_streams_of_that_channel_alone(
+    journal: Journal, held: str
+) -> None:
+    names = {"first": "a", "second": "b"}
+    for channel, name in names.items():
+        add_stream(journal, name, channel)
+    Holds(journal).add("channel", held, reason="case", actor="lead")
+
+    assert Removals(journal).held(["a", "b"]) == [names[held]]
+    retention = RetentionJournal(journal)
+    retention.mark_segments([("a", 0), ("b", 0)])
+    (gone,) = {name for channel, name in names.items() if channel != held}
+    assert [one.key for one in retention.deleting()] == [(gone, 0)]
+
+
 def test_a_hold_of_another_stream_stops_nothing(journal: Journal) -> None:
     add_stream(journal, "a")
     Holds(journal).add("stream", "b", reason="case", actor="lead")
