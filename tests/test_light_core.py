@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("av", "cv2", "numpy", "onnx", "onnxruntime", "ray", "httpx", "jinja2", "torch")
+HEAVY = ("av", "cv2", "numpy", "onnx", "onnxruntime", "pyarrow", "ray", "httpx", "jinja2", "torch")
 
 NOUNS = [
     "scanner.types",

@@ -94,8 +94,8 @@ class _Recording:
 
 
 def _read_recording(scores: Path) -> _Recording:
-    """Return the recorded inputs: from a recording, the lines of ``scan --json``, or the journal in
-    the data folder of a service."""
+    """Return the recorded inputs: from a recording, the lines of ``scan --json``, or the data
+    folder of a service: its journal and its files of scores."""
     if scores.is_dir():
         return _read_journal(scores)
     rows = _rows(scores)
@@ -108,12 +108,13 @@ def _read_recording(scores: Path) -> _Recording:
 
 
 def _read_journal(data: Path) -> _Recording:
+    from scanner.archive.reader import read_recorded
     from scanner.store.database import open_journal
-    from scanner.store.history import read_events
 
     journal = open_journal(data)
     try:
-        records = ((stream_id, stream_id, event) for stream_id, event in read_events(journal))
+        found = read_recorded(journal, data)
+        records = ((stream_id, stream_id, event) for stream_id, event in found)
         return _Recording(streams=inputs_of_record(records), cut=None)
     finally:
         journal.close()

@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+from scanner.archive.reader import read_stream
 from scanner.errors import InputError, ScannerError
 from scanner.pipeline.replay import (
     IncidentChanges,
@@ -29,7 +30,7 @@ from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policies_of_rows
 from scanner.store.database import Journal, open_journal
-from scanner.store.replay_records import latest_policies, read_stream, streams_since, verdicts_of
+from scanner.store.replay_records import latest_policies, streams_since, verdicts_of
 from scanner.types import Label, StreamId
 
 __all__ = ["changed_policies", "compare_policies", "main"]
@@ -87,9 +88,10 @@ def _changed(name: str, policy: Policy, values: Mapping[str, Any]) -> Policy:
         raise InputError(f"policy.{name}: {error}") from error
 
 
-def compare_policies(journal: Journal, text: str, *, since: float) -> dict[str, Any]:
+def compare_policies(journal: Journal, data: Path, text: str, *, since: float) -> dict[str, Any]:
     """Return the incidents that changed policies gain, lose and move on the streams since a
-    wall-clock time, with what people decided about those that are lost.
+    wall-clock time, with what people decided about those that are lost. Scores that left the
+    journal come from the files in the folder ``data``.
 
     Raises:
         InputError: the changes are not valid.
@@ -97,16 +99,18 @@ def compare_policies(journal: Journal, text: str, *, since: float) -> dict[str, 
     policies = policies_of_rows(latest_policies(journal))
     changed = changed_policies(policies, text)
     changes: list[IncidentChanges] = []
-    for stream_id, stream in _recorded(journal, since):
+    for stream_id, stream in _recorded(journal, data, since):
         recorded = {stream_id: stream}
         before, after = (fold(recorded, one).incidents for one in (policies, changed))
         changes.append(pair_incidents(_live(before), _live(after)))
     return _document(changes, verdicts_of(journal))
 
 
-def _recorded(journal: Journal, since: float) -> Iterator[tuple[StreamId, RecordedStream]]:
+def _recorded(
+    journal: Journal, data: Path, since: float
+) -> Iterator[tuple[StreamId, RecordedStream]]:
     for name in streams_since(journal, since, limit=MOST_STREAMS):
-        events = ((name, StreamId(name), event) for event in read_stream(journal, name))
+        events = ((name, StreamId(name), event) for event in read_stream(journal, data, name))
         yield from inputs_of_record(events).items()
 
 
@@ -159,7 +163,7 @@ def main() -> int:
     os.nice(10)
     try:
         journal = open_journal(given.data)
-        result = compare_policies(journal, sys.stdin.read(), since=given.since)
+        result = compare_policies(journal, given.data, sys.stdin.read(), since=given.since)
     except ScannerError as error:
         sys.stdout.write(json.dumps({"error": str(error)}))
         return 1

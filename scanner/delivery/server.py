@@ -41,6 +41,7 @@ from scanner.store.objects import ObjectStore
 from scanner.store.old_records import OldRecords
 from scanner.store.publication import RevisionRow, publish
 from scanner.store.retention import RetentionJournal
+from scanner.store.score_parts import SCORES, ScoreParts
 from scanner.store.sessions import Sessions
 from scanner.store.writes import beat
 
@@ -50,6 +51,8 @@ MEASURE_PAUSE: Final = 5.0
 """Seconds between two measurements for alarms."""
 RETENTION_PAUSE: Final = 30.0
 """Seconds between two passes over all media that may be old."""
+SCORES_PAUSE: Final = 30.0
+"""Seconds between two looks for scores that are to be compacted or deleted."""
 UPKEEP_PAUSE: Final = 5.0
 """Seconds between two looks for requested deletions and for what people left behind."""
 MAKERS: Final = 2
@@ -112,6 +115,9 @@ class DeliveryProcess:
             "retention": RepeatedWork(
                 open_step=lambda _: self._retention(), pause=RETENTION_PAUSE, wakes=False
             ),
+            "scores": RepeatedWork(
+                open_step=lambda _: self._archive(), pause=SCORES_PAUSE, wakes=False
+            ),
             "upkeep": RepeatedWork(
                 open_step=lambda _: self._upkeep().step, pause=UPKEEP_PAUSE, wakes=False
             ),
@@ -145,6 +151,16 @@ class DeliveryProcess:
             now=self._journal.now,
         )
         return retention.step
+
+    def _archive(self) -> Step:
+        from scanner.archive.compaction import ScoreArchive
+
+        archive = ScoreArchive(
+            ScoreParts(self._journal),
+            self._data / SCORES,
+            score_days=self._settings.service.retention.score_days,
+        )
+        return archive.step
 
     def _upkeep(self) -> Upkeep:
         service = self._settings.service

@@ -45,7 +45,7 @@ from scanner.types import (
     StreamId,
 )
 
-__all__ = ["dump_event", "load_event", "pack_events", "unpack_events"]
+__all__ = ["PACK_VERSION", "dump_event", "load_event", "pack_events", "unpack_events"]
 
 PACK_VERSION: Final = 1
 """Version of packed events; a reader refuses every other one."""

@@ -52,7 +52,9 @@ class RetentionSettings(FrozenSection):
     segment_seconds: float = Field(default=600.0, ge=0)
     """Least age of a segment that is deleted, if nothing needs it."""
     record_days: float = Field(default=30.0, gt=0)
-    """Age of scores and of the rows of segments that are deleted."""
+    """Age of scores in the journal and of the rows of segments that are deleted."""
+    score_days: float = Field(default=180.0, ge=0)
+    """Age of scores in Parquet files, by hour, that are deleted; 0 writes no such files."""
     evidence_days: float = Field(default=180.0, gt=0)
     """Age of clips and contact sheets of incidents that closed, after which they are deleted."""
     decision_days: float = Field(default=730.0, gt=0)

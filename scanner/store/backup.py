@@ -1,12 +1,14 @@
 """Copies of a data folder that can be made while the service runs, and put back.
 
-    objects    those that are there are linked or copied
+    objects    those that are there are linked or copied, and so are files of scores
     journal    copied by SQLite, consistent at one moment
-    objects    those that came meanwhile, as the copied journal names them
+    objects    those that came meanwhile, as the copied journal names them; and files of scores that
+               were written or replaced meanwhile
     facts      written last; the folder is renamed to its name after a flush
 
 An object never changes, so it is the same in both passes. One that retention deletes between them
-was in the first. A backup that is interrupted leaves ``NAME.partial``, which the next continues.
+was in the first. A file of scores is replaced as a whole, without a stream that was removed. A
+backup that is interrupted leaves ``NAME.partial``, which the next continues.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from scanner.store.database import FILE_NAME, LOCK_NAME, Journal, lock_folder, o
 from scanner.store.migrate import HEAD
 from scanner.store.objects import INCOMING
 from scanner.store.retention import RetentionJournal
+from scanner.store.score_parts import SCORES, ScoreParts
 
 __all__ = ["BackupFacts", "back_up", "restore"]
 
@@ -45,6 +48,9 @@ class BackupFacts:
     objects: int
     bytes: int
     """Bytes of all objects."""
+    score_files: int = 0
+    score_bytes: int = 0
+    """Bytes of all files of scores."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -74,26 +80,35 @@ def back_up(data: Path, target: Path) -> BackupFacts:
     partial = target.with_name(f"{target.name}.partial")
     partial.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(open_journal(data)) as journal, lock_folder(partial):
-        _copy_all(data / OBJECTS, partial / OBJECTS, _stored(data / OBJECTS))
-        created_at = journal.now()
-        _copy_journal(journal, partial / FILE_NAME)
-        names = _named_objects(partial)
-        _copy_all(data / OBJECTS, partial / OBJECTS, names)
-        _remove_others(partial / OBJECTS, names)
-        _copy_other_files(data, partial)
-        facts = BackupFacts(
-            created_at=created_at,
-            journal_version=HEAD,
-            journal_sha256=_digest(partial / FILE_NAME),
-            objects=len(names),
-            bytes=_check_objects(partial, names),
-        )
+        facts = _copy_data(journal, data, partial)
         write_file(partial / FACTS, f"{json.dumps(asdict(facts))}\n".encode())
         _flush(partial)
     (partial / LOCK_NAME).unlink()
     partial.rename(target)
     _flush(target.parent)
     return facts
+
+
+def _copy_data(journal: Journal, data: Path, target: Path) -> BackupFacts:
+    _copy_all(data / OBJECTS, target / OBJECTS, _stored(data / OBJECTS))
+    _copy_scores(data / SCORES, target / SCORES, _stored(data / SCORES))
+    created_at = journal.now()
+    _copy_journal(journal, target / FILE_NAME)
+    names, files = _named_objects(target), _named_files(target)
+    _copy_all(data / OBJECTS, target / OBJECTS, names)
+    _remove_others(target / OBJECTS, names)
+    _copy_scores(data / SCORES, target / SCORES, files)
+    _remove_others(target / SCORES, files)
+    _copy_other_files(data, target)
+    return BackupFacts(
+        created_at=created_at,
+        journal_version=HEAD,
+        journal_sha256=_digest(target / FILE_NAME),
+        objects=len(names),
+        bytes=_check_files(target / OBJECTS, names),
+        score_files=len(files),
+        score_bytes=_check_files(target / SCORES, files),
+    )
 
 
 def restore(backup: Path, data: Path) -> BackupFacts:
@@ -115,8 +130,14 @@ def restore(backup: Path, data: Path) -> BackupFacts:
     _copy_other_files(backup, partial)
     names = _named_objects(partial)
     _copy_all(backup / OBJECTS, partial / OBJECTS, names)
-    if _check_objects(partial, names) != facts.bytes:
-        raise SetupError(f"{backup / OBJECTS}: was changed after the backup")
+    files = _named_files(partial)
+    _copy_scores(backup / SCORES, partial / SCORES, files)
+    for folder, found, expected in (
+        (OBJECTS, names, facts.bytes),
+        (SCORES, files, facts.score_bytes),
+    ):
+        if _check_files(partial / folder, found) != expected:
+            raise SetupError(f"{backup / folder}: was changed after the backup")
     _flush(partial)
     with suppress(FileNotFoundError):
         data.rmdir()
@@ -147,6 +168,11 @@ def _named_objects(folder: Path) -> set[str]:
         return RetentionJournal(journal).known_objects()
 
 
+def _named_files(folder: Path) -> set[str]:
+    with closing(open_journal(folder)) as journal:
+        return ScoreParts(journal).files()
+
+
 def _stored(objects: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(objects):
         if Path(folder) == objects and INCOMING in folders:
@@ -163,6 +189,33 @@ def _copy_all(source: Path, target: Path, names: Iterable[str]) -> None:
             (target / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # deleted meanwhile, or never durable
                 _copy(source / name, target / name, link=True)
+
+
+def _copy_scores(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Copy files of scores that are not at ``target``, or are older there."""
+    target.mkdir(mode=0o700, exist_ok=True)
+    for name in names:
+        with suppress(FileNotFoundError):  # deleted meanwhile, or not there yet
+            if _is_as_new(source / name, target / name):
+                continue
+            (target / name).unlink(missing_ok=True)
+            (target / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _copy(source / name, target / name, link=True)
+
+
+def _is_as_new(source: Path, target: Path) -> bool:
+    """Return whether ``target`` is the same file, or a copy made after the latest change.
+
+    Raises:
+        FileNotFoundError: there is no ``source``.
+    """
+    found = source.stat()
+    try:
+        copied = target.stat()
+    except FileNotFoundError:
+        return False
+    is_same = (copied.st_dev, copied.st_ino) == (found.st_dev, found.st_ino)
+    return is_same or (copied.st_size == found.st_size and copied.st_mtime >= found.st_mtime)
 
 
 def _copy_other_files(source: Path, target: Path) -> None:
@@ -197,8 +250,8 @@ def _remove_others(objects: Path, names: set[str]) -> None:
             (objects / name).unlink()
 
 
-def _check_objects(folder: Path, names: set[str]) -> int:
-    """Return the bytes of all objects that a journal names.
+def _check_files(folder: Path, names: set[str]) -> int:
+    """Return the bytes of all files of a folder that a journal names.
 
     Raises:
         SetupError: one is missing.
@@ -206,9 +259,9 @@ def _check_objects(folder: Path, names: set[str]) -> int:
     total = 0
     for name in sorted(names):
         try:
-            total += (folder / OBJECTS / name).stat().st_size
+            total += (folder / name).stat().st_size
         except FileNotFoundError as error:
-            raise SetupError(f"{folder / OBJECTS}: {name} is missing") from error
+            raise SetupError(f"{folder}: {name} is missing") from error
     return total
 
 

@@ -1,30 +1,38 @@
-"""Everything that was recorded of streams, in the order in which it was folded."""
+"""Everything that the journal recorded of streams, in the order in which it was folded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from scanner.records.events import unpack_events
 from scanner.store.database import Journal
 from scanner.store.schema import turn_records
-from scanner.stream.events import StreamEvent
-from scanner.types import StreamId
+from scanner.store.score_parts import score_part_streams
 
-__all__ = ["read_events"]
+__all__ = ["count_turns", "read_turn_records", "recorded_streams"]
 
 
-def read_events(journal: Journal) -> Iterator[tuple[StreamId, StreamEvent]]:
-    """Yield the events of all streams, one stream after the other, each in the order of its turns.
-
-    Raises:
-        FormatError: events were written by a release with another version.
-    """
-    query = select(turn_records.c.stream_id, turn_records.c.events).order_by(
-        turn_records.c.stream_id, turn_records.c.turn
-    )
+def recorded_streams(journal: Journal) -> list[str]:
+    """Return the streams of which turns are recorded, in the journal or in files, by name."""
+    query = select(turn_records.c.stream_id).union(select(score_part_streams.c.stream_id))
     with journal.read() as connection:
-        for row in connection.execute(query):
-            for event in unpack_events(row.events):
-                yield StreamId(row.stream_id), event
+        return sorted(connection.execute(query).scalars())
+
+
+def count_turns(journal: Journal, stream_id: str, *, before: int) -> int:
+    """Return how many turns of a stream before one the journal has."""
+    columns = turn_records.c
+    query = select(func.count()).where(columns.stream_id == stream_id, columns.turn < before)
+    with journal.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def read_turn_records(journal: Journal, stream_id: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the turns of a stream that the journal has, each with its packed events, in order: all
+    of them as they are when the first one is read."""
+    columns = turn_records.c
+    query = select(columns.turn, columns.events).where(columns.stream_id == stream_id)
+    with journal.read() as connection:
+        for row in connection.execute(query.order_by(columns.turn)):
+            yield row.turn, row.events

@@ -11,7 +11,7 @@ from scanner.errors import SetupError
 
 __all__ = ["HEAD", "check_version", "upgrade"]
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The revision that this release reads and writes."""
 
 

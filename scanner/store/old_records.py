@@ -9,7 +9,15 @@ from scanner.store.database import Journal
 from scanner.store.holds import is_on_hold
 from scanner.store.retention import BATCH, IS_HELD
 from scanner.store.review_schema import decision_effects, decisions
-from scanner.store.schema import alarms, incidents, marks, published, segments, turn_records
+from scanner.store.schema import (
+    alarms,
+    incidents,
+    marks,
+    published,
+    segments,
+    streams,
+    turn_records,
+)
 from scanner.store.stream_changes import stream_changes
 from scanner.store.writes import add_to_counters
 
@@ -34,7 +42,8 @@ class OldRecords:
         """Delete one batch of records, rows of deleted segments, marks, events and alarms that are
         older than a time; return how many.
 
-        Records of streams with an incident that is open, or of which evidence is due, stay.
+        Records of streams with an incident that is open, or of which evidence is due, stay, and
+        so do those that are not compacted.
         """
         return sum(self._delete(table, which) for table, which in _old_rows(before))
 
@@ -56,14 +65,18 @@ class OldRecords:
 
 def _old_rows(before: float) -> list[tuple[Table, ColumnElement[bool]]]:
     """Return tables with the rows that are old; each statement uses an index of its table."""
-    held = exists().where(incidents.c.stream_id == turn_records.c.stream_id, IS_HELD)
 
     def on_hold(table: Table) -> ColumnElement[bool]:
         return is_on_hold(table.c.stream_id)
 
+    held = exists().where(incidents.c.stream_id == turn_records.c.stream_id, IS_HELD)
+    compacted = exists().where(
+        streams.c.stream_id == turn_records.c.stream_id, streams.c.compacted > turn_records.c.turn
+    )
+    is_old = and_(turn_records.c.created_at < before, compacted, ~held, ~on_hold(turn_records))
     latest = select(func.max(published.c.number)).scalar_subquery()
     return [
-        (turn_records, and_(turn_records.c.created_at < before, ~held, ~on_hold(turn_records))),
+        (turn_records, is_old),
         (
             segments,
             and_(segments.c.stage == "deleted", segments.c.verdict_at < before, ~on_hold(segments)),

@@ -1,6 +1,6 @@
 """Deletion of a stream on request: its media first, then every row of it.
 
-    requested --the stream has ended--> media marked --unlinked--> rows deleted
+    requested --the stream has ended--> media and scores marked --unlinked--> rows deleted
 
 A hold stops it at every step. What remains is the request itself, and the audit log.
 """
@@ -32,6 +32,7 @@ from scanner.store.schema import (
     streams,
     turn_records,
 )
+from scanner.store.score_parts import score_part_streams
 from scanner.store.writes import upsert
 
 __all__ = ["Removal", "Removals"]
@@ -116,7 +117,8 @@ class Removals:
         removed = False
         for stream_id in ready:
             with self._journal.write() as connection:
-                if not _mark_media(connection, stream_id):
+                media_left = _mark_media(connection, stream_id)
+                if not _mark_scores(connection, stream_id) and not media_left:
                     _delete_rows(connection, stream_id, now=self._journal.now())
                     removed = True
         return removed
@@ -152,6 +154,13 @@ def _mark_media(connection: Connection, stream_id: str) -> bool:
         waiting = select(func.count()).select_from(table).where(which, column == "deleting")
         left = left or bool(connection.execute(waiting).scalar_one())
     return left
+
+
+def _mark_scores(connection: Connection, stream_id: str) -> bool:
+    """Mark the scores of a stream in files as to be deleted; return whether there are some left."""
+    of_stream = score_part_streams.c.stream_id == stream_id
+    connection.execute(update(score_part_streams).where(of_stream).values(stage="deleting"))
+    return bool(connection.execute(select(exists().where(of_stream))).scalar_one())
 
 
 def _delete_rows(connection: Connection, stream_id: str, *, now: float) -> None:

@@ -1,20 +1,18 @@
-"""Recorded streams one by one, and what was decided about their incidents, to fold them again."""
+"""Which streams to fold again, under which policies, and what was decided about incidents."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
 
-from scanner.records.events import unpack_events
 from scanner.store.database import Journal
 from scanner.store.review_schema import reviews
-from scanner.store.schema import configurations, streams, turn_records
-from scanner.stream.events import StreamEvent
+from scanner.store.schema import configurations, streams
 
-__all__ = ["latest_policies", "read_stream", "streams_since", "verdicts_of"]
+__all__ = ["latest_policies", "streams_since", "verdicts_of"]
 
 
 def latest_policies(journal: Journal) -> Mapping[str, Mapping[str, Any]]:
@@ -32,15 +30,6 @@ def streams_since(journal: Journal, since: float, *, limit: int) -> list[str]:
     with journal.read() as connection:
         found = connection.execute(query.order_by(columns.created_at.desc()).limit(limit))
         return list(found.scalars())
-
-
-def read_stream(journal: Journal, stream_id: str) -> Iterator[StreamEvent]:
-    """Yield the recorded events of one stream, in order."""
-    columns = turn_records.c
-    query = select(columns.events).where(columns.stream_id == stream_id).order_by(columns.turn)
-    with journal.read() as connection:
-        for packed in connection.execute(query).scalars():
-            yield from unpack_events(packed)
 
 
 def verdicts_of(journal: Journal) -> dict[str, str]:

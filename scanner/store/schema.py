@@ -4,7 +4,7 @@ Every table has the ``shard`` of its stream, by which the work of several driver
 which a database can be split. Wall-clock times are seconds since the epoch; stream times are exact
 and lie within JSON documents or, rounded, in columns that only queries read.
 
-    streams    1 -- n  inits, segments, marks, turn_records, incidents
+    streams    1 -- n  inits, segments, marks, turn_records, incidents, score_part_streams
     segments, marks    the stream's input; ``turn`` is NULL until the order of turns is decided
     turn_records       the events of each folded turn, from which everything can be replayed
     incidents  1 -- n  incident_revisions, evidence, effects
@@ -100,6 +100,7 @@ streams = Table(
     Column("ordering", Text, comment="JSON of TurnOrder, without what waits"),
     Column("assigned", Integer, nullable=False, comment="turns whose place is decided"),
     Column("turn", Integer, nullable=False, comment="turns that are folded; compared and swapped"),
+    Column("compacted", Integer, nullable=False, server_default="0", comment="turns in Parquet"),
     Column("state", LargeBinary, comment="StreamState as compressed JSON; NULL for a new one"),
     Column("generation", Integer, nullable=False, comment="configuration of the last turn"),
     Column("phase", Text, nullable=False, comment="live, stalled or finished"),
@@ -110,6 +111,12 @@ streams = Table(
     Index("streams_by_channel", "channel", "created_at"),
     Index("streams_by_phase", "phase", "last_arrival"),
     Index("streams_by_kind", "kind", "created_at"),
+    Index(
+        "streams_uncompacted",
+        "stream_id",
+        sqlite_where=text("compacted < turn"),
+        postgresql_where=text("compacted < turn"),
+    ),
 )
 
 inits = Table(

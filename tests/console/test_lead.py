@@ -112,12 +112,12 @@ def test_near_misses_are_the_highest_scores_that_opened_nothing(led: RunningServ
 def test_another_policy_loses_what_was_cleared_and_what_was_a_violation(
     led: RunningService,
 ) -> None:
-    result = compare_policies(led.journal, "[policy.fire]\nopen = 8.0", since=0.0)
+    result = compare_policies(led.journal, led.data, "[policy.fire]\nopen = 8.0", since=0.0)
 
     assert (result["streams"], result["before"], result["after"]) == (3, 2, 0)
     assert (result["lost_violations"], result["lost_cleared"]) == (1, 1)
     assert result["reviewer_hours"] < 0
-    lower = compare_policies(led.journal, "[policy.fire]\nopen = -1.0", since=0.0)
+    lower = compare_policies(led.journal, led.data, "[policy.fire]\nopen = -1.0", since=0.0)
     assert (lower["gained"], lower["lost"]) == (1, 0)
     assert lower["mean_delay"] <= 0
 
@@ -133,7 +133,7 @@ def test_another_policy_loses_what_was_cleared_and_what_was_a_violation(
 )
 def test_changes_that_are_none_are_refused(led: RunningService, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        compare_policies(led.journal, text, since=0.0)
+        compare_policies(led.journal, led.data, text, since=0.0)
 
 
 def test_the_page_compares_policies_in_a_process_of_its_own(led: RunningService) -> None:

@@ -127,7 +127,7 @@ def add_segments(
 
 
 def add_turn(journal: Journal, stream_id: str, turn: int, *events: StreamEvent) -> None:
-    """Record a folded turn, with the revisions among its events."""
+    """Record a folded turn that counts as compacted, with the revisions among its events."""
     revisions = [one for one in events if isinstance(one, Opened | Extended | Closed)]
     with journal.write() as connection:
         connection.execute(
@@ -143,7 +143,9 @@ def add_turn(journal: Journal, stream_id: str, turn: int, *events: StreamEvent) 
             },
         )
         connection.execute(
-            update(streams).where(streams.c.stream_id == stream_id).values(turn=turn + 1)
+            update(streams)
+            .where(streams.c.stream_id == stream_id)
+            .values(turn=turn + 1, compacted=turn + 1)
         )
         write_revisions(
             connection,

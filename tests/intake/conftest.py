@@ -32,6 +32,7 @@ class RunningService:
     address: tuple[str, int]
     journal: Journal
     objects: ObjectStore
+    data: Path
 
 
 @contextmanager
@@ -49,7 +50,9 @@ def run_service(folder: Path, settings: ServiceSettings | None = None) -> Iterat
         thread.start()
         wait_for(lambda: server.started or not thread.is_alive())
         with httpx.Client(base_url=f"http://127.0.0.1:{address[1]}", timeout=30) as client:
-            yield RunningService(client=client, address=address, journal=journal, objects=objects)
+            yield RunningService(
+                client=client, address=address, journal=journal, objects=objects, data=folder
+            )
         server.should_exit = True
         thread.join(30)
     journal.close()

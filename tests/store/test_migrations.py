@@ -9,7 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-import scanner.store.review_schema  # noqa: F401 - adds its tables
+import scanner.store.review_schema
+import scanner.store.score_parts  # noqa: F401 - adds its tables
 from scanner.errors import SetupError
 from scanner.store.database import open_journal
 from scanner.store.stream_changes import stream_changes

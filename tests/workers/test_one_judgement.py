@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from scanner.archive.reader import read_recorded
 from scanner.compose import Program, compose, event_lines, local_runner, worker_parts
 from scanner.pipeline.replay import fold, inputs_of_lines, inputs_of_record
 from scanner.pipeline.scan import PathFailed, ScanEvent, scan
@@ -17,7 +18,6 @@ from scanner.report.line_text import dumps, read_lines
 from scanner.risk.incident import Closed, Incident
 from scanner.settings.sections import ModelSettings, Settings
 from scanner.sources.paths import read_sources
-from scanner.store.history import read_events
 from scanner.store.schema import incident_revisions
 from scanner.stream.inputs import Job, Runner, SegmentArrived, SegmentTurn, StreamEnded
 from tests.workers.journal_runs import JournalWorld
@@ -88,7 +88,8 @@ def test_scan_the_service_and_replay_of_its_journal_give_the_same_incidents(
             select(incident_revisions.c.body).where(incident_revisions.c.kind == "closed")
         ).scalars()
         found = as_text(Incident.from_json(json.loads(body)) for body in rows)
-    events = [(name, name, event) for name, event in read_events(world.journal)]
+    recorded = read_recorded(world.journal, tmp_path / "data")
+    events = [(name, name, event) for name, event in recorded]
     world.close()
 
     assert found == expected

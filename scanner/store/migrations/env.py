@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 
 import scanner.store.people_schema
-import scanner.store.review_schema  # noqa: F401 - adds its tables
+import scanner.store.review_schema
+import scanner.store.score_parts  # noqa: F401 - adds its tables
 from scanner.store.schema import metadata
 
 context.configure(

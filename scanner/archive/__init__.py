@@ -1,0 +1,1 @@
+"""Recorded scores as Parquet files by hour: rows -> files -> compaction, and back to events."""
