@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from scanner.archive.files import StoredTurn, read_turns
 from scanner.records.events import unpack_events
 from scanner.records.flat import restore_events
 from scanner.store.database import Journal
@@ -14,6 +14,9 @@ from scanner.store.history import count_turns, read_turn_records, recorded_strea
 from scanner.store.score_parts import SCORES, ScoreParts
 from scanner.stream.events import StreamEvent
 from scanner.types import StreamId
+
+if TYPE_CHECKING:
+    from scanner.archive.files import StoredTurn
 
 __all__ = ["read_recorded", "read_stream"]
 
@@ -61,6 +64,8 @@ def _stored_turns(journal: Journal, data: Path, stream_id: str) -> Iterator[Stor
     after = max((one.after_turn for one in files), default=0)
     if sum(one.turns for one in files) == count_turns(journal, stream_id, before=after):
         return
+    from scanner.archive.files import read_turns  # only now: it takes a moment
+
     for one in files:
         yield from read_turns(data / SCORES / one.file, stream_id)
 
