@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from scanner.console.account_pages import account_routes
 from scanner.console.admin_pages import admin_routes
+from scanner.console.change_streams import change_routes
 from scanner.console.item_pages import item_routes
 from scanner.console.lead_pages import lead_api, lead_routes
 from scanner.console.login_pages import login_routes, logout_routes
@@ -47,6 +48,7 @@ ROUTES: Final[tuple[APIRouter, ...]] = (
     lead_routes,
     queue_routes,
     item_routes,
+    change_routes,
     media_routes,
     login_routes,
     logout_routes,

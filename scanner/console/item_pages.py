@@ -45,6 +45,8 @@ from scanner.console.session import (
 from scanner.console.wellbeing import preferences_of, record_exposure
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
+from scanner.store.audit import AuditEntry
+from scanner.store.review_versions import item_version
 from scanner.store.stream_window import StreamWindow, read_window
 from scanner.taxonomy import MAX_SEVERITY
 
@@ -57,6 +59,8 @@ BEFORE, AFTER = 60.0, 30.0
 """Seconds around an incident of which the risk is drawn."""
 LONGEST: Final = 1800.0
 """Seconds of a long incident of which the risk is drawn: its latest ones."""
+LIVE_SECONDS: Final = 3600.0
+"""Time in which a page that follows an item is one view of it, beside the one that opened it."""
 ENDINGS: Final[Mapping[str | None, str]] = {
     None: "it is still running",
     "quiet": "the level fell",
@@ -86,6 +90,7 @@ async def old_page(request: Request, item_id: ItemId) -> Response:
 async def show_item(request: Request, item_id: ItemId) -> Response:
     """Show an item; the view is recorded before anything of it is sent."""
     context, person = context_of(request), person_of(request)
+    version = await context.read(item_version, context.journal, item_id)
     item = await seen_item(context, person, item_id)
     await context.audit(person, "view", item_id)
     await record_exposure(request, items=1, severe_items=int(item["severity"] == MAX_SEVERITY))
@@ -106,17 +111,21 @@ async def show_item(request: Request, item_id: ItemId) -> Response:
         refusal=REFUSALS.get(request.query_params.get("refused", "")),
         undoable=await latest_undoable(context, person),
         reasons=reason_choices(item),
-        leads=person.has_role(Role.LEAD),
+        version=version,
         **values,
     )
 
 
 @item_routes.get("/review/{item_id}/live")
 async def show_live(request: Request, item_id: ItemId) -> Response:
-    """Show the parts of an item that change while its incident runs or its evidence is made."""
+    """Show the parts of an item that change while it is on a page."""
     context, person = context_of(request), person_of(request)
+    version = await context.read(item_version, context.journal, item_id)
     item = await seen_item(context, person, item_id)
-    return render(request, "item_live.html", **await _facts(request, person, item))
+    entry = AuditEntry(actor=person.user_id, action="view", subject=item_id, details={"live": True})
+    await context.audit_writer.append_view(entry, "live", seconds=LIVE_SECONDS)
+    values = await _facts(request, person, item)
+    return render(request, "item_changes.html", version=version, **values)
 
 
 @item_routes.post("/review/{item_id}/claim")
@@ -249,6 +258,7 @@ async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> d
         "names": await people_names(context),
         "now": context.journal.now(),
         "may_decide": _may(person),
+        "leads": person.has_role(Role.LEAD),
         "view": _view(request, item["category"]),
     }
 

@@ -17,6 +17,7 @@ from scanner.console.reviewing import claim_item, decide_item, sight_of, taxonom
 from scanner.console.session import Person, Role, console_router, form_of, person_of, require_role
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
+from scanner.store.review_versions import queue_version
 from scanner.store.reviews import VERDICTS
 
 __all__ = [
@@ -168,6 +169,7 @@ async def _rows(request: Request, person: Person) -> dict[str, Any]:
     """Return the values of the template of the rows."""
     context = context_of(request)
     wanted, sight = read_filter(request.url.query), sight_of(person)
+    version = await context.read(queue_version, context.journal)  # before what it is about
     after = read_queue_cursor(request.query_params.get("cursor"))
     found = await context.read(
         context.review_queries.queue, wanted.wanted(), sight, after=after, limit=ROWS + 1
@@ -179,6 +181,7 @@ async def _rows(request: Request, person: Person) -> dict[str, Any]:
         since = context.journal.now() - HOUR
         activity = await context.read(context.review_queries.activity, sight, since=since)
     return {
+        "version": version,
         "items": found[:ROWS],
         "counts": counts,
         "activity": activity,

@@ -52,21 +52,22 @@ class AuditWriter:
             self._task = asyncio.create_task(self._write())
         await done
 
-    async def append_view(self, entry: AuditEntry, piece: str) -> None:
-        """Append an entry about a piece of media, unless the same is less than a minute old: a
-        player requests one file in many parts.
+    async def append_view(
+        self, entry: AuditEntry, piece: str, *, seconds: float = REPEAT_SECONDS
+    ) -> None:
+        """Append an entry about a piece of media, or of a page, unless the same is less than a
+        minute old, or ``seconds``: a player requests one file in many parts.
 
         Raises:
             TransientError: the journal is locked or full; nothing was written.
         """
         key, now = (entry.actor, entry.action, entry.subject, piece), self._clock()
-        if now - self._recent.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:
+        if now < self._recent.get(key, now):
             return
         await self.append(entry)
-        self._recent[key] = now
+        self._recent[key] = now + seconds
         if len(self._recent) > 4096:
-            fresh = {one: at for one, at in self._recent.items() if now - at < REPEAT_SECONDS}
-            self._recent = fresh
+            self._recent = {one: until for one, until in self._recent.items() if now < until}
 
     def close(self) -> None:
         """End the thread, after what it writes."""

@@ -28,7 +28,7 @@ from scanner.intake.sessions import (
     session_of,
 )
 from scanner.intake.uploads import OpenUploads
-from scanner.intake.waiting import FinishedStreams, LatestEvent
+from scanner.intake.waiting import FinishedStreams, LatestEvent, QueueVersion
 from scanner.intake.watch import Watch
 from scanner.settings.console import session_limits
 from scanner.settings.service import ServiceSettings
@@ -43,6 +43,7 @@ from scanner.store.people import Person
 from scanner.store.pushed import PushedQueries, report_uploads
 from scanner.store.queries import Queries
 from scanner.store.review_queries import ReviewQueries
+from scanner.store.review_versions import queue_version
 from scanner.store.reviews import ReviewJournal
 from scanner.store.sessions import Sessions
 from scanner.store.submissions import Submission
@@ -92,6 +93,7 @@ class WebContext:
         self.committer = GroupCommitter(journal, objects)
         self.reviews = ReviewJournal(journal, sinks=tuple(settings.webhooks))
         self.review_queries = ReviewQueries(journal)
+        self.queue_version = QueueVersion(lambda: self.read(queue_version, journal))
         self._open_people()
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="hasher")

@@ -45,7 +45,7 @@ FACTOR_FIRST: Final = "set up a second factor in the console first"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _OF_PROGRAMS: Final = ("/v1/", "/ingest/", "/hooks/", "/metrics")
-_POLLED: Final = re.compile(r"/queue/rows|/review/[0-9a-f]+/live|/v1/events")
+_POLLED: Final = re.compile(r"/queue/(rows|changes)|/review/[0-9a-f]+/(live|changes)|/v1/events")
 """What pages request by themselves: a page that is left open keeps no session in use."""
 
 

@@ -1,4 +1,5 @@
-"""Requests that wait until a stream is finished, or until something new happened."""
+"""Requests that wait until a stream is finished, until something new happened, or until the queue
+of the review console changed."""
 
 from __future__ import annotations
 
@@ -6,12 +7,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-__all__ = ["FinishedStreams", "LatestEvent"]
+__all__ = ["FinishedStreams", "LatestEvent", "QueueVersion"]
 
 VERDICT_SECONDS: Final = 0.05
 """Seconds between two looks for verdicts."""
 EVENT_SECONDS: Final = 0.25
 """Seconds between two looks for events."""
+QUEUE_SECONDS: Final = 1.0
+"""Seconds between two looks at the queue."""
 
 
 class FinishedStreams:
@@ -82,3 +85,41 @@ class LatestEvent:
                 self._changed.set()
                 self._changed = asyncio.Event()
             await asyncio.sleep(EVENT_SECONDS)
+
+
+class QueueVersion:
+    """Wakes pages that follow the queue when it changed; one query looks for all of them."""
+
+    def __init__(self, find: Callable[[], Awaitable[str]]) -> None:
+        """``find`` returns a text that differs whenever the queue does."""
+        self._find = find
+        self._waiting = 0
+        self._changed = asyncio.Event()
+        self._version = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait_other(self, version: str, seconds: float) -> str:
+        """Return the version of the queue once it is not this one, or after this many seconds."""
+        if self._task is None or self._task.done():
+            self._version = version
+            self._task = asyncio.create_task(self._look())
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(seconds):
+                while self._version == version:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
+        return self._version
+
+    async def _look(self) -> None:
+        await asyncio.sleep(0)
+        while self._waiting:
+            version = await self._find()
+            if version != self._version:
+                self._version = version
+                self._changed.set()
+                self._changed = asyncio.Event()
+            await asyncio.sleep(QUEUE_SECONDS)

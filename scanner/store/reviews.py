@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from scanner.errors import InputError
 from scanner.store.database import Journal
@@ -116,7 +116,11 @@ class ReviewJournal:
                     columns.state.in_(PENDING_STATES),
                     free | (columns.claimed_until <= now),
                 )
-                .values(claimed_by=person, claimed_until=now + seconds)
+                .values(
+                    claimed_by=person,
+                    claimed_until=now + seconds,
+                    updated_at=case((columns.claimed_by == person, columns.updated_at), else_=now),
+                )
             )
         return bool(swapped.rowcount)
 
@@ -126,7 +130,7 @@ class ReviewJournal:
             released = connection.execute(
                 update(reviews)
                 .where(reviews.c.item_id == item_id, reviews.c.claimed_by == person)
-                .values(claimed_by=None, claimed_until=0.0)
+                .values(claimed_by=None, claimed_until=0.0, updated_at=self._journal.now())
             )
         return bool(released.rowcount)
 
@@ -134,6 +138,7 @@ class ReviewJournal:
         """Give a pending item to a person, or to everybody, and move it to another state; a lease
         of somebody else ends. Return False if nothing waits for a decision."""
         values: dict[str, Any] = {"assigned_to": person, "claimed_by": None, "claimed_until": 0.0}
+        values["updated_at"] = self._journal.now()
         if state is not None:
             values["state"] = state
         with self._journal.write() as connection:

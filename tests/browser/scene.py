@@ -18,10 +18,11 @@ from scanner.media.samples import Rgb
 from scanner.settings.policies import policy_rows
 from scanner.store.evidence import DuePiece, EvidenceJournal, MadePiece
 from scanner.store.incident_queries import IncidentQueries
+from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.schema import configurations
 from scanner.stream.inputs import EndTurn, StreamInput
 from scanner.types import Medium, StreamId
-from tests.intake.build import FoldingDriver, ts
+from tests.intake.build import FoldingDriver
 from tests.intake.conftest import RunningService
 from tests.intake.evidence_rows import add_piece
 from tests.stream.build import POLICIES, segment
@@ -52,17 +53,37 @@ def add_stream(
     ends: bool = True,
 ) -> str:
     """Send and fold a stream in which something burns for a while; return its incident."""
-    for number in range(len(story)):
-        path = f"/v1/streams/{name}/segments/{number}?channel={channel}"
-        service.client.put(path, content=ts(number)).raise_for_status()
-    inputs: list[StreamInput] = [
-        segment(number, scores, stream=StreamId(name), medium=CAMERA if number < 5 else GAME)
-        for number, scores in enumerate(story)
-    ]
+    add_segments_to(service, name, story, channel=channel)
     if ends:
-        inputs.append(EndTurn(stream_id=StreamId(name), path=name))
-    FoldingDriver(service.journal, sinks=()).fold(name, *inputs, channel=channel)
+        end = EndTurn(stream_id=StreamId(name), path=name)
+        FoldingDriver(service.journal).fold(name, end, channel=channel)
     return incident_of(service, name)
+
+
+def add_segments_to(
+    service: RunningService,
+    name: str,
+    story: Sequence[Mapping[float, float]],
+    *,
+    first: int = 0,
+    channel: str = "demo",
+) -> None:
+    """Accept and fold segments of a stream from the sequence ``first`` on, without their media."""
+    inputs: list[StreamInput] = []
+    for number, scores in enumerate(story, first):
+        new = NewSegment(
+            stream=NewStream(stream_id=name, channel=channel),
+            sequence=number,
+            object=f"segments/{name}-{number}",
+            bytes=1,
+            sha256="00" * 32,
+        )
+        with service.journal.write() as connection:
+            intake = Intake(connection, now=service.journal.now(), shard_count=64)
+            assert intake.add_segment(new) == "accepted"
+        medium = CAMERA if number < 5 else GAME
+        inputs.append(segment(number, scores, stream=StreamId(name), medium=medium))
+    FoldingDriver(service.journal).fold(name, *inputs, channel=channel)
 
 
 def incident_of(service: RunningService, stream_id: str) -> str:

@@ -12,8 +12,15 @@ import pytest
 from scanner.store.audit import AuditLog
 from scanner.store.people import Role
 from scanner.store.review_queries import ReviewQueries, Sight
+from scanner.store.reviews import NewDecision, ReviewJournal
 from tests.browser.conftest import HOSTILE, OpenPage, axe_script
-from tests.browser.scene import incident_of
+from tests.browser.scene import (
+    STORY,
+    add_evidence,
+    add_segments_to,
+    add_stream,
+    incident_of,
+)
 from tests.console.people import SignedIn, sign_in
 from tests.delivery.rows import add_revisions
 from tests.intake.conftest import RunningService, run_service
@@ -157,14 +164,55 @@ def test_a_new_item_appears_in_the_queue_that_is_open(
     page.wait_for_selector("[data-item=ee]")
 
 
-def test_a_queue_that_cannot_be_followed_says_so(open_page: OpenPage) -> None:
+def test_a_queue_that_cannot_be_followed_says_so(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
     page = open_page("/queue")
     assert page.locator("#stale").is_hidden()
     page.route("**/queue/rows*", lambda route: route.abort())
+    add_revisions(reviewed.journal, ["opened"], incident_id="ed", stream_id="not-seen")
     page.wait_for_selector("#stale:not([hidden])")
     page.unroute("**/queue/rows*")
+    add_revisions(reviewed.journal, ["opened"], incident_id="ec", stream_id="seen")
 
     page.wait_for_selector("#stale[hidden]", state="attached")
+
+
+def test_an_incident_that_runs_grows_on_the_page_that_shows_it(
+    reviewed: RunningService, open_page: OpenPage, tmp_path: Path
+) -> None:
+    add_stream(reviewed, "growing", story=STORY[:3], ends=False)
+    item_id = incident_of(reviewed, "growing")
+    page = open_page(f"/review/{item_id}")
+    assert "Still running" in page.locator("#live").inner_text()
+    assert page.locator("#clip").is_hidden()
+    end = float(page.locator("#risk").get_attribute("data-end"))
+    page.locator("#live details:not(.frames) summary").click()
+    add_segments_to(reviewed, "growing", STORY[3:4], first=3)
+    page.wait_for_function("end => document.querySelector('#risk').dataset.end > end", arg=end)
+    add_evidence(reviewed, item_id, tmp_path / "growing")
+    page.wait_for_function("() => document.querySelector('video').readyState >= 1")
+
+    assert page.locator("#clip").is_visible()
+    assert page.locator("#live .frame").count() > 0
+    assert page.locator("#live details:not(.frames)").get_attribute("open") is not None
+    assert "blur" in page.evaluate(FILTER)
+
+
+def test_a_decision_of_somebody_else_appears_on_the_page_and_stops_another(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    add_revisions(reviewed.journal, ["opened"], incident_id="fc", stream_id="shared")
+    page = open_page("/review/fc")
+    wait_claimed(page)
+    lead = NewDecision(verdict="no_violation", person="lea", reviewer="r", leads=True)
+    reviews = ReviewJournal(reviewed.journal)
+    reviews.assign("fc", None)
+    reviews.decide("fc", lead)
+
+    page.wait_for_selector("#claim >> text=Decided meanwhile: no violation")
+    page.wait_for_selector("#history >> text=no violation")
+    page.wait_for_selector("button[value=violation]:disabled")
 
 
 def test_a_selection_is_decided_by_keys(reviewed: RunningService, open_page: OpenPage) -> None:

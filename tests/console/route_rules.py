@@ -90,13 +90,15 @@ RULES: Mapping[str, RouteRule] = {
     "GET /incidents/{item_id}": page("viewer"),
     "GET /queue": page("viewer"),
     "GET /queue/rows": page("viewer"),
+    "GET /queue/changes": page("viewer"),
     "POST /queue/next": page("moderator"),
     "POST /queue/bulk": page("moderator", send={"data": {"verdict": "no_violation"}}),
     "GET /review/{item_id}": page("viewer", about_item=True),
     "GET /review/{item_id}/live": page("viewer", about_item=True),
+    "GET /review/{item_id}/changes": page("viewer", about_item=True),
     "GET /review/{item_id}/media/{piece}": page("viewer", about_item=True),
     "POST /review/{item_id}/claim": page("moderator", about_item=True),
-    "POST /review/{item_id}/skip": page("moderator"),
+    "POST /review/{item_id}/skip": page("moderator", about_item=True),
     "POST /review/{item_id}/decide": page(
         "moderator", about_item=True, send={"data": {"verdict": "no_violation"}}
     ),

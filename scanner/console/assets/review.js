@@ -71,12 +71,13 @@ const list = {
     bar.hidden = number === 0;
     $("#bulk-count").textContent = number;
   },
-  async poll() {
+  shown: () => $("#version").dataset.version,
+  async load() {
     const box = $("#rows");
-    if (!box || document.hidden || $$("input[type=checkbox]:checked", box).length) return;
+    if ($$("input[type=checkbox]:checked", box).length) return;
     let text;
     try {
-      const answer = await fetch(box.dataset.poll, { redirect: "error" });
+      const answer = await fetch(box.dataset.rows, { redirect: "error" });
       if (!answer.ok) throw new Error(`answered ${answer.status}`);
       text = await answer.text();
     } catch { $("#stale").hidden = false; return; }
@@ -90,10 +91,37 @@ const list = {
   },
 };
 
+// A page that is looked at hears of changes, and then loads the part that changed, one request at a
+// time. A list of ages is loaded now and then anyhow.
+
+const AGAIN = 30000;
+function follow(path, shown, load, again) {
+  let source = null, loading = false, wanted = false;
+  async function update() {
+    wanted = true;
+    if (loading) return;
+    loading = true;
+    try { while (wanted && !document.hidden) { wanted = false; await load(); } } finally { loading = false; }
+  }
+  function open() {
+    if (source || document.hidden) return;
+    source = new EventSource(path);
+    source.addEventListener("version", (event) => { if (event.data !== shown()) update(); });
+    source.addEventListener("open", () => { const stale = $("#stale"); if (stale) stale.hidden = true; });
+    source.addEventListener("error", () => { const stale = $("#stale"); if (stale) stale.hidden = false; if (source && source.readyState === EventSource.CLOSED) close(); });
+  }
+  function close() { if (source) source.close(); source = null; }
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : (open(), update())));
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open);
+  setInterval(() => { open(); if (again) update(); }, AGAIN);
+  open();
+}
+
 if ($("#rows")) {
   document.addEventListener("change", (event) => { if (event.target.matches("#rows input[type=checkbox]")) list.count(); });
   document.addEventListener("focusin", (event) => { const row = event.target.closest("#rows .item"); if (row) list.current = row.dataset.item; });
-  setInterval(list.poll, 4000);
+  follow("/queue/changes", list.shown, list.load, true);
   if (document.activeElement === document.body && list.rows().length) $(".open", list.rows()[0]).focus({ preventScroll: true });
 }
 
@@ -241,7 +269,10 @@ async function renew() {
   if (!answer.ok) return;
   const text = await answer.text();
   if (claim.innerHTML.trim() !== text.trim()) claim.innerHTML = text;
-  const taken = Boolean($("[data-taken]", claim));
+  guard();
+}
+function guard() {
+  const taken = Boolean(claim && $("[data-taken]", claim));
   $$("#decision .verdicts button").forEach((button) => { button.disabled = taken; });
 }
 if (claim) {
@@ -253,26 +284,44 @@ if (claim) {
   document.addEventListener("visibilitychange", renew);
 }
 
-// An incident that runs grows while it is looked at.
+// An item changes while it is looked at: an incident that runs grows, a decision is delivered. Parts
+// are replaced only if they changed.
 
 const live = $("#live");
+const parts = new Map();
+function replace(place, text) {
+  const before = parts.get(place);
+  parts.set(place, text);
+  if (before === text || (before === undefined && place.innerHTML.trim() === text)) return;
+  const open = $$("details", place).map((one) => one.open), focused = $$("button, summary", place).indexOf(document.activeElement);
+  place.innerHTML = text;
+  $$("details", place).forEach((one, index) => { if (index in open) one.open = open[index]; });
+  if (focused >= 0) ($$("button, summary", place)[focused] || place).focus();
+}
 async function grow() {
-  if (document.hidden || !("growing" in live.dataset)) return;
   let answer;
-  try { answer = await fetch(live.dataset.live, { redirect: "error" }); } catch { return; }
+  try { answer = await fetch(`/review/${item.dataset.item}/live`, { redirect: "error" }); } catch { return; }
   if (!answer.ok) return;
-  const text = await answer.text(), open = Object.fromEntries($$("details", live).map((one) => [one.className, one.open]));
-  live.innerHTML = text;
-  $$("details", live).forEach((one) => { if (one.className in open) one.open = open[one.className]; });
-  if (!$(".running.alarm", live)) { live.dataset.ended = String(Number(live.dataset.ended || 0) + 1); }
-  if (Number(live.dataset.ended || 0) > 20) delete live.dataset.growing;
+  const box = document.createElement("template");
+  box.innerHTML = await answer.text();
+  live.dataset.version = $("#new-version", box.content).innerHTML;
+  for (const one of $$("template[data-for]", box.content)) {
+    const place = document.getElementById(one.dataset.for);
+    if (!place) continue;
+    const pieces = $$("[data-part]", one.content);
+    if (!pieces.length) replace(place, one.innerHTML.trim());
+    for (const piece of pieces) replace($(`[data-part=${piece.dataset.part}]`, place), piece.innerHTML.trim());
+  }
+  guard();
   const first = $(".clip-choice", live);
-  if (player.video && !player.video.src && first) player.choose(first);
-  $$(".clip-choice", live).forEach((one) => one.setAttribute("aria-pressed", String(player.video.src.endsWith(one.dataset.src))));
+  if (player.video && !player.video.getAttribute("src") && first) player.choose(first);
+  if (player.video) $$(".clip-choice", live).forEach((one) => one.setAttribute("aria-pressed", String(player.video.src.endsWith(one.dataset.src))));
   drawVeil();
   player.mark();
 }
-if (live) setInterval(grow, 3000);
+if (live) {
+  follow(`/review/${item.dataset.item}/changes`, () => live.dataset.version, grow, false);
+}
 
 // Of the next item only the blurred poster is fetched ahead.
 

@@ -1,0 +1,98 @@
+"""Server-sent events that tell an open page that what it shows has changed.
+
+An event has the version of what there is now, and no content: the page, which knows the version
+that it shows, then loads the part that changes, with the rights of that request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+
+from scanner.console.reviewing import seen_item
+from scanner.console.session import person_of
+from scanner.intake.context import WebContext, context_of
+from scanner.intake.sessions import session_token
+from scanner.store.people import Person
+from scanner.store.review_versions import item_version, queue_version
+
+__all__ = ["change_routes"]
+
+change_routes = APIRouter(include_in_schema=False)
+
+WAIT_SECONDS: Final = 1.0
+"""Longest wait for a change before a check whether the process ends."""
+ITEM_SECONDS: Final = 1.0
+"""Seconds between two looks at an item that is on a page."""
+SESSION_SECONDS: Final = 10.0
+"""Seconds between two checks whether the session of a page, and its rights, are the same."""
+PING_SECONDS: Final = 15
+SEND_SECONDS: Final = 30.0
+"""Longest time that a browser may not read before it is dropped."""
+RETRY_MILLISECONDS: Final = 2000
+"""After which a browser connects again."""
+
+NextVersion = Callable[[str], Awaitable[str]]
+"""Returns the version at present, after a wait if it is still the one that is given."""
+
+
+@change_routes.get("/queue/changes")
+async def follow_queue(request: Request) -> EventSourceResponse:
+    """Tell that the queue changed."""
+    context, person = context_of(request), person_of(request)
+
+    async def wait(version: str) -> str:
+        if not version:
+            return await context.read(queue_version, context.journal)
+        return await context.queue_version.wait_other(version, WAIT_SECONDS)
+
+    return _stream(request, person, wait)
+
+
+@change_routes.get("/review/{item_id}/changes")
+async def follow_item(
+    request: Request, item_id: Annotated[str, Path(pattern=r"^[0-9a-f]{1,64}$")]
+) -> EventSourceResponse:
+    """Tell that an item changed, its incident, its evidence, or a delivery of its decision."""
+    context, person = context_of(request), person_of(request)
+    await seen_item(context, person, item_id)
+
+    async def wait(version: str) -> str:
+        if version:
+            await asyncio.sleep(ITEM_SECONDS)
+        return await context.read(item_version, context.journal, item_id)
+
+    return _stream(request, person, wait)
+
+
+def _stream(request: Request, person: Person, wait: NextVersion) -> EventSourceResponse:
+    return EventSourceResponse(
+        _versions(context_of(request), person, session_token(request), wait),
+        ping=PING_SECONDS,
+        send_timeout=SEND_SECONDS,
+        sep="\n",
+    )
+
+
+async def _versions(
+    context: WebContext, person: Person, token: str, wait: NextVersion
+) -> AsyncIterator[ServerSentEvent]:
+    """Yield each version that differs from the one before, the first one at once, until the process
+    ends, or the session or the rights of the person do."""
+    version, checked = "", time.monotonic()
+    while not context.closing:
+        found = await wait(version)
+        if found != version:
+            version = found
+            yield ServerSentEvent(event="version", data=version, retry=RETRY_MILLISECONDS)
+        if time.monotonic() - checked > SESSION_SECONDS:
+            checked = time.monotonic()
+            session = await context.read(context.sessions.find, token)
+            if session is None or session.person != person:
+                return

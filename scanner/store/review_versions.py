@@ -1,0 +1,49 @@
+"""Whether what pages of the review console show has changed, told cheaply: texts that differ then.
+
+A lease that ends by time changes nothing here; pages are loaded anew from time to time for it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from scanner.store.database import Journal
+from scanner.store.review_schema import PENDING_STATES, decision_effects, decisions, reviews
+from scanner.store.schema import evidence, incidents, streams
+
+__all__ = ["item_version", "queue_version"]
+
+
+def queue_version(journal: Journal) -> str:
+    """Return a text that differs when an item comes into the queue, leaves it or changes there; a
+    lease that is renewed is no change."""
+    columns = reviews.c
+    query = select(func.count(), func.max(columns.updated_at))
+    query = query.where(columns.state.in_(PENDING_STATES))
+    with journal.read() as connection:
+        return "-".join(map(str, connection.execute(query).one()))
+
+
+def item_version(journal: Journal, item_id: str) -> str:
+    """Return a text that differs when an item does: its state, claim or decisions, its incident,
+    its evidence, the deliveries of its decisions, and how far the stream of an incident that runs
+    is known. Empty if there is no such item."""
+    columns, pieces, sent = reviews.c, evidence.c, decision_effects.c
+    item = (
+        select(columns.state, columns.claimed_by, columns.assigned_to, columns.updated_at)
+        .add_columns(incidents.c.revision, incidents.c.detection, streams.c.turn)
+        .outerjoin(incidents, incidents.c.incident_id == columns.item_id)
+        .outerjoin(streams, streams.c.stream_id == columns.stream_id)
+        .where(columns.item_id == item_id)
+    )
+    made = select(pieces.piece, pieces.status).where(pieces.incident_id == item_id)
+    latest = select(func.max(decisions.c.number)).where(decisions.c.item_id == item_id)
+    delivered = select(func.max(sent.updated_at)).where(sent.item_id == item_id)
+    with journal.read() as connection:
+        row = connection.execute(item).one_or_none()
+        if row is None:
+            return ""
+        facts = [*row[:-1], row.turn if row.detection == "open" else None]
+        facts += [connection.execute(one).scalar_one() for one in (latest, delivered)]
+        facts += sorted(":".join(one) for one in connection.execute(made.order_by(pieces.piece)))
+    return "-".join(map(str, facts))

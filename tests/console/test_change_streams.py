@@ -1,0 +1,119 @@
+"""Pages hear of changes while they are open: of the queue, of an item, as long as their session."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from scanner.console import change_streams
+from scanner.store.audit import AuditLog
+from scanner.store.database import Journal
+from scanner.store.review_versions import item_version, queue_version
+from scanner.store.reviews import NewDecision, ReviewJournal
+from scanner.store.sessions import Sessions
+from tests.browser.scene import (
+    BURNING,
+    CALM,
+    add_segments_to,
+    add_stream,
+    incident_of,
+    write_configuration,
+)
+from tests.console.people import SignedIn, sign_in
+from tests.delivery.rows import add_revisions
+from tests.intake.conftest import RunningService, run_service
+from tests.intake.evidence_rows import add_piece
+
+
+@pytest.fixture
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service with an incident, and one that runs."""
+    with run_service(tmp_path_factory.mktemp("followed")) as service:
+        write_configuration(service)
+        add_revisions(service.journal, ["opened"], incident_id="ab")
+        add_stream(service, "running", channel="c", story=(CALM, CALM, BURNING), ends=False)
+        yield service
+
+
+@contextmanager
+def versions(person: SignedIn, service: RunningService, path: str) -> Iterator[Any]:
+    """Open a stream of changes; yield an iterator of its versions."""
+    headers = {"Cookie": f"__Host-streamwarden={person.token}"}
+    with service.client.stream("GET", path, headers=headers) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.iter_lines()
+        yield (line.partition(": ")[2] for line in lines if line.startswith("data: "))
+
+
+def test_the_queue_is_told_of_what_comes_is_claimed_and_leaves(followed: RunningService) -> None:
+    ann, journal = sign_in(followed), followed.journal
+    with versions(ann, followed, "/queue/changes") as heard:
+        seen = [next(heard)]
+        assert f'data-version="{seen[0]}"' in ann.get("/queue/rows").text
+        add_revisions(journal, ["opened"], incident_id="cd", stream_id="t")
+        seen.append(next(heard))
+        ReviewJournal(journal).claim("cd", "bob", seconds=60)
+        seen.append(next(heard))
+        ReviewJournal(journal).decide(
+            "cd", NewDecision(verdict="violation", person="bob", reviewer="r")
+        )
+        seen.append(next(heard))
+
+    assert all(before != after for before, after in itertools.pairwise(seen))
+    assert seen[3] == seen[0]
+
+
+def test_a_page_of_an_item_is_told_what_becomes_of_it(followed: RunningService) -> None:
+    ann, item_id = sign_in(followed), incident_of(followed, "running")
+    with versions(ann, followed, f"/review/{item_id}/changes") as heard:
+        seen = [next(heard)]
+        assert f'data-version="{seen[0]}"' in ann.get(f"/review/{item_id}").text
+        add_segments_to(followed, "running", (BURNING,), first=3, channel="c")
+        seen.append(next(heard))
+        add_piece(followed.journal, item_id, "clip-1", status="due")
+        seen.append(next(heard))
+        ReviewJournal(followed.journal, sinks=("hook",)).decide(
+            item_id, NewDecision(verdict="violation", person="bob", reviewer="r")
+        )
+        seen.append(next(heard))
+    part = ann.get(f"/review/{item_id}/live").text
+
+    assert len(set(seen)) == 4
+    assert f">{item_version(followed.journal, item_id)}</template>" in part
+    assert "Decided meanwhile: violation" in part
+    assert 'hook: <span class="warn">pending' in part
+
+
+def test_a_lease_that_is_renewed_is_no_change(journal: Journal) -> None:
+    reviews = ReviewJournal(journal)
+    add_revisions(journal, ["opened"], incident_id="ab")
+    reviews.claim("ab", "ann", seconds=60)
+    before = queue_version(journal), item_version(journal, "ab")
+    reviews.claim("ab", "ann", seconds=90)
+
+    assert (queue_version(journal), item_version(journal, "ab")) == before
+
+
+def test_what_a_page_hears_ends_with_its_session(
+    followed: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_streams, "SESSION_SECONDS", 0.0)
+    ann = sign_in(followed)
+    with versions(ann, followed, "/queue/changes") as heard:
+        next(heard)
+        Sessions(followed.journal).end_all(ann.user.user_id)
+
+        assert list(heard) == []
+
+
+def test_a_page_that_follows_an_item_is_a_view_of_it_once(followed: RunningService) -> None:
+    ann = sign_in(followed)
+    for _ in range(3):
+        assert ann.get("/review/ab/live").status_code == 200
+
+    (entry,) = AuditLog(followed.journal).entries(actor=ann.user.user_id)
+    assert (entry.action, entry.subject) == ("view", "ab")
