@@ -166,6 +166,25 @@ def test_a_model_may_recommend_a_method_and_a_fitted_risk() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (True, False)),
+        ({"shadow": True}, (True, True)),
+        ({"shadow": False}, (False, False)),
+        ({"shadow": True, "still_shadow": False}, (True, False)),
+    ],
+)
+def test_an_operators_shadow_is_for_still_pictures_too(
+    changes: dict[str, bool], expected: tuple[bool, bool]
+) -> None:
+    recommended = [manifest(shadow=True, still_shadow=False)]
+
+    policy = compose_policies(Settings(policy={"gun": changes}), recommended).labels[GUN]
+
+    assert (policy.shadow, policy.is_still_shadow) == expected
+
+
 def test_tuning_for_one_method_is_not_used_for_another() -> None:
     settings = Settings(policy={"gun": {"method": "median"}})
 
@@ -227,6 +246,15 @@ def test_a_model_that_has_a_label_live_leads_one_in_shadow() -> None:
         policy = compose_policies(Settings(), both).labels[Label("gun")]
         assert (policy.open, policy.shadow) == (4.5, False)
     assert compose_policies(Settings(), [shadow, shadow]).labels[Label("gun")].shadow
+
+
+def test_a_model_that_delivers_still_pictures_of_a_label_leads_one_in_shadow() -> None:
+    shadow = manifest(level=9.0, shadow=True)
+    stills = manifest(level=4.5, shadow=True, still_shadow=False)
+
+    policy = compose_policies(Settings(), [shadow, stills]).labels[GUN]
+
+    assert (policy.open, shadow.shadow, stills.shadow) == (4.5, {GUN}, frozenset())
 
 
 def test_bursts_above_accepts_any_name_of_a_label(tmp_path: Path) -> None:

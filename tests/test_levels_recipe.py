@@ -41,8 +41,26 @@ def test_a_label_is_in_shadow_if_too_few_events_reach_its_level() -> None:
     clear = fitted(build_pool(recordings_of_cameras(30, fight=0.999, calm=0.001)))
     vague = fitted(build_pool(recordings_of_cameras(30, fight=0.02, calm=0.02)))
 
-    assert (clear.shadow, clear.found) == (False, 30)
-    assert (vague.shadow, vague.found) == (True, 0)
+    assert (clear.shadow, clear.found(clear.events)) == (False, 30)
+    assert (vague.shadow, vague.found(vague.events)) == (True, 0)
+
+
+def test_photographs_make_a_label_live_for_still_pictures_only() -> None:
+    fights = [
+        recorded_still("violence_clip", "1", f"f{number}", f"f{number}.jpg", 0.999, FIGHT)
+        for number in range(100)
+    ]
+    harmless = [
+        recorded_still("benign", "0", f"p{number}", f"{number}.jpg", 0.001, FIGHT)
+        for number in range(100)
+    ]
+
+    one = fitted(
+        build_pool([*recordings_of_cameras(30, fight=0.02, calm=0.02), *fights, *harmless])
+    )
+
+    assert (one.found(one.held), one.found(one.on_camera)) == (100, 0)
+    assert (one.shadow, one.still_shadow) == (True, False)
 
 
 def test_one_harmless_photograph_in_a_hundred_may_be_flagged_as_a_still() -> None:
@@ -72,9 +90,10 @@ def test_levels_and_their_figures_are_written_to_the_manifest_and_the_card(tmp_p
     manifest, before = read_manifest(folder), read_manifest(SHIPPED)
     policy = manifest.labels[FIGHT].policy
     card = (folder / "README.md").read_text()
-    assert (policy.level, policy.still, policy.shadow) == (one.safe.level, 0.75, False)
+    assert (policy.level, policy.still) == (one.safe.level, 0.75)
+    assert (policy.shadow, policy.still_shadow) == (False, True)
     assert manifest.labels[GUN] == before.labels[GUN]
-    assert manifest.quality["fight: events that reach the level"] == "30 of 30"
+    assert manifest.quality["fight: events on camera that reach the level"] == "30 of 30"
     assert card.count(SECTION) == 1
     assert "old" not in card
     assert card.endswith("\n## Known failures\n- none\n")

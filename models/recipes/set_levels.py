@@ -7,8 +7,10 @@
 
 The rule is ``scanner.evaluate.streams.safe_level``: a level that no ordinary source reaches, with a
 margin found by leaving out one source at a time, and with a tail below one incident an hour. A
-label of which fewer than three in ten events reach its level is put in shadow. Levels, thresholds
-of stills and the figures behind them are written to ``model.toml`` and to the card.
+label of which fewer than three in ten events on camera reach its level is put in shadow; for still
+pictures, one of which fewer than three in ten photographs are flagged. Photographs that are held
+before a stream do not count as events on camera: how often streams show one is not known. Levels,
+thresholds of stills and the figures behind them are written to ``model.toml`` and to the card.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from scanner.evaluate.rows import LabelledRow, read_manifests, select_rows
-from scanner.evaluate.streams.pieces import FootageKind, FootagePool, build_pool
+from scanner.evaluate.streams.pieces import FootageKind, FootagePool, Piece, build_pool
 from scanner.evaluate.streams.recordings import Recording, read_recordings
 from scanner.evaluate.streams.safe_level import (
     EventLevel,
@@ -51,6 +53,31 @@ LEAST_PHOTOGRAPHS = 40
 LEAST_STILL, MOST_STILL = 0.1, 0.999
 LIMITS = SafeLevelLimits()
 SECTION = "## Levels and false incidents"
+RULE = (
+    "Set by `models/recipes/set_levels.py`. A label's level is the lowest that no ordinary footage "
+    "reaches, by night either, with a",
+    "margin such that a level fitted without one source is not reached by that source, and at "
+    "which the tail of the levels stays",
+    f"below {LIMITS.rate:g} an hour. A label of which fewer than {100 * LIMITS.found:g} % of the "
+    "events on camera reach the level is in shadow. A still is flagged",
+    f"above what {100 * STILL_FALSE_POSITIVES:g} % of harmless photographs reach, as a mean over "
+    f"their sources; if fewer than {100 * LIMITS.found:g} % of the photographs of",
+    "a label are flagged, it is in shadow for stills, too.",
+)
+"""The lines of the card that explain the rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillCounts:
+    """How many photographs are flagged as still pictures."""
+
+    found: int
+    """Photographs with the label that are flagged."""
+    photographs: int
+    """Photographs with the label."""
+    false: int
+    """Harmless photographs that are flagged."""
+    harmless: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +87,35 @@ class LabelLevels:
     label: Label
     safe: SafeLevel
     still: float
+    """The probability from which a still picture is flagged."""
+    flagged: StillCounts
     events: tuple[EventLevel, ...]
     halves: tuple[HalfResult, ...]
     sources: tuple[SourceLevels, ...]
 
     @property
-    def found(self) -> int:
-        """Events that reach the level."""
-        return sum(event.level >= self.safe.level for event in self.events)
+    def on_camera(self) -> tuple[EventLevel, ...]:
+        """The events that a camera shows; the others are photographs."""
+        return tuple(event for event in self.events if not event.is_photograph)
+
+    @property
+    def held(self) -> tuple[EventLevel, ...]:
+        """The photographs, each held for some seconds."""
+        return tuple(event for event in self.events if event.is_photograph)
+
+    def found(self, events: Sequence[EventLevel]) -> int:
+        """Return how many of the events reach the level."""
+        return sum(event.level >= self.safe.level for event in events)
 
     @property
     def shadow(self) -> bool:
-        """True if too few events remain to deliver the label."""
-        return not self.events or self.found / len(self.events) < LIMITS.found
+        """True if too few events on camera remain to deliver the label."""
+        return _is_too_few(self.found(self.on_camera), len(self.on_camera))
+
+    @property
+    def still_shadow(self) -> bool:
+        """True if too few photographs are flagged to deliver the label for still pictures."""
+        return _is_too_few(self.flagged.found, self.flagged.photographs)
 
     def figures(self) -> Mapping[str, str]:
         """Return the figures for the manifest."""
@@ -83,11 +126,17 @@ class LabelLevels:
             "tail at the level": f"{safe.tail.rate_at(safe.level):.2f} an hour",
             "incidents on ordinary footage": f"{safe.rate.count} in {safe.rate.hours:.2f} h of "
             f"{safe.sources} sources, so below {safe.rate.upper:.1f} an hour (95 %)",
-            "events that reach the level": f"{self.found} of {len(self.events)}",
+            "events on camera that reach the level": f"{self.found(self.on_camera)} of "
+            f"{len(self.on_camera)}",
+            "photographs that reach the level, held for 8 s": f"{self.found(self.held)} of "
+            f"{len(self.held)}",
+            "photographs that are flagged as stills": f"{self.flagged.found} of "
+            f"{self.flagged.photographs}, and {self.flagged.false} of {self.flagged.harmless} "
+            "harmless ones",
         } | {
             f"fitted on half {number} of the sources": f"level {half.level:.1f}; on the other half "
             f"{half.rate.count} incidents in {half.rate.hours:.2f} h, {half.found} of "
-            f"{half.events} events"
+            f"{half.events} events and photographs"
             for number, half in enumerate(self.halves, 1)
         }
 
@@ -126,10 +175,12 @@ def fit_label(pool: FootagePool, label: Label, policy: Policy) -> LabelLevels:
     """Apply the rule to one label."""
     levels = source_levels(pool, label, policy)
     events = event_levels(pool.event_clips, label, policy)
+    still = fit_still(pool, label, policy)
     return LabelLevels(
         label=label,
         safe=fit_safe_level(levels, LIMITS),
-        still=fit_still(pool, label, policy),
+        still=still,
+        flagged=count_stills(pool, label, replace(policy, still=still)),
         events=tuple(events),
         halves=fit_on_halves(levels, events, LIMITS),
         sources=tuple(levels),
@@ -140,12 +191,8 @@ def fit_still(pool: FootagePool, label: Label, policy: Policy) -> float:
     """Return the probability that at most ``STILL_FALSE_POSITIVES`` of harmless photographs reach,
     as a mean over sources."""
     by_origin: dict[str, list[float]] = {}
-    for piece in pool.safe:
-        if piece.kind is FootageKind.PHOTOGRAPHS and label not in piece.unsafe_for:
-            sample = piece.samples[0]
-            counts = weight_of((sample.medium,), policy.when) >= COUNTS
-            value = sample.values.get(label, 0.0) if counts else 0.0
-            by_origin.setdefault(piece.origin, []).append(value)
+    for piece in harmless_photographs(pool, label):
+        by_origin.setdefault(piece.origin, []).append(still_score(piece, label, policy))
     kept = [values for values in by_origin.values() if len(values) >= LEAST_PHOTOGRAPHS]
     if not kept:
         return MOST_STILL
@@ -155,6 +202,37 @@ def fit_still(pool: FootagePool, label: Label, policy: Policy) -> float:
     above = np.cumsum(share[order])
     threshold = float(values[order][int(np.searchsorted(above, STILL_FALSE_POSITIVES))])
     return float(np.clip(np.ceil(threshold * 1000 + 1e-9) / 1000, LEAST_STILL, MOST_STILL))
+
+
+def count_stills(pool: FootagePool, label: Label, policy: Policy) -> StillCounts:
+    """Return how many photographs with and without the label the policy flags as stills."""
+    shown = [
+        clip.pieces[0]
+        for clip in pool.event_clips
+        if clip.label == label and clip.kind is FootageKind.PHOTOGRAPHS
+    ]
+    harmless = harmless_photographs(pool, label)
+    found, false = (
+        sum(still_score(piece, label, policy) >= policy.still for piece in pieces)
+        for pieces in (shown, harmless)
+    )
+    return StillCounts(found=found, photographs=len(shown), false=false, harmless=len(harmless))
+
+
+def harmless_photographs(pool: FootagePool, label: Label) -> list[Piece]:
+    """Return the photographs that do not show the label."""
+    return [
+        piece
+        for piece in pool.safe
+        if piece.kind is FootageKind.PHOTOGRAPHS and label not in piece.unsafe_for
+    ]
+
+
+def still_score(piece: Piece, label: Label, policy: Policy) -> float:
+    """Return a photograph's score; 0 if its medium does not count."""
+    sample = piece.samples[0]
+    counts = weight_of((sample.medium,), policy.when) >= COUNTS
+    return sample.values.get(label, 0.0) if counts else 0.0
 
 
 def write_manifest(path: Path, fitted: Sequence[LabelLevels]) -> None:
@@ -168,8 +246,9 @@ def write_manifest(path: Path, fitted: Sequence[LabelLevels]) -> None:
             "level": f"{one.safe.level:.1f}",
             "still": f"{one.still:.3f}",
             "shadow": str(one.shadow).lower(),
+            "still_shadow": str(one.still_shadow).lower(),
         }.items():
-            policy = re.sub(rf"^{key} = .*$", f"{key} = {value}", policy, flags=re.MULTILINE)
+            policy = re.sub(rf"\n{key} = .*", "", policy) + f"\n{key} = {value}"
         text = text[:start] + policy + text[end:]
         ours = "|".join(map(re.escape, one.figures()))
         text = re.sub(rf'^"{one.label}: (?:{ours})" = .*\n', "", text, flags=re.MULTILINE)
@@ -192,7 +271,7 @@ def card_section(fitted: Sequence[LabelLevels]) -> str:
     """Return the section as Markdown."""
     policies = [
         f"| {one.label} | {one.safe.level:.1f} | {one.still:.3f} "
-        f"| {'yes' if one.shadow else 'no'} |"
+        f"| {'yes' if one.shadow else 'no'} | {'yes' if one.still_shadow else 'no'} |"
         for one in fitted
     ]
     figures = [
@@ -204,17 +283,10 @@ def card_section(fitted: Sequence[LabelLevels]) -> str:
         [
             SECTION,
             "",
-            "Set by `models/recipes/set_levels.py`. A label's level is the lowest that no ordinary "
-            "footage reaches, by night either, with a",
-            "margin such that a level fitted without one source is not reached by that source, and "
-            "at which the tail of the levels stays",
-            f"below {LIMITS.rate:g} an hour. A label of which fewer than {100 * LIMITS.found:g} % "
-            "of the events reach the level is in shadow. A still is flagged",
-            f"above what {100 * STILL_FALSE_POSITIVES:g} % of harmless photographs reach, as a "
-            "mean over their sources.",
+            *RULE,
             "",
-            "| label | level | still | shadow |",
-            "|---|---|---|---|",
+            "| label | level | still | shadow | shadow for stills |",
+            "|---|---|---|---|---|",
             *policies,
             "",
             "| label | figure | value |",
@@ -227,6 +299,10 @@ def card_section(fitted: Sequence[LabelLevels]) -> str:
             "",
         ]
     )
+
+
+def _is_too_few(found: int, events: int) -> bool:
+    return not events or found / events < LIMITS.found
 
 
 def _source_lines(one: LabelLevels) -> list[str]:

@@ -146,6 +146,7 @@ def _policy(entry: TaxonomyEntry, policies: Policies) -> dict[str, Any] | None:
         "still": policy.still,
         "when": when,
         "shadow": policy.shadow,
+        "still_shadow": policy.is_still_shadow,
     }
 
 
@@ -179,6 +180,17 @@ def _describe_input(spec: FrameSpec) -> str:
     )
 
 
+def _shadow_note(policy: dict[str, Any]) -> str:
+    match policy["shadow"], policy["still_shadow"]:
+        case True, True:
+            return " (shadow)"
+        case True, False:
+            return " (shadow but for stills)"
+        case False, True:
+            return " (stills in shadow)"
+    return ""
+
+
 def _label_table(rows: list[dict[str, Any]]) -> OutputTable:
     table = new_table(
         "Labels with a model",
@@ -195,8 +207,6 @@ def _label_table(rows: list[dict[str, Any]]) -> OutputTable:
         policy = row["policy"]
         names = (", ".join(row[key]) for key in ("models", "aws", "hive"))
         level = f"level {policy['open']:.1f} for {policy['dwell']:g} s"
-        when = ", ".join(policy["when"] or ["any medium"]) + (
-            " (shadow)" if policy["shadow"] else ""
-        )
+        when = ", ".join(policy["when"] or ["any medium"]) + _shadow_note(policy)
         table.add_row(row["label"], row["category"], *names, str(policy["severity"]), level, when)
     return table

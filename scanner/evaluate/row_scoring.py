@@ -146,7 +146,8 @@ class _FileLines:
         live = replace(
             policies,
             labels={
-                label: replace(policy, shadow=False) for label, policy in policies.labels.items()
+                label: replace(policy, shadow=False, still_shadow=None)
+                for label, policy in policies.labels.items()
             },
         )
         (frame, *_) = self.frames

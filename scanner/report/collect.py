@@ -255,6 +255,7 @@ def policy_used(label: Label, policy: Policy) -> PolicyUsed:
         dwell=float(policy.dwell),
         fitted=policy.fitted,
         shadow=policy.shadow,
+        still_shadow=policy.is_still_shadow,
         when=tuple(sorted(medium.value for medium in policy.when or ())),
         still=policy.still,
         method=policy.method,

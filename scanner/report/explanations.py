@@ -46,7 +46,8 @@ class LabelExplanation:
     label: str
     outcome: LabelOutcome
     shadow: bool
-    """True if the label's policy is in shadow: whatever its scores, it is never flagged."""
+    """True if the label's policy is in shadow for such a path: whatever its scores, it is never
+    flagged."""
     lasting_score: float | None
     """The highest score that lasted as long as the policy asks for, in [0, 1]; None where no such
     score is known: too little was seen, a still picture, or another method than dwell."""
@@ -91,24 +92,24 @@ def _explain(path: PathReport, policy: PolicyUsed) -> LabelExplanation:
         for number, found in enumerate(path.incidents, 1)
         if label in found.incident.labels and found.incident.shadow == policy.shadow
     )
-    level = path.summary.peak_level.get(label)
+    level, shadow = path.summary.peak_level.get(label), _is_shadow(path, policy)
     outcome = _outcome_of(path, policy, bool(numbers))
     reason = _still_reason(path, policy) if path.is_still else _reason(path, policy, outcome)
     number = f" Incident {join_words([str(one) for one in numbers], 'and')}." if numbers else ""
     return LabelExplanation(
         label=label,
         outcome=outcome,
-        shadow=policy.shadow,
+        shadow=shadow,
         lasting_score=None if level is None else _score_at(level, policy),
         incidents=numbers,
-        text=f"{_opening(outcome, policy.shadow)}: {reason}.{number}",
+        text=f"{_opening(outcome, shadow)}: {reason}.{number}",
     )
 
 
 def _outcome_of(path: PathReport, policy: PolicyUsed, has_incident: bool) -> LabelOutcome:
     label, summary = Label(policy.label), path.summary
     if has_incident or label in summary.flagged:
-        return LabelOutcome.RECORDED if policy.shadow else LabelOutcome.FLAGGED
+        return LabelOutcome.RECORDED if _is_shadow(path, policy) else LabelOutcome.FLAGGED
     if label not in summary.peak_score:
         return LabelOutcome.NOT_SCORED
     if path.is_still:
@@ -121,6 +122,10 @@ def _outcome_of(path: PathReport, policy: PolicyUsed, has_incident: bool) -> Lab
     if counted < HALF or (policy.when and _seen_seconds(path) >= policy.dwell):
         return LabelOutcome.MEDIUM
     return LabelOutcome.SHORT
+
+
+def _is_shadow(path: PathReport, policy: PolicyUsed) -> bool:
+    return policy.still_shadow if path.is_still else policy.shadow
 
 
 def _still_outcome(path: PathReport, policy: PolicyUsed) -> LabelOutcome:

@@ -177,6 +177,8 @@ class PolicyUsed:
     fitted: bool
     """True if risk is a probability; before a fit to labelled streams it is an order."""
     shadow: bool = False
+    still_shadow: bool = False
+    """True if still pictures of the label are never flagged."""
     when: tuple[str, ...] = ()
     """The media that count; empty for all."""
     still: float = 0.9

@@ -54,6 +54,8 @@ class ReportTotals:
     """Labels that were flagged on any path, the most severe first."""
     shadow_labels: tuple[str, ...]
     """Labels in shadow: recorded, and never flagged."""
+    still_only_labels: tuple[str, ...]
+    """Labels in shadow that are flagged on still pictures."""
     missing_categories: tuple[str, ...]
     """Categories of which no label was looked for."""
     missing_labels: tuple[str, ...]
@@ -89,7 +91,10 @@ def count_totals(report: ScanReport) -> ReportTotals:
         incidents=sum(not incident.shadow for incident in found),
         shadow_incidents=sum(incident.shadow for incident in found),
         flagged_labels=tuple(p.label for p in report.policies if p.label in flagged),
-        shadow_labels=tuple(policy.label for policy in report.policies if policy.shadow),
+        shadow_labels=tuple(p.label for p in report.policies if p.shadow and p.still_shadow),
+        still_only_labels=tuple(
+            p.label for p in report.policies if p.shadow and not p.still_shadow
+        ),
         missing_categories=tuple(one.category for one in report.uncovered if one.whole),
         missing_labels=tuple(
             label for one in report.uncovered if not one.whole for label in one.labels
@@ -118,6 +123,8 @@ def _parts(totals: ReportTotals) -> Iterator[str]:
         yield f"{count(totals.skipped, 'file')} skipped"
     if totals.shadow_labels:
         yield f"{join_words(totals.shadow_labels, 'and')} only recorded"
+    if totals.still_only_labels:
+        yield f"{join_words(totals.still_only_labels, 'and')} flagged on still pictures only"
     yield from _not_looked_for(totals.missing_categories, totals.missing_labels)
 
 

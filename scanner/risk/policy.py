@@ -112,6 +112,8 @@ class Policy:
     """People who have to come to the same verdict about an incident: 1 or 2."""
     shadow: bool = False
     """True if incidents of the label are recorded and evaluated, and never delivered."""
+    still_shadow: bool | None = None
+    """The same for still pictures; None: as ``shadow``."""
 
     def __post_init__(self) -> None:
         self._check_escalation()
@@ -158,6 +160,11 @@ class Policy:
     def fitted(self) -> bool:
         """True if ``risk`` is a probability; before the fit it is only an order."""
         return (self.a, self.b) != (1.0, 0.0)
+
+    @property
+    def is_still_shadow(self) -> bool:
+        """True if still pictures of the label are never flagged."""
+        return self.shadow if self.still_shadow is None else self.still_shadow
 
     @property
     def close(self) -> float:

@@ -18,14 +18,15 @@ def judge_still(
     first.
 
     Where the policy names media, the picture must be of one of them with a probability of at least
-    a half. Labels in shadow and labels without a policy are never flagged.
+    a half. Labels that are in shadow for still pictures, and labels without a policy, are never
+    flagged.
     """
     recent = (medium,) if medium else ()
     return tuple(
         label
         for label in policies.by_severity()
         if label in values
-        and not policies.labels[label].shadow
+        and not policies.labels[label].is_still_shadow
         and values[label] >= policies.labels[label].still
         and weight_of(recent, policies.labels[label].when) >= COUNTS
     )

@@ -162,6 +162,13 @@ class RecommendedPolicy(_ManifestTable):
     """The severity that replaces the taxonomy's."""
     shadow: bool = False
     """True if the label is scored and evaluated, and never delivered."""
+    still_shadow: bool | None = None
+    """The same for still pictures; None: as ``shadow``."""
+
+    @property
+    def delivers(self) -> bool:
+        """True if the label is delivered for streams or for still pictures."""
+        return not (self.shadow and self.still_shadow is not False)
 
 
 class LabelFacts(_ManifestTable):
@@ -240,8 +247,8 @@ class Manifest(_ManifestTable):
 
     @property
     def shadow(self) -> frozenset[Label]:
-        """The labels that the recommended policies have in shadow."""
-        return frozenset(label for label, facts in self.labels.items() if facts.policy.shadow)
+        """The labels that the recommended policies never deliver."""
+        return frozenset(label for label, facts in self.labels.items() if not facts.policy.delivers)
 
     @property
     def ref(self) -> ModelRef:

@@ -24,7 +24,8 @@ def leading_facts(manifests: Sequence[Manifest]) -> Mapping[Label, LabelFacts]:
     leading: dict[Label, LabelFacts] = {}
     for manifest in manifests:
         for label, facts in manifest.labels.items():
-            if label not in leading or (leading[label].policy.shadow and not facts.policy.shadow):
+            known = leading.get(label)
+            if known is None or (facts.policy.delivers and not known.policy.delivers):
                 leading[label] = facts
     return leading
 

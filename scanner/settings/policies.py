@@ -73,6 +73,8 @@ def _compose(settings: Settings, manifests: Sequence[Manifest], taxonomy: Taxono
         configured = {**common, **changes.get(label, {})}
         if "method" in configured:
             recommended.pop("tuning", None)  # it is for the recommended method
+        if "shadow" in configured:
+            recommended.pop("still_shadow", None)  # the operator's shadow is for stills, too
         composed[label] = _validate_policy(label, {**recommended, **configured})
     return Policies(labels=composed, max_gap=coverage)
 
@@ -144,6 +146,7 @@ def _recommended_values(facts: LabelFacts) -> dict[str, Any]:
         "still": recommended.still,
         "when": frozenset(recommended.when) or None,
         "severity": recommended.severity,
+        "still_shadow": recommended.still_shadow,
     }
     given = {key: value for key, value in values.items() if value is not None}
     return {**given, "shadow": recommended.shadow, "training_prior": facts.training_prior}

@@ -128,7 +128,7 @@ def test_two_numbers_that_differ_never_read_the_same() -> None:
 
 def test_a_still_is_judged_by_its_score_alone() -> None:
     assert explain(STILL).text == "Flagged: the score is 95 %; 90 % is needed."
-    assert explain(STILL, replace(POLICY, shadow=True)).outcome is LabelOutcome.RECORDED
+    assert explain(STILL, replace(POLICY, still_shadow=True)).outcome is LabelOutcome.RECORDED
 
 
 def test_a_still_of_another_medium_says_so() -> None:

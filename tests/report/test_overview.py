@@ -22,7 +22,7 @@ def headline(report: ScanReport) -> str:
 def test_nothing_flagged_names_what_is_in_shadow_and_what_was_not_looked_for() -> None:
     report = replace(
         with_path(CLEAN),
-        policies=(POLICY, replace(POLICY, label="fight", shadow=True)),
+        policies=(POLICY, replace(POLICY, label="fight", shadow=True, still_shadow=True)),
         uncovered=(
             UncoveredCategory(category="sexual", labels=("nudity",), whole=True),
             UncoveredCategory(category="violence", labels=("assault",)),
@@ -72,11 +72,20 @@ def test_a_path_with_an_error_or_a_gap_is_never_simply_nothing(
 
 def test_a_still_that_a_label_in_shadow_would_flag_is_recorded() -> None:
     still = with_summary(STILL, flagged=(), peak_score={FIRE: 0.95}, medium={})
-    report = replace(with_path(still), policies=(replace(POLICY, shadow=True),))
+    report = replace(with_path(still), policies=(replace(POLICY, shadow=True, still_shadow=True),))
 
     totals = count_totals(report)
 
     assert (totals.recorded, totals.recorded_stills, totals.shadow_incidents) == (1, 1, 0)
+
+
+def test_a_label_that_is_in_shadow_but_for_still_pictures_is_named() -> None:
+    report = replace(with_path(STILL), policies=(replace(POLICY, shadow=True, still_shadow=False),))
+
+    totals = count_totals(report)
+
+    assert (totals.flagged_stills, totals.recorded, totals.shadow_labels) == (1, 0, ())
+    assert "fire flagged on still pictures only" in describe_totals(totals)
 
 
 def test_files_that_were_skipped_are_counted_and_segments_of_playlists_are_not() -> None:

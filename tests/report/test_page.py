@@ -210,7 +210,10 @@ def test_the_page_says_that_risk_is_a_ranking_until_it_is_fitted(page: Page) -> 
 
 
 def test_what_was_not_looked_for_and_what_is_in_shadow_comes_before_any_result() -> None:
-    report = replace(make_report(), policies=(POLICY, replace(POLICY, label="smoke", shadow=True)))
+    report = replace(
+        make_report(),
+        policies=(POLICY, replace(POLICY, label="smoke", shadow=True, still_shadow=True)),
+    )
 
     html = to_page(report)
 

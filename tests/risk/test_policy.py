@@ -84,6 +84,13 @@ def test_a_label_in_shadow_is_never_flagged() -> None:
     assert judge_still({GUN: 1.0}, {}, stills(shadow=True)) == ()
 
 
+def test_a_label_in_shadow_may_be_flagged_on_still_pictures() -> None:
+    live, hidden = stills(shadow=True, still_shadow=False), stills(still_shadow=True)
+
+    assert judge_still({GUN: 1.0}, {}, live) == (GUN,)
+    assert judge_still({GUN: 1.0}, {}, hidden) == ()
+
+
 # Incidents under another policy
 
 

@@ -182,6 +182,7 @@ level = 99.0
 still = 0.999
 when = ["camera", "mixed"]
 shadow = true
+still_shadow = true
 """
 
 

@@ -64,7 +64,8 @@ class SafeLevelLimits:
     least: float = 2.0
     """The lowest level, in log-odds over the prior, however clean the footage is."""
     found: float = 0.3
-    """The share of events that must still reach the level, or the label is in shadow."""
+    """The share of events on camera that must still reach the level, or the label is in shadow; and
+    of photographs, or it is in shadow for still pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,13 @@ class EventLevel:
 
     origin: str
     group: str
+    kind: FootageKind
     level: float
+
+    @property
+    def is_photograph(self) -> bool:
+        """True if a photograph stands for the event, shown for some seconds."""
+        return self.kind is FootageKind.PHOTOGRAPHS
 
 
 def source_levels(pool: FootagePool, label: Label, policy: Policy) -> list[SourceLevels]:
@@ -176,6 +183,7 @@ def event_levels(clips: Iterable[EventClip], label: Label, policy: Policy) -> li
         EventLevel(
             origin=clip.origin or clip.group,
             group=clip.group,
+            kind=clip.kind,
             level=float(_window_levels(clip.pieces, label, policy).max()),
         )
         for clip in clips

@@ -100,7 +100,9 @@ def test_neighbouring_windows_that_reach_a_level_are_one_incident() -> None:
 
 def test_each_half_of_the_sources_is_judged_by_the_level_of_the_other() -> None:
     sources = [source(name, [*CALM, peak]) for name, peak in zip("abcd", (0, 0, 9, 0), strict=True)]
-    events = [EventLevel(origin=name, group=name, level=4.0) for name in "abcd"]
+    events = [
+        EventLevel(origin=name, group=name, kind=FootageKind.ORDINARY, level=4.0) for name in "abcd"
+    ]
 
     first, second = fit_on_halves(sources, events)
 
