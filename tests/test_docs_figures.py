@@ -43,18 +43,29 @@ def test_what_is_in_shadow_is_told() -> None:
     told = {
         label for _, labels, _ in _models() for label in re.findall(r"(\w+) \(in shadow\)", labels)
     }
-    in_readme = re.search(r"^In shadow .*: (.*)\.$", read("README.md"), flags=re.MULTILINE)
 
-    in_shadow = {
+    in_shadow = {label for manifest in list_models() for label in manifest.shadow}
+
+    assert told == in_shadow
+    assert _labels_of_line(r"^In shadow \(.*?\): (.*)\.$") == in_shadow
+
+
+def test_what_is_live_for_still_pictures_only_is_told() -> None:
+    told = {
+        label
+        for _, labels, _ in _models()
+        for label in re.findall(r"(\w+) \(in shadow but for stills\)", labels)
+    }
+
+    stills_only = {
         label
         for manifest in list_models()
         for label, facts in manifest.labels.items()
-        if facts.policy.shadow
+        if facts.policy.shadow and facts.policy.delivers
     }
 
-    assert told == in_shadow
-    assert in_readme is not None
-    assert set(re.findall(r"`(\w+)`", in_readme[1])) == in_shadow
+    assert told == stills_only
+    assert _labels_of_line(r"^In shadow in streams.*?: (.*?)\. ") == stills_only
 
 
 def test_every_model_has_its_row() -> None:
@@ -64,6 +75,11 @@ def test_every_model_has_its_row() -> None:
     }
 
     assert told == {manifest.name: set(manifest.scored_labels) for manifest in list_models()}
+
+
+def _labels_of_line(pattern: str) -> set[str]:
+    found = re.search(pattern, read("README.md"), flags=re.MULTILINE)
+    return set() if found is None else set(re.findall(r"`(\w+)`", found[1]))
 
 
 def _models() -> list[tuple[str, str, str]]:
