@@ -61,6 +61,8 @@ LONGEST: Final = 1800.0
 """Seconds of a long incident of which the risk is drawn: its latest ones."""
 LIVE_SECONDS: Final = 3600.0
 """Time in which a page that follows an item is one view of it, beside the one that opened it."""
+KEPT_SWITCHES: Final = ("blur", "greyscale", "mute")
+"""Switches of an item's page that are remembered."""
 ENDINGS: Final[Mapping[str | None, str]] = {
     None: "it is still running",
     "quiet": "the level fell",
@@ -196,6 +198,28 @@ async def note_shown(request: Request, item_id: ItemId) -> Response:
         await context.audit(person, "unblur", item_id)
     elif re.fullmatch(r"[0-9]{1,5}(\.[0-9])?", seconds):
         await record_exposure(request, unblurred_seconds=float(seconds))
+    return Response(status_code=204)
+
+
+@item_routes.post("/review/{item_id}/view")
+async def keep_view(request: Request, item_id: ItemId) -> Response:
+    """Remember how the person wants media of the item's category to be shown from now on."""
+    context, person = context_of(request), person_of(request)
+    item, form = await seen_item(context, person, item_id), await form_of(request)
+    switch, value = form.text("switch"), form.text("value")
+    if switch not in KEPT_SWITCHES or value not in ("on", "off"):
+        raise Problem("invalid_request", f"switch: one of {', '.join(KEPT_SWITCHES)}, on or off")
+    await context.change(
+        person,
+        "preferences",
+        person.user_id,
+        context.users.set_view,
+        person.user_id,
+        item["category"],
+        switch,
+        value == "on",
+        details={"category": item["category"], switch: value},
+    )
     return Response(status_code=204)
 
 

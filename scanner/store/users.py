@@ -186,6 +186,14 @@ class Users:
         with self._journal.write() as connection:
             upsert(connection, preferences, {**row, "shard": 0, "updated_at": self._journal.now()})
 
+    def set_view(self, user_id: str, category: str, switch: str, on: bool) -> None:
+        """Store one switch of how a user wants media of a category to be shown."""
+        with self._journal.transaction():
+            body = self.preferences(user_id)
+            views = body.get("views", {})
+            view = {**views.get(category, {}), switch: on}
+            self.set_preferences(user_id, {**body, "views": {**views, category: view}})
+
     def _find(self, which: Any) -> User | None:
         with self._journal.read() as connection:
             row = connection.execute(select(users).where(which)).one_or_none()

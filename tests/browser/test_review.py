@@ -122,6 +122,26 @@ def test_media_is_blurred_grey_and_mute_until_it_is_asked_for_and_that_is_record
     assert {"view", "unblur"} <= actions
 
 
+def test_how_media_is_shown_is_kept_for_the_next_items_of_the_category(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    ann = sign_in(reviewed)
+    page = open_page(f"/review/{incident_of(reviewed, 'kitchen')}", person=ann)
+    for key, name in (("B", "blur"), ("h", "greyscale"), ("m", "mute")):
+        with page.expect_response("**/view") as answered:
+            page.keyboard.press(key)
+        assert answered.value.status == 204, name
+    page.wait_for_selector("text=Kept for hazard")
+    page.goto(f"/review/{incident_of(reviewed, 'arena')}")
+    page.wait_for_selector(".item-grid.clear")
+
+    assert page.evaluate(FILTER) == "none"
+    assert not page.evaluate("document.querySelector('video').muted")
+    assert page.locator("#blur").get_attribute("aria-pressed") == "false"
+    bob = open_page(f"/review/{incident_of(reviewed, 'arena')}")
+    assert "blur" in bob.evaluate(FILTER)
+
+
 def test_the_pointer_over_a_picture_shows_it(reviewed: RunningService, open_page: OpenPage) -> None:
     page = open_page(f"/review/{incident_of(reviewed, 'kitchen')}")
     page.locator(".frame").first.hover()

@@ -104,6 +104,9 @@ RULES: Mapping[str, RouteRule] = {
     ),
     "POST /review/{item_id}/undo": page("moderator", about_item=True),
     "POST /review/{item_id}/assign": page("lead", about_item=True),
+    "POST /review/{item_id}/view": page(
+        "viewer", about_item=True, send={"data": {"switch": "blur", "value": "on"}}
+    ),
     "POST /review/{item_id}/shown": page("viewer", about_item=True),
     "GET /console/assets/{name}": PUBLIC,
     "GET /login": PUBLIC,

@@ -10,6 +10,7 @@ import pytest
 from scanner.store.audit import AuditLog
 from scanner.store.people import Role
 from scanner.store.queueing import image_item_id
+from scanner.store.users import Users
 from scanner.stream.inputs import EndTurn
 from scanner.types import StreamId
 from tests.browser.scene import BURNING, CALM, STORY, add_stream, incident_of, write_configuration
@@ -73,6 +74,21 @@ def test_an_incident_that_runs_says_so_and_grows(told: RunningService) -> None:
     page = ann.get(f"/review/{item_id}").text
     assert "Still running" in page
     assert "Still running" in ann.get(f"/review/{item_id}/live").text
+
+
+def test_a_switch_is_kept_beside_what_was_chosen_before_and_recorded(told: RunningService) -> None:
+    ann, item_id = sign_in(told), incident_of(told, "over")
+    told_users = Users(told.journal)
+    told_users.set_preferences(ann.user.user_id, {"items": 5, "views": {"hazard": {"mute": False}}})
+
+    assert ann.post(f"/review/{item_id}/view", switch="blur", value="off").status_code == 204
+    assert ann.post(f"/review/{item_id}/view", switch="autoplay", value="on").status_code == 422
+
+    kept = told_users.preferences(ann.user.user_id)
+    assert kept == {"items": 5, "views": {"hazard": {"blur": False, "mute": False}}}
+    assert 'data-blur="false"' in ann.get(f"/review/{item_id}").text
+    (entry,) = AuditLog(told.journal).entries(actor=ann.user.user_id, action="preferences")
+    assert entry.details == {"category": "hazard", "blur": "off"}
 
 
 def test_a_flagged_picture_is_an_item_with_its_picture(told: RunningService) -> None:

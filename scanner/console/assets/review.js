@@ -158,6 +158,14 @@ function hold(event) {
   return true;
 }
 
+// What the buttons set is kept for the next items of the same category.
+
+async function keep(name, on) {
+  let kept = false;
+  try { kept = (await post(`/review/${item.dataset.item}/view`, { switch: name, value: on ? "on" : "off" })).ok; } catch { /* told below */ }
+  $("#kept").textContent = kept ? `Kept for ${item.dataset.category}` : "Not kept: it holds for this page";
+}
+
 function wireItem() {
   veil.blurred = item.dataset.blur !== "false";
   veil.grey = item.dataset.grey !== "false";
@@ -169,8 +177,8 @@ function wireItem() {
   for (const name of ["pointerup", "pointerleave", "pointercancel"]) unblur.addEventListener(name, () => { veil.held = false; drawVeil(); });
   item.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse" && event.target.closest(".media") && !veil.hover) { veil.hover = true; drawVeil(); } });
   item.addEventListener("pointerout", (event) => { const to = event.relatedTarget; if (veil.hover && !(to && to.closest && to.closest(".media"))) { veil.hover = false; drawVeil(); } });
-  $("#blur").addEventListener("click", () => { veil.blurred = !veil.blurred; drawVeil(); });
-  $("#grey").addEventListener("click", () => { veil.grey = !veil.grey; drawVeil(); });
+  $("#blur").addEventListener("click", () => { veil.blurred = !veil.blurred; drawVeil(); keep("blur", veil.blurred); });
+  $("#grey").addEventListener("click", () => { veil.grey = !veil.grey; drawVeil(); keep("greyscale", veil.grey); });
   window.addEventListener("pagehide", () => {
     if (veil.since) veil.seconds += (performance.now() - veil.since) / 1000;
     if (veil.seconds > 0.5) fetch(`/review/${item.dataset.item}/shown`, { method: "POST", headers: token, body: new URLSearchParams({ seconds: veil.seconds.toFixed(1) }), keepalive: true });
@@ -237,7 +245,7 @@ if (item && player.video) {
   video.muted = item.dataset.mute !== "false";
   if (item.dataset.autoplay === "true") video.autoplay = true;
   const show = () => sound.setAttribute("aria-pressed", String(!video.muted));
-  sound.addEventListener("click", () => { video.muted = !video.muted; });
+  sound.addEventListener("click", () => { video.muted = !video.muted; keep("mute", video.muted); });
   video.addEventListener("volumechange", show);
   for (const name of ["timeupdate", "seeked", "loadedmetadata"]) video.addEventListener(name, player.mark);
   video.addEventListener("error", () => { if (video.src) { const note = $("#no-clip") || document.createElement("p"); note.id = "no-clip"; note.className = "stage-empty"; note.textContent = "The clip cannot be played; it may be no longer kept."; video.after(note); } });
