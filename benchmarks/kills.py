@@ -3,7 +3,8 @@
 One process at a time, each part as likely as the others, while streams are sent; then everything at
 once. Each journal is read by a checker that shares no code with the service, and compared with that
 of an undisturbed run. Exits with status 1 if anything acknowledged is lost, counted twice, or
-differs.
+differs. With ``--workers`` the actors, the raylet and the GCS are parts too. ``--rules`` adds a run
+in which the age, stall and grace rules act, and checks that every segment has one verdict.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from pathlib import Path
 from samples.demo import make_demo_media
 from tests.whole.test_service_kills import (
     check,
+    check_invariants,
     kill_everything,
     kill_under_load,
+    kill_with_rules_on,
     streams_of,
     undisturbed,
 )
@@ -31,6 +34,7 @@ def main() -> int:
     """Kill, compare and print; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="kills of one process")
+    parser.add_argument("--rules", type=int, default=0, help="kills with all rules on, in addition")
     parser.add_argument("--all", type=int, default=20, help="kills of everything at once")
     parser.add_argument("--seconds", type=float, default=3.0, help="seconds between two kills")
     parser.add_argument("--workers", type=int, default=0, help="Ray workers; 0 for one thread")
@@ -38,10 +42,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_demo_media(folder / "media", seconds=18)
-        for part in ("one", "all", "quiet"):
+        for part in ("one", "rules", "all", "quiet"):
             (folder / part).mkdir()
         if given.kills:
             _kill_one(folder, given.kills, given.seconds, given.workers)
+        if given.rules:
+            _kill_with_rules(folder, given.rules, given.seconds, given.workers)
         if given.all:
             _kill_all(folder, given.all)
     return 0
@@ -58,6 +64,19 @@ def _kill_one(folder: Path, kills: int, seconds: float, workers: int) -> None:
         f"  {len(sender.acknowledged)} segments of {len(streams)} streams acknowledged,"
         f" {len(found.verdicts)} verdicts, {len(found.revisions)} revisions of incidents,"
         f" equal to an undisturbed run; {time.monotonic() - began:.0f} s"
+    )
+
+
+def _kill_with_rules(folder: Path, kills: int, seconds: float, workers: int) -> None:
+    began = time.monotonic()
+    sender, found, killed = kill_with_rules_on(
+        folder / "rules", folder / "media", kills=kills, workers=workers, seconds_between=seconds
+    )
+    verdicts = check_invariants(sender, found)
+    print(f"{kills} kills with rules on: {dict(sorted(Counter(killed).items()))}")
+    print(
+        f"  {len(sender.acknowledged)} segments acknowledged, one verdict each, counted once:"
+        f" {dict(sorted(verdicts.items()))}; {time.monotonic() - began:.0f} s"
     )
 
 

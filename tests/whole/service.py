@@ -31,6 +31,8 @@ from tests.whole.program import WITHOUT_MODELS, environment
 __all__ = ["Facts", "RunningService", "Sender", "read_facts", "running_service"]
 
 READY_SECONDS = 90.0
+RAY_PROGRAMS = {"gcs_server": "gcs", "raylet": "raylet", "ray::_RemoteDecode": "actor"}
+"""Programs of Ray that are parts of their own, by the beginning of their names."""
 SETTLE_SECONDS = 120.0
 
 
@@ -62,9 +64,18 @@ class RunningService:
         folder = f"STREAMWARDEN_SERVICE__DATA={self.data}".encode()
         return folder in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
+    def victims(self) -> dict[int, str]:
+        """Return all processes below the supervisor, those of Ray as parts of their own."""
+        found = self.processes()
+        for child, command in processes_below(self.process.pid).items():
+            for beginning, name in RAY_PROGRAMS.items():
+                if Path(command[0]).name.startswith(beginning):
+                    found[child.pid] = name
+        return found
+
     def kill(self, choose: Callable[[Sequence[tuple[int, str]]], tuple[int, str]]) -> str | None:
         """Kill one process; return its part, or None if there was none."""
-        listed = sorted(self.processes().items())
+        listed = sorted(self.victims().items())
         if not listed:
             return None
         pid, name = choose(listed)
@@ -151,12 +162,19 @@ class Sender:
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set by a test that kills the whole service: what is not acknowledged is then given up."""
 
-    def send(self, stream: str, segments: Sequence[Path], *, pause: float = 0.0) -> None:
-        """Put all segments of a stream in order, then its end."""
+    def send(
+        self,
+        stream: str,
+        segments: Sequence[Path],
+        *,
+        pause: float = 0.0,
+        order: Sequence[int] | None = None,
+    ) -> None:
+        """Put the segments of a stream, all or those of ``order``, then its end."""
         with httpx.Client(base_url=self.service.address, timeout=20) as client:
-            for sequence, path in enumerate(segments):
+            for sequence in range(len(segments)) if order is None else order:
                 url = f"/v1/streams/{stream}/segments/{sequence}"
-                body = path.read_bytes()
+                body = segments[sequence].read_bytes()
                 if not self._until_accepted(partial(client.put, url, content=body)):
                     return
                 self.acknowledged.add((stream, sequence))
@@ -165,11 +183,19 @@ class Sender:
             self._until_accepted(partial(client.post, f"/v1/streams/{stream}/end", json=end))
 
     def send_all(
-        self, streams: Mapping[str, Sequence[Path]], *, pause: float = 0.0
+        self,
+        streams: Mapping[str, Sequence[Path]],
+        *,
+        pause: float = 0.0,
+        orders: Mapping[str, Sequence[int]] | None = None,
     ) -> list[threading.Thread]:
         """Send several streams side by side; return the threads."""
         threads = [
-            threading.Thread(target=self.send, args=(name, paths), kwargs={"pause": pause})
+            threading.Thread(
+                target=self.send,
+                args=(name, paths),
+                kwargs={"pause": pause, "order": (orders or {}).get(name)},
+            )
             for name, paths in streams.items()
         ]
         for thread in threads:
@@ -205,6 +231,18 @@ class Facts:
     revisions: dict[tuple[str, int], tuple[str, Any]]
     evidence: list[tuple[str, str, str, str | None]]
     objects: set[str]
+    counted: dict[str, float]
+    """Segments by verdict, as the counters say."""
+
+    def accounts(self) -> dict[tuple[str, int], list[str]]:
+        """Return how each segment is in the events of turns: scored, failed, shed, lost or late."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for event in (one for listed in self.events.values() for one in listed):
+            if (kind := _ACCOUNTS.get(event["event"])) is not None:
+                inner = [event.get(name, {}) for name in ("segment", "scored", "failed")]
+                (key,) = [tuple(one["key"]) for one in (event, *inner) if "key" in one]
+                found.setdefault(key, []).append(event.get("reason", kind))
+        return found
 
     def scored_twice(self) -> list[tuple[str, int]]:
         """Return the segments that are in the events of more than one turn."""
@@ -223,6 +261,15 @@ class Facts:
             for stream, (folded, _, _) in self.folded.items()
             if self.turns.get(stream, []) != list(range(folded))
         ]
+
+
+_COUNTED = "SELECT label, sum(value) FROM counters WHERE name = 'segments' GROUP BY label"
+_ACCOUNTS = {
+    "SegmentScored": "scored",
+    "SegmentFailed": "failed",
+    "SegmentUnavailable": "lost",
+    "SegmentLate": "late",
+}
 
 
 def _stored_objects(folder: Path) -> set[str]:
@@ -263,6 +310,7 @@ def read_facts(data: Path) -> Facts:
             },
             evidence=list(rows("SELECT incident_id, piece, status, object FROM evidence")),
             objects=_stored_objects(data / "objects"),
+            counted=dict(rows(_COUNTED)),
         )
     finally:
         connection.close()

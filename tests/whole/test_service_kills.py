@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.whole.service import (
     SETTLE_SECONDS,
     Facts,
+    RunningService,
     Sender,
     is_settled,
     random_victim,
@@ -28,6 +30,12 @@ RULES_OFF = {
     "STREAMWARDEN_SERVICE__QUOTA__BACKLOG_SECONDS": "100000",
 }
 
+RULES_ON = {
+    "STREAMWARDEN_SERVICE__MAX_AGE": "6",
+    "STREAMWARDEN_SERVICE__STALL_SECONDS": "3",
+    "STREAMWARDEN_SERVICE__HOLE_SECONDS": "1",
+}
+
 
 def kill_under_load(
     folder: Path, media: Path, *, kills: int, workers: int, seconds_between: float = 2.0
@@ -36,20 +44,33 @@ def kill_under_load(
     journal says in the end."""
     streams = streams_of(media, rounds=max(1, kills // 10))
     with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
-        service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
-        sender, killed, choose = Sender(service), [], random_victim(7)
-        dice, parts = random.Random(8), {"web", "driver", "delivery"}
-        longest = max(map(len, streams.values()))
-        threads = sender.send_all(streams, pause=kills * seconds_between / longest)
-        for _ in range(kills):
-            threads[0].join(min(dice.expovariate(1 / seconds_between), 3 * seconds_between))
-            service.wait_for(lambda: parts <= set(service.processes().values()), 60, "restart")
-            killed.append(service.kill(choose) or "nothing")
-        for thread in threads:
-            thread.join()
-        seconds = SETTLE_SECONDS + 2 * kills
-        service.wait_for(lambda: is_settled(service, streams), seconds, "settled")
+        sender, killed = _send_and_kill(service, streams, kills, seconds_between)
     return sender, read_facts(folder / "data"), killed, tuple(streams)
+
+
+def _send_and_kill(
+    service: RunningService,
+    streams: Mapping[str, Sequence[Path]],
+    kills: int,
+    seconds_between: float,
+    *,
+    orders: Mapping[str, Sequence[int]] | None = None,
+) -> tuple[Sender, list[str]]:
+    """Send streams to a service while its processes are killed, and wait until all are finished."""
+    service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
+    sender, killed, choose = Sender(service), [], random_victim(7)
+    dice, parts = random.Random(8), {"web", "driver", "delivery"}
+    pause = kills * seconds_between / max(map(len, streams.values()))
+    threads = sender.send_all(streams, pause=pause, orders=orders)
+    for _ in range(kills):
+        threads[0].join(min(dice.expovariate(1 / seconds_between), 3 * seconds_between))
+        service.wait_for(lambda: parts <= set(service.processes().values()), 60, "restart")
+        killed.append(service.kill(choose) or "nothing")
+    for thread in threads:
+        thread.join()
+    seconds = SETTLE_SECONDS + 2 * kills
+    service.wait_for(lambda: is_settled(service, streams), seconds, "settled")
+    return sender, killed
 
 
 def streams_of(media: Path, *, rounds: int) -> Mapping[str, Sequence[Path]]:
@@ -68,6 +89,49 @@ def undisturbed(folder: Path, streams: Mapping[str, Sequence[Path]]) -> Facts:
         seconds = SETTLE_SECONDS + 5 * len(streams)
         service.wait_for(lambda: is_settled(service, streams), seconds, "settled")
     return read_facts(folder / "quiet")
+
+
+def disordered(streams: Mapping[str, Sequence[Path]]) -> dict[str, list[int]]:
+    """Return the order in which each stream is sent: one segment is left out, one comes after three
+    that follow it."""
+    orders = {}
+    for number, (name, paths) in enumerate(sorted(streams.items())):
+        order = list(range(len(paths)))
+        del order[1 + number % (len(order) - 2)]
+        order.insert(3, order.pop(0 if number % 2 else 1))
+        orders[name] = order
+    return orders
+
+
+def kill_with_rules_on(
+    folder: Path, media: Path, *, kills: int, workers: int, seconds_between: float = 2.0
+) -> tuple[Sender, Facts, list[str]]:
+    """Kill processes while disordered streams are sent to a service with short age, stall and grace
+    rules, whose results depend on the moment; return what the journal says in the end."""
+    streams = streams_of(media, rounds=max(1, kills // 10))
+    with running_service(folder / "data", workers=workers, extra=RULES_ON) as service:
+        sender, killed = _send_and_kill(
+            service, streams, kills, seconds_between, orders=disordered(streams)
+        )
+    return sender, read_facts(folder / "data"), killed
+
+
+def check_invariants(sender: Sender, found: Facts) -> Counter[str]:
+    """Check that every acknowledged segment has one verdict, which was counted once and is what its
+    stream's log says; return the number of segments by verdict."""
+    assert sender.acknowledged == found.verdicts.keys()
+    verdicts = Counter(str(one) for one in found.verdicts.values())
+    assert verdicts.keys() <= {"scored", "late", "shed"}
+    assert found.counted == verdicts
+    assert found.broken_logs() == []
+    accounts = found.accounts()
+    for key, verdict in found.verdicts.items():
+        # what came after the end of its stream is late without a turn
+        wanted = ([verdict], []) if verdict == "late" else ([verdict],)
+        assert accounts.get(key, []) in wanted, (key, verdict, accounts.get(key))
+    missing = [piece for *_, piece in found.evidence if piece not in found.objects]
+    assert missing == []
+    return verdicts
 
 
 def check(sender: Sender, found: Facts, expected: Facts) -> None:
@@ -90,6 +154,15 @@ def test_processes_that_are_killed_lose_nothing_and_change_no_incident(
     assert {"web", "driver", "delivery"} <= set(killed)
     streams = streams_of(demo_media, rounds=max(1, KILLS // 10))
     check(sender, found, undisturbed(tmp_path, streams))
+
+
+def test_age_stall_and_grace_rules_leave_one_verdict_to_each_segment_when_processes_are_killed(
+    tmp_path: Path, demo_media: Path
+) -> None:
+    sender, found, _ = kill_with_rules_on(tmp_path, demo_media, kills=5, workers=0)
+    verdicts = check_invariants(sender, found)
+    assert verdicts["scored"]
+    assert verdicts["late"]
 
 
 def kill_everything(
