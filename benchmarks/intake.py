@@ -2,9 +2,10 @@
 one flush each.
 
 Both servers run as processes of their own on loopback, and get the same bytes in turns. The bare
-one computes SHA-256 and flushes each file; it has no journal. ``--flush-delay-ms`` makes every flush
-take longer, in all of them alike, as on a slower disk: strace delays the return of the system
-calls. That is a simulation, and processor time means nothing then.
+one computes SHA-256 and flushes each file; it has no journal.
+
+With ``--flush-delay-ms`` every flush of all of them takes longer, as on a slower disk: strace
+delays the return of the system calls. That is a simulation, and processor time means nothing then.
 """
 
 from __future__ import annotations

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from scanner.intake.problems import Problem
 from scanner.intake.watch import Observed
 from scanner.settings.service import QuotaSettings
 
 __all__ = ["Flight", "InFlight", "check_backlog", "check_disk"]
+
+WAITING_SHARE: Final = 0.25
+"""Share of the limit at which the age of the oldest segment shows that there is a backlog."""
 
 
 def check_disk(observed: Observed, refuse_watermark: float) -> None:
@@ -30,14 +33,22 @@ def check_disk(observed: Observed, refuse_watermark: float) -> None:
 
 
 def check_backlog(observed: Observed, key_id: str | None, quota: QuotaSettings) -> None:
-    """Check that what waits is young enough.
+    """Check that what waits is young enough, and that a further segment will not wait too long.
+
+    While more arrives than is scored, what waits is older when its turn comes than the oldest was
+    when it was accepted. Therefore the time that it will take counts too, once age shows that
+    segments do wait.
 
     Raises:
         Problem: ``backlog``.
     """
-    own = observed.ages.get(key_id, 0.0)
-    if own > quota.backlog_seconds:
-        _refuse_for_backlog(own, quota.backlog_seconds)
+    own, limit = observed.ages.get(key_id, 0.0), quota.backlog_seconds
+    if own > limit:
+        _refuse_for_backlog(own, limit)
+    expected = observed.expected_seconds(key_id)
+    if own > WAITING_SHARE * limit and expected > limit:
+        detail = f"what waits takes about {expected:.0f} s, limit is {limit:g} s"
+        raise Problem("backlog", detail, retry_after=_retry_after(expected - limit))
     shares = observed.backlog.by_key
     if observed.oldest_age > quota.backlog_seconds / 2 and len(shares) > 1 and key_id in shares:
         share = shares[key_id].count / observed.backlog.count
@@ -46,9 +57,12 @@ def check_backlog(observed: Observed, key_id: str | None, quota: QuotaSettings) 
 
 
 def _refuse_for_backlog(age: float, limit: float) -> None:
-    wait = min(30, max(1, math.ceil(age - limit)))
     detail = f"the oldest segment waits for {age:.0f} s, limit is {limit:g} s"
-    raise Problem("backlog", detail, retry_after=wait)
+    raise Problem("backlog", detail, retry_after=_retry_after(age - limit))
+
+
+def _retry_after(seconds: float) -> int:
+    return min(30, max(1, math.ceil(seconds)))
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from scanner.intake.access import Access
+from scanner.intake.pace import Pace
 from scanner.steady_clock import ClockWatch
 from scanner.store.database import Journal
 from scanner.store.keys import ApiKeys
@@ -39,6 +40,8 @@ class Observed:
     backlog: Backlog = field(default_factory=Backlog)
     ages: dict[str | None, float] = field(default_factory=dict)
     """Age in seconds of the oldest waiting segment of each key; empty while age rules pause."""
+    pace: float | None = None
+    """Segments that get verdicts in a second, at best; None while that is not known."""
     free_share: float = 1.0
     """Share of the disk that is free."""
     is_pushed: bool = False
@@ -50,6 +53,14 @@ class Observed:
     def oldest_age(self) -> float:
         """Age in seconds of the oldest waiting segment; 0 if none waits."""
         return max(self.ages.values(), default=0.0)
+
+    def expected_seconds(self, key_id: str | None) -> float:
+        """Seconds until the waiting segments of a key are scored, if keys that have some get equal
+        parts of the pace; 0 while the pace is not known."""
+        shares = self.backlog.by_key
+        if not self.pace or key_id not in shares:
+            return 0.0
+        return shares[key_id].count * len(shares) / self.pace
 
 
 class Watch:
@@ -73,6 +84,7 @@ class Watch:
         self._pushed = PushedQueries(journal)
         self._objects = objects
         self._monotonic = monotonic
+        self._pace = Pace()
         self._clock = ClockWatch(offset=journal.now() - monotonic())
         self._period = period
         self._stop = threading.Event()
@@ -110,6 +122,7 @@ class Watch:
             ),
             backlog=backlog,
             ages=self._ages(backlog),
+            pace=self._pace.observe(self._monotonic(), self._queries.verdict_count()),
             free_share=self._objects.free_bytes() / max(1, self._objects.total_bytes()),
             is_pushed=self._pushed.is_any_live(),
             unselected=self._pushed.unselected(),

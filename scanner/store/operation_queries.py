@@ -73,6 +73,11 @@ class OperationQueries:
         shares = {row.key_id: WaitingShare(count=row.waiting, oldest_at=row.oldest) for row in rows}
         return Backlog(by_key=shares)
 
+    def verdict_count(self) -> float:
+        """Return the number of verdicts that were ever given."""
+        with self._journal.read() as connection:
+            return float(connection.execute(_VERDICTS).scalar_one() or 0.0)
+
     def heartbeats(self) -> dict[str, Heartbeat]:
         """Return the latest heartbeat of each process."""
         with self._journal.read() as connection:
@@ -134,6 +139,7 @@ _BACKLOG = (
     .where(segments.c.verdict.is_(None))
     .group_by(segments.c.key_id)
 )
+_VERDICTS = select(func.sum(counters.c.value)).where(counters.c.name == "segments")
 _TOTALS = select(
     counters.c.name, counters.c.label, func.sum(counters.c.value).label("total")
 ).group_by(counters.c.name, counters.c.label)

@@ -8,6 +8,7 @@ import pytest
 
 from scanner.intake.access import Access
 from scanner.intake.admission import InFlight, check_backlog, check_disk
+from scanner.intake.pace import Pace
 from scanner.intake.problems import Problem
 from scanner.intake.watch import Observed, Watch
 from scanner.settings.service import QuotaSettings
@@ -21,11 +22,11 @@ QUOTA = QuotaSettings(
 )
 
 
-def waiting(**by_key: tuple[int, float]) -> Observed:
+def waiting(pace: float | None = None, **by_key: tuple[int, float]) -> Observed:
     """Return a reading with this many segments of each key, the oldest of this many seconds."""
     shares = {key: WaitingShare(count=count, oldest_at=0.0) for key, (count, _) in by_key.items()}
     ages: dict[str | None, float] = {key: age for key, (_, age) in by_key.items()}
-    return Observed(access=Access([]), backlog=Backlog(by_key=shares), ages=ages)
+    return Observed(access=Access([]), backlog=Backlog(by_key=shares), ages=ages, pace=pace)
 
 
 def test_a_key_whose_oldest_segment_is_old_has_to_wait() -> None:
@@ -51,6 +52,38 @@ def test_a_key_with_more_than_its_share_waits_earlier_while_others_wait_too() ->
         check_backlog(crowded, "a", QUOTA)
     check_backlog(crowded, "b", QUOTA)
     check_backlog(alone, "a", QUOTA)
+
+
+def test_a_backlog_that_will_take_too_long_is_refused_before_it_is_old() -> None:
+    crowded = waiting(pace=2.0, a=(70, 8.0))
+
+    with pytest.raises(Problem, match="takes about 35 s, limit is 30 s") as refused:
+        check_backlog(crowded, "a", QUOTA)
+    assert refused.value.retry_after == 5
+    for tolerable in (
+        waiting(pace=2.0, a=(60, 8.0)),
+        waiting(pace=2.0, a=(70, 7.0)),
+        waiting(pace=None, a=(70, 8.0)),
+        waiting(pace=0.0, a=(70, 8.0)),
+    ):
+        check_backlog(tolerable, "a", QUOTA)
+
+
+def test_keys_with_a_backlog_count_on_equal_parts_of_the_pace() -> None:
+    observed = waiting(pace=2.0, a=(40, 8.0), b=(20, 8.0))
+
+    check_backlog(observed, "b", QUOTA)
+    check_backlog(observed, "c", QUOTA)
+    with pytest.raises(Problem, match="about 40 s"):
+        check_backlog(observed, "a", QUOTA)
+
+
+def test_the_pace_is_the_best_of_the_last_minute() -> None:
+    pace = Pace()
+    assert pace.observe(0.0, 0) is None
+    assert pace.observe(9.5, 90) is None
+    assert pace.observe(10.0, 100) == 10.0
+    assert [pace.observe(at, 100) for at in (20.0, 70.0, 80.5)] == [10.0, 10.0, 0.0]
 
 
 def test_a_nearly_full_disk_takes_nothing() -> None:
