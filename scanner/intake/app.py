@@ -98,10 +98,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
+        _drop_validation_errors(document)
         schemas = document["components"]["schemas"]
         schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
         document["components"]["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},
             "basic": {"type": "http", "scheme": "basic", "description": "the key as password"},
@@ -109,3 +108,15 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document["security"] = [{"bearer": []}, {"basic": []}, {}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _drop_validation_errors(document: dict[str, Any]) -> None:
+    """Remove the framework's own form of an invalid request, which is never answered, and every
+    answer that it adds by itself."""
+    for unused in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(unused, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            content = operation["responses"].get("422", {}).get("content", {})
+            if "application/json" in content:
+                del operation["responses"]["422"]

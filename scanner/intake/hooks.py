@@ -42,8 +42,24 @@ __all__ = ["channel_of", "hook_routes", "is_signed"]
 
 hook_routes = APIRouter(prefix="/hooks", tags=["hooks"])
 
-_REFUSALS: Final = problem_responses("unauthenticated", "forbidden", "not_found", "disk_full")
+_REFUSALS: Final = problem_responses(
+    "unauthenticated",
+    "forbidden",
+    "not_found",
+    "too_large",
+    "invalid_request",
+    "url_refused",
+    "url_failed",
+    "disk_full",
+)
+_SIGNED_REFUSALS: Final = problem_responses("unauthenticated", "too_large", "invalid_request")
 _OTHER_CHARACTERS: Final = re.compile(r"[^A-Za-z0-9._~@:+=-]+")
+
+
+def _body_of(media_type: str) -> dict[str, Any]:
+    """Return what the OpenAPI document says of the body of a hook."""
+    content = {media_type: {"schema": {"type": "object"}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def channel_of(app: str, stream: str) -> str:
@@ -57,7 +73,12 @@ def channel_of(app: str, stream: str) -> str:
 
 
 @hook_routes.post("/srs", include_in_schema=False)
-@hook_routes.post("/srs/{secret}", response_class=PlainTextResponse, responses=_REFUSALS)
+@hook_routes.post(
+    "/srs/{secret}",
+    response_class=PlainTextResponse,
+    responses=_REFUSALS,
+    openapi_extra=_body_of("application/json"),
+)
 async def srs_hook(request: Request, secret: str | None = None) -> Response:
     """Take ``on_publish``, ``on_hls`` and ``on_unpublish`` of SRS."""
     context = context_of(request)
@@ -84,7 +105,12 @@ async def srs_hook(request: Request, secret: str | None = None) -> Response:
 
 
 @hook_routes.post("/nginx-rtmp", include_in_schema=False)
-@hook_routes.post("/nginx-rtmp/{secret}", response_class=PlainTextResponse, responses=_REFUSALS)
+@hook_routes.post(
+    "/nginx-rtmp/{secret}",
+    response_class=PlainTextResponse,
+    responses=_REFUSALS,
+    openapi_extra=_body_of("application/x-www-form-urlencoded"),
+)
 async def nginx_hook(request: Request, secret: str | None = None) -> Response:
     """Take ``on_publish``, ``on_record_done`` and ``on_publish_done`` of nginx's RTMP module."""
     context = context_of(request)
@@ -108,7 +134,7 @@ async def nginx_hook(request: Request, secret: str | None = None) -> Response:
     return PlainTextResponse("ok")
 
 
-@hook_routes.post("/ome", responses=_REFUSALS)
+@hook_routes.post("/ome", responses=_SIGNED_REFUSALS, openapi_extra=_body_of("application/json"))
 async def ome_hook(request: Request) -> JSONResponse:
     """Answer an admission webhook of OvenMediaEngine, by its signature."""
     context = context_of(request)
