@@ -18,6 +18,7 @@ from scanner.console.lead_figures import (
     LeadFigures,
     lead_figures,
 )
+from scanner.console.precision import PrecisionRow
 from scanner.console.queue_pages import people_names
 from scanner.console.rendering import render
 from scanner.console.reviewing import sight_of, taxonomy_labels
@@ -39,7 +40,10 @@ __all__ = ["lead_api", "lead_routes"]
 lead_routes = console_router()
 lead_api = APIRouter(prefix="/v1/reviews", tags=["reviews"], dependencies=[Depends(check_csrf)])
 
-PERIODS: Final = {"1h": 3600.0, "1d": 86400.0, "7d": 7 * 86400.0, "30d": 30 * 86400.0}
+DAY: Final = 86400.0
+PERIODS: Final = {"1h": 3600.0, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
+STEPS: Final = {"1h": 600.0, "1d": 10800.0, "7d": DAY, "30d": DAY, "90d": 7 * DAY}
+"""Seconds of each part of a period, for figures over time."""
 REPLAY_SECONDS: Final = 300.0
 """Longest time of a comparison of policies."""
 MOST_TEXT: Final = 20_000
@@ -50,7 +54,7 @@ _comparing = asyncio.Semaphore(1)
 class PeriodQuery(FrozenInput):
     """The time up to now that figures are about."""
 
-    period: Literal["1h", "1d", "7d", "30d"] = "7d"
+    period: Literal["1h", "1d", "7d", "30d", "90d"] = "7d"
 
 
 class PolicyTrial(PeriodQuery):
@@ -86,17 +90,6 @@ async def get_figures(request: Request, which: Annotated[PeriodQuery, Query()]) 
     """Return throughput, times and precision of decisions; for leads."""
     context, person = context_of(request), require_role(request, Role.LEAD)
     figures = await _figures(context, person, which.period)
-    precision = [
-        {
-            "label": row.label,
-            "generation": row.policies,
-            "violations": row.violations,
-            "decided": row.decided,
-            "share": row.share,
-            "interval": [row.low, row.high],
-        }
-        for row in figures.precision
-    ]
     return {
         "decided": figures.decided,
         "by_people": figures.by_people,
@@ -107,7 +100,12 @@ async def get_figures(request: Request, which: Annotated[PeriodQuery, Query()]) 
         "stream_hours": figures.hours,
         "false_per_stream_hour": figures.false_per_hour,
         "coverage": figures.coverage,
-        "precision": precision,
+        "precision": [_precision_document(row) for row in figures.precision],
+        "precision_over_time": [
+            {"since": point.since, **_precision_document(point)}
+            for series in figures.over_time
+            for point in series.points
+        ],
     }
 
 
@@ -128,6 +126,17 @@ async def compare(request: Request, given: PolicyTrial) -> dict[str, Any]:
     return await _compare(context, person, given.policy, given.period)
 
 
+def _precision_document(row: PrecisionRow) -> dict[str, Any]:
+    return {
+        "label": row.label,
+        "generations": list(row.generations),
+        "violations": row.violations,
+        "decided": row.decided,
+        "share": row.share,
+        "interval": list(row.interval),
+    }
+
+
 async def _page(request: Request, person: Person, period: str, **more: Any) -> Response:
     context = context_of(request)
     period = period if period in PERIODS else "7d"
@@ -136,6 +145,7 @@ async def _page(request: Request, person: Person, period: str, **more: Any) -> R
     values = {
         "period": period,
         "periods": tuple(PERIODS),
+        "part": STEPS[period],
         "figures": await _figures(context, person, period),
         "severe": severe,
         "counts": await context.read(context.review_queries.counts, sight_of(person)),
@@ -153,10 +163,11 @@ async def _page(request: Request, person: Person, period: str, **more: Any) -> R
 
 
 async def _figures(context: WebContext, person: Person, period: str) -> LeadFigures:
-    queries, since = LeadQueries(context.journal), context.journal.now() - PERIODS[period]
-    verdicts = await context.read(queries.verdicts, sight_of(person), since=since)
-    seen = await context.read(queries.seen, since=since)
-    return lead_figures(verdicts, seen)
+    queries, now, sight = LeadQueries(context.journal), context.journal.now(), sight_of(person)
+    since = now - PERIODS[period]
+    verdicts = await context.read(queries.verdicts, sight, since=since)
+    seen = await context.read(queries.seen, sight, since=since)
+    return lead_figures(verdicts, seen, since=since, until=now, step=STEPS[period])
 
 
 async def _near_misses(context: WebContext, person: Person, period: str) -> list[dict[str, Any]]:

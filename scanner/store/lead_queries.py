@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import Connection, Select, exists, func, select
 
 from scanner.store.database import Journal
 from scanner.store.review_queries import Sight
 from scanner.store.review_schema import PENDING_STATES, decisions, reviews
-from scanner.store.schema import incident_revisions, incidents, segments, streams
+from scanner.store.schema import (
+    configurations,
+    incident_revisions,
+    incidents,
+    segments,
+    streams,
+)
 
 __all__ = ["LeadQueries"]
 
@@ -28,12 +34,15 @@ class LeadQueries:
 
     def verdicts(self, sight: Sight, *, since: float) -> list[dict[str, Any]]:
         """Return the final verdicts in force that were made since a wall-clock time, oldest
-        first."""
+        first. ``policies`` is the generation of the configuration, None for a picture; ``policy``
+        is a text that is the same for the same policy of the label and the same models."""
         with self._journal.read() as connection:
             rows = connection.execute(_verdicts(sight, since)).all()
+            policies = _policies(connection, {row.generation for row in rows})
         return [
             {
                 "item_id": row.item_id,
+                "kind": row.item_kind,
                 "verdict": row.verdict,
                 "by": row.by,
                 "person": row.person,
@@ -42,21 +51,25 @@ class LeadQueries:
                 "label": row.label,
                 "severity": row.severity,
                 "policies": row.generation,
+                "policy": policies(row.generation, row.label),
             }
             for row in rows
         ]
 
-    def seen(self, *, since: float) -> dict[str, float]:
-        """Return the hours of streams that were scored since a wall-clock time, and the share of
-        those streams that was seen."""
+    def seen(self, sight: Sight, *, since: float) -> dict[str, float]:
+        """Return the hours of streams of some channels that were scored since a wall-clock time,
+        and the share of those streams that was seen."""
         length = func.sum(segments.c.span_end - segments.c.span_start)
         scored = select(length).where(
             segments.c.verdict == "scored", segments.c.verdict_at >= since
         )
+        if sight.channels is not None:
+            own = select(streams.c.stream_id).where(streams.c.channel.in_(sorted(sight.channels)))
+            scored = scored.where(segments.c.stream_id.in_(own))
         with self._journal.read() as connection:
             seconds = connection.execute(scored).scalar_one() or 0.0
         total = seen = 0.0
-        for summary in self._summaries(since):
+        for summary in self._summaries(sight, since):
             total += summary.get("seconds") or 0.0
             seen += (summary.get("seconds") or 0.0) * (summary.get("coverage") or 0.0)
         return {"hours": seconds / 3600.0, "coverage": seen / total if total else 1.0}
@@ -90,13 +103,15 @@ class LeadQueries:
         found = [one for row in rows for one in _misses(row, labels.get(row.stream_id, set()))]
         return sorted(found, key=lambda one: -one["score"])[:limit]
 
-    def _summaries(self, since: float) -> Iterator[dict[str, Any]]:
+    def _summaries(self, sight: Sight, since: float) -> Iterator[dict[str, Any]]:
         query = (
             select(streams.c.summary)
             .where(streams.c.folded_at >= since, streams.c.kind == "live")
             .order_by(streams.c.created_at.desc())
             .limit(MOST_STREAMS)
         )
+        if sight.channels is not None:
+            query = query.where(streams.c.channel.in_(sorted(sight.channels)))
         with self._journal.read() as connection:
             texts = connection.execute(query).scalars().all()
         yield from (json.loads(text) for text in texts if text)
@@ -110,7 +125,7 @@ def _verdicts(sight: Sight, since: float) -> Select[Any]:
     )
     return (
         select(decisions, reviews.c.flagged_at, reviews.c.label, reviews.c.severity)
-        .add_columns(incident_revisions.c.generation)
+        .add_columns(incident_revisions.c.generation, reviews.c.kind.label("item_kind"))
         .join(reviews, reviews.c.item_id == columns.item_id)
         .outerjoin(incident_revisions, revision)
         .where(columns.kind == "made", columns.final, columns.created_at >= since)
@@ -118,6 +133,24 @@ def _verdicts(sight: Sight, since: float) -> Select[Any]:
         .order_by(columns.number)
         .limit(MOST_DECISIONS)
     )
+
+
+def _policies(
+    connection: Connection, generations: set[int | None]
+) -> Callable[[int | None, str], str]:
+    """Return a function from generation and label to a text that names the policy and models."""
+    query = select(configurations.c.generation, configurations.c.body)
+    rows = connection.execute(query.where(configurations.c.generation.in_(generations - {None})))
+    bodies = {row.generation: json.loads(row.body) for row in rows}
+
+    def policy(generation: int | None, label: str) -> str:
+        body = bodies.get(generation)
+        if body is None:
+            return "" if generation is None else f"generation {generation}"
+        facts = [body.get("models"), body.get("labels", {}).get(label)]
+        return json.dumps(facts, sort_keys=True)
+
+    return policy
 
 
 def _labels_by_stream(connection: Any, names: Sequence[str]) -> dict[str, set[str]]:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import update
 
-from scanner.console.lead_figures import lead_figures, wilson
+from scanner.console.lead_figures import lead_figures
+from scanner.console.precision import precision_over_time, precision_rows, wilson
 from scanner.console.what_if import compare_policies
 from scanner.errors import InputError
 from scanner.risk.policy import Policies, Policy
@@ -72,9 +74,56 @@ def test_policies_are_read_as_they_were_recorded() -> None:
 
 
 def test_figures_of_nothing_are_none() -> None:
-    figures = lead_figures([], {"hours": 0.0, "coverage": 1.0})
+    seen = {"hours": 0.0, "coverage": 1.0}
+    figures = lead_figures([], seen, since=0.0, until=100.0, step=10.0)
 
     assert (figures.cleared_share, figures.median_seconds, figures.false_per_hour) == (None,) * 3
+
+
+def verdict(at: float, what: str = "violation", label: str = "fire", **more: Any) -> dict[str, Any]:
+    policies = {"policies": 0, "policy": "open 3", "kind": "incident", "by": "human"}
+    return {"at": at, "verdict": what, "label": label, **policies, **more}
+
+
+def test_generations_with_the_same_policy_and_models_are_one_row() -> None:
+    changed = {"policies": 2, "policy": "open 4"}
+    rows = precision_rows(
+        [
+            verdict(1.0),
+            verdict(2.0, "no_violation", policies=1),
+            verdict(3.0, **changed),
+            verdict(4.0, label="smoke", policies=None, policy=""),
+        ]
+    )
+
+    found = [(row.label, row.generations, row.violations, row.decided) for row in rows]
+    assert found == [("fire", (0, 1), 1, 2), ("fire", (2,), 1, 1), ("smoke", (), 1, 1)]
+
+
+def test_precision_over_time_has_a_point_and_interval_for_each_part_with_decisions() -> None:
+    verdicts = [verdict(11.0), verdict(19.0, "no_violation"), verdict(35.0), verdict(36.0)]
+    (series,) = precision_over_time(verdicts, since=5.0, until=45.0, step=10.0)
+
+    found = [(one.since, one.at, one.violations, one.decided) for one in series.points]
+    assert found == [(10.0, 0.25, 1, 2), (30.0, 0.75, 2, 2)]
+    assert all(low <= one.share <= high for one in series.points for low, high in [one.interval])
+    assert precision_over_time([], since=0.0, until=1.0, step=1.0) == ()
+
+
+def test_a_false_picture_is_no_false_incident_of_a_stream() -> None:
+    verdicts = [verdict(1.0, "no_violation", kind=kind) for kind in ("incident", "image")]
+    decided = [{**one, "seconds": 5.0, "person": "ann"} for one in verdicts]
+    seen = {"hours": 2.0, "coverage": 1.0}
+    figures = lead_figures(decided, seen, since=0.0, until=10.0, step=1.0)
+
+    assert (figures.cleared_share, figures.false_per_hour) == (1.0, 0.5)
+
+
+def test_a_lead_of_some_channels_sees_the_hours_of_those(led: RunningService) -> None:
+    elsewhere = sign_in(led, Role.LEAD, channels=frozenset({"elsewhere"}))
+    figures = elsewhere.get("/v1/reviews/figures").json()
+
+    assert (figures["decided"], figures["stream_hours"]) == (0, 0.0)
 
 
 def test_a_lead_sees_figures_and_nobody_else(led: RunningService) -> None:
@@ -85,6 +134,10 @@ def test_a_lead_sees_figures_and_nobody_else(led: RunningService) -> None:
     (row,) = figures["precision"]
     assert (row["label"], row["violations"], row["decided"]) == ("fire", 1, 2)
     assert row["interval"][0] < 0.5 < row["interval"][1]
+    assert row["generations"] == [0]
+    (point,) = figures["precision_over_time"]
+    assert (point["decided"], point["violations"]) == (2, 1)
+    assert figures["false_per_stream_hour"] == pytest.approx(1 / figures["stream_hours"])
     page = lea.get("/lead").text
     assert "1 of 2" in page
     assert "ann" in page
