@@ -7,7 +7,7 @@ whole or not there. A row group ends with a turn, and no more than one is in mem
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,15 @@ from scanner.archive.rows import COLUMNS, ColumnType, Row
 from scanner.errors import SetupError
 from scanner.private import make_folder, private_opener
 
-__all__ = ["PartFacts", "PartWriter", "StoredTurn", "copy_without", "read_turns"]
+__all__ = [
+    "PartFacts",
+    "PartWriter",
+    "StoredTurn",
+    "copy_without",
+    "read_rows",
+    "read_turns",
+    "write_rows",
+]
 
 GROUP_ROWS: Final = 16_384
 """Rows of a row group at least, but for the last one."""
@@ -184,6 +192,35 @@ def read_turns(path: Path, stream_id: str) -> Iterator[StoredTurn]:
             yield from _turns_of(table.filter(pc.equal(table["stream_id"], stream_id)))
 
 
+def write_rows(
+    path: Path, columns: Mapping[str, ColumnType], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write a small table to a file that only its owner may read.
+
+    Raises:
+        OSError: the disk is full or failed.
+    """
+    schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+    with open(path, "wb", opener=private_opener) as file:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), file, compression="zstd")
+
+
+def read_rows(path: Path, columns: Mapping[str, ColumnType]) -> list[dict[str, Any]]:
+    """Return a small table as rows, with times as microseconds.
+
+    Raises:
+        SetupError: it cannot be read as Parquet.
+        KeyError: it lacks a column.
+    """
+    with _open(path) as file:
+        table = file.read()
+    for name, kind in columns.items():
+        if kind == "time":
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, name, table[name].cast(pa.int64()))
+    return list(table.select(list(columns)).to_pylist())
+
+
 def _turns_of(table: Any) -> Iterator[StoredTurn]:
     turn: StoredTurn | None = None
     scores: list[float] = []
@@ -214,7 +251,7 @@ def _open(path: Path) -> Any:
     try:
         return pq.ParquetFile(path, memory_map=False)
     except (pa.ArrowInvalid, FileNotFoundError) as error:
-        raise SetupError(f"{path}: cannot be read as a file of scores: {error}") from error
+        raise SetupError(f"{path}: cannot be read as Parquet: {error}") from error
 
 
 def _flush_folder(folder: Path) -> None:

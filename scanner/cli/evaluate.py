@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from scanner.archive.labelled import is_labelled
+from scanner.cli.eval_decided import eval_decided
 from scanner.cli.eval_run import EvalRun
 from scanner.cli.options import Config, Json, Workers, open_runner, wants_json
 from scanner.evaluate.folds import read_fold_models
@@ -24,7 +26,11 @@ ALL_SEGMENTS = 1.0
 
 Manifests = Annotated[
     list[Path],
-    typer.Argument(metavar="MANIFEST...", help="CSV of path,task,label,group.", show_default=False),
+    typer.Argument(
+        metavar="MANIFEST...",
+        help="CSV of path,task,label,group, or rows of `records export`.",
+        show_default=False,
+    ),
 ]
 Tasks = Annotated[
     list[str] | None,
@@ -111,8 +117,11 @@ def eval_command(
 
     Examples:
       streamwarden eval labelled/manifest.csv --task weapon
+      streamwarden eval decided.parquet
       streamwarden eval labelled/manifest.csv --robustness --most 20 --slices --html report.html
     """
+    if all(is_labelled(one) for one in manifest):
+        raise typer.Exit(eval_decided(manifest, as_json=wants_json(as_json)))
     settings = _with_bursts(read_settings(config), base_rate, live=streams)
     changes = _perturbations(robustness, change, most, streams=streams)
     selection = select_rows(read_manifests(manifest), task or ())

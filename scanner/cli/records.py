@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from scanner.archive.labelled import labelled_row, write_labelled
+from scanner.cli.messages import count_of
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.terminal import new_table, open_console
 from scanner.cli.users import local_actor
@@ -20,13 +22,14 @@ from scanner.settings.sections import read_settings
 from scanner.store.audit import AuditEntry
 from scanner.store.checkpoints import open_audit_log
 from scanner.store.database import Journal, open_journal
+from scanner.store.decided import decided_items, read_configurations
 from scanner.store.holds import Holds
 from scanner.store.removals import Removals
 
 __all__ = ["records_app"]
 
 records_app = typer.Typer(
-    help="Deletion of streams on request, and holds against it.",
+    help="Deletion of streams on request, holds against it, and decided items as labelled rows.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -109,6 +112,24 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
         state = waits if one.removed_at is None else "deleted"
         table.add_row("stream", one.stream_id, state, one.actor, one.reason)
     open_console().print(table)
+
+
+@records_app.command("export")
+def export_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File to write, .parquet or .csv.")],
+    config: Config = None,
+) -> None:
+    """Write each decided incident and picture as a labelled row; `streamwarden eval` reads them.
+
+    No row names a person. The export is an entry of the audit log.
+    """
+    journal = _open(config)
+    configurations = read_configurations(journal)
+    rows = [labelled_row(item, configurations) for item in decided_items(journal)]
+    details = {"rows": len(rows)}
+    _record((journal, config), lambda: None, "decisions_exported", str(file), **details)
+    write_labelled(file, rows)
+    sys.stdout.write(f"{file}: {count_of(len(rows), 'decided item')}\n")
 
 
 def _open(config: Path | None) -> Journal:

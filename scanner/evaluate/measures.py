@@ -40,7 +40,7 @@ of its width."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A measure and its 95 % bootstrap interval; NaN where it cannot be computed."""
+    """A measure and its 95 % interval, by bootstrap or exact; NaN where it cannot be computed."""
 
     value: float
     low: float

@@ -177,6 +177,8 @@ class RecordedRun:
     policies: Policies = POLICIES
     turns: TurnJournal = field(init=False)
     generation: int = field(init=False)
+    verdicts: dict[str, str] = field(default_factory=dict)
+    """The verdict in force of each item that was decided."""
 
     def __post_init__(self) -> None:
         self.turns = TurnJournal(self.journal)
