@@ -83,7 +83,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "users": Command("scanner.cli.users:users_app", "People who use the review console."),
     "audit": Command("scanner.cli.audit:audit_app", "The log of who saw and did what."),
     "records": Command(
-        "scanner.cli.records:records_app", "Deletion of streams on request, and holds against it."
+        "scanner.cli.records:records_app",
+        "Deletion of streams on request, holds against it, and decided items as labelled rows.",
     ),
     "deliveries": Command(
         "scanner.cli.deliveries:deliveries_app", "Webhooks of the live service that were given up."
