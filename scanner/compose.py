@@ -71,16 +71,20 @@ RunnerFactory = Callable[[Program, int], AbstractContextManager[Runner]]
 """Opens a runner with this many workers; the package ``workers`` has the one on Ray."""
 
 
-def compose(settings: Settings) -> Program:
+def compose(settings: Settings, *, channel: str | None = None) -> Program:
     """Return the program that the settings describe.
+
+    Args:
+        settings: the settings of the operator.
+        channel: the channel whose policies are those of all streams; None for the policies of a
+            service, which tell streams apart by their channel.
 
     Raises:
         SetupError: a model, a manifest or a policy is not valid.
     """
     manifests = used_models(settings)
-    return Program(
-        settings=settings, manifests=manifests, policies=compose_policies(settings, manifests)
-    )
+    policies = compose_policies(settings, manifests).of_channel(channel)
+    return Program(settings=settings, manifests=manifests, policies=policies)
 
 
 def used_models(settings: Settings) -> tuple[Manifest, ...]:
@@ -145,7 +149,7 @@ def open_score_job(
             decode_request(settings, scorers),
             settings.reuse,
             burst_selection(settings),
-            frozenset(label for label, policy in policies.labels.items() if not policy.shadow),
+            policies.live_labels,
         )
         yield worker.score
 

@@ -43,8 +43,9 @@ def plain(value: Any) -> Any:
 
 def defaults() -> dict[str, Any]:
     """Every setting but those of policies, by its full name."""
+    own_sections = ("policy", "channels")
     return {
-        name: plain(value) for name, value in _flat(Settings()) if not name.startswith("policy")
+        name: plain(value) for name, value in _flat(Settings()) if not name.startswith(own_sections)
     }
 
 

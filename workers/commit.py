@@ -120,7 +120,7 @@ class TurnCommitter:
             channel=facts.channel,
             state=state,
             turns=turns,
-            summary=summary_of(state, self._policies),
+            summary=summary_of(state, self._policies.of_channel(state.channel)),
         )
 
     def _note_delays(self, result: StreamResult) -> None:

@@ -25,7 +25,7 @@ import structlog
 from scanner.compose import Program, compose, worker_parts
 from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.service_logs import set_up_service_logs
-from scanner.settings.policies import policy_hash, policy_rows
+from scanner.settings.policies import channel_rows, policy_hash, policy_rows
 from scanner.settings.sections import read_settings
 from scanner.store.database import (
     Journal,
@@ -192,8 +192,10 @@ def _stopping_feed(feed: JournalFeed, stopping: threading.Event) -> Iterator[Non
 
 def _configuration(program: Program) -> dict[str, object]:
     """Return what a configuration generation consists of: models with their versions, and the
-    policies by label with their hash."""
+    policies by label, and by channel where they differ, with their hash."""
+    channels = channel_rows(program.policies)
     return {
+        **({"channels": channels} if channels else {}),
         "models": [f"{one.name}@{one.version}" for one in program.manifests],
         "policies": policy_hash(program.policies),
         "labels": policy_rows(program.policies),

@@ -19,9 +19,10 @@ from pydantic import BaseModel
 from scanner.cli.messages import print_message
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.terminal import new_table, open_console
-from scanner.compose import compose
+from scanner.compose import compose, used_models
 from scanner.errors import SetupError, TransientError
 from scanner.settings.layers import SettingsLayers
+from scanner.settings.policies import explain_policies
 from scanner.settings.sections import Settings, read_layers, read_settings, settings_of
 from scanner.store.database import Journal, lock_holder, open_journal
 from scanner.store.writes import read_pids
@@ -56,12 +57,21 @@ def show_command(
     origin: Annotated[
         bool, typer.Option("--origin", help="Tell where each value comes from.")
     ] = False,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            "--channel", metavar="NAME", help="Show the policies in force on a channel instead."
+        ),
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Print every setting with its value, except secrets."""
     layers = read_layers(config)
-    rows = [(location, value, _origin(layers, location)) for location, value in _leaves(layers)]
+    if channel is None:
+        rows = [(key, value, _origin(layers, key)) for key, value in _leaves(layers)]
+    else:
+        rows = list(_channel_policies(layers, channel))
     if wants_json(as_json):
         for location, value, source in rows:
             row = {"type": "setting", "key": ".".join(location), "value": value, "origin": source}
@@ -118,6 +128,16 @@ def _origin(layers: SettingsLayers, location: Location) -> str:
     return layers.name_of(location) if layers.is_set(location) else "default"
 
 
+def _channel_policies(layers: SettingsLayers, channel: str) -> Iterator[tuple[Location, Any, str]]:
+    """Yield every value of the policies in force on a channel, and where it comes from."""
+    settings = settings_of(layers)
+    for one in explain_policies(settings, used_models(settings), channel=channel):
+        origin = one.origin
+        if not isinstance(origin, str):
+            origin = f"{layers.name_of(origin)}: {'.'.join(origin)}"
+        yield ("policy", one.label, one.key), one.value, origin
+
+
 def _leaves(layers: SettingsLayers) -> Iterator[tuple[Location, Any]]:
     """Yield every setting with its value as JSON, in the order of the documentation."""
     settings = settings_of(layers)
@@ -130,6 +150,8 @@ def _leaves_of(location: Location, value: Any) -> Iterator[tuple[Location, Any]]
         parts = {name: getattr(value, name) for name in type(value).model_fields}
     elif is_dataclass(value) and not isinstance(value, type):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
+    elif isinstance(value, tuple) and any(isinstance(one, BaseModel) for one in value):
+        parts = {str(number): part for number, part in enumerate(value)}
     elif isinstance(value, Mapping) and value:
         parts = {str(name): part for name, part in value.items()}
     else:

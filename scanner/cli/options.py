@@ -20,6 +20,7 @@ from scanner.settings.sections import Settings, read_settings
 from scanner.stream.inputs import Runner
 
 __all__ = [
+    "Channel",
     "Config",
     "Json",
     "RunnerFactory",
@@ -33,6 +34,12 @@ __all__ = [
 Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="Settings in TOML; see samples/."),
+]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        "--channel", metavar="NAME", help="Use the policies that the settings have for a channel."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on stdout, as when piped.")]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from scanner.cli.messages import count_of, print_message
-from scanner.cli.options import Config, Json, wants_json
+from scanner.cli.options import Channel, Config, Json, wants_json
 from scanner.cli.status import Status
 from scanner.cli.terminal import OutputTable, new_table, open_console
 from scanner.compose import compose
@@ -53,6 +53,7 @@ def replay_command(
     policy: Annotated[
         Path | None, typer.Option("--policy", "-p", metavar="FILE", help="The new policy, in TOML.")
     ] = None,
+    channel: Channel = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -62,25 +63,29 @@ def replay_command(
       streamwarden scan --json recordings/ > scores.jsonl
       streamwarden replay scores.jsonl --policy stricter.toml
     """
-    settings = read_settings(config)
     recording = _read_recording(scores)
-    program = compose(settings)
+    program = compose(read_settings(config), channel=channel)
     before = after = fold(recording.streams, program.policies)
     if policy is not None:
-        after = fold(recording.streams, compose_policies(read_settings(policy), program.manifests))
+        changed = compose_policies(read_settings(policy), program.manifests)
+        after = fold(recording.streams, changed.of_channel(channel))
     changes = _Changes(
         streams=recording.streams,
         incidents=pair_incidents(before.incidents, after.incidents),
         stills=compare_stills(before, after),
         after=after,
     )
-    if wants_json(as_json):
-        for row in changes.rows():
-            sys.stdout.write(json.dumps(row) + "\n")
-    else:
-        changes.print()
+    _print_changes(changes, as_json=wants_json(as_json))
     _print_incomplete(recording)
     raise typer.Exit(Status.NOTHING if recording.cut is None else Status.FAILED)
+
+
+def _print_changes(changes: _Changes, *, as_json: bool) -> None:
+    if not as_json:
+        changes.print()
+        return
+    for row in changes.rows():
+        sys.stdout.write(json.dumps(row) + "\n")
 
 
 # Reading
@@ -110,12 +115,18 @@ def _read_recording(scores: Path) -> _Recording:
 def _read_journal(data: Path) -> _Recording:
     from scanner.archive.reader import read_recorded
     from scanner.store.database import open_journal
+    from scanner.store.history import read_channels
 
     journal = open_journal(data)
     try:
         found = read_recorded(journal, data)
         records = ((stream_id, stream_id, event) for stream_id, event in found)
-        return _Recording(streams=inputs_of_record(records), cut=None)
+        channels = read_channels(journal)
+        streams = {
+            name: replace(stream, channel=channels.get(name))
+            for name, stream in inputs_of_record(records).items()
+        }
+        return _Recording(streams=streams, cut=None)
     finally:
         journal.close()
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from scanner.cli.options import (
+    Channel,
     Config,
     Json,
     Workers,
@@ -88,6 +89,7 @@ def scan_command(
     min_gap: MinGap = None,
     base_rate: BaseRate = None,
     stream_id: StreamName = None,
+    channel: Channel = None,
     provider: Provider = None,
     models_dir: ModelsDir = None,
 ) -> None:
@@ -103,7 +105,7 @@ def scan_command(
         "bursts": {"base_rate": base_rate},
         "models": {"provider": provider, "dir": models_dir},
     }
-    program = compose(settings_with(config, flags))
+    program = compose(settings_with(config, flags), channel=channel)
     own_id = None if stream_id is None else StreamId(stream_id)
     with (
         read_sources(paths, program.settings.fetch, stream_id=own_id) as arrivals,

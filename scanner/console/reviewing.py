@@ -152,7 +152,9 @@ async def decide_item(
         raise Problem("forbidden", f"item {item_id}: you may not decide {given.verdict}")
     if given.mute is not None and given.verdict != "no_violation":
         raise Problem("invalid_request", "mute: goes with no_violation only")
-    reviewers = await context.read(context.review_queries.reviewers, item["labels"])
+    reviewers = await context.read(
+        context.review_queries.reviewers, item["labels"], item["channel"]
+    )
     new = NewDecision(
         verdict=given.verdict,
         reason=check_reason(given.verdict, given.reason, item),

@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from fractions import Fraction
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +30,9 @@ from scanner.pipeline.replay import (
 from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policies_of_rows
+from scanner.store.configured import latest_policies
 from scanner.store.database import Journal, open_journal
-from scanner.store.replay_records import latest_policies, streams_since, verdicts_of
+from scanner.store.replay_records import streams_since, verdicts_of
 from scanner.types import Label, StreamId
 
 __all__ = ["changed_policies", "compare_policies", "main"]
@@ -96,22 +98,31 @@ def compare_policies(journal: Journal, data: Path, text: str, *, since: float) -
     Raises:
         InputError: the changes are not valid.
     """
-    policies = policies_of_rows(latest_policies(journal))
-    changed = changed_policies(policies, text)
+    in_force = cache(partial(_policies_on, journal))
+    changed = cache(lambda channel: changed_policies(in_force(channel), text))
+    changed(None)  # so that an error is told without a stream
     changes: list[IncidentChanges] = []
-    for stream_id, stream in _recorded(journal, data, since):
+    for stream_id, stream, channel in _recorded(journal, data, since):
         recorded = {stream_id: stream}
-        before, after = (fold(recorded, one).incidents for one in (policies, changed))
+        policies = in_force(channel), changed(channel)
+        before, after = (fold(recorded, one).incidents for one in policies)
         changes.append(pair_incidents(_live(before), _live(after)))
     return _document(changes, verdicts_of(journal))
 
 
+def _policies_on(journal: Journal, channel: str | None) -> Policies:
+    """Return the policies in force on a channel."""
+    with journal.read() as connection:
+        return policies_of_rows(latest_policies(connection, channel))
+
+
 def _recorded(
     journal: Journal, data: Path, since: float
-) -> Iterator[tuple[StreamId, RecordedStream]]:
-    for name in streams_since(journal, since, limit=MOST_STREAMS):
+) -> Iterator[tuple[StreamId, RecordedStream, str | None]]:
+    for name, channel in streams_since(journal, since, limit=MOST_STREAMS):
         events = ((name, StreamId(name), event) for event in read_stream(journal, data, name))
-        yield from inputs_of_record(events).items()
+        for stream_id, stream in inputs_of_record(events).items():
+            yield stream_id, stream, channel
 
 
 def _live(found: Iterable[Incident]) -> list[Incident]:

@@ -81,7 +81,8 @@ def _plan_incident(
     due: list[PieceDue] = []
     try:
         for turn, events in journal.records(incident.stream_id, next_turn, limit=TURNS):
-            plan, pieces = plan_turn(plan, events, policies, settings)
+            of_channel = policies.of_channel(incident.channel)
+            plan, pieces = plan_turn(plan, events, of_channel, settings)
             due += pieces
             next_turn = turn + 1
     except FormatError as error:
@@ -210,7 +211,8 @@ class EvidenceMaker:
         until = max(load_fraction(piece.due["until"]), incident.opened)
         incident = replace(incident, end=until)
         index = self._index(piece, incident.start, until)
-        due = sheet_due(incident, index, self._policies, self._settings)
+        policies = self._policies.of_channel(piece.channel)
+        due = sheet_due(incident, index, policies, self._settings)
         if due is None:
             raise NoVideoError(f"{piece.stream_id}: no picture at the instants of the sheet")
         return draw_timed_sheet(

@@ -46,9 +46,12 @@ for the group of pictures in which a clip begins."""
 def policy_reach(policies: Policies) -> float:
     """Return the seconds before the folded clock in which the next incident may begin, with its
     pre-roll."""
-    return float(
-        max((one.window + one.hold + one.pre_roll for one in policies.labels.values()), default=0)
+    reaches = (
+        one.window + one.hold + one.pre_roll
+        for of_channel in policies.all_channels
+        for one in of_channel.labels.values()
     )
+    return float(max(reaches, default=0))
 
 
 def deletable(media: StreamMedia, *, now: float, reach: float, segment_seconds: float) -> list[int]:

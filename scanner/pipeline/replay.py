@@ -65,10 +65,13 @@ NOT_FOLDED = frozenset({BETWEEN, "late"})
 
 
 def fold_inputs(
-    stream_id: StreamId, inputs: Iterable[StreamInput], policies: Policies
+    stream_id: StreamId,
+    inputs: Iterable[StreamInput],
+    policies: Policies,
+    channel: str | None = None,
 ) -> Iterator[StreamEvent]:
-    """Yield the events of one stream's recorded inputs under these policies."""
-    state = StreamState.new(stream_id)
+    """Yield the events of one stream's recorded inputs under these policies of its channel."""
+    state = StreamState.new(stream_id, channel)
     for stream_input in inputs:
         state, events = advance(state, stream_input, policies)
         yield from events
@@ -83,6 +86,8 @@ class RecordedStream:
     """In the order of the fold; the last one is an ``EndTurn``."""
     complete: bool = True
     """False if the recording has no end of the stream, whose incidents end with its last sample."""
+    channel: str | None = None
+    """Channel of the stream; None without one, and where the recording does not have it."""
 
 
 Recorded = Mapping[StreamId, RecordedStream]
@@ -103,7 +108,7 @@ def fold(recorded: Recorded, policies: Policies) -> Replayed:
     incidents: list[Incident] = []
     stills: dict[StreamId, tuple[Label, ...]] = {}
     for stream_id, stream in recorded.items():
-        for event in fold_inputs(stream_id, stream.inputs, policies):
+        for event in fold_inputs(stream_id, stream.inputs, policies, stream.channel):
             match event:
                 case Closed(incident=incident):
                     incidents.append(incident)

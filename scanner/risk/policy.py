@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from hashlib import sha256
 from inspect import signature
@@ -19,7 +20,7 @@ from scanner.risk.methods import METHODS
 from scanner.taxonomy import MAX_SEVERITY
 from scanner.types import Label, Medium
 
-__all__ = ["Policies", "Policy", "logit", "sigmoid"]
+__all__ = ["Policies", "Policy", "logit", "matches_channel", "sigmoid"]
 
 MOST_RECURRENCES: Final = 32
 """Highest ``recurrence``: a stream keeps as many earlier incidents."""
@@ -244,6 +245,8 @@ class Policies:
     """Most seconds that a sample covers before it, for coverage."""
     retell: Fraction = Fraction(30)
     """Seconds after which an open incident that grew longer or higher is reported again."""
+    channels: tuple[tuple[str, Policies], ...] = ()
+    """Policies of channels, by name or pattern; the first that matches is used."""
     _methods: Mapping[Label, Method[Any]] = field(init=False, repr=False, compare=False)
     _bases: Mapping[Label, str] = field(init=False, repr=False, compare=False)
 
@@ -258,6 +261,28 @@ class Policies:
             self, "_bases", {label: policy.basis for label, policy in self.labels.items()}
         )
 
+    def of_channel(self, channel: str | None) -> Policies:
+        """Return the policies in force on a channel; these ones for a stream without a channel."""
+        for pattern, policies in self.channels:
+            if channel is not None and matches_channel(channel, pattern):
+                return policies
+        return self
+
+    @property
+    def all_channels(self) -> tuple[Policies, ...]:
+        """These policies and those of all channels."""
+        return (self, *(policies for _, policies in self.channels))
+
+    @property
+    def live_labels(self) -> frozenset[Label]:
+        """The labels that are not in shadow on every channel."""
+        return frozenset(
+            label
+            for policies in self.all_channels
+            for label, policy in policies.labels.items()
+            if not policy.shadow
+        )
+
     def basis(self, label: Label) -> str:
         """Return the basis of the label's evidence; a state of another basis starts anew."""
         return self._bases[label]
@@ -270,9 +295,23 @@ class Policies:
     def longest_recurrence(self) -> Fraction:
         """The longest ``recurrence_window`` in seconds of a policy that counts recurrence; 0 if
         none does."""
-        windows = (one.recurrence_window for one in self.labels.values() if one.counts_recurrence)
+        windows = (
+            one.recurrence_window
+            for policies in self.all_channels
+            for one in policies.labels.values()
+            if one.counts_recurrence
+        )
         return max(windows, default=Fraction(0))
 
     def by_severity(self) -> Iterator[Label]:
         """Return the labels, the most severe first, and by name within a severity."""
         return iter(sorted(self.labels, key=lambda label: (-self.labels[label].severity, label)))
+
+
+def matches_channel(channel: str, pattern: str) -> bool:
+    """Return whether a channel has this name or fits this pattern of ``*``, ``?`` and ``[...]``.
+
+    >>> matches_channel("kids-1", "kids-*"), matches_channel("a[1]", "a[1]")
+    (True, True)
+    """
+    return channel == pattern or fnmatchcase(channel, pattern)

@@ -45,6 +45,7 @@ from scanner.sources.limits import FetchLimits
 from scanner.validation import describe_errors, suggest_key
 
 __all__ = [
+    "ChannelSettings",
     "EvidenceSettings",
     "ModelSettings",
     "Settings",
@@ -96,6 +97,15 @@ class StreamSettings(FrozenSection):
     """The number of later sequences after which one that has not arrived is a gap."""
 
 
+class ChannelSettings(FrozenSection):
+    """Policies of channels of the live service."""
+
+    match: str = Field(min_length=1)
+    """Name of a channel, or a pattern of names with ``*``, ``?`` and ``[...]``."""
+    policy: Mapping[str, Mapping[str, Any]] = {}
+    """Changes to policies, as in the section ``policy``, which they override."""
+
+
 class EvidenceSettings(FrozenSection):
     """The clips and pictures of an incident."""
 
@@ -139,12 +149,20 @@ class Settings(FrozenSection):
     policy: Mapping[str, Mapping[str, Any]] = {}
     """Changes to policies by label, or by another name of the taxonomy; the keys are the fields of
     ``scanner.risk.policy.Policy``."""
+    channels: tuple[ChannelSettings, ...] = ()
+    """Further changes to policies by channel; the first that matches a channel is used."""
     _policy_source: str = PrivateAttr("settings")
+    _channels_source: str = PrivateAttr("settings")
 
     @property
     def policy_source(self) -> str:
         """The file, or what else the changes to policies come from, for messages."""
         return self._policy_source
+
+    @property
+    def channels_source(self) -> str:
+        """The file, or what else the policies of channels come from, for messages."""
+        return self._channels_source
 
 
 def read_settings(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -196,6 +214,7 @@ def settings_of(layers: SettingsLayers) -> Settings:
             )
         ) from error
     settings._policy_source = layers.names_of("policy")
+    settings._channels_source = layers.names_of("channels")
     return settings
 
 
@@ -285,6 +304,7 @@ _SECTIONS: Final[tuple[type[BaseModel], ...]] = (
     Settings,
     ModelSettings,
     StreamSettings,
+    ChannelSettings,
     EvidenceSettings,
     ServiceSettings,
     QuotaSettings,

@@ -53,6 +53,7 @@ class UnplannedIncident:
 
     incident_id: str
     stream_id: str
+    channel: str | None
     shard: int
     plan: Mapping[str, Any] | None
     """None before the first turn."""
@@ -138,6 +139,7 @@ class EvidenceJournal:
             UnplannedIncident(
                 incident_id=row.incident_id,
                 stream_id=row.stream_id,
+                channel=row.channel,
                 shard=row.shard,
                 plan=None if row.plan is None else json.loads(row.plan),
                 next_turn=max(row.planned_turn, row.first_turn),

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 
 from scanner.store.database import Journal
-from scanner.store.schema import turn_records
+from scanner.store.schema import streams, turn_records
 from scanner.store.score_parts import score_part_streams
+from scanner.types import StreamId
 
-__all__ = ["count_turns", "read_turn_records", "recorded_streams"]
+__all__ = ["count_turns", "read_channels", "read_turn_records", "recorded_streams"]
 
 
 def recorded_streams(journal: Journal) -> list[str]:
@@ -36,3 +37,10 @@ def read_turn_records(journal: Journal, stream_id: str) -> Iterator[tuple[int, b
     with journal.read() as connection:
         for row in connection.execute(query.order_by(columns.turn)):
             yield row.turn, row.events
+
+
+def read_channels(journal: Journal) -> dict[StreamId, str]:
+    """Return the channel of each stream that has one."""
+    query = select(streams.c.stream_id, streams.c.channel).where(streams.c.channel.is_not(None))
+    with journal.read() as connection:
+        return {StreamId(row.stream_id): row.channel for row in connection.execute(query)}

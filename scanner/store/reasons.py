@@ -16,7 +16,8 @@ from sqlalchemy import Connection, select
 
 from scanner.records.events import unpack_events
 from scanner.risk.incident import Extended, Incident, Opened
-from scanner.store.schema import configurations, incident_revisions, turn_records
+from scanner.store.configured import policies_of_generation
+from scanner.store.schema import incident_revisions, streams, turn_records
 from scanner.stream.events import FrameRisk, SegmentScored, SignalReceived, StreamEvent
 from scanner.types import Label, ScoredFrame
 
@@ -86,7 +87,10 @@ def _reasons_at(
     event = _revision_event(events, row.incident_id, row.revision)
     if event is None:
         return
-    policies = _policies(connection, row.generation)
+    channel = connection.execute(
+        select(streams.c.channel).where(streams.c.stream_id == row.stream_id)
+    ).scalar_one_or_none()
+    policies = policies_of_generation(connection, row.generation, channel)
     for label in labels:
         joined = _JoinedLabel(
             label=Label(label),
@@ -107,14 +111,6 @@ def _revision_event(
             if (incident.id, incident.revision) == (incident_id, revision):
                 return event
     return None
-
-
-def _policies(connection: Connection, generation: int) -> Mapping[str, Mapping[str, Any]]:
-    """Return the policies of a configuration by label; none where it did not record them."""
-    body = connection.execute(
-        select(configurations.c.body).where(configurations.c.generation == generation)
-    ).scalar_one_or_none()
-    return {} if body is None else json.loads(body).get("labels", {})
 
 
 def _reason(

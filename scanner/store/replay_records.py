@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import select
 
 from scanner.store.database import Journal
 from scanner.store.review_schema import reviews
-from scanner.store.schema import configurations, streams
+from scanner.store.schema import streams
 
-__all__ = ["latest_policies", "streams_since", "verdicts_of"]
-
-
-def latest_policies(journal: Journal) -> Mapping[str, Mapping[str, Any]]:
-    """Return the values of each label's policy in the latest configuration."""
-    latest = select(configurations.c.body).order_by(configurations.c.generation.desc()).limit(1)
-    with journal.read() as connection:
-        body = connection.execute(latest).scalar_one_or_none()
-    return {} if body is None else json.loads(body).get("labels", {})
+__all__ = ["streams_since", "verdicts_of"]
 
 
-def streams_since(journal: Journal, since: float, *, limit: int) -> list[str]:
-    """Return the live streams that were created since a wall-clock time, the newest first."""
+def streams_since(journal: Journal, since: float, *, limit: int) -> list[tuple[str, str | None]]:
+    """Return the live streams that were created since a wall-clock time with their channels, the
+    newest first."""
     columns = streams.c
-    query = select(columns.stream_id).where(columns.created_at >= since, columns.kind == "live")
+    query = (
+        select(columns.stream_id, columns.channel)
+        .where(columns.created_at >= since, columns.kind == "live")
+        .order_by(columns.created_at.desc())
+        .limit(limit)
+    )
     with journal.read() as connection:
-        found = connection.execute(query.order_by(columns.created_at.desc()).limit(limit))
-        return list(found.scalars())
+        return [(row.stream_id, row.channel) for row in connection.execute(query)]
 
 
 def verdicts_of(journal: Journal) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, exists, func, or_, select
 
+from scanner.store.configured import latest_policies
 from scanner.store.database import Journal
 from scanner.store.review_documents import (
     decision_document,
@@ -25,7 +26,7 @@ from scanner.store.review_schema import (
     mutes,
     reviews,
 )
-from scanner.store.schema import configurations, segments
+from scanner.store.schema import segments
 
 __all__ = ["QueueFilter", "ReviewQueries", "Sight"]
 
@@ -233,12 +234,11 @@ class ReviewQueries:
                 "streams": counts[1],
             }
 
-    def reviewers(self, labels: Sequence[str]) -> int:
-        """Return how many people have to come to the same verdict, by the policies in force."""
-        latest = select(configurations.c.body).order_by(configurations.c.generation.desc()).limit(1)
+    def reviewers(self, labels: Sequence[str], channel: str | None) -> int:
+        """Return how many people have to come to the same verdict, by the policies in force on the
+        channel."""
         with self._journal.read() as connection:
-            body = connection.execute(latest).scalar_one_or_none()
-        policies = {} if body is None else json.loads(body).get("labels", {})
+            policies = latest_policies(connection, channel)
         return max((policies.get(label, {}).get("reviewers", 1) for label in labels), default=1)
 
     # Decisions

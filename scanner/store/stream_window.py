@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from scanner.records.events import unpack_events
+from scanner.store.configured import policies_on_channel
 from scanner.store.database import Journal
 from scanner.store.schema import configurations, segments, streams, turn_records
 from scanner.stream.events import StreamEvent
@@ -56,16 +57,16 @@ def read_window(journal: Journal, stream_id: str, start: float, end: float) -> S
             .limit(MOST_TURNS)
         ).scalars()
         events = tuple(event for packed in rows for event in unpack_events(packed))
-        body = connection.execute(
-            select(configurations.c.body)
+        row = connection.execute(
+            select(configurations.c.body, streams.c.channel)
             .join(streams, streams.c.generation == configurations.c.generation)
             .where(streams.c.stream_id == stream_id)
-        ).scalar_one_or_none()
-    facts: Mapping[str, Any] = {} if body is None else json.loads(body)
+        ).one_or_none()
+    facts: Mapping[str, Any] = {} if row is None else json.loads(row.body)
     return StreamWindow(
         start=max(0.0, start),
         end=min(end, known),
         events=events,
-        policies=facts.get("labels", {}),
+        policies=policies_on_channel(facts, None if row is None else row.channel),
         models=tuple(facts.get("models", ())),
     )

@@ -14,7 +14,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
@@ -174,12 +174,13 @@ class TurnJournal:
     def load_state(self, stream_id: str) -> StreamState:
         """Return the state after the turns that are folded; a new one before the first."""
         with self._journal.read() as connection:
-            blob = connection.execute(
-                select(streams.c.state).where(streams.c.stream_id == stream_id)
-            ).scalar_one()
-        if blob is None:
-            return StreamState.new(StreamId(stream_id))
-        return StreamState.from_json(json.loads(zlib.decompress(blob)))
+            row = connection.execute(
+                select(streams.c.state, streams.c.channel).where(streams.c.stream_id == stream_id)
+            ).one()
+        if row.state is None:
+            return StreamState.new(StreamId(stream_id), row.channel)
+        state = StreamState.from_json(json.loads(zlib.decompress(row.state)))
+        return replace(state, channel=row.channel)  # of an earlier release it has none
 
     def _read(
         self, which: ColumnElement[bool], *, placed: bool, limit: int | None

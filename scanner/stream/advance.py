@@ -79,13 +79,15 @@ PICTURE_SECONDS: Final = Fraction(2)
 
 
 def advance(state: StreamState, stream_input: StreamInput, policies: Policies) -> Advance:
-    """Fold one input into the stream and return its next state and the events it caused.
+    """Fold one input into the stream and return its next state and the events it caused, under
+    the policies of its channel.
 
     Raises:
         ValueError: the stream has ended, or a segment is not above the last one that was placed.
     """
     if state.ended:
         raise ValueError(f"stream {state.stream_id}: ended, got {type(stream_input).__name__}")
+    policies = policies.of_channel(state.channel)
     match stream_input:
         case ScoredSegment():
             after, events = _fold_segment(state, stream_input, policies)

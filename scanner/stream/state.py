@@ -71,6 +71,8 @@ class StreamState:
     """
 
     stream_id: StreamId
+    channel: str | None = None
+    """Its channel, which decides the policies; None without one."""
     turn: int = 0
     """Number of the turn that comes next, or that is being folded."""
     part: int = 0
@@ -103,9 +105,9 @@ class StreamState:
     ended: bool = False
 
     @classmethod
-    def new(cls, stream_id: StreamId) -> Self:
+    def new(cls, stream_id: StreamId, channel: str | None = None) -> Self:
         """Return the state of a stream of which nothing has arrived."""
-        return cls(stream_id=stream_id, risk=StreamRisk(stream_id=stream_id))
+        return cls(stream_id=stream_id, channel=channel, risk=StreamRisk(stream_id=stream_id))
 
     @property
     def needed_from(self) -> int:
@@ -122,6 +124,7 @@ class StreamState:
         return {
             "version": VERSION,
             "stream_id": self.stream_id,
+            "channel": self.channel,
             "turn": self.turn,
             "part": self.part,
             "generation": self.generation,
@@ -158,6 +161,7 @@ class StreamState:
         try:
             return cls(
                 stream_id=StreamId(data["stream_id"]),
+                channel=data.get("channel"),
                 turn=data["turn"],
                 part=data["part"],
                 generation=data["generation"],
