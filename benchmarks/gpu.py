@@ -4,6 +4,8 @@
     sizes        batches of any size, as they come, beside batches filled up to a few sizes
     throughput   images a second by size of batch and precision: the product's scorer, plain
                  onnxruntime, and input and output bound to buffers that are kept
+    graphs       the same buffers, with one CUDA graph for each size of batch
+    in flight    batches of one thread, and of two, so that copies may hide behind compute
     torch        MobileNetV2 of torchvision, channels last, in half precision, compiled
     nvdec        keyframes decoded on the GPU, if this FFmpeg can
 
@@ -17,6 +19,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
@@ -88,6 +91,8 @@ def _parts(provider: Provider, seconds: float) -> Iterator[tuple[str, Part]]:
         yield f"throughput {precision}", partial(_throughput, provider, precision, seconds)
     yield "sizes", lambda: _sizes(provider, seconds)
     yield "bound", lambda: _bound(provider, seconds)
+    yield "graphs", lambda: _graphs(provider, seconds)
+    yield "in flight", lambda: _in_flight(provider, seconds)
     yield "torch", lambda: _torch(provider, seconds)
     yield "nvdec", lambda: _nvdec(seconds)
 
@@ -181,6 +186,62 @@ def _bound(provider: Provider, seconds: float) -> dict[str, Any]:
             binding.copy_outputs_to_cpu()
 
         found[str(size)] = _rate(run, size, seconds)
+    return found
+
+
+def _graphs(provider: Provider, seconds: float) -> dict[str, Any]:
+    """Return images a second where each size of batch is recorded once as a CUDA graph and played
+    back; on the CPU, which has none, of the same code without them."""
+    scorer = _load(provider, "auto")[-1]
+    (spec,) = scorer.inputs
+    runtime: Any = import_module("onnxruntime")
+    device, options = ("cpu", {}) if provider == "cpu" else ("cuda", {"enable_cuda_graph": "1"})
+    session = runtime.InferenceSession(
+        scorer.path.read_bytes(), providers=[(scorer.provider, options)]
+    )
+    plain = scorer._session
+    found = {}
+    for number, size in enumerate(BATCH_SIZES, 1):
+        batch = np.random.default_rng(size).integers(0, 256, (size, *spec.shape), np.uint8)
+        wanted = plain.run(None, {scorer.manifest.input.name: batch})
+        value = runtime.OrtValue.ortvalue_from_numpy(batch, device, 0)
+        binding = session.io_binding()
+        binding.bind_ortvalue_input(scorer.manifest.input.name, value)
+        for output, values in zip(session.get_outputs(), wanted, strict=True):
+            kept = runtime.OrtValue.ortvalue_from_shape_and_type(
+                values.shape, values.dtype, device, 0
+            )
+            binding.bind_ortvalue_output(output.name, kept)  # a graph writes to a fixed address
+        run_options = runtime.RunOptions()
+        if provider != "cpu":
+            run_options.add_run_config_entry("gpu_graph_id", str(number))
+
+        def run(
+            binding: Any = binding, value: Any = value, batch: Any = batch, how: Any = run_options
+        ) -> Any:
+            value.update_inplace(batch)
+            session.run_with_iobinding(binding, how)
+            return binding.copy_outputs_to_cpu()
+
+        run(), run()  # the first runs allocate and record
+        most = max(float(np.abs(a - b).max()) for a, b in zip(wanted, run(), strict=True))
+        found[str(size)] = {**_rate(run, size, seconds), "largest_difference": most}
+    return found
+
+
+def _in_flight(provider: Provider, seconds: float) -> dict[str, Any]:
+    """Return images a second of one session that one thread or two threads call."""
+    scorer = _load(provider, "auto")[-1]
+    found = {}
+    for size in (8, BATCH_SIZES[-1]):
+        samples = _pictures(scorer, size)
+        for threads in (1, 2):
+            with ThreadPoolExecutor(threads) as pool:
+
+                def run(pool: Any = pool, samples: Any = samples) -> None:
+                    list(pool.map(scorer.score, [samples] * 4))
+
+                found[f"{size}, {threads} threads"] = _rate(run, 4 * size, seconds)
     return found
 
 

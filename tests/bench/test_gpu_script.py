@@ -19,6 +19,8 @@ def test_every_part_is_measured_or_says_why_not() -> None:
         "agreement fp32"
     ]
     assert set(parts["bound"]) == {str(size) for size in BATCH_SIZES}
+    assert all(one["largest_difference"] < 1e-3 for one in parts["graphs"].values())
+    assert len(parts["in flight"]) == 4
     assert parts["sizes"]["filled up"]["per_second"] > 0
     assert parts["nvdec"]["h264"]["per_second"] > 0
 
