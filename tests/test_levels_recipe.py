@@ -41,8 +41,8 @@ def test_a_label_is_in_shadow_if_too_few_events_reach_its_level() -> None:
     clear = fitted(build_pool(recordings_of_cameras(30, fight=0.999, calm=0.001)))
     vague = fitted(build_pool(recordings_of_cameras(30, fight=0.02, calm=0.02)))
 
-    assert (clear.shadow, clear.found(clear.events)) == (False, 30)
-    assert (vague.shadow, vague.found(vague.events)) == (True, 0)
+    assert (clear.shadow, clear.found.on_camera) == (False, 30)
+    assert (vague.shadow, vague.found.on_camera) == (True, 0)
 
 
 def test_photographs_make_a_label_live_for_still_pictures_only() -> None:
@@ -59,7 +59,7 @@ def test_photographs_make_a_label_live_for_still_pictures_only() -> None:
         build_pool([*recordings_of_cameras(30, fight=0.02, calm=0.02), *fights, *harmless])
     )
 
-    assert (one.found(one.held), one.found(one.on_camera)) == (100, 0)
+    assert (one.found.held, one.found.on_camera) == (100, 0)
     assert (one.shadow, one.still_shadow) == (True, False)
 
 

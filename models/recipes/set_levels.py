@@ -28,10 +28,12 @@ from scanner.evaluate.streams.pieces import FootageKind, FootagePool, Piece, bui
 from scanner.evaluate.streams.recordings import Recording, read_recordings
 from scanner.evaluate.streams.safe_level import (
     EventLevel,
+    EventsFound,
     HalfResult,
     SafeLevel,
     SafeLevelLimits,
     SourceLevels,
+    count_found,
     event_levels,
     fit_on_halves,
     fit_safe_level,
@@ -94,23 +96,14 @@ class LabelLevels:
     sources: tuple[SourceLevels, ...]
 
     @property
-    def on_camera(self) -> tuple[EventLevel, ...]:
-        """The events that a camera shows; the others are photographs."""
-        return tuple(event for event in self.events if not event.is_photograph)
-
-    @property
-    def held(self) -> tuple[EventLevel, ...]:
-        """The photographs, each held for some seconds."""
-        return tuple(event for event in self.events if event.is_photograph)
-
-    def found(self, events: Sequence[EventLevel]) -> int:
-        """Return how many of the events reach the level."""
-        return sum(event.level >= self.safe.level for event in events)
+    def found(self) -> EventsFound:
+        """The events that reach the level."""
+        return count_found(self.events, self.safe.level)
 
     @property
     def shadow(self) -> bool:
         """True if too few events on camera remain to deliver the label."""
-        return _is_too_few(self.found(self.on_camera), len(self.on_camera))
+        return _is_too_few(self.found.on_camera, self.found.camera_events)
 
     @property
     def still_shadow(self) -> bool:
@@ -119,17 +112,16 @@ class LabelLevels:
 
     def figures(self) -> Mapping[str, str]:
         """Return the figures for the manifest."""
-        safe = self.safe
+        safe, found = self.safe, self.found
         return {
             "level": f"{safe.level:.1f}: highest ordinary level {safe.peak:.2f}, margin of leaving "
             f"one source out {safe.margin:.2f}",
             "tail at the level": f"{safe.tail.rate_at(safe.level):.2f} an hour",
             "incidents on ordinary footage": f"{safe.rate.count} in {safe.rate.hours:.2f} h of "
             f"{safe.sources} sources, so below {safe.rate.upper:.1f} an hour (95 %)",
-            "events on camera that reach the level": f"{self.found(self.on_camera)} of "
-            f"{len(self.on_camera)}",
-            "photographs that reach the level, held for 8 s": f"{self.found(self.held)} of "
-            f"{len(self.held)}",
+            "events on camera that reach the level": f"{found.on_camera} of {found.camera_events}",
+            "photographs that reach the level, held for 8 s": f"{found.held} of "
+            f"{found.photographs}",
             "photographs that are flagged as stills": f"{self.flagged.found} of "
             f"{self.flagged.photographs}, and {self.flagged.false} of {self.flagged.harmless} "
             "harmless ones",

@@ -195,6 +195,12 @@ def _safe_level_lines(label: LabelResult) -> Iterator[str]:
         f" {safe.tail.rate_at(safe.level):.2g} an hour, margin {safe.margin:.2f};"
         f" {_format_rate(safe.rate)} an hour, {safe.sources} sources"
     )
+    if label.found is not None:
+        yield (
+            f"  events on camera that reach it: {label.found.on_camera} of"
+            f" {label.found.camera_events}; photographs, held: {label.found.held} of"
+            f" {label.found.photographs}"
+        )
     for half in label.halves:
         yield (
             f"  fitted on one half of the sources, level {half.level:g}; on the other half"

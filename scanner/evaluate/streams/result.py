@@ -34,9 +34,11 @@ from scanner.evaluate.streams.outcome import (
 from scanner.evaluate.streams.pieces import FootageKind, FootagePool
 from scanner.evaluate.streams.rate import Rate
 from scanner.evaluate.streams.safe_level import (
+    EventsFound,
     HalfResult,
     SafeLevel,
     SourceLevels,
+    count_found,
     event_levels,
     fit_on_halves,
     fit_safe_level,
@@ -52,7 +54,7 @@ from scanner.evaluate.streams.sweep import (
     sweep_thresholds,
 )
 from scanner.evaluate.streams.tail import Tail, fit_tail
-from scanner.risk.policy import Policies
+from scanner.risk.policy import Policies, Policy
 from scanner.types import Label
 
 __all__ = [
@@ -132,6 +134,8 @@ class LabelResult:
     in_force: PolicyResult
     safe_level: SafeLevel | None
     """The level that the rule for shipped models gives; None if there is too little footage."""
+    found: EventsFound | None
+    """The events that reach the safe level; None without one."""
     halves: tuple[HalfResult, ...]
     """That rule on one half of the sources, reported on the other half."""
     sources: tuple[SourceResult, ...]
@@ -212,9 +216,6 @@ def _evaluate_label(
     report: ProgressCallback,
 ) -> LabelResult:
     policy = policies.labels[label]
-    candidate = Candidate(
-        method=policy.method, window=policy.window, dwell=policy.dwell, tuning=policy.tuning
-    )
     summary = summarize(label_outcomes(folded, label), rounds=rounds)
     material = gather_material(streams, label, policy, policies.max_gap)
     sweeps: dict[str, list[ThresholdSweep]] = {}
@@ -229,16 +230,25 @@ def _evaluate_label(
     ]
     levels = source_levels(pool, label, policy)
     events = event_levels(pool.event_clips, label, policy)
+    safe = _safe_level(levels)
     return LabelResult(
         label=label,
-        in_force=PolicyResult(
-            method=str(candidate), threshold=policy.open, shadow=policy.shadow, summary=summary
-        ),
-        safe_level=_safe_level(levels),
+        in_force=_policy_result(policy, summary),
+        safe_level=safe,
+        found=None if safe is None else count_found(events, safe.level),
         halves=fit_on_halves(levels, events),
         sources=_source_results(levels, policy.open),
         compared=tuple(compared),
         odds=fit_odds(material, compared[-1].fitted.candidate),
+    )
+
+
+def _policy_result(policy: Policy, summary: OutcomeSummary) -> PolicyResult:
+    candidate = Candidate(
+        method=policy.method, window=policy.window, dwell=policy.dwell, tuning=policy.tuning
+    )
+    return PolicyResult(
+        method=str(candidate), threshold=policy.open, shadow=policy.shadow, summary=summary
     )
 
 

@@ -31,11 +31,13 @@ from scanner.types import Label
 
 __all__ = [
     "EventLevel",
+    "EventsFound",
     "HalfResult",
     "SafeLevel",
     "SafeLevelLimits",
     "SourceLevels",
     "WindowTail",
+    "count_found",
     "event_levels",
     "fit_on_halves",
     "fit_safe_level",
@@ -154,6 +156,17 @@ class EventLevel:
         return self.kind is FootageKind.PHOTOGRAPHS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsFound:
+    """The events that reach a level. Photographs, held for some seconds, are counted apart, because
+    how often streams show one is unknown."""
+
+    on_camera: int
+    camera_events: int
+    held: int
+    photographs: int
+
+
 def source_levels(pool: FootagePool, label: Label, policy: Policy) -> list[SourceLevels]:
     """Return the label's levels on all footage that is safe for it; the footage of a source is one
     stream, photographs are streams of their own."""
@@ -189,6 +202,19 @@ def event_levels(clips: Iterable[EventClip], label: Label, policy: Policy) -> li
         for clip in clips
         if clip.label == label
     ]
+
+
+def count_found(events: Iterable[EventLevel], level: float) -> EventsFound:
+    """Return how many of the events reach the level."""
+    flags: dict[bool, list[bool]] = {False: [], True: []}
+    for event in events:
+        flags[event.is_photograph].append(event.level >= level)
+    return EventsFound(
+        on_camera=sum(flags[False]),
+        camera_events=len(flags[False]),
+        held=sum(flags[True]),
+        photographs=len(flags[True]),
+    )
 
 
 def fit_safe_level(

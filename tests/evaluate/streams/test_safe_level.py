@@ -8,8 +8,10 @@ import pytest
 from scanner.evaluate.streams.pieces import FootageKind, FootagePool, build_pool
 from scanner.evaluate.streams.safe_level import (
     EventLevel,
+    EventsFound,
     SafeLevelLimits,
     SourceLevels,
+    count_found,
     event_levels,
     fit_on_halves,
     fit_safe_level,
@@ -108,6 +110,18 @@ def test_each_half_of_the_sources_is_judged_by_the_level_of_the_other() -> None:
 
     assert (first.rate.count, second.rate.count) == (0, 1)
     assert (first.found, first.events, second.found) == (0, 2, 2)
+
+
+def test_events_on_camera_and_photographs_are_counted_apart() -> None:
+    events = [
+        EventLevel(origin="o", group="g", kind=kind, level=level)
+        for kind in (FootageKind.ORDINARY, FootageKind.FRAMES, FootageKind.PHOTOGRAPHS)
+        for level in (1.0, 4.0)
+    ]
+
+    assert count_found(events, 4.0) == EventsFound(
+        on_camera=2, camera_events=4, held=1, photographs=2
+    )
 
 
 def test_levels_of_a_source_are_those_of_its_pieces_in_one_stream() -> None:
