@@ -34,6 +34,9 @@ __all__ = ["EvidenceQueue", "EvidenceTask"]
 MOST_WAITING: Final = 1024
 """Tasks that may wait, over all streams."""
 _RECHECK_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.005
+"""Between two looks at whether the scan needs the memory: a decoder may take a gigabyte a
+second."""
 _JOIN_SECONDS: Final = 10.0
 """Longest wait for a task that was told to end; it looks twenty times a second."""
 
@@ -207,7 +210,13 @@ class EvidenceQueue:
             if self._ended is not None or left <= 0:
                 failure = self._ended or f"the time for cutting is used up ({limit})"
                 return
-            budget = SourceBudget(left, limit, is_ended=lambda: self._is_ended() or give_way())
+            budget = SourceBudget(
+                left,
+                limit,
+                is_ended=lambda: self._is_ended() or give_way(),
+                look_seconds=LOOK_SECONDS,
+                gives_way=True,
+            )
             task.run(sandbox, budget)
         except Exception as error:  # noqa: BLE001 - evidence of one stream ends no other
             failure = self._ended or error

@@ -24,6 +24,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, FormatError, LimitError, NoVideoError
+from scanner.media.large import claim_memory
 from scanner.media.limits import MAX_INIT_BYTES, MediaLimits
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
 from scanner.types import NEVER_WRAPS
@@ -361,6 +362,7 @@ def check_pixels(width: int, height: int, limits: MediaLimits, name: str) -> Non
         )
     if width * height > USUAL_PIXELS:
         raise_memory_limit()
+    claim_memory(width * height)
 
 
 def raise_memory_limit() -> None:

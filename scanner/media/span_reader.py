@@ -32,6 +32,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from scanner.errors import DamagedError, LimitError, NoVideoError
+from scanner.media.large import claim_memory
 from scanner.media.limits import MediaLimits
 from scanner.media.open import (
     CODECS,
@@ -354,6 +355,7 @@ def _open(source: BinaryIO, init: bytes | None, name: str) -> InputContainer:
 
 def _select_video(container: InputContainer, name: str) -> VideoStream:
     track = select_video_track(container, name)
+    claim_memory(track.width * track.height)
     track.codec_context.thread_count = 1  # frame threads that are dropped undrained deadlock
     return track
 

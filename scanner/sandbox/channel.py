@@ -11,15 +11,24 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
-__all__ = ["MAX_DESCRIPTORS", "Channel", "DisconnectedError", "IdleError", "connect", "to_parent"]
+__all__ = [
+    "LOOK_SECONDS",
+    "MAX_DESCRIPTORS",
+    "Channel",
+    "DisconnectedError",
+    "IdleError",
+    "connect",
+    "to_parent",
+]
 
 _LENGTH = struct.Struct("!I")
 _MAX_ANSWER_BYTES = 2 << 20
 """Limit for a message of a child: a window has some 60 bytes a sample and 80 an unseen span."""
 _MAX_CALL_BYTES = 64 << 20
 """Limit for a message of the parent."""
-_LOOK_SECONDS = 0.05
+LOOK_SECONDS: Final = 0.05
 """Time between two calls of the function that is called while nothing comes."""
 MAX_DESCRIPTORS = 250
 """Limit for one message; the kernel's own is 253."""
@@ -76,11 +85,16 @@ class Channel:
                 self._end.sendall(_LENGTH.pack(len(body)) + body)
 
     def receive(
-        self, *, seconds: float | None = None, meanwhile: Callable[[], None] | None = None
+        self,
+        *,
+        seconds: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> bytes:
         """Return the next message; ``None`` waits without a limit.
 
-        ``meanwhile`` is called now and then while nothing comes; what it raises ends the wait.
+        ``meanwhile`` is called every ``look_seconds`` while nothing comes; what it raises ends the
+        wait.
 
         Raises:
             DisconnectedError: the other side is gone.
@@ -88,8 +102,9 @@ class Channel:
             ValueError: the message is longer than any correct one.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
-        (length,) = _LENGTH.unpack(self._receive_exactly(_LENGTH.size, deadline, meanwhile))
-        return self._receive_body(length, deadline, meanwhile)
+        look = None if meanwhile is None else _Look(meanwhile, look_seconds)
+        (length,) = _LENGTH.unpack(self._receive_exactly(_LENGTH.size, deadline, look))
+        return self._receive_body(length, deadline, look)
 
     @contextlib.contextmanager
     def receive_with_descriptors(self) -> Iterator[tuple[bytes, list[int]]]:
@@ -143,29 +158,29 @@ class Channel:
         self,
         length: int,
         deadline: float | None = None,
-        meanwhile: Callable[[], None] | None = None,
+        look: _Look | None = None,
     ) -> bytes:
         if length > self._max_bytes:
             raise ValueError(f"a message of {length} bytes, limit is {self._max_bytes}")
-        return self._receive_exactly(length, deadline, meanwhile)
+        return self._receive_exactly(length, deadline, look)
 
     def _receive_exactly(
         self,
         count: int,
         deadline: float | None = None,
-        meanwhile: Callable[[], None] | None = None,
+        look: _Look | None = None,
     ) -> bytes:
         parts = bytearray()
         while len(parts) < count:
             try:
-                self._set_timeout(_next_wait(deadline, meanwhile))
+                self._set_timeout(_next_wait(deadline, look))
                 with _raise_disconnected():
                     part = self._end.recv(count - len(parts))
             except TimeoutError:
                 if deadline is not None and time.monotonic() >= deadline:
                     raise
-                if meanwhile is not None:
-                    meanwhile()
+                if look is not None:
+                    look.call()
                 continue
             except BlockingIOError:  # the time limit of a child's connection: only tasks have one
                 continue
@@ -175,12 +190,19 @@ class Channel:
         return bytes(parts)
 
 
-def _next_wait(deadline: float | None, meanwhile: Callable[[], None] | None) -> float | None:
+class _Look(NamedTuple):
+    """Something that is done now and then while a message is waited for."""
+
+    call: Callable[[], None]
+    seconds: float
+
+
+def _next_wait(deadline: float | None, look: _Look | None) -> float | None:
     """Return the seconds to wait for a part of a message."""
     if deadline is None:
         return None
     left = max(deadline - time.monotonic(), 1e-6)
-    return left if meanwhile is None else min(left, _LOOK_SECONDS)
+    return left if look is None else min(left, look.seconds)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ from types import TracebackType
 from typing import Any
 
 from scanner.errors import DecoderDiedError, LimitError, ScannerError
+from scanner.media.large import asking
 from scanner.media.request import BurstRequest
 from scanner.media.samples import DecodedWindow, Sample
 from scanner.media.window_sampler import NO_BURSTS, BurstMaker
@@ -117,6 +118,7 @@ class _TaskServer:
         task = self._tasks[call.task]
         self._allow_cpu(self._limits.write_cpu_seconds if call.writes else self._limits.cpu_seconds)
         with ExitStack() as files:
+            files.enter_context(asking(lambda: self._claim(call)))
             sources = [
                 files.enter_context(open(fd, "rb", closefd=False))
                 for fd in descriptors[: len(descriptors) - call.writes]
@@ -145,6 +147,12 @@ class _TaskServer:
             if not call.ahead:
                 self._wait_for_release()
             self._allow_cpu(self._limits.cpu_seconds)
+
+    def _claim(self, call: TaskCall) -> None:
+        """Wait until the parent grants the memory of large pictures."""
+        self._wait_for_release()
+        self._send(call, {"large": True})
+        self._channel.receive()
 
     def _wait_for_release(self) -> None:
         while self._unreleased is not None:

@@ -37,6 +37,7 @@ from scanner.sandbox.launcher import ExitStatus, LaunchedProcess, describe_exit
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.memory import SourceOpener
 from scanner.sandbox.protocol import (
+    GRANT,
     RELEASE,
     SEND_BURSTS,
     TRIM,
@@ -86,6 +87,8 @@ class ChildProcess:
         self._trim_is_checked = True
         self.is_busy = False
         """Whether a task was started and its caller has not left it."""
+        self._is_granted = False
+        """Whether the task in hand has asked for much memory."""
         self._last_used = time.monotonic()
 
     @property
@@ -159,9 +162,12 @@ class ChildProcess:
         """
         numbered = replace(call, number=self.task_count + 1)
         self.is_busy, self.is_trimmed, self._trim_is_checked = True, False, True
+        self._is_granted = False
         self._watch = CallWatch(numbered, self._limits, budget, self.pid)
         try:
-            with WORKING_MEMORY.working(self.pid, before=self._bytes_at_launch):
+            with WORKING_MEMORY.working(
+                self.pid, before=self._bytes_at_launch, gives_way=budget.gives_way
+            ):
                 with self._opener.open_sources(sources, name=call.name) as descriptors:
                     outputs = [] if output is None else [output.fileno()]
                     self._start_task(numbered, [*descriptors, *outputs])
@@ -258,9 +264,10 @@ class ChildProcess:
         ``end`` and ``value`` end the task well.
         """
         with self._translate_failures(call):
-            message = parse_message(self._wait())
-            if message.pop("call", None) != call.number:
-                raise ProtocolViolationError(f"an answer that is not to call {call.number}")
+            message = self._next_answer(call)
+            if "large" in message:
+                self._grant()
+                message = self._next_answer(call)
             if "error" in message:
                 error = error_from_json(message["error"])
                 try:
@@ -276,6 +283,21 @@ class ChildProcess:
             self.is_idle = kind in ("end", "value")
             return kind, message[kind]
 
+    def _next_answer(self, call: TaskCall) -> dict[str, Any]:
+        message = parse_message(self._wait())
+        if message.pop("call", None) != call.number:
+            raise ProtocolViolationError(f"an answer that is not to call {call.number}")
+        return message
+
+    def _grant(self) -> None:
+        """Let the child take much memory, once others have made room."""
+        if self._is_granted:
+            raise ProtocolViolationError("a second request for memory")
+        self._is_granted = True
+        WORKING_MEMORY.claim(self.pid)
+        self._watch.check()
+        self._channel.send(GRANT, seconds=self._watch.wall_seconds)
+
     def _wait(self) -> bytes:
         """Return the next message of the child.
 
@@ -285,7 +307,11 @@ class ChildProcess:
         """
         size, seconds = 0, self._watch.start_waiting()
         try:
-            body = self._channel.receive(seconds=seconds, meanwhile=self._watch.check)
+            body = self._channel.receive(
+                seconds=seconds,
+                meanwhile=self._watch.check,
+                look_seconds=self._watch.look_seconds,
+            )
             size = len(body)
         finally:
             self._watch.stop_waiting(size)

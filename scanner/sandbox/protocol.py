@@ -17,6 +17,8 @@
     SEND_BURSTS + BurstRequest        -->   any number of times
                                       <--   {"burst"} ...          images are in the shared buffer
                                       <--   {"bursts_end"}         frames that were decoded
+                                      <--   {"large"}              once, before it takes much memory
+    GRANT                             -->   once others have made room
     TRIM                              -->   between tasks: gives memory back; no answer
     RELEASE                           -->   may write to the buffer again: next window
                                       <--   {"end"}                after the last window's RELEASE
@@ -44,6 +46,7 @@ from scanner.types import FrameSpec
 
 __all__ = [
     "FORK",
+    "GRANT",
     "RELEASE",
     "SEND_BURSTS",
     "SERVE",
@@ -62,6 +65,8 @@ FORK = b"fork"
 buffer come with it."""
 SERVE = b"serve"
 """As ``FORK``, but the zygote itself is to become the child."""
+GRANT = b"grant"
+"""The child may take the memory that large pictures need."""
 TRIM = b"trim"
 """The parent asks a child that waits for a task to give back the memory that it does not need."""
 RELEASE = b"release"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from scanner.errors import DecoderDiedError, LimitError
+from scanner.sandbox.channel import LOOK_SECONDS
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.protocol import TaskCall
 
@@ -52,11 +53,16 @@ class SourceBudget:
         limit: str | None = None,
         *,
         is_ended: Callable[[], bool] = lambda: False,
+        look_seconds: float = LOOK_SECONDS,
+        gives_way: bool = False,
     ) -> None:
         """Allow this many seconds; ``limit`` describes them in the error, and the budget is spent
-        too once ``is_ended`` says so, which is asked while an answer is waited for."""
+        too once ``is_ended`` says so, which is asked every ``look_seconds`` while an answer is
+        waited for. ``gives_way`` says that it does so where others need the memory."""
         self._limit = limit or f"{seconds:g} s for one source"
         self._is_ended = is_ended
+        self.look_seconds = look_seconds
+        self.gives_way = gives_way
         self._seconds = seconds
         self._bytes = _MAX_ANSWER_BYTES
 
@@ -103,6 +109,11 @@ class CallWatch:
         self._pid = pid
         self._begun = time.monotonic()
         self._used = process_seconds(pid) or 0.0
+
+    @property
+    def look_seconds(self) -> float:
+        """Seconds between two checks while an answer is waited for."""
+        return self._budget.look_seconds
 
     def start_waiting(self) -> float:
         """Begin to wait for an answer and return how long, in seconds."""

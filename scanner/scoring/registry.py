@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from scanner.errors import SetupError
 from scanner.scoring.golden import check_model
@@ -26,6 +27,10 @@ __all__ = [
     "list_models",
     "load_scorers",
 ]
+
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE_BYTES: Final = 1 << 20
+"""Bytes from which memory is mapped by itself, and unmapped when it is freed (``mallopt``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +86,12 @@ def load_scorers(
 
 
 def _release_memory() -> None:
-    """Give back to the system what parsing and checking the models took: glibc would keep it."""
+    """Give back to the system what parsing and checking the models took: glibc would keep it; and
+    from here on each array of a picture, once it is not needed."""
     with suppress(AttributeError):  # another libc
-        ctypes.CDLL(None).malloc_trim(0)
+        libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def list_models(

@@ -325,3 +325,41 @@ def test_one_child_alone_may_take_what_it_needs() -> None:
         room = children.memory.has_room
 
     assert (alone, together, room, children.memory.has_room) == (False, True, False, True)
+
+
+def test_a_child_that_takes_much_memory_waits_until_others_have_given_way() -> None:
+    children, given = Children(), threading.Event()
+
+    def give_way() -> None:
+        with children.memory.working(2, before=0, gives_way=True):
+            given.set()
+            while not children.memory.is_crowded:
+                continue
+
+    with children.memory.working(1, before=0):
+        other = threading.Thread(target=give_way)
+        other.start()
+        assert given.wait(PATIENCE_SECONDS)
+        children.memory.claim(1)
+        other.join()
+        room = children.memory.has_room
+
+    assert (room, children.memory.has_room) == (False, True)
+
+
+def test_a_child_that_does_not_give_way_is_waited_for_only_for_a_while() -> None:
+    memory = WorkingMemory(lambda pid: 0, claim_seconds=0.01)
+
+    with memory.working(1, before=0), memory.working(2, before=0, gives_way=True):
+        memory.claim(1)
+
+        assert memory.is_crowded
+
+
+def test_a_task_that_gives_way_takes_no_memory_from_others() -> None:
+    memory = WorkingMemory(lambda pid: 0)
+
+    with memory.working(1, before=0), memory.working(2, before=0, gives_way=True):
+        memory.claim(2)
+
+        assert not memory.is_crowded

@@ -50,6 +50,8 @@ LIES: dict[str, Sequence[bytes]] = {
     "the end of another call": [json.dumps({"call": 2, "end": True}).encode()],
     "no window at all": [json.dumps({"call": 1, "end": True}).encode()],
     "a window twice": [window_message(), window_message()],
+    "a second request for memory": [json.dumps({"call": 1, "large": True}).encode()] * 2,
+    "a request for memory of another call": [json.dumps({"call": 2, "large": True}).encode()],
     "nested without end": [b"[" * 100_000],
 }
 
