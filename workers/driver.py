@@ -90,7 +90,7 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         closing.callback(journal.close)
         turns = TurnJournal(
             journal,
-            sinks=tuple(settings.webhooks),
+            sinks=tuple(settings.sinks),
             history_seconds=float(program.policies.longest_recurrence),
         )
         fence = turns.take_over()

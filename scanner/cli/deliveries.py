@@ -105,7 +105,7 @@ def _retry_decisions(
 
     retried = log.record(
         lambda: DecisionEffects(journal).retry_dead(
-            tuple(settings.webhooks), item_id=incident, sink=sink
+            tuple(settings.sinks), item_id=incident, sink=sink
         ),
         entries,
     )

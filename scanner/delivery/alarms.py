@@ -121,8 +121,8 @@ class AlarmWatch:
         self._now = now
         self._monotonic = monotonic
         self._clock = ClockWatch(offset=now() - monotonic())
-        self.report: Mapping[str, float] = {}
-        """What the latest heartbeat should say: counts, and shares in [0, 1]."""
+        self.report: Mapping[str, Any] = {}
+        """What the latest heartbeat should say: counts, some by receiver, and shares in [0, 1]."""
 
     @property
     def has_reserve(self) -> bool:
@@ -133,7 +133,11 @@ class AlarmWatch:
         """Measure once, and begin and end alarms; each is logged once."""
         self._clock = self._clock.observe(self._now(), self._monotonic())
         lasting, measured = self._journal.lasting(KINDS), self._measure()
-        self.report = {**self._journal.waiting_work(), "disk_free_ratio": measured.free_share}
+        self.report = {
+            **self._journal.waiting_work(),
+            "sinks_pending": self._journal.pending_by_sink(),
+            "disk_free_ratio": measured.free_share,
+        }
         due = alarms_due(measured, lasting, self._settings, self._severe_wait)
         begun = {alarm: body for alarm, body in due.items() if alarm not in lasting}
         ended = lasting - due.keys()

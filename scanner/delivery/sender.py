@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
+from scanner.delivery.json_lines import JsonLinesFolder
 from scanner.delivery.payload import (
     decision_body,
     decision_message_id,
@@ -24,9 +25,10 @@ from scanner.delivery.payload import (
     webhook_body,
     webhook_id,
 )
+from scanner.delivery.receiver import Answer, MessageReceiver
 from scanner.delivery.schedule import WEBHOOK_DELAYS, next_try, pause_after, spread
-from scanner.delivery.webhook import Answer, WebhookClient
-from scanner.settings.service import WebhookSettings
+from scanner.delivery.webhook import WebhookClient
+from scanner.settings.service import JsonLinesSettings, WebhookSettings
 from scanner.store.decision_effects import DecisionEffects, DueDecision
 from scanner.store.effects import DueEffect, DueMessage, EffectJournal, SettledEffect, SinkState
 
@@ -34,12 +36,15 @@ __all__ = ["SinkSender", "settings_digest", "settle_attempt", "sink_after"]
 
 log = structlog.get_logger(__name__)
 
+SinkSettings = WebhookSettings | JsonLinesSettings
 AT_ONCE: Final = 8
 """Attempts that one receiver gets at once."""
 
 
-def settings_digest(settings: WebhookSettings) -> str:
+def settings_digest(settings: SinkSettings) -> str:
     """Return a digest of a receiver's settings, which changes whenever they do."""
+    if isinstance(settings, JsonLinesSettings):
+        return hashlib.sha256(f"json_lines\0{settings.folder}".encode()).hexdigest()
     facts = f"{settings.url}\0{settings.secret}\0{settings.addresses}"
     return hashlib.sha256(facts.encode()).hexdigest()
 
@@ -50,7 +55,8 @@ Due = TypeVar("Due", bound=DueMessage)
 def settle_attempt(effect: Due, answer: Answer, *, now: float, draw: float) -> SettledEffect[Due]:
     """Decide what becomes of an effect after an attempt; ``draw`` in [0, 1) is for the jitter."""
     if answer.result == "delivered":
-        receipt = {"status": answer.status, "at": rfc3339(now), "seconds": round(answer.seconds, 3)}
+        when = {"at": rfc3339(now), "seconds": round(answer.seconds, 3)}
+        receipt = {**answer.receipt, **when}
         return SettledEffect(effect=effect, status="delivered", next_at=now, receipt=receipt)
     if answer.result == "gone":
         return SettledEffect(effect=effect, status="pending", next_at=now, error=answer.error)
@@ -103,7 +109,7 @@ class SinkSender:
     def __init__(
         self,
         name: str,
-        settings: WebhookSettings,
+        settings: SinkSettings,
         journal: EffectJournal,
         decisions: DecisionEffects | None = None,
         *,
@@ -119,7 +125,7 @@ class SinkSender:
         if decisions is not None:
             self._outboxes.append(_decisions(decisions, public_url))
         self._loop = asyncio.Runner()
-        self._receiver = WebhookClient(name, settings)
+        self._receiver = _open_receiver(name, settings)
 
     def send_due(self) -> bool:
         """Make one batch of attempts of each kind of message, and record what became of them;
@@ -135,7 +141,8 @@ class SinkSender:
         effects = outbox.due(self._name, limit=1 if state.failures else AT_ONCE)
         if not effects:
             return False
-        answers = self._loop.run(self._post_all([outbox.message(one) for one in effects]))
+        messages = [outbox.message(one) for one in effects]
+        answers = self._loop.run(self._receiver.post_all(messages, now=self._now))
         now = self._now()
         settled = [
             settle_attempt(effect, answer, now=now, draw=self._draw())
@@ -147,14 +154,16 @@ class SinkSender:
             _log_answer(self._name, one, answer, outbox.facts(one.effect))
         return True
 
-    async def _post_all(self, messages: Sequence[tuple[str, str]]) -> list[Answer]:
-        posts = (self._receiver.post(name, body, now=self._now()) for name, body in messages)
-        return list(await asyncio.gather(*posts))
-
     def close(self) -> None:
         """Close the connections to all receivers."""
         self._loop.run(self._receiver.close())
         self._loop.close()
+
+
+def _open_receiver(name: str, settings: SinkSettings) -> MessageReceiver:
+    if isinstance(settings, JsonLinesSettings):
+        return JsonLinesFolder(settings)
+    return WebhookClient(name, settings)
 
 
 def _incidents(journal: EffectJournal, public_url: str) -> _Outbox[DueEffect]:

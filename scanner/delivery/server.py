@@ -92,7 +92,7 @@ class DeliveryProcess:
             Exception: what one of the threads failed with.
         """
         self._objects.clear_scratch()
-        sinks = self._settings.service.webhooks
+        sinks = self._settings.service.sinks
         EffectJournal(self._journal).register_sinks(
             {name: settings_digest(sink) for name, sink in sinks.items()}
         )
@@ -124,7 +124,7 @@ class DeliveryProcess:
         }
         for number in range(1, MAKERS + 1):
             works[f"evidence-{number}"] = RepeatedWork(open_step=partial(self._maker, rows, claims))
-        for name in self._settings.service.webhooks:
+        for name in self._settings.service.sinks:
             works[f"sink-{name}"] = RepeatedWork(open_step=partial(self._sender, name))
         return works
 
@@ -176,7 +176,7 @@ class DeliveryProcess:
         service = self._settings.service
         sender = SinkSender(
             name,
-            service.webhooks[name],
+            service.sinks[name],
             EffectJournal(self._journal),
             DecisionEffects(self._journal),
             now=self._journal.now,

@@ -10,41 +10,25 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import httpcore
 import httpx
 from standardwebhooks import Webhook
 
+from scanner.delivery.receiver import Answer, Result
 from scanner.errors import SetupError
 from scanner.settings.service import WebhookSettings
 from scanner.sources.addresses import is_public_address
 
-__all__ = ["Answer", "WebhookClient", "judge_status"]
+__all__ = ["WebhookClient", "judge_status"]
 
 MOST_ANSWER_BYTES: Final = 16_384
 """Bytes of an answer that are read before the connection is closed."""
 LONGEST_WAIT: Final = 3600.0
 """Longest ``Retry-After`` in seconds that a receiver is granted."""
-
-Result = Literal["delivered", "failed", "gone"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The result of one attempt."""
-
-    result: Result
-    seconds: float
-    """Duration of the attempt."""
-    status: int | None = None
-    """HTTP status; None without an answer."""
-    error: str | None = None
-    retry_after: float | None = None
-    """Seconds for which the receiver asks to be left alone."""
 
 
 def judge_status(status: int) -> Result:
@@ -76,6 +60,13 @@ class WebhookClient:
             timeout=settings.timeout_seconds,
             headers={"User-Agent": "streamwarden", "Accept-Encoding": "identity"},
         )
+
+    async def post_all(
+        self, messages: Sequence[tuple[str, str]], *, now: Callable[[], float]
+    ) -> list[Answer]:
+        """Send messages, given as id and body, side by side."""
+        posts = (self.post(name, body, now=now()) for name, body in messages)
+        return list(await asyncio.gather(*posts))
 
     async def post(self, message_id: str, body: str, *, now: float) -> Answer:
         """Sign and send one message; never raises for what the receiver or the network does."""

@@ -91,7 +91,7 @@ class WebContext:
         self.closing = False
         """Whether the server drains: requests that wait for news end."""
         self.committer = GroupCommitter(journal, objects)
-        self.reviews = ReviewJournal(journal, sinks=tuple(settings.webhooks))
+        self.reviews = ReviewJournal(journal, sinks=tuple(settings.sinks))
         self.review_queries = ReviewQueries(journal)
         self.queue_version = QueueVersion(lambda: self.read(queue_version, journal))
         self._open_people()

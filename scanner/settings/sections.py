@@ -35,6 +35,7 @@ from scanner.settings.console import (
 from scanner.settings.layers import ENVIRONMENT, NESTED, SettingsLayers
 from scanner.settings.service import (
     FrozenSection,
+    JsonLinesSettings,
     QuotaSettings,
     RetentionSettings,
     ReviewSettings,
@@ -311,6 +312,7 @@ _SECTIONS: Final[tuple[type[BaseModel], ...]] = (
     RetentionSettings,
     ReviewSettings,
     WebhookSettings,
+    JsonLinesSettings,
     ConsoleSettings,
     ViewSettings,
     WellbeingSettings,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scanner.settings.console import AuditSettings, ConsoleSettings
 from scanner.sources.addresses import AddressPolicy
@@ -12,6 +13,7 @@ from scanner.sources.addresses import AddressPolicy
 __all__ = [
     "FrozenSection",
     "IngestSettings",
+    "JsonLinesSettings",
     "QuotaSettings",
     "RetentionSettings",
     "ReviewSettings",
@@ -79,6 +81,17 @@ class WebhookSettings(FrozenSection):
     """``public`` refuses receivers at private and local addresses; ``any`` allows them."""
 
 
+class JsonLinesSettings(FrozenSection):
+    """A folder that gets each revision of an incident and each decision as a line of JSON."""
+
+    folder: Path
+    """Folder of its own; it is made for the service's user alone."""
+    max_bytes: int = Field(default=64 << 20, ge=32_768)
+    """Bytes of a file beyond which the next one is begun."""
+    keep: int = Field(default=16, ge=0)
+    """The latest files that are kept; 0 for all."""
+
+
 class ReviewSettings(FrozenSection):
     """How people work in the review console."""
 
@@ -139,3 +152,16 @@ class ServiceSettings(FrozenSection):
     audit: AuditSettings = AuditSettings()
     webhooks: dict[str, WebhookSettings] = {}
     """Receivers of incidents by name."""
+    json_lines: dict[str, JsonLinesSettings] = {}
+    """Folders by name that get incidents and decisions as lines of JSON."""
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        if both := sorted(self.webhooks.keys() & self.json_lines.keys()):
+            raise ValueError(f"{both[0]} is the name of a webhook and of a folder of JSON lines")
+        return self
+
+    @property
+    def sinks(self) -> dict[str, WebhookSettings | JsonLinesSettings]:
+        """Everything that incidents and decisions are sent to, by name."""
+        return {**self.webhooks, **self.json_lines}

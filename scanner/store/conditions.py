@@ -61,6 +61,16 @@ class AlarmJournal:
         with self._journal.read() as connection:
             return {name: connection.execute(one).scalar_one() for name, one in counts.items()}
 
+    def pending_by_sink(self) -> dict[str, int]:
+        """Return the number of messages about incidents that are pending, by receiver."""
+        columns = effects.c
+        query = select(sinks.c.sink, func.count(columns.sink)).outerjoin(
+            effects, (columns.sink == sinks.c.sink) & (columns.status == "pending")
+        )
+        with self._journal.read() as connection:
+            rows = connection.execute(query.group_by(sinks.c.sink)).all()
+        return {row[0]: row[1] for row in rows}
+
     def failing_sinks(self) -> tuple[FailingSink, ...]:
         """Return receivers that fail or are disabled."""
         failing = select(sinks).where(
