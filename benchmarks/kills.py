@@ -58,8 +58,8 @@ def _kill_one(folder: Path, kills: int, seconds: float, workers: int) -> None:
     sender, found, killed, streams = kill_under_load(
         folder / "one", media, kills=kills, workers=workers, seconds_between=seconds
     )
+    print(f"{kills} kills of one process: {dict(sorted(Counter(killed).items()))}", flush=True)
     check(sender, found, undisturbed(folder / "quiet", streams_of(media, rounds=kills // 10 or 1)))
-    print(f"{kills} kills of one process: {dict(sorted(Counter(killed).items()))}")
     print(
         f"  {len(sender.acknowledged)} segments of {len(streams)} streams acknowledged,"
         f" {len(found.verdicts)} verdicts, {len(found.revisions)} revisions of incidents,"
@@ -72,8 +72,8 @@ def _kill_with_rules(folder: Path, kills: int, seconds: float, workers: int) -> 
     sender, found, killed = kill_with_rules_on(
         folder / "rules", folder / "media", kills=kills, workers=workers, seconds_between=seconds
     )
+    print(f"{kills} kills with rules on: {dict(sorted(Counter(killed).items()))}", flush=True)
     verdicts = check_invariants(sender, found)
-    print(f"{kills} kills with rules on: {dict(sorted(Counter(killed).items()))}")
     print(
         f"  {len(sender.acknowledged)} segments acknowledged, one verdict each, counted once:"
         f" {dict(sorted(verdicts.items()))}; {time.monotonic() - began:.0f} s"

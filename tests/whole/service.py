@@ -273,7 +273,12 @@ _ACCOUNTS = {
 
 
 def _stored_objects(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """Return the names of all files; ``os.walk`` passes over folders that vanish meanwhile."""
+    return {
+        Path(parent, name).relative_to(folder).as_posix()
+        for parent, _, names in os.walk(folder)
+        for name in names
+    }
 
 
 def read_facts(data: Path) -> Facts:

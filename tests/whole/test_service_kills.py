@@ -23,6 +23,8 @@ from tests.whole.service import (
 pytestmark = pytest.mark.fault
 
 KILLS = 20
+RESTART_SECONDS = {False: 0.0, True: 5.0}
+"""Time that a kill takes without and with Ray, so that streams are sent until the last one."""
 RULES_OFF = {
     "STREAMWARDEN_SERVICE__MAX_AGE": "100000",
     "STREAMWARDEN_SERVICE__STALL_SECONDS": "100000",
@@ -44,7 +46,9 @@ def kill_under_load(
     journal says in the end."""
     streams = streams_of(media, rounds=max(1, kills // 10))
     with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
-        sender, killed = _send_and_kill(service, streams, kills, seconds_between)
+        sender, killed = _send_and_kill(
+            service, streams, kills, seconds_between, restart_seconds=RESTART_SECONDS[workers > 0]
+        )
     return sender, read_facts(folder / "data"), killed, tuple(streams)
 
 
@@ -54,13 +58,15 @@ def _send_and_kill(
     kills: int,
     seconds_between: float,
     *,
+    restart_seconds: float,
     orders: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[Sender, list[str]]:
     """Send streams to a service while its processes are killed, and wait until all are finished."""
     service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
     sender, killed, choose = Sender(service), [], random_victim(7)
     dice, parts = random.Random(8), {"web", "driver", "delivery"}
-    pause = kills * seconds_between / max(map(len, streams.values()))
+    longest = max(map(len, streams.values()))
+    pause = kills * (seconds_between + restart_seconds) / longest
     threads = sender.send_all(streams, pause=pause, orders=orders)
     for _ in range(kills):
         threads[0].join(min(dice.expovariate(1 / seconds_between), 3 * seconds_between))
@@ -111,7 +117,12 @@ def kill_with_rules_on(
     streams = streams_of(media, rounds=max(1, kills // 10))
     with running_service(folder / "data", workers=workers, extra=RULES_ON) as service:
         sender, killed = _send_and_kill(
-            service, streams, kills, seconds_between, orders=disordered(streams)
+            service,
+            streams,
+            kills,
+            seconds_between,
+            restart_seconds=RESTART_SECONDS[workers > 0],
+            orders=disordered(streams),
         )
     return sender, read_facts(folder / "data"), killed
 
