@@ -147,7 +147,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "compression": "zstd",
     "compression_level": 3,
     "use_dictionary": _DICTIONARIES,
-    "write_statistics": ["stream_id", "channel", "turn", "committed_at", "at", "score", "risk"],
+    "write_statistics": ["stream_id", "channel", "turn", "committed_at", "label", "score", "risk"],
     "coerce_timestamps": "us",
 }
 

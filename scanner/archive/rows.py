@@ -35,7 +35,7 @@ class Row(NamedTuple):
     generation: int
     committed_at: int
     received_at: int | None
-    at: float | None
+    at_seconds: float | None
     at_num: int | None
     at_den: int | None
     pts: int | None
@@ -70,7 +70,7 @@ COLUMNS: Final[dict[str, ColumnType]] = {
     "generation": "whole",
     "committed_at": "time",
     "received_at": "time",
-    "at": "real",
+    "at_seconds": "real",
     "at_num": "whole",
     "at_den": "whole",
     "pts": "whole",

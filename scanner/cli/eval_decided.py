@@ -30,14 +30,15 @@ def eval_decided(files: Sequence[Path], *, as_json: bool) -> Status:
         sys.stdout.writelines(json.dumps(line) + "\n" for line in lines)
         return Status.NOTHING
     title = f"Precision of {count_of(len(rows), 'decided item')}, exact intervals of 95 %"
-    table = new_table(title, "label", "policy", "risk from", "flagged", "violations", "precision")
+    names = ("label", "policy", "models", "risk from", "flagged", "violations", "precision")
+    table = new_table(title, *names)
     for one in measured:
         name = one.label if one.kind == "incident" else f"{one.label} (pictures)"
         threshold = "–" if one.threshold is None else f"{one.threshold:.3f}"
-        table.add_row(name, one.policy, threshold, *_counts(one), style="bold")
+        table.add_row(name, one.policy, one.models, threshold, *_counts(one), style="bold")
         for trial in one.trials:
             counts = (str(trial.flagged), f"{trial.violations} ({trial.lost} lost)")
-            table.add_row("", "", f"{trial.threshold:.3f}", *counts, _share(trial.precision))
+            table.add_row("", "", "", f"{trial.threshold:.3f}", *counts, _share(trial.precision))
     open_console().print(table)
     return Status.NOTHING
 

@@ -1,5 +1,5 @@
-"""How often flags were right, from decided items: precision of each label under each policy, and
-what a higher threshold would have given.
+"""How often flags were right, from decided items: precision of each label under each policy and
+with the same models, and what a higher threshold would have given.
 
 A lower threshold cannot be judged from these rows: what did not open was not decided. The level of
 an incident does not depend on the threshold, so a higher one would have opened exactly those whose
@@ -19,6 +19,8 @@ from scanner.evaluate.measures import Interval
 
 __all__ = ["DecidedPolicy", "ThresholdTrial", "exact_interval", "measure_decided"]
 
+GROUPED: Final = ("kind", "label", "policy", "models")
+"""Columns whose values rows that are measured together share."""
 KEPT: Final = (0.75, 0.5, 0.25)
 """Shares of the items that the thresholds that are tried keep."""
 TAIL: Final = 0.025
@@ -42,13 +44,15 @@ class ThresholdTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedPolicy:
-    """The decided items of one label under one policy."""
+    """The decided items of one label under one policy and with the same models."""
 
     kind: str
     """``incident`` or ``image``."""
     label: str
     policy: str
     """Hash of the policy's values; empty where it was not recorded."""
+    models: str
+    """Names and versions of the models in use."""
     threshold: float | None
     """The risk at which it opens; of pictures, the score."""
     decided: int
@@ -60,16 +64,15 @@ class DecidedPolicy:
 
 def measure_decided(rows: Sequence[Mapping[str, Any]]) -> list[DecidedPolicy]:
     """Measure labelled rows, as ``streamwarden records export`` writes them; most rows first."""
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
-        groups[row["kind"], row["label"], row["policy"] or ""].append(row)
-    measured = [_measure(*key, found) for key, found in groups.items()]
-    return sorted(measured, key=lambda one: (-one.decided, one.label, one.policy))
+        groups[tuple(row[name] or "" for name in GROUPED)].append(row)
+    measured = [_measure(found) for found in groups.values()]
+    return sorted(measured, key=lambda one: (-one.decided, one.label, one.policy, one.models))
 
 
-def _measure(
-    kind: str, label: str, policy: str, rows: Sequence[Mapping[str, Any]]
-) -> DecidedPolicy:
+def _measure(rows: Sequence[Mapping[str, Any]]) -> DecidedPolicy:
+    kind, label, policy, models = (rows[0][name] or "" for name in GROUPED)
     violations = _count_violations(rows)
     risks = sorted((float(row["risk"]) for row in rows), reverse=True)
     tried = {risks[max(round(share * len(risks)), 1) - 1] for share in KEPT} - {risks[-1]}
@@ -77,6 +80,7 @@ def _measure(
         kind=kind,
         label=label,
         policy=policy,
+        models=models,
         threshold=rows[0]["threshold"],
         decided=len(rows),
         violations=violations,

@@ -118,16 +118,8 @@ def restore_events(record: str, scores: Sequence[float]) -> tuple[StreamEvent, .
 
 _PLACES: Final = (2, 4)
 """Places of live scores and of scores in shadow in the list of one model's result."""
-_INPUTS: Final = (
-    "SegmentScored",
-    "SegmentFailed",
-    "SegmentUnavailable",
-    "SegmentsMissing",
-    "SegmentLate",
-    "SignalReceived",
-    "StreamStalled",
-    "StreamFinished",
-)
+_DERIVED: Final = frozenset({"GapFound", "NothingDecoded", "Opened", "Extended", "Closed"})
+"""Events that follow from the one that has the turn's input."""
 
 
 def _flatten(rows: Json) -> FlatTurn:
@@ -149,7 +141,7 @@ def _flatten(rows: Json) -> FlatTurn:
         scores=scores,
         span=span,
         unseen=unseen,
-        kind=next((kind for kind in kinds if kind in _INPUTS), kinds[0] if kinds else ""),
+        kind=next((kind for kind in kinds if kind not in _DERIVED), kinds[0] if kinds else ""),
         opened=tuple(one["label"] for one in opened if not one["shadow"]),
         opened_shadow=tuple(one["label"] for one in opened if one["shadow"]),
     )

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from scanner.archive.compaction import ScoreArchive
 from scanner.archive.reader import read_recorded
 from scanner.pipeline.replay import fold, inputs_of_record
-from scanner.risk.incident import Incident
+from scanner.risk.incident import Incident, PastIncident
 from scanner.risk.observation import Signal
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policy_rows
@@ -28,6 +28,7 @@ from scanner.stream.advance import advance, close_turn
 from scanner.stream.inputs import (
     EndTurn,
     FailedSegment,
+    HistoryTurn,
     LateSegment,
     LostTurn,
     MissingTurn,
@@ -99,6 +100,12 @@ class DrawnStream:
                 yield LateSegment(outcome=self.segment(sequence - 2))
             case 16:
                 yield LostTurn(key=key, reason="shed", duration=Fraction(SECONDS))
+            case 2:
+                past = tuple(
+                    PastIncident(id=name, opened=Fraction(-60), labels=(FIRE,)) for name in "xy"
+                )
+                yield HistoryTurn(stream_id=self.stream_id, incidents=past)
+                yield self.segment(sequence)
             case 19:
                 yield StallTurn(stream_id=self.stream_id)
                 yield self.segment(sequence)

@@ -115,7 +115,7 @@ def test_times_of_rows_are_exact_and_risks_are_those_of_the_policies_then(
         key = (row["at_num"], row["at_den"], row["burst_frames"] is None)
         risks = samples[key].risks(recorded.policies)
         assert row["risk"] == risks[row["label"]]
-        assert row["at"] == row["at_num"] / row["at_den"]
+        assert row["at_seconds"] == row["at_num"] / row["at_den"]
         assert not any((row["shadow"], row["damaged"], row["late"]))
 
 
