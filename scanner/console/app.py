@@ -18,6 +18,7 @@ from scanner.console.change_streams import change_routes
 from scanner.console.item_pages import item_routes
 from scanner.console.lead_pages import lead_api, lead_routes
 from scanner.console.login_pages import login_routes, logout_routes
+from scanner.console.preparing import prepare_pages
 from scanner.console.queue_pages import queue_routes
 from scanner.console.records_api import record_routes
 from scanner.console.rendering import asset_routes, render
@@ -61,7 +62,7 @@ def create_web_app(
     settings: ServiceSettings, journal: Journal, objects: ObjectStore, **limits: Any
 ) -> FastAPI:
     """Return the whole HTTP interface; ``limits`` are those of ``create_app``."""
-    app = create_app(settings, journal, objects, further=ROUTES, **limits)
+    app = create_app(settings, journal, objects, further=ROUTES, prepare=prepare_pages, **limits)
     app.add_exception_handler(SignInNeededError, answer_sign_in)
     app.add_exception_handler(SecondFactorNeededError, answer_second_factor)
     app.add_exception_handler(ConfirmationNeededError, answer_confirmation)

@@ -18,7 +18,7 @@ from scanner.intake.problems import Problem
 from scanner.intake.sessions import csrf_token, session_of
 from scanner.store.people import Person, Role
 
-__all__ = ["PAGE_HEADERS", "asset", "asset_routes", "render"]
+__all__ = ["PAGE_HEADERS", "asset", "asset_routes", "prepare_templates", "render"]
 
 PACKAGE: Final = "scanner.console"
 ASSETS: Final = "/console/assets"
@@ -85,6 +85,14 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     return HTMLResponse(page, status_code=status, headers=headers)
 
 
+def prepare_templates() -> None:
+    """Compile all templates, and read all assets."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+    _assets()
+
+
 def asset(name: str) -> str:
     """Return the address of an asset."""
     return f"{ASSETS}/{name}?v={_assets()[name][1]}"
@@ -114,7 +122,7 @@ def _assets() -> dict[str, tuple[bytes, str]]:
 
 @cache
 def _environment() -> Any:
-    """Return the templates, which are loaded for the first page that is asked for."""
+    """Return the templates, each of which is compiled when it is used first."""
     from scanner.report.html import page_environment
     from scanner.report.text import clock, count, percent
 

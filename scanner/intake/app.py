@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
+from scanner.errors import TransientError
 from scanner.intake.answers import ProblemDocument
 from scanner.intake.context import WebContext
 from scanner.intake.events import event_routes
@@ -32,6 +35,8 @@ from scanner.store.objects import ObjectStore
 
 __all__ = ["create_app"]
 
+log = structlog.get_logger(__name__)
+
 ROUTES: Final = (
     segment_routes,
     stream_routes,
@@ -53,9 +58,10 @@ def create_app(
     limits: IntakeLimits | None = None,
     fetch_limits: FetchLimits | None = None,
     further: Sequence[APIRouter] = (),
+    prepare: Callable[[WebContext], None] | None = None,
 ) -> FastAPI:
     """Return the HTTP interface of the service, with ``further`` routes that share its context; it
-    opens its threads when a server starts it."""
+    opens its threads when a server starts it, and is ready once ``prepare`` is over."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, WebContext]]:
@@ -66,10 +72,8 @@ def create_app(
             journal=journal,
             objects=objects,
         )
-        try:
+        async with _open(context, prepare):
             yield {"context": context}
-        finally:
-            context.close()
 
     app = FastAPI(
         title="Streamwarden",
@@ -84,6 +88,29 @@ def create_app(
     _add_routes(app, (*ROUTES, *further))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+@asynccontextmanager
+async def _open(
+    context: WebContext, prepare: Callable[[WebContext], None] | None
+) -> AsyncIterator[None]:
+    """Prepare what is to be prepared while requests are answered, and close the context."""
+    if prepare is not None:
+        context.preparation = asyncio.create_task(_prepare(context, prepare))
+    try:
+        yield
+    finally:
+        if context.preparation is not None:
+            await asyncio.wait([context.preparation])
+        context.close()
+
+
+async def _prepare(context: WebContext, prepare: Callable[[WebContext], None]) -> None:
+    """Prepare what is slow the first time; where that fails it is slow once."""
+    try:
+        await context.read(prepare, context)
+    except TransientError as error:
+        log.warning("pages are not prepared", error=type(error).__name__, detail=str(error))
 
 
 def _add_routes(app: FastAPI, all_routes: Sequence[APIRouter]) -> None:

@@ -90,16 +90,18 @@ class WebContext:
         self.latest_event = LatestEvent(self._latest_event)
         self.closing = False
         """Whether the server drains: requests that wait for news end."""
+        self.preparation: asyncio.Task[None] | None = None
+        """What is done once before the service is ready; None for nothing."""
         self.committer = GroupCommitter(journal, objects)
-        self.reviews = ReviewJournal(journal, sinks=tuple(settings.sinks))
-        self.review_queries = ReviewQueries(journal)
-        self.queue_version = QueueVersion(lambda: self.read(queue_version, journal))
         self._open_people()
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="hasher")
 
     def _open_people(self) -> None:
-        """Open what is known of people: accounts, sessions, the audit log."""
+        """Open what is known of people: what they decide, accounts, sessions, the audit log."""
+        self.reviews = ReviewJournal(self.journal, sinks=tuple(self.settings.sinks))
+        self.review_queries = ReviewQueries(self.journal)
+        self.queue_version = QueueVersion(lambda: self.read(queue_version, self.journal))
         self.users = Users(self.journal)
         self.session_limits = session_limits(self.settings.console)
         self.sessions = Sessions(self.journal, self.session_limits)

@@ -53,8 +53,11 @@ async def _reasons(context: WebContext) -> list[str]:
         beats = await context.read(context.operation.heartbeats)
     except Exception:  # noqa: BLE001 - whatever it is, the journal cannot be read
         return ["the journal cannot be read"]
-    now = context.journal.now()
-    found = [_problem_of(name, beats.get(name), now) for name in PROCESSES]
+    now, preparation = context.journal.now(), context.preparation
+    found: list[str | None] = []
+    if preparation is not None and not preparation.done():
+        found.append("the pages are being prepared")
+    found += [_problem_of(name, beats.get(name), now) for name in PROCESSES]
     limit = context.settings.retention.refuse_watermark
     if context.watch.now.free_share < limit:
         found.append(f"less than {100 * limit:g} % of the disk are free")

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scanner.store.writes import add_to_counters, raise_alarm
 from tests.intake.build import TS, send_heartbeats
-from tests.intake.conftest import RunningService
+from tests.intake.conftest import RunningService, wait_for
 from tests.intake.test_segments import problem
 
 
@@ -23,6 +23,7 @@ def samples(service: RunningService) -> dict[tuple[str, tuple[str, ...]], float]
 def test_the_service_is_ready_while_driver_and_delivery_are_alive(
     service: RunningService,
 ) -> None:
+    wait_for(lambda: "prepared" not in service.client.get("/readyz").text)
     unready = service.client.get("/readyz")
     assert (unready.status_code, problem(unready)) == (503, "unready")
     assert len(unready.json()["reasons"]) == 2
