@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="kills of one process")
     parser.add_argument("--rules", type=int, default=0, help="kills with all rules on, in addition")
     parser.add_argument("--all", type=int, default=20, help="kills of everything at once")
-    parser.add_argument("--seconds", type=float, default=3.0, help="seconds between two kills")
+    parser.add_argument("--seconds", type=float, default=3.0, help="mean seconds between two kills")
     parser.add_argument("--workers", type=int, default=0, help="Ray workers; 0 for one thread")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

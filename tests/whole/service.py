@@ -330,6 +330,16 @@ def heartbeats(data: Path) -> set[str]:
         connection.close()
 
 
+def latest_verdict(data: Path) -> float:
+    """Return when a segment got its verdict last, in seconds since the epoch; 0 if none has one."""
+    connection = sqlite.connect(f"file:{data / 'journal.sqlite3'}?mode=ro", uri=True, timeout=30)
+    try:
+        (at,) = connection.execute("SELECT max(verdict_at) FROM segments").fetchone()
+        return float(at or 0.0)
+    finally:
+        connection.close()
+
+
 def is_settled(service: RunningService, streams: Iterable[str]) -> bool:
     """Return whether all of these streams are finished, and their evidence is cut."""
     facts = read_facts(service.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.whole.service import (
     RunningService,
     Sender,
     is_settled,
+    latest_verdict,
     random_victim,
     read_facts,
     running_service,
@@ -23,8 +25,8 @@ from tests.whole.service import (
 pytestmark = pytest.mark.fault
 
 KILLS = 20
-RESTART_SECONDS = {False: 0.0, True: 5.0}
-"""Time that a kill takes without and with Ray, so that streams are sent until the last one."""
+RAY_SECONDS = 15.0
+"""Time until work goes on after a kill with Ray; streams are sent until the last kill."""
 RULES_OFF = {
     "STREAMWARDEN_SERVICE__MAX_AGE": "100000",
     "STREAMWARDEN_SERVICE__STALL_SECONDS": "100000",
@@ -46,9 +48,7 @@ def kill_under_load(
     journal says in the end."""
     streams = streams_of(media, rounds=max(1, kills // 10))
     with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
-        sender, killed = _send_and_kill(
-            service, streams, kills, seconds_between, restart_seconds=RESTART_SECONDS[workers > 0]
-        )
+        sender, killed = _send_and_kill(service, streams, kills, workers, seconds_between)
     return sender, read_facts(folder / "data"), killed, tuple(streams)
 
 
@@ -56,27 +56,40 @@ def _send_and_kill(
     service: RunningService,
     streams: Mapping[str, Sequence[Path]],
     kills: int,
+    workers: int,
     seconds_between: float,
     *,
-    restart_seconds: float,
     orders: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[Sender, list[str]]:
-    """Send streams to a service while its processes are killed, and wait until all are finished."""
+    """Send streams to a service while its processes are killed, and wait until all are finished.
+
+    Ray takes long to start. Half of the kills wait until something was scored after the one before,
+    so that some hit it at work and some while it starts.
+    """
     service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
     sender, killed, choose = Sender(service), [], random_victim(7)
     dice, parts = random.Random(8), {"web", "driver", "delivery"}
     longest = max(map(len, streams.values()))
-    pause = kills * (seconds_between + restart_seconds) / longest
+    pause = kills * (seconds_between + RAY_SECONDS * (workers > 0)) / longest
     threads = sender.send_all(streams, pause=pause, orders=orders)
     for _ in range(kills):
         threads[0].join(min(dice.expovariate(1 / seconds_between), 3 * seconds_between))
         service.wait_for(lambda: parts <= set(service.processes().values()), 60, "restart")
+        if workers and dice.random() < 0.5:
+            _wait_for_work(service, time.time(), 3 * RAY_SECONDS)
         killed.append(service.kill(choose) or "nothing")
     for thread in threads:
         thread.join()
     seconds = SETTLE_SECONDS + 2 * kills
     service.wait_for(lambda: is_settled(service, streams), seconds, "settled")
     return sender, killed
+
+
+def _wait_for_work(service: RunningService, since: float, seconds: float) -> None:
+    """Return once a segment got its verdict after ``since``, or after some seconds without one."""
+    deadline = time.monotonic() + seconds
+    while latest_verdict(service.data) < since and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def streams_of(media: Path, *, rounds: int) -> Mapping[str, Sequence[Path]]:
@@ -117,12 +130,7 @@ def kill_with_rules_on(
     streams = streams_of(media, rounds=max(1, kills // 10))
     with running_service(folder / "data", workers=workers, extra=RULES_ON) as service:
         sender, killed = _send_and_kill(
-            service,
-            streams,
-            kills,
-            seconds_between,
-            restart_seconds=RESTART_SECONDS[workers > 0],
-            orders=disordered(streams),
+            service, streams, kills, workers, seconds_between, orders=disordered(streams)
         )
     return sender, read_facts(folder / "data"), killed
 
