@@ -6,6 +6,7 @@ which an alarm begins and the one at which it ends.
     service.slow     the oldest waiting segment is older than real time allows
     sink.failing     a receiver has failed for long
     sink.disabled    a receiver asked for no more
+    audit.unstated   the end of the audit log cannot be stated at its second place
     review.waiting   an item of the highest severity waits too long for a decision
     clock.jumped     the wall clock jumped, and nothing is deleted because of its age
 """
@@ -30,6 +31,7 @@ __all__ = ["AlarmWatch", "Measured", "alarms_due"]
 log = structlog.get_logger(__name__)
 
 KINDS: Final = (
+    "audit.unstated",
     "clock.jumped",
     "disk.low",
     "evidence.paused",
@@ -63,6 +65,8 @@ class Measured:
     clock_is_steady: bool
     severe_waiting: float | None = None
     """Age in seconds of the oldest item of the highest severity that waits for a decision."""
+    audit_is_stated: bool = True
+    """Whether the end of the audit log is stated at its second place."""
 
 
 def alarms_due(
@@ -91,6 +95,8 @@ def alarms_due(
     severe = measured.severe_waiting or 0.0
     if measured.clock_is_steady and severe > severe_wait:
         due["review.waiting", "queue"] = {"oldest_waiting_seconds": round(severe, 1)}
+    if not measured.audit_is_stated:
+        due["audit.unstated", "audit"] = {}
     for sink in measured.failing:
         if sink.is_disabled:
             due["sink.disabled", sink.sink] = {"error": sink.error}
@@ -113,7 +119,11 @@ class AlarmWatch:
         now: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
         severe_wait: float = inf,
+        state_audit: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``state_audit`` states the end of the audit log where that was not done, and returns
+        False if it cannot."""
+        self._state_audit = state_audit
         self._severe_wait = severe_wait
         self._journal = journal
         self._objects = objects
@@ -159,6 +169,7 @@ class AlarmWatch:
             failing=self._journal.failing_sinks(),
             clock_is_steady=self._clock.is_steady,
             severe_waiting=None if severe is None else now - severe,
+            audit_is_stated=self._state_audit(),
         )
 
     def _free_share(self) -> float:

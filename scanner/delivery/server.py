@@ -72,12 +72,14 @@ class DeliveryProcess:
         self._data = data
         self._journal = open_journal(data)
         self._objects = ObjectStore(data / "objects")
+        self._audit_log = open_audit_log(self._journal, data, settings.service.audit.folder)
         self._watch = AlarmWatch(
             AlarmJournal(self._journal),
             self._objects,
             settings.service.retention,
             now=self._journal.now,
             severe_wait=settings.service.review.severe_wait_seconds,
+            state_audit=self._audit_log.state_end,
         )
         self._threads = WorkThreads(self._works(), process="delivery")
 
@@ -166,7 +168,7 @@ class DeliveryProcess:
         service = self._settings.service
         return Upkeep(
             self._journal,
-            open_audit_log(self._journal, self._data, service.audit.folder),
+            self._audit_log,
             Sessions(self._journal, session_limits(service.console)),
             decision_days=service.retention.decision_days,
             audit_days=service.audit.days,

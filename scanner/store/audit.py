@@ -86,8 +86,8 @@ class AuditHead:
 class HeadKeeper(Protocol):
     """Keeps the end of the log at a second place."""
 
-    def keep(self, head: AuditHead) -> None:
-        """Record the end of the log."""
+    def keep(self, head: AuditHead) -> bool:
+        """Record the end of the log; return whether it, or a later one, is there."""
 
     def record_removal(self, last: AuditHead) -> None:
         """Record that the entries up to ``last`` are removed because of their age."""
@@ -159,6 +159,13 @@ class AuditLog:
         with self._journal.read() as connection:
             for row in connection.execute(select(audit).order_by(audit.c.number)).mappings():
                 yield dict(row)
+
+    def state_end(self) -> bool:
+        """State the end of the log at the second place if that was not done; return False if it
+        cannot be written."""
+        with self._journal.read() as connection:
+            head = read_head(connection)
+        return self._keeper is None or not head.number or self._keeper.keep(head)
 
     def note_restore(self) -> None:
         """State at the second place that the log was restored from a backup, and ends here.

@@ -66,11 +66,13 @@ class Checkpoints:
         self.folder = folder
         self._lock = threading.Lock()
         self._key: Ed25519PrivateKey | None = None
+        self._failing = False
         self._appended: tuple[int, float] = (0, 0.0)
         """Number and time of the latest line of ``checkpoints.jsonl``, as far as is known here."""
 
-    def keep(self, head: AuditHead) -> None:
-        """State the end of the log. A failure is logged: the log itself is durable already."""
+    def keep(self, head: AuditHead) -> bool:
+        """State the end of the log; return whether that, or a later one, is stated. The first of
+        failures in a row is logged: the log itself is durable already."""
         try:
             with self._lock, self._locked():
                 known = _read_json(self.folder / "head.json")
@@ -81,7 +83,15 @@ class Checkpoints:
                     self._append(self._sign(head, "checkpoint"))
                     self._appended = (head.number, head.at)
         except (OSError, ValueError, SetupError) as error:
-            _LOG.error("the audit log has no checkpoint", folder=str(self.folder), error=str(error))
+            if not self._failing:
+                facts = {"folder": str(self.folder), "error": str(error)}
+                _LOG.error("the audit log has no checkpoint", **facts)
+            self._failing = True
+            return False
+        if self._failing:
+            _LOG.info("the audit log has checkpoints again", folder=str(self.folder))
+        self._failing = False
+        return True
 
     def record_removal(self, last: AuditHead) -> None:
         """State that the entries up to ``last`` are removed because of their age; durable when this

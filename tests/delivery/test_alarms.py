@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from structlog.testing import capture_logs
 from scanner.delivery.alarms import AlarmWatch, Measured, alarms_due
 from scanner.settings.service import RetentionSettings
 from scanner.steady_clock import ClockWatch
+from scanner.store.audit import AuditEntry, AuditLog
+from scanner.store.checkpoints import Checkpoints
 from scanner.store.conditions import AlarmJournal, FailingSink
 from scanner.store.database import Journal
 from scanner.store.objects import ObjectStore
@@ -37,6 +40,7 @@ FAILING = FailingSink(sink="hook", since=0.0, is_disabled=False, error="refused"
         ),
         (replace(WELL, oldest_waiting=16.0), {("service.slow", "segments")}),
         (replace(WELL, oldest_waiting=14.0), set()),
+        (replace(WELL, audit_is_stated=False), {("audit.unstated", "audit")}),
         (replace(WELL, failing=(FAILING,)), {("sink.failing", "hook")}),
         (replace(WELL, failing=(replace(FAILING, since=900.0),)), set()),
         (replace(WELL, failing=(replace(FAILING, is_disabled=True),)), {("sink.disabled", "hook")}),
@@ -140,3 +144,28 @@ def test_small_corrections_are_no_jump(drifts: list[float]) -> None:
     for second, drift in enumerate(drifts):
         watch = watch.observe(second + drift, float(second))
         assert watch.is_steady
+
+
+def test_an_audit_log_whose_end_cannot_be_stated_is_an_alarm_until_it_can(
+    journal: Journal, objects: ObjectStore, wall_clock: FakeClock, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "second"
+    blocked.write_text("")
+    log = AuditLog(journal, Checkpoints(blocked))
+    watch = AlarmWatch(
+        AlarmJournal(journal),
+        objects,
+        RetentionSettings(low_watermark=1e-9),
+        now=wall_clock,
+        monotonic=lambda: wall_clock.time,
+        state_audit=log.state_end,
+    )
+    log.append([AuditEntry(actor="ann", action="view", subject="ab")])
+    watch.step()
+    lasting = AlarmJournal(journal).lasting(("audit.unstated",))
+    blocked.unlink()
+    watch.step()
+
+    assert lasting == {("audit.unstated", "audit")}
+    assert AlarmJournal(journal).lasting(("audit.unstated",)) == frozenset()
+    assert (blocked / "head.json").exists()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, text, update
+from structlog.testing import capture_logs
 
 from scanner.cli.app import run
 from scanner.store.audit import FIRST_PREVIOUS, AuditEntry, AuditLog, entry_hash
@@ -185,6 +186,27 @@ def test_a_second_place_that_cannot_be_written_stops_no_one(
     log.append([entry()])
 
     assert len(log.entries()) == 1
+
+
+def test_statements_are_continued_by_themselves_once_the_second_place_can_be_written(
+    journal: Journal, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "second"
+    blocked.write_text("")
+    place = Checkpoints(blocked)
+    log = AuditLog(journal, place)
+    assert log.state_end()
+    with capture_logs() as logs:
+        for _ in range(3):
+            log.append([entry()])
+            assert not log.state_end()
+        blocked.unlink()
+        assert log.state_end()
+
+    assert [one["log_level"] for one in logs] == ["error", "info"]
+    count, faults = verify_entries(log.all_rows(), place.statements(), place.public_key())
+    assert (count, faults) == (3, [])
+    assert place.statements()[-1]["number"] == 3
 
 
 def test_the_command_verifies_and_names_what_is_wrong(
