@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from scanner.errors import TransientError
 from scanner.ingest.inputs import ListedSegment, Listing
 from scanner.sandbox.opening import read_file
 from scanner.sources.limits import FetchLimits
@@ -16,7 +17,7 @@ from scanner.spooled import SpooledBytes
 from scanner.store.database import Journal
 from scanner.store.objects import IncomingObject, ObjectStore, segment_name
 from scanner.store.pushed import PushedObject, PushedQueries
-from scanner.store.submissions import Submission, commit_rows, put_objects
+from scanner.store.submissions import Submission, commit_rows, put_objects, remove_objects
 from scanner.types import Source
 
 __all__ = ["SourcePusher", "read_source"]
@@ -105,4 +106,8 @@ class SourcePusher:
         )
         group = [Submission(row=row, incoming=incoming if keeps else None)]
         put_objects(self._objects, group)
-        commit_rows(self._journal, self._objects, group, shard_count=self._shard_count)
+        try:
+            commit_rows(self._journal, self._objects, group, shard_count=self._shard_count)
+        except TransientError:
+            remove_objects(self._objects, group)
+            raise

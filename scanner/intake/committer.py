@@ -1,6 +1,9 @@
 """Group commit: one thread makes what several requests delivered durable at once.
 
     request  -- submit -->  queue  -- up to 16 -->  flush of bytes, transaction  -->  all answers
+                                                         |         ^
+                                 the journal is locked,  v         | once it is free
+                                 of an encoder:        postponed --+
 
 A group is what has arrived while the group before it was committed, so that nothing waits for
 others at rest. An error of the disk after which durability is not known ends the process: a second
@@ -19,7 +22,8 @@ from typing import Final, NoReturn
 import structlog
 
 from scanner.errors import TransientError
-from scanner.store.database import Journal
+from scanner.intake.postponed import PostponedObjects
+from scanner.store.database import Journal, JournalBusyError
 from scanner.store.intake import Acceptance
 from scanner.store.objects import ObjectStore
 from scanner.store.submissions import (
@@ -34,6 +38,8 @@ __all__ = ["GroupCommitter"]
 
 GROUP: Final = 16
 """Most submissions of one group."""
+RETRY_SECONDS: Final = 1.0
+"""Between two attempts to commit what is postponed, where nothing else comes."""
 EXIT_STATUS: Final = 74
 """Exit status after an error of the disk (``EX_IOERR``)."""
 
@@ -58,6 +64,7 @@ class GroupCommitter:
         self._loop = asyncio.get_running_loop()
         self._shard_count = journal.shard_count
         self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._postponed = PostponedObjects()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -78,12 +85,16 @@ class GroupCommitter:
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
-            if not self._commit(group):
+            if not (self._commit_postponed() and self._commit(group)):
                 return
 
     def _next_group(self) -> list[Entry] | None:
-        """Wait for a submission; return it with those that wait too, or None at the end."""
-        entry = self._waiting.get()
+        """Wait for a submission; return it with those that wait too, nothing where some are
+        postponed, or None at the end."""
+        try:
+            entry = self._waiting.get(timeout=RETRY_SECONDS if self._postponed else None)
+        except queue.Empty:
+            return []
         if entry is None:
             return None
         group = [entry]
@@ -97,13 +108,48 @@ class GroupCommitter:
 
     def _commit(self, group: list[Entry]) -> bool:
         """Commit a group and answer; return False if the process has to end."""
+        if not group:
+            return True
         try:
             put_objects(self._objects, [submission for submission, _ in group])
-            self._commit_rows(group)
+            self._commit_rows(self._keep_order(group))
         except (OSError, JournalFailedError) as error:
             _log.critical("flush or commit failed, the process ends", error=str(error))
             self._end_process(error)
             return False
+        return True
+
+    def _keep_order(self, group: list[Entry]) -> list[Entry]:
+        """Postpone what comes after something that is postponed; return the rest."""
+        if not self._postponed:
+            return group
+        later = [entry for entry in group if self._postponed.add(entry[0])]
+        error = JournalBusyError("journal: it was locked, and earlier objects are not recorded yet")
+        self._answer(later, [error] * len(later))
+        return [entry for entry in group if entry not in later]
+
+    def _commit_postponed(self) -> bool:
+        """Commit what is postponed, as far as the journal is free; return False if the process has
+        to end."""
+        while group := self._postponed.oldest(GROUP):
+            try:
+                commit_rows(self._journal, self._objects, group, shard_count=self._shard_count)
+            except JournalFailedError as error:
+                _log.critical("commit failed, the process ends", error=str(error))
+                self._end_process(error)
+                return False
+            except TransientError:
+                expired = self._postponed.take_expired()
+                remove_objects(self._objects, expired)
+                if expired:
+                    _log.error(
+                        "objects of encoders lost, the journal is locked", count=len(expired)
+                    )
+                return True
+            except Exception:  # noqa: BLE001 - one defect must not end the thread
+                _log.exception("postponed objects cannot be committed")
+                remove_objects(self._objects, group)
+            self._postponed.drop(len(group))
         return True
 
     def _commit_rows(self, group: list[Entry]) -> None:
@@ -113,6 +159,8 @@ class GroupCommitter:
             JournalFailedError: whether anything is durable is not known.
         """
         submissions = [submission for submission, _ in group]
+        if not group:
+            return
         try:
             results = commit_rows(
                 self._journal, self._objects, submissions, shard_count=self._shard_count
@@ -120,6 +168,9 @@ class GroupCommitter:
         except JournalFailedError:
             raise
         except TransientError as error:
+            is_busy = isinstance(error, JournalBusyError)
+            kept = [one for one in submissions if is_busy and self._postponed.add(one)]
+            remove_objects(self._objects, [one for one in submissions if one not in kept])
             self._answer(group, [error] * len(group))
         except Exception as error:  # noqa: BLE001 - one defect must not end the thread
             if len(group) > 1:

@@ -15,7 +15,6 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from scanner.errors import TransientError
 from scanner.store.database import Journal
 from scanner.store.intake import Acceptance, Intake, IntakeRow
 from scanner.store.objects import IncomingObject, ObjectStore
@@ -64,17 +63,13 @@ def commit_rows(
     The objects of what was not accepted are removed: their names are their own.
 
     Raises:
-        JournalBusyError, JournalFullError: no row of the group is there, and no object.
+        JournalBusyError, JournalFullError: no row of the group is there, and all objects are.
         JournalFailedError: whether any is there is not known; the process has to end.
         Exception: a row cannot be written; none of the group is there, and all objects are.
     """
-    try:
-        with _recognizing_failures(), journal.write() as connection:
-            intake = Intake(connection, now=journal.now(), shard_count=shard_count)
-            results = [intake.add(one.row) for one in group]
-    except TransientError:
-        remove_objects(objects, group)
-        raise
+    with _recognizing_failures(), journal.write() as connection:
+        intake = Intake(connection, now=journal.now(), shard_count=shard_count)
+        results = [intake.add(one.row) for one in group]
     refused = [one for one, result in zip(group, results, strict=True) if result != "accepted"]
     remove_objects(objects, refused)
     return results

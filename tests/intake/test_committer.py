@@ -12,10 +12,12 @@ from pysqlite3 import dbapi2
 
 from scanner.errors import TransientError
 from scanner.intake import committer as module
+from scanner.intake import postponed
 from scanner.intake.committer import GroupCommitter
 from scanner.store.database import FILE_NAME, Journal, open_journal
 from scanner.store.intake import Acceptance, NewSegment, NewStream
 from scanner.store.objects import ObjectStore
+from scanner.store.pushed import PushedObject
 from scanner.store.submissions import Submission, commit_rows
 
 
@@ -130,6 +132,74 @@ def test_a_locked_journal_is_told_and_nothing_is_written(
     assert isinstance(result, TransientError)
     assert list(objects.path("segments").iterdir()) == []
     assert commit_all(journal, objects, submission(objects, 0)) == ["accepted"]
+
+
+def pushed(objects: ObjectStore, number: int) -> Submission:
+    incoming = objects.receive()
+    incoming.write(b"x")
+    row = PushedObject(
+        channel="c",
+        kind="segment",
+        path=f"{number}.ts",
+        key_id=None,
+        object=f"segments/{number}",
+        bytes=1,
+        sha256=incoming.sha256,
+        after=0,
+        facts={},
+    )
+    return Submission(row=row, incoming=incoming)
+
+
+def paths(journal: Journal) -> list[str]:
+    with journal.engine.connect() as connection:
+        query = "SELECT path FROM ingest_objects ORDER BY number"
+        return [str(path) for (path,) in connection.exec_driver_sql(query)]
+
+
+def test_what_encoders_push_while_the_journal_is_locked_is_recorded_in_order_afterwards(
+    journal: Journal, objects: ObjectStore, tmp_path: Path
+) -> None:
+    with journal.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=10")
+    blocker = dbapi2.connect(str(tmp_path / FILE_NAME))
+    blocker.execute("BEGIN IMMEDIATE")
+
+    async def run() -> list[object]:
+        committer = GroupCommitter(journal, objects)
+        try:
+            results: list[object] = []
+            for number in range(3):
+                waiting = committer.commit(pushed(objects, number))
+                results += await asyncio.gather(waiting, return_exceptions=True)
+            blocker.rollback()
+            results.append(await committer.commit(pushed(objects, 3)))
+            return results
+        finally:
+            await asyncio.to_thread(committer.close)
+
+    *refused, last = asyncio.run(run())
+
+    assert all(isinstance(one, TransientError) for one in refused)
+    assert last == "accepted"
+    assert paths(journal) == ["0.ts", "1.ts", "2.ts", "3.ts"]
+    assert sorted(one.name for one in objects.path("segments").iterdir()) == ["0", "1", "2", "3"]
+
+
+def test_what_is_postponed_is_bounded_in_number_and_time(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postponed, "MOST_KEPT", 2)
+    times = iter([0.0, 200.0, 301.0, 301.0])
+    kept = postponed.PostponedObjects(lambda: next(times))
+    first, second, third = (pushed(objects, number) for number in range(3))
+
+    assert [kept.add(one) for one in (first, second, third)] == [True, True, False]
+    assert kept.take_expired() == [first]
+    assert kept.oldest(9) == [second]
+    for one in (first, second, third):
+        assert one.incoming is not None
+        one.incoming.discard()
 
 
 def test_a_defect_of_one_is_told_to_it_alone_and_leaves_no_object(
