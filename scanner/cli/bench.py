@@ -136,7 +136,7 @@ def infer_command(
         ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="auto, fp32 or fp16.")
+        str | None, typer.Option("--precision", help="auto, fp32, fp16 or int8.")
     ] = None,
     rate: Annotated[
         float | None,

@@ -196,6 +196,8 @@ class Manifest(_ManifestTable):
     sha256: Sha256
     fp16: GraphFile | None = None
     """The same network in fp16, for GPUs, with the inputs, outputs and opset of ``file``."""
+    int8: GraphFile | None = None
+    """The same network with convolutions in int8, for CPUs, as above."""
     opset: int = Field(ge=1)
     """The version of ONNX's own operator set."""
     input: Input

@@ -217,8 +217,16 @@ def select_file(manifest: Manifest, *, provider: Provider, precision: Precision)
     """Return the file of a model for a provider and a precision.
 
     Raises:
-        SetupError: the precision is fp16 and the model has no such file.
+        SetupError: the precision is fp16 and the model has no such file, or int8 and the provider
+            is not the CPU.
     """
+    if precision == "int8":
+        if provider != "cpu":
+            raise SetupError(
+                f"models.precision is int8, which is for CPUs, models.provider is {provider}: "
+                "set models.precision to auto"
+            )
+        return manifest.int8 or manifest.fp32
     if precision == "fp32" or (
         precision == "auto" and (provider == "cpu" or manifest.fp16 is None)
     ):

@@ -15,8 +15,9 @@ __all__ = ["MAX_BUDGET", "BurstSelection", "Precision", "Provider", "Reuse", "us
 Provider = Literal["cpu", "cuda", "tensorrt"]
 MAX_BUDGET: Final = 1e6
 """A share of the frames' work that no burst exceeds: in effect no limit."""
-Precision = Literal["auto", "fp32", "fp16"]
-"""The precision of inference; ``auto`` is fp16 on a GPU if the model has it, otherwise fp32."""
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+"""The precision of inference; ``auto`` is fp16 on a GPU if the model has it, otherwise fp32.
+``int8`` is for CPUs; a model without such a file runs in fp32 beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,11 +191,20 @@ def tiny(folder: Path) -> Path:
 
 def with_half(folder: Path, model: ModelProto | None = None) -> Path:
     """Add an fp16 file to a model's folder; by default one with the same scores."""
-    data = (model or graph()).SerializeToString()
-    (folder / "half.onnx").write_bytes(data)
+    return _with_file(folder, "fp16", "half.onnx", model or graph())
+
+
+def with_int8(folder: Path, model: ModelProto | None = None) -> Path:
+    """Add an int8 file to a model's folder; by default one with the same scores."""
+    return _with_file(folder, "int8", "small.onnx", model or graph())
+
+
+def _with_file(folder: Path, precision: str, name: str, model: ModelProto) -> Path:
+    data = model.SerializeToString()
+    (folder / name).write_bytes(data)
     manifest = folder / "model.toml"
-    half = f'fp16 = {{ file = "half.onnx", sha256 = "{hashlib.sha256(data).hexdigest()}" }}'
-    manifest.write_text(manifest.read_text("utf-8").replace("\nopset", f"\n{half}\nopset"), "utf-8")
+    line = f'{precision} = {{ file = "{name}", sha256 = "{hashlib.sha256(data).hexdigest()}" }}'
+    manifest.write_text(manifest.read_text("utf-8").replace("\nopset", f"\n{line}\nopset"), "utf-8")
     return folder
 
 

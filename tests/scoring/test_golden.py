@@ -20,7 +20,7 @@ from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx
 from scanner.testing.scorers import FakeScorer
 from scanner.types import FrameSpec, Medium
-from tests.scoring.build_onnx import graph, tiny, weights, with_half
+from tests.scoring.build_onnx import graph, tiny, weights, with_half, with_int8
 
 
 def shipped(folder: Path) -> Path:
@@ -108,6 +108,16 @@ def test_a_model_with_an_fp16_file_reproduces_its_golden_scores_in_both_precisio
     tmp_path: Path,
 ) -> None:
     assert check_model(with_half(shipped(tmp_path / "tiny"))) < 1e-6
+
+
+def test_an_int8_file_with_other_scores_is_refused(tmp_path: Path) -> None:
+    other = graph()
+    other.graph.initializer[0].CopyFrom(weights("white", -150.0))
+
+    with pytest.raises(
+        SetupError, match=r"golden scores differ by 0\.\d+ in int8, tolerance is 0\.15"
+    ):
+        check_model(with_int8(shipped(tmp_path / "tiny"), other))
 
 
 def test_an_fp16_file_with_other_scores_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from scanner.scoring.manifest import read_manifest
 from scanner.scoring.onnx import load_onnx, select_file
 from scanner.scoring.options import Precision, Provider
 from scanner.scoring.registry import load_scorers
-from tests.scoring.build_onnx import tiny, with_half
+from tests.scoring.build_onnx import tiny, with_half, with_int8
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,30 @@ def test_a_missing_fp16_file_is_an_error_if_fp16_is_configured(tmp_path: Path) -
         match=r"model tiny: has no fp16 file, models.precision is fp16: set it to auto",
     ):
         load_scorers(tmp_path, precision="fp16")
+
+
+@pytest.mark.parametrize(
+    ("precision", "file"), [("auto", "model.onnx"), ("int8", "small.onnx"), ("fp32", "model.onnx")]
+)
+def test_int8_is_used_on_cpus_where_it_is_configured(
+    tmp_path: Path, precision: Precision, file: str
+) -> None:
+    manifest = read_manifest(with_int8(tiny(tmp_path / "tiny")))
+
+    assert select_file(manifest, provider="cpu", precision=precision).file == file
+
+
+def test_a_model_without_int8_runs_in_fp32_beside_one_with_it(tmp_path: Path) -> None:
+    manifest = read_manifest(tiny(tmp_path / "tiny"))
+
+    assert select_file(manifest, provider="cpu", precision="int8") == manifest.fp32
+
+
+def test_int8_on_a_gpu_is_an_error(tmp_path: Path) -> None:
+    manifest = read_manifest(with_int8(tiny(tmp_path / "tiny")))
+
+    with pytest.raises(SetupError, match=r"int8, which is for CPUs, models.provider is cuda"):
+        select_file(manifest, provider="cuda", precision="int8")
 
 
 def test_the_fp16_file_has_its_own_checksum(tmp_path: Path) -> None:
