@@ -84,7 +84,7 @@ def person_of(request: Request) -> Person:
         return context_of(request).caller(request, "read").person()
     if request.method not in SAFE_METHODS and not getattr(request.state, "csrf_checked", False):
         check_csrf_token(request, request.headers.get(CSRF_HEADER))
-    if needs_second_factor(context_of(request).settings.console, session.user):
+    if needs_second_factor(context_of(request).settings, session.user):
         if is_api(request):
             raise Problem("forbidden", FACTOR_FIRST)
         raise SecondFactorNeededError

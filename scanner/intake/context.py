@@ -123,7 +123,7 @@ class WebContext:
             checked = getattr(request.state, "csrf_checked", False)
             if request.method not in SAFE_METHODS and not checked:
                 check_csrf_token(request, request.headers.get(CSRF_HEADER))
-            if needs_second_factor(self.settings.console, session.user):
+            if needs_second_factor(self.settings, session.user):
                 raise Problem("forbidden", FACTOR_FIRST)
         caller.check_verb(verb)
         if caller.key_id is not None:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scanner.errors import TransientError
 from scanner.intake.failures import transient_response
 from scanner.intake.problems import Problem
-from scanner.settings.console import ConsoleSettings
+from scanner.settings.service import ServiceSettings
 from scanner.store.people import Role, User
 from scanner.store.sessions import Session
 
@@ -124,11 +124,14 @@ def check_same_site(headers: Headers) -> None:
         raise Problem("forbidden", "the request comes from another site")
 
 
-def needs_second_factor(settings: ConsoleSettings, user: User) -> bool:
+def needs_second_factor(settings: ServiceSettings, user: User) -> bool:
     """Return whether a user has to set up a second factor before anything else."""
     if user.has_totp or user.expires_at is not None:
         return False
-    wanted = settings.second_factor
+    wanted = settings.console.second_factor
+    if wanted == "auto":  # no other machine reaches a service that has neither
+        is_reached = settings.tls_cert is not None or bool(settings.behind_proxy)
+        wanted = "leads" if is_reached else "optional"
     return wanted == "everyone" or (wanted == "leads" and user.role.rank >= Role.LEAD.rank)
 
 

@@ -60,8 +60,9 @@ class ConsoleSettings(_Frozen):
     """Minutes without a request after which a session ends."""
     session_hours: float = Field(default=12.0, gt=0)
     """Hours after which a session ends however much it is used."""
-    second_factor: Literal["optional", "leads", "everyone"] = "optional"
-    """Who needs one-time codes to use the console: no one, leads and admins, or everyone."""
+    second_factor: Literal["auto", "optional", "leads", "everyone"] = "auto"
+    """Who needs one-time codes to use the console: no one, leads and admins, or everyone; ``auto``
+    is leads and admins where other machines reach the service, by TLS or a proxy."""
     view: ViewSettings = ViewSettings()
     view_by_category: dict[str, ViewSettings] = {}
     """How media of single categories is shown instead."""

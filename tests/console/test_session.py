@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.datastructures import Headers
@@ -18,11 +20,11 @@ from scanner.console.session import (
     require_role,
 )
 from scanner.intake.problems import Problem
-from scanner.intake.sessions import check_same_site
+from scanner.intake.sessions import check_same_site, needs_second_factor
 from scanner.settings.console import ConsoleSettings
 from scanner.settings.service import ServiceSettings
 from scanner.store.keys import ApiKeys
-from scanner.store.people import Person, Role
+from scanner.store.people import Person, Role, User
 from scanner.store.sessions import Sessions
 from scanner.store.users import Users
 from tests.console.people import Browser, sign_in
@@ -214,6 +216,28 @@ def test_assets_are_kept_for_ever_and_nothing_else_is_served(probed: RunningServ
     assert "immutable" in style.headers["cache-control"]
     for name in ("layout.html", "..%2Fapp.py", "htmx-2.0.11.LICENSE"):
         assert probed.client.get(f"/console/assets/{name}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({}, set()),
+        ({"behind_proxy": "192.0.2.1"}, {Role.LEAD, Role.ADMIN}),
+        ({"tls_cert": "cert.pem"}, {Role.LEAD, Role.ADMIN}),
+        ({"tls_cert": "c", "console": ConsoleSettings(second_factor="optional")}, set()),
+        ({"console": ConsoleSettings(second_factor="everyone")}, set(Role)),
+    ],
+    ids=["alone", "proxy", "tls", "optional", "everyone"],
+)
+def test_leads_and_admins_need_a_second_factor_where_other_machines_reach_the_service(
+    settings: dict[str, Any], needed: set[Role]
+) -> None:
+    chosen = ServiceSettings(**settings)
+    users = [User(user_id="u", name="u", display="u", role=role, created_at=0) for role in Role]
+
+    assert {user.role for user in users if needs_second_factor(chosen, user)} == needed
+    with_factor = replace(users[-1], has_totp=True)
+    assert not needs_second_factor(chosen, with_factor)
 
 
 def test_who_needs_a_second_factor_sets_it_up_before_anything_else(tmp_path: Path) -> None:
