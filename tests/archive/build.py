@@ -205,12 +205,24 @@ class RecordedRun:
         """Draw a stream of ``count`` sequences and commit ``batch`` turns at once, each ``step``
         seconds after the one before it and 1.5 s after its segment was received."""
         drawn = DrawnStream(StreamId(stream_id), Random(stream_id))
+        self.record_inputs(stream_id, drawn.inputs(count), channel=channel, step=step, batch=batch)
+
+    def record_inputs(
+        self,
+        stream_id: str,
+        inputs: Iterable[StreamInput],
+        *,
+        channel: str | None = "c",
+        step: float = SECONDS,
+        batch: int = 1,
+    ) -> None:
+        """Fold and commit the inputs of a stream, as ``record`` does."""
         with self.journal.write() as connection:
             intake = Intake(connection, now=self.journal.now(), shard_count=64)
             intake.add(NewStream(stream_id=stream_id, channel=channel))
         state = self.turns.load_state(stream_id)
         turns: list[TurnResult] = []
-        for stream_input in drawn.inputs(count):
+        for stream_input in inputs:
             self.clock.time += step
             turn, state = self._fold(state, stream_input)
             turns.append(turn)
