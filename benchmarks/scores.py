@@ -1,5 +1,5 @@
-"""Compaction of recorded scores: scores a second, memory, and bytes of a score in the journal and in
-Parquet files, which are read again.
+"""Compaction of recorded scores: scores a second, memory, and bytes of a score in the journal and
+in Parquet files, which are read again.
 
     python -m benchmarks.scores [--streams 20] [--segments 250]
 """

@@ -67,7 +67,8 @@ class FlatTurn:
     """JSON, for ``restore_events``."""
     scores: tuple[FlatScore, ...]
     span: Span | None
-    """The part of the stream that its segment shows; None without a segment that has a place."""
+    """The part of the stream that its segment shows; without a segment that has a place, that of
+    its gaps; None without a gap."""
     unseen: Fraction
     """Seconds of the stream that were found not to be seen."""
     kind: str
@@ -125,10 +126,12 @@ _DERIVED: Final = frozenset({"GapFound", "NothingDecoded", "Opened", "Extended",
 def _flatten(rows: Json) -> FlatTurn:
     events: list[Json] = rows["events"]
     scores = tuple(score for event in events for score in _scores_of(event))
-    gaps = (load_span(event["unseen"][:2]) for event in events if event["event"] == "GapFound")
+    gaps = [load_span(event["unseen"][:2]) for event in events if event["event"] == "GapFound"]
     unseen = sum((gap.length for gap in gaps), Fraction(0))
     opened = [event["incident"] for event in events if event["event"] == "Opened"]
     span = next(filter(None, map(_span_of, events)), None)
+    if span is None and gaps:
+        span = Span(start=min(gap.start for gap in gaps), end=max(gap.end for gap in gaps))
     kinds = [event["event"] for event in events]
     for entry in _score_entries(events):
         for place in _PLACES:

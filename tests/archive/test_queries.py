@@ -19,7 +19,7 @@ from scanner.records.events import unpack_events
 from scanner.risk.incident import Closed, Extended, Opened
 from scanner.store.database import open_journal
 from scanner.store.schema import streams, turn_records
-from scanner.stream.events import GapFound, SegmentLate, SegmentScored
+from scanner.stream.events import SegmentLate, SegmentScored, StreamFinished
 from scanner.types import Label, ScoredFrame, ScoredSegment
 from tests.archive.build import FIRE, POLICIES, RecordedRun
 from tests.archive.conftest import START
@@ -229,13 +229,10 @@ def test_near_misses(queried: QueriedRun) -> None:
 
 
 def test_coverage_of_each_stream(queried: QueriedRun) -> None:
-    unseen: dict[str, float] = defaultdict(float)
-    for turn, event in queried.events(GapFound):
-        unseen[turn.stream_id] += float(event.unseen.span.length)
-    ends: dict[str, float] = {}
-    for turn, event in queried.events(SegmentScored):
-        ends[turn.stream_id] = max(ends.get(turn.stream_id, 0.0), float(event.span.end))
-    expected = {name: (end, 1 - unseen[name] / end) for name, end in ends.items()}
+    expected = {
+        turn.stream_id: (float(event.summary.duration), event.summary.coverage)
+        for turn, event in queried.events(StreamFinished)
+    }
     found = {name: values for name, *values in queried.query("Coverage")}
 
     assert found == {name: pytest.approx(values) for name, values in expected.items()}
