@@ -1,4 +1,4 @@
-"""``streamwarden deliveries``: webhooks that were given up."""
+"""``streamwarden deliveries``: webhooks that were given up or held."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scanner.store.effects import DeadEffect, EffectJournal
 __all__ = ["deliveries_app"]
 
 deliveries_app = typer.Typer(
-    help="Webhooks of the live service that were given up.",
+    help="Webhooks of the live service that were given up or held.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -43,8 +43,8 @@ def list_command(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """List webhooks that were given up, of incidents and of decisions, the latest first, with the
-    reason."""
+    """List webhooks that were given up, or that a quota holds, of incidents and of decisions, the
+    latest first, with the reason."""
     _, journal = _open(config, data)
     dead: list[Dead] = [
         *EffectJournal(journal).list_dead(sink=sink, limit=limit),
@@ -56,15 +56,16 @@ def list_command(
             sys.stdout.write(json.dumps(_row(one)) + "\n")
         return
     if not dead:
-        open_console(stderr=True).print("No webhook was given up.")
+        open_console(stderr=True).print("No webhook was given up or held.")
         return
     table = new_table(
-        "Webhooks that were given up", "incident", "what", "receiver", "attempts", "at", "error"
+        "Webhooks that were not sent",
+        *("incident", "what", "receiver", "status", "attempts", "at", "error"),
     )
     for one in dead:
         at = datetime.fromtimestamp(one.updated_at, UTC).strftime("%Y-%m-%d %H:%M")
         error = sanitize(one.error or "")
-        table.add_row(_item_of(one), _what(one), one.sink, str(one.attempts), at, error)
+        table.add_row(_item_of(one), _what(one), one.sink, one.status, str(one.attempts), at, error)
     open_console().print(table)
 
 
@@ -78,7 +79,7 @@ def retry_command(
     config: Config = None,
     data: Data = None,
 ) -> None:
-    """Send webhooks that were given up once more, with all their attempts.
+    """Send webhooks that were given up or held, with all their attempts; no quota holds them.
 
     A receiver may get an earlier revision after a later one; the revision tells. A decision that
     is not the latest of its item is not sent.
@@ -128,6 +129,7 @@ def _row(dead: Dead) -> dict[str, object]:
     return {
         **facts,
         "sink": dead.sink,
+        "status": dead.status,
         "attempts": dead.attempts,
         "error": dead.error,
         "updated_at": dead.updated_at,

@@ -90,7 +90,7 @@ class ItemFacts(BaseModel):
     claimed_by: str | None = Field(description="id of the user who works on it now")
     claimed_until: float | None
     returned: str | None = Field(
-        description="why it came back: `grew`, `undone`, or `undelivered: RECEIVER`"
+        description="why it came back: `grew`, `undone`, `undelivered: RECEIVER`, `quota: RECEIVER`"
     )
     verdict: Literal["violation", "no_violation"] | None = Field(description="if it is decided")
 

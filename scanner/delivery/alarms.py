@@ -7,6 +7,7 @@ which an alarm begins and the one at which it ends.
     sink.failing     a receiver has failed for long
     sink.disabled    a receiver asked for no more
     audit.unstated   the end of the audit log cannot be stated at its second place
+    actions.held     a quota held automatic actions in the last hour
     review.waiting   an item of the highest severity waits too long for a decision
     clock.jumped     the wall clock jumped, and nothing is deleted because of its age
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ __all__ = ["AlarmWatch", "Measured", "alarms_due"]
 log = structlog.get_logger(__name__)
 
 KINDS: Final = (
+    "actions.held",
     "audit.unstated",
     "clock.jumped",
     "disk.low",
@@ -45,6 +47,8 @@ SLOW_SECONDS: Final = 15.0
 segment waits for one that is missing."""
 FAILING_SECONDS: Final = 600.0
 """Time for which a receiver has to fail before that is an alarm."""
+HELD_SECONDS: Final = 3600.0
+"""Time since the latest action that a quota held after which its alarm ends."""
 CALM: Final = 0.8
 """Share of a limit to which a value has to fall for its alarm to end."""
 
@@ -63,6 +67,8 @@ class Measured:
     """Age in seconds of the oldest segment without a verdict."""
     failing: tuple[FailingSink, ...]
     clock_is_steady: bool
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Automatic actions that quotas held in the last hour, by receiver."""
     severe_waiting: float | None = None
     """Age in seconds of the oldest item of the highest severity that waits for a decision."""
     audit_is_stated: bool = True
@@ -102,6 +108,8 @@ def alarms_due(
             due["sink.disabled", sink.sink] = {"error": sink.error}
         elif measured.now - sink.since > FAILING_SECONDS:
             due["sink.failing", sink.sink] = {"error": sink.error, "since": sink.since}
+    for name, count in measured.held.items():
+        due["actions.held", name] = {"held": count}
     if not measured.clock_is_steady:
         due["clock.jumped", "service"] = {}
     return due
@@ -167,6 +175,7 @@ class AlarmWatch:
             free_share=self._free_share(),
             oldest_waiting=None if oldest is None else now - oldest,
             failing=self._journal.failing_sinks(),
+            held=self._journal.held_since(now - HELD_SECONDS),
             clock_is_steady=self._clock.is_steady,
             severe_waiting=None if severe is None else now - severe,
             audit_is_stated=self._state_audit(),

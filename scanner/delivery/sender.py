@@ -31,6 +31,7 @@ from scanner.delivery.webhook import WebhookClient
 from scanner.settings.service import JsonLinesSettings, WebhookSettings
 from scanner.store.decision_effects import DecisionEffects, DueDecision
 from scanner.store.effects import DueEffect, DueMessage, EffectJournal, SettledEffect, SinkState
+from scanner.store.quotas import ActionQuota, QuotaLimits
 
 __all__ = ["SinkSender", "settings_digest", "settle_attempt", "sink_after"]
 
@@ -96,6 +97,8 @@ class _Outbox(Generic[Due]):
     """One kind of message: what is due, how it is worded, and where the result goes."""
 
     due: Callable[..., Sequence[Due]]
+    admit: Callable[[Sequence[Due]], Sequence[Due]]
+    """Returns what the quota of the receiver lets pass; holds the others."""
     message: Callable[[Due], tuple[str, str]]
     """Returns id and body."""
     settle: Callable[[Sequence[SettledEffect[Due]], SinkState | None], None]
@@ -121,9 +124,10 @@ class SinkSender:
         self._journal = journal
         self._now = now
         self._draw = draw
-        self._outboxes: list[_Outbox[Any]] = [_incidents(journal, public_url)]
+        quota = ActionQuota(journal.journal, name, _quota_limits(settings))
+        self._outboxes: list[_Outbox[Any]] = [_incidents(journal, quota, public_url)]
         if decisions is not None:
-            self._outboxes.append(_decisions(decisions, public_url))
+            self._outboxes.append(_decisions(decisions, quota, public_url))
         self._loop = asyncio.Runner()
         self._receiver = _open_receiver(name, settings)
 
@@ -141,6 +145,9 @@ class SinkSender:
         effects = outbox.due(self._name, limit=1 if state.failures else AT_ONCE)
         if not effects:
             return False
+        effects = outbox.admit(effects)
+        if not effects:
+            return True
         messages = [outbox.message(one) for one in effects]
         answers = self._loop.run(self._receiver.post_all(messages, now=self._now))
         now = self._now()
@@ -166,18 +173,30 @@ def _open_receiver(name: str, settings: SinkSettings) -> MessageReceiver:
     return WebhookClient(name, settings)
 
 
-def _incidents(journal: EffectJournal, public_url: str) -> _Outbox[DueEffect]:
+def _quota_limits(settings: SinkSettings) -> QuotaLimits:
+    if isinstance(settings, JsonLinesSettings):
+        return QuotaLimits()
+    return QuotaLimits(
+        all_channels=settings.actions_per_hour, each_channel=settings.channel_actions_per_hour
+    )
+
+
+def _incidents(journal: EffectJournal, quota: ActionQuota, public_url: str) -> _Outbox[DueEffect]:
     return _Outbox(
         due=journal.due,
+        admit=quota.admit_incidents,
         message=lambda one: (webhook_id(one), webhook_body(one, public_url=public_url)),
         settle=journal.settle,
         facts=lambda one: {"incident": one.incident_id, "revision": one.revision},
     )
 
 
-def _decisions(journal: DecisionEffects, public_url: str) -> _Outbox[DueDecision]:
+def _decisions(
+    journal: DecisionEffects, quota: ActionQuota, public_url: str
+) -> _Outbox[DueDecision]:
     return _Outbox(
         due=journal.due,
+        admit=quota.admit_decisions,
         message=lambda one: (decision_message_id(one), decision_body(one, public_url=public_url)),
         settle=journal.settle,
         facts=lambda one: {"incident": one.item["item_id"], "decision": one.number},

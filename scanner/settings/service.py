@@ -79,6 +79,11 @@ class WebhookSettings(FrozenSection):
     """Longest time for one attempt."""
     addresses: str = Field(default="public", pattern="^(public|any)$")
     """``public`` refuses receivers at private and local addresses; ``any`` allows them."""
+    actions_per_hour: int | None = Field(default=None, ge=0)
+    """For a receiver that acts by itself: the most incidents, and decisions of programs, that it
+    gets in an hour; what is beyond is held for people. None for no limit."""
+    channel_actions_per_hour: int | None = Field(default=None, ge=0)
+    """The same for each channel, or stream without one."""
 
 
 class JsonLinesSettings(FrozenSection):

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from scanner.store.database import Journal
-from scanner.store.review_schema import PENDING_STATES, reviews
+from scanner.store.review_schema import PENDING_STATES, decision_effects, reviews
 from scanner.store.schema import alarms, effects, evidence, segments, sinks
 from scanner.store.writes import clear_alarm, raise_alarm
 from scanner.taxonomy import MAX_SEVERITY
@@ -70,6 +70,21 @@ class AlarmJournal:
         with self._journal.read() as connection:
             rows = connection.execute(query.group_by(sinks.c.sink)).all()
         return {row[0]: row[1] for row in rows}
+
+    def held_since(self, since: float) -> dict[str, int]:
+        """Return the number of actions that quotas held since a wall-clock time, by receiver."""
+        held: dict[str, int] = {}
+        for table in (effects, decision_effects):
+            columns = table.c
+            query = select(columns.sink, func.count()).where(
+                columns.status == "held", columns.updated_at >= since
+            )
+            if table is effects:
+                query = query.where(columns.kind == "opened")
+            with self._journal.read() as connection:
+                for sink, count in connection.execute(query.group_by(columns.sink)):
+                    held[sink] = held.get(sink, 0) + count
+        return held
 
     def failing_sinks(self) -> tuple[FailingSink, ...]:
         """Return receivers that fail or are disabled."""

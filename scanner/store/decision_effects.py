@@ -3,21 +3,22 @@
 pending   in the order of an item's decisions, after the incident itself was sent
 delivered the receiver answered; the receipt says what and when
 dead      given up: the item returns to the queue, so that a person sees it; it may be sent again
+held      beyond the quota of automatic actions: the same
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, or_, select, update
 
 from scanner.store.database import Journal
 from scanner.store.decision_events import OutgoingDecision, outgoing_decision, select_outgoing
-from scanner.store.effects import SettledEffect, SinkState, write_sink
-from scanner.store.review_schema import decision_effects, decisions, reviews
+from scanner.store.effects import SENT_BY_HAND, UNSENT, SettledEffect, SinkState, write_sink
+from scanner.store.review_schema import QUOTA, decision_effects, decisions, reviews
 from scanner.store.schema import effects
 from scanner.store.writes import add_to_counters
 
@@ -35,11 +36,20 @@ class DueDecision(OutgoingDecision):
     sink: str
     shard: int
     attempts: int
+    is_admitted: bool = False
+    """Whether the quota of the receiver let it pass, or a person did."""
+
+    @property
+    def asks_to_act(self) -> bool:
+        """Whether no person decided it, and it is against the stream."""
+        decision = self.decision
+        facts = decision["kind"], decision["verdict"], decision["by"]
+        return facts == ("made", "violation", "machine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadDecision:
-    """One decision that was not delivered to one receiver."""
+    """One decision that was not delivered to one receiver: given up, or held."""
 
     decision_id: str
     item_id: str
@@ -49,6 +59,7 @@ class DeadDecision:
     attempts: int
     error: str | None
     updated_at: float
+    status: str
 
 
 class DecisionEffects:
@@ -135,29 +146,29 @@ class DecisionEffects:
     # People
 
     def list_dead(self, *, sink: str | None = None, limit: int = 100) -> tuple[DeadDecision, ...]:
-        """Return decisions that were given up for a receiver, the latest first."""
+        """Return decisions that were given up or held for a receiver, the latest first."""
         columns = decision_effects.c
         query = (
             select(decision_effects, decisions.c.decision_id, decisions.c.kind)
             .join(decisions, decisions.c.number == columns.number)
-            .where(columns.status == "dead", *_of_sink(sink))
+            .where(columns.status.in_(UNSENT), *_of_sink(sink))
         )
         with self._journal.read() as connection:
             rows = connection.execute(query.order_by(columns.updated_at.desc()).limit(limit)).all()
-        names = ("decision_id", "item_id", "kind", "sink", "attempts", "error", "updated_at")
+        names = [one.name for one in fields(DeadDecision)]
         return tuple(DeadDecision(**{name: getattr(row, name) for name in names}) for row in rows)
 
     def retry_dead(
         self, sinks: Sequence[str], *, item_id: str | None = None, sink: str | None = None
     ) -> list[str]:
-        """Make decisions that were given up pending again for receivers that are in use, with all
-        their attempts; return the items that they are about, one for each delivery.
+        """Make decisions that were given up or held pending again for receivers that are in use,
+        with all their attempts; return the items that they are about, one for each delivery.
 
         A decision that is not the latest of its item stays: a receiver that got a later one would
         end with the earlier one. An item that returned for it is decided again.
         """
         now, columns, later = self._journal.now(), decision_effects.c, decisions.alias()
-        dead = select(decision_effects).where(columns.status == "dead", *_of_sink(sink))
+        dead = select(decision_effects).where(columns.status.in_(UNSENT), *_of_sink(sink))
         dead = dead.where(
             columns.sink.in_(list(sinks)),
             ~exists().where(later.c.item_id == columns.item_id, later.c.number > columns.number),
@@ -170,7 +181,7 @@ class DecisionEffects:
                 connection.execute(
                     update(decision_effects)
                     .where(columns.number == row.number, columns.sink == row.sink)
-                    .values(status="pending", attempts=0, next_at=now, updated_at=now)
+                    .values(**SENT_BY_HAND, next_at=now, updated_at=now)
                 )
                 _decide_again(connection, row, now)
         return [row.item_id for row in rows]
@@ -194,7 +205,10 @@ def _decide_again(connection: Connection, effect: Row[Any], now: float) -> None:
         .where(
             columns.item_id == effect.item_id,
             columns.state == "waiting",
-            columns.returned.startswith(UNDELIVERED, autoescape=True),
+            or_(
+                columns.returned.startswith(UNDELIVERED, autoescape=True),
+                columns.returned.startswith(QUOTA, autoescape=True),
+            ),
         )
         .values(**values, decided_severity=columns.severity)
     )
@@ -224,6 +238,7 @@ def _due(row: Row[Any]) -> DueDecision:
         sink=row.decision_effects_sink,
         shard=row.decision_effects_shard,
         attempts=row.decision_effects_attempts,
+        is_admitted=row.decision_effects_admitted_at is not None,
         decision=facts.decision,
         item=facts.item,
     )

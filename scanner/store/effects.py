@@ -4,6 +4,7 @@ receivers.
     pending   in the order of revisions; an ``extended`` one is skipped once a later one is pending
     delivered the receiver answered; the receipt says what and when
     dead      given up; a person may send it again
+    held      beyond the quota of automatic actions of its receiver; a person may send it
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from scanner.store.database import Journal
+from scanner.store.review_schema import QUOTA, reviews
 from scanner.store.schema import effects, incident_revisions, incidents, sinks
 from scanner.store.writes import add_to_counters
 
@@ -29,6 +31,10 @@ __all__ = [
     "write_sink",
 ]
 
+UNSENT: Final = ("dead", "held")
+"""States from which only a person sends an effect."""
+SENT_BY_HAND: Final = {"status": "pending", "attempts": 0, "admitted_at": 0.0}
+"""Values of an effect that a person sends: no quota holds it, and none counts it."""
 BACKLOG: Final = 200
 """Effects that one call changes at most, so that no transaction is long."""
 
@@ -48,6 +54,8 @@ class DueEffect:
     """The incident at this revision, as JSON."""
     revised_at: float
     """When the revision was committed, in seconds since the epoch."""
+    is_admitted: bool = False
+    """Whether the quota of the receiver let it pass, or a person did."""
 
 
 class DueMessage(Protocol):
@@ -90,7 +98,7 @@ class SinkState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadEffect:
-    """One revision of an incident that was not delivered."""
+    """One revision of an incident that was not delivered: given up, or held."""
 
     incident_id: str
     revision: int
@@ -99,6 +107,7 @@ class DeadEffect:
     attempts: int
     error: str | None
     updated_at: float
+    status: str
 
 
 class EffectJournal:
@@ -106,6 +115,11 @@ class EffectJournal:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+
+    @property
+    def journal(self) -> Journal:
+        """The journal that it reads and writes."""
+        return self._journal
 
     # Receivers
 
@@ -251,9 +265,9 @@ class EffectJournal:
     # People
 
     def list_dead(self, *, sink: str | None = None, limit: int = 100) -> tuple[DeadEffect, ...]:
-        """Return effects that were given up, the latest first."""
+        """Return effects that were given up or held, the latest first."""
         columns = effects.c
-        found = select(effects).where(columns.status == "dead")
+        found = select(effects).where(columns.status.in_(UNSENT))
         if sink is not None:
             found = found.where(columns.sink == sink)
         with self._journal.read() as connection:
@@ -267,23 +281,23 @@ class EffectJournal:
                 attempts=row.attempts,
                 error=row.error,
                 updated_at=row.updated_at,
+                status=row.status,
             )
             for row in rows
         )
 
     def retry_dead(self, *, incident_id: str | None = None, sink: str | None = None) -> int:
-        """Make effects that were given up pending again, with all their attempts; return how
-        many."""
+        """Make effects that were given up or held pending again, with all their attempts; return
+        how many."""
         now = self._journal.now()
-        dead = update(effects).where(effects.c.status == "dead")
+        dead = update(effects).where(effects.c.status.in_(UNSENT))
         if incident_id is not None:
             dead = dead.where(effects.c.incident_id == incident_id)
         if sink is not None:
             dead = dead.where(effects.c.sink == sink)
         with self._journal.write() as connection:
-            changed = connection.execute(
-                dead.values(status="pending", attempts=0, next_at=now, updated_at=now)
-            )
+            _tell_sent(connection, incident_id, sink)
+            changed = connection.execute(dead.values(**SENT_BY_HAND, next_at=now, updated_at=now))
             return int(changed.rowcount)
 
     def count_by_status(self) -> dict[str, int]:
@@ -291,6 +305,22 @@ class EffectJournal:
         totals = select(effects.c.status, func.count()).group_by(effects.c.status)
         with self._journal.read() as connection:
             return {row[0]: row[1] for row in connection.execute(totals)}
+
+
+def _tell_sent(connection: Connection, incident_id: str | None, sink: str | None) -> None:
+    """Take the reason from items whose incident is held, because it is sent now."""
+    columns = effects.c
+    held = select(columns.incident_id, columns.sink).where(columns.status == "held").distinct()
+    for row in connection.execute(held).all():
+        if incident_id in (None, row.incident_id) and sink in (None, row.sink):
+            connection.execute(
+                update(reviews)
+                .where(
+                    reviews.c.item_id == row.incident_id,
+                    reviews.c.returned == f"{QUOTA}{row.sink}",
+                )
+                .values(returned=None)
+            )
 
 
 def _due_effect(row: Row[Any]) -> DueEffect:
@@ -304,6 +334,7 @@ def _due_effect(row: Row[Any]) -> DueEffect:
         channel=row.channel,
         incident=json.loads(row.body),
         revised_at=row.at,
+        is_admitted=row.admitted_at is not None,
     )
 
 

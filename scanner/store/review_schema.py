@@ -17,8 +17,11 @@ from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, text
 
 from scanner.store.schema import metadata
 
-__all__ = ["PENDING_STATES", "decision_effects", "decisions", "mutes", "reviews"]
+__all__ = ["PENDING_STATES", "QUOTA", "decision_effects", "decisions", "mutes", "reviews"]
 
+QUOTA: Final = "quota: "
+"""Beginning of ``returned`` of an item that was not sent, or whose decision was not, because of a
+quota."""
 PENDING_STATES: Final = ("waiting", "second_look", "escalated")
 """States in which somebody has to decide."""
 
@@ -43,7 +46,7 @@ reviews = Table(
     Column("assigned_to", Text, comment="person who is to decide"),
     Column("claimed_by", Text, comment="person who looks at it"),
     Column("claimed_until", Float, nullable=False, comment="end of the lease"),
-    Column("returned", Text, comment="why it came back: grew, undone, or what was not delivered"),
+    Column("returned", Text, comment="why it came back: grew, undone, undelivered or quota"),
     Column("verdict", Text, comment="of the decision in force: violation or no_violation"),
     Column("decided_severity", Integer, comment="severity when it was decided"),
     Index("reviews_by_rank", "state", "rank", "waiting_since", "item_id"),
@@ -85,13 +88,21 @@ decision_effects = Table(
     Column("sink", Text, primary_key=True),
     Column("shard", Integer, nullable=False),
     Column("item_id", Text, nullable=False),
-    Column("status", Text, nullable=False, comment="pending, delivered or dead"),
+    Column("status", Text, nullable=False, comment="pending, delivered, dead or held"),
     Column("attempts", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
     Column("receipt", Text, comment="JSON: what the receiver answered, and when"),
     Column("error", Text, comment="of the latest attempt"),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("admitted_at", Float, comment="when the quota let it pass; 0 if a person did"),
+    Index(
+        "decision_effects_admitted",
+        "sink",
+        "admitted_at",
+        sqlite_where=text("admitted_at > 0"),
+        postgresql_where=text("admitted_at > 0"),
+    ),
     Index(
         "decision_effects_pending",
         "sink",

@@ -172,7 +172,11 @@ def _write_effects(
     shard: int,
     now: float,
 ) -> None:
-    """Make this revision due for every sink."""
+    """Make this revision due for every sink; where the incident is held, it is held too."""
+    held = select(effects.c.sink, effects.c.error).where(
+        effects.c.incident_id == incident.id, effects.c.status == "held"
+    )
+    reasons = {row.sink: row.error for row in connection.execute(held)} if kind != "opened" else {}
     for sink in sinks:
         connection.execute(
             insert(effects),
@@ -182,9 +186,10 @@ def _write_effects(
                 "sink": sink,
                 "shard": shard,
                 "kind": kind,
-                "status": "pending",
+                "status": "held" if sink in reasons else "pending",
                 "attempts": 0,
                 "next_at": now,
+                "error": reasons.get(sink),
                 "created_at": now,
                 "updated_at": now,
             },
