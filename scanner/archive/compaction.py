@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,8 @@ MOST_TURNS: Final = 100_000
 """Turns of a part, but for those of its last stream within one hour."""
 MOST_STREAMS: Final = 1000
 """Streams of a part: their rows change in one transaction."""
+POLICIES_KEPT: Final = 1000
+"""Generations and channels of which the policies are in memory."""
 
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +71,7 @@ class ScoreArchive:
         self._days = score_days
         self._monotonic = monotonic
         self._clock = ClockWatch(offset=parts.now() - monotonic())
-        self._policies: dict[int, Policies] = {}
+        self._policies: dict[tuple[int, str | None], Policies] = {}
         self._is_swept = False
 
     def step(self) -> bool:
@@ -125,10 +128,11 @@ class ScoreArchive:
     def _write_stream(self, writer: PartWriter, stream: WaitingStream, hour: int) -> PartStream:
         """Write the turns that follow one another and were committed in an hour."""
         count, after = 0, stream.compacted
+        policies_of = partial(self._policies_of, channel=stream.channel)
         for turn in self._parts.turns(stream.stream_id, first=stream.compacted):
             if _hour_of(turn.created_at) != hour:
                 break
-            rows = [*rows_of_turn(stream.stream_id, stream.channel, turn, self._policies_of)]
+            rows = [*rows_of_turn(stream.stream_id, stream.channel, turn, policies_of)]
             if rows[0].turn_event == UNREADABLE:
                 _log.warning("record cannot be read", stream=stream.stream_id, turn=turn.turn)
             writer.add(rows)
@@ -141,15 +145,17 @@ class ScoreArchive:
             after_turn=after,
         )
 
-    def _policies_of(self, generation: int) -> Policies:
-        """Return the policies of a generation; none if they are not recorded, or are of a method
-        that this release does not know."""
-        if generation not in self._policies:
+    def _policies_of(self, generation: int, *, channel: str | None) -> Policies:
+        """Return the policies of a generation on a channel; none if they are not recorded, or are
+        of a method that this release does not know."""
+        if (generation, channel) not in self._policies:
+            if len(self._policies) >= POLICIES_KEPT:
+                self._policies.clear()
             found = Policies(labels={})
             with suppress(KeyError, TypeError, ValueError):
-                found = policies_of_rows(self._parts.policy_rows(generation))
-            self._policies[generation] = found
-        return self._policies[generation]
+                found = policies_of_rows(self._parts.policy_rows(generation, channel))
+            self._policies[generation, channel] = found
+        return self._policies[generation, channel]
 
     # Deletion
 

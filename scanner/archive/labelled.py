@@ -17,6 +17,7 @@ from scanner.errors import SetupError
 from scanner.private import write_file
 from scanner.rational import load_fraction
 from scanner.settings.policies import policies_of_rows
+from scanner.store.configured import policies_on_channel
 from scanner.store.decided import DecidedItem
 from scanner.types import Label
 
@@ -55,7 +56,7 @@ def labelled_row(
 ) -> LabelledValues:
     """Return the values of an item's row; times of the stream are rounded to seconds as floats."""
     configuration = configurations.get(item.generation, {})
-    policy = configuration.get("labels", {}).get(item.label)
+    policy = policies_on_channel(configuration, item.channel).get(item.label)
     incident: Mapping[str, Any] = item.incident or {}
     return {
         "item_id": item.item_id,

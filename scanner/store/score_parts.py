@@ -11,7 +11,6 @@ its record.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,10 +33,11 @@ from sqlalchemy import (
     update,
 )
 
+from scanner.store.configured import policies_of_generation
 from scanner.store.database import Journal
 from scanner.store.holds import is_on_hold
 from scanner.store.people_schema import removals
-from scanner.store.schema import configurations, metadata, segments, streams, turn_records
+from scanner.store.schema import metadata, segments, streams, turn_records
 from scanner.store.writes import add_to_counters
 
 __all__ = [
@@ -220,12 +220,11 @@ class ScoreParts:
                 return
             first = rows[-1].turn + 1
 
-    def policy_rows(self, generation: int) -> Mapping[str, Mapping[str, Any]]:
-        """Return the values of each label's policy in a generation; empty if it has none."""
-        body = select(configurations.c.body).where(configurations.c.generation == generation)
+    def policy_rows(self, generation: int, channel: str | None) -> Mapping[str, Mapping[str, Any]]:
+        """Return the values of each label's policy of a generation on a channel; empty if it has
+        none."""
         with self._journal.read() as connection:
-            found = connection.execute(body).scalar_one_or_none()
-        return {} if found is None else json.loads(found).get("labels", {})
+            return policies_of_generation(connection, generation, channel)
 
     def next_part(self) -> int:
         """Return the number of the next part."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from sqlalchemy import delete, select
 
@@ -17,8 +18,9 @@ from scanner.pipeline.replay import fold, inputs_of_record
 from scanner.risk.incident import Incident, PastIncident
 from scanner.risk.observation import Signal
 from scanner.risk.policy import Policies, Policy
-from scanner.settings.policies import policy_rows
+from scanner.settings.policies import channel_rows, policy_rows
 from scanner.store.database import Journal
+from scanner.store.history import read_channels
 from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.outcomes import StreamResult, TurnResult
 from scanner.store.schema import shard_of, streams, turn_records
@@ -190,7 +192,12 @@ class RecordedRun:
     def __post_init__(self) -> None:
         self.turns = TurnJournal(self.journal)
         self.turns.take_over()
-        body = {"models": [str(FRAME), str(CLIP)], "labels": policy_rows(self.policies)}
+        body: dict[str, Any] = {
+            "models": [str(FRAME), str(CLIP)],
+            "labels": policy_rows(self.policies),
+        }
+        if channels := channel_rows(self.policies):
+            body["channels"] = channels
         self.generation = self.turns.record_configuration(json.loads(json.dumps(body)))
 
     def record(
@@ -293,7 +300,11 @@ class RecordedRun:
     def incidents(self) -> list[str]:
         """Return the incidents of the folded record, as exact JSON."""
         found = read_recorded(self.journal, self.data)
-        recorded = inputs_of_record((name, name, event) for name, event in found)
+        channels = read_channels(self.journal)
+        recorded = {
+            name: replace(stream, channel=channels.get(name))
+            for name, stream in inputs_of_record((name, name, e) for name, e in found).items()
+        }
         return as_text(fold(recorded, self.policies).incidents)
 
     def forget_turns(self, count: int | None = None) -> None:

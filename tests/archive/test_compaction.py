@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from scanner.store.old_records import OldRecords
 from scanner.store.schema import streams, turn_records
 from scanner.store.score_parts import SCORES, ScoreParts
 from scanner.stream.events import SegmentLate, SegmentScored
-from tests.archive.build import HOUR, RecordedRun, compacted, run
+from tests.archive.build import FIRE, HOUR, POLICIES, RecordedRun, compacted, run
 
 
 def rows(recorded: RecordedRun) -> list[dict[str, Any]]:
@@ -117,6 +118,20 @@ def test_times_of_rows_are_exact_and_risks_are_those_of_the_policies_then(
         assert row["risk"] == risks[row["label"]]
         assert row["at_seconds"] == row["at_num"] / row["at_den"]
         assert not any((row["shadow"], row["damaged"], row["late"]))
+
+
+def test_risks_of_a_channel_are_those_of_its_policies(recorded: RecordedRun) -> None:
+    prior = replace(POLICIES.labels[FIRE], live_prior=0.25)
+    policies = replace(POLICIES, channels=(("c", replace(POLICIES, labels={FIRE: prior})),))
+    of_channel = RecordedRun(
+        data=recorded.data, journal=recorded.journal, clock=recorded.clock, policies=policies
+    )
+    of_channel.record("a", 3, channel="c")
+    of_channel.record("b", 3, channel="d")
+    of_channel.compact()
+    first = {row["stream_id"]: row["risk"] for row in reversed(rows(recorded)) if row["risk"]}
+
+    assert first == {"a": pytest.approx(0.25), "b": pytest.approx(1 / 360)}
 
 
 def test_a_score_in_shadow_a_damaged_one_and_a_late_one_have_no_risk(recorded: RecordedRun) -> None:

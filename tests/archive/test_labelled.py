@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,23 @@ def test_rows_of_other_policies_or_models_are_measured_apart(decided: RecordedRu
     assert [one.decided for one in measured] == [len(items)] * 3
     assert len({(one.policy, one.models) for one in measured}) == 3
     assert POLICIES.labels[FIRE].risk(3.0) in {one.threshold for one in measured}
+
+
+def test_the_policy_of_a_row_is_that_of_its_channel(recorded: RecordedRun) -> None:
+    lower = {label: replace(one, open=one.open / 2) for label, one in POLICIES.labels.items()}
+    run_ = RecordedRun(
+        data=recorded.data,
+        journal=recorded.journal,
+        clock=recorded.clock,
+        policies=replace(POLICIES, channels=(("strict*", replace(POLICIES, labels=lower)),)),
+    )
+    for name, channel in (("a", "strict-1"), ("b", "other")):
+        run_.record(name, 40, channel=channel, batch=50)
+    decide(run_)
+    configurations = read_configurations(run_.journal)
+    rows = [labelled_row(one, configurations) for one in decided_items(run_.journal)]
+
+    assert {row["channel"] for row in rows} == {"strict-1", "other"}
+    for row in rows:
+        policy = (lower if row["channel"] == "strict-1" else POLICIES.labels)[row["label"]]
+        assert row["threshold"] == policy.risk(policy.open)
