@@ -46,7 +46,8 @@ class ChannelHistory:
         The ages are inputs from then on. Incidents that people found to be no violation do not
         count.
         """
-        if stream.assigned or stream.channel is None or not self._seconds:
+        is_new = stream.kind == "live" and not stream.assigned
+        if not is_new or stream.channel is None or not self._seconds:
             return None
         now = self._journal.now()
         with self._journal.read() as connection:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
+from sqlalchemy import update
 
+from scanner.risk.incident import Escalation, Opened
 from scanner.store.audit import AuditLog
+from scanner.store.incident_queries import IncidentQueries
 from scanner.store.people import Role
 from scanner.store.queueing import image_item_id
+from scanner.store.review_schema import reviews
 from scanner.store.users import Users
+from scanner.store.writes import write_revisions
 from scanner.stream.inputs import EndTurn
 from scanner.types import StreamId
 from tests.browser.scene import BURNING, CALM, STORY, add_stream, incident_of, write_configuration
 from tests.console.people import Browser, sign_in
-from tests.delivery.rows import add_revisions
+from tests.delivery.rows import add_revisions, incident
 from tests.intake.build import PNG, FoldingDriver
 from tests.intake.conftest import RunningService, run_service
 from tests.intake.evidence_rows import add_piece
@@ -187,3 +194,35 @@ def test_old_addresses_lead_to_the_items(told: RunningService) -> None:
     assert ann.get("/").headers["location"] == "/queue"
     assert ann.get("/incidents").headers["location"] == "/queue"
     assert ann.get("/incidents/00ff").headers["location"] == "/review/00ff"
+
+
+def test_a_raised_severity_and_a_quota_are_told_in_words(told: RunningService) -> None:
+    step = Escalation(at=Fraction(600), rule="lasted", reason="it has lasted 10 minutes")
+    noun = replace(incident("ee", stream_id="long"), base_severity=1, escalation=(step,))
+    with told.journal.write() as connection:
+        write_revisions(
+            connection,
+            [Opened(at=Fraction(600), incident=noun)],
+            turn=0,
+            shard=0,
+            channel="c",
+            generation=0,
+            sinks=(),
+            now=told.journal.now(),
+        )
+        connection.execute(
+            update(reviews).where(reviews.c.item_id == "ee").values(returned="quota: hook")
+        )
+    ann = sign_in(told)
+
+    page = ann.get("/review/ee").text
+
+    assert "Severity 2 instead of 1: it has lasted 10 minutes." in page
+    assert "hook was not told: it has got as many automatic actions as its quota allows." in page
+    assert "not sent, quota: hook" in ann.get("/queue").text
+    document = IncidentQueries(told.journal).incident("ee")
+    assert document is not None
+    assert (document["severity"], document["base_severity"]) == (2, 1)
+    assert document["escalation"] == [
+        {"at": 600.0, "rule": "lasted", "reason": "it has lasted 10 minutes"}
+    ]
