@@ -43,6 +43,8 @@ class OverloadRun:
     body: bytes
     acknowledged: set[tuple[str, int]] = field(default_factory=set)
     statuses: Counter[int] = field(default_factory=Counter)
+    broken: int = 0
+    """Requests whose connection ended before the answer; they are sent again."""
     over: threading.Event = field(default_factory=threading.Event)
     ages: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
@@ -53,9 +55,13 @@ class OverloadRun:
         with httpx.Client(base_url=self.service.address, timeout=60) as client:
             while not self.over.is_set():
                 path = f"/v1/streams/{stream}/segments/{sequence}?discontinuity=true"
-                answer = client.put(path, content=self.body)
+                try:
+                    answer = client.put(path, content=self.body)
+                except httpx.TransportError:  # such as a connection that was idle for too long
+                    self.broken += 1
+                    continue
                 self.statuses[answer.status_code] += 1
-                if answer.status_code == 202:
+                if answer.status_code in (200, 202):
                     self.acknowledged.add((stream, sequence))
                     sequence += 1
                 due += 1 / rate
@@ -137,7 +143,9 @@ def _report(run: OverloadRun, capacity: float, lost: Sequence[tuple[str, int]]) 
     half = len(kept) // 2
     growth = (sum(kept[half:]) / (len(kept) - half)) / (sum(kept[:half]) / half) - 1
     print(f"capacity {capacity:.1f} segments a second; offered {2 * capacity:.1f}")
-    print(f"answers {dict(sorted(run.statuses.items()))}, lost {len(lost)}")
+    print(
+        f"answers {dict(sorted(run.statuses.items()))}, lost {len(lost)}, sent again {run.broken}"
+    )
     print(f"oldest waiting at most {max(run.ages):.0f} s, limit {BACKLOG_SECONDS:g} s")
     print(f"memory {kept[0]:.0f} to {kept[-1]:.0f} MB, second half {100 * growth:+.1f} %")
     return (
