@@ -143,15 +143,21 @@ def open_score_job(
 ) -> Iterator[ScoreJob]:
     """Open a sandbox and yield the function that decodes and scores a job in it."""
     with Sandbox(settings.sandbox) as sandbox:
-        worker = SegmentWorker(
-            sandbox,
-            scorers,
-            decode_request(settings, scorers),
-            settings.reuse,
-            burst_selection(settings),
-            policies.live_labels,
-        )
-        yield worker.score
+        yield _score_job(sandbox, settings, policies, scorers)
+
+
+def _score_job(
+    sandbox: Sandbox, settings: Settings, policies: Policies, scorers: Sequence[Scorer]
+) -> ScoreJob:
+    worker = SegmentWorker(
+        sandbox,
+        scorers,
+        decode_request(settings, scorers),
+        settings.reuse,
+        burst_selection(settings),
+        policies.live_labels,
+    )
+    return worker.score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,9 +190,11 @@ def worker_parts(program: Program, *, generation: int = 0) -> WorkerParts:
 @contextmanager
 def local_runner(program: Program) -> Iterator[Runner]:
     """Open a runner that scores in this process; one child process decodes."""
-    scorers = load_configured_scorers(program.settings)
-    with open_score_job(program.settings, program.policies, scorers) as score:
-        yield LocalRunner(StreamWorker(score, program.policies))
+    settings, policies = program.settings, program.policies
+    with Sandbox(settings.sandbox) as sandbox:
+        sandbox.prepare()  # beside the loading of the models
+        scorers = load_configured_scorers(settings)
+        yield LocalRunner(StreamWorker(_score_job(sandbox, settings, policies, scorers), policies))
 
 
 # Scans

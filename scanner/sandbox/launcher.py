@@ -109,6 +109,16 @@ class Launcher:
         self._warm_up = warm_up
         self._zygote: _Zygote | None = None
 
+    def prepare(self) -> None:
+        """Start the zygote and do not wait for it, so that it gets ready beside other work.
+
+        Raises:
+            SetupError: no process can be started.
+        """
+        if self._zygote is None:
+            with contextlib.suppress(_KilledAtStartError):  # launch() starts another one
+                self._zygote = _Zygote(self._limits, self._tasks, self._warm_up)
+
     def launch(self) -> LaunchedProcess:
         """Start a child and wait until it has applied its restrictions.
 
@@ -157,6 +167,7 @@ class Launcher:
         if self._zygote is None:
             self._zygote = _Zygote(self._limits, self._tasks, self._warm_up)
             log.debug("zygote started", extra={"pid": self._zygote.pid})
+        self._zygote.wait_until_ready()
         return self._zygote
 
 
@@ -166,7 +177,7 @@ class _Zygote:
     def __init__(
         self, limits: SandboxLimits, tasks: Mapping[str, str], warm_up: str | None
     ) -> None:
-        """Start the process and wait until it is ready.
+        """Start the process.
 
         Raises:
             SetupError: it does not start on this machine, with the reason.
@@ -174,16 +185,32 @@ class _Zygote:
         self._seconds = limits.start_seconds
         self._process, self._channel = _spawn()
         start = StartMessage(parent=os.getpid(), limits=limits, tasks=tasks, warm_up=warm_up)
+        self._is_ready = False
+        self.can_fork = False
+        """Whether it forks children once it is ready; otherwise it can become one."""
         try:
             with _translate_start_failures(self.end):
                 self._channel.send(pickle.dumps(start), seconds=self._seconds)
+        except BaseException:
+            self.end(0.0)
+            raise
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has imported and warmed up what its tasks need.
+
+        Raises:
+            SetupError: it does not start on this machine, with the reason.
+        """
+        if self._is_ready:
+            return
+        try:
+            with _translate_start_failures(self.end):
                 message = parse_message(self._channel.receive(seconds=self._seconds))
             threads: int = _check_start(message)["threads"]
         except BaseException:
             self.end(0.0)
             raise
-        self.can_fork = threads == 1
-        """Whether it forks children; otherwise it can become one."""
+        self._is_ready, self.can_fork = True, threads == 1
 
     @property
     def pid(self) -> int:

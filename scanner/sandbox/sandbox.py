@@ -253,6 +253,14 @@ class Sandbox:
         with self._running(call, sources, stream, output, budget) as (child, numbered):
             return child.receive_value(numbered)
 
+    def prepare(self) -> None:
+        """Start what children are forked from and do not wait for it; the first task does.
+
+        Raises:
+            SetupError: no process can be started on this machine.
+        """
+        self._launcher.prepare()
+
     def new_budget(self) -> SourceBudget:
         """Return the budget of a source that may be tried several times."""
         return SourceBudget(self._limits.source_seconds)

@@ -154,6 +154,25 @@ def links(pid: int) -> list[str]:
     return [link for link in found if not link.startswith("/dev/null")]
 
 
+def test_a_sandbox_that_was_prepared_forks_from_that_process(sandbox: Sandbox) -> None:
+    sandbox.prepare()
+    (prepared,) = psutil.Process().children()
+
+    serve(sandbox, "a", "b")
+
+    assert zygote_of(sandbox) == prepared
+
+
+def test_a_prepared_process_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
+    sandbox.prepare()
+    (prepared,) = psutil.Process().children()
+    prepared.kill()
+
+    serve(sandbox, "a")
+
+    assert zygote_of(sandbox) != prepared
+
+
 def test_a_zygote_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
     serve(sandbox, "a", "b")
     children, zygote = [*sandbox.pids.values()], zygote_of(sandbox)
