@@ -212,7 +212,7 @@ def test_a_zygote_that_is_stopped_is_replaced(
 
 
 def test_a_zygote_that_does_not_fork_is_replaced(make_sandbox: MakeSandbox) -> None:
-    sandbox = make_sandbox(start_seconds=2)
+    sandbox = make_sandbox(start_seconds=6)
     serve(sandbox, "a")
     zygote = zygote_of(sandbox)
     zygote.send_signal(signal.SIGSTOP)
