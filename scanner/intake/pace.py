@@ -9,12 +9,12 @@ __all__ = ["Pace"]
 
 SPAN: Final = 10.0
 """Least seconds between two readings that a pace is taken from."""
-MEMORY: Final = 60.0
-"""Seconds for which a pace is remembered."""
+MEMORY: Final = 20.0
+"""Seconds for which a pace is remembered: the start of a driver, not a change of the machine."""
 
 
 class Pace:
-    """The best pace of the last minute, in segments a second.
+    """The best pace of the last half minute, in segments a second.
 
     It is the best one because slower spans say little: less may have arrived, or a process was
     being started again.

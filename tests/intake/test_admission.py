@@ -78,12 +78,12 @@ def test_keys_with_a_backlog_count_on_equal_parts_of_the_pace() -> None:
         check_backlog(observed, "a", QUOTA)
 
 
-def test_the_pace_is_the_best_of_the_last_minute() -> None:
+def test_the_pace_is_the_best_of_the_last_half_minute() -> None:
     pace = Pace()
     assert pace.observe(0.0, 0) is None
     assert pace.observe(9.5, 90) is None
     assert pace.observe(10.0, 100) == 10.0
-    assert [pace.observe(at, 100) for at in (20.0, 70.0, 80.5)] == [10.0, 10.0, 0.0]
+    assert [pace.observe(at, 100) for at in (20.0, 30.0, 40.5)] == [10.0, 10.0, 0.0]
 
 
 def test_a_nearly_full_disk_takes_nothing() -> None:
