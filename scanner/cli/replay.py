@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -29,7 +29,7 @@ from scanner.pipeline.replay import (
     pair_incidents,
 )
 from scanner.records.recording import parse_record
-from scanner.report.line_text import loads
+from scanner.report.line_text import dumps, loads
 from scanner.report.lines import incident_line
 from scanner.report.text import clock
 from scanner.risk.incident import Incident
@@ -212,7 +212,8 @@ class _Changes:
 
     def _row(self, incident: Incident) -> dict[str, Any]:
         line = incident_line(self.streams[incident.stream_id].path, incident)
-        return {"type": "incident", **asdict(line)}
+        row: dict[str, Any] = json.loads(dumps(line))  # as `scan --json` writes it
+        return row
 
     def print(self) -> None:
         """Print a table of the changes."""
