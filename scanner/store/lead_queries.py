@@ -24,6 +24,8 @@ __all__ = ["LeadQueries"]
 MOST_STREAMS: Final = 5000
 """Streams whose summaries are read, the newest ones."""
 MOST_DECISIONS: Final = 100_000
+LEAST_SCORE: Final = 0.01
+"""Score below which nothing is a near miss."""
 
 
 class LeadQueries:
@@ -85,9 +87,11 @@ class LeadQueries:
         return {"count": count, "oldest_at": oldest}
 
     def near_misses(self, sight: Sight, *, since: float, limit: int = 50) -> list[dict[str, Any]]:
-        """Return streams with the highest scores of labels that opened no incident there."""
+        """Return streams with the highest scores of labels that opened no incident there, and
+        pictures with those of labels that they were not flagged for."""
         columns = streams.c
-        opened = exists().where(incidents.c.stream_id == columns.stream_id)
+        has_incident = exists().where(incidents.c.stream_id == columns.stream_id)
+        opened = has_incident | exists().where(reviews.c.stream_id == columns.stream_id)
         query = (
             select(columns.stream_id, columns.channel, columns.created_at, columns.summary)
             .add_columns(opened.label("opened"))
@@ -154,22 +158,22 @@ def _policies(
 
 
 def _labels_by_stream(connection: Any, names: Sequence[str]) -> dict[str, set[str]]:
-    """Return the labels of all incidents of some streams."""
+    """Return the labels of all incidents and flagged pictures of some streams."""
     found: dict[str, set[str]] = {}
     for first in range(0, len(names), 500):
-        rows = connection.execute(
-            select(incidents.c.stream_id, incidents.c.body).where(
-                incidents.c.stream_id.in_(names[first : first + 500])
-            )
-        )
-        for row in rows:
+        some = names[first : first + 500]
+        of = incidents.c.stream_id
+        for row in connection.execute(select(of, incidents.c.body).where(of.in_(some))):
             found.setdefault(row.stream_id, set()).update(json.loads(row.body)["labels"])
+        of = reviews.c.stream_id
+        for row in connection.execute(select(of, reviews.c.labels).where(of.in_(some))):
+            found.setdefault(row.stream_id, set()).update(json.loads(row.labels))
     return found
 
 
 def _misses(row: Any, opened: set[str]) -> Iterator[dict[str, Any]]:
     for label, score in json.loads(row.summary).get("peaks", {}).items():
-        if label not in opened:
+        if label not in opened and score >= LEAST_SCORE:
             yield {
                 "stream_id": row.stream_id,
                 "channel": row.channel,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -315,21 +314,3 @@ def test_a_shift_of_two_hundred_items_needs_no_mouse(tmp_path: Path, open_page: 
 
         assert queries.counts(Sight())["pending"] == 0
         assert len(queries.decisions(Sight(), limit=500)) == 200
-
-
-def test_the_pictures_of_the_documentation_show_blurred_items(
-    reviewed: RunningService, open_page: OpenPage, tmp_path: Path
-) -> None:
-    folder = Path(os.environ.get("STREAMWARDEN_PICTURES", tmp_path))
-    lead, item_id = sign_in(reviewed, Role.LEAD), incident_of(reviewed, "arena")
-    page = open_page("/queue", person=lead)
-    page.screenshot(path=folder / "console-queue.png")
-    page.goto(f"/review/{item_id}")
-    page.wait_for_function("() => document.querySelector('video').readyState >= 1")
-    page.wait_for_selector("#claim p")
-    page.screenshot(path=folder / "console.png", full_page=True)
-    assert "blur" in page.evaluate(FILTER)
-    page.goto("/lead")
-    page.screenshot(path=folder / "console-lead.png", full_page=True)
-
-    assert (folder / "console.png").stat().st_size > 10_000

@@ -20,12 +20,15 @@ from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policies_of_rows, policy_rows
 from scanner.store.people import Role
 from scanner.store.schema import streams
-from scanner.types import Label, Medium
+from scanner.stream.inputs import EndTurn
+from scanner.types import Label, Medium, StreamId
 from tests.browser.scene import CALM, add_stream, incident_of, write_configuration
 from tests.console.people import sign_in
 from tests.delivery.rows import add_revisions
+from tests.intake.build import PNG, FoldingDriver
 from tests.intake.conftest import RunningService, run_service
 from tests.intake.test_segments import problem
+from tests.stream.build import segment
 
 NEARLY = {0.0: 0.5, 1.0: 0.7, 2.0: 0.6, 3.0: 0.5}
 
@@ -152,6 +155,24 @@ def test_a_lead_sees_figures_and_nobody_else(led: RunningService) -> None:
         json={"policy": ""},
     )
     assert problem(answer) == "forbidden"
+
+
+def test_a_picture_that_was_flagged_is_no_near_miss(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with run_service(tmp_path_factory.mktemp("pictures")) as service:
+        for name, score in (("flagged", 0.99), ("nearly", 0.7), ("clean", 0.001)):
+            service.client.post(f"/v1/images?id={name}", content=PNG).raise_for_status()
+            still = segment(0, {0: score}, stream=StreamId(name), still=True, whole_file=True)
+            end = EndTurn(stream_id=StreamId(name), path=name)
+            FoldingDriver(service.journal).fold(name, still, end)
+            summary = json.dumps({"peaks": {"fire": score}})
+            with service.journal.write() as connection:
+                which = update(streams).where(streams.c.stream_id == name)
+                connection.execute(which.values(summary=summary))
+        found = sign_in(service, Role.LEAD).get("/v1/reviews/near-misses").json()
+
+    assert [one["stream_id"] for one in found] == ["nearly"]
 
 
 def test_near_misses_are_the_highest_scores_that_opened_nothing(led: RunningService) -> None:
