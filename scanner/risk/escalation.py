@@ -68,11 +68,10 @@ def escalate(
         past: earlier incidents, also of other streams of the channel.
         policy: that of its leading label; None if it was removed.
     """
-    if policy is None or incident.base_severity == 0:
+    if policy is None or not _may_rise(incident, policy):
         return incident
     for step in _steps(incident, last, at, past, policy):
-        is_highest = incident.severity >= MAX_SEVERITY
-        if is_highest or len(incident.escalation) >= policy.escalate_steps:
+        if not _may_rise(incident, policy):
             break
         incident = replace(
             incident,
@@ -80,6 +79,13 @@ def escalate(
             escalation=(*incident.escalation, step),
         )
     return incident
+
+
+def _may_rise(incident: Incident, policy: Policy) -> bool:
+    steps = len(incident.escalation)
+    return incident.base_severity > 0 and (
+        incident.severity < MAX_SEVERITY and steps < policy.escalate_steps
+    )
 
 
 def in_words(seconds: Fraction) -> str:
@@ -104,8 +110,7 @@ def _steps(
 ) -> Iterator[Escalation]:
     """Yield the steps that are due and not yet part of the incident."""
     made = [step.rule for step in incident.escalation]
-    recurs = policy.recurrence and _recurrences(incident, past, policy) >= policy.recurrence
-    if recurs and "recurred" not in made:
+    if past and policy.recurrence and "recurred" not in made and _recurs(incident, past, policy):
         words = incident.label.replace("_", " ")
         text = (
             f"{policy.recurrence} or more incidents with {words} on this channel or stream"
@@ -114,15 +119,16 @@ def _steps(
         yield Escalation(at=at, rule="recurred", reason=text)
     if not policy.escalate_after:
         return
-    done = made.count("lasted")
-    due = (last - incident.start) // policy.escalate_after
-    for number in range(done + 1, min(due, done + MAX_SEVERITY) + 1):
+    done, lasted = made.count("lasted"), last - incident.start
+    for number in range(done + 1, done + 1 + MAX_SEVERITY):
+        if lasted < number * policy.escalate_after:
+            break
         text = f"it has lasted {in_words(number * policy.escalate_after)}"
         yield Escalation(at=at, rule="lasted", reason=text)
 
 
-def _recurrences(incident: Incident, past: Iterable[PastIncident], policy: Policy) -> int:
-    """Return the number of incidents that count, this one included."""
+def _recurs(incident: Incident, past: Iterable[PastIncident], policy: Policy) -> bool:
+    """Return whether the incidents that count, this one included, are enough."""
     earliest = incident.opened - policy.recurrence_window
     openings = sorted(
         one.opened
@@ -137,4 +143,4 @@ def _recurrences(incident: Incident, past: Iterable[PastIncident], policy: Polic
         if later - opened > policy.cool_down:
             break
         count, later = count + 1, opened
-    return count
+    return count >= policy.recurrence

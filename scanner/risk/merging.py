@@ -94,7 +94,8 @@ def _continue(
 ) -> tuple[OpenIncident, Sequence[RiskEvent]]:
     grown = _grow(old, excursions, policies)
     raised = _escalate(grown.incident, grown.last, stream, policies)
-    grown = replace(grown, incident=raised)
+    if raised is not grown.incident:
+        grown = replace(grown, incident=raised)
     if not _is_worth_reporting(old, grown, stream.at, policies.retell):
         return grown, ()
     incident = replace(grown.incident, revision=grown.incident.revision + 1)
