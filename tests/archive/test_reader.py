@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from scanner.archive import files
 from scanner.archive.reader import read_recorded
+from scanner.cli.app import run
 from scanner.errors import FormatError
 from scanner.records.events import pack_events
 from scanner.records.flat import flatten_events, restore_events
@@ -71,3 +74,25 @@ def test_a_record_with_another_number_of_scores_is_refused(recorded: RecordedRun
         restore_events(flat.record, [*values, 0.5])
     with pytest.raises(FormatError, match="version 9"):
         restore_events(flat.record.replace('"v":1', '"v":9'), values)
+
+
+def test_replay_of_a_folder_lists_what_another_policy_changes(
+    recorded: RecordedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        recorded.record(name, 30, batch=40)
+    recorded.compact()
+    recorded.forget_turns()
+    capsys.readouterr()  # what the compaction logged
+    config, policy = tmp_path / "now.toml", tmp_path / "then.toml"
+    text = "[models]\nnames = []\n[policy.fire]\ncategory = 'hazard'\nopen = {}\n"
+    config.write_text(text.format(2.0))
+    policy.write_text(text.format(9.0))
+    options = ["--config", str(config), "--policy", str(policy), "--json"]
+    assert run(["replay", str(recorded.data), *options]) == 0
+    *lost, kept = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert {one["change"] for one in lost} == {"lost"}
+    assert {one["stream_id"] for one in lost} == {"a", "b"}
+    assert [one["start"] for one in lost] == sorted(one["start"] for one in lost)
+    assert kept["incidents"] == []
