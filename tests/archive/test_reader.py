@@ -85,9 +85,9 @@ def test_replay_of_a_folder_lists_what_another_policy_changes(
     recorded.forget_turns()
     capsys.readouterr()  # what the compaction logged
     config, policy = tmp_path / "now.toml", tmp_path / "then.toml"
-    text = "[models]\nnames = []\n[policy.fire]\ncategory = 'hazard'\nopen = {}\n"
-    config.write_text(text.format(2.0))
-    policy.write_text(text.format(9.0))
+    text = "[policy.fire]\nmethod = 'dwell'\nshadow = false\nopen = {}\n"
+    config.write_text(text.format(0.5))
+    policy.write_text(text.format(50.0))
     options = ["--config", str(config), "--policy", str(policy), "--json"]
     assert run(["replay", str(recorded.data), *options]) == 0
     *lost, kept = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
