@@ -22,6 +22,7 @@ from scanner.scoring.onnx import load_onnx
 
 from .bursts import BURST, SIDE
 from .calibration import FittedPolicy
+from .folding import fold_constants
 from .model import ClipModel
 
 __all__ = ["FILE", "ClipModelFacts", "compare", "measure_cost", "write_model"]
@@ -89,7 +90,7 @@ def write_graph(model: ClipModel, path: Path) -> None:
     onnx.checker.check_model(graph, full_check=True)
     for node in graph.graph.node:
         node.ClearField("doc_string")
-    onnx.save(graph, path)
+    onnx.save(fold_constants(graph), path)
 
 
 def compare(model: ClipModel, path: Path, bursts: NDArray[np.uint8]) -> float:
