@@ -87,7 +87,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "Deletion of streams on request, holds against it, and decided items as labelled rows.",
     ),
     "deliveries": Command(
-        "scanner.cli.deliveries:deliveries_app", "Webhooks of the live service that were given up."
+        "scanner.cli.deliveries:deliveries_app",
+        "Webhooks of the live service that were given up or held.",
     ),
     "config": Command("scanner.cli.config:config_app", "Check, show and reload the settings."),
     "backup": Command(

@@ -80,7 +80,7 @@ def test_a_playlist_silences_no_file_that_it_does_not_name(tmp_path: Path) -> No
         "not a playlist",
         PLAYLIST.replace("0.ts", "/etc/passwd"),
         PLAYLIST.replace("#EXTINF", '#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF', 1),
-        PLAYLIST.replace("#EXTINF:4,", "#EXTINF:x,"),
+        PLAYLIST.replace("#EXTINF:4,", "#EXT-X-BYTERANGE:x\n#EXTINF:4,", 1),
     ],
 )
 def test_a_playlist_that_is_refused_silences_nothing(tmp_path: Path, text: str) -> None:
