@@ -159,7 +159,8 @@ def _mark_media(connection: Connection, stream_id: str) -> bool:
 def _mark_scores(connection: Connection, stream_id: str) -> bool:
     """Mark the scores of a stream in files as to be deleted; return whether there are some left."""
     of_stream = score_part_streams.c.stream_id == stream_id
-    connection.execute(update(score_part_streams).where(of_stream).values(stage="deleting"))
+    stored = of_stream & (score_part_streams.c.stage == "stored")
+    connection.execute(update(score_part_streams).where(stored).values(stage="deleting"))
     return bool(connection.execute(select(exists().where(of_stream))).scalar_one())
 
 

@@ -267,7 +267,6 @@ class ScoreParts:
             select(score_parts.c.file, score_part_streams.c.turns, score_part_streams.c.after_turn)
             .join(score_parts, score_parts.c.part == score_part_streams.c.part)
             .where(score_part_streams.c.stream_id == stream_id, score_parts.c.stage == "stored")
-            .where(score_part_streams.c.stage == "stored")
             .order_by(score_part_streams.c.after_turn)
         )
         with self._journal.read() as connection:

@@ -103,10 +103,12 @@ def test_a_deletion_that_was_interrupted_is_completed(
 def test_a_hold_keeps_scores_against_requests_and_age(
     two: RecordedRun, kind: str, name: str
 ) -> None:
-    before = counts(two)
+    before, incidents = counts(two), two.incidents()
     Removals(two.journal).request(["a"], actor="lead", reason="r")
     Removals(two.journal).step()
     Holds(two.journal).add(kind, name, reason="case", actor="lead")
+    two.forget_turns()
+    assert two.incidents() == incidents  # a request that a hold stops hides nothing
     two.clock.time += 181 * DAY
     archive = two.archive()
     run(archive)

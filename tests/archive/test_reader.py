@@ -11,6 +11,7 @@ import pytest
 from scanner.archive import files
 from scanner.archive.reader import read_recorded
 from scanner.cli.app import run
+from scanner.console.what_if import compare_policies
 from scanner.errors import FormatError
 from scanner.records.events import pack_events
 from scanner.records.flat import flatten_events, restore_events
@@ -96,3 +97,15 @@ def test_replay_of_a_folder_lists_what_another_policy_changes(
     assert {one["stream_id"] for one in lost} == {"a", "b"}
     assert [one["start"] for one in lost] == sorted(one["start"] for one in lost)
     assert kept["incidents"] == []
+
+
+def test_policies_are_compared_over_files_as_over_the_journal(recorded: RecordedRun) -> None:
+    for name in ("a", "b"):
+        recorded.record(name, 40, batch=50)
+    text = "[policy.fire]\nopen = 50.0\n[policy.blood]\nopen = 50.0\n"
+    expected = compare_policies(recorded.journal, recorded.data, text, since=0.0)
+    recorded.compact()
+    recorded.forget_turns()
+
+    assert expected["lost"] > 1
+    assert compare_policies(recorded.journal, recorded.data, text, since=0.0) == expected
