@@ -47,6 +47,7 @@ from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
 from scanner.store.audit import AuditEntry
 from scanner.store.review_versions import item_version
+from scanner.store.reviews import VERDICTS
 from scanner.store.stream_window import StreamWindow, read_window
 from scanner.taxonomy import MAX_SEVERITY
 
@@ -113,6 +114,7 @@ async def show_item(request: Request, item_id: ItemId) -> Response:
         refusal=REFUSALS.get(request.query_params.get("refused", "")),
         undoable=await latest_undoable(context, person),
         reasons=reason_choices(item),
+        verdicts=[one for one in VERDICTS if person.decisions is None or one in person.decisions],
         version=version,
         **values,
     )

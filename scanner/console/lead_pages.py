@@ -194,6 +194,8 @@ async def _compare(context: WebContext, person: Person, text: str, period: str) 
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "scanner.console.what_if"),
             *("--data", str(context.settings.data), "--since", str(since)),
+            *("--channels", json.dumps(None if person.channels is None else [*person.channels])),
+            *("--hidden", json.dumps([*person.hidden_categories])),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

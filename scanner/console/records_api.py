@@ -99,9 +99,9 @@ async def remove_channel(
 @record_routes.get("/removals", responses=problem_responses(*_LEAD))
 async def list_removals(request: Request) -> RemovalList:
     """List requested deletions. For leads."""
-    require_role(request, Role.LEAD)
-    context = context_of(request)
-    found = await context.read(Removals(context.journal).list_all)
+    context, person = context_of(request), require_role(request, Role.LEAD)
+    listed = await context.read(Removals(context.journal).list_all)
+    found = [one for one in listed if await _may_keep(context, person, "stream", one.stream_id)]
     return RemovalList.model_validate({"removals": found}, from_attributes=True)
 
 
@@ -109,6 +109,7 @@ async def list_removals(request: Request) -> RemovalList:
 async def hold(request: Request, kind: Kind, name: Name, given: ReasonInput) -> HoldList:
     """Hold a stream or channel against deletion, by age and on request. For leads."""
     context, person = context_of(request), require_role(request, Role.LEAD)
+    await _check_kept(context, person, kind, name)
     await context.change(
         person,
         "hold",
@@ -120,13 +121,14 @@ async def hold(request: Request, kind: Kind, name: Name, given: ReasonInput) -> 
         actor=person.user_id,
         details={"kind": kind, "reason": given.reason},
     )
-    return await _holds(context)
+    return await _holds(context, person)
 
 
 @record_routes.delete("/holds/{kind}/{name}", responses=problem_responses(*_LEAD, "not_found"))
 async def lift(request: Request, kind: Kind, name: Name) -> HoldList:
     """Lift a hold. For leads."""
     context, person = context_of(request), require_role(request, Role.LEAD)
+    await _check_kept(context, person, kind, name)
     lifted = await context.change(
         person,
         "hold_lifted",
@@ -138,14 +140,14 @@ async def lift(request: Request, kind: Kind, name: Name) -> HoldList:
     )
     if not lifted:
         raise Problem("not_found", f"{kind} {name}: is not on hold")
-    return await _holds(context)
+    return await _holds(context, person)
 
 
 @record_routes.get("/holds", responses=problem_responses(*_LEAD))
 async def list_holds(request: Request) -> HoldList:
     """List what is held against deletion. For leads."""
-    require_role(request, Role.LEAD)
-    return await _holds(context_of(request))
+    person = require_role(request, Role.LEAD)
+    return await _holds(context_of(request), person)
 
 
 async def _remove(
@@ -169,8 +171,28 @@ async def _remove(
     return RemovalList.model_validate({"removals": wanted}, from_attributes=True)
 
 
-async def _holds(context: WebContext) -> HoldList:
-    found = await context.read(Holds(context.journal).list_all)
+async def _check_kept(context: WebContext, person: Person, kind: str, name: str) -> None:
+    """Check that a person may hold, or lift the hold of, a stream or channel.
+
+    Raises:
+        Problem: ``not_found``.
+    """
+    if not await _may_keep(context, person, kind, name):
+        raise Problem("not_found", f"{kind} {name}: is not known")
+
+
+async def _may_keep(context: WebContext, person: Person, kind: str, name: str) -> bool:
+    """Return whether a person sees a stream or channel; one who is limited to channels sees no
+    stream of which nothing is known."""
+    if person.channels is None or kind == "channel":
+        return _sees(person, name)
+    channel = await context.read(Removals(context.journal).channel_of, name)
+    return channel is not None and _sees(person, channel[0])
+
+
+async def _holds(context: WebContext, person: Person) -> HoldList:
+    listed = await context.read(Holds(context.journal).list_all)
+    found = [one for one in listed if await _may_keep(context, person, one.kind, one.name)]
     return HoldList.model_validate({"holds": found}, from_attributes=True)
 
 

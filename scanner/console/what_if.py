@@ -33,10 +33,12 @@ from scanner.settings.policies import policies_of_rows
 from scanner.store.configured import latest_policies
 from scanner.store.database import Journal, open_journal
 from scanner.store.replay_records import streams_since, verdicts_of
+from scanner.store.review_queries import Sight
 from scanner.types import Label, StreamId
 
 __all__ = ["changed_policies", "compare_policies", "main"]
 
+EVERYTHING: Final = Sight()
 MOST_STREAMS: Final = 2000
 """Streams that are folded again, the newest ones."""
 MOST_EXAMPLES: Final = 20
@@ -90,10 +92,12 @@ def _changed(name: str, policy: Policy, values: Mapping[str, Any]) -> Policy:
         raise InputError(f"policy.{name}: {error}") from error
 
 
-def compare_policies(journal: Journal, data: Path, text: str, *, since: float) -> dict[str, Any]:
+def compare_policies(
+    journal: Journal, data: Path, text: str, *, since: float, sight: Sight = EVERYTHING
+) -> dict[str, Any]:
     """Return the incidents that changed policies gain, lose and move on the streams since a
-    wall-clock time, with what people decided about those that are lost. Scores that left the
-    journal come from the files in the folder ``data``.
+    wall-clock time, with what people decided about those that are lost: those that the person may
+    see. Scores that left the journal come from the files in the folder ``data``.
 
     Raises:
         InputError: the changes are not valid.
@@ -103,10 +107,12 @@ def compare_policies(journal: Journal, data: Path, text: str, *, since: float) -
     changed(None)  # so that an error is told without a stream
     changes: list[IncidentChanges] = []
     for stream_id, stream, channel in _recorded(journal, data, since):
+        if sight.channels is not None and channel not in sight.channels:
+            continue
         recorded = {stream_id: stream}
         policies = in_force(channel), changed(channel)
         before, after = (fold(recorded, one).incidents for one in policies)
-        changes.append(pair_incidents(_live(before), _live(after)))
+        changes.append(pair_incidents(_seen(before, sight), _seen(after, sight)))
     return _document(changes, verdicts_of(journal))
 
 
@@ -125,8 +131,9 @@ def _recorded(
             yield stream_id, stream, channel
 
 
-def _live(found: Iterable[Incident]) -> list[Incident]:
-    return [one for one in found if not one.shadow]
+def _seen(found: Iterable[Incident], sight: Sight) -> list[Incident]:
+    hidden = sight.hidden_categories
+    return [one for one in found if not one.shadow and one.category not in hidden]
 
 
 def _document(changes: Sequence[IncidentChanges], verdicts: Mapping[str, str]) -> dict[str, Any]:
@@ -170,11 +177,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scanner.console.what_if")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--since", type=float, required=True)
+    parser.add_argument("--channels", type=json.loads, help="JSON list; null for all")
+    parser.add_argument("--hidden", type=json.loads, default=[], help="JSON list of categories")
     given = parser.parse_args()
+    channels = None if given.channels is None else frozenset(given.channels)
+    sight = Sight(channels=channels, hidden_categories=frozenset(given.hidden))
     os.nice(10)
     try:
         journal = open_journal(given.data)
-        result = compare_policies(journal, given.data, sys.stdin.read(), since=given.since)
+        text = sys.stdin.read()
+        result = compare_policies(journal, given.data, text, since=given.since, sight=sight)
     except ScannerError as error:
         sys.stdout.write(json.dumps({"error": str(error)}))
         return 1

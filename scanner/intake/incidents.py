@@ -78,6 +78,8 @@ async def get_incident(request: Request, incident_id: IncidentId) -> IncidentDet
     found = await context.read(context.incidents.incident, incident_id)
     if found is None or not caller.sees(found["channel"], found["category"]):
         raise Problem("not_found", f"incident {incident_id}: is not known")
+    if caller.user is not None:
+        await context.audit_media(caller.user, "view", incident_id, "incident")
     return IncidentDetail.model_validate(found)
 
 

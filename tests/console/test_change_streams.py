@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -117,3 +118,11 @@ def test_a_page_that_follows_an_item_is_a_view_of_it_once(followed: RunningServi
 
     (entry,) = AuditLog(followed.journal).entries(actor=ann.user.user_id)
     assert (entry.action, entry.subject) == ("view", "ab")
+
+
+def test_a_version_says_nothing_of_what_a_person_may_not_see(followed: RunningService) -> None:
+    blind = sign_in(followed, hidden_categories=frozenset({"hazard"}))
+    with versions(blind, followed, "/queue/changes") as heard:
+        version = next(heard)
+
+    assert re.fullmatch("[0-9a-f]{24}", version)

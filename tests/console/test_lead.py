@@ -19,6 +19,7 @@ from scanner.errors import InputError
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policies_of_rows, policy_rows
 from scanner.store.people import Role
+from scanner.store.review_queries import Sight
 from scanner.store.schema import streams
 from scanner.stream.inputs import EndTurn
 from scanner.types import Label, Medium, StreamId
@@ -194,6 +195,24 @@ def test_another_policy_loses_what_was_cleared_and_what_was_a_violation(
     lower = compare_policies(led.journal, led.data, "[policy.fire]\nopen = -1.0", since=0.0)
     assert (lower["gained"], lower["lost"]) == (1, 0)
     assert lower["mean_delay"] <= 0
+
+
+@pytest.mark.parametrize(
+    ("sight", "streams", "lost"),
+    [
+        (Sight(channels=frozenset({"elsewhere"})), 0, 0),
+        (Sight(hidden_categories=frozenset({"hazard"})), 3, 0),
+        (Sight(channels=frozenset({"demo"})), 3, 2),
+    ],
+)
+def test_another_policy_is_tried_on_what_the_lead_may_see(
+    led: RunningService, sight: Sight, streams: int, lost: int
+) -> None:
+    text = "[policy.fire]\nopen = 8.0"
+    result = compare_policies(led.journal, led.data, text, since=0.0, sight=sight)
+
+    assert (result["streams"], result["lost"]) == (streams, lost)
+    assert len(result["examples"]["lost"]) == lost
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,15 @@ def test_a_clip_that_is_played_in_parts_is_one_entry_and_a_poster_none(
     assert actions(filled, person.user.user_id) == wanted
 
 
+def test_an_incident_that_a_person_reads_by_the_api_is_a_view(filled: RunningService) -> None:
+    ann = sign_in(filled)
+    for _ in range(2):
+        assert ann.get("/v1/incidents/ab").status_code == 200
+
+    (entry,) = AuditLog(filled.journal).entries(actor=ann.user.user_id)
+    assert (entry.action, entry.subject) == ("view", "ab")
+
+
 def test_two_people_are_two_entries(filled: RunningService) -> None:
     one, other = sign_in(filled), sign_in(filled)
     for person in (one, other):

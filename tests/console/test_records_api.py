@@ -66,6 +66,27 @@ def test_a_hold_is_set_lifted_and_in_the_audit_log(filled: RunningService) -> No
     assert actions == ["hold_lifted", "hold"]
 
 
+def test_a_lead_of_one_channel_holds_lifts_and_lists_what_is_of_that_channel(
+    filled: RunningService,
+) -> None:
+    whole, other = sign_in(filled, Role.LEAD), sign_in(filled, Role.LEAD, channels={"other"})
+    for path in ("channel/c", "stream/a", "stream/z"):
+        change(whole, "PUT", f"holds/{path}", json=WHY)
+    for path in ("channel/c", "stream/a", "stream/never-seen"):
+        assert problem(change(other, "PUT", f"holds/{path}", json=WHY)) == "not_found"
+        assert problem(change(other, "DELETE", f"holds/{path}")) == "not_found"
+    assert [one["name"] for one in other.get("/v1/holds").json()["holds"]] == ["z"]
+    assert len(whole.get("/v1/holds").json()["holds"]) == 3
+
+    assert change(other, "DELETE", "holds/stream/z").status_code == 200
+    change(other, "POST", "streams/z/removal", json=WHY)
+    change(whole, "DELETE", "holds/stream/a")
+    change(whole, "DELETE", "holds/channel/c")
+    change(whole, "POST", "streams/a/removal", json=WHY)
+    listed = other.get("/v1/removals").json()["removals"]
+    assert [one["stream_id"] for one in listed] == ["z"]
+
+
 def test_a_lead_of_another_channel_deletes_nothing(filled: RunningService) -> None:
     lead = sign_in(filled, Role.LEAD, channels={"other"})
 

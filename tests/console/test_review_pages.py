@@ -98,6 +98,13 @@ def test_a_switch_is_kept_beside_what_was_chosen_before_and_recorded(told: Runni
     assert entry.details == {"category": "hazard", "blur": "off"}
 
 
+def test_a_person_is_offered_the_decisions_that_the_person_may_make(told: RunningService) -> None:
+    careful = sign_in(told, decisions=frozenset({"escalate"}))
+    page = careful.get(f"/review/{incident_of(told, 'over')}").text
+
+    assert re.findall(r'name="verdict" value="(\w+)"', page) == ["escalate"]
+
+
 def test_a_flagged_picture_is_an_item_with_its_picture(told: RunningService) -> None:
     ann, item_id = sign_in(told), image_item_id("pic")
     page = ann.get(f"/review/{item_id}").text
