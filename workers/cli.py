@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import AbstractContextManager
@@ -21,6 +22,8 @@ def main() -> None:
     # Until the command handles it, Ctrl-C ends the program without a traceback
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # NumPy would start a thread for each core when it is imported, in worker processes too
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from scanner.cli.app import run
 
     sys.exit(run(runner_factory=_open_on_ray, simulator=_simulate))
