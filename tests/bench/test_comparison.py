@@ -100,6 +100,13 @@ def test_rounds_of_the_same_program_are_never_called_slower_or_faster() -> None:
     assert {only(compare_rounds(pairs(seed))).verdict for seed in range(20)} == {"same"}
 
 
+def test_fewer_than_eight_rounds_claim_nothing() -> None:
+    planted = {"decode": 3.0}
+
+    assert only(compare_rounds(pairs(1, planted)[:7])).verdict == "same"
+    assert only(compare_rounds(pairs(1, planted)[:8])).verdict == "slower"
+
+
 def test_a_program_that_became_faster_is_said_to_be() -> None:
     change = only(compare_documents(document(1), document(2, slower={"decode": 0.6})))
 
