@@ -44,7 +44,7 @@ def cut_live(
     ``shown`` is the URL without its password.
 
     Raises:
-        TransientError: the server cannot be reached, or is silent.
+        TransientError: the server cannot be reached, or is silent for ``SILENT_SECONDS``.
         NoVideoError: there is no video.
         FormatError: MPEG-TS does not carry its codec.
         DamagedError: it cannot be cut.
@@ -64,6 +64,8 @@ def cut_live(
             packets = carry_configurations(track, _demux(container, track))
             for group, duration in group_packets(packets, seconds):
                 yield mux_group(track, group), duration
+        except av.error.ExitError as error:  # PyAV's own timeout
+            raise TransientError(f"{shown}: nothing came for {SILENT_SECONDS:g} s") from error
         except (OSError, av.error.FFmpegError) as error:
             raise DamagedError(f"{shown}: cannot be read: {error.strerror}") from error
 

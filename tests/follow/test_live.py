@@ -9,12 +9,15 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import av
 import pytest
 
 from scanner.errors import DamagedError, TransientError
 from scanner.follow.live import COMMAND, follow_live, read_piece
+from scanner.media.live_input import cut_live
 from scanner.sandbox.launcher import child_environment
 
 URL = "rtmp://me:secret@host/live/cam"
@@ -69,6 +72,27 @@ def test_a_child_knows_no_secret_of_the_service_and_starts_no_thread(
     )
 
     assert pusher.error == "1 False"
+
+
+def test_a_server_that_is_silent_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        streams = SimpleNamespace(
+            video=[SimpleNamespace(codec_context=SimpleNamespace(name="h264", extradata=b""))]
+        )
+
+        def __enter__(self) -> Silent:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def demux(self, track: object) -> None:
+            raise av.error.ExitError(1, "Immediate exit requested")
+
+    monkeypatch.setattr(av, "open", lambda *_, **__: Silent())
+
+    with pytest.raises(TransientError, match="nothing came for 20 s"):
+        list(cut_live(URL, Fraction(4), shown=SHOWN, restrict=lambda: None))
 
 
 def test_a_piece_is_read_as_the_child_writes_it() -> None:
