@@ -336,8 +336,10 @@ import sys
 import psutil
 from tests.sandbox.hostile_tasks import SMALL, LARGE, TASKS
 from tests.sandbox.requests import MANY
+from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
-sandbox = Sandbox(tasks=TASKS, warm_up=None)
+limits = SandboxLimits(start_seconds=300, wall_seconds=300)  # a busy machine is no failure here
+sandbox = Sandbox(limits, tasks=TASKS, warm_up=None)
 stream = sandbox.stream(sys.argv[1], [b""], None, specs=[SMALL, LARGE], name="x", bounds=MANY)
 next(stream)
 print(psutil.Process().children(recursive=True)[-1].pid, flush=True)
