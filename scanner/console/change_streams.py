@@ -18,6 +18,7 @@ from starlette.requests import Request
 from scanner.console.reviewing import seen_item
 from scanner.console.session import person_of
 from scanner.intake.context import WebContext, context_of
+from scanner.intake.problems import Problem
 from scanner.intake.sessions import session_token
 from scanner.store.people import Person
 from scanner.store.review_versions import item_version, queue_version
@@ -35,6 +36,8 @@ SESSION_SECONDS: Final = 10.0
 PING_SECONDS: Final = 15
 SEND_SECONDS: Final = 30.0
 """Longest time that a browser may not read before it is dropped."""
+MOST_PAGES: Final = 30
+"""Pages of one person that follow changes at once; hidden ones do not."""
 RETRY_MILLISECONDS: Final = 2000
 """After which a browser connects again."""
 
@@ -72,8 +75,11 @@ async def follow_item(
 
 
 def _stream(request: Request, person: Person, wait: NextVersion) -> EventSourceResponse:
+    context = context_of(request)
+    if context.followers[person.user_id] >= MOST_PAGES:
+        raise Problem("busy", f"{MOST_PAGES} pages of yours follow changes", retry_after=30)
     return EventSourceResponse(
-        _versions(context_of(request), person, session_token(request), wait),
+        _versions(context, person, session_token(request), wait),
         ping=PING_SECONDS,
         send_timeout=SEND_SECONDS,
         sep="\n",
@@ -86,13 +92,17 @@ async def _versions(
     """Yield each version that differs from the one before, the first one at once, until the process
     ends, or the session or the rights of the person do."""
     version, checked = "", time.monotonic()
-    while not context.closing:
-        found = await wait(version)
-        if found != version:
-            version = found
-            yield ServerSentEvent(event="version", data=version, retry=RETRY_MILLISECONDS)
-        if time.monotonic() - checked > SESSION_SECONDS:
-            checked = time.monotonic()
-            session = await context.read(context.sessions.find, token)
-            if session is None or session.person != person:
-                return
+    context.followers[person.user_id] += 1
+    try:
+        while not context.closing:
+            found = await wait(version)
+            if found != version:
+                version = found
+                yield ServerSentEvent(event="version", data=version, retry=RETRY_MILLISECONDS)
+            if time.monotonic() - checked > SESSION_SECONDS:
+                checked = time.monotonic()
+                session = await context.read(context.sessions.find, token)
+                if session is None or session.person != person:
+                    return
+    finally:
+        context.followers[person.user_id] -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -101,6 +102,8 @@ class WebContext:
         """Open what is known of people: what they decide, accounts, sessions, the audit log."""
         self.reviews = ReviewJournal(self.journal, sinks=tuple(self.settings.sinks))
         self.review_queries = ReviewQueries(self.journal)
+        self.followers: Counter[str] = Counter()
+        """Pages that follow changes, by person."""
         self.queue_version = QueueVersion(lambda: self.read(queue_version, self.journal))
         self.users = Users(self.journal)
         self.session_limits = session_limits(self.settings.console)

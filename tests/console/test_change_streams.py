@@ -126,3 +126,15 @@ def test_a_version_says_nothing_of_what_a_person_may_not_see(followed: RunningSe
         version = next(heard)
 
     assert re.fullmatch("[0-9a-f]{24}", version)
+
+
+def test_one_person_follows_a_limited_number_of_pages(
+    followed: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_streams, "MOST_PAGES", 1)
+    ann = sign_in(followed)
+    with versions(ann, followed, "/queue/changes") as heard:
+        next(heard)
+        assert ann.get("/queue/changes").status_code == 429
+        with versions(sign_in(followed), followed, "/queue/changes") as others:
+            next(others)
