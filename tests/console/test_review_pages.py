@@ -12,10 +12,13 @@ from sqlalchemy import update
 
 from scanner.risk.incident import Escalation, Opened
 from scanner.store.audit import AuditLog
+from scanner.store.decision_effects import DecisionEffects
+from scanner.store.effects import EffectJournal, SettledEffect
 from scanner.store.incident_queries import IncidentQueries
 from scanner.store.people import Role
 from scanner.store.queueing import image_item_id
 from scanner.store.review_schema import reviews
+from scanner.store.reviews import NewDecision, ReviewJournal
 from scanner.store.users import Users
 from scanner.store.writes import write_revisions
 from scanner.stream.inputs import EndTurn
@@ -103,6 +106,29 @@ def test_a_person_is_offered_the_decisions_that_the_person_may_make(told: Runnin
     page = careful.get(f"/review/{incident_of(told, 'over')}").text
 
     assert re.findall(r'name="verdict" value="(\w+)"', page) == ["escalate"]
+
+
+@pytest.mark.parametrize(
+    ("receipt", "text"),
+    [
+        ({"status": 204, "at": "now", "seconds": 0.1}, "answered 204 at now"),
+        ({"file": "events-1.jsonl", "at": "now"}, "in events-1.jsonl at now"),
+    ],
+)
+def test_receipts_of_an_incident_and_of_a_decision_are_shown(
+    tmp_path_factory: pytest.TempPathFactory, receipt: dict[str, object], text: str
+) -> None:
+    with run_service(tmp_path_factory.mktemp("receipts")) as service:
+        add_revisions(service.journal, ["opened"], incident_id="ab", sinks=("hook",))
+        ann = NewDecision(verdict="violation", person="ann", reviewer="r")
+        ReviewJournal(service.journal, sinks=("hook",)).decide("ab", ann)
+        for journal in (EffectJournal(service.journal), DecisionEffects(service.journal)):
+            (due,) = journal.due("hook", limit=1)
+            done = SettledEffect(effect=due, status="delivered", next_at=0.0, receipt=receipt)
+            journal.settle([done], None)
+        page = sign_in(service).get("/review/ab")
+
+    assert (page.status_code, page.text.count(text)) == (200, 2)
 
 
 def test_a_flagged_picture_is_an_item_with_its_picture(told: RunningService) -> None:
