@@ -3,7 +3,8 @@ decisions, several incidents at once, and a single one while the receiver fails.
 
     working  -- every attempt of a batch failed -->  failing: one attempt after each pause
     failing  -- an attempt succeeded -->             working
-    any      -- 410 -->                              disabled until its settings change
+    any      -- 410 -->                              disabled until its settings change; decisions
+                                                     are given up, and their items return to people
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ class _Outbox(Generic[Due]):
     settle: Callable[[Sequence[SettledEffect[Due]], SinkState | None], None]
     facts: Callable[[Due], Mapping[str, Any]]
     """Returns what the log says of it."""
+    give_up: Callable[[str], bool]
+    """Gives up what a receiver that wants no more would get; False if that is nothing."""
 
 
 class SinkSender:
@@ -140,7 +143,9 @@ class SinkSender:
     def _send(self, outbox: _Outbox[Due]) -> bool:
         state = self._journal.sink_state(self._name)
         now = self._now()
-        if state.disabled_at is not None or now < state.next_at:
+        if state.disabled_at is not None:
+            return outbox.give_up(self._name)
+        if now < state.next_at:
             return False
         effects = outbox.due(self._name, limit=1 if state.failures else AT_ONCE)
         if not effects:
@@ -188,6 +193,7 @@ def _incidents(journal: EffectJournal, quota: ActionQuota, public_url: str) -> _
         message=lambda one: (webhook_id(one), webhook_body(one, public_url=public_url)),
         settle=journal.settle,
         facts=lambda one: {"incident": one.incident_id, "revision": one.revision},
+        give_up=lambda sink: False,  # sent once the settings have changed
     )
 
 
@@ -200,6 +206,7 @@ def _decisions(
         message=lambda one: (decision_message_id(one), decision_body(one, public_url=public_url)),
         settle=journal.settle,
         facts=lambda one: {"incident": one.item["item_id"], "decision": one.number},
+        give_up=journal.give_up,
     )
 
 

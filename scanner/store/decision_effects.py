@@ -143,6 +143,28 @@ class DecisionEffects:
             if state is not None:
                 write_sink(connection, state)
 
+    def give_up(self, sink: str) -> bool:
+        """Give up what is pending for a receiver that wants no more, so that people see it; return
+        False if that is nothing."""
+        now, columns = self._journal.now(), decision_effects.c
+        pending = select_outgoing(decision_effects).where(
+            columns.number == decisions.c.number, columns.sink == sink, columns.status == "pending"
+        )
+        with self._journal.read() as connection:
+            given_up = [_due(row) for row in connection.execute(pending).all()]
+        if not given_up:
+            return False
+        with self._journal.write() as connection:
+            for one in given_up:
+                connection.execute(
+                    update(decision_effects)
+                    .where(columns.number == one.number, columns.sink == sink)
+                    .values(status="dead", error="the receiver answered 410", updated_at=now)
+                )
+                add_to_counters(connection, one.shard, "decision_effects", {"dead": 1})
+                _return_item(connection, one, now)
+        return True
+
     # People
 
     def list_dead(self, *, sink: str | None = None, limit: int = 100) -> tuple[DeadDecision, ...]:

@@ -116,6 +116,29 @@ def test_an_item_whose_decision_cannot_be_delivered_returns_to_the_queue(
     assert ReviewQueries(journal).decisions(Sight())[0]["undone_by"] is None
 
 
+def test_items_whose_receiver_wants_no_more_return_to_the_queue(
+    journal: Journal,
+    reviews: ReviewJournal,
+    sender: SinkSender,
+    receiver: LoopbackReceiver,
+    wall_clock: FakeClock,
+) -> None:
+    add_revisions(journal, ["opened"], incident_id="cd")
+    send_all(sender, wall_clock)
+    receiver.answer = lambda _: 410
+    for number, incident_id in enumerate(("ab", "cd")):  # the second is decided afterwards
+        reviews.decide(incident_id, ANN)
+        send_all(sender, wall_clock)
+
+        item = ReviewQueries(journal).item(incident_id)
+        assert item is not None
+        assert (item["state"], item["returned"]) == ("waiting", "undelivered: hook")
+        assert item["deliveries"][0]["attempts"] == 1 - number
+    assert [one.error for one in DecisionEffects(journal).list_dead()] == [
+        "the receiver answered 410"
+    ] * 2
+
+
 def fail_for_good(
     reviews: ReviewJournal, sender: SinkSender, receiver: LoopbackReceiver, clock: FakeClock
 ) -> None:
