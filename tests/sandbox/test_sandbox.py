@@ -339,8 +339,8 @@ from tests.sandbox.hostile_tasks import SMALL, LARGE, TASKS
 from tests.sandbox.requests import MANY
 from scanner.sandbox.limits import SandboxLimits
 from scanner.sandbox.sandbox import Sandbox
-# A busy machine is no failure here: the child is in a session of its own, to which Linux may
-# give far more processor time than to its parent.
+# A virtual machine that stands still for seconds is no failure here: they count as processor time
+# of the child that ran at that moment.
 limits = SandboxLimits(start_seconds=300, wall_seconds=300, cpu_seconds=300)
 sandbox = Sandbox(limits, tasks=TASKS, warm_up=None)
 stream = sandbox.stream(sys.argv[1], [b""], None, specs=[SMALL, LARGE], name="x", bounds=MANY)
@@ -364,7 +364,7 @@ def test_a_child_dies_with_its_parent(task: str, form: str, tmp_path: Path) -> N
         assert parent.stdout is not None
         child = os.pidfd_open(int(parent.stdout.readline()))
         parent.kill()
-    ended, _, _ = select.select([child], [], [], 10)
+    ended, _, _ = select.select([child], [], [], 120)
     os.close(child)
 
     assert ended
