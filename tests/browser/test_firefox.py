@@ -12,8 +12,8 @@ from scanner.console.links import add_demo_moderator
 from scanner.store.audit import AuditLog
 from scanner.store.review_queries import ReviewQueries
 from tests.browser.firefox import Firefox, running_firefox
-from tests.browser.scene import incident_of
-from tests.intake.conftest import RunningService
+from tests.browser.scene import add_evidence, add_stream, incident_of, write_configuration
+from tests.intake.conftest import RunningService, run_service
 
 pytestmark = pytest.mark.browser
 
@@ -28,11 +28,21 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
         yield firefox
 
 
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[RunningService]:
+    """Return a service whose item nobody has claimed."""
+    with run_service(tmp_path / "service") as service:
+        write_configuration(service)
+        stream = add_stream(service, "camp-fire", channel="outdoor")
+        add_evidence(service, stream, tmp_path / "media")
+        yield service
+
+
 def test_a_link_signs_in_the_clip_plays_and_a_key_decides(
-    reviewed: RunningService, firefox: Firefox, tmp_path: Path
+    service: RunningService, firefox: Firefox, tmp_path: Path
 ) -> None:
-    base, item_id = str(reviewed.client.base_url).rstrip("/"), incident_of(reviewed, "camp-fire")
-    link = add_demo_moderator(reviewed.journal, base)
+    base, item_id = str(service.client.base_url).rstrip("/"), incident_of(service, "camp-fire")
+    link = add_demo_moderator(service.journal, base)
     firefox.send("WebDriver:Navigate", url=link)
     firefox.wait("return location.pathname === '/queue'")
     firefox.send("WebDriver:Navigate", url=f"{base}/review/{item_id}")
@@ -52,9 +62,9 @@ def test_a_link_signs_in_the_clip_plays_and_a_key_decides(
     firefox.run(f"document.body.dispatchEvent({key})")
     firefox.wait(f"return !location.pathname.endsWith('{item_id}')")
 
-    item = ReviewQueries(reviewed.journal).item(item_id)
+    item = ReviewQueries(service.journal).item(item_id)
     assert item is not None
     assert item["verdict"] == "no_violation"
     (person,) = {one["person"] for one in item["decisions"][-1:]}
-    actions = {one.action for one in AuditLog(reviewed.journal).entries(actor=person)}
+    actions = {one.action for one in AuditLog(service.journal).entries(actor=person)}
     assert {"sign_in", "view", "play", "claim", "decide"} <= actions
