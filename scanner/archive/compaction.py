@@ -24,6 +24,7 @@ import structlog
 
 from scanner.archive.files import UNFINISHED, PartFacts, PartWriter, copy_without
 from scanner.archive.rows import UNREADABLE, rows_of_turn
+from scanner.errors import SetupError
 from scanner.risk.policy import Policies
 from scanner.settings.policies import policies_of_rows
 from scanner.steady_clock import ClockWatch
@@ -76,14 +77,22 @@ class ScoreArchive:
 
     def step(self) -> bool:
         """Write, replace or delete one file; return False once there is nothing to do at present.
-        A disk that is full or fails is logged and tried again later."""
+        A disk that is full or fails, and a damaged file, are logged and tried again later, and stop
+        no other kind of work."""
         now = self._parts.now()
         self._clock = self._clock.observe(now, self._monotonic())
+        works: Sequence[Callable[[], bool]] = (
+            self._sweep,
+            self._unlink,
+            self._remove,
+            partial(self._compact, now),
+            partial(self._expire, now),
+        )
+        return any(self._try(work) for work in works)
+
+    def _try(self, work: Callable[[], bool]) -> bool:
         try:
-            if not self._is_swept:
-                self._sweep()
-                self._is_swept = True
-            return self._unlink() or self._remove() or self._compact(now) or self._expire(now)
+            return work()
         except OSError as error:
             _log.error("scores cannot be written", error=str(error))
             return False
@@ -160,26 +169,29 @@ class ScoreArchive:
     # Deletion
 
     def _remove(self) -> bool:
-        leaving = self._parts.leaving()
-        for part, names in leaving:
-            self._drop_streams(part, names)
-        return bool(leaving)
+        return any(self._drop_streams(*one) for one in self._parts.leaving())
 
     def _expire(self, now: float) -> bool:
         """Delete what is old, unless the wall clock cannot be trusted to tell ages."""
         if not self._days or not self._clock.is_steady:
             return False
         old = self._parts.old(before=now - self._days * DAY)
-        for part, names in old:
-            self._drop_streams(part, names)
-        return bool(old)
+        return any(self._drop_streams(*one) for one in old)
 
-    def _drop_streams(self, part: ScorePart, names: set[str]) -> None:
-        path = self._folder / part.file
-        facts = copy_without(path, path, names)
+    def _drop_streams(self, part: ScorePart, names: set[str]) -> bool:
+        """Take streams out of a file; return False if it cannot be read. One that somebody deleted
+        has none."""
+        path, facts = self._folder / part.file, PartFacts(turns=0, scores=0, bytes=0)
+        try:
+            if path.exists():
+                facts = copy_without(path, path, names)
+        except (OSError, SetupError) as error:
+            _log.error("scores cannot be deleted", file=part.file, error=str(error))
+            return False
         kept = replace(part, turns=facts.turns, scores=facts.scores, bytes=facts.bytes)
         self._parts.replace(kept, names)
         _log.info("scores deleted", file=part.file, streams=len(names), turns_left=facts.turns)
+        return True
 
     def _unlink(self) -> bool:
         deleting = self._parts.deleting()
@@ -194,13 +206,17 @@ class ScoreArchive:
             path.parent.rmdir()
             path.parent.parent.rmdir()
 
-    def _sweep(self) -> None:
-        """Remove files that no row names: those of a process that was killed."""
+    def _sweep(self) -> bool:
+        """Remove files that no row names, once: those of a process that was killed."""
+        if self._is_swept:
+            return False
         known = self._parts.files()
         for path in list(_files(self._folder)):
             if path.relative_to(self._folder).as_posix() not in known:
                 self._delete_file(path)
                 _log.info("file of scores without a row removed", file=path.name)
+        self._is_swept = True
+        return False
 
 
 def _files(folder: Path) -> Iterator[Path]:

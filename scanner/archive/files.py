@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -247,9 +247,11 @@ def _may_have(chunk: Any, stream_id: str) -> bool:
     return bool(statistics.min <= stream_id <= statistics.max)
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
     try:
-        return pq.ParquetFile(path, memory_map=False)
+        with pq.ParquetFile(path, memory_map=False) as file:
+            yield file
     except (pa.ArrowInvalid, FileNotFoundError) as error:
         raise SetupError(f"{path}: cannot be read as Parquet: {error}") from error
 

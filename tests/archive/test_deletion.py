@@ -132,6 +132,32 @@ def test_whole_hours_are_deleted_at_their_age(recorded: RecordedRun) -> None:
     assert counts(recorded)["b"] > 0
 
 
+@pytest.mark.parametrize("damage", ["end", "middle", "all"])
+def test_a_damaged_file_stops_neither_other_deletions_nor_compaction(
+    recorded: RecordedRun, damage: str
+) -> None:
+    for name in ("a", "b"):
+        recorded.record(name, 6, batch=10)
+        recorded.compact()
+    unlink_media(recorded)
+    first, second = (recorded.data / SCORES / file for file in sorted(recorded.files()))
+    data = bytearray(first.read_bytes())
+    where = {"end": slice(-50, None), "middle": slice(4, 400), "all": slice(0, None)}[damage]
+    data[where] = bytes(len(data[where]))
+    first.write_bytes(data)
+    Removals(recorded.journal).request(["a", "b"], actor="lead", reason="r")
+    Removals(recorded.journal).step()
+
+    run(recorded.archive())
+    assert (first.exists(), second.exists()) == (True, False)
+    recorded.record("c", 6, batch=10)
+    recorded.compact()
+    assert len(recorded.files()) == 2
+    first.unlink()  # as an operator does
+    run(recorded.archive())
+    assert len(ScoreParts(recorded.journal).files()) == 1
+
+
 def test_nothing_is_deleted_by_age_after_the_wall_clock_jumped(two: RecordedRun) -> None:
     ticks = [0.0]
     archive = two.archive()
