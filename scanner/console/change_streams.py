@@ -1,4 +1,4 @@
-"""Server-sent events that tell an open page that what it shows has changed.
+"""Server-sent events that tell an open page that its content has changed.
 
 An event has the version of what there is now, and no content: the page, which knows the version
 that it shows, then loads the part that changes, with the rights of that request.

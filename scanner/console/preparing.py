@@ -1,5 +1,5 @@
-"""What the first page of a process would have to wait for, done before anyone asks: templates are
-compiled, and each query once, which compiles its SQL."""
+"""Warm-up of the console at the start of a process: every template and every query of the queue and
+of an item is compiled once, so that the first page takes as long as later ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOBODY = "nobody"
 
 
 def prepare_pages(context: WebContext) -> None:
-    """Prepare the pages of the queue and of an item."""
+    """Compile the templates, and run the queries of the queue and of an item once."""
     prepare_templates()
     taxonomy_labels()
     queries, journal = context.review_queries, context.journal

@@ -1,5 +1,5 @@
-"""How often flags were right, from decided items: precision of each label under each policy and
-with the same models, and what a higher threshold would have given.
+"""Precision of flags, from decided items: of each label under each policy and with the same models,
+and with higher thresholds.
 
 A lower threshold cannot be judged from these rows: what did not open was not decided. The level of
 an incident does not depend on the threshold, so a higher one would have opened exactly those whose

@@ -33,7 +33,7 @@ _LONGEST_QUERY: Final = 400
 _ROUTE: Final = Route(
     "/v1/streams/{stream_id}/segments/{sequence}", put_segment, methods=list(_METHODS)
 )
-"""What metrics count such a request as."""
+"""The route under which metrics count these requests, as the framework would set it."""
 
 
 class SegmentFastPath:

@@ -1,4 +1,4 @@
-"""How fast segments get verdicts, from a total that is read again and again."""
+"""The rate at which segments get verdicts, from readings of a counter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ __all__ = ["Pace"]
 SPAN: Final = 10.0
 """Least seconds between two readings that a pace is taken from."""
 MEMORY: Final = 20.0
-"""Seconds for which a pace is remembered: the start of a driver, not a change of the machine."""
+"""Seconds for which a pace counts: longer than a driver takes to start, so that a restart does not
+look like a slow machine, and short enough to notice a machine that became slow."""
 
 
 class Pace:

@@ -1,6 +1,7 @@
-"""Pictures that take much memory: a process that decodes several sources asks before it opens one.
+"""Permission to decode large pictures: a child of the sandbox asks its parent before it opens the
+decoder of one, because several children at once could exceed the memory of the scan.
 
-Nobody is asked, unless the sandbox's child sets whom.
+Outside of a child, nothing is asked and every picture is decoded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ LARGE_PIXELS: Final = 1920 * 1088
 """Pixels of a frame above which a decoder may take 100 to 300 MB."""
 
 _asked: list[Callable[[], None]] = []
-"""What is called once for the task in hand; empty where nobody is asked, or was already."""
+"""The request of the current task; empty outside of tasks, and once it was made."""
 
 
 @contextmanager
@@ -29,6 +30,6 @@ def asking(ask: Callable[[], None]) -> Iterator[None]:
 
 
 def claim_memory(pixels: int) -> None:
-    """Ask for the memory that decoding frames of this many pixels takes."""
+    """Make the request of the current task, once, if frames of this many pixels are large."""
     if pixels > LARGE_PIXELS and _asked:
         _asked.pop()()

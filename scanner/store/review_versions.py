@@ -1,4 +1,4 @@
-"""Whether what pages of the review console show has changed, told cheaply: texts that differ then.
+"""Versions of the queue and of items: texts that differ once a page that shows them is outdated.
 
 A lease that ends by time changes nothing here; pages are loaded anew from time to time for it.
 """
