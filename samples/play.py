@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -125,7 +126,17 @@ def _is_playlist(path: Path) -> bool:
 
 
 def main() -> int:
-    options = _options()
+    """Run the demonstration; return the exit status. SIGTERM and SIGHUP end it and the service, as
+    Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        return _demonstrate(_options())
+    except KeyboardInterrupt:
+        return 130
+
+
+def _demonstrate(options: argparse.Namespace) -> int:
     console = open_console(stderr=True)
     console.print("Drawing sample streams...")
     drawn = make_demo_media(OUT / "media" / "drawn", SECONDS)

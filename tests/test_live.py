@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from samples.facts import SampleFile
@@ -69,3 +73,24 @@ def test_a_folder_is_what_a_scan_reads_of_it_and_what_is_left_out_is_named(
     assert len(left_out) == 2
     assert "bad.m3u8: not a playlist" in left_out[0]
     assert left_out[1].endswith("notes.txt: not named as media")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demonstration_that_is_ended_leaves_no_service(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "samples.play", "--workers", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as playing:
+        assert playing.stderr is not None
+        assert any("The service listens" in line for line in playing.stderr)
+        started = psutil.Process(playing.pid).children(recursive=True)
+        playing.send_signal(number)
+        status = playing.wait(60)
+
+    assert started
+    assert status == 130
+    assert psutil.wait_procs(started, timeout=60)[1] == []
