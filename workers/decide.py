@@ -10,7 +10,7 @@ Pure: rows and the time come in.
     history of the channel        before the first turn
     signal, further history       before the next segment, or after 5 s without one
     waited too long               shed: a gap; twice as long in a stream with an open incident
-    after the end was folded      late, without a turn
+    after the end has its place   late, without a turn
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from scanner.stream.run import extend_recent
 from scanner.types import Segment, SegmentKey, StreamId
 
 __all__ = [
+    "NEVER",
     "DecideRules",
     "Decision",
     "add_previous",
@@ -100,7 +101,7 @@ def decide(
     stream: PendingStream, rules: DecideRules, objects: ObjectStore, *, now: float
 ) -> Decision | None:
     """Decide the next turns of a stream; None if nothing is due."""
-    if stream.phase == "finished":
+    if stream.phase == "finished" or (stream.order is not None and stream.order.ended):
         return _close_leftovers(stream)
     chosen = sorted(stream.segments, key=lambda one: one.sequence)[:MOST_AT_ONCE]
     is_all = len(chosen) == len(stream.segments)
@@ -198,6 +199,8 @@ def placed_turns(
     stream: PendingStream, rules: DecideRules, objects: ObjectStore
 ) -> Decision | None:
     """Return the turns that an earlier driver placed and did not commit, to be done again."""
+    if stream.phase == "finished":  # earlier releases gave places after the end
+        return _close_leftovers(stream)
     rows = {one.turn: one for one in stream.segments if one.turn is not None}
     noted = {one.turn: one for one in stream.marks if one.turn is not None}
     places: list[AssignedTurn] = []
@@ -246,7 +249,8 @@ def add_previous(
 
 
 def _close_leftovers(stream: PendingStream) -> Decision | None:
-    """Give a verdict to segments that arrived after the end of their stream was folded."""
+    """Give a verdict to segments that arrived after the end of their stream had its place: what
+    would be folded after the end cannot be."""
     detail = {"kind": "stream_ended", "message": "arrived after the stream was finished"}
     closed = tuple(
         SegmentVerdict(sequence=one.sequence, verdict="late", detail=detail)
@@ -266,7 +270,7 @@ def _close_leftovers(stream: PendingStream) -> Decision | None:
 
 
 NEVER: Final = -1
-"""The place of a mark that is not folded, because its stream was finished."""
+"""The place of a mark that is not folded, because it came after the end of its stream."""
 
 
 def _order(stream: PendingStream, rules: DecideRules) -> TurnOrder:

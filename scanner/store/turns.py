@@ -85,7 +85,7 @@ class Assignment:
     order: TurnOrder
     turns: tuple[AssignedTurn, ...]
     closed: tuple[SegmentVerdict, ...] = ()
-    """Segments that get a verdict without a turn, because they came after the end was folded."""
+    """Segments that get a verdict without a turn, because they came after the end."""
 
 
 class TurnJournal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,18 @@ from sqlalchemy import select, update
 
 from scanner.pipeline.replay import fold, inputs_of_record
 from scanner.records.recording import read_record
+from scanner.risk.incident import PastIncident
 from scanner.risk.policy import Policies
+from scanner.store.channel_history import HISTORY
 from scanner.store.review_schema import reviews
-from scanner.store.schema import incidents, marks
+from scanner.store.schema import incidents, marks, streams
 from scanner.store.turns import TurnJournal
+from scanner.store.writes import insert_mark
 from scanner.stream.inputs import SegmentTurn
+from tests.workers.journal_runs import RULES as RULES_OF_ORDER
 from tests.workers.journal_runs import JournalWorld
 from tests.workers.pool_fakes import BRIGHT, HERE, POLICIES, scripted
+from workers.decide import NEVER, decide
 
 DAY = 86400.0
 RULES = Policies(labels={BRIGHT: replace(POLICIES.labels[BRIGHT], recurrence=2)})
@@ -118,6 +124,45 @@ def test_a_stream_that_runs_learns_of_an_incident_on_its_channel(world: JournalW
     drive(world, until=lambda: set(world.verdicts("b").values()) == {"scored"})
 
     assert severities(world) == {"a": 1, "b": 2}
+
+
+def learn(world: JournalWorld, stream: str, turn: int | None = None) -> None:
+    """Tell a stream of an incident on its channel."""
+    body = {"incidents": [PastIncident(id="x", opened=Fraction(0), labels=(BRIGHT,)).to_json()]}
+    with world.journal.write() as connection:
+        columns = select(streams.c.shard).where(streams.c.stream_id == stream)
+        shard = connection.execute(columns).scalar_one()
+        insert_mark(connection, stream, shard, HISTORY, body, now=world.clock(), turn=turn)
+
+
+def test_what_comes_after_the_end_of_a_stream_has_its_place_gets_none(world: JournalWorld) -> None:
+    world.put([scripted("b", n) for n in (0, 2)], channel="c")
+    world.end("b", 2)
+    world.clock.time += 10.0
+    drive(world, commits=0)  # the end has its place, and is not folded
+    learn(world, "b")
+    world.put([scripted("b", 1)], channel="c")
+    world.clock.time += 10.0
+    (pending,) = TurnJournal(world.journal).pending()
+    decision = decide(pending, RULES_OF_ORDER, world.objects, now=world.clock())
+
+    assert decision is not None
+    assert decision.turns == ()
+    drive(world)
+    assert world.verdicts("b") == {0: "scored", 1: "late", 2: "scored"}
+
+
+def test_a_place_that_was_given_after_the_end_of_a_stream_ends_no_driver(
+    world: JournalWorld,
+) -> None:
+    broadcast(world, "b")
+    learn(world, "b", turn=10)
+    with world.journal.write() as connection:
+        connection.execute(update(streams).values(assigned=11))
+    drive(world)
+    with world.journal.read() as connection:
+        (place,) = connection.execute(select(marks.c.turn).where(marks.c.kind == HISTORY)).scalars()
+    assert place == NEVER
 
 
 def test_without_a_policy_that_counts_them_nothing_is_shared(world: JournalWorld) -> None:
