@@ -11,6 +11,7 @@ import yaml
 
 from scanner.cli.app import COMMANDS
 from scanner.console.app import create_web_app
+from scanner.delivery.alarms import KINDS
 from scanner.settings.sections import read_settings
 from scanner.store.database import open_journal
 from scanner.store.objects import ObjectStore
@@ -44,6 +45,27 @@ def test_every_alert_says_what_to_do() -> None:
     for rule in rules["groups"][0]["rules"]:
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert rule["annotations"].keys() == {"summary", "action"}
+
+
+def test_every_alarm_of_the_service_has_an_alert_rule() -> None:
+    rules = yaml.safe_load((DEPLOY / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
+    named = {
+        kind
+        for rule in rules
+        for pattern in re.findall(r'streamwarden_alarms{kind=~?"([^"]+)"}', rule["expr"])
+        for kind in KINDS
+        if re.fullmatch(pattern, kind)
+    }
+    by_metric = {
+        "disk.low": "streamwarden_disk_free_ratio",
+        "service.slow": "streamwarden_oldest_waiting_seconds",
+        "work.failing": "streamwarden_delivery_work_seconds",
+    }
+    for kind, metric in by_metric.items():
+        assert any(metric in rule["expr"] for rule in rules)
+        named.add(kind)
+
+    assert named == {*KINDS}
 
 
 def test_the_container_of_the_service_has_no_rights_and_a_read_only_root() -> None:

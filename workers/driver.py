@@ -214,6 +214,7 @@ def _beating(
 ) -> Iterator[None]:
     """Record once a second that the driver is well, and what it does."""
     over = threading.Event()
+    started_at = journal.now()
 
     def work() -> None:
         while not over.wait(BEAT_SECONDS):
@@ -221,6 +222,7 @@ def _beating(
                 continue
             body = {
                 "generation": fence,
+                "start_time_seconds": started_at,
                 "provider": program.settings.models.provider,
                 "committed": committer.committed,
                 "delay_seconds": delays.quantiles(),

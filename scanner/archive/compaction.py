@@ -24,7 +24,7 @@ import structlog
 
 from scanner.archive.files import UNFINISHED, PartFacts, PartWriter, copy_without
 from scanner.archive.rows import UNREADABLE, rows_of_turn
-from scanner.errors import SetupError
+from scanner.errors import SetupError, TransientError
 from scanner.risk.policy import Policies
 from scanner.settings.policies import policies_of_rows
 from scanner.steady_clock import ClockWatch
@@ -74,11 +74,16 @@ class ScoreArchive:
         self._clock = ClockWatch(offset=parts.now() - monotonic())
         self._policies: dict[tuple[int, str | None], Policies] = {}
         self._is_swept = False
+        self._errors: list[str] = []
 
     def step(self) -> bool:
-        """Write, replace or delete one file; return False once there is nothing to do at present.
-        A disk that is full or fails, and a damaged file, are logged and tried again later, and stop
-        no other kind of work."""
+        """Write, replace or delete a file of each kind of work; return False once there is nothing
+        to do at present.
+
+        Raises:
+            TransientError: the disk is full or fails, or a file is damaged. It is tried again at
+                the next step, and stops no other kind of work.
+        """
         now = self._parts.now()
         self._clock = self._clock.observe(now, self._monotonic())
         works: Sequence[Callable[[], bool]] = (
@@ -88,13 +93,17 @@ class ScoreArchive:
             partial(self._compact, now),
             partial(self._expire, now),
         )
-        return any(self._try(work) for work in works)
+        self._errors = []
+        more = [self._try(work) for work in works]
+        if self._errors:
+            raise TransientError("; ".join(self._errors))
+        return any(more)
 
     def _try(self, work: Callable[[], bool]) -> bool:
         try:
             return work()
         except OSError as error:
-            _log.error("scores cannot be written", error=str(error))
+            self._errors.append(f"scores cannot be written: {error}")
             return False
 
     # Compaction
@@ -186,7 +195,7 @@ class ScoreArchive:
             if path.exists():
                 facts = copy_without(path, path, names)
         except (OSError, SetupError) as error:
-            _log.error("scores cannot be deleted", file=part.file, error=str(error))
+            self._errors.append(f"scores cannot be deleted from {part.file}: {error}")
             return False
         kept = replace(part, turns=facts.turns, scores=facts.scores, bytes=facts.bytes)
         self._parts.replace(kept, names)

@@ -6,6 +6,9 @@ which an alarm begins and the one at which it ends.
     service.slow     the oldest waiting segment is older than real time allows
     sink.failing     a receiver has failed for long
     sink.disabled    a receiver asked for no more
+    sink.dead        messages of a receiver were given up in the last day
+    source.failing   a source that the service follows has failed for long
+    work.failing     a work of the delivery process has done no step well for long
     audit.unstated   the end of the audit log cannot be stated at its second place
     actions.held     a quota held automatic actions in the last hour
     review.waiting   an item of the highest severity waits too long for a decision
@@ -22,31 +25,40 @@ from typing import Any, Final
 
 import structlog
 
+from scanner.delivery.threads import WorkProgress
 from scanner.settings.service import RetentionSettings
 from scanner.steady_clock import ClockWatch
-from scanner.store.conditions import AlarmJournal, FailingSink
+from scanner.store.conditions import AlarmJournal, FailingSink, FailingSource
 from scanner.store.objects import ObjectStore
 
-__all__ = ["AlarmWatch", "Measured", "alarms_due"]
+__all__ = ["KINDS", "AlarmWatch", "Measured", "alarms_due"]
 
 log = structlog.get_logger(__name__)
 
-KINDS: Final = (
+KINDS: Final = (  # but for stream.blind, which the driver raises
     "actions.held",
     "audit.unstated",
     "clock.jumped",
     "disk.low",
     "evidence.paused",
     "review.waiting",
+    "service.slow",
+    "sink.dead",
     "sink.disabled",
     "sink.failing",
-    "service.slow",
+    "source.failing",
+    "work.failing",
 )
 SLOW_SECONDS: Final = 15.0
 """Age of the oldest waiting segment above which everything is slower than real time: longer than a
 segment waits for one that is missing."""
 FAILING_SECONDS: Final = 600.0
-"""Time for which a receiver has to fail before that is an alarm."""
+"""Time for which a receiver or source has to fail before that is an alarm."""
+WORK_SECONDS: Final = 900.0
+"""Time without a step that ended well after which a work fails: longer than any step should take,
+such as a clip that has to be encoded."""
+DEAD_SECONDS: Final = 86_400.0
+"""Time since the latest message of a receiver that was given up after which its alarm ends."""
 HELD_SECONDS: Final = 3600.0
 """Time since the latest action that a quota held after which its alarm ends."""
 CALM: Final = 0.8
@@ -73,6 +85,12 @@ class Measured:
     """Age in seconds of the oldest item of the highest severity that waits for a decision."""
     audit_is_stated: bool = True
     """Whether the end of the audit log is stated at its second place."""
+    dead: Mapping[str, int] = field(default_factory=dict)
+    """Messages that were given up in the last day, by receiver."""
+    sources: tuple[FailingSource, ...] = ()
+    """Sources that are followed and fail."""
+    works: Mapping[str, WorkProgress] = field(default_factory=dict)
+    """How the works of the process do."""
 
 
 def alarms_due(
@@ -103,6 +121,13 @@ def alarms_due(
         due["review.waiting", "queue"] = {"oldest_waiting_seconds": round(severe, 1)}
     if not measured.audit_is_stated:
         due["audit.unstated", "audit"] = {}
+    if not measured.clock_is_steady:
+        due["clock.jumped", "service"] = {}
+    return due | _failing_sinks(measured) | _failing_work(measured)
+
+
+def _failing_sinks(measured: Measured) -> dict[Alarm, Mapping[str, Any]]:
+    due: dict[Alarm, Mapping[str, Any]] = {}
     for sink in measured.failing:
         if sink.is_disabled:
             due["sink.disabled", sink.sink] = {"error": sink.error}
@@ -110,8 +135,21 @@ def alarms_due(
             due["sink.failing", sink.sink] = {"error": sink.error, "since": sink.since}
     for name, count in measured.held.items():
         due["actions.held", name] = {"held": count}
-    if not measured.clock_is_steady:
-        due["clock.jumped", "service"] = {}
+    for name, count in measured.dead.items():
+        due["sink.dead", name] = {"messages": count}
+    return due
+
+
+def _failing_work(measured: Measured) -> dict[Alarm, Mapping[str, Any]]:
+    due: dict[Alarm, Mapping[str, Any]] = {
+        ("source.failing", one.source_id): {"channel": one.channel, "error": one.error}
+        for one in measured.sources
+        if measured.clock_is_steady and measured.now - one.since > FAILING_SECONDS
+    }
+    for name, work in measured.works.items():
+        if work.seconds > WORK_SECONDS:
+            error = work.error or "a step has not ended"
+            due["work.failing", name] = {"seconds": round(work.seconds), "error": error}
     return due
 
 
@@ -128,9 +166,11 @@ class AlarmWatch:
         monotonic: Callable[[], float] = time.monotonic,
         severe_wait: float = inf,
         state_audit: Callable[[], bool] = lambda: True,
+        works: Callable[[], Mapping[str, WorkProgress]] = dict,
     ) -> None:
         """``state_audit`` states the end of the audit log where that was not done, and returns
-        False if it cannot."""
+        False if it cannot. ``works`` tells how the works of the process do."""
+        self._works = works
         self._state_audit = state_audit
         self._severe_wait = severe_wait
         self._journal = journal
@@ -154,6 +194,11 @@ class AlarmWatch:
         self.report = {
             **self._journal.waiting_work(),
             "sinks_pending": self._journal.pending_by_sink(),
+            "sinks_dead": self._journal.dead_by_sink(),
+            "sources_failing_seconds": {
+                one.source_id: measured.now - one.since for one in measured.sources
+            },
+            "work_seconds": {name: one.seconds for name, one in measured.works.items()},
             "disk_free_ratio": measured.free_share,
         }
         due = alarms_due(measured, lasting, self._settings, self._severe_wait)
@@ -179,6 +224,9 @@ class AlarmWatch:
             clock_is_steady=self._clock.is_steady,
             severe_waiting=None if severe is None else now - severe,
             audit_is_stated=self._state_audit(),
+            dead=self._journal.dead_since(now - DEAD_SECONDS),
+            sources=self._journal.failing_sources(),
+            works=self._works(),
         )
 
     def _free_share(self) -> float:

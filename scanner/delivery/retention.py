@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from scanner.errors import TransientError
 from scanner.risk.incident import Incident
 from scanner.risk.policy import Policies
 from scanner.settings.service import RetentionSettings
@@ -117,10 +118,16 @@ class Retention:
         self._after = 0.0
         self._cleaned_at = 0.0
         self._has_old_records = False
+        self._errors: list[str] = []
 
     def step(self) -> bool:
         """Delete one batch of what is old; return False once there is no more, or while the wall
-        clock cannot be trusted to tell ages."""
+        clock cannot be trusted to tell ages.
+
+        Raises:
+            TransientError: files cannot be deleted; all others were.
+        """
+        self._errors = []
         now = self._now()
         self._clock = self._clock.observe(now, self._monotonic())
         if not self._clock.is_steady:
@@ -130,7 +137,11 @@ class Retention:
         more = self._mark_segments(now)
         self._journal.mark_inits(before=now - self._settings.segment_seconds)
         self._journal.mark_evidence(before=now - self._settings.evidence_days * DAY)
-        return self._clean(now) or self._unlink() or more
+        more = self._clean(now) or self._unlink() or more
+        if self._errors:
+            count = len(self._errors)
+            raise TransientError(f"files cannot be deleted ({count}): {self._errors[0]}")
+        return more
 
     def _mark_segments(self, now: float) -> bool:
         """Mark the segments of one page of streams; return whether more streams follow."""
@@ -159,13 +170,19 @@ class Retention:
         return self._has_old_records
 
     def _unlink(self) -> bool:
-        gone = self._journal.deleting()
-        for one in gone:
-            self._objects.delete(one.object)
+        gone = [one for one in self._journal.deleting() if self._delete(one.object)]
         if gone:
             self._journal.mark_deleted(gone)
             log.info("media deleted", files=len(gone), bytes=sum(one.bytes for one in gone))
         return bool(gone)
+
+    def _delete(self, name: str) -> bool:
+        try:
+            self._objects.delete(name)
+        except OSError as error:
+            self._errors.append(str(error))
+            return False
+        return True
 
     def _sweep(self, before: float) -> None:
         """Remove files that were written before a time and have no row.
@@ -176,12 +193,15 @@ class Retention:
         if not old:
             return
         known = self._journal.known_objects()
-        orphans = [one for one in old if one.name not in known]
-        size = 0
-        for one in orphans:
+        count = size = 0
+        for one in old:
+            if one.name in known:
+                continue
+            length = 0
             with suppress(OSError):
-                size += self._objects.path(one.name).stat().st_size
-            self._objects.delete(one.name)
-        if orphans:
-            self._journal.count_orphans(len(orphans), size)
-            log.info("files without a row removed", files=len(orphans), bytes=size)
+                length = self._objects.path(one.name).stat().st_size
+            if self._delete(one.name):
+                count, size = count + 1, size + length
+        if count:
+            self._journal.count_orphans(count, size)
+            log.info("files without a row removed", files=count, bytes=size)

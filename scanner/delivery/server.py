@@ -71,6 +71,7 @@ class DeliveryProcess:
         self._policies = policies
         self._data = data
         self._journal = open_journal(data)
+        self._started_at = self._journal.now()
         self._objects = ObjectStore(data / "objects")
         self._audit_log = open_audit_log(self._journal, data, settings.service.audit.folder)
         self._watch = AlarmWatch(
@@ -80,6 +81,7 @@ class DeliveryProcess:
             now=self._journal.now,
             severe_wait=settings.service.review.severe_wait_seconds,
             state_audit=self._audit_log.state_end,
+            works=lambda: self._threads.progress(),  # noqa: PLW0108 - made below, of these works
         )
         self._threads = WorkThreads(self._works(), process="delivery")
 
@@ -200,7 +202,8 @@ class DeliveryProcess:
     def _beat(self) -> bool:
         now = self._journal.now()
         with self._journal.write() as connection:
-            beat(connection, "delivery", os.getpid(), self._watch.report, now=now)
+            body = {**self._watch.report, "start_time_seconds": self._started_at}
+            beat(connection, "delivery", os.getpid(), body, now=now)
         return True
 
 

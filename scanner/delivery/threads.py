@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 
 from scanner.errors import TransientError
 
-__all__ = ["RepeatedWork", "Step", "WorkThreads"]
+__all__ = ["RepeatedWork", "Step", "WorkProgress", "WorkThreads"]
 
 log = structlog.get_logger(__name__)
 
@@ -40,12 +41,32 @@ class RepeatedWork:
     """Whether a change ends the pause."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkProgress:
+    """How one work does."""
+
+    seconds: float
+    """Time since one of its steps ended well, or since the start: it grows while steps fail, and
+    while one hangs."""
+    error: str | None = None
+    """What its latest step met; None if that ended well."""
+
+
 class WorkThreads:
     """Runs each work in a thread of its own; what is in hand is finished before ``run`` returns."""
 
-    def __init__(self, works: Mapping[str, RepeatedWork], *, process: str) -> None:
+    def __init__(
+        self,
+        works: Mapping[str, RepeatedWork],
+        *,
+        process: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._works = works
         self._process = process
+        self._monotonic = monotonic
+        self._well_at = dict.fromkeys(works, monotonic())
+        self._errors: dict[str, str | None] = dict.fromkeys(works)
         self._condition = threading.Condition()
         self._changes = 0
         self._stopping = False
@@ -55,6 +76,14 @@ class WorkThreads:
         """Ask all threads to end after what they have in hand; safe in a signal handler."""
         self._stopping = True  # without the lock: a signal may come while its thread has it
         threading.Thread(target=self._notify).start()
+
+    def progress(self) -> dict[str, WorkProgress]:
+        """Return how each work does; safe in any thread."""
+        now = self._monotonic()
+        return {
+            name: WorkProgress(seconds=max(0.0, now - at), error=self._errors[name])
+            for name, at in self._well_at.items()
+        }
 
     def run(self, *, beat: Step, changed: Step) -> None:
         """Work until ``stop``; meanwhile call ``beat`` every second, and ``changed`` more often,
@@ -95,12 +124,21 @@ class WorkThreads:
                 step = work.open_step(stack)
                 while not self._stopping:
                     seen = self._changes if work.wakes else None
-                    if not _attempt(step):
+                    if not _attempt(partial(self._take_step, name, step)):
                         self._pause(work.pause, seen)
         except BaseException as error:  # noqa: BLE001 - raised by run, whatever it is
             log.error("thread failed", error=type(error).__name__, detail=str(error))
             self._failure = self._failure or error
             self.stop()
+
+    def _take_step(self, name: str, step: Step) -> bool:
+        try:
+            more = step()
+        except TransientError as error:
+            self._errors[name] = str(error)
+            raise
+        self._well_at[name], self._errors[name] = self._monotonic(), None
+        return more
 
     def _notify(self) -> None:
         with self._condition:

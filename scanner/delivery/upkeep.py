@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from scanner.errors import SetupError
+from scanner.errors import SetupError, TransientError
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
 from scanner.store.old_records import OldRecords
@@ -46,25 +46,29 @@ class Upkeep:
 
     def step(self) -> bool:
         """Advance requested deletions, and now and then remove what is old; return whether more
-        may follow at once."""
+        may follow at once.
+
+        Raises:
+            TransientError: old entries of the audit log cannot be removed; tried again at the next
+                step.
+        """
         removed = self._removals.step()
         now = self._journal.now()
         if 0 <= now - self._cleaned_at < CLEAN_EVERY:
             return removed
-        self._cleaned_at = now
         self._sessions.remove_expired()
         LoginLinks(self._journal).remove_expired()
         SignInThrottle(self._journal).remove_old()
         while self._records.delete_decisions(before=now - self._decision_days * DAY):
             pass
         self._remove_entries(now - self._audit_days * DAY)
+        self._cleaned_at = now
         return removed
 
     def _remove_entries(self, before: float) -> None:
         try:
             count = self._log.remove_before(before)
         except (OSError, SetupError) as error:  # the entries stay until the place can be written
-            _log.error("old audit entries stay", error=str(error))
-            return
+            raise TransientError(f"old audit entries stay: {error}") from error
         if count:
             _log.info("old audit entries removed", entries=count)

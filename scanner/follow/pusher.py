@@ -6,6 +6,7 @@ has, and pushes what is not known yet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from scanner.errors import TransientError
@@ -43,8 +44,16 @@ class SourcePusher:
     """The publishing point of one channel."""
 
     def __init__(
-        self, journal: Journal, objects: ObjectStore, *, channel: str, limits: FetchLimits
+        self,
+        journal: Journal,
+        objects: ObjectStore,
+        *,
+        channel: str,
+        limits: FetchLimits,
+        on_first: Callable[[], object] = lambda: None,
     ) -> None:
+        """``on_first`` is called once, as soon as the source gave something."""
+        self._on_first: Callable[[], object] | None = on_first
         self._journal = journal
         self._objects = objects
         self._channel = channel
@@ -54,6 +63,9 @@ class SourcePusher:
 
     def push(self, path: str, data: bytes) -> bool:
         """Push an object; return False for one that is known with these bytes: it is not pushed."""
+        if self._on_first is not None:
+            self._on_first()
+            self._on_first = None
         with self._objects.receive() as incoming:
             incoming.write(data)
             if self._queries.latest_digest(self._channel, path) == incoming.sha256:

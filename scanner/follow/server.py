@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -64,10 +65,13 @@ def follow_source(
     source = sources.get(source_id)
     if source is None or source.state == "ended":
         return 0
-    sources.note(source_id, "running")
+    if source.state != "failed":
+        sources.note(source_id, "running")
     log.info("source followed", location=source.shown_location, channel=source.channel)
     try:
-        _follow(source, settings, journal, cancellation)
+        _follow(
+            source, settings, journal, cancellation, partial(sources.note, source_id, "running")
+        )
     except ScannerError as error:
         reason = str(error).replace(source.location, source.shown_location)
         log.warning("source failed", reason=reason, retry=isinstance(error, TransientError))
@@ -78,12 +82,18 @@ def follow_source(
 
 
 def _follow(
-    source: FollowedLocation, settings: Settings, journal: Journal, cancellation: Cancellation
+    source: FollowedLocation,
+    settings: Settings,
+    journal: Journal,
+    cancellation: Cancellation,
+    works: Callable[[], None],
 ) -> None:
+    """Follow a source; ``works`` is called once it gives something, so that one that fails again
+    and again stays ``failed`` since its first failure."""
     addresses: AddressPolicy = "any" if source.addresses == "any" else "public"
     limits = replace(settings.fetch, addresses=addresses)
     objects = ObjectStore(settings.service.data / "objects")
-    pusher = SourcePusher(journal, objects, channel=source.channel, limits=limits)
+    pusher = SourcePusher(journal, objects, channel=source.channel, limits=limits, on_first=works)
     if source.location.lower().startswith(LIVE_PREFIXES):
         most = limits.segment_bytes
         follow_live(source.location, source.shown_location, pusher, most=most)
@@ -92,6 +102,7 @@ def _follow(
     if "://" not in source.location and folder.is_dir():
         playlist = playlist_in(folder)
         if playlist is None:
+            works()  # an empty folder is well
             watch_folder(folder, pusher, limits, cancellation, since=source.created_at)
             return
         follow_hls(str(playlist), pusher, limits, cancellation)

@@ -91,6 +91,10 @@ async def metrics(request: Request) -> Response:
             "requests_in_flight": ("Requests being received.", context.in_flight.requests),
             "bytes_in_flight": ("Bytes of them.", context.in_flight.bytes),
             "disk_free_ratio": ("Share of the disk that is free.", observed.free_share),
+            "last_backup_timestamp_seconds": (
+                "When the latest complete backup was begun, 0 if there is none.",
+                await context.read(context.operation.backed_up_at),
+            ),
         },
         totals=await context.read(context.operation.totals),
         heartbeats=list(beats.values()),

@@ -29,7 +29,9 @@ from scanner.store.database import FILE_NAME, LOCK_NAME, Journal, lock_folder, o
 from scanner.store.migrate import HEAD
 from scanner.store.objects import INCOMING
 from scanner.store.retention import RetentionJournal
+from scanner.store.schema import BACKED_UP, journal_facts
 from scanner.store.score_parts import SCORES, ScoreParts
+from scanner.store.writes import upsert
 
 __all__ = ["BackupFacts", "back_up", "restore"]
 
@@ -83,9 +85,12 @@ def back_up(data: Path, target: Path) -> BackupFacts:
         facts = _copy_data(journal, data, partial)
         write_file(partial / FACTS, f"{json.dumps(asdict(facts))}\n".encode())
         _flush(partial)
-    (partial / LOCK_NAME).unlink()
-    partial.rename(target)
-    _flush(target.parent)
+        (partial / LOCK_NAME).unlink()
+        partial.rename(target)
+        _flush(target.parent)
+        with journal.write() as connection:
+            row = {"name": BACKED_UP, "value": repr(facts.created_at)}
+            upsert(connection, journal_facts, row)
     return facts
 
 

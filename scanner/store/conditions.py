@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from scanner.store.database import Journal
+from scanner.store.ingest_schema import sources
 from scanner.store.review_schema import PENDING_STATES, decision_effects, reviews
 from scanner.store.schema import alarms, effects, evidence, segments, sinks
 from scanner.store.writes import clear_alarm, raise_alarm
 from scanner.taxonomy import MAX_SEVERITY
 
-__all__ = ["AlarmJournal", "FailingSink"]
+__all__ = ["AlarmJournal", "FailingSink", "FailingSource"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,17 @@ class FailingSink:
     since: float
     """Seconds since the epoch."""
     is_disabled: bool
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingSource:
+    """A source that the service follows and that fails, however often it is tried."""
+
+    source_id: str
+    channel: str
+    since: float
+    """Seconds since the epoch."""
     error: str | None
 
 
@@ -73,18 +85,46 @@ class AlarmJournal:
 
     def held_since(self, since: float) -> dict[str, int]:
         """Return the number of actions that quotas held since a wall-clock time, by receiver."""
-        held: dict[str, int] = {}
-        for table in (effects, decision_effects):
+        return self._messages("held", since, effects.c.kind == "opened")
+
+    def dead_since(self, since: float) -> dict[str, int]:
+        """Return the number of messages that were given up since a wall-clock time and were not
+        sent again, by receiver."""
+        return self._messages("dead", since)
+
+    def dead_by_sink(self) -> dict[str, int]:
+        """Return the number of all messages that were given up and not sent again, by receiver in
+        use; 0 for those without any."""
+        with self._journal.read() as connection:
+            none = dict.fromkeys(connection.execute(select(sinks.c.sink)).scalars(), 0)
+        return none | self._messages("dead", 0.0)
+
+    def _messages(
+        self, status: str, since: float, *incidents: ColumnElement[bool]
+    ) -> dict[str, int]:
+        """Count messages about incidents, which ``incidents`` restricts, and about decisions."""
+        counts: dict[str, int] = {}
+        for table, which in ((effects, incidents), (decision_effects, ())):
             columns = table.c
             query = select(columns.sink, func.count()).where(
-                columns.status == "held", columns.updated_at >= since
+                columns.status == status, columns.updated_at >= since, *which
             )
-            if table is effects:
-                query = query.where(columns.kind == "opened")
             with self._journal.read() as connection:
                 for sink, count in connection.execute(query.group_by(columns.sink)):
-                    held[sink] = held.get(sink, 0) + count
-        return held
+                    counts[sink] = counts.get(sink, 0) + count
+        return counts
+
+    def failing_sources(self) -> tuple[FailingSource, ...]:
+        """Return the sources that were not removed and fail."""
+        failing = select(sources).where(sources.c.removed_at.is_(None), sources.c.state == "failed")
+        with self._journal.read() as connection:
+            rows = connection.execute(failing).all()
+        return tuple(
+            FailingSource(
+                source_id=row.source_id, channel=row.channel, since=row.updated_at, error=row.detail
+            )
+            for row in rows
+        )
 
     def failing_sinks(self) -> tuple[FailingSink, ...]:
         """Return receivers that fail or are disabled."""

@@ -5,14 +5,35 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import bindparam, func, select
 
 from scanner.store.database import Journal
-from scanner.store.schema import alarms, counters, heartbeats, published, segments
+from scanner.store.schema import (
+    BACKED_UP,
+    alarms,
+    counters,
+    heartbeats,
+    journal_facts,
+    published,
+    segments,
+)
 
 __all__ = ["Backlog", "Heartbeat", "OperationQueries", "PublishedEvent", "WaitingShare"]
+
+
+_OUTCOMES: Final = ("delivered", "dead", "held", "skipped")
+_VERDICT_KINDS: Final = ("scored", "late", "undecodable", "quarantined", "shed", "unlisted")
+KNOWN_TOTALS: Final[Mapping[str, Sequence[str]]] = {
+    "segments": _VERDICT_KINDS,
+    "effects": _OUTCOMES,
+    "decision_effects": _OUTCOMES,
+    "evidence": ("cut", "failed"),
+    "compacted": ("turns", "files"),
+}
+"""Labels of counters that are 0 before they are first counted: the first increase of a series that
+begins with it is invisible to Prometheus."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +111,21 @@ class OperationQueries:
         }
 
     def totals(self) -> dict[str, dict[str, float]]:
-        """Return all counters: by name, then by label."""
+        """Return all counters: by name, then by label; those that are known from the start with
+        0."""
         with self._journal.read() as connection:
             rows = connection.execute(_TOTALS).all()
-        found: dict[str, dict[str, float]] = {}
+        found = {name: dict.fromkeys(labels, 0.0) for name, labels in KNOWN_TOTALS.items()}
         for row in rows:
             found.setdefault(row.name, {})[row.label] = row.total
         return found
+
+    def backed_up_at(self) -> float:
+        """Return when the latest complete backup was begun, in seconds since the epoch; 0 if there
+        is none."""
+        with self._journal.read() as connection:
+            value = connection.execute(_BACKED_UP).scalar_one_or_none()
+        return 0.0 if value is None else float(value)
 
     def alarms(self) -> list[dict[str, Any]]:
         """Return the alarms that last, oldest first."""
@@ -140,6 +169,7 @@ _BACKLOG = (
     .group_by(segments.c.key_id)
 )
 _VERDICTS = select(func.sum(counters.c.value)).where(counters.c.name == "segments")
+_BACKED_UP = select(journal_facts.c.value).where(journal_facts.c.name == BACKED_UP)
 _TOTALS = select(
     counters.c.name, counters.c.label, func.sum(counters.c.value).label("total")
 ).group_by(counters.c.name, counters.c.label)

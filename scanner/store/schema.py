@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "BACKED_UP",
     "SHARDS",
     "alarms",
     "api_keys",
@@ -55,6 +56,10 @@ __all__ = [
 SHARDS: Final = 64
 """Shards of a new SQLite database; the number is fixed when a database is created."""
 
+BACKED_UP: Final = "backed_up_at"
+"""Name of the fact that says when the latest complete backup was begun, as seconds since the
+epoch."""
+
 metadata = MetaData()
 
 journal_facts = Table(
@@ -63,7 +68,7 @@ journal_facts = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     comment="Single values: the number of shards, fixed when the database was created; the latest"
-    " decision that is published.",
+    " decision that is published; when the latest backup was begun.",
 )
 
 shards = Table(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, case, insert, select, update
 
 from scanner.errors import InputError
 from scanner.store.database import Journal
@@ -36,6 +36,7 @@ class FollowedLocation:
     state: SourceState
     detail: str | None
     updated_at: float
+    """When its state changed, in seconds since the epoch."""
 
     @property
     def shown_location(self) -> str:
@@ -112,12 +113,14 @@ class Sources:
         return None if row is None else _followed(row)
 
     def note(self, source_id: str, state: SourceState, detail: str | None = None) -> None:
-        """Record what a source does."""
+        """Record what a source does, with the time if that is another state than before."""
+        is_same = sources.c.state == state
+        since = case((is_same, sources.c.updated_at), else_=self._journal.now())
         with self._journal.write() as connection:
             connection.execute(
                 update(sources)
                 .where(sources.c.source_id == source_id)
-                .values(state=state, detail=detail, updated_at=self._journal.now())
+                .values(state=state, detail=detail, updated_at=since)
             )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, update
 
 from scanner.archive import compaction, files
 from scanner.archive.reader import read_recorded
+from scanner.errors import TransientError
 from scanner.records.events import pack_events
 from scanner.store.history import read_turn_records
 from scanner.store.old_records import OldRecords
@@ -280,3 +281,19 @@ def test_files_are_for_their_owner_alone(recorded: RecordedRun) -> None:
     path = recorded.data / SCORES / name
     assert path.stat().st_mode & 0o077 == 0
     assert Path(path.parent).stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_of_each_step_until_it_can(
+    recorded: RecordedRun,
+) -> None:
+    recorded.record("s", 30, step=120.0)
+    blocked = recorded.data / SCORES
+    blocked.write_text("")
+    archive = recorded.archive()
+    for _ in range(2):
+        with pytest.raises(TransientError, match="scores cannot be written"):
+            archive.step()
+    blocked.unlink()
+    run(archive)
+
+    assert len(recorded.files()) == 1

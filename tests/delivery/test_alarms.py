@@ -12,20 +12,24 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from scanner.delivery.alarms import AlarmWatch, Measured, alarms_due
+from scanner.delivery.threads import WorkProgress
 from scanner.settings.service import RetentionSettings
 from scanner.steady_clock import ClockWatch
 from scanner.store.audit import AuditEntry, AuditLog
 from scanner.store.checkpoints import Checkpoints
-from scanner.store.conditions import AlarmJournal, FailingSink
+from scanner.store.conditions import AlarmJournal, FailingSink, FailingSource
 from scanner.store.database import Journal
+from scanner.store.effects import EffectJournal
 from scanner.store.objects import ObjectStore
 from scanner.store.publication import publish
 from scanner.store.schema import alarms, published
-from tests.delivery.rows import add_segments
+from tests.delivery.rows import add_revisions, add_segments
 from tests.store.conftest import FakeClock
 
 WELL = Measured(now=1000.0, free_share=0.5, oldest_waiting=None, failing=(), clock_is_steady=True)
 NONE: frozenset[tuple[str, str]] = frozenset()
+SOURCE = FailingSource(source_id="0a1b2c3d", channel="tv", since=0.0, error="refused")
+ILL = WorkProgress(seconds=901.0, error="the disk is full")
 FAILING = FailingSink(sink="hook", since=0.0, is_disabled=False, error="refused")
 
 
@@ -44,6 +48,11 @@ FAILING = FailingSink(sink="hook", since=0.0, is_disabled=False, error="refused"
         (replace(WELL, failing=(FAILING,)), {("sink.failing", "hook")}),
         (replace(WELL, failing=(replace(FAILING, since=900.0),)), set()),
         (replace(WELL, failing=(replace(FAILING, is_disabled=True),)), {("sink.disabled", "hook")}),
+        (replace(WELL, dead={"hook": 1}), {("sink.dead", "hook")}),
+        (replace(WELL, sources=(SOURCE,)), {("source.failing", "0a1b2c3d")}),
+        (replace(WELL, sources=(replace(SOURCE, since=500.0),)), set()),
+        (replace(WELL, works={"scores": ILL}), {("work.failing", "scores")}),
+        (replace(WELL, works={"scores": replace(ILL, seconds=899.0)}), set()),
         (
             replace(WELL, clock_is_steady=False, oldest_waiting=4000.0),
             {("clock.jumped", "service")},
@@ -101,6 +110,47 @@ def test_an_alarm_is_logged_recorded_and_published_once(
         kinds = [kind for kind in told if kind.startswith("alarm.")]
     assert [(row.kind, row.until) for row in rows] == [("service.slow", wall_clock.time)]
     assert kinds == ["alarm.begun", "alarm.ended"]
+
+
+def test_a_work_that_keeps_failing_is_an_alarm_with_its_error_and_a_metric(
+    journal: Journal, objects: ObjectStore, wall_clock: FakeClock
+) -> None:
+    works = {"scores": ILL, "retention": WorkProgress(seconds=3.0)}
+    watch = AlarmWatch(
+        AlarmJournal(journal),
+        objects,
+        RetentionSettings(low_watermark=1e-9),
+        now=wall_clock,
+        monotonic=lambda: wall_clock.time,
+        works=lambda: works,
+    )
+    with capture_logs() as logs:
+        watch.step()
+        report = watch.report
+        works["scores"] = WorkProgress(seconds=0.0)
+        watch.step()
+
+    assert report["work_seconds"] == {"scores": 901.0, "retention": 3.0}
+    assert [(line["event"], line["subject"]) for line in logs] == [
+        ("alarm begun", "scores"),
+        ("alarm ended", "scores"),
+    ]
+    assert logs[0]["error"] == "the disk is full"
+
+
+def test_messages_that_were_given_up_are_an_alarm_for_a_day(
+    journal: Journal, objects: ObjectStore, wall_clock: FakeClock
+) -> None:
+    rows = EffectJournal(journal)
+    rows.register_sinks({"hook": "a"})
+    add_revisions(journal, ["opened"])
+    rows.register_sinks({"other": "b"})  # what was due for the first one is given up
+    alarm_rows = AlarmJournal(journal)
+
+    assert alarm_rows.dead_by_sink() == {"hook": 1, "other": 0}
+    assert alarm_rows.dead_since(wall_clock.time - 86_400.0) == {"hook": 1}
+    wall_clock.time += 86_401.0
+    assert alarm_rows.dead_since(wall_clock.time - 86_400.0) == {}
 
 
 def test_an_alarm_that_began_and_ended_between_two_looks_is_published_whole(

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from scanner.delivery.evidence import plan_incidents
 from scanner.delivery.retention import Retention, policy_reach
+from scanner.errors import TransientError
 from scanner.risk.incident import Closed, Opened
 from scanner.settings.sections import EvidenceSettings
 from scanner.settings.service import RetentionSettings
@@ -306,3 +307,22 @@ def test_nothing_is_deleted_because_of_its_age_after_the_wall_clock_jumped(
         clock.time += 601
     run(retention)
     assert stages(journal) == ["deleted"] * 3
+
+
+def test_a_file_that_cannot_be_deleted_stops_no_other_deletion_and_is_an_error(
+    journal: Journal, objects: ObjectStore, retention: Retention, wall_clock: FakeClock
+) -> None:
+    add_segments(journal, "s", 3)
+    finish(journal, "s")
+    first, *others = write_objects(journal, objects)
+    first.unlink()
+    first.mkdir()  # as a file that the disk does not let go
+    wall_clock.time += 601
+    with pytest.raises(TransientError, match=r"files cannot be deleted \(1\)"):
+        run(retention)
+    assert stages(journal) == ["deleting", "deleted", "deleted"]
+    assert not any(one.exists() for one in others)
+    first.rmdir()
+    run(retention)
+
+    assert stages(journal) == ["deleted", "deleted", "deleted"]

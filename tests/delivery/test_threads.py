@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from structlog.testing import capture_logs
 
-from scanner.delivery.threads import RepeatedWork, Step, WorkThreads
+from scanner.delivery.threads import RepeatedWork, Step, WorkProgress, WorkThreads
 from scanner.errors import TransientError
 
 
@@ -81,6 +81,31 @@ def test_an_error_that_passes_only_postpones_the_work() -> None:
         threads.run(beat=never, changed=never)
     assert len(tries) == 2
     assert [line["event"] for line in logs] == ["work postponed"]
+
+
+def test_progress_tells_since_when_a_work_fails_and_its_error() -> None:
+    now = [0.0]
+    found: list[WorkProgress] = []
+
+    def step() -> bool:
+        now[0] += 5.0
+        if len(found) == 2:
+            return False
+        raise TransientError("the disk is full")
+
+    def changed() -> bool:
+        found.append(threads.progress()["one"])
+        if found[-1].error is None and found[0].error is not None:
+            threads.stop()
+        return True
+
+    threads = WorkThreads({"one": work(step)}, process="test", monotonic=lambda: now[0])
+    with capture_logs():
+        threads.run(beat=never, changed=changed)
+    failing = [one for one in found if one.error is not None]
+    assert {one.error for one in failing} == {"the disk is full"}
+    assert [one.seconds for one in failing] == sorted(one.seconds for one in failing)
+    assert found[-1] == WorkProgress(seconds=0.0)
 
 
 def test_work_in_hand_is_finished_before_the_threads_end() -> None:

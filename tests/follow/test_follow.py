@@ -18,6 +18,7 @@ from scanner.settings.sections import Settings
 from scanner.settings.service import ServiceSettings
 from scanner.sources.cancellation import Cancellation, SourceCancelledError
 from scanner.sources.limits import FetchLimits
+from scanner.store.conditions import AlarmJournal
 from scanner.store.database import Journal
 from scanner.store.ingest_schema import ingest_objects
 from scanner.store.objects import ObjectStore
@@ -172,3 +173,25 @@ def test_the_supervisor_wants_a_process_for_each_source_that_has_not_ended(
     assert followed.wanted() == (process,)
     wall_clock.time += 2.0
     assert followed.wanted() == ()
+
+
+def test_a_source_that_fails_at_every_start_is_failed_since_the_first_one_until_it_gives_something(
+    tmp_path: Path, journal: Journal, wall_clock: FakeClock
+) -> None:
+    folder = tmp_path / "tv"
+    folder.mkdir()
+    playlist = write_playlist(folder, 1)
+    settings = Settings(service=ServiceSettings(data=tmp_path / "data"))
+    sources, rows = Sources(journal), AlarmJournal(journal)
+    one = sources.add(str(playlist), channel="tv", addresses="any")
+    playlist.rename(tmp_path / "away")
+    first = wall_clock.time
+    for _ in range(3):
+        assert follow_source(one.source_id, settings, journal, Cancellation()) == 1
+        wall_clock.time += 5
+    (failing,) = rows.failing_sources()
+    (tmp_path / "away").rename(playlist)
+    assert follow_source(one.source_id, settings, journal, Cancellation()) == 0
+
+    assert (failing.source_id, failing.channel, failing.since) == (one.source_id, "tv", first)
+    assert rows.failing_sources() == ()

@@ -61,6 +61,8 @@ def test_metrics_have_requests_waiting_totals_and_what_processes_report(
     assert found["streamwarden_web_received_bytes_total", ()] >= len(TS)
     assert found["streamwarden_segments_total", ("scored",)] == 7
     assert found["streamwarden_segments_total", ("shed",)] == 1
+    assert found["streamwarden_effects_total", ("dead",)] == 0
+    assert found["streamwarden_last_backup_timestamp_seconds", ()] == 0
     assert found["streamwarden_alarms", ("blind",)] == 1
     assert found["streamwarden_driver_delay_seconds", ("p50",)] == 0.25
     assert found["streamwarden_driver_cpu_seconds", ()] == 12.5

@@ -15,6 +15,7 @@ from scanner.store.backup import BackupFacts, back_up, restore
 from scanner.store.database import FILE_NAME, Journal, open_journal
 from scanner.store.intake import NewSegment, NewStream
 from scanner.store.objects import ObjectStore, segment_name
+from scanner.store.operation_queries import OperationQueries
 from scanner.store.schema import segments
 from scanner.store.submissions import Submission, commit_rows, put_objects
 
@@ -67,6 +68,17 @@ def test_what_is_restored_is_what_was_there(data: Path, tmp_path: Path) -> None:
     assert sequences(data) == [0, 1, 2]
     assert (data / "audit.key").read_text() == "secret"
     assert not (tmp_path / "data.partial").exists()
+
+
+def test_the_time_of_the_latest_complete_backup_is_in_the_journal(
+    data: Path, tmp_path: Path, journal: Journal
+) -> None:
+    operation = OperationQueries(journal)
+    assert operation.backed_up_at() == 0.0
+
+    made = back_up(data, tmp_path / "backup")
+
+    assert operation.backed_up_at() == made.created_at > 0.0
 
 
 def test_a_backup_under_load_has_the_bytes_of_every_row(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import insert, select, update
 
 from scanner.delivery.upkeep import Upkeep
+from scanner.errors import TransientError
 from scanner.store.audit import AuditEntry, AuditLog
+from scanner.store.checkpoints import Checkpoints
 from scanner.store.database import Journal
 from scanner.store.holds import Holds
 from scanner.store.intake import Intake, NewStream
@@ -177,16 +181,35 @@ def test_old_decisions_go_and_the_latest_stays(journal: Journal, wall_clock: Fak
 
 
 def test_upkeep_removes_old_entries_of_the_audit_log(
-    journal: Journal, wall_clock: FakeClock, tmp_path: object
+    journal: Journal, wall_clock: FakeClock, tmp_path: Path
 ) -> None:
-    from scanner.store.checkpoints import Checkpoints
-
     log = AuditLog(journal, Checkpoints(tmp_path / "second"))
     for _ in range(3):
         log.append([AuditEntry(actor="u", action="view", subject="i")])
         wall_clock.time += 86_400
     upkeep = Upkeep(journal, log, Sessions(journal), decision_days=90, audit_days=1.5)
 
+    upkeep.step()
+
+    assert [one.number for one in log.entries()] == [3]
+
+
+def test_entries_that_cannot_be_removed_are_an_error_of_each_step_until_they_can(
+    journal: Journal, wall_clock: FakeClock, tmp_path: Path
+) -> None:
+    log = AuditLog(journal, Checkpoints(tmp_path / "second"))
+    for _ in range(3):
+        log.append([AuditEntry(actor="u", action="view", subject="i")])
+        wall_clock.time += 86_400
+    (tmp_path / "second").rename(tmp_path / "away")
+    (tmp_path / "second").write_text("")
+    upkeep = Upkeep(journal, log, Sessions(journal), decision_days=90, audit_days=1.5)
+    for _ in range(2):
+        with pytest.raises(TransientError, match="old audit entries stay"):
+            upkeep.step()
+        wall_clock.time += 5
+    (tmp_path / "second").unlink()
+    (tmp_path / "away").rename(tmp_path / "second")
     upkeep.step()
 
     assert [one.number for one in log.entries()] == [3]
