@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
-from httpx_sse import EventSource, SSEError
+from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from scanner.client import requests
 from scanner.client.documents import (
@@ -28,7 +28,14 @@ from scanner.client.documents import (
     ServiceEvent,
     StreamDocument,
 )
-from scanner.client.requests import GIVE_UP_SECONDS, Sent, ServiceRequest, exchange, read_problem
+from scanner.client.requests import (
+    AGAIN,
+    GIVE_UP_SECONDS,
+    Sent,
+    ServiceRequest,
+    exchange,
+    read_problem,
+)
 from scanner.client.service import RECONNECT_SECONDS, SILENT_SECONDS, event_of, key_headers
 
 __all__ = ["AsyncServiceClient"]
@@ -182,8 +189,9 @@ class AsyncServiceClient:
         while True:
             try:
                 async for event in self._read_events(after):
-                    after = event.number
-                    yield event
+                    after = int(event.id)
+                    if event.data:  # without, it tells where the answer begins, or is a comment
+                        yield event_of(event)
             except (httpx.HTTPError, SSEError):
                 pass
             await self._wait(RECONNECT_SECONDS)
@@ -207,17 +215,17 @@ class AsyncServiceClient:
             except httpx.HTTPError as error:
                 answer = error
 
-    async def _read_events(self, after: int | None) -> AsyncIterator[ServiceEvent]:
+    async def _read_events(self, after: int | None) -> AsyncIterator[ServerSentEvent]:
         query = None if after is None else {"after": str(after)}
         timeout = httpx.Timeout(SILENT_SECONDS)
         async with self._client.stream(
             "GET", "/v1/events", params=query, timeout=timeout
         ) as answer:
-            if answer.is_client_error:
+            if answer.is_client_error and answer.status_code not in AGAIN:
                 await answer.aread()
                 raise read_problem(answer)
             async for event in EventSource(answer).aiter_sse():
-                yield event_of(event.id, event.event, event.data)
+                yield event
 
     async def _pages(self, path: str, name: str, filters: Mapping[str, str]) -> AsyncIterator[Any]:
         query = dict(filters)

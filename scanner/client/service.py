@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
-from httpx_sse import EventSource, SSEError
+from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from scanner.client import requests
 from scanner.client.documents import (
@@ -27,7 +27,14 @@ from scanner.client.documents import (
     ServiceEvent,
     StreamDocument,
 )
-from scanner.client.requests import GIVE_UP_SECONDS, Sent, ServiceRequest, exchange, read_problem
+from scanner.client.requests import (
+    AGAIN,
+    GIVE_UP_SECONDS,
+    Sent,
+    ServiceRequest,
+    exchange,
+    read_problem,
+)
 
 __all__ = ["ServiceClient", "event_of", "key_headers"]
 
@@ -190,8 +197,9 @@ class ServiceClient:
         while True:
             try:
                 for event in self._read_events(after):
-                    after = event.number
-                    yield event
+                    after = int(event.id)
+                    if event.data:  # without, it tells where the answer begins, or is a comment
+                        yield event_of(event)
             except (httpx.HTTPError, SSEError):
                 pass
             self._wait(RECONNECT_SECONDS)
@@ -215,15 +223,14 @@ class ServiceClient:
             except httpx.HTTPError as error:
                 answer = error
 
-    def _read_events(self, after: int | None) -> Iterator[ServiceEvent]:
+    def _read_events(self, after: int | None) -> Iterator[ServerSentEvent]:
         query = None if after is None else {"after": str(after)}
         timeout = httpx.Timeout(SILENT_SECONDS)
         with self._client.stream("GET", "/v1/events", params=query, timeout=timeout) as answer:
-            if answer.is_client_error:
+            if answer.is_client_error and answer.status_code not in AGAIN:
                 answer.read()
                 raise read_problem(answer)
-            for event in EventSource(answer).iter_sse():
-                yield event_of(event.id, event.event, event.data)
+            yield from EventSource(answer).iter_sse()
 
     def _pages(self, path: str, name: str, filters: Mapping[str, str]) -> Iterator[Any]:
         query = dict(filters)
@@ -240,6 +247,6 @@ def key_headers(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
-def event_of(number: str, kind: str, data: str) -> ServiceEvent:
+def event_of(sent: ServerSentEvent) -> ServiceEvent:
     """Return an event, given its fields as they were sent."""
-    return ServiceEvent(number=int(number), kind=kind, data=json.loads(data))
+    return ServiceEvent(number=int(sent.id), kind=sent.event, data=json.loads(sent.data))

@@ -37,8 +37,10 @@ SESSION_SECONDS: Final = 10.0
     response_class=EventSourceResponse,
     responses={
         200: {
-            "description": "Events; `id` is a number that rises by one, `event` the type, `data` a"
-            " JSON document. `gap` says that events before a number are no longer kept.",
+            "description": "Events; `id` is a number that rises, `event` the type, `data` a JSON"
+            " document. A block with `id` alone, which comes first, is no event: it tells where the"
+            " answer begins. `gap` says that events before a number are no longer kept. Every 15 s"
+            " without an event there is a comment.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         **problem_responses("unauthenticated", "forbidden", "invalid_request"),
@@ -72,6 +74,7 @@ async def _follow(
 ) -> AsyncIterator[ServerSentEvent]:
     """Yield events until the process ends, or the session of the reader does."""
     checked = time.monotonic()
+    yield ServerSentEvent(id=str(number))  # no event: a reader that is cut off begins here again
     if number < oldest - 1:
         yield ServerSentEvent(
             event="gap", id=str(oldest - 1), data=json.dumps({"missing_before": oldest})

@@ -175,6 +175,27 @@ def test_events_continue_after_a_lost_connection() -> None:
     assert len(time.waits) == 3
 
 
+def test_a_reader_that_is_cut_off_before_its_first_event_continues_where_it_began() -> None:
+    asked: list[str | None] = []
+    begin = httpx.Response(200, text="id: 4\n\n", headers={"Content-Type": "text/event-stream"})
+    answers = in_turn(begin, problem(429), event_stream(5))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.get("after"))
+        return answers(request)
+
+    with sender(answer, FakeTime()) as client:
+        assert next(client.events()).number == 5
+    assert asked == [None, "4", "4"]
+
+
+def test_comments_between_events_are_no_events() -> None:
+    text = "id: 1\nevent: a\ndata: {}\n\n: ping\n\nid: 2\nevent: b\ndata: {}\n\n"
+    headers = {"Content-Type": "text/event-stream"}
+    with sender(in_turn(httpx.Response(200, text=text, headers=headers)), FakeTime()) as client:
+        assert [one.kind for one in islice(client.events(), 2)] == ["a", "b"]
+
+
 def test_a_reader_without_rights_is_told() -> None:
     with (
         sender(in_turn(problem(403)), FakeTime()) as client,

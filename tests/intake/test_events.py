@@ -45,8 +45,9 @@ class EventReader:
         event: Event = {}
         for line in self._lines:
             name, _, value = line.partition(": ")
-            if not line and "data" in event:
-                yield event
+            if not line:
+                if "data" in event:
+                    yield event
                 event = {}
             elif name in ("id", "event", "data"):
                 event[name] = json.loads(value) if name == "data" else value
@@ -76,6 +77,12 @@ def test_without_a_number_or_with_one_of_the_future_only_new_events_come(
     publish_event(eventful.journal, 5, "new", {})
 
     assert reader.take(1) == [{"id": "5", "event": "new", "data": {}}]
+
+
+def test_the_answer_begins_with_the_number_after_which_it_follows(eventful: RunningService) -> None:
+    with eventful.client.stream("GET", "/v1/events") as answer:
+        lines = answer.iter_lines()
+        assert [next(lines), next(lines)] == ["id: 4", ""]
 
 
 def test_events_that_are_no_longer_kept_are_told_as_a_gap(eventful: RunningService) -> None:
