@@ -15,7 +15,7 @@ from fastapi import APIRouter, Path
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
-from scanner.console.reviewing import seen_item
+from scanner.console.reviewing import seen_item, sight_of
 from scanner.console.session import person_of
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
@@ -47,13 +47,15 @@ NextVersion = Callable[[str], Awaitable[str]]
 
 @change_routes.get("/queue/changes")
 async def follow_queue(request: Request) -> EventSourceResponse:
-    """Tell that the queue changed."""
+    """Tell that the queue changed: of items that the person may not see nothing is told, not even
+    that something happened to them."""
     context, person = context_of(request), person_of(request)
+    sight = sight_of(person)
 
     async def wait(version: str) -> str:
         if not version:
-            return await context.read(queue_version, context.journal)
-        return await context.queue_version.wait_other(version, WAIT_SECONDS)
+            return await context.read(queue_version, context.journal, sight)
+        return await context.queue_versions.wait_other(sight, version, WAIT_SECONDS)
 
     return _stream(request, person, wait)
 

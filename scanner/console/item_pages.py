@@ -19,6 +19,7 @@ from scanner.console.queue_pages import (
     next_page,
     people_names,
     read_filter,
+    read_names,
     return_query,
 )
 from scanner.console.rendering import render
@@ -46,6 +47,7 @@ from scanner.console.wellbeing import preferences_of, record_exposure
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
 from scanner.store.audit import AuditEntry
+from scanner.store.review_queries import Sight
 from scanner.store.review_versions import item_version
 from scanner.store.reviews import VERDICTS
 from scanner.store.stream_window import StreamWindow, read_window
@@ -96,15 +98,12 @@ async def show_item(request: Request, item_id: ItemId) -> Response:
     version = await context.read(item_version, context.journal, item_id)
     item = await seen_item(context, person, item_id)
     await context.audit(person, "view", item_id)
-    await record_exposure(request, items=1, severe_items=int(item["severity"] == MAX_SEVERITY))
-    values = await _facts(request, person, item)
-    wanted = read_filter(request.url.query)
-    following = await context.read(
-        context.review_queries.next_item,
-        wanted.wanted(),
-        sight_of(person),
-        person.user_id,
-        without=[item_id],
+    wanted, is_severe = read_filter(request.url.query), item["severity"] == MAX_SEVERITY
+    queries, sight = context.review_queries, sight_of(person)
+    values, following, _ = await asyncio.gather(
+        _facts(request, person, item),
+        context.read(queries.next_item, wanted.wanted(), sight, person.user_id, without=[item_id]),
+        record_exposure(request, items=1, severe_items=int(is_severe)),
     )
     return render(
         request,
@@ -259,10 +258,7 @@ def _may(person: Person) -> bool:
 async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the templates that show an item."""
     context = context_of(request)
-    incident = None
-    if item["kind"] == "incident":
-        incident = await context.read(context.incidents.incident, item["item_id"])
-    earlier = await context.read(context.review_queries.earlier, item, sight_of(person))
+    incident, earlier, names = await context.read(_read_facts, context, item, sight_of(person))
     risk = None if incident is None else await _risk(context, item, incident)
     pieces = [] if incident is None else incident["evidence"]
     sheet = next(
@@ -281,12 +277,22 @@ async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> d
         "why": [] if incident is None else list(why_sentences(item, incident["why"])),
         "ending": ENDINGS.get(None if incident is None else incident["reason"]),
         "earlier": earlier,
-        "names": await people_names(context),
+        "names": names,
         "now": context.journal.now(),
         "may_decide": _may(person),
         "leads": person.has_role(Role.LEAD),
         "view": _view(request, item["category"]),
     }
+
+
+def _read_facts(
+    context: WebContext, item: Mapping[str, Any], sight: Sight
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]], Mapping[str, str]]:
+    """Return the incident of an item, earlier items of its stream and channel, and names."""
+    incident = None
+    if item["kind"] == "incident":
+        incident = context.incidents.incident(item["item_id"])
+    return incident, context.review_queries.earlier(item, sight), read_names(context)
 
 
 async def _risk(

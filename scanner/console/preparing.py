@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from scanner.console.rendering import prepare_templates
 from scanner.console.reviewing import taxonomy_labels
+from scanner.console.secrets import prepare_hashing
 from scanner.intake.context import WebContext
 from scanner.store.exposure import Exposure
 from scanner.store.review_queries import QueueFilter, Sight
@@ -20,6 +21,7 @@ NOBODY = "nobody"
 def prepare_pages(context: WebContext) -> None:
     """Compile the templates, and run the queries of the queue and of an item once."""
     prepare_templates()
+    prepare_hashing()
     taxonomy_labels()
     queries, journal = context.review_queries, context.journal
     queries.queue(QueueFilter(), Sight(), limit=1)
@@ -28,7 +30,7 @@ def prepare_pages(context: WebContext) -> None:
     queries.latest_of(NOBODY)
     queries.item(NOBODY)
     queries.earlier({"stream_id": NOBODY, "channel": None, "item_id": NOBODY}, Sight())
-    queue_version(journal)
+    queue_version(journal, Sight())
     item_version(journal, NOBODY)
     context.incidents.incident(NOBODY)
     read_window(journal, NOBODY, 0.0, 1.0)

@@ -17,7 +17,7 @@ from scanner.console.reviewing import claim_item, decide_item, sight_of, taxonom
 from scanner.console.session import Person, Role, console_router, form_of, person_of, require_role
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
-from scanner.store.review_versions import queue_version
+from scanner.store.review_queries import Sight
 from scanner.store.reviews import VERDICTS
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "people_names",
     "queue_routes",
     "read_filter",
+    "read_names",
     "return_query",
 ]
 
@@ -146,8 +147,12 @@ def read_filter(query: str) -> QueueQuery:
 
 async def people_names(context: WebContext) -> Mapping[str, str]:
     """Return the displayed name of each user by id."""
-    users = await context.read(context.users.list_all)
-    return {user.user_id: user.display for user in users}
+    return await context.read(read_names, context)
+
+
+def read_names(context: WebContext) -> dict[str, str]:
+    """Return the displayed name of each user by id, read in this thread."""
+    return {user.user_id: user.display for user in context.users.list_all()}
 
 
 async def latest_undoable(context: WebContext, person: Person) -> Mapping[str, Any] | None:
@@ -168,31 +173,37 @@ def _given(wanted: QueueQuery) -> dict[str, Any]:
 async def _rows(request: Request, person: Person) -> dict[str, Any]:
     """Return the values of the template of the rows."""
     context = context_of(request)
-    wanted, sight = read_filter(request.url.query), sight_of(person)
-    version = await context.read(queue_version, context.journal)  # before what it is about
+    wanted = read_filter(request.url.query)
     after = read_queue_cursor(request.query_params.get("cursor"))
-    found = await context.read(
-        context.review_queries.queue, wanted.wanted(), sight, after=after, limit=ROWS + 1
-    )
-    counts = await context.read(context.review_queries.counts, sight)
     given = _given(wanted)
-    activity = None
+    return {
+        **await context.read(_read_rows, context, wanted, sight_of(person), after),
+        "given": {name: given.get(name) for name in FILTERS},
+        "filter": urlencode(given),
+        "now": context.journal.now(),
+        "may_decide": person.has_role(Role.MODERATOR),
+        "address": str(request.base_url).rstrip("/"),
+        "bulk": _bulk_result(request),
+    }
+
+
+def _read_rows(
+    context: WebContext, wanted: QueueQuery, sight: Sight, after: tuple[float, float, str] | None
+) -> dict[str, Any]:
+    """Return what the journal has for the template of the rows; the version is older than the rows,
+    so that a page never misses a change."""
+    queries, activity = context.review_queries, None
+    counts, version = queries.totals(sight)
+    found = queries.queue(wanted.wanted(), sight, after=after, limit=ROWS + 1)
     if not found:
-        since = context.journal.now() - HOUR
-        activity = await context.read(context.review_queries.activity, sight, since=since)
+        activity = queries.activity(sight, since=context.journal.now() - HOUR)
     return {
         "version": version,
         "items": found[:ROWS],
         "counts": counts,
         "activity": activity,
-        "given": {name: given.get(name) for name in FILTERS},
-        "filter": urlencode(given),
         "following": queue_cursor(found[ROWS - 1]) if len(found) > ROWS else None,
-        "names": await people_names(context),
-        "now": context.journal.now(),
-        "may_decide": person.has_role(Role.MODERATOR),
-        "address": str(request.base_url).rstrip("/"),
-        "bulk": _bulk_result(request),
+        "names": read_names(context),
     }
 
 

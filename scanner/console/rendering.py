@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 from collections.abc import Callable
@@ -51,17 +52,21 @@ asset_routes = APIRouter(include_in_schema=False)
 
 
 @asset_routes.get(ASSETS + "/{name}")
-async def get_asset(name: str) -> Response:
-    """Return a style sheet or script of the console; its address changes with its content."""
+async def get_asset(request: Request, name: str) -> Response:
+    """Return a style sheet or script of the console, compressed for browsers that take it so; its
+    address changes with its content."""
     if name not in _assets():
         raise Problem("not_found", f"asset {name}: is not known")
-    body, _ = _assets()[name]
+    body, packed, _ = _assets()[name]
     headers = {
+        "Vary": "Accept-Encoding",
         "Cache-Control": "public, max-age=31536000, immutable",
         "Content-Security-Policy": "default-src 'none'",
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers["Content-Encoding"] = packed, "gzip"
     return Response(body, media_type=mimetypes.guess_type(name)[0], headers=headers)
 
 
@@ -95,7 +100,7 @@ def prepare_templates() -> None:
 
 def asset(name: str) -> str:
     """Return the address of an asset."""
-    return f"{ASSETS}/{name}?v={_assets()[name][1]}"
+    return f"{ASSETS}/{name}?v={_assets()[name][2]}"
 
 
 def _navigation(person: Person) -> tuple[tuple[str, str], ...]:
@@ -110,14 +115,19 @@ def _navigation(person: Person) -> tuple[tuple[str, str], ...]:
 
 
 @cache
-def _assets() -> dict[str, tuple[bytes, str]]:
-    """Return the content and the digest of all assets by name."""
-    folder = files(PACKAGE).joinpath("assets")
-    return {
-        one.name: (one.read_bytes(), hashlib.sha256(one.read_bytes()).hexdigest()[:12])
-        for one in folder.iterdir()
-        if one.name.endswith((".css", ".js", ".svg"))
-    }
+def _assets() -> dict[str, tuple[bytes, bytes, str]]:
+    """Return content, compressed content and digest of all assets by name.
+
+    Pages are not compressed: their length would tell of their secrets to one who can add to what
+    they show.
+    """
+    folder, found = files(PACKAGE).joinpath("assets"), {}
+    for one in folder.iterdir():
+        if one.name.endswith((".css", ".js", ".svg")):
+            body = one.read_bytes()
+            digest = hashlib.sha256(body).hexdigest()[:12]
+            found[one.name] = (body, gzip.compress(body, mtime=0), digest)
+    return found
 
 
 @cache

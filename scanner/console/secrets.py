@@ -19,6 +19,7 @@ __all__ = [
     "new_recovery_codes",
     "new_totp_secret",
     "plain_recovery_code",
+    "prepare_hashing",
     "totp_address",
 ]
 
@@ -59,6 +60,14 @@ def is_password(password: str, stored: str | None) -> bool:
         return _hasher().verify(stored or _nobody(), password[:LONGEST]) and stored is not None
     except (VerificationError, InvalidHashError):
         return False
+
+
+def prepare_hashing() -> None:
+    """Load what checks passwords and one-time codes, so that the first person who signs in waits no
+    longer than others."""
+    import pyotp  # noqa: F401 - loaded for later
+
+    _hasher()
 
 
 @cache

@@ -150,8 +150,6 @@ def is_api(request: Request) -> bool:
 async def answer_second_factor(request: Request, _: Exception) -> Response:
     """Redirect to the page on which a second factor is set up."""
     page = "/account/second-factor"
-    if request.headers.get("hx-request") == "true":
-        return Response(status_code=401, headers={"HX-Redirect": page})
     return RedirectResponse(page, status_code=303, headers={"Cache-Control": "no-store"})
 
 
@@ -170,6 +168,4 @@ async def answer_sign_in(request: Request, _: Exception) -> Response:
     page = "/login"
     if request.method in SAFE_METHODS and target != "/":
         page += f"?next={quote(target, safe='/')}"
-    if request.headers.get("hx-request") == "true":
-        return Response(status_code=401, headers={"HX-Redirect": "/login"})
     return RedirectResponse(page, status_code=303, headers={"Cache-Control": "no-store"})

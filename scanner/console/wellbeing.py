@@ -3,6 +3,9 @@ they help is for each person to judge."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.requests import Request
 
 from scanner.console.preferences import Preferences, preferences_from
@@ -20,8 +23,11 @@ async def load_preferences(request: Request) -> None:
         return
     context = context_of(request)
     user_id = session.user.user_id
-    body = await context.read(context.users.preferences, user_id)
-    today = await context.read(Exposure(context.journal).today, user_id)
+
+    def read() -> tuple[Mapping[str, Any], ExposureDay]:
+        return context.users.preferences(user_id), Exposure(context.journal).today(user_id)
+
+    body, today = await context.read(read)
     chosen = preferences_from(body, context.settings.console)
     request.state.preferences = chosen
     request.state.notices = reminders(today, chosen, context.journal.now())

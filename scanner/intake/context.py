@@ -29,7 +29,7 @@ from scanner.intake.sessions import (
     session_of,
 )
 from scanner.intake.uploads import OpenUploads
-from scanner.intake.waiting import FinishedStreams, LatestEvent, QueueVersion
+from scanner.intake.waiting import FinishedStreams, LatestEvent, QueueVersions
 from scanner.intake.watch import Watch
 from scanner.settings.console import session_limits
 from scanner.settings.service import ServiceSettings
@@ -43,7 +43,7 @@ from scanner.store.operation_queries import OperationQueries
 from scanner.store.people import Person
 from scanner.store.pushed import PushedQueries, report_uploads
 from scanner.store.queries import Queries
-from scanner.store.review_queries import ReviewQueries
+from scanner.store.review_queries import ReviewQueries, Sight
 from scanner.store.review_versions import queue_version
 from scanner.store.reviews import ReviewJournal
 from scanner.store.sessions import Sessions
@@ -104,7 +104,9 @@ class WebContext:
         self.review_queries = ReviewQueries(self.journal)
         self.followers: Counter[str] = Counter()
         """Pages that follow changes, by person."""
-        self.queue_version = QueueVersion(lambda: self.read(queue_version, self.journal))
+        self.queue_versions: QueueVersions[Sight] = QueueVersions(
+            lambda sight: self.read(queue_version, self.journal, sight)
+        )
         self.users = Users(self.journal)
         self.session_limits = session_limits(self.settings.console)
         self.sessions = Sessions(self.journal, self.session_limits)

@@ -64,10 +64,13 @@ class SessionReader:
             token = None if has_key else _cookie(headers.get("cookie", ""))
             if token is not None:
                 context = state["context"]
+                find = (
+                    context.sessions.find
+                    if _POLLED.fullmatch(scope["path"])
+                    else context.sessions.use
+                )
                 try:
-                    session = await context.read(context.sessions.find, token)
-                    if session is not None and not _POLLED.fullmatch(scope["path"]):
-                        await context.read(context.sessions.note_use, session)
+                    session = await context.read(find, token)
                 except TransientError as error:
                     answer = transient_response(error, state.get("request_id", ""))
                     await answer(scope, receive, send)

@@ -4,10 +4,13 @@ of the review console changed."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final, Generic, TypeVar
 
-__all__ = ["FinishedStreams", "LatestEvent", "QueueVersion"]
+__all__ = ["FinishedStreams", "LatestEvent", "QueueVersions"]
+
+K = TypeVar("K", bound=Hashable)
 
 VERDICT_SECONDS: Final = 0.05
 """Seconds between two looks for verdicts."""
@@ -87,39 +90,45 @@ class LatestEvent:
             await asyncio.sleep(EVENT_SECONDS)
 
 
-class QueueVersion:
-    """Wakes pages that follow the queue when it changed; one query looks for all of them."""
+class QueueVersions(Generic[K]):
+    """Wakes pages that follow the queue when what they may show changed; one query looks for all
+    that may show the same."""
 
-    def __init__(self, find: Callable[[], Awaitable[str]]) -> None:
-        """``find`` returns a text that differs whenever the queue does."""
+    def __init__(self, find: Callable[[K], Awaitable[str]]) -> None:
+        """``find`` returns a text that differs whenever the queue does for those who may see what
+        ``K`` says."""
         self._find = find
-        self._waiting = 0
+        self._waiting: Counter[K] = Counter()
+        self._versions: dict[K, str] = {}
         self._changed = asyncio.Event()
-        self._version = ""
         self._task: asyncio.Task[None] | None = None
 
-    async def wait_other(self, version: str, seconds: float) -> str:
+    async def wait_other(self, sight: K, version: str, seconds: float) -> str:
         """Return the version of the queue once it is not this one, or after this many seconds."""
+        self._waiting[sight] += 1
+        self._versions.setdefault(sight, version)
         if self._task is None or self._task.done():
-            self._version = version
             self._task = asyncio.create_task(self._look())
-        self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
-                while self._version == version:
+                while self._versions[sight] == version:
                     await self._changed.wait()
         except TimeoutError:
             pass
         finally:
-            self._waiting -= 1
-        return self._version
+            latest = self._versions[sight]
+            self._waiting[sight] -= 1
+            if not self._waiting[sight]:
+                del self._waiting[sight], self._versions[sight]
+        return latest
 
     async def _look(self) -> None:
         await asyncio.sleep(0)
         while self._waiting:
-            version = await self._find()
-            if version != self._version:
-                self._version = version
-                self._changed.set()
-                self._changed = asyncio.Event()
+            for sight in list(self._waiting):
+                version = await self._find(sight)
+                if sight in self._waiting and version != self._versions[sight]:
+                    self._versions[sight] = version
+                    self._changed.set()
+                    self._changed = asyncio.Event()
             await asyncio.sleep(QUEUE_SECONDS)

@@ -11,7 +11,7 @@ from scanner.errors import SetupError
 
 __all__ = ["HEAD", "check_version", "upgrade"]
 
-HEAD: Final = "0008"
+HEAD: Final = "0009"
 """The revision that this release reads and writes."""
 
 

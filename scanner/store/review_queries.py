@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, and_, exists, func, or_, select
 
 from scanner.store.configured import latest_policies
 from scanner.store.database import Journal
@@ -26,7 +26,8 @@ from scanner.store.review_schema import (
     mutes,
     reviews,
 )
-from scanner.store.schema import segments
+from scanner.store.review_versions import version_of_totals
+from scanner.store.schema import segments, streams
 
 __all__ = ["QueueFilter", "ReviewQueries", "Sight"]
 
@@ -70,9 +71,9 @@ class QueueFilter:
     """Part of the name of the stream, the channel or a label, in any case."""
 
     def conditions(self, now: float) -> list[ColumnElement[bool]]:
-        """Return the conditions on ``reviews``."""
+        """Return the conditions on ``reviews`` besides the states."""
         columns = reviews.c
-        found: list[ColumnElement[bool]] = [columns.state.in_(self.states)]
+        found: list[ColumnElement[bool]] = []
         for column, value in (
             (columns.category, self.category),
             (columns.stream_id, self.stream_id),
@@ -114,30 +115,37 @@ class ReviewQueries:
 
         ``after`` is rank, waiting time and id of the item before the page.
         """
-        now, columns = self._journal.now(), reviews.c
+        now = self._journal.now()
         query = select(reviews).where(sight.condition, *wanted.conditions(now))
         if after is not None:
             query = query.where(_after(*after))
-        query = query.order_by(columns.rank, columns.waiting_since, columns.item_id).limit(limit)
+        rows: list[Row[Any]] = []
         with self._journal.read() as connection:
-            rows = connection.execute(query).all()
-        return [item_document(row, now) for row in rows]
+            for state in wanted.states:
+                rows += connection.execute(_most_urgent(query, state, limit)).all()
+        rows.sort(key=lambda row: (row.rank, row.waiting_since, row.item_id))
+        return [item_document(row, now) for row in rows[:limit]]
 
     def counts(self, sight: Sight) -> dict[str, Any]:
         """Return pending items by state and by category, those that are claimed, and when the
         oldest was flagged."""
+        totals, _ = self.totals(sight)
+        return totals
+
+    def totals(self, sight: Sight) -> tuple[dict[str, Any], str]:
+        """Return what ``counts`` does, and the version of the queue at the same moment."""
         now, columns = self._journal.now(), reviews.c
         claimed = func.sum((columns.claimed_until > now).cast(Integer))
         query = (
             select(columns.state, columns.category, columns.severity)
             .add_columns(func.count().label("items"), func.min(columns.flagged_at).label("oldest"))
-            .add_columns(claimed.label("claimed"))
+            .add_columns(claimed.label("claimed"), func.max(columns.updated_at).label("latest"))
             .where(columns.state.in_(PENDING_STATES), sight.condition)
             .group_by(columns.state, columns.category, columns.severity)
         )
         with self._journal.read() as connection:
             rows = connection.execute(query).all()
-        return queue_totals(rows)
+        return queue_totals(rows), version_of_totals(rows)
 
     def next_item(
         self, wanted: QueueFilter, sight: Sight, person: str, *, without: Sequence[str] = ()
@@ -150,21 +158,20 @@ class ReviewQueries:
             decisions.c.person == person,
             decisions.c.kind == "made",
         )
-        query = (
-            select(columns.item_id)
-            .where(
-                sight.condition,
-                *wanted.conditions(now),
-                columns.item_id.not_in(list(without)),
-                (columns.claimed_until <= now) | (columns.claimed_by == person),
-                columns.assigned_to.is_(None) | (columns.assigned_to == person),
-                (columns.state != "second_look") | ~own,
-            )
-            .order_by(columns.rank, columns.waiting_since, columns.item_id)
-            .limit(1)
+        query = select(columns.item_id, columns.rank, columns.waiting_since).where(
+            sight.condition,
+            *wanted.conditions(now),
+            columns.item_id.not_in(list(without)),
+            (columns.claimed_until <= now) | (columns.claimed_by == person),
+            columns.assigned_to.is_(None) | (columns.assigned_to == person),
+            (columns.state != "second_look") | ~own,
         )
+        rows: list[Row[Any]] = []
         with self._journal.read() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            for state in wanted.states:
+                rows += connection.execute(_most_urgent(query, state, 1)).all()
+        first = min(rows, key=lambda row: (row.rank, row.waiting_since, row.item_id), default=None)
+        return None if first is None else str(first.item_id)
 
     # Items
 
@@ -217,14 +224,20 @@ class ReviewQueries:
             return connection.execute(query).scalar_one_or_none()
 
     def activity(self, sight: Sight, *, since: float) -> dict[str, int]:
-        """Return what happened since a wall-clock time: items flagged, decisions, segments that
-        were scored, and streams that they are of."""
+        """Return what happened since a wall-clock time to what somebody may see: items flagged,
+        decisions, segments that were scored, and streams that they are of."""
         flagged = select(func.count()).select_from(reviews)
         flagged = flagged.where(reviews.c.flagged_at >= since, sight.condition)
         decided = select(func.count()).select_from(decisions)
-        decided = decided.where(decisions.c.created_at >= since, decisions.c.kind == "made")
+        decided = decided.join(reviews, reviews.c.item_id == decisions.c.item_id)
+        decided = decided.where(
+            decisions.c.created_at >= since, decisions.c.kind == "made", sight.condition
+        )
         scored = select(func.count(), func.count(segments.c.stream_id.distinct()))
         scored = scored.where(segments.c.verdict_at >= since, segments.c.verdict == "scored")
+        if sight.channels is not None:
+            own = select(streams.c.stream_id).where(streams.c.channel.in_(sorted(sight.channels)))
+            scored = scored.where(segments.c.stream_id.in_(own))
         with self._journal.read() as connection:
             counts = connection.execute(scored).one()
             return {
@@ -270,6 +283,14 @@ class ReviewQueries:
         with self._journal.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else decision_document(row)
+
+
+def _most_urgent(query: Select[Any], state: str, limit: int) -> Select[Any]:
+    """Select the most urgent items of one state: read in the order of an index, which is of no use
+    for several states at once."""
+    columns = reviews.c
+    query = query.where(columns.state == state)
+    return query.order_by(columns.rank, columns.waiting_since, columns.item_id).limit(limit)
 
 
 def _matches(text: str) -> ColumnElement[bool]:

@@ -8,28 +8,41 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
 from scanner.store.database import Journal
 from scanner.store.review_schema import PENDING_STATES, decision_effects, decisions, reviews
 from scanner.store.schema import evidence, incidents, streams
 
-__all__ = ["item_version", "queue_version"]
+if TYPE_CHECKING:
+    from scanner.store.review_queries import Sight
+
+__all__ = ["item_version", "queue_version", "version_of_totals"]
 
 _KEY: Final = secrets.token_bytes(16)
 """Of this process: after a restart each page loads its part once more."""
 
 
-def queue_version(journal: Journal) -> str:
-    """Return a text that differs when an item comes into the queue, leaves it or changes there; a
-    lease that is renewed is no change."""
+def queue_version(journal: Journal, sight: Sight) -> str:
+    """Return a text that differs when an item that somebody may see comes into the queue, leaves it
+    or changes there. A lease that is renewed is no change, and what happens to other items neither:
+    the text is the same before and after."""
     columns = reviews.c
     query = select(func.count(), func.max(columns.updated_at))
-    query = query.where(columns.state.in_(PENDING_STATES))
+    query = query.where(columns.state.in_(PENDING_STATES), sight.condition)
     with journal.read() as connection:
-        return _opaque(connection.execute(query).one())
+        items, latest = connection.execute(query).one()
+    return _opaque((items, latest))
+
+
+def version_of_totals(rows: Iterable[Row[Any]]) -> str:
+    """Return what ``queue_version`` does, from groups of the queue with their number of ``items``
+    and the ``latest`` change of one."""
+    groups = list(rows)
+    latest = max((row.latest for row in groups), default=None)
+    return _opaque((sum(row.items for row in groups), latest))
 
 
 def item_version(journal: Journal, item_id: str) -> str:

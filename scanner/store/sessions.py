@@ -72,8 +72,15 @@ class Sessions:
         (found,) = self._select(sessions.c.digest == secret_digest(token)) or (None,)
         return found
 
-    def note_use(self, session: Session) -> None:
-        """Record that a session is in use, at most once a minute."""
+    def use(self, token: str) -> Session | None:
+        """Return the valid session of a token, or None; it is recorded as in use, at most once a
+        minute."""
+        session = self.find(token)
+        if session is not None:
+            self._note_use(session)
+        return session
+
+    def _note_use(self, session: Session) -> None:
         now = self._journal.now()
         if now - session.seen_at < min(SEEN_SECONDS, self._limits.idle_seconds / 4):
             return

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from scanner.console import change_streams
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
+from scanner.store.review_queries import Sight
+from scanner.store.review_schema import reviews as reviews_table
 from scanner.store.review_versions import item_version, queue_version
 from scanner.store.reviews import NewDecision, ReviewJournal
 from scanner.store.sessions import Sessions
@@ -93,10 +96,10 @@ def test_a_lease_that_is_renewed_is_no_change(journal: Journal) -> None:
     reviews = ReviewJournal(journal)
     add_revisions(journal, ["opened"], incident_id="ab")
     reviews.claim("ab", "ann", seconds=60)
-    before = queue_version(journal), item_version(journal, "ab")
+    before = queue_version(journal, Sight()), item_version(journal, "ab")
     reviews.claim("ab", "ann", seconds=90)
 
-    assert (queue_version(journal), item_version(journal, "ab")) == before
+    assert (queue_version(journal, Sight()), item_version(journal, "ab")) == before
 
 
 def test_what_a_page_hears_ends_with_its_session(
@@ -120,12 +123,57 @@ def test_a_page_that_follows_an_item_is_a_view_of_it_once(followed: RunningServi
     assert (entry.action, entry.subject) == ("view", "ab")
 
 
-def test_a_version_says_nothing_of_what_a_person_may_not_see(followed: RunningService) -> None:
-    blind = sign_in(followed, hidden_categories=frozenset({"hazard"}))
-    with versions(blind, followed, "/queue/changes") as heard:
-        version = next(heard)
+@pytest.mark.parametrize(
+    "limits", [{"hidden_categories": frozenset({"hazard"})}, {"channels": frozenset({"mine"})}]
+)
+def test_the_version_of_a_restricted_person_is_the_same_whatever_happens_to_other_items(
+    journal: Journal, limits: dict[str, frozenset[str]]
+) -> None:
+    reviews, sight = ReviewJournal(journal), Sight(**limits)
+    found = [queue_version(journal, sight)]
+    for change in (
+        lambda: add_revisions(journal, ["opened"], incident_id="ab"),
+        lambda: reviews.claim("ab", "ann", seconds=60),
+        lambda: reviews.decide("ab", NewDecision(verdict="escalate", person="ann", reviewer="r")),
+    ):
+        change()
+        found.append(queue_version(journal, sight))
 
-    assert re.fullmatch("[0-9a-f]{24}", version)
+    assert len(set(found)) == 1
+
+
+def test_a_restricted_person_is_told_of_own_items_and_not_of_others(
+    followed: RunningService,
+) -> None:
+    blind = sign_in(followed, hidden_categories=frozenset({"hazard"}))
+    sees_all = sign_in(followed)
+    with (
+        versions(blind, followed, "/queue/changes") as restricted,
+        versions(sees_all, followed, "/queue/changes") as heard,
+    ):
+        first = next(restricted), next(heard)
+        add_revisions(followed.journal, ["opened"], incident_id="cd", stream_id="t")
+        assert next(heard) != first[1]
+        with followed.journal.write() as connection:
+            shown = update(reviews_table).where(reviews_table.c.item_id == "cd")
+            connection.execute(shown.values(category="graphic", updated_at=followed.journal.now()))
+        second = next(restricted)
+
+    assert re.fullmatch("[0-9a-f]{24}", first[0])
+    assert second == queue_version(followed.journal, Sight(hidden_categories={"hazard"}))
+
+
+def test_the_figures_of_an_empty_queue_count_what_its_person_may_see(
+    followed: RunningService,
+) -> None:
+    ann = sign_in(followed)
+    for item_id in ("ab", incident_of(followed, "running")):
+        ann.post(f"/review/{item_id}/decide", verdict="no_violation")
+    elsewhere = sign_in(followed, channels=frozenset({"elsewhere"}))
+
+    assert "2 decisions" in ann.get("/queue").text
+    told = elsewhere.get("/queue").text
+    assert "0 items flagged, 0 decisions, 0 segments scored of 0 streams" in told
 
 
 def test_one_person_follows_a_limited_number_of_pages(

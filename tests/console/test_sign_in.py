@@ -230,9 +230,7 @@ def test_a_session_ends_when_it_is_idle_and_when_it_is_old(
     idle, used = sessions.start(user.user_id), sessions.start(user.user_id)
     for _ in range(4):
         wall_clock.time += 90
-        session = sessions.find(used)
-        assert session is not None
-        sessions.note_use(session)
+        assert sessions.use(used) is not None
 
     assert sessions.find(idle) is None
     wall_clock.time += 41
