@@ -1,22 +1,27 @@
-"""Group commit: one thread makes what several requests delivered durable at once.
+"""Group commit: what several requests delivered becomes durable at once.
 
-    request  -- submit -->  queue  -- up to 16 -->  flush of bytes, transaction  -->  all answers
-                                                         |         ^
-                                 the journal is locked,  v         | once it is free
-                                 of an encoder:        postponed --+
+    request  -->  a thread writes its bytes, and adds it to what waits
+                    |
+                    +- no other thread commits: this one does, until nothing waits:
+                    |    up to 16 at once: flush of bytes, transaction, all answers
+                    +- another one does: this one is free for the next request
 
-A group is what has arrived while the group before it was committed, so that nothing waits for
-others at rest. An error of the disk after which durability is not known ends the process: a second
-flush would report success without having written anything.
+So one thread takes a lone request from its bytes to its answer. A group is what has arrived while
+the group before it was committed, so that nothing waits for others at rest. What encoders pushed
+while the journal was locked is postponed, and committed before all else once the lock is free.
+
+An error of the disk after which durability is not known ends the process: a second flush would
+report success without having written anything.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Final, NoReturn
 
 import structlog
@@ -45,28 +50,34 @@ EXIT_STATUS: Final = 74
 
 _log = structlog.get_logger(__name__)
 
-Entry = tuple[Submission, "asyncio.Future[Acceptance]"]
+
+Answer = asyncio.Future[Acceptance]
+Entry = tuple[Submission, Answer]
 
 
 class GroupCommitter:
-    """Commits submissions of one event loop in groups, in a thread; ``close`` ends it."""
+    """Commits submissions of one event loop in groups, in the threads of ``pool``."""
 
     def __init__(
         self,
         journal: Journal,
         objects: ObjectStore,
+        pool: Executor,
         *,
         end_process: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._journal = journal
         self._objects = objects
+        self._pool = pool
         self._end_process = end_process or _end_process
         self._loop = asyncio.get_running_loop()
         self._shard_count = journal.shard_count
-        self._waiting: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._waiting: deque[Entry] = deque()
+        self._turn = threading.Lock()
+        self._has_failed = False
         self._postponed = PostponedObjects()
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self._thread.start()
+        self._is_closed = False
+        self._retry: asyncio.TimerHandle | None = None
 
     async def commit(self, submission: Submission) -> Acceptance:
         """Return what became of a submission, once that is durable.
@@ -74,50 +85,76 @@ class GroupCommitter:
         Raises:
             TransientError: nothing was written, because the journal is locked or full.
         """
-        answer: asyncio.Future[Acceptance] = self._loop.create_future()
-        self._waiting.put((submission, answer))
+        answer: Answer = self._loop.create_future()
+        self._waiting.append((submission, answer))
+        self._pool.submit(self._take_turn)
+        return await answer
+
+    async def write_and_commit(self, write: Callable[[], Submission]) -> Acceptance:
+        """Return what became of a submission that ``write`` makes in a thread.
+
+        Raises:
+            TransientError: nothing was written, because the journal is locked or full.
+            Exception: what ``write`` raises.
+        """
+        answer: Answer = self._loop.create_future()
+        self._pool.submit(self._write_and_commit, write, answer)
         return await answer
 
     def close(self) -> None:
-        """Commit what waits, and end the thread."""
-        self._waiting.put(None)
-        self._thread.join()
+        """Try no more to commit what is postponed; the threads commit what waits."""
+        self._is_closed = True
+        if self._retry is not None:
+            self._retry.cancel()
 
-    def _run(self) -> None:
-        while (group := self._next_group()) is not None:
-            if not (self._commit_postponed() and self._commit(group)):
+    def _write_and_commit(self, write: Callable[[], Submission], answer: Answer) -> None:
+        try:
+            submission = write()
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            self._loop.call_soon_threadsafe(_resolve, [(answer, error)])
+            return
+        self._waiting.append((submission, answer))
+        self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Commit what waits and what is postponed, unless another thread does.
+
+        A thread whose turn ends looks once more at what waits: who added that may have found the
+        lock taken.
+        """
+        while not self._has_failed and self._turn.acquire(blocking=False):
+            try:
+                self._commit_groups()
+            finally:
+                self._turn.release()
+            if not self._waiting:
                 return
 
-    def _next_group(self) -> list[Entry] | None:
-        """Wait for a submission; return it with those that wait too, nothing where some are
-        postponed, or None at the end."""
+    def _commit_groups(self) -> None:
         try:
-            entry = self._waiting.get(timeout=RETRY_SECONDS if self._postponed else None)
-        except queue.Empty:
-            return []
-        if entry is None:
-            return None
-        group = [entry]
-        while len(group) < GROUP and not self._waiting.empty():
-            entry = self._waiting.get()
-            if entry is None:
-                self._waiting.put(None)
-                break
-            group.append(entry)
-        return group
-
-    def _commit(self, group: list[Entry]) -> bool:
-        """Commit a group and answer; return False if the process has to end."""
-        if not group:
-            return True
-        try:
-            put_objects(self._objects, [submission for submission, _ in group])
-            self._commit_rows(self._keep_order(group))
+            self._commit_postponed()
+            while group := self._next_group():
+                put_objects(self._objects, [submission for submission, _ in group])
+                self._commit_rows(self._keep_order(group))
+                self._commit_postponed()
         except (OSError, JournalFailedError) as error:
             _log.critical("flush or commit failed, the process ends", error=str(error))
+            self._has_failed = True
             self._end_process(error)
-            return False
-        return True
+        if self._postponed:
+            self._loop.call_soon_threadsafe(self._retry_later)
+
+    def _next_group(self) -> list[Entry]:
+        """Return the oldest of what waits."""
+        return [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+
+    def _retry_later(self) -> None:
+        if self._retry is None and not self._is_closed:
+            self._retry = self._loop.call_later(RETRY_SECONDS, self._retry_now)
+
+    def _retry_now(self) -> None:
+        self._retry = None
+        self._pool.submit(self._take_turn)
 
     def _keep_order(self, group: list[Entry]) -> list[Entry]:
         """Postpone what comes after something that is postponed; return the rest."""
@@ -128,16 +165,17 @@ class GroupCommitter:
         self._answer(later, [error] * len(later))
         return [entry for entry in group if entry not in later]
 
-    def _commit_postponed(self) -> bool:
-        """Commit what is postponed, as far as the journal is free; return False if the process has
-        to end."""
+    def _commit_postponed(self) -> None:
+        """Commit what is postponed, as far as the journal is free.
+
+        Raises:
+            JournalFailedError: whether anything is durable is not known.
+        """
         while group := self._postponed.oldest(GROUP):
             try:
                 commit_rows(self._journal, self._objects, group, shard_count=self._shard_count)
-            except JournalFailedError as error:
-                _log.critical("commit failed, the process ends", error=str(error))
-                self._end_process(error)
-                return False
+            except JournalFailedError:
+                raise
             except TransientError:
                 expired = self._postponed.take_expired()
                 remove_objects(self._objects, expired)
@@ -145,12 +183,11 @@ class GroupCommitter:
                     _log.error(
                         "objects of encoders lost, the journal is locked", count=len(expired)
                     )
-                return True
+                return
             except Exception:  # noqa: BLE001 - one defect must not end the thread
                 _log.exception("postponed objects cannot be committed")
                 remove_objects(self._objects, group)
             self._postponed.drop(len(group))
-        return True
 
     def _commit_rows(self, group: list[Entry]) -> None:
         """Commit the rows of a group and answer; those that fail together are tried one by one.
@@ -158,9 +195,9 @@ class GroupCommitter:
         Raises:
             JournalFailedError: whether anything is durable is not known.
         """
-        submissions = [submission for submission, _ in group]
         if not group:
             return
+        submissions = [submission for submission, _ in group]
         try:
             results = commit_rows(
                 self._journal, self._objects, submissions, shard_count=self._shard_count
@@ -189,7 +226,7 @@ class GroupCommitter:
         self._loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _resolve(answers: Sequence[tuple[asyncio.Future[Acceptance], Acceptance | Exception]]) -> None:
+def _resolve(answers: Sequence[tuple[Answer, Acceptance | Exception]]) -> None:
     for answer, result in answers:
         if answer.done():  # its request was cancelled
             continue

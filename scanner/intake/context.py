@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
@@ -37,8 +38,8 @@ from scanner.sources.limits import FetchLimits
 from scanner.store.audit import AuditEntry
 from scanner.store.database import Journal, JournalFullError
 from scanner.store.incident_queries import IncidentQueries
-from scanner.store.intake import Acceptance
-from scanner.store.objects import ObjectStore
+from scanner.store.intake import Acceptance, NewImage, NewInit, NewSegment
+from scanner.store.objects import IncomingObject, ObjectStore
 from scanner.store.operation_queries import OperationQueries
 from scanner.store.people import Person
 from scanner.store.pushed import PushedQueries, report_uploads
@@ -53,6 +54,8 @@ from scanner.store.users import Users
 __all__ = ["WebContext", "context_of", "note"]
 
 T = TypeVar("T")
+WRITERS: Final = 4
+"""Threads that write and hash bodies, one of which at a time commits."""
 _NO_DETAILS: Final[Mapping[str, Any]] = {}
 
 
@@ -77,7 +80,8 @@ class WebContext:
         self.operation = OperationQueries(journal)
         self.pushed = PushedQueries(journal)
         self.uploads = OpenUploads(self._report_uploads, lambda: self.watch.now.is_pushed)
-        self.receiver = Receiver(objects)
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="writer")
+        self.receiver = Receiver(objects, self._writers)
         self.requests = RequestMetrics()
         self.fetcher = Fetcher(
             objects,
@@ -93,7 +97,7 @@ class WebContext:
         """Whether the server drains: requests that wait for news end."""
         self.preparation: asyncio.Task[None] | None = None
         """What is done once before the service is ready; None for nothing."""
-        self.committer = GroupCommitter(journal, objects)
+        self.committer = GroupCommitter(journal, objects, self._writers)
         self._open_people()
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="reader")
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="hasher")
@@ -155,10 +159,31 @@ class WebContext:
             TransientError: the journal is locked; nothing was written.
             Problem: ``disk_full``; nothing was written.
         """
-        try:
+        with _telling_full_disk():
             return await self.committer.commit(submission)
-        except JournalFullError as error:
-            raise Problem("disk_full", str(error), retry_after=10) from error
+
+    async def store(
+        self,
+        write: Callable[[], IncomingObject],
+        row: Callable[[IncomingObject], NewSegment | NewInit | NewImage],
+    ) -> tuple[IncomingObject, Acceptance]:
+        """Write a body and commit its row in one go, in a thread; return the object, and what
+        became of it, once that is durable.
+
+        Raises:
+            TransientError: the journal is locked; nothing was written.
+            Problem: ``disk_full``; nothing was written.
+            Exception: what ``write`` or ``row`` raises.
+        """
+        written: list[IncomingObject] = []
+
+        def submission() -> Submission:
+            written.append(write())
+            return Submission(row=row(written[0]), incoming=written[0])
+
+        with _telling_full_disk():
+            acceptance = await self.committer.write_and_commit(submission)
+        return written[0], acceptance
 
     async def audit(self, person: Person, action: str, subject: str, **details: Any) -> None:
         """Record what a person does; await it before a byte of what it shows is sent.
@@ -227,13 +252,22 @@ class WebContext:
     def close(self) -> None:
         """Commit what was received, and end all threads."""
         self.uploads.close()
-        self.receiver.close()
         self.fetcher.close()
         self.committer.close()
+        self._writers.shutdown()
         self.audit_writer.close()
         self.watch.close()
         self._readers.shutdown()
         self._hasher.shutdown()
+
+
+@contextmanager
+def _telling_full_disk() -> Iterator[None]:
+    """Raise the error of a full journal as the one that a request is answered with."""
+    try:
+        yield
+    except JournalFullError as error:
+        raise Problem("disk_full", str(error), retry_after=10) from error
 
 
 def context_of(request: Request) -> WebContext:

@@ -18,7 +18,7 @@ from scanner.intake.problems import Problem, problem_responses
 from scanner.intake.segments import MEDIA_PROBLEMS, media_body, own_name, stream_of
 from scanner.media.sniff import Container
 from scanner.store.intake import NewImage, NewSegment
-from scanner.store.submissions import Submission
+from scanner.store.objects import IncomingObject
 
 __all__ = ["image_routes"]
 
@@ -54,13 +54,8 @@ async def post_image(request: Request, metadata: Annotated[ImageMetadata, Query(
     image_id = metadata.id or f"image-{secrets.token_hex(12)}"
     note(request, image=image_id)
     caller = context.caller(request, "ingest")
-    with (
-        context.admit(request, caller) as flight,
-        await context.receiver.receive(
-            request, flight, limit=context.limits.image_bytes, accepts=_refuse_no_picture
-        ) as incoming,
-    ):
-        note(request, bytes=incoming.size)
+
+    def row(incoming: IncomingObject) -> NewImage:
         segment = NewSegment(
             stream=stream_of(caller, image_id, metadata.channel, kind="image"),
             sequence=0,
@@ -68,8 +63,14 @@ async def post_image(request: Request, metadata: Annotated[ImageMetadata, Query(
             bytes=incoming.size,
             sha256=incoming.sha256,
         )
-        submission = Submission(row=NewImage(segment=segment), incoming=incoming)
-        acceptance = await context.submit(submission)
+        return NewImage(segment=segment)
+
+    with context.admit(request, caller) as flight:
+        body = await context.receiver.receive(
+            request, flight, limit=context.limits.image_bytes, accepts=_refuse_no_picture
+        )
+        note(request, bytes=body.size)
+        _, acceptance = await context.store(body.store, row)
     check_accepted(acceptance, f"image {image_id}")
     if metadata.wait > 0:
         await context.finished.wait(image_id, metadata.wait)

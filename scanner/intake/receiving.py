@@ -1,11 +1,15 @@
-"""Receiving a body: into a temporary file, sniffed by its first bytes, within a limit."""
+"""Receiving a body, sniffed by its first bytes, within a limit.
+
+Its last part stays in memory until a thread stores it, so that most bodies need one thread once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.requests import Request
@@ -16,7 +20,7 @@ from scanner.intake.problems import Problem
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
 from scanner.store.objects import IncomingObject, ObjectStore
 
-__all__ = ["Accepts", "Receiver", "check_container"]
+__all__ = ["Accepts", "ReceivedBody", "Receiver", "check_container"]
 
 CHUNK: Final = 1 << 20
 """Bytes that are hashed and written at once, in a thread."""
@@ -26,36 +30,38 @@ Accepts = Callable[[Container], str | None]
 
 
 class Receiver:
-    """Receives bodies into an object store; files are written and hashed by a few threads."""
+    """Receives bodies into an object store; the threads of ``pool`` write and hash them."""
 
-    def __init__(self, objects: ObjectStore, *, threads: int = 4) -> None:
+    def __init__(self, objects: ObjectStore, pool: Executor) -> None:
         self._objects = objects
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="receiver")
+        self._pool = pool
 
     async def receive(
         self, request: Request, flight: Flight, *, limit: int, accepts: Accepts
-    ) -> IncomingObject:
-        """Return the whole body in a temporary file, which the caller puts or discards.
+    ) -> ReceivedBody:
+        """Return the whole body, which the caller stores.
 
         Raises:
             Problem: ``too_large``, ``unsupported_media``, ``busy`` or ``disk_full``.
             ClientDisconnect: the sender went away.
         """
         _check_declared(request, limit)
-        body = _Body(self._objects, self._pool, limit=limit, accepts=accepts)
-        try:
+        body = ReceivedBody(self._objects)
+        sniffed = False
+        with _discarded_on_error(body):
             async for chunk in request.stream():
-                await body.add(chunk)
+                body.add(chunk)
+                if body.size > limit:
+                    detail = f"more than {limit} bytes, the limit of a body here"
+                    raise Problem("too_large", detail)
+                if not sniffed and body.size >= HEAD_BYTES:
+                    check_container(body.head, accepts)
+                    sniffed = True
+                await self._store_much(body)
                 flight.grow_to(body.size)
-            return await body.finish()
-        except OSError as error:
-            body.discard()
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Problem("disk_full", "the disk is full", retry_after=10) from error
-            raise
-        except BaseException:
-            body.discard()
-            raise
+            if not sniffed:
+                check_container(body.head, accepts)
+        return body
 
     async def receive_all(self, request: Request, *, limit: int) -> IncomingObject | None:
         """Return the whole body in a temporary file, whatever it is; None for one over the limit,
@@ -65,92 +71,81 @@ class Receiver:
             Problem: ``disk_full``.
             ClientDisconnect: the sender went away.
         """
-        body = _Body(self._objects, self._pool, limit=limit, accepts=None)
+        body = ReceivedBody(self._objects)
         size = 0
-        try:
+        with _discarded_on_error(body):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size <= limit:
-                    await body.add(chunk)
+                    body.add(chunk)
+                    await self._store_much(body)
             if size <= limit:
-                return await body.finish()
-        except OSError as error:
-            body.discard()
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Problem("disk_full", "the disk is full", retry_after=10) from error
-            raise
-        except BaseException:
-            body.discard()
-            raise
+                return await asyncio.get_running_loop().run_in_executor(self._pool, body.store)
         body.discard()
         return None
 
-    def close(self) -> None:
-        """End the threads, after what they are writing."""
-        self._pool.shutdown()
+    async def _store_much(self, body: ReceivedBody) -> None:
+        """Store what is in memory, if that is much."""
+        if body.buffered >= CHUNK:
+            await asyncio.get_running_loop().run_in_executor(self._pool, body.store)
 
 
-class _Body:
-    """One body on its way in."""
+class ReceivedBody:
+    """A body on its way in: first in memory, then in a temporary file."""
 
-    def __init__(
-        self, objects: ObjectStore, pool: ThreadPoolExecutor, *, limit: int, accepts: Accepts | None
-    ) -> None:
-        """``accepts`` is None for a body of any format."""
+    def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self._pool = pool
-        self._limit = limit
-        self._accepts = accepts
         self._incoming: IncomingObject | None = None
         self._chunks: list[bytes] = []
-        self._buffered = 0
         self.size = 0
-        self._sniffed = accepts is None
+        """Bytes so far."""
+        self.buffered = 0
+        """Bytes of them that are in memory."""
 
-    async def add(self, chunk: bytes) -> None:
-        """Take bytes, and write them once they are enough."""
-        self.size += len(chunk)
-        if self.size > self._limit:
-            raise Problem("too_large", f"more than {self._limit} bytes, the limit of a body here")
+    @property
+    def head(self) -> bytes:
+        """The first bytes, while they are in memory: at least those that tell a container."""
+        return b"".join(self._chunks)[:HEAD_BYTES]
+
+    def add(self, chunk: bytes) -> None:
+        """Append bytes in memory."""
         self._chunks.append(chunk)
-        self._buffered += len(chunk)
-        if not self._sniffed and self._buffered >= HEAD_BYTES:
-            self._sniff()
-        if self._buffered >= CHUNK:
-            await self._flush()
+        self.size += len(chunk)
+        self.buffered += len(chunk)
 
-    async def finish(self) -> IncomingObject:
-        """Write the rest, and return the file."""
-        if not self._sniffed:
-            self._sniff()
-        return await self._flush()
+    def store(self) -> IncomingObject:
+        """Write and hash what is in memory; return the file, which the caller puts or discards.
+
+        Raises:
+            Problem: ``disk_full``; there is no file.
+            OSError: the disk failed; there is no file.
+        """
+        chunks, self._chunks, self.buffered = self._chunks, [], 0
+        try:
+            if self._incoming is None:
+                self._incoming = self._objects.receive()
+            for chunk in chunks:
+                self._incoming.write(chunk)
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Problem("disk_full", "the disk is full", retry_after=10) from error
+            raise
+        return self._incoming
 
     def discard(self) -> None:
         """Remove the file, if there is one."""
         if self._incoming is not None:
             self._incoming.discard()
 
-    def _sniff(self) -> None:
-        if self._accepts is not None:
-            check_container(b"".join(self._chunks)[:HEAD_BYTES], self._accepts)
-        self._sniffed = True
 
-    async def _flush(self) -> IncomingObject:
-        """Write and hash what is buffered, in a thread; at first the file is made."""
-        chunks, self._chunks, self._buffered = self._chunks, [], 0
-        loop = asyncio.get_running_loop()
-        self._incoming = await loop.run_in_executor(self._pool, self._write, chunks)
-        return self._incoming
-
-    def _write(self, chunks: Sequence[bytes]) -> IncomingObject:
-        incoming = self._incoming or self._objects.receive()
-        try:
-            for chunk in chunks:
-                incoming.write(chunk)
-        except BaseException:
-            incoming.discard()
-            raise
-        return incoming
+@contextmanager
+def _discarded_on_error(body: ReceivedBody) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        body.discard()
+        raise
 
 
 def check_container(head: bytes, accepts: Accepts) -> None:

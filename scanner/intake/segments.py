@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -26,7 +27,6 @@ from scanner.intake.problems import Problem, problem_responses
 from scanner.media.sniff import Container
 from scanner.store.intake import NewInit, NewSegment, NewStream, StreamKind, metadata_digest
 from scanner.store.objects import IncomingObject, segment_name
-from scanner.store.submissions import Submission
 
 __all__ = [
     "MEDIA_PROBLEMS",
@@ -35,7 +35,6 @@ __all__ = [
     "refuse_picture",
     "segment_routes",
     "stream_of",
-    "submit_segment",
 ]
 
 segment_routes = APIRouter(prefix="/v1/streams/{stream_id}", tags=["segments"])
@@ -92,24 +91,25 @@ async def put_segment(
     note(request, stream=stream_id, sequence=sequence)
     caller = context.caller(request, "ingest")
     with context.admit(request, caller) as flight:
-        incoming = await context.receiver.receive(
+        body = await context.receiver.receive(
             request, flight, limit=context.limits.segment_bytes, accepts=refuse_picture
         )
-        return await submit_segment(request, caller, stream_id, sequence, metadata, incoming)
+        note(request, bytes=body.size)
+        return await _store_segment(request, caller, stream_id, sequence, metadata, body.store)
 
 
-async def submit_segment(
+async def _store_segment(
     request: Request,
     caller: Caller,
     stream_id: str,
     sequence: int,
     metadata: SegmentMetadata,
-    incoming: IncomingObject,
+    write: Callable[[], IncomingObject],
 ) -> JSONResponse:
     """Commit a segment that was received or fetched, and answer."""
-    with incoming:
-        note(request, bytes=incoming.size)
-        row = NewSegment(
+
+    def row(incoming: IncomingObject) -> NewSegment:
+        return NewSegment(
             stream=stream_of(caller, stream_id, metadata.channel),
             sequence=sequence,
             object=own_name("segments", stream_id, str(sequence), incoming),
@@ -120,15 +120,15 @@ async def submit_segment(
             duration=metadata.exact_duration,
             started_at=epoch_seconds(metadata.started_at),
         )
-        submission = Submission(row=row, incoming=incoming)
-        acceptance = await context_of(request).submit(submission)
+
+    incoming, acceptance = await context_of(request).store(write, row)
     state = check_accepted(acceptance, f"segment {stream_id}/{sequence}")
     body = {
         "stream_id": stream_id,
         "sequence": sequence,
         "state": state,
-        "bytes": row.bytes,
-        "sha256": row.sha256,
+        "bytes": incoming.size,
+        "sha256": incoming.sha256,
     }
     return JSONResponse(body, status_code=202 if state == "accepted" else 200)
 
@@ -164,7 +164,10 @@ async def post_segment(
         incoming = await context.fetcher.fetch(
             named.url, limit=context.limits.segment_bytes, accepts=refuse_picture
         )
-        return await submit_segment(request, caller, stream_id, named.sequence, named, incoming)
+        note(request, bytes=incoming.size)
+        return await _store_segment(
+            request, caller, stream_id, named.sequence, named, lambda: incoming
+        )
 
 
 def _answer_known(
@@ -209,27 +212,28 @@ async def put_init(
     context = context_of(request)
     note(request, stream=stream_id, init=init_id)
     caller = context.caller(request, "ingest")
-    with (
-        context.admit(request, caller) as flight,
-        await context.receiver.receive(
-            request, flight, limit=context.limits.init_bytes, accepts=_refuse_no_init
-        ) as incoming,
-    ):
-        row = NewInit(
+
+    def row(incoming: IncomingObject) -> NewInit:
+        return NewInit(
             stream=stream_of(caller, stream_id, metadata.channel),
             init_id=init_id,
             object=own_name("inits", stream_id, init_id, incoming),
             bytes=incoming.size,
             sha256=incoming.sha256,
         )
-        acceptance = await context.submit(Submission(row=row, incoming=incoming))
+
+    with context.admit(request, caller) as flight:
+        received = await context.receiver.receive(
+            request, flight, limit=context.limits.init_bytes, accepts=_refuse_no_init
+        )
+        incoming, acceptance = await context.store(received.store, row)
     state = check_accepted(acceptance, f"init segment {stream_id}/{init_id}")
     body = {
         "stream_id": stream_id,
         "init_id": init_id,
         "state": state,
-        "bytes": row.bytes,
-        "sha256": row.sha256,
+        "bytes": incoming.size,
+        "sha256": incoming.sha256,
     }
     return JSONResponse(body, status_code=201 if state == "accepted" else 200)
 

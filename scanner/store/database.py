@@ -58,6 +58,7 @@ class Journal:
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
         self.engine = engine
         self._writer = engine.execution_options(write=True)
+        self._idle_writers: list[Connection] = []
         self._joined = threading.local()
         self.now = clock
         """Returns the wall-clock time, in seconds since the epoch."""
@@ -75,12 +76,26 @@ class Journal:
         if (joined := self._current()) is not None:
             yield joined
             return
-        with (
-            _passing_failures(),
-            self._writer.connect() as connection,
-            connection.begin(),
-        ):
+        with _passing_failures(), self._writing() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Give the connection that wrote before, if it is free: it still has the pages that it read
+        and wrote, and opening one costs as much as a short transaction. An error closes it."""
+        try:
+            connection = self._idle_writers.pop()
+        except IndexError:
+            connection = self._writer.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self._idle_writers:
+            connection.close()
+        else:
+            self._idle_writers.append(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -125,6 +140,8 @@ class Journal:
 
     def close(self) -> None:
         """Close all connections that are not in use."""
+        while self._idle_writers:
+            self._idle_writers.pop().close()
         self.engine.dispose()
 
 
@@ -240,7 +257,11 @@ def _sqlite(folder: Path, *, create: bool) -> Engine:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(private_opener(str(file), os.O_RDWR | os.O_CREAT))  # SQLite's own files follow it
     engine = create_engine(
-        URL.create("sqlite", database=str(file)), module=dbapi2, pool_size=8, max_overflow=8
+        URL.create("sqlite", database=str(file)),
+        module=dbapi2,
+        pool_size=8,
+        max_overflow=8,
+        pool_use_lifo=True,  # the latest has the most pages in memory
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,12 +55,11 @@ def commit_all(
     """Commit submissions at once, and return what became of each."""
 
     async def run() -> list[Acceptance | BaseException]:
-        committer = GroupCommitter(journal, objects, end_process=end_process)
-        try:
-            waiting = [committer.commit(one) for one in submissions]
-            return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
-        finally:
-            await asyncio.to_thread(committer.close)
+        with ThreadPoolExecutor(4) as pool:
+            committer = GroupCommitter(journal, objects, pool, end_process=end_process)
+            with closing(committer):
+                waiting = [committer.commit(one) for one in submissions]
+                return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
 
     return asyncio.run(run())
 
@@ -106,11 +107,20 @@ def test_an_error_of_the_flush_ends_the_process_and_answers_nothing(
     monkeypatch.setattr(ObjectStore, "_flush", fail)
 
     async def run() -> bool:
-        committer = GroupCommitter(journal, objects, end_process=lambda _: ended.set())
-        answer = asyncio.ensure_future(committer.commit(submission(objects, 0)))
-        await asyncio.to_thread(ended.wait, 20)
-        answered = answer.done()
-        answer.cancel()
+        with ThreadPoolExecutor(4) as pool:
+            committer = GroupCommitter(journal, objects, pool, end_process=lambda _: ended.set())
+            first, second = submission(objects, 0), submission(objects, 1)
+            answers = [asyncio.ensure_future(committer.commit(first))]
+            await asyncio.to_thread(ended.wait, 20)
+            answers.append(asyncio.ensure_future(committer.commit(second)))
+            await asyncio.sleep(0)  # it is handed over
+            await asyncio.to_thread(pool.shutdown)
+        for one in (first, second):
+            assert one.incoming is not None
+            one.incoming.discard()
+        answered = any(answer.done() for answer in answers)
+        for answer in answers:
+            answer.cancel()
         return answered
 
     assert not asyncio.run(run())
@@ -166,17 +176,14 @@ def test_what_encoders_push_while_the_journal_is_locked_is_recorded_in_order_aft
     blocker.execute("BEGIN IMMEDIATE")
 
     async def run() -> list[object]:
-        committer = GroupCommitter(journal, objects)
-        try:
+        with ThreadPoolExecutor(4) as pool, closing(GroupCommitter(journal, objects, pool)) as one:
             results: list[object] = []
             for number in range(3):
-                waiting = committer.commit(pushed(objects, number))
+                waiting = one.commit(pushed(objects, number))
                 results += await asyncio.gather(waiting, return_exceptions=True)
             blocker.rollback()
-            results.append(await committer.commit(pushed(objects, 3)))
+            results.append(await one.commit(pushed(objects, 3)))
             return results
-        finally:
-            await asyncio.to_thread(committer.close)
 
     *refused, last = asyncio.run(run())
 
@@ -215,3 +222,49 @@ def test_a_defect_of_one_is_told_to_it_alone_and_leaves_no_object(
     assert isinstance(error, UnicodeEncodeError)
     assert not objects.path(broken.object or "").exists()
     assert commit_all(journal, objects, submission(objects, 3)) == ["accepted"]
+
+
+def test_what_is_postponed_is_recorded_also_if_nothing_else_comes(
+    journal: Journal, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.05)
+    with journal.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=10")
+    blocker = dbapi2.connect(str(tmp_path / FILE_NAME))
+    blocker.execute("BEGIN IMMEDIATE")
+    recorded = threading.Event()
+
+    def record(
+        journal: Journal, objects: ObjectStore, group: list[Submission], *, shard_count: int
+    ) -> list[Acceptance]:
+        accepted = commit_rows(journal, objects, group, shard_count=shard_count)
+        recorded.set()
+        return accepted
+
+    monkeypatch.setattr(module, "commit_rows", record)
+
+    async def run() -> bool:
+        with ThreadPoolExecutor(4) as pool, closing(GroupCommitter(journal, objects, pool)) as one:
+            with pytest.raises(TransientError):
+                await one.commit(pushed(objects, 0))
+            blocker.rollback()
+            return await asyncio.to_thread(recorded.wait, 20)
+
+    assert asyncio.run(run())
+    assert paths(journal) == ["0.ts"]
+
+
+def test_bytes_that_cannot_be_written_are_told_to_their_request_alone(
+    journal: Journal, objects: ObjectStore
+) -> None:
+    def write() -> Submission:
+        raise OSError(5, "Input/output error")
+
+    async def run() -> list[object]:
+        with ThreadPoolExecutor(4) as pool, closing(GroupCommitter(journal, objects, pool)) as one:
+            failing, other = one.write_and_commit(write), one.commit(submission(objects, 0))
+            return list(await asyncio.gather(failing, other, return_exceptions=True))
+
+    error, accepted = asyncio.run(run())
+    assert isinstance(error, OSError)
+    assert accepted == "accepted"
