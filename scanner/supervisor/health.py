@@ -22,6 +22,8 @@ CHECK_SECONDS: Final = 5.0
 """Seconds between two checks."""
 START_SECONDS: Final = 90.0
 """Seconds that a process may take until it is well for the first time: Ray starts within them."""
+LONGEST_START_SECONDS: Final = 720.0
+"""The same after several starts that took too long: a machine may be that busy."""
 SILENT_SECONDS: Final = 30.0
 """Seconds without a sign of life after which a process is ended."""
 ANSWER_SECONDS: Final = 3.0
@@ -38,13 +40,23 @@ class HealthCheck:
         self._tls = _own_context() if is_tls else None
         self._journal: Journal | None = None
         self._began: dict[str, float] = {}
+        self._start_seconds: dict[str, float] = {}
+        """Seconds for the next start of a process whose latest one took too long."""
         self._well: dict[str, float] = {}
         self._beats: dict[str, float] = {}
         """The latest heartbeat of each process, in wall-clock time: only changes count."""
         self._checked = 0.0
 
     def began(self, name: str, now: float) -> None:
-        """Note that a process has just started."""
+        """Note that a process has just started; one that was not well in time gets twice the time.
+
+        On a machine that is too busy for the usual time it would otherwise never start.
+        """
+        if name in self._well:
+            self._start_seconds.pop(name, None)
+        elif name in self._began and self._is_silent(name, now):
+            longer = min(2 * self._start_time(name), LONGEST_START_SECONDS)
+            self._start_seconds[name] = longer
         self._began[name] = now
         self._well.pop(name, None)
 
@@ -60,8 +72,11 @@ class HealthCheck:
     def _is_silent(self, name: str, now: float) -> bool:
         well = self._well.get(name)
         if well is None:
-            return now - self._began[name] > START_SECONDS
+            return now - self._began[name] > self._start_time(name)
         return now - well > SILENT_SECONDS
+
+    def _start_time(self, name: str) -> float:
+        return self._start_seconds.get(name, START_SECONDS)
 
     def _signs(self) -> Iterator[str]:
         if "web" in self._began and self._web_answers():

@@ -43,6 +43,35 @@ def test_a_process_that_starts_has_90_seconds(journal: Journal, tmp_path: Path) 
     assert health.silent_processes(96.0) == ("driver",)
 
 
+def test_a_process_that_was_not_well_in_time_has_twice_the_time_at_its_next_start(
+    journal: Journal, tmp_path: Path
+) -> None:
+    health = HealthCheck(tmp_path, NOBODY)
+    health.began("driver", 0.0)
+    assert health.silent_processes(96.0) == ("driver",)
+    health.began("driver", 100.0)
+    assert health.silent_processes(275.0) == ()
+    assert health.silent_processes(285.0) == ("driver",)
+    for _ in range(4):
+        health.began("driver", 9000.0)
+        health.began("driver", 1000.0)
+    assert health.silent_processes(1000.0 + 715.0) == ()
+    assert health.silent_processes(1000.0 + 725.0) == ("driver",)
+
+
+def test_a_process_that_was_well_has_the_usual_time_at_its_next_start(
+    journal: Journal, tmp_path: Path
+) -> None:
+    health = HealthCheck(tmp_path, NOBODY)
+    health.began("driver", 0.0)
+    health.began("driver", 100.0)
+    send_heartbeat(journal, "driver")
+    assert health.silent_processes(110.0) == ()
+    health.began("driver", 200.0)
+    assert health.silent_processes(285.0) == ()
+    assert health.silent_processes(296.0) == ("driver",)
+
+
 def test_a_web_process_that_does_not_answer_is_silent(journal: Journal, tmp_path: Path) -> None:
     health = HealthCheck(tmp_path, NOBODY)
     health.began("web", 0.0)
