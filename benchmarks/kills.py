@@ -3,8 +3,9 @@
 One process at a time, each part as likely as the others, while streams are sent; then everything at
 once. Each journal is read by a checker that shares no code with the service, and compared with that
 of an undisturbed run. Exits with status 1 if anything acknowledged is lost, counted twice, or
-differs. With ``--workers`` the actors, the raylet and the GCS are parts too. ``--rules`` adds a run
-in which the age, stall and grace rules act, and checks that every segment has one verdict.
+differs. Sandboxed processes are a part of their own, and with ``--workers`` the actors, the raylet,
+the GCS and the other processes of Ray are parts too. ``--rules`` adds a run in which the age, stall
+and grace rules act, and checks that every segment has one verdict.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ def main() -> int:
     parser.add_argument("--rules", type=int, default=0, help="kills with all rules on, in addition")
     parser.add_argument("--all", type=int, default=20, help="kills of everything at once")
     parser.add_argument("--seconds", type=float, default=3.0, help="mean seconds between two kills")
+    parser.add_argument(
+        "--pause", type=float, default=3.0, help="seconds between two segments of a stream"
+    )
     parser.add_argument("--workers", type=int, default=0, help="Ray workers; 0 for one thread")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -45,7 +49,7 @@ def main() -> int:
         for part in ("one", "rules", "all", "quiet"):
             (folder / part).mkdir()
         if given.kills:
-            _kill_one(folder, given.kills, given.seconds, given.workers)
+            _kill_one(folder, given.kills, given.seconds, given.workers, given.pause)
         if given.rules:
             _kill_with_rules(folder, given.rules, given.seconds, given.workers)
         if given.all:
@@ -53,13 +57,18 @@ def main() -> int:
     return 0
 
 
-def _kill_one(folder: Path, kills: int, seconds: float, workers: int) -> None:
-    began, media = time.monotonic(), folder / "media"
+def _kill_one(folder: Path, kills: int, seconds: float, workers: int, pause: float) -> None:
+    began = time.monotonic()
     sender, found, killed, streams = kill_under_load(
-        folder / "one", media, kills=kills, workers=workers, seconds_between=seconds
+        folder / "one",
+        folder / "media",
+        kills=kills,
+        workers=workers,
+        seconds_between=seconds,
+        pause=pause,
     )
     print(f"{kills} kills of one process: {dict(sorted(Counter(killed).items()))}", flush=True)
-    check(sender, found, undisturbed(folder / "quiet", streams_of(media, rounds=kills // 10 or 1)))
+    check(sender, found, undisturbed(folder / "quiet", streams))
     print(
         f"  {len(sender.acknowledged)} segments of {len(streams)} streams acknowledged,"
         f" {len(found.verdicts)} verdicts, {len(found.revisions)} revisions of incidents,"

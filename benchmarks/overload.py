@@ -24,7 +24,8 @@ import psutil
 from pysqlite3 import dbapi2 as sqlite
 
 from samples.demo import make_demo_media
-from tests.whole.service import RunningService, read_facts, running_service
+from tests.whole.facts import read_facts
+from tests.whole.service import RunningService, running_service
 
 STREAMS = 16
 BACKLOG_SECONDS = 20.0

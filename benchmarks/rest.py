@@ -24,7 +24,8 @@ from samples.demo import make_demo_media
 from scanner.store.database import open_journal
 from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.objects import ObjectStore, segment_name
-from tests.whole.service import RunningService, read_facts, running_service
+from tests.whole.facts import read_facts
+from tests.whole.service import RunningService, running_service
 
 BACKLOG = 1000
 IDLE_SECONDS = 70.0

@@ -17,7 +17,8 @@ import httpx
 import psutil
 
 from samples.demo import make_demo_media
-from tests.whole.service import RunningService, Sender, read_facts, running_service
+from tests.whole.facts import read_facts
+from tests.whole.service import RunningService, Sender, running_service
 
 PARTS = ("web", "driver", "delivery")
 READINGS = 12

@@ -1,9 +1,8 @@
-"""The live service as an operator starts it, a sender that retries, and a checker of its journal
-that shares no code with the service."""
+"""The live service as an operator starts it, and a sender that retries."""
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import random
 import signal
@@ -12,27 +11,33 @@ import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 from pysqlite3 import dbapi2 as sqlite
 
 from scanner.supervisor.supervise import MARK
-from tests.processes import processes_below
+from tests.processes import parent_of, processes_below
+from tests.whole.facts import finished_streams, heartbeats, read_facts
 from tests.whole.program import WITHOUT_MODELS, environment
 
-__all__ = ["Facts", "RunningService", "Sender", "read_facts", "running_service"]
+__all__ = ["RunningService", "Sender", "is_settled", "random_victim", "running_service"]
 
 READY_SECONDS = 90.0
 RAY_PROGRAMS = {"gcs_server": "gcs", "raylet": "raylet", "ray::_RemoteDecode": "actor"}
 """Programs of Ray that are parts of their own, by the beginning of their names."""
+PART_MODULES = {
+    "web": "scanner.console.server",
+    "driver": "workers.driver",
+    "delivery": "scanner.delivery.server",
+}
+CHILD_MODULE = "scanner.sandbox"
+"""The module that sandboxed processes and the process that they are copied from run."""
 SETTLE_SECONDS = 120.0
 
 
@@ -65,13 +70,27 @@ class RunningService:
         return folder in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
     def victims(self) -> dict[int, str]:
-        """Return all processes below the supervisor, those of Ray as parts of their own."""
+        """Return all processes below the supervisor; those of the sandbox and of Ray are parts of
+        their own, ``ray`` those of its processes that have no name here."""
         found = self.processes()
         for child, command in processes_below(self.process.pid).items():
+            program = Path(command[0]).name
+            if found.get(child.pid) == "driver" and "workers.driver" not in command:
+                found[child.pid] = "ray"
+            if CHILD_MODULE in command:
+                found[child.pid] = "child"
             for beginning, name in RAY_PROGRAMS.items():
-                if Path(command[0]).name.startswith(beginning):
+                if program.startswith(beginning):
                     found[child.pid] = name
         return found
+
+    def main_process(self, part: str) -> int | None:
+        """Return the process that the supervisor started for a part, or None while none runs."""
+        module = PART_MODULES[part]
+        for child, command in processes_below(self.process.pid).items():
+            if module in command and parent_of(child) == self.process.pid:
+                return int(child.pid)
+        return None
 
     def kill(self, choose: Callable[[Sequence[tuple[int, str]]], tuple[int, str]]) -> str | None:
         """Kill one process; return its part, or None if there was none."""
@@ -123,15 +142,22 @@ class RunningService:
 
 @contextmanager
 def running_service(
-    data: Path, *, workers: int = 0, extra: Mapping[str, str] | None = None
+    data: Path,
+    *,
+    workers: int = 0,
+    extra: Mapping[str, str] | None = None,
+    program: str = "workers.cli",
 ) -> Iterator[RunningService]:
-    """Start the service on a free port, and stop it with SIGTERM at the end."""
+    """Start the service on a free port, and stop it with SIGTERM at the end.
+
+    ``program`` is the module that runs, with the command line of the console script.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data.mkdir(parents=True, exist_ok=True)
     log = data.parent / f"{data.name}.log"
-    command = [sys.executable, "-m", "workers.cli", "serve", "--data", str(data)]
+    command = [sys.executable, "-m", program, "serve", "--data", str(data)]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [*command, "--port", str(port), "--workers", str(workers)],
@@ -202,6 +228,31 @@ class Sender:
             thread.start()
         return threads
 
+    @contextmanager
+    def sending_in_turn(
+        self, scenes: Mapping[str, Sequence[Path]], *, pause: float
+    ) -> Iterator[dict[str, Sequence[Path]]]:
+        """Send each scene as one stream after the other while the context lasts, and finish the
+        streams that were begun; yield the segments of each stream by its name."""
+        over, sent = threading.Event(), dict[str, Sequence[Path]]()
+
+        def send(scene: str, paths: Sequence[Path]) -> None:
+            for number in itertools.count():
+                if over.is_set():
+                    return
+                sent[f"{scene}-{number}"] = paths
+                self.send(f"{scene}-{number}", paths, pause=pause)
+
+        threads = [threading.Thread(target=send, args=one) for one in scenes.items()]
+        for thread in threads:
+            thread.start()
+        try:
+            yield sent
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
     def _until_accepted(self, request: Callable[[], httpx.Response]) -> bool:
         """Send a request until it is acknowledged; return False if that was given up."""
         deadline = time.monotonic() + SETTLE_SECONDS
@@ -219,135 +270,15 @@ class Sender:
         raise AssertionError(f"not acknowledged in time: {self.refusals[-3:]}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What the journal says, read with plain SQL."""
-
-    verdicts: dict[tuple[str, int], str | None]
-    turns: dict[str, list[int]]
-    folded: dict[str, tuple[int, int, str]]
-    """Turns that are folded and placed, and the phase, of each stream."""
-    events: dict[tuple[str, int], list[Any]]
-    revisions: dict[tuple[str, int], tuple[str, Any]]
-    evidence: list[tuple[str, str, str, str | None]]
-    objects: set[str]
-    counted: dict[str, float]
-    """Segments by verdict, as the counters say."""
-
-    def accounts(self) -> dict[tuple[str, int], list[str]]:
-        """Return how each segment is in the events of turns: scored, failed, shed, lost or late."""
-        found: dict[tuple[str, int], list[str]] = {}
-        for event in (one for listed in self.events.values() for one in listed):
-            if (kind := _ACCOUNTS.get(event["event"])) is not None:
-                inner = [event.get(name, {}) for name in ("segment", "scored", "failed")]
-                (key,) = [tuple(one["key"]) for one in (event, *inner) if "key" in one]
-                found.setdefault(key, []).append(event.get("reason", kind))
-        return found
-
-    def scored_twice(self) -> list[tuple[str, int]]:
-        """Return the segments that are in the events of more than one turn."""
-        seen: dict[tuple[str, int], int] = {}
-        for listed in self.events.values():
-            for event in listed:
-                if event["event"] == "SegmentScored":
-                    key = tuple(event["segment"]["key"])
-                    seen[key] = seen.get(key, 0) + 1  # type: ignore[index]
-        return [key for key, count in seen.items() if count > 1]
-
-    def broken_logs(self) -> list[str]:
-        """Return the streams whose turns are not 0, 1, 2 ... up to what the stream says."""
-        return [
-            stream
-            for stream, (folded, _, _) in self.folded.items()
-            if self.turns.get(stream, []) != list(range(folded))
-        ]
-
-
-_COUNTED = "SELECT label, sum(value) FROM counters WHERE name = 'segments' GROUP BY label"
-_ACCOUNTS = {
-    "SegmentScored": "scored",
-    "SegmentFailed": "failed",
-    "SegmentUnavailable": "lost",
-    "SegmentLate": "late",
-}
-
-
-def _stored_objects(folder: Path) -> set[str]:
-    """Return the names of all files; ``os.walk`` passes over folders that vanish meanwhile."""
-    return {
-        Path(parent, name).relative_to(folder).as_posix()
-        for parent, _, names in os.walk(folder)
-        for name in names
-    }
-
-
-def read_facts(data: Path) -> Facts:
-    """Read a journal; the service may run."""
-    connection = sqlite.connect(f"file:{data / 'journal.sqlite3'}?mode=ro", uri=True, timeout=30)
-
-    def rows(query: str) -> Iterable[Any]:
-        return connection.execute(query).fetchall()
-
-    try:
-        turns: dict[str, list[int]] = {}
-        events: dict[tuple[str, int], list[Any]] = {}
-        for stream, turn, packed in rows(
-            "SELECT stream_id, turn, events FROM turn_records ORDER BY stream_id, turn"
-        ):
-            turns.setdefault(stream, []).append(turn)
-            events[stream, turn] = json.loads(zlib.decompress(packed))["events"]
-        verdicts = rows("SELECT stream_id, sequence, verdict FROM segments")
-        return Facts(
-            verdicts={(stream, sequence): verdict for stream, sequence, verdict in verdicts},
-            turns=turns,
-            folded={
-                stream: (turn, assigned, phase)
-                for stream, turn, assigned, phase in rows(
-                    "SELECT stream_id, turn, assigned, phase FROM streams"
-                )
-            },
-            events=events,
-            revisions={
-                (incident, revision): (kind, json.loads(body))
-                for incident, revision, kind, body in rows(
-                    "SELECT incident_id, revision, kind, body FROM incident_revisions"
-                )
-            },
-            evidence=list(rows("SELECT incident_id, piece, status, object FROM evidence")),
-            objects=_stored_objects(data / "objects"),
-            counted=dict(rows(_COUNTED)),
-        )
-    finally:
-        connection.close()
-
-
-def heartbeats(data: Path) -> set[str]:
-    """Return the parts of a service that have ever recorded that they are well."""
-    connection = sqlite.connect(f"file:{data / 'journal.sqlite3'}?mode=ro", uri=True, timeout=30)
-    try:
-        return {name for (name,) in connection.execute("SELECT process FROM heartbeats")}
-    finally:
-        connection.close()
-
-
-def latest_verdict(data: Path) -> float:
-    """Return when a segment got its verdict last, in seconds since the epoch; 0 if none has one."""
-    connection = sqlite.connect(f"file:{data / 'journal.sqlite3'}?mode=ro", uri=True, timeout=30)
-    try:
-        (at,) = connection.execute("SELECT max(verdict_at) FROM segments").fetchone()
-        return float(at or 0.0)
-    finally:
-        connection.close()
-
-
 def is_settled(service: RunningService, streams: Iterable[str]) -> bool:
     """Return whether all of these streams are finished, and their evidence is cut."""
+    if not set(streams) <= finished_streams(service.data):
+        return False
     facts = read_facts(service.data)
-    finished = all(facts.folded.get(name, (0, 0, ""))[2] == "finished" for name in streams)
     opened = {incident for incident, _ in facts.revisions}
     cut = {incident for incident, _, status, _ in facts.evidence if status == "cut"}
     due = [one for one in facts.evidence if one[2] == "due"]
-    return finished and not due and opened <= cut
+    return not due and opened <= cut
 
 
 def random_victim(seed: int) -> Callable[[Sequence[tuple[int, str]]], tuple[int, str]]:

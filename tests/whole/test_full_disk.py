@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.whole.service import SETTLE_SECONDS, Sender, is_settled, read_facts, running_service
+from tests.whole.facts import read_facts
+from tests.whole.service import SETTLE_SECONDS, Sender, is_settled, running_service
 from tests.whole.test_service_kills import RULES_OFF, check, streams_of, undisturbed
 
 pytestmark = pytest.mark.fault

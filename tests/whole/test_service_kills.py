@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.whole.facts import Facts, latest_verdict, read_facts
 from tests.whole.service import (
     SETTLE_SECONDS,
-    Facts,
     RunningService,
     Sender,
     is_settled,
-    latest_verdict,
     random_victim,
-    read_facts,
     running_service,
 )
 
 pytestmark = pytest.mark.fault
 
 KILLS = 20
+SEGMENTS = 6
+"""Segments of a stream of the demo's media."""
 RAY_SECONDS = 15.0
 """Time until work goes on after a kill with Ray; streams are sent until the last kill."""
 RULES_OFF = {
@@ -42,47 +42,51 @@ RULES_ON = {
 
 
 def kill_under_load(
-    folder: Path, media: Path, *, kills: int, workers: int, seconds_between: float = 2.0
-) -> tuple[Sender, Facts, list[str], Sequence[str]]:
-    """Send streams while processes are killed, each once all parts run again; return what the
-    journal says in the end."""
-    streams = streams_of(media, rounds=max(1, kills // 10))
-    with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
-        sender, killed = _send_and_kill(service, streams, kills, workers, seconds_between)
-    return sender, read_facts(folder / "data"), killed, tuple(streams)
-
-
-def _send_and_kill(
-    service: RunningService,
-    streams: Mapping[str, Sequence[Path]],
+    folder: Path,
+    media: Path,
+    *,
     kills: int,
     workers: int,
-    seconds_between: float,
-    *,
-    orders: Mapping[str, Sequence[int]] | None = None,
-) -> tuple[Sender, list[str]]:
-    """Send streams to a service while its processes are killed, and wait until all are finished.
+    seconds_between: float = 2.0,
+    pause: float = 3.0,
+) -> tuple[Sender, Facts, list[str], Mapping[str, Sequence[Path]]]:
+    """Send streams until processes were killed, each once all parts run again; return what the
+    journal says in the end, and the streams.
+
+    ``pause`` is the time between two segments of a stream; one stream of each scene is sent at any
+    time.
+    """
+    with running_service(folder / "data", workers=workers, extra=RULES_OFF) as service:
+        service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
+        sender = Sender(service)
+        with sender.sending_in_turn(scenes_of(media), pause=pause) as streams:
+            killed = _kill(service, kills, workers, seconds_between)
+        _wait_until_settled(service, streams, kills)
+    return sender, read_facts(folder / "data"), killed, streams
+
+
+def _kill(service: RunningService, kills: int, workers: int, seconds_between: float) -> list[str]:
+    """Kill processes, each once all parts run again; return the parts that they were of.
 
     Ray takes long to start. Half of the kills wait until something was scored after the one before,
     so that some hit it at work and some while it starts.
     """
-    service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
-    sender, killed, choose = Sender(service), [], random_victim(7)
-    dice, parts = random.Random(8), {"web", "driver", "delivery"}
-    longest = max(map(len, streams.values()))
-    pause = kills * (seconds_between + RAY_SECONDS * (workers > 0)) / longest
-    threads = sender.send_all(streams, pause=pause, orders=orders)
+    killed, choose, dice = [], random_victim(7), random.Random(8)
+    parts = {"web", "driver", "delivery"}
     for _ in range(kills):
-        threads[0].join(min(dice.expovariate(1 / seconds_between), 3 * seconds_between))
+        time.sleep(min(dice.expovariate(1 / seconds_between), 3 * seconds_between))
         service.wait_for(lambda: parts <= set(service.processes().values()), 60, "restart")
         if workers and dice.random() < 0.5:
             _wait_for_work(service, time.time(), 3 * RAY_SECONDS)
         killed.append(service.kill(choose) or "nothing")
-    for thread in threads:
-        thread.join()
+    return killed
+
+
+def _wait_until_settled(
+    service: RunningService, streams: Mapping[str, Sequence[Path]], kills: int
+) -> None:
     seconds = SETTLE_SECONDS + 2 * kills
     service.wait_for(lambda: is_settled(service, streams), seconds, "settled")
-    return sender, killed
 
 
 def _wait_for_work(service: RunningService, since: float, seconds: float) -> None:
@@ -92,11 +96,18 @@ def _wait_for_work(service: RunningService, since: float, seconds: float) -> Non
         time.sleep(0.2)
 
 
-def streams_of(media: Path, *, rounds: int) -> Mapping[str, Sequence[Path]]:
+def scenes_of(media: Path) -> dict[str, Sequence[Path]]:
     return {
-        f"{scene.name}-{number}": sorted(scene.glob("*.ts"))
+        scene.name: sorted(scene.glob("*.ts"))
         for scene in sorted(media.iterdir())
         if scene.is_dir()
+    }
+
+
+def streams_of(media: Path, *, rounds: int) -> Mapping[str, Sequence[Path]]:
+    return {
+        f"{scene}-{number}": paths
+        for scene, paths in scenes_of(media).items()
         for number in range(rounds)
     }
 
@@ -128,10 +139,15 @@ def kill_with_rules_on(
     """Kill processes while disordered streams are sent to a service with short age, stall and grace
     rules, whose results depend on the moment; return what the journal says in the end."""
     streams = streams_of(media, rounds=max(1, kills // 10))
+    pause = kills * (seconds_between + RAY_SECONDS * (workers > 0)) / SEGMENTS
     with running_service(folder / "data", workers=workers, extra=RULES_ON) as service:
-        sender, killed = _send_and_kill(
-            service, streams, kills, workers, seconds_between, orders=disordered(streams)
-        )
+        service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
+        sender = Sender(service)
+        threads = sender.send_all(streams, pause=pause, orders=disordered(streams))
+        killed = _kill(service, kills, workers, seconds_between)
+        for thread in threads:
+            thread.join()
+        _wait_until_settled(service, streams, kills)
     return sender, read_facts(folder / "data"), killed
 
 
@@ -169,9 +185,8 @@ def check(sender: Sender, found: Facts, expected: Facts) -> None:
 def test_processes_that_are_killed_lose_nothing_and_change_no_incident(
     tmp_path: Path, demo_media: Path
 ) -> None:
-    sender, found, killed, _ = kill_under_load(tmp_path, demo_media, kills=KILLS, workers=0)
-    assert {"web", "driver", "delivery"} <= set(killed)
-    streams = streams_of(demo_media, rounds=max(1, KILLS // 10))
+    sender, found, killed, streams = kill_under_load(tmp_path, demo_media, kills=KILLS, workers=0)
+    assert {"web", "driver", "delivery", "child"} <= set(killed)
     check(sender, found, undisturbed(tmp_path, streams))
 
 

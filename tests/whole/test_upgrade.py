@@ -19,15 +19,9 @@ from sqlalchemy.pool import NullPool
 
 from scanner.store import migrate
 from scanner.store.database import FILE_NAME, open_journal
+from tests.whole.facts import Facts, read_facts
 from tests.whole.program import environment
-from tests.whole.service import (
-    SETTLE_SECONDS,
-    Facts,
-    Sender,
-    is_settled,
-    read_facts,
-    running_service,
-)
+from tests.whole.service import SETTLE_SECONDS, Sender, is_settled, running_service
 from tests.whole.test_service_kills import RULES_OFF, undisturbed
 
 EARLIER = ("0001", "0004")
