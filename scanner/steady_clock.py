@@ -7,8 +7,9 @@ from typing import Final
 
 __all__ = ["ClockWatch"]
 
-JUMP_SECONDS: Final = 60.0
-"""A wall clock that moves this much against the monotonic one has jumped."""
+JUMP_SECONDS: Final = 10.0
+"""A wall clock that moves this much against the monotonic one has jumped: less than the shortest
+age that means something, beyond which live streams would seem to be silent."""
 STEADY_SECONDS: Final = 600.0
 """Time after a jump without another one, after which the wall clock is trusted again."""
 

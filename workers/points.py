@@ -55,6 +55,7 @@ class PointKeeper:
 
     def fold_objects(self) -> bool:
         """Fold objects that are not folded; return whether there were any."""
+        self._follow_clock()
         found = self._points.unfolded(limit=MOST_OBJECTS)
         made = [self._fold(channel, objects) for channel, objects in found.items()]
         if made:
@@ -100,10 +101,11 @@ class PointKeeper:
 
     def _fold(self, channel: str, objects: list[UnfoldedObject]) -> FoldedObjects:
         before, number = self._active.get(channel) or self._points.point(channel)
-        point = before
+        point, now = before, self._now()
         decisions: list[PointDecision] = []
         for one in objects:
-            point, decided = advance_point(point, one)
+            # what seems to come from the future arrived before the wall clock was set back
+            point, decided = advance_point(point, replace(one, at=min(one.at, now)))
             decisions += decided
         return FoldedObjects(
             before=number,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
@@ -120,10 +121,14 @@ class SinkSender:
         decisions: DecisionEffects | None = None,
         *,
         now: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
         public_url: str = "",
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._name = name
+        self._monotonic = monotonic
+        self._pause = 0.0, 0.0
+        """End of the latest pause, by the wall clock as it was then and by the monotonic one."""
         self._journal = journal
         self._now = now
         self._draw = draw
@@ -145,7 +150,7 @@ class SinkSender:
         now = self._now()
         if state.disabled_at is not None:
             return outbox.give_up(self._name)
-        if now < state.next_at:
+        if self._is_left_alone(state, now):
             return False
         effects = outbox.due(self._name, limit=1 if state.failures else AT_ONCE)
         if not effects:
@@ -161,10 +166,21 @@ class SinkSender:
             for effect, answer in zip(effects, answers, strict=True)
         ]
         after = sink_after(state, answers, now=now, draw=self._draw())
+        self._note_pause(after, now)
         outbox.settle(settled, None if after == replace(state, next_at=now) else after)
         for one, answer in zip(settled, answers, strict=True):
             _log_answer(self._name, one, answer, outbox.facts(one.effect))
         return True
+
+    def _is_left_alone(self, state: SinkState, now: float) -> bool:
+        """Return whether the receiver's pause lasts; it never does so for longer because the wall
+        clock was set back."""
+        if state.next_at != self._pause[0]:
+            self._note_pause(state, now)
+        return now < state.next_at and self._monotonic() < self._pause[1]
+
+    def _note_pause(self, state: SinkState, now: float) -> None:
+        self._pause = state.next_at, self._monotonic() + max(0.0, state.next_at - now)
 
     def close(self) -> None:
         """Close the connections to all receivers."""

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, or_, select, upda
 
 from scanner.store.database import Journal
 from scanner.store.decision_events import OutgoingDecision, outgoing_decision, select_outgoing
+from scanner.store.due import is_due
 from scanner.store.effects import SENT_BY_HAND, UNSENT, SettledEffect, SinkState, write_sink
 from scanner.store.review_schema import QUOTA, decision_effects, decisions, reviews
 from scanner.store.schema import effects
@@ -104,7 +105,7 @@ class DecisionEffects:
                 columns.sink == sink,
                 columns.status == "pending",
             )
-            .where(columns.next_at <= self._journal.now(), is_first, is_known)
+            .where(is_due(columns, self._journal.now()), is_first, is_known)
             .order_by(columns.next_at, columns.number)
             .limit(limit)
         )

@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from scanner.store.database import Journal
+from scanner.store.due import is_due
 from scanner.store.review_schema import QUOTA, reviews
 from scanner.store.schema import effects, incident_revisions, incidents, sinks
 from scanner.store.writes import add_to_counters
@@ -184,7 +185,7 @@ class EffectJournal:
             .where(
                 columns.sink == sink,
                 columns.status == "pending",
-                columns.next_at <= self._journal.now(),
+                is_due(columns, self._journal.now()),
                 ~exists().where(
                     earlier.c.incident_id == columns.incident_id,
                     earlier.c.sink == columns.sink,

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from scanner.records.events import unpack_events
 from scanner.store.database import Journal
+from scanner.store.due import is_due
 from scanner.store.publication import append_events
 from scanner.store.schema import (
     evidence,
@@ -187,10 +188,11 @@ class EvidenceJournal:
 
         ``without`` names streams that are being worked on.
         """
+        now = self._journal.now()
         streams_due = (
             select(incidents.c.stream_id)
             .join(evidence, evidence.c.incident_id == incidents.c.incident_id)
-            .where(evidence.c.status == "due", evidence.c.next_at <= self._journal.now())
+            .where(evidence.c.status == "due", is_due(evidence.c, now))
         )
         spent = (
             select(incidents.c.stream_id, func.sum(evidence.c.seconds).label("stream_seconds"))
@@ -205,7 +207,7 @@ class EvidenceJournal:
             .join(spent, spent.c.stream_id == incidents.c.stream_id)
             .where(
                 evidence.c.status == "due",
-                evidence.c.next_at <= self._journal.now(),
+                is_due(evidence.c, now),
                 incidents.c.stream_id.not_in(list(without)),
             )
             .order_by(spent.c.stream_seconds, evidence.c.next_at, evidence.c.piece)

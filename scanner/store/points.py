@@ -84,7 +84,9 @@ class PointJournal:
 
     def uploads(self) -> dict[str, frozenset[str]] | None:
         """Return the paths that are being received, by channel; None while no process receives."""
-        recent = ingest_uploads.c.at > self._journal.now() - UPLOAD_SECONDS
+        now, at = self._journal.now(), ingest_uploads.c.at
+        # a report of the future is of before the wall clock was set back
+        recent = (at > now - UPLOAD_SECONDS) & (at < now + UPLOAD_SECONDS)
         with self._journal.read() as connection:
             bodies = connection.execute(select(ingest_uploads.c.body).where(recent)).scalars().all()
         if not bodies:

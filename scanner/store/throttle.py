@@ -7,6 +7,7 @@ a success takes it back. From the first failure beyond the free ones the delay d
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +51,7 @@ class SignInThrottle:
         """Count an attempt; return 0, or the seconds to wait if it may not be made yet."""
         now, subjects = self._journal.now(), _subjects(account, address)
         with self._journal.write() as connection:
+            _move_back(connection, [*subjects], now)
             known = {name: _failures(connection, name, now) for name in subjects}
             wait = max(next_at - now for _, next_at in known.values())
             if wait > 0:
@@ -103,6 +105,17 @@ def _network(address: str) -> str:
     if parsed.version == 4 or (parsed.version == 6 and parsed.ipv4_mapped is not None):
         return address
     return str(ipaddress.ip_network(f"{parsed}/64", strict=False))
+
+
+def _move_back(connection: Connection, subjects: Sequence[str], now: float) -> None:
+    """Move what was recorded before the wall clock was set back, so that delays keep their
+    length."""
+    columns = sign_in_failures.c
+    connection.execute(
+        update(sign_in_failures)
+        .where(columns.subject.in_(subjects), columns.updated_at > now)
+        .values(next_at=now + columns.next_at - columns.updated_at, updated_at=now)
+    )
 
 
 def _failures(connection: Connection, subject: str, now: float) -> tuple[int, float]:

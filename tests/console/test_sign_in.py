@@ -155,6 +155,21 @@ def test_failures_of_an_account_delay_also_the_right_password(service: RunningSe
     assert len(failed) == 1
 
 
+def test_delays_keep_their_length_when_the_wall_clock_is_set_back(
+    journal: Journal, wall_clock: FakeClock
+) -> None:
+    throttle = SignInThrottle(journal)
+    for _ in range(5):
+        assert throttle.begin("a", "192.0.2.1") == 0.0
+    assert throttle.begin("b", "192.0.2.1") == 0.0
+    wall_clock.time -= 3600
+
+    assert throttle.begin("b", "192.0.2.1") == 0.0
+    assert throttle.begin("a", "192.0.2.1") == 1.0
+    wall_clock.time += 1
+    assert throttle.begin("a", "192.0.2.1") == 0.0
+
+
 def test_the_delay_doubles_up_to_a_limit_and_is_forgotten_after_a_day(
     journal: Journal, wall_clock: FakeClock
 ) -> None:

@@ -188,7 +188,7 @@ def test_a_clock_that_keeps_jumping_is_never_steady() -> None:
         assert not watch.is_steady
 
 
-@given(st.lists(st.floats(-50, 50), max_size=50))
+@given(st.lists(st.floats(-5, 5), max_size=50))
 def test_small_corrections_are_no_jump(drifts: list[float]) -> None:
     watch = ClockWatch(offset=0.0)
     for second, drift in enumerate(drifts):

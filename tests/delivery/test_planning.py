@@ -20,6 +20,7 @@ from scanner.store.schema import evidence
 from scanner.stream.events import StreamEvent
 from tests.delivery.rows import add_segments, add_turn, incident, segment_event
 from tests.evidence.build import POLICIES
+from tests.store.conftest import FakeClock
 
 Turns = Sequence[tuple[StreamEvent, ...]]
 
@@ -101,6 +102,18 @@ def test_planning_commits_pieces_once_and_goes_on_where_it_was(journal: Journal)
         names.append(piece.piece)
         rows.fail(piece, reason="", seconds=0.0)
     assert sorted(names) == sorted(name for name, _ in plan_all(turns, settings)[1])
+
+
+def test_a_clock_that_is_set_back_delays_no_evidence(
+    journal: Journal, wall_clock: FakeClock
+) -> None:
+    add_segments(journal, "s", 12)
+    for number, events in enumerate(turns_of(1, 9, 12)):
+        add_turn(journal, "s", number, *events)
+    rows = EvidenceJournal(journal)
+    assert plan_incidents(rows, POLICIES, EvidenceSettings(clip_seconds=Fraction(12)))
+    wall_clock.time -= 3600
+    assert rows.next_due() is not None
 
 
 def test_a_backlog_of_turns_is_planned_at_once_with_the_same_pieces(journal: Journal) -> None:

@@ -68,6 +68,26 @@ def receiver(wall_clock: FakeClock) -> Iterator[LoopbackReceiver]:
         yield receiver
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_clock_that_is_set_back_delays_no_webhook(
+    journal: Journal,
+    receiver: LoopbackReceiver,
+    open_sender: OpenSender,
+    wall_clock: FakeClock,
+    fails: bool,
+) -> None:
+    """``fails``: a try failed before the clock was set, and the receiver was left alone."""
+    add_revisions(journal, ["opened"])
+    sender = open_sender(receiver.url)
+    if fails:
+        first = iter([500])
+        receiver.behave = lambda: next(first, 204)
+        assert sender.send_due()
+    wall_clock.time -= 3600
+    assert sender.send_due()
+    assert statuses(journal) == [(1, "delivered")]
+
+
 def test_a_webhook_is_signed_and_its_receipt_is_kept(
     journal: Journal, receiver: LoopbackReceiver, open_sender: OpenSender
 ) -> None:

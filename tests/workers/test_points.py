@@ -115,6 +115,43 @@ def test_pushed_segments_become_a_stream_with_gaps_and_an_end(encoders: Encoders
     assert [one.state for one in encoders.rows(channel_changes)] == ["live", "ended"]
 
 
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_stream_continues_when_the_wall_clock_is_set_between_two_objects(
+    encoders: Encoders, jump: float, waits: bool
+) -> None:
+    """``waits``: one object arrived before the clock was set, and is folded after that."""
+    for number in range(2):
+        encoders.push("segment", f"s{number}.ts", b"bytes %d" % number)
+        encoders.playlist("s0.ts", "s1.ts")
+        encoders.wait(2.0)
+    encoders.push("segment", "s2.ts", b"bytes 2")
+    if not waits:
+        encoders.wait(0.25)
+    encoders.clock.time += jump
+    encoders.playlist("s0.ts", "s1.ts", "s2.ts")
+    encoders.keeper.fold_objects()
+    encoders.wait(12.0)
+    (stream,) = encoders.rows(streams)
+    assert stream.end_reason is None
+    assert [one.sequence for one in encoders.rows(segments)] == [0, 1, 2]
+    assert [one.state for one in encoders.rows(channel_changes)] == ["live"]
+    encoders.wait(6.0)
+    assert [one.state for one in encoders.rows(channel_changes)] == ["live", "stalled"]
+
+
+def test_uploads_of_an_ended_process_are_over_when_the_wall_clock_is_set_back(
+    encoders: Encoders,
+) -> None:
+    encoders.push("segment", "s0.ts", b"bytes 0")
+    report_uploads(encoders.journal, "web-0", {"tv": ["s1.ts"]})
+    encoders.clock.time -= 3600
+    encoders.playlist("s0.ts", "s1.ts")
+    encoders.wait(6.0)
+    (mark,) = encoders.rows(marks)
+    assert json.loads(mark.body)["sequence"] == 1
+
+
 def test_the_bytes_of_a_segment_are_those_that_were_pushed(encoders: Encoders) -> None:
     encoders.push("segment", "s0.ts", b"some bytes")
     encoders.playlist("s0.ts")
