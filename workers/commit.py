@@ -57,8 +57,11 @@ class TurnCommitter:
         self.committed = 0
         """Turns committed so far."""
 
-    def commit(self, ready: Sequence[StreamProgress]) -> None:
-        """Commit everything that completes a turn; while the journal is full or locked, wait.
+    def commit(
+        self, ready: Sequence[StreamProgress], *, waiting: Callable[[], None] = lambda: None
+    ) -> None:
+        """Commit everything that completes a turn; while the journal is full or locked, wait, and
+        call ``waiting`` now and then.
 
         Raises:
             FencedError: another driver has taken over.
@@ -68,7 +71,7 @@ class TurnCommitter:
         results = _join(results)
         if not results:
             return
-        if refused := self._commit(results):
+        if refused := self._commit(results, waiting):
             raise TransientError(f"stream {refused[0]}: the journal has other turns of it")
         now = self._monotonic()
         for result in results:
@@ -76,7 +79,9 @@ class TurnCommitter:
             self.committed += len(result.turns)
             self._note_delays(result)
 
-    def _commit(self, results: Sequence[StreamResult]) -> tuple[str, ...]:
+    def _commit(
+        self, results: Sequence[StreamResult], waiting: Callable[[], None]
+    ) -> tuple[str, ...]:
         """Commit results, again and again while nothing can be written; return the streams that
         were refused."""
         while True:
@@ -84,6 +89,7 @@ class TurnCommitter:
                 return self._journal.commit(results)
             except (JournalBusyError, JournalFullError) as error:
                 log.warning("results wait", extra={"reason": str(error)})
+                waiting()
                 if not self._feed.pause():
                     raise
 

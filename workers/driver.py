@@ -12,8 +12,7 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from math import inf
@@ -27,6 +26,7 @@ from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import channel_rows, policy_hash, policy_rows
 from scanner.settings.sections import read_settings
+from scanner.sign_of_life import LoopPulse, inherited_sign, showing_life
 from scanner.store.database import (
     Journal,
     JournalBusyError,
@@ -46,13 +46,11 @@ from workers.pool import PoolRunner
 from workers.processor_time import processor_seconds
 from workers.runner import local_pool, ray_pool
 
-__all__ = ["LoopPulse", "drive", "main", "run_driver"]
+__all__ = ["drive", "main", "run_driver"]
 
 log = structlog.get_logger(__name__)
 
 BEAT_SECONDS: Final = 1.0
-LOOP_SECONDS: Final = 60.0
-"""Longest turn of the driver's loop, which waits for the journal's lock for 30 s at most."""
 STUCK_SECONDS: Final = 30.0
 """Seconds without progress of any worker, beyond what the sandbox allows for one window, after
 which the driver ends."""
@@ -66,20 +64,29 @@ def main() -> None:
     parser.add_argument("--config", type=Path)
     options = parser.parse_args()
     set_up_service_logs("driver")
+    sign = inherited_sign(os.environ)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
         program = compose(read_settings(options.config))
         service = program.settings.service
-        run_driver(program, service.data, workers=service.workers, stopping=stopping)
+        run_driver(program, service.data, workers=service.workers, stopping=stopping, sign=sign)
     except ScannerError as error:
         log.error("driver ends", reason=str(error))
         sys.exit(1)
 
 
-def run_driver(program: Program, data: Path, *, workers: int, stopping: threading.Event) -> None:
-    """Drive the journal in ``data`` until ``stopping`` is set.
+def run_driver(
+    program: Program,
+    data: Path,
+    *,
+    workers: int,
+    stopping: threading.Event,
+    sign: int | None = None,
+) -> None:
+    """Drive the journal in ``data`` until ``stopping`` is set; ``sign`` is the descriptor for signs
+    of life.
 
     Raises:
         ScannerError: another driver has taken over, or no worker can work.
@@ -111,6 +118,7 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
             ray_pool(program, parts, workers) if workers else local_pool(parts)
         )
         pulse = LoopPulse()
+        closing.enter_context(showing_life(pulse, sign))
         closing.enter_context(_beating(journal, program, committer, delays, fence, pulse))
         log.info("driver ready", fence=fence, configuration=generation, workers=workers)
         closing.enter_context(_stopping_feed(feed, stopping))
@@ -125,24 +133,6 @@ def _decide_rules(program: Program) -> DecideRules:
         hole_seconds=service.hole_seconds,
         max_age=service.max_age,
     )
-
-
-class LoopPulse:
-    """When the driver's loop last turned: while it does not, no heartbeat is written, and the
-    supervisor ends the driver."""
-
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._at = monotonic()
-
-    def beat(self) -> None:
-        """Note that the loop turns."""
-        self._at = self._monotonic()
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether the loop turned lately."""
-        return self._monotonic() - self._at < LOOP_SECONDS
 
 
 def drive(
@@ -166,7 +156,7 @@ def drive(
         try:
             for ready in run.results():
                 beat()
-                committer.commit(ready)
+                committer.commit(ready, waiting=beat)
                 if idle := committer.idle_streams():
                     committer.forget(run.forget(idle))
         except (TransientError, SetupError):
@@ -212,7 +202,7 @@ def _beating(
     fence: int,
     pulse: LoopPulse,
 ) -> Iterator[None]:
-    """Record once a second that the driver is well, and what it does."""
+    """Record once a second what the driver does."""
     over = threading.Event()
     started_at = journal.now()
 

@@ -31,6 +31,7 @@ from scanner.service_logs import set_up_service_logs
 from scanner.settings.console import session_limits
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
+from scanner.sign_of_life import inherited_sign, showing_life
 from scanner.store.checkpoints import open_audit_log
 from scanner.store.conditions import AlarmJournal
 from scanner.store.database import JournalChanges, open_journal
@@ -89,8 +90,8 @@ class DeliveryProcess:
         """Ask all threads to end after what they have in hand; safe in a signal handler."""
         self._threads.stop()
 
-    def run(self) -> None:
-        """Work until ``stop``.
+    def run(self, sign: int | None = None) -> None:
+        """Work until ``stop``; ``sign`` is the descriptor for signs of life.
 
         Raises:
             Exception: what one of the threads failed with.
@@ -101,7 +102,11 @@ class DeliveryProcess:
             {name: settings_digest(sink) for name, sink in sinks.items()}
         )
         DecisionEffects(self._journal).forget_others(tuple(sinks))
-        with closing(self._journal), closing(JournalChanges(self._journal)) as changes:
+        with (
+            closing(self._journal),
+            closing(JournalChanges(self._journal)) as changes,
+            showing_life(self._threads.pulse, sign),
+        ):
             self._threads.run(beat=self._beat, changed=changes.seen)
 
     def _works(self) -> dict[str, RepeatedWork]:
@@ -214,11 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path)
     given = parser.parse_args(arguments)
     set_up_service_logs("delivery")
+    sign = inherited_sign(os.environ)
     os.nice(NICENESS)
     try:
         delivery = _build(given.config, given.data)
         with _stopping(delivery):
-            delivery.run()
+            delivery.run(sign)
     except SetupError as error:
         sys.stderr.write(f"streamwarden delivery: {error}\n")
         return EXIT_SETUP

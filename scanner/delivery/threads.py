@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from scanner.errors import TransientError
+from scanner.sign_of_life import LoopPulse
 
 __all__ = ["RepeatedWork", "Step", "WorkProgress", "WorkThreads"]
 
@@ -70,6 +71,8 @@ class WorkThreads:
         self._condition = threading.Condition()
         self._changes = 0
         self._stopping = False
+        self.pulse = LoopPulse()
+        """Beats while ``run`` calls what it is given."""
         self._failure: BaseException | None = None
 
     def stop(self) -> None:
@@ -110,6 +113,7 @@ class WorkThreads:
     def _watch(self, beat: Step, changed: Step) -> None:
         beaten = 0.0
         while not self._stopping:
+            self.pulse.beat()
             if time.monotonic() - beaten >= HEARTBEAT:
                 beaten = time.monotonic()
                 _attempt(beat)

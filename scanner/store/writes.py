@@ -28,7 +28,6 @@ __all__ = [
     "clear_alarm",
     "insert_mark",
     "raise_alarm",
-    "read_heartbeats",
     "read_pids",
     "upsert",
     "write_revisions",
@@ -241,10 +240,3 @@ def read_pids(journal: Journal) -> dict[str, int]:
     with journal.read() as connection:
         rows = connection.execute(select(heartbeats.c.process, heartbeats.c.pid)).all()
     return {row.process: row.pid for row in rows}
-
-
-def read_heartbeats(journal: Journal) -> dict[str, float]:
-    """Return when each process last recorded that it is well, in seconds since the epoch."""
-    with journal.read() as connection:
-        rows = connection.execute(select(heartbeats.c.process, heartbeats.c.at)).all()
-    return {row.process: row.at for row in rows}

@@ -1,22 +1,14 @@
-"""Whether the processes of the service are well: web answers, the others write heartbeats."""
+"""Whether the processes of the service are well: web answers, the others show signs of life."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
-import structlog
-
-from scanner.store.database import Journal, open_journal
-from scanner.store.writes import read_heartbeats
-
 __all__ = ["HealthCheck"]
-
-log = structlog.get_logger(__name__)
 
 CHECK_SECONDS: Final = 5.0
 """Seconds between two checks."""
@@ -34,17 +26,23 @@ REQUEST: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close
 class HealthCheck:
     """Remembers when each process last showed that it is well; times are monotonic seconds."""
 
-    def __init__(self, data: Path, address: tuple[str, int], *, is_tls: bool = False) -> None:
-        self._data = data
+    def __init__(
+        self,
+        address: tuple[str, int],
+        signs: Callable[[], Mapping[str, int]],
+        *,
+        is_tls: bool = False,
+    ) -> None:
+        """``address`` is that of web; ``signs`` returns the latest sign of life of the others, of
+        which only changes count."""
         self._address = address
+        self._latest_signs = signs
         self._tls = _own_context() if is_tls else None
-        self._journal: Journal | None = None
         self._began: dict[str, float] = {}
         self._start_seconds: dict[str, float] = {}
         """Seconds for the next start of a process whose latest one took too long."""
         self._well: dict[str, float] = {}
-        self._beats: dict[str, float] = {}
-        """The latest heartbeat of each process, in wall-clock time: only changes count."""
+        self._seen: dict[str, int] = {}
         self._checked = 0.0
 
     def began(self, name: str, now: float) -> None:
@@ -81,21 +79,10 @@ class HealthCheck:
     def _signs(self) -> Iterator[str]:
         if "web" in self._began and self._web_answers():
             yield "web"
-        try:
-            beats = self._read_heartbeats()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing of processes
-            log.warning("heartbeats cannot be read", error=str(error))
-            yield from (name for name in self._began if name != "web")  # nothing is known
-            return
-        for name, at in beats.items():
-            if self._beats.get(name) != at:
-                self._beats[name] = at
+        for name, sign in self._latest_signs().items():
+            if self._seen.get(name) != sign:
+                self._seen[name] = sign
                 yield name
-
-    def _read_heartbeats(self) -> dict[str, float]:
-        if self._journal is None:
-            self._journal = open_journal(self._data)
-        return read_heartbeats(self._journal)
 
     def _web_answers(self) -> bool:
         with (

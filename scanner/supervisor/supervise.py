@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextlib import closing as ending
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ import structlog
 from scanner.console.links import admin_link
 from scanner.errors import SetupError
 from scanner.settings.sections import Settings
+from scanner.sign_of_life import VARIABLE, SignBoard
 from scanner.store.database import lock_folder, open_journal
 from scanner.supervisor.followed import FollowedSources
 from scanner.supervisor.health import HealthCheck
@@ -62,17 +64,20 @@ class Supervisor:
         listener: socket.socket,
         environment: dict[str, str],
         health: HealthCheck,
+        signs: SignBoard | None = None,
         check: Sequence[str] = (),
         further: Callable[[], Sequence[ServiceProcess]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``check`` is the command that says by its status whether the settings are valid,
-        ``further`` returns processes that come and go."""
+        """``signs`` is where processes show that they are well, ``check`` the command that says by
+        its status whether the settings are valid, ``further`` returns processes that come and
+        go."""
         self._processes = {one.name: one for one in processes}
         self._service = service
         self._listener = listener
         self._environment = environment
         self._health = health
+        self._signs = signs or SignBoard(())
         self._further = further
         self._clock = clock
         self._plans = {one.name: ProcessPlan(name=one.name) for one in processes}
@@ -131,11 +136,16 @@ class Supervisor:
                     self._health.began(name, now)
 
     def _start(self, process: ServiceProcess) -> subprocess.Popen[bytes]:
+        environment = {**self._environment, MARK: self._mark(process.name)}
+        passed = [self._listener.fileno()] if process.is_watched else []
+        if (sign := self._signs.descriptor(process.name)) is not None:
+            environment[VARIABLE] = str(sign)
+            passed.append(sign)
         running = subprocess.Popen(
             [sys.executable, "-m", process.module, *process.arguments],
             stdin=subprocess.DEVNULL,
-            env={**self._environment, MARK: self._mark(process.name)},
-            pass_fds=[self._listener.fileno()] if process.is_watched else [],
+            env=environment,
+            pass_fds=passed,
             start_new_session=True,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
         )
@@ -262,12 +272,14 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
         common = () if config is None else ("--config", str(config.absolute()))
         scheme = "http" if service.tls_cert is None else "https"
         address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        signs = closing.enter_context(ending(SignBoard(("driver", "delivery"))))
         supervisor = Supervisor(
             _processes(listener.fileno(), common),
             service=mark,
             listener=listener,
             environment=environment,
-            health=HealthCheck(data, (host, port), is_tls=service.tls_cert is not None),
+            health=HealthCheck((host, port), signs.latest, is_tls=service.tls_cert is not None),
+            signs=signs,
             check=(sys.executable, "-m", "workers.cli", "config", "check", *common),
             further=FollowedSources(data, common).wanted,
         )

@@ -87,7 +87,7 @@ def test_a_certificate_makes_it_https_and_its_health_is_seen(
         trusted.check_hostname = False
         with httpx.Client(verify=trusted) as client:
             page = client.get(f"https://127.0.0.1:{running.address[1]}/login")
-        health = HealthCheck(tmp_path, running.address, is_tls=True)
+        health = HealthCheck(running.address, dict, is_tls=True)
 
         assert page.status_code == 200
         assert "max-age" in page.headers["strict-transport-security"]

@@ -15,6 +15,7 @@ from scanner.compose import WorkerParts
 from scanner.records.events import unpack_events
 from scanner.records.recording import record_line
 from scanner.risk.policy import Policies
+from scanner.sign_of_life import LoopPulse
 from scanner.store.database import Journal, open_journal
 from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.objects import ObjectStore, segment_name
@@ -109,6 +110,7 @@ class JournalWorld:
         parts: WorkerParts = HERE,
         monotonic: Callable[[], float] = time.monotonic,
         turns: TurnJournal | None = None,
+        pulse: LoopPulse | None = None,
     ) -> None:
         """Run a new driver until nothing is pending, or until it is killed after ``commits``."""
         turns = turns or TurnJournal(self.journal)
@@ -127,7 +129,7 @@ class JournalWorld:
             _stopping(feed, until or self.is_settled),
             suppress(DriverKilledError),
         ):
-            drive(pool, feed, committer)
+            drive(pool, feed, committer, pulse)
 
     def is_settled(self) -> bool:
         """Return whether every segment has a verdict, and every end is folded."""
@@ -190,13 +192,15 @@ class _MortalCommitter(TurnCommitter):
         super().__init__(turns, feed, policies, Delays(now=world.clock))
         self._left = commits
 
-    def commit(self, ready: Sequence[StreamProgress]) -> None:
+    def commit(
+        self, ready: Sequence[StreamProgress], *, waiting: Callable[[], None] = lambda: None
+    ) -> None:
         if ready:
             if self._left == 0:
                 raise DriverKilledError
             if self._left is not None:
                 self._left -= 1
-        super().commit(ready)
+        super().commit(ready, waiting=waiting)
 
 
 @contextmanager

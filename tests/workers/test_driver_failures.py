@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 import workers.feed as feed_module
 from scanner.errors import TransientError
+from scanner.sign_of_life import LoopPulse
 from scanner.store.database import JournalFullError
 from scanner.store.outcomes import StreamResult
 from scanner.store.turns import Assignment, TurnJournal
@@ -21,7 +22,7 @@ from tests.workers.test_driver import bright, locally
 from workers.commit import TurnCommitter
 from workers.delays import Delays
 from workers.dispatch import Bounds, StreamWork
-from workers.driver import LoopPulse, drive
+from workers.driver import drive
 from workers.feed import JournalFeed
 from workers.pool import PoolRunner, WorkerDiedError
 
@@ -65,6 +66,30 @@ def test_on_a_full_database_leasing_pauses_and_results_wait(
     world.drive(turns=full)
     assert full.left == {"assign": 0, "commit": 0}
     assert world.events() == locally(turns)
+
+
+def test_a_driver_whose_results_wait_shows_that_its_loop_turns(
+    world: JournalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "FULL_SECONDS", 0.01)
+
+    class Counting(LoopPulse):
+        beats = 0
+
+        def beat(self) -> None:
+            self.beats += 1
+
+    class NotingJournal(FullJournal):
+        def _check(self, write: str) -> None:
+            if write == "commit" and self.left[write]:
+                noted.append(pulse.beats)
+            super()._check(write)
+
+    noted: list[int] = []
+    pulse = Counting()
+    world.put(bright(1))
+    world.drive(turns=NotingJournal(world, full=3), pulse=pulse)
+    assert noted == [noted[0], noted[0] + 1, noted[0] + 2]
 
 
 def test_an_error_of_the_disk_ends_the_driver_at_once(world: JournalWorld) -> None:

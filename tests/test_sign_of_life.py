@@ -1,0 +1,80 @@
+"""Signs of life reach the supervisor without journal and disk, while a process's loop turns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from scanner import sign_of_life as module
+from scanner.sign_of_life import VARIABLE, LoopPulse, SignBoard, inherited_sign, showing_life
+
+PROCESS = """
+import os, sys
+from scanner.sign_of_life import LoopPulse, inherited_sign, showing_life
+with showing_life(LoopPulse(), inherited_sign(os.environ)):
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignBoard]:
+    monkeypatch.setattr(module, "SIGN_SECONDS", 0.001)
+    with closing(SignBoard(["one", "other"])) as board:
+        yield board
+
+
+def test_a_process_that_the_supervisor_started_shows_signs_that_change() -> None:
+    with closing(SignBoard(["one", "other"])) as board:
+        sign = board.descriptor("one")
+        assert sign is not None
+        with subprocess.Popen(
+            [sys.executable, "-c", PROCESS],
+            stdin=subprocess.PIPE,
+            env={**os.environ, VARIABLE: str(sign)},
+            pass_fds=[sign],
+        ) as process:
+            seen: set[int] = set()
+            while len(seen) < 2:
+                assert process.poll() is None
+                seen |= {*board.latest().values()}
+            process.stdin.close()  # type: ignore[union-attr]
+        assert {*board.latest()} == {"one"}
+
+
+def test_while_the_loop_does_not_turn_there_is_no_sign(board: SignBoard) -> None:
+    class Pulse(LoopPulse):
+        looks = 0
+
+        @property
+        def is_fresh(self) -> bool:
+            self.looks += 1
+            return False
+
+    pulse = Pulse()
+    with showing_life(pulse, board.descriptor("one")):
+        while pulse.looks < 5:
+            pass
+    assert board.latest() == {}
+
+
+def test_a_process_that_was_started_by_hand_shows_none_and_works(board: SignBoard) -> None:
+    environ = {"HOME": "/"}
+    assert inherited_sign(environ) is None
+    with showing_life(LoopPulse(), None):
+        pass
+    assert board.latest() == {}
+
+
+def test_the_descriptor_is_hidden_from_processes_below(board: SignBoard) -> None:
+    sign = board.descriptor("one")
+    assert sign is not None
+    os.set_inheritable(sign, True)
+    environ = {VARIABLE: str(sign)}
+    assert inherited_sign(environ) == sign
+    assert environ == {}
+    assert not os.get_inheritable(sign)
