@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from scanner.compose import Program, compose, worker_parts
+from scanner.compose import Program, WorkerParts, compose, worker_parts
 from scanner.errors import ScannerError, SetupError, TransientError
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import channel_rows, policy_hash, policy_rows
@@ -64,29 +64,20 @@ def main() -> None:
     parser.add_argument("--config", type=Path)
     options = parser.parse_args()
     set_up_service_logs("driver")
-    sign = inherited_sign(os.environ)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
         program = compose(read_settings(options.config))
         service = program.settings.service
-        run_driver(program, service.data, workers=service.workers, stopping=stopping, sign=sign)
+        run_driver(program, service.data, workers=service.workers, stopping=stopping)
     except ScannerError as error:
         log.error("driver ends", reason=str(error))
         sys.exit(1)
 
 
-def run_driver(
-    program: Program,
-    data: Path,
-    *,
-    workers: int,
-    stopping: threading.Event,
-    sign: int | None = None,
-) -> None:
-    """Drive the journal in ``data`` until ``stopping`` is set; ``sign`` is the descriptor for signs
-    of life.
+def run_driver(program: Program, data: Path, *, workers: int, stopping: threading.Event) -> None:
+    """Drive the journal in ``data`` until ``stopping`` is set.
 
     Raises:
         ScannerError: another driver has taken over, or no worker can work.
@@ -105,25 +96,26 @@ def run_driver(
         parts = worker_parts(program, generation=generation)
         objects = ObjectStore(data / "objects")
         feed = JournalFeed(
-            turns,
-            objects,
-            _decide_rules(program),
-            stall_seconds=settings.stall_seconds,
+            turns, objects, _decide_rules(program), stall_seconds=settings.stall_seconds
         )
         keeper = PointKeeper(PointJournal(journal, turns, objects), now=journal.now)
         closing.enter_context(keeping_points(journal, keeper, feed.fail))
         delays = Delays()
         committer = TurnCommitter(turns, feed, program.policies, delays)
-        pool: PoolRunner = closing.enter_context(
-            ray_pool(program, parts, workers) if workers else local_pool(parts)
-        )
+        pool = closing.enter_context(_open_pool(program, parts, workers))
         pulse = LoopPulse()
-        closing.enter_context(showing_life(pulse, sign))
+        closing.enter_context(showing_life(pulse, inherited_sign(os.environ)))
         closing.enter_context(_beating(journal, program, committer, delays, fence, pulse))
         log.info("driver ready", fence=fence, configuration=generation, workers=workers)
         closing.enter_context(_stopping_feed(feed, stopping))
         stuck = STUCK_SECONDS + TRIES_OF_A_WINDOW * program.settings.sandbox.wall_seconds
         drive(pool, feed, committer, pulse, stuck_seconds=stuck)
+
+
+def _open_pool(
+    program: Program, parts: WorkerParts, workers: int
+) -> AbstractContextManager[PoolRunner]:
+    return ray_pool(program, parts, workers) if workers else local_pool(parts)
 
 
 def _decide_rules(program: Program) -> DecideRules:

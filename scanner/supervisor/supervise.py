@@ -30,6 +30,7 @@ import structlog
 from scanner.console.links import admin_link
 from scanner.errors import SetupError
 from scanner.settings.sections import Settings
+from scanner.settings.service import ServiceSettings
 from scanner.sign_of_life import VARIABLE, SignBoard
 from scanner.store.database import lock_folder, open_journal
 from scanner.supervisor.followed import FollowedSources
@@ -263,12 +264,6 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
         mark = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
         for name in PROCESS_NAMES:
             end_marked(MARK, f"{mark}/{name}")
-        environment = {
-            **os.environ,
-            "STREAMWARDEN_SERVICE__DATA": str(data),
-            "STREAMWARDEN_SERVICE__WORKERS": str(service.workers),
-            **reach_variables(service),
-        }
         common = () if config is None else ("--config", str(config.absolute()))
         scheme = "http" if service.tls_cert is None else "https"
         address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
@@ -277,7 +272,7 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
             _processes(listener.fileno(), common),
             service=mark,
             listener=listener,
-            environment=environment,
+            environment=_environment(service, data),
             health=HealthCheck((host, port), signs.latest, is_tls=service.tls_cert is not None),
             signs=signs,
             check=(sys.executable, "-m", "workers.cli", "config", "check", *common),
@@ -285,6 +280,16 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
         )
         notify_manager("READY=1", manager)
         yield supervisor, address
+
+
+def _environment(service: ServiceSettings, data: Path) -> dict[str, str]:
+    """Return the environment of all processes."""
+    return {
+        **os.environ,
+        "STREAMWARDEN_SERVICE__DATA": str(data),
+        "STREAMWARDEN_SERVICE__WORKERS": str(service.workers),
+        **reach_variables(service),
+    }
 
 
 def first_link(settings: Settings, address: str) -> str | None:
