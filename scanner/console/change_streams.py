@@ -34,6 +34,7 @@ ITEM_SECONDS: Final = 1.0
 SESSION_SECONDS: Final = 10.0
 """Seconds between two checks whether the session of a page, and its rights, are the same."""
 PING_SECONDS: Final = 15
+"""Longest time without an event: pages open a connection that is silent for longer again."""
 SEND_SECONDS: Final = 30.0
 """Longest time that a browser may not read before it is dropped."""
 MOST_PAGES: Final = 30
@@ -83,6 +84,7 @@ def _stream(request: Request, person: Person, wait: NextVersion) -> EventSourceR
     return EventSourceResponse(
         _versions(context, person, session_token(request), wait),
         ping=PING_SECONDS,
+        ping_message_factory=lambda: ServerSentEvent(event="alive", data="1"),
         send_timeout=SEND_SECONDS,
         sep="\n",
     )

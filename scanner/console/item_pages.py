@@ -22,7 +22,7 @@ from scanner.console.queue_pages import (
     read_names,
     return_query,
 )
-from scanner.console.rendering import render
+from scanner.console.rendering import lead_to, render
 from scanner.console.review_answers import DecisionInput
 from scanner.console.reviewing import (
     assign_item,
@@ -147,7 +147,7 @@ async def skip(request: Request, item_id: ItemId) -> Response:
     context, person = context_of(request), require_role(request, Role.MODERATOR)
     form = await form_of(request)
     await release_item(context, person, item_id)
-    return await next_page(context, person, read_filter(form.text("filter")), without=item_id)
+    return await next_page(request, person, read_filter(form.text("filter")), without=item_id)
 
 
 @item_routes.post("/review/{item_id}/decide")
@@ -161,23 +161,27 @@ async def decide(request: Request, item_id: ItemId) -> Response:
     except Problem as problem:
         if problem.type.name not in REFUSALS:
             raise
-        return _back(item_id, return_query(wanted), problem.type.name)
+        return _back(request, item_id, return_query(wanted), problem.type.name)
     if form.text("next"):
-        return await next_page(context, person, wanted)
-    return _back(item_id, return_query(wanted))
+        return await next_page(request, person, wanted)
+    return _back(request, item_id, return_query(wanted))
 
 
 @item_routes.post("/review/{item_id}/undo")
 async def undo(request: Request, item_id: ItemId) -> Response:
-    """End a decision, and show its item again."""
+    """End a decision, and show its item again. One that a form names is ended once, whatever was
+    decided before it."""
     context, person = context_of(request), person_of(request)
+    named = (await form_of(request)).text("decision")
+    if named and await _is_undone(context, person, item_id, named):
+        return _back(request, item_id, "")
     try:
         await undo_item(context, person, item_id)
     except Problem as problem:
         if problem.type.name not in REFUSALS:
             raise
-        return _back(item_id, "", problem.type.name)
-    return _back(item_id, "")
+        return _back(request, item_id, "", problem.type.name)
+    return _back(request, item_id, "")
 
 
 @item_routes.post("/review/{item_id}/assign")
@@ -186,7 +190,7 @@ async def assign(request: Request, item_id: ItemId) -> Response:
     context, person = context_of(request), require_role(request, Role.LEAD)
     to = (await form_of(request)).text("person") or None
     await assign_item(context, person, item_id, to)
-    return _back(item_id, "")
+    return _back(request, item_id, "")
 
 
 @item_routes.post("/review/{item_id}/shown")
@@ -224,10 +228,18 @@ async def keep_view(request: Request, item_id: ItemId) -> Response:
     return Response(status_code=204)
 
 
-def _back(item_id: str, query: str, refused: str = "") -> Response:
+def _back(request: Request, item_id: str, query: str, refused: str = "") -> Response:
     parts = [part for part in (query, f"refused={refused}" if refused else "") if part]
     end = f"?{'&'.join(parts)}" if parts else ""
-    return RedirectResponse(f"/review/{item_id}{end}", status_code=303)
+    return lead_to(request, f"/review/{item_id}{end}")
+
+
+async def _is_undone(context: WebContext, person: Person, item_id: str, decision: str) -> bool:
+    """Return whether a decision of an item was ended already."""
+    item = await seen_item(context, person, item_id)
+    return any(
+        one["decision_id"] == decision and one["undone_by"] is not None for one in item["decisions"]
+    )
 
 
 def _decision_of(form: Form) -> DecisionInput:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from scanner.console.rendering import render
+from scanner.console.rendering import lead_to, render
 from scanner.console.review_answers import DecisionInput
 from scanner.console.review_api import QueueQuery, queue_cursor, read_queue_cursor
 from scanner.console.reviewing import claim_item, decide_item, sight_of, taxonomy_labels
@@ -77,9 +77,9 @@ async def show_rows(request: Request) -> Response:
 @queue_routes.post("/queue/next")
 async def open_next(request: Request) -> Response:
     """Claim the most urgent item, and open it."""
-    context, person = context_of(request), require_role(request, Role.MODERATOR)
+    person = require_role(request, Role.MODERATOR)
     wanted = read_filter((await form_of(request)).text("filter"))
-    return await next_page(context, person, wanted)
+    return await next_page(request, person, wanted)
 
 
 @queue_routes.post("/queue/bulk")
@@ -100,17 +100,17 @@ async def decide_selection(request: Request) -> Response:
             refused.append(problem.detail)
     wanted = read_filter(form.text("filter"))
     query = {**_given(wanted), "decided": decided, "refused": len(refused)}
-    return RedirectResponse(f"/queue?{urlencode(query)}", status_code=303)
+    return lead_to(request, f"/queue?{urlencode(query)}")
 
 
 async def next_page(
-    context: WebContext, person: Person, wanted: QueueQuery, *, without: str | None = None
+    request: Request, person: Person, wanted: QueueQuery, *, without: str | None = None
 ) -> Response:
     """Return the redirect to the next item, or to the queue if there is none."""
-    item_id = await claim_next_item(context, person, wanted, without=without)
+    item_id = await claim_next_item(context_of(request), person, wanted, without=without)
     query = return_query(wanted)
     page = "/queue" if item_id is None else f"/review/{item_id}"
-    return RedirectResponse(page + (f"?{query}" if query else ""), status_code=303)
+    return lead_to(request, page + (f"?{query}" if query else ""))
 
 
 def return_query(wanted: QueueQuery) -> str:

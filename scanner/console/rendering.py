@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from scanner.console.words import draw_risk, duration, lines, wall, words
 from scanner.intake.problems import Problem
 from scanner.intake.sessions import csrf_token, session_of
 from scanner.store.people import Person, Role
 
-__all__ = ["PAGE_HEADERS", "asset", "asset_routes", "prepare_templates", "render"]
+__all__ = ["PAGE_HEADERS", "asset", "asset_routes", "lead_to", "prepare_templates", "render"]
 
 PACKAGE: Final = "scanner.console"
 ASSETS: Final = "/console/assets"
@@ -88,6 +88,15 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     if request.url.scheme == "https":
         headers["Strict-Transport-Security"] = "max-age=31536000"
     return HTMLResponse(page, status_code=status, headers=headers)
+
+
+def lead_to(request: Request, page: str) -> Response:
+    """Return the redirect to a page that follows a change; to the script of a page, which cannot
+    read where a redirect leads, its address."""
+    headers = {"Cache-Control": "no-store"}
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"next": page}, headers=headers)
+    return RedirectResponse(page, status_code=303, headers=headers)
 
 
 def prepare_templates() -> None:

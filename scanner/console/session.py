@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from scanner.console.forms import Form, form_of
 from scanner.console.wellbeing import load_preferences
 from scanner.intake.context import context_of
-from scanner.intake.problems import Problem
+from scanner.intake.problems import Problem, problem_response
 from scanner.intake.sessions import (
     CSRF_HEADER,
     FACTOR_FIRST,
@@ -161,7 +161,12 @@ async def answer_confirmation(request: Request, _: Exception) -> Response:
 
 
 async def answer_sign_in(request: Request, _: Exception) -> Response:
-    """Redirect to the sign-in page, and from there back to a page."""
+    """Redirect to the sign-in page, and from there back to a page; tell the script of a page."""
+    if "application/json" in request.headers.get("accept", ""):
+        problem = Problem("unauthenticated", "you are signed out")
+        answer = problem_response(problem, str(request.scope["state"].get("request_id", "")))
+        del answer.headers["WWW-Authenticate"]  # for it browsers ask for a name and a password
+        return answer
     target = request.url.path
     if request.url.query:
         target += f"?{request.url.query}"

@@ -1,8 +1,6 @@
 // Keys, claims, blur and the step of video and risk on the pages of the review console.
 "use strict";
 
-const $ = (selector, root = document) => root.querySelector(selector);
-const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const typing = (element) => element && element.matches("input:not([type=checkbox], [type=radio]), textarea, select");
 
 // Keys: a control names its key in data-key; a field that a key focuses, in data-focus.
@@ -34,15 +32,6 @@ document.addEventListener("click", (event) => {
   if (opener) document.getElementById(opener.dataset.dialog).showModal();
 });
 
-// One request for one decision: a form is sent once.
-
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (form.dataset.sent) return event.preventDefault();
-  form.dataset.sent = "1";
-});
-window.addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
-
 // The queue
 
 const list = {
@@ -73,55 +62,24 @@ const list = {
   },
   shown: () => $("#version").dataset.version,
   async load() {
-    const box = $("#rows");
-    if ($$("input[type=checkbox]:checked", box).length) return;
-    let text;
-    try {
-      const answer = await fetch(box.dataset.rows, { redirect: "error" });
-      if (!answer.ok) throw new Error(`answered ${answer.status}`);
-      text = await answer.text();
-    } catch { $("#stale").hidden = false; return; }
-    $("#stale").hidden = true;
-    if ($$("input[type=checkbox]:checked", box).length) return;
-    const before = new Set(list.rows().map((row) => row.dataset.item)), had = box.contains(document.activeElement), current = list.current;
+    const box = $("#rows"), chosen = () => $$("input[type=checkbox]:checked", box).length;
+    if (chosen()) return true;
+    const text = await part(box.dataset.rows);
+    if (text === null) return false;
+    if (chosen()) return true;
+    const before = new Set(list.rows().map((row) => row.dataset.item)), had = box.contains(document.activeElement), current = list.current, place = Math.max(list.index(), 0);
     box.innerHTML = text;
     const fresh = list.rows().filter((row) => !before.has(row.dataset.item)).length;
     if (fresh) $("#announce").textContent = `${fresh} new`;
-    if (had) { const row = list.rows().find((one) => one.dataset.item === current); if (row) $(".open", row).focus(); }
+    if (had) list.focus(list.rows().find((one) => one.dataset.item === current) || list.rows()[Math.min(place, list.rows().length - 1)]);
+    return true;
   },
 };
-
-// A page that is looked at hears of changes, and then loads the part that changed, one request at a
-// time. A list of ages is loaded now and then anyhow.
-
-const AGAIN = 30000;
-function follow(path, shown, load, again) {
-  let source = null, loading = false, wanted = false;
-  async function update() {
-    wanted = true;
-    if (loading) return;
-    loading = true;
-    try { while (wanted && !document.hidden) { wanted = false; await load(); } } finally { loading = false; }
-  }
-  function open() {
-    if (source || document.hidden) return;
-    source = new EventSource(path);
-    source.addEventListener("version", (event) => { if (event.data !== shown()) update(); });
-    source.addEventListener("open", () => { const stale = $("#stale"); if (stale) stale.hidden = true; });
-    source.addEventListener("error", () => { const stale = $("#stale"); if (stale) stale.hidden = false; if (source && source.readyState === EventSource.CLOSED) close(); });
-  }
-  function close() { if (source) source.close(); source = null; }
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : (open(), update())));
-  window.addEventListener("pagehide", close);
-  window.addEventListener("pageshow", open);
-  setInterval(() => { open(); if (again) update(); }, AGAIN);
-  open();
-}
 
 if ($("#rows")) {
   document.addEventListener("change", (event) => { if (event.target.matches("#rows input[type=checkbox]")) list.count(); });
   document.addEventListener("focusin", (event) => { const row = event.target.closest("#rows .item"); if (row) list.current = row.dataset.item; });
-  follow("/queue/changes", list.shown, list.load, true);
+  follow("/queue/changes", list.shown, list.load, 30000);
   if (document.activeElement === document.body && list.rows().length) $(".open", list.rows()[0]).focus({ preventScroll: true });
 }
 
@@ -129,12 +87,19 @@ if ($("#rows")) {
 
 const item = $("#item");
 const token = item ? { "X-CSRF-Token": item.dataset.csrf } : {};
-const post = (path, fields = {}) => fetch(path, { method: "POST", headers: token, body: new URLSearchParams(fields), redirect: "error" });
+const post = (path, fields = {}) => fetch(path, { method: "POST", headers: token, body: new URLSearchParams(fields), redirect: "error", signal: AbortSignal.timeout(NO_ANSWER) });
 const veil = { blurred: true, grey: true, held: false, hover: false, recorded: null, since: 0, seconds: 0 };
 
 async function recordShown() {
-  if (!veil.recorded) veil.recorded = post(`/review/${item.dataset.item}/shown`).then((answer) => { if (!answer.ok) throw new Error("not recorded"); });
-  try { await veil.recorded; return true; } catch { veil.recorded = null; return false; }
+  if (!veil.recorded) {
+    progress.wait("Recording that you look …");
+    veil.recorded = post(`/review/${item.dataset.item}/shown`).then((answer) => { if (!answer.ok) throw new Error("not recorded"); progress.end(); });
+    veil.recorded.catch(() => {
+      veil.recorded = null;
+      progress.show("It stays blurred: no answer from the service, which has to record first that you look. Ask again.", "alert");
+    });
+  }
+  try { await veil.recorded; return true; } catch { return false; }
 }
 
 async function drawVeil() {
@@ -240,6 +205,26 @@ const player = {
   },
 };
 
+// Media that does not come: after a break of the connection it is loaded again by a button.
+
+function offerAgain(media) {
+  const old = $("#lost");
+  if (old) old.remove();
+  const note = document.createElement("p"), at = media.currentTime || 0;
+  note.id = "lost";
+  note.className = "notice warn";
+  note.append(`The ${media.tagName === "VIDEO" ? "clip" : "picture"} did not come: the connection is lost, or it is no longer kept. `);
+  note.append(button("Load again", () => {
+    note.remove();
+    if (media.tagName !== "VIDEO") { const name = media.tagName === "IMG" ? "src" : "href"; return media.setAttribute(name, media.getAttribute(name)); }
+    media.load();
+    media.currentTime = at;
+  }));
+  $(".stage").after(note);
+}
+
+if (item) item.addEventListener("error", (event) => { if (event.target.matches("img, image")) offerAgain(event.target); }, true);
+
 if (item && player.video) {
   const video = player.video, sound = $("#sound");
   video.muted = item.dataset.mute !== "false";
@@ -248,7 +233,9 @@ if (item && player.video) {
   sound.addEventListener("click", () => { video.muted = !video.muted; keep("mute", video.muted); });
   video.addEventListener("volumechange", show);
   for (const name of ["timeupdate", "seeked", "loadedmetadata"]) video.addEventListener(name, player.mark);
-  video.addEventListener("error", () => { if (video.src) { const note = $("#no-clip") || document.createElement("p"); note.id = "no-clip"; note.className = "stage-empty"; note.textContent = "The clip cannot be played; it may be no longer kept."; video.after(note); } });
+  video.addEventListener("error", () => { if (video.src) offerAgain(video); });
+  video.addEventListener("waiting", () => { $("#kept").textContent = "Loading the clip …"; });
+  for (const name of ["playing", "canplay"]) video.addEventListener(name, () => { if ($("#kept").textContent.startsWith("Loading")) $("#kept").textContent = ""; });
   show();
 }
 
@@ -270,12 +257,23 @@ if (item) {
 const claim = $("#claim");
 const IDLE = 180000;
 let acted = Date.now();
+let renewing = false;
 async function renew() {
-  if (document.hidden || Date.now() - acted > IDLE) return;
-  let answer;
-  try { answer = await post(`/review/${item.dataset.item}/claim`); } catch { return; }
-  if (!answer.ok) return;
-  const text = await answer.text();
+  if (renewing || document.hidden || Date.now() - acted > IDLE) return;
+  renewing = true;
+  const slow = setTimeout(() => { if (!claim.children.length) claim.innerHTML = '<p class="tag">Claiming …</p>'; }, SHOWN_AFTER);
+  let text = null;
+  try {
+    const answer = await post(`/review/${item.dataset.item}/claim`);
+    if (answer.ok) text = await answer.text();
+  } catch { /* told below */ }
+  clearTimeout(slow);
+  renewing = false;
+  if (text === null) {
+    claim.innerHTML = '<p class="tag warn">Not claimed yet: no answer</p>';
+    setTimeout(renew, AGAIN);
+    return;
+  }
   if (claim.innerHTML.trim() !== text.trim()) claim.innerHTML = text;
   guard();
 }
@@ -307,11 +305,10 @@ function replace(place, text) {
   if (focused >= 0) ($$("button, summary", place)[focused] || place).focus();
 }
 async function grow() {
-  let answer;
-  try { answer = await fetch(`/review/${item.dataset.item}/live`, { redirect: "error" }); } catch { return; }
-  if (!answer.ok) return;
+  const text = await part(`/review/${item.dataset.item}/live`);
+  if (text === null) return false;
   const box = document.createElement("template");
-  box.innerHTML = await answer.text();
+  box.innerHTML = text;
   live.dataset.version = $("#new-version", box.content).innerHTML;
   for (const one of $$("template[data-for]", box.content)) {
     const place = document.getElementById(one.dataset.for);
@@ -326,9 +323,10 @@ async function grow() {
   if (player.video) $$(".clip-choice", live).forEach((one) => one.setAttribute("aria-pressed", String(player.video.src.endsWith(one.dataset.src))));
   drawVeil();
   player.mark();
+  return true;
 }
 if (live) {
-  follow(`/review/${item.dataset.item}/changes`, () => live.dataset.version, grow, false);
+  follow(`/review/${item.dataset.item}/changes`, () => live.dataset.version, grow, 0);
 }
 
 // Of the next item only the blurred poster is fetched ahead.
