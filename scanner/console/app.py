@@ -32,6 +32,7 @@ from scanner.console.session import (
     answer_second_factor,
     answer_sign_in,
 )
+from scanner.console.unsent_pages import unsent_api, unsent_routes
 from scanner.intake.app import create_app
 from scanner.intake.failures import headers_of, problem_of
 from scanner.intake.problems import Problem, problem_response
@@ -44,6 +45,8 @@ __all__ = ["create_web_app"]
 ROUTES: Final[tuple[APIRouter, ...]] = (
     asset_routes,
     lead_api,
+    unsent_api,
+    unsent_routes,
     review_routes,
     record_routes,
     lead_routes,

@@ -43,6 +43,7 @@ from scanner.console.session import (
     person_of,
     require_role,
 )
+from scanner.console.unsent_pages import read_unsent, sent_notice
 from scanner.console.wellbeing import preferences_of, record_exposure
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
@@ -111,6 +112,7 @@ async def show_item(request: Request, item_id: ItemId) -> Response:
         filter=return_query(wanted),
         following=following,
         refusal=REFUSALS.get(request.query_params.get("refused", "")),
+        sent=sent_notice(request),
         undoable=await latest_undoable(context, person),
         reasons=reason_choices(item),
         verdicts=[one for one in VERDICTS if person.decisions is None or one in person.decisions],
@@ -272,6 +274,9 @@ async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> d
     context = context_of(request)
     incident, earlier, names = await context.read(_read_facts, context, item, sight_of(person))
     risk = None if incident is None else await _risk(context, item, incident)
+    unsent = []
+    if person.has_role(Role.LEAD):
+        unsent = await read_unsent(context, person, str(item["item_id"]))
     pieces = [] if incident is None else incident["evidence"]
     sheet = next(
         (one for one in pieces if one["piece"] == "sheet" and one["status"] == "cut"), None
@@ -293,6 +298,7 @@ async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> d
         "now": context.journal.now(),
         "may_decide": _may(person),
         "leads": person.has_role(Role.LEAD),
+        "unsent": unsent,
         "view": _view(request, item["category"]),
     }
 

@@ -30,6 +30,7 @@ from scanner.console.session import (
     form_of,
     require_role,
 )
+from scanner.console.unsent_pages import read_unsent, sent_notice
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.parameters import FrozenInput
 from scanner.intake.problems import Problem, problem_responses
@@ -150,6 +151,8 @@ async def _page(request: Request, person: Person, period: str, **more: Any) -> R
         "severe": severe,
         "counts": await context.read(context.review_queries.counts, sight_of(person)),
         "misses": (await _near_misses(context, person, period))[:15],
+        "unsent": await read_unsent(context, person),
+        "sent": sent_notice(request),
         "names": await people_names(context),
         "now": context.journal.now(),
         "wait_limit": context.settings.review.severe_wait_seconds,

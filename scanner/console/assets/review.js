@@ -223,6 +223,8 @@ function offerAgain(media) {
   $(".stage").after(note);
 }
 
+const still = $("#still");
+if (still && still.complete && !still.naturalWidth) offerAgain(still);
 if (item) item.addEventListener("error", (event) => { if (event.target.matches("img, image")) offerAgain(event.target); }, true);
 
 if (item && player.video) {
@@ -234,6 +236,7 @@ if (item && player.video) {
   video.addEventListener("volumechange", show);
   for (const name of ["timeupdate", "seeked", "loadedmetadata"]) video.addEventListener(name, player.mark);
   video.addEventListener("error", () => { if (video.src) offerAgain(video); });
+  if (video.error) offerAgain(video); // it failed before this script ran
   video.addEventListener("waiting", () => { $("#kept").textContent = "Loading the clip …"; });
   for (const name of ["playing", "canplay"]) video.addEventListener(name, () => { if ($("#kept").textContent.startsWith("Loading")) $("#kept").textContent = ""; });
   show();
