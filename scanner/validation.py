@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-__all__ = ["describe_errors", "suggest_key"]
+__all__ = ["UNKNOWN_KEY", "describe_errors", "suggest_key"]
 
 UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 """The error types that pydantic uses for an unknown key, of a model and of a dataclass."""

@@ -97,7 +97,7 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = await _answer_problem(request, problem_of(error))
+    answer = await _answer_problem(request, problem_of(request, error))
     answer.headers.update(headers_of(request, error))
     return answer
 

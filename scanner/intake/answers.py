@@ -36,6 +36,9 @@ class ProblemDocument(BaseModel):
     detail: str
     request_id: str = Field(description="also in the log and in the header `X-Request-ID`")
     retryable: bool = Field(description="whether the same request may succeed later")
+    errors: list[dict[str, str]] = Field(
+        default=[], description="`where` and `message` of each part of an invalid request"
+    )
 
 
 class AcceptedSegment(BaseModel):

@@ -83,6 +83,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         middleware=[Middleware(one) for one in (RequestLog, SessionReader, SegmentFastPath)],
     )
     _add_routes(app, (*ROUTES, *further))
@@ -123,7 +124,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with errors and keys as they are."""
     if app.openapi_schema is None:
         document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            servers=[{"url": "/"}],
         )
         _drop_validation_errors(document)
         schemas = document["components"]["schemas"]

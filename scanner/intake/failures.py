@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -16,7 +18,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scanner.errors import TransientError
+from scanner.intake.parameters import NAME
 from scanner.intake.problems import Problem, problem_response
+from scanner.validation import UNKNOWN_KEY, suggest_key
 
 __all__ = ["RequestLog", "add_failures", "headers_of", "problem_of", "transient_response"]
 
@@ -129,16 +133,50 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    known = _names_of(request)
     found = [
-        {"where": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()
+        {"where": ".".join(map(str, one["loc"])), "message": _describe_invalid(one, known)}
+        for one in error.errors()
     ]
     detail = "; ".join(f"{one['where']}: {one['message']}" for one in found)
     return problem_response(Problem("invalid_request", detail, errors=found), _id_of(request))
 
 
+def _describe_invalid(error: Mapping[str, Any], known: Iterable[str]) -> str:
+    """Return what is wrong with a part of a request, without the value, which may be a secret."""
+    if error["type"] in UNKNOWN_KEY:
+        return f"not known here{suggest_key(str(error['loc'][-1]), known)}"
+    if error.get("ctx", {}).get("pattern") == NAME:
+        return "a name of 1 to 200 letters, digits and ._~@:+=- is wanted, without a dot in front"
+    message: str = error["msg"]
+    return _MESSAGES.get(error["type"], message.removeprefix("Value error, "))
+
+
+_OBJECT: Final = "a JSON object is wanted, with the header Content-Type: application/json"
+_MESSAGES: Final = {
+    "missing": "is missing",
+    "model_attributes_type": _OBJECT,
+    "int_parsing": "a whole number is wanted",
+    "timezone_aware": "a time with an offset is wanted, such as 2026-11-29T17:20:00Z",
+}
+"""What the framework says in words of its own."""
+
+
+def _names_of(request: Request) -> set[str]:
+    """Return the names that the query and the document of a request may have."""
+    document = request.app.openapi()
+    route = request.scope["route"]
+    operation = document["paths"].get(route.path_format, {}).get(request.method.lower(), {})
+    names = {one["name"] for one in operation.get("parameters", ())}
+    body = json.dumps(operation.get("requestBody", {}))
+    for schema in re.findall(r"#/components/schemas/(\w+)", body):
+        names |= document["components"]["schemas"][schema]["properties"].keys()
+    return names
+
+
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = problem_response(problem_of(error), _id_of(request))
+    answer = problem_response(problem_of(request, error), _id_of(request))
     answer.headers.update(headers_of(request, error))
     return answer
 
@@ -159,10 +197,16 @@ def _methods_of(request: Request) -> list[str]:
     return []
 
 
-def problem_of(error: HTTPException) -> Problem:
+def problem_of(request: Request, error: HTTPException) -> Problem:
     """Return an error of the framework as one of ours."""
-    name = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-    return Problem(name, str(error.detail))
+    if error.status_code == 404:
+        return Problem(
+            "not_found", "no such address; /openapi.json lists all, and names in them have no slash"
+        )
+    if error.status_code == 405:
+        allowed = headers_of(request, error).get("Allow", "")
+        return Problem("method_not_allowed", f"{request.method}, {allowed} is wanted")
+    return Problem("invalid_request", str(error.detail))
 
 
 async def _answer_transient(request: Request, error: Exception) -> Response:

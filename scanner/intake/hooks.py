@@ -79,10 +79,10 @@ def channel_of(app: str, stream: str) -> str:
     responses=_REFUSALS,
     openapi_extra=_body_of("application/json"),
 )
-async def srs_hook(request: Request, secret: str | None = None) -> Response:
+async def srs_hook(request: Request, secret: str = "") -> Response:
     """Take ``on_publish``, ``on_hls`` and ``on_unpublish`` of SRS."""
     context = context_of(request)
-    caller = identify_pusher(context, request, secret)
+    caller = identify_pusher(context, request, secret or None)
     told = _object(await _body(request))
     channel = _allowed_channel(request, caller, _text(told, "app"), _text(told, "stream"))
     action = _text(told, "action")
@@ -111,10 +111,10 @@ async def srs_hook(request: Request, secret: str | None = None) -> Response:
     responses=_REFUSALS,
     openapi_extra=_body_of("application/x-www-form-urlencoded"),
 )
-async def nginx_hook(request: Request, secret: str | None = None) -> Response:
+async def nginx_hook(request: Request, secret: str = "") -> Response:
     """Take ``on_publish``, ``on_record_done`` and ``on_publish_done`` of nginx's RTMP module."""
     context = context_of(request)
-    caller = identify_pusher(context, request, secret)
+    caller = identify_pusher(context, request, secret or None)
     form = parse_qs((await _body(request)).decode("utf-8", "replace"))
     told = {name: values[-1] for name, values in form.items()}
     channel = _allowed_channel(request, caller, told.get("app", ""), told.get("name", ""))

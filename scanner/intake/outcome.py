@@ -12,10 +12,25 @@ __all__ = ["SUBMISSION_PROBLEMS", "AcceptedAs", "check_accepted"]
 AcceptedAs = Literal["accepted", "same"]
 
 _REFUSALS: Final[dict[str, tuple[str, str]]] = {
-    "conflict": ("conflict", "known already, with other content or other metadata"),
-    "ended": ("stream_ended", "lies after the end of its stream"),
-    "init_unknown": ("init_unknown", "names an init segment that was never accepted"),
-    "wrong_channel": ("wrong_channel", "its stream belongs to another channel"),
+    "conflict": (
+        "conflict",
+        "known already, with other content or other metadata, and does not change; a restarted"
+        " broadcast needs a new stream name",
+    ),
+    "ends_too_early": ("conflict", "a segment after this last_sequence was accepted already"),
+    "ended": (
+        "stream_ended",
+        "lies after the end of its stream; a restarted broadcast needs a new stream name",
+    ),
+    "init_unknown": (
+        "init_unknown",
+        "names an init segment that was never accepted; deliver the init segment first",
+    ),
+    "wrong_channel": (
+        "wrong_channel",
+        "its stream belongs to another channel, and stays with it; leave the channel out, or use a"
+        " new stream name",
+    ),
     "forbidden": ("forbidden", "its channel is none that the API key allows"),
     "too_many": ("busy", "too many of them wait to become part of the risk"),
     "unknown": ("not_found", "its stream was never declared, and has no segment"),

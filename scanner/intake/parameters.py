@@ -86,7 +86,7 @@ def _check_json_types(data: Any) -> Any:
             or (name in _NUMBERS and isinstance(value, str))
             or (name == "started_at" and isinstance(value, int | float))
         ):
-            raise ValueError(f"{name}: must be of the type that the OpenAPI document says")
+            raise ValueError(f"{name}: {'a number' if name in _NUMBERS else 'text'} is wanted")
     return data
 
 

@@ -51,6 +51,7 @@ Acceptance = Literal[
     "same",
     "conflict",
     "ended",
+    "ends_too_early",
     "init_unknown",
     "wrong_channel",
     "forbidden",
@@ -271,7 +272,7 @@ class Intake:
         names = {"of_stream": stream.stream_id}
         highest = self._connection.execute(HIGHEST_SEQUENCE, names).scalar_one()
         if last_sequence is not None and highest is not None and highest > last_sequence:
-            return "conflict"
+            return "ends_too_early"
         self._connection.execute(
             update(streams)
             .where(streams.c.stream_id == stream.stream_id)

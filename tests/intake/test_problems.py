@@ -39,6 +39,42 @@ def test_the_openapi_document_has_every_path_and_its_errors(service: RunningServ
     assert "ProblemDocument" in document["components"]["schemas"]
 
 
+def test_the_openapi_document_names_operations_by_what_they_do(service: RunningService) -> None:
+    document = service.client.get("/openapi.json").json()
+    operations = [one for verbs in document["paths"].values() for one in verbs.values()]
+    names = [one["operationId"] for one in operations]
+
+    assert len(set(names)) == len(names)
+    assert {"put_segment", "end_stream", "get_incident", "stream_events"} <= set(names)
+    paths = [p for one in operations for p in one.get("parameters", ()) if p["in"] == "path"]
+    assert not [one for one in paths if "anyOf" in one["schema"]]  # a path has no null
+
+
+@pytest.mark.parametrize(
+    ("request_line", "sent", "said"),
+    [
+        ("PUT /v1/streams/a/segments/0?chanel=x", TS, "query.chanel: not known here; did you mean"),
+        ("PUT /v1/streams/a/segments/0.ts", TS, "path.sequence: a whole number is wanted"),
+        ("PUT /v1/streams/my%20stream/segments/0", TS, "path.stream_id: a name of 1 to 200"),
+        ("POST /v1/streams/a/end", b"last=3", "body: a JSON object is wanted, with the header"),
+        ("POST /v1/streams/a/end", b'{"last_sequence": "3"}', "last_sequence: a number is wanted"),
+        ("POST /v1/streams/a/end", b'{"last": 3}', "body.last: not known here"),
+        ("PUT /v1/streams/live%2Fa/segments/0", TS, "no such address; /openapi.json lists all"),
+        ("DELETE /v1/streams/a", b"", "DELETE, GET, PUT is wanted"),
+        ("PUT /v1/streams/a/segments/0", b"#EXTM3U\n#EXT-X-VERSION:3\n", "a playlist, a media"),
+    ],
+)
+def test_an_invalid_request_is_told_what_is_wanted(
+    service: RunningService, request_line: str, sent: bytes, said: str
+) -> None:
+    method, url = request_line.split()
+    headers = {"Content-Type": "application/json"} if sent.startswith(b"{") else {}
+    answer = service.client.request(method, url, content=sent, headers=headers)
+
+    assert problem(answer)
+    assert said in answer.json()["detail"]
+
+
 def test_an_unknown_path_and_an_unknown_method_are_errors_of_the_table(
     service: RunningService,
 ) -> None:

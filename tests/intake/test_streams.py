@@ -53,6 +53,7 @@ def test_an_end_before_a_segment_that_was_accepted_conflicts(service: RunningSer
     answer = service.client.post("/v1/streams/short/end", json={"last_sequence": 4})
 
     assert problem(answer) == "conflict"
+    assert "a segment after this last_sequence was accepted" in answer.json()["detail"]
 
 
 def test_a_stream_of_which_nothing_came_cannot_end(service: RunningService) -> None:
