@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 
 from scanner.intake.access import Caller
@@ -71,23 +71,21 @@ async def stream_events(
 
 async def _follow(
     context: WebContext, caller: Caller, number: int, *, oldest: int, token: str
-) -> AsyncIterator[ServerSentEvent]:
+) -> AsyncIterator[dict[str, str]]:
     """Yield events until the process ends, or the session of the reader does."""
     checked = time.monotonic()
-    yield ServerSentEvent(id=str(number))  # no event: a reader that is cut off begins here again
+    yield {"id": str(number)}  # no event: a reader that is cut off begins here again
     if number < oldest - 1:
-        yield ServerSentEvent(
-            event="gap", id=str(oldest - 1), data=json.dumps({"missing_before": oldest})
-        )
+        data = json.dumps({"missing_before": oldest})
+        yield {"id": str(oldest - 1), "event": "gap", "data": data}
         number = oldest - 1
     while not context.closing:
         events = await context.read(context.operation.events_after, number, limit=BATCH)
         for event in events:
             number = event.number
             if _may_see(caller, event):
-                yield ServerSentEvent(
-                    id=str(event.number), event=event.kind, data=json.dumps(event.body)
-                )
+                data = json.dumps(event.body)
+                yield {"id": str(event.number), "event": event.kind, "data": data}
         if token and time.monotonic() - checked > SESSION_SECONDS:
             checked = time.monotonic()
             session = await context.read(context.sessions.find, token)

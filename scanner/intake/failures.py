@@ -205,7 +205,7 @@ def problem_of(request: Request, error: HTTPException) -> Problem:
         )
     if error.status_code == 405:
         allowed = headers_of(request, error).get("Allow", "")
-        return Problem("method_not_allowed", f"{request.method}, {allowed} is wanted")
+        return Problem("method_not_allowed", f"no {request.method} here, but {allowed}")
     return Problem("invalid_request", str(error.detail))
 
 
