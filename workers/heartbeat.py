@@ -13,7 +13,6 @@ import select
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Final
 
 from scanner.errors import TransientError
@@ -59,12 +58,7 @@ class ClusterWatch:
     def __enter__(self) -> ClusterWatch:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from fractions import Fraction
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -73,12 +72,7 @@ class ServiceClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

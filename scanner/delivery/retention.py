@@ -194,13 +194,13 @@ class Retention:
             return
         known = self._journal.known_objects()
         count = size = 0
-        for one in old:
-            if one.name in known:
+        for name in old:
+            if name in known:
                 continue
             length = 0
             with suppress(OSError):
-                length = self._objects.path(one.name).stat().st_size
-            if self._delete(one.name):
+                length = self._objects.path(name).stat().st_size
+            if self._delete(name):
                 count, size = count + 1, size + length
         if count:
             self._journal.count_orphans(count, size)

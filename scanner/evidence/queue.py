@@ -19,7 +19,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Final
 
 from scanner.evidence.index import SourceSpan
@@ -95,12 +94,7 @@ class EvidenceQueue:
     def __enter__(self) -> EvidenceQueue:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end("the scan was ended")
 
     def submit(self, task: EvidenceTask) -> None:

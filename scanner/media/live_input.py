@@ -23,9 +23,8 @@ from scanner.media.segmenting import (
     mux_group,
 )
 
-__all__ = ["LIVE_SCHEMES", "cut_live"]
+__all__ = ["cut_live"]
 
-LIVE_SCHEMES: Final = ("rtmp", "rtmps", "rtsp", "rtsps")
 OPEN_SECONDS: Final = 15.0
 SILENT_SECONDS: Final = 20.0
 """Longest wait for the next packet."""

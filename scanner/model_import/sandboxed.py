@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from tempfile import TemporaryFile
-from types import TracebackType
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -58,12 +57,7 @@ class ImportSandbox:
     def __enter__(self) -> ImportSandbox:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._sandbox.close()
 
     @property

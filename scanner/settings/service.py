@@ -139,7 +139,6 @@ class ServiceSettings(FrozenSection):
     """Address of the one reverse proxy whose forwarded headers are believed; empty for none."""
     workers: int = Field(default=2, ge=0)
     """Ray workers that decode and score; 0 scores in the driver, without Ray."""
-    web_processes: int = Field(default=1, ge=1, le=64)
     max_age: float = Field(default=300.0, gt=0)
     """Age in seconds above which a waiting segment is shed instead of scored."""
     stall_seconds: float = Field(default=30.0, gt=0)

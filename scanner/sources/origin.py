@@ -6,7 +6,6 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 import httpx
 
@@ -74,12 +73,7 @@ class Origin:
     def __enter__(self) -> Origin:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def resolve(self, name: str, *, base: str) -> str:

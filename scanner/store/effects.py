@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
-from sqlalchemy import Connection, Row, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from scanner.store.database import Journal
 from scanner.store.due import is_due
@@ -159,11 +159,6 @@ class EffectJournal:
             error=row.error,
         )
 
-    def save_sink(self, state: SinkState) -> None:
-        """Record how a receiver did."""
-        with self._journal.write() as connection:
-            write_sink(connection, state)
-
     # Effects
 
     def due(self, sink: str, *, limit: int) -> tuple[DueEffect, ...]:
@@ -300,12 +295,6 @@ class EffectJournal:
             _tell_sent(connection, incident_id, sink)
             changed = connection.execute(dead.values(**SENT_BY_HAND, next_at=now, updated_at=now))
             return int(changed.rowcount)
-
-    def count_by_status(self) -> dict[str, int]:
-        """Return the number of effects by status."""
-        totals = select(effects.c.status, func.count()).group_by(effects.c.status)
-        with self._journal.read() as connection:
-            return {row[0]: row[1] for row in connection.execute(totals)}
 
 
 def _tell_sent(connection: Connection, incident_id: str | None, sink: str | None) -> None:

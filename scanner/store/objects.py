@@ -19,7 +19,6 @@ import secrets
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from shutil import rmtree
@@ -108,15 +107,6 @@ class IncomingObject:
         self.discard()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredObject:
-    """An object without regard to the journal, as the sweeper finds it."""
-
-    name: str
-    modified_at: float
-    """Seconds since the epoch."""
-
-
 class ObjectStore:
     """Objects below one directory; several processes may use it at once."""
 
@@ -184,16 +174,14 @@ class ObjectStore:
         """Remove an object; one that is gone already is no error."""
         self.path(name).unlink(missing_ok=True)
 
-    def list_older(self, than: float) -> Iterator[StoredObject]:
-        """Yield objects and temporary files that were last modified before ``than``."""
+    def list_older(self, than: float) -> Iterator[str]:
+        """Yield names of objects and temporary files, last modified before ``than``."""
         for folder, _, files in os.walk(self._folder):
             for file in files:
                 path = Path(folder) / file
                 with suppress(FileNotFoundError):
-                    modified = path.stat().st_mtime
-                    if modified < than:
-                        name = path.relative_to(self._folder).as_posix()
-                        yield StoredObject(name=name, modified_at=modified)
+                    if path.stat().st_mtime < than:
+                        yield path.relative_to(self._folder).as_posix()
 
     def free_bytes(self) -> int:
         """Return the bytes that this process may still write to the file system."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 from scanner.records.events import unpack_events
 from scanner.store.database import Journal
 from scanner.store.pushed import PushedQueries
-from scanner.store.schema import api_keys, segments, streams, turn_records
+from scanner.store.schema import segments, streams, turn_records
 from scanner.stream.events import SegmentScored, StreamEvent, StreamFinished
 
 __all__ = ["Document", "Queries"]
@@ -23,12 +23,6 @@ class Queries:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-
-    def has_keys(self) -> bool:
-        """Return whether an API key exists that is not revoked."""
-        with self._journal.read() as connection:
-            found = select(api_keys.c.key_id).where(api_keys.c.revoked_at.is_(None)).limit(1)
-            return connection.execute(found).first() is not None
 
     def segment(self, stream_id: str, sequence: int) -> Document | None:
         """Return the state and verdict of a segment, or None."""

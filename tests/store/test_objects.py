@@ -74,6 +74,6 @@ def test_a_deleted_object_is_gone_and_may_be_deleted_again(objects: ObjectStore)
 def test_old_files_are_listed_for_the_sweeper(objects: ObjectStore) -> None:
     objects.put_many([(receive(objects, b"a"), "segments/00/x")])
     receive(objects, b"b").close()
-    names = sorted(one.name.split("/")[0] for one in objects.list_older(than=4e9))
+    names = sorted(name.split("/")[0] for name in objects.list_older(than=4e9))
     assert names == ["incoming", "segments"]
     assert list(objects.list_older(than=0.0)) == []
