@@ -98,3 +98,24 @@ def test_a_command_that_holds_the_lock_is_sent_no_signal(
         assert run(["config", "reload"]) == 2
 
     assert f"process {os.getpid()} uses this folder" in capsys.readouterr().err
+
+
+def test_serve_says_what_is_wrong_with_the_settings_before_it_starts_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, data = tmp_path / "settings.toml", tmp_path / "data"
+    file.write_text(f'[models]\ndir = "{tmp_path}/none"\n[service]\ndata = "{data}"\n')
+
+    assert run(["serve", "-c", str(file)]) == 2
+    assert f"{tmp_path}/none: no such folder" in capsys.readouterr().err
+    assert not data.exists()
+
+
+def test_check_refuses_a_service_that_could_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[service]\nhost = "0.0.0.0"\n')
+
+    assert run(["config", "check", "-c", str(file)]) == 2
+    assert "give --tls-cert and --tls-key" in capsys.readouterr().err

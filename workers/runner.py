@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from scanner.compose import Program, WorkerParts, worker_parts
+from scanner.errors import SetupError
 from scanner.stream.inputs import Runner
 from scanner.stream.state import StreamProgress
 from workers.actors import PoolPlan, fold_quarantined, ray_runner
@@ -37,6 +39,11 @@ def ray_pool(program: Program, parts: WorkerParts, workers: int) -> Iterator[Poo
     Raises:
         SetupError: Ray does not start, or the models do not load.
     """
+    if find_spec("ray") is None:
+        raise SetupError(
+            f"Ray is not installed, and {workers} workers need it; install it with `pip install"
+            " ray`, or work in one process with --workers 0"
+        )
     on_gpu = program.settings.models.provider != "cpu"
     plan = PoolPlan(workers=workers, placement="gpu" if on_gpu else "cpu", gpus=int(on_gpu))
     with ray_runner(parts, plan) as runner:

@@ -26,6 +26,7 @@ from scanner.settings.policies import explain_policies
 from scanner.settings.sections import Settings, read_layers, read_settings, settings_of
 from scanner.store.database import Journal, lock_holder, open_journal
 from scanner.store.writes import read_pids
+from scanner.supervisor.reach import check_reach
 
 __all__ = ["config_app"]
 
@@ -47,7 +48,9 @@ Location = tuple[str, ...]
 @config_app.command("check")
 def check_command(config: Config = None) -> None:
     """Check the settings with the models and policies that they name. Nothing is changed."""
-    program = compose(read_settings(config))
+    settings = read_settings(config)
+    check_reach(settings.service.host, settings.service)
+    program = compose(settings)
     models = ", ".join(f"{one.name} {one.version}" for one in program.manifests)
     print_message(f"{config or 'settings'}: valid; models {models}")
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from scanner.cli.options import Config
+from scanner.settings.sections import read_settings
 
 __all__ = ["serve_command"]
 
@@ -41,6 +42,9 @@ def serve_command(
     and sends webhooks. What was acknowledged is kept in the data folder, whatever ends. Beyond
     this machine it listens only with a certificate, or behind a proxy.
     """
+    from scanner.compose import compose
+
+    compose(read_settings(config))  # in the driver it would fail again and again
     options = {
         "config": config,
         "data": data,

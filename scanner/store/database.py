@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -188,9 +188,9 @@ def lock_folder(data: Path) -> Iterator[None]:
     """Hold the lock of a data folder, which the service and those who replace it take.
 
     Raises:
-        SetupError: another process holds it.
+        SetupError: another process holds it, or the folder belongs to another user.
     """
-    with open(data / LOCK_NAME, "a+", opener=private_opener) as file:
+    with _owned(data), open(data / LOCK_NAME, "a+", opener=private_opener) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -205,9 +205,13 @@ def lock_folder(data: Path) -> Iterator[None]:
 
 
 def lock_holder(data: Path) -> int | None:
-    """Return the process that holds the lock of a data folder; None if none does."""
+    """Return the process that holds the lock of a data folder; None if none does.
+
+    Raises:
+        SetupError: the folder belongs to another user.
+    """
     try:
-        with (data / LOCK_NAME).open() as file:
+        with _owned(data), (data / LOCK_NAME).open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -251,11 +255,15 @@ def _sqlite(folder: Path, *, create: bool) -> Engine:
             " upgrade the package pysqlite3"
         )
     file = folder / FILE_NAME
-    if not create and not file.exists():
-        raise SetupError(f"{folder}: no {FILE_NAME}; `streamwarden serve` makes it at its start")
-    if create:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(private_opener(str(file), os.O_RDWR | os.O_CREAT))  # SQLite's own files follow it
+    with _owned(folder):
+        if not create and not file.exists():
+            raise SetupError(
+                f"{folder}: no {FILE_NAME}; name the settings of the service with --config, or"
+                " start `streamwarden serve`, which makes it"
+            )
+        if create:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(private_opener(str(file), os.O_RDWR | os.O_CREAT))  # SQLite's own follow it
     engine = create_engine(
         URL.create("sqlite", database=str(file)),
         module=dbapi2,
@@ -266,6 +274,28 @@ def _sqlite(folder: Path, *, create: bool) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """Raise an error that names the owner where a folder or its files are not this user's."""
+    try:
+        yield
+    except PermissionError as error:
+        place = Path(error.filename or folder)
+        raise SetupError(
+            f"{place}: permission denied; run this as the user of the service,"
+            f" {_owner(place)} (`sudo -u`), or let the folder belong to this user"
+        ) from error
+
+
+def _owner(place: Path) -> str:
+    """Return the name of the user to whom a file, or the first folder above it that can be looked
+    at, belongs."""
+    for path in (place, *place.parents):
+        with suppress(OSError, KeyError):
+            return path.owner()
+    return "root"
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

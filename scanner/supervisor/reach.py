@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
+from pathlib import Path
 
 from scanner.errors import SetupError
 from scanner.settings.service import ServiceSettings
@@ -22,6 +24,8 @@ def check_reach(host: str, settings: ServiceSettings) -> None:
     for path in (settings.tls_cert, settings.tls_key):
         if path is not None and not path.is_file():
             raise SetupError(f"{path}: no such file; wanted a certificate or key in PEM")
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        _check_pair(settings.tls_cert, settings.tls_key)
     if settings.behind_proxy and not _is_address(settings.behind_proxy):
         raise SetupError(
             f"service.behind_proxy: {settings.behind_proxy!r} is no IP address; wanted that of the"
@@ -52,6 +56,27 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            certificate, key, password=_no_password
+        )
+    except PermissionError as error:
+        raise SetupError(
+            f"{certificate}, {key}: permission denied; let the user of the service read both"
+        ) from error
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise SetupError(
+            f"{certificate} and {key} are no certificate in PEM with its private key; wanted two"
+            " files that belong together, and a key without a passphrase"
+        ) from error
+
+
+def _no_password() -> str:
+    """Refuse a key with a passphrase, for which OpenSSL would ask on the terminal."""
+    raise ValueError("the key has a passphrase")
 
 
 def _is_address(text: str) -> bool:

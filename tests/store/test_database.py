@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
+from errno import EACCES
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from scanner.errors import SetupError
 from scanner.store import database
 from scanner.store.database import (
     Journal,
@@ -62,3 +64,10 @@ def test_a_full_disk_is_an_error_that_passes_and_leaves_nothing(journal: Journal
 def test_a_mistake_stays_the_database_s_own_error(journal: Journal) -> None:
     with pytest.raises(DBAPIError), journal.write() as connection:
         connection.exec_driver_sql("SELECT nothing")
+
+
+def test_a_folder_of_another_user_is_told_with_its_owner(tmp_path: Path) -> None:
+    lock = tmp_path / "data" / "lock"
+    message = f"{lock}: permission denied; run this as the user of the service, {tmp_path.owner()}"
+    with pytest.raises(SetupError, match=message), database._owned(lock.parent):
+        raise PermissionError(EACCES, "Permission denied", str(lock))

@@ -33,12 +33,28 @@ def test_a_database_that_is_there_already_is_kept(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_database_of_another_release_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("create", [False, True])
+def test_a_database_of_a_newer_release_is_refused_with_what_to_do(
+    tmp_path: Path, *, create: bool
+) -> None:
     journal = open_journal(tmp_path, create=True)
     with journal.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     journal.close()
-    with pytest.raises(SetupError, match="version 9999"):
+    with pytest.raises(
+        SetupError, match=r"version 9999 is of a newer release.* restore the backup"
+    ):
+        open_journal(tmp_path, create=create)
+
+
+def test_a_database_of_an_earlier_release_is_refused_until_the_service_upgrades_it(
+    tmp_path: Path,
+) -> None:
+    journal = open_journal(tmp_path, create=True)
+    with journal.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    journal.close()
+    with pytest.raises(SetupError, match=r"version 0001.* start `streamwarden serve`"):
         open_journal(tmp_path)
 
 

@@ -77,6 +77,25 @@ def test_a_setting_that_is_not_valid_is_named(settings: dict[str, object], messa
         check_reach("127.0.0.1", ServiceSettings(**settings))
 
 
+def test_files_that_are_no_certificate_with_its_key_are_refused_before_anything_starts(
+    certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    cert, key = certificate
+    text = tmp_path / "text.pem"
+    text.write_text("hello")
+    secured = tmp_path / "secured.pem"
+    secured.write_bytes(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"word"),
+        )
+    )
+    for pair in ((text, key), (cert, text), (key, cert), (cert, secured)):
+        with pytest.raises(SetupError, match="no certificate in PEM with its private key"):
+            check_reach("127.0.0.1", ServiceSettings(tls_cert=pair[0], tls_key=pair[1]))
+
+
 def test_a_certificate_makes_it_https_and_its_health_is_seen(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
