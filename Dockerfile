@@ -21,7 +21,9 @@ FROM ${PYTHON_IMAGE} AS runtime
 RUN useradd --create-home --uid 10001 warden
 ENV PATH=/opt/streamwarden/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /work
-RUN chown warden:warden /work
+# A new volume has the owner that its folder has in the image.
+RUN install --directory --owner warden --group warden --mode 0700 /var/lib/streamwarden \
+    && chown warden:warden /work
 USER 10001
 ENTRYPOINT ["streamwarden"]
 CMD ["--help"]

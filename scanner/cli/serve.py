@@ -42,19 +42,35 @@ def serve_command(
     and sends webhooks. What was acknowledged is kept in the data folder, whatever ends. Beyond
     this machine it listens only with a certificate, or behind a proxy.
     """
-    from scanner.compose import compose
-
-    compose(read_settings(config))  # in the driver it would fail again and again
-    options = {
-        "config": config,
-        "data": data,
-        "host": host,
-        "port": port,
-        "workers": workers,
-        "tls-cert": tls_cert,
-        "tls-key": tls_key,
-        "behind-proxy": behind_proxy,
-    }
-    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    _check_settings(config)
+    given = _flags(
+        config=config,
+        data=data,
+        host=host,
+        port=port,
+        workers=workers,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        behind_proxy=behind_proxy,
+    )
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "scanner.supervisor", *given])
+
+
+def _check_settings(config: Path | None) -> None:
+    """Check models and policies: in the driver they would fail again and again.
+
+    Raises:
+        SetupError: one is not valid.
+    """
+    from scanner.compose import compose
+
+    compose(read_settings(config))
+
+
+def _flags(**options: object) -> list[str]:
+    return [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in options.items()
+        if value is not None
+    ]

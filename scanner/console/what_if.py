@@ -28,7 +28,7 @@ from scanner.pipeline.replay import (
     pair_incidents,
 )
 from scanner.risk.incident import Incident
-from scanner.risk.policy import Policies, Policy
+from scanner.risk.policy import Policies, Policy, matches_channel
 from scanner.settings.policies import policies_of_rows
 from scanner.store.configured import latest_policies
 from scanner.store.database import Journal, open_journal
@@ -54,34 +54,79 @@ CHANGEABLE: Final = (
     "severity",
     "unseen_end",
     "shadow",
+    "escalate_after",
+    "recurrence",
+    "recurrence_window",
+    "cool_down",
+    "escalate_steps",
 )
 """Values of a policy that can be tried out."""
+SECTIONS: Final = ("policy", "channels")
+"""Sections of the changes, as in a settings file."""
 
 
-def changed_policies(policies: Policies, text: str) -> Policies:
-    """Return policies with the changes of a TOML text, in the form of a settings file.
+def changed_policies(
+    common: Policies, text: str, *, channel: str | None = None, of_channel: Policies | None = None
+) -> Policies:
+    """Return the policies of a channel with the changes of a TOML text, in the form of a settings
+    file: ``[policy]`` changes what the channel has in ``common``, as ``of_channel`` differs from
+    it by values of the channel's own, and the first of ``[[channels]]`` that matches changes those.
 
     Raises:
-        InputError: it is not TOML, or names a label or a value that there is not.
+        InputError: it is not TOML, or names a section, a label or a value that there is not.
     """
     try:
-        tables = tomllib.loads(text).get("policy", {})
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the policy is not TOML: {error}") from error
+    if unknown := sorted(tables.keys() - set(SECTIONS)):
+        raise InputError(f"{unknown[0]}: cannot be tried out; wanted {' or '.join(SECTIONS)}")
+    policies = of_channel or common
     labels = dict(policies.labels)
-    for name, values in tables.items():
+    for name, values in _by_label(labels, tables.get("policy", {}), "policy"):
+        own, shared = labels[name], common.labels.get(name, labels[name])
+        inherited = {
+            key: value
+            for key, value in values.items()
+            if getattr(own, key, None) == getattr(shared, key, None)
+        }
+        labels[name] = _changed(f"policy.{name}", own, inherited)
+    matching = None
+    for number, one in enumerate(_channel_tables(tables)):
+        of_pattern = {**labels}
+        where = f"channels.{number}.policy"
+        for name, values in _by_label(labels, one.get("policy", {}), where):
+            of_pattern[name] = _changed(f"{where}.{name}", labels[name], values)
+        if matching is None and channel is not None and matches_channel(channel, one["match"]):
+            matching = of_pattern
+    return replace(policies, labels=labels if matching is None else matching)
+
+
+def _channel_tables(tables: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = tables.get("channels", [])
+    for number, one in enumerate(found if isinstance(found, list) else [None]):
+        if not isinstance(one, dict) or not isinstance(one.get("match"), str):
+            raise InputError(f"channels.{number}: wanted a table [[channels]] with match = NAME")
+        if unknown := sorted(one.keys() - {"match", "policy"}):
+            raise InputError(f"channels.{number}.{unknown[0]}: wanted match and policy")
+    return list(found)
+
+
+def _by_label(
+    labels: Mapping[Label, Policy], tables: Any, where: str
+) -> Iterator[tuple[Label, Mapping[str, Any]]]:
+    for name, values in tables.items() if isinstance(tables, dict) else [("", None)]:
         if name not in labels or not isinstance(values, dict):
             known = ", ".join(sorted(labels))
-            raise InputError(f"policy.{name}: no such label; there are {known}")
-        labels[Label(name)] = _changed(name, labels[Label(name)], values)
-    return replace(policies, labels=labels)
+            raise InputError(f"{where}.{name}: no such label; there are {known}")
+        if unknown := sorted(values.keys() - set(CHANGEABLE)):
+            raise InputError(
+                f"{where}.{name}.{unknown[0]}: cannot be tried out; wanted {', '.join(CHANGEABLE)}"
+            )
+        yield Label(name), values
 
 
-def _changed(name: str, policy: Policy, values: Mapping[str, Any]) -> Policy:
-    if unknown := sorted(values.keys() - set(CHANGEABLE)):
-        raise InputError(
-            f"policy.{name}.{unknown[0]}: cannot be tried out; wanted {', '.join(CHANGEABLE)}"
-        )
+def _changed(where: str, policy: Policy, values: Mapping[str, Any]) -> Policy:
     exact = {one.name for one in fields(Policy) if isinstance(one.default, Fraction)}
     try:
         given: dict[str, Any] = {
@@ -89,7 +134,7 @@ def _changed(name: str, policy: Policy, values: Mapping[str, Any]) -> Policy:
         }
         return replace(policy, **given)
     except (ValueError, TypeError) as error:
-        raise InputError(f"policy.{name}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
 
 
 def compare_policies(
@@ -103,7 +148,11 @@ def compare_policies(
         InputError: the changes are not valid.
     """
     in_force = cache(partial(_policies_on, journal))
-    changed = cache(lambda channel: changed_policies(in_force(channel), text))
+    changed = cache(
+        lambda channel: changed_policies(
+            in_force(None), text, channel=channel, of_channel=in_force(channel)
+        )
+    )
     changed(None)  # so that an error is told without a stream
     changes: list[IncidentChanges] = []
     for stream_id, stream, channel in _recorded(journal, data, since):
@@ -152,6 +201,8 @@ def _document(changes: Sequence[IncidentChanges], verdicts: Mapping[str, str]) -
         "lost_cleared": decided.count("no_violation"),
         "lost_undecided": decided.count("undecided"),
         "moved": sum(len(change.moved) for change in changes),
+        "more_severe": sum(one.after.severity > one.before.severity for one in pairs),
+        "less_severe": sum(one.after.severity < one.before.severity for one in pairs),
         "mean_delay": sum(delays) / len(delays) if delays else 0.0,
         "reviewer_hours": (len(gained) - len(lost)) * SECONDS_AN_ITEM / 3600.0,
         "examples": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy import update
 
 from scanner.console.lead_figures import lead_figures
 from scanner.console.precision import precision_over_time, precision_rows, wilson
-from scanner.console.what_if import compare_policies
+from scanner.console.what_if import changed_policies, compare_policies
 from scanner.errors import InputError
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policies_of_rows, policy_rows
@@ -197,6 +198,38 @@ def test_another_policy_loses_what_was_cleared_and_what_was_a_violation(
     assert lower["mean_delay"] <= 0
 
 
+@pytest.mark.parametrize("match", ["demo", "d*"])
+def test_policies_of_a_channel_can_be_tried_out(led: RunningService, match: str) -> None:
+    def lost(text: str) -> int:
+        return int(compare_policies(led.journal, led.data, text, since=0.0)["lost"])
+
+    high, low = "policy.fire]\nopen = 8.0\n", "policy.fire]\nopen = 2.0\n"
+    of_channel = f"[[channels]]\nmatch = '{match}'\n[channels."
+    assert lost(of_channel + high) == 2
+    assert lost(f"{of_channel}{low}[{high}") == 0
+    assert lost(f"[[channels]]\nmatch = 'other'\n[channels.{high}") == 0
+    assert lost(f"[[channels]]\nmatch = '{match}'\n{of_channel}{high}") == 0
+
+
+def test_a_change_for_all_streams_leaves_what_a_channel_has_of_its_own() -> None:
+    fire = Policy(category="hazard", open=3.0)
+    common = Policies(labels={Label("fire"): fire})
+    own = Policies(labels={Label("fire"): replace(fire, open=2.0)})
+    text = "[policy.fire]\nopen = 8.0\nclose_after = 20"
+    found = changed_policies(common, text, channel="kids", of_channel=own).labels[Label("fire")]
+
+    assert (found.open, found.close_after) == (2.0, 20)
+    assert changed_policies(common, text).labels[Label("fire")].open == 8.0
+
+
+def test_keys_of_escalation_can_be_tried_out(led: RunningService) -> None:
+    text = "[policy.fire]\nescalate_after = 1\nescalate_steps = 3"
+    result = compare_policies(led.journal, led.data, text, since=0.0)
+
+    assert (result["gained"], result["lost"]) == (0, 0)
+    assert (result["more_severe"], result["less_severe"]) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("sight", "streams", "lost"),
     [
@@ -219,6 +252,13 @@ def test_another_policy_is_tried_on_what_the_lead_may_see(
     ("text", "message"),
     [
         ("[policy.fire", "not TOML"),
+        ("[sampling]\nevery = 1", "sampling: cannot be tried out; wanted policy or channels"),
+        ("[channels]\nmatch = 'a'", r"wanted a table \[\[channels\]\]"),
+        (
+            "[[channels]]\nmatch = 'a'\n[channels.policy.none]",
+            "channels.0.policy.none: no such label",
+        ),
+        ("[[channels]]\nmatch = 'a'\nopen = 2", "channels.0.open: wanted match and policy"),
         ("[policy.nothing]\nopen = 1", "no such label"),
         ("[policy.fire]\ncategory = 'x'", "cannot be tried out"),
         ("[policy.fire]\nwindow = -1", "window"),
