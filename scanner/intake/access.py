@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -138,14 +139,24 @@ def _secret_of(authorization: str) -> str | None:
 def _is_local(address: str, headers: Headers) -> bool:
     """Return whether a program on this machine sends a request, and no page of another site that a
     browser on this machine shows."""
-    host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     return (
         _is_loopback(address)
-        and (host == "localhost" or _is_loopback(host))
+        and _names_this_machine(headers.get("host", ""))
         and headers.get("sec-fetch-site", "none") in ("none", "same-origin")
     )
 
 
+@lru_cache(maxsize=64)
+def _names_this_machine(host: str) -> bool:
+    """Return whether the header ``Host`` names this machine."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or _is_loopback(name)
+
+
+@lru_cache(maxsize=64)
 def _is_loopback(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address)

@@ -84,6 +84,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it looks at each request
         middleware=[Middleware(one) for one in (RequestLog, SessionReader, SegmentFastPath)],
     )
     _add_routes(app, (*ROUTES, *further))

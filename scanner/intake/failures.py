@@ -106,7 +106,7 @@ def without_keys(path: str) -> str:
     >>> without_keys("/ingest/tv/sw_0a1b2c3d_secret/index.m3u8")
     '/ingest/tv/sw_0a1b2c3d_***/index.m3u8'
     """
-    return _KEY_IN_PATH.sub(r"\1***", path)
+    return _KEY_IN_PATH.sub(r"\1***", path) if "sw_" in path else path
 
 
 _KEY_IN_PATH: Final = re.compile(r"(sw_[^_/]*_)[^/]+")

@@ -76,22 +76,27 @@ class Journal:
         if (joined := self._current()) is not None:
             yield joined
             return
-        with _passing_failures(), self._writing() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """Give the connection that wrote before, if it is free: it still has the pages that it read
-        and wrote, and opening one costs as much as a short transaction. An error closes it."""
+        connection = self._take_writer()
         try:
-            connection = self._idle_writers.pop()
-        except IndexError:
-            connection = self._writer.connect()
-        try:
-            yield connection
-        except BaseException:
+            with connection.begin():
+                yield connection
+        except BaseException as error:
             connection.close()
+            if isinstance(error, DBAPIError):
+                _raise_transient(error)
             raise
+        self._keep_writer(connection)
+
+    def _take_writer(self) -> Connection:
+        """Return the connection that wrote before, if it is free: it still has the pages that it
+        read and wrote, and opening one costs as much as a short transaction."""
+        try:
+            return self._idle_writers.pop()
+        except IndexError:
+            with _passing_failures():
+                return self._writer.connect()
+
+    def _keep_writer(self, connection: Connection) -> None:
         if self._idle_writers:
             connection.close()
         else:
@@ -175,12 +180,17 @@ def _passing_failures() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        name = getattr(error.orig, "sqlite_errorname", "")
-        if name.startswith("SQLITE_BUSY"):
-            raise JournalBusyError(f"journal: {error.orig}") from error
-        if name == "SQLITE_FULL":
-            raise JournalFullError(f"journal: {error.orig}") from error
+        _raise_transient(error)
         raise
+
+
+def _raise_transient(error: DBAPIError) -> None:
+    """Raise an error of the database as ours, if time resolves it."""
+    name = getattr(error.orig, "sqlite_errorname", "")
+    if name.startswith("SQLITE_BUSY"):
+        raise JournalBusyError(f"journal: {error.orig}") from error
+    if name == "SQLITE_FULL":
+        raise JournalFullError(f"journal: {error.orig}") from error
 
 
 @contextmanager

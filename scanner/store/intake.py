@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, insert, update
@@ -145,6 +146,7 @@ class NewImage:
 IntakeRow = NewStream | NewInit | NewSegment | NewEnd | NewImage | NewSignal | PushedObject
 
 
+@lru_cache(maxsize=1024, typed=True)  # senders declare the same of many segments
 def metadata_digest(
     *,
     init_id: str | None,
@@ -247,8 +249,9 @@ class Intake:
             return "init_unknown"
         if stream is None:
             self._insert_stream(new.stream)
-        self._insert_segment(new, self._shard(new.stream))
-        note_arrival(self._connection, stream, new.stream, self._shard(new.stream), now=self._now)
+        shard = self._shard(new.stream)
+        self._insert_segment(new, shard)
+        note_arrival(self._connection, stream, new.stream, shard, now=self._now)
         return "accepted"
 
     def add_image(self, new: NewImage) -> Acceptance:

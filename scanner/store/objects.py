@@ -47,9 +47,9 @@ def segment_name(kind: str, stream_id: str, item: str, sha256: str) -> str:
 class IncomingObject:
     """Bytes on their way in, in a temporary file; ``discard`` removes it unless it was put."""
 
-    def __init__(self, path: Path, mode: str = "xb") -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path = path
-        self._file = FileIO(path, mode, opener=private_opener)
+        self._file = file
         self._digest = hashlib.sha256()
         self._is_put = False
         self.size = 0
@@ -122,7 +122,9 @@ class ObjectStore:
 
     def receive(self) -> IncomingObject:
         """Return a new, empty temporary file."""
-        return IncomingObject(self._incoming / secrets.token_hex(12))
+        path = self._incoming / secrets.token_hex(12)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return IncomingObject(path, FileIO(descriptor, "wb"))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -138,7 +140,7 @@ class ObjectStore:
 
     def adopt(self, path: Path) -> IncomingObject:
         """Return a finished file of a ``scratch`` folder as one that can be put."""
-        incoming = IncomingObject(path, "ab")
+        incoming = IncomingObject(path, FileIO(path, "ab", opener=private_opener))
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 incoming.count(chunk)

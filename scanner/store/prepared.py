@@ -7,7 +7,6 @@ its transaction. Values and results are those of the driver, which holds for tex
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from typing import Any, Final
 
 from sqlalchemy import ClauseElement, Connection
@@ -65,10 +64,13 @@ def run_on_driver(
     """
     dialect: Any = connection.dialect
     try:
-        with closing(connection.connection.cursor()) as cursor:
+        cursor = connection.connection.cursor()
+        try:
             cursor.execute(text, parameters)
             row: Sequence[Any] | None = cursor.fetchone() if cursor.description else None
             return row
+        finally:
+            cursor.close()
     except dialect.loaded_dbapi.Error as error:
         base = dialect.loaded_dbapi.Error
         raise DBAPIError.instance(text, parameters, error, base, dialect=dialect) from error

@@ -13,6 +13,7 @@ and lie within JSON documents or, rounded, in columns that only queries read.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import (
@@ -383,6 +384,7 @@ api_keys = Table(
 )
 
 
+@lru_cache(maxsize=4096)
 def shard_of(stream_id: str, count: int = SHARDS) -> int:
     """Return the shard of a stream, in [0, count); the same on every machine.
 

@@ -132,6 +132,7 @@ def test_the_journal_has_no_secret(service: RunningService, keys: dict[str, str]
     [
         (("192.0.2.1", 1), {"host": "127.0.0.1"}),
         (LOCAL, {"host": "rebound.example"}),
+        (LOCAL, {"host": "["}),
         (LOCAL, {"host": "localhost", "sec-fetch-site": "cross-site"}),
         (LOCAL, {}),
         (None, {"host": "localhost"}),

@@ -71,3 +71,21 @@ def test_a_folder_of_another_user_is_told_with_its_owner(tmp_path: Path) -> None
     message = f"{lock}: permission denied; run this as the user of the service, {tmp_path.owner()}"
     with pytest.raises(SetupError, match=message), database._owned(lock.parent):
         raise PermissionError(EACCES, "Permission denied", str(lock))
+
+
+def test_transactions_share_a_connection_until_one_fails_and_close_ends_it(
+    tmp_path: Path,
+) -> None:
+    journal = open_journal(tmp_path, create=True)
+    used: list[object] = []
+    for _ in range(2):
+        with journal.write() as connection:
+            used.append(connection)
+    with pytest.raises(LookupError), journal.write():
+        raise LookupError
+    with journal.write() as connection:
+        used.append(connection)
+
+    assert used[0] is used[1] is not used[2]
+    journal.close()
+    assert connection.closed
