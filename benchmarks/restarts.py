@@ -2,9 +2,10 @@
 
 Real ``ffmpeg -f hls`` pushes to ``/ingest``, with a connection for each object and with one that
 stays (``-http_persistent 1``), MPEG-TS and fMP4. The web process is killed and ended by SIGTERM in
-turns. Exits with status 1 if an encoder exits before its time, or if a segment of a stream is
-neither scored nor a gap that is recorded. Encoders whose connection stays have
-``-ignore_io_errors 1``: without it, FFmpeg ends by itself when such a connection is lost.
+turns. The encoders run until they are asked to end. Exits with status 1 if one ends before that or
+with an error, or if a segment of a stream is neither scored nor a gap that is recorded. Encoders
+whose connection stays have ``-ignore_io_errors 1``: without it, FFmpeg ends by itself when such a
+connection is lost.
 """
 
 from __future__ import annotations
@@ -43,16 +44,14 @@ def main() -> int:
     """Push, restart, compare and print; return the exit status."""
     options = _options()
     print_machine()
-    restarts, persistent = options.restarts, options.persistent
-    seconds = int(restarts * (options.seconds + options.most)) + 20
-    kinds = [FORMS[n % 2 + 2 * (n < persistent)] for n in range(options.encoders)]
+    kinds = [FORMS[n % 2 + 2 * (n < options.persistent)] for n in range(options.encoders)]
     with tempfile.TemporaryDirectory() as name, running_service(Path(name) / "data") as service:
         service.wait_for(service.is_ready, SETTLE_SECONDS, "ready")
         key = new_key(service)
-        commands = [_command(service.address, key, n, one, seconds) for n, one in enumerate(kinds)]
+        commands = [_command(service.address, key, n, one) for n, one in enumerate(kinds)]
         with encoders(commands) as started:
             time.sleep(8)
-            taken = [_restart(service, number, options.seconds) for number in range(restarts)]
+            taken = [_restart(service, n, options.seconds) for n in range(options.restarts)]
             early = Counter(kinds[n] for n, one in enumerate(started) if one.poll() is not None)
             for one in started:
                 one.send_signal(signal.SIGINT)  # the rest of the stream, and its end
@@ -77,7 +76,10 @@ def _print(
         muxer, persistent = kind
         how = "one connection" if persistent else "a connection for each object"
         failed = sum(status != 0 for one, status in zip(kinds, ended, strict=True) if one == kind)
-        print(f"  {count} encoders, {muxer}, {how}: {failed} failed, {early[kind]} of them midway")
+        print(
+            f"  {count} encoders, {muxer}, {how}: {early[kind]} ended by themselves,"
+            f" {failed} with an error"
+        )
     total = Counter[str]()
     lengths = [one.sequences for one in found.values()]
     fewest, most = min(lengths, default=0), max(lengths, default=0)
@@ -89,27 +91,29 @@ def _print(
         f"  {dict(total)} in {len(found)} streams, of {fewest} to {most} segments each;"
         f" {unknown} sequences without a verdict"
     )
-    return int(any(status != 0 for status in ended) or unknown > 0 or len(found) < len(kinds))
+    has_failed = early.total() > 0 or any(status != 0 for status in ended)
+    return int(has_failed or unknown > 0 or len(found) < len(kinds))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--restarts", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=1.0, help="of answers between restarts")
-    parser.add_argument("--most", type=float, default=10.0, help="seconds of a restart, at most")
     parser.add_argument("--encoders", type=int, default=20)
     parser.add_argument("--persistent", type=int, default=4, help="of them with one connection")
     return parser.parse_args()
 
 
-def _command(address: str, key: str, number: int, kind: tuple[str, int], seconds: int) -> list[str]:
+def _command(address: str, key: str, number: int, kind: tuple[str, int]) -> list[str]:
+    """Return the command of an encoder that runs until it is asked to end."""
     muxer, persistent = kind
     where = f"{address}/ingest/encoder-{number}/{key}/index.m3u8"
     return [
         *("ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", PICTURE),
-        *("-t", str(seconds), *CODECS, "-f", "hls", "-hls_segment_type", muxer),
-        *("-hls_time", str(SEGMENT_SECONDS), "-method", "PUT"),
-        *("-http_persistent", str(persistent), "-ignore_io_errors", str(persistent), where),
+        *CODECS,
+        *("-f", "hls", "-hls_segment_type", muxer, "-hls_time", str(SEGMENT_SECONDS)),
+        *("-method", "PUT", "-http_persistent", str(persistent)),
+        *("-ignore_io_errors", str(persistent), where),
     ]
 
 
