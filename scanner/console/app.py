@@ -5,6 +5,7 @@ Errors of its pages are pages, those of the API are documents.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -41,6 +42,21 @@ from scanner.store.database import Journal
 from scanner.store.objects import ObjectStore
 
 __all__ = ["create_web_app"]
+
+HEADINGS: Final[Mapping[str, str]] = {
+    "forbidden": "You may not do this",
+    "not_found": "This page or item does not exist",
+    "method_not_allowed": "This page does not take that",
+    "too_large": "This is too long",
+    "invalid_request": "This cannot be done as it was asked",
+    "busy": "Too much at once",
+    "gone": "This is no longer kept",
+    "not_ready": "This is still being made",
+    "journal_busy": "The service is busy",
+    "disk_full": "The disk of the service is nearly full",
+    "internal": "The service has a defect",
+}
+"""Headings of errors as pages say them to a person; others have those of the HTTP interface."""
 
 ROUTES: Final[tuple[APIRouter, ...]] = (
     asset_routes,
@@ -85,7 +101,7 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
         "problem.html",
         status=kind.status,
         number=kind.status,
-        heading=kind.title,
+        heading=HEADINGS.get(kind.name, kind.title),
         detail=error.detail,
         retryable=kind.retryable,
         request_id=request_id,

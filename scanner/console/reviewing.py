@@ -226,7 +226,7 @@ def _decided(made: RecordedDecision) -> dict[str, Any] | None:
 
 def _check_role(person: Person, at_least: Role) -> None:
     if not person.has_role(at_least):
-        raise Problem("forbidden", f"this needs the role {at_least}; you are {person.role}")
+        raise Problem("forbidden", f"this needs the role {at_least}; yours is {person.role}")
 
 
 def _is_program(person: Person) -> bool:

@@ -99,7 +99,7 @@ def require_role(request: Request, at_least: Role) -> Person:
     """
     person = person_of(request)
     if not person.has_role(at_least):
-        raise Problem("forbidden", f"this needs the role {at_least}; you are {person.role}")
+        raise Problem("forbidden", f"this needs the role {at_least}; yours is {person.role}")
     return person
 
 
