@@ -32,7 +32,8 @@ WAIT_SECONDS: Final = 1.0
 ITEM_SECONDS: Final = 1.0
 """Seconds between two looks at an item that is on a page."""
 SESSION_SECONDS: Final = 10.0
-"""Seconds between two checks whether the session of a page, and its rights, are the same."""
+"""Seconds between two checks whether the session of a page, and its rights, are the same; they are
+checked before each event too."""
 PING_SECONDS: Final = 15
 """Longest time without an event: pages open a connection that is silent for longer again."""
 SEND_SECONDS: Final = 30.0
@@ -100,13 +101,13 @@ async def _versions(
     try:
         while not context.closing:
             found = await wait(version)
-            if found != version:
-                version = found
-                yield ServerSentEvent(event="version", data=version, retry=RETRY_MILLISECONDS)
-            if time.monotonic() - checked > SESSION_SECONDS:
+            if found != version or time.monotonic() - checked > SESSION_SECONDS:
                 checked = time.monotonic()
                 session = await context.read(context.sessions.find, token)
                 if session is None or session.person != person:
                     return
+            if found != version:
+                version = found
+                yield ServerSentEvent(event="version", data=version, retry=RETRY_MILLISECONDS)
     finally:
         context.followers[person.user_id] -= 1

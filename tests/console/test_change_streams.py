@@ -14,11 +14,13 @@ from sqlalchemy import update
 from scanner.console import change_streams
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
+from scanner.store.people import Role
 from scanner.store.review_queries import Sight
 from scanner.store.review_schema import reviews as reviews_table
 from scanner.store.review_versions import item_version, queue_version
 from scanner.store.reviews import NewDecision, ReviewJournal
 from scanner.store.sessions import Sessions
+from scanner.store.users import Users
 from tests.browser.scene import (
     BURNING,
     CALM,
@@ -110,6 +112,26 @@ def test_what_a_page_hears_ends_with_its_session(
     with versions(ann, followed, "/queue/changes") as heard:
         next(heard)
         Sessions(followed.journal).end_all(ann.user.user_id)
+
+        assert list(heard) == []
+
+
+@pytest.mark.parametrize("change", ["removed", "restricted", "demoted"])
+def test_nothing_is_told_to_a_person_whose_rights_changed(
+    followed: RunningService, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(change_streams, "SESSION_SECONDS", 3600.0)
+    ann = sign_in(followed)
+    people, user_id = Users(followed.journal), ann.user.user_id
+    with versions(ann, followed, "/queue/changes") as heard:
+        next(heard)
+        if change == "removed":
+            people.disable(user_id)
+        elif change == "restricted":
+            people.change(user_id, hidden_categories=frozenset({"hazard"}))
+        else:
+            people.change(user_id, role=Role.VIEWER)
+        add_revisions(followed.journal, ["opened"], incident_id="cd", stream_id="t")
 
         assert list(heard) == []
 
