@@ -33,7 +33,7 @@ from scanner.console.reviewing import (
     sight_of,
     undo_item,
 )
-from scanner.console.risk_view import RiskView, make_risk_view
+from scanner.console.risk_view import RiskView, make_risk_view, restrict_window
 from scanner.console.session import (
     Form,
     Person,
@@ -273,7 +273,8 @@ async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> d
     """Return the values of the templates that show an item."""
     context = context_of(request)
     incident, earlier, names = await context.read(_read_facts, context, item, sight_of(person))
-    risk = None if incident is None else await _risk(context, item, incident)
+    hidden = person.hidden_categories
+    risk = None if incident is None else await _risk(context, item, incident, hidden)
     unsent = []
     if person.has_role(Role.LEAD):
         unsent = await read_unsent(context, person, str(item["item_id"]))
@@ -314,9 +315,12 @@ def _read_facts(
 
 
 async def _risk(
-    context: WebContext, item: Mapping[str, Any], incident: Mapping[str, Any]
+    context: WebContext,
+    item: Mapping[str, Any],
+    incident: Mapping[str, Any],
+    hidden: frozenset[str],
 ) -> RiskView | None:
-    """Return the risk around an incident, up to what is folded."""
+    """Return the risk around an incident, up to what is folded, without hidden categories."""
     end = float("inf") if incident["end"] is None else incident["end"] + AFTER
     start = max(incident["start"] - BEFORE, 0.0)
     if incident["end"] is not None:
@@ -326,7 +330,7 @@ async def _risk(
     )
     if window is None:
         return None
-    return await asyncio.to_thread(make_risk_view, window)
+    return await asyncio.to_thread(make_risk_view, restrict_window(window, hidden))
 
 
 async def _image(context: WebContext, item: Mapping[str, Any]) -> Mapping[str, Any] | None:

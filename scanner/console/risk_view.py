@@ -3,7 +3,7 @@ the stream, with the kinds of picture below it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
@@ -19,7 +19,7 @@ from scanner.store.stream_window import StreamWindow
 from scanner.stream.events import GapFound, SegmentScored, StreamEvent, StreamSummary
 from scanner.types import Label, Span, Unseen
 
-__all__ = ["RiskView", "make_risk_view"]
+__all__ = ["RiskView", "make_risk_view", "restrict_window"]
 
 MARGIN: Final = 1e-6
 
@@ -48,6 +48,21 @@ class RiskView:
             if when <= at - self.start + MARGIN
         ]
         return known[-1] if known else None
+
+
+def restrict_window(window: StreamWindow, hidden: Collection[str]) -> StreamWindow:
+    """Return a part of a stream without the labels and incidents of hidden categories."""
+    policies = {
+        label: values
+        for label, values in window.policies.items()
+        if values.get("category") not in hidden
+    }
+    events = tuple(
+        event
+        for event in window.events
+        if not (isinstance(event, Opened | Extended | Closed) and event.incident.category in hidden)
+    )
+    return replace(window, policies=policies, events=events)
 
 
 def make_risk_view(window: StreamWindow) -> RiskView | None:

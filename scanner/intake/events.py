@@ -31,6 +31,10 @@ BATCH: Final = 100
 SESSION_SECONDS: Final = 10.0
 """Seconds between two checks whether the session of a reader, and its rights, are the same."""
 
+OF_ITEMS: Final = ("incident.", "decision.", "alarm.")
+"""Beginnings of the types of events that may be about an item. Those that do not say its category
+are for readers who see all categories: alarms, and evidence that earlier releases published."""
+
 
 @event_routes.get(
     "/events",
@@ -98,4 +102,7 @@ async def _follow(
 def _may_see(caller: Caller, event: PublishedEvent) -> bool:
     """Return whether an event is of a channel and a category that the reader may see."""
     about = event.body.get("item", event.body)
-    return caller.sees(about.get("channel"), about.get("category"))
+    category = about.get("category")
+    if category is None and caller.hidden_categories and event.kind.startswith(OF_ITEMS):
+        return False
+    return caller.sees(about.get("channel"), category)

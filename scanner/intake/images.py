@@ -15,6 +15,7 @@ from scanner.intake.context import WebContext, context_of, note
 from scanner.intake.outcome import check_accepted
 from scanner.intake.parameters import NAME, ChannelName, FrozenInput
 from scanner.intake.problems import Problem, problem_responses
+from scanner.intake.restricting import hidden_labels, without_labels
 from scanner.intake.segments import MEDIA_PROBLEMS, media_body, own_name, stream_of
 from scanner.media.sniff import Container
 from scanner.store.intake import NewImage, NewSegment
@@ -92,12 +93,14 @@ async def get_image(request: Request, image_id: Annotated[str, Path(pattern=NAME
     found = await context.read(context.queries.image, image_id)
     if found is None or not caller.sees(found["channel"]):
         raise Problem("not_found", f"image {image_id}: was never accepted")
-    return await _answer(context, image_id)
+    return await _answer(context, image_id, hidden_labels(caller))
 
 
-async def _answer(context: WebContext, image_id: str) -> JSONResponse:
+async def _answer(
+    context: WebContext, image_id: str, hidden: frozenset[str] = frozenset()
+) -> JSONResponse:
     found = await context.read(context.queries.image, image_id)
-    body = ImageStatus.model_validate(found).model_dump()
+    body = without_labels(ImageStatus.model_validate(found).model_dump(), hidden)
     if body["state"] == "finished":
         return JSONResponse(body)
     return JSONResponse(body, status_code=202, headers={"Location": f"/v1/images/{image_id}"})

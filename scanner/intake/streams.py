@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from scanner.intake.access import Caller
 from scanner.intake.answers import (
     AcceptedEnd,
     AcceptedSignal,
@@ -19,7 +20,7 @@ from scanner.intake.answers import (
     StreamList,
     StreamStatus,
 )
-from scanner.intake.context import context_of, note
+from scanner.intake.context import WebContext, context_of, note
 from scanner.intake.outcome import SUBMISSION_PROBLEMS, check_accepted
 from scanner.intake.parameters import (
     LARGEST_SEQUENCE,
@@ -34,6 +35,7 @@ from scanner.intake.parameters import (
     read_cursor,
 )
 from scanner.intake.problems import Problem, problem_responses
+from scanner.intake.restricting import hidden_labels, without_labels
 from scanner.intake.segments import stream_of
 from scanner.store.intake import NewEnd, NewStream
 from scanner.store.signals import NewSignal
@@ -176,7 +178,8 @@ async def list_streams(request: Request, which: Annotated[StreamFilter, Query()]
     following = None
     if len(found) > which.limit:
         following = cursor_of(page[-1]["created_at"], page[-1]["stream_id"])
-    return StreamList.model_validate({"streams": page, "next": following})
+    shown = await _restricted(context, caller, page)
+    return StreamList.model_validate({"streams": shown, "next": following})
 
 
 @stream_routes.get("/streams/{stream_id}", responses=_READ)
@@ -187,7 +190,8 @@ async def get_stream(request: Request, stream_id: StreamName) -> StreamStatus:
     found = await context.read(context.queries.stream, stream_id)
     if found is None or not caller.sees(found["channel"]):
         raise Problem("not_found", f"stream {stream_id}: nothing of it was ever accepted")
-    return StreamStatus.model_validate(found)
+    (shown,) = await _restricted(context, caller, [found])
+    return StreamStatus.model_validate(shown)
 
 
 @stream_routes.get("/streams/{stream_id}/risk", responses=_READ)
@@ -207,6 +211,8 @@ async def get_risk(
     )
     if found is None or not caller.sees(found["channel"]):
         raise Problem("not_found", f"stream {stream_id}: nothing of it was ever accepted")
+    if hidden := hidden_labels(caller):
+        found = {**found, "samples": [without_labels(one, hidden) for one in found["samples"]]}
     return RiskOverTime.model_validate(found)
 
 
@@ -223,4 +229,22 @@ async def get_channel(
         found = await context.read(context.queries.channel, channel)
     if found is None:
         raise Problem("not_found", f"channel {channel}: no stream of it was ever accepted")
-    return ChannelStatus.model_validate(found)
+    shown = await _restricted(context, caller, found["streams"])
+    return ChannelStatus.model_validate({**found, "streams": shown})
+
+
+async def _restricted(
+    context: WebContext, caller: Caller, documents: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return documents of streams without the labels and incidents that a reader does not see."""
+    hidden = hidden_labels(caller)
+    if not hidden:
+        return list(documents)
+    names = [one["stream_id"] for one in documents]
+    opened = await context.read(
+        context.incidents.count_open, names, without=caller.hidden_categories
+    )
+    return [
+        {**without_labels(one, hidden), "open_incidents": opened.get(one["stream_id"], 0)}
+        for one in documents
+    ]

@@ -268,6 +268,8 @@ class EvidenceJournal:
     def _settle(self, connection: Connection, piece: DuePiece, statuses: Mapping[str, str]) -> None:
         """Count pieces that are made or failed, and publish them as one event."""
         body = {"id": piece.incident_id, "stream_id": piece.stream_id, "channel": piece.channel}
+        category = select(incidents.c.category).where(incidents.c.incident_id == piece.incident_id)
+        body["category"] = connection.execute(category).scalar_one_or_none()
         event = (piece.shard, "incident.evidence", {**body, "evidence": statuses})
         append_events(connection, [event], now=self._journal.now())
         add_to_counters(connection, piece.shard, "evidence", Counter(statuses.values()))

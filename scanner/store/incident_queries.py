@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from scanner.rational import load_optional
 from scanner.store.database import Journal
@@ -96,6 +96,19 @@ class IncidentQueries:
             "evidence": [_evidence_document(one) for one in pieces],
             "deliveries": [_effect_document(one) for one in reversed(sent)],
         }
+
+    def count_open(self, stream_ids: Sequence[str], *, without: Collection[str]) -> dict[str, int]:
+        """Return the open incidents of each of some streams that has any, without some
+        categories."""
+        columns = incidents.c
+        query = (
+            select(columns.stream_id, func.count())
+            .where(columns.stream_id.in_(list(stream_ids)), columns.detection == "open")
+            .where(columns.category.not_in(sorted(without)))
+            .group_by(columns.stream_id)
+        )
+        with self._journal.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def piece(self, incident_id: str, piece: str) -> dict[str, Any] | None:
         """Return a piece of evidence with the channel and category of its incident, or None."""
