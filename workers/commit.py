@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from scanner.errors import TransientError
+from scanner.report.reasons import GAP_REASONS
 from scanner.risk.policy import Policies
 from scanner.store.database import JournalBusyError, JournalFullError
 from scanner.store.outcomes import SegmentVerdict, StreamResult, TurnResult
@@ -172,7 +173,10 @@ def verdict_of(event: StreamEvent) -> SegmentVerdict | None:
     match event:
         case SegmentScored(segment=segment, span=span):
             verdict = SegmentVerdict(
-                sequence=segment.key.sequence, verdict="scored", span=_as_floats(span)
+                sequence=segment.key.sequence,
+                verdict="scored",
+                span=_as_floats(span),
+                detail=_detail_without_frames(segment),
             )
         case SegmentLate(outcome=ScoredSegment(key=key), span=span):
             verdict = SegmentVerdict(sequence=key.sequence, verdict="late", span=_as_floats(span))
@@ -193,6 +197,14 @@ def verdict_of(event: StreamEvent) -> SegmentVerdict | None:
                 sequence=key.sequence, verdict="quarantined", detail=_detail(kind, message)
             )
     return verdict
+
+
+def _detail_without_frames(segment: ScoredSegment) -> dict[str, Any] | None:
+    """Return why no frame of a segment was scored; None if one was."""
+    if segment.frames:
+        return None
+    reason = segment.unseen[0].reason if segment.unseen else "undecodable"
+    return _detail(reason, f"no frame was scored: {GAP_REASONS[reason]}")
 
 
 def _as_floats(span: Span | None) -> tuple[float, float] | None:

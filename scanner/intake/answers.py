@@ -67,11 +67,11 @@ class SegmentStatus(BaseModel):
     sequence: int
     channel: str | None
     state: str = Field(description="`pending`, `leased`, or the verdict")
-    verdict: Literal["scored", "late", "undecodable", "quarantined", "shed", "unlisted"] | None = (
-        Field(description="what became of it; final; null while it waits")
-    )
+    verdict: Verdict | None = Field(description="what became of it; final; null while it waits")
     verdict_at: float | None = Field(description="seconds since the epoch")
-    detail: dict[str, Any] | None = Field(description="kind and message of what failed")
+    detail: dict[str, Any] | None = Field(
+        description="kind and message of what failed; also of a scored segment without a frame"
+    )
     span: StreamSpan | None = Field(description="its place on the stream's clock")
     bytes: int
     sha256: str

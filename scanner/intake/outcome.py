@@ -14,8 +14,8 @@ AcceptedAs = Literal["accepted", "same"]
 _REFUSALS: Final[dict[str, tuple[str, str]]] = {
     "conflict": (
         "conflict",
-        "known already, with other content or other metadata, and does not change; a restarted"
-        " broadcast needs a new stream name",
+        "known already, with other content or other metadata, and does not change; what is new"
+        " needs another name, a restarted broadcast that of a new stream",
     ),
     "ends_too_early": ("conflict", "a segment after this last_sequence was accepted already"),
     "ended": (

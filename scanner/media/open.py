@@ -262,7 +262,10 @@ def _open_container(
             f"{name}: asks for more memory than there is", kind="limit_memory"
         ) from error
     except FFmpegError as error:
-        raise DamagedError(f"{name}: cannot be opened as {kind.name} ({error.strerror})") from error
+        reason = f"cannot be opened as {kind.name} ({error.strerror})"
+        if kind is Container.MP4 and _is_lone_fragment(source):
+            reason = "a fragment of an MP4 without its init segment, which is wanted too"
+        raise DamagedError(f"{name}: {reason}") from error
     with container:
         if (took := time.monotonic() - begun) > limits.probe_seconds:
             raise LimitError(
@@ -270,6 +273,12 @@ def _open_container(
                 kind="limit_probe_time",
             )
         yield container
+
+
+def _is_lone_fragment(source: BinaryIO) -> bool:
+    source.seek(0)
+    head = source.read(HEAD_BYTES)
+    return b"moof" in head and b"moov" not in head
 
 
 def _check(container: InputContainer, kind: Container, limits: MediaLimits, name: str) -> OpenMedia:

@@ -90,7 +90,7 @@ def sniff(head: bytes) -> Container:
     if not head.startswith(_NOT_JUNK) and find_jpeg(head) is not None:
         return Container.JPEG
     if head.startswith(b"#EXTM3U"):
-        raise FormatError("a playlist, a media file that it names is wanted")
+        raise FormatError("begins with #EXTM3U, a playlist; a media file that it names is wanted")
     raise FormatError(
         f"begins with {_describe(head[:12])}, a media file is wanted "
         "(MPEG-TS, MP4, MKV, WebM, AVI, FLV, GIF, JPEG, PNG, WebP)"

@@ -61,7 +61,7 @@ def test_the_openapi_document_names_operations_by_what_they_do(service: RunningS
         ("POST /v1/streams/a/end", b'{"last": 3}', "body.last: not known here"),
         ("PUT /v1/streams/live%2Fa/segments/0", TS, "no such address; /openapi.json lists all"),
         ("DELETE /v1/streams/a", b"", "no DELETE here, but GET, PUT"),
-        ("PUT /v1/streams/a/segments/0", b"#EXTM3U\n#EXT-X-VERSION:3\n", "a playlist, a media"),
+        ("PUT /v1/streams/a/segments/0", b"#EXTM3U\n#EXT-X-VERSION:3\n", "a playlist; a media"),
     ],
 )
 def test_an_invalid_request_is_told_what_is_wanted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from scanner.store.intake import Intake
 from scanner.store.publication import publish
 from scanner.store.schema import incidents, published, segments, shard_of, streams
 from scanner.store.turns import TurnJournal
+from scanner.stream.events import SegmentScored
 from scanner.stream.inputs import SegmentTurn
+from scanner.types import ScoredSegment, SegmentKey, SegmentTimes, Span, StreamId, Unseen
 from tests.workers.journal_runs import RULES, JournalWorld
-from tests.workers.pool_fakes import end, run_locally, scripted
+from tests.workers.pool_fakes import INFO, end, run_locally, scripted
+from workers.commit import verdict_of
 from workers.feed import JournalFeed
 
 
@@ -90,6 +94,22 @@ def test_a_damaged_segment_has_its_verdict_and_its_reason(world: JournalWorld) -
             select(segments.c.detail).where(segments.c.sequence == 1)
         ).scalar_one()
     assert '"damaged"' in detail
+
+
+def test_a_scored_segment_without_a_frame_says_why() -> None:
+    key = SegmentKey(stream_id=StreamId("s"), sequence=0)
+    times = SegmentTimes(first_pts=0, last_pts=1, duration=Fraction(2), time_base=Fraction(1, 1))
+    unseen = Unseen(span=Span(start=Fraction(0), end=Fraction(2)), reason="no_keyframe")
+    segment = ScoredSegment(key=key, times=times, frames=(), unseen=(unseen,), info=INFO)
+    verdict = verdict_of(SegmentScored(segment=segment, offset=Fraction(0), risks=()))
+
+    assert verdict is not None
+    assert verdict.verdict == "scored"
+    assert verdict.detail is not None
+    assert (verdict.detail["kind"], "keyframe interval" in verdict.detail["message"]) == (
+        "no_keyframe",
+        True,
+    )
 
 
 def test_a_hole_is_given_up_by_time_and_what_comes_then_is_late(world: JournalWorld) -> None:
