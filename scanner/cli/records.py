@@ -65,7 +65,7 @@ def remove_command(kind: Kind, name: Name, reason: Reason, config: Config = None
         *names,
         reason=reason,
     )
-    sys.stdout.write(f"{len(names)} streams are deleted once they have ended\n")
+    sys.stdout.write(f"{count_of(len(names), 'stream')} to be deleted, each once it has ended\n")
 
 
 @records_app.command("hold")

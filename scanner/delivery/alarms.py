@@ -61,6 +61,11 @@ DEAD_SECONDS: Final = 86_400.0
 """Time since the latest message of a receiver that was given up after which its alarm ends."""
 HELD_SECONDS: Final = 3600.0
 """Time since the latest action that a quota held after which its alarm ends."""
+BLIND: Final = "stream.blind"
+"""The alarm that the driver raises and, once the stream shows something or ends, clears."""
+SILENT_SECONDS: Final = 3600.0
+"""Time without a segment after which a stream that has no end counts as over, as for retention:
+its sender went away."""
 CALM: Final = 0.8
 """Share of a limit to which a value has to fall for its alarm to end."""
 
@@ -206,6 +211,9 @@ class AlarmWatch:
         ended = lasting - due.keys()
         if begun or ended:
             self._journal.change(begun, ended)
+        if self._clock.is_steady:
+            silent = self._journal.end_blind(before=measured.now - SILENT_SECONDS)
+            ended |= {(BLIND, stream) for stream in silent}
         for (kind, subject), body in begun.items():
             log.warning("alarm begun", kind=kind, subject=subject, **body)
         for kind, subject in sorted(ended):

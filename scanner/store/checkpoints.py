@@ -205,6 +205,11 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
 
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
+    except FileNotFoundError as error:
+        raise SetupError(
+            f"{path}: no such file; nothing was recorded yet, or the second place is elsewhere:"
+            " name it with --folder"
+        ) from error
     except (OSError, ValueError) as error:
         raise SetupError(f"{path}: no public key: {error}") from error
     if not isinstance(key, Ed25519PublicKey):

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 from scanner.store.database import Journal
 from scanner.store.ingest_schema import sources
 from scanner.store.review_schema import PENDING_STATES, decision_effects, reviews
-from scanner.store.schema import alarms, effects, evidence, segments, sinks
+from scanner.store.schema import alarms, effects, evidence, segments, sinks, streams
 from scanner.store.writes import clear_alarm, raise_alarm
 from scanner.taxonomy import MAX_SEVERITY
 
@@ -113,6 +113,22 @@ class AlarmJournal:
                 for sink, count in connection.execute(query.group_by(columns.sink)):
                     counts[sink] = counts.get(sink, 0) + count
         return counts
+
+    def end_blind(self, *, before: float) -> list[str]:
+        """End the alarms of streams that show nothing and have sent nothing since before a
+        wall-clock time; return the streams."""
+        lasting = (alarms.c.kind == "stream.blind") & alarms.c.until.is_(None)
+        arrived = func.coalesce(streams.c.last_arrival, streams.c.created_at)
+        query = (
+            select(alarms.c.subject)
+            .join(streams, streams.c.stream_id == alarms.c.subject)
+            .where(lasting, arrived < before)
+        )
+        with self._journal.read() as connection:
+            found = list(connection.execute(query).scalars())
+        if found:
+            self.change({}, frozenset(("stream.blind", stream) for stream in found))
+        return found
 
     def failing_sources(self) -> tuple[FailingSource, ...]:
         """Return the sources that were not removed and fail."""

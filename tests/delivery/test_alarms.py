@@ -138,6 +138,29 @@ def test_a_work_that_keeps_failing_is_an_alarm_with_its_error_and_a_metric(
     assert logs[0]["error"] == "the disk is full"
 
 
+def test_the_alarm_of_a_stream_whose_sender_went_away_without_an_end_ends_after_an_hour(
+    journal: Journal, objects: ObjectStore, wall_clock: FakeClock
+) -> None:
+    rows = AlarmJournal(journal)
+    watch = AlarmWatch(
+        rows,
+        objects,
+        RetentionSettings(low_watermark=1e-9),
+        now=wall_clock,
+        monotonic=lambda: wall_clock.time,
+    )
+    add_segments(journal, "s", 1)
+    rows.change({("stream.blind", "s"): {}}, frozenset())
+    wall_clock.time += 3590
+    watch.step()
+    before = rows.lasting(("stream.blind",))
+    wall_clock.time += 20
+    watch.step()
+
+    assert before == {("stream.blind", "s")}
+    assert rows.lasting(("stream.blind",)) == frozenset()
+
+
 def test_messages_that_were_given_up_are_an_alarm_for_a_day(
     journal: Journal, objects: ObjectStore, wall_clock: FakeClock
 ) -> None:
