@@ -41,24 +41,6 @@ def test_no_other_name_is_there(package: Any) -> None:
         _ = package.helpers
 
 
-def test_the_examples_of_the_readme_run(
-    tmp_path: Path,
-    sample_media: Callable[[str], SampleFile],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for number in range(2):
-        shutil.copy(sample_media("ts_h264").path, tmp_path / f"segment-{number}.ts")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STREAMWARDEN_MODELS__NAMES", "[]")
-
-    run_examples(ROOT / "README.md", {})
-
-    printed = capsys.readouterr().out
-    assert "FrameLine(path='channel-7', sequence=1" in printed
-    assert "SummaryLine(path='channel-7'" in printed
-
-
 def test_the_page_of_the_library_runs_from_top_to_bottom(
     tmp_path: Path,
     sample_media: Callable[[str], SampleFile],
