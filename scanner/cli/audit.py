@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ import typer
 
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.status import Status
-from scanner.cli.terminal import new_table, open_console
+from scanner.cli.terminal import new_table, open_console, wall
 from scanner.settings.sections import read_settings
 from scanner.store.audit import AuditLog
 from scanner.store.checkpoints import (
@@ -68,7 +67,7 @@ def verify_command(
         for one in faults:
             sys.stdout.write(f"{one.message}\n")
         for each in restores:
-            lost = f"what followed entry {each['number']} until {_moment(each['at'])} is lost"
+            lost = f"what followed entry {each['number']} until {wall(each['at'])} is lost"
             sys.stdout.write(f"the journal was restored from a backup: {lost}\n")
         sys.stdout.write(f"{count} entries, {len(faults) or 'nothing'} wrong\n")
     if faults:
@@ -94,11 +93,7 @@ def list_command(
         return
     table = new_table("Audit log", "number", "at", "who", "action", "about", "details")
     for one in found:
-        at = _moment(one.at)
+        at = wall(one.at)
         details = json.dumps(one.details) if one.details else ""
         table.add_row(str(one.number), at, one.actor, one.action, one.subject, details)
     open_console().print(table)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.terminal import new_table, open_console, sanitize
+from scanner.cli.terminal import new_table, open_console, sanitize, wall
 from scanner.cli.users import local_actor
 from scanner.errors import SetupError
 from scanner.settings.sections import read_settings
@@ -63,9 +62,16 @@ def list_command(
         *("incident", "what", "receiver", "status", "attempts", "at", "error"),
     )
     for one in dead:
-        at = datetime.fromtimestamp(one.updated_at, UTC).strftime("%Y-%m-%d %H:%M")
         error = sanitize(one.error or "")
-        table.add_row(_item_of(one), _what(one), one.sink, one.status, str(one.attempts), at, error)
+        table.add_row(
+            _item_of(one),
+            _what(one),
+            one.sink,
+            one.status,
+            str(one.attempts),
+            wall(one.updated_at),
+            error,
+        )
     open_console().print(table)
 
 

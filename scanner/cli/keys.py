@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.terminal import new_table, open_console
+from scanner.cli.terminal import new_table, open_console, wall
 from scanner.settings.sections import read_settings
 from scanner.store.database import open_journal
 from scanner.store.keys import ApiKey, ApiKeys
@@ -68,8 +67,8 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
             key.key_id,
             ", ".join(sorted(key.verbs)),
             channels,
-            _day(key.created_at),
-            "" if key.revoked_at is None else _day(key.revoked_at),
+            wall(key.created_at),
+            "" if key.revoked_at is None else wall(key.revoked_at),
         )
     open_console().print(table)
 
@@ -98,7 +97,3 @@ def _row(key: ApiKey) -> dict[str, object]:
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
     }
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

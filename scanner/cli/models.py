@@ -1,26 +1,29 @@
-"""The commands ``streamwarden models list`` and ``models check``."""
+"""The commands ``streamwarden models list``, ``models check`` and ``models remove``."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from scanner.cli.models_add import add_command
-from scanner.cli.models_remove import remove_command
 from scanner.cli.options import Config, Json, wants_json
 from scanner.cli.show import describe_uncovered
 from scanner.cli.status import Status
 from scanner.cli.terminal import OutputTable, new_table, open_console
+from scanner.errors import SetupError
+from scanner.model_import.folder import find_added
 from scanner.risk.policy import Policies
 from scanner.scoring.manifest import Manifest
 from scanner.scoring.registry import check_models, list_models
 from scanner.scoring.test_card import TestCard
 from scanner.settings.policies import compose_policies
-from scanner.settings.sections import read_settings
+from scanner.settings.sections import ModelSettings, read_settings
 from scanner.taxonomy import Taxonomy, TaxonomyEntry, uncovered
 from scanner.types import FrameSpec
 
@@ -32,7 +35,6 @@ models_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 models_app.command("add")(add_command)
-models_app.command("remove")(remove_command)
 
 
 @models_app.command("list")
@@ -89,6 +91,48 @@ def check_command(config: Config = None, as_json: Json = False) -> None:
     if not checks:
         open_console(stderr=True).print("no models found; only the test card can be scored")
     raise typer.Exit(Status.NOTHING if all(check.ok for check in checks) else Status.FAILED)
+
+
+@models_app.command("remove")
+def remove_command(
+    name: Annotated[str, typer.Argument(help="The name of an added model.", show_default=False)],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Remove a model that was added: delete its folder. Shipped models stay; `models.names` leaves
+    them out.
+
+    Example:
+      streamwarden models remove open-nsfw
+    """
+    folder = _added_folder(name, read_settings(config).models)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        where = error.filename or folder
+        raise SetupError(f"{where}: cannot be removed: {error.strerror}") from error
+    if wants_json(as_json):
+        row = {"type": "removed", "name": name, "folder": str(folder)}
+        sys.stdout.write(json.dumps(row) + "\n")
+        return
+    open_console().print(f"removed  {name} in {folder}")
+
+
+def _added_folder(name: str, models: ModelSettings) -> Path:
+    """Return the folder of an added model.
+
+    Raises:
+        SetupError: there is none; only what `models add` has written is ever removed.
+    """
+    parent = models.install_dir
+    try:
+        added = find_added(parent)
+    except OSError as error:
+        raise SetupError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    if name not in added:
+        names = ", ".join(added) or "none"
+        raise SetupError(f"no model {name} was added to {parent}; there are {names}")
+    return added[name]
 
 
 def _label_rows(

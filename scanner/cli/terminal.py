@@ -7,6 +7,7 @@ characters that control a terminal or change the writing direction are shown as 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -18,7 +19,7 @@ from rich.text import Text
 
 from scanner.report.text import plain
 
-__all__ = ["OutputTable", "new_table", "open_console", "sanitize"]
+__all__ = ["OutputTable", "new_table", "open_console", "sanitize", "wall"]
 
 LAST_COLUMN = 20
 """Characters that the last column needs at least; it has the remaining width and is wrapped."""
@@ -143,3 +144,8 @@ class OutputTable:
 def new_table(title: str, *columns: str) -> OutputTable:
     """Return an empty table with these columns."""
     return OutputTable(title=title, columns=columns)
+
+
+def wall(seconds: float) -> str:
+    """Return a time as text, given in seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -6,7 +6,6 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from scanner.cli.options import Config, Json, wants_json
-from scanner.cli.terminal import new_table, open_console
+from scanner.cli.terminal import new_table, open_console, wall
 from scanner.console.links import link_address, password_link, sign_in_link
 from scanner.errors import SetupError
 from scanner.intake.auditing import audit_log_of
@@ -94,7 +93,7 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
             _state(user, journal.now()),
             "yes" if user.has_totp else "no",
             _limits_text(user),
-            datetime.fromtimestamp(user.created_at, UTC).strftime("%Y-%m-%d %H:%M"),
+            wall(user.created_at),
         )
     open_console().print(table)
 

@@ -6,6 +6,7 @@ It ends when its source does. One that fails is started again by the supervisor,
 from __future__ import annotations
 
 import argparse
+import hashlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -17,20 +18,21 @@ from typing import Final
 
 import structlog
 
-from scanner.errors import ScannerError, SetupError, TransientError
+from scanner.errors import InputError, ScannerError, SetupError, TransientError
 from scanner.follow.folders import playlist_in, watch_folder
 from scanner.follow.live import LIVE_PREFIXES, follow_live
-from scanner.follow.playlists import follow_hls
-from scanner.follow.pusher import SourcePusher
+from scanner.follow.pusher import SourcePusher, read_source
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.sections import Settings, read_settings
 from scanner.sources.addresses import AddressPolicy
 from scanner.sources.cancellation import Cancellation
+from scanner.sources.limits import FetchLimits
+from scanner.sources.storage import PlaylistSegment
 from scanner.store.database import Journal, open_journal
 from scanner.store.objects import ObjectStore
 from scanner.store.sources import FollowedLocation, Sources
 
-__all__ = ["follow_source", "main"]
+__all__ = ["follow_hls", "follow_source", "main"]
 
 EXIT_FAILED: Final = 1
 EXIT_SETUP: Final = 2
@@ -108,6 +110,45 @@ def _follow(
         follow_hls(str(playlist), pusher, limits, cancellation)
         return
     follow_hls(source.location, pusher, limits, cancellation)
+
+
+def follow_hls(
+    location: str, pusher: SourcePusher, limits: FetchLimits, cancellation: Cancellation
+) -> None:
+    """Push the segments of a playlist until it ends.
+
+    Raises:
+        ScannerError: it cannot be read, or has stopped growing.
+    """
+    from scanner.sources.hls import follow_playlist
+
+    for piece in follow_playlist(location, limits, cancellation=cancellation):
+        _push_piece(piece, pusher, limits)
+    pusher.end()
+
+
+def _push_piece(piece: PlaylistSegment, pusher: SourcePusher, limits: FetchLimits) -> None:
+    path = f"follow/segment-{piece.sequence}{'.ts' if piece.init is None else '.m4s'}"
+    init = gap = None
+    try:
+        if piece.init is not None:
+            data = read_source(piece.init, most=limits.segment_bytes)
+            init = f"follow/init-{hashlib.sha256(data).hexdigest()[:16]}.mp4"
+            pusher.push(init, data)
+        if piece.source is not None:
+            data = read_source(piece.source, most=limits.segment_bytes)
+            if not pusher.push(path, data):
+                return
+    except InputError:  # the segment is gone: a gap as one that the playlist marks
+        gap = True
+    pusher.list_segment(
+        piece.sequence,
+        path,
+        duration=piece.duration or None,
+        discontinuity=piece.discontinuity,
+        gap=gap or piece.source is None,
+        init=init,
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,6 @@ from typing import Final
 import structlog
 
 from scanner.intake.access import Access
-from scanner.intake.pace import Pace
 from scanner.steady_clock import ClockWatch
 from scanner.store.database import Journal
 from scanner.store.keys import ApiKeys
@@ -24,12 +24,47 @@ from scanner.store.operation_queries import Backlog, OperationQueries
 from scanner.store.pushed import PushedQueries
 from scanner.store.users import Users
 
-__all__ = ["Observed", "Watch"]
+__all__ = ["Observed", "Pace", "Watch"]
 
 PERIOD: Final = 0.5
 """Seconds between two readings."""
+SPAN: Final = 10.0
+"""Least seconds between two readings that a pace is taken from."""
+MEMORY: Final = 20.0
+"""Seconds for which a pace counts: longer than a driver takes to start, so that a restart does not
+look like a slow machine, and short enough to notice a machine that became slow."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Pace:
+    """The best pace of the last half minute, in segments a second.
+
+    It is the best one because slower spans say little: less may have arrived, or a process was
+    being started again.
+    """
+
+    def __init__(self) -> None:
+        self._readings: deque[tuple[float, float]] = deque()
+        self._paces: deque[tuple[float, float]] = deque()
+
+    def observe(self, at: float, total: float) -> float | None:
+        """Take a reading of the total at a monotonic time; return the pace, None if it is not
+        known yet.
+
+        >>> pace = Pace()
+        >>> [pace.observe(at, total) for at, total in [(0.0, 100), (10.0, 150), (20.0, 160)]]
+        [None, 5.0, 5.0]
+        """
+        self._readings.append((at, total))
+        while len(self._readings) > 1 and self._readings[1][0] <= at - SPAN:
+            self._readings.popleft()
+        began, before = self._readings[0]
+        if at - began >= SPAN:
+            self._paces.append((at, (total - before) / (at - began)))
+        while self._paces and self._paces[0][0] < at - MEMORY:
+            self._paces.popleft()
+        return max((pace for _, pace in self._paces), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

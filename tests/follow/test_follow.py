@@ -11,9 +11,8 @@ from sqlalchemy import select
 
 from scanner.errors import ScannerError
 from scanner.follow.folders import find_complete, playlist_in, watch_folder
-from scanner.follow.playlists import follow_hls
 from scanner.follow.pusher import SourcePusher
-from scanner.follow.server import follow_source
+from scanner.follow.server import follow_hls, follow_source
 from scanner.settings.sections import Settings
 from scanner.settings.service import ServiceSettings
 from scanner.sources.cancellation import Cancellation, SourceCancelledError

@@ -8,9 +8,8 @@ import pytest
 
 from scanner.intake.access import Access
 from scanner.intake.admission import InFlight, check_backlog, check_disk
-from scanner.intake.pace import Pace
 from scanner.intake.problems import Problem
-from scanner.intake.watch import Observed, Watch
+from scanner.intake.watch import Observed, Pace, Watch
 from scanner.settings.service import QuotaSettings
 from scanner.store.database import open_journal
 from scanner.store.intake import Intake, NewSegment, NewStream
