@@ -13,9 +13,9 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scanner.errors import TransientError
 from scanner.intake.failures import transient_response
@@ -78,7 +78,19 @@ class SessionReader:
                 if session is not None:
                     state["session"], state["session_token"] = session, token
                     state.setdefault("facts", {})["user"] = session.user.user_id
+                    send = _uncached(send)
         await self._app(scope, receive, send)
+
+
+def _uncached(send: Send) -> Send:
+    """Return a sender of answers to a person that no cache keeps, unless they say otherwise."""
+
+    async def send_uncached(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return send_uncached
 
 
 def session_of(request: Request) -> Session | None:

@@ -207,3 +207,11 @@ def test_every_page_forbids_foreign_code_and_is_kept_by_no_cache(
     assert " style=" not in answer.text
     assert "<script>" not in answer.text
     assert " onclick=" not in answer.text
+
+
+@pytest.mark.parametrize("name", [name for name in OF_PEOPLE if name not in STREAMED])
+def test_no_cache_keeps_what_a_person_is_answered(attackers: Attackers, name: str) -> None:
+    person = sign_in(attackers.service, RULES[name].role or Role.VIEWER)
+    answer = send(person, name, proof(person), timeout=None)
+
+    assert "no-store" in answer.headers["cache-control"]
