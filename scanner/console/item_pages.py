@@ -48,7 +48,7 @@ from scanner.console.wellbeing import preferences_of, record_exposure
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.problems import Problem
 from scanner.store.audit import AuditEntry
-from scanner.store.review_queries import Sight
+from scanner.store.review_queries import QueueFilter, Sight
 from scanner.store.review_versions import item_version
 from scanner.store.reviews import VERDICTS
 from scanner.store.stream_window import StreamWindow, read_window
@@ -100,17 +100,16 @@ async def show_item(request: Request, item_id: ItemId) -> Response:
     item = await seen_item(context, person, item_id)
     await context.audit(person, "view", item_id)
     wanted, is_severe = read_filter(request.url.query), item["severity"] == MAX_SEVERITY
-    queries, sight = context.review_queries, sight_of(person)
-    values, following, _ = await asyncio.gather(
+    values, poster, _ = await asyncio.gather(
         _facts(request, person, item),
-        context.read(queries.next_item, wanted.wanted(), sight, person.user_id, without=[item_id]),
+        context.read(_next_poster, context, person, wanted.wanted(), item_id),
         record_exposure(request, items=1, severe_items=int(is_severe)),
     )
     return render(
         request,
         "item.html",
         filter=return_query(wanted),
-        following=following,
+        next_poster=poster,
         refusal=REFUSALS.get(request.query_params.get("refused", "")),
         sent=sent_notice(request),
         undoable=await latest_undoable(context, person),
@@ -302,6 +301,19 @@ async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> d
         "unsent": unsent,
         "view": _view(request, item["category"]),
     }
+
+
+def _next_poster(
+    context: WebContext, person: Person, wanted: QueueFilter, item_id: str
+) -> str | None:
+    """Return the address of the blurred picture of the item that follows, if it has one."""
+    following = context.review_queries.next_item(
+        wanted, sight_of(person), person.user_id, without=[item_id]
+    )
+    poster = None if following is None else context.incidents.piece(following, "poster-1")
+    if poster is None or poster["status"] != "cut":
+        return None
+    return f"/review/{following}/media/poster-1"
 
 
 def _read_facts(

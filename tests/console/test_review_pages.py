@@ -212,6 +212,37 @@ def test_a_viewer_decides_nothing(told: RunningService) -> None:
     assert viewer.post(f"/review/{item_id}/claim").status_code == 403
 
 
+def test_only_a_picture_that_there_is_is_loaded_ahead(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with run_service(tmp_path_factory.mktemp("ahead")) as service:
+        for name in ("ab", "cd"):
+            add_revisions(service.journal, ["opened"], incident_id=name, stream_id=name)
+        ann = sign_in(service)
+        assert "data-poster" not in ann.get("/review/ab").text
+        add_piece(service.journal, "cd", "poster-1", status="cut")
+
+        assert 'data-poster="/review/cd/media/poster-1"' in ann.get("/review/ab").text
+
+
+def test_the_script_of_a_page_gets_addresses_and_problems_as_documents(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with run_service(tmp_path_factory.mktemp("script")) as service:
+        for name in ("ab", "cd"):
+            add_revisions(service.journal, ["opened"], incident_id=name, stream_id=name)
+        ann, wanted = sign_in(service), {"Accept": "application/json"}
+        fields = {"csrf": ann.csrf, "verdict": "no_violation", "next": "1"}
+        made = ann.send("POST", "/review/ab/decide", headers=wanted, data=fields)
+        forged = ann.send("POST", "/review/cd/decide", headers=wanted, data={**fields, "csrf": ""})
+        signed_out = Browser(service).send("POST", "/review/cd/decide", headers=wanted, data=fields)
+
+        assert made.json() == {"next": "/review/cd"}
+        assert (forged.status_code, forged.json()["status"]) == (403, 403)
+        assert signed_out.status_code == 401
+        assert "www-authenticate" not in signed_out.headers  # browsers would ask for a password
+
+
 def test_an_empty_queue_says_how_to_fill_it(tmp_path_factory: pytest.TempPathFactory) -> None:
     with run_service(tmp_path_factory.mktemp("empty")) as service:
         page = sign_in(service).get("/queue").text

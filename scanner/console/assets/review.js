@@ -334,4 +334,4 @@ if (live) {
 
 // Of the next item only the blurred poster is fetched ahead.
 
-if (item && item.dataset.following) new Image().src = `/review/${item.dataset.following}/media/poster-1`;
+if (item && item.dataset.poster) new Image().src = item.dataset.poster;
