@@ -14,11 +14,9 @@ from scanner.pipeline.worker import StreamWorker
 from scanner.scoring.scorer import Scorer
 from scanner.stream.state import StreamProgress
 from workers.dispatch import StreamWork
+from workers.reports import ProgressReport
 
 __all__ = ["DecodeActor"]
-
-REPORT_SECONDS = 0.25
-"""Least time between two reports, so that several short windows travel in one message."""
 
 
 class DecodeActor:
@@ -39,22 +37,21 @@ class DecodeActor:
         self._worker = StreamWorker(score, parts.policies, generation=parts.generation)
 
     def work(self, work: Sequence[StreamWork]) -> Iterator[list[StreamProgress]]:
-        """Yield the progress of each stream's turns, collected for ``REPORT_SECONDS``; that of a
-        suspect turn part by part.
+        """Yield the progress of each stream's turns, collected as ``ProgressReport`` does; that of
+        a suspect turn part by part.
 
         The part that closes a turn travels with the turn's last events, so that no retry starts
         after the last window.
         """
-        collected: list[StreamProgress] = []
-        reported = self._clock()
+        report = ProgressReport(now=self._clock())
         for share in work:
             for progress in self._run_turns(share):
-                collected = _merge_progress(collected, progress)
-                if share.suspect or self._clock() - reported >= REPORT_SECONDS:
-                    yield collected
-                    collected, reported = [], self._clock()
-        if collected:
-            yield collected
+                report.add(progress)
+                if share.suspect or report.is_due(now=self._clock()):
+                    yield report.take()
+                    report.restart(now=self._clock())
+        if rest := report.take():
+            yield rest
 
     def _run_turns(self, share: StreamWork) -> Iterator[StreamProgress]:
         state = share.state
@@ -66,10 +63,3 @@ class DecodeActor:
     def close(self) -> None:
         """End the sandboxed child."""
         self._open.close()
-
-
-def _merge_progress(collected: list[StreamProgress], new: StreamProgress) -> list[StreamProgress]:
-    """Add progress to a report; in a row of one stream's progress only the last state is kept."""
-    if not collected or collected[-1].stream_id != new.stream_id:
-        return [*collected, new]
-    return [*collected[:-1], collected[-1].followed_by(new)]

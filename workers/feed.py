@@ -31,7 +31,7 @@ from workers.decide import (
 )
 from workers.delays import Progress
 
-__all__ = ["JournalFeed", "StreamFacts"]
+__all__ = ["MOST_STREAMS", "POLL_SECONDS", "JournalFeed", "StreamFacts", "spread_turns"]
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class JournalFeed:
         self._journal.assign([one.assignment for one in made])
         for stream, decision in pairs:
             self._note(stream, decision)
-        yield from _spread(made)
+        yield from spread_turns(made)
 
     def _with_previous(self, stream: PendingStream, decision: Decision) -> Decision:
         """Return the decision with the segments in which decoding of its own may begin."""
@@ -225,7 +225,7 @@ class JournalFeed:
                     self._suspects.add(key)
 
 
-def _spread(made: Sequence[Decision]) -> Iterator[Turn]:
+def spread_turns(made: Sequence[Decision]) -> Iterator[Turn]:
     """Yield one turn of each stream before a second of any, so that no stream waits behind the
     backlog of another one."""
     longest = max(len(one.turns) for one in made)

@@ -1,12 +1,17 @@
 """How many machines a service needs: from measured costs and its shape. Pure.
 
-Streams are spread over cells that share nothing. A cell needs as many workers as its work keeps
-busy at the busiest time, and some more so that queues stay short::
+A machine is a cell: a whole service with its own web process, driver, journal and workers. It
+carries as many streams as its scarcest part::
 
-    load    = segments per second x worker seconds per segment
-    workers = load + 0.25 x square root of the load, rounded up
+    cores      workers x (load + margin) on some cores, everything else of the service on the others
+    web        segments a second that one process receives
+    driver     segments a second that one process orders and commits
+    network, GPU, and ``cell_streams``
 
-which ``workers.simulation`` checks with the real dispatch. Everything else is counted per segment.
+    load   = segments per second x seconds that a worker has each in hand
+    margin = 0.25 x square root of the load, so that queues stay short
+
+``workers.simulation`` checks cores, driver and GPU with the decisions of the service.
 """
 
 from __future__ import annotations
@@ -23,15 +28,18 @@ __all__ = ["FleetPlan", "GroupLoad", "MeasuredCosts", "plan_fleet", "read_costs"
 
 MARGIN: Final = 0.25
 """Workers beyond the load, in square roots of the load."""
-GPU_USE: Final = 0.8
-"""Most use of a GPU, so that batches do not queue."""
-ROWS_PER_SEGMENT: Final = 5
-"""Rows of a segment in the journal: itself, its place, scores, state, verdict."""
+MOST_USE: Final = 0.8
+"""Most use of what serves one after another (web, driver, GPU, network), so that nothing queues."""
+GPU_SECONDS: Final = 0.03
+"""Seconds that a worker waits for the scores of a segment beyond decoding it: two batches, of which
+each waits 10 ms for others."""
 HOURS_PER_MONTH: Final = 730.0
-JOURNAL: Final = "journal"
-NETWORK: Final = "network of a machine"
-WORKERS: Final = "decoding and scoring cores"
-GPUS: Final = "GPUs"
+CORES: Final = "cores"
+WEB: Final = "web process"
+DRIVER: Final = "driver and journal"
+NETWORK: Final = "network"
+GPU: Final = "GPU"
+CELL: Final = "cell_streams"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +54,35 @@ class MeasuredCosts:
     """Of one sample, all models of single frames together."""
     motion: float
     """Of one look in motion, decoding included."""
+    motion_share: float
+    """Looks in motion of a segment, of a stream that wants them everywhere: what their budget
+    allows."""
     fold: float
     """Of a segment: hand-over, folding, writing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLoad:
-    """What the streams of a group need at the busiest time, over all cells."""
+    """What the streams of a group need at the busiest time, over all machines."""
 
     group: StreamGroup
     segments_per_second: float
     worker_seconds: float
-    """Of one segment on one core of the planned machine."""
-    samples_per_second: float
+    """Processor time of one segment on one core of the planned machine, looks in motion apart."""
+    motion_seconds: float
+    """The same of one look in motion."""
+    motion_share: float
+    """Looks in motion of a segment."""
+    wait_seconds: float
+    """Seconds that the worker waits for a GPU."""
+    samples: float
+    """Samples of a segment."""
+
+    @property
+    def held_seconds(self) -> float:
+        """Mean seconds that a worker has a segment in hand."""
+        motion = self.motion_share * self.motion_seconds
+        return self.worker_seconds + motion + self.wait_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,36 +91,42 @@ class FleetPlan:
 
     streams: int
     """At the busiest time."""
-    cells: int
-    workers_per_cell: int
-    machines_per_cell: int
-    """Including spare ones."""
+    machines_needed: int
+    """Machines that carry all streams at the busiest time."""
+    spare_machines: int
+    """Machines in addition, which may be lost at that time."""
+    carries: Mapping[str, float]
+    """Streams that one machine carries, by the part that limits it."""
+    workers: int
+    """Workers of one machine, a core each."""
     gpus: int
     gigabits_in: float
-    """Network of the whole service, in Gb/s."""
+    """Network of the whole service at the busiest time, in Gb/s."""
     gigabytes_kept: float
-    journal_share: float
-    """Rows of a cell over what its journal takes."""
-    use: Mapping[str, float]
-    """Share of each component that is used at the busiest time, with no machine lost."""
     loads: tuple[GroupLoad, ...]
     cost_per_hour: float
     cost_per_1000_stream_hours: float
 
     @property
     def machines(self) -> int:
-        """Machines of all cells."""
-        return self.cells * self.machines_per_cell
+        """Machines to buy."""
+        return self.machines_needed + self.spare_machines
 
     @property
-    def workers(self) -> int:
-        """Workers of all cells."""
-        return self.cells * self.workers_per_cell
+    def streams_per_machine(self) -> float:
+        """Streams that one machine carries: as many as its scarcest part."""
+        return self.carries[self.bottleneck]
 
     @property
     def bottleneck(self) -> str:
-        """The component that is used most."""
-        return max(self.use, key=lambda name: self.use[name])
+        """The part of a machine that carries the fewest streams."""
+        return min(self.carries, key=lambda name: self.carries[name])
+
+    @property
+    def use(self) -> dict[str, float]:
+        """Share of each part of a machine that is used at the busiest time, with all machines."""
+        each = self.streams / self.machines
+        return {name: each / most for name, most in self.carries.items()}
 
 
 def read_costs(document: Mapping[str, Any]) -> MeasuredCosts:
@@ -119,7 +149,7 @@ def read_costs(document: Mapping[str, Any]) -> MeasuredCosts:
         decode={one["name"]: _per_second(one) for one in decode},
         samples={one["name"]: _samples_per_second(one) for one in decode},
         score=sum(one["cpu_ms"]["median"] for one in frames) / 1000,
-        motion=_motion_seconds(usual, pipeline),
+        **_motion(usual, pipeline),
         fold=usual["stage_ms"]["fold"]["median"] / 1000,
     )
 
@@ -133,104 +163,112 @@ def _samples_per_second(result: Mapping[str, Any]) -> float:
     return float(run["samples"] / run["media_seconds"])
 
 
-def _motion_seconds(usual: Mapping[str, Any], pipeline: list[Any]) -> float:
-    """Return what a look in motion adds, from the stream that wants them everywhere; 0 where none
-    was made."""
+def _motion(usual: Mapping[str, Any], pipeline: list[Any]) -> dict[str, float]:
+    """Return what a look in motion adds, and how many a segment has, from the stream that wants
+    them everywhere; 0 where none was made."""
     for result in pipeline:
         bursts = sum(run["bursts"] for run in result["runs"])
         if result is usual or not bursts:
             continue
-        units = sum(run["units"] for run in result["runs"])
-        more = result["cpu_ms"]["median"] - usual["cpu_ms"]["median"]
-        return float(max(0.0, more) / 1000 * units / bursts)
-    return 0.0
+        share = bursts / sum(run["units"] for run in result["runs"])
+        more = max(0.0, result["cpu_ms"]["median"] - usual["cpu_ms"]["median"]) / 1000
+        return {"motion": more / share, "motion_share": share}
+    return {"motion": 0.0, "motion_share": 0.0}
 
 
 def plan_fleet(shape: ServiceShape, costs: MeasuredCosts) -> FleetPlan:
     """Return what the service needs.
 
     Raises:
-        SetupError: a case was not measured, or GPUs lack their measured speed.
+        SetupError: a case was not measured, GPUs lack their measured speed, or a machine carries
+            not even one stream.
     """
     loads = tuple(_load(group, shape, costs) for group in shape.groups)
-    streams = ceil(shape.peak * sum(group.streams for group in shape.groups))
-    cells = ceil(streams / shape.cell_streams)
+    usual = sum(group.streams for group in shape.groups)
+    streams = ceil(shape.peak * usual)
     gigabits = shape.peak * sum(one.streams * one.megabits for one in shape.groups) / 1000
-    need = _need_of_cell(shape, loads, gigabits, cells)
-    machines = max(1, *(ceil(amount) for amount in need.machines.values()))
-    total = machines + shape.spare_machines
-    use = {name: amount / machines for name, amount in need.busy.items()}
-    use[JOURNAL] = need.journal
+    workers, carries = _carries(shape, loads, streams, gigabits)
+    least = min(carries, key=lambda name: carries[name])
+    if carries[least] < 1:
+        raise SetupError(
+            f"a machine carries {carries[least]:.2f} streams, because of its {least}: give a larger"
+            " machine, or more of that part"
+        )
+    needed = ceil(streams / carries[least])
+    machines = needed + shape.spare_machines
     kept = gigabits / 8 * 60 * shape.keep_minutes
-    cost = _cost_per_hour(shape, cells * total, kept, gigabits)
+    cost = _cost_per_hour(shape, machines, kept, gigabits)
     return FleetPlan(
         streams=streams,
-        cells=cells,
-        workers_per_cell=need.workers,
-        machines_per_cell=total,
-        gpus=cells * total * shape.machine.gpus,
+        machines_needed=needed,
+        spare_machines=shape.spare_machines,
+        carries=carries,
+        workers=workers,
+        gpus=machines * shape.machine.gpus,
         gigabits_in=gigabits,
         gigabytes_kept=kept,
-        journal_share=use[JOURNAL],
-        use=use,
         loads=loads,
         cost_per_hour=cost,
-        cost_per_1000_stream_hours=1000 * cost / sum(group.streams for group in shape.groups),
+        cost_per_1000_stream_hours=1000 * cost / usual,
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CellNeed:
-    """What one cell needs of each component, in machines."""
-
-    workers: int
-    machines: Mapping[str, float]
-    """Machines that the component needs, with what queues need beyond its load."""
-    busy: Mapping[str, float]
-    """Machines that its load alone would keep busy."""
-    journal: float
-    """Rows over those that its journal takes."""
-
-
-def _need_of_cell(
-    shape: ServiceShape, loads: Sequence[GroupLoad], gigabits: float, cells: int
-) -> _CellNeed:
+def _carries(
+    shape: ServiceShape, loads: Sequence[GroupLoad], streams: int, gigabits: float
+) -> tuple[int, dict[str, float]]:
+    """Return the workers of a machine, and the streams of the mix that each part carries."""
     machine = shape.machine
-    segments = sum(load.segments_per_second for load in loads) / cells
-    load = sum(one.segments_per_second * one.worker_seconds for one in loads) / cells
-    workers = ceil(load + MARGIN * sqrt(load))
+    segments = sum(load.segments_per_second for load in loads) / streams  # of a stream, as the rest
+    held = sum(one.segments_per_second * one.held_seconds for one in loads) / streams
     service = segments * shape.service_ms / 1000 / machine.speed
-    network = 2 * gigabits / cells / machine.gigabits  # in, and to the workers
-    machines = {WORKERS: (workers + service) / machine.cores, NETWORK: network}
-    busy = {WORKERS: (load + service) / machine.cores, NETWORK: network}
-    if machine.gpus:
-        samples = sum(one.samples_per_second for one in loads) / cells
-        busy[GPUS] = samples / _gpu_speed(shape) / machine.gpus
-        machines[GPUS] = busy[GPUS] / GPU_USE
-    return _CellNeed(
-        workers=workers,
-        machines=machines,
-        busy=busy,
-        journal=ROWS_PER_SEGMENT * segments / shape.journal_rows_per_second,
+    workers, most = max(
+        (
+            (number, min(_streams_of_workers(number, held), (machine.cores - number) / service))
+            if service
+            else (number, _streams_of_workers(number, held))
+            for number in range(1, max(1, machine.cores - bool(service)) + 1)
+        ),
+        key=lambda pair: pair[1],
     )
+    carries = {
+        CORES: most,
+        WEB: MOST_USE * shape.web_segments_per_second / segments,
+        DRIVER: MOST_USE * shape.driver_segments_per_second / segments,
+        NETWORK: MOST_USE * machine.gigabits * streams / gigabits,
+        CELL: float(shape.cell_streams),
+    }
+    if machine.gpus:
+        samples = sum(one.segments_per_second * one.samples for one in loads) / streams
+        carries[GPU] = MOST_USE * _gpu_speed(shape) / samples
+    return workers, carries
+
+
+def _streams_of_workers(workers: int, held: float) -> float:
+    """Return the streams that keep so many workers busy, less the margin: each stream keeps
+    ``held`` of a worker busy."""
+    root = (sqrt(MARGIN**2 + 4 * workers) - MARGIN) / 2
+    return root**2 / held
 
 
 def _load(group: StreamGroup, shape: ServiceShape, costs: MeasuredCosts) -> GroupLoad:
     if group.case not in costs.decode:
         raise SetupError(
             f"case {group.case!r} was not measured; there are {', '.join(costs.decode)}:"
-            " add it with `bench decode --case`"
+            f" measure it with `streamwarden bench decode --case {group.case} --json > more.json`,"
+            " and add --bench more.json"
         )
-    segments = shape.peak * group.streams / group.segment_seconds
     samples = costs.samples[group.case] * group.segment_seconds
     scored = 0.0 if shape.machine.gpus else samples * costs.score
-    seconds = costs.decode[group.case] * group.segment_seconds
-    seconds += scored + costs.fold + group.motion_share * costs.motion
+    seconds = costs.decode[group.case] * group.segment_seconds + scored + costs.fold
+    share = costs.motion_share if group.motion_share is None else group.motion_share
     return GroupLoad(
         group=group,
-        segments_per_second=segments,
+        segments_per_second=shape.peak * group.streams / group.segment_seconds,
         worker_seconds=seconds / shape.machine.speed,
-        samples_per_second=segments * samples,
+        motion_seconds=costs.motion / shape.machine.speed,
+        motion_share=share,
+        wait_seconds=GPU_SECONDS if shape.machine.gpus else 0.0,
+        samples=samples,
     )
 
 

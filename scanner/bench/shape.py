@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,16 +27,17 @@ class StreamGroup(_ShapeTable):
     megabits: float = Field(default=6.0, gt=0)
     """Bit rate of each, in Mb/s."""
     segment_seconds: float = Field(default=4.0, gt=0)
-    motion_share: float = Field(default=0.02, ge=0, le=1)
-    """Share of segments in which motion is looked at."""
+    motion_share: float | None = Field(default=None, ge=0, le=10)
+    """Looks in motion of a segment; None for as many as their budget lets a stream have that wants
+    them everywhere, as ``bench`` measured: no stream costs more."""
 
 
 class MachineShape(_ShapeTable):
     """One machine, and its price."""
 
-    cores: int = Field(default=16, ge=1)
-    gpus: int = Field(default=0, ge=0)
-    """GPUs that score; 0 to score on the cores."""
+    cores: int = Field(default=16, ge=2)
+    gpus: int = Field(default=0, ge=0, le=1)
+    """GPUs that score: 1, of which a service uses no more, or 0 to score on the cores."""
     gpu_samples_per_second: float | None = Field(default=None, gt=0)
     """What ``bench infer --provider cuda`` measured on such a GPU; needed with GPUs."""
     gigabits: float = Field(default=10.0, gt=0)
@@ -55,22 +55,23 @@ class ServiceShape(_ShapeTable):
     peak: float = Field(default=1.3, ge=1)
     """Streams at the busiest time over those of an ordinary day."""
     spare_machines: int = Field(default=1, ge=0)
-    """Machines of each cell that may be lost at the busiest time."""
+    """Machines of the whole service that may be lost at the busiest time."""
     cell_streams: int = Field(default=1000, ge=1)
-    """Most streams of a cell, which has its own journal and driver."""
+    """Most streams of a machine, however large it is."""
     latency_seconds: float = Field(default=1.0, gt=0)
     """Bound on the 95th percentile from a segment's arrival to its result."""
-    service_ms: float = Field(default=42.0, ge=0)
+    service_ms: float = Field(default=24.0, ge=0)
     """Processor time of a segment outside the workers: receiving, ordering, committing, delivery.
-    The default was measured with ``benchmarks.service`` on a busy machine."""
-    journal_rows_per_second: float = Field(default=2000.0, gt=0)
-    """Rows that one journal commits in a second."""
+    The default was measured with ``benchmarks.service`` on an idle machine."""
+    web_segments_per_second: float = Field(default=270.0, gt=0)
+    """Segments that one web process receives in a second; measured with ``benchmarks.intake``."""
+    driver_segments_per_second: float = Field(default=400.0, gt=0)
+    """Segments that one driver orders and commits in a second; measured with
+    ``benchmarks.driver``."""
     keep_minutes: float = Field(default=10.0, ge=0)
     """How long media is kept."""
     price_per_gigabyte_month: float = Field(default=0.0, ge=0)
     price_per_gigabyte_in: float = Field(default=0.0, ge=0)
-    objects: Literal["disk", "store"] = "disk"
-    """Where media lies: on a disk of the cell, or in an object store."""
 
 
 def read_shape(path: Path) -> ServiceShape:

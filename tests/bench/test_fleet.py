@@ -16,13 +16,15 @@ from scanner.cli.app import run
 from scanner.errors import SetupError
 
 CASE = "h264:1080:2:adaptive"
-COSTS = MeasuredCosts(decode={CASE: 0.01}, samples={CASE: 0.5}, score=0.004, motion=0.5, fold=0.002)
+COSTS = MeasuredCosts(
+    decode={CASE: 0.01}, samples={CASE: 0.5}, score=0.004, motion=0.3, motion_share=0.1, fold=0.002
+)
 """40 ms decoding, 8 ms scoring, 2 ms folding for a segment of 4 s with two samples."""
 
 
 def shape(streams: int = 1000, **changes: Any) -> ServiceShape:
     group = StreamGroup(streams=streams, motion_share=0.0)
-    return ServiceShape(**{"groups": (group,), "peak": 1.0, "service_ms": 5.0, **changes})
+    return ServiceShape(**{"groups": (group,), "peak": 1.0, "service_ms": 10.0, **changes})
 
 
 def document() -> dict[str, Any]:
@@ -40,6 +42,8 @@ def document() -> dict[str, Any]:
 
     busy_runs = [{"units": 10, "samples": 20, "media_seconds": 40.0, "bursts": 5}]
     return {
+        "schema": "streamwarden-bench/1",
+        "machine": {"cpu": "drawn"},
         "results": [
             result("decode", CASE, 40.0),
             result("infer", "frame", 4.0, facts={"batch": 1, "motion": False}),
@@ -47,33 +51,37 @@ def document() -> dict[str, Any]:
             result("infer", "clip", 12.0, facts={"batch": 1, "motion": True}),
             result("pipeline", "4 streams", 50.0),
             result("pipeline", "a stream that wants bursts", 300.0, runs=busy_runs),
-        ]
+        ],
     }
 
 
-def test_workers_are_the_load_and_a_quarter_of_its_root() -> None:
-    plan = plan_fleet(shape(), COSTS)
+def test_a_machine_gives_its_cores_to_workers_and_to_the_rest_of_the_service() -> None:
+    plan = plan_fleet(shape(2000), COSTS)
+    held, service = 0.05 / 4, 0.01 / 4  # cores that each stream keeps busy
 
-    assert plan.loads[0].segments_per_second == 250
-    assert plan.loads[0].worker_seconds == pytest.approx(0.05)
-    assert plan.workers == ceil(12.5 + 0.25 * sqrt(12.5))
+    streams = plan.carries["cores"]
+    load = held * streams
 
-
-def test_cells_share_nothing_so_that_a_hundred_need_a_hundred_times_as_much() -> None:
-    one, many = plan_fleet(shape(), COSTS), plan_fleet(shape(100_000), COSTS)
-
-    assert many.cells == 100
-    assert (many.workers, many.machines) == (100 * one.workers, 100 * one.machines)
-    assert many.use == pytest.approx(one.use)
+    assert plan.workers == 13  # of 16 cores
+    assert load + 0.25 * sqrt(load) == pytest.approx(13, abs=0.5)
+    assert service * streams <= 16 - plan.workers
+    assert plan.machines_needed == ceil(2000 / streams)
 
 
-def test_a_spare_machine_is_added_to_each_cell_and_paid_for() -> None:
+def test_a_hundred_times_as_many_streams_need_a_hundred_times_the_machines() -> None:
+    one, many = plan_fleet(shape(1000), COSTS), plan_fleet(shape(100_000), COSTS)
+
+    assert many.machines_needed == ceil(100_000 / one.streams_per_machine)
+    assert many.carries == pytest.approx(one.carries)
+
+
+def test_a_spare_machine_is_one_of_the_whole_service_and_is_paid_for() -> None:
     machine = MachineShape(cores=16, price_per_hour=2.0)
-    none = plan_fleet(shape(2000, machine=machine, spare_machines=0), COSTS)
-    one = plan_fleet(shape(2000, machine=machine, spare_machines=1), COSTS)
+    none = plan_fleet(shape(20_000, machine=machine, spare_machines=0), COSTS)
+    two = plan_fleet(shape(20_000, machine=machine, spare_machines=2), COSTS)
 
-    assert one.machines == none.machines + 2
-    assert one.cost_per_hour == pytest.approx(none.cost_per_hour + 4.0)
+    assert two.machines == none.machines + 2
+    assert two.cost_per_hour == pytest.approx(none.cost_per_hour + 4.0)
 
 
 def test_network_and_media_are_counted_from_the_bit_rate() -> None:
@@ -84,23 +92,47 @@ def test_network_and_media_are_counted_from_the_bit_rate() -> None:
     assert plan.cost_per_hour == pytest.approx(6 / 8 * 3600 * 0.01)
 
 
-def test_a_thin_network_is_the_bottleneck_and_takes_more_machines() -> None:
-    wide = plan_fleet(shape(), COSTS)
-    thin = plan_fleet(shape(machine=MachineShape(gigabits=1.0)), COSTS)
+@pytest.mark.parametrize(
+    ("changes", "part", "streams"),
+    [
+        ({"machine": MachineShape(gigabits=1.0)}, "network", 0.8 * 1000 / 6),
+        ({"web_segments_per_second": 50}, "web process", 0.8 * 50 * 4),
+        ({"driver_segments_per_second": 50}, "driver and journal", 0.8 * 50 * 4),
+        ({"cell_streams": 100}, "cell_streams", 100),
+        ({"machine": MachineShape(gpus=1, gpu_samples_per_second=100)}, "GPU", 0.8 * 100 * 2),
+    ],
+)
+def test_the_scarcest_part_of_a_machine_is_named(
+    changes: dict[str, Any], part: str, streams: float
+) -> None:
+    plan = plan_fleet(shape(**changes), COSTS)
 
-    assert wide.bottleneck == "journal"  # five rows a segment
-    assert thin.bottleneck == "network of a machine"
-    assert thin.machines == 12 + 1
+    assert plan.bottleneck == part
+    assert plan.streams_per_machine == pytest.approx(streams)
 
 
-def test_gpus_score_and_need_their_measured_speed() -> None:
+def test_looks_in_motion_are_counted_as_their_budget_allows_unless_the_shape_tells() -> None:
+    as_measured = plan_fleet(ServiceShape(groups=(StreamGroup(streams=1000),)), COSTS)
+    none = plan_fleet(ServiceShape(groups=(StreamGroup(streams=1000, motion_share=0),)), COSTS)
+
+    assert as_measured.loads[0].held_seconds == pytest.approx(0.05 + 0.1 * 0.3)
+    assert none.loads[0].held_seconds == pytest.approx(0.05)
+
+
+def test_with_gpus_workers_decode_and_wait_and_the_speed_must_be_measured() -> None:
     machine = MachineShape(gpus=1, gpu_samples_per_second=4000.0)
     plan = plan_fleet(shape(machine=machine), COSTS)
 
     assert plan.loads[0].worker_seconds == pytest.approx(0.042)
+    assert plan.loads[0].held_seconds == pytest.approx(0.042 + 0.03)
     assert plan.gpus == plan.machines
     with pytest.raises(SetupError, match="gpu_samples_per_second is missing"):
         plan_fleet(shape(machine=MachineShape(gpus=1)), COSTS)
+
+
+def test_a_machine_that_carries_no_stream_is_refused() -> None:
+    with pytest.raises(SetupError, match=r"carries 0\.67 streams, because of its network"):
+        plan_fleet(shape(machine=MachineShape(gigabits=0.005)), COSTS)
 
 
 def test_costs_come_from_a_measurement_of_everything() -> None:
@@ -110,6 +142,7 @@ def test_costs_come_from_a_measurement_of_everything() -> None:
     assert costs.samples == {CASE: 0.5}
     assert (costs.score, costs.fold) == (0.004, 0.002)
     assert costs.motion == pytest.approx(0.250 * 10 / 5)
+    assert costs.motion_share == 0.5
     with pytest.raises(SetupError, match="bench all"):
         read_costs({"results": document()["results"][:1]})
 
@@ -136,8 +169,8 @@ def test_the_command_prints_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture
 
     found: Mapping[str, Any] = json.loads(capsys.readouterr().out)
     assert status == 0
-    assert (found["streams"], found["cells"]) == (130_000, 130)
-    assert found["bottleneck"] == "decoding and scoring cores"
+    assert found["streams"] == 130_000
+    assert found["bottleneck"] == "cores"
 
 
 def test_the_command_prints_a_table(
@@ -148,7 +181,9 @@ def test_the_command_prints_a_table(
 
     run(["plan", "--bench", str(tmp_path / "bench.json"), "--streams", "1000"])
 
-    assert "(scarcest)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "streams it carries" in shown
+    assert "no price was given" in shown
 
 
 @pytest.mark.parametrize("options", [(), ("--streams", "5", "--shape", "x.toml")])
@@ -157,3 +192,55 @@ def test_the_service_is_given_once(
 ) -> None:
     assert run(["plan", "--bench", "bench.json", *options]) == 2
     assert "--shape FILE, or its --streams" in capsys.readouterr().err
+
+
+def test_cases_of_a_second_document_are_added(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = document()
+    more["results"] = [{**more["results"][0], "name": "h264:360:2:adaptive"}]
+    shape_file = tmp_path / "service.toml"
+    shape_file.write_text('[[groups]]\nstreams = 5\ncase = "h264:360:2:adaptive"\n')
+    benches = (("bench.json", document()), ("more.json", more))
+    options = ["plan", "--shape", str(shape_file)]
+    for name, one in benches:
+        (tmp_path / name).write_text(json.dumps(one))
+        options += ["--bench", str(tmp_path / name)]
+
+    assert run(options) == 0
+    assert json.loads(capsys.readouterr().out)["machines"] == 2
+
+    (tmp_path / "more.json").write_text(json.dumps({**more, "machine": {"cpu": "another"}}))
+    assert run(options) == 2
+    assert "measure all on one machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[groups]]\nstreams = 0\n", "groups.0.streams: Input should be greater than or equal"),
+        (
+            "[machine]\nprice_per_hour = -1\n[[groups]]\nstreams = 5\n",
+            "machine.price_per_hour: Input should be greater than or equal to 0, got -1",
+        ),
+        ("[machine]\ngpus = 4\n[[groups]]\nstreams = 5\n", "machine.gpus"),
+        ("peak = 1.2\n", "groups: Field required"),
+    ],
+)
+def test_nonsense_is_refused_with_its_key_and_its_value(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "service.toml"
+    path.write_text(text)
+
+    with pytest.raises(SetupError, match=message):
+        read_shape(path)
+
+
+def test_another_json_file_is_no_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bench.json").write_text("[1, 2]")
+
+    assert run(["plan", "--bench", str(tmp_path / "bench.json"), "--streams", "5"]) == 2
+    assert "not the output of `streamwarden bench all --json`" in capsys.readouterr().err
