@@ -138,7 +138,7 @@ def test_a_terminal_gets_a_table(
     run(["bench", "decode", "--input", clip, *QUICK])
 
     table = capsys.readouterr().out
-    assert "Decoding, a segment: medians of 2" in table
+    assert "Decoding, each segment: medians of 2" in table
     assert "streams/core" in table
     assert all(len(strip_styles(line)) <= 80 for line in table.splitlines())
     assert "small.ts: 128x96 h264 in mpegts, 4.0 s" in table

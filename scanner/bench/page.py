@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from scanner.bench.document import BenchReport
 from scanner.bench.measure import BenchResult
-from scanner.bench.tables import BenchTable, make_tables
+from scanner.bench.tables import BenchTable, describe_capacity, describe_input, make_tables
 from scanner.evaluate.charts.axis import Axis
 from scanner.evaluate.charts.bars import Bar, bar_chart
 from scanner.evaluate.charts.lines import ChartLine, line_chart
@@ -23,6 +23,7 @@ class _BenchSection:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    legend: str
     charts: tuple[Markup, ...]
 
 
@@ -34,6 +35,8 @@ def to_bench_page(report: BenchReport) -> str:
         .get_template("bench.html")
         .render(
             report=report,
+            capacity=describe_capacity(report.results, report.machine.cores),
+            video="" if report.video is None else describe_input(report.video),
             sections=[_section(table) for table in make_tables(report.results)],
             style=Markup(style),
             security=content_policy(style=style),
@@ -43,9 +46,10 @@ def to_bench_page(report: BenchReport) -> str:
 
 def _section(table: BenchTable) -> _BenchSection:
     return _BenchSection(
-        title=table.title,
+        title=f"{table.title}: medians of {table.repeats}",
         columns=table.columns,
         rows=table.rows,
+        legend=table.legend,
         charts=tuple(_charts(table.results)),
     )
 

@@ -94,7 +94,7 @@ def open_measured_runner(program: Program) -> Iterator[MeasuredRunner]:
     """Open a runner in this process that tells its stages apart: children decode, and this process
     scores and folds."""
     scorers = tuple(_TimedScorer(one) for one in load_configured_scorers(program.settings))
-    with open_score_job(program.settings, program.policies, scorers) as score:
+    with open_score_job(program.settings, program.policies, lambda: scorers) as score:
         yield MeasuredRunner(LocalRunner(StreamWorker(score, program.policies)), scorers)
 
 

@@ -6,10 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scanner.bench.bench_input import BenchInput
 from scanner.bench.measure import BenchResult, CostRatio, Spread
 
-__all__ = ["BenchTable", "make_tables"]
+__all__ = ["BenchTable", "describe_capacity", "describe_input", "make_tables"]
 
+FIRST_COLUMNS = {"decode": "case", "infer": "model", "pipeline": "streams", "start": "command"}
+LEGENDS = {
+    "decode": "A case is codec : height : seconds between keyframes : sampling. Ratios are processor"
+    " time over that of the other way to decode the same clip.",
+    "infer": "Random pictures, ready in memory. The limit is what one core reached on the spot.",
+    "pipeline": "The default configuration: looks in motion are counted where it takes them, and a"
+    " stream that wants them everywhere is what they may cost at most.",
+    "start": "Whole processes, in turn with the least that a process could do.",
+}
 TITLES = {
     "decode": "Decoding",
     "infer": "Inference",
@@ -26,7 +36,14 @@ class BenchTable:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     """The last cell has a line for each note."""
+    legend: str
+    """What the rows mean."""
     results: tuple[BenchResult, ...]
+
+    @property
+    def repeats(self) -> int:
+        """Repeats of each row; of those that differ, the fewest."""
+        return min(len(result.runs) for result in self.results)
 
 
 def make_tables(results: Sequence[BenchResult]) -> tuple[BenchTable, ...]:
@@ -35,9 +52,36 @@ def make_tables(results: Sequence[BenchResult]) -> tuple[BenchTable, ...]:
     return tuple(_table(name, tuple(one for one in results if one.bench == name)) for name in names)
 
 
+def describe_capacity(results: Sequence[BenchResult], cores: int) -> str:
+    """Return the answer to how many live streams a core carries; empty without a pipeline."""
+    found = [
+        one.streams_per_core
+        for one in results
+        if one.bench == "pipeline" and not one.facts.get("growth") and one.streams_per_core
+    ]
+    if not found:
+        return ""
+    usual, least = found[0].median, min(one.median for one in found)
+    text = f"One core carries {usual:.0f} live streams like this input"
+    if least < usual:
+        text += f", {least:.0f} if all of them want looks in motion everywhere"
+    return f"{text}; this machine has {cores}."
+
+
+def describe_input(video: BenchInput) -> str:
+    """Return the input in one line: what it is, and how much of it is sampled."""
+    info = video.info
+    name = "generated clip" if video.drawn else video.path.name
+    return (
+        f"{name}: {info.width}x{info.height} {info.codec} in {info.container},"
+        f" {video.seconds:.1f} s, {8e-6 * video.size / video.seconds:.1f} Mb/s,"
+        f" segments: {video.segments}, samples: {video.samples}"
+    )
+
+
 def _table(name: str, results: tuple[BenchResult, ...]) -> BenchTable:
     unit = results[0].unit
-    columns = ["", "CPU ms"]
+    columns = [FIRST_COLUMNS.get(name, ""), "CPU ms"]
     columns.append(
         "samples/s" if name == "infer" else "wall ms" if name == "start" else "streams/core"
     )
@@ -52,9 +96,10 @@ def _table(name: str, results: tuple[BenchResult, ...]) -> BenchTable:
         for result in results
     )
     return BenchTable(
-        title=f"{TITLES.get(name, name)}, a {unit}",
+        title=f"{TITLES.get(name, name)}, each {unit}",
         columns=tuple(columns),
         rows=tuple(rows),
+        legend=LEGENDS.get(name, ""),
         results=results,
     )
 
@@ -74,7 +119,7 @@ def _notes(result: BenchResult) -> list[str]:
     if result.bench == "pipeline":
         samples = sum(run.amount.samples for run in result.runs)
         bursts = sum(run.amount.bursts for run in result.runs)
-        notes.append(f"{bursts:,} looks in motion of {samples:,} frames")
+        notes.append(f"{bursts:,} looks in motion beside {samples:,} frames")
     if (latency := result.latency) is not None:
         notes.append(
             f"at {latency.rate:.1f}/s latency p50 {latency.p50:.0f}, p95 {latency.p95:.0f},"
@@ -91,7 +136,7 @@ def _notes(result: BenchResult) -> list[str]:
 
 
 def _describe_ratio(ratio: CostRatio) -> str:
-    return f"{ratio.median:.2f} of {ratio.over}"
+    return f"{ratio.median:.2f} times {ratio.over}"
 
 
 def _format_spread(spread: Spread | None) -> str:

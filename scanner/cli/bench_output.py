@@ -19,7 +19,7 @@ from scanner.bench.comparison import Change, compare_documents, describe_change
 from scanner.bench.document import BenchReport, to_document
 from scanner.bench.machine import LoadWatch, read_machine
 from scanner.bench.measure import BenchPlan, BenchResult
-from scanner.bench.tables import make_tables
+from scanner.bench.tables import describe_capacity, describe_input, make_tables
 from scanner.cli.messages import print_message
 from scanner.cli.options import wants_json
 from scanner.cli.status import Status
@@ -189,25 +189,15 @@ def _print_report(report: BenchReport) -> None:
             style="yellow",
         )
     if report.video is not None:
-        console.print(_describe_input(report.video))
+        console.print(sanitize(describe_input(report.video)))
     for shown in make_tables(report.results):
-        title = (
-            f"{shown.title}: medians of {report.plan.repeats}, \N{PLUS-MINUS SIGN} half the range"
-        )
+        title = f"{shown.title}: medians of {shown.repeats}, \N{PLUS-MINUS SIGN} half the range"
         table = new_table(title, *shown.columns)
         for row in shown.rows:
             table.add_row(*row[:-1], Text(row[-1]))
         console.print(table)
+        console.print(shown.legend, style="dim")
+    if capacity := describe_capacity(report.results, machine.cores):
+        console.print(capacity, style="bold")
     if providers := sorted({one.provider for one in report.results if one.provider}):
         console.print(f"ran on {', '.join(providers)}", style="dim")
-
-
-def _describe_input(video: BenchInput) -> str:
-    info = video.info
-    megabits = 8e-6 * video.size / video.seconds
-    name = "generated clip" if video.drawn else sanitize(video.path.name).plain
-    return (
-        f"{name}: {info.width}x{info.height} {info.codec} in {info.container},"
-        f" {video.seconds:.1f} s, {megabits:.1f} Mb/s,"
-        f" {video.segments} segments, {video.samples} samples"
-    )

@@ -53,9 +53,9 @@ def test_a_row_says_stages_ratios_looks_in_motion_latencies_and_cost() -> None:
     (table,) = make_tables([RESULT])
 
     notes = table.rows[0][-1]
-    assert "1.10 of bare libavcodec" in notes
+    assert "1.10 times bare libavcodec" in notes
     assert "decode 82%" in notes
-    assert "0 looks in motion of 4 frames" in notes
+    assert "0 looks in motion beside 4 frames" in notes
     assert "p95 200" in notes
     assert "0.50 per 1000 stream-hours" in notes
 

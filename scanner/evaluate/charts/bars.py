@@ -16,8 +16,10 @@ from scanner.evaluate.charts.svg import drawing, element, text
 __all__ = ["Bar", "bar_chart"]
 
 NAMES = 190.0
-"""Pixels of the column of names."""
-VALUES = 130.0
+"""Pixels of the column of names, at least."""
+LETTER = 7.0
+"""Pixels of a letter of a name."""
+VALUES = 150.0
 """Pixels of the column of values."""
 PLOT = 360.0
 TOP = 36.0
@@ -56,8 +58,20 @@ def bar_chart(
     """
     start = axis.low if base is None else base
     foot = TOP + ROW * max(len(bars), 1)
+    longest = max((len(bar.name) for bar in bars), default=0)
+    left = max(0.0, LETTER * longest + 8 - NAMES)
     parts = chain(
-        (text(title, 0, 16, font_size=15, font_weight=600, fill="#18181b", class_="chart-title"),),
+        (
+            text(
+                title,
+                -left,
+                16,
+                font_size=15,
+                font_weight=600,
+                fill="#18181b",
+                class_="chart-title",
+            ),
+        ),
         _ground(axis, foot),
         (
             part
@@ -72,7 +86,7 @@ def bar_chart(
             ),
         ),
     )
-    return drawing(title, description, NAMES + PLOT + VALUES, foot + BELOW, *parts)
+    return drawing(title, description, NAMES + PLOT + VALUES, foot + BELOW, *parts, left=left)
 
 
 def _across(axis: Axis, value: float) -> float:

@@ -41,9 +41,11 @@ def text(
     )
 
 
-def drawing(title: str, description: str, width: float, height: float, *parts: Markup) -> Markup:
+def drawing(
+    title: str, description: str, width: float, height: float, *parts: Markup, left: float = 0.0
+) -> Markup:
     """Return the whole picture: as wide as its container allows, and read aloud as its title and
-    description."""
+    description. It begins ``left`` pixels to the left of x = 0."""
     key = hashlib.sha256(f"{title}\n{description}".encode("utf-8", "surrogatepass")).hexdigest()[
         :10
     ]
@@ -56,8 +58,8 @@ def drawing(title: str, description: str, width: float, height: float, *parts: M
         role="img",
         aria_labelledby=f"t{key} d{key}",
         class_="chart",
-        viewBox=f"0 0 {number(width)} {number(height)}",
-        width=width,
+        viewBox=f"{number(-left)} 0 {number(left + width)} {number(height)}",
+        width=left + width,
         height=height,
         font_family="system-ui, sans-serif",
     )
