@@ -21,9 +21,8 @@ from statistics import median
 from sqlalchemy import func, select
 
 from benchmarks.turns import print_machine
-from scanner.compose import Program, WorkerParts, compose
+from scanner.compose import LoadScorers, Program, WorkerParts, compose
 from scanner.pipeline.worker import ScoreJob
-from scanner.scoring.scorer import Scorer
 from scanner.settings.sections import Settings
 from scanner.store.database import Journal, open_journal
 from scanner.store.intake import Intake, NewSegment, NewStream
@@ -175,7 +174,7 @@ class _TimedWorker:
 
 
 @contextmanager
-def _instant(_: Sequence[Scorer]) -> Iterator[ScoreJob]:
+def _instant(_: LoadScorers) -> Iterator[ScoreJob]:
     yield _score
 
 

@@ -107,6 +107,8 @@ def used_models(settings: Settings) -> tuple[Manifest, ...]:
 
 # Parts of a worker
 
+LoadScorers = Callable[[], Sequence[Scorer]]
+
 
 def load_configured_scorers(settings: Settings) -> tuple[Scorer, ...]:
     """Load and check the scorers that the settings name.
@@ -139,25 +141,22 @@ def decode_request(settings: Settings, scorers: Sequence[Scorer]) -> DecodeReque
 
 @contextmanager
 def open_score_job(
-    settings: Settings, policies: Policies, scorers: Sequence[Scorer]
+    settings: Settings, policies: Policies, load_scorers: LoadScorers
 ) -> Iterator[ScoreJob]:
-    """Open a sandbox and yield the function that decodes and scores a job in it."""
+    """Open a sandbox and yield the function that decodes and scores a job in it. What children are
+    forked from gets ready while the scorers are loaded."""
     with Sandbox(settings.sandbox) as sandbox:
-        yield _score_job(sandbox, settings, policies, scorers)
-
-
-def _score_job(
-    sandbox: Sandbox, settings: Settings, policies: Policies, scorers: Sequence[Scorer]
-) -> ScoreJob:
-    worker = SegmentWorker(
-        sandbox,
-        scorers,
-        decode_request(settings, scorers),
-        settings.reuse,
-        burst_selection(settings),
-        policies.live_labels,
-    )
-    return worker.score
+        sandbox.prepare()
+        scorers = load_scorers()
+        worker = SegmentWorker(
+            sandbox,
+            scorers,
+            decode_request(settings, scorers),
+            settings.reuse,
+            burst_selection(settings),
+            policies.live_labels,
+        )
+        yield worker.score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +166,10 @@ class WorkerParts:
     It is pickled, so it contains settings and no loaded model.
     """
 
-    load_scorers: Callable[[], Sequence[Scorer]]
+    load_scorers: LoadScorers
     """Loads the models, in the process that scores."""
-    open_score_job: Callable[[Sequence[Scorer]], AbstractContextManager[ScoreJob]]
-    """Opens a sandbox, in the process that decodes."""
+    open_score_job: Callable[[LoadScorers], AbstractContextManager[ScoreJob]]
+    """Opens a sandbox, in the process that decodes, and loads the scorers that it is given."""
     policies: Policies
     """Policies under which streams are folded."""
     generation: int = 0
@@ -190,11 +189,9 @@ def worker_parts(program: Program, *, generation: int = 0) -> WorkerParts:
 @contextmanager
 def local_runner(program: Program) -> Iterator[Runner]:
     """Open a runner that scores in this process; one child process decodes."""
-    settings, policies = program.settings, program.policies
-    with Sandbox(settings.sandbox) as sandbox:
-        sandbox.prepare()  # beside the loading of the models
-        scorers = load_configured_scorers(settings)
-        yield LocalRunner(StreamWorker(_score_job(sandbox, settings, policies, scorers), policies))
+    parts = worker_parts(program)
+    with parts.open_score_job(parts.load_scorers) as score:
+        yield LocalRunner(StreamWorker(score, program.policies))
 
 
 # Scans

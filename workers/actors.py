@@ -157,17 +157,17 @@ class _RemoteDecode:
 
     def work(self, work: Sequence[StreamWork]) -> Iterator[list[StreamProgress]]:
         if self._actor is None:
-            self._actor = DecodeActor(self._parts, self._scorers())
+            remote = None if self._inference is None else self._remote_scorers
+            self._actor = DecodeActor(self._parts, remote)
         yield from self._actor.work(work)
 
-    def _scorers(self) -> Sequence[Scorer] | None:
-        """Return the scorers of the inference actor, or None if this actor loads its own."""
+    def _remote_scorers(self) -> Sequence[Scorer]:
+        """Return the scorers of the inference actor, once it has loaded them."""
         import ray
 
-        if self._inference is None:
-            return None
-        facts: Sequence[ScorerFacts] = ray.get(self._inference.facts.remote())
-        return remote_scorers(facts, partial(_score_remotely, self._inference))
+        inference: Any = self._inference
+        facts: Sequence[ScorerFacts] = ray.get(inference.facts.remote())
+        return remote_scorers(facts, partial(_score_remotely, inference))
 
 
 def _score_remotely(inference: Handle, index: int, batch: Sequence[Sample]) -> list[Scores]:

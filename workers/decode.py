@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from scanner.compose import WorkerParts
+from scanner.compose import LoadScorers, WorkerParts
 from scanner.pipeline.worker import StreamWorker
-from scanner.scoring.scorer import Scorer
 from scanner.stream.state import StreamProgress
 from workers.dispatch import StreamWork
 from workers.reports import ProgressReport
@@ -25,15 +24,14 @@ class DecodeActor:
     def __init__(
         self,
         parts: WorkerParts,
-        scorers: Sequence[Scorer] | None = None,
+        load_scorers: LoadScorers | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``scorers`` are those of an inference actor; None loads those of ``parts`` here."""
+        """``load_scorers`` returns those of an inference actor; None loads those of ``parts``."""
         self._clock = clock
         self._open = ExitStack()
-        loaded = parts.load_scorers() if scorers is None else scorers
-        score = self._open.enter_context(parts.open_score_job(loaded))
+        score = self._open.enter_context(parts.open_score_job(load_scorers or parts.load_scorers))
         self._worker = StreamWorker(score, parts.policies, generation=parts.generation)
 
     def work(self, work: Sequence[StreamWork]) -> Iterator[list[StreamProgress]]:

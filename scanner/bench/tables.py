@@ -13,8 +13,8 @@ __all__ = ["BenchTable", "describe_capacity", "describe_input", "make_tables"]
 
 FIRST_COLUMNS = {"decode": "case", "infer": "model", "pipeline": "streams", "start": "command"}
 LEGENDS = {
-    "decode": "A case is codec : height : seconds between keyframes : sampling. Ratios are processor"
-    " time over that of the other way to decode the same clip.",
+    "decode": "A case is codec : height : seconds between keyframes : sampling. Ratios are"
+    " processor time over that of the other way to decode the same clip.",
     "infer": "Random pictures, ready in memory. The limit is what one core reached on the spot.",
     "pipeline": "The default configuration: looks in motion are counted where it takes them, and a"
     " stream that wants them everywhere is what they may cost at most.",

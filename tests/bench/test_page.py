@@ -6,7 +6,7 @@ from scanner.bench.document import BenchReport
 from scanner.bench.machine import LoadWatch, read_machine, watch_load
 from scanner.bench.measure import BenchPlan, BenchResult, CostRatio, Latency
 from scanner.bench.page import to_bench_page
-from scanner.bench.tables import make_tables
+from scanner.bench.tables import describe_capacity, make_tables
 from tests.bench.build import run
 
 RESULT = BenchResult(
@@ -66,3 +66,19 @@ def test_the_load_of_others_is_seen_as_a_share_of_the_machine() -> None:
 
     assert 0.0 <= load.others <= 1.0
     assert load.mhz[0] <= load.mhz[1]
+
+
+def test_the_streams_that_a_core_carries_are_told_and_those_of_the_dearest_input() -> None:
+    dearer = replace(RESULT, name="dear", facts={}, runs=(run(wall=1.0, cpu=0.1),))
+
+    assert describe_capacity([replace(RESULT, facts={}), dearer], 2) == (
+        "One core carries 73 live streams like this input, 40 if all of them want looks in motion"
+        " everywhere; this machine has 2."
+    )
+    assert describe_capacity([replace(RESULT, bench="decode")], 2) == ""
+
+
+def test_a_table_has_as_many_repeats_as_the_row_with_the_fewest() -> None:
+    (table,) = make_tables([RESULT, replace(RESULT, runs=RESULT.runs[:1])])
+
+    assert table.repeats == 1

@@ -30,7 +30,7 @@ def card_segments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def score() -> Iterator[ScoreJob]:
-    with open_score_job(Settings(), Policies(labels={}), (TestCard(),)) as score:
+    with open_score_job(Settings(), Policies(labels={}), lambda: (TestCard(),)) as score:
         yield score
 
 

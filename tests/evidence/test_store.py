@@ -54,7 +54,7 @@ class ScanResult:
 
 @pytest.fixture(scope="module")
 def score() -> Iterator[ScoreJob]:
-    with open_score_job(Settings(), Policies(labels={}), (TestCard(),)) as score:
+    with open_score_job(Settings(), Policies(labels={}), lambda: (TestCard(),)) as score:
         yield score
 
 
@@ -364,7 +364,7 @@ def test_an_incident_of_bursts_that_end_with_sampled_frames_has_its_sheet(
     )
     scorers = (TestCard(), FakeScorer("fire", spec=spec))
 
-    with open_score_job(settings, policies, scorers) as score:
+    with open_score_job(settings, policies, lambda: scorers) as score:
         result = scan_with_evidence(tmp_path, named(card_stream), score, settings, policies)
 
     segments = [e.event for e in result.events if isinstance(e.event, SegmentScored)]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scanner.compose import WorkerParts
+from scanner.compose import LoadScorers, WorkerParts
 from scanner.errors import DamagedError, DecoderDiedError, QuarantinedError
 from scanner.media.request import DecodeRequest
 from scanner.media.samples import DecodedWindow, Sample
@@ -225,9 +225,9 @@ def mean_scorers() -> list[Scorer]:
 
 
 @contextmanager
-def script_score_job(die: Callable[[], None], scorers: Sequence[Scorer]) -> Iterator[ScoreJob]:
+def script_score_job(die: Callable[[], None], load: LoadScorers) -> Iterator[ScoreJob]:
     sandbox: Any = ScriptSandbox(die)
-    yield SegmentWorker(sandbox, scorers, REQUEST, Reuse()).score
+    yield SegmentWorker(sandbox, load(), REQUEST, Reuse()).score
 
 
 HERE = WorkerParts(
@@ -246,7 +246,7 @@ AWAY = WorkerParts(
 
 def stream_worker() -> StreamWorker:
     """Return the worker with which every runner is compared."""
-    with HERE.open_score_job(mean_scorers()) as score:
+    with HERE.open_score_job(mean_scorers) as score:
         return StreamWorker(score, POLICIES)
 
 

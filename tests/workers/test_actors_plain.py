@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
 from threading import Barrier
 
 import numpy as np
+import psutil
 import pytest
 
+from scanner.compose import open_score_job
 from scanner.media.samples import Sample
 from scanner.scoring.scorer import Scorer, burst_gate, is_burst_scorer, shadow_labels
+from scanner.settings.sections import Settings
 from scanner.stream.events import SegmentScored
 from scanner.stream.state import StreamProgress
 from scanner.testing.scorers import FakeScorer, sample
@@ -253,7 +257,21 @@ def test_scores_of_an_inference_actor_equal_those_of_a_local_scorer() -> None:
     work = [new_work(scripted(windows=3), end())]
 
     near = list(DecodeActor(HERE, clock=lambda: 0.0).work(work))
-    far = list(DecodeActor(HERE, scorers, clock=lambda: 0.0).work(work))
+    far = list(DecodeActor(HERE, lambda: scorers, clock=lambda: 0.0).work(work))
     inference.close()
 
     assert far == near
+
+
+def test_what_children_are_forked_from_starts_before_the_models_are_loaded() -> None:
+    seen: list[int] = []
+
+    def load() -> list[Scorer]:
+        seen.append(len(psutil.Process().children()))
+        return [FakeScorer("fire", spec=FrameSpec(width=8, height=8))]
+
+    before = len(psutil.Process().children())
+    parts = replace(HERE, open_score_job=partial(open_score_job, Settings(), HERE.policies))
+    DecodeActor(parts, load).close()
+
+    assert seen == [before + 1]

@@ -140,7 +140,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _expected(self) -> Iterator[StreamProgress]:
         """Yield the progress of one process to which the quarantined segments are undecodable."""
-        with HERE.open_score_job(mean_scorers()) as score:
+        with HERE.open_score_job(mean_scorers) as score:
 
             def score_or_fail(
                 job: Job, first_window: int, account: BurstAccount
