@@ -9,16 +9,35 @@
     torch        MobileNetV2 of torchvision, channels last, in half precision, compiled
     nvdec        keyframes decoded on the GPU, if this FFmpeg can
 
-Each part that fails is written with its error, and the others go on. On a machine without a GPU
-``--provider cpu`` runs the same code, to test it.
+Each part that fails is written with its error, and the others go on. The exit status is 1 if a part
+failed but ``torch`` and ``nvdec``, which need not be there, or if results differ from the CPU's. On
+a machine without a GPU ``--provider cpu`` runs the same code, to test it.
+
+The document::
+
+    schema      streamwarden-gpu/1
+    provider    the provider that was asked for
+    machine     processor, cores, memory, system, versions, GPUs with their driver
+    seconds     how long all of it took
+    parts       by name, as above; rates are {per_second: images a second, median_ms: of a call}
+                agreement P   by model: largest_difference of a probability, agrees
+                throughput P  by model and size of batch: a rate
+                sizes         "as they come" and "filled up": a rate
+                bound, graphs by size of batch: a rate, largest_difference of an output, agrees
+                in flight     "SIZE, N threads": a rate, agrees
+                torch         plain and compiled, by size of batch: a rate
+                nvdec         by decoder: a rate of keyframes, or its error
+    errors      by part: why it is missing
+    differs     paths below parts whose results differ from the CPU's
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from fractions import Fraction
@@ -40,10 +59,17 @@ from scanner.scoring.registry import load_scorers
 from scanner.types import Scores
 
 SCHEMA: Final = "streamwarden-gpu/1"
-BUDGET_SECONDS: Final = 540.0
+BUDGET_SECONDS: Final = 400.0
+"""Time after which no part begins."""
+TORCH_SECONDS: Final = 120.0
+"""Time after which nothing more is compiled."""
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "fp16")
 AGREEMENT: Final = 0.02
 """Most that a probability may differ from the CPU's, for half precision and another order."""
+OUTPUT_AGREEMENT: Final = 0.05
+"""Most that an output of the graph, which may be a logit, may differ between two ways to run it."""
+OPTIONAL: Final = frozenset({"torch", "nvdec"})
+"""Parts that need what may not be installed."""
 
 Part = Callable[[], Any]
 
@@ -58,6 +84,8 @@ def main() -> None:
     document = measure_gpu(options.provider, options.seconds)
     options.out.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     print(f"{options.out}: {document['seconds']:.0f} s; errors: {document['errors'] or 'none'}")
+    print(f"results that differ from the CPU's: {', '.join(document['differs']) or 'none'}")
+    sys.exit(bool(document["differs"] or document["errors"].keys() - OPTIONAL))
 
 
 def measure_gpu(provider: Provider, seconds: float) -> dict[str, Any]:
@@ -81,7 +109,17 @@ def measure_gpu(provider: Provider, seconds: float) -> dict[str, Any]:
         "seconds": time.monotonic() - began,
         "parts": parts,
         "errors": errors,
+        "differs": list(_find_differing(parts)),
     }
+
+
+def _find_differing(parts: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield where a part says that it does not agree."""
+    if parts.get("agrees") is False:
+        yield path
+    for name, part in parts.items():
+        if isinstance(part, dict):
+            yield from _find_differing(part, f"{path}/{name}" if path else name)
 
 
 def _parts(provider: Provider, seconds: float) -> Iterator[tuple[str, Part]]:
@@ -93,8 +131,8 @@ def _parts(provider: Provider, seconds: float) -> Iterator[tuple[str, Part]]:
     yield "bound", lambda: _bound(provider, seconds)
     yield "graphs", lambda: _graphs(provider, seconds)
     yield "in flight", lambda: _in_flight(provider, seconds)
-    yield "torch", lambda: _torch(provider, seconds)
     yield "nvdec", lambda: _nvdec(seconds)
+    yield "torch", lambda: _torch(provider, seconds, time.monotonic() + TORCH_SECONDS)
 
 
 def _load(provider: Provider, precision: Precision) -> list[OnnxScorer]:
@@ -173,19 +211,20 @@ def _bound(provider: Provider, seconds: float) -> dict[str, Any]:
     device = "cpu" if provider == "cpu" else "cuda"
     found = {}
     for size in BATCH_SIZES:
-        batch = np.zeros((size, *spec.shape), np.uint8)
-        value = runtime.OrtValue.ortvalue_from_numpy(batch, device, 0)
+        batch = np.random.default_rng(size).integers(0, 256, (size, *spec.shape), np.uint8)
+        wanted = session.run(None, {scorer.manifest.input.name: batch})
+        value = runtime.OrtValue.ortvalue_from_numpy(np.zeros_like(batch), device, 0)
         binding = session.io_binding()
         binding.bind_ortvalue_input(scorer.manifest.input.name, value)
         for output in session.get_outputs():
             binding.bind_output(output.name, device)
 
-        def run(binding: Any = binding, value: Any = value, batch: Any = batch) -> None:
+        def run(binding: Any = binding, value: Any = value, batch: Any = batch) -> Any:
             value.update_inplace(batch)
             session.run_with_iobinding(binding)
-            binding.copy_outputs_to_cpu()
+            return binding.copy_outputs_to_cpu()
 
-        found[str(size)] = _rate(run, size, seconds)
+        found[str(size)] = {**_rate(run, size, seconds), **_compare(wanted, run())}
     return found
 
 
@@ -224,9 +263,14 @@ def _graphs(provider: Provider, seconds: float) -> dict[str, Any]:
             return binding.copy_outputs_to_cpu()
 
         run(), run()  # the first runs allocate and record
-        most = max(float(np.abs(a - b).max()) for a, b in zip(wanted, run(), strict=True))
-        found[str(size)] = {**_rate(run, size, seconds), "largest_difference": most}
+        found[str(size)] = {**_rate(run, size, seconds), **_compare(wanted, run())}
     return found
+
+
+def _compare(wanted: Sequence[Any], seen: Sequence[Any]) -> dict[str, Any]:
+    """Return how far the outputs of two ways to run a graph are apart; NaN agrees with nothing."""
+    most = float(np.max([np.abs(a - b).max() for a, b in zip(wanted, seen, strict=True)]))
+    return {"largest_difference": most, "agrees": most <= OUTPUT_AGREEMENT}
 
 
 def _in_flight(provider: Provider, seconds: float) -> dict[str, Any]:
@@ -235,18 +279,26 @@ def _in_flight(provider: Provider, seconds: float) -> dict[str, Any]:
     found = {}
     for size in (8, BATCH_SIZES[-1]):
         samples = _pictures(scorer, size)
+        wanted = _values(scorer.score(samples))
         for threads in (1, 2):
             with ThreadPoolExecutor(threads) as pool:
 
-                def run(pool: Any = pool, samples: Any = samples) -> None:
-                    list(pool.map(scorer.score, [samples] * 4))
+                def run(pool: Any = pool, samples: Any = samples) -> list[list[Scores]]:
+                    return list(pool.map(scorer.score, [samples] * 4))
 
-                found[f"{size}, {threads} threads"] = _rate(run, 4 * size, seconds)
+                agrees = all(
+                    abs(one - other) <= AGREEMENT
+                    for scores in run()
+                    for one, other in zip(wanted, _values(scores), strict=True)
+                )
+                rate = _rate(run, 4 * size, seconds)
+                found[f"{size}, {threads} threads"] = {**rate, "agrees": agrees}
     return found
 
 
-def _torch(provider: Provider, seconds: float) -> dict[str, Any]:
-    """Return images a second of torchvision's MobileNetV2, plain and compiled."""
+def _torch(provider: Provider, seconds: float, until: float) -> dict[str, Any]:
+    """Return images a second of torchvision's MobileNetV2, plain and compiled, as many sizes as
+    there is time for."""
     torch: Any = import_module("torch")
     models: Any = import_module("torchvision.models")
     device = "cpu" if provider == "cpu" else "cuda"
@@ -260,6 +312,8 @@ def _torch(provider: Provider, seconds: float) -> dict[str, Any]:
     ):
         found[name] = {}
         for size in BATCH_SIZES:
+            if time.monotonic() > until:
+                break
             batch = torch.zeros((size, 3, 224, 224), dtype=dtype, device=device)
             batch = batch.to(memory_format=torch.channels_last)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from scanner.errors import SetupError
 from scanner.validation import describe_errors
@@ -35,8 +35,9 @@ class StreamGroup(_ShapeTable):
 class MachineShape(_ShapeTable):
     """One machine, and its price."""
 
-    cores: int = Field(default=16, ge=2)
-    gpus: int = Field(default=0, ge=0, le=1)
+    cores: int = 16
+    """At least 2: one for a worker, and one for the rest of the service."""
+    gpus: int = Field(default=0, ge=0)
     """GPUs that score: 1, of which a service uses no more, or 0 to score on the cores."""
     gpu_samples_per_second: float | None = Field(default=None, gt=0)
     """What ``bench infer --provider cuda`` measured on such a GPU; needed with GPUs."""
@@ -46,11 +47,25 @@ class MachineShape(_ShapeTable):
     speed: float = Field(default=1.0, gt=0)
     """Speed of a core over that of a core of the machine that was measured."""
 
+    @field_validator("cores")
+    @classmethod
+    def _check_cores(cls, value: int) -> int:
+        if value < 2:
+            raise ValueError("a machine needs 2 cores, one of them for a worker")
+        return value
+
+    @field_validator("gpus")
+    @classmethod
+    def _check_gpus(cls, value: int) -> int:
+        if value > 1:
+            raise ValueError("a service scores on one GPU of its machine; give 1")
+        return value
+
 
 class ServiceShape(_ShapeTable):
     """What must be carried, how safely, and what may be counted on."""
 
-    groups: tuple[StreamGroup, ...] = Field(min_length=1)
+    groups: tuple[StreamGroup, ...]
     machine: MachineShape = MachineShape()
     peak: float = Field(default=1.3, ge=1)
     """Streams at the busiest time over those of an ordinary day."""
@@ -73,6 +88,13 @@ class ServiceShape(_ShapeTable):
     price_per_gigabyte_month: float = Field(default=0.0, ge=0)
     price_per_gigabyte_in: float = Field(default=0.0, ge=0)
 
+    @field_validator("groups")
+    @classmethod
+    def _check_groups(cls, value: tuple[StreamGroup, ...]) -> tuple[StreamGroup, ...]:
+        if not value:
+            raise ValueError("a service needs a table [[groups]] with its streams")
+        return value
+
 
 def read_shape(path: Path) -> ServiceShape:
     """Read the shape from a TOML file.
@@ -90,7 +112,17 @@ def read_shape(path: Path) -> ServiceShape:
             for table in (ServiceShape, MachineShape, StreamGroup)
             for name in table.model_fields
         ]
-        messages = describe_errors(error, known=known, noun="key")
+        messages = map(_place_key, describe_errors(error, known=known, noun="key"))
         raise SetupError(f"{path}: {'; '.join(messages)}") from error
     except ValueError as error:
         raise SetupError(f"{path}: {error}") from error
+
+
+def _place_key(message: str) -> str:
+    """Name the table of a key that is known, and was given in another one."""
+    for table, model in (("[[groups]]", StreamGroup), ("[machine]", MachineShape)):
+        for name in model.model_fields:
+            wrong = f"no such key; did you mean {name}?"
+            if message.endswith(f"{name}: {wrong}"):
+                return message.replace(wrong, f"no such key here; it belongs in {table}")
+    return message

@@ -223,8 +223,11 @@ def test_cases_of_a_second_document_are_added(
             "[machine]\nprice_per_hour = -1\n[[groups]]\nstreams = 5\n",
             "machine.price_per_hour: Input should be greater than or equal to 0, got -1",
         ),
-        ("[machine]\ngpus = 4\n[[groups]]\nstreams = 5\n", "machine.gpus"),
+        ("[machine]\ngpus = 4\n[[groups]]\nstreams = 5\n", "machine.gpus: a service scores on one"),
+        ("[machine]\ncores = 1\n[[groups]]\nstreams = 5\n", "machine.cores: a machine needs 2"),
         ("peak = 1.2\n", "groups: Field required"),
+        ("groups = []\n", r"groups: a service needs a table \[\[groups\]\]"),
+        ("streams = 5\n", r"streams: no such key here; it belongs in \[\[groups\]\]"),
     ],
 )
 def test_nonsense_is_refused_with_its_key_and_its_value(
