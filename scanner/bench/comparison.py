@@ -5,7 +5,9 @@ beside it, which takes out the speed of the machine at that moment. Rounds in tu
 are compared round by round as well.
 
 A change is claimed only if its interval lies beyond a margin: between two files the machine, the
-layout of memory and what else runs differ by some percent though nothing was changed.
+layout of memory and what else runs differ by some percent though nothing was changed. On a full
+machine caches are shared with what runs beside, which differs by much more, and no reference work
+has the same share of it: there the margin is wider.
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ __all__ = [
 
 BETWEEN_FILES: Final = 0.07
 """Margin of a comparison of two files."""
+BUSY_SHARE: Final = 0.5
+"""Share of the machine that others may use before the margin grows."""
+FULL_MACHINE: Final = 0.12
+"""Margin of a comparison of two files of which one was measured while others used all of it."""
 IN_TURN: Final = 0.015
 """Margin of a comparison in turn."""
 _RESAMPLES: Final = 1000
@@ -77,11 +83,19 @@ def compare_documents(old: Document, new: Document) -> tuple[Change, ...]:
     _check_same(old, new)
     before = {_key(old, one): one for one in old["results"]}
     changes: list[Change] = []
+    margin = _margin_between(old, new)
     for result in new["results"]:
         key = _key(new, result)
         figures = (_figures(before[key]), _figures(result))
-        changes.append(_compare(key, *figures, margin=BETWEEN_FILES, paired=False))
+        changes.append(_compare(key, *figures, margin=margin, paired=False))
     return tuple(changes)
+
+
+def _margin_between(old: Document, new: Document) -> float:
+    """Return the margin for two files, by what others used of the machine meanwhile."""
+    others = max(float(one.get("load", {}).get("others", 0.0)) for one in (old, new))
+    full = max(0.0, others - BUSY_SHARE) / (1.0 - BUSY_SHARE)
+    return BETWEEN_FILES + (FULL_MACHINE - BETWEEN_FILES) * full
 
 
 def compare_rounds(rounds: Sequence[tuple[Document, Document]]) -> tuple[Change, ...]:

@@ -96,6 +96,28 @@ def test_two_files_of_the_same_program_are_never_called_slower_or_faster() -> No
     assert {change.verdict for change in changes} == {"same"}
 
 
+@pytest.mark.parametrize(
+    ("others", "margin"), [(0.0, 0.07), (0.5, 0.07), (0.75, 0.095), (1.0, 0.12)]
+)
+def test_the_margin_of_two_files_grows_with_what_others_used_of_the_machine(
+    others: float, margin: float
+) -> None:
+    busy = {**document(101), "load": {"others": others}}
+
+    for old, new in ((document(1), busy), (busy, document(1))):
+        assert only(compare_documents(old, new)).margin == pytest.approx(margin)
+
+
+@pytest.mark.parametrize(("others", "verdict"), [(0.4, "slower"), (1.0, "same")])
+def test_a_tenth_more_is_claimed_on_a_machine_that_is_not_full(others: float, verdict: str) -> None:
+    planted = dict.fromkeys(STAGES, 1.1)
+    before = document(1, noise=0.002, drift=0.0)
+    later = document(1, slower=planted, noise=0.002, drift=0.0)
+    both = [{**one, "load": {"others": others}} for one in (before, later)]
+
+    assert only(compare_documents(*both)).verdict == verdict
+
+
 def test_rounds_of_the_same_program_are_never_called_slower_or_faster() -> None:
     assert {only(compare_rounds(pairs(seed))).verdict for seed in range(20)} == {"same"}
 
