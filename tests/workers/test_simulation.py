@@ -128,7 +128,7 @@ def service(name: str, streams: int) -> ServiceShape:
         "GPU": (usual,),
     }[name]
     gpu = {"gpus": 1, "gpu_samples_per_second": 4000.0} if name == "GPU" else {}
-    return ServiceShape(groups=groups, peak=1.0, machine=MachineShape(cores=8, **gpu))
+    return ServiceShape(groups=groups, peak=1.0, machine=MachineShape(cores=4, **gpu))
 
 
 def assert_agrees(name: str, streams: int) -> None:
