@@ -30,9 +30,13 @@ MARGIN: Final = 0.25
 """Workers beyond the load, in square roots of the load."""
 MOST_USE: Final = 0.8
 """Most use of what serves one after another (web, driver, GPU, network), so that nothing queues."""
-GPU_SECONDS: Final = 0.03
+GPU_SECONDS: Final = 0.024
 """Seconds that a worker waits for the scores of a segment beyond decoding it: two batches, of which
 each waits 10 ms for others."""
+SLOW_SEGMENT: Final = 1.7
+"""Time of the slowest twentieth of segments over the mean, of the spread that is simulated."""
+PLACE_SECONDS: Final = 0.1
+"""Seconds of a segment on its way to a worker and from it."""
 HOURS_PER_MONTH: Final = 730.0
 CORES: Final = "cores"
 WEB: Final = "web process"
@@ -180,10 +184,11 @@ def plan_fleet(shape: ServiceShape, costs: MeasuredCosts) -> FleetPlan:
     """Return what the service needs.
 
     Raises:
-        SetupError: a case was not measured, GPUs lack their measured speed, or a machine carries
-            not even one stream.
+        SetupError: a case was not measured, GPUs lack their measured speed, a segment takes as long
+            as the bound on latencies, or a machine carries not even one stream.
     """
     loads = tuple(_load(group, shape, costs) for group in shape.groups)
+    _check_bound(loads, shape.latency_seconds)
     usual = sum(group.streams for group in shape.groups)
     streams = ceil(shape.peak * usual)
     gigabits = shape.peak * sum(one.streams * one.megabits for one in shape.groups) / 1000
@@ -211,6 +216,17 @@ def plan_fleet(shape: ServiceShape, costs: MeasuredCosts) -> FleetPlan:
         cost_per_hour=cost,
         cost_per_1000_stream_hours=1000 * cost / usual,
     )
+
+
+def _check_bound(loads: Sequence[GroupLoad], bound: float) -> None:
+    """Refuse a bound that not even an idle machine keeps."""
+    for load in loads:
+        least = PLACE_SECONDS + SLOW_SEGMENT * load.held_seconds
+        if least > bound:
+            raise SetupError(
+                f"latency_seconds is {bound:g}: a segment of {load.group.case} takes"
+                f" {load.held_seconds:.2f} s of a worker, so that {least:.1f} s or more is wanted"
+            )
 
 
 def _carries(

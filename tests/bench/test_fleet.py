@@ -124,10 +124,15 @@ def test_with_gpus_workers_decode_and_wait_and_the_speed_must_be_measured() -> N
     plan = plan_fleet(shape(machine=machine), COSTS)
 
     assert plan.loads[0].worker_seconds == pytest.approx(0.042)
-    assert plan.loads[0].held_seconds == pytest.approx(0.042 + 0.03)
+    assert plan.loads[0].held_seconds == pytest.approx(0.042 + 0.024)
     assert plan.gpus == plan.machines
     with pytest.raises(SetupError, match="gpu_samples_per_second is missing"):
         plan_fleet(shape(machine=MachineShape(gpus=1)), COSTS)
+
+
+def test_a_bound_that_one_segment_exceeds_is_refused() -> None:
+    with pytest.raises(SetupError, match=r"takes 0\.05 s of a worker, so that 0\.2 s or more"):
+        plan_fleet(shape(latency_seconds=0.15), COSTS)
 
 
 def test_a_machine_that_carries_no_stream_is_refused() -> None:
