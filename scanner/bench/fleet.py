@@ -28,7 +28,7 @@ __all__ = ["FleetPlan", "GroupLoad", "MeasuredCosts", "plan_fleet", "read_costs"
 
 MARGIN: Final = 0.25
 """Workers beyond the load, in square roots of the load."""
-MOST_USE: Final = 0.8
+MOST_USE: Final = 0.9
 """Most use of what serves one after another (web, driver, GPU, network), so that nothing queues."""
 GPU_SECONDS: Final = 0.024
 """Seconds that a worker waits for the scores of a segment beyond decoding it: two batches, of which

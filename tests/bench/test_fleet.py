@@ -95,11 +95,11 @@ def test_network_and_media_are_counted_from_the_bit_rate() -> None:
 @pytest.mark.parametrize(
     ("changes", "part", "streams"),
     [
-        ({"machine": MachineShape(gigabits=1.0)}, "network", 0.8 * 1000 / 6),
-        ({"web_segments_per_second": 50}, "web process", 0.8 * 50 * 4),
-        ({"driver_segments_per_second": 50}, "driver and journal", 0.8 * 50 * 4),
+        ({"machine": MachineShape(gigabits=1.0)}, "network", 0.9 * 1000 / 6),
+        ({"web_segments_per_second": 50}, "web process", 0.9 * 50 * 4),
+        ({"driver_segments_per_second": 50}, "driver and journal", 0.9 * 50 * 4),
         ({"cell_streams": 100}, "cell_streams", 100),
-        ({"machine": MachineShape(gpus=1, gpu_samples_per_second=100)}, "GPU", 0.8 * 100 * 2),
+        ({"machine": MachineShape(gpus=1, gpu_samples_per_second=100)}, "GPU", 0.9 * 100 * 2),
     ],
 )
 def test_the_scarcest_part_of_a_machine_is_named(
@@ -136,7 +136,7 @@ def test_a_bound_that_one_segment_exceeds_is_refused() -> None:
 
 
 def test_a_machine_that_carries_no_stream_is_refused() -> None:
-    with pytest.raises(SetupError, match=r"carries 0\.67 streams, because of its network"):
+    with pytest.raises(SetupError, match=r"carries 0\.75 streams, because of its network"):
         plan_fleet(shape(machine=MachineShape(gigabits=0.005)), COSTS)
 
 

@@ -58,8 +58,7 @@ def bar_chart(
     """
     start = axis.low if base is None else base
     foot = TOP + ROW * max(len(bars), 1)
-    longest = max((len(bar.name) for bar in bars), default=0)
-    left = max(0.0, LETTER * longest + 8 - NAMES)
+    left = _room_for_names(bars)
     parts = chain(
         (
             text(
@@ -78,15 +77,19 @@ def bar_chart(
             for row, bar in enumerate(bars)
             for part in _row(axis, bar, start, TOP + ROW * (row + 0.5))
         ),
-        ()
-        if reference is None
-        else (
-            _upright(
-                axis, reference, foot, stroke="#18181b", stroke_dasharray="4 3", class_="reference"
-            ),
-        ),
+        () if reference is None else (_reference_line(axis, reference, foot),),
     )
     return drawing(title, description, NAMES + PLOT + VALUES, foot + BELOW, *parts, left=left)
+
+
+def _room_for_names(bars: Sequence[Bar]) -> float:
+    """Return the pixels that the longest name needs beyond the column of names."""
+    longest = max((len(bar.name) for bar in bars), default=0)
+    return max(0.0, LETTER * longest + 8 - NAMES)
+
+
+def _reference_line(axis: Axis, value: float, foot: float) -> Markup:
+    return _upright(axis, value, foot, stroke="#18181b", stroke_dasharray="4 3", class_="reference")
 
 
 def _across(axis: Axis, value: float) -> float:
