@@ -27,7 +27,7 @@ from scanner.errors import FormatError, InputError, NoVideoError, ScannerError
 from scanner.evidence.cut import cut
 from scanner.evidence.index import SegmentIndex
 from scanner.evidence.plan import ClipDue, sheet_due
-from scanner.evidence.sheet import draw_timed_sheet
+from scanner.evidence.sheet import draw_sheet
 from scanner.rational import dump_fraction, load_fraction
 from scanner.report.nouns import Clip, Sheet
 from scanner.risk.incident import Incident
@@ -215,7 +215,7 @@ class EvidenceMaker:
         due = sheet_due(incident, index, policies, self._settings)
         if due is None:
             raise NoVideoError(f"{piece.stream_id}: no picture at the instants of the sheet")
-        return draw_timed_sheet(
+        return draw_sheet(
             due,
             index.sources,
             sandbox=self._sandbox,

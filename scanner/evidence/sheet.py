@@ -33,7 +33,6 @@ __all__ = [
     "Tile",
     "compose",
     "draw_sheet",
-    "draw_timed_sheet",
     "frames_at",
     "read_init",
     "write_poster",
@@ -57,23 +56,6 @@ QUALITY: Final = 85
 
 
 def draw_sheet(
-    due: SheetDue,
-    sources: Sequence[SourceSpan],
-    *,
-    sandbox: Sandbox,
-    budget: SourceBudget | None = None,
-    folder: Path,
-    stream_id: StreamId,
-    name: str,
-) -> Sheet:
-    """Draw a sheet as ``draw_timed_sheet`` does, and return it without the times."""
-    sheet, _ = draw_timed_sheet(
-        due, sources, sandbox=sandbox, budget=budget, folder=folder, stream_id=stream_id, name=name
-    )
-    return sheet
-
-
-def draw_timed_sheet(
     due: SheetDue,
     sources: Sequence[SourceSpan],
     *,

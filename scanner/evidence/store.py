@@ -267,7 +267,7 @@ class EvidenceStore:
         )
 
         def run(sandbox: Sandbox, budget: SourceBudget) -> None:
-            sheet = draw_sheet(
+            sheet, _ = draw_sheet(
                 due,
                 sources,
                 sandbox=sandbox,

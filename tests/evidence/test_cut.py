@@ -24,7 +24,7 @@ def test_where_sources_overlap_a_sample_is_drawn_once(tmp_path: Path, card_strea
         both, alone = (
             draw_sheet(
                 due, sources, sandbox=sandbox, folder=tmp_path / name, stream_id="s", name="s"
-            )
+            )[0]
             for name, sources in (("both", (first, second)), ("alone", (second,)))
         )
 

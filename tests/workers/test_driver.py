@@ -276,11 +276,10 @@ def test_rules_without_a_wait_give_up_a_hole_at_once(world: JournalWorld) -> Non
     assert world.verdicts() == {0: "scored", 2: "scored"}
 
 
-def test_a_segment_that_is_reported_as_lost_is_a_gap_in_its_place(world: JournalWorld) -> None:
-    turns = bright(4)
-    world.put([turns[0], turns[1], turns[3]])
+def lose(world: JournalWorld, sequence: int) -> None:
+    """Report a segment of the stream s as lost."""
     lost = {
-        "sequence": 2,
+        "sequence": sequence,
         "duration": [4, 1],
         "discontinuity": False,
         "reason": "missing",
@@ -290,6 +289,12 @@ def test_a_segment_that_is_reported_as_lost_is_a_gap_in_its_place(world: Journal
     with world.journal.write() as connection:
         intake = Intake(connection, now=world.clock(), shard_count=world.journal.shard_count)
         intake.add_mark("s", shard_of("s", world.journal.shard_count), "lost", lost)
+
+
+def test_a_segment_that_is_reported_as_lost_is_a_gap_in_its_place(world: JournalWorld) -> None:
+    turns = bright(4)
+    world.put([turns[0], turns[1], turns[3]])
+    lose(world, 2)
     world.drive()
     assert world.verdicts() == {0: "scored", 1: "scored", 3: "scored"}
     (unavailable,) = [json.loads(one) for one in world.events() if "SegmentUnavailable" in one]
@@ -304,17 +309,7 @@ def test_a_loss_that_is_reported_after_its_gap_was_stated_changes_nothing(
     world.clock.time += 60.0
     world.drive()
     before = world.events()
-    lost = {
-        "sequence": 1,
-        "duration": [4, 1],
-        "discontinuity": False,
-        "reason": "missing",
-        "kind": None,
-        "message": "",
-    }
-    with world.journal.write() as connection:
-        intake = Intake(connection, now=world.clock(), shard_count=world.journal.shard_count)
-        intake.add_mark("s", shard_of("s", world.journal.shard_count), "lost", lost)
+    lose(world, 1)
     world.drive(until=lambda: not TurnJournal(world.journal).pending())
     assert world.events() == before
     world.put(bright(5)[4:])
