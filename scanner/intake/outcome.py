@@ -31,6 +31,10 @@ _REFUSALS: Final[dict[str, tuple[str, str]]] = {
         "its stream belongs to another channel, and stays with it; leave the channel out, or use a"
         " new stream name",
     ),
+    "wrong_kind": (
+        "conflict",
+        "its name is that of a picture, or a picture's is that of a live stream; use another one",
+    ),
     "forbidden": ("forbidden", "its channel is none that the API key allows"),
     "too_many": ("busy", "too many of them wait to become part of the risk"),
     "unknown": ("not_found", "its stream was never declared, and has no segment"),

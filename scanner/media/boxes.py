@@ -38,6 +38,8 @@ def read_boxes(path: Path) -> BoxFacts:
         size = path.stat().st_size
         at = 0
         for _ in range(MOST_BOXES):
+            if at >= size:  # a box may declare any length, also one that no file can have
+                break
             file.seek(at)
             head = file.read(HEAD)
             length = _length(head, size - at)

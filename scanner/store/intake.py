@@ -55,6 +55,7 @@ Acceptance = Literal[
     "ends_too_early",
     "init_unknown",
     "wrong_channel",
+    "wrong_kind",
     "forbidden",
     "unknown",
     "too_many",
@@ -64,7 +65,8 @@ Acceptance = Literal[
 ``accepted``: a new row. ``same``: known already, with the same content. ``conflict``: known with
 other content. ``ended``: its stream accepts no more. ``init_unknown``: it names an init segment
 that is not there. ``wrong_channel``: its stream belongs to another channel. ``forbidden``: the
-channel of its stream is none that the sender's key allows. ``unknown``: its stream is not there.
+channel of its stream is none that the sender's key allows. ``wrong_kind``: a picture and a live
+stream never share a name. ``unknown``: its stream is not there.
 ``too_many``: too many of its kind wait to be folded.
 """
 
@@ -195,8 +197,7 @@ class Intake:
         if known is None:
             self._insert_stream(new)
             return "accepted"
-        same = (known.kind, known.channel, known.first_sequence, json.loads(known.declared)) == (
-            new.kind,
+        same = (known.channel, known.first_sequence, json.loads(known.declared)) == (
             new.channel,
             new.first_sequence,
             dict(new.declared),
@@ -354,4 +355,6 @@ def _refuse(known: Any, new: NewStream) -> Acceptance | None:
         return "forbidden"
     if known is not None and new.channel is not None and known.channel != new.channel:
         return "wrong_channel"
+    if known is not None and known.kind != new.kind:
+        return "wrong_kind"
     return None

@@ -26,6 +26,7 @@ __all__ = [
 class StreamAndSegment(NamedTuple):
     """A known stream, and its segment of the sequence that is asked for if there is one."""
 
+    kind: str
     channel: str | None
     ended_at: float | None
     last_sequence: int | None
@@ -47,6 +48,7 @@ _STREAM_COLUMNS = (
 STREAM: Final = select(*_STREAM_COLUMNS).where(streams.c.stream_id == bindparam("of_stream"))
 STREAM_AND_SEGMENT: Final = PreparedStatement(
     select(
+        streams.c.kind,
         streams.c.channel,
         streams.c.ended_at,
         streams.c.last_sequence,

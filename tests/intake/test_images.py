@@ -55,6 +55,29 @@ def test_a_named_picture_may_be_sent_again(service: RunningService) -> None:
     assert (first.status_code, again.status_code, problem(other)) == (202, 202, "conflict")
 
 
+def test_a_picture_and_a_live_stream_never_share_a_name(service: RunningService) -> None:
+    """Otherwise the picture became a segment of the stream, and ended it."""
+    for name in ("declared", "declared-with-segments"):
+        assert service.client.put(f"/v1/streams/{name}", json={}).status_code == 201
+    service.client.put("/v1/streams/declared-with-segments/segments/3", content=TS)
+    service.client.post("/v1/images?id=picture", content=PNG)
+
+    refused = [
+        service.client.post("/v1/images?id=declared", content=PNG),
+        service.client.post("/v1/images?id=declared-with-segments", content=PNG),
+        service.client.put("/v1/streams/picture/segments/0", content=TS),
+        service.client.post("/v1/streams/picture/end", json={}),
+    ]
+
+    assert [problem(one) for one in refused] == ["conflict"] * 4
+    states = [
+        service.client.get(f"/v1/streams/{name}").json()
+        for name in ("declared", "declared-with-segments")
+    ]
+    assert [(one["kind"], one["state"]) for one in states] == [("live", "live")] * 2
+    assert service.client.get("/v1/streams/declared/segments/0").status_code == 404
+
+
 def test_what_is_no_picture_is_refused(service: RunningService) -> None:
     assert problem(service.client.post("/v1/images", content=TS)) == "unsupported_media"
     assert problem(service.client.post("/v1/images?wait=61", content=PNG)) == "invalid_request"
