@@ -57,6 +57,7 @@ class HealthCheck:
             self._start_seconds[name] = longer
         self._began[name] = now
         self._well.pop(name, None)
+        self._seen |= self._latest_signs()  # what its predecessor showed says nothing of it
 
     def silent_processes(self, now: float) -> tuple[str, ...]:
         """Return the processes that showed no sign of life for too long; checks now and then."""

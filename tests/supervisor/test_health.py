@@ -61,6 +61,19 @@ def test_a_process_that_was_not_well_in_time_has_twice_the_time_at_its_next_star
     assert health.silent_processes(1000.0 + 725.0) == ("driver",)
 
 
+def test_the_last_sign_of_a_process_says_nothing_of_the_one_that_replaces_it(
+    health: HealthCheck, signs: Signs
+) -> None:
+    health.began("driver", 0.0)
+    signs.show("driver")
+    assert health.silent_processes(10.0) == ()
+    signs.show("driver")
+    health.began("driver", 12.0)
+    assert health.silent_processes(15.0) == ()
+    assert health.silent_processes(60.0) == ()
+    assert health.silent_processes(105.0) == ("driver",)
+
+
 def test_a_process_that_was_well_has_the_usual_time_at_its_next_start(
     health: HealthCheck, signs: Signs
 ) -> None:

@@ -1,11 +1,13 @@
-"""The command line whose supervisor ends a silent process after as long as the environment says."""
+"""A supervisor that ends a silent process after as long as the environment says; its arguments are
+those of ``streamwarden``."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 from scanner.supervisor import health
-from workers.cli import main
+from scanner.supervisor.__main__ import main
 
 SILENT = "STREAMWARDEN_TEST_SILENT_SECONDS"
 """Environment variable: seconds without a sign of life after which a process is ended."""
@@ -13,4 +15,4 @@ SILENT = "STREAMWARDEN_TEST_SILENT_SECONDS"
 if __name__ == "__main__":
     health.CHECK_SECONDS = 0.5  # type: ignore[misc]
     health.SILENT_SECONDS = float(os.environ.pop(SILENT))  # type: ignore[misc]
-    main()
+    sys.exit(main(sys.argv[2:]))
