@@ -41,7 +41,7 @@ def follow_command(
 
     The service starts a process for each source, and starts it again when it fails.
     """
-    sources = Sources(open_journal(read_settings(config).service.data, create=True))
+    sources = Sources(open_journal(read_settings(config).service.data))
     if remove is not None:
         if not sources.remove(remove):
             raise SetupError(f"source {remove}: there is none; `streamwarden follow` lists them")

@@ -37,7 +37,7 @@ def main() -> int:
             sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + data)
             sys.stdout.buffer.flush()
     except ScannerError as error:
-        sys.stderr.write(f"{error.kind} {error}\n")
+        sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
     return 0
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from scanner.ingest.decisions import ChannelChanged
 from scanner.ingest.inputs import ListedSegment, Listing
 from scanner.ingest.naming import series_of
 from scanner.ingest.placing import (
@@ -103,6 +104,9 @@ def _apply_entries(work: PointWork, listing: Listing) -> None:
             return
         restart(work, {one.path for one in listing.entries})
         work.set(next=listing.first)
+        if point.phase == "ending":  # the same bytes under the same names, which are no news
+            work.set(phase="live", phase_at=point.now)
+            work.decide(ChannelChanged(state="live"))
     elif listing.first > point.next:
         _bridge(work, listing)
     discontinuities = listing.discontinuity_sequence
