@@ -78,6 +78,15 @@ def test_the_container_of_the_service_has_no_rights_and_a_read_only_root() -> No
     assert service["command"][0] in COMMANDS
 
 
+def test_the_image_has_the_folder_of_the_data_for_its_user() -> None:
+    """A new volume has the owner of the folder in the image, and belongs to root without one."""
+    data = read_settings(DEPLOY / "streamwarden.toml").service.data
+    dockerfile = (DEPLOY.parent.parent / "Dockerfile").read_text("utf-8")
+    made = re.findall(r"install --directory --owner warden .* (\S+) ", dockerfile)
+
+    assert made == [str(data.parent)]
+
+
 def test_its_settings_are_valid_and_nginx_calls_hooks_that_exist(tmp_path: Path) -> None:
     settings = read_settings(DEPLOY / "streamwarden.toml").service
     nginx = (DEPLOY / "nginx.conf").read_text("utf-8")

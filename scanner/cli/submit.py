@@ -5,22 +5,42 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Annotated
 
 import typer
 
+from scanner.cli.messages import print_message
 from scanner.cli.options import Config
 from scanner.report.text import plain
 from scanner.settings.sections import read_settings
 
-__all__ = ["submit_command"]
+__all__ = ["submit_command", "wait_aloud"]
 
 
 def write_line(text: str) -> None:
     """Write one line to standard output; outside text has no control characters left."""
     sys.stdout.write(f"{plain(text)}\n")
     sys.stdout.flush()
+
+
+def wait_aloud(
+    address: str, sleep: Callable[[float], None] = time.sleep
+) -> Callable[[float], None]:
+    """Return what waits between two attempts, and says so at the first."""
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        if not waited:
+            print_message(
+                f"{address}: does not answer or has no room; trying again for up to 5 minutes."
+                " Does `streamwarden serve` run there? --url names another address"
+            )
+        waited.append(seconds)
+        sleep(seconds)
+
+    return wait
 
 
 def submit_command(
@@ -65,7 +85,8 @@ def submit_command(
         )
     service = settings.service
     address = url or f"http://{service.host}:{service.port}"
-    with ServiceClient(address, key=os.environ.get("STREAMWARDEN_API_KEY")) as sender:
+    key, wait = os.environ.get("STREAMWARDEN_API_KEY"), wait_aloud(address)
+    with ServiceClient(address, key=key, wait=wait) as sender:
         if from_mediamtx:
             write_line(f"channel {submit_recorded(os.environ, sender, channel=channel)}")
         for path in paths:

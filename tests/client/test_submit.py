@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from scanner.cli.submit import wait_aloud
 from scanner.client.submit import StreamSubmission, stream_name, submit
 from scanner.errors import FormatError, InputError
 from scanner.media.segmenting import CutSegment
@@ -98,3 +99,17 @@ def test_what_a_child_reports_of_segments_is_checked(row: object) -> None:
 
 def test_names_of_streams_need_no_escaping() -> None:
     assert stream_name("/a b/ü?.mp4", 0.0) == "stream-19700101T000000"
+
+
+def test_the_first_wait_for_a_service_that_does_not_answer_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    waits: list[float] = []
+    wait = wait_aloud("http://127.0.0.1:9", waits.append)
+    wait(1.0)
+    wait(2.0)
+
+    assert waits == [1.0, 2.0]
+    told = capsys.readouterr().err
+    assert told.count("http://127.0.0.1:9: does not answer") == 1
+    assert "streamwarden serve" in told

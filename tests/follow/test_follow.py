@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from scanner.cli.app import run
 from scanner.errors import ScannerError
 from scanner.follow.folders import find_complete, playlist_in, watch_folder
 from scanner.follow.pusher import SourcePusher
@@ -194,3 +195,13 @@ def test_a_source_that_fails_at_every_start_is_failed_since_the_first_one_until_
 
     assert (failing.source_id, failing.channel, failing.since) == (one.source_id, "tv", first)
     assert rows.failing_sources() == ()
+
+
+def test_the_command_refuses_a_folder_without_a_journal_where_nothing_would_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMWARDEN_SERVICE__DATA", str(tmp_path / "elsewhere"))
+
+    assert run(["follow", "http://host/a.m3u8"]) == 2
+    assert "name the settings of the service with --config" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()
