@@ -1,4 +1,4 @@
-"""Thousands of short streams: ``python -m benchmarks.short_streams [--streams 2000]``.
+"""Thousands of short streams: ``python -m benchmarks.short_streams [--streams 10000]``.
 
 Each stream has one segment and its end. Memory and descriptors of every part of the service are
 read again and again; their slope over the streams has to be zero. Exits with status 1 otherwise.
@@ -29,7 +29,7 @@ MOST_GROWTH = 0.02
 def main() -> int:
     """Send, measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=2000)
+    parser.add_argument("--streams", type=int, default=10_000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

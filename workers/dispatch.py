@@ -196,14 +196,15 @@ class Dispatch:
         self._note_waiting(stream)
 
     def forget(self, stream_id: StreamId) -> bool:
-        """Drop the state of a stream of which nothing is in flight; return whether it was dropped.
+        """Drop the state of a stream unless something of it is in flight; return whether none is
+        left, as it is from the end of the stream on.
 
         Its next turn loads the state again.
         """
         stream = self._streams.get(stream_id)
-        if stream is None or stream.turns:
+        if stream is not None and stream.turns:
             return False
-        del self._streams[stream_id]
+        self._streams.pop(stream_id, None)
         return True
 
     # Leases out, progress back

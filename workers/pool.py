@@ -208,7 +208,8 @@ class PoolRun:
             self._changed.notify_all()
 
     def forget(self, stream_ids: Iterable[StreamId]) -> list[StreamId]:
-        """Drop the states of streams of which nothing is in flight; return those dropped."""
+        """Drop the states of streams of which nothing is in flight; return those of which none is
+        left."""
         with self._changed:
             return [stream_id for stream_id in stream_ids if self._dispatch.forget(stream_id)]
 

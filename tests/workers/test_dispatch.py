@@ -185,6 +185,17 @@ def test_a_stream_is_dropped_at_its_end_and_its_name_can_start_again() -> None:
     assert take(dispatch).work[0].state == StreamState.new(StreamId("s"))
 
 
+def test_a_stream_can_be_forgotten_once_it_has_nothing_in_flight_or_ended() -> None:
+    dispatch = dispatch_of(scripted("idle"), scripted("ended"), end("ended"), scripted("busy"))
+    while (lease := dispatch.take("anna", now=0)) is not None:
+        finish(dispatch, lease)
+    dispatch.offer(scripted("busy", 1))
+
+    left = [name for name in ("idle", "ended", "busy") if not dispatch.forget(StreamId(name))]
+
+    assert left == ["busy"]
+
+
 # Bounds
 
 
