@@ -88,9 +88,13 @@ async def get_incident(request: Request, incident_id: IncidentId) -> IncidentDet
     response_class=FileResponse,
     responses={
         200: {
-            "description": "The media; parts of it by `Range`",
-            "content": {"video/mp4": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "A clip, or the picture of a sheet or poster; parts of it by `Range`",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("video/mp4", "image/jpeg")
+            },
         },
+        206: {"description": "The part that `Range` names"},
         **problem_responses(*_READ, "not_found", "not_ready", "gone"),
     },
 )
