@@ -150,18 +150,19 @@ class Watch:
                     _log.error("the journal cannot be read", error=str(error))
 
     def _read(self) -> Observed:
-        backlog = self._queries.backlog()
-        return Observed(
-            access=Access(
-                self._keys.list_valid(), is_open=self._is_open and not self._users.any_lasting()
-            ),
-            backlog=backlog,
-            ages=self._ages(backlog),
-            pace=self._pace.observe(self._monotonic(), self._queries.verdict_count()),
-            free_share=self._objects.free_bytes() / max(1, self._objects.total_bytes()),
-            is_pushed=self._pushed.is_any_live(),
-            unselected=self._pushed.unselected(),
-        )
+        with self._journal.snapshot():
+            backlog = self._queries.backlog()
+            return Observed(
+                access=Access(
+                    self._keys.list_valid(), is_open=self._is_open and not self._users.any_lasting()
+                ),
+                backlog=backlog,
+                ages=self._ages(backlog),
+                pace=self._pace.observe(self._monotonic(), self._queries.verdict_count()),
+                free_share=self._objects.free_bytes() / max(1, self._objects.total_bytes()),
+                is_pushed=self._pushed.is_any_live(),
+                unselected=self._pushed.unselected(),
+            )
 
     def _ages(self, backlog: Backlog) -> dict[str | None, float]:
         now = self._journal.now()

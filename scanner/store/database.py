@@ -110,12 +110,18 @@ class Journal:
         Raises:
             JournalBusyError, JournalFullError: nothing was written.
         """
-        with self.write() as connection:
-            before, self._joined.connection = self._current(), connection
-            try:
-                yield connection
-            finally:
-                self._joined.connection = before
+        with self.write() as connection, self._join(connection):
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads of this thread see one state, over one connection, until its end.
+
+        Raises:
+            JournalBusyError, JournalFullError: the journal cannot be read at present.
+        """
+        with self.read() as connection, self._join(connection):
+            yield
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -130,6 +136,15 @@ class Journal:
             return
         with _passing_failures(), self.engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def _join(self, connection: Connection) -> Iterator[None]:
+        """Make what this thread reads and writes a part of a transaction."""
+        before, self._joined.connection = self._current(), connection
+        try:
+            yield
+        finally:
+            self._joined.connection = before
 
     def _current(self) -> Connection | None:
         """Return the connection of the transaction that this thread is in, if any."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 
 from scanner.errors import SetupError
 from scanner.store.database import Journal
@@ -95,17 +95,15 @@ class ApiKeys:
 
     def list_all(self) -> tuple[ApiKey, ...]:
         """Return all keys, also revoked ones, oldest first."""
-        return self._select(None)
+        return self._select(_ALL)
 
     def list_valid(self) -> tuple[ApiKey, ...]:
         """Return the keys that are not revoked."""
-        return self._select(api_keys.c.revoked_at.is_(None))
+        return self._select(_VALID)
 
-    def _select(self, which: Any) -> tuple[ApiKey, ...]:
-        query = select(api_keys).order_by(api_keys.c.created_at)
+    def _select(self, query: Select[Any]) -> tuple[ApiKey, ...]:
         with self._journal.read() as connection:
-            rows = connection.execute(query if which is None else query.where(which)).all()
-        return tuple(_key(row) for row in rows)
+            return tuple(_key(row) for row in connection.execute(query))
 
 
 def secret_digest(secret: str) -> str:
@@ -133,3 +131,7 @@ def _key(row: Any) -> ApiKey:
         created_at=row.created_at,
         revoked_at=row.revoked_at,
     )
+
+
+_ALL: Final = select(api_keys).order_by(api_keys.c.created_at)
+_VALID: Final = _ALL.where(api_keys.c.revoked_at.is_(None))

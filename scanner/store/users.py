@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scanner.errors import SetupError
@@ -101,9 +101,8 @@ class Users:
 
     def any_lasting(self) -> bool:
         """Return whether there is a user who is not a throw-away one."""
-        query = select(func.count()).select_from(users).where(users.c.expires_at.is_(None))
         with self._journal.read() as connection:
-            return bool(connection.execute(query).scalar_one())
+            return connection.execute(_LASTING).first() is not None
 
     def change(self, user_id: str, **values: Any) -> None:
         """Change columns of a user: role, display, channels, hidden_categories, decisions."""
@@ -235,3 +234,6 @@ def _json(values: Iterable[str] | None) -> str | None:
 
 def _set(text: str | None) -> frozenset[str] | None:
     return None if text is None else frozenset(json.loads(text))
+
+
+_LASTING: Final = select(users.c.user_id).where(users.c.expires_at.is_(None)).limit(1)
