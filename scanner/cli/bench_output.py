@@ -146,9 +146,7 @@ def show_changes(changes: Iterable[Change], fail_below: float | None) -> None:
             f"others used much of the machine: changes of less than {margin:.0%} are not claimed;"
             " --against VENV finds smaller ones"
         )
-    if fail_below is not None and any(
-        change.verdict == "slower" and change.high < fail_below for change in found
-    ):
+    if fail_below is not None and any(change.high < fail_below for change in found):
         raise typer.Exit(Status.FAILED)
 
 
