@@ -6,9 +6,10 @@ Errors of its pages are pages, those of the API are documents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,8 +35,9 @@ from scanner.console.session import (
     answer_sign_in,
 )
 from scanner.console.unsent_pages import unsent_api, unsent_routes
+from scanner.errors import TransientError
 from scanner.intake.app import create_app
-from scanner.intake.failures import headers_of, problem_of
+from scanner.intake.failures import headers_of, problem_of, transient_problem
 from scanner.intake.problems import Problem, problem_response
 from scanner.settings.service import ServiceSettings
 from scanner.store.database import Journal
@@ -57,6 +59,8 @@ HEADINGS: Final[Mapping[str, str]] = {
     "internal": "The service has a defect",
 }
 """Headings of errors as pages say them to a person; others have those of the HTTP interface."""
+
+NO_PAGE: Final = "Check the address, or start from the queue."
 
 ROUTES: Final[tuple[APIRouter, ...]] = (
     asset_routes,
@@ -81,12 +85,29 @@ def create_web_app(
     settings: ServiceSettings, journal: Journal, objects: ObjectStore, **limits: Any
 ) -> FastAPI:
     """Return the whole HTTP interface; ``limits`` are those of ``create_app``."""
-    app = create_app(settings, journal, objects, further=ROUTES, prepare=prepare_pages, **limits)
+    app = create_app(
+        settings,
+        journal,
+        objects,
+        further=ROUTES,
+        prepare=prepare_pages,
+        answer=_answer_problem,
+        **limits,
+    )
     app.add_exception_handler(SignInNeededError, answer_sign_in)
     app.add_exception_handler(SecondFactorNeededError, answer_second_factor)
     app.add_exception_handler(ConfirmationNeededError, answer_confirmation)
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(TransientError, _answer_transient)
+    of_documents = app.exception_handlers[RequestValidationError]
+
+    async def answer_invalid(request: Request, error: Exception) -> Response:
+        if not _wants_page(request):
+            return cast("Response", await cast("Any", of_documents)(request, error))
+        return await _answer_problem(request, Problem("not_found", NO_PAGE))
+
+    app.add_exception_handler(RequestValidationError, answer_invalid)
     return app
 
 
@@ -113,9 +134,16 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = await _answer_problem(request, problem_of(request, error))
+    problem = problem_of(request, error)
+    if problem.type.name == "not_found" and _wants_page(request):
+        problem = Problem("not_found", NO_PAGE)
+    answer = await _answer_problem(request, problem)
     answer.headers.update(headers_of(request, error))
     return answer
+
+
+async def _answer_transient(request: Request, error: Exception) -> Response:
+    return await _answer_problem(request, transient_problem(error))
 
 
 def _wants_page(request: Request) -> bool:

@@ -84,10 +84,11 @@ def make_risk_view(window: StreamWindow) -> RiskView | None:
     chart = make_chart(path, used, clock_start=window.start)
     if chart is None:
         return None
+    rows = tuple(replace(row, label=row.label.replace("_", " ")) for row in chart.rows)
     return RiskView(
         start=window.start,
         end=window.end,
-        chart=chart,
+        chart=replace(chart, rows=rows),
         media=tuple(_media_bands(window)),
         series={str(label): one for label, one in timeline.items()},
     )

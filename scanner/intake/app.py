@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from scanner.errors import TransientError
 from scanner.intake.answers import ProblemDocument
 from scanner.intake.context import WebContext
 from scanner.intake.events import event_routes
-from scanner.intake.failures import RequestLog, add_failures
+from scanner.intake.failures import AnswerProblem, RequestLog, add_failures
 from scanner.intake.fast_path import SegmentFastPath
 from scanner.intake.hooks import hook_routes
 from scanner.intake.images import image_routes
@@ -48,6 +48,12 @@ ROUTES: Final = (
     source_routes,
     operation_routes,
 )
+DESCRIBED: Final[Mapping[str, Any]] = {
+    "title": "Streamwarden",
+    "version": "1",
+    "description": "Content-safety scanner for live video: segments in, incidents out.",
+}
+"""How the OpenAPI document names the interface."""
 
 
 def create_app(
@@ -59,9 +65,11 @@ def create_app(
     fetch_limits: FetchLimits | None = None,
     further: Sequence[APIRouter] = (),
     prepare: Callable[[WebContext], None] | None = None,
+    answer: AnswerProblem | None = None,
 ) -> FastAPI:
     """Return the HTTP interface of the service, with ``further`` routes that share its context; it
-    opens its threads when a server starts it, and is ready once ``prepare`` is over."""
+    opens its threads when a server starts it, and is ready once ``prepare`` is over. A request that
+    fails because of a defect is answered by ``answer``."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, WebContext]]:
@@ -76,20 +84,23 @@ def create_app(
             yield {"context": context}
 
     app = FastAPI(
-        title="Streamwarden",
-        version="1",
-        description="Content-safety scanner for live video: segments in, incidents out.",
+        **DESCRIBED,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # it looks at each request
-        middleware=[Middleware(one) for one in (RequestLog, SessionReader, SegmentFastPath)],
+        middleware=_middleware(answer),
     )
     _add_routes(app, (*ROUTES, *further))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _middleware(answer: AnswerProblem | None) -> list[Middleware]:
+    log_requests = Middleware(RequestLog, answer=answer)
+    return [log_requests, Middleware(SessionReader), Middleware(SegmentFastPath)]
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -22,7 +22,18 @@ from scanner.intake.parameters import NAME
 from scanner.intake.problems import Problem, problem_response
 from scanner.validation import UNKNOWN_KEY, suggest_key
 
-__all__ = ["RequestLog", "add_failures", "headers_of", "problem_of", "transient_response"]
+__all__ = [
+    "AnswerProblem",
+    "RequestLog",
+    "add_failures",
+    "headers_of",
+    "problem_of",
+    "transient_problem",
+    "transient_response",
+]
+
+AnswerProblem = Callable[[Request, Problem], Awaitable[Response]]
+"""Makes the answer to a request that failed."""
 
 _log = structlog.get_logger(__name__)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -31,8 +42,10 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 class RequestLog:
     """Gives each request an id; counts it and writes one line about it when it has ended."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: AnswerProblem | None = None) -> None:
+        """``answer`` makes the answer to a request that failed; None for a document."""
         self._app = app
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request, and log its line."""
@@ -59,12 +72,19 @@ class RequestLog:
         except Exception as error:  # noqa: BLE001 - every request has an answer
             _log.error("request failed", request_id=request_id, exc_info=error)
             if status == 0:
-                answer = problem_response(
-                    Problem("internal", "see the log of the service"), request_id
-                )
+                answer = await self._answer_defect(Request(scope))
                 await answer(scope, receive, send_with_id)
         finally:
             _report(scope, status or 499, time.monotonic() - begun)
+
+    async def _answer_defect(self, request: Request) -> Response:
+        problem = Problem("internal", "see the log of the service")
+        if self._answer is not None:
+            try:
+                return await self._answer(request, problem)
+            except Exception as error:  # noqa: BLE001 - a page that cannot be made is a document
+                _log.error("no page of an error", request_id=_id_of(request), exc_info=error)
+        return problem_response(problem, _id_of(request))
 
 
 def _request_id(scope: Scope) -> str:
@@ -215,7 +235,12 @@ async def _answer_transient(request: Request, error: Exception) -> Response:
 
 def transient_response(error: Exception, request_id: str) -> Response:
     """Return the answer to a request that a ``TransientError`` ended."""
-    return problem_response(Problem("journal_busy", str(error), retry_after=1), request_id)
+    return problem_response(transient_problem(error), request_id)
+
+
+def transient_problem(error: Exception) -> Problem:
+    """Return a ``TransientError`` as an error of the HTTP interface."""
+    return Problem("journal_busy", str(error), retry_after=1)
 
 
 async def _pass_on(request: Request, error: Exception) -> Response:

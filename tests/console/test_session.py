@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from scanner.intake.problems import Problem
 from scanner.intake.sessions import check_same_site, needs_second_factor
 from scanner.settings.console import ConsoleSettings
 from scanner.settings.service import ServiceSettings
+from scanner.store.database import JournalBusyError
 from scanner.store.keys import ApiKeys
 from scanner.store.people import Person, Role, User
+from scanner.store.review_queries import ReviewQueries
 from scanner.store.sessions import Sessions
 from scanner.store.users import Users
 from tests.console.people import Browser, sign_in
@@ -205,6 +207,31 @@ def test_an_error_of_a_page_is_a_page_and_one_of_the_api_a_document(
     assert page.headers["content-type"].startswith("text/html")
     assert "unsafe" not in page.headers["content-security-policy"]
     assert document.headers["content-type"] == "application/problem+json"
+
+
+def test_every_error_of_a_page_is_a_page(
+    probed: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = sign_in(probed)
+    answers = [ann.get(path) for path in ("/nothing", "/review/NO-ID", "/review/ab")]
+    for error in (JournalBusyError("it is locked"), ZeroDivisionError("a defect")):
+        monkeypatch.setattr(ReviewQueries, "totals", _raiser(error))
+        answers.append(ann.get("/queue"))
+
+    assert [one.status_code for one in answers] == [404, 404, 404, 503, 500]
+    for one in answers:
+        assert one.headers["content-type"].startswith("text/html"), one.url
+        assert "Open the queue" in one.text
+        assert "ZeroDivision" not in one.text
+    assert "The service is busy" in answers[3].text
+    assert answers[3].headers["retry-after"] == "1"
+
+
+def _raiser(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 def test_assets_are_kept_for_ever_and_nothing_else_is_served(probed: RunningService) -> None:
