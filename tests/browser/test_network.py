@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scanner.store.sessions import Sessions
-from tests.browser.conftest import Pages
+from tests.browser.conftest import Pages, cookie_of
 from tests.browser.scene import incident_of
 from tests.browser.test_review import decisions_of, wait_claimed
 from tests.console.people import sign_in
@@ -105,13 +105,19 @@ def test_a_decision_after_the_session_ended_says_so_and_records_nothing(
 ) -> None:
     ann = sign_in(reviewed)
     page = open_item(open_page, reviewed, "d5", person=ann)
-    Sessions(reviewed.journal).end_all(ann.user.user_id)
+    page.locator("#note").fill("seen before")
+    page.keyboard.press("Escape")
+    sessions = Sessions(reviewed.journal)
+    sessions.end_all(ann.user.user_id)
     page.keyboard.press("n")
     page.wait_for_selector(".progress.alarm >> text=You are signed out")
     page.keyboard.press("Enter")
     page.wait_for_url("**/login?next=*")
-
     assert decisions_of(reviewed, "d5") == []
+    page.context.add_cookies([{**cookie_of(ann), "value": sessions.start(ann.user.user_id)}])
+    page.goto("/review/d5")
+
+    assert page.locator("#note").input_value() == "seen before"
 
 
 def test_a_page_of_another_session_is_loaded_again_before_a_decision(

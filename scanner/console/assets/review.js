@@ -152,6 +152,12 @@ function wireItem() {
   if (others) others.addEventListener("change", () => { const radio = $("#other"); radio.value = others.value; radio.checked = others.value !== ""; });
 }
 
+// A note that was not recorded, because of the session, is there again after signing in.
+
+const note = $("#note"), draft = item ? `note-${item.dataset.item}` : "";
+document.addEventListener("refused", () => { if (note && note.value) sessionStorage.setItem(draft, note.value); });
+if (note) { note.value = note.value || sessionStorage.getItem(draft) || ""; sessionStorage.removeItem(draft); }
+
 // The clip and the risk below it share one clock, that of the stream.
 
 const player = {
