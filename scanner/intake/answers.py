@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from scanner.store.outcomes import Verdict
+
 __all__ = [
     "AcceptedEnd",
     "AcceptedInit",
@@ -24,7 +26,6 @@ __all__ = [
 ]
 
 Accepted = Literal["accepted", "same"]
-Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed", "unlisted"]
 
 
 class ProblemDocument(BaseModel):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from sqlalchemy import bindparam, func, select
 
 from scanner.store.database import Journal
+from scanner.store.outcomes import Verdict
 from scanner.store.schema import (
     BACKED_UP,
     alarms,
@@ -24,9 +25,8 @@ __all__ = ["Backlog", "Heartbeat", "OperationQueries", "PublishedEvent", "Waitin
 
 
 _OUTCOMES: Final = ("delivered", "dead", "held", "skipped")
-_VERDICT_KINDS: Final = ("scored", "late", "undecodable", "quarantined", "shed", "unlisted")
 KNOWN_TOTALS: Final[Mapping[str, Sequence[str]]] = {
-    "segments": _VERDICT_KINDS,
+    "segments": get_args(Verdict),
     "effects": _OUTCOMES,
     "decision_effects": _OUTCOMES,
     "evidence": ("cut", "failed"),

@@ -11,7 +11,7 @@ from scanner.stream.state import StreamState
 
 __all__ = ["SegmentVerdict", "StreamResult", "TurnResult", "Verdict"]
 
-Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed", "unlisted"]
+Verdict = Literal["scored", "late", "undecodable", "quarantined", "shed"]
 """The final result of a segment."""
 
 

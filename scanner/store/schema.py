@@ -160,7 +160,7 @@ segments = Table(
     Column("tries", Integer, nullable=False, comment="leases so far, over all drivers"),
     Column("lone_deaths", Integer, nullable=False, comment="workers that it ended alone"),
     Column("level", Text, comment="JSON: sampling and burst level, written before decoding"),
-    Column("verdict", Text, comment="scored, late, undecodable, quarantined, shed or unlisted"),
+    Column("verdict", Text, comment="scored, late, undecodable, quarantined or shed"),
     Column("verdict_at", Float),
     Column("detail", Text, comment="JSON: kind and message of an error"),
     Column("span_start", Float, comment="stream seconds, rounded"),
