@@ -37,6 +37,7 @@ def set_up_service_logs(process: str) -> None:
                 *shared,
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(),
+                _drop_stamp_of_ray,
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -51,4 +52,10 @@ def set_up_service_logs(process: str) -> None:
 def _add_process(process: str, _: object, __: str, event: Any) -> Any:
     """Add the name of the process, which the context of a thread may lack."""
     event.setdefault("process", process)
+    return event
+
+
+def _drop_stamp_of_ray(_: object, __: str, event: Any) -> Any:
+    """Drop what Ray adds to every record of a process that has loaded it."""
+    event.pop("_ray_timestamp_ns", None)
     return event

@@ -11,7 +11,8 @@ import logging, threading, structlog
 from scanner.service_logs import set_up_service_logs
 set_up_service_logs("driver")
 structlog.get_logger("a").warning("one", stream="s")
-logging.getLogger("workers.feed").warning("stream %s", "stalled", extra={"stream": "t"})
+facts = {"stream": "t", "_ray_timestamp_ns": 1}
+logging.getLogger("workers.feed").warning("stream %s", "stalled", extra=facts)
 logging.getLogger("library").info("not shown")
 thread = threading.Thread(target=structlog.get_logger("a").info, args=("in a thread",))
 thread.start()
@@ -38,3 +39,4 @@ def test_lines_of_libraries_and_threads_are_json_with_their_facts() -> None:
     assert [one.get("logger") for one in lines] == [None, "workers.feed", None, "library"]
     assert "ValueError: wrong" in lines[3]["exception"]
     assert all("timestamp" in one for one in lines)
+    assert not any("_ray_timestamp_ns" in one for one in lines)
