@@ -112,15 +112,16 @@ class RunningService:
         while self.kill(lambda listed: listed[0]):
             pass
 
-    def kill_program(self, beginning: str) -> bool:
-        """Kill a process below the supervisor whose name begins so; return whether there was one.
+    def kill_program(self, beginning: str, number: int = signal.SIGKILL) -> bool:
+        """Send a signal to a process below the supervisor whose name begins so; return whether
+        there was one.
 
         Ray renames its workers, which overwrites the environment that they show.
         """
         for child, command in processes_below(self.process.pid).items():
             if Path(command[0]).name.startswith(beginning):
                 with suppress(psutil.NoSuchProcess):
-                    child.kill()
+                    child.send_signal(number)
                     return True
         return False
 

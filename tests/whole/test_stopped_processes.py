@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import processes_below
-from tests.whole.facts import heartbeat_generation, read_facts
+from tests.whole.facts import heartbeat_generation, latest_verdict, read_facts
 from tests.whole.patience import SILENT
 from tests.whole.program import WITHOUT_MODELS, environment
 from tests.whole.service import (
@@ -33,6 +33,9 @@ PAUSE = 3.0
 """Seconds between two segments of a stream."""
 NOTICE_SECONDS = 60.0
 """Longest time until a stopped process is replaced; an idle machine needs 11 s."""
+RAY_SECONDS = 300.0
+"""Longest time until Ray is found to hang, or works again; an idle machine needs 60 s."""
+ACTOR = "ray::_RemoteDecode"
 QUICK_CHILDREN = {"STREAMWARDEN_SANDBOX__WALL_SECONDS": "5"}
 
 
@@ -108,6 +111,38 @@ def test_a_driver_that_continues_after_another_took_over_writes_nothing_and_ends
         service.wait_for(lambda: is_settled(service, streams), SETTLE_SECONDS, "settled")
         assert "another driver has taken over; this one ends" in service.log.read_text()
     check(sender, read_facts(tmp_path / "data"), undisturbed(tmp_path, streams))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_parts_of_ray_that_are_stopped_are_replaced_and_change_no_incident(
+    tmp_path: Path, demo_media: Path
+) -> None:
+    """An actor that continues after others worked; then the raylet and Ray's control process."""
+    with running_service(tmp_path / "data", workers=2, extra=RULES_OFF) as service:
+        service.wait_for(service.is_ready, RAY_SECONDS, "ready")
+        sender = Sender(service)
+        with sender.sending_in_turn(scenes_of(demo_media), pause=PAUSE) as streams:
+            wait_for_verdict(service)
+            assert service.kill_program(ACTOR, signal.SIGSTOP)
+            wait_for_verdict(service)
+            assert service.kill_program(ACTOR, signal.SIGCONT)
+            for program in ("raylet", "gcs_server"):
+                driver = service.main_process("driver")
+                assert driver is not None
+                assert service.kill_program(program, signal.SIGSTOP)
+                service.wait_for(
+                    partial(is_replaced, service, "driver", driver), RAY_SECONDS, "replaced"
+                )
+                wait_for_verdict(service)
+        service.wait_for(lambda: is_settled(service, streams), RAY_SECONDS, "settled")
+    check(sender, read_facts(tmp_path / "data"), undisturbed(tmp_path, streams))
+
+
+def wait_for_verdict(service: RunningService) -> None:
+    """Wait until one more segment has a verdict."""
+    since = latest_verdict(service.data)
+    service.wait_for(lambda: latest_verdict(service.data) > since, RAY_SECONDS, "a verdict")
 
 
 @contextmanager
