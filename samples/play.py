@@ -38,7 +38,7 @@ from scanner.store.database import open_journal
 
 OUT = Path("demo-out")
 SECONDS = 24
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 SETTLE_SECONDS = 120.0
 
 

@@ -111,7 +111,8 @@ def exchange(
         else:
             reason = f"{address}: {str(answer) or type(answer).__name__}"
         if clock() >= give_up:
-            raise TransientError(f"{reason}; given up after {request.patience:.0f} s")
+            tried = f"; given up after {request.patience:.0f} s" if request.patience else ""
+            raise TransientError(f"{reason}{tried}")
         attempt += 1
         backoff = min(LONGEST_WAIT, 0.2 * 2**attempt)
         yield max(asked, backoff * random.uniform(0.5, 1.0))
