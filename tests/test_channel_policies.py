@@ -233,7 +233,10 @@ def test_what_if_begins_with_the_policies_of_each_channel(
         bright(world, stream, channel)
     world.drive(parts=replace(HERE, policies=BY_CHANNEL))
 
-    text = "[policy.bright]\nopen = 1.0"
-    result = compare_policies(world.journal, tmp_path / "data", text, since=0.0)
+    def found(text: str) -> tuple[int, int, int]:
+        result = compare_policies(world.journal, tmp_path / "data", text, since=0.0)
+        return result["streams"], result["before"], result["gained"]
 
-    assert (result["streams"], result["before"], result["gained"]) == (2, 1, 1)
+    of_all = "[policy.bright]\nopen = 1.0"
+    assert found(of_all) == (2, 1, 0)
+    assert found(f"[[channels]]\nmatch = 'strict'\n[channels.{of_all[1:]}") == (2, 1, 1)

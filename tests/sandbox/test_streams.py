@@ -39,6 +39,14 @@ def serve(sandbox: Sandbox, *streams: str) -> list[int]:
     return pids
 
 
+def prepare(sandbox: Sandbox) -> psutil.Process:
+    """Prepare a sandbox; returns the process that it started."""
+    before = psutil.Process().children()
+    sandbox.prepare()
+    (started,) = [one for one in psutil.Process().children() if one not in before]
+    return started
+
+
 def zygote_of(sandbox: Sandbox) -> psutil.Process:
     (pid, *_) = sandbox.pids.values()
     parent = psutil.Process(pid).parent()
@@ -155,8 +163,7 @@ def links(pid: int) -> list[str]:
 
 
 def test_a_sandbox_that_was_prepared_forks_from_that_process(sandbox: Sandbox) -> None:
-    sandbox.prepare()
-    (prepared,) = psutil.Process().children()
+    prepared = prepare(sandbox)
 
     serve(sandbox, "a", "b")
 
@@ -164,8 +171,7 @@ def test_a_sandbox_that_was_prepared_forks_from_that_process(sandbox: Sandbox) -
 
 
 def test_a_prepared_process_that_is_killed_is_replaced(sandbox: Sandbox) -> None:
-    sandbox.prepare()
-    (prepared,) = psutil.Process().children()
+    prepared = prepare(sandbox)
     prepared.kill()
 
     serve(sandbox, "a")
