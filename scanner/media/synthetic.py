@@ -3,7 +3,9 @@ texture under grain."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from scanner.errors import SetupError
 
-__all__ = ["SyntheticClip", "write_synthetic"]
+__all__ = ["SyntheticClip", "usual_scheduling", "write_synthetic"]
 
 _OCTAVES = (240, 120, 60, 30, 15)
 """Pixels of the texture's patches, from clouds to detail; each octave is half as strong as the one
@@ -70,6 +72,22 @@ class SyntheticClip:
                 )
 
 
+@contextmanager
+def usual_scheduling() -> Iterator[None]:
+    """Restore the scheduling of this thread at the end of the block, or of a decorated function.
+
+    The encoder of SVT-AV1 gives the thread that opens it real-time priority if the process is
+    root's. Processes that are started later inherit it, and keep all others from running.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
+
+
+@usual_scheduling()
 def write_synthetic(path: Path, clip: SyntheticClip) -> None:
     """Draw and encode the clip; the same encoder writes the same clip each time.
 

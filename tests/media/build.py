@@ -14,6 +14,8 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from scanner.media.synthetic import usual_scheduling
+
 __all__ = ["encode", "picture", "remux"]
 
 P = ParamSpec("P")
@@ -42,6 +44,7 @@ def remembered(make: Callable[P, bytes]) -> Callable[P, bytes]:
 
 
 @remembered
+@usual_scheduling()
 def encode(
     *,
     container: str = "mpegts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -113,6 +114,15 @@ def test_av1_is_decoded_frame_by_frame() -> None:
 
     assert windows[0].info.codec == "av1"
     assert [reference[at][0] for at in times(windows)] == pytest.approx(greys(windows), abs=3)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the encoder asks for it as root only")
+def test_drawing_av1_leaves_no_real_time_priority_behind() -> None:
+    before = os.sched_getscheduler(0)
+
+    encode(container="mp4", codec="libsvtav1", frames=5, options={"preset": "12"})
+
+    assert os.sched_getscheduler(0) == before
 
 
 def test_an_init_segment_goes_before_its_media_segment() -> None:
