@@ -21,6 +21,7 @@ from statistics import median
 from sqlalchemy import func, select
 
 from benchmarks.turns import print_machine
+from scanner.background import background_thread
 from scanner.compose import LoadScorers, Program, WorkerParts, compose
 from scanner.pipeline.worker import ScoreJob
 from scanner.settings.sections import Settings
@@ -133,23 +134,17 @@ def _put(journal: Journal, count: int, streams: int, name: str) -> None:
 @contextmanager
 def _stopping_when_settled(journal: Journal, feed: JournalFeed) -> Iterator[None]:
     """Stop the feed once every segment has a verdict."""
-    over = threading.Event()
     left = select(func.count()).where(segments.c.verdict.is_(None))
 
-    def watch() -> None:
+    def watch(over: threading.Event) -> None:
         while not over.wait(0.1):
             with journal.read() as connection:
                 if not connection.execute(left).scalar_one():
                     break
         feed.stop()
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with background_thread(watch, name="settled"):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 class _TimedWorker:

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scanner.background import background_thread
 from tests.intake.processes import WebProcess
 
 HEAD = b"PUT /v1/streams/slow/segments/0 HTTP/1.1\r\nHost: localhost\r\n"
@@ -72,7 +73,6 @@ def _ask(url: str, count: int) -> Sequence[float]:
 def _trickling(url: str, count: int) -> Iterator[None]:
     """Keep connections open that send one byte each half second."""
     address = urlsplit(url)
-    over = threading.Event()
     with ExitStack() as stack:
         connections = [
             stack.enter_context(socket.create_connection((address.hostname, address.port)))
@@ -81,19 +81,14 @@ def _trickling(url: str, count: int) -> Iterator[None]:
         for number, connection in enumerate(connections):
             connection.sendall(HEAD if number % 2 else HEAD + b"Content-Length: 99999\r\n\r\n")
 
-        def trickle() -> None:
+        def trickle(over: threading.Event) -> None:
             while not over.wait(0.5):
                 for connection in connections:
                     with suppress(OSError):
                         connection.send(b"X")
 
-        thread = threading.Thread(target=trickle)
-        thread.start()
-        try:
+        with background_thread(trickle, name="trickle"):
             yield
-        finally:
-            over.set()
-            thread.join()
 
 
 if __name__ == "__main__":

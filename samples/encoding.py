@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from samples.colour import Coding, to_frame
 from samples.drawing import draw_card
 from samples.facts import DrawnEvent
-from scanner.media.synthetic import usual_scheduling
+from scanner.media.synthetic import preserved_scheduling
 
 __all__ = [
     "VideoRecipe",
@@ -92,7 +92,7 @@ def encode_file(recipe: VideoRecipe) -> bytes:
     return encode_tracks(recipe)
 
 
-@usual_scheduling()
+@preserved_scheduling()
 def encode_tracks(*recipes: VideoRecipe) -> bytes:
     """Return one file with a track for each recipe, muxed with the options of the first one."""
     with (

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samples.stills import encode_animation, encode_chunk, encode_picture, encode_png
-from scanner.media.synthetic import usual_scheduling
+from scanner.media.synthetic import preserved_scheduling
 
 __all__ = ["LARGE", "encode_large_png", "encode_text_png"]
 
@@ -78,7 +78,7 @@ def _animation(container: str, codec: str, pix_fmt: str) -> bytes:
     return encode_animation(container, codec, frames, pix_fmt, {})
 
 
-@usual_scheduling()
+@preserved_scheduling()
 def _video(
     container: str, codec: str, pix_fmt: str, frames: int, options: Mapping[str, str]
 ) -> bytes:

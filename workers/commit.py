@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 from scanner.errors import TransientError
@@ -54,7 +55,7 @@ class TurnCommitter:
         self._partial: dict[StreamId, StreamProgress] = {}
         """Progress of streams whose turn is not complete."""
         self._used: dict[StreamId, float] = {}
-        """When each stream that may be in memory was last committed."""
+        """When each stream that may be in memory was last committed, the earliest first."""
         self.committed = 0
         """Turns committed so far."""
 
@@ -76,6 +77,7 @@ class TurnCommitter:
             raise TransientError(f"stream {refused[0]}: the journal has other turns of it")
         now = self._monotonic()
         for result in results:
+            self._used.pop(result.state.stream_id, None)
             self._used[result.state.stream_id] = now
             self.committed += len(result.turns)
             self._note_delays(result)
@@ -97,7 +99,8 @@ class TurnCommitter:
     def idle_streams(self) -> list[StreamId]:
         """Return the streams whose states need not stay in memory."""
         before = self._monotonic() - IDLE_SECONDS
-        return [stream_id for stream_id, used in self._used.items() if used <= before]
+        idle = takewhile(lambda one: one[1] <= before, self._used.items())
+        return [stream_id for stream_id, _ in idle]
 
     def forget(self, stream_ids: Sequence[StreamId]) -> None:
         """Forget streams whose states were dropped."""

@@ -21,12 +21,13 @@ from typing import Final
 
 import structlog
 
+from scanner.background import background_thread
 from scanner.compose import Program, WorkerParts, compose, worker_parts
 from scanner.errors import ScannerError, SetupError, TransientError
+from scanner.liveness import LoopPulse, inherited_descriptor, reporting_liveness
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.policies import channel_rows, policy_hash, policy_rows
 from scanner.settings.sections import read_settings
-from scanner.sign_of_life import LoopPulse, inherited_sign, showing_life
 from scanner.store.database import (
     Journal,
     JournalBusyError,
@@ -104,7 +105,7 @@ def run_driver(program: Program, data: Path, *, workers: int, stopping: threadin
         committer = TurnCommitter(turns, feed, program.policies, delays)
         pool = closing.enter_context(_open_pool(program, parts, workers))
         pulse = LoopPulse()
-        closing.enter_context(showing_life(pulse, inherited_sign(os.environ)))
+        closing.enter_context(reporting_liveness(pulse, inherited_descriptor(os.environ)))
         closing.enter_context(_beating(journal, program, committer, delays, fence, pulse))
         log.info("driver ready", fence=fence, configuration=generation, workers=workers)
         closing.enter_context(_stopping_feed(feed, stopping))
@@ -195,10 +196,9 @@ def _beating(
     pulse: LoopPulse,
 ) -> Iterator[None]:
     """Record once a second what the driver does."""
-    over = threading.Event()
     started_at = journal.now()
 
-    def work() -> None:
+    def work(over: threading.Event) -> None:
         while not over.wait(BEAT_SECONDS):
             if not pulse.is_fresh:
                 continue
@@ -216,13 +216,8 @@ def _beating(
             ):
                 beat(connection, "driver", os.getpid(), body, now=journal.now())
 
-    thread = threading.Thread(target=work, name="streamwarden-beat", daemon=True)
-    thread.start()
-    try:
+    with background_thread(work, name="streamwarden-beat", timeout=BEAT_SECONDS):
         yield
-    finally:
-        over.set()
-        thread.join(BEAT_SECONDS)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from scanner.background import background_thread
 from scanner.errors import TransientError
 from scanner.ingest.advance import advance_point
 from scanner.ingest.decisions import PointDecision
@@ -150,9 +151,8 @@ def keeping_points(
 ) -> Iterator[None]:
     """Advance publishing points in a thread until the block ends; ``failed`` gets what ends it
     earlier."""
-    over = threading.Event()
 
-    def work() -> None:
+    def work(over: threading.Event) -> None:
         with closing(JournalChanges(journal)) as changes:
             busy = True
             while not over.wait(0.0 if busy else POLL_SECONDS):
@@ -165,16 +165,11 @@ def keeping_points(
                     over.wait(1.0)
                     busy = True
 
-    def guarded() -> None:
+    def guarded(over: threading.Event) -> None:
         try:
-            work()
+            work(over)
         except BaseException as error:  # noqa: BLE001 - the driver ends with it
             failed(error)
 
-    thread = threading.Thread(target=guarded, name="streamwarden-points", daemon=True)
-    thread.start()
-    try:
+    with background_thread(guarded, name="streamwarden-points"):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -7,16 +7,20 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scanner.cli.messages import print_message
 from scanner.cli.options import Config
 from scanner.report.text import plain
-from scanner.settings.sections import read_settings
+from scanner.settings.sections import Settings, read_settings
 
-__all__ = ["submit_command", "wait_aloud"]
+if TYPE_CHECKING:
+    from scanner.client.service import ServiceClient
+    from scanner.client.submit import StreamSubmission
+
+__all__ = ["submit_command", "wait_with_message"]
 
 
 def write_line(text: str) -> None:
@@ -25,7 +29,7 @@ def write_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def wait_aloud(
+def wait_with_message(
     address: str, sleep: Callable[[float], None] = time.sleep
 ) -> Callable[[float], None]:
     """Return what waits between two attempts, and says so at the first."""
@@ -74,7 +78,7 @@ def submit_command(
     """
     from scanner.client.mediamtx import submit_recorded
     from scanner.client.service import ServiceClient
-    from scanner.client.submit import StreamSubmission, stream_name, submit
+    from scanner.client.submit import StreamSubmission, stream_name
 
     settings, paths = read_settings(config), paths or []
     if bool(paths) is from_mediamtx:
@@ -85,7 +89,7 @@ def submit_command(
         )
     service = settings.service
     address = url or f"http://{service.host}:{service.port}"
-    key, wait = os.environ.get("STREAMWARDEN_API_KEY"), wait_aloud(address)
+    key, wait = os.environ.get("STREAMWARDEN_API_KEY"), wait_with_message(address)
     with ServiceClient(address, key=key, wait=wait) as sender:
         if from_mediamtx:
             write_line(f"channel {submit_recorded(os.environ, sender, channel=channel)}")
@@ -97,12 +101,21 @@ def submit_command(
                 realtime=realtime,
                 segment_seconds=Fraction(seconds).limit_denominator(1000),
             )
-            write_line(f"{path}: stream {submission.stream_id}")
-            count = submit(
-                submission,
-                sender,
-                fetch=settings.fetch,
-                sandbox=settings.sandbox,
-                sent=lambda sequence, how: write_line(f"  segment {sequence} {how}"),
-            )
-            write_line(f"  {count} segment{'s' if count != 1 else ''}, and the end of the stream")
+            _submit_with_progress(submission, sender, settings)
+
+
+def _submit_with_progress(
+    submission: StreamSubmission, sender: ServiceClient, settings: Settings
+) -> None:
+    """Send one stream, and write a line for each segment."""
+    from scanner.client.submit import submit
+
+    write_line(f"{submission.path}: stream {submission.stream_id}")
+    count = submit(
+        submission,
+        sender,
+        fetch=settings.fetch,
+        sandbox=settings.sandbox,
+        sent=lambda sequence, how: write_line(f"  segment {sequence} {how}"),
+    )
+    write_line(f"  {count} segment{'s' if count != 1 else ''}, and the end of the stream")

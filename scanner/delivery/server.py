@@ -25,13 +25,13 @@ from scanner.delivery.sender import SinkSender, settings_digest
 from scanner.delivery.threads import RepeatedWork, Step, WorkThreads
 from scanner.delivery.upkeep import Upkeep
 from scanner.errors import SetupError
+from scanner.liveness import inherited_descriptor, reporting_liveness
 from scanner.risk.policy import Policies
 from scanner.sandbox.sandbox import Sandbox
 from scanner.service_logs import set_up_service_logs
 from scanner.settings.console import session_limits
 from scanner.settings.policies import compose_policies
 from scanner.settings.sections import Settings, read_settings
-from scanner.sign_of_life import inherited_sign, showing_life
 from scanner.store.checkpoints import open_audit_log
 from scanner.store.conditions import AlarmJournal
 from scanner.store.database import JournalChanges, open_journal
@@ -90,8 +90,8 @@ class DeliveryProcess:
         """Ask all threads to end after what they have in hand; safe in a signal handler."""
         self._threads.stop()
 
-    def run(self, sign: int | None = None) -> None:
-        """Work until ``stop``; ``sign`` is the descriptor for signs of life.
+    def run(self, liveness: int | None = None) -> None:
+        """Work until ``stop``; ``liveness`` is the descriptor for its reports.
 
         Raises:
             Exception: what one of the threads failed with.
@@ -105,7 +105,7 @@ class DeliveryProcess:
         with (
             closing(self._journal),
             closing(JournalChanges(self._journal)) as changes,
-            showing_life(self._threads.pulse, sign),
+            reporting_liveness(self._threads.pulse, liveness),
         ):
             self._threads.run(beat=self._beat, changed=changes.seen)
 
@@ -219,12 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path)
     given = parser.parse_args(arguments)
     set_up_service_logs("delivery")
-    sign = inherited_sign(os.environ)
+    liveness = inherited_descriptor(os.environ)
     os.nice(NICENESS)
     try:
         delivery = _build(given.config, given.data)
         with _stopping(delivery):
-            delivery.run(sign)
+            delivery.run(liveness)
     except SetupError as error:
         sys.stderr.write(f"streamwarden delivery: {error}\n")
         return EXIT_SETUP

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from scanner.errors import TransientError
-from scanner.sign_of_life import LoopPulse
+from scanner.liveness import LoopPulse
 
 __all__ = ["RepeatedWork", "Step", "WorkProgress", "WorkThreads"]
 

@@ -134,8 +134,7 @@ class GroupCommitter:
         try:
             self._commit_postponed()
             while group := self._next_group():
-                put_objects(self._objects, [submission for submission, _ in group])
-                self._commit_rows(self._keep_order(group))
+                self._commit_group(group)
                 self._commit_postponed()
         except (OSError, JournalFailedError) as error:
             _log.critical("flush or commit failed, the process ends", error=str(error))
@@ -143,6 +142,24 @@ class GroupCommitter:
             self._end_process(error)
         if self._postponed:
             self._loop.call_soon_threadsafe(self._retry_later)
+
+    def _commit_group(self, group: list[Entry]) -> None:
+        """Flush the bytes of a group, commit its rows and answer.
+
+        Raises:
+            OSError, JournalFailedError: whether anything is durable is not known.
+        """
+        submissions = [submission for submission, _ in group]
+        try:
+            put_objects(self._objects, submissions)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect, of which the requests are told
+            _log.exception("objects of submissions cannot be stored")
+            remove_objects(self._objects, submissions)
+            self._answer(group, [error] * len(group))
+        else:
+            self._commit_rows(self._keep_order(group))
 
     def _next_group(self) -> list[Entry]:
         """Return the oldest of what waits."""

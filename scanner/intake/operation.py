@@ -69,7 +69,7 @@ def _problem_of(name: str, beat: Heartbeat | None, now: float) -> str | None:
         return f"the process {name} has not started"
     age = now - beat.at
     if age > FRESH_SECONDS:
-        return f"the process {name} gave no sign of life for {age:.0f} s"
+        return f"the process {name} sent no heartbeat for {age:.0f} s"
     return None
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from scanner.errors import SetupError
 
-__all__ = ["SyntheticClip", "usual_scheduling", "write_synthetic"]
+__all__ = ["SyntheticClip", "preserved_scheduling", "write_synthetic"]
 
 _OCTAVES = (240, 120, 60, 30, 15)
 """Pixels of the texture's patches, from clouds to detail; each octave is half as strong as the one
@@ -73,7 +73,7 @@ class SyntheticClip:
 
 
 @contextmanager
-def usual_scheduling() -> Iterator[None]:
+def preserved_scheduling() -> Iterator[None]:
     """Restore the scheduling of this thread at the end of the block, or of a decorated function.
 
     The encoder of SVT-AV1 gives the thread that opens it real-time priority if the process is
@@ -87,7 +87,7 @@ def usual_scheduling() -> Iterator[None]:
             os.sched_setscheduler(0, policy, parameters)
 
 
-@usual_scheduling()
+@preserved_scheduling()
 def write_synthetic(path: Path, clip: SyntheticClip) -> None:
     """Draw and encode the clip; the same encoder writes the same clip each time.
 

@@ -215,7 +215,7 @@ def lock_folder(data: Path) -> Iterator[None]:
     Raises:
         SetupError: another process holds it, or the folder belongs to another user.
     """
-    with _owned(data), open(data / LOCK_NAME, "a+", opener=private_opener) as file:
+    with _explained_permissions(data), open(data / LOCK_NAME, "a+", opener=private_opener) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -236,7 +236,7 @@ def lock_holder(data: Path) -> int | None:
         SetupError: the folder belongs to another user.
     """
     try:
-        with _owned(data), (data / LOCK_NAME).open() as file:
+        with _explained_permissions(data), (data / LOCK_NAME).open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -280,7 +280,7 @@ def _sqlite(folder: Path, *, create: bool) -> Engine:
             " upgrade the package pysqlite3"
         )
     file = folder / FILE_NAME
-    with _owned(folder):
+    with _explained_permissions(folder):
         if not create and not file.exists():
             raise SetupError(
                 f"{folder}: no {FILE_NAME}; name the settings of the service with --config, or"
@@ -302,7 +302,7 @@ def _sqlite(folder: Path, *, create: bool) -> Engine:
 
 
 @contextmanager
-def _owned(folder: Path) -> Iterator[None]:
+def _explained_permissions(folder: Path) -> Iterator[None]:
     """Raise an error that names the owner where a folder or its files are not this user's."""
     try:
         yield

@@ -64,7 +64,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """The latest sign of life of a process, and what it reports of itself."""
+    """The latest heartbeat of a process, and what it reports of itself."""
 
     process: str
     pid: int

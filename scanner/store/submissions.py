@@ -76,11 +76,13 @@ def commit_rows(
 
 
 def remove_objects(objects: ObjectStore, group: Sequence[Submission]) -> None:
-    """Remove objects without a row; the sweeper finds those that cannot be removed."""
+    """Remove objects without a row, stored or not; the sweeper finds those that stay."""
     for one in group:
-        if one.object is not None:
-            with suppress(OSError):
+        with suppress(OSError):
+            if one.object is not None:
                 objects.delete(one.object)
+            if one.incoming is not None:
+                one.incoming.discard()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Whether the processes of the service are well: web answers, the others show signs of life."""
+"""Whether the processes of the service are well: web answers, the others report liveness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START_SECONDS: Final = 90.0
 LONGEST_START_SECONDS: Final = 720.0
 """The same after several starts that took too long: a machine may be that busy."""
 SILENT_SECONDS: Final = 30.0
-"""Seconds without a sign of life after which a process is ended."""
+"""Seconds without a liveness report after which a process is ended."""
 ANSWER_SECONDS: Final = 3.0
 """Longest wait for an answer of web."""
 REQUEST: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -29,14 +29,14 @@ class HealthCheck:
     def __init__(
         self,
         address: tuple[str, int],
-        signs: Callable[[], Mapping[str, int]],
+        reports: Callable[[], Mapping[str, int]],
         *,
         is_tls: bool = False,
     ) -> None:
-        """``address`` is that of web; ``signs`` returns the latest sign of life of the others, of
-        which only changes count."""
+        """``address`` is that of web; ``reports`` returns the latest liveness report of each of the
+        others, of which only changes count."""
         self._address = address
-        self._latest_signs = signs
+        self._latest_reports = reports
         self._tls = _own_context() if is_tls else None
         self._began: dict[str, float] = {}
         self._start_seconds: dict[str, float] = {}
@@ -57,14 +57,14 @@ class HealthCheck:
             self._start_seconds[name] = longer
         self._began[name] = now
         self._well.pop(name, None)
-        self._seen |= self._latest_signs()  # what its predecessor showed says nothing of it
+        self._seen |= self._latest_reports()  # reports of its predecessor do not count
 
     def silent_processes(self, now: float) -> tuple[str, ...]:
-        """Return the processes that showed no sign of life for too long; checks now and then."""
+        """Return the processes without a liveness report for too long; checks now and then."""
         if now - self._checked < CHECK_SECONDS:
             return ()
         self._checked = now
-        for name in self._signs():
+        for name in self._alive():
             self._well[name] = now
         return tuple(name for name in self._began if self._is_silent(name, now))
 
@@ -77,12 +77,12 @@ class HealthCheck:
     def _start_time(self, name: str) -> float:
         return self._start_seconds.get(name, START_SECONDS)
 
-    def _signs(self) -> Iterator[str]:
+    def _alive(self) -> Iterator[str]:
         if "web" in self._began and self._web_answers():
             yield "web"
-        for name, sign in self._latest_signs().items():
-            if self._seen.get(name) != sign:
-                self._seen[name] = sign
+        for name, report in self._latest_reports().items():
+            if self._seen.get(name) != report:
+                self._seen[name] = report
                 yield name
 
     def _web_answers(self) -> bool:

@@ -29,9 +29,9 @@ import structlog
 
 from scanner.console.links import admin_link
 from scanner.errors import SetupError
+from scanner.liveness import VARIABLE, LivenessBoard
 from scanner.settings.sections import Settings
 from scanner.settings.service import ServiceSettings
-from scanner.sign_of_life import VARIABLE, SignBoard
 from scanner.store.database import lock_folder, open_journal
 from scanner.supervisor.followed import FollowedSources
 from scanner.supervisor.health import HealthCheck
@@ -65,12 +65,12 @@ class Supervisor:
         listener: socket.socket,
         environment: dict[str, str],
         health: HealthCheck,
-        signs: SignBoard | None = None,
+        liveness: LivenessBoard | None = None,
         check: Sequence[str] = (),
         further: Callable[[], Sequence[ServiceProcess]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``signs`` is where processes show that they are well, ``check`` the command that says by
+        """``liveness`` is where processes report, ``check`` the command that says by
         its status whether the settings are valid, ``further`` returns processes that come and
         go."""
         self._processes = {one.name: one for one in processes}
@@ -78,7 +78,7 @@ class Supervisor:
         self._listener = listener
         self._environment = environment
         self._health = health
-        self._signs = signs or SignBoard(())
+        self._liveness = liveness or LivenessBoard(())
         self._further = further
         self._clock = clock
         self._plans = {one.name: ProcessPlan(name=one.name) for one in processes}
@@ -139,9 +139,9 @@ class Supervisor:
     def _start(self, process: ServiceProcess) -> subprocess.Popen[bytes]:
         environment = {**self._environment, MARK: self._mark(process.name)}
         passed = [self._listener.fileno()] if process.is_watched else []
-        if (sign := self._signs.descriptor(process.name)) is not None:
-            environment[VARIABLE] = str(sign)
-            passed.append(sign)
+        if (reports := self._liveness.descriptor(process.name)) is not None:
+            environment[VARIABLE] = str(reports)
+            passed.append(reports)
         running = subprocess.Popen(
             [sys.executable, "-m", process.module, *process.arguments],
             stdin=subprocess.DEVNULL,
@@ -267,14 +267,14 @@ def open_service(settings: Settings, config: Path | None) -> Iterator[tuple[Supe
         common = () if config is None else ("--config", str(config.absolute()))
         scheme = "http" if service.tls_cert is None else "https"
         address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        signs = closing.enter_context(ending(SignBoard(("driver", "delivery"))))
+        liveness = closing.enter_context(ending(LivenessBoard(("driver", "delivery"))))
         supervisor = Supervisor(
             _processes(listener.fileno(), common),
             service=mark,
             listener=listener,
             environment=_environment(service, data),
-            health=HealthCheck((host, port), signs.latest, is_tls=service.tls_cert is not None),
-            signs=signs,
+            health=HealthCheck((host, port), liveness.latest, is_tls=service.tls_cert is not None),
+            liveness=liveness,
             check=(sys.executable, "-m", "workers.cli", "config", "check", *common),
             further=FollowedSources(data, common).wanted,
         )

@@ -17,10 +17,17 @@ from tests.intake.conftest import RunningService
 pytestmark = pytest.mark.browser
 
 
-def lose_answer(route: Any) -> None:
-    """Let the service act, and lose what it answers."""
-    route.fetch(max_redirects=0)
-    route.abort()
+LOSE_ANSWERS = """(path) => {
+  const send = window.fetch;
+  window.receiveAnswers = () => { window.fetch = send; };
+  window.fetch = async (url, options) => {
+    const answer = await send(url, options);
+    if (url.endsWith(path)) throw new TypeError("the answer is lost");
+    return answer;
+  };
+}"""
+"""Lets the service act, and loses what it answers to requests of a path."""
+RECEIVE_ANSWERS = "() => window.receiveAnswers()"
 
 
 def open_item(open_page: Pages, service: RunningService, item_id: str, **more: Any) -> Any:
@@ -56,10 +63,10 @@ def test_a_decision_whose_answer_was_lost_is_sent_again_and_recorded_once(
     reviewed: RunningService, open_page: Pages
 ) -> None:
     page = open_item(open_page, reviewed, "d2")
-    page.route("**/decide", lose_answer)
+    page.evaluate(LOSE_ANSWERS, "/decide")
     page.keyboard.press("n")
     page.wait_for_selector(".progress.alarm >> text=No answer from the service")
-    page.unroute("**/decide")
+    page.evaluate(RECEIVE_ANSWERS)
     page.keyboard.press("Enter")
     page.wait_for_url("**/queue?*")
 
@@ -72,10 +79,10 @@ def test_an_undoing_whose_answer_was_lost_ends_one_decision(
     page = open_item(open_page, reviewed, "d3")
     page.keyboard.press("n")
     page.wait_for_url("**/queue?*")
-    page.route("**/undo", lose_answer)
+    page.evaluate(LOSE_ANSWERS, "/undo")
     page.keyboard.press("u")
     page.wait_for_selector(".progress.alarm")
-    page.unroute("**/undo")
+    page.evaluate(RECEIVE_ANSWERS)
     page.keyboard.press("Enter")
     page.wait_for_url("**/review/d3")
 

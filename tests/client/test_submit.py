@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from scanner.cli.submit import wait_aloud
+from scanner.cli.submit import wait_with_message
 from scanner.client.submit import StreamSubmission, stream_name, submit
 from scanner.errors import FormatError, InputError
 from scanner.media.segmenting import CutSegment
@@ -105,7 +105,7 @@ def test_the_first_wait_for_a_service_that_does_not_answer_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     waits: list[float] = []
-    wait = wait_aloud("http://127.0.0.1:9", waits.append)
+    wait = wait_with_message("http://127.0.0.1:9", waits.append)
     wait(1.0)
     wait(2.0)
 

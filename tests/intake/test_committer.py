@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,7 +21,7 @@ from scanner.store.database import FILE_NAME, Journal, open_journal
 from scanner.store.intake import Acceptance, NewSegment, NewStream
 from scanner.store.objects import ObjectStore
 from scanner.store.pushed import PushedObject
-from scanner.store.submissions import Submission, commit_rows
+from scanner.store.submissions import Submission, commit_rows, put_objects
 
 
 @pytest.fixture
@@ -222,6 +223,26 @@ def test_a_defect_of_one_is_told_to_it_alone_and_leaves_no_object(
     assert isinstance(error, UnicodeEncodeError)
     assert not objects.path(broken.object or "").exists()
     assert commit_all(journal, objects, submission(objects, 3)) == ["accepted"]
+
+
+def test_a_defect_of_storing_objects_is_told_to_their_requests_and_the_next_group_is_committed(
+    journal: Journal, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[int] = []
+
+    def put(objects: ObjectStore, group: list[Submission]) -> None:
+        stored.append(len(group))
+        if len(stored) == 1:
+            raise ValueError("a defect")
+        put_objects(objects, group)
+
+    monkeypatch.setattr(module, "put_objects", put)
+    monkeypatch.setattr(module, "GROUP", 1)
+
+    results = commit_all(journal, objects, submission(objects, 0), submission(objects, 1))
+
+    assert {str(one) for one in results} == {"a defect", "accepted"}
+    assert len(list(objects.list_older(time.time() + 60))) == 1
 
 
 def test_what_is_postponed_is_recorded_also_if_nothing_else_comes(

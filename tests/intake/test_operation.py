@@ -31,7 +31,7 @@ def test_the_service_is_ready_while_driver_and_delivery_are_alive(
     send_heartbeats(service.journal, "delivery")
     send_heartbeats(service.journal, "driver", age=60)
     (reason,) = service.client.get("/readyz").json()["reasons"]
-    assert reason == "the process driver gave no sign of life for 60 s"
+    assert reason == "the process driver sent no heartbeat for 60 s"
 
     send_heartbeats(service.journal, "driver")
     assert service.client.get("/readyz").json() == {"status": "ready"}

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from scanner.media.synthetic import usual_scheduling
+from scanner.media.synthetic import preserved_scheduling
 
 __all__ = ["encode", "picture", "remux"]
 
@@ -44,7 +44,7 @@ def remembered(make: Callable[P, bytes]) -> Callable[P, bytes]:
 
 
 @remembered
-@usual_scheduling()
+@preserved_scheduling()
 def encode(
     *,
     container: str = "mpegts",

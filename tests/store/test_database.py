@@ -69,7 +69,7 @@ def test_a_mistake_stays_the_database_s_own_error(journal: Journal) -> None:
 def test_a_folder_of_another_user_is_told_with_its_owner(tmp_path: Path) -> None:
     lock = tmp_path / "data" / "lock"
     message = f"{lock}: permission denied; run this as the user of the service, {tmp_path.owner()}"
-    with pytest.raises(SetupError, match=message), database._owned(lock.parent):
+    with pytest.raises(SetupError, match=message), database._explained_permissions(lock.parent):
         raise PermissionError(EACCES, "Permission denied", str(lock))
 
 

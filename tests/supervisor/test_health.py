@@ -1,4 +1,4 @@
-"""A process that shows no sign of life is found."""
+"""A process without liveness reports is found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOBODY = ("127.0.0.1", 9)
 
 
 class Signs(dict[str, int]):
-    """The signs of life that processes showed."""
+    """The liveness reports of processes."""
 
     def show(self, process: str) -> None:
         self[process] = self.get(process, 0) + 1

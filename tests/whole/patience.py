@@ -10,7 +10,7 @@ from scanner.supervisor import health
 from scanner.supervisor.__main__ import main
 
 SILENT = "STREAMWARDEN_TEST_SILENT_SECONDS"
-"""Environment variable: seconds without a sign of life after which a process is ended."""
+"""Environment variable: seconds without a liveness report after which a process is ended."""
 
 if __name__ == "__main__":
     health.CHECK_SECONDS = 0.5  # type: ignore[misc]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from scanner.background import background_thread
 from scanner.compose import WorkerParts
+from scanner.liveness import LoopPulse
 from scanner.records.events import unpack_events
 from scanner.records.recording import record_line
 from scanner.risk.policy import Policies
-from scanner.sign_of_life import LoopPulse
 from scanner.store.database import Journal, open_journal
 from scanner.store.intake import Intake, NewSegment, NewStream
 from scanner.store.objects import ObjectStore, segment_name
@@ -206,17 +207,11 @@ class _MortalCommitter(TurnCommitter):
 @contextmanager
 def _stopping(feed: JournalFeed, until: Callable[[], bool]) -> Iterator[None]:
     """Stop the feed once ``until`` is true, or at the end of the block."""
-    over = threading.Event()
 
-    def watch() -> None:
+    def watch(over: threading.Event) -> None:
         while not over.wait(0.02) and not until():
             pass
         feed.stop()
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with background_thread(watch, name="stop"):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 import workers.feed as feed_module
 from scanner.errors import TransientError
-from scanner.sign_of_life import LoopPulse
+from scanner.liveness import LoopPulse
 from scanner.store.database import JournalFullError
 from scanner.store.outcomes import StreamResult
 from scanner.store.turns import Assignment, TurnJournal
@@ -157,7 +157,7 @@ def test_a_driver_without_leased_work_does_not_end(world: JournalWorld) -> None:
     drive(pool, feed, committer, Stopping(), stuck_seconds=0.01)
 
 
-def test_a_loop_that_does_not_turn_gives_no_sign_of_life() -> None:
+def test_a_loop_that_does_not_turn_gives_no_liveness() -> None:
     now = iter((0.0, 59.0, 60.0, 61.0, 62.0))
     pulse = LoopPulse(monotonic=lambda: next(now))
     before = [pulse.is_fresh, pulse.is_fresh]

@@ -1,4 +1,4 @@
-"""Signs of life reach the supervisor without journal and disk, while a process's loop turns."""
+"""Liveness reports need neither journal nor disk, and stop with the loop of the process."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ from contextlib import closing
 
 import pytest
 
-from scanner import sign_of_life as module
-from scanner.sign_of_life import VARIABLE, LoopPulse, SignBoard, inherited_sign, showing_life
+from scanner import liveness as module
+from scanner.liveness import (
+    VARIABLE,
+    LivenessBoard,
+    LoopPulse,
+    inherited_descriptor,
+    reporting_liveness,
+)
 
 PROCESS = """
 import os, sys
-from scanner.sign_of_life import LoopPulse, inherited_sign, showing_life
-with showing_life(LoopPulse(monotonic=lambda: 0.0), inherited_sign(os.environ)):
+from scanner.liveness import LoopPulse, inherited_descriptor, reporting_liveness
+with reporting_liveness(LoopPulse(monotonic=lambda: 0.0), inherited_descriptor(os.environ)):
     sys.stdin.read()
 """
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignBoard]:
-    monkeypatch.setattr(module, "SIGN_SECONDS", 0.001)
-    with closing(SignBoard(["one", "other"])) as board:
+def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[LivenessBoard]:
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0.001)
+    with closing(LivenessBoard(["one", "other"])) as board:
         yield board
 
 
 def test_a_process_that_the_supervisor_started_shows_signs_that_change() -> None:
-    with closing(SignBoard(["one", "other"])) as board:
+    with closing(LivenessBoard(["one", "other"])) as board:
         sign = board.descriptor("one")
         assert sign is not None
         with subprocess.Popen(
@@ -46,7 +52,7 @@ def test_a_process_that_the_supervisor_started_shows_signs_that_change() -> None
         assert {*board.latest()} == {"one"}
 
 
-def test_while_the_loop_does_not_turn_there_is_no_sign(board: SignBoard) -> None:
+def test_while_the_loop_does_not_turn_there_is_no_sign(board: LivenessBoard) -> None:
     class Pulse(LoopPulse):
         looks = 0
 
@@ -56,25 +62,25 @@ def test_while_the_loop_does_not_turn_there_is_no_sign(board: SignBoard) -> None
             return False
 
     pulse = Pulse()
-    with showing_life(pulse, board.descriptor("one")):
+    with reporting_liveness(pulse, board.descriptor("one")):
         while pulse.looks < 5:
             pass
     assert board.latest() == {}
 
 
-def test_a_process_that_was_started_by_hand_shows_none_and_works(board: SignBoard) -> None:
+def test_a_process_that_was_started_by_hand_shows_none_and_works(board: LivenessBoard) -> None:
     environ = {"HOME": "/"}
-    assert inherited_sign(environ) is None
-    with showing_life(LoopPulse(), None):
+    assert inherited_descriptor(environ) is None
+    with reporting_liveness(LoopPulse(), None):
         pass
     assert board.latest() == {}
 
 
-def test_the_descriptor_is_hidden_from_processes_below(board: SignBoard) -> None:
+def test_the_descriptor_is_hidden_from_processes_below(board: LivenessBoard) -> None:
     sign = board.descriptor("one")
     assert sign is not None
     os.set_inheritable(sign, True)
     environ = {VARIABLE: str(sign)}
-    assert inherited_sign(environ) == sign
+    assert inherited_descriptor(environ) == sign
     assert environ == {}
     assert not os.get_inheritable(sign)

@@ -1,7 +1,7 @@
-"""Signs of life: a process shows once a second that its loop turns, and the supervisor sees it.
+"""Liveness reports: a process reports once a second that its loop makes progress.
 
-They go through memory that both processes have, so that neither a locked journal nor a full disk
-makes a process that is well look as if it hung.
+The supervisor reads them from shared memory, so that neither a locked journal nor a full disk makes
+a healthy process look as if it hung.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["LoopPulse", "SignBoard", "inherited_sign", "showing_life"]
+from scanner.background import background_thread
 
-VARIABLE: Final = "STREAMWARDEN_SERVICE_SIGN"
+__all__ = ["LivenessBoard", "LoopPulse", "inherited_descriptor", "reporting_liveness"]
+
+VARIABLE: Final = "STREAMWARDEN_SERVICE_LIVENESS"
 """Environment variable with the descriptor of the memory of a process."""
-SIGN_SECONDS: Final = 1.0
+REPORT_SECONDS: Final = 1.0
 LOOP_SECONDS: Final = 60.0
 """Longest turn of a loop, which waits for the journal's lock for 30 s at most."""
 BYTES: Final = 8
 
 
 class LoopPulse:
-    """When the loop of a process last turned: while it does not, there is no sign of life, and the
+    """When the loop of a process last made progress: without it nothing is reported, and the
     supervisor ends the process."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -41,20 +43,20 @@ class LoopPulse:
         return self._monotonic() - self._at < LOOP_SECONDS
 
 
-class SignBoard:
-    """The memory in which processes show signs of life, as the supervisor reads it."""
+class LivenessBoard:
+    """The shared memory with the latest report of each process, as the supervisor reads it."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._descriptors = {name: os.memfd_create(f"sign-{name}") for name in names}
+        self._descriptors = {name: os.memfd_create(f"liveness-{name}") for name in names}
 
     def descriptor(self, name: str) -> int | None:
-        """Return the descriptor to pass on to a process; None for one that shows no signs."""
+        """Return the descriptor to pass on to a process; None for one that reports nothing."""
         return self._descriptors.get(name)
 
     def latest(self) -> dict[str, int]:
-        """Return the latest sign of each process that ever showed one: numbers that change."""
+        """Return the latest report of each process that ever made one: numbers that change."""
         found = {name: os.pread(number, BYTES, 0) for name, number in self._descriptors.items()}
-        return {name: int.from_bytes(sign) for name, sign in found.items() if sign}
+        return {name: int.from_bytes(report) for name, report in found.items() if report}
 
     def close(self) -> None:
         """Free the memory."""
@@ -62,7 +64,7 @@ class SignBoard:
             os.close(number)
 
 
-def inherited_sign(environ: MutableMapping[str, str]) -> int | None:
+def inherited_descriptor(environ: MutableMapping[str, str]) -> int | None:
     """Return the descriptor that the supervisor passed on, and hide it from processes below; None
     if this process was started by something else."""
     value = environ.pop(VARIABLE, None)
@@ -73,19 +75,13 @@ def inherited_sign(environ: MutableMapping[str, str]) -> int | None:
 
 
 @contextmanager
-def showing_life(pulse: LoopPulse, descriptor: int | None) -> Iterator[None]:
-    """Show signs of life, in a thread, while the loop turns and until the block ends."""
-    over = threading.Event()
+def reporting_liveness(pulse: LoopPulse, descriptor: int | None) -> Iterator[None]:
+    """Report liveness from a thread, while the loop makes progress and until the block ends."""
 
-    def work() -> None:
-        while not over.wait(SIGN_SECONDS):
+    def work(over: threading.Event) -> None:
+        while not over.wait(REPORT_SECONDS):
             if pulse.is_fresh and descriptor is not None:
                 os.pwrite(descriptor, time.monotonic_ns().to_bytes(BYTES), 0)
 
-    thread = threading.Thread(target=work, name="streamwarden-sign", daemon=True)
-    thread.start()
-    try:
+    with background_thread(work, name="streamwarden-liveness"):
         yield
-    finally:
-        over.set()
-        thread.join()
