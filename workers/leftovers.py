@@ -110,9 +110,16 @@ def _mark(folder: Path) -> bytes:
 
 
 def end_processes(folder: Path) -> None:
-    """End all processes of the cluster with this folder: agents, workers and their children."""
+    """End all processes of the cluster with this folder: agents, workers and their children.
+
+    A process that is just starting its program has no environment yet, so a second look must find
+    nothing either.
+    """
     deadline = time.monotonic() + END_SECONDS
-    while (left := _processes_of(folder)) and time.monotonic() < deadline:
+    empty_looks = 0
+    while empty_looks < 2 and time.monotonic() < deadline:
+        left = _processes_of(folder)
+        empty_looks = 0 if left else empty_looks + 1
         for pid in left:
             with suppress(OSError):
                 _kill(pid, folder)

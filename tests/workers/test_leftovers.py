@@ -40,10 +40,17 @@ def abandoned(parent: Path) -> Callable[[], Path]:
 
 @pytest.fixture
 def orphan(abandoned: Callable[[], Path]) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
-    """A folder, and a process of its cluster."""
+    """A folder, and a process of its cluster that runs: its environment can be read."""
     folder = abandoned()
     environment = {**os.environ, CLUSTER_VARIABLE: str(folder)}
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"started\n")
+        process.stdin.flush()
+        process.stdout.readline()
         yield folder, process
         process.kill()
 
@@ -57,6 +64,23 @@ def test_the_folder_and_the_processes_of_a_killed_process_are_removed(
 
     assert process.wait(10) == -signal.SIGKILL
     assert not folder.exists()
+
+
+def test_a_process_that_is_just_starting_its_program_is_ended_as_well(
+    orphan: tuple[Path, subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, process = orphan
+    without_environment: Iterator[list[int]] = iter([[]])
+    look = leftovers._processes_of
+
+    def first_without(folder: Path) -> list[int]:
+        return next(without_environment, look(folder))
+
+    monkeypatch.setattr(leftovers, "_processes_of", first_without)
+
+    end_processes(folder)
+
+    assert process.wait(10) == -signal.SIGKILL
 
 
 def test_the_folder_of_a_living_process_is_left(parent: Path) -> None:
