@@ -12,10 +12,15 @@ __all__ = ["SUBMISSION_PROBLEMS", "AcceptedAs", "check_accepted"]
 AcceptedAs = Literal["accepted", "same"]
 
 _REFUSALS: Final[dict[str, tuple[str, str]]] = {
-    "conflict": (
+    "other_content": (
         "conflict",
-        "known already, with other content or other metadata, and does not change; what is new"
-        " needs another name, a restarted broadcast that of a new stream",
+        "known already, with other bytes, and does not change; what is new needs another name, a"
+        " restarted broadcast that of a new stream",
+    ),
+    "other_metadata": (
+        "conflict",
+        "known already, with other metadata, which does not change: send it again with the metadata"
+        " of the first time, or leave it",
     ),
     "ends_too_early": ("conflict", "a segment after this last_sequence was accepted already"),
     "ended": (

@@ -55,7 +55,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
     ProblemType(
         name="receive_timeout", status=408, title="The request arrived too slowly", retryable=True
     ),
-    ProblemType(name="conflict", status=409, title="Known already, with other content"),
+    ProblemType(name="conflict", status=409, title="Known already, and different"),
     ProblemType(name="claimed", status=409, title="Somebody else works on it", retryable=True),
     ProblemType(name="decided", status=409, title="There is nothing to decide or undo"),
     ProblemType(name="second_person", status=409, title="Another person has to look at it"),

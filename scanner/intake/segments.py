@@ -185,7 +185,8 @@ def _answer_known(
         duration=named.exact_duration,
         started_at=epoch_seconds(named.started_at),
     )
-    state = check_accepted("same" if digest == known["meta_digest"] else "conflict", name)
+    is_same = digest == known["meta_digest"]
+    state = check_accepted("same" if is_same else "other_metadata", name)
     facts = {"bytes": known["bytes"], "sha256": known["sha256"]}
     return JSONResponse(
         {"stream_id": stream_id, "sequence": named.sequence, "state": state, **facts}

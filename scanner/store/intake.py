@@ -50,7 +50,8 @@ StreamKind = Literal["live", "image"]
 Acceptance = Literal[
     "accepted",
     "same",
-    "conflict",
+    "other_content",
+    "other_metadata",
     "ended",
     "ends_too_early",
     "init_unknown",
@@ -62,12 +63,12 @@ Acceptance = Literal[
 ]
 """The result of a delivery by a sender.
 
-``accepted``: a new row. ``same``: known already, with the same content. ``conflict``: known with
-other content. ``ended``: its stream accepts no more. ``init_unknown``: it names an init segment
-that is not there. ``wrong_channel``: its stream belongs to another channel. ``forbidden``: the
-channel of its stream is none that the sender's key allows. ``wrong_kind``: a picture and a live
-stream never share a name. ``unknown``: its stream is not there.
-``too_many``: too many of its kind wait to be folded.
+``accepted``: a new row. ``same``: known already, with the same content. ``other_content``: known
+with other bytes. ``other_metadata``: known with the same bytes, but other metadata. ``ended``: its
+stream accepts no more. ``init_unknown``: it names an init segment that is not there.
+``wrong_channel``: its stream belongs to another channel. ``forbidden``: the channel of its stream
+is none that the sender's key allows. ``wrong_kind``: a picture and a live stream never share a
+name. ``unknown``: its stream is not there. ``too_many``: too many of its kind wait to be folded.
 """
 
 
@@ -202,7 +203,7 @@ class Intake:
             new.first_sequence,
             dict(new.declared),
         )
-        return "same" if same else "conflict"
+        return "same" if same else "other_metadata"
 
     def add_init(self, new: NewInit) -> Acceptance:
         """Add an init segment; it is immutable."""
@@ -212,7 +213,7 @@ class Intake:
         names = {"of_stream": new.stream.stream_id, "of_init": new.init_id}
         known = self._connection.execute(KNOWN_INIT, names).scalar_one_or_none()
         if known is not None:
-            return "same" if known == new.sha256 else "conflict"
+            return "same" if known == new.sha256 else "other_content"
         if stream is None:
             self._insert_stream(new.stream)
         self._connection.execute(
@@ -238,8 +239,9 @@ class Intake:
         if refusal := _refuse(stream, new.stream):
             return refusal
         if stream is not None and stream.sha256 is not None:
-            same = (stream.sha256, stream.meta_digest) == (new.sha256, new.meta_digest)
-            return "same" if same else "conflict"
+            if stream.sha256 != new.sha256:
+                return "other_content"
+            return "same" if stream.meta_digest == new.meta_digest else "other_metadata"
         if (
             stream is not None
             and stream.ended_at is not None
@@ -272,7 +274,7 @@ class Intake:
         if known is None:
             return "unknown"
         if known.ended_at is not None:
-            return "same" if known.last_sequence == last_sequence else "conflict"
+            return "same" if known.last_sequence == last_sequence else "other_metadata"
         names = {"of_stream": stream.stream_id}
         highest = self._connection.execute(HIGHEST_SEQUENCE, names).scalar_one()
         if last_sequence is not None and highest is not None and highest > last_sequence:

@@ -66,6 +66,8 @@ def test_other_bytes_or_other_metadata_conflict_and_leave_no_object(
     metadata = service.client.put("/v1/streams/other/segments/0?discontinuity=true", content=TS)
 
     assert (problem(bytes_), problem(metadata)) == ("conflict", "conflict")
+    assert "other bytes" in bytes_.json()["detail"]
+    assert "other metadata" in metadata.json()["detail"]
     assert stored(service.objects) == before
 
 
