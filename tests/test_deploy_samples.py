@@ -106,3 +106,13 @@ def test_units_run_commands_that_exist(unit: str) -> None:
 
     for command in re.findall(r"/streamwarden (\w+)", text):
         assert command in COMMANDS
+
+
+def test_a_reload_of_the_unit_with_wrong_settings_fails_before_the_service_is_asked() -> None:
+    text = (DEPLOY / "streamwarden.service").read_text("utf-8")
+
+    check, ask = re.findall(r"^ExecReload=(.+)$", text, re.MULTILINE)
+
+    start = re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)[0]
+    assert check == start.replace(" serve ", " config check ")
+    assert ask == "/bin/kill -HUP $MAINPID"
