@@ -32,7 +32,7 @@ from scanner.console.session import (
 )
 from scanner.console.unsent_pages import read_unsent, sent_notice
 from scanner.intake.context import WebContext, context_of
-from scanner.intake.parameters import FrozenInput
+from scanner.intake.parameters import FrozenInput, example
 from scanner.intake.problems import Problem, problem_responses
 from scanner.store.lead_queries import LeadQueries
 
@@ -58,7 +58,9 @@ class PeriodQuery(FrozenInput):
     period: Literal["1h", "1d", "7d", "30d", "90d"] = "7d"
 
 
-class PolicyTrial(PeriodQuery):
+class PolicyTrial(
+    PeriodQuery, json_schema_extra=example(period="7d", policy="[policy.fire]\nopen = 4.0\n")
+):
     """Changes to policies that are tried out on what was recorded."""
 
     policy: Annotated[str, Field(max_length=MOST_TEXT)] = Field(

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from scanner.console.session import Person, Role, check_csrf, require_role
 from scanner.intake.context import WebContext, context_of
-from scanner.intake.parameters import NAME, FrozenInput, StreamName
+from scanner.intake.parameters import NAME, FrozenInput, StreamName, example
 from scanner.intake.problems import Problem, problem_responses
 from scanner.store.audit import AuditEntry
 from scanner.store.holds import Holds
@@ -25,7 +25,7 @@ Name = Annotated[str, Path(pattern=NAME, description="name of the stream or chan
 _LEAD = ("unauthenticated", "forbidden", "invalid_request")
 
 
-class ReasonInput(FrozenInput):
+class ReasonInput(FrozenInput, json_schema_extra=example(reason="request of the creator")):
     """Why something is deleted, or held."""
 
     reason: Annotated[str, Field(min_length=1, max_length=1000)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from scanner.intake.parameters import FrozenInput, SequenceNumber
+from scanner.intake.parameters import FrozenInput, SequenceNumber, example
 from scanner.store.reviews import MuteRequest, Verdict
 
 __all__ = [
@@ -40,7 +40,12 @@ class MuteInput(FrozenInput):
         return MuteRequest(scope=self.scope, seconds=self.seconds)
 
 
-class DecisionInput(FrozenInput):
+class DecisionInput(
+    FrozenInput,
+    json_schema_extra=example(
+        verdict="no_violation", note="a toy", mute={"scope": "stream", "seconds": 3600.0}
+    ),
+):
     """A decision about one item."""
 
     verdict: Verdict
@@ -54,13 +59,16 @@ class DecisionInput(FrozenInput):
     mute: MuteInput | None = Field(default=None, description="with `no_violation` only")
 
 
-class BulkDecision(DecisionInput):
+class BulkDecision(
+    DecisionInput,
+    json_schema_extra=example(verdict="violation", reason="gun", items=["3f9a61c0b2d84e75"]),
+):
     """The same decision about several items."""
 
     items: Annotated[list[ItemName], Field(min_length=1, max_length=200)]
 
 
-class AssignmentInput(FrozenInput):
+class AssignmentInput(FrozenInput, json_schema_extra=example(person="b71d03e4", state="escalated")):
     """Who is to decide an item, and in which state it waits."""
 
     person: Annotated[str, Field(max_length=100)] | None = Field(

@@ -20,7 +20,7 @@ from scanner.console.session import (
     require_role,
 )
 from scanner.intake.context import WebContext, context_of
-from scanner.intake.parameters import FrozenInput
+from scanner.intake.parameters import FrozenInput, example
 from scanner.intake.problems import Problem, problem_responses
 from scanner.store.unsent import UnsentItem, UnsentMessages
 
@@ -55,7 +55,7 @@ class UnsentList(BaseModel):
     items: list[UnsentFacts]
 
 
-class SendInput(FrozenInput):
+class SendInput(FrozenInput, json_schema_extra=example(sink="enforcement")):
     """The receiver that is to be told; null for all of them."""
 
     sink: Annotated[str, Field(max_length=100)] | None = None

@@ -53,13 +53,16 @@ _REFUSALS: Final = problem_responses(
     "disk_full",
 )
 _SIGNED_REFUSALS: Final = problem_responses("unauthenticated", "too_large", "invalid_request")
+_JSON: Final = "application/json"
 _OTHER_CHARACTERS: Final = re.compile(r"[^A-Za-z0-9._~@:+=-]+")
 
 
 def _body_of(media_type: str) -> dict[str, Any]:
     """Return what the OpenAPI document says of the body of a hook."""
     content = {media_type: {"schema": {"type": "object"}}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {
+        "requestBody": {"required": media_type == _JSON, "content": content}
+    }  # an empty form is one
 
 
 def channel_of(app: str, stream: str) -> str:
@@ -77,7 +80,7 @@ def channel_of(app: str, stream: str) -> str:
     "/srs/{secret}",
     response_class=PlainTextResponse,
     responses=_REFUSALS,
-    openapi_extra=_body_of("application/json"),
+    openapi_extra=_body_of(_JSON),
 )
 async def srs_hook(request: Request, secret: str = "") -> Response:
     """Take ``on_publish``, ``on_hls`` and ``on_unpublish`` of SRS."""
@@ -134,7 +137,7 @@ async def nginx_hook(request: Request, secret: str = "") -> Response:
     return PlainTextResponse("ok")
 
 
-@hook_routes.post("/ome", responses=_SIGNED_REFUSALS, openapi_extra=_body_of("application/json"))
+@hook_routes.post("/ome", responses=_SIGNED_REFUSALS, openapi_extra=_body_of(_JSON))
 async def ome_hook(request: Request) -> JSONResponse:
     """Answer an admission webhook of OvenMediaEngine, by its signature."""
     context = context_of(request)

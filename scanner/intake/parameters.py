@@ -55,6 +55,11 @@ class FrozenInput(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def example(**values: Any) -> dict[str, Any]:
+    """Return the part of a model's schema that shows a body as a sender may write it."""
+    return {"examples": [values]}
+
+
 class SegmentMetadata(FrozenInput):
     """The facts that a sender declares of a segment; they have to be the same when it is sent
     again."""
@@ -93,7 +98,12 @@ def _check_json_types(data: Any) -> Any:
 _NUMBERS: Final = frozenset({"sequence", "first_sequence", "last_sequence", "expected_duration"})
 
 
-class SegmentByUrl(SegmentMetadata):
+class SegmentByUrl(
+    SegmentMetadata,
+    json_schema_extra=example(
+        sequence=7, url="https://media.example/live/7.ts", channel="main-stage", duration=4.0
+    ),
+):
     """A segment that the service fetches."""
 
     _check_types = model_validator(mode="before")(_check_json_types)
@@ -108,7 +118,12 @@ class InitMetadata(FrozenInput):
     channel: ChannelName | None = None
 
 
-class StreamDeclaration(FrozenInput):
+class StreamDeclaration(
+    FrozenInput,
+    json_schema_extra=example(
+        channel="main-stage", first_sequence=0, started_at="2026-11-30T18:00:00Z"
+    ),
+):
     """The facts that a sender declares of a stream."""
 
     _check_types = model_validator(mode="before")(_check_json_types)
@@ -124,7 +139,10 @@ class StreamDeclaration(FrozenInput):
     )
 
 
-class SignalInput(FrozenInput):
+class SignalInput(
+    FrozenInput,
+    json_schema_extra=example(name="report-81", ratio=20.0, seconds=300.0, labels=["gun"]),
+):
     """Evidence that is not in the picture: a report, the chat, a fact about the account."""
 
     name: Annotated[str, Field(pattern=NAME)] = Field(
@@ -133,8 +151,8 @@ class SignalInput(FrozenInput):
     ratio: Annotated[float, Field(ge=1e-6, le=1e6)] = Field(
         description="likelihood ratio: how many times more likely it is where the label is true"
     )
-    seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        default=300.0, description="time for which it is in force"
+    seconds: Annotated[float, Field(ge=0.001, le=86_400)] = Field(
+        default=300.0, description="time for which it is in force, in whole milliseconds"
     )
     labels: Annotated[list[str], Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="labels of the taxonomy that it concerns; without them, all"
@@ -145,7 +163,7 @@ class SignalInput(FrozenInput):
     )
 
 
-class EndOfStream(FrozenInput):
+class EndOfStream(FrozenInput, json_schema_extra=example(last_sequence=899, reason="stopped")):
     """The end of a stream."""
 
     _check_types = model_validator(mode="before")(_check_json_types)

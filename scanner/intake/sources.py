@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from scanner.errors import InputError
 from scanner.intake.context import context_of, note
 from scanner.intake.named_files import resolve_listed
-from scanner.intake.parameters import ChannelName, FrozenInput
+from scanner.intake.parameters import ChannelName, FrozenInput, example
 from scanner.intake.problems import Problem, problem_responses
 from scanner.store.sources import FollowedLocation, Sources, SourceState
 
@@ -25,7 +25,10 @@ SCHEMES = ("http", "https")
 _REFUSALS = ("unauthenticated", "forbidden")
 
 
-class NewSource(FrozenInput):
+class NewSource(
+    FrozenInput,
+    json_schema_extra=example(url="https://media.example/live.m3u8", channel="main-stage"),
+):
     """A stream that the service is to get by itself."""
 
     url: Annotated[

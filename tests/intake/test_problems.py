@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from scanner.intake import committer
 from scanner.intake.problems import PROBLEMS
@@ -48,6 +51,35 @@ def test_the_openapi_document_names_operations_by_what_they_do(service: RunningS
     assert {"put_segment", "end_stream", "get_incident", "stream_events"} <= set(names)
     paths = [p for one in operations for p in one.get("parameters", ()) if p["in"] == "path"]
     assert not [one for one in paths if "anyOf" in one["schema"]]  # a path has no null
+
+
+def test_every_json_body_has_an_example_that_is_valid(service: RunningService) -> None:
+    document = service.client.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+
+    without = {name for name in body_schemas(document) if "examples" not in schemas[name]}
+    invalid = {
+        name: [
+            *Draft202012Validator(
+                {**schemas[name], "components": document["components"]}
+            ).iter_errors(one)
+        ]
+        for name in body_schemas(document) - without
+        for one in schemas[name]["examples"]
+    }
+    assert not without
+    assert not {name for name, errors in invalid.items() if errors}
+    assert len(invalid) > 8
+
+
+def body_schemas(document: dict[str, Any]) -> set[str]:
+    """Return the names of the schemas of all bodies of requests."""
+    operations = [one for verbs in document["paths"].values() for one in verbs.values()]
+    bodies = [one["requestBody"]["content"] for one in operations if "requestBody" in one]
+    found = re.findall(
+        r"schemas/(\w+)", json.dumps([one.get("application/json") for one in bodies])
+    )
+    return set(found)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,7 @@ def test_a_signal_that_means_nothing_is_refused(service: RunningService) -> None
     changes: tuple[dict[str, object], ...] = (
         {"ratio": 0},
         {"seconds": -1},
+        {"seconds": 0.0004},
         {"labels": ["no_such_label"]},
         {"labels": []},
         {"name": "a b"},
