@@ -93,6 +93,11 @@ def caller_of(person: Person) -> Caller:
     )
 
 
+_NO_KEY: Final = (
+    "an API key is needed, as Bearer token or password; `streamwarden keys add NAME` makes one"
+)
+
+
 class Access:
     """The valid keys at one moment."""
 
@@ -114,7 +119,7 @@ class Access:
         if secret is None:
             if self._is_open and client is not None and _is_local(client[0], headers):
                 return _LOCAL
-            raise Problem("unauthenticated", "an API key is needed, as Bearer token or password")
+            raise Problem("unauthenticated", _NO_KEY)
         key = self._keys.get(key_id_of(secret) or "")
         digest = "" if key is None else key.digest
         if key is None or not hmac.compare_digest(digest, secret_digest(secret)):
