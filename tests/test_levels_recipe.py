@@ -63,6 +63,18 @@ def test_photographs_make_a_label_live_for_still_pictures_only() -> None:
     assert (one.shadow, one.still_shadow) == (True, False)
 
 
+def test_a_label_of_few_photographs_is_in_shadow_for_still_pictures() -> None:
+    fights = [
+        recorded_still("violence_clip", "1", f"f{number}", f"f{number}.jpg", 0.999, FIGHT)
+        for number in range(99)
+    ]
+
+    one = fitted(build_pool([*recordings_of_cameras(30, fight=0.02, calm=0.02), *fights]))
+
+    assert (one.flagged.photographs, one.flagged.found) == (99, 99)
+    assert one.still_shadow
+
+
 def test_one_harmless_photograph_in_a_hundred_may_be_flagged_as_a_still() -> None:
     from set_levels import fit_still
 

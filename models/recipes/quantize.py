@@ -24,6 +24,7 @@ import onnx
 from frame_model.corpus import CorpusRow, corpus_root, read_corpus
 from frame_model.pictures import open_frames, scale_to_input
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -42,6 +43,7 @@ EXACT = ("/lower/lower.0/", "/lower/lower.1/")
 """Parts whose convolutions stay in fp32, as in the fp16 file."""
 CLASSIFIER = "/heads/clues/classifier/"
 """The one large product of the heads; the others are small, and stay in fp32."""
+BIAS = "heads.labels.bias"
 EACH = 24
 """Pictures of each kind of footage; at most one of a file."""
 
@@ -59,6 +61,7 @@ def main() -> None:
     rows = read_corpus(options.data)
     pictures, others = choose_pictures(rows, corpus_root(options.data))
     quantize(source, target, pictures)
+    correct_bias(source, target, pictures)
     write_checksum(options.model / FILENAME, target)
     worst = check_model(options.model)
     print(f"golden scores differ by {worst:.2g}; logits by {describe(source, target, others)}")
@@ -116,6 +119,17 @@ def quantize(source: Path, target: Path, pictures: NDArray[np.uint8]) -> None:
         )
 
 
+def correct_bias(source: Path, target: Path, pictures: NDArray[np.uint8]) -> None:
+    """Add to the labels' biases what their logits lost on average over pictures: rounding moves
+    the mean of an embedding, which a head with large weights multiplies."""
+    lost = differences_of(source, target, pictures).mean(axis=0)
+    model = onnx.load(target)
+    bias = next(one for one in model.graph.initializer if one.name == BIAS)
+    moved = numpy_helper.to_array(bias) + lost.astype(np.float32)
+    bias.CopyFrom(numpy_helper.from_array(moved, BIAS))
+    onnx.save(model, target)
+
+
 def _stays_exact(node: onnx.NodeProto) -> bool:
     if node.op_type == "Gemm":
         return CLASSIFIER not in node.name
@@ -134,15 +148,20 @@ def write_checksum(manifest: Path, file: Path) -> None:
 
 def describe(source: Path, target: Path, pictures: NDArray[np.uint8]) -> str:
     """Return the mean and largest difference of a label's logit on pictures."""
+    differences = np.abs(differences_of(source, target, pictures))
+    return f"{differences.mean():.3f} on average, {differences.max():.2f} at most"
+
+
+def differences_of(source: Path, target: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the labels' logits of the source without those of the target, for each picture."""
     full, small = (open_session(file.read_bytes(), provider="cpu") for file in (source, target))
-    differences = np.abs(
+    return np.concatenate(
         [
             full.run([LOGITS], {"image": picture[None]})[0]
             - small.run([LOGITS], {"image": picture[None]})[0]
             for picture in pictures
         ]
     )
-    return f"{differences.mean():.3f} on average, {differences.max():.2f} at most"
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@
 The rule is ``scanner.evaluate.streams.safe_level``: a level that no ordinary source reaches, with a
 margin found by leaving out one source at a time, and with a tail below one incident an hour. A
 label of which fewer than three in ten events on camera reach its level is put in shadow; for still
-pictures, one of which fewer than three in ten photographs are flagged. Photographs that are held
-before a stream do not count as events on camera: how often streams show one is not known. Levels,
-thresholds of stills and the figures behind them are written to ``model.toml`` and to the card.
+pictures, one of which fewer than three in ten photographs are flagged, or that has fewer than a
+hundred. Photographs that are held before a stream do not count as events on camera: how often
+streams show one is not known. Levels, thresholds of stills and the figures behind them are written
+to ``model.toml`` and to the card.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ STILL_FALSE_POSITIVES = 0.01
 """The share of harmless photographs that may be flagged as stills; each source counts the same."""
 LEAST_PHOTOGRAPHS = 40
 """A source with fewer photographs does not count by itself."""
+LEAST_LABELLED = 100
+"""A label with fewer photographs is in shadow for still pictures."""
 LEAST_STILL, MOST_STILL = 0.1, 0.999
 LIMITS = SafeLevelLimits()
 SECTION = "## Levels and false incidents"
@@ -64,7 +67,7 @@ RULE = (
     "events on camera reach the level is in shadow. A still is flagged",
     f"above what {100 * STILL_FALSE_POSITIVES:g} % of harmless photographs reach, as a mean over "
     f"their sources; if fewer than {100 * LIMITS.found:g} % of the photographs of",
-    "a label are flagged, it is in shadow for stills, too.",
+    f"a label are flagged, or it has fewer than {LEAST_LABELLED}, it is in shadow for stills, too.",
 )
 """The lines of the card that explain the rule."""
 
@@ -107,8 +110,10 @@ class LabelLevels:
 
     @property
     def still_shadow(self) -> bool:
-        """True if too few photographs are flagged to deliver the label for still pictures."""
-        return _is_too_few(self.flagged.found, self.flagged.photographs)
+        """True if too few photographs are flagged to deliver the label for still pictures, or there
+        are too few to tell."""
+        few = self.flagged.photographs < LEAST_LABELLED
+        return few or _is_too_few(self.flagged.found, self.flagged.photographs)
 
     def figures(self) -> Mapping[str, str]:
         """Return the figures for the manifest."""

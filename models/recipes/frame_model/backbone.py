@@ -16,7 +16,9 @@ __all__ = [
     "HINTS",
     "INPUTS",
     "SPLIT",
+    "TUNED",
     "WIDTH",
+    "ActivationNetwork",
     "FeatureNetwork",
     "FrameModel",
     "HeadInputs",
@@ -32,7 +34,9 @@ __all__ = [
 WIDTH = 1280
 """The size of an embedding."""
 SPLIT = 14
-"""The first block after the cached activations."""
+"""The first block above the activations whose texture the heads use."""
+TUNED = 16
+"""The first block that is tuned with the heads; those below keep the published weights."""
 HINTS = {
     "gun": (414, 764, 765),
     "smoke": (472, 821, 975, 981),
@@ -261,6 +265,22 @@ class FeatureNetwork(nn.Module):
         """N x 224 x 224 x 3 uint8 RGB -> N x ``WIDTH``, N x ``TEXTURE``."""
         middle = self.lower(normalise(image))
         return embed(self.upper, middle), texture_of(middle)
+
+
+class ActivationNetwork(nn.Module):
+    """The published network: pixels in; activations below block ``TUNED``, embedding and texture
+    out."""
+
+    def __init__(self, blocks: nn.Sequential) -> None:
+        super().__init__()
+        self.lower, self.middle = blocks[:SPLIT], blocks[SPLIT:TUNED]
+        self.upper = blocks[TUNED:]
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """N x 224 x 224 x 3 uint8 RGB -> N x 160 x 7 x 7, N x ``WIDTH``, N x ``TEXTURE``."""
+        middle = self.lower(normalise(image))
+        activations = self.middle(middle)
+        return activations, embed(self.upper, activations), texture_of(middle)
 
 
 class FrameModel(nn.Module):

@@ -39,7 +39,7 @@ OUTPUTS = ("label_logits", "medium_logits", "embedding")
 REPEATS = 30
 ORIGIN = (
     "MobileNetV2 1.0/224 trained on ImageNet (google-coral/test_data, Apache-2.0), "
-    "heads trained by models/recipes/train.py"
+    "last blocks tuned and heads trained by models/recipes/train.py"
 )
 TRAINING_DATA = (
     "Surveillance fights and fires (MIT), weapons, fire and ordinary video (CC BY 4.0, MIT, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,12 +28,21 @@ from .views import (
 
 __all__ = [
     "FEATURES",
+    "FRAMES",
     "OUTSIDE",
     "REARRANGED_VIEW",
+    "MadeView",
+    "Shard",
     "ViewBatch",
     "ViewExtraction",
+    "batch_of",
     "extract",
     "load",
+    "make_views",
+    "ordinary_frames",
+    "pack_views",
+    "read_shards",
+    "write_shard",
 ]
 
 SHARD = 64
@@ -49,7 +58,8 @@ BACKDROPS = 40
 
 FEATURES = ("embedding", "texture")
 """The outputs of the feature network."""
-KEPT_FIELDS = (*FEATURES, "values", "medium", "gun_width", "row", "frame", "view")
+FACTS = ("values", "medium", "gun_width", "row", "frame", "view")
+KEPT_FIELDS = (*FEATURES, *FACTS)
 LIT_VIEW, COMPOSED_VIEW, REARRANGED_VIEW = 2, 3, 4
 """The view of a picture by night or in other light, that of its warm and bright part in another
 scene (for ``COMPOSED``), and that with a moved or covered part (for ``REARRANGED``). Other views
@@ -58,6 +68,8 @@ COMPOSED = frozenset({"fire", "benign_video", "violence_clip"})
 REARRANGED = frozenset({"weapon", "benign_video", "violence_clip", "game_video"})
 Shard = dict[str, NDArray[np.generic]]
 """The arrays of one file of the cache, ``KEPT_FIELDS``."""
+MadeView = tuple[Rgb, Picture, tuple[int, int, int]]
+"""The network's input, its picture, and the indices of row, frame and view."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +142,7 @@ def extract(
                 continue
             if backdrops is None and view > 0:
                 backdrops = ordinary_frames(behind, folds, plan.data)
-            _write(shard, _shard(rows, start, view, folds, backdrops or {}, network, plan))
+            write_shard(shard, _shard(rows, start, view, folds, backdrops or {}, network, plan))
             print(f"view {view}: {min(start + SHARD, len(rows))}/{len(rows)} rows", flush=True)
 
 
@@ -145,13 +157,22 @@ def load(rows: Sequence[CorpusRow], cache: Path, fit: Fit, *, views: int) -> Vie
     ]
     if not shards:
         raise FileNotFoundError(f"{cache}: no {fit.value} views; run extract first")
+    return batch_of(rows, read_shards(shards, KEPT_FIELDS))
+
+
+def read_shards(paths: Iterable[Path], names: Sequence[str]) -> Shard:
+    """Return the arrays of these names, those of all files one after the other."""
     parts: dict[str, list[NDArray[np.generic]]] = {}
-    for path in shards:
+    for path in paths:
         with np.load(path) as data:
-            for name in KEPT_FIELDS if data.files else ():
+            for name in names if data.files else ():
                 parts.setdefault(name, []).append(data[name])
-    whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    whole |= {name: whole[name].astype(np.float32) for name in FEATURES}
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def batch_of(rows: Sequence[CorpusRow], whole: Shard) -> ViewBatch:
+    """Return the views of cached arrays, which have ``KEPT_FIELDS``."""
+    whole = whole | {name: whole[name].astype(np.float32) for name in FEATURES}
     trust = np.stack([training_target(row).trust for row in rows])
     return ViewBatch(**whole, trust=trust[whole["row"]])
 
@@ -183,38 +204,45 @@ def _shard(
     network: onnxruntime.InferenceSession,
     plan: ViewExtraction,
 ) -> Shard:
-    images, facts = [], []
+    shown: list[MadeView] = []
     for index in range(start, min(start + SHARD, len(rows))):
-        if view and not rows[index].trains:
+        row = rows[index]
+        if view and not row.trains:
             continue
-        behind = backdrops.get(folds.get(rows[index].group, OUTSIDE), [])
-        for frame, (image, shown) in enumerate(_views(rows[index], view, behind, plan)):
-            images.append(image)
-            facts.append(
-                (shown.target.values, shown.target.medium, shown.gun_width(), index, frame, view)
-            )
-    if not facts:
+        behind = backdrops.get(folds.get(row.group, OUTSIDE), [])
+        made = make_views(row, view, behind, plan, most=FRAMES.get(row.task, 1))
+        shown += [
+            (image, picture, (index, frame, view)) for frame, (image, picture) in enumerate(made)
+        ]
+    return pack_views(shown, network, FEATURES)
+
+
+def pack_views(
+    shown: Sequence[MadeView], network: onnxruntime.InferenceSession, outputs: Sequence[str]
+) -> Shard:
+    """Return the arrays of one file of the cache: the network's outputs, and what is known of each
+    view; nothing without views."""
+    if not shown:
         return {}
-    values, medium, gun_width, row, number, views = zip(*facts, strict=True)
+    targets = [picture.target for _, picture, _ in shown]
+    row, frame, view = np.array([place for *_, place in shown], np.int64).T
     return {
-        **_features(np.stack(images), network),
-        "values": np.stack(values),
-        "medium": np.array(medium, np.int64),
-        "gun_width": np.array(gun_width, np.float32),
-        "row": np.array(row, np.int64),
-        "frame": np.array(number, np.int64),
-        "view": np.array(views, np.int64),
+        **_features(np.stack([image for image, *_ in shown]), network, outputs),
+        "values": np.stack([target.values for target in targets]),
+        "medium": np.array([target.medium for target in targets], np.int64),
+        "gun_width": np.array([picture.gun_width() for _, picture, _ in shown], np.float32),
+        "row": row,
+        "frame": frame,
+        "view": view,
     }
 
 
-def _views(
-    row: CorpusRow, view: int, backdrops: Sequence[Rgb], plan: ViewExtraction
+def make_views(
+    row: CorpusRow, view: int, backdrops: Sequence[Rgb], plan: ViewExtraction, *, most: int
 ) -> Iterator[tuple[Rgb, Picture]]:
-    """Yield the network's input and its picture for each frame of a row; deterministic for a
-    seed."""
-    for number, (frame, picture) in enumerate(
-        pictures_of(plan.data, row, most=FRAMES.get(row.task, 1))
-    ):
+    """Yield the network's input and its picture for up to ``most`` frames of a row; deterministic
+    for a seed."""
+    for number, (frame, picture) in enumerate(pictures_of(plan.data, row, most=most)):
         if view == 0:
             yield scale_to_input(frame, plan.fit), hide_small_gun(picture)
             continue
@@ -232,20 +260,20 @@ def _make(row: CorpusRow, view: int) -> Callable[[Picture, Generator, Sequence[R
 
 
 def _features(
-    images: NDArray[np.uint8], network: onnxruntime.InferenceSession
+    images: NDArray[np.uint8], network: onnxruntime.InferenceSession, outputs: Sequence[str]
 ) -> dict[str, NDArray[np.float16]]:
-    """Compute the features of all images, by name."""
+    """Compute the outputs of the network for all images, by name."""
     parts = [
-        network.run(list(FEATURES), {"image": images[start : start + BATCH]})
+        network.run(list(outputs), {"image": images[start : start + BATCH]})
         for start in range(0, len(images), BATCH)
     ]
     return {
         name: np.concatenate([part[index] for part in parts]).astype(np.float16)
-        for index, name in enumerate(FEATURES)
+        for index, name in enumerate(outputs)
     }
 
 
-def _write(path: Path, shard: Shard) -> None:
+def write_shard(path: Path, shard: Shard) -> None:
     """Write a shard atomically, so that an interrupted run leaves no partial one."""
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, **shard)

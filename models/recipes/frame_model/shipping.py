@@ -1,5 +1,5 @@
-"""Writing model folders from heads and held-out logits: the released model, and one for each
-fold."""
+"""Writing model folders from trained networks and held-out logits: the released model, and one for
+each fold."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from .backbone import FrameModel, Heads
+from .backbone import FrameModel
 from .calibration import calibrate, calibrate_medium
 from .corpus import LABELS
 from .export import FrameModelFacts, write_golden_scores, write_graph, write_manifest
@@ -52,8 +51,7 @@ def write_model(folder: Path, facts: FrameModelFacts, model: FrameModel) -> floa
 def write_folds(
     folder: Path,
     held: HeldOutViews,
-    heads: Sequence[Heads],
-    blocks: nn.Sequential,
+    models: Sequence[FrameModel],
     *,
     name: str,
     version: str,
@@ -63,10 +61,10 @@ def write_folds(
 
     Pictures that are in no training set are assigned to the folds in turn.
     """
-    for left_out, own in enumerate(heads):
+    for left_out, own in enumerate(models):
         others = held.take(held.fold != left_out)
         facts = fit_facts(others, name=name, version=f"{version}-fold{left_out}")
-        write_model(folder / f"fold-{left_out}" / name, facts, FrameModel(blocks, own))
+        write_model(folder / f"fold-{left_out}" / name, facts, own)
     fold_of = dict(zip(held.batch.row.tolist(), held.fold.tolist(), strict=True))
     with (folder / "folds.csv").open("w", newline="") as file:
         writer = csv.writer(file)
