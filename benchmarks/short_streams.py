@@ -1,7 +1,8 @@
 """Thousands of short streams: ``python -m benchmarks.short_streams [--streams 10000]``.
 
-Each stream has one segment and its end. Memory and descriptors of every part of the service are
-read again and again; their slope over the streams has to be zero. Exits with status 1 otherwise.
+Each stream has one segment and its end; media are deleted after a minute, so that deletion is part
+of it from the beginning. Memory and descriptors of every part of the service are read again and
+again; their slope over the streams has to be zero. Exits with status 1 otherwise.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.whole.service import RunningService, Sender, running_service
 
 PARTS = ("web", "driver", "delivery")
 READINGS = 12
+SETTINGS = {"STREAMWARDEN_SERVICE__RETENTION__SEGMENT_SECONDS": "60"}
 MOST_GROWTH = 0.02
 """Growth of memory from the first half of the readings to the second, beyond which it counts."""
 
@@ -35,7 +37,7 @@ def main() -> int:
         folder = Path(name)
         media = make_demo_media(folder / "media", seconds=4)
         segment = sorted(next(iter(media.values())).parent.glob("*.ts"))[:1]
-        with running_service(folder / "data") as service:
+        with running_service(folder / "data", extra=SETTINGS) as service:
             service.wait_for(service.is_ready, 120, "ready")
             began = time.monotonic()
             readings = _send(service, segment, given.streams)
