@@ -298,3 +298,24 @@ def test_what_stays_near_costs_nothing_at_the_start(torch: ModuleType) -> None:
     assert float(start.difference(heads, again, step)) == pytest.approx(16 * 1.5)
     heads.labels.bias[FIRE] += 2
     assert float(start.difference(heads, again, step)) == pytest.approx(16 * 1.5)
+
+
+@pytest.mark.train
+def test_views_outside_the_folds_are_flagged_by_the_share_of_folds_that_flag_them(
+    torch: ModuleType,
+) -> None:
+    from frame_model.folds import FOLDS, HeldOutViews
+    from frame_model.quality import _above_threshold
+
+    strangers = np.zeros((FOLDS, 3, 4))
+    strangers[:2, 2] = 1.0
+    held = HeldOutViews(
+        batch=material(3)[1].batch,
+        rows=[row("benign", "chair"), row("benign", "boat"), row("fire", "normal")],
+        fold=np.full(3, -1),
+        labels=np.zeros((3, 4)),
+        medium=np.zeros((3, 3)),
+        strangers=strangers,
+    )
+
+    assert _above_threshold(held, "fire").tolist() == pytest.approx([0.0, 0.0, 0.4])

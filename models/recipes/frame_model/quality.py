@@ -35,6 +35,7 @@ HEADLINES = frozenset(
 )
 
 Mask = NDArray[np.bool_]
+Shares = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,7 @@ def _guns(held: HeldOutViews) -> Iterator[CardRow]:
 
 def _fire(held: HeldOutViews) -> Iterator[CardRow]:
     fire, smoke = _above_threshold(held, "fire"), _above_threshold(held, "smoke")
+    either = np.maximum(fire, smoke)
     scenes = (held.stratum == "fire") & (held.batch.view == 0)
     look_alike = (held.stratum == "look_alike") & (held.batch.view == 0)
     flames = scenes & (held.label == "fire")
@@ -154,26 +156,21 @@ def _fire(held: HeldOutViews) -> Iterator[CardRow]:
         held.group[against].tolist(),
     )
     burning = scenes & (held.label != "normal")
-    yield _share(
-        "fire",
-        f"fire or smoke found at {STATED:.0%} false positives each",
-        held,
-        fire | smoke,
-        burning,
-    )
+    what = f"fire or smoke found at {STATED:.0%} false positives each"
+    yield _share("fire", what, held, either, burning)
     streamed = (held.stratum == "fire") & (held.batch.view > 0) & (held.label != "normal")
-    yield _share("fire", "the same, as live streams show them", held, fire | smoke, streamed)
+    yield _share("fire", "the same, as live streams show them", held, either, streamed)
     for scene in sorted(set(held.group[burning])):
         if np.sum(burning & (held.group == scene)) < LARGE_SCENE:
             continue
         yield _share(
-            "fire", f"as filmed, scene {scene}", held, fire | smoke, burning & (held.group == scene)
+            "fire", f"as filmed, scene {scene}", held, either, burning & (held.group == scene)
         )
     yield _share(
         "fire",
         "flags on frames of the same scenes without fire",
         held,
-        fire | smoke,
+        either,
         scenes & (held.label == "normal"),
     )
     yield _share("smoke", "smoke found as smoke", held, smoke, burning & (held.label == "smoke"))
@@ -265,19 +262,22 @@ def _flags(held: HeldOutViews) -> Iterator[CardRow]:
                 )
 
 
-def _above_threshold(held: HeldOutViews, label: str) -> Mask:
-    """Return the mask of views above the threshold of their fold, which ``STATED`` of the
-    photographs exceed."""
+def _above_threshold(held: HeldOutViews, label: str) -> Shares:
+    """Return for each view whether it is above the threshold of its fold, which ``STATED`` of the
+    photographs exceed; for views outside the folds, the share of folds in which it is."""
     column = LABELS.index(label)
-    photographs = harmless(held, label)["photographs"][held.fold < 0]
-    found = np.zeros(len(held.fold), bool)
+    outside = held.fold < 0
+    photographs = harmless(held, label)["photographs"][outside]
+    found = np.zeros(len(held.fold))
     for fold in range(FOLDS):
-        threshold = threshold_at(held.strangers[fold, photographs, column], STATED)
-        found |= (held.fold == fold) & (held.labels[:, column] > threshold)
+        strangers = held.strangers[fold, :, column]
+        threshold = threshold_at(strangers[photographs], STATED)
+        found[held.fold == fold] = held.labels[held.fold == fold, column] > threshold
+        found[outside] += (strangers > threshold) / FOLDS
     return found
 
 
-def _share(subject: str, what: str, held: HeldOutViews, found: Mask, which: Mask) -> CardRow:
+def _share(subject: str, what: str, held: HeldOutViews, found: Shares, which: Mask) -> CardRow:
     hits = found[which]
     return _line(subject, what, lambda pick: float(hits[pick].mean()), held.group[which].tolist())
 
