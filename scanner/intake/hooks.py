@@ -60,9 +60,8 @@ _OTHER_CHARACTERS: Final = re.compile(r"[^A-Za-z0-9._~@:+=-]+")
 def _body_of(media_type: str) -> dict[str, Any]:
     """Return what the OpenAPI document says of the body of a hook."""
     content = {media_type: {"schema": {"type": "object"}}}
-    return {
-        "requestBody": {"required": media_type == _JSON, "content": content}
-    }  # an empty form is one
+    has_empty_form = media_type != _JSON  # no bytes are a form without fields, but no JSON
+    return {"requestBody": {"required": not has_empty_form, "content": content}}
 
 
 def channel_of(app: str, stream: str) -> str:
