@@ -59,11 +59,13 @@ def test_a_person_signs_in_and_out_by_keyboard(
 ) -> None:
     page = fresh_page(chromium, reviewed)
     page.goto("/account")
+    page.wait_for_selector("#name:focus")
     page.keyboard.type("root")
     page.keyboard.press("Tab")
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
     page.wait_for_selector("[role=alert]")
+    page.wait_for_selector("#password:focus")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/account")

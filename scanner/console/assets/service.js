@@ -177,8 +177,8 @@ function follow(path, shown, load, every) {
     open();
     update();
   });
-  window.addEventListener("offline", () => stale("no-answer"));
-  window.addEventListener("online", () => { close(); open(); });
+  // An answer that was under way still arrives after "offline": only a new request tells.
+  for (const name of ["offline", "online"]) window.addEventListener(name, () => { close(); open(); update(); });
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);
   setInterval(() => { if (source && Date.now() - heard > SILENT) { stale("no-answer"); close(); } open(); }, AGAIN);
