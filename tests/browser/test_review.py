@@ -87,7 +87,8 @@ def test_a_violation_has_the_reason_whose_number_was_pressed(
 
 
 def test_of_two_browsers_one_gets_an_item(reviewed: RunningService, open_page: OpenPage) -> None:
-    item_id = incident_of(reviewed, "arena")
+    item_id = "2b"
+    add_revisions(reviewed.journal, ["opened"], incident_id=item_id, stream_id="s-2b")
     ann = open_page(f"/review/{item_id}")
     ann.wait_for_selector("#claim .good")
     bob = open_page(f"/review/{item_id}")
