@@ -17,6 +17,7 @@ from tests.evaluate.streams.build import (
     FIGHT,
     GUN,
     policies,
+    recorded_clip,
     recorded_still,
     recordings_of_cameras,
 )
@@ -61,6 +62,26 @@ def test_photographs_make_a_label_live_for_still_pictures_only() -> None:
 
     assert (one.found.held, one.found.on_camera) == (100, 0)
     assert (one.shadow, one.still_shadow) == (True, False)
+
+
+def test_photographs_make_a_label_live_in_streams_if_it_is_found_on_camera_too() -> None:
+    fights = [
+        recorded_still("violence_clip", "1", f"f{number}", f"f{number}.jpg", 0.999, FIGHT)
+        for number in range(12)
+    ]
+    on_camera = recorded_clip("violence_clip", "1", "clear", "clear.mp4", [0.999] * 5)
+    unclear = recordings_of_cameras(30, fight=0.02, calm=0.02)
+
+    alone = fitted(build_pool([*unclear, *fights]))
+    few = fitted(build_pool([*unclear, on_camera, *fights[:8]]))
+    both = fitted(build_pool([*unclear, on_camera, *fights]))
+
+    assert [(one.found.on_camera, one.found.held) for one in (alone, few, both)] == [
+        (0, 12),
+        (1, 8),
+        (1, 12),
+    ]
+    assert [one.shadow for one in (alone, few, both)] == [True, True, False]
 
 
 def test_a_label_of_few_photographs_is_in_shadow_for_still_pictures() -> None:

@@ -7,11 +7,10 @@
 
 The rule is ``scanner.evaluate.streams.safe_level``: a level that no ordinary source reaches, with a
 margin found by leaving out one source at a time, and with a tail below one incident an hour. A
-label of which fewer than three in ten events on camera reach its level is put in shadow; for still
-pictures, one of which fewer than three in ten photographs are flagged, or that has fewer than a
-hundred. Photographs that are held before a stream do not count as events on camera: how often
-streams show one is not known. Levels, thresholds of stills and the figures behind them are written
-to ``model.toml`` and to the card.
+label of which fewer than three in ten events reach its level, or none on camera, is put in shadow;
+for still pictures, one of which fewer than three in ten photographs are flagged, or that has fewer
+than a hundred. A photograph that is held for some seconds is an event, too. Levels, thresholds of
+stills and the figures behind them are written to ``model.toml`` and to the card.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ RULE = (
     "margin such that a level fitted without one source is not reached by that source, and at "
     "which the tail of the levels stays",
     f"below {LIMITS.rate:g} an hour. A label of which fewer than {100 * LIMITS.found:g} % of the "
-    "events on camera reach the level is in shadow. A still is flagged",
+    "events reach the level, or none on camera, is in shadow. A still is flagged",
     f"above what {100 * STILL_FALSE_POSITIVES:g} % of harmless photographs reach, as a mean over "
     f"their sources; if fewer than {100 * LIMITS.found:g} % of the photographs of",
     f"a label are flagged, or it has fewer than {LEAST_LABELLED}, it is in shadow for stills, too.",
@@ -105,8 +104,12 @@ class LabelLevels:
 
     @property
     def shadow(self) -> bool:
-        """True if too few events on camera remain to deliver the label."""
-        return _is_too_few(self.found.on_camera, self.found.camera_events)
+        """True if too few events remain to deliver the label, or none on camera."""
+        found = self.found
+        few = _is_too_few(
+            found.on_camera + found.held, found.camera_events + found.photographs
+        )
+        return few or not found.on_camera
 
     @property
     def still_shadow(self) -> bool:

@@ -66,8 +66,8 @@ class SafeLevelLimits:
     least: float = 2.0
     """The lowest level, in log-odds over the prior, however clean the footage is."""
     found: float = 0.3
-    """The share of events on camera that must still reach the level, or the label is in shadow; and
-    of photographs, or it is in shadow for still pictures."""
+    """The share of events that must still reach the level, or the label is in shadow; and of
+    photographs, or it is in shadow for still pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
