@@ -106,9 +106,7 @@ class LabelLevels:
     def shadow(self) -> bool:
         """True if too few events remain to deliver the label, or none on camera."""
         found = self.found
-        few = _is_too_few(
-            found.on_camera + found.held, found.camera_events + found.photographs
-        )
+        few = _is_too_few(found.on_camera + found.held, found.camera_events + found.photographs)
         return few or not found.on_camera
 
     @property
