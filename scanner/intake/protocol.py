@@ -9,7 +9,9 @@
 
 A sender may close the connection as soon as its request is complete, without waiting for an answer,
 as FFmpeg does. uvicorn then reports a disconnection in place of what arrived; here the body comes
-first.
+first. With a connection that it keeps, FFmpeg sends its last playlist behind a segment that is not
+answered yet, and closes it: requests that wait behind another one are read ahead, and are taken
+after the connection was lost, too.
 
 One timer runs for each connection and checks what has happened since: setting it anew for each
 packet would cost more than handling the packet.
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -31,6 +34,8 @@ __all__ = ["DeadlineProtocol", "protocol_with"]
 
 LOOKS: Final = 4
 """Looks at a connection within one deadline: it ends at most a quarter late."""
+AHEAD: Final = 64 << 10
+"""Bytes of later requests that are read while one is in hand."""
 
 
 class DeadlineProtocol(H11Protocol):
@@ -41,7 +46,9 @@ class DeadlineProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.app = _WholeBodies(self.app)
+        self.app = _WholeBodies(self.app, self._on_end)
+        self._is_closed_by_sender = False
+        self._left = b""
         self._timer: asyncio.TimerHandle | None = None
         self._phase = ""
         self._since = 0.0
@@ -53,15 +60,26 @@ class DeadlineProtocol(H11Protocol):
         self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the connection's timer."""
+        """Stop the connection's timer; take the requests that were left behind an answered one."""
+        if (exc is not None or self._is_closed_by_sender) and self.conn.their_state is h11.DONE:
+            self._left = self.conn.trailing_data[0]
         super().connection_lost(exc)
         if self._timer is not None:
             self._timer.cancel()
+        if self.cycle is not None and self.cycle.response_complete:
+            self._take_requests_left()
+
+    def eof_received(self) -> None:
+        """Note that it is the sender who closes the connection."""
+        self._is_closed_by_sender = True
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the sender."""
         was_idle = self._phase == "between"
         super().data_received(data)
+        waiting = len(self.conn.trailing_data[0]) if self.conn.their_state is h11.DONE else AHEAD
+        if waiting < AHEAD:
+            self.flow.resume_reading()
         phase = self._current_phase()
         if phase != self._phase or phase == "body" or was_idle:
             self._enter(phase)
@@ -87,6 +105,21 @@ class DeadlineProtocol(H11Protocol):
         """Answer a request that is no HTTP, and close the connection."""
         self._send_problem(Problem("bad_request", msg))
         self.transport.close()
+
+    def _on_end(self, cycle: RequestResponseCycle) -> None:
+        """Take the requests behind one that has ended without a reader of its answer."""
+        if cycle is self.cycle and cycle.disconnected:
+            self._take_requests_left()
+
+    def _take_requests_left(self) -> None:
+        """Take the next request that a sender left; nobody reads its answer."""
+        if not self._left:
+            return
+        self.conn = h11.Connection(h11.SERVER, self.config.h11_max_incomplete_event_size or 16384)
+        self.conn.receive_data(self._left)
+        self.handle_events()
+        self._left = self.conn.trailing_data[0] if self.conn.their_state is h11.DONE else b""
+        self.cycle.disconnected = True
 
     def _current_phase(self) -> str:
         """Return what the connection waits for, from the states of both sides."""
@@ -155,8 +188,9 @@ class DeadlineProtocol(H11Protocol):
 class _WholeBodies:
     """An application that gets every body that arrived whole, also if its sender has gone."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, on_end: Callable[[RequestResponseCycle], None]) -> None:
         self._app = app
+        self._on_end = on_end
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Run one request."""
@@ -172,8 +206,13 @@ class _WholeBodies:
                 is_delivered = True
             return message
 
-        is_request = isinstance(cycle, RequestResponseCycle)
-        await self._app(scope, receive_body if is_request else receive, send)
+        if not isinstance(cycle, RequestResponseCycle):
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive_body, send)
+        finally:
+            self._on_end(cycle)
 
 
 def protocol_with(*, header_seconds: float, idle_seconds: float) -> type[DeadlineProtocol]:

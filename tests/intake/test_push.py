@@ -161,6 +161,24 @@ def test_a_sender_that_leaves_after_its_last_byte_has_delivered(service: Running
     wait_for(lambda: len(rows(service, "gone")) == 20)
 
 
+def test_requests_behind_one_in_hand_are_delivered_although_the_sender_left(
+    service: RunningService,
+) -> None:
+    """FFmpeg with -http_persistent sends its last playlist so, and ends."""
+    for number in range(20):
+        client = RawClient(service)
+        for name, body in ((f"s{number}.ts", ts(number)), (f"{number}.m3u8", PLAYLIST)):
+            head = f"PUT /ingest/left/{name} HTTP/1.1\r\nHost: localhost\r\n"
+            client.send(f"{head}Transfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n".encode())
+            client.send(body + b"\r\n")
+            client.send(b"0\r\n\r\n")
+        client.send(b"PUT /ingest/left/never.ts HTTP/1.1\r\nHost: localhost\r\n")
+        client.close()
+    wait_for(lambda: len(rows(service, "left")) == 40)
+    kinds = [one.path.rpartition(".")[2] for one in rows(service, "left")]
+    assert sorted(kinds) == ["m3u8"] * 20 + ["ts"] * 20
+
+
 def test_a_sender_that_leaves_within_a_body_has_delivered_nothing(service: RunningService) -> None:
     client = RawClient(service)
     client.send(begun("cut"))
