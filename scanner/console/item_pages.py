@@ -28,6 +28,7 @@ from scanner.console.reviewing import (
     assign_item,
     claim_item,
     decide_item,
+    may_judge,
     release_item,
     seen_item,
     sight_of,
@@ -138,8 +139,8 @@ async def claim(request: Request, item_id: ItemId) -> Response:
     context, person = context_of(request), person_of(request)
     await claim_item(context, person, item_id)
     item = await seen_item(context, person, item_id)
-    names = await people_names(context)
-    return render(request, "item_claim.html", item=item, names=names, may_decide=_may(person))
+    names, may_decide = await people_names(context), may_judge(person, item)
+    return render(request, "item_claim.html", item=item, names=names, may_decide=may_decide)
 
 
 @item_routes.post("/review/{item_id}/skip")
@@ -253,7 +254,9 @@ def _decision_of(form: Form) -> DecisionInput:
     mute = form.text("mute").partition(":") if verdict == "no_violation" else ("", "", "")
     given: dict[str, Any] = {"verdict": verdict, "note": form.text("note").strip()}
     if verdict == "violation":
-        given["reason"] = form.text("reason") or None
+        given["reason"] = form.text("reason") if "reason" in form.fields else None
+        if given["reason"] == "":
+            raise Problem("invalid_request", "choose the label that is violated")
     if mute[2]:
         given["mute"] = {"scope": mute[0], "seconds": mute[2]}
     try:
@@ -262,10 +265,6 @@ def _decision_of(form: Form) -> DecisionInput:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise Problem("invalid_request", f"{where}: {first['msg']}") from error
-
-
-def _may(person: Person) -> bool:
-    return person.has_role(Role.MODERATOR)
 
 
 async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,7 +295,7 @@ async def _facts(request: Request, person: Person, item: Mapping[str, Any]) -> d
         "earlier": earlier,
         "names": names,
         "now": context.journal.now(),
-        "may_decide": _may(person),
+        "may_decide": may_judge(person, item),
         "leads": person.has_role(Role.LEAD),
         "unsent": unsent,
         "view": _view(request, item["category"]),
@@ -308,7 +307,11 @@ def _next_poster(
 ) -> str | None:
     """Return the address of the blurred picture of the item that follows, if it has one."""
     following = context.review_queries.next_item(
-        wanted, sight_of(person), person.user_id, without=[item_id]
+        wanted,
+        sight_of(person),
+        person.user_id,
+        leads=person.has_role(Role.LEAD),
+        without=[item_id],
     )
     poster = None if following is None else context.incidents.piece(following, "poster-1")
     if poster is None or poster["status"] != "cut":

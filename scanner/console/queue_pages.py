@@ -129,6 +129,7 @@ async def claim_next_item(
             wanted.wanted(),
             sight_of(person),
             person.user_id,
+            leads=person.has_role(Role.LEAD),
             without=tried,
         )
         if item_id is None or await claim_item(context, person, item_id):

@@ -149,6 +149,7 @@ async def claim_next(request: Request, which: Annotated[QueueQuery, Query()]) ->
             which.wanted(),
             sight_of(person),
             person.user_id,
+            leads=person.has_role(Role.LEAD),
             without=tried,
         )
         if item_id is None:

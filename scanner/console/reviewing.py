@@ -25,6 +25,7 @@ __all__ = [
     "check_reason",
     "claim_item",
     "decide_item",
+    "may_judge",
     "release_item",
     "reviewer_id",
     "seen_item",
@@ -42,6 +43,20 @@ PROBLEM_OF: Final[Mapping[str, str]] = {
     "too_late": "too_late",
 }
 """Name of the error that a refusal of the journal is answered with."""
+
+
+def may_judge(person: Person, item: Mapping[str, Any]) -> bool:
+    """Return whether a person may decide an item in the state that it is in: a lead decides what is
+    escalated, and another person takes the second look."""
+    if item["state"] == "escalated":
+        return person.has_role(Role.LEAD)
+    if item["state"] == "second_look":
+        in_force = [
+            one for one in item["decisions"] if one["kind"] == "made" and one["undone_by"] is None
+        ]
+        if in_force and in_force[-1]["person"] == person.user_id:
+            return False
+    return person.has_role(Role.MODERATOR)
 
 
 def sight_of(person: Person) -> Sight:
@@ -74,14 +89,16 @@ async def seen_item(context: WebContext, person: Person, item_id: str) -> dict[s
 
 
 async def claim_item(context: WebContext, person: Person, item_id: str) -> bool:
-    """Take or renew the lease of an item for a person; return False if somebody else has it, or
-    nothing waits for a decision.
+    """Take or renew the lease of an item for a person; return False if somebody else has it,
+    nothing waits for a decision, or somebody else has to make it.
 
     Raises:
         Problem: ``not_found``, or ``forbidden`` for one who decides nothing.
     """
     item = await seen_item(context, person, item_id)
     _check_role(person, Role.MODERATOR)
+    if not may_judge(person, item):
+        return False
     seconds = context.settings.review.claim_seconds
     is_renewed = item["claimed_by"] == person.user_id
     return await context.change(

@@ -148,10 +148,17 @@ class ReviewQueries:
         return queue_totals(rows), version_of_totals(rows)
 
     def next_item(
-        self, wanted: QueueFilter, sight: Sight, person: str, *, without: Sequence[str] = ()
+        self,
+        wanted: QueueFilter,
+        sight: Sight,
+        person: str,
+        *,
+        leads: bool = False,
+        without: Sequence[str] = (),
     ) -> str | None:
-        """Return the most urgent item that a person may work on now, or None: not claimed by
-        somebody else, not assigned to somebody else, and no second look at an own decision."""
+        """Return the most urgent item that a person may decide now, or None: not claimed by
+        somebody else, not assigned to somebody else, no second look at an own decision, and
+        escalated only for one who ``leads``."""
         now, columns = self._journal.now(), reviews.c
         own = exists().where(
             decisions.c.item_id == columns.item_id,
@@ -167,8 +174,9 @@ class ReviewQueries:
             (columns.state != "second_look") | ~own,
         )
         rows: list[Row[Any]] = []
+        states = [state for state in wanted.states if leads or state != "escalated"]
         with self._journal.read() as connection:
-            for state in wanted.states:
+            for state in states:
                 rows += connection.execute(_most_urgent(query, state, 1)).all()
         first = min(rows, key=lambda row: (row.rank, row.waiting_since, row.item_id), default=None)
         return None if first is None else str(first.item_id)

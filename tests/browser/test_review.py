@@ -249,6 +249,60 @@ def test_a_selection_is_decided_by_keys(reviewed: RunningService, open_page: Ope
     assert [decisions_of(reviewed, name) for name in ("b1", "b2")] == [["no_violation"]] * 2
 
 
+def test_enter_in_a_checkbox_decides_nothing(reviewed: RunningService, open_page: OpenPage) -> None:
+    add_revisions(reviewed.journal, ["opened"], incident_id="e1", stream_id="s-e1")
+    page = open_page("/queue?search=s-e1")
+    page.locator("#rows input[type=checkbox]").check()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/review/e1*")
+    page.wait_for_selector("#claim .good")
+    for name in ("#next", "input[name=reason] >> nth=0"):
+        page.locator(name).focus()
+        page.keyboard.press("Enter")
+    page.keyboard.press("n")
+    page.wait_for_url("**/queue?*")
+
+    assert decisions_of(reviewed, "e1") == ["no_violation"]
+
+
+def test_a_violation_of_another_label_needs_the_label(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    add_revisions(reviewed.journal, ["opened"], incident_id="e2", stream_id="s-e2")
+    page = open_page("/review/e2?search=s-e2")
+    page.wait_for_selector("#claim .good")
+    page.locator("#other").check()
+    page.keyboard.press("v")
+    page.wait_for_selector(".progress.alarm >> text=choose the label that is violated")
+    assert decisions_of(reviewed, "e2") == []
+    page.locator("#others").select_option("gun")
+    page.keyboard.press("Escape")
+    page.keyboard.press("v")
+    page.wait_for_url("**/queue?*")
+    item = ReviewQueries(reviewed.journal).item("e2")
+
+    assert item is not None
+    assert item["decisions"][-1]["reason"] == "gun"
+
+
+def test_a_note_of_a_decision_that_is_refused_is_kept(
+    reviewed: RunningService, open_page: OpenPage
+) -> None:
+    add_revisions(reviewed.journal, ["opened"], incident_id="e3", stream_id="s-e3")
+    page = open_page("/review/e3")
+    page.wait_for_selector("#claim .good")
+    page.locator("#note").fill("a long note")
+    page.keyboard.press("Escape")
+    reviews = ReviewJournal(reviewed.journal)
+    page.route("**/live", lambda route: route.abort())  # the page does not hear of it in time
+    reviews.assign("e3", None)
+    assert reviews.claim("e3", "somebody", seconds=60)
+    page.keyboard.press("n")
+    page.wait_for_selector("[role=alert] >> text=somebody else works on this item")
+
+    page.wait_for_function("() => document.querySelector('#note').value === 'a long note'")
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_pages_are_accessible_and_as_wide_as_the_screen(

@@ -195,6 +195,30 @@ def test_a_decision_that_is_refused_says_so(told: RunningService) -> None:
     assert "somebody else works on this item" in bob.get(refused).text
 
 
+def test_what_somebody_else_has_to_decide_is_neither_opened_next_nor_offered(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with run_service(tmp_path_factory.mktemp("passed-on")) as service:
+        for name in ("ab", "cd"):
+            add_revisions(service.journal, ["opened"], incident_id=name, stream_id=name)
+        ann, bob, lea = sign_in(service), sign_in(service), sign_in(service, Role.LEAD)
+        ann.post("/review/ab/decide", verdict="escalate")
+        ann.post("/review/cd/decide", verdict="another_look")
+
+        assert ann.post("/queue/next").headers["location"] == "/queue"
+        escalated, second = ann.get("/review/ab").text, ann.get("/review/cd").text
+        assert "A lead decides it." in escalated
+        assert "Another person has to look at it." in second
+        assert 'name="verdict"' not in escalated + second
+        for item_id in ("ab", "cd"):
+            assert "Yours" not in ann.post(f"/review/{item_id}/claim").text
+        assert bob.post("/queue/next").headers["location"] == "/review/cd"
+        assert bob.post("/review/cd/decide", verdict="violation").headers["location"]
+        assert bob.post("/queue/next").headers["location"] == "/queue"
+        assert lea.post("/queue/next").headers["location"] == "/review/ab"
+        assert 'name="verdict"' in lea.get("/review/ab").text
+
+
 def test_a_selection_is_decided(told: RunningService) -> None:
     ann = sign_in(told)
     items = [incident_of(told, "bulk-1"), incident_of(told, "bulk-2")]

@@ -13,6 +13,8 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (hold(event) || special(event)) return event.preventDefault();
+  // In a checkbox browsers let Enter press the first button of its form, which would decide.
+  if (event.key === "Enter" && event.target.matches("input")) return event.preventDefault();
   const control = $$("[data-key]").find((one) => one.dataset.key === event.key && !one.disabled && one.offsetParent);
   const field = $$("[data-focus]").find((one) => one.dataset.focus === event.key && one.offsetParent);
   if (control && !event.repeat) { event.preventDefault(); control.click(); }
@@ -48,7 +50,7 @@ const list = {
     const rows = list.rows(), at = list.index();
     const down = event.key === "j" || event.key === "ArrowDown", up = event.key === "k" || event.key === "ArrowUp";
     if (down || up) { list.focus(rows[Math.min(Math.max(at + (down ? 1 : -1), 0), rows.length - 1)]); return true; }
-    if (event.key === "o" || (event.key === "Enter" && document.activeElement === document.body)) { $(".open", rows[Math.max(at, 0)]).click(); return true; }
+    if (event.key === "o" || (event.key === "Enter" && (document.activeElement === document.body || document.activeElement.matches("#rows input")))) { $(".open", rows[Math.max(at, 0)]).click(); return true; }
     if (event.key === "x" && rows[Math.max(at, 0)]) { const box = $("input[type=checkbox]", rows[Math.max(at, 0)]); if (box) box.click(); return true; }
     if (event.key === "X") { const boxes = $$("#rows input[type=checkbox]"); const all = boxes.every((box) => box.checked); boxes.forEach((box) => { box.checked = !all; }); list.count(); return true; }
     return false;
@@ -149,7 +151,7 @@ function wireItem() {
     if (veil.seconds > 0.5) fetch(`/review/${item.dataset.item}/shown`, { method: "POST", headers: token, body: new URLSearchParams({ seconds: veil.seconds.toFixed(1) }), keepalive: true });
   });
   const others = $("#others");
-  if (others) others.addEventListener("change", () => { const radio = $("#other"); radio.value = others.value; radio.checked = others.value !== ""; });
+  if (others) others.addEventListener("change", () => { const radio = $("#other"); radio.value = others.value; radio.checked = true; });
 }
 
 // A note that was not recorded, because of the session, is there again after signing in.

@@ -96,6 +96,7 @@ async function send(form, pressed) {
     return failed("No answer from the service. If you try again, nothing is recorded twice.", again);
   }
   if (answer.ok) {
+    if (new URL(told.next, location).searchParams.has("refused")) document.dispatchEvent(new CustomEvent("refused"));
     progress.wait("Done. Opening the next page …");
     return location.assign(told.next);
   }
