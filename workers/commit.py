@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from itertools import takewhile
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from scanner.risk.policy import Policies
 from scanner.store.database import JournalBusyError, JournalFullError
 from scanner.store.outcomes import SegmentVerdict, StreamResult, TurnResult
 from scanner.store.turns import TurnJournal
+from scanner.stream.clock import trailing
 from scanner.stream.events import (
     FrameRisk,
     SegmentFailed,
@@ -220,8 +222,12 @@ def _detail(kind: str | None, message: str) -> dict[str, Any]:
 
 def summary_of(state: StreamState, policies: Policies) -> dict[str, Any]:
     """Return what queries show of a stream: risk and level by label, coverage, and its clock in
-    rounded seconds."""
-    risk, end = state.risk, state.clock.end
+    rounded seconds. What failed or is missing since the last segment that was placed counts as
+    unseen at once; the fold knows it once a later segment or the end is placed."""
+    risk, tail = state.risk, trailing(state.clock, state.latest)
+    end, unseen = tail.end, dict(risk.coverage.unseen)
+    if risk.coverage.until < end and tail.length > 0:
+        unseen[state.hole_reason] = unseen.get(state.hole_reason, Fraction(0)) + tail.length
     now = FrameRisk(levels=risk.levels, boosts={label: risk.boost(label) for label in risk.labels})
     return {
         "seconds": float(end),
@@ -230,7 +236,7 @@ def summary_of(state: StreamState, policies: Policies) -> dict[str, Any]:
         "failures": state.failures,
         "needed_from": state.needed_from,
         "coverage": state.risk.coverage.share(end) if end else None,
-        "unseen": {reason: float(length) for reason, length in risk.coverage.unseen.items()},
+        "unseen": {reason: float(length) for reason, length in unseen.items()},
         "risk": {label: round(value, 4) for label, value in now.risks(policies).items()},
         "peaks": {label: round(value, 4) for label, value in state.peaks.items()},
     }

@@ -136,7 +136,9 @@ class StreamStatus(BaseModel):
     turns: int = Field(description="inputs that are scored or accounted for: the watermark")
     open_incidents: int
     generation: int = Field(description="configuration of the latest result")
-    seconds: float | None = Field(description="the end of what is scored, on the stream's clock")
+    seconds: float | None = Field(
+        description="the end of what is scored or known to be missing, on the stream's clock"
+    )
     coverage: float | None = Field(description="share of that time that was seen, 0 to 1")
     unseen: dict[str, float] = Field(description="seconds that were not seen, by reason")
     risk: dict[str, float] = Field(description="probability of each label now")

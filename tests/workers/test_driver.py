@@ -301,6 +301,26 @@ def test_a_segment_that_is_reported_as_lost_is_a_gap_in_its_place(world: Journal
     assert unavailable["key"] == ["s", 2]
 
 
+def test_what_is_lost_at_the_end_of_a_stream_counts_as_unseen_at_once_and_after_the_end(
+    world: JournalWorld,
+) -> None:
+    def figures() -> tuple[float, float, dict[str, float]]:
+        with world.journal.read() as connection:
+            summary = json.loads(connection.execute(select(streams.c.summary)).scalar_one())
+        return summary["seconds"], summary["coverage"], summary["unseen"]
+
+    world.put(bright(2))
+    world.drive()
+    seconds, share, unseen = figures()
+    assert unseen == {}
+    lose(world, 2)
+    world.drive()
+    assert figures() == (seconds + 4, share * seconds / (seconds + 4), {"missing": 4.0})
+    world.end("s", 2)
+    world.drive()
+    assert figures() == (seconds + 4, seconds / (seconds + 4), {"missing": 4.0})
+
+
 def test_a_loss_that_is_reported_after_its_gap_was_stated_changes_nothing(
     world: JournalWorld,
 ) -> None:
