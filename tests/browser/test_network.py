@@ -94,10 +94,12 @@ def test_without_a_connection_a_decision_waits_and_the_page_follows_again(
     reviewed: RunningService, open_page: Pages
 ) -> None:
     page = open_item(open_page, reviewed, "d4")
+    place = page.locator("button[value=violation]").bounding_box()
     page.context.set_offline(True)
     page.keyboard.press("v")
     page.wait_for_selector(".progress.alarm >> text=Try again")
     page.wait_for_selector("#stale >> text=No answer")
+    assert page.locator("button[value=violation]").bounding_box() == place
     page.context.set_offline(False)
     page.wait_for_selector("#stale", state="hidden")
     assert decisions_of(reviewed, "d4") == []

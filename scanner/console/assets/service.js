@@ -164,7 +164,7 @@ function follow(path, shown, load, every) {
     hear();
     source.addEventListener("alive", hear);
     source.addEventListener("open", hear);
-    source.addEventListener("version", (event) => { hear(); if (event.data === shown()) stale(""); else update(); });
+    source.addEventListener("version", (event) => { hear(); stale(""); if (event.data !== shown()) update(); });
     source.addEventListener("error", () => {
       if (!source || source.readyState !== EventSource.CLOSED) return stale("no-answer");
       close();
