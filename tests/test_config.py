@@ -334,6 +334,7 @@ def test_variables_that_are_no_setting_are_told_apart_from_those_of_kubernetes(
     for name in (
         "STREAMWARDEN_MAXGAP",
         "STREAMWARDEN_WINDOW",
+        "STREAMWARDEN_API_KEY",
         "STREAMWARDEN_SERVICE_HOST",
         "STREAMWARDEN_PORT_8080_TCP_ADDR",
         "STREAMWARDEN_SAMPLING__MAX_GAP",

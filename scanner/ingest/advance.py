@@ -6,6 +6,8 @@
                      rendition with pictures, or 3 s               stays
     live             a segment that the playlist names             the next sequence (listing.py)
     live             a segment, 1.5 s old, and no playlist yet     the next sequence, by arrival
+    live             a segment that no playlist names for          it and those after it: the next
+                     max(3 x target, 15 s)                         sequences, by arrival
     live             named, absent for one target duration,        lost
                      and no upload of it open
     live             no init segment for 10 s                      lost, undecodable (no_init)
@@ -42,6 +44,7 @@ from scanner.ingest.ending import (
     lose_without_init,
     settle_ending,
     stall_or_end,
+    stall_seconds,
 )
 from scanner.ingest.inputs import (
     InitPushed,
@@ -50,7 +53,7 @@ from scanner.ingest.inputs import (
     PointTick,
     SegmentPushed,
 )
-from scanner.ingest.listing import apply_listing, note_listing, restart
+from scanner.ingest.listing import HELD_MOST, apply_listing, note_listing, restart
 from scanner.ingest.naming import choose_init, is_sound, series_of
 from scanner.ingest.placing import (
     PATHS_KEPT,
@@ -310,9 +313,12 @@ def _settle_unselected(work: PointWork) -> None:
 
 
 def _place_by_arrival(work: PointWork) -> None:
-    """Place segments that no playlist will name, in the order in which they arrived."""
-    if work.point.is_listed:
+    """Place segments that no playlist will name, in the order in which they arrived: there is
+    none, or it fails or is too large while segments come."""
+    is_listed = work.point.is_listed
+    if is_listed and not _is_unnamed_for_long(work.point):
         return
+    kept = HELD_MOST if is_listed else PATHS_KEPT
     for one in work.point.held:
         if work.point.now - one.at < NAME_SECONDS:
             break
@@ -322,11 +328,20 @@ def _place_by_arrival(work: PointWork) -> None:
             settle_all(work, (one,), "same")
             continue
         repeats = one.path in work.point.placed
-        place(work, one, discontinuity=one.changed and repeats)
+        place(work, one, discontinuity=one.changed and (repeats or is_listed))
         placed = (one.path,) if repeats else (*work.point.placed, one.path)
-        work.set(placed=placed[-PATHS_KEPT:])
+        work.set(placed=placed[-kept:])
         if one.is_last:
             enter_phase(work, "ending")
+
+
+def _is_unnamed_for_long(point: PublishingPoint) -> bool:
+    """Return whether a segment waits for its name as long as a silent channel stalls."""
+    limit = stall_seconds(point)
+    return any(
+        point.now - one.at >= limit and not one.same and is_chosen(point, one.path)
+        for one in point.held
+    )
 
 
 def _end_at_last(work: PointWork) -> None:

@@ -13,9 +13,9 @@ from scanner.ingest.placing import (
     settle,
     settle_all,
 )
-from scanner.ingest.point import WaitingForInit
+from scanner.ingest.point import PublishingPoint, WaitingForInit
 
-__all__ = ["enter_phase", "lose_without_init", "settle_ending", "stall_or_end"]
+__all__ = ["enter_phase", "lose_without_init", "settle_ending", "stall_or_end", "stall_seconds"]
 
 STALL_SECONDS: Final = 15.0
 STALL_TARGETS: Final = 3
@@ -44,6 +44,11 @@ def lose_without_init(work: PointWork, one: WaitingForInit) -> None:
     )
 
 
+def stall_seconds(point: PublishingPoint) -> float:
+    """Return how long nothing may come until a channel is stalled."""
+    return max(STALL_TARGETS * point.target_seconds, STALL_SECONDS)
+
+
 def stall_or_end(work: PointWork, uploads: frozenset[str] | None) -> None:
     """Let a silent publication stall, and end one that is over."""
     point = work.point
@@ -53,7 +58,7 @@ def stall_or_end(work: PointWork, uploads: frozenset[str] | None) -> None:
             _end(work, "ended")
         return
     if point.phase in ("probing", "live") and not uploads:
-        wait = max(STALL_TARGETS * point.target_seconds, STALL_SECONDS)
+        wait = stall_seconds(point)
         if point.now - point.moved_at >= wait:
             # Stalled since then, however late it is noticed: what an encoder that was away for
             # minutes sends is a new publication.

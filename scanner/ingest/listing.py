@@ -33,7 +33,7 @@ from scanner.ingest.placing import (
 )
 from scanner.ingest.point import HeldObject, KnownRendition
 
-__all__ = ["apply_listing", "note_listing", "restart"]
+__all__ = ["HELD_MOST", "apply_listing", "note_listing", "restart"]
 
 SERIES_KEPT: Final = 8
 """Series of paths that one rendition may have."""
@@ -99,23 +99,33 @@ def _apply_entries(work: PointWork, listing: Listing) -> None:
             return
         work.set(next=listing.first + skipped)
     elif _goes_back(work, listing):
-        arrived = {one.path for one in point.held}
+        arrived = {one.path for one in point.held} | set(point.placed)
         if not any(one.path in arrived for one in listing.entries):
             return
         restart(work, {one.path for one in listing.entries})
-        work.set(next=listing.first)
+        work.set(next=listing.first, placed=point.placed)
         if point.phase == "ending":  # the same bytes under the same names, which are no news
             work.set(phase="live", phase_at=point.now)
             work.decide(ChannelChanged(state="live"))
     elif listing.first > point.next:
         _bridge(work, listing)
+    placed = _placed_after(work, listing)
     discontinuities = listing.discontinuity_sequence
     work.set(first=listing.first, discontinuity_sequence=discontinuities)
     for sequence, entry in enumerate(listing.entries, listing.first):
         if sequence >= work.point.next:
             _apply_entry(work, entry)
-    work.set(next=listing.end, placed=())
+    work.set(next=listing.end, placed=placed)
     _drop_unlisted(work, listing)
+
+
+def _placed_after(work: PointWork, listing: Listing) -> tuple[str, ...]:
+    """Return the paths that got a place by their arrival and that only a later version can name."""
+    placed, names = work.point.placed, {one.path for one in listing.entries}
+    named = [n for n, path in enumerate(placed) if path in names]
+    if named:
+        return placed[named[-1] + 1 :]
+    return () if listing.first > work.point.next else placed
 
 
 def _skip_before_start(work: PointWork, listing: Listing) -> int | None:
@@ -158,6 +168,8 @@ def _bridge(work: PointWork, listing: Listing) -> None:
     hole = listing.first - point.next
     names = {one.path for one in listing.entries}
     first = min((one.number for one in point.held if one.path in names), default=None)
+    if names & set(point.placed):
+        first = 0  # what is held arrived after segments that this version names
     before = [
         one
         for one in point.held
@@ -171,7 +183,8 @@ def _bridge(work: PointWork, listing: Listing) -> None:
     if hole > HOLE_LIMIT:
         work.set(breaks=True)
         return
-    for _ in range(hole - len(before)):
+    by_arrival = [path for path in point.placed if path not in names]
+    for _ in range(hole - len(before) - len(by_arrival)):
         lose(work, duration=point.target)
 
 
@@ -179,9 +192,9 @@ def _apply_entry(work: PointWork, entry: ListedSegment) -> None:
     if entry.gap:
         lose(work, duration=entry.duration, discontinuity=entry.discontinuity)
         return
-    if entry.path in work.point.placed:
-        return
     arrived = _arrived(work, entry.path)
+    if entry.path in work.point.placed and (arrived is None or not arrived.changed):
+        return
     if arrived is not None:
         place(
             work,

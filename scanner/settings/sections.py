@@ -58,7 +58,9 @@ __all__ = [
     "unknown_variables",
 ]
 
-_OTHERS: Final = re.compile(r"CLUSTER|SERVICE_PROCESS|(.*_)?(SERVICE_HOST|(SERVICE_)?PORT(_.*)?)")
+_OTHERS: Final = re.compile(
+    r"API_KEY|CLUSTER|SERVICE_PROCESS|(.*_)?(SERVICE_HOST|(SERVICE_)?PORT(_.*)?)"
+)
 """Ends of names of variables that are ours and no settings, or that Kubernetes sets."""
 
 

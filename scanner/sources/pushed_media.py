@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from scanner.errors import InputError
+from scanner.errors import InputError, LimitError
 from scanner.media.boxes import read_boxes
 from scanner.media.sniff import HEAD_BYTES, Container, sniff
 from scanner.sources.limits import FetchLimits
@@ -85,9 +85,12 @@ def _mp4(incoming: IncomingObject, extension: str) -> PushedFacts:
 def _playlist(
     incoming: IncomingObject, *, path: str, prefix: str, limits: FetchLimits
 ) -> PushedFacts:
-    body = incoming.path.read_bytes() if incoming.size <= limits.playlist_bytes else b""
     reads = read_mpd if path.lower().endswith(MPD_NAMES) else read_playlist
+    most = limits.playlist_bytes
     try:
+        if incoming.size > most:
+            raise LimitError(f"{path}: playlist over {most} bytes", kind="limit_bytes")
+        body = incoming.path.read_bytes()
         manifest: Manifest = reads(body, path=path, prefix=prefix, limits=limits)
     except InputError as error:
         _log.warning("pushed playlist cannot be read", path=path, reason=str(error))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from scanner.intake.failures import without_keys
+from scanner.sources.limits import FetchLimits
+from scanner.sources.pushed_media import PushedFacts, examine
 from scanner.store.ingest_schema import ingest_objects, ingest_points, ingest_uploads
 from scanner.store.keys import ApiKeys
+from scanner.store.objects import ObjectStore
 from tests.intake.build import MP4_INIT, PNG, ts
 from tests.intake.conftest import RunningService, run_service, wait_for
 from tests.intake.test_deadlines import RawClient
@@ -123,6 +128,15 @@ def test_a_playlist_that_cannot_be_read_is_accepted(service: RunningService) -> 
     bad = b'<!DOCTYPE MPD [<!ENTITY a "b">]><MPD>&a;</MPD>'
     assert put(service, "bad/s.mpd", bad) == "accepted"
     assert json.loads(rows(service, "bad")[0].facts) == {"offered": [], "listings": []}
+
+
+def test_the_log_says_of_a_playlist_over_the_limit_that_it_is_too_large(tmp_path: Path) -> None:
+    limits = FetchLimits(playlist_bytes=100)
+    with ObjectStore(tmp_path).receive() as incoming, capture_logs() as logged:
+        incoming.write(PLAYLIST + b"#" * 100)
+        found = examine(incoming, path="i.m3u8", prefix="/ingest/tv/", limits=limits)
+    assert found == PushedFacts(kind="playlist", facts={"offered": [], "listings": []}, keeps=False)
+    assert [one["reason"] for one in logged] == ["i.m3u8: playlist over 100 bytes"]
 
 
 def test_segments_of_a_rendition_that_is_not_scanned_are_discarded(service: RunningService) -> None:
