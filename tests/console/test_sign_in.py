@@ -10,6 +10,7 @@ import pyotp
 import pytest
 from sqlalchemy import update
 
+from scanner.console import sign_in as sign_in_module
 from scanner.console.login_pages import own_page
 from scanner.console.secrets import (
     STEP_SECONDS,
@@ -19,6 +20,7 @@ from scanner.console.secrets import (
     new_recovery_codes,
     plain_recovery_code,
 )
+from scanner.console.sign_in import SignIn, SignInRefusal
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
 from scanner.store.people import Role, SessionLimits, User
@@ -90,6 +92,24 @@ def test_a_wrong_name_and_a_wrong_password_are_answered_the_same(
     assert answer.status_code == 401
     assert "Name, password or code is not right." in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_a_name_that_nobody_has_takes_the_time_of_one_that_somebody_has(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Users(journal).add("berta", role=Role.MODERATOR, password=hashed())
+    checked: list[str | None] = []
+
+    def refuse(_: str, stored: str | None) -> bool:
+        checked.append(stored)
+        return False
+
+    monkeypatch.setattr(sign_in_module, "is_password", refuse)
+    for name in ("berta", "nobody"):
+        refused = SignIn(journal, AuditLog(journal)).attempt(name, "wrong", "", "192.0.2.1")
+        assert isinstance(refused, SignInRefusal)
+
+    assert checked == [hashed(), None]
 
 
 def test_a_disabled_user_and_one_whose_time_is_over_cannot_sign_in(
