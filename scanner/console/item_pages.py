@@ -79,6 +79,7 @@ ENDINGS: Final[Mapping[str | None, str]] = {
 REFUSALS: Final[Mapping[str, str]] = {
     "claimed": "Nothing was recorded: somebody else works on this item.",
     "decided": "Nothing was recorded: this item is decided already.",
+    "grew": "Nothing was recorded: more was flagged in this item meanwhile. Look at it again.",
     "second_person": "Nothing was recorded: another person has to look at this item.",
     "forbidden": "Nothing was recorded: you may not make this decision about this item.",
     "too_late": "This decision can no longer be undone.",
@@ -159,7 +160,8 @@ async def decide(request: Request, item_id: ItemId) -> Response:
     form = await form_of(request)
     wanted = read_filter(form.text("filter"))
     try:
-        await decide_item(context, person, item_id, _decision_of(form))
+        shown = form.text("labels").split() or None
+        await decide_item(context, person, item_id, _decision_of(form), shown=shown)
     except Problem as problem:
         if problem.type.name not in REFUSALS:
             raise

@@ -90,11 +90,13 @@ async def decide_selection(request: Request) -> Response:
     verdict = form.text("verdict")
     if verdict not in VERDICTS:
         raise Problem("invalid_request", f"verdict: one of {', '.join(VERDICTS)}, got {verdict!r}")
+    rows = [one.split() for one in form.all("labels") if one.strip()]
+    shown = {name: labels for name, *labels in rows}
     given, decided = DecisionInput.model_validate({"verdict": verdict}), 0
     refused: list[str] = []
     for item_id in dict.fromkeys(form.all("item")):
         try:
-            await decide_item(context, person, item_id, given)
+            await decide_item(context, person, item_id, given, shown=shown.get(item_id))
             decided += 1
         except Problem as problem:
             refused.append(problem.detail)

@@ -7,7 +7,7 @@ may not see is not known to them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from scanner.errors import SetupError
 from scanner.intake.context import WebContext
 from scanner.intake.problems import Problem
 from scanner.store.review_queries import Sight
+from scanner.store.review_schema import PENDING_STATES
 from scanner.store.reviews import NewDecision, RecordedDecision, ReviewRefusedError
 from scanner.taxonomy import Taxonomy
 
@@ -155,20 +156,23 @@ async def assign_item(
 
 
 async def decide_item(
-    context: WebContext, person: Person, item_id: str, given: DecisionInput
+    context: WebContext,
+    person: Person,
+    item_id: str,
+    given: DecisionInput,
+    *,
+    shown: Collection[str] | None = None,
 ) -> RecordedDecision:
     """Record a person's decision; it is durable when this returns.
 
-    A violation without a reason violates the item's leading label.
+    A violation without a reason violates the item's leading label. ``shown`` are the labels that
+    the person saw: an item with others is not cleared.
 
     Raises:
         Problem: the person or the item does not allow it; nothing was written.
     """
     item = await seen_item(context, person, item_id)
-    if not person.can_decide(given.verdict, item["channel"], item["category"]):
-        raise Problem("forbidden", f"item {item_id}: you may not decide {given.verdict}")
-    if given.mute is not None and given.verdict != "no_violation":
-        raise Problem("invalid_request", "mute: goes with no_violation only")
+    _check_decision(person, item, given, shown)
     reviewers = await context.read(
         context.review_queries.reviewers, item["labels"], item["channel"]
     )
@@ -214,6 +218,23 @@ async def undo_item(context: WebContext, person: Person, item_id: str) -> Record
         )
     except ReviewRefusedError as error:
         raise Problem(PROBLEM_OF[error.reason], str(error)) from error
+
+
+def _check_decision(
+    person: Person,
+    item: Mapping[str, Any],
+    given: DecisionInput,
+    shown: Collection[str] | None,
+) -> None:
+    item_id = item["item_id"]
+    if not person.can_decide(given.verdict, item["channel"], item["category"]):
+        raise Problem("forbidden", f"item {item_id}: you may not decide {given.verdict}")
+    if given.mute is not None and given.verdict != "no_violation":
+        raise Problem("invalid_request", "mute: goes with no_violation only")
+    if shown is None or given.verdict != "no_violation" or item["state"] not in PENDING_STATES:
+        return
+    if more := [label for label in item["labels"] if label not in shown]:
+        raise Problem("grew", f"item {item_id}: {', '.join(more)} was flagged meanwhile")
 
 
 def check_reason(verdict: str, reason: str | None, item: Mapping[str, Any]) -> str | None:

@@ -59,6 +59,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = _table(
     ProblemType(name="claimed", status=409, title="Somebody else works on it", retryable=True),
     ProblemType(name="decided", status=409, title="There is nothing to decide or undo"),
     ProblemType(name="second_person", status=409, title="Another person has to look at it"),
+    ProblemType(name="grew", status=409, title="More was flagged in it meanwhile"),
     ProblemType(name="too_late", status=409, title="It can no longer be undone"),
     ProblemType(name="stream_ended", status=409, title="The stream has ended"),
     ProblemType(

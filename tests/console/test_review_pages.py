@@ -219,6 +219,29 @@ def test_what_somebody_else_has_to_decide_is_neither_opened_next_nor_offered(
         assert 'name="verdict"' in lea.get("/review/ab").text
 
 
+def test_an_item_in_which_more_was_flagged_than_the_page_shows_is_not_cleared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with run_service(tmp_path_factory.mktemp("grew")) as service:
+        for name in ("ab", "cd"):
+            add_revisions(service.journal, ["opened"], incident_id=name, stream_id=name)
+        ann = sign_in(service)
+        page, queue = ann.get("/review/ab").text, ann.get("/queue").text
+        assert '<input type="hidden" name="labels" value="fire">' in page
+        assert '<input type="hidden" name="labels" value="cd fire">' in queue
+        with service.journal.write() as connection:
+            connection.execute(update(reviews).values(labels='["gun", "fire"]', label="gun"))
+        cleared = ann.post("/review/ab/decide", verdict="no_violation", labels="fire")
+        bulk = ann.post("/queue/bulk", item=["cd"], labels=["cd fire"], verdict="no_violation")
+
+        assert "more was flagged in this item" in ann.get(cleared.headers["location"]).text
+        assert bulk.headers["location"] == "/queue?decided=0&refused=1"
+        ann.post("/review/ab/decide", verdict="no_violation", labels="gun fire")
+        ann.post("/review/cd/decide", verdict="violation", labels="fire", reason="fire")
+        assert "Decided: no violation" in ann.get("/review/ab").text
+        assert "Decided: violation" in ann.get("/review/cd").text
+
+
 def test_a_selection_is_decided(told: RunningService) -> None:
     ann = sign_in(told)
     items = [incident_of(told, "bulk-1"), incident_of(told, "bulk-2")]
