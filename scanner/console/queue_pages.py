@@ -29,6 +29,7 @@ __all__ = [
     "read_filter",
     "read_names",
     "return_query",
+    "skipped_items",
 ]
 
 queue_routes = console_router()
@@ -37,6 +38,8 @@ ROWS: Final = 50
 """Items of one page of the queue."""
 FILTERS: Final = ("state", "category", "label", "channel", "stream_id", "kind", "min_age", "search")
 HOUR: Final = 3600.0
+SKIPPED_SECONDS: Final = 600.0
+"""Time for which an item that a person skipped is not opened next for that person."""
 
 
 @queue_routes.get("/")
@@ -79,6 +82,7 @@ async def open_next(request: Request) -> Response:
     """Claim the most urgent item, and open it."""
     person = require_role(request, Role.MODERATOR)
     wanted = read_filter((await form_of(request)).text("filter"))
+    context_of(request).skipped.pop(person.user_id, None)
     return await next_page(request, person, wanted)
 
 
@@ -105,11 +109,9 @@ async def decide_selection(request: Request) -> Response:
     return lead_to(request, f"/queue?{urlencode(query)}")
 
 
-async def next_page(
-    request: Request, person: Person, wanted: QueueQuery, *, without: str | None = None
-) -> Response:
+async def next_page(request: Request, person: Person, wanted: QueueQuery) -> Response:
     """Return the redirect to the next item, or to the queue if there is none."""
-    item_id = await claim_next_item(context_of(request), person, wanted, without=without)
+    item_id = await claim_next_item(context_of(request), person, wanted)
     query = return_query(wanted)
     page = "/queue" if item_id is None else f"/review/{item_id}"
     return lead_to(request, page + (f"?{query}" if query else ""))
@@ -120,11 +122,9 @@ def return_query(wanted: QueueQuery) -> str:
     return urlencode(_given(wanted))
 
 
-async def claim_next_item(
-    context: WebContext, person: Person, wanted: QueueQuery, *, without: str | None = None
-) -> str | None:
-    """Claim the most urgent item for a person; return its id, or None if there is none."""
-    tried = [] if without is None else [without]
+async def claim_next_item(context: WebContext, person: Person, wanted: QueueQuery) -> str | None:
+    """Claim the most urgent item that a person did not skip; return its id, or None."""
+    tried = list(skipped_items(context, person))
     while True:
         item_id = await context.read(
             context.review_queries.next_item,
@@ -137,6 +137,16 @@ async def claim_next_item(
         if item_id is None or await claim_item(context, person, item_id):
             return item_id
         tried.append(item_id)
+
+
+def skipped_items(context: WebContext, person: Person, item_id: str | None = None) -> list[str]:
+    """Return the items that a person skipped lately, after adding one."""
+    now, skipped = context.journal.now(), context.skipped.get(person.user_id, {})
+    kept = {name: at for name, at in skipped.items() if at > now - SKIPPED_SECONDS}
+    if item_id is not None:
+        kept[item_id] = now
+    context.skipped[person.user_id] = kept
+    return list(kept)
 
 
 def read_filter(query: str) -> QueueQuery:
