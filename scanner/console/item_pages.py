@@ -182,7 +182,7 @@ async def undo(request: Request, item_id: ItemId) -> Response:
     if named and await _is_undone(context, person, item_id, named):
         return _back(request, item_id, "")
     try:
-        await undo_item(context, person, item_id)
+        await undo_item(context, person, item_id, named or None)
     except Problem as problem:
         if problem.type.name not in REFUSALS:
             raise
@@ -256,7 +256,8 @@ def _decision_of(form: Form) -> DecisionInput:
     """
     verdict = form.text("verdict")
     mute = form.text("mute").partition(":") if verdict == "no_violation" else ("", "", "")
-    given: dict[str, Any] = {"verdict": verdict, "note": form.text("note").strip()}
+    note = form.text("note").replace("\r\n", "\n").strip()  # as browsers count its characters
+    given: dict[str, Any] = {"verdict": verdict, "note": note}
     if verdict == "violation":
         given["reason"] = form.text("reason") if "reason" in form.fields else None
         if given["reason"] == "":

@@ -195,8 +195,10 @@ async def decide_item(
         raise Problem(PROBLEM_OF[error.reason], str(error)) from error
 
 
-async def undo_item(context: WebContext, person: Person, item_id: str) -> RecordedDecision:
-    """End the latest decision of an item.
+async def undo_item(
+    context: WebContext, person: Person, item_id: str, decision: str | None = None
+) -> RecordedDecision:
+    """End the latest decision of an item, only if it is ``decision`` if that is given.
 
     Raises:
         Problem: there is none, it is somebody else's, or it is too late.
@@ -214,6 +216,7 @@ async def undo_item(context: WebContext, person: Person, item_id: str) -> Record
             reviewer=reviewer_id(person),
             within=context.settings.review.undo_seconds,
             leads=person.has_role(Role.LEAD),
+            decision=decision,
             details=lambda ended: {"decision": ended.decision_id},
         )
     except ReviewRefusedError as error:

@@ -181,10 +181,18 @@ class ReviewJournal:
         )
 
     def undo(
-        self, item_id: str, *, person: str, reviewer: str, within: float, leads: bool = False
+        self,
+        item_id: str,
+        *,
+        person: str,
+        reviewer: str,
+        within: float,
+        leads: bool = False,
+        decision: str | None = None,
     ) -> RecordedDecision:
         """End the latest decision of an item: a person's own within some seconds, or any for a
-        lead. Its mute ends, and the item is in the state before it again.
+        lead. Its mute ends, and the item is in the state before it again. If ``decision`` names
+        one, no other is ended.
 
         Raises:
             ReviewRefusedError: there is nothing to undo, or it is too late.
@@ -194,14 +202,13 @@ class ReviewJournal:
             item = _item(connection, item_id)
             earlier = _decisions_in_force(connection, item_id)
             latest = _undoable(item_id, earlier, person=person, since=now - within, leads=leads)
-            facts = {name: getattr(latest, name) for name in ("verdict", "reason", "by", "final")}
-            facts |= {"kind": "undone", "undoes": latest.number, "note": "", "mute_id": None}
-            facts |= {"reviewer": reviewer, "person": person}
+            if decision is not None and latest.decision_id != decision:
+                raise ReviewRefusedError("too_late", f"item {item_id}: was decided again since")
+            facts = {"reviewer": reviewer, "person": person, **_facts_of_undo(latest)}
             number = _append(connection, item, facts, now)
             if latest.mute_id is not None:
-                connection.execute(
-                    update(mutes).where(mutes.c.mute_id == latest.mute_id).values(until=now)
-                )
+                ended = mutes.c.mute_id == latest.mute_id
+                connection.execute(update(mutes).where(ended).values(until=now))
             _write_state(connection, item, latest.state_before, None, now, returned="undone")
             if latest.final:
                 self._write_effects(connection, item, number.number, now)
@@ -234,6 +241,11 @@ class _Appended:
 def _facts(new: NewDecision) -> dict[str, Any]:
     names = ("verdict", "reason", "note", "by", "reviewer", "person")
     return {name: getattr(new, name) for name in names}
+
+
+def _facts_of_undo(latest: Row[Any]) -> dict[str, Any]:
+    facts = {name: getattr(latest, name) for name in ("verdict", "reason", "by", "final")}
+    return {**facts, "kind": "undone", "undoes": latest.number, "note": "", "mute_id": None}
 
 
 def _item(connection: Connection, item_id: str) -> Row[Any]:

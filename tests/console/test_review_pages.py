@@ -260,6 +260,36 @@ def test_items_that_were_skipped_are_not_opened_next(
         assert bob.post("/queue/next").headers["location"] == "/review/cd"
 
 
+def test_undo_ends_the_decision_that_the_page_names_and_no_later_one(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with run_service(tmp_path_factory.mktemp("undo")) as service:
+        add_revisions(service.journal, ["opened"], incident_id="ab")
+        lea, bob = sign_in(service, Role.LEAD), sign_in(service, Role.LEAD)
+        lea.post("/review/ab/decide", verdict="escalate")
+        named = re.search(r'name="decision" value="(\w+)"', lea.get("/queue").text)
+        assert named is not None
+        bob.post("/review/ab/decide", verdict="violation")
+
+        refused = lea.post("/review/ab/undo", decision=named[1])
+
+        assert refused.headers["location"] == "/review/ab?refused=too_late"
+        page = lea.get("/review/ab").text
+        assert "Decided: violation" in page
+        own = re.findall(r'name="decision" value="(\w+)"', page)[-1]
+        assert lea.post("/review/ab/undo", decision=own).headers["location"] == "/review/ab"
+        assert "its decision was undone" in lea.get("/review/ab").text
+
+
+def test_a_note_is_as_long_as_the_page_lets_it_be(told: RunningService) -> None:
+    ann, item_id = sign_in(told), incident_of(told, "over")
+    note = "\r\n".join(["x" * 9] * 200)  # browsers send a line end as two characters
+    answer = ann.post(f"/review/{item_id}/decide", verdict="another_look", note=note)
+
+    assert answer.status_code == 303
+    ann.post(f"/review/{item_id}/undo")
+
+
 def test_a_selection_is_decided(told: RunningService) -> None:
     ann = sign_in(told)
     items = [incident_of(told, "bulk-1"), incident_of(told, "bulk-2")]
