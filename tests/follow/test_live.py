@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -116,21 +117,38 @@ def test_a_child_that_writes_something_else_is_not_believed(head: bytes) -> None
         read_piece(io.BytesIO(head + b"x" * 20), most=9)
 
 
-def nginx_settings(folder: Path, module: Path) -> Path:
+def nginx_settings(folder: Path, module: Path, port: int) -> Path:
     """Write the settings of an nginx that takes RTMP."""
     settings = folder / "nginx.conf"
     settings.write_text(
         f"load_module {module};\ndaemon off;\npid {folder}/pid;\n"
         f"error_log {folder}/error.log;\nevents {{}}\n"
-        "rtmp { server { listen 127.0.0.1:19357; application live { live on; } } }\n"
+        f"rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; }} }} }}\n"
     )
     return settings
 
 
 PICTURES = [
     *("-re", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=10"),
-    *("-t", "20", "-c:v", "libx264", "-g", "10", "-f", "flv"),
+    *("-t", "20", "-c:v", "libx264", "-g", "10", "-progress", "pipe:1", "-f", "flv"),
 ]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_until_listening(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=60).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            continue
+        return
 
 
 @pytest.mark.slow
@@ -141,12 +159,14 @@ def test_a_stream_of_nginx_is_cut_by_a_child_without_rights(tmp_path: Path) -> N
     modules = [*Path("/usr/lib/nginx/modules").glob("ngx_rtmp_module.so")]
     if not modules:
         pytest.skip("needs the RTMP module of nginx")
-    settings = nginx_settings(tmp_path, modules[0])
-    url = "rtmp://127.0.0.1:19357/live/cam"
+    port = free_port()
+    settings = nginx_settings(tmp_path, modules[0], port)
+    url = f"rtmp://127.0.0.1:{port}/live/cam"
     nginx = subprocess.Popen([str(shutil.which("nginx")), "-c", str(settings)])
-    time.sleep(1)  # until it listens
-    encoder = subprocess.Popen(["ffmpeg", "-nostdin", "-loglevel", "error", *PICTURES, url])
-    time.sleep(2)  # until it publishes
+    wait_until_listening(port)
+    words = ["ffmpeg", "-nostdin", "-loglevel", "error", *PICTURES, url]
+    encoder = subprocess.Popen(words, stdout=subprocess.PIPE)
+    next(line for line in encoder.stdout if line.startswith(b"out_time_us=") and b"N/A" not in line)
     child = subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment()
     )
@@ -165,3 +185,4 @@ def test_a_stream_of_nginx_is_cut_by_a_child_without_rights(tmp_path: Path) -> N
         for process in (child, encoder, nginx):
             process.wait()
         child.stdout.close()
+        encoder.stdout.close()

@@ -47,7 +47,7 @@ def test_more_requests_at_once_than_allowed_are_answered_429(small: RunningServi
         wait_for(lambda: "requests_in_flight 1.0" in small.client.get("/metrics").text)
         refused.append(small.client.put("/v1/streams/two/segments/1", content=ts(1)))
 
-    with httpx.Client(base_url=small.client.base_url) as other:
+    with httpx.Client(base_url=small.client.base_url, timeout=60) as other:
         first = other.put("/v1/streams/two/segments/0", content=body())
 
     assert (first.status_code, problem(refused[0])) == (202, "busy")

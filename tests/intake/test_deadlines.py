@@ -28,11 +28,21 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service that waits for a body much longer than its sender pauses."""
+    folder = tmp_path_factory.mktemp("patient")
+    with run_service(
+        folder, ServiceSettings(data=folder, quota=QuotaSettings(idle_seconds=2.0))
+    ) as running:
+        yield running
+
+
 class RawClient:
     """A client that sends what it is told, when it is told."""
 
     def __init__(self, service: RunningService) -> None:
-        self._socket = socket.create_connection(service.address, timeout=20)
+        self._socket = socket.create_connection(service.address, timeout=60)
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -107,13 +117,13 @@ def test_a_body_that_stops_is_answered_408_and_leaves_nothing(hasty: RunningServ
     wait_for(lambda: stored(hasty.objects) == before)
 
 
-def test_a_body_that_goes_on_is_not_disconnected(hasty: RunningService) -> None:
-    with RawClient(hasty) as client:
+def test_a_body_that_goes_on_is_not_disconnected(patient: RunningService) -> None:
+    with RawClient(patient) as client:
         client.send(HEAD + f"Content-Length: {len(TS)}\r\nConnection: close\r\n\r\n".encode())
         pause = threading.Event()
         for start in range(0, len(TS), 188):
             client.send(TS[start : start + 188])
-            pause.wait(0.06)
+            pause.wait(0.15)
 
         assert client.read_to_end().startswith(b"HTTP/1.1 202")
 
@@ -134,22 +144,22 @@ def test_what_is_no_http_is_an_error_of_the_table(hasty: RunningService) -> None
         assert status_and_problem(client.read_to_end()) == (400, "bad_request")
 
 
-def test_a_connection_is_reused_for_several_requests(hasty: RunningService) -> None:
-    get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with RawClient(hasty) as client:
+def test_a_connection_is_reused_for_several_requests(patient: RunningService) -> None:
+    get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    with RawClient(patient) as client:
         for _ in range(3):
-            client.send(get)
+            client.send(get + b"\r\n")
             assert client.read_until(b"ok\n").startswith(b"HTTP/1.1 200")
-        client.send(get + get)
+        client.send(get + b"\r\n" + get + b"Connection: close\r\n\r\n")
         answers = client.read_to_end()
 
     assert answers.count(b"HTTP/1.1 200") == 2
 
 
 def test_a_sender_that_waits_for_continue_is_refused_before_its_body(
-    hasty: RunningService,
+    patient: RunningService,
 ) -> None:
-    with RawClient(hasty) as client:
+    with RawClient(patient) as client:
         head = HEAD + b"Content-Length: 999999999\r\nExpect: 100-continue\r\n\r\n"
         client.send(head)
 

@@ -32,7 +32,9 @@ def web(tmp_path: Path) -> Iterator[WebProcess]:
 def test_sigterm_finishes_the_request_in_hand_and_ends_with_status_0(web: WebProcess) -> None:
     def body() -> Iterator[bytes]:
         yield TS
-        wait_for(lambda: "requests_in_flight 1.0" in httpx.get(f"{web.url}/metrics").text)
+        wait_for(
+            lambda: "requests_in_flight 1.0" in httpx.get(f"{web.url}/metrics", timeout=60).text
+        )
         web.process.send_signal(signal.SIGTERM)
         yield TS
 
@@ -44,7 +46,7 @@ def test_sigterm_finishes_the_request_in_hand_and_ends_with_status_0(web: WebPro
 
 
 def test_idle_it_takes_little_memory(web: WebProcess) -> None:
-    with httpx.Client(base_url=web.url) as client:
+    with httpx.Client(base_url=web.url, timeout=60) as client:
         client.put("/v1/streams/s/segments/0", content=TS)
 
     assert web.pss_bytes < PSS_LIMIT

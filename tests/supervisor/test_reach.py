@@ -104,7 +104,7 @@ def test_a_certificate_makes_it_https_and_its_health_is_seen(
     with run_service(tmp_path, settings) as running:
         trusted = ssl.create_default_context(cafile=str(cert))
         trusted.check_hostname = False
-        with httpx.Client(verify=trusted) as client:
+        with httpx.Client(verify=trusted, timeout=60) as client:
             page = client.get(f"https://127.0.0.1:{running.address[1]}/login")
         health = HealthCheck(running.address, dict, is_tls=True)
 

@@ -72,7 +72,7 @@ def test_ffmpegs_segment_muxer_sends_a_stream(service: RunningService, folder: P
     run(command.replace(" -re ", " "), service, folder)
 
     def is_there() -> bool:
-        answer = httpx.get(f"{service.address}/v1/streams/my-stream/segments/2")
+        answer = httpx.get(f"{service.address}/v1/streams/my-stream/segments/2", timeout=60)
         return answer.status_code == 200
 
     service.wait_for(is_there, SETTLE_SECONDS, "ffmpeg reads no answer, so it may end before one")
@@ -92,7 +92,7 @@ def test_a_submitted_stream_with_the_test_card_is_flagged(
     )
 
     def is_flagged() -> bool:
-        listed = httpx.get(f"{service.address}/v1/incidents").json()["incidents"]
+        listed = httpx.get(f"{service.address}/v1/incidents", timeout=60).json()["incidents"]
         return any(one["label"] == "test_card" for one in listed)
 
     service.wait_for(is_flagged, SETTLE_SECONDS, "flagged")
@@ -117,7 +117,7 @@ def test_the_dashboard_and_the_alert_rules_query_metrics_that_exist(
     put, _ = commands("curl")
     run(put, service, folder)
 
-    text = httpx.get(f"{service.address}/metrics").text
+    text = httpx.get(f"{service.address}/metrics", timeout=60).text
     names = set(re.findall(r"^# TYPE (\S+)", text, flags=re.MULTILINE))
     names |= set(re.findall(r"^(streamwarden_\w+)", text, flags=re.MULTILINE))
     assert metrics_used() <= names

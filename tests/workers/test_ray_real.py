@@ -140,7 +140,7 @@ def test_no_child_outlives_its_actor(
         orphans = sandboxed()
         for pid in ray_pids("_RemoteDecode"):
             os.kill(pid, signal.SIGKILL)
-        _, alive = psutil.wait_procs(orphans, timeout=10)
+        _, alive = psutil.wait_procs(orphans, timeout=60)
 
     assert orphans
     assert alive == []
