@@ -101,8 +101,8 @@ def test_of_two_browsers_one_gets_an_item(reviewed: RunningService, open_page: O
     assert ann.locator("button[value=no_violation]").is_enabled()
     ann.keyboard.press("s")
     ann.wait_for_url("**/queue?*")
-    bob.reload()
     bob.wait_for_selector("#claim .good")
+    assert bob.locator("button[value=no_violation]").is_enabled()
 
 
 def test_media_is_blurred_grey_and_mute_until_it_is_asked_for_and_that_is_recorded(

@@ -270,7 +270,8 @@ const IDLE = 180000;
 let acted = Date.now();
 let renewing = false;
 async function renew() {
-  if (renewing || document.hidden || Date.now() - acted > IDLE) return;
+  const leaving = Boolean(claim.closest("form").dataset.sent); // it may have given the item back
+  if (renewing || leaving || document.hidden || Date.now() - acted > IDLE) return;
   renewing = true;
   const slow = setTimeout(() => { if (!claim.children.length) claim.innerHTML = '<p class="tag">Claiming …</p>'; }, SHOWN_AFTER);
   let text = null;
@@ -329,6 +330,7 @@ async function grow() {
     for (const piece of pieces) replace($(`[data-part=${piece.dataset.part}]`, place), piece.innerHTML.trim());
   }
   guard();
+  if (claim && !claim.children.length) renew(); // whoever had it gave it back
   const first = $(".clip-choice", live);
   if (player.video && !player.video.getAttribute("src") && first) player.choose(first);
   if (player.video) $$(".clip-choice", live).forEach((one) => one.setAttribute("aria-pressed", String(player.video.src.endsWith(one.dataset.src))));
