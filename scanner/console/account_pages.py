@@ -26,6 +26,7 @@ from scanner.console.secrets import (
 from scanner.console.session import SignInNeededError, console_router
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.sessions import session_of
+from scanner.report.text import count
 from scanner.store.exposure import Exposure
 from scanner.store.sessions import Session
 from scanner.store.throttle import SignInThrottle
@@ -180,7 +181,7 @@ async def _check_password(context: WebContext, form: Form, session: Session) -> 
     throttle, user = SignInThrottle(context.journal), session.user
     wait = await context.read(throttle.begin, user.name, f"account:{user.user_id}")
     if wait > 0:
-        return f"Too many attempts. Try again in {int(wait) + 1} seconds."
+        return f"Too many attempts. Try again in {count(int(wait) + 1, 'second')}."
     password, _, _ = await context.read(context.users.credentials, user.user_id)
     if not await context.compute(is_password, form.text("current"), password):
         return "Your current password is not right."

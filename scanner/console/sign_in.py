@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scanner.console.secrets import is_password, matching_step, plain_recovery_code
+from scanner.report.text import count
 from scanner.store.audit import AuditEntry, AuditLog
 from scanner.store.database import Journal
 from scanner.store.people import User
@@ -46,7 +47,7 @@ class SignIn:
         wait = self._throttle.begin(account, address)
         if wait > 0:
             seconds = max(1, math.ceil(wait))
-            message = f"Too many attempts. Try again in {seconds} seconds."
+            message = f"Too many attempts. Try again in {count(seconds, 'second')}."
             return SignInRefusal(message=message, wait=seconds)
         user = self._users.find(account)
         if not self._has_secrets(user, password, code) or user is None:

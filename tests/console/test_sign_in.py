@@ -175,6 +175,16 @@ def test_failures_of_an_account_delay_also_the_right_password(service: RunningSe
     assert len(failed) == 1
 
 
+def test_a_wait_of_one_second_is_told_in_words(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SignInThrottle, "begin", lambda *_: 0.4)
+    refused = SignIn(journal, AuditLog(journal)).attempt("a", "b", "", "192.0.2.1")
+
+    assert isinstance(refused, SignInRefusal)
+    assert (refused.wait, refused.message) == (1, "Too many attempts. Try again in 1 second.")
+
+
 def test_delays_keep_their_length_when_the_wall_clock_is_set_back(
     journal: Journal, wall_clock: FakeClock
 ) -> None:
