@@ -178,9 +178,10 @@ class JournalFeed:
 
     def _find_stalls(self, now: float) -> Iterator[Turn]:
         streams = self._journal.silent_streams(silent_since=now - self._stall_seconds)
+        recorded = tuple(self._record(streams, [stall(one, self._rules) for one in streams]))
         for stream in streams:
             log.warning("stream stalled", extra={"stream": stream.stream_id})
-        yield from self._record(streams, [stall(one, self._rules) for one in streams])
+        yield from recorded
 
     def _record(
         self, streams: Sequence[PendingStream], decisions: Sequence[Decision | None]

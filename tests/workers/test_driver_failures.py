@@ -55,6 +55,22 @@ class FullJournal(TurnJournal):
         return super().commit(results)
 
 
+def test_a_stall_is_logged_once_although_it_cannot_be_recorded_at_first(
+    world: JournalWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feed_module, "FULL_SECONDS", 0.01)
+    monkeypatch.setattr(feed_module, "STALL_POLL_SECONDS", 0.01)
+    world.put(bright(2))
+    world.drive()
+    world.clock.time += 60.0
+    full = FullJournal(world, full=3)
+    full.left["commit"] = 0
+    world.drive(turns=full, until=lambda: '"StreamStalled"' in "".join(world.events()))
+    logged = [one.getMessage() for one in caplog.records]
+    assert logged.count("stream stalled") == 1
+    assert logged.count("leasing pauses") == 3
+
+
 def test_on_a_full_database_leasing_pauses_and_results_wait(
     world: JournalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
