@@ -292,12 +292,13 @@ def test_a_note_of_a_decision_that_is_refused_is_kept(
     reviewed: RunningService, open_page: OpenPage
 ) -> None:
     add_revisions(reviewed.journal, ["opened"], incident_id="e3", stream_id="s-e3")
-    page = open_page("/review/e3")
+    page = open_page("/queue")
+    page.route("**/live", lambda route: route.abort())  # the page does not hear of it in time
+    page.goto("/review/e3")
     page.wait_for_selector("#claim .good")
     page.locator("#note").fill("a long note")
     page.keyboard.press("Escape")
     reviews = ReviewJournal(reviewed.journal)
-    page.route("**/live", lambda route: route.abort())  # the page does not hear of it in time
     reviews.assign("e3", None)
     assert reviews.claim("e3", "somebody", seconds=60)
     page.keyboard.press("n")
