@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpcore
@@ -58,6 +59,8 @@ class WebhookClient:
             trust_env=False,
             follow_redirects=False,
             timeout=settings.timeout_seconds,
+            # one with other letters than ASCII could not be sent back, nor any message with it
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             headers={"User-Agent": "streamwarden", "Accept-Encoding": "identity"},
         )
 

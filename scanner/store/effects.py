@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
-from sqlalchemy import Connection, Row, exists, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 
 from scanner.store.database import Journal
 from scanner.store.due import is_due
-from scanner.store.review_schema import QUOTA, reviews
+from scanner.store.review_schema import QUOTA, decision_effects, reviews
 from scanner.store.schema import effects, incident_revisions, incidents, sinks
 from scanner.store.writes import add_to_counters
 
@@ -126,7 +126,8 @@ class EffectJournal:
 
     def register_sinks(self, digests: Mapping[str, str]) -> None:
         """Record the receivers in use, with digests of their settings; new settings of one enable
-        it again. What is pending for one that is not in use any more is dead."""
+        it again, and what is pending for it is due at once. One that is not in use any more is
+        forgotten, and what is pending for it is dead."""
         with self._journal.write() as connection:
             known = {row.sink: row.settings for row in connection.execute(select(sinks))}
             for sink, digest in digests.items():
@@ -136,6 +137,8 @@ class EffectJournal:
                     connection.execute(insert(sinks), {"sink": sink, "shard": 0, **fresh})
                 elif known[sink] != digest:
                     connection.execute(update(sinks).where(sinks.c.sink == sink).values(**fresh))
+                    _make_due(connection, sink)
+            connection.execute(delete(sinks).where(sinks.c.sink.not_in(list(digests))))
             connection.execute(
                 update(effects)
                 .where(effects.c.status == "pending", effects.c.sink.not_in(list(digests)))
@@ -283,10 +286,11 @@ class EffectJournal:
         )
 
     def retry_dead(self, *, incident_id: str | None = None, sink: str | None = None) -> int:
-        """Make effects that were given up or held pending again, with all their attempts; return
-        how many."""
+        """Make effects that were given up or held pending again for receivers that are in use, with
+        all their attempts; return how many."""
         now = self._journal.now()
-        dead = update(effects).where(effects.c.status.in_(UNSENT))
+        in_use = effects.c.sink.in_(select(sinks.c.sink))
+        dead = update(effects).where(effects.c.status.in_(UNSENT), in_use)
         if incident_id is not None:
             dead = dead.where(effects.c.incident_id == incident_id)
         if sink is not None:
@@ -297,10 +301,19 @@ class EffectJournal:
             return int(changed.rowcount)
 
 
+def _make_due(connection: Connection, sink: str) -> None:
+    """Let what is pending for a receiver be tried at once."""
+    for table in (effects, decision_effects):
+        columns = table.c
+        pending = (columns.sink == sink) & (columns.status == "pending")
+        connection.execute(update(table).where(pending).values(next_at=0.0))
+
+
 def _tell_sent(connection: Connection, incident_id: str | None, sink: str | None) -> None:
     """Take the reason from items whose incident is held, because it is sent now."""
     columns = effects.c
     held = select(columns.incident_id, columns.sink).where(columns.status == "held").distinct()
+    held = held.where(columns.sink.in_(select(sinks.c.sink)))
     for row in connection.execute(held).all():
         if incident_id in (None, row.incident_id) and sink in (None, row.sink):
             connection.execute(

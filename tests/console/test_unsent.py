@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from scanner.settings.service import ServiceSettings, WebhookSettings
 from scanner.store.audit import AuditLog
+from scanner.store.effects import EffectJournal
 from scanner.store.people import Role
 from scanner.store.review_schema import reviews
 from scanner.store.schema import effects
@@ -28,6 +29,7 @@ def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     folder = tmp_path_factory.mktemp("holding")
     hook = WebhookSettings(url="https://enforcement.example/hook", secret=SECRET)
     with run_service(folder, ServiceSettings(data=folder, webhooks={"hook": hook})) as service:
+        EffectJournal(service.journal).register_sinks({"hook": "1"})
         add_revisions(service.journal, ["opened", "extended"], incident_id="ab")
         with service.journal.write() as connection:
             connection.execute(update(effects).values(status="held", error=WHY))

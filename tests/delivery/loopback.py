@@ -36,6 +36,8 @@ class LoopbackReceiver:
     requests: int = 0
     retry_after: int | None = None
     """Seconds that answers other than 2xx ask for."""
+    cookie: str | None = None
+    """Cookie that every answer sets."""
     now: Callable[[], float] | None = None
     """The clock that time stamps have to agree with; None for the real one."""
     released: threading.Event = field(default_factory=threading.Event)
@@ -111,6 +113,8 @@ class LoopbackReceiver:
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", receiver.url)
+                if receiver.cookie is not None:
+                    self.send_header("Set-Cookie", receiver.cookie)
                 if status >= 300 and receiver.retry_after is not None:
                     self.send_header("Retry-After", str(receiver.retry_after))
                 self.send_header("Content-Length", "0")

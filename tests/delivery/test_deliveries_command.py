@@ -22,6 +22,7 @@ from tests.delivery.rows import add_revisions, statuses
 def dead(journal: Journal) -> None:
     """Let two revisions to two receivers be dead."""
     effects = EffectJournal(journal)
+    effects.register_sinks({"hook": "1", "other": "1"})
     add_revisions(journal, ["opened", "closed"], sinks=("hook", "other"))
     for sink in ("hook", "hook", "other"):
         (due,) = effects.due(sink, limit=1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from scanner.store.conditions import AlarmJournal
 from scanner.store.database import Journal
-from scanner.store.effects import DueEffect, EffectJournal, SettledEffect
+from scanner.store.effects import DueEffect, EffectJournal, SettledEffect, write_sink
 from tests.delivery.rows import add_revisions, statuses
 from tests.store.conftest import FakeClock
 
@@ -103,6 +106,41 @@ def test_what_is_pending_for_a_receiver_that_was_removed_is_dead_and_listed(
     effects.register_sinks({"other": "1"})
     assert statuses(journal) == [(1, "dead")]
     assert [one.error for one in effects.list_dead()] == ["its receiver is not in the settings"]
+
+
+def test_a_receiver_that_was_removed_while_it_failed_raises_no_alarm_any_more(
+    journal: Journal, effects: EffectJournal
+) -> None:
+    failing = replace(effects.sink_state("hook"), failing_since=1.0, failures=3)
+    with journal.write() as connection:
+        write_sink(connection, failing)
+    assert [one.sink for one in AlarmJournal(journal).failing_sinks()] == ["hook"]
+    effects.register_sinks({"other": "1"})
+    assert AlarmJournal(journal).failing_sinks() == ()
+    assert AlarmJournal(journal).pending_by_sink() == {"other": 0}
+
+
+def test_what_a_removed_receiver_did_not_get_stays_listed_until_it_is_in_use_again(
+    journal: Journal, effects: EffectJournal
+) -> None:
+    add_revisions(journal, ["opened"])
+    effects.register_sinks({"other": "1"})
+    assert effects.retry_dead() == 0
+    assert [one.revision for one in effects.list_dead()] == [1]
+    effects.register_sinks({"hook": "1", "other": "1"})
+    assert effects.retry_dead() == 1
+    assert take(effects) == [1]
+
+
+def test_with_new_settings_of_a_receiver_what_is_pending_for_it_is_due_at_once(
+    journal: Journal, effects: EffectJournal, wall_clock: FakeClock
+) -> None:
+    add_revisions(journal, ["opened"], sinks=("hook", "other"))
+    settle(effects, "pending", next_at=wall_clock.time + 86_400)
+    effects.register_sinks({"hook": "1", "other": "1"})
+    assert take(effects) == []
+    effects.register_sinks({"hook": "2", "other": "1"})
+    assert take(effects) == [1]
 
 
 def test_an_effect_that_was_settled_is_not_settled_again(

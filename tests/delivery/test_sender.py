@@ -218,6 +218,19 @@ def test_a_connection_that_is_closed_without_an_answer_is_a_failure(
     assert statuses(journal) == [(1, "pending")]
 
 
+def test_a_cookie_of_a_receiver_stops_no_later_webhook(
+    journal: Journal, receiver: LoopbackReceiver, open_sender: OpenSender
+) -> None:
+    """Clients that keep cookies fail to send one with letters that HTTP does not have, and so every
+    message after it."""
+    receiver.cookie = "caf\u00e9=1"
+    add_revisions(journal, ["opened", "closed"])
+    sender = open_sender(receiver.url)
+    sender.send_due()
+    sender.send_due()
+    assert statuses(journal) == [(1, "delivered"), (2, "delivered")]
+
+
 def test_a_receiver_that_refuses_connections_is_a_failure(
     journal: Journal, open_sender: OpenSender
 ) -> None:
