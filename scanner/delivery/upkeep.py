@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from scanner.errors import SetupError, TransientError
+from scanner.steady_clock import ClockWatch
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal
 from scanner.store.old_records import OldRecords
@@ -34,7 +37,10 @@ class Upkeep:
         *,
         decision_days: float,
         audit_days: float,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
+        self._clock = ClockWatch(offset=journal.now() - monotonic())
         self._journal = journal
         self._removals = Removals(journal)
         self._records = OldRecords(journal)
@@ -46,15 +52,16 @@ class Upkeep:
 
     def step(self) -> bool:
         """Advance requested deletions, and now and then remove what is old; return whether more
-        may follow at once.
+        may follow at once. Ages do not count while the wall clock cannot be trusted.
 
         Raises:
             TransientError: old entries of the audit log cannot be removed; tried again at the next
                 step.
         """
-        removed = self._removals.step()
         now = self._journal.now()
-        if 0 <= now - self._cleaned_at < CLEAN_EVERY:
+        self._clock = self._clock.observe(now, self._monotonic())
+        removed = self._removals.step(clock_is_steady=self._clock.is_steady)
+        if not self._clock.is_steady or 0 <= now - self._cleaned_at < CLEAN_EVERY:
             return removed
         self._sessions.remove_expired()
         LoginLinks(self._journal).remove_expired()

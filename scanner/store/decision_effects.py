@@ -238,12 +238,17 @@ def _decide_again(connection: Connection, effect: Row[Any], now: float) -> None:
 
 
 def _return_item(connection: Connection, effect: DueDecision, now: float) -> None:
-    """Put an item whose decision was not delivered back into the queue."""
+    """Put an item whose decision was not delivered back into the queue, unless another decision
+    followed, which is delivered for itself."""
     if effect.decision["kind"] != "made":
         return
+    later = decisions.alias()
+    followed = exists().where(
+        later.c.item_id == effect.item["item_id"], later.c.number > effect.number
+    )
     connection.execute(
         update(reviews)
-        .where(reviews.c.item_id == effect.item["item_id"], reviews.c.state == "decided")
+        .where(reviews.c.item_id == effect.item["item_id"], reviews.c.state == "decided", ~followed)
         .values(
             state="waiting",
             returned=f"{UNDELIVERED}{effect.sink}",

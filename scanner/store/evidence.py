@@ -165,12 +165,10 @@ class EvidenceJournal:
     def save_plans(self, plans: Sequence[PlannedEvidence]) -> None:
         """Record how far incidents are planned, with the pieces that became due, in one commit."""
         now = self._journal.now()
-        pieces = [row for one in plans for row in _new_pieces(one, now)]
+        pieces: list[dict[str, Any]] = []
         with self._journal.write() as connection:
-            if pieces:
-                connection.execute(insert(evidence), pieces)
             for one in plans:
-                connection.execute(
+                planned = connection.execute(
                     update(incidents)
                     .where(incidents.c.incident_id == one.incident.incident_id)
                     .values(
@@ -179,6 +177,9 @@ class EvidenceJournal:
                         planned=one.is_complete,
                     )
                 )
+                pieces += _new_pieces(one, now) if planned.rowcount else []
+            if pieces:
+                connection.execute(insert(evidence), pieces)
 
     # Making
 
@@ -214,12 +215,9 @@ class EvidenceJournal:
             .limit(1)
         )
         with self._journal.read() as connection:
-            row = connection.execute(found).one_or_none()
-            return (
-                None
-                if row is None
-                else _due_piece(row, _spent_seconds(connection, row.incident_id))
-            )
+            if (row := connection.execute(found).one_or_none()) is None:
+                return None
+            return _due_piece(row, _spent_seconds(connection, row.incident_id))
 
     def begin(self, piece: DuePiece, *, next_at: float) -> None:
         """Count a try before it starts, so that one that ends this process is counted too; it may
@@ -228,11 +226,12 @@ class EvidenceJournal:
             self._change(connection, piece, tries=piece.tries + 1, next_at=next_at)
 
     def finish(self, piece: DuePiece, made: Sequence[MadePiece], *, seconds: float) -> None:
-        """Record the files that a try made; the first is the piece itself."""
+        """Record the files that a try made, the first of which is the piece itself; nothing if its
+        stream was deleted meanwhile."""
         now = self._journal.now()
         first, *further = made
         with self._journal.write() as connection:
-            self._change(
+            if not self._change(
                 connection,
                 piece,
                 status="cut",
@@ -240,7 +239,8 @@ class EvidenceJournal:
                 result=json.dumps(first.result),
                 reason=None,
                 seconds=evidence.c.seconds + seconds,
-            )
+            ):
+                return
             for one in further:
                 row: dict[str, Any] = {"incident_id": piece.incident_id, "piece": one.piece}
                 row |= {"shard": piece.shard, "status": "cut", "due": "{}", "object": one.object}
@@ -262,8 +262,8 @@ class EvidenceJournal:
         """Record that a piece cannot be made."""
         spent = evidence.c.seconds + seconds
         with self._journal.write() as connection:
-            self._change(connection, piece, status="failed", reason=reason, seconds=spent)
-            self._settle(connection, piece, {piece.piece: "failed"})
+            if self._change(connection, piece, status="failed", reason=reason, seconds=spent):
+                self._settle(connection, piece, {piece.piece: "failed"})
 
     def _settle(self, connection: Connection, piece: DuePiece, statuses: Mapping[str, str]) -> None:
         """Count pieces that are made or failed, and publish them as one event."""
@@ -274,8 +274,8 @@ class EvidenceJournal:
         append_events(connection, [event], now=self._journal.now())
         add_to_counters(connection, piece.shard, "evidence", Counter(statuses.values()))
 
-    def _change(self, connection: Connection, piece: DuePiece, **values: Any) -> None:
-        connection.execute(
+    def _change(self, connection: Connection, piece: DuePiece, **values: Any) -> bool:
+        changed = connection.execute(
             update(evidence)
             .where(
                 evidence.c.incident_id == piece.incident_id,
@@ -284,6 +284,7 @@ class EvidenceJournal:
             )
             .values(**values, updated_at=self._journal.now())
         )
+        return bool(changed.rowcount)
 
     # Sources
 

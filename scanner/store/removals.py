@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select, update
 
 from scanner.store.audit import AuditEntry, append_entries
 from scanner.store.database import Journal
@@ -21,6 +21,7 @@ from scanner.store.ingest_schema import channel_changes, ingest_objects
 from scanner.store.people_schema import removals
 from scanner.store.review_schema import decision_effects, decisions, mutes, reviews
 from scanner.store.schema import (
+    alarms,
     effects,
     evidence,
     incident_revisions,
@@ -33,10 +34,13 @@ from scanner.store.schema import (
     turn_records,
 )
 from scanner.store.score_parts import score_part_streams
+from scanner.store.stream_changes import stream_changes
 from scanner.store.writes import upsert
 
 __all__ = ["Removal", "Removals"]
 
+BLIND: Final = "stream.blind"
+"""The kind of alarm whose subject is a stream."""
 SILENT_SECONDS: Final = 3600.0
 """A stream without an end that sent nothing for so long counts as ended."""
 
@@ -110,24 +114,31 @@ class Removals:
             for row in rows
         ]
 
-    def step(self) -> bool:
-        """Advance the requests whose streams have ended; return whether a stream was deleted."""
+    def step(self, *, clock_is_steady: bool = True) -> bool:
+        """Advance the requests whose streams have ended; return whether a stream was deleted.
+
+        While the wall clock is not steady, none counts as ended because it is silent.
+        """
+        query = self._ready(count_silent=clock_is_steady)
         with self._journal.read() as connection:
-            ready = list(connection.execute(self._ready()).scalars())
+            ready = list(connection.execute(query).scalars())
         removed = False
         for stream_id in ready:
             with self._journal.write() as connection:
+                still = query.where(removals.c.stream_id == stream_id)
+                if connection.execute(still).first() is None:  # held, or live, since it was read
+                    continue
                 media_left = _mark_media(connection, stream_id)
                 if not _mark_scores(connection, stream_id) and not media_left:
                     _delete_rows(connection, stream_id, now=self._journal.now())
                     removed = True
         return removed
 
-    def _ready(self) -> Any:
+    def _ready(self, *, count_silent: bool) -> Any:
         silent = self._journal.now() - SILENT_SECONDS
-        ended = (streams.c.phase == "finished") | (
-            func.coalesce(streams.c.last_arrival, streams.c.created_at) < silent
-        )
+        ended: ColumnElement[bool] = streams.c.phase == "finished"
+        if count_silent:
+            ended |= func.coalesce(streams.c.last_arrival, streams.c.created_at) < silent
         is_waiting = exists().where(
             segments.c.stream_id == streams.c.stream_id, segments.c.verdict.is_(None)
         )
@@ -190,6 +201,7 @@ def _rows_of(
     latest_event = select(func.max(published.c.number)).scalar_subquery()
     latest_decision = select(func.max(decisions.c.number)).scalar_subquery()
     quoted = json.dumps(stream_id)
+    of_stream = f'"stream_id": {quoted}', f'"kind": "{BLIND}", "subject": {quoted}'
     return [
         (decision_effects, decision_effects.c.item_id.in_(items)),
         (decisions, decisions.c.item_id.in_(items) & (decisions.c.number < latest_decision)),
@@ -205,9 +217,11 @@ def _rows_of(
         (inits, inits.c.stream_id == stream_id),
         (ingest_objects, (ingest_objects.c.stream_id == stream_id) & ingest_objects.c.folded),
         (channel_changes, (channel_changes.c.stream_id == stream_id) & channel_changes.c.published),
+        (stream_changes, (stream_changes.c.stream_id == stream_id) & stream_changes.c.published),
+        (alarms, (alarms.c.kind == BLIND) & (alarms.c.subject == stream_id)),
         (
             published,
-            published.c.body.contains(quoted, autoescape=True)
+            or_(*(published.c.body.contains(one, autoescape=True) for one in of_stream))
             & (published.c.number < latest_event),
         ),
         (streams, streams.c.stream_id == stream_id),

@@ -28,13 +28,7 @@ from scanner.store.database import Journal
 from scanner.store.holds import is_on_hold
 from scanner.store.ingest_schema import ingest_objects
 from scanner.store.review_schema import PENDING_STATES, reviews
-from scanner.store.schema import (
-    evidence,
-    incidents,
-    inits,
-    segments,
-    streams,
-)
+from scanner.store.schema import evidence, incidents, inits, segments, streams
 from scanner.store.writes import add_to_counters
 
 __all__ = [
@@ -236,7 +230,8 @@ class RetentionJournal:
     # Objects
 
     def deleting(self) -> tuple[OldObject, ...]:
-        """Return objects that are to be unlinked, or were perhaps unlinked already."""
+        """Return objects that are to be unlinked, or were perhaps unlinked already; none that a
+        hold keeps meanwhile."""
         with self._journal.read() as connection:
             return (
                 *_deleting_segments(connection),
@@ -361,8 +356,9 @@ def _by_shard(table: str, gone: Sequence[OldObject]) -> dict[int, dict[str, floa
 
 
 def _deleting_segments(connection: Connection) -> Iterator[OldObject]:
-    query = select(segments).where(segments.c.stage == "deleting").limit(BATCH)
-    for row in connection.execute(query):
+    free = ~is_on_hold(segments.c.stream_id)
+    query = select(segments).where(segments.c.stage == "deleting", free)
+    for row in connection.execute(query.limit(BATCH)):
         yield OldObject(
             table="segments",
             key=(row.stream_id, row.sequence),
@@ -373,8 +369,8 @@ def _deleting_segments(connection: Connection) -> Iterator[OldObject]:
 
 
 def _deleting_inits(connection: Connection) -> Iterator[OldObject]:
-    query = select(inits).where(inits.c.stage == "deleting").limit(BATCH)
-    for row in connection.execute(query):
+    query = select(inits).where(inits.c.stage == "deleting", ~is_on_hold(inits.c.stream_id))
+    for row in connection.execute(query.limit(BATCH)):
         yield OldObject(
             table="inits",
             key=(row.stream_id, row.init_id),
@@ -386,7 +382,10 @@ def _deleting_inits(connection: Connection) -> Iterator[OldObject]:
 
 def _deleting_evidence(connection: Connection) -> Iterator[OldObject]:
     query = select(evidence).where(evidence.c.status == "deleting", evidence.c.result.is_not(None))
-    for row in connection.execute(query.limit(BATCH)):
+    held = exists().where(
+        incidents.c.incident_id == evidence.c.incident_id, is_on_hold(incidents.c.stream_id)
+    )
+    for row in connection.execute(query.where(~held).limit(BATCH)):
         yield OldObject(
             table="evidence",
             key=(row.incident_id, row.piece),

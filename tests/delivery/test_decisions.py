@@ -189,6 +189,27 @@ def test_a_decision_that_another_one_followed_is_not_sent_again(
     assert receiver.bodies[-1]["data"]["verdict"] == "no_violation"
 
 
+def test_an_item_that_was_decided_again_meanwhile_does_not_return_for_the_earlier_decision(
+    journal: Journal,
+    reviews: ReviewJournal,
+    sender: SinkSender,
+    receiver: LoopbackReceiver,
+    wall_clock: FakeClock,
+) -> None:
+    send_all(sender, wall_clock)
+    receiver.answer = lambda body: 500 if body["data"]["verdict"] == "violation" else 204
+    reviews.decide("ab", ANN)
+    send_all(sender, wall_clock, hours=50)
+    reviews.undo("ab", person="lea", reviewer="3d4e", within=0, leads=True)
+    reviews.decide("ab", NewDecision(verdict="no_violation", person="bob", reviewer="2c3d"))
+    send_all(sender, wall_clock, hours=200)
+
+    assert receiver.bodies[-1]["data"]["verdict"] == "no_violation"
+    item = ReviewQueries(journal).item("ab")
+    assert item is not None
+    assert (item["state"], item["verdict"], item["returned"]) == ("decided", "no_violation", None)
+
+
 def test_final_decisions_are_events_once_and_in_order_without_who_made_them(
     journal: Journal, reviews: ReviewJournal
 ) -> None:

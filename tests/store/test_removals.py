@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from scanner.delivery.upkeep import Upkeep
 from scanner.errors import TransientError
@@ -18,8 +20,10 @@ from scanner.store.old_records import OldRecords
 from scanner.store.removals import Removals
 from scanner.store.retention import RetentionJournal
 from scanner.store.review_schema import decisions
-from scanner.store.schema import metadata, published, segments, shard_of, streams
+from scanner.store.schema import evidence, metadata, published, segments, shard_of, streams
 from scanner.store.sessions import Sessions
+from scanner.store.stream_changes import stream_changes
+from scanner.store.writes import raise_alarm
 from tests.delivery.rows import add_revisions
 from tests.intake.evidence_rows import add_piece, publish_event
 from tests.store.conftest import FakeClock
@@ -92,10 +96,108 @@ def test_media_go_first_and_then_every_row(journal: Journal, wall_clock: FakeClo
     assert removals.list_all()[0].removed_at is not None
 
 
+def remove_all(journal: Journal, *names: str) -> None:
+    removals = Removals(journal)
+    removals.request(names, actor="lead", reason="r")
+    removals.step()
+    finish_evidence(journal)
+    unlink(journal)
+    assert removals.step() is True
+
+
+def test_events_of_other_streams_stay_whatever_the_deleted_one_is_called(journal: Journal) -> None:
+    add_stream(journal, "fire", "sports")
+    other = {"stream_id": "b", "channel": "fire", "label": "fire"}
+    publish_event(journal, 1, "incident.opened", other)
+    publish_event(journal, 2, "incident.opened", {"stream_id": "fire", "channel": "sports"})
+    publish_event(journal, 3, "decision.made", {"item": {"stream_id": "fire"}})
+    publish_event(journal, 4, "alarm.begun", {"kind": "stream.blind", "subject": "fire"})
+    publish_event(journal, 5, "alarm.begun", {"kind": "sink.failing", "subject": "fire"})
+    publish_event(journal, 6, "incident.opened", {"stream_id": "b"})
+
+    remove_all(journal, "fire")
+
+    with journal.read() as connection:
+        assert list(connection.execute(select(published.c.number)).scalars()) == [1, 5, 6]
+
+
+def test_what_a_stream_did_and_its_alarm_are_deleted_with_it(journal: Journal) -> None:
+    add_stream(journal, "a")
+    change = {"stream_id": "a", "shard": 0, "state": "live", "at": 1.0, "published": True}
+    with journal.write() as connection:
+        connection.execute(insert(stream_changes), change)
+        raise_alarm(connection, "stream.blind", "a", {}, shard=0, now=1.0)
+
+    remove_all(journal, "a")
+
+    assert rows_of(journal, "a") == {"audit": 1, "removals": 1}
+
+
+def test_a_hold_that_comes_while_deletions_are_in_hand_stops_those_that_follow(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_stream(journal, "a")
+    removals, read = Removals(journal), journal.read
+    removals.request(["a"], actor="lead", reason="r")
+
+    @contextmanager
+    def read_before_hold() -> Iterator[Connection]:
+        with read() as connection:
+            yield connection
+        Holds(journal).add("stream", "a", reason="case", actor="lead")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "read", read_before_hold)
+        removals.step()
+
+    assert rows_of(journal, "a")["segments"] == 1
+    with journal.read() as connection:
+        assert connection.execute(select(segments.c.stage)).scalar_one() == "stored"
+
+
+def test_a_hold_keeps_media_that_are_marked_and_not_yet_unlinked(journal: Journal) -> None:
+    add_stream(journal, "a")
+    removals, retention = Removals(journal), RetentionJournal(journal)
+    removals.request(["a"], actor="lead", reason="r")
+    removals.step()
+    with journal.write() as connection:
+        connection.execute(update(evidence).values(result='{"bytes": 1}', object="clip"))
+    assert {one.table for one in retention.deleting()} == {"segments", "evidence"}
+
+    Holds(journal).add("channel", "c", reason="case", actor="lead")
+    assert retention.deleting() == ()
+    Holds(journal).lift("channel", "c")
+    assert {one.table for one in retention.deleting()} == {"segments", "evidence"}
+
+
+def test_no_age_counts_for_deletion_after_the_wall_clock_jumped(
+    journal: Journal, wall_clock: FakeClock, tmp_path: Path
+) -> None:
+    """The stream is live and the decision young, whatever the clock says."""
+    add_stream(journal, "a")
+    add_decisions(journal, 1, 2)
+    with journal.write() as connection:
+        connection.execute(update(streams).values(phase="live", last_arrival=wall_clock.time))
+    Removals(journal).request(["a"], actor="lead", reason="r")
+    log, steady = AuditLog(journal, Checkpoints(tmp_path / "second")), FakeClock()
+    for _ in range(2):
+        log.append([AuditEntry(actor="u", action="view", subject="i")])
+    sessions = Sessions(journal)
+    upkeep = Upkeep(journal, log, sessions, decision_days=9, audit_days=9, monotonic=steady)
+
+    wall_clock.time += 400 * 86_400
+    upkeep.step()
+    assert RetentionJournal(journal).deleting() == ()
+    assert (decision_numbers(journal), len(list(log.entries()))) == ([1, 2], 2)
+
+    wall_clock.time, steady.time = wall_clock.time + 601, steady.time + 601
+    upkeep.step()
+    assert RetentionJournal(journal).deleting() != ()
+    assert (decision_numbers(journal), len(list(log.entries()))) == ([2], 1)
+
+
 def finish_evidence(journal: Journal) -> None:
     """Mark evidence as unlinked, as the delivery process does."""
-    from scanner.store.schema import evidence
-
     with journal.write() as connection:
         gone = update(evidence).where(evidence.c.status == "deleting")
         connection.execute(gone.values(status="deleted"))
@@ -164,20 +266,29 @@ def test_a_hold_of_another_stream_stops_nothing(journal: Journal) -> None:
     assert RetentionJournal(journal).deleting() != ()
 
 
-def test_old_decisions_go_and_the_latest_stays(journal: Journal, wall_clock: FakeClock) -> None:
+def add_decisions(journal: Journal, *numbers: int) -> None:
     row = {"shard": 0, "kind": "made", "verdict": "violation", "note": "", "by": "human"}
     row |= {"reviewer": "r", "final": True, "state_before": "waiting", "revision": 1}
     with journal.write() as connection:
-        for number in (1, 2, 3):
+        for number in numbers:
             one = {"number": number, "decision_id": f"d{number}", "item_id": "i"}
-            connection.execute(insert(decisions), {**row, **one, "created_at": wall_clock.time})
+            connection.execute(insert(decisions), {**row, **one, "created_at": journal.now()})
+
+
+def decision_numbers(journal: Journal) -> list[int]:
+    with journal.read() as connection:
+        query = select(decisions.c.number).order_by(decisions.c.number)
+        return list(connection.execute(query).scalars())
+
+
+def test_old_decisions_go_and_the_latest_stays(journal: Journal, wall_clock: FakeClock) -> None:
+    add_decisions(journal, 1, 2, 3)
     wall_clock.time += 100 * 86_400
 
     upkeep = Upkeep(journal, AuditLog(journal), Sessions(journal), decision_days=90, audit_days=900)
     upkeep.step()
 
-    with journal.read() as connection:
-        assert list(connection.execute(select(decisions.c.number)).scalars()) == [3]
+    assert decision_numbers(journal) == [3]
 
 
 def test_upkeep_removes_old_entries_of_the_audit_log(
