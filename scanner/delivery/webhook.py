@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ __all__ = ["WebhookClient", "judge_status"]
 
 MOST_ANSWER_BYTES: Final = 16_384
 """Bytes of an answer that are read before the connection is closed."""
+LAST_PORT: Final = 65_535
 LONGEST_WAIT: Final = 3600.0
 """Longest ``Retry-After`` in seconds that a receiver is granted."""
 
@@ -108,16 +110,23 @@ class WebhookClient:
                 received += len(chunk)
                 if received > MOST_ANSWER_BYTES:
                     break
-            return response.status_code, _retry_after(response)
+            return response.status_code, _retry_after(response, now)
 
     async def close(self) -> None:
         """Close the connections to all receivers."""
         await self._client.aclose()
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: httpx.Response, now: float) -> float | None:
+    """Return the seconds that a receiver asks for, as a number or as a date; None for neither."""
     value = response.headers.get("Retry-After", "")
-    return min(float(value), LONGEST_WAIT) if value.isascii() and value.isdigit() else None
+    if value.isascii() and value.isdigit():
+        return min(float(value), LONGEST_WAIT)
+    try:
+        wait = parsedate_to_datetime(value).timestamp() - now
+    except (ValueError, TypeError, IndexError, OverflowError):  # whatever a receiver may write
+        return None
+    return min(max(wait, 0.0), LONGEST_WAIT)
 
 
 # Connections
@@ -154,6 +163,8 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         Raises:
             httpcore.ConnectError: one of its addresses is not allowed, or none accepts.
         """
+        if port > LAST_PORT:  # an address that anyio raises a group of errors for
+            raise httpcore.ConnectError(f"there is no port {port}")
         try:
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, port, type=socket.SOCK_STREAM

@@ -34,8 +34,8 @@ class LoopbackReceiver:
     refused: list[str] = field(default_factory=list)
     """Webhooks whose signature is wrong; leaving the block with one is an error."""
     requests: int = 0
-    retry_after: int | None = None
-    """Seconds that answers other than 2xx ask for."""
+    retry_after: int | str | None = None
+    """Seconds, or the date, that answers other than 2xx ask for."""
     cookie: str | None = None
     """Cookie that every answer sets."""
     now: Callable[[], float] | None = None

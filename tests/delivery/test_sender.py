@@ -8,6 +8,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -181,12 +183,18 @@ def test_gone_disables_a_receiver_until_its_settings_change(
     assert statuses(journal) == [(1, "delivered")]
 
 
+@pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_receiver_may_ask_to_be_left_alone(
-    journal: Journal, receiver: LoopbackReceiver, open_sender: OpenSender, wall_clock: FakeClock
+    journal: Journal,
+    receiver: LoopbackReceiver,
+    open_sender: OpenSender,
+    wall_clock: FakeClock,
+    form: str,
 ) -> None:
     answers = iter([503, 204])
     receiver.answer = lambda _: next(answers)
-    receiver.retry_after = 900
+    date = format_datetime(datetime.fromtimestamp(wall_clock.time + 900, UTC), usegmt=True)
+    receiver.retry_after = 900 if form == "seconds" else date
     add_revisions(journal, ["opened"])
     sender = open_sender(receiver.url)
     sender.send_due()
@@ -239,6 +247,12 @@ def test_a_receiver_that_refuses_connections_is_a_failure(
         port = free.getsockname()[1]
     add_revisions(journal, ["opened"])
     open_sender(f"http://127.0.0.1:{port}/").send_due()
+    assert statuses(journal) == [(1, "pending")]
+
+
+def test_a_port_that_there_is_not_is_a_failure(journal: Journal, open_sender: OpenSender) -> None:
+    add_revisions(journal, ["opened"])
+    assert open_sender("http://127.0.0.1:99999/").send_due()
     assert statuses(journal) == [(1, "pending")]
 
 
