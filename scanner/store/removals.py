@@ -185,12 +185,31 @@ def _delete_rows(connection: Connection, stream_id: str, *, now: float) -> None:
     ).scalars()
     for table, which in _rows_of(stream_id, names, items):
         connection.execute(delete(table).where(which))
+    _empty_latest(connection, stream_id, items)
     gone = removals.c.stream_id == stream_id
     row = connection.execute(select(removals).where(gone)).one()
     connection.execute(update(removals).where(gone).values(removed_at=now))
     details = {"requested_by": row.actor, "reason": row.reason}
     entry = AuditEntry(actor="system", action="removed", subject=stream_id, details=details)
     append_entries(connection, [entry], now=now)
+
+
+def _empty_latest(connection: Connection, stream_id: str, items: Sequence[str]) -> None:
+    """Take what names the stream out of the latest event and decision, which keep their numbers;
+    readers of events get it as a gap."""
+    kept = select(published.c.number).where(_is_event_of(stream_id))
+    for number in connection.execute(kept).scalars().all():
+        body = json.dumps({"missing_before": number + 1})
+        emptied = update(published).where(published.c.number == number)
+        connection.execute(emptied.values(kind="gap", body=body))
+    nobody = {"item_id": "", "note": "", "reviewer": "", "person": None, "mute_id": None}
+    connection.execute(update(decisions).where(decisions.c.item_id.in_(items)).values(**nobody))
+
+
+def _is_event_of(stream_id: str) -> ColumnElement[bool]:
+    quoted = json.dumps(stream_id)
+    parts = f'"stream_id": {quoted}', f'"kind": "{BLIND}", "subject": {quoted}'
+    return or_(*(published.c.body.contains(one, autoescape=True) for one in parts))
 
 
 def _rows_of(
@@ -200,8 +219,6 @@ def _rows_of(
     keep their number, from which the next ones are counted."""
     latest_event = select(func.max(published.c.number)).scalar_subquery()
     latest_decision = select(func.max(decisions.c.number)).scalar_subquery()
-    quoted = json.dumps(stream_id)
-    of_stream = f'"stream_id": {quoted}', f'"kind": "{BLIND}", "subject": {quoted}'
     return [
         (decision_effects, decision_effects.c.item_id.in_(items)),
         (decisions, decisions.c.item_id.in_(items) & (decisions.c.number < latest_decision)),
@@ -219,10 +236,6 @@ def _rows_of(
         (channel_changes, (channel_changes.c.stream_id == stream_id) & channel_changes.c.published),
         (stream_changes, (stream_changes.c.stream_id == stream_id) & stream_changes.c.published),
         (alarms, (alarms.c.kind == BLIND) & (alarms.c.subject == stream_id)),
-        (
-            published,
-            or_(*(published.c.body.contains(one, autoescape=True) for one in of_stream))
-            & (published.c.number < latest_event),
-        ),
+        (published, _is_event_of(stream_id) & (published.c.number < latest_event)),
         (streams, streams.c.stream_id == stream_id),
     ]

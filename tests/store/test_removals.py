@@ -17,6 +17,7 @@ from scanner.store.database import Journal
 from scanner.store.holds import Holds
 from scanner.store.intake import Intake, NewStream
 from scanner.store.old_records import OldRecords
+from scanner.store.operation_queries import OperationQueries
 from scanner.store.removals import Removals
 from scanner.store.retention import RetentionJournal
 from scanner.store.review_schema import decisions
@@ -119,6 +120,26 @@ def test_events_of_other_streams_stay_whatever_the_deleted_one_is_called(journal
 
     with journal.read() as connection:
         assert list(connection.execute(select(published.c.number)).scalars()) == [1, 5, 6]
+
+
+def test_the_latest_event_and_decision_keep_their_numbers_and_nothing_else(
+    journal: Journal,
+) -> None:
+    add_stream(journal, "a")
+    add_decisions(journal, 1)
+    with journal.write() as connection:
+        connection.execute(update(decisions).values(item_id="1a", note="of a", person="ann"))
+    publish_event(journal, 7, "incident.opened", {"stream_id": "a", "channel": "c"})
+
+    remove_all(journal, "a")
+
+    assert rows_of(journal, "a") == {"audit": 1, "removals": 1}
+    (event,) = OperationQueries(journal).events_after(0, limit=10)
+    assert (event.number, event.kind, event.body) == (7, "gap", {"missing_before": 8})
+    assert decision_numbers(journal) == [1]
+    with journal.read() as connection:
+        (kept,) = connection.execute(select(decisions)).all()
+    assert (kept.item_id, kept.note, kept.reviewer, kept.person) == ("", "", "", None)
 
 
 def test_what_a_stream_did_and_its_alarm_are_deleted_with_it(journal: Journal) -> None:
