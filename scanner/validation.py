@@ -10,10 +10,13 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-__all__ = ["UNKNOWN_KEY", "describe_errors", "suggest_key"]
+__all__ = ["SECRETS", "UNKNOWN_KEY", "describe_errors", "suggest_key"]
 
 UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 """The error types that pydantic uses for an unknown key, of a model and of a dataclass."""
+
+SECRETS = frozenset({"secret", "ome_secret"})
+"""Keys of settings of which the value is never shown."""
 
 
 def describe_errors(error: ValidationError, *, known: Iterable[str], noun: str) -> list[str]:
@@ -32,7 +35,8 @@ def _describe_error(error: ErrorDetails, known: Iterable[str], noun: str) -> str
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] in UNKNOWN_KEY:
         return f"{where}: no such {noun}{suggest_key(str(error['loc'][-1]), known)}"
-    message = error["msg"].removeprefix("Value error, ") + _describe_value(error["input"])
+    shown = "" if error["loc"] and error["loc"][-1] in SECRETS else _describe_value(error["input"])
+    message = error["msg"].removeprefix("Value error, ") + shown
     return f"{where}: {message}" if where else message
 
 

@@ -134,6 +134,18 @@ def test_an_invalid_setting_is_reported_with_its_full_path(
     assert "settings.toml" in str(error.value)
 
 
+@pytest.mark.parametrize("secret", ["whsec_MfKQ9r8GKYqrTwjUPD8I-_ZIo2LaLaSw", "whsec_too-short"])
+def test_a_webhook_secret_that_is_no_base64_is_an_error_that_does_not_show_it(
+    tmp_path: Path, secret: str
+) -> None:
+    text = f'[service.webhooks.hook]\nurl = "https://hook.example/"\nsecret = "{secret}"\n'
+
+    with pytest.raises(SetupError, match=r"service\.webhooks\.hook\.secret: ") as error:
+        read_settings(written(tmp_path, text))
+
+    assert secret not in str(error.value)
+
+
 def test_a_missing_settings_file_is_reported() -> None:
     with pytest.raises(SetupError, match=r"nowhere\.toml"):
         read_settings(Path("nowhere.toml"))

@@ -27,6 +27,7 @@ from scanner.settings.sections import Settings, read_layers, read_settings, sett
 from scanner.store.database import Journal, lock_holder, open_journal
 from scanner.store.writes import read_pids
 from scanner.supervisor.reach import check_reach
+from scanner.validation import SECRETS
 
 __all__ = ["config_app"]
 
@@ -40,8 +41,6 @@ RELOAD_SECONDS: Final = 120.0
 """Longest wait until all processes have the new settings."""
 WAITED_FOR: Final = frozenset({"driver", "delivery"})
 """Processes whose restart is waited for; followed sources come and go."""
-SECRETS: Final = frozenset({"secret", "ome_secret"})
-"""Keys of which the value is never shown."""
 Location = tuple[str, ...]
 
 

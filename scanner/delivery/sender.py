@@ -137,7 +137,7 @@ class SinkSender:
         if decisions is not None:
             self._outboxes.append(_decisions(decisions, quota, public_url))
         self._loop = asyncio.Runner()
-        self._receiver = _open_receiver(name, settings)
+        self._receiver = _open_receiver(settings)
 
     def send_due(self) -> bool:
         """Make one batch of attempts of each kind of message, and record what became of them;
@@ -188,10 +188,10 @@ class SinkSender:
         self._loop.close()
 
 
-def _open_receiver(name: str, settings: SinkSettings) -> MessageReceiver:
+def _open_receiver(settings: SinkSettings) -> MessageReceiver:
     if isinstance(settings, JsonLinesSettings):
         return JsonLinesFolder(settings)
-    return WebhookClient(name, settings)
+    return WebhookClient(settings)
 
 
 def _quota_limits(settings: SinkSettings) -> QuotaLimits:

@@ -21,7 +21,6 @@ import httpx
 from standardwebhooks import Webhook
 
 from scanner.delivery.receiver import Answer, Result
-from scanner.errors import SetupError
 from scanner.settings.service import WebhookSettings
 from scanner.sources.addresses import is_public_address
 
@@ -48,13 +47,8 @@ def judge_status(status: int) -> Result:
 class WebhookClient:
     """Posts to one receiver over connections that stay open; belongs to one event loop."""
 
-    def __init__(self, name: str, settings: WebhookSettings) -> None:
-        try:
-            self._webhook = Webhook(settings.secret)
-        except ValueError as error:
-            raise SetupError(
-                f"service.webhooks.{name}.secret: {error}; wanted whsec_ and base64"
-            ) from error
+    def __init__(self, settings: WebhookSettings) -> None:
+        self._webhook = Webhook(settings.secret)
         self._settings = settings
         self._client = httpx.AsyncClient(
             transport=_transport(settings),

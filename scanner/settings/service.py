@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from scanner.settings.console import AuditSettings, ConsoleSettings
 from scanner.sources.addresses import AddressPolicy
@@ -84,6 +86,17 @@ class WebhookSettings(FrozenSection):
     gets in an hour; what is beyond is held for people. None for no limit."""
     channel_actions_per_hour: int | None = Field(default=None, ge=0)
     """The same for each channel, or stream without one."""
+
+    @field_validator("secret")
+    @classmethod
+    def _is_base64(cls, secret: str) -> str:
+        # decoders skip other characters, and sign with a shorter key than was meant
+        digits = secret.removeprefix("whsec_").rstrip("=")
+        try:
+            base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+        except binascii.Error:
+            raise ValueError("no base64; wanted whsec_ and base64, as of openssl rand") from None
+        return secret
 
 
 class JsonLinesSettings(FrozenSection):
