@@ -179,7 +179,8 @@ class AuditLog:
             self._keeper.record_restore(replace(head, at=self._journal.now()))
 
     def remove_before(self, at: float) -> int:
-        """Remove the entries that are older than a time, and return how many; the latest stays.
+        """Remove the entries before the first that is as young as a time, and return how many; the
+        latest stays. One that is older by its time alone, of a clock that was behind, stays too.
 
         Their end is stated at the second place first, so that the log stays verifiable.
 
@@ -191,7 +192,9 @@ class AuditLog:
         columns = (audit.c.number, audit.c.hash, audit.c.at)
         with self._journal.write() as connection:
             head = read_head(connection)
-            query = select(*columns).where(audit.c.at < at, audit.c.number < head.number)
+            young = select(func.min(audit.c.number)).where(audit.c.at >= at)
+            end = connection.execute(young).scalar_one_or_none() or head.number
+            query = select(*columns).where(audit.c.number < min(end, head.number))
             row = connection.execute(query.order_by(audit.c.number.desc()).limit(1)).one_or_none()
             if row is None:
                 return 0

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import structlog
 
@@ -149,8 +149,9 @@ class Checkpoints:
         new.replace(self.folder / "head.json")
 
     def _append(self, statement: Mapping[str, Any]) -> None:
-        with open(self.folder / "checkpoints.jsonl", "a", opener=private_opener) as file:
-            file.write(canonical(statement) + "\n")
+        with open(self.folder / "checkpoints.jsonl", "a+b", opener=private_opener) as file:
+            _cut_torn_line(file)
+            file.write(canonical(statement).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -174,11 +175,23 @@ class Checkpoints:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         write_file(self.folder / "public-key.pem", public)
-        with open(path, "xb", opener=private_opener) as file:
+        new = path.with_suffix(".new")
+        with open(new, "wb", opener=private_opener) as file:
             file.write(private)
             file.flush()
             os.fsync(file.fileno())
+        new.replace(path)  # a key that was written in part would be none for good
         return key
+
+
+def _cut_torn_line(file: BinaryIO) -> None:
+    """Remove what a write that failed, of a full disk for example, left of the last line: the next
+    line would continue it, and both be lost."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 1))
+    if file.read() not in (b"", b"\n"):
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def is_signed(statement: Mapping[str, Any], key: Ed25519PublicKey) -> bool:

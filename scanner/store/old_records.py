@@ -32,9 +32,12 @@ class OldRecords:
 
     def delete_decisions(self, *, before: float) -> int:
         """Delete one batch of old decisions, and of what became of their deliveries;
-        return how many. The latest decision stays: the next one is counted from it."""
-        latest = select(func.max(decisions.c.number)).scalar_subquery()
-        old = and_(decisions.c.created_at < before, decisions.c.number < latest)
+        return how many. The latest decision stays, the next one is counted from it; so do those
+        that follow a younger one, which were made while the clock was behind."""
+        latest, made = select(func.max(decisions.c.number)).scalar_subquery(), decisions.alias()
+        young = select(func.min(made.c.number)).where(made.c.created_at >= before)
+        end = func.coalesce(young.scalar_subquery(), latest)
+        old = and_(decisions.c.number < latest, decisions.c.number < end)
         sent = and_(decision_effects.c.updated_at < before, decision_effects.c.status != "pending")
         return self._delete(decisions, old) + self._delete(decision_effects, sent)
 

@@ -8,6 +8,7 @@ import pytest
 
 from scanner.report.nouns import NOT_SCANNED
 from scanner.store.database import Journal
+from scanner.store.old_records import OldRecords
 from scanner.store.queueing import image_item_id, queue_pictures
 from scanner.store.retention import RetentionJournal
 from scanner.store.review_queries import QueueFilter, ReviewQueries, Sight
@@ -238,3 +239,18 @@ def test_a_flagged_picture_is_kept_while_it_waits_for_a_decision(
     assert queries.picture("pic") is not None
     retention.mark_segments([("pic", 0)], pictures_before=wall_clock() + 1)
     assert queries.picture("pic") is None
+
+
+def test_a_clock_that_was_behind_for_a_while_deletes_no_young_decisions(
+    journal: Journal, reviews: ReviewJournal, queries: ReviewQueries, wall_clock: FakeClock
+) -> None:
+    today = wall_clock.time
+    for wall_clock.time, verdict in (
+        (today, "escalate"),
+        (0.0, "another_look"),
+        (today, "escalate"),
+    ):
+        reviews.decide("ab", decision(verdict, person=f"p{verdict}", leads=True))
+
+    assert OldRecords(journal).delete_decisions(before=today - 100) == 0
+    assert OldRecords(journal).delete_decisions(before=today + 1) == 2

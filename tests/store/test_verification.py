@@ -230,3 +230,42 @@ def test_the_command_verifies_and_names_what_is_wrong(
     assert "entry 1 was changed" in capsys.readouterr().out
     copy_of_head = audit_folder(data, None) / "head.json"
     assert run(["audit", "verify", "--checkpoint", str(copy_of_head)]) == 1
+
+
+def test_a_clock_that_was_behind_for_a_while_removes_no_young_entries(
+    journal: Journal, place: Checkpoints, wall_clock: FakeClock
+) -> None:
+    log, today = AuditLog(journal, place), wall_clock.time
+    log.append([entry(piece="old")])
+    for wall_clock.time in (today + 500, 0.0, today + 600):
+        log.append([entry()])
+
+    assert log.remove_before(today + 400) == 1
+    assert [one.number for one in log.entries()] == [4, 3, 2]
+    assert faults(log, place) == set()
+
+
+def test_a_statement_that_was_written_in_part_spoils_no_later_one(
+    log: AuditLog, place: Checkpoints, wall_clock: FakeClock
+) -> None:
+    path = place.folder / "checkpoints.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"at":1000600.0,"ha')  # then the disk was full
+
+    assert log.remove_before(wall_clock.time - 200) == ENTRIES - 20
+    assert faults(log, place) == set()
+
+
+def test_a_key_that_was_written_in_part_is_made_again(
+    journal: Journal, place: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    log = AuditLog(journal, place)
+    with monkeypatch.context() as full:
+        full.setattr("scanner.store.checkpoints.os.fsync", fail)
+        log.append([entry()])
+        assert not log.state_end()
+
+    assert log.state_end()
+    assert faults(log, place) == set()
