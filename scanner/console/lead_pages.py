@@ -177,12 +177,13 @@ async def _figures(context: WebContext, person: Person, period: str) -> LeadFigu
 
 async def _near_misses(context: WebContext, person: Person, period: str) -> list[dict[str, Any]]:
     since = context.journal.now() - PERIODS[period]
-    found = await context.read(
-        LeadQueries(context.journal).near_misses, sight_of(person), since=since
-    )
     hidden = person.hidden_categories
-    categories = taxonomy_labels()
-    return [one for one in found if categories.get(one["label"]) not in hidden]
+    return await context.read(
+        LeadQueries(context.journal).near_misses,
+        sight_of(person),
+        since=since,
+        without=[label for label, category in taxonomy_labels().items() if category in hidden],
+    )
 
 
 async def _compare(context: WebContext, person: Person, text: str, period: str) -> dict[str, Any]:

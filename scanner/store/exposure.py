@@ -84,7 +84,17 @@ def _read(connection: Connection, user_id: str, day: str) -> ExposureDay:
     row = connection.execute(
         select(exposure).where(exposure.c.user_id == user_id, exposure.c.day == day)
     ).one_or_none()
-    return ExposureDay(day=day) if row is None else _of_row(row)
+    if row is not None:
+        return _of_row(row)
+    before = connection.execute(  # work goes on at midnight, and so does the time without a break
+        select(exposure)
+        .where(exposure.c.user_id == user_id, exposure.c.day < day)
+        .order_by(exposure.c.day.desc())
+        .limit(1)
+    ).one_or_none()
+    if before is None:
+        return ExposureDay(day=day)
+    return ExposureDay(day=day, active_since=before.active_since, active_at=before.active_at)
 
 
 def _of_row(row: object) -> ExposureDay:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, exists, func, select
@@ -86,9 +86,11 @@ class LeadQueries:
             count, oldest = connection.execute(query).one()
         return {"count": count, "oldest_at": oldest}
 
-    def near_misses(self, sight: Sight, *, since: float, limit: int = 50) -> list[dict[str, Any]]:
+    def near_misses(
+        self, sight: Sight, *, since: float, limit: int = 50, without: Collection[str] = ()
+    ) -> list[dict[str, Any]]:
         """Return streams with the highest scores of labels that opened no incident there, and
-        pictures with those of labels that they were not flagged for."""
+        pictures with those of labels that they were not flagged for; ``without`` some labels."""
         columns = streams.c
         has_incident = exists().where(incidents.c.stream_id == columns.stream_id)
         opened = has_incident | exists().where(reviews.c.stream_id == columns.stream_id)
@@ -104,7 +106,11 @@ class LeadQueries:
         with self._journal.read() as connection:
             rows = connection.execute(query).all()
             labels = _labels_by_stream(connection, [row.stream_id for row in rows if row.opened])
-        found = [one for row in rows for one in _misses(row, labels.get(row.stream_id, set()))]
+        found = [
+            one
+            for row in rows
+            for one in _misses(row, labels.get(row.stream_id, set()).union(without))
+        ]
         return sorted(found, key=lambda one: -one["score"])[:limit]
 
     def _summaries(self, sight: Sight, since: float) -> Iterator[dict[str, Any]]:

@@ -268,9 +268,9 @@ def _repeated(
     item: Row[Any], earlier: Sequence[Row[Any]], new: NewDecision
 ) -> RecordedDecision | None:
     """Return the latest decision if it is the same: a key that was pressed twice, or a request that
-    was sent again."""
+    was sent again. An item that waits came back since."""
     latest = earlier[-1] if earlier else None
-    if latest is None or (item.state == "waiting" and item.returned is not None):
+    if latest is None or item.state == "waiting":
         return None
     same = (latest.person, latest.verdict, latest.reason) == (new.person, new.verdict, new.reason)
     if not same:
@@ -301,7 +301,8 @@ def _check(item: Row[Any], earlier: Sequence[Row[Any]], new: NewDecision, now: f
 def _state_after(item: Row[Any], earlier: Sequence[Row[Any]], new: NewDecision) -> tuple[str, bool]:
     """Return the state of an item after a decision, and whether that is final.
 
-    Two people who come to different verdicts escalate an item.
+    Two people who come to different verdicts escalate an item. Where two have to agree, a program
+    is none of them.
     """
     if new.verdict == "escalate":
         return "escalated", False
@@ -309,8 +310,12 @@ def _state_after(item: Row[Any], earlier: Sequence[Row[Any]], new: NewDecision) 
         return "second_look", False
     if item.state == "escalated" or not new.needs_second:
         return "decided", True
-    others = [one for one in earlier if one.verdict in JUDGEMENTS and one.person != new.person]
-    if not others:
+    others = [
+        one
+        for one in earlier
+        if one.verdict in JUDGEMENTS and one.person != new.person and one.by == "human"
+    ]
+    if not others or new.by == "machine":
         return "second_look", False
     return ("decided", True) if others[-1].verdict == new.verdict else ("escalated", False)
 

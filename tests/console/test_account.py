@@ -131,6 +131,18 @@ def test_what_was_seen_is_counted_by_day_and_work_from_the_last_break(
     assert [day.items for day in seen.days("u")] == [10]
 
 
+def test_work_without_a_break_goes_on_at_midnight(journal: Journal, wall_clock: FakeClock) -> None:
+    seen, midnight = Exposure(journal), 20_000 * 86_400.0
+    for wall_clock.time in (midnight - 250, midnight - 10):
+        seen.add("u", items=1)
+    wall_clock.time = midnight + 200
+    assert seen.today("u").active_seconds(wall_clock.time) == 450
+    seen.add("u", items=1)
+    today = seen.today("u")
+
+    assert (today.items, today.active_seconds(wall_clock.time)) == (1, 450)
+
+
 def test_a_reminder_states_figures_and_can_be_switched_off() -> None:
     today = ExposureDay(items=30, severe_items=2, unblurred_seconds=600, active_since=0.0)
     today = ExposureDay(

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from scanner.console.lead_figures import lead_figures
 from scanner.console.precision import precision_over_time, precision_rows, wilson
@@ -19,6 +19,7 @@ from scanner.console.what_if import changed_policies, compare_policies
 from scanner.errors import InputError
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policies_of_rows, policy_rows
+from scanner.store.lead_queries import LeadQueries
 from scanner.store.people import Role
 from scanner.store.review_queries import Sight
 from scanner.store.schema import streams
@@ -183,6 +184,20 @@ def test_near_misses_are_the_highest_scores_that_opened_nothing(led: RunningServ
     assert [(one["stream_id"], one["label"], one["score"]) for one in found] == [
         ("nearly", "fire", 0.7)
     ]
+
+
+def test_labels_that_a_lead_does_not_see_take_no_place_of_near_misses(led: RunningService) -> None:
+    queries = LeadQueries(led.journal)
+    with led.journal.read() as connection:
+        (kept,) = set(connection.execute(select(streams.c.summary)).scalars())
+    peaks = json.dumps({"peaks": {"fire": 0.7, "smoke": 0.4}})
+    with led.journal.write() as connection:
+        connection.execute(update(streams).values(summary=peaks))
+    found = queries.near_misses(Sight(), since=0.0, limit=1, without=["fire"])
+    with led.journal.write() as connection:
+        connection.execute(update(streams).values(summary=kept))
+
+    assert [one["label"] for one in found] == ["smoke"]
 
 
 def test_another_policy_loses_what_was_cleared_and_what_was_a_violation(

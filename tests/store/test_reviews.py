@@ -254,3 +254,23 @@ def test_a_clock_that_was_behind_for_a_while_deletes_no_young_decisions(
 
     assert OldRecords(journal).delete_decisions(before=today - 100) == 0
     assert OldRecords(journal).delete_decisions(before=today + 1) == 2
+
+
+def test_what_a_lead_gave_back_can_be_decided_the_same_again(
+    reviews: ReviewJournal, queries: ReviewQueries
+) -> None:
+    reviews.decide("ab", decision("escalate"))
+    assert reviews.assign("ab", "ann", state="waiting")
+
+    assert not reviews.decide("ab", decision("escalate")).repeated
+    assert state(queries) == "escalated"
+
+
+def test_a_program_is_none_of_the_two_people_who_agree(
+    reviews: ReviewJournal, queries: ReviewQueries
+) -> None:
+    for person, by in (("key:1", "machine"), ("ann", "human"), ("key:2", "machine")):
+        made = reviews.decide("ab", decision(person=person, by=by, needs_second=True))
+        assert (made.state, made.final) == ("second_look", False)
+
+    assert reviews.decide("ab", decision(person="bob", needs_second=True)).final
