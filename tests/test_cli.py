@@ -169,6 +169,37 @@ def test_a_stricter_policy_loses_the_incident(
     assert [row["change"] for row in changes] == ["lost", "none"]
 
 
+@pytest.mark.usefixtures("without_models")
+def test_a_recording_replaces_an_earlier_one_and_no_other_file(
+    live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, scores = tmp_path / "a.ts", tmp_path / "scores.jsonl"
+    video.write_bytes(b"a video")
+
+    refused, _, message = run_command(capsys, "scan", "--record", video, live)
+    first, _, _ = run_command(capsys, "scan", "--record", scores, live)
+    again, _, _ = run_command(capsys, "scan", "--record", scores, live)
+
+    assert (refused, video.read_bytes()) == (2, b"a video")
+    assert "not a recording" in message
+    assert first == again == 3
+
+
+@pytest.mark.usefixtures("without_models")
+@pytest.mark.parametrize("value", ["shadow = true", "severity = 2"])
+def test_an_incident_that_a_policy_puts_in_shadow_or_makes_severe_is_listed(
+    value: str, live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores, policy = tmp_path / "scores.jsonl", tmp_path / "new.toml"
+    run_command(capsys, "scan", "--record", scores, live)
+    policy.write_text(f"[policy.test_card]\n{value}\n")
+
+    _, changes, _ = run_command(capsys, "replay", "--json", scores, "--policy", policy)
+
+    assert [row["change"] for row in changes] == ["moved", "none"]
+    assert changes[0]["before"] != changes[0]["after"]
+
+
 def test_doctor_finds_no_problem_on_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     _, rows, _ = run_command(capsys, "doctor", "--json")
 

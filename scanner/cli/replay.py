@@ -218,7 +218,7 @@ class _Changes:
         pairs = pair_incidents(before.incidents, after.incidents)
         self.gained += pairs.gained
         self.lost += pairs.lost
-        self.moved += pairs.moved
+        self.moved += [pair for pair in (*pairs.moved, *pairs.kept) if pair.differs]
         self.stills += compare_stills(before, after)
         self.incidents += after.incidents
         self.flagged |= after.stills
@@ -274,5 +274,5 @@ class _Changes:
     def _add(self, table: OutputTable, change: str, incident: Incident) -> None:
         line = incident_line(self.paths[incident.stream_id], incident)
         times = (clock(line.start), clock(line.opened), clock(line.end))
-        labels = ", ".join(line.labels) + (" (shadow)" if line.shadow else "")
+        labels = f"{', '.join(line.labels)} (severity {line.severity}{', shadow' * line.shadow})"
         table.add_row(change, labels, *times, f"{line.peak:.3f}", line.path)

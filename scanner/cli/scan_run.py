@@ -16,7 +16,7 @@ from scanner.compose import RunningScan
 from scanner.errors import ScannerError, SetupError
 from scanner.pipeline.scan import PathFailed, ScanEvent
 from scanner.private import private_opener
-from scanner.records.recording import record_line
+from scanner.records.recording import RECORD_BEGIN, record_line
 from scanner.report.line_text import dumps
 from scanner.report.lines import ErrorLine, Line, SummaryLine
 from scanner.stream.inputs import FilesSkipped
@@ -150,12 +150,14 @@ def open_record(path: Path | None) -> Iterator[Callable[[ScanEvent], None]]:
     """Yield a function that writes events to the file, or one that does nothing without a file.
 
     Raises:
-        SetupError: the file cannot be written; also raised by the function.
+        SetupError: the file cannot be written; also raised by the function. Or it exists and is no
+            recording.
     """
     if path is None:
         yield lambda event: None
         return
     try:
+        _refuse_to_overwrite(path)
         file = open(path, "w", encoding="ascii", opener=private_opener)  # noqa: SIM115
     except OSError as error:
         raise _not_written(path, error) from error
@@ -163,6 +165,18 @@ def open_record(path: Path | None) -> Iterator[Callable[[ScanEvent], None]]:
         yield lambda event: _write_record(path, file, event)
     finally:
         _close(file)
+
+
+def _refuse_to_overwrite(path: Path) -> None:
+    """Refuse a file that is no recording, such as the video of a pattern in place of a name."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        begin = file.read(len(RECORD_BEGIN))
+    if begin and begin != RECORD_BEGIN:
+        raise SetupError(
+            f"{path}: is not a recording, so it is not overwritten; give --record a new name"
+        )
 
 
 def _write_record(path: Path, file: TextIO, event: ScanEvent) -> None:

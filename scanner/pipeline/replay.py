@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
+from scanner.errors import FormatError
 from scanner.records.recording import Record, input_of
 from scanner.report.line_text import exact, exact_at
 from scanner.report.lines import (
@@ -121,6 +122,9 @@ def inputs_of_record(records: Iterable[Record]) -> dict[StreamId, RecordedStream
     """Return the input of each stream exactly as it was folded, from a file of ``scan --record``.
 
     A stream whose scan was interrupted ends with what was recorded of it.
+
+    Raises:
+        FormatError: a stream goes on after its end, as in two recordings in one file.
     """
     inputs: dict[StreamId, list[StreamInput]] = defaultdict(list)
     paths: dict[StreamId, str] = {}
@@ -128,6 +132,8 @@ def inputs_of_record(records: Iterable[Record]) -> dict[StreamId, RecordedStream
         paths[stream_id] = path
         stream_input = input_of(event, path=path)
         if stream_input is not None:
+            if inputs[stream_id] and isinstance(inputs[stream_id][-1], EndTurn):
+                raise _recorded_twice(path)
             inputs[stream_id].append(stream_input)
     return {
         stream_id: _make_recorded_stream(stream_id, paths[stream_id], found)
@@ -149,10 +155,15 @@ def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, RecordedStream]:
     A path becomes one segment with all its frames and gaps. A path without a summary (its scan was
     interrupted) ends with its last frame. The id of its stream is that of its lines; lines of
     version 0.1 have none, and there it was the path.
+
+    Raises:
+        FormatError: a path goes on after its summary, as in the lines of two scans in one file.
     """
     paths: dict[str, _RecordedPath] = defaultdict(_RecordedPath)
     for line in lines:
         match line:
+            case FrameLine() | SummaryLine() if paths[line.path].summary is not None:
+                raise _recorded_twice(line.path)
             case FrameLine():
                 paths[line.path].frames.append(line)
             case GapLine(reason=reason) if reason not in NOT_FOLDED:
@@ -172,6 +183,12 @@ def inputs_of_lines(lines: Iterable[Line]) -> dict[StreamId, RecordedStream]:
         for path, found in paths.items()
         if found.frames or found.gaps
     }
+
+
+def _recorded_twice(path: str) -> FormatError:
+    return FormatError(
+        f"{path}: goes on after its end: it was scanned more than once; replay each scan by itself"
+    )
 
 
 @dataclass(slots=True)
@@ -242,6 +259,16 @@ class IncidentPair:
 
     before: Incident
     after: Incident
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two have other times or labels, another severity, or one is in shadow."""
+        return _outcome(self.before) != _outcome(self.after)
+
+
+def _outcome(incident: Incident) -> tuple[object, ...]:
+    labels = frozenset(incident.labels)
+    return *_times(incident), labels, incident.severity, incident.shadow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,13 +39,24 @@ from scanner.types import (
     StreamId,
 )
 
-__all__ = ["VERSION", "Record", "input_of", "parse_record", "read_record", "record_line"]
+__all__ = [
+    "RECORD_BEGIN",
+    "VERSION",
+    "Record",
+    "input_of",
+    "parse_record",
+    "read_record",
+    "record_line",
+]
 
 Record = tuple[str, StreamId, StreamEvent]
 """Path, stream and event of one line."""
 
 VERSION: Final = 1
 """Version of the records; a reader refuses every other one."""
+
+RECORD_BEGIN: Final = b'{"v": '
+"""What every recording begins with, of any version."""
 
 
 def record_line(path: str, stream_id: StreamId, event: StreamEvent) -> str:

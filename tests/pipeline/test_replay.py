@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.errors import FormatError
 from scanner.pipeline.replay import (
     StillChange,
     compare_stills,
@@ -124,3 +126,13 @@ def test_a_stream_whose_scan_was_interrupted_ends_with_what_was_recorded() -> No
     ):
         assert not recorded[STREAM].complete
         assert len(fold(recorded, POLICIES).incidents) == 1
+
+
+def test_a_stream_that_was_recorded_twice_is_refused() -> None:
+    events = scan_events([arrived(last=True)], segment(0, dict.fromkeys(range(4), 0.99)))
+    rows = rows_of(events)
+
+    with pytest.raises(FormatError, match="more than once"):
+        inputs_of_record(read_record([*rows, *rows]))
+    with pytest.raises(FormatError, match="more than once"):
+        inputs_of_lines([*lines(events), *lines(events)])
