@@ -102,14 +102,14 @@ def list_command(config: Config = None, as_json: Json = False) -> None:
 def reset_command(
     name: Name,
     keep_factor: Annotated[
-        bool, typer.Option("--keep-factor", help="Keep the second factor.")
+        bool, typer.Option("--keep-factor", help="Keep the second factor and the password.")
     ] = False,
     address: Address = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """End a user's sessions and lock-out, remove the second factor, and print a link by which the
-    user sets a new password."""
+    """End a user's sessions and lock-out, remove the second factor and the password, and print a
+    link by which the user sets a new password."""
     journal, base = _open(config, address)
 
     def reset() -> User:
@@ -117,6 +117,7 @@ def reset_command(
         user = users.by_name(name)
         if not keep_factor:
             users.set_totp(user.user_id, None)
+            users.set_password(user.user_id, None)
         Sessions(journal).end_all(user.user_id)
         SignInThrottle(journal).forget(user.name)
         return user

@@ -93,7 +93,7 @@ async def enable_user(request: Request, user_id: str) -> Response:
 
 @admin_routes.post("/{user_id}/reset")
 async def reset_user(request: Request, user_id: str) -> Response:
-    """End sessions, lock-out and second factor, and show a link for a new password."""
+    """End sessions, lock-out, second factor and password, and show a link for a new password."""
     context, admin = context_of(request), require_recent_role(request, Role.ADMIN)
     user = await _user(context, user_id)
     facts = {"second_factor": "removed"}
@@ -182,6 +182,7 @@ def _add_user(context: WebContext, admin: Person, name: str, values: dict[str, A
 
 def _reset(context: WebContext, user: User) -> None:
     context.users.set_totp(user.user_id, None)
+    context.users.set_password(user.user_id, None)
     context.sessions.end_all(user.user_id)
     SignInThrottle(context.journal).forget(user.name)
 

@@ -26,7 +26,7 @@ WANTED_CLEARED: Final = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayFigures:
-    """The decisions of one day, UTC."""
+    """The items that were decided on one day, UTC."""
 
     day: str
     decided: int
@@ -39,7 +39,10 @@ class LeadFigures:
 
     decided: int
     by_people: int
+    items: int
+    """Items that were decided; some more than once, as they grew."""
     cleared: int
+    """Items whose latest decision is no violation."""
     median_seconds: float | None
     slow_seconds: float | None
     """Nine of ten decisions were made sooner."""
@@ -59,7 +62,7 @@ class LeadFigures:
     @property
     def cleared_share(self) -> float | None:
         """Share of decided items that were no violation."""
-        return self.cleared / self.decided if self.decided else None
+        return self.cleared / self.items if self.items else None
 
     @property
     def false_per_hour(self) -> float | None:
@@ -76,14 +79,17 @@ def lead_figures(
     step: float,
 ) -> LeadFigures:
     """Return the figures of final verdicts, given as ``LeadQueries`` returns them, that were made
-    between two wall-clock times; over time in parts of ``step`` seconds."""
+    between two wall-clock times; over time in parts of ``step`` seconds. What was right is a matter
+    of the latest verdict of each item."""
+    latest = [one for one in verdicts if one["in_force"]]
     seconds = [one["seconds"] for one in verdicts]
     humans = [one for one in verdicts if one["by"] == "human"]
-    cleared = [one for one in verdicts if one["verdict"] == "no_violation"]
+    cleared = [one for one in latest if one["verdict"] == "no_violation"]
     in_time = sum(one <= WANTED_SECONDS for one in seconds)
     return LeadFigures(
         decided=len(verdicts),
         by_people=len(humans),
+        items=len(latest),
         cleared=len(cleared),
         median_seconds=median(seconds) if seconds else None,
         slow_seconds=quantiles(seconds, n=10)[-1] if len(seconds) > 1 else None,
@@ -91,9 +97,9 @@ def lead_figures(
         hours=seen["hours"],
         coverage=seen["coverage"],
         false_incidents=sum(one["kind"] == "incident" for one in cleared),
-        precision=precision_rows(verdicts),
-        over_time=precision_over_time(verdicts, since=since, until=until, step=step),
-        days=_days(verdicts),
+        precision=precision_rows(latest),
+        over_time=precision_over_time(latest, since=since, until=until, step=step),
+        days=_days(latest),
         persons=tuple(Counter(str(one["person"]) for one in humans).most_common(50)),
     )
 

@@ -35,9 +35,10 @@ class LeadQueries:
         self._journal = journal
 
     def verdicts(self, sight: Sight, *, since: float) -> list[dict[str, Any]]:
-        """Return the final verdicts in force that were made since a wall-clock time, oldest
-        first. ``policies`` is the generation of the configuration, None for a picture; ``policy``
-        is a text that is the same for the same policy of the label and the same models."""
+        """Return the final verdicts that were made since a wall-clock time and not undone, oldest
+        first; the latest of each item is ``in_force``. ``policies`` is the generation of the
+        configuration, None for a picture; ``policy`` is a text that is the same for the same policy
+        of the label and the same models."""
         with self._journal.read() as connection:
             rows = connection.execute(_verdicts(sight, since)).all()
             policies = _policies(connection, {row.generation for row in rows})
@@ -49,6 +50,7 @@ class LeadQueries:
                 "by": row.by,
                 "person": row.person,
                 "at": row.created_at,
+                "in_force": not row.is_superseded,
                 "seconds": max(0.0, row.created_at - row.flagged_at),
                 "label": row.label,
                 "severity": row.severity,
@@ -128,14 +130,21 @@ class LeadQueries:
 
 
 def _verdicts(sight: Sight, since: float) -> Select[Any]:
-    undo = decisions.alias("undo")
+    undo, later = decisions.alias("undo"), decisions.alias("later")
     columns = decisions.c
+    is_superseded = exists().where(
+        later.c.item_id == columns.item_id,
+        later.c.number > columns.number,
+        (later.c.kind == "made") & later.c.final,
+        ~exists().where(undo.c.undoes == later.c.number),
+    )
     revision = (incident_revisions.c.incident_id == columns.item_id) & (
         incident_revisions.c.revision == columns.revision
     )
     return (
         select(decisions, reviews.c.flagged_at, reviews.c.label, reviews.c.severity)
         .add_columns(incident_revisions.c.generation, reviews.c.kind.label("item_kind"))
+        .add_columns(is_superseded.label("is_superseded"))
         .join(reviews, reviews.c.item_id == columns.item_id)
         .outerjoin(incident_revisions, revision)
         .where(columns.kind == "made", columns.final, columns.created_at >= since)

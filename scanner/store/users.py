@@ -14,7 +14,14 @@ from scanner.errors import SetupError
 from scanner.store.database import Journal
 from scanner.store.keys import secret_digest
 from scanner.store.people import Role, User, check_name
-from scanner.store.people_schema import preferences, recovery_codes, sessions, users
+from scanner.store.people_schema import (
+    login_links,
+    preferences,
+    recovery_codes,
+    sessions,
+    users,
+)
+from scanner.store.review_schema import reviews
 from scanner.store.writes import upsert
 
 __all__ = ["Credentials", "Users"]
@@ -114,11 +121,15 @@ class Users:
         self._update(user_id, values)
 
     def disable(self, user_id: str) -> None:
-        """End a user: all sessions end, and no sign-in is possible."""
+        """End a user: all sessions and links end, no sign-in is possible, and what the user was to
+        decide is everybody's."""
         with self._journal.write() as connection:
             at = {"disabled_at": self._journal.now()}
             connection.execute(update(users).where(users.c.user_id == user_id).values(at))
             connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+            connection.execute(delete(login_links).where(login_links.c.user_id == user_id))
+            assigned = update(reviews).where(reviews.c.assigned_to == user_id)
+            connection.execute(assigned.values(assigned_to=None))
 
     def enable(self, user_id: str) -> None:
         """Allow a disabled user to sign in again."""
@@ -131,8 +142,8 @@ class Users:
             row = connection.execute(query.where(users.c.user_id == user_id)).one()
         return row.password, row.totp_secret, row.totp_step
 
-    def set_password(self, user_id: str, password: str) -> None:
-        """Store the hash of a new password."""
+    def set_password(self, user_id: str, password: str | None) -> None:
+        """Store the hash of a new password; None until the user sets one by a link."""
         self._update(user_id, {"password": password})
 
     def set_totp(

@@ -19,9 +19,12 @@ from scanner.console.what_if import changed_policies, compare_policies
 from scanner.errors import InputError
 from scanner.risk.policy import Policies, Policy
 from scanner.settings.policies import policies_of_rows, policy_rows
+from scanner.store.database import Journal
 from scanner.store.lead_queries import LeadQueries
 from scanner.store.people import Role
 from scanner.store.review_queries import Sight
+from scanner.store.review_schema import reviews
+from scanner.store.reviews import NewDecision, ReviewJournal
 from scanner.store.schema import streams
 from scanner.stream.inputs import EndTurn
 from scanner.types import Label, Medium, StreamId
@@ -31,6 +34,7 @@ from tests.delivery.rows import add_revisions
 from tests.intake.build import PNG, FoldingDriver
 from tests.intake.conftest import RunningService, run_service
 from tests.intake.test_segments import problem
+from tests.store.conftest import FakeClock
 from tests.stream.build import segment
 
 NEARLY = {0.0: 0.5, 1.0: 0.7, 2.0: 0.6, 3.0: 0.5}
@@ -88,7 +92,7 @@ def test_figures_of_nothing_are_none() -> None:
 
 def verdict(at: float, what: str = "violation", label: str = "fire", **more: Any) -> dict[str, Any]:
     policies = {"policies": 0, "policy": "open 3", "kind": "incident", "by": "human"}
-    return {"at": at, "verdict": what, "label": label, **policies, **more}
+    return {"at": at, "verdict": what, "label": label, "in_force": True, **policies, **more}
 
 
 def test_generations_with_the_same_policy_and_models_are_one_row() -> None:
@@ -123,6 +127,31 @@ def test_a_false_picture_is_no_false_incident_of_a_stream() -> None:
     figures = lead_figures(decided, seen, since=0.0, until=10.0, step=1.0)
 
     assert (figures.cleared_share, figures.false_per_hour) == (1.0, 0.5)
+
+
+def test_an_item_that_was_decided_again_is_judged_by_its_latest_decision(
+    journal: Journal, wall_clock: FakeClock
+) -> None:
+    def decide(verdict: str, severity: int) -> None:
+        with journal.write() as connection:
+            grown = {"state": "waiting", "severity": severity, "returned": "grew"}
+            connection.execute(update(reviews).values(grown))
+        one = NewDecision(verdict=verdict, person=f"p{severity}", reviewer="r")
+        ReviewJournal(journal).decide("ab", one)
+
+    add_revisions(journal, ["opened"], incident_id="ab")
+    decide("no_violation", 1)
+    decide("violation", 2)
+    decide("violation", 3)
+    ReviewJournal(journal).undo("ab", person="p3", reviewer="r", within=60.0)
+    found = LeadQueries(journal).verdicts(Sight(), since=0.0)
+    seen = {"hours": 2.0, "coverage": 1.0}
+    figures = lead_figures(found, seen, since=0.0, until=wall_clock.time + 1, step=1e6)
+
+    assert [one["in_force"] for one in found] == [False, True]
+    assert (figures.decided, figures.items, figures.cleared_share) == (2, 1, 0.0)
+    assert figures.false_per_hour == 0.0
+    assert [(row.violations, row.decided) for row in figures.precision] == [(1, 1)]
 
 
 def test_a_lead_of_some_channels_sees_the_hours_of_those(led: RunningService) -> None:

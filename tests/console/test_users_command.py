@@ -13,8 +13,11 @@ from scanner.settings.service import ServiceSettings
 from scanner.store.audit import AuditLog
 from scanner.store.database import Journal, open_journal
 from scanner.store.people import Role
+from scanner.store.review_queries import QueueFilter, ReviewQueries, Sight
+from scanner.store.reviews import ReviewJournal
 from scanner.store.sessions import LoginLinks, Sessions
 from scanner.store.users import Users
+from tests.delivery.rows import add_revisions
 
 
 @pytest.fixture
@@ -91,6 +94,33 @@ def test_a_reset_ends_sessions_and_the_second_factor(
     assert not Users(journal).by_name("c").has_totp
     assert not Users(journal).use_recovery_code(user.user_id, "A" * 16)
     journal.close()
+
+
+@pytest.mark.parametrize(("more", "remains"), [([], False), (["--keep-factor"], True)])
+def test_a_reset_ends_the_password_unless_the_second_factor_is_kept(
+    data: Path, more: list[str], remains: bool
+) -> None:
+    run(["users", "add", "c"])
+    journal = open_journal(data)
+    Users(journal).set_password(Users(journal).by_name("c").user_id, "the hash")
+
+    assert run(["users", "reset", "c", *more]) == 0
+
+    assert Users(journal).by_name("c").has_password is remains
+    journal.close()
+
+
+def test_a_user_who_was_disabled_keeps_no_link_and_no_item(journal: Journal) -> None:
+    user = Users(journal).add("d", role=Role.MODERATOR)
+    code = LoginLinks(journal).add("set_password", user.user_id, seconds=600)
+    add_revisions(journal, ["opened"], incident_id="ab")
+    assert ReviewJournal(journal).assign("ab", user.user_id)
+
+    Users(journal).disable(user.user_id)
+    Users(journal).enable(user.user_id)
+
+    assert LoginLinks(journal).find(code) is None
+    assert ReviewQueries(journal).next_item(QueueFilter(), Sight(), "other") == "ab"
 
 
 @pytest.mark.parametrize(
