@@ -164,6 +164,7 @@ class ReviewQueries:
             decisions.c.item_id == columns.item_id,
             decisions.c.person == person,
             decisions.c.kind == "made",
+            ~exists().where(_undo.c.undoes == decisions.c.number),
         )
         query = select(columns.item_id, columns.rank, columns.waiting_since).where(
             sight.condition,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, func, insert, select, update
 
 from scanner.errors import InputError
 from scanner.store.database import Journal
@@ -168,6 +168,8 @@ class ReviewJournal:
             mute_id = _write_mute(connection, item, new, now)
             facts = {"kind": "made", "final": final, "mute_id": mute_id, **_facts(new)}
             number = _append(connection, item, facts, now)
+            if new.verdict == "violation":
+                _end_mutes(connection, [one.mute_id for one in earlier if one.mute_id], now)
             _write_state(connection, item, state, new.verdict if final else None, now)
             if final:
                 self._write_effects(connection, item, number.number, now)
@@ -207,8 +209,7 @@ class ReviewJournal:
             facts = {"reviewer": reviewer, "person": person, **_facts_of_undo(latest)}
             number = _append(connection, item, facts, now)
             if latest.mute_id is not None:
-                ended = mutes.c.mute_id == latest.mute_id
-                connection.execute(update(mutes).where(ended).values(until=now))
+                _end_mutes(connection, [latest.mute_id], now)
             _write_state(connection, item, latest.state_before, None, now, returned="undone")
             if latest.final:
                 self._write_effects(connection, item, number.number, now)
@@ -331,6 +332,12 @@ def _write_mute(connection: Connection, item: Row[Any], new: NewDecision, now: f
     row |= {"scope": new.mute.scope, "subject": subject, "until": now + new.mute.seconds}
     connection.execute(insert(mutes), {**row, "person": new.person, "created_at": now})
     return mute_id
+
+
+def _end_mutes(connection: Connection, mute_ids: Sequence[str], now: float) -> None:
+    """End mutes that are in force: what they came with was undone, or is a violation after all."""
+    ended = and_(mutes.c.mute_id.in_(mute_ids), mutes.c.until > now)
+    connection.execute(update(mutes).where(ended).values(until=now))
 
 
 def _append(connection: Connection, item: Row[Any], facts: dict[str, Any], now: float) -> _Appended:

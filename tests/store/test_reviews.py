@@ -274,3 +274,25 @@ def test_a_program_is_none_of_the_two_people_who_agree(
         assert (made.state, made.final) == ("second_look", False)
 
     assert reviews.decide("ab", decision(person="bob", needs_second=True)).final
+
+
+def test_a_mute_ends_where_its_item_is_a_violation_after_all(
+    journal: Journal, reviews: ReviewJournal, queries: ReviewQueries
+) -> None:
+    mute = MuteRequest(scope="channel", seconds=600)
+    reviews.decide("ab", decision("no_violation", mute=mute, needs_second=True))
+    reviews.decide("ab", decision(person="bob", needs_second=True))
+    add_revisions(journal, ["opened"], incident_id="cd")
+
+    assert (state(queries), state(queries, "cd")) == ("escalated", "waiting")
+
+
+def test_a_second_look_is_offered_to_one_whose_own_decision_was_undone(
+    reviews: ReviewJournal, queries: ReviewQueries
+) -> None:
+    reviews.decide("ab", decision(needs_second=True))
+    assert queries.next_item(QueueFilter(), ALL, "ann") is None
+    reviews.undo("ab", person="ann", reviewer="r", within=300)
+    reviews.decide("ab", decision(person="bob", needs_second=True))
+
+    assert queries.next_item(QueueFilter(), ALL, "ann") == "ab"
