@@ -324,13 +324,13 @@ def scan_lines(program: Program, arrivals: Iterable[Arrival], runner: Runner) ->
 
 
 def scan_paths(
-    paths: Iterable[str | PathLike[str]],
+    paths: Iterable[str | PathLike[str]] | PathLike[str],
     settings: Settings | None = None,
     *,
     out: str | PathLike[str] | None = None,
 ) -> Iterator[Line]:
     """Scan files, folders, stills, playlists and addresses of playlists in this process and one
-    child process that decodes.
+    child process that decodes. One path may be given without a list.
 
     Lines come as soon as they are known, those of one path in order, with its ``SummaryLine`` last.
     A path that cannot be read gives an ``ErrorLine``, and the others continue. The child ends with
@@ -343,8 +343,9 @@ def scan_paths(
     """
     program = compose(read_settings() if settings is None else settings)
     folder = None if out is None else Path(out)
+    several = [paths] if isinstance(paths, str | PathLike) else paths
     with (
-        read_sources((fspath(path) for path in paths), program.settings.fetch) as arrivals,
+        read_sources((fspath(path) for path in several), program.settings.fetch) as arrivals,
         local_runner(program) as runner,
         open_scan(program, arrivals, runner, out=folder) as running,
     ):

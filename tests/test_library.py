@@ -15,7 +15,9 @@ import pytest
 import scanner
 import workers
 from samples.facts import SampleFile
+from scanner.compose import scan_paths
 from scanner.report.lines import FrameLine, IncidentLine, SummaryLine
+from scanner.settings.sections import ModelSettings, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "library.md"
@@ -63,6 +65,18 @@ def test_the_page_of_the_library_runs_from_top_to_bottom(
     assert "channel-7" in told
     assert {type(line) for line in names["lines"]} - {IncidentLine} == {FrameLine, SummaryLine}
     assert [*names["lines"][0].scores] == ["fire"]
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_path_may_be_given_without_a_list(
+    kind: Callable[[Path], Any], sample_media: Callable[[str], SampleFile]
+) -> None:
+    path = kind(sample_media("jpeg_420").path)
+
+    lines = list(scan_paths(path, Settings(models=ModelSettings(names=()))))
+
+    assert {line.path for line in lines} == {str(path)}
+    assert isinstance(lines[-1], SummaryLine)
 
 
 def run_examples(page: Path, names: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from scanner.cli.messages import count_of
 from scanner.cli.status import Status
 from scanner.cli.terminal import new_table, open_console
 from scanner.errors import SetupError
-from scanner.evaluate.decided import DecidedPolicy, measure_decided
+from scanner.evaluate.decided import DecidedPolicy, latest_rows, measure_decided
 from scanner.evaluate.measures import Interval
 
 __all__ = ["eval_decided"]
@@ -21,7 +21,7 @@ __all__ = ["eval_decided"]
 
 def eval_decided(files: Sequence[Path], *, as_json: bool) -> Status:
     """Print the precision of each label and policy, and what higher thresholds would have given."""
-    rows = [row for file in files for row in read_labelled(file)]
+    rows = latest_rows(row for file in files for row in read_labelled(file))
     if not rows:
         raise SetupError(f"{files[0]}: no item was decided")
     measured = measure_decided(rows)

@@ -171,10 +171,12 @@ def find_unmeasured(scored: Sequence[ScoredRow]) -> dict[str, str]:
         if labels and not any(label in one.scores for one in own for label in labels):
             reasons[definition.task] = f"no model in use scores {definition.label}"
         elif not any(definition.positive(one.row) for one in own):
-            reasons[definition.task] = "no row is positive: all labels are 0 or normal"
+            reasons[definition.task] = (
+                "no row that could be read is positive: labels are 0 or normal"
+            )
         else:
             reasons[definition.task] = (
-                "no negatives: add rows with the label 0, or of the task benign"
+                "no negatives that could be read: add rows with the label 0, or of the task benign"
             )
     return reasons
 

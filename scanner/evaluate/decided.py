@@ -9,7 +9,7 @@ risk reached it; an incident with several labels counts for its leading one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,13 @@ import numpy as np
 
 from scanner.evaluate.measures import Interval
 
-__all__ = ["DecidedPolicy", "ThresholdTrial", "exact_interval", "measure_decided"]
+__all__ = [
+    "DecidedPolicy",
+    "ThresholdTrial",
+    "exact_interval",
+    "latest_rows",
+    "measure_decided",
+]
 
 GROUPED: Final = ("kind", "label", "policy", "models")
 """Columns whose values rows that are measured together share."""
@@ -69,6 +75,14 @@ def measure_decided(rows: Sequence[Mapping[str, Any]]) -> list[DecidedPolicy]:
         groups[tuple(row[name] or "" for name in GROUPED)].append(row)
     measured = [_measure(found) for found in groups.values()]
     return sorted(measured, key=lambda one: (-one.decided, one.label, one.policy, one.models))
+
+
+def latest_rows(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return one row of each item, the one that was decided last: each export has all items."""
+    latest: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["decided_at"] or 0):
+        latest[row["stream_id"], row["item_id"]] = row
+    return list(latest.values())
 
 
 def _measure(rows: Sequence[Mapping[str, Any]]) -> DecidedPolicy:

@@ -148,6 +148,27 @@ def test_eval_measures_the_precision_of_each_label_and_policy(
     assert sum(one["decided"] for one in found) == len(rows)
 
 
+def test_an_item_of_two_exports_counts_once_with_its_latest_verdict(
+    decided: RecordedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = export(decided, tmp_path, "first.parquet")
+    journal, (name, *_) = ReviewJournal(decided.journal, sinks=()), decided.verdicts
+    journal.undo(name, person="ann", reviewer="r-ann", leads=True, within=1e9)
+    decided.clock.time += 60
+    other = "no_violation" if decided.verdicts[name] == "violation" else "violation"
+    journal.decide(name, NewDecision(verdict=other, person="ann", reviewer="r-ann"))
+    second = export(decided, tmp_path, "second.csv")
+    capsys.readouterr()
+
+    both = [str(tmp_path / one) for one in ("second.csv", "first.parquet")]
+    assert run(["eval", "--json", *both]) == 0
+
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sum(one["decided"] for one in found) == len(first)
+    violations = sum(row["verdict"] == "violation" for row in second)
+    assert sum(one["violations"] for one in found) == violations
+
+
 def test_eval_prints_a_table(
     decided: RecordedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
