@@ -139,9 +139,11 @@ async def assign_item(
     decision.
 
     Raises:
-        Problem: ``not_found``.
+        Problem: ``not_found``, or ``invalid_request`` for a user who decides no such item.
     """
-    await seen_item(context, person, item_id)
+    item = await seen_item(context, person, item_id)
+    if to is not None:
+        await _check_assignee(context, to, item)
     facts = {"to": to, "state": state}
     return await context.change(
         person,
@@ -238,6 +240,18 @@ def _check_decision(
         return
     if more := [label for label in item["labels"] if label not in shown]:
         raise Problem("grew", f"item {item_id}: {', '.join(more)} was flagged meanwhile")
+
+
+async def _check_assignee(context: WebContext, to: str, item: Mapping[str, Any]) -> None:
+    """Check that an item is given to one who may decide it: it is offered to nobody else."""
+    if to == "local" or to.startswith("key:"):
+        return
+    user = await context.read(context.users.by_id, to)
+    if user is None or not user.is_active(context.journal.now()):
+        raise Problem("invalid_request", "person: there is no such user, or one who cannot sign in")
+    person = user.person()
+    if not person.has_role(Role.MODERATOR) or not person.can_see(item["channel"], item["category"]):
+        raise Problem("invalid_request", f"person: {user.display} may not decide this item")
 
 
 def check_reason(verdict: str, reason: str | None, item: Mapping[str, Any]) -> str | None:

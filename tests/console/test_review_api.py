@@ -10,6 +10,7 @@ import pytest
 
 from scanner.settings.service import ReviewSettings, ServiceSettings
 from scanner.store.people import Role
+from scanner.store.users import Users
 from tests.console.people import SignedIn, sign_in
 from tests.delivery.rows import add_revisions
 from tests.intake.conftest import RunningService, run_service
@@ -131,6 +132,22 @@ def test_a_lead_assigns_moves_and_decides_what_is_escalated(filled: RunningServi
     moved = post(lea, "/v1/reviews/ab/assign", person=ann.user.user_id, state="waiting").json()
 
     assert (moved["assigned_to"], moved["state"]) == (ann.user.user_id, "waiting")
+
+
+def test_an_item_is_assigned_to_nobody_who_may_not_decide_it(filled: RunningService) -> None:
+    lea = sign_in(filled, Role.LEAD)
+    others = [
+        sign_in(filled, Role.VIEWER),
+        sign_in(filled, channels=["elsewhere"]),
+        sign_in(filled, hidden_categories=[lea.get("/v1/reviews/ab").json()["category"]]),
+    ]
+    gone = sign_in(filled).user.user_id
+    Users(filled.journal).disable(gone)
+
+    for user_id in ("nobody", gone, *(one.user.user_id for one in others)):
+        answer = post(lea, "/v1/reviews/ab/assign", person=user_id)
+        assert problem(answer) == "invalid_request"
+    assert lea.get("/v1/reviews/ab").json()["assigned_to"] is None
 
 
 @pytest.mark.parametrize(
