@@ -226,24 +226,27 @@ def _record(
 
 
 def _limits(channels: str | None, hide: str | None, decisions: str | None) -> dict[str, Any]:
-    hidden = frozenset(_split(hide) or ())
+    hidden = _split("--hide", hide) or frozenset()
     known = Taxonomy.load().categories
     if unknown := sorted(hidden - set(known)):
         raise SetupError(f"--hide: no category {unknown[0]}; there are {', '.join(known)}")
-    allowed = _split(decisions)
+    allowed = _split("--decisions", decisions)
     if unknown := sorted((allowed or frozenset()) - set(VERDICTS)):
         raise SetupError(f"--decisions: no {unknown[0]}; there are {', '.join(VERDICTS)}")
     return {
-        "channels": _split(channels),
+        "channels": _split("--channels", channels),
         "hidden_categories": hidden,
         "decisions": allowed,
     }
 
 
-def _split(text: str | None) -> frozenset[str] | None:
+def _split(option: str, text: str | None) -> frozenset[str] | None:
     if text is None:
         return None
-    return frozenset(part.strip() for part in text.split(",") if part.strip())
+    names = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if not names:  # the page of the user has no other word for none than for all
+        raise SetupError(f"{option}: names nothing; leave the option out for no restriction")
+    return names
 
 
 def _plain(limits: dict[str, Any]) -> dict[str, Any]:

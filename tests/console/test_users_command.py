@@ -129,6 +129,7 @@ def test_a_user_who_was_disabled_keeps_no_link_and_no_item(journal: Journal) -> 
         (["add", "a b"], "name 'a b'"),
         (["add", "d", "--hide", "nonsense"], "no category nonsense"),
         (["restrict", "known", "--decisions", "violaton"], "no violaton"),
+        (["add", "d", "--channels", ""], "--channels: names nothing"),
         (["disable", "nobody"], "is not known"),
     ],
 )
