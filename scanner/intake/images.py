@@ -45,7 +45,7 @@ class ImageMetadata(FrozenInput):
     response_model=ImageStatus,
     responses={
         202: {"model": ImageStatus, "description": "Durable; the verdict is at `Location`"},
-        **problem_responses(*MEDIA_PROBLEMS, "conflict", "wrong_channel", "stream_ended"),
+        **problem_responses(*MEDIA_PROBLEMS, "conflict", "wrong_channel", "stream_ended", "gone"),
     },
     openapi_extra=media_body("A JPEG, PNG, WebP or GIF."),
 )
@@ -83,7 +83,7 @@ async def post_image(request: Request, metadata: Annotated[ImageMetadata, Query(
     response_model=ImageStatus,
     responses={
         202: {"model": ImageStatus, "description": "Still without a verdict"},
-        **problem_responses("unauthenticated", "forbidden", "not_found", "invalid_request"),
+        **problem_responses("unauthenticated", "forbidden", "not_found", "gone", "invalid_request"),
     },
 )
 async def get_image(request: Request, image_id: Annotated[str, Path(pattern=NAME)]) -> JSONResponse:
@@ -100,6 +100,8 @@ async def _answer(
     context: WebContext, image_id: str, hidden: frozenset[str] = frozenset()
 ) -> JSONResponse:
     found = await context.read(context.queries.image, image_id)
+    if found is not None and found["state"] == "gone":
+        raise Problem("gone", f"image {image_id}: its verdict and scores are no longer kept")
     body = without_labels(ImageStatus.model_validate(found).model_dump(), hidden)
     if body["state"] == "finished":
         return JSONResponse(body)

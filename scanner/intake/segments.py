@@ -179,6 +179,8 @@ def _answer_known(
         check_accepted("forbidden", name)
     if named.channel is not None and named.channel != known["channel"]:
         check_accepted("wrong_channel", name)
+    if known["kind"] != "live":
+        check_accepted("wrong_kind", name)
     digest = metadata_digest(
         init_id=named.init,
         discontinuity=named.discontinuity,

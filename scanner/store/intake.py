@@ -245,7 +245,11 @@ class Intake:
         if (
             stream is not None
             and stream.ended_at is not None
-            and (stream.last_sequence is None or new.sequence > stream.last_sequence)
+            and (
+                stream.last_sequence is None
+                or new.sequence > stream.last_sequence
+                or stream.kind == "image"  # known, and its row was deleted because of its age
+            )
         ):
             return "ended"
         if new.init_id is not None and not self._has_init(stream_id, new.init_id):

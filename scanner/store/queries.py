@@ -32,13 +32,13 @@ class Queries:
         return None if row is None else _segment_document(row)
 
     def known_segment(self, stream_id: str, sequence: int) -> Document | None:
-        """Return digests, size and channel of a segment that was accepted, or None."""
+        """Return digests, size, channel and kind of a segment that was accepted, or None."""
         with self._journal.read() as connection:
             names = {"of_stream": stream_id, "of_sequence": sequence}
             row = connection.execute(_SEGMENT, names).one_or_none()
         if row is None:
             return None
-        wanted = ("sha256", "meta_digest", "bytes", "channel")
+        wanted = ("sha256", "meta_digest", "bytes", "channel", "kind")
         return {name: getattr(row, name) for name in wanted}
 
     def stream(self, stream_id: str) -> Document | None:
@@ -129,14 +129,17 @@ class Queries:
         }
 
     def image(self, stream_id: str) -> Document | None:
-        """Return the verdict and scores of a picture, or None if there is no such picture."""
+        """Return the verdict and scores of a picture, or None if there is no such picture; of one
+        whose records were deleted the channel, with the state ``gone``."""
         with self._journal.read() as connection:
             row = _stream_row(connection, stream_id)
             if row is None or row.kind != "image":
                 return None
             names = {"of_stream": stream_id, "of_sequence": 0}
-            segment = connection.execute(_SEGMENT, names).one()
+            segment = connection.execute(_SEGMENT, names).one_or_none()
             records = connection.execute(_TURNS, {"of_stream": stream_id}).all()
+        if segment is None or (row.phase == "finished" and not records):
+            return {"channel": row.channel, "state": "gone"}
         events = [event for record in records for event in unpack_events(record.events)]
         return {
             "image_id": stream_id,
@@ -258,7 +261,7 @@ def _scores(events: list[StreamEvent]) -> Document:
 
 
 _SEGMENT = (
-    select(segments, streams.c.channel)
+    select(segments, streams.c.channel, streams.c.kind)
     .join(streams, streams.c.stream_id == segments.c.stream_id)
     .where(
         segments.c.stream_id == bindparam("of_stream"),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+from sqlalchemy import Table, delete
+
+from scanner.store.schema import segments, turn_records
 from scanner.stream.inputs import EndTurn
 from scanner.types import StreamId
 from tests.intake.build import PNG, TS, FoldingDriver
@@ -88,3 +92,30 @@ def test_a_stream_is_no_picture(service: RunningService) -> None:
 
     assert problem(service.client.get("/v1/images/moving")) == "not_found"
     assert problem(service.client.post("/v1/images?id=moving", content=PNG)) == "conflict"
+
+
+def test_the_name_of_a_picture_is_no_segment_that_is_known_already(
+    service: RunningService,
+) -> None:
+    service.client.post("/v1/images?id=still", content=PNG)
+
+    named = {"sequence": 0, "url": "https://media.example/0.ts"}
+    assert problem(service.client.post("/v1/streams/still/segments", json=named)) == "conflict"
+
+
+@pytest.mark.parametrize("tables", [(turn_records,), (turn_records, segments)])
+def test_a_picture_whose_records_were_deleted_is_neither_harmless_nor_scored_again(
+    service: RunningService, tables: tuple[Table, ...]
+) -> None:
+    name = f"old-{len(tables)}"
+    service.client.post(f"/v1/images?id={name}", content=PNG)
+    score(service, name, fire=0.999)
+    with service.journal.write() as connection:
+        for table in tables:
+            connection.execute(delete(table).where(table.c.stream_id == name))
+
+    assert problem(service.client.get(f"/v1/images/{name}")) == "gone"
+    again = problem(service.client.post(f"/v1/images?id={name}", content=PNG))
+    assert again == ("gone" if len(tables) == 1 else "stream_ended")
+    kept = service.client.get(f"/v1/streams/{name}/segments/0").status_code
+    assert kept == (200 if len(tables) == 1 else 404)
