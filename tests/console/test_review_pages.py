@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from scanner.risk.incident import Escalation, Opened
 from scanner.store.audit import AuditLog
@@ -19,6 +19,7 @@ from scanner.store.people import Role
 from scanner.store.queueing import image_item_id
 from scanner.store.review_schema import reviews
 from scanner.store.reviews import NewDecision, ReviewJournal
+from scanner.store.schema import turn_records
 from scanner.store.users import Users
 from scanner.store.writes import write_revisions
 from scanner.stream.inputs import EndTurn
@@ -385,3 +386,14 @@ def test_a_raised_severity_and_a_quota_are_told_in_words(told: RunningService) -
     assert document["escalation"] == [
         {"at": 600.0, "rule": "lasted", "reason": "it has lasted 10 minutes"}
     ]
+
+
+def test_a_flagged_picture_whose_scores_were_deleted_says_for_what_it_was_flagged(
+    told: RunningService,
+) -> None:
+    with told.journal.write() as connection:
+        connection.execute(delete(turn_records).where(turn_records.c.stream_id == "pic"))
+
+    page = sign_in(told).get(f"/review/{image_item_id('pic')}").text
+
+    assert "The picture was flagged for fire. Its scores are no longer kept." in page
