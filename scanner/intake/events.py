@@ -14,7 +14,7 @@ from starlette.requests import Request
 from scanner.intake.access import Caller
 from scanner.intake.context import WebContext, context_of
 from scanner.intake.parameters import SequenceNumber
-from scanner.intake.problems import problem_responses
+from scanner.intake.problems import Problem, problem_responses
 from scanner.intake.sessions import session_token
 from scanner.store.operation_queries import PublishedEvent
 
@@ -66,7 +66,7 @@ async def stream_events(
     wanted = last_event_id if last_event_id is not None else after
     number = latest if wanted is None else min(wanted, latest)
     return EventSourceResponse(
-        _follow(context, caller, number, oldest=oldest, token=session_token(request)),
+        _follow(context, caller, number, oldest=oldest, request=request),
         ping=PING_SECONDS,
         send_timeout=SEND_SECONDS,
         sep="\n",
@@ -74,9 +74,10 @@ async def stream_events(
 
 
 async def _follow(
-    context: WebContext, caller: Caller, number: int, *, oldest: int, token: str
+    context: WebContext, caller: Caller, number: int, *, oldest: int, request: Request
 ) -> AsyncIterator[dict[str, str]]:
-    """Yield events until the process ends, or the session of the reader does."""
+    """Yield events until the process ends, or the session or key of the reader does."""
+    token = session_token(request)
     checked = time.monotonic()
     yield {"id": str(number)}  # no event: a reader that is cut off begins here again
     if number < oldest - 1:
@@ -85,6 +86,8 @@ async def _follow(
         number = oldest - 1
     while not context.closing:
         events = await context.read(context.operation.events_after, number, limit=BATCH)
+        if not token and not _is_still(caller, context, request):
+            return
         for event in events:
             number = event.number
             if _may_see(caller, event):
@@ -97,6 +100,15 @@ async def _follow(
                 return
         if len(events) < BATCH:
             await context.latest_event.wait_beyond(number, WAIT_SECONDS)
+
+
+def _is_still(caller: Caller, context: WebContext, request: Request) -> bool:
+    """Return whether a program is still the sender that its key, or the lack of one, made it."""
+    try:
+        client = request.scope.get("client")
+        return context.watch.now.access.identify(request.headers, client) == caller
+    except Problem:
+        return False
 
 
 def _may_see(caller: Caller, event: PublishedEvent) -> bool:

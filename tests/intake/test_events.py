@@ -103,6 +103,18 @@ def test_a_key_of_one_channel_gets_events_of_that_channel_only(
     assert [one["event"] for one in events] == ["gap", "incident.closed"]
 
 
+def test_events_end_with_the_key(eventful: RunningService) -> None:
+    made = ApiKeys(eventful.journal)
+    headers = {"Authorization": f"Bearer {made.add('leaked', verbs=['read'], channels=None)}"}
+    wait_for(lambda: eventful.client.get("/v1/streams", headers=headers).is_success)
+    reader = EventReader(eventful, headers=headers)
+    made.revoke("leaked")
+    wait_for(lambda: eventful.client.get("/v1/streams", headers=headers).is_client_error)
+    publish_event(eventful.journal, 5, "alarm.begun", {"kind": "blind"})
+
+    assert reader.take(1) == []
+
+
 def test_what_is_no_number_is_invalid(eventful: RunningService) -> None:
     headers = {"Last-Event-ID": "x"}
 
