@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
@@ -16,6 +16,9 @@ from scanner.stream.events import SegmentScored, StreamEvent, StreamFinished
 __all__ = ["Document", "Queries"]
 
 Document = dict[str, Any]
+LATEST: Final = 20
+"""Streams of a channel that are told."""
+_ONGOING: Final = ("live", "stalled")
 
 
 class Queries:
@@ -84,14 +87,17 @@ class Queries:
 
     def channel(self, channel: str) -> Document | None:
         """Return the latest streams of a channel, or None if it has none."""
-        found = self.streams(channel=channel, limit=20)
+        found = self.streams(channel=channel, limit=LATEST)
         publication = PushedQueries(self._journal).publication(channel)
         if not found and publication is None:
             return None
         states = [one["state"] for one in found]
+        if len(found) == LATEST:  # an older one may go on
+            older = (self.streams(channel=channel, state=one, limit=1) for one in _ONGOING)
+            states += [one["state"] for rows in older for one in rows]
         if publication is not None:
             states.insert(0, publication["state"])
-        state = next((one for one in ("live", "stalled") if one in states), "ended")
+        state = next((one for one in _ONGOING if one in states), "ended")
         return {
             "channel": channel,
             "state": state,

@@ -205,3 +205,17 @@ def test_a_body_with_another_type_than_documented_is_invalid(
 ) -> None:
     answer = service.client.post(f"/v1/{path}", json=body)
     assert (answer.status_code, problem(answer)) == (422, "invalid_request")
+
+
+def test_a_channel_is_live_while_a_stream_is_that_began_before_its_latest_ones(
+    service: RunningService,
+) -> None:
+    put, post = service.client.put, service.client.post
+    put("/v1/streams/day-long/segments/0?channel=busy", content=TS).raise_for_status()
+    for number in range(20):
+        put(f"/v1/streams/short-{number}", json={"channel": "busy"}).raise_for_status()
+        post(f"/v1/streams/short-{number}/end", json={}).raise_for_status()
+
+    channel = service.client.get("/v1/channels/busy").json()
+
+    assert (channel["state"], {one["state"] for one in channel["streams"]}) == ("live", {"ended"})
