@@ -44,8 +44,13 @@ def is_listed_origin(url: str, origins: Sequence[str]) -> bool:
     True
     >>> is_listed_origin("http://srs:8080@evil/live/a.ts", ["http://srs:8080"])
     False
+    >>> is_listed_origin("http://[srs/live/a.ts", ["http://srs:8080"])
+    False
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     listed = {one.rstrip("/").lower() for one in origins}
     return f"{parts.scheme}://{parts.netloc}".lower() in listed
 

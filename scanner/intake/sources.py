@@ -74,7 +74,10 @@ async def add_source(request: Request, new: NewSource) -> JSONResponse:
     note(request, channel=new.channel)
     if not caller.sees(new.channel):
         raise Problem("forbidden", f"channel {new.channel}: none that the API key allows")
-    parts = urlsplit(new.url)
+    try:
+        parts = urlsplit(new.url)
+    except ValueError as error:
+        raise Problem("invalid_request", f"url: {error}") from error
     folders = context.settings.ingest.folders
     if "://" not in new.url:
         if new.url not in {str(one.absolute()) for one in folders}:

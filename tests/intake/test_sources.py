@@ -37,8 +37,10 @@ def test_a_source_is_added_listed_and_removed(following: RunningService) -> None
     assert following.client.delete(f"/v1/sources/{source_id}").status_code == 404
 
 
-@pytest.mark.parametrize("url", ["file:///etc", "ftp://host/a", "http://", "rtmp://host/a"])
-def test_other_schemes_are_refused(following: RunningService, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["file:///etc", "ftp://host/a", "http://", "rtmp://host/a", "http://[2001:db8::1/a"]
+)
+def test_other_schemes_and_what_is_no_url_are_refused(following: RunningService, url: str) -> None:
     answer = following.client.post("/v1/sources", json={"url": url, "channel": "tv"})
     assert answer.status_code == 422
 
