@@ -51,13 +51,18 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _loggers() -> Iterator[None]:
-    """Restore our loggers: a command that runs in this process configures them for good."""
-    loggers = [logging.getLogger(name) for name in ("scanner", "workers")]
-    before = [(log.level, log.handlers, log.propagate) for log in loggers]
+    """Give each test our loggers as they are at first: a command that runs in this process, also in
+    a fixture of a module, configures them for good."""
+    _reset_loggers()
     yield
-    for log, (level, handlers, propagate) in zip(loggers, before, strict=True):
-        log.setLevel(level)
-        log.handlers, log.propagate = handlers, propagate
+    _reset_loggers()
+
+
+def _reset_loggers() -> None:
+    for name in ("scanner", "workers"):
+        log = logging.getLogger(name)
+        log.setLevel(logging.NOTSET)
+        log.handlers, log.propagate = [], True
 
 
 @pytest.fixture(scope="session")

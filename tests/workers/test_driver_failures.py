@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,6 +59,7 @@ class FullJournal(TurnJournal):
 def test_a_stall_is_logged_once_although_it_cannot_be_recorded_at_first(
     world: JournalWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "workers")
     monkeypatch.setattr(feed_module, "FULL_SECONDS", 0.01)
     monkeypatch.setattr(feed_module, "STALL_POLL_SECONDS", 0.01)
     world.put(bright(2))
