@@ -21,6 +21,7 @@ from scanner.console.queue_pages import (
     read_filter,
     read_names,
     return_query,
+    skip_item,
     skipped_items,
 )
 from scanner.console.rendering import lead_to, render
@@ -151,7 +152,7 @@ async def skip(request: Request, item_id: ItemId) -> Response:
     context, person = context_of(request), require_role(request, Role.MODERATOR)
     form = await form_of(request)
     await release_item(context, person, item_id)
-    skipped_items(context, person, item_id)
+    skip_item(context, person, item_id)
     return await next_page(request, person, read_filter(form.text("filter")))
 
 
@@ -316,7 +317,7 @@ def _next_poster(
         sight_of(person),
         person.user_id,
         leads=person.has_role(Role.LEAD),
-        without=[item_id, *context.skipped.get(person.user_id, ())],
+        without=[item_id, *skipped_items(context, person)],
     )
     poster = None if following is None else context.incidents.piece(following, "poster-1")
     if poster is None or poster["status"] != "cut":

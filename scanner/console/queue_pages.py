@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -29,6 +30,7 @@ __all__ = [
     "read_filter",
     "read_names",
     "return_query",
+    "skip_item",
     "skipped_items",
 ]
 
@@ -124,7 +126,7 @@ def return_query(wanted: QueueQuery) -> str:
 
 async def claim_next_item(context: WebContext, person: Person, wanted: QueueQuery) -> str | None:
     """Claim the most urgent item that a person did not skip; return its id, or None."""
-    tried = list(skipped_items(context, person))
+    tried = skipped_items(context, person)
     while True:
         item_id = await context.read(
             context.review_queries.next_item,
@@ -139,14 +141,17 @@ async def claim_next_item(context: WebContext, person: Person, wanted: QueueQuer
         tried.append(item_id)
 
 
-def skipped_items(context: WebContext, person: Person, item_id: str | None = None) -> list[str]:
-    """Return the items that a person skipped lately, after adding one."""
-    now, skipped = context.journal.now(), context.skipped.get(person.user_id, {})
-    kept = {name: at for name, at in skipped.items() if at > now - SKIPPED_SECONDS}
-    if item_id is not None:
-        kept[item_id] = now
-    context.skipped[person.user_id] = kept
-    return list(kept)
+def skip_item(context: WebContext, person: Person, item_id: str) -> None:
+    """Leave an item out when the next one is opened for a person, for ``SKIPPED_SECONDS``."""
+    now, skipped = time.monotonic(), context.skipped.get(person.user_id, {})
+    kept = {name: until for name, until in skipped.items() if until > now}
+    context.skipped[person.user_id] = {**kept, item_id: now + SKIPPED_SECONDS}
+
+
+def skipped_items(context: WebContext, person: Person) -> list[str]:
+    """Return the items that a person skipped lately."""
+    now, skipped = time.monotonic(), context.skipped.get(person.user_id, {})
+    return [name for name, until in skipped.items() if until > now]
 
 
 def read_filter(query: str) -> QueueQuery:

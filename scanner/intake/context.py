@@ -109,7 +109,7 @@ class WebContext:
         self.followers: Counter[str] = Counter()
         """Pages that follow changes, by person."""
         self.skipped: dict[str, dict[str, float]] = {}
-        """Wall-clock times at which a person skipped items, by person and item."""
+        """Until when on the monotonic clock items are not opened next, by person and item."""
         self.queue_versions: QueueVersions[Sight] = QueueVersions(
             lambda sight: self.read(queue_version, self.journal, sight)
         )

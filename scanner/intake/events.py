@@ -86,7 +86,7 @@ async def _follow(
         number = oldest - 1
     while not context.closing:
         events = await context.read(context.operation.events_after, number, limit=BATCH)
-        if not token and not _is_still(caller, context, request):
+        if not token and not _has_same_rights(caller, context, request):
             return
         for event in events:
             number = event.number
@@ -102,8 +102,8 @@ async def _follow(
             await context.latest_event.wait_beyond(number, WAIT_SECONDS)
 
 
-def _is_still(caller: Caller, context: WebContext, request: Request) -> bool:
-    """Return whether a program is still the sender that its key, or the lack of one, made it."""
+def _has_same_rights(caller: Caller, context: WebContext, request: Request) -> bool:
+    """Return whether the key of a program, or having none, still gives it the same rights."""
     try:
         client = request.scope.get("client")
         return context.watch.now.access.identify(request.headers, client) == caller

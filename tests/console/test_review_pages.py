@@ -243,24 +243,6 @@ def test_an_item_in_which_more_was_flagged_than_the_page_shows_is_not_cleared(
         assert "Decided: violation" in ann.get("/review/cd").text
 
 
-def test_items_that_were_skipped_are_not_opened_next(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    with run_service(tmp_path_factory.mktemp("skipped")) as service:
-        for name in ("ab", "cd", "ef"):
-            add_revisions(service.journal, ["opened"], incident_id=name, stream_id=name)
-        ann, bob = sign_in(service), sign_in(service)
-
-        opened = [ann.post(f"/review/{name}/skip").headers["location"] for name in ("ab", "cd")]
-        opened.append(
-            ann.post("/review/ef/decide", verdict="no_violation", next="1").headers["location"]
-        )
-
-        assert opened == ["/review/cd", "/review/ef", "/queue"]
-        assert ann.post("/queue/next").headers["location"] == "/review/ab"
-        assert bob.post("/queue/next").headers["location"] == "/review/cd"
-
-
 def test_undo_ends_the_decision_that_the_page_names_and_no_later_one(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
